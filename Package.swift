@@ -1,0 +1,183 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Every target is built with the same strictness; a warning is an error.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+// MARK: executables: parse the command line, hand over
+
+let executables: [Target] = [
+    .executableTarget(name: "outbox-relay", dependencies: ["Daemon", "Outbox"], swiftSettings: strict),
+    .executableTarget(
+        name: "order-summary-projection", dependencies: ["Daemon", "OrderSummary"], swiftSettings: strict),
+    .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
+    .executableTarget(
+        name: "millrace-bench",
+        dependencies: [
+            "Daemon", "OrderShop", "OrderSummary", "Outbox", "Projections", "Migrations", "EmbeddedKafka",
+            "EmbeddedPostgres", "Kafka", "Postgres", "Orders", "StreamCore", "WireJSON", .argumentParser,
+        ],
+        path: "bench", swiftSettings: strict),
+]
+
+// MARK: composition: config → clients → feature → service group
+
+let composition: [Target] = [
+    .target(
+        name: "Daemon",
+        dependencies: [
+            "Outbox", "Projections", "OrderSummary", "Migrations", "Operations", "Configuration", "Orders", "Kafka",
+            "Postgres", "StreamCore", .logging, .metrics, .serviceLifecycle, .argumentParser,
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "OperatorCommands",
+        dependencies: [
+            "Daemon", "OrderShop", "OrderSummary", "Outbox", "Projections", "Migrations", "Configuration", "Orders",
+            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "StreamCore", .argumentParser, .logging,
+        ],
+        swiftSettings: strict),
+]
+
+// MARK: features: what Millrace is for
+
+let features: [Target] = [
+    .target(
+        name: "Outbox",
+        dependencies: ["Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .collections],
+        swiftSettings: strict),
+    .target(
+        name: "Projections",
+        dependencies: ["Kafka", "Postgres", "StreamCore", .logging, .metrics, .collections],
+        swiftSettings: strict),
+    .target(
+        name: "OrderSummary",
+        dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .collections],
+        swiftSettings: strict),
+    .target(
+        name: "OrderShop",
+        dependencies: ["Orders", "Postgres", "StreamCore", "WireJSON", .logging],
+        swiftSettings: strict),
+    .target(
+        name: "Migrations",
+        dependencies: ["Postgres", "StreamCore", .logging],
+        resources: [.embedInCode("SQL")],
+        swiftSettings: strict),
+]
+
+// MARK: support
+
+let support: [Target] = [
+    .target(
+        name: "Operations",
+        dependencies: ["StreamCore", .logging, .metrics, .coreMetrics, .serviceLifecycle, .hummingbird],
+        swiftSettings: strict),
+    .target(name: "Configuration", dependencies: ["StreamCore", .tomlKit], swiftSettings: strict),
+]
+
+// MARK: domain
+
+let domain: [Target] = [
+    .target(name: "Orders", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict)
+]
+
+// MARK: clients: each owns its C library; the embedded servers stand beside them
+
+let clients: [Target] = [
+    .target(name: "Kafka", dependencies: ["CRDKafka", "Blocking", "StreamCore"], swiftSettings: strict),
+    .target(name: "Postgres", dependencies: ["CLibPQ", "Blocking", "StreamCore"], swiftSettings: strict),
+    .target(name: "EmbeddedKafka", dependencies: ["CRDKafka", "StreamCore"], swiftSettings: strict),
+    .target(name: "EmbeddedPostgres", dependencies: ["StreamCore"], swiftSettings: strict),
+]
+
+// MARK: base
+
+let base: [Target] = [
+    .target(name: "StreamCore", swiftSettings: strict),
+    .target(name: "WireJSON", dependencies: ["StreamCore"], swiftSettings: strict),
+    .target(name: "Blocking", dependencies: ["CWakeup"], swiftSettings: strict),
+]
+
+let systemLibraries: [Target] = [
+    .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+    .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    .target(name: "CWakeup"),
+]
+
+// MARK: tests
+
+let tests: [Target] = [
+    .target(
+        name: "TestKit",
+        dependencies: ["EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "StreamCore"],
+        path: "Tests/TestKit", swiftSettings: strict),
+    .test("ArchitectureTests", []),
+    .test("StreamCoreTests", ["StreamCore"]),
+    .test("WireJSONTests", ["WireJSON", "StreamCore"]),
+    .test("BlockingTests", ["Blocking"]),
+    .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
+    .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
+    .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
+    .test("ConfigurationTests", ["Configuration", "StreamCore"]),
+    .test("OperationsTests", ["Operations", "StreamCore"]),
+    .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
+    .test("OutboxTests", ["Outbox", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
+    .test("ProjectionsTests", ["Projections", "Kafka", "Postgres", "Migrations", "StreamCore", "TestKit"]),
+    .test(
+        "OrderSummaryTests",
+        ["OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
+    .test("OrderShopTests", ["OrderShop", "Orders", "Postgres", "Migrations", "StreamCore", "TestKit"]),
+    .test("DaemonTests", ["Daemon", "Configuration", "StreamCore"]),
+    .test(
+        "SystemTests",
+        [
+            "OrderShop", "OrderSummary", "Outbox", "Projections", "Orders", "Kafka", "Postgres", "Migrations",
+            "StreamCore", "TestKit", "outbox-relay", "order-summary-projection", "millrace",
+        ]),
+]
+
+extension Target {
+    static func test(_ name: String, _ dependencies: [Dependency]) -> Target {
+        .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+    }
+}
+
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let metrics = product(name: "Metrics", package: "swift-metrics")
+    static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
+    static let collections = product(name: "Collections", package: "swift-collections")
+    static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
+}
+
+/// The levels above are the architecture: a target imports only what its `dependencies` name, and the names point
+/// down. `ArchitectureTests` keeps the sources to it.
+let package = Package(
+    name: "millrace",
+    products: [
+        .executable(name: "outbox-relay", targets: ["outbox-relay"]),
+        .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
+        .executable(name: "millrace", targets: ["millrace"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: executables + composition + features + support + domain + clients + base + systemLibraries + tests
+)

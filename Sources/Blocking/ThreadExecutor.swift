@@ -1,0 +1,70 @@
+import Dispatch
+internal import Foundation
+import Synchronization
+
+/// A serial executor that runs an actor's jobs on one operating-system thread of its own.
+///
+/// An actor that calls a blocking C library uses it as its `unownedExecutor`: the call then blocks that thread and
+/// never one of Swift's cooperative pool, and a handle that is bound to a thread stays on it. The thread ends when the
+/// last reference to the executor has gone and its jobs have run.
+public final class ThreadExecutor: SerialExecutor {
+    private let jobs = JobQueue()
+
+    /// Starts the thread.
+    ///
+    /// - Parameter name: what `top -H` and debuggers show; Linux keeps the first 15 bytes.
+    public init(name: String) {
+        let thread = Thread { [jobs] in jobs.runUntilClosed() }
+        thread.name = String(name.prefix(15))
+        thread.start()
+    }
+
+    deinit {
+        jobs.close()
+    }
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        jobs.append(JobQueue.Entry(job: UnownedJob(job), executor: asUnownedSerialExecutor()))
+    }
+}
+
+/// The jobs that wait for the thread, in order.
+private final class JobQueue: Sendable {
+    struct Entry: Sendable {
+        let job: UnownedJob
+        // The actor that the job belongs to keeps the executor alive until the job has run.
+        let executor: UnownedSerialExecutor
+    }
+
+    private struct State {
+        var waiting: [Entry] = []
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+    private let changed = DispatchSemaphore(value: 0)
+
+    func append(_ entry: Entry) {
+        state.withLock { $0.waiting.append(entry) }
+        changed.signal()
+    }
+
+    func close() {
+        state.withLock { $0.isClosed = true }
+        changed.signal()
+    }
+
+    func runUntilClosed() {
+        while true {
+            changed.wait()
+            let (batch, isClosed) = state.withLock { state in
+                defer { state.waiting.removeAll(keepingCapacity: true) }
+                return (state.waiting, state.isClosed)
+            }
+            for entry in batch {
+                unsafe entry.job.runSynchronously(on: entry.executor)
+            }
+            if isClosed && batch.isEmpty { return }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+internal import CWakeup
+internal import Glibc
+
+/// A file descriptor that any thread can make readable, to end another thread's `poll` (an `eventfd`).
+public final class Wakeup: Sendable {
+    /// Readable once ``signal()`` was called, until ``drain()``. Owned by this object; do not close it.
+    public let fileDescriptor: Int32
+
+    /// - Throws: ``WakeupError`` when the process has no file descriptor left.
+    public init() throws(WakeupError) {
+        fileDescriptor = cwakeup_eventfd()
+        if fileDescriptor < 0 { throw WakeupError(errno: errno) }
+    }
+
+    deinit {
+        close(fileDescriptor)
+    }
+
+    /// Makes the descriptor readable. Never blocks: signals that nobody has drained add up to one.
+    public func signal() {
+        var one: UInt64 = 1
+        _ = unsafe write(fileDescriptor, &one, MemoryLayout<UInt64>.size)
+    }
+
+    /// Makes the descriptor unreadable until the next signal.
+    public func drain() {
+        var count: UInt64 = 0
+        _ = unsafe read(fileDescriptor, &count, MemoryLayout<UInt64>.size)
+    }
+
+    /// Blocks the calling thread until this object is signalled, `descriptor` is readable, or the time is over, and
+    /// drains the signal.
+    ///
+    /// - Parameters:
+    ///   - descriptor: a second descriptor to watch; nil for none.
+    ///   - timeoutMs: milliseconds to wait at most; 0 looks and returns at once.
+    /// - Returns: whether either was ready before the time was over.
+    @discardableResult
+    public func wait(orReadable descriptor: Int32? = nil, timeoutMs: Int32) -> Bool {
+        var descriptors = [pollfd(fd: fileDescriptor, events: Int16(POLLIN), revents: 0)]
+        if let descriptor { descriptors.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)) }
+        let ready = unsafe poll(&descriptors, nfds_t(descriptors.count), max(timeoutMs, 0))
+        if descriptors[0].revents != 0 { drain() }
+        return ready > 0
+    }
+}
+
+/// The process has no file descriptor left for a wake-up.
+public struct WakeupError: Error, CustomStringConvertible {
+    /// The C library's `errno`.
+    public let errno: Int32
+
+    public var description: String { "cannot make an eventfd: \(unsafe String(cString: strerror(errno)))" }
+}

@@ -1,0 +1,84 @@
+/// The identity of an event: a UUID, kept as its 16 bytes so that comparing, hashing and sending it to PostgreSQL
+/// needs no text.
+public struct EventID: Hashable, Sendable {
+    /// The first eight bytes of the UUID, big-endian.
+    public let high: UInt64
+    /// The last eight bytes of the UUID, big-endian.
+    public let low: UInt64
+
+    public init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+
+    /// Parses the canonical text of RFC 9562, `8-4-4-4-12` hexadecimal digits in either case.
+    ///
+    /// - Returns: nil when `text` is anything else.
+    public init?(_ text: String) {
+        var copy = text
+        let parsed = copy.withUTF8 { utf8 in EventID(utf8: UnsafeRawBufferPointer(utf8)) }
+        guard let parsed else { return nil }
+        self = parsed
+    }
+
+    /// Parses the canonical text of RFC 9562 from its UTF-8 bytes.
+    ///
+    /// - Returns: nil when the bytes are anything else.
+    public init?(utf8: UnsafeRawBufferPointer) {
+        guard utf8.count == 36 else { return nil }
+        var words: (UInt64, UInt64) = (0, 0)
+        var digits = 0
+        for index in 0..<36 {
+            let byte = unsafe utf8[index]
+            if index == 8 || index == 13 || index == 18 || index == 23 {
+                guard byte == UInt8(ascii: "-") else { return nil }
+                continue
+            }
+            guard let nibble = Self.nibble(of: byte) else { return nil }
+            if digits < 16 { words.0 = words.0 << 4 | nibble } else { words.1 = words.1 << 4 | nibble }
+            digits += 1
+        }
+        self.init(high: words.0, low: words.1)
+    }
+
+    private static func nibble(of byte: UInt8) -> UInt64? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte &- UInt8(ascii: "0"))
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte &- UInt8(ascii: "a") &+ 10)
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): UInt64(byte &- UInt8(ascii: "A") &+ 10)
+        default: nil
+        }
+    }
+}
+
+extension EventID: Comparable {
+    public static func < (left: EventID, right: EventID) -> Bool {
+        (left.high, left.low) < (right.high, right.low)
+    }
+}
+
+extension EventID: LosslessStringConvertible {
+    /// The canonical lower-case text, 36 characters.
+    public var description: String {
+        unsafe String(unsafeUninitializedCapacity: 36) { buffer in
+            unsafe write(to: UnsafeMutableRawBufferPointer(buffer))
+            return 36
+        }
+    }
+
+    /// Writes the canonical lower-case text to the first 36 bytes of `buffer`.
+    public func write(to buffer: UnsafeMutableRawBufferPointer) {
+        precondition(buffer.count >= 36, "an event id needs 36 bytes")
+        var position = 0
+        for digit in 0..<32 {
+            if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
+                unsafe buffer[position] = UInt8(ascii: "-")
+                position += 1
+            }
+            let word = digit < 16 ? high : low
+            let nibble = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digit % 16))) & 0xF
+            unsafe buffer[position] = nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+            position += 1
+        }
+    }
+}
