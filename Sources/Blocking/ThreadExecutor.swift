@@ -24,15 +24,15 @@ public final class ThreadExecutor: SerialExecutor {
     }
 
     public func enqueue(_ job: consuming ExecutorJob) {
-        jobs.append(JobQueue.Entry(job: UnownedJob(job), executor: asUnownedSerialExecutor()))
+        unsafe jobs.append(JobQueue.Entry(job: UnownedJob(job), executor: asUnownedSerialExecutor()))
     }
 }
 
 /// The jobs that wait for the thread, in order.
 private final class JobQueue: Sendable {
-    struct Entry: Sendable {
+    // SAFETY: the actor that the job belongs to holds the executor, and the job holds the actor until it has run.
+    @safe struct Entry: Sendable {
         let job: UnownedJob
-        // The actor that the job belongs to keeps the executor alive until the job has run.
         let executor: UnownedSerialExecutor
     }
 

@@ -15,21 +15,18 @@ public struct EventID: Hashable, Sendable {
     ///
     /// - Returns: nil when `text` is anything else.
     public init?(_ text: String) {
-        var copy = text
-        let parsed = copy.withUTF8 { utf8 in EventID(utf8: UnsafeRawBufferPointer(utf8)) }
-        guard let parsed else { return nil }
-        self = parsed
+        self.init(utf8: text.utf8Span.span)
     }
 
     /// Parses the canonical text of RFC 9562 from its UTF-8 bytes.
     ///
     /// - Returns: nil when the bytes are anything else.
-    public init?(utf8: UnsafeRawBufferPointer) {
+    public init?(utf8: Span<UInt8>) {
         guard utf8.count == 36 else { return nil }
         var words: (UInt64, UInt64) = (0, 0)
         var digits = 0
         for index in 0..<36 {
-            let byte = unsafe utf8[index]
+            let byte = utf8[index]
             if index == 8 || index == 13 || index == 18 || index == 23 {
                 guard byte == UInt8(ascii: "-") else { return nil }
                 continue
@@ -60,25 +57,19 @@ extension EventID: Comparable {
 extension EventID: LosslessStringConvertible {
     /// The canonical lower-case text, 36 characters.
     public var description: String {
-        unsafe String(unsafeUninitializedCapacity: 36) { buffer in
-            unsafe write(to: UnsafeMutableRawBufferPointer(buffer))
-            return 36
-        }
+        var bytes: [UInt8] = []
+        appendText(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Writes the canonical lower-case text to the first 36 bytes of `buffer`.
-    public func write(to buffer: UnsafeMutableRawBufferPointer) {
-        precondition(buffer.count >= 36, "an event id needs 36 bytes")
-        var position = 0
+    /// Appends the canonical lower-case text, 36 bytes of ASCII.
+    public func appendText(to bytes: inout [UInt8]) {
+        bytes.reserveCapacity(bytes.count + 36)
         for digit in 0..<32 {
-            if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
-                unsafe buffer[position] = UInt8(ascii: "-")
-                position += 1
-            }
+            if digit == 8 || digit == 12 || digit == 16 || digit == 20 { bytes.append(UInt8(ascii: "-")) }
             let word = digit < 16 ? high : low
             let nibble = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digit % 16))) & 0xF
-            unsafe buffer[position] = nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
-            position += 1
+            bytes.append(nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10)
         }
     }
 }

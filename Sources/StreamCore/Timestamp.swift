@@ -31,33 +31,30 @@ extension Timestamp {
     ///
     /// - Returns: nil when `text` is anything else or no date of the calendar.
     public init?(_ text: String) {
-        var copy = text
-        let parsed = copy.withUTF8 { utf8 in Timestamp(utf8: UnsafeRawBufferPointer(utf8)) }
-        guard let parsed else { return nil }
-        self = parsed
+        self.init(utf8: text.utf8Span.span)
     }
 
     /// Parses the same form from UTF-8 bytes.
     ///
     /// - Returns: nil when the bytes are anything else or no date of the calendar.
-    public init?(utf8: UnsafeRawBufferPointer) {
+    public init?(utf8: Span<UInt8>) {
         guard utf8.count >= 20,
-            let year = Self.digits(utf8, 0, 4), unsafe utf8[4] == UInt8(ascii: "-"),
-            let month = Self.digits(utf8, 5, 2), unsafe utf8[7] == UInt8(ascii: "-"),
-            let day = Self.digits(utf8, 8, 2), unsafe utf8[10] | 0x20 == UInt8(ascii: "t"),
-            let hour = Self.digits(utf8, 11, 2), unsafe utf8[13] == UInt8(ascii: ":"),
-            let minute = Self.digits(utf8, 14, 2), unsafe utf8[16] == UInt8(ascii: ":"),
+            let year = Self.digits(utf8, 0, 4), utf8[4] == UInt8(ascii: "-"),
+            let month = Self.digits(utf8, 5, 2), utf8[7] == UInt8(ascii: "-"),
+            let day = Self.digits(utf8, 8, 2), utf8[10] | 0x20 == UInt8(ascii: "t"),
+            let hour = Self.digits(utf8, 11, 2), utf8[13] == UInt8(ascii: ":"),
+            let minute = Self.digits(utf8, 14, 2), utf8[16] == UInt8(ascii: ":"),
             let second = Self.digits(utf8, 17, 2),
             (1...12).contains(month), day >= 1, day <= Self.daysInMonth(year: year, month: month),
             hour < 24, minute < 60, second <= 60
         else { return nil }
         var position = 19
         var fraction: Int64 = 0
-        if unsafe utf8[position] == UInt8(ascii: ".") {
+        if utf8[position] == UInt8(ascii: ".") {
             position += 1
             var scale: Int64 = 100_000
             let start = position
-            while position < utf8.count, case let digit = unsafe utf8[position] &- UInt8(ascii: "0"), digit < 10 {
+            while position < utf8.count, case let digit = utf8[position] &- UInt8(ascii: "0"), digit < 10 {
                 fraction += Int64(digit) * scale
                 scale /= 10
                 position += 1
@@ -72,22 +69,22 @@ extension Timestamp {
     }
 
     /// Seconds east of UTC that the zone at `position` stands for; nil when there is no zone or something follows.
-    private static func offset(_ utf8: UnsafeRawBufferPointer, at position: Int) -> Int64? {
+    private static func offset(_ utf8: Span<UInt8>, at position: Int) -> Int64? {
         guard position < utf8.count else { return nil }
-        let sign = unsafe utf8[position]
+        let sign = utf8[position]
         if sign | 0x20 == UInt8(ascii: "z") { return position + 1 == utf8.count ? 0 : nil }
         guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), position + 6 == utf8.count,
-            let hours = digits(utf8, position + 1, 2), unsafe utf8[position + 3] == UInt8(ascii: ":"),
+            let hours = digits(utf8, position + 1, 2), utf8[position + 3] == UInt8(ascii: ":"),
             let minutes = digits(utf8, position + 4, 2), hours < 24, minutes < 60
         else { return nil }
         let seconds = hours * 3_600 + minutes * 60
         return sign == UInt8(ascii: "-") ? -seconds : seconds
     }
 
-    private static func digits(_ utf8: UnsafeRawBufferPointer, _ start: Int, _ count: Int) -> Int64? {
+    private static func digits(_ utf8: Span<UInt8>, _ start: Int, _ count: Int) -> Int64? {
         var value: Int64 = 0
         for index in start..<start + count {
-            let digit = unsafe utf8[index] &- UInt8(ascii: "0")
+            let digit = utf8[index] &- UInt8(ascii: "0")
             guard digit < 10 else { return nil }
             value = value * 10 + Int64(digit)
         }
@@ -120,45 +117,39 @@ extension Timestamp {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
     }
 
-    /// The length of ``write(to:)``'s text in bytes.
-    public static let textLength = 27
-
-    /// Writes `YYYY-MM-DDTHH:MM:SS.ffffffZ` to the first 27 bytes of `buffer`.
+    /// Appends `YYYY-MM-DDTHH:MM:SS.ffffffZ`, 27 bytes of ASCII.
     ///
     /// Years outside 0–9999 have no such form and are written as the nearest of the two.
-    public func write(to buffer: UnsafeMutableRawBufferPointer) {
-        precondition(buffer.count >= Self.textLength, "a timestamp needs 27 bytes")
+    public func appendText(to bytes: inout [UInt8]) {
         let (seconds, fraction) = Self.floorDivide(microseconds, by: 1_000_000)
         let (days, secondOfDay) = Self.floorDivide(seconds, by: 86_400)
         let date = Self.civil(daysSinceEpoch: days)
-        unsafe Self.put(min(max(date.year, 0), 9_999), 4, UInt8(ascii: "-"), at: 0, buffer)
-        unsafe Self.put(date.month, 2, UInt8(ascii: "-"), at: 5, buffer)
-        unsafe Self.put(date.day, 2, UInt8(ascii: "T"), at: 8, buffer)
-        unsafe Self.put(secondOfDay / 3_600, 2, UInt8(ascii: ":"), at: 11, buffer)
-        unsafe Self.put(secondOfDay / 60 % 60, 2, UInt8(ascii: ":"), at: 14, buffer)
-        unsafe Self.put(secondOfDay % 60, 2, UInt8(ascii: "."), at: 17, buffer)
-        unsafe Self.put(fraction, 6, UInt8(ascii: "Z"), at: 20, buffer)
+        Self.append(min(max(date.year, 0), 9_999), width: 4, UInt8(ascii: "-"), to: &bytes)
+        Self.append(date.month, width: 2, UInt8(ascii: "-"), to: &bytes)
+        Self.append(date.day, width: 2, UInt8(ascii: "T"), to: &bytes)
+        Self.append(secondOfDay / 3_600, width: 2, UInt8(ascii: ":"), to: &bytes)
+        Self.append(secondOfDay / 60 % 60, width: 2, UInt8(ascii: ":"), to: &bytes)
+        Self.append(secondOfDay % 60, width: 2, UInt8(ascii: "."), to: &bytes)
+        Self.append(fraction, width: 6, UInt8(ascii: "Z"), to: &bytes)
     }
 
-    /// Writes `value` as `width` digits and then `terminator`.
-    private static func put(
-        _ value: Int64, _ width: Int, _ terminator: UInt8, at start: Int, _ buffer: UnsafeMutableRawBufferPointer
-    ) {
-        var rest = value
-        for index in stride(from: start + width - 1, through: start, by: -1) {
-            unsafe buffer[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-            rest /= 10
+    /// Appends `value` as `width` digits and then `terminator`.
+    private static func append(_ value: Int64, width: Int, _ terminator: UInt8, to bytes: inout [UInt8]) {
+        var divisor: Int64 = 1
+        for _ in 1..<width { divisor *= 10 }
+        while divisor > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / divisor % 10))
+            divisor /= 10
         }
-        unsafe buffer[start + width] = terminator
+        bytes.append(terminator)
     }
 }
 
 extension Timestamp: LosslessStringConvertible {
     /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
     public var description: String {
-        unsafe String(unsafeUninitializedCapacity: Self.textLength) { buffer in
-            unsafe write(to: UnsafeMutableRawBufferPointer(buffer))
-            return Self.textLength
-        }
+        var bytes: [UInt8] = []
+        appendText(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
     }
 }
