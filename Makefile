@@ -1,0 +1,48 @@
+# Millrace. `make help` explains every target.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SWIFT       ?= swift
+RELEASE_DIR := .build/release
+# What `make run` hands to `millrace dev`, and the orders a second of its load.
+RATE        ?= 50
+RUN_ARGS    ?=
+# Which benches `make bench` runs; empty for all.
+BENCH       ?=
+# Which tests `make test` runs: a regular expression; empty for all.
+FILTER      ?=
+
+.PHONY: help setup build run test bench format lint clean
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, PostgreSQL)
+	@scripts/setup
+
+build: setup ## Build everything in release
+	$(SWIFT) build -c release --product outbox-relay
+	$(SWIFT) build -c release --product order-summary-projection
+	$(SWIFT) build -c release --product millrace
+
+run: build ## Run it all on private servers with a load of RATE (50) orders a second; Ctrl-C stops it
+	$(RELEASE_DIR)/millrace dev --load $(RATE) $(RUN_ARGS)
+
+test: setup ## Run all tests, on a private PostgreSQL and mock cluster (or KAFKA_BOOTSTRAP_SERVERS / DATABASE_URL); FILTER=regex for some
+	$(SWIFT) test $(if $(FILTER),--filter '$(FILTER)')
+
+bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
+	@$(SWIFT) build -c release --product outbox-relay 1>&2
+	@$(SWIFT) build -c release --product order-summary-projection 1>&2
+	@$(SWIFT) build -c release --product millrace-bench 1>&2
+	@$(RELEASE_DIR)/millrace-bench $(BENCH)
+
+format: ## Rewrite the sources in the project's format
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests bench
+
+lint: ## Check the format; fails on any difference
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests bench
+
+clean: ## Remove what was built, and the data of `make run`
+	rm -rf .build .millrace bench/results

@@ -1,0 +1,71 @@
+import Blocking
+import Foundation
+import Synchronization
+import Testing
+
+private actor Worker {
+    private let executor = ThreadExecutor(name: "test-worker")
+    private(set) var order: [Int] = []
+
+    // SAFETY: the actor holds the executor for as long as it lives.
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    func append(_ value: Int) { order.append(value) }
+
+    /// Blocks this actor's thread until `gate` opens.
+    func block(until gate: DispatchSemaphore) { gate.wait() }
+
+    func threadIdentity() -> ObjectIdentifier { ObjectIdentifier(Thread.current) }
+}
+
+@Suite struct ThreadExecutorTests {
+    @Test func runsEveryJobOnOneThreadThatIsNotTheCallers() async {
+        let worker = Worker()
+        let first = await worker.threadIdentity()
+        for _ in 0..<100 { #expect(await worker.threadIdentity() == first) }
+    }
+
+    @Test func aBlockedActorHoldsUpNobodyElse() async {
+        let gate = DispatchSemaphore(value: 0)
+        let workers = (0..<64).map { _ in Worker() }
+        await withTaskGroup(of: Void.self) { group in
+            for worker in workers { group.addTask { await worker.block(until: gate) } }
+            let free = Worker()
+            await free.append(1)
+            #expect(await free.order == [1])
+            for _ in workers { gate.signal() }
+        }
+    }
+
+    @Test func keepsTheOrderOfOneCaller() async {
+        let worker = Worker()
+        for value in 0..<1_000 { await worker.append(value) }
+        #expect(await worker.order == Array(0..<1_000))
+    }
+}
+
+@Suite struct WakeupTests {
+    @Test func aSignalEndsAWaitAndIsUsedUp() throws {
+        let wakeup = try Wakeup()
+        #expect(!wakeup.wait(timeoutMs: 0))
+        wakeup.signal()
+        wakeup.signal()
+        #expect(wakeup.wait(timeoutMs: 1_000))
+        #expect(!wakeup.wait(timeoutMs: 0))
+    }
+
+    @Test func aSignalFromAnotherThreadWakes() throws {
+        let wakeup = try Wakeup()
+        let thread = Thread { wakeup.signal() }
+        thread.start()
+        #expect(wakeup.wait(timeoutMs: 10_000))
+    }
+
+    @Test func aReadableDescriptorWakesWithoutUsingUpASignal() throws {
+        let wakeup = try Wakeup()
+        let other = try Wakeup()
+        other.signal()
+        #expect(wakeup.wait(orReadable: other.fileDescriptor, timeoutMs: 10_000))
+        #expect(other.wait(timeoutMs: 0))
+    }
+}
