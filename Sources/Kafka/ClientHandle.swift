@@ -1,0 +1,84 @@
+internal import CRDKafka
+internal import Foundation
+
+/// Owns one librdkafka client. Whatever holds memory of the client's (batches, topics, queues) holds this too, so that
+/// the client goes last.
+@safe
+final class ClientHandle: @unchecked Sendable {
+    // SAFETY: librdkafka's client is thread-safe; destroyed once, in `deinit`, when nobody can use it any more.
+    let pointer: OpaquePointer
+    private let log: LogSink
+
+    /// Starts a client of librdkafka: its threads run and connect from then on.
+    ///
+    /// - Parameters:
+    ///   - defaults: properties that the configuration may override.
+    ///   - owned: properties that it may not.
+    ///   - events: `RD_KAFKA_EVENT_…` bits that the client's queues hand out.
+    init(
+        _ type: rd_kafka_type_t, _ configuration: KafkaClientConfiguration, defaults: [String: String],
+        owned: [String: String], events: Int32
+    ) throws(KafkaError) {
+        let problems = configuration.validate()
+        guard problems.isEmpty else { throw Self.invalid(problems) }
+        var properties = defaults.merging(configuration.properties) { _, given in given }
+        properties.merge(owned) { _, ours in ours }
+        properties["bootstrap.servers"] = configuration.bootstrapServers
+        properties["client.id"] = configuration.clientID
+        let builder = ConfigurationBuilder()
+        let refused = properties.compactMap { builder.set($0.key, to: $0.value) }
+        guard refused.isEmpty else { throw Self.invalid(refused) }
+        let log = LogSink(configuration.log)
+        builder.prepare(events: events, log: log)
+        self.log = log
+        unsafe pointer = try builder.makeClient(type)
+    }
+
+    private static func invalid(_ problems: [KafkaConfigurationProblem]) -> KafkaError {
+        let text = problems.map(\.description).joined(separator: "; ")
+        return KafkaError(RD_KAFKA_RESP_ERR_INVALID_CONFIG, message: text)
+    }
+
+    deinit {
+        // Destroying waits for the client's threads, so it must not hold up the thread that let go of it last, which
+        // may be one of Swift's pool. A consumer that was not closed leaves without a word; its session times out.
+        let last = unsafe LastReference(pointer: pointer, log: log)
+        Thread.detachNewThread { last.destroy() }
+    }
+
+    /// The error after which this client is of no more use, when there was one.
+    var fatalError: KafkaError? {
+        var text = [CChar](repeating: 0, count: 512)
+        // SAFETY: writes at most `text.count` bytes, zero-terminated.
+        let response = unsafe rd_kafka_fatal_error(pointer, &text, text.count)
+        if response == RD_KAFKA_RESP_ERR_NO_ERROR { return nil }
+        return KafkaError(code: response.rawValue, message: String(zeroTerminated: text), isFatal: true)
+    }
+
+    /// Reads an event of type `RD_KAFKA_EVENT_ERROR`.
+    func error(of event: OpaquePointer) -> KafkaError {
+        // SAFETY: the caller owns the event; the strings live as long as it and are copied; the list is ours to free.
+        let response = unsafe rd_kafka_event_error(event)
+        if response == RD_KAFKA_RESP_ERR__FATAL, let fatal = fatalError { return fatal }
+        var place: PartitionPosition?
+        if let partition = unsafe rd_kafka_event_topic_partition(event) {
+            place = unsafe PartitionPosition(partition.pointee)
+            unsafe rd_kafka_topic_partition_destroy(partition)
+        }
+        return unsafe KafkaError(
+            response, message: String(cString: rd_kafka_event_error_string(event)), topicPartition: place?.partition)
+    }
+}
+
+/// A client on its way out, with what its callbacks still use.
+@safe
+private struct LastReference: @unchecked Sendable {
+    // SAFETY: the owner gave the client up; `destroy` is called once, by the one thread it was handed to.
+    let pointer: OpaquePointer
+    let log: LogSink
+
+    func destroy() {
+        unsafe rd_kafka_destroy_flags(pointer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+        withExtendedLifetime(log) {}
+    }
+}

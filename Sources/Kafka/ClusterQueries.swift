@@ -1,0 +1,69 @@
+internal import CRDKafka
+internal import StreamCore
+
+/// A broker as the cluster's metadata names it.
+public struct KafkaBroker: Hashable, Sendable {
+    /// The broker's number.
+    public let id: Int32
+    /// Its host name or address.
+    public let host: String
+    /// Its TCP port.
+    public let port: Int32
+}
+
+/// Questions that any client can put to the cluster. Each blocks the calling thread up to its time limit.
+extension ClientHandle {
+    func queryWatermarks(_ partition: TopicPartition, timeoutMs: Int32) throws(KafkaError) -> Watermarks {
+        var (low, high) = (Int64(0), Int64(0))
+        let response = unsafe rd_kafka_query_watermark_offsets(
+            pointer, partition.topic, partition.partition, &low, &high, timeoutMs)
+        if response != RD_KAFKA_RESP_ERR_NO_ERROR { throw KafkaError(response, topicPartition: partition) }
+        return Watermarks(low: low, high: high)
+    }
+
+    struct Metadata {
+        var brokers: [KafkaBroker] = []
+        var topics: [String: [TopicPartition]] = [:]
+    }
+
+    /// - Parameter topics: nil for all.
+    func metadata(timeoutMs: Int32, of topics: [String]?) throws(KafkaError) -> Metadata {
+        guard let topics else { return unsafe try metadata(timeoutMs: timeoutMs, allTopics: true, topic: nil) }
+        var all = Metadata()
+        for topic in topics {
+            guard let handle = unsafe rd_kafka_topic_new(pointer, topic, nil) else {
+                throw KafkaError(rd_kafka_last_error(), message: "no topic can have this name")
+            }
+            // SAFETY: our reference, given back once.
+            defer { unsafe rd_kafka_topic_destroy(handle) }
+            let one = unsafe try metadata(timeoutMs: timeoutMs, allTopics: false, topic: handle)
+            all.brokers = one.brokers
+            all.topics.merge(one.topics) { _, new in new }
+        }
+        return all
+    }
+
+    private func metadata(timeoutMs: Int32, allTopics: Bool, topic: OpaquePointer?) throws(KafkaError) -> Metadata {
+        var answer: UnsafePointer<rd_kafka_metadata>?
+        unsafe try KafkaError.check(rd_kafka_metadata(pointer, allTopics ? 1 : 0, topic, &answer, timeoutMs))
+        // SAFETY: the answer is ours to free; its arrays have the lengths that stand beside them, its strings are
+        // zero-terminated; all is copied before it is freed.
+        guard let answer = unsafe answer else { return Metadata() }
+        defer { unsafe rd_kafka_metadata_destroy(answer) }
+        var metadata = Metadata()
+        for unsafe broker in unsafe UnsafeBufferPointer(
+            start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
+        {
+            unsafe metadata.brokers.append(
+                KafkaBroker(id: broker.id, host: String(cString: broker.host), port: Int32(broker.port)))
+        }
+        for unsafe topic in unsafe UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt)) {
+            guard unsafe topic.err == RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
+            let name = unsafe String(cString: topic.topic)
+            metadata.topics[name] = unsafe UnsafeBufferPointer(
+                start: topic.partitions, count: Int(topic.partition_cnt)
+            ).map { unsafe TopicPartition(topic: name, partition: $0.id) }.sorted()
+        }
+        return metadata
+    }
+}

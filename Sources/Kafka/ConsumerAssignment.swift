@@ -1,0 +1,162 @@
+internal import CRDKafka
+public import StreamCore
+
+// MARK: - Which partitions, and from where
+
+extension Consumer {
+    /// Answers ``ConsumerEvent/assigned(_:)``: fetching of these partitions begins. Without a subscription it adds
+    /// partitions by hand.
+    public func assign(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
+        let list = PartitionList(offsets.mapValues(\.wireValue))
+        unanswered = nil
+        if isEager {
+            try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, list.pointer))
+        } else {
+            unsafe try KafkaError.check(rd_kafka_incremental_assign(handle.pointer, list.pointer))
+        }
+    }
+
+    /// Answers ``ConsumerEvent/revoked(_:)`` and ``ConsumerEvent/lost(_:)``: these partitions are given up.
+    public func unassign(_ partitions: [TopicPartition]) throws(KafkaError) {
+        unanswered = nil
+        if isEager {
+            // This protocol takes all partitions away at once.
+            try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, nil))
+        } else {
+            let list = PartitionList(partitions)
+            unsafe try KafkaError.check(rd_kafka_incremental_unassign(handle.pointer, list.pointer))
+        }
+    }
+
+    /// Goes on elsewhere in partitions that are assigned; what was fetched of them and not handed out is dropped. Not
+    /// while a rebalance is unanswered.
+    public func seek(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
+        if isEager {
+            // Here an assignment replaces the one before, so the others are assigned again where they stand.
+            var all: [TopicPartition: StartOffset] = [:]
+            for entry in try positions() {
+                all[entry.partition] = entry.offset >= 0 ? .offset(entry.offset) : .committed
+            }
+            try assign(all.merging(offsets) { _, new in new })
+        } else {
+            try unassign(Array(offsets.keys))
+            try assign(offsets)
+        }
+    }
+
+    /// The partitions that are assigned and were not given up.
+    public var assignment: [TopicPartition] {
+        get throws(KafkaError) { try assignedList().entries.map(\.partition) }
+    }
+
+    private func assignedList() throws(KafkaError) -> PartitionList {
+        var list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+        unsafe try KafkaError.check(rd_kafka_assignment(handle.pointer, &list))
+        return unsafe list.map { unsafe PartitionList(owning: $0) } ?? PartitionList(capacity: 0)
+    }
+
+    private func positions() throws(KafkaError) -> [PartitionPosition] {
+        let list = try assignedList()
+        try KafkaError.check(unsafe rd_kafka_position(handle.pointer, list.pointer))
+        return list.entries
+    }
+
+    private var isEager: Bool {
+        // SAFETY: a static string.
+        unsafe rd_kafka_rebalance_protocol(handle.pointer).map { unsafe String(cString: $0) } == "EAGER"
+    }
+
+    /// Stops handing out records of these partitions, and remains their owner.
+    public func pause(_ partitions: [TopicPartition]) throws(KafkaError) {
+        let list = PartitionList(partitions)
+        try KafkaError.check(unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer))
+        try Self.checkEntries(list)
+    }
+
+    /// Goes on with partitions that were paused, without a gap.
+    public func resume(_ partitions: [TopicPartition]) throws(KafkaError) {
+        let list = PartitionList(partitions)
+        try KafkaError.check(unsafe rd_kafka_resume_partitions(handle.pointer, list.pointer))
+        try Self.checkEntries(list)
+    }
+
+    static func checkEntries(_ list: borrowing PartitionList) throws(KafkaError) {
+        for entry in list.entries {
+            if let error = entry.error { throw error }
+        }
+    }
+}
+
+// MARK: - Committed offsets
+
+extension Consumer {
+    /// Commits, for each partition, the offset of the next record to read, and waits for the broker's answer.
+    ///
+    /// - Throws: also when the group has begun to rebalance; the offsets are then not stored.
+    public func commit(_ next: [TopicPartition: Int64]) throws(KafkaError) {
+        if next.isEmpty { return }
+        let list = PartitionList(next)
+        try KafkaError.check(unsafe rd_kafka_commit(handle.pointer, list.pointer, 0))
+        try Self.checkEntries(list)
+    }
+
+    /// Commits without waiting: the request is on its way when this returns. A later failure comes as
+    /// ``ConsumerEvent/error(_:)``.
+    public nonisolated func commitLater(_ next: [TopicPartition: Int64]) throws(KafkaError) {
+        if next.isEmpty { return }
+        let list = PartitionList(next)
+        try KafkaError.check(unsafe rd_kafka_commit_queue(handle.pointer, list.pointer, queue.pointer, nil, nil))
+    }
+
+    /// What the group committed: partitions without a commit are left out.
+    ///
+    /// - Parameter timeoutMs: milliseconds to wait for the broker.
+    public func committed(
+        _ partitions: [TopicPartition], timeoutMs: Int32
+    ) throws(KafkaError) -> [TopicPartition: Int64] {
+        let list = PartitionList(partitions)
+        try KafkaError.check(unsafe rd_kafka_committed(handle.pointer, list.pointer, timeoutMs))
+        try Self.checkEntries(list)
+        let stored = list.entries.filter { $0.offset >= 0 }
+        return Dictionary(uniqueKeysWithValues: stored.map { ($0.partition, $0.offset) })
+    }
+}
+
+// MARK: - What the broker has
+
+/// The offsets between which a partition's records are.
+public struct Watermarks: Hashable, Sendable {
+    /// The oldest record that the broker still has.
+    public let low: Int64
+    /// The offset that the next record will get.
+    public let high: Int64
+}
+
+extension Consumer {
+    /// The watermarks as the last fetch brought them, without asking; nil when there was none yet.
+    public nonisolated func watermarks(_ partition: TopicPartition) -> Watermarks? {
+        var (low, high) = (Int64(RD_KAFKA_OFFSET_INVALID), Int64(RD_KAFKA_OFFSET_INVALID))
+        let response = unsafe rd_kafka_get_watermark_offsets(
+            handle.pointer, partition.topic, partition.partition, &low, &high)
+        guard response == RD_KAFKA_RESP_ERR_NO_ERROR, low >= 0, high >= 0 else { return nil }
+        return Watermarks(low: low, high: high)
+    }
+
+    /// Asks the broker for the watermarks.
+    ///
+    /// - Parameter timeoutMs: milliseconds to wait for it.
+    public func queryWatermarks(_ partition: TopicPartition, timeoutMs: Int32) throws(KafkaError) -> Watermarks {
+        try handle.queryWatermarks(partition, timeoutMs: timeoutMs)
+    }
+
+    /// The partitions of topics, by topic; those that do not exist are left out.
+    ///
+    /// - Parameters:
+    ///   - topics: nil for all topics of the cluster.
+    ///   - timeoutMs: milliseconds to wait for the broker.
+    public func partitions(
+        of topics: [String]?, timeoutMs: Int32
+    ) throws(KafkaError) -> [String: [TopicPartition]] {
+        try handle.metadata(timeoutMs: timeoutMs, of: topics).topics
+    }
+}

@@ -1,0 +1,208 @@
+internal import CRDKafka
+internal import Foundation
+internal import Synchronization
+
+/// The producer's thread: takes delivery reports as they come, passes them on and wakes those who wait for room.
+final class DeliveryLoop: Sendable {
+    /// How often room had been made when a record was tried.
+    struct Attempt {
+        let roomMade: UInt64
+    }
+
+    /// Tags from here on are ours, for ``Producer/send``.
+    static let firstOwnTag: UInt64 = 1 << 63
+
+    private struct State {
+        /// Counts the batches of reports whose records were freed.
+        var roomMade: UInt64 = 0
+        /// What `roomMade` was when the queue was last found full.
+        var fullAt: UInt64?
+        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var nextWaiter: UInt64 = 0
+        var senders: [UInt64: CheckedContinuation<DeliveryReport, Never>] = [:]
+        var isRefusing = false
+        var isStopping = false
+        var hasStopped = false
+        var stopWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let handle: ClientHandle
+    private let queue: ClientQueue
+    private let onError: @Sendable (KafkaError) -> Void
+    private let onDelivery: @Sendable ([DeliveryReport]) -> Void
+    private let state = Mutex(State())
+    private let ownTags = Atomic<UInt64>(firstOwnTag)
+
+    init(
+        _ handle: ClientHandle, onError: @escaping @Sendable (KafkaError) -> Void,
+        onDelivery: @escaping @Sendable ([DeliveryReport]) -> Void
+    ) {
+        self.handle = handle
+        queue = ClientQueue(mainOf: handle)
+        self.onError = onError
+        self.onDelivery = onDelivery
+    }
+
+    // MARK: the thread
+
+    func start() {
+        let thread = Thread { self.run() }
+        thread.name = "kafka-deliver"
+        thread.start()
+    }
+
+    private func run() {
+        while !state.withLock({ $0.isStopping }) {
+            // Ends on an event, or on the yield of `stop()`, which is kept until there is a poll to end.
+            guard let event = unsafe queue.poll(timeoutMs: -1) else { continue }
+            switch unsafe rd_kafka_event_type(event) {
+            case RD_KAFKA_EVENT_DR: unsafe deliver(event)
+            case RD_KAFKA_EVENT_ERROR: unsafe onError(handle.error(of: event))
+            default: break
+            }
+            let isDelivery = unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR
+            // The records' memory is freed here, so only now is there room, and only now may a flush return.
+            unsafe rd_kafka_event_destroy(event)
+            if isDelivery { noteRoom() }
+        }
+        finish()
+    }
+
+    private func deliver(_ event: OpaquePointer) {
+        var reports: [DeliveryReport] = []
+        reports.reserveCapacity(unsafe rd_kafka_event_message_count(event))
+        var own: [DeliveryReport] = []
+        // SAFETY: the messages belong to the event, which the caller keeps until we are done.
+        while let message = unsafe rd_kafka_event_message_next(event) {
+            let record = unsafe message.pointee
+            let report = DeliveryReport(
+                tag: UInt64(UInt(bitPattern: unsafe record._private)),
+                error: unsafe record.err == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : failure(record.err),
+                partition: unsafe record.partition, offset: unsafe record.offset)
+            if report.tag < Self.firstOwnTag { reports.append(report) } else { own.append(report) }
+        }
+        if !reports.isEmpty { onDelivery(reports) }
+        for report in own {
+            state.withLock { $0.senders.removeValue(forKey: report.tag) }?.resume(returning: report)
+        }
+    }
+
+    private func failure(_ response: rd_kafka_resp_err_t) -> KafkaError {
+        response == RD_KAFKA_RESP_ERR__FATAL ? handle.fatalError ?? KafkaError(response) : KafkaError(response)
+    }
+
+    private func finish() {
+        let (waiters, senders, stopWaiters) = state.withLock { state in
+            state.hasStopped = true
+            defer {
+                state.waiters = [:]
+                state.senders = [:]
+                state.stopWaiters = []
+            }
+            return (state.waiters, state.senders, state.stopWaiters)
+        }
+        for (tag, sender) in senders {
+            sender.resume(
+                returning: DeliveryReport(tag: tag, error: .closed("the producer"), partition: -1, offset: -1))
+        }
+        for waiter in waiters.values { waiter.resume() }
+        for waiter in stopWaiters { waiter.resume() }
+    }
+
+    // MARK: stopping
+
+    func refuseMore() {
+        state.withLock { $0.isRefusing = true }
+    }
+
+    func stop() {
+        state.withLock { state in
+            state.isRefusing = true
+            state.isStopping = true
+        }
+        queue.yield()
+    }
+
+    /// Stops and waits for the thread's end.
+    func stopped() async {
+        stop()
+        await withCheckedContinuation { continuation in
+            let hasStopped = state.withLock { state in
+                if !state.hasStopped { state.stopWaiters.append(continuation) }
+                return state.hasStopped
+            }
+            if hasStopped { continuation.resume() }
+        }
+    }
+
+    // MARK: room
+
+    /// - Throws: when the producer is closed.
+    func attempt() throws(KafkaError) -> Attempt {
+        let (isRefusing, roomMade) = state.withLock { ($0.isRefusing, $0.roomMade) }
+        if isRefusing { throw .closed("the producer") }
+        return Attempt(roomMade: roomMade)
+    }
+
+    /// A record that was tried at `attempt` found the queue full. When room was made in between, the next wait returns
+    /// at once; when not, a delivery is still to come, as the queue holds records.
+    func noteFull(_ attempt: Attempt) {
+        state.withLock { $0.fullAt = attempt.roomMade }
+    }
+
+    private func noteRoom() {
+        let waiters = state.withLock { state in
+            state.roomMade &+= 1
+            defer { state.waiters.removeAll(keepingCapacity: true) }
+            return state.waiters
+        }
+        for waiter in waiters.values { waiter.resume() }
+    }
+
+    func waitForSpace() async {
+        let id = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if state.fullAt != state.roomMade || state.hasStopped || Task.isCancelled { return true }
+                    state.waiters[id] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.resume()
+        }
+    }
+
+    // MARK: records that wait for their own report
+
+    func nextOwnTag() -> UInt64 {
+        ownTags.wrappingAdd(1, ordering: .relaxed).oldValue
+    }
+
+    /// Runs `enqueue`, then suspends until the report with `tag` is there.
+    ///
+    /// - Throws: what `enqueue` throws; then there will be no report.
+    func report(
+        for tag: UInt64, _ enqueue: () throws(KafkaError) -> Void
+    ) async throws(KafkaError) -> DeliveryReport {
+        var refusal: KafkaError?
+        let report = await withCheckedContinuation { continuation in
+            // Registered first: the report may come before `enqueue` returns.
+            state.withLock { $0.senders[tag] = continuation }
+            do throws(KafkaError) {
+                try enqueue()
+            } catch {
+                refusal = error
+                let mine = state.withLock { $0.senders.removeValue(forKey: tag) }
+                mine?.resume(returning: DeliveryReport(tag: tag, error: error, partition: -1, offset: -1))
+            }
+        }
+        if let refusal { throw refusal }
+        return report
+    }
+}

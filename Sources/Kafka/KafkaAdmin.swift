@@ -1,0 +1,162 @@
+internal import CRDKafka
+public import StreamCore
+
+/// Creates and deletes topics, and reads what a cluster has, for operators and tests. Its calls block threads made for
+/// them and none of Swift's pool.
+public final class KafkaAdmin: Sendable {
+    private let configuration: KafkaClientConfiguration
+    private let client: ClientHandle
+    /// What all calls may take, in milliseconds.
+    private let timeoutMs: Int32
+
+    /// Starts a client. Brokers need not be there yet.
+    ///
+    /// - Parameter timeoutMs: milliseconds that each request may take.
+    /// - Throws: what is wrong with the configuration.
+    public init(_ configuration: KafkaClientConfiguration, timeoutMs: Int32 = 10_000) throws(KafkaError) {
+        self.configuration = configuration
+        self.timeoutMs = timeoutMs
+        client = try ClientHandle(RD_KAFKA_PRODUCER, configuration, defaults: [:], owned: [:], events: 0)
+    }
+
+    /// The brokers that the cluster's metadata names.
+    public func brokers() async throws(KafkaError) -> [KafkaBroker] {
+        let (client, timeoutMs) = (client, timeoutMs)
+        return try await blocking { () throws(KafkaError) in
+            try client.metadata(timeoutMs: timeoutMs, of: []).brokers
+        }
+    }
+
+    /// The partitions of topics, by topic; those that do not exist are left out.
+    ///
+    /// A cluster that makes topics on demand makes those that are asked about.
+    ///
+    /// - Parameter topics: nil for all topics of the cluster.
+    public func partitions(of topics: [String]? = nil) async throws(KafkaError) -> [String: [TopicPartition]] {
+        let (client, timeoutMs) = (client, timeoutMs)
+        return try await blocking { () throws(KafkaError) in
+            try client.metadata(timeoutMs: timeoutMs, of: topics).topics
+        }
+    }
+
+    /// Between which offsets the partitions' records are.
+    public func watermarks(
+        of partitions: [TopicPartition]
+    ) async throws(KafkaError) -> [TopicPartition: Watermarks] {
+        let (client, timeoutMs) = (client, timeoutMs)
+        return try await blocking { () throws(KafkaError) in
+            var found: [TopicPartition: Watermarks] = [:]
+            for partition in partitions {
+                found[partition] = try client.queryWatermarks(partition, timeoutMs: timeoutMs)
+            }
+            return found
+        }
+    }
+
+    /// What a group committed: partitions without a commit are left out. Does not join the group.
+    public func committed(
+        group: String, _ partitions: [TopicPartition]
+    ) async throws(KafkaError) -> [TopicPartition: Int64] {
+        let consumer = try Consumer(configuration, group: group)
+        let result: Result<[TopicPartition: Int64], KafkaError>
+        do throws(KafkaError) {
+            result = .success(try await consumer.committed(partitions, timeoutMs: timeoutMs))
+        } catch {
+            result = .failure(error)
+        }
+        await consumer.close(timeoutMs: timeoutMs)
+        return try result.get()
+    }
+
+    // MARK: topics
+
+    /// Creates a topic.
+    ///
+    /// - Parameters:
+    ///   - replication: copies of each partition; −1 for the cluster's default.
+    ///   - settings: the topic's own (`retention.ms`).
+    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request.
+    public func createTopic(
+        _ name: String, partitions: Int32, replication: Int32 = -1, settings: [String: String] = [:]
+    ) async throws(KafkaError) {
+        let (client, timeoutMs) = (client, timeoutMs)
+        try await blocking { () throws(KafkaError) in
+            var reason = [CChar](repeating: 0, count: 512)
+            // SAFETY: ours to free; librdkafka copies it for the request.
+            var topic = unsafe rd_kafka_NewTopic_new(name, partitions, replication, &reason, reason.count)
+            guard unsafe topic != nil else {
+                throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, message: String(zeroTerminated: reason))
+            }
+            defer { unsafe rd_kafka_NewTopic_destroy(topic) }
+            for (setting, value) in settings {
+                try KafkaError.check(unsafe rd_kafka_NewTopic_set_config(topic, setting, value))
+            }
+            unsafe try client.askForTopics(timeoutMs: timeoutMs, RD_KAFKA_ADMIN_OP_CREATETOPICS) { options, queue in
+                unsafe rd_kafka_CreateTopics(client.pointer, &topic, 1, options, queue)
+            }
+        }
+    }
+
+    /// Deletes a topic and all its records.
+    ///
+    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request; ``KafkaError/isUnknownTopic``.
+    public func deleteTopic(_ name: String) async throws(KafkaError) {
+        let (client, timeoutMs) = (client, timeoutMs)
+        try await blocking { () throws(KafkaError) in
+            // SAFETY: ours to free; librdkafka copies it for the request.
+            var topic = unsafe rd_kafka_DeleteTopic_new(name)
+            defer { unsafe rd_kafka_DeleteTopic_destroy(topic) }
+            unsafe try client.askForTopics(timeoutMs: timeoutMs, RD_KAFKA_ADMIN_OP_DELETETOPICS) { options, queue in
+                unsafe rd_kafka_DeleteTopics(client.pointer, &topic, 1, options, queue)
+            }
+        }
+    }
+
+    private func blocking<Value: Sendable>(
+        _ call: @escaping @Sendable () throws(KafkaError) -> Value
+    ) async throws(KafkaError) -> Value {
+        let result = await onOwnThread("kafka-admin") { () -> Result<Value, KafkaError> in
+            do throws(KafkaError) { return .success(try call()) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+}
+
+extension ClientHandle {
+    /// Sends a request about one topic and waits for its answer.
+    fileprivate func askForTopics(
+        timeoutMs: Int32, _ operation: rd_kafka_admin_op_t,
+        _ send: (_ options: OpaquePointer, _ queue: OpaquePointer) -> Void
+    ) throws(KafkaError) {
+        let queue = ClientQueue(newFor: self)
+        guard let options = unsafe rd_kafka_AdminOptions_new(pointer, operation) else {
+            throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG)
+        }
+        // SAFETY: options and events are ours to free; results and their strings live as long as the event.
+        defer { unsafe rd_kafka_AdminOptions_destroy(options) }
+        var reason = [CChar](repeating: 0, count: 512)
+        unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMs, &reason, reason.count)
+        unsafe rd_kafka_AdminOptions_set_operation_timeout(options, timeoutMs, &reason, reason.count)
+        unsafe send(options, queue.pointer)
+        guard let event = unsafe queue.poll(timeoutMs: timeoutMs + 1_000) else {
+            throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
+        }
+        defer { unsafe rd_kafka_event_destroy(event) }
+        let response = unsafe rd_kafka_event_error(event)
+        if response != RD_KAFKA_RESP_ERR_NO_ERROR {
+            throw unsafe KafkaError(response, message: String(cString: rd_kafka_event_error_string(event)))
+        }
+        var count = 0
+        let topics =
+            operation == RD_KAFKA_ADMIN_OP_CREATETOPICS
+            ? unsafe rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+            : unsafe rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count)
+        for index in 0..<count {
+            guard let topic = unsafe topics?[index] else { continue }
+            let response = unsafe rd_kafka_topic_result_error(topic)
+            if response == RD_KAFKA_RESP_ERR_NO_ERROR { continue }
+            let message = unsafe rd_kafka_topic_result_error_string(topic).map { unsafe String(cString: $0) }
+            throw KafkaError(response, message: message)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+internal import CRDKafka
+internal import Synchronization
+
+/// How much a line of librdkafka's own log matters: syslog's levels, which it uses.
+public enum KafkaLogLevel: Int, Sendable, Comparable {
+    case emergency, alert, critical, error, warning, notice, info, debug
+
+    public static func < (left: KafkaLogLevel, right: KafkaLogLevel) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Takes librdkafka's log lines: their level, the facility that wrote them (`FAIL`, `REQTMOUT`) and the text.
+/// Called on librdkafka's threads, so it must not block.
+public typealias KafkaLog = @Sendable (_ level: KafkaLogLevel, _ facility: String, _ message: String) -> Void
+
+/// Hands librdkafka's log on, at a rate that a broker that stays away cannot raise.
+final class LogSink: Sendable {
+    /// Lines a facility may write at once; after them one every `refillMs`.
+    private static let burst = 10
+    private static let refillMs: Int64 = 5_000
+
+    private struct Allowance {
+        var lines: Int
+        var refilledAt: ContinuousClock.Instant
+        var dropped = 0
+    }
+
+    private let log: KafkaLog
+    private let allowances = Mutex<[String: Allowance]>([:])
+
+    init(_ log: @escaping KafkaLog) {
+        self.log = log
+    }
+
+    func write(level: Int32, facility: String, message: String) {
+        // One set of properties serves producers and consumers: what is of the other's is no news.
+        if facility == "CONFWARN" && message.contains("will be ignored by this") { return }
+        guard let dropped = admit(facility) else { return }
+        let suffix = dropped > 0 ? " (\(dropped) more lines of \(facility) were dropped)" : ""
+        log(KafkaLogLevel(rawValue: Int(level)) ?? .debug, facility, message + suffix)
+    }
+
+    /// - Returns: nil when the line is one too many, else how many were dropped before it.
+    private func admit(_ facility: String) -> Int? {
+        let now = ContinuousClock.now
+        return allowances.withLock { allowances in
+            var allowance = allowances[facility] ?? Allowance(lines: Self.burst, refilledAt: now)
+            defer { allowances[facility] = allowance }
+            let refills = Int((now - allowance.refilledAt) / .milliseconds(Self.refillMs))
+            if refills > 0 {
+                allowance.lines = min(allowance.lines + refills, Self.burst)
+                allowance.refilledAt = now
+            }
+            guard allowance.lines > 0 else {
+                allowance.dropped += 1
+                return nil
+            }
+            allowance.lines -= 1
+            defer { allowance.dropped = 0 }
+            return allowance.dropped
+        }
+    }
+}

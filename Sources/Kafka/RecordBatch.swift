@@ -1,0 +1,219 @@
+internal import CRDKafka
+public import StreamCore
+internal import Synchronization
+
+/// Records that a consumer handed out together, each partition's in its order.
+///
+/// Owns the client's own memory of them, which is freed when the last reference goes, on any thread: nothing is copied
+/// until somebody asks. Holding on to batches holds on to that memory, and to the client.
+@safe
+public final class RecordBatch: @unchecked Sendable {
+    // SAFETY: nothing changes after `init` but librdkafka's lazily parsed headers, which `headerParsing` guards. The
+    // messages belong to the events, the events to us: freed once, in `deinit`.
+    @safe struct Entry {
+        let event: OpaquePointer
+        let message: UnsafePointer<rd_kafka_message_t>
+        let partitionIndex: Int
+    }
+
+    let entries: [Entry]
+    private let partitions: [TopicPartition]
+    private let client: ClientHandle
+    fileprivate let headerParsing = Mutex(())
+
+    /// The offset after the last record of each partition in the batch: what to continue from once it is done.
+    public let nextOffsets: [TopicPartition: Int64]
+    /// Bytes of keys and values.
+    public let byteCount: Int
+
+    init(_ builder: consuming RecordBatchBuilder, client: ClientHandle) {
+        nextOffsets = builder.nextOffsets
+        byteCount = builder.byteCount
+        partitions = builder.partitions
+        self.client = client
+        entries = builder.take()
+    }
+
+    deinit {
+        for entry in entries { unsafe rd_kafka_event_destroy(entry.event) }
+    }
+
+    /// How many records there are; at least one.
+    public var count: Int { entries.count }
+
+    /// The record at `index`, from 0.
+    public subscript(index: Int) -> RecordView { RecordView(batch: self, index: index) }
+
+    func partition(of entry: Entry) -> TopicPartition { partitions[entry.partitionIndex] }
+}
+
+extension RecordBatch: RandomAccessCollection {
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { entries.count }
+}
+
+/// One record of a batch. Cheap to pass on; keeps the whole batch alive.
+public struct RecordView: Sendable {
+    private let batch: RecordBatch
+    private let index: Int
+
+    init(batch: RecordBatch, index: Int) {
+        self.batch = batch
+        self.index = index
+    }
+
+    // SAFETY, for all accesses below: the message lives as long as the batch, which `self` holds, and is not changed.
+    private var message: UnsafePointer<rd_kafka_message_t> { unsafe batch.entries[index].message }
+
+    /// Where the record was.
+    public var topicPartition: TopicPartition { batch.partition(of: batch.entries[index]) }
+
+    /// Its place in the partition.
+    public var offset: Int64 { unsafe message.pointee.offset }
+
+    /// Milliseconds since 1970 UTC that the producer or the broker gave it; nil when neither did.
+    public var timestampMs: Int64? {
+        var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+        let timestamp = unsafe rd_kafka_message_timestamp(message, &type)
+        return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? nil : timestamp
+    }
+
+    /// The key's bytes; nil when it is NULL, which is not the same as empty.
+    public var key: Span<UInt8>? {
+        @_lifetime(borrow self) get {
+            guard let start = unsafe message.pointee.key else { return nil }
+            return unsafe span(start, message.pointee.key_len)
+        }
+    }
+
+    /// The value's bytes; nil when it is NULL: a tombstone, which is not the same as empty.
+    public var value: Span<UInt8>? {
+        @_lifetime(borrow self) get {
+            guard let start = unsafe message.pointee.payload else { return nil }
+            return unsafe span(start, message.pointee.len)
+        }
+    }
+
+    @_lifetime(borrow self)
+    private func span(_ start: UnsafeMutableRawPointer, _ count: Int) -> Span<UInt8> {
+        let bytes = unsafe UnsafeBufferPointer(start: start.assumingMemoryBound(to: UInt8.self), count: count)
+        return unsafe _overrideLifetime(Span(_unsafeElements: bytes), borrowing: self)
+    }
+}
+
+// MARK: - Headers
+
+extension RecordView {
+    /// All headers in their order; names may repeat. Copied; parsed when first asked for.
+    public var headers: [RecordHeader] {
+        guard let list = unsafe headerList else { return [] }
+        var headers: [RecordHeader] = []
+        headers.reserveCapacity(unsafe rd_kafka_header_cnt(list))
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var size = 0
+        while unsafe rd_kafka_header_get_all(list, headers.count, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            let found = unsafe name
+        {
+            unsafe headers.append(RecordHeader(name: String(cString: found), value: copy(value, size)))
+        }
+        return headers
+    }
+
+    /// The last header with this name, which is the one that counts when names repeat.
+    ///
+    /// - Returns: nil when there is none; a header whose `value` is nil when its value is NULL.
+    public func header(named name: String) -> RecordHeader? {
+        guard let list = unsafe headerList else { return nil }
+        var value: UnsafeRawPointer?
+        var size = 0
+        guard unsafe rd_kafka_header_get_last(list, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            return nil
+        }
+        return unsafe RecordHeader(name: name, value: copy(value, size))
+    }
+
+    private func copy(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8]? {
+        unsafe start.map { unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: count)) }
+    }
+
+    /// librdkafka parses a record's headers into the record when they are first asked for, which is no read for other
+    /// threads that ask at the same time.
+    private var headerList: OpaquePointer? {
+        unsafe batch.withHeaderParsing {
+            var list: OpaquePointer?
+            let result = unsafe rd_kafka_message_headers(message, &list)
+            return unsafe result == RD_KAFKA_RESP_ERR_NO_ERROR ? list : nil
+        }
+    }
+}
+
+extension RecordBatch {
+    fileprivate func withHeaderParsing(_ parse: () -> OpaquePointer?) -> OpaquePointer? {
+        // SAFETY: the list lives as long as the message, and is not changed once it is parsed.
+        let address = headerParsing.withLock { _ in unsafe UInt(bitPattern: parse()) }
+        return unsafe OpaquePointer(bitPattern: address)
+    }
+}
+
+// MARK: - Collecting
+
+/// Fetched records on their way into a batch.
+@safe
+struct RecordBatchBuilder: ~Copyable {
+    private var entries: [RecordBatch.Entry] = []
+    private(set) var partitions: [TopicPartition] = []
+    private(set) var nextOffsets: [TopicPartition: Int64] = [:]
+    private(set) var byteCount = 0
+
+    /// Where the next record most likely is: in the partition of the one before.
+    private var current: (topic: OpaquePointer?, partition: Int32, index: Int) = (nil, -1, -1)
+    private var lastOffset: Int64 = -1
+
+    var count: Int { entries.count }
+
+    deinit {
+        for entry in entries { unsafe rd_kafka_event_destroy(entry.event) }
+    }
+
+    /// Takes over an event of type `RD_KAFKA_EVENT_FETCH`.
+    mutating func append(_ event: OpaquePointer) {
+        // SAFETY: the event is ours now; its message lives as long as it, and the topic handle as long as the message.
+        guard let message = unsafe rd_kafka_event_message_next(event) else {
+            unsafe rd_kafka_event_destroy(event)
+            return
+        }
+        let record = unsafe message.pointee
+        if unsafe record.rkt != current.topic || record.partition != current.partition {
+            unsafe select(record)
+        }
+        unsafe entries.append(RecordBatch.Entry(event: event, message: message, partitionIndex: current.index))
+        unsafe byteCount += record.len + record.key_len
+        unsafe lastOffset = record.offset
+    }
+
+    private mutating func select(_ record: rd_kafka_message_t) {
+        closeRun()
+        let topic = unsafe String(cString: rd_kafka_topic_name(record.rkt))
+        let partition = unsafe TopicPartition(topic: topic, partition: record.partition)
+        let index = partitions.firstIndex(of: partition) ?? partitions.endIndex
+        if index == partitions.endIndex { partitions.append(partition) }
+        unsafe current = unsafe (record.rkt, record.partition, index)
+    }
+
+    /// The records of `current` have ended for now.
+    private mutating func closeRun() {
+        let index = unsafe current.index
+        if index >= 0 { nextOffsets[partitions[index]] = lastOffset + 1 }
+    }
+
+    /// Finishes ``nextOffsets``.
+    mutating func close() { closeRun() }
+
+    /// Gives the records up to the caller, who frees the events.
+    consuming func take() -> [RecordBatch.Entry] {
+        let taken = entries
+        entries = []
+        return taken
+    }
+}

@@ -1,0 +1,87 @@
+package import EmbeddedKafka
+internal import Foundation
+package import Kafka
+internal import Synchronization
+
+/// The Kafka cluster that a test process uses: the one that `KAFKA_BOOTSTRAP_SERVERS` names, or a mock cluster of its
+/// own, made when first asked for and shared by all tests, which keep apart by their topics' and groups' names.
+package enum TestKafka {
+    private static let givenServers: String? = {
+        let servers = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"]
+        return servers?.isEmpty == false ? servers : nil
+    }()
+
+    private static let sharedMock = Result<MockCluster, MockClusterError> { () throws(MockClusterError) in
+        try MockCluster()
+    }
+
+    /// Whether the cluster is the mock, which lacks what its documentation says.
+    package static var isMock: Bool { givenServers == nil }
+
+    /// How to reach the cluster, with group timeouts short enough for tests.
+    ///
+    /// - Parameter properties: more of librdkafka's properties, over those.
+    package static func clientConfiguration(
+        properties: [String: String] = [:]
+    ) throws -> KafkaClientConfiguration {
+        configuration(for: try givenServers ?? sharedMock.get().bootstrapServers, properties)
+    }
+
+    /// How to reach a cluster of the test's own.
+    package static func clientConfiguration(
+        for cluster: MockCluster, properties: [String: String] = [:]
+    ) -> KafkaClientConfiguration {
+        configuration(for: cluster.bootstrapServers, properties)
+    }
+
+    private static func configuration(
+        for servers: String, _ properties: [String: String]
+    ) -> KafkaClientConfiguration {
+        let short = [
+            "session.timeout.ms": "6000",
+            "heartbeat.interval.ms": "500",
+            "fetch.wait.max.ms": "20",
+            "reconnect.backoff.ms": "20",
+            "reconnect.backoff.max.ms": "200",
+        ]
+        return KafkaClientConfiguration(
+            bootstrapServers: servers, clientID: "millrace-tests",
+            properties: short.merging(properties) { _, given in given })
+    }
+
+    /// Runs a test with topics of its own, and deletes them where the cluster can.
+    ///
+    /// - Parameters:
+    ///   - count: how many topics.
+    ///   - partitions: how many each has.
+    ///   - body: gets the topics' names.
+    package static func withTopics<Result>(
+        _ count: Int = 1, partitions: Int32 = 1, _ body: ([String]) async throws -> Result
+    ) async throws -> Result {
+        let names = (0..<count).map { _ in uniqueName("topic") }
+        if isMock {
+            for name in names { try sharedMock.get().createTopic(name, partitions: partitions) }
+            return try await body(names)
+        }
+        let admin = try KafkaAdmin(clientConfiguration())
+        for name in names { try await admin.createTopic(name, partitions: partitions) }
+        let result: Swift.Result<Result, any Error>
+        do { result = .success(try await body(names)) } catch { result = .failure(error) }
+        for name in names { try await admin.deleteTopic(name) }
+        return try result.get()
+    }
+
+    /// Runs a test with a mock cluster of its own, to inject faults into.
+    package static func withPrivateCluster<Result>(
+        brokers: Int32 = 1, _ body: (MockCluster, KafkaClientConfiguration) async throws -> Result
+    ) async throws -> Result {
+        let cluster = try MockCluster(brokers: brokers)
+        defer { withExtendedLifetime(cluster) {} }
+        return try await body(cluster, clientConfiguration(for: cluster))
+    }
+
+    /// A name that no other test and no other run has, for topics and groups.
+    package static func uniqueName(_ what: String) -> String {
+        "millrace-test-\(what)-\(UUID().uuidString.lowercased())"
+    }
+}
