@@ -58,8 +58,8 @@ final class ClientHandle: @unchecked Sendable {
     /// Reads an event of type `RD_KAFKA_EVENT_ERROR`.
     func error(of event: OpaquePointer) -> KafkaError {
         // SAFETY: the caller owns the event; the strings live as long as it and are copied; the list is ours to free.
+        if unsafe rd_kafka_event_error_is_fatal(event) != 0, let fatal = fatalError { return fatal }
         let response = unsafe rd_kafka_event_error(event)
-        if response == RD_KAFKA_RESP_ERR__FATAL, let fatal = fatalError { return fatal }
         var place: PartitionPosition?
         if let partition = unsafe rd_kafka_event_topic_partition(event) {
             place = unsafe PartitionPosition(partition.pointee)

@@ -29,7 +29,7 @@ extension ClientHandle {
     /// - Parameter topics: nil for all.
     func metadata(timeoutMs: Int32, of topics: [String]?) throws(KafkaError) -> Metadata {
         guard let topics else { return unsafe try metadata(timeoutMs: timeoutMs, allTopics: true, topic: nil) }
-        var all = Metadata()
+        var all = topics.isEmpty ? unsafe try metadata(timeoutMs: timeoutMs, allTopics: false, topic: nil) : Metadata()
         for topic in topics {
             guard let handle = unsafe rd_kafka_topic_new(pointer, topic, nil) else {
                 throw KafkaError(rd_kafka_last_error(), message: "no topic can have this name")
@@ -41,6 +41,17 @@ extension ClientHandle {
             all.topics.merge(one.topics) { _, new in new }
         }
         return all
+    }
+
+    /// Admin requests go to the cluster's controller, and would wait for one until their time is over.
+    ///
+    /// - Throws: ``KafkaError/isUnsupported`` when there is none among the brokers.
+    func checkController(timeoutMs: Int32) throws(KafkaError) {
+        let brokers = try metadata(timeoutMs: timeoutMs, of: []).brokers
+        let controller = unsafe rd_kafka_controllerid(pointer, 0)
+        if brokers.contains(where: { $0.id == controller }) { return }
+        throw KafkaError(
+            RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, message: "not supported by this broker: it names no controller")
     }
 
     private func metadata(timeoutMs: Int32, allTopics: Bool, topic: OpaquePointer?) throws(KafkaError) -> Metadata {

@@ -213,12 +213,13 @@ public actor Consumer {
         isClosed = true
         next = nil
         let deadline = ContinuousClock.now + .milliseconds(timeoutMs)
-        if unanswered != nil { giveUpAll() }
         do throws(KafkaError) {
             unsafe try KafkaError.check(rd_kafka_consumer_close_queue(handle.pointer, queue.pointer))
         } catch {
             return false
         }
+        // Only now: while the group is being left, every answer means to have nothing, whatever the protocol.
+        if unanswered != nil { giveUpAll() }
         while unsafe rd_kafka_consumer_closed(handle.pointer) == 0 {
             let remainingMs = Self.milliseconds(until: deadline)
             if remainingMs <= 0 { return false }

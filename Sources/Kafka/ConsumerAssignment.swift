@@ -70,18 +70,18 @@ extension Consumer {
     public func pause(_ partitions: [TopicPartition]) throws(KafkaError) {
         let list = PartitionList(partitions)
         try KafkaError.check(unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer))
-        try Self.checkEntries(list)
+        try Self.checkEntries(list.entries)
     }
 
     /// Goes on with partitions that were paused, without a gap.
     public func resume(_ partitions: [TopicPartition]) throws(KafkaError) {
         let list = PartitionList(partitions)
         try KafkaError.check(unsafe rd_kafka_resume_partitions(handle.pointer, list.pointer))
-        try Self.checkEntries(list)
+        try Self.checkEntries(list.entries)
     }
 
-    static func checkEntries(_ list: borrowing PartitionList) throws(KafkaError) {
-        for entry in list.entries {
+    private static func checkEntries(_ entries: [PartitionPosition]) throws(KafkaError) {
+        for entry in entries {
             if let error = entry.error { throw error }
         }
     }
@@ -92,12 +92,22 @@ extension Consumer {
 extension Consumer {
     /// Commits, for each partition, the offset of the next record to read, and waits for the broker's answer.
     ///
+    /// - Parameter timeoutMs: milliseconds to wait for it; after them the offsets may be stored all the same.
     /// - Throws: also when the group has begun to rebalance; the offsets are then not stored.
-    public func commit(_ next: [TopicPartition: Int64]) throws(KafkaError) {
+    public func commit(_ next: [TopicPartition: Int64], timeoutMs: Int32 = 10_000) throws(KafkaError) {
         if next.isEmpty { return }
         let list = PartitionList(next)
-        try KafkaError.check(unsafe rd_kafka_commit(handle.pointer, list.pointer, 0))
-        try Self.checkEntries(list)
+        let answers = ClientQueue(newFor: handle)
+        try KafkaError.check(unsafe rd_kafka_commit_queue(handle.pointer, list.pointer, answers.pointer, nil, nil))
+        guard let event = unsafe answers.poll(timeoutMs: timeoutMs) else {
+            throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, message: "no answer to the commit within \(timeoutMs) ms")
+        }
+        // SAFETY: the event is ours to free; its list lives as long as it and is copied.
+        defer { unsafe rd_kafka_event_destroy(event) }
+        try KafkaError.check(unsafe rd_kafka_event_error(event))
+        if let stored = unsafe rd_kafka_event_topic_partition_list(event) {
+            try unsafe Self.checkEntries(PartitionList.entries(of: stored))
+        }
     }
 
     /// Commits without waiting: the request is on its way when this returns. A later failure comes as
@@ -116,7 +126,7 @@ extension Consumer {
     ) throws(KafkaError) -> [TopicPartition: Int64] {
         let list = PartitionList(partitions)
         try KafkaError.check(unsafe rd_kafka_committed(handle.pointer, list.pointer, timeoutMs))
-        try Self.checkEntries(list)
+        try Self.checkEntries(list.entries)
         let stored = list.entries.filter { $0.offset >= 0 }
         return Dictionary(uniqueKeysWithValues: stored.map { ($0.partition, $0.offset) })
     }

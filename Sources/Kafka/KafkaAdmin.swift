@@ -128,6 +128,7 @@ extension ClientHandle {
         timeoutMs: Int32, _ operation: rd_kafka_admin_op_t,
         _ send: (_ options: OpaquePointer, _ queue: OpaquePointer) -> Void
     ) throws(KafkaError) {
+        try checkController(timeoutMs: timeoutMs)
         let queue = ClientQueue(newFor: self)
         guard let options = unsafe rd_kafka_AdminOptions_new(pointer, operation) else {
             throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG)
@@ -144,7 +145,8 @@ extension ClientHandle {
         defer { unsafe rd_kafka_event_destroy(event) }
         let response = unsafe rd_kafka_event_error(event)
         if response != RD_KAFKA_RESP_ERR_NO_ERROR {
-            throw unsafe KafkaError(response, message: String(cString: rd_kafka_event_error_string(event)))
+            let error = unsafe KafkaError(response, message: String(cString: rd_kafka_event_error_string(event)))
+            throw error.isUnsupported ? KafkaError(response, message: "not supported by this broker") : error
         }
         var count = 0
         let topics =

@@ -4,8 +4,10 @@ internal import CRDKafka
 public struct DeliveryReport: Sendable {
     /// The tag that the record was produced with.
     public let tag: UInt64
-    /// Why it was not delivered; nil when all in-sync replicas have it. After a timeout the broker may have it all the
-    /// same.
+    /// Why it was not delivered; nil when all in-sync replicas have it.
+    ///
+    /// After a timeout the broker may have it all the same. A broker refuses a batch as a whole, so an error of kind
+    /// `permanent` may be the fault of a neighbour: only a record that was refused when sent alone is at fault itself.
     public let error: KafkaError?
     /// Where it went.
     public let partition: Int32
@@ -202,7 +204,4 @@ public final class Producer: Sendable {
 
     /// The error after which this producer is of no more use, when there was one: make a new one.
     public var fatalError: KafkaError? { handle.fatalError }
-
-    /// The client for calls that need no producer of their own.
-    var client: ClientHandle { handle }
 }

@@ -1,0 +1,214 @@
+import EmbeddedKafka
+import Kafka
+import StreamCore
+import Synchronization
+import TestKit
+import Testing
+
+/// What the members of a group do together: who read which record, and where each partition goes on.
+final class GroupLog: Sendable {
+    struct State {
+        var next: [TopicPartition: Int64] = [:]
+        var read: [TopicPartition: [Int64]] = [:]
+        var owners: [TopicPartition: String] = [:]
+        var problems: [String] = []
+        var produced = 0
+    }
+
+    private let state = Mutex(State())
+
+    func withState<Result: Sendable>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
+    var readCount: Int { state.withLock { $0.read.values.reduce(0) { $0 + $1.count } } }
+    var ownersCount: Int { state.withLock { Set($0.owners.values).count } }
+}
+
+/// A member that answers every rebalance and notes what it reads, until its task is cancelled.
+struct Member {
+    let name: String
+    let consumer: Consumer
+    let log: GroupLog
+
+    func run() async throws {
+        while !Task.isCancelled { try await step() }
+        log.withState { state in state.owners = state.owners.filter { $0.value != name } }
+        #expect(await consumer.close(timeoutMs: 10_000))
+    }
+
+    func step() async throws {
+        switch try await consumer.poll(BatchLimits(maxRecords: 50, maxWaitMs: 20)) {
+        case .assigned(let partitions):
+            let start = log.withState { state in
+                for partition in partitions {
+                    if let owner = state.owners[partition] { state.problems.append("\(partition) is still \(owner)'s") }
+                    state.owners[partition] = name
+                }
+                return state.next
+            }
+            try await consumer.assign(
+                Dictionary(uniqueKeysWithValues: partitions.map { ($0, .offset(start[$0] ?? 0)) }))
+        case .revoked(let partitions), .lost(let partitions):
+            log.withState { state in
+                for partition in partitions { state.owners[partition] = nil }
+            }
+            try await consumer.unassign(partitions)
+        case .batch(let batch):
+            log.withState { state in
+                for record in batch {
+                    let partition = record.topicPartition
+                    if state.owners[partition] != name { state.problems.append("\(name) read \(partition)") }
+                    state.read[partition, default: []].append(record.offset)
+                    state.next[partition] = record.offset + 1
+                }
+            }
+        case .error(let error) where error.kind != .transient:
+            throw error
+        case .error, .idle:
+            break
+        }
+    }
+}
+
+@Suite struct GroupTests {
+    @Test(arguments: ["cooperative-sticky", "range"])
+    func aRebalanceLosesNothingAndKeepsTheOrder(strategy: String) async throws {
+        try await TestKafka.withTopics(partitions: 4) { topics in
+            let configuration = try TestKafka.clientConfiguration(
+                properties: ["partition.assignment.strategy": strategy])
+            let group = TestKafka.uniqueName("group")
+            let log = GroupLog()
+            let members = try ["first", "second"].map {
+                Member(name: $0, consumer: try Consumer(configuration, group: group), log: log)
+            }
+            let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for member in members { try await member.consumer.subscribe(topics) }
+                tasks.addTask { try await members[0].run() }
+                tasks.addTask {
+                    while !Task.isCancelled {
+                        let number = log.withState { $0.produced }
+                        try await producer.send(topic: topics[0], key: Array("\(number)".utf8), value: [1])
+                        log.withState { $0.produced += 1 }
+                    }
+                }
+                try await eventually(within: .seconds(30)) { log.readCount > 100 }
+                // The second joins under load, and later the first leaves with all that it had.
+                let second = Task { try await members[1].run() }
+                try await eventually(within: .seconds(30)) { log.ownersCount == 2 }
+                let atRebalance = log.readCount
+                try await eventually(within: .seconds(30)) { log.readCount > atRebalance + 100 }
+                tasks.cancelAll()
+                for try await _ in tasks {}
+                try await eventually(within: .seconds(30)) { log.readCount == log.withState { $0.produced } }
+                #expect(log.withState { Set($0.owners.values) } == ["second"])
+                second.cancel()
+                try await second.value
+            }
+            await producer.close(timeoutMs: 5_000)
+            log.withState { state in
+                #expect(state.problems == [])
+                for (_, offsets) in state.read { #expect(offsets == Array(0..<Int64(offsets.count))) }
+            }
+        }
+    }
+
+    @Test func closingWithAnUnansweredRebalanceLeavesInTime() async throws {
+        try await TestKafka.withTopics { topics in
+            let consumer = try Consumer(
+                try TestKafka.clientConfiguration(), group: TestKafka.uniqueName("group"))
+            try await consumer.subscribe(topics)
+            try await eventually(within: .seconds(30)) {
+                if case .assigned(let partitions) = try await consumer.poll(BatchLimits()) {
+                    #expect(partitions == [TopicPartition(topic: topics[0], partition: 0)])
+                    return true
+                }
+                return false
+            }
+            let started = ContinuousClock.now
+            #expect(await consumer.close(timeoutMs: 5_000))
+            #expect(ContinuousClock.now - started < .seconds(5))
+        }
+    }
+
+    @Test func closingInTheMiddleOfARevocationLeavesInTime() async throws {
+        try await TestKafka.withTopics(partitions: 2) { topics in
+            let group = TestKafka.uniqueName("group")
+            let log = GroupLog()
+            let first = Member(
+                name: "first", consumer: try Consumer(try TestKafka.clientConfiguration(), group: group), log: log)
+            try await first.consumer.subscribe(topics)
+            try await eventually(within: .seconds(30)) {
+                try await first.step()
+                return log.ownersCount == 1
+            }
+            let second = Member(
+                name: "second", consumer: try Consumer(try TestKafka.clientConfiguration(), group: group), log: log)
+            try await second.consumer.subscribe(topics)
+            try await eventually(within: .seconds(30)) {
+                _ = try await second.consumer.poll(BatchLimits(maxWaitMs: 5))
+                if case .revoked = try await first.consumer.poll(BatchLimits(maxWaitMs: 5)) { return true }
+                return false
+            }
+            #expect(await first.consumer.close(timeoutMs: 5_000))
+            // Its leaving is answered after its joining, for which the mock first waits for the session's end.
+            #expect(await second.consumer.close(timeoutMs: 15_000))
+        }
+    }
+
+    @Test func anAssignmentThatTheGroupTookAwayIsLost() async throws {
+        try await TestKafka.withPrivateCluster { cluster, configuration in
+            try cluster.createTopic("t", partitions: 1)
+            let log = GroupLog()
+            let member = Member(name: "only", consumer: try Consumer(configuration, group: "g"), log: log)
+            try await member.consumer.subscribe(["t"])
+            try await eventually(within: .seconds(30)) {
+                try await member.step()
+                return log.ownersCount == 1
+            }
+            // The group does not know this member any more.
+            cluster.pushRequestErrors(.heartbeat, [25])
+            try await eventually(within: .seconds(30)) {
+                switch try await member.consumer.poll(BatchLimits()) {
+                case .lost(let partitions):
+                    #expect(partitions == [TopicPartition(topic: "t", partition: 0)])
+                    try await member.consumer.unassign(partitions)
+                    return true
+                case .revoked:
+                    Issue.record("what is lost is not ours to finish")
+                    return true
+                default:
+                    return false
+                }
+            }
+            // And takes part again.
+            log.withState { $0.owners = [:] }
+            try await eventually(within: .seconds(30)) {
+                try await member.step()
+                return log.ownersCount == 1
+            }
+            #expect(await member.consumer.close(timeoutMs: 5_000))
+        }
+    }
+
+    @Test func theCoordinatorMayMoveAndFail() async throws {
+        try await TestKafka.withPrivateCluster(brokers: 2) { cluster, configuration in
+            try cluster.createTopic("t", partitions: 1, replication: 2)
+            try cluster.setCoordinator(group: "g", broker: 1)
+            let consumer = try Consumer(configuration, group: "g")
+            let partition = TopicPartition(topic: "t", partition: 0)
+            try await consumer.commit([partition: 5])
+            try cluster.setCoordinator(group: "g", broker: 2)
+            try cluster.setPartitionLeader(topic: "t", partition: 0, broker: 2)
+            try await eventually {
+                do throws(KafkaError) {
+                    try await consumer.commit([partition: 6])
+                    return true
+                } catch {
+                    #expect(error.kind == .transient)
+                    return false
+                }
+            }
+            #expect(try await consumer.committed([partition], timeoutMs: 5_000) == [partition: 6])
+            #expect(await consumer.close(timeoutMs: 5_000))
+        }
+    }
+}
