@@ -213,6 +213,7 @@ public actor Consumer {
         isClosed = true
         next = nil
         let deadline = ContinuousClock.now + .milliseconds(timeoutMs)
+        settle(until: deadline)
         do throws(KafkaError) {
             unsafe try KafkaError.check(rd_kafka_consumer_close_queue(handle.pointer, queue.pointer))
         } catch {
@@ -230,6 +231,18 @@ public actor Consumer {
             if isRebalance { giveUpAll() }
         }
         return true
+    }
+
+    /// Takes what is still in the queue, and answers an assignment by taking none of it: librdkafka 2.0 never ends
+    /// closing when it begins while an assignment is unanswered, as it then understands every answer as giving up,
+    /// which answers a revocation only. One that comes in the moment between is the deadline's to catch.
+    private func settle(until deadline: ContinuousClock.Instant) {
+        if let list = try? assignedList() { unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer) }
+        while ContinuousClock.now < deadline, let event = unsafe queue.poll(timeoutMs: 0) {
+            if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE { unsafe _ = rebalance(event) }
+            unsafe rd_kafka_event_destroy(event)
+        }
+        if unanswered == .assign { try? assign([:]) }
     }
 
     /// Answers a rebalance, whichever it is, by having nothing.

@@ -49,7 +49,7 @@ extension Consumer {
         get throws(KafkaError) { try assignedList().entries.map(\.partition) }
     }
 
-    private func assignedList() throws(KafkaError) -> PartitionList {
+    func assignedList() throws(KafkaError) -> PartitionList {
         var list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
         unsafe try KafkaError.check(rd_kafka_assignment(handle.pointer, &list))
         return unsafe list.map { unsafe PartitionList(owning: $0) } ?? PartitionList(capacity: 0)
