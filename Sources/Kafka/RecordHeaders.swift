@@ -42,7 +42,8 @@ public struct RecordHeaders: ~Copyable {
         unsafe add(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), name.utf8CodeUnitCount, value)
     }
 
-    /// Appends a header whose name is known at run time only.
+    /// Appends a header whose name is known at run time only; a literal takes the cheaper way above.
+    @_disfavoredOverload
     public func append(_ name: String, _ value: Span<UInt8>?) {
         unsafe add(name, -1, value)
     }
