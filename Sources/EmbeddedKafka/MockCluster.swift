@@ -5,9 +5,9 @@ internal import CRDKafka
 ///
 /// It keeps about 5 MiB and 100,000 record sets a partition, makes topics that it is asked about and does not know
 /// (with four partitions), and knows no admin requests.
+// SAFETY: the client owns the cluster, which locks itself; both are freed once, in `deinit`.
 @safe
 public final class MockCluster: @unchecked Sendable {
-    // SAFETY: the client owns the cluster, which locks itself; both are freed once, in `deinit`.
     private let client: OpaquePointer
     private let cluster: OpaquePointer
 

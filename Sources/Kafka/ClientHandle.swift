@@ -3,9 +3,9 @@ internal import Foundation
 
 /// Owns one librdkafka client. Whatever holds memory of the client's (batches, topics, queues) holds this too, so that
 /// the client goes last.
+// SAFETY: librdkafka's client is thread-safe; destroyed once, in `deinit`, when nobody can use it any more.
 @safe
 final class ClientHandle: @unchecked Sendable {
-    // SAFETY: librdkafka's client is thread-safe; destroyed once, in `deinit`, when nobody can use it any more.
     let pointer: OpaquePointer
     private let log: LogSink
 
@@ -71,9 +71,9 @@ final class ClientHandle: @unchecked Sendable {
 }
 
 /// A client on its way out, with what its callbacks still use.
+// SAFETY: the owner gave the client up; `destroy` is called once, by the one thread it was handed to.
 @safe
 private struct LastReference: @unchecked Sendable {
-    // SAFETY: the owner gave the client up; `destroy` is called once, by the one thread it was handed to.
     let pointer: OpaquePointer
     let log: LogSink
 

@@ -1,9 +1,9 @@
 internal import CRDKafka
 
 /// One of a client's queues, held with the client.
+// SAFETY: one reference to the queue, given back once in `deinit`, before the client goes; queues are thread-safe.
 @safe
 final class ClientQueue: @unchecked Sendable {
-    // SAFETY: one reference to the queue, given back once in `deinit`, before the client goes; queues are thread-safe.
     let pointer: OpaquePointer
     private let client: ClientHandle
 

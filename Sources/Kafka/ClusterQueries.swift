@@ -62,18 +62,17 @@ extension ClientHandle {
         guard let answer = unsafe answer else { return Metadata() }
         defer { unsafe rd_kafka_metadata_destroy(answer) }
         var metadata = Metadata()
-        for unsafe broker in unsafe UnsafeBufferPointer(
-            start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
-        {
-            unsafe metadata.brokers.append(
-                KafkaBroker(id: broker.id, host: String(cString: broker.host), port: Int32(broker.port)))
-        }
-        for unsafe topic in unsafe UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt)) {
+        unsafe metadata.brokers = UnsafeBufferPointer(
+            start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt)
+        ).map { unsafe KafkaBroker(id: $0.id, host: String(cString: $0.host), port: Int32($0.port)) }
+        let topics = unsafe UnsafeBufferPointer(start: answer.pointee.topics, count: Int(answer.pointee.topic_cnt))
+        for index in 0..<topics.count {
+            let topic = unsafe topics[index]
             guard unsafe topic.err == RD_KAFKA_RESP_ERR_NO_ERROR else { continue }
             let name = unsafe String(cString: topic.topic)
-            metadata.topics[name] = unsafe UnsafeBufferPointer(
-                start: topic.partitions, count: Int(topic.partition_cnt)
-            ).map { unsafe TopicPartition(topic: name, partition: $0.id) }.sorted()
+            let partitions = unsafe UnsafeBufferPointer(start: topic.partitions, count: Int(topic.partition_cnt))
+            metadata.topics[name] = unsafe partitions.map { unsafe TopicPartition(topic: name, partition: $0.id) }
+                .sorted()
         }
         return metadata
     }

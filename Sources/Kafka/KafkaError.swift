@@ -67,7 +67,8 @@ extension KafkaError {
 
     /// The broker does not know this kind of request.
     public var isUnsupported: Bool {
-        code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE.rawValue || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION.rawValue
+        code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE.rawValue
+            || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION.rawValue
     }
 
     /// The topic is not there, or not there yet.

@@ -165,7 +165,8 @@ public final class Producer: Sendable {
                 }
                 if let error = report.error { throw error }
                 return report
-            } catch where error.isQueueFull && !Task.isCancelled {
+            } catch {
+                guard error.isQueueFull, !Task.isCancelled else { throw error }
                 await waitForSpace()
             }
         }

@@ -6,10 +6,10 @@ internal import Synchronization
 ///
 /// Owns the client's own memory of them, which is freed when the last reference goes, on any thread: nothing is copied
 /// until somebody asks. Holding on to batches holds on to that memory, and to the client.
+// SAFETY: nothing changes after `init` but librdkafka's lazily parsed headers, which `headerParsing` guards. The
+// messages belong to the events, the events to us: freed once, in `deinit`.
 @safe
 public final class RecordBatch: @unchecked Sendable {
-    // SAFETY: nothing changes after `init` but librdkafka's lazily parsed headers, which `headerParsing` guards. The
-    // messages belong to the events, the events to us: freed once, in `deinit`.
     @safe struct Entry {
         let event: OpaquePointer
         let message: UnsafePointer<rd_kafka_message_t>

@@ -19,7 +19,7 @@ final class TopicHandles: Sendable {
 
     deinit {
         handles.withLock { handles in
-            for unsafe handle in unsafe handles.byName.values { unsafe rd_kafka_topic_destroy(handle) }
+            unsafe handles.byName.values.forEach { unsafe rd_kafka_topic_destroy($0) }
         }
     }
 

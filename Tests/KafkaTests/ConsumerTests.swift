@@ -30,6 +30,7 @@ import Testing
         try await eventually {
             switch try await consumer.poll(limits) {
             case .batch(let batch): found = batch
+            case .error(let error) where error.kind == .transient: break
             case .idle: break
             case let other: Issue.record("unexpected: \(other)")
             }

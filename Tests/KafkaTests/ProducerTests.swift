@@ -59,7 +59,8 @@ final class Reports: Sendable {
                         let headers = RecordHeaders()
                         headers.append("event-id", "\(number)".utf8Span.span)
                         try producer.produce(
-                            topic: topics[0], key: nil, value: value.span, headers: consume headers, tag: UInt64(number))
+                            topic: topics[0], key: nil, value: value.span, headers: consume headers,
+                            tag: UInt64(number))
                         break
                     } catch {
                         guard error.isQueueFull else { throw error }
