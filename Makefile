@@ -45,4 +45,4 @@ lint: ## Check the format; fails on any difference
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests bench
 
 clean: ## Remove what was built, and the data of `make run`
-	rm -rf .build .millrace bench/results
+	rm -rf .build .millrace
