@@ -1,0 +1,197 @@
+internal import Foundation
+internal import Glibc
+
+/// A private PostgreSQL server in a folder, reached by a Unix socket (and 127.0.0.1 if asked) without a password as
+/// user `postgres`, database `postgres`.
+///
+/// It ends with this process, however that ends: a supervising shell reads a pipe whose other end only we hold.
+public actor PostgresServer {
+    /// How a server is told to stop (PostgreSQL's manual, "Shutting Down the Server").
+    public enum StopMode: String, Sendable {
+        /// Sessions are ended, transactions rolled back, all is written.
+        case fast
+        /// As if it had crashed: the next start recovers.
+        case immediate
+    }
+
+    /// The folder of the Unix socket: libpq's `host`.
+    public nonisolated let socketFolder: String
+    /// The port, which also names the socket.
+    public nonisolated let port: Int
+    /// Whether the server also listens on 127.0.0.1.
+    public nonisolated let listensOnTCP: Bool
+
+    private let configuration: PostgresServerConfiguration
+    private let binaries: PostgresBinaries
+    private let user: ServerUser
+    private var supervisor: Supervisor?
+
+    private init(_ configuration: PostgresServerConfiguration) throws(PostgresServerError) {
+        var configuration = configuration
+        configuration.folder = URL(fileURLWithPath: configuration.folder).standardizedFileURL.path
+        self.configuration = configuration
+        user = try .current()
+        let version = try? String(contentsOfFile: configuration.folder + "/data/PG_VERSION", encoding: .utf8)
+        binaries = try .find(version: version?.trimmingCharacters(in: .whitespacesAndNewlines))
+        switch configuration.tcp {
+        case .none: port = 5432
+        case .port(let number): port = number
+        case .freePort: port = try FreePort.find()
+        }
+        listensOnTCP = configuration.tcp != .none
+        socketFolder = Self.socketFolder(for: configuration.folder, port: port)
+    }
+
+    /// Starts a server on the data in the configuration's folder, which is made if there is none, and waits until it
+    /// takes connections.
+    public static func start(_ configuration: PostgresServerConfiguration) async throws(PostgresServerError)
+        -> PostgresServer
+    {
+        let server = try PostgresServer(configuration)
+        try await server.prepare()
+        try await server.launch()
+        return server
+    }
+
+    /// The URL to connect to; over TCP if the server listens there.
+    public nonisolated var url: String {
+        if listensOnTCP { return "postgresql://postgres@127.0.0.1:\(port)/postgres" }
+        let host = socketFolder.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? socketFolder
+        return "postgresql://postgres@\(host):\(port)/postgres"
+    }
+
+    /// Stops the server and waits for its end. Does nothing when it has stopped.
+    public func stop(_ mode: StopMode = .fast) async {
+        await end(mode)
+        if configuration.isTemporary {
+            try? FileManager.default.removeItem(atPath: configuration.folder)
+            try? FileManager.default.removeItem(atPath: socketFolder)
+        }
+    }
+
+    /// Stops the server and starts it again on the same data and port.
+    public func restart(_ mode: StopMode) async throws(PostgresServerError) {
+        await end(mode)
+        try await launch()
+    }
+
+    private func end(_ mode: StopMode) async {
+        guard let supervisor else { return }
+        self.supervisor = nil
+        await supervisor.end(mode)
+    }
+
+    // MARK: -
+
+    /// A socket's path has room for 107 bytes.
+    private static func socketFolder(for folder: String, port: Int) -> String {
+        let inside = folder + "/socket"
+        if "\(inside)/.s.PGSQL.\(port)".utf8.count <= 107 { return inside }
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in folder.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return "/tmp/millrace-postgres-" + String(hash, radix: 36)
+    }
+
+    private var dataFolder: String { configuration.folder + "/data" }
+    private var logFile: String { configuration.folder + "/log" }
+
+    private func prepare() async throws(PostgresServerError) {
+        try user.makePrivateFolder(configuration.folder)
+        try user.makePrivateFolder(socketFolder)
+        try await requireReachable()
+        if FileManager.default.fileExists(atPath: dataFolder + "/PG_VERSION") { return }
+        // Made aside and renamed, so that a folder called `data` is always a whole cluster.
+        let unfinished = configuration.folder + "/data.unfinished"
+        try? FileManager.default.removeItem(atPath: unfinished)
+        var arguments = [
+            binaries.initdb, "--pgdata=\(unfinished)", "--username=postgres", "--auth=trust", "--encoding=UTF8",
+            "--locale=C", "--no-instructions",
+        ]
+        if configuration.isTemporary { arguments.append("--no-sync") }
+        let status = try await run(user.commandPrefix + arguments)
+        guard status == 0 else {
+            throw PostgresServerError("initdb failed with status \(status): \(logTail())")
+        }
+        guard unsafe rename(unfinished, dataFolder) == 0 else {
+            throw PostgresServerError("cannot rename \(unfinished): errno \(errno)")
+        }
+    }
+
+    /// The server's user must be allowed to enter every folder above.
+    private func requireReachable() async throws(PostgresServerError) {
+        guard case .other(let name, _, _) = user else { return }
+        let status = try await ChildProcess(user.commandPrefix + ["/usr/bin/test", "-w", configuration.folder])
+            .waitForEnd()
+        guard status == 0 else {
+            throw PostgresServerError(
+                "user \(name), who runs the server because we are root, cannot enter \(configuration.folder): "
+                    + "choose a folder whose parents all users may enter")
+        }
+    }
+
+    private func run(_ command: [String]) async throws(PostgresServerError) -> Int32 {
+        let shell = ["/bin/sh", "-c", "exec \"$@\" >>\"$0\" 2>&1", logFile]
+        return try await ChildProcess(shell + command).waitForEnd()
+    }
+
+    private func launch() async throws(PostgresServerError) {
+        guard supervisor == nil else { throw PostgresServerError("the server runs already") }
+        var settings = configuration.settings
+        settings["unix_socket_directories"] = socketFolder
+        settings["listen_addresses"] = listensOnTCP ? "127.0.0.1" : ""
+        settings["port"] = String(port)
+        let options = settings.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
+        let supervisor = try Supervisor(
+            command: user.commandPrefix + [binaries.postgres, "-D", dataFolder] + options, logFile: logFile,
+            doomedFolders: configuration.isTemporary ? [configuration.folder, socketFolder] : [])
+        self.supervisor = supervisor
+        let deadline = ContinuousClock.now + .milliseconds(configuration.startTimeoutMs)
+        while !isReady() {
+            if supervisor.hasEnded {
+                self.supervisor = nil
+                throw PostgresServerError("the server did not start: \(logTail())")
+            }
+            if ContinuousClock.now > deadline {
+                await stop(.immediate)
+                throw PostgresServerError(
+                    "the server was not ready within \(configuration.startTimeoutMs) ms: \(logTail())")
+            }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
+    /// The last line of the postmaster's file says when it takes connections; `pg_ctl` looks there, too.
+    private func isReady() -> Bool {
+        guard let text = try? String(contentsOfFile: dataFolder + "/postmaster.pid", encoding: .utf8) else {
+            return false
+        }
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.count >= 8 && lines[0] == supervisor?.serverProcessID && lines[7].hasPrefix("ready")
+    }
+
+    private func logTail() -> String {
+        let text = (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").suffix(5).joined(separator: " | ")
+    }
+}
+
+/// A TCP port that nobody listens on.
+enum FreePort {
+    static func find() throws(PostgresServerError) -> Int {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard socket >= 0 else { throw PostgresServerError("cannot make a socket: errno \(errno)") }
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
+        let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0
+            }
+        }
+        guard isBound else { throw PostgresServerError("cannot find a free port: errno \(errno)") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}

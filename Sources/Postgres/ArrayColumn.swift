@@ -1,0 +1,289 @@
+public import StreamCore
+
+/// The type of an array's elements.
+public protocol ArrayElement: Sendable {
+    /// The element's type.
+    static var elementType: PostgresType { get }
+    /// The array's type.
+    static var arrayType: PostgresType { get }
+}
+
+/// A one-dimensional array of nullable values, built in PostgreSQL's binary format as it goes: one growing buffer for
+/// the whole column, nothing for a value. Made for `INSERT … SELECT * FROM unnest($1, $2, …)`.
+///
+/// The format is `array_recv`'s in the server's `arrayfuncs.c`: dimensions, a flag, the element's OID, then size and
+/// lower bound of the dimension, then each element with its length, −1 for NULL.
+public struct ArrayColumn<Element: ArrayElement>: Sendable {
+    private(set) var wire = WireBuffer()
+    /// How many elements there are.
+    public private(set) var count = 0
+
+    private static var headerSize: Int { 20 }
+
+    /// - Parameter capacity: bytes of values to make room for, at a guess.
+    public init(reservingBytes capacity: Int = 0) {
+        wire.reserve(Self.headerSize + capacity)
+        wire.append(Int32(1))
+        wire.append(Int32(0))
+        wire.append(Element.elementType.oid)
+        wire.append(Int32(0))
+        wire.append(Int32(1))
+    }
+
+    /// Appends NULL.
+    public mutating func appendNull() {
+        wire.append(Int32(-1))
+        wire.overwrite(Int32(1), at: 4)
+        counted()
+    }
+
+    /// Forgets the elements and keeps the memory, for the next batch.
+    public mutating func removeAll() {
+        wire.truncate(to: Self.headerSize)
+        wire.overwrite(Int32(0), at: 4)
+        count = 0
+        wire.overwrite(Int32(0), at: 12)
+    }
+
+    @inline(__always)
+    private mutating func counted() {
+        count += 1
+        wire.overwrite(Int32(truncatingIfNeeded: count), at: 12)
+    }
+
+    @inline(__always)
+    fileprivate mutating func append(fixed value: some FixedWidthInteger) {
+        wire.append(sized: value)
+        counted()
+    }
+
+    @inline(__always)
+    fileprivate mutating func append(span: Span<UInt8>) {
+        wire.append(Int32(span.count))
+        wire.append(span)
+        counted()
+    }
+
+    @inline(__always)
+    fileprivate mutating func append(string: String) {
+        wire.append(Int32(string.utf8.count))
+        wire.append(string)
+        counted()
+    }
+
+    /// Appends an element that `encode` writes; its length is filled in after.
+    @inline(__always)
+    fileprivate mutating func append<Failure: Error>(
+        _ encode: (inout WireBuffer) throws(Failure) -> Void
+    ) throws(Failure) {
+        let start = wire.count
+        wire.append(Int32(0))
+        do {
+            try encode(&wire)
+        } catch {
+            wire.truncate(to: start)
+            throw error
+        }
+        wire.overwrite(Int32(wire.count - start - 4), at: start)
+        counted()
+    }
+}
+
+// MARK: - Element types
+
+/// `bigint[]`.
+public typealias Int64Array = ArrayColumn<Int64Element>
+/// `integer[]`.
+public typealias Int32Array = ArrayColumn<Int32Element>
+/// `smallint[]`.
+public typealias Int16Array = ArrayColumn<Int16Element>
+/// `boolean[]`.
+public typealias BoolArray = ArrayColumn<BoolElement>
+/// `text[]`.
+public typealias TextArray = ArrayColumn<TextElement>
+/// `uuid[]`.
+public typealias UUIDArray = ArrayColumn<UUIDElement>
+/// `timestamptz[]`.
+public typealias TimestampArray = ArrayColumn<TimestampElement>
+/// `date[]`.
+public typealias DateArray = ArrayColumn<DateElement>
+/// `numeric[]`.
+public typealias NumericArray = ArrayColumn<NumericElement>
+/// `json[]`.
+public typealias JSONArray = ArrayColumn<JSONElement>
+/// `jsonb[]`.
+public typealias JSONBArray = ArrayColumn<JSONBElement>
+/// `bytea[]`.
+public typealias ByteaArray = ArrayColumn<ByteaElement>
+
+public enum Int64Element: ArrayElement {
+    public static var elementType: PostgresType { .int8 }
+    public static var arrayType: PostgresType { .int8Array }
+}
+public enum Int32Element: ArrayElement {
+    public static var elementType: PostgresType { .int4 }
+    public static var arrayType: PostgresType { .int4Array }
+}
+public enum Int16Element: ArrayElement {
+    public static var elementType: PostgresType { .int2 }
+    public static var arrayType: PostgresType { .int2Array }
+}
+public enum BoolElement: ArrayElement {
+    public static var elementType: PostgresType { .bool }
+    public static var arrayType: PostgresType { .boolArray }
+}
+public enum TextElement: ArrayElement {
+    public static var elementType: PostgresType { .text }
+    public static var arrayType: PostgresType { .textArray }
+}
+public enum UUIDElement: ArrayElement {
+    public static var elementType: PostgresType { .uuid }
+    public static var arrayType: PostgresType { .uuidArray }
+}
+public enum TimestampElement: ArrayElement {
+    public static var elementType: PostgresType { .timestamptz }
+    public static var arrayType: PostgresType { .timestamptzArray }
+}
+public enum DateElement: ArrayElement {
+    public static var elementType: PostgresType { .date }
+    public static var arrayType: PostgresType { .dateArray }
+}
+public enum NumericElement: ArrayElement {
+    public static var elementType: PostgresType { .numeric }
+    public static var arrayType: PostgresType { .numericArray }
+}
+public enum JSONElement: ArrayElement {
+    public static var elementType: PostgresType { .json }
+    public static var arrayType: PostgresType { .jsonArray }
+}
+public enum JSONBElement: ArrayElement {
+    public static var elementType: PostgresType { .jsonb }
+    public static var arrayType: PostgresType { .jsonbArray }
+}
+public enum ByteaElement: ArrayElement {
+    public static var elementType: PostgresType { .bytea }
+    public static var arrayType: PostgresType { .byteaArray }
+}
+
+// MARK: - Appending
+
+extension ArrayColumn where Element == Int64Element {
+    public mutating func append(_ value: Int64) { append(fixed: value) }
+    public mutating func append(_ value: Int64?) {
+        if let value { append(fixed: value) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == Int32Element {
+    public mutating func append(_ value: Int32) { append(fixed: value) }
+    public mutating func append(_ value: Int32?) {
+        if let value { append(fixed: value) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == Int16Element {
+    public mutating func append(_ value: Int16) { append(fixed: value) }
+    public mutating func append(_ value: Int16?) {
+        if let value { append(fixed: value) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == BoolElement {
+    public mutating func append(_ value: Bool) { append(fixed: UInt8(value ? 1 : 0)) }
+    public mutating func append(_ value: Bool?) {
+        if let value { append(fixed: UInt8(value ? 1 : 0)) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == TextElement {
+    public mutating func append(_ value: String) { append(string: value) }
+    public mutating func append(_ value: String?) {
+        if let value { append(string: value) } else { appendNull() }
+    }
+    public mutating func append(utf8 value: Span<UInt8>) { append(span: value) }
+}
+
+extension ArrayColumn where Element == UUIDElement {
+    public mutating func append(_ value: EventID) {
+        append { buffer in
+            buffer.append(value.high)
+            buffer.append(value.low)
+        }
+    }
+    public mutating func append(_ value: EventID?) {
+        if let value { append(value) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == TimestampElement {
+    public mutating func append(_ value: Timestamp) {
+        append(fixed: value.microseconds &- PostgresEpoch.microseconds)
+    }
+    public mutating func append(_ value: Timestamp?) {
+        if let value { append(value) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == DateElement {
+    /// - Parameter day: whole days since 1970-01-01, as ``Timestamp/day`` is.
+    public mutating func append(day: Int32) { append(fixed: day &- PostgresEpoch.days) }
+    public mutating func append(day: Int32?) {
+        if let day { append(day: day) } else { appendNull() }
+    }
+}
+
+extension ArrayColumn where Element == NumericElement {
+    public mutating func append(_ value: some PostgresDecimal) {
+        append { NumericCodec.append(value.coefficient, scale: value.scale, to: &$0) }
+    }
+    public mutating func append(_ value: (some PostgresDecimal)?) {
+        if let value { append(value) } else { appendNull() }
+    }
+    public mutating func append(coefficient: Int128, scale: Int) {
+        append { NumericCodec.append(coefficient, scale: scale, to: &$0) }
+    }
+    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` when it is no number or beyond PostgreSQL's range.
+    public mutating func append(numeric text: String?) throws(PostgresError) {
+        guard let text else { return appendNull() }
+        try append { (buffer: inout WireBuffer) throws(PostgresError) in
+            try NumericCodec.append(text: text.utf8Span.span, to: &buffer)
+        }
+    }
+}
+
+extension ArrayColumn where Element == JSONElement {
+    public mutating func append(json: String?) {
+        if let json { append(string: json) } else { appendNull() }
+    }
+    public mutating func append(json: Span<UInt8>) { append(span: json) }
+}
+
+extension ArrayColumn where Element == JSONBElement {
+    public mutating func append(jsonb: String?) {
+        guard let jsonb else { return appendNull() }
+        append { buffer in
+            buffer.append(UInt8(1))
+            buffer.append(jsonb)
+        }
+    }
+    public mutating func append(jsonb: Span<UInt8>) {
+        appendVersioned(jsonb)
+    }
+}
+
+extension ArrayColumn where Element == ByteaElement {
+    public mutating func append(_ value: [UInt8]?) {
+        if let value { append(span: value.span) } else { appendNull() }
+    }
+    public mutating func append(bytea: Span<UInt8>) { append(span: bytea) }
+}
+
+extension ArrayColumn {
+    /// `jsonb_recv` wants a version, 1, before the text.
+    fileprivate mutating func appendVersioned(_ span: Span<UInt8>) {
+        wire.append(Int32(span.count + 1))
+        wire.append(UInt8(1))
+        wire.append(span)
+        counted()
+    }
+}

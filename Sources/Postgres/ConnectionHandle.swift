@@ -1,0 +1,196 @@
+internal import CLibPQ
+internal import Dispatch
+internal import Glibc
+
+/// The owner of a PGconn: closes it once. Used by one thread at a time, the one of the actor that holds it.
+@safe final class ConnectionHandle {
+    // SAFETY: made by PQconnectStart, finished only in deinit; never leaves this type.
+    private let pointer: OpaquePointer
+
+    /// Starts to connect, without waiting for the network (name resolution aside).
+    init(starting configuration: PostgresConfiguration) throws(PostgresError) {
+        let keywords = ConnectionParameters.keywords(for: configuration)
+        let started = unsafe Self.withCStrings(keywords.map(\.keyword)) { names in
+            unsafe Self.withCStrings(keywords.map(\.value)) { values in
+                // SAFETY: both arrays end with NULL and libpq copies them.
+                unsafe PQconnectStartParams(names, values, 0)
+            }
+        }
+        guard let started = unsafe started else { throw PostgresError(.cannotConnect, "out of memory") }
+        unsafe pointer = started
+        // The default writes the server's notices to standard error.
+        unsafe PQsetNoticeReceiver(pointer, { _, _ in }, nil)
+    }
+
+    deinit {
+        unsafe PQfinish(pointer)
+    }
+
+    /// Calls `body` with a NULL-terminated array of C strings that live until it returns.
+    private static func withCStrings<Result>(
+        _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
+    ) -> Result {
+        let copies = unsafe strings.map { unsafe strdup($0) }
+        defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+        var pointers = unsafe copies.map { unsafe UnsafePointer($0) }
+        unsafe pointers.append(nil)
+        return unsafe body(pointers)
+    }
+
+    // MARK: state
+
+    var socket: Int32 { unsafe PQsocket(pointer) }
+    var isBad: Bool { unsafe PQstatus(pointer) == CONNECTION_BAD }
+    var isIdleOutsideTransaction: Bool { unsafe PQtransactionStatus(pointer) == PQTRANS_IDLE }
+    var serverProcessID: Int32 { unsafe PQbackendPID(pointer) }
+    var lastMessage: String { unsafe String(cString: PQerrorMessage(pointer)).trimmedLine }
+    var isPipelining: Bool { unsafe PQpipelineStatus(pointer) != PQ_PIPELINE_OFF }
+
+    func makeCanceller() -> Canceller? {
+        unsafe PQgetCancel(pointer).map { unsafe Canceller(owning: $0) }
+    }
+
+    // MARK: connecting
+
+    enum ConnectStep { case connected, reading, writing, failed }
+
+    func connectStep() -> ConnectStep {
+        switch unsafe PQconnectPoll(pointer) {
+        case PGRES_POLLING_OK: .connected
+        case PGRES_POLLING_READING: .reading
+        case PGRES_POLLING_WRITING: .writing
+        default: .failed
+        }
+    }
+
+    /// From now on nothing that is sent waits for the network inside libpq.
+    func setNonblocking() -> Bool { unsafe PQsetnonblocking(pointer, 1) == 0 }
+
+    // MARK: sending
+
+    func sendScript(_ sql: String) -> Bool { unsafe PQsendQuery(pointer, sql) != 0 }
+
+    func sendPrepare(_ name: String, _ sql: String, types: [UInt32]) -> Bool {
+        unsafe PQsendPrepare(pointer, name, sql, Int32(types.count), types) != 0
+    }
+
+    func sendPrepared(_ name: String, _ parameters: Parameters) -> Bool {
+        unsafe withArguments(parameters) { values, lengths, formats in
+            unsafe PQsendQueryPrepared(pointer, name, Int32(parameters.count), values, lengths, formats, 1) != 0
+        }
+    }
+
+    func sendUnprepared(_ sql: String, _ parameters: Parameters) -> Bool {
+        unsafe withArguments(parameters) { values, lengths, formats in
+            unsafe PQsendQueryParams(
+                pointer, sql, Int32(parameters.count), parameters.types, values, lengths, formats, 1) != 0
+        }
+    }
+
+    /// Pointers into the parameters' one buffer, as libpq wants them; libpq copies what they point to.
+    private func withArguments(
+        _ parameters: Parameters,
+        _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>) -> Bool
+    ) -> Bool {
+        // SAFETY: the pointers are used only inside the closure, in which the buffer lives. An empty value points to
+        // the buffer's start or a static byte, never to NULL, which would mean the SQL NULL.
+        unsafe parameters.buffer.bytes.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> Bool in
+            var empty: CChar = 0
+            return unsafe withUnsafePointer(to: &empty) { nothing in
+                let base = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self) ?? nothing
+                let values: [UnsafePointer<CChar>?] = unsafe parameters.values.map { value in
+                    unsafe value.length < 0 ? nil : base + value.offset
+                }
+                let lengths = parameters.values.map { max($0.length, 0) }
+                let formats = [Int32](repeating: 1, count: parameters.count)
+                return unsafe body(values, lengths, formats)
+            }
+        }
+    }
+
+    func enterPipeline() -> Bool { unsafe PQenterPipelineMode(pointer) != 0 }
+    func exitPipeline() -> Bool { unsafe PQexitPipelineMode(pointer) != 0 }
+    func sendSync() -> Bool { unsafe PQpipelineSync(pointer) != 0 }
+
+    // MARK: receiving
+
+    enum Flush { case done, pending, failed }
+
+    func flush() -> Flush {
+        switch unsafe PQflush(pointer) {
+        case 0: .done
+        case 1: .pending
+        default: .failed
+        }
+    }
+
+    func consumeInput() -> Bool { unsafe PQconsumeInput(pointer) != 0 }
+    var isBusy: Bool { unsafe PQisBusy(pointer) != 0 }
+
+    enum Reply {
+        case rows(QueryResult)
+        case failed(PostgresError)
+        case pipelineAborted
+        case sync
+        case end
+    }
+
+    /// The next result, which must be there (``isBusy`` is false).
+    func nextReply(sql: String?) -> Reply {
+        guard let result = unsafe PQgetResult(pointer) else { return .end }
+        switch unsafe PQresultStatus(result) {
+        case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+            return unsafe .rows(QueryResult(owning: result))
+        case PGRES_PIPELINE_SYNC:
+            unsafe PQclear(result)
+            return .sync
+        case PGRES_PIPELINE_ABORTED:
+            unsafe PQclear(result)
+            return .pipelineAborted
+        case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+            unsafe PQclear(result)
+            return .failed(PostgresError(.usage, "COPY is not supported"))
+        default:
+            defer { unsafe PQclear(result) }
+            return unsafe .failed(PostgresError(result: result, code: isBad ? .connectionLost : .server, sql: sql))
+        }
+    }
+
+    /// The next notification that has arrived; nil for none.
+    func nextNotification() -> PostgresNotification? {
+        guard let notify = unsafe PQnotifies(pointer) else { return nil }
+        // SAFETY: the notification is ours until PQfreemem; its strings are copied before.
+        defer { unsafe PQfreemem(notify) }
+        return unsafe PostgresNotification(
+            channel: String(cString: notify.pointee.relname), payload: String(cString: notify.pointee.extra),
+            serverProcessID: notify.pointee.be_pid)
+    }
+}
+
+/// Asks the server to cancel what a connection runs. May be used from any thread, while the connection is busy.
+@safe final class Canceller: @unchecked Sendable {
+    // SAFETY: libpq documents PQcancel as safe from any thread; the PGcancel is a copy of the address and the key, is
+    // never changed, and is freed once, here.
+    private let pointer: OpaquePointer
+
+    init(owning pointer: OpaquePointer) {
+        unsafe self.pointer = pointer
+    }
+
+    deinit {
+        unsafe PQfreeCancel(pointer)
+    }
+
+    /// Sends the request from a thread of its own, because it connects anew and so may block for long.
+    ///
+    /// - Returns: signalled when the server has taken the request or cannot be reached.
+    func cancel() -> DispatchSemaphore {
+        let done = DispatchSemaphore(value: 0)
+        DispatchQueue.global().async { [self] in
+            var message = [CChar](repeating: 0, count: 256)
+            _ = unsafe PQcancel(pointer, &message, Int32(message.count))
+            done.signal()
+        }
+        return done
+    }
+}

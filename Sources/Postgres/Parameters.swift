@@ -1,0 +1,174 @@
+public import StreamCore
+
+/// The values of a statement's parameters `$1`, `$2`, … in order, in PostgreSQL's binary formats in one buffer.
+///
+/// nil is NULL. An empty string, array or byte sequence is itself.
+public struct Parameters: Sendable {
+    struct Value: Sendable {
+        let offset: Int
+        /// Bytes; −1 for NULL.
+        let length: Int32
+    }
+
+    private(set) var types: [UInt32] = []
+    private(set) var values: [Value] = []
+    private(set) var buffer = WireBuffer()
+
+    public init() {}
+
+    /// - Parameter bytes: how many to make room for.
+    public init(reservingBytes bytes: Int) {
+        buffer.reserve(bytes)
+    }
+
+    /// How many there are.
+    public var count: Int { values.count }
+
+    private mutating func append(_ type: PostgresType, _ encode: (inout WireBuffer) -> Void) {
+        let offset = buffer.count
+        encode(&buffer)
+        types.append(type.oid)
+        values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
+    }
+
+    /// NULL of the given type.
+    public mutating func appendNull(_ type: PostgresType) {
+        types.append(type.oid)
+        values.append(Value(offset: 0, length: -1))
+    }
+
+    /// `bigint`.
+    public mutating func append(_ value: Int64?) {
+        guard let value else { return appendNull(.int8) }
+        append(.int8) { $0.append(value) }
+    }
+
+    /// `integer`.
+    public mutating func append(_ value: Int32?) {
+        guard let value else { return appendNull(.int4) }
+        append(.int4) { $0.append(value) }
+    }
+
+    /// `smallint`.
+    public mutating func append(_ value: Int16?) {
+        guard let value else { return appendNull(.int2) }
+        append(.int2) { $0.append(value) }
+    }
+
+    /// `boolean`.
+    public mutating func append(_ value: Bool?) {
+        guard let value else { return appendNull(.bool) }
+        append(.bool) { $0.append(UInt8(value ? 1 : 0)) }
+    }
+
+    /// `double precision`.
+    public mutating func append(_ value: Double?) {
+        guard let value else { return appendNull(.float8) }
+        append(.float8) { $0.append(value.bitPattern) }
+    }
+
+    /// `text`.
+    public mutating func append(_ value: String?) {
+        guard let value else { return appendNull(.text) }
+        append(.text) { $0.append(value) }
+    }
+
+    /// `text` from its UTF-8 bytes.
+    public mutating func append(text value: Span<UInt8>) {
+        append(.text, value)
+    }
+
+    /// `bytea`.
+    public mutating func append(_ value: [UInt8]?) {
+        guard let value else { return appendNull(.bytea) }
+        append(.bytea, value.span)
+    }
+
+    /// `bytea`.
+    public mutating func append(bytea value: Span<UInt8>) {
+        append(.bytea, value)
+    }
+
+    private mutating func append(_ type: PostgresType, _ value: Span<UInt8>) {
+        let offset = buffer.count
+        buffer.append(value)
+        types.append(type.oid)
+        values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
+    }
+
+    /// `uuid`.
+    public mutating func append(_ value: EventID?) {
+        guard let value else { return appendNull(.uuid) }
+        append(.uuid) {
+            $0.append(value.high)
+            $0.append(value.low)
+        }
+    }
+
+    /// `timestamptz`.
+    public mutating func append(_ value: Timestamp?) {
+        guard let value else { return appendNull(.timestamptz) }
+        append(.timestamptz) { $0.append(value.microseconds &- PostgresEpoch.microseconds) }
+    }
+
+    /// `date`.
+    ///
+    /// - Parameter value: whole days since 1970-01-01, as ``Timestamp/day`` is.
+    public mutating func append(day value: Int32?) {
+        guard let value else { return appendNull(.date) }
+        append(.date) { $0.append(value &- PostgresEpoch.days) }
+    }
+
+    /// `json`, sent as it is.
+    public mutating func append(json text: String?) {
+        guard let text else { return appendNull(.json) }
+        append(.json) { $0.append(text) }
+    }
+
+    /// `json` from its UTF-8 bytes, sent as they are.
+    public mutating func append(json text: Span<UInt8>) {
+        append(.json, text)
+    }
+
+    /// `jsonb`.
+    public mutating func append(jsonb text: String?) {
+        guard let text else { return appendNull(.jsonb) }
+        append(.jsonb) {
+            $0.append(UInt8(1))
+            $0.append(text)
+        }
+    }
+
+    /// `numeric`.
+    public mutating func append(_ value: (some PostgresDecimal)?) {
+        guard let value else { return appendNull(.numeric) }
+        append(.numeric) { NumericCodec.append(value.coefficient, scale: value.scale, to: &$0) }
+    }
+
+    /// `numeric` from the digits of `text`: sign, digits, point, exponent, all exact.
+    ///
+    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` when it is no number or beyond PostgreSQL's range.
+    public mutating func append(numeric text: String?) throws(PostgresError) {
+        guard let text else { return appendNull(.numeric) }
+        let offset = buffer.count
+        try NumericCodec.append(text: text.utf8Span.span, to: &buffer)
+        types.append(PostgresType.numeric.oid)
+        values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
+    }
+
+    /// An array, for `unnest($n)` or `= ANY($n)`.
+    public mutating func append<Element>(_ column: ArrayColumn<Element>) {
+        let offset = buffer.count
+        buffer.append(column.wire)
+        types.append(Element.arrayType.oid)
+        values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
+    }
+}
+
+extension Parameters {
+    /// The values in order, for literals in tests and rare statements: `[.text("a"), .int8(1)]`.
+    public init(_ build: (inout Parameters) -> Void) {
+        self.init()
+        build(&self)
+    }
+}

@@ -1,0 +1,246 @@
+internal import Blocking
+internal import Dispatch
+internal import StreamCore
+
+/// One session with a PostgreSQL server, on a thread of its own.
+///
+/// Statements run one after another. While a transaction is open, only that transaction's statements are taken.
+public actor PostgresConnection {
+    private let executor: ThreadExecutor
+    let configuration: PostgresConfiguration
+    var link: ServerLink
+    private var prepared = PreparedStatements()
+    private var transaction: OpenTransaction?
+    private var lastTransactionID: UInt64 = 0
+
+    private struct OpenTransaction {
+        let id: UInt64
+        /// What opens it, until that has been sent with the first statement.
+        var pendingBegin: String?
+        /// The first error inside it, for the message when COMMIT turns out to be a rollback.
+        var firstError: PostgresError?
+    }
+
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe executor.asUnownedSerialExecutor()
+    }
+
+    private init(_ configuration: PostgresConfiguration) throws(PostgresError) {
+        self.configuration = configuration
+        executor = ThreadExecutor(name: "postgres")
+        link = try ServerLink()
+    }
+
+    /// Connects and sets the session up.
+    ///
+    /// - Throws: ``PostgresError/Code-swift.enum/cannotConnect``, with the server's SQLSTATE if it answered.
+    public static func connect(_ configuration: PostgresConfiguration) async throws(PostgresError)
+        -> PostgresConnection
+    {
+        let connection = try PostgresConnection(configuration)
+        try await connection.open()
+        return connection
+    }
+
+    private func open() throws(PostgresError) {
+        try link.open(configuration)
+    }
+
+    /// Ends the session. What is open is rolled back by the server.
+    public func close() {
+        transaction = nil
+        prepared.removeAll()
+        link.close()
+    }
+
+    /// Whether the session is usable, as far as is known without asking the server.
+    public var isOpen: Bool { link.isOpen }
+
+    /// The server's process that serves this session.
+    public var serverProcessID: Int32 { link.serverProcessID }
+
+    // MARK: statements
+
+    /// Runs one statement.
+    ///
+    /// - Parameter timeoutMs: milliseconds until the statement is cancelled at the server; nil for the session's
+    ///   `statement_timeout` alone. Cancelling the task does the same at once. Both leave the session usable.
+    /// - Throws: ``PostgresError``; the session's state is as PostgreSQL leaves it.
+    @discardableResult
+    public func execute(
+        _ statement: Statement, _ parameters: Parameters = Parameters(), timeoutMs: Int? = nil
+    ) async throws(PostgresError) -> QueryResult {
+        try await run([(statement, parameters)], in: nil, timeoutMs: timeoutMs)[0]
+    }
+
+    /// Runs statements in one round trip and answers their results in order. Outside a transaction they are one
+    /// implicit transaction: the first that fails undoes those before it and keeps those after it from running.
+    public func pipeline(
+        _ statements: [(Statement, Parameters)], timeoutMs: Int? = nil
+    ) async throws(PostgresError) -> [QueryResult] {
+        try await run(statements, in: nil, timeoutMs: timeoutMs)
+    }
+
+    /// Runs a text of any number of statements, without parameters and results.
+    public func execute(script: String, timeoutMs: Int? = nil) async throws(PostgresError) {
+        try await runScript(script, in: nil, timeoutMs: timeoutMs)
+    }
+
+    func runScript(_ script: String, in id: UInt64?, timeoutMs: Int?) async throws(PostgresError) {
+        try await interruptible { (self) throws(PostgresError) in
+            try self.checkTransaction(id)
+            if let begin = self.transaction?.pendingBegin {
+                _ = try self.link.runScript(begin, .init(timeoutMs: timeoutMs))
+                self.transaction?.pendingBegin = nil
+            }
+            _ = try self.inTransaction { (link) throws(PostgresError) in
+                try link.runScript(script, .init(timeoutMs: timeoutMs))
+            }
+        }
+    }
+
+    func run(
+        _ statements: [(Statement, Parameters)], in id: UInt64?, timeoutMs: Int?
+    ) async throws(PostgresError) -> [QueryResult] {
+        if statements.isEmpty { return [] }
+        return try await interruptible { (self) throws(PostgresError) in
+            try self.checkTransaction(id)
+            return try self.exchange(statements, .init(timeoutMs: timeoutMs))
+        }
+    }
+
+    /// Runs `body` so that cancelling the task interrupts it.
+    private func interruptible<Result>(
+        _ body: (isolated PostgresConnection) throws(PostgresError) -> Result
+    ) async throws(PostgresError) -> Result {
+        let outcome: Swift.Result<Result, PostgresError> = await withTaskCancellationHandler {
+            do throws(PostgresError) {
+                return .success(try body(self))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: { [wakeup = link.wakeup] in
+            wakeup.signal()
+        }
+        return try outcome.get()
+    }
+
+    private func exchange(
+        _ statements: [(Statement, Parameters)], _ limits: ExchangeLimits
+    ) throws(PostgresError) -> [QueryResult] {
+        if !prepared.hasRoom(for: statements.count) {
+            prepared.removeAll()
+            _ = try inTransaction { (link) throws(PostgresError) in try link.runScript("DEALLOCATE ALL", limits) }
+        }
+        var commands: [Command] = []
+        commands.reserveCapacity(statements.count + 2)
+        if let begin = transaction?.pendingBegin {
+            commands.append(Command(.unprepared(begin), sql: begin, isAnswer: false))
+        }
+        for (statement, parameters) in statements {
+            guard statement.isPrepared else {
+                commands.append(Command(.unprepared(statement.sql), sql: statement.sql, parameters: parameters))
+                continue
+            }
+            let entry = prepared.entry(for: statement, types: parameters.types)
+            if entry.isNew {
+                commands.append(
+                    Command(.prepare(entry.name, parameters.types), sql: statement.sql, isAnswer: false))
+            }
+            commands.append(Command(.prepared(entry.name), sql: statement.sql, parameters: parameters))
+        }
+        do throws(PostgresError) {
+            defer { if transaction != nil { transaction?.pendingBegin = nil } }
+            let results = try inTransaction { (link) throws(PostgresError) in try link.run(commands, limits) }
+            prepared.confirm()
+            return results
+        } catch {
+            prepared.forgetUnconfirmed(after: error)
+            throw error
+        }
+    }
+
+    private func inTransaction<Result>(
+        _ body: (inout ServerLink) throws(PostgresError) -> Result
+    ) throws(PostgresError) -> Result {
+        do throws(PostgresError) {
+            return try body(&link)
+        } catch {
+            if transaction != nil && transaction?.firstError == nil { transaction?.firstError = error }
+            if !link.isOpen { prepared.removeAll() }
+            throw error
+        }
+    }
+
+    private func checkTransaction(_ id: UInt64?) throws(PostgresError) {
+        guard transaction?.id != id else { return }
+        throw PostgresError(
+            .usage, id == nil ? "a transaction is open on this connection: run statements in it" : "transaction is over")
+    }
+
+    // MARK: transactions, for PostgresTransaction
+
+    func begin(_ level: IsolationLevel) throws(PostgresError) -> UInt64 {
+        guard link.isOpen else { throw link.closedError }
+        try checkTransaction(nil)
+        lastTransactionID += 1
+        transaction = OpenTransaction(id: lastTransactionID, pendingBegin: level.begin)
+        return lastTransactionID
+    }
+
+    /// - Throws: ``TransactionError``.
+    func commit(_ id: UInt64) throws(TransactionError) {
+        guard let open = transaction, open.id == id else {
+            throw .rolledBack(PostgresError(.usage, "transaction is over"))
+        }
+        transaction = nil
+        guard open.pendingBegin == nil else { return }
+        let tag: String
+        do {
+            tag = try link.runScript("COMMIT", .uninterrupted)
+        } catch {
+            if link.isOpen { throw .rolledBack(error) }
+            prepared.removeAll()
+            throw .unknownOutcome(error)
+        }
+        if tag != "COMMIT" {
+            throw .rolledBack(open.firstError ?? PostgresError(.server, "COMMIT answered \(tag)"))
+        }
+    }
+
+    func rollBack(_ id: UInt64) {
+        guard let open = transaction, open.id == id else { return }
+        transaction = nil
+        guard open.pendingBegin == nil, link.isOpen else { return }
+        makeIdle()
+    }
+
+    /// Back to the savepoint, also when the task is cancelled: only then can the caller go on or roll back.
+    func undoSavepoint(in id: UInt64) throws(PostgresError) {
+        try checkTransaction(id)
+        _ = try link.runScript("ROLLBACK TO SAVEPOINT millrace; RELEASE SAVEPOINT millrace", .uninterrupted)
+    }
+
+    private func makeIdle() {
+        do {
+            _ = try link.runScript("ROLLBACK", .init(timeoutMs: 5_000, isInterruptible: false))
+        } catch {
+            close()
+        }
+    }
+
+    // MARK: for the pool and for sessions
+
+    /// Makes the session fit for its next user: outside any transaction. Closed, if that cannot be had.
+    func reset() -> Bool {
+        transaction = nil
+        guard link.isOpen else { return false }
+        if !link.isIdleOutsideTransaction { makeIdle() }
+        return link.isOpen && link.isIdleOutsideTransaction
+    }
+
+    /// Whether the server has not closed the connection, as far as its socket shows; asks nothing of the server.
+    public func isAlive() -> Bool {
+        link.checkAlive()
+    }
+}

@@ -1,0 +1,262 @@
+internal import CLibPQ
+public import StreamCore
+
+/// The rows that a statement answered, in libpq's own memory: values are read where they lie.
+///
+/// Getters throw ``PostgresError/Code-swift.enum/decoding`` when the value is NULL (except the `optional…` ones) or its
+/// column has another type. A row or column that is not there is a programming error and traps.
+@safe public final class QueryResult: @unchecked Sendable {
+    // SAFETY: a PGresult that is complete is never changed again, and libpq's getters only read it, from any thread;
+    // it is freed once, here. Spans handed out borrow this object.
+    private let pointer: OpaquePointer
+    private let types: [UInt32]
+    /// How many rows there are.
+    public let rowCount: Int
+    /// How many columns each row has.
+    public let columnCount: Int
+
+    /// - Parameter pointer: a PGresult, owned by this object from now on.
+    init(owning pointer: OpaquePointer) {
+        unsafe self.pointer = pointer
+        rowCount = unsafe Int(PQntuples(pointer))
+        columnCount = unsafe Int(PQnfields(pointer))
+        types = unsafe (0..<PQnfields(pointer)).map { unsafe PQftype(pointer, $0) }
+    }
+
+    deinit {
+        unsafe PQclear(pointer)
+    }
+
+    /// What the server says it did: `INSERT 0 5`, `COMMIT`, …
+    public var commandTag: String { unsafe String(cString: PQcmdStatus(pointer)) }
+
+    /// How many rows were inserted, changed, deleted or selected; 0 for other commands.
+    public var affectedRows: Int { unsafe Int(String(cString: PQcmdTuples(pointer))) ?? 0 }
+
+    /// The column's name.
+    public func columnName(_ column: Int) -> String {
+        precondition(column >= 0 && column < columnCount, "no such column")
+        return unsafe String(cString: PQfname(pointer, Int32(column)))
+    }
+
+    /// The column's position; nil when there is none of that name.
+    public func column(named name: String) -> Int? {
+        (0..<columnCount).first { columnName($0) == name }
+    }
+
+    /// The column's type.
+    public func type(ofColumn column: Int) -> PostgresType { PostgresType(oid: types[column]) }
+
+    /// Whether the value is NULL.
+    public func isNull(_ row: Int, _ column: Int) -> Bool {
+        check(row, column)
+        return unsafe PQgetisnull(pointer, Int32(row), Int32(column)) != 0
+    }
+
+    /// The value's bytes in PostgreSQL's binary format: for `text`, `json` and `bytea` the content itself. Empty for
+    /// NULL, which ``isNull(_:_:)`` tells apart.
+    @_lifetime(borrow self)
+    public func bytes(_ row: Int, _ column: Int) -> Span<UInt8> {
+        check(row, column)
+        // SAFETY: libpq keeps value and length until PQclear, which this object calls last; the span borrows it.
+        let count = unsafe Int(PQgetlength(pointer, Int32(row), Int32(column)))
+        let start = unsafe UnsafeRawPointer(PQgetvalue(pointer, Int32(row), Int32(column)))
+        let buffer = unsafe UnsafeBufferPointer(start: start?.assumingMemoryBound(to: UInt8.self), count: count)
+        return unsafe _overrideLifetime(Span(_unsafeElements: buffer), borrowing: self)
+    }
+
+    private func check(_ row: Int, _ column: Int) {
+        precondition(row >= 0 && row < rowCount && column >= 0 && column < columnCount, "no such row or column")
+    }
+
+    private func mismatch(_ column: Int, _ wanted: StaticString, file: String = #fileID, line: Int = #line)
+        -> PostgresError
+    {
+        PostgresError(
+            .decoding, "column \(columnName(column)) of type \(types[column]) is no \(wanted)", file: file, line: line)
+    }
+
+    private func requireValue(_ row: Int, _ column: Int) throws(PostgresError) {
+        if isNull(row, column) { throw PostgresError(.decoding, "column \(columnName(column)) is NULL") }
+    }
+
+    @inline(__always)
+    private func bigEndian(_ bytes: Span<UInt8>) -> UInt64 {
+        var value: UInt64 = 0
+        for index in bytes.indices { value = value << 8 | UInt64(bytes[index]) }
+        return value
+    }
+}
+
+// MARK: - Typed getters
+
+extension QueryResult {
+    /// `bigint`, `integer`, `smallint` or `oid`.
+    public func int64(_ row: Int, _ column: Int) throws(PostgresError) -> Int64 {
+        try requireValue(row, column)
+        let value = bigEndian(bytes(row, column))
+        switch type(ofColumn: column) {
+        case .int8: return Int64(bitPattern: value)
+        case .int4: return Int64(Int32(truncatingIfNeeded: value))
+        case .int2: return Int64(Int16(truncatingIfNeeded: value))
+        case .oid: return Int64(value)
+        default: throw mismatch(column, "integer")
+        }
+    }
+
+    /// `integer` or `smallint`; `bigint` when it fits.
+    public func int32(_ row: Int, _ column: Int) throws(PostgresError) -> Int32 {
+        guard let value = Int32(exactly: try int64(row, column)) else { throw mismatch(column, "32-bit integer") }
+        return value
+    }
+
+    /// `boolean`.
+    public func bool(_ row: Int, _ column: Int) throws(PostgresError) -> Bool {
+        try requireValue(row, column)
+        guard type(ofColumn: column) == .bool else { throw mismatch(column, "boolean") }
+        return bigEndian(bytes(row, column)) != 0
+    }
+
+    /// `double precision`.
+    public func double(_ row: Int, _ column: Int) throws(PostgresError) -> Double {
+        try requireValue(row, column)
+        guard type(ofColumn: column) == .float8 else { throw mismatch(column, "double precision") }
+        return Double(bitPattern: bigEndian(bytes(row, column)))
+    }
+
+    /// `text`, `varchar`, `char`, `name`, `json`, `jsonb`, an enumeration.
+    public func string(_ row: Int, _ column: Int) throws(PostgresError) -> String {
+        try requireValue(row, column)
+        let span = try textBytes(row, column)
+        // SAFETY: the span is valid for the call, and the string copies it; invalid UTF-8 is repaired.
+        return unsafe span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The UTF-8 bytes of what ``string(_:_:)`` reads, where they lie; empty for NULL.
+    @_lifetime(borrow self)
+    public func textBytes(_ row: Int, _ column: Int) throws(PostgresError) -> Span<UInt8> {
+        let span = bytes(row, column)
+        switch type(ofColumn: column) {
+        case .text, .varchar, .bpchar, .name, .json, .char, .xml, .unknown: return span
+        case .jsonb: return span.isEmpty ? span : span.extracting(droppingFirst: 1)
+        case let type where type.oid >= 16_384: return span
+        default: throw mismatch(column, "text")
+        }
+    }
+
+    /// `uuid`.
+    public func eventID(_ row: Int, _ column: Int) throws(PostgresError) -> EventID {
+        try requireValue(row, column)
+        let span = bytes(row, column)
+        guard type(ofColumn: column) == .uuid, span.count == 16 else { throw mismatch(column, "uuid") }
+        return EventID(high: bigEndian(span.extracting(0..<8)), low: bigEndian(span.extracting(8..<16)))
+    }
+
+    /// `timestamptz`, or `timestamp` read as UTC. `infinity` has no instant and throws.
+    public func timestamp(_ row: Int, _ column: Int) throws(PostgresError) -> Timestamp {
+        try requireValue(row, column)
+        guard type(ofColumn: column) == .timestamptz || type(ofColumn: column) == .timestamp else {
+            throw mismatch(column, "timestamp")
+        }
+        let value = Int64(bitPattern: bigEndian(bytes(row, column)))
+        let (sum, overflow) = value.addingReportingOverflow(PostgresEpoch.microseconds)
+        if overflow || value == .min { throw mismatch(column, "finite timestamp") }
+        return Timestamp(microseconds: sum)
+    }
+
+    /// `date`, as whole days since 1970-01-01.
+    public func day(_ row: Int, _ column: Int) throws(PostgresError) -> Int32 {
+        try requireValue(row, column)
+        guard type(ofColumn: column) == .date else { throw mismatch(column, "date") }
+        let value = Int32(truncatingIfNeeded: bigEndian(bytes(row, column)))
+        let (sum, overflow) = value.addingReportingOverflow(PostgresEpoch.days)
+        if overflow || value == .min { throw mismatch(column, "finite date") }
+        return sum
+    }
+
+    /// `numeric`, its exact digits with as many decimals as it has.
+    public func numeric(_ row: Int, _ column: Int) throws(PostgresError) -> String {
+        try requireValue(row, column)
+        guard type(ofColumn: column) == .numeric, let text = NumericCodec.text(bytes(row, column)) else {
+            throw mismatch(column, "numeric")
+        }
+        return text
+    }
+
+    /// `numeric` as `coefficient × 10^−scale`; throws when it has more than 38 digits or is not finite.
+    public func decimal(_ row: Int, _ column: Int) throws(PostgresError) -> (coefficient: Int128, scale: Int) {
+        try requireValue(row, column)
+        guard type(ofColumn: column) == .numeric, let value = NumericCodec.decimal(bytes(row, column)) else {
+            throw mismatch(column, "decimal of 38 digits")
+        }
+        return value
+    }
+}
+
+// MARK: - Getters that take NULL for nil
+
+extension QueryResult {
+    public func optionalInt64(_ row: Int, _ column: Int) throws(PostgresError) -> Int64? {
+        isNull(row, column) ? nil : try int64(row, column)
+    }
+
+    public func optionalInt32(_ row: Int, _ column: Int) throws(PostgresError) -> Int32? {
+        isNull(row, column) ? nil : try int32(row, column)
+    }
+
+    public func optionalBool(_ row: Int, _ column: Int) throws(PostgresError) -> Bool? {
+        isNull(row, column) ? nil : try bool(row, column)
+    }
+
+    public func optionalString(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
+        isNull(row, column) ? nil : try string(row, column)
+    }
+
+    public func optionalEventID(_ row: Int, _ column: Int) throws(PostgresError) -> EventID? {
+        isNull(row, column) ? nil : try eventID(row, column)
+    }
+
+    public func optionalTimestamp(_ row: Int, _ column: Int) throws(PostgresError) -> Timestamp? {
+        isNull(row, column) ? nil : try timestamp(row, column)
+    }
+
+    public func optionalNumeric(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
+        isNull(row, column) ? nil : try numeric(row, column)
+    }
+}
+
+// MARK: - Errors
+
+extension PostgresError {
+    /// Reads what the server said. The result stays the caller's.
+    init(
+        result: OpaquePointer, code: Code = .server, sql: String?, file: String = #fileID, line: Int = #line
+    ) {
+        // SAFETY: libpq's strings live until PQclear; they are copied here.
+        func field(_ code: Int32) -> String? {
+            unsafe PQresultErrorField(result, code).map { unsafe String(cString: $0) }
+        }
+        let state = field(ErrorField.sqlState)
+        let message = unsafe field(ErrorField.message) ?? String(cString: PQresultErrorMessage(result)).trimmedLine
+        self.init(code, message, sqlState: state.map { SQLState($0) }, file: file, line: line)
+        detail = field(ErrorField.detail)
+        hint = field(ErrorField.hint)
+        schema = field(ErrorField.schema)
+        table = field(ErrorField.table)
+        column = field(ErrorField.column)
+        constraint = field(ErrorField.constraint)
+        self.sql = sql
+    }
+
+    /// `PG_DIAG_…` of `postgres_ext.h`, which are character constants that Swift does not import.
+    private enum ErrorField {
+        static let sqlState = Int32(UInt8(ascii: "C"))
+        static let message = Int32(UInt8(ascii: "M"))
+        static let detail = Int32(UInt8(ascii: "D"))
+        static let hint = Int32(UInt8(ascii: "H"))
+        static let schema = Int32(UInt8(ascii: "s"))
+        static let table = Int32(UInt8(ascii: "t"))
+        static let column = Int32(UInt8(ascii: "c"))
+        static let constraint = Int32(UInt8(ascii: "n"))
+    }
+}

@@ -1,0 +1,285 @@
+internal import Blocking
+internal import Dispatch
+internal import Glibc
+
+/// How long an exchange with the server may take, and whether cancelling the task ends it.
+struct ExchangeLimits {
+    var deadline: ContinuousClock.Instant?
+    var isInterruptible: Bool
+
+    init(timeoutMs: Int?, isInterruptible: Bool = true) {
+        deadline = timeoutMs.map { .now + .milliseconds($0) }
+        self.isInterruptible = isInterruptible
+    }
+
+    static var uninterrupted: ExchangeLimits { ExchangeLimits(timeoutMs: nil, isInterruptible: false) }
+}
+
+/// One command of a pipeline.
+struct Command {
+    enum Form {
+        case prepare(String, [UInt32])
+        case prepared(String)
+        case unprepared(String)
+    }
+
+    let form: Form
+    let sql: String
+    let parameters: Parameters
+    /// Whether its result is part of the answer.
+    let isAnswer: Bool
+
+    init(_ form: Form, sql: String, parameters: Parameters = Parameters(), isAnswer: Bool = true) {
+        self.form = form
+        self.sql = sql
+        self.parameters = parameters
+        self.isAnswer = isAnswer
+    }
+}
+
+/// The conversation with the server over one PGconn: sends, waits for the socket, collects. It blocks its thread.
+struct ServerLink {
+    /// Ends a wait, so that the thread looks whether its task was cancelled.
+    let wakeup: Wakeup
+    private var handle: ConnectionHandle?
+    private var canceller: Canceller?
+    /// Why there is no handle.
+    private var lossReason: PostgresError?
+
+    /// How long the server may take to answer a cancelled statement, before the connection is given up.
+    private static let cancelGrace: Duration = .seconds(5)
+
+    init() throws(PostgresError) {
+        do {
+            wakeup = try Wakeup()
+        } catch {
+            throw PostgresError(.cannotConnect, error.description)
+        }
+    }
+
+    var isOpen: Bool { handle != nil }
+    var serverProcessID: Int32 { handle?.serverProcessID ?? 0 }
+    var isIdleOutsideTransaction: Bool { handle?.isIdleOutsideTransaction ?? false }
+    var closedError: PostgresError { lossReason ?? PostgresError(.connectionClosed, "the connection is closed") }
+
+    mutating func close() {
+        handle = nil
+        canceller = nil
+        lossReason = nil
+    }
+
+    // MARK: connecting
+
+    mutating func open(_ configuration: PostgresConfiguration) throws(PostgresError) {
+        let deadline = ContinuousClock.now + .milliseconds(configuration.connectTimeoutMs)
+        let fresh = try ConnectionHandle(starting: configuration)
+        if fresh.isBad { throw PostgresError(.cannotConnect, fresh.lastMessage) }
+        var step = ConnectionHandle.ConnectStep.writing
+        while step != .connected {
+            let events = step == .reading ? POLLIN : POLLOUT
+            switch Self.wait(fresh.socket, for: events, orWakeup: wakeup, until: deadline) {
+            case .woken where Task.isCancelled: throw PostgresError(.cancelled, "cancelled while connecting")
+            case .woken: continue
+            case .timedOut:
+                throw PostgresError(.cannotConnect, "no connection within \(configuration.connectTimeoutMs) ms")
+            case .ready: break
+            }
+            step = fresh.connectStep()
+            if step == .failed { throw Self.connectError(fresh) }
+        }
+        guard fresh.setNonblocking() else { throw PostgresError(.cannotConnect, fresh.lastMessage) }
+        canceller = fresh.makeCanceller()
+        handle = consume fresh
+    }
+
+    /// The server's refusal has no result to read the SQLSTATE from; libpq 15 puts none into its message.
+    private static func connectError(_ handle: ConnectionHandle) -> PostgresError {
+        PostgresError(.cannotConnect, handle.lastMessage)
+    }
+
+    // MARK: exchanges
+
+    /// Runs commands in one round trip; answers the results of those that are part of the answer.
+    mutating func run(_ commands: [Command], _ limits: ExchangeLimits) throws(PostgresError) -> [QueryResult] {
+        guard handle != nil else { throw closedError }
+        if limits.isInterruptible && Task.isCancelled { throw PostgresError(.cancelled, "cancelled before it was sent") }
+        let isPipeline = commands.count > 1
+        guard send(commands, asPipeline: isPipeline) else { throw lost() }
+        var exchange = Exchange(limits: limits)
+        var results: [QueryResult] = []
+        results.reserveCapacity(commands.count)
+        var failure: PostgresError?
+        for command in commands {
+            collecting: while true {
+                switch try reply(&exchange, sql: command.sql) {
+                case .rows(let rows): if command.isAnswer { results.append(rows) }
+                case .failed(let error): if failure == nil { failure = error }
+                case .pipelineAborted: break
+                case .sync, .end: break collecting
+                }
+            }
+        }
+        if isPipeline {
+            guard case .sync = try reply(&exchange, sql: nil), handle?.exitPipeline() == true else { throw lost() }
+        }
+        try settle(exchange)
+        if let failure { throw exchange.explained(failure) }
+        return results
+    }
+
+    /// Runs a text of statements; answers the last one's tag.
+    mutating func runScript(_ script: String, _ limits: ExchangeLimits) throws(PostgresError) -> String {
+        guard handle != nil else { throw closedError }
+        if limits.isInterruptible && Task.isCancelled { throw PostgresError(.cancelled, "cancelled before it was sent") }
+        guard handle?.sendScript(script) == true else { throw lost() }
+        var exchange = Exchange(limits: limits)
+        var tag = ""
+        var failure: PostgresError?
+        collecting: while true {
+            switch try reply(&exchange, sql: script) {
+            case .rows(let rows): tag = rows.commandTag
+            case .failed(let error): if failure == nil { failure = error }
+            case .pipelineAborted, .sync: break
+            case .end: break collecting
+            }
+        }
+        try settle(exchange)
+        if let failure { throw exchange.explained(failure) }
+        return tag
+    }
+
+    private mutating func send(_ commands: [Command], asPipeline: Bool) -> Bool {
+        if asPipeline {
+            guard handle?.enterPipeline() == true else { return false }
+        }
+        for command in commands {
+            let isSent =
+                switch command.form {
+                case .prepare(let name, let types): handle?.sendPrepare(name, command.sql, types: types)
+                case .prepared(let name): handle?.sendPrepared(name, command.parameters)
+                case .unprepared(let sql): handle?.sendUnprepared(sql, command.parameters)
+                }
+            guard isSent == true else { return false }
+        }
+        return asPipeline ? handle?.sendSync() == true : true
+    }
+
+    // MARK: waiting
+
+    /// One exchange's limits and what became of them.
+    private struct Exchange {
+        var limits: ExchangeLimits
+        /// Why the statement was cancelled.
+        var interruption: PostgresError.Code?
+        /// Signalled when the request to cancel has reached the server.
+        var cancelled: DispatchSemaphore?
+
+        init(limits: ExchangeLimits) {
+            self.limits = limits
+        }
+
+        /// 57014 after our own request is our interruption.
+        func explained(_ error: PostgresError) -> PostgresError {
+            guard let interruption, error.sqlState == .queryCanceled else { return error }
+            var explained = PostgresError(interruption, error.message, sqlState: error.sqlState)
+            explained.sql = error.sql
+            return explained
+        }
+    }
+
+    /// The next reply, waited for within the limits.
+    ///
+    /// - Throws: ``PostgresError/Code-swift.enum/connectionLost``, after which there is no handle.
+    private mutating func reply(_ exchange: inout Exchange, sql: String?) throws(PostgresError)
+        -> ConnectionHandle.Reply
+    {
+        guard let handle else { throw closedError }
+        while true {
+            let flush = handle.flush()
+            if flush == .failed && !handle.consumeInput() { throw lost() }
+            if !handle.isBusy { break }
+            let readiness = Self.wait(
+                handle.socket, for: flush == .pending ? POLLIN | POLLOUT : POLLIN,
+                orWakeup: exchange.limits.isInterruptible ? wakeup : nil, until: exchange.limits.deadline)
+            switch readiness {
+            case .ready: if !handle.consumeInput() { throw lost() }
+            case .woken: if Task.isCancelled { try interrupt(&exchange, .cancelled) }
+            case .timedOut: try interrupt(&exchange, .deadlineExceeded)
+            }
+        }
+        let reply = handle.nextReply(sql: sql)
+        if case .failed(let error) = reply, handle.isBad {
+            throw lost(error)
+        }
+        return reply
+    }
+
+    /// Asks the server to cancel, once; the second time the grace is over, and the connection is given up.
+    private mutating func interrupt(_ exchange: inout Exchange, _ reason: PostgresError.Code) throws(PostgresError) {
+        guard exchange.interruption == nil, let canceller else {
+            throw lost(PostgresError(.connectionLost, "the server did not answer the request to cancel"))
+        }
+        exchange.interruption = reason
+        exchange.cancelled = canceller.cancel()
+        exchange.limits.isInterruptible = false
+        exchange.limits.deadline = .now + Self.cancelGrace
+    }
+
+    /// Waits until a request to cancel has been dealt with, lest it hit the next statement: the server's process has
+    /// been signalled before the request's own connection is closed, and forgets a signal that finds it idle.
+    private mutating func settle(_ exchange: Exchange) throws(PostgresError) {
+        guard let cancelled = exchange.cancelled else { return }
+        if cancelled.wait(timeout: .now() + .seconds(5)) == .timedOut {
+            throw lost(PostgresError(.connectionLost, "the request to cancel got no answer"))
+        }
+    }
+
+    /// Closes the connection and says why.
+    private mutating func lost(_ cause: PostgresError? = nil) -> PostgresError {
+        var error = cause ?? PostgresError(.connectionLost, handle?.lastMessage ?? "the connection is lost")
+        if error.code != .connectionLost {
+            error = PostgresError(.connectionLost, error.message, sqlState: error.sqlState)
+        }
+        handle = nil
+        canceller = nil
+        lossReason = error
+        return error
+    }
+
+    /// Whether the socket shows no end of the connection. Reads what has arrived: notices, the server's farewell.
+    mutating func checkAlive() -> Bool {
+        guard let handle else { return false }
+        guard case .ready = Self.wait(handle.socket, for: POLLIN, orWakeup: nil, until: .now) else { return true }
+        if handle.consumeInput() && !handle.isBad { return true }
+        _ = lost()
+        return false
+    }
+
+    enum Readiness { case ready, woken, timedOut }
+
+    /// Blocks until `socket` is ready for one of `events`, `wakeup` was signalled or the time is over.
+    static func wait(
+        _ socket: Int32, for events: Int32, orWakeup wakeup: Wakeup?, until deadline: ContinuousClock.Instant?
+    ) -> Readiness {
+        var timeoutMs: Int32 = -1
+        if let deadline {
+            let left = max(deadline - .now, .zero).components
+            let milliseconds = left.seconds * 1_000 + (left.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+            timeoutMs = Int32(clamping: milliseconds)
+        }
+        var descriptors = (
+            pollfd(fd: socket, events: Int16(events), revents: 0),
+            pollfd(fd: wakeup?.fileDescriptor ?? -1, events: Int16(POLLIN), revents: 0)
+        )
+        // SAFETY: a tuple of two pollfd lies in memory as an array of two; poll ignores a negative descriptor.
+        let count = unsafe withUnsafeMutableBytes(of: &descriptors) {
+            unsafe poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, timeoutMs)
+        }
+        if descriptors.1.revents != 0 {
+            wakeup?.drain()
+            return .woken
+        }
+        // An interrupted poll looks again, by way of the caller's loop.
+        return count == 0 ? .timedOut : .ready
+    }
+}

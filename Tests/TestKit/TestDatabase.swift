@@ -1,0 +1,74 @@
+package import EmbeddedPostgres
+package import Postgres
+
+/// PostgreSQL for tests: one private server a test process, or the one that `DATABASE_URL` names. Every test has a
+/// schema of its own.
+package enum TestDatabase {
+    /// Runs `body` with a configuration whose schema is new and empty, and drops that schema afterwards.
+    package static func withSchema<Result>(
+        _ body: (PostgresConfiguration) async throws -> Result
+    ) async throws -> Result {
+        var configuration = try await SharedServer.shared.configuration()
+        let schema = "test_" + String(UInt64.random(in: .min ... .max), radix: 36)
+        configuration.schema = schema
+        let administrator = try await PostgresConnection.connect(configuration)
+        try await administrator.execute(script: "CREATE SCHEMA \(schema)")
+        let result: Result
+        do {
+            result = try await body(configuration)
+        } catch {
+            try? await drop(schema, administrator)
+            throw error
+        }
+        try await drop(schema, administrator)
+        return result
+    }
+
+    private static func drop(_ schema: String, _ administrator: PostgresConnection) async throws {
+        try await administrator.execute(script: "DROP SCHEMA \(schema) CASCADE")
+        await administrator.close()
+    }
+
+    /// Runs `body` with a server of its own, for tests that stop and restart it.
+    package static func withPrivateServer<Result>(
+        settings: [String: String] = PostgresServerConfiguration.withoutDurability,
+        tcp: PostgresServerConfiguration.TCP = .none,
+        _ body: (PostgresServer, PostgresConfiguration) async throws -> Result
+    ) async throws -> Result {
+        let server = try await PostgresServer.start(
+            PostgresServerConfiguration(folder: temporaryFolder(), settings: settings, tcp: tcp, isTemporary: true))
+        let result: Result
+        do {
+            result = try await body(server, PostgresConfiguration(url: server.url))
+        } catch {
+            await server.stop(.immediate)
+            throw error
+        }
+        await server.stop(.immediate)
+        return result
+    }
+
+    fileprivate static func temporaryFolder() -> String {
+        "/tmp/millrace-test-" + String(UInt64.random(in: .min ... .max), radix: 36)
+    }
+}
+
+/// The server that all tests of this process share. It ends with the process, and its folder with it.
+private actor SharedServer {
+    static let shared = SharedServer()
+    private var starting: Task<PostgresServer, any Error>?
+
+    func configuration() async throws -> PostgresConfiguration {
+        if let url = Environment.databaseURL { return try PostgresConfiguration(url: url) }
+        let task =
+            starting
+            ?? Task {
+                try await PostgresServer.start(
+                    PostgresServerConfiguration(
+                        folder: TestDatabase.temporaryFolder(),
+                        settings: PostgresServerConfiguration.withoutDurability, isTemporary: true))
+            }
+        starting = task
+        return try PostgresConfiguration(url: await task.value.url)
+    }
+}
