@@ -1,11 +1,14 @@
 package import EmbeddedPostgres
+internal import Migrations
 package import Postgres
 
 /// PostgreSQL for tests: one private server a test process, or the one that `DATABASE_URL` names. Every test has a
 /// schema of its own.
 package enum TestDatabase {
-    /// Runs `body` with a configuration whose schema is new and empty, and drops that schema afterwards.
+    /// Runs `body` with a configuration whose schema is new and has only the migration sets named, and drops that
+    /// schema afterwards.
     package static func withSchema<Result>(
+        migrating sets: [String] = [],
         _ body: (PostgresConfiguration) async throws -> Result
     ) async throws -> Result {
         var configuration = try await SharedServer.shared.configuration()
@@ -15,6 +18,7 @@ package enum TestDatabase {
         try await administrator.execute(script: "CREATE SCHEMA \(schema)")
         let result: Result
         do {
+            if !sets.isEmpty { try await Migrator(configuration).up(sets) }
             result = try await body(configuration)
         } catch {
             try? await drop(schema, administrator)

@@ -1,0 +1,15 @@
+extension MigrationCatalog {
+    /// The files of `SQL/`, which the compiler embeds. Every file has its line here; a test compares the two.
+    public static let embedded: MigrationCatalog = {
+        do throws(MigrationError) {
+            return try MigrationCatalog(embeddedFiles.compactMap { Migration(fileName: $0.name, sql: $0.sql) })
+        } catch {
+            preconditionFailure(error.description)
+        }
+    }()
+
+    /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
+    static let embeddedFiles: [(name: String, sql: [UInt8])] = [
+        ("placeholder", PackageResources.placeholder_sql)
+    ]
+}

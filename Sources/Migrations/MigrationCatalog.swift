@@ -1,0 +1,53 @@
+/// The migrations that this program knows.
+public struct MigrationCatalog: Sendable {
+    /// The sets' names, sorted.
+    public let sets: [String]
+    private let migrations: [String: [Migration]]
+
+    /// - Throws: ``MigrationError`` when the numbers of a set are not 1, 2, ….
+    public init(_ all: [Migration]) throws(MigrationError) {
+        let grouped = Dictionary(grouping: all, by: \.set).mapValues { $0.sorted { $0.number < $1.number } }
+        for (set, migrations) in grouped {
+            guard migrations.map(\.number) == Array(1...migrations.count) else {
+                throw MigrationError(.invalidCatalog, "the migrations of set \(set) are not numbered 1, 2, …")
+            }
+        }
+        migrations = grouped
+        sets = grouped.keys.sorted()
+    }
+
+    /// The set's migrations in order.
+    ///
+    /// - Throws: ``MigrationError`` when there is no such set.
+    public func migrations(of set: String) throws(MigrationError) -> [Migration] {
+        guard let found = migrations[set] else {
+            throw MigrationError(
+                .unknownSet, "there is no migration set \(set); there are: \(sets.joined(separator: ", "))")
+        }
+        return found
+    }
+}
+
+/// Why migrations cannot be found, applied, or relied on.
+public struct MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum Code: Sendable, Hashable {
+        /// A file of ours is named or numbered wrongly.
+        case invalidCatalog
+        /// A set is asked for that this program does not have.
+        case unknownSet
+        /// The database lacks migrations that this program needs.
+        case schemaTooOld
+        /// A migration was changed after it was applied.
+        case checksumChanged
+        /// A migration ended its own transaction.
+        case transactionEnded
+    }
+
+    public let code: Code
+    public let description: String
+
+    init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}

@@ -1,0 +1,121 @@
+public import Logging
+public import Postgres
+
+/// Brings a database's schema to what this program needs.
+///
+/// Each file is one transaction that also writes its line of `millrace_migrations`, under an advisory lock of that
+/// transaction: any number of migrators may run at once, also through a pooler, and each file is applied once.
+public struct Migrator: Sendable {
+    private let configuration: PostgresConfiguration
+    private let catalog: MigrationCatalog
+    private let logger: Logger
+
+    /// - Parameter configuration: whose `schema` is migrated. Statements may take as long as they need.
+    public init(
+        _ configuration: PostgresConfiguration, catalog: MigrationCatalog = .embedded,
+        logger: Logger = Logger(label: "millrace.migrations", factory: { _ in SwiftLogNoOpLogHandler() })
+    ) {
+        var configuration = configuration
+        configuration.statementTimeoutMs = 0
+        configuration.lockTimeoutMs = 0
+        configuration.idleInTransactionTimeoutMs = 0
+        self.configuration = configuration
+        self.catalog = catalog
+        self.logger = logger
+    }
+
+    /// Applies what is missing of the sets, in the order given and of their numbers.
+    ///
+    /// - Returns: what was applied by this call.
+    /// - Throws: ``MigrationError``, `PostgresError` or `TransactionError`; files before the failing one stay applied.
+    @discardableResult
+    public func up(_ sets: [String]) async throws -> [Migration] {
+        let wanted = try migrations(of: sets)
+        return try await withConnection { connection in
+            try await MigrationHistory.create(schema: configuration.schema, connection)
+            let applied = try await MigrationHistory.read(connection)
+            let checksums = try await MigrationHistory.checksums(of: wanted, connection)
+            for (migration, checksum) in zip(wanted, checksums) {
+                if let entry = applied[migration], entry.checksum != checksum { throw changed(migration) }
+            }
+            var done: [Migration] = []
+            for (migration, checksum) in zip(wanted, checksums) where applied[migration] == nil {
+                guard try await apply(migration, checksum, connection) else { continue }
+                logger.info("migration applied", metadata: ["migration": "\(migration)"])
+                done.append(migration)
+            }
+            return done
+        }
+    }
+
+    private func apply(
+        _ migration: Migration, _ checksum: [UInt8], _ connection: PostgresConnection
+    ) async throws -> Bool {
+        try await connection.withTransaction { transaction in
+            try await MigrationHistory.lock(transaction)
+            guard try await !MigrationHistory.contains(migration, transaction) else { return false }
+            try await transaction.execute(script: String(decoding: migration.sql, as: UTF8.self))
+            guard try await MigrationHistory.isLocked(transaction) else { throw ended(migration) }
+            try await MigrationHistory.add(migration, checksum, transaction)
+            return true
+        }
+    }
+
+    /// How each migration of the sets stands, and what the database has beyond them.
+    public func status(_ sets: [String]) async throws -> [MigrationStatus] {
+        let wanted = try migrations(of: sets)
+        return try await withConnection { connection in
+            let applied = try await MigrationHistory.readIfPresent(connection)
+            let checksums = try await MigrationHistory.checksums(of: wanted, connection)
+            var result: [MigrationStatus] = zip(wanted, checksums).map { migration, checksum in
+                let entry = applied[migration]
+                let state: MigrationStatus.State =
+                    if let entry { entry.checksum == checksum ? .applied : .changed } else { .missing }
+                return MigrationStatus(
+                    set: migration.set, number: migration.number, name: migration.name, state: state,
+                    appliedAt: entry?.appliedAt, appliedBy: entry?.appliedBy)
+            }
+            let known = Set(wanted.map { MigrationHistory.Key($0) })
+            for (key, entry) in applied.entries where sets.contains(key.set) && !known.contains(key) {
+                result.append(
+                    MigrationStatus(
+                        set: key.set, number: key.number, name: entry.name, state: .unknown,
+                        appliedAt: entry.appliedAt, appliedBy: entry.appliedBy))
+            }
+            return result.sorted { ($0.set, $0.number) < ($1.set, $1.number) }
+        }
+    }
+
+    /// What is not as it should be: missing, changed after it was applied, or unknown to this program.
+    public func verify(_ sets: [String]) async throws -> [MigrationStatus] {
+        try await status(sets).filter { $0.state != .applied }
+    }
+
+    private func migrations(of sets: [String]) throws(MigrationError) -> [Migration] {
+        var all: [Migration] = []
+        for set in sets { all += try catalog.migrations(of: set) }
+        return all
+    }
+
+    private func withConnection<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
+        let connection = try await PostgresConnection.connect(configuration)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    private func ended(_ migration: Migration) -> MigrationError {
+        MigrationError(
+            .transactionEnded, "migration \(migration) ends its own transaction; what it did up to there may have stayed")
+    }
+
+    private func changed(_ migration: Migration) -> MigrationError {
+        MigrationError(
+            .checksumChanged, "migration \(migration) was applied with other contents than this program has")
+    }
+}

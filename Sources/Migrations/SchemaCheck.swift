@@ -1,0 +1,31 @@
+public import Postgres
+
+/// What a daemon asks of the schema before it starts: it never changes it.
+public enum SchemaCheck {
+    /// Requires that all migrations of the sets that this program knows are applied.
+    ///
+    /// - Returns: a note for each set of which the database has more than this program knows. Newer schemas are
+    ///   accepted: migrations only add what older programs can live with.
+    /// - Throws: ``MigrationError/Code-swift.enum/schemaTooOld``, upon which a daemon exits with 78; `PostgresError`.
+    @discardableResult
+    public static func require(
+        _ sets: [String], on connection: PostgresConnection, catalog: MigrationCatalog = .embedded
+    ) async throws -> [String] {
+        let history = try await MigrationHistory.readIfPresent(connection)
+        var missing: [Migration] = []
+        var notes: [String] = []
+        for set in sets {
+            let migrations = try catalog.migrations(of: set)
+            missing += migrations.filter { history[$0] == nil }
+            let newest = history.entries.keys.filter { $0.set == set }.map(\.number).max() ?? 0
+            if newest > migrations.count {
+                notes.append("the schema's \(set) is at \(newest), newer than \(migrations.count), which this program knows")
+            }
+        }
+        guard missing.isEmpty else {
+            let list = missing.map(\.description).joined(separator: ", ")
+            throw MigrationError(.schemaTooOld, "the database schema lacks \(list); run: millrace migrate up")
+        }
+        return notes
+    }
+}
