@@ -60,19 +60,30 @@ public actor PostgresServer {
         return "postgresql://postgres@\(host):\(port)/postgres"
     }
 
+    /// Starts the server again after ``stop(_:keepingData:)``, on the same data and port.
+    public func start() async throws(PostgresServerError) {
+        try await launch()
+    }
+
     /// Stops the server and waits for its end. Does nothing when it has stopped.
-    public func stop(_ mode: StopMode = .fast) async {
+    ///
+    /// - Parameter keepingData: whether a temporary folder stays, for a later ``start()``.
+    public func stop(_ mode: StopMode = .fast, keepingData: Bool = false) async {
         await end(mode)
-        if configuration.isTemporary {
-            try? FileManager.default.removeItem(atPath: configuration.folder)
-            try? FileManager.default.removeItem(atPath: socketFolder)
-        }
+        if configuration.isTemporary && !keepingData { removeFolders() }
     }
 
     /// Stops the server and starts it again on the same data and port.
     public func restart(_ mode: StopMode) async throws(PostgresServerError) {
         await end(mode)
         try await launch()
+    }
+
+    private func removeFolders() {
+        for folder in [configuration.folder, socketFolder] {
+            // It may be inside the other one and gone with it.
+            try? FileManager.default.removeItem(atPath: folder)
+        }
     }
 
     private func end(_ mode: StopMode) async {
@@ -148,13 +159,15 @@ public actor PostgresServer {
         let deadline = ContinuousClock.now + .milliseconds(configuration.startTimeoutMs)
         while !isReady() {
             if supervisor.hasEnded {
-                self.supervisor = nil
-                throw PostgresServerError("the server did not start: \(logTail())")
+                let reason = logTail()
+                await stop()
+                throw PostgresServerError("the server did not start: \(reason)")
             }
             if ContinuousClock.now > deadline {
+                let reason = logTail()
                 await stop(.immediate)
                 throw PostgresServerError(
-                    "the server was not ready within \(configuration.startTimeoutMs) ms: \(logTail())")
+                    "the server was not ready within \(configuration.startTimeoutMs) ms: \(reason)")
             }
             try? await Task.sleep(for: .milliseconds(10))
         }

@@ -27,10 +27,9 @@ public struct PostgresServerConfiguration: Sendable {
         self.isTemporary = isTemporary
     }
 
-    /// Settings for data that nobody will miss: no write waits for the disk.
-    public static let withoutDurability = [
-        "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
-    ]
+    /// Settings for data that nobody will miss when the machine fails: no write waits for the disk. A server that
+    /// crashes still loses nothing that it committed.
+    public static let withoutDurability = ["fsync": "off", "full_page_writes": "off", "max_connections": "200"]
 }
 
 /// A private server could not be set up, started or stopped.

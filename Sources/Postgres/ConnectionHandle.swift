@@ -63,6 +63,11 @@ internal import Glibc
         }
     }
 
+    /// Whether messages hold the SQLSTATE.
+    func setVerbose(_ isVerbose: Bool) {
+        _ = unsafe PQsetErrorVerbosity(pointer, isVerbose ? PQERRORS_VERBOSE : PQERRORS_DEFAULT)
+    }
+
     /// From now on nothing that is sent waits for the network inside libpq.
     func setNonblocking() -> Bool { unsafe PQsetnonblocking(pointer, 1) == 0 }
 

@@ -8,7 +8,9 @@ internal import StreamCore
 public actor PostgresConnection {
     private let executor: ThreadExecutor
     let configuration: PostgresConfiguration
-    var link: ServerLink
+    /// Ends the thread's wait, so that it looks why.
+    nonisolated let wakeup: Wakeup
+    private var link: ServerLink
     private var prepared = PreparedStatements()
     private var transaction: OpenTransaction?
     private var lastTransactionID: UInt64 = 0
@@ -29,6 +31,7 @@ public actor PostgresConnection {
         self.configuration = configuration
         executor = ThreadExecutor(name: "postgres")
         link = try ServerLink()
+        wakeup = link.wakeup
     }
 
     /// Connects and sets the session up.
@@ -55,6 +58,9 @@ public actor PostgresConnection {
 
     /// Whether the session is usable, as far as is known without asking the server.
     public var isOpen: Bool { link.isOpen }
+
+    /// Why the session is not usable; nil while it is.
+    public var lossReason: PostgresError? { link.isOpen ? nil : link.closedError }
 
     /// The server's process that serves this session.
     public var serverProcessID: Int32 { link.serverProcessID }
@@ -91,7 +97,7 @@ public actor PostgresConnection {
             try self.checkTransaction(id)
             if let begin = self.transaction?.pendingBegin {
                 _ = try self.link.runScript(begin, .init(timeoutMs: timeoutMs))
-                self.transaction?.pendingBegin = nil
+                self.noteBegun()
             }
             _ = try self.inTransaction { (link) throws(PostgresError) in
                 try link.runScript(script, .init(timeoutMs: timeoutMs))
@@ -119,7 +125,7 @@ public actor PostgresConnection {
             } catch {
                 return .failure(error)
             }
-        } onCancel: { [wakeup = link.wakeup] in
+        } onCancel: {
             wakeup.signal()
         }
         return try outcome.get()
@@ -150,7 +156,7 @@ public actor PostgresConnection {
             commands.append(Command(.prepared(entry.name), sql: statement.sql, parameters: parameters))
         }
         do throws(PostgresError) {
-            defer { if transaction != nil { transaction?.pendingBegin = nil } }
+            defer { noteBegun() }
             let results = try inTransaction { (link) throws(PostgresError) in try link.run(commands, limits) }
             prepared.confirm()
             return results
@@ -170,6 +176,12 @@ public actor PostgresConnection {
             if !link.isOpen { prepared.removeAll() }
             throw error
         }
+    }
+
+    /// BEGIN was sent along, and need not be again, if the server now is in a transaction. A statement that was
+    /// cancelled before it was sent leaves it unsent.
+    private func noteBegun() {
+        if transaction != nil && link.isOpen && !link.isIdleOutsideTransaction { transaction?.pendingBegin = nil }
     }
 
     private func checkTransaction(_ id: UInt64?) throws(PostgresError) {
@@ -195,6 +207,7 @@ public actor PostgresConnection {
         }
         transaction = nil
         guard open.pendingBegin == nil else { return }
+        guard link.isOpen else { throw .rolledBack(link.closedError) }
         let tag: String
         do {
             tag = try link.runScript("COMMIT", .uninterrupted)
@@ -237,6 +250,15 @@ public actor PostgresConnection {
         guard link.isOpen else { return false }
         if !link.isIdleOutsideTransaction { makeIdle() }
         return link.isOpen && link.isIdleOutsideTransaction
+    }
+
+    /// Blocks this session's thread until another session notifies a channel that this one listens to.
+    func waitForNotifications(
+        isStopped: @Sendable () -> Bool
+    ) async throws(PostgresError) -> [PostgresNotification] {
+        try await interruptible { (self) throws(PostgresError) in
+            try self.link.waitForNotifications(isStopped: isStopped)
+        }
     }
 
     /// Whether the server has not closed the connection, as far as its socket shows; asks nothing of the server.

@@ -1,3 +1,6 @@
+internal import Blocking
+internal import Synchronization
+
 /// What another session sent with NOTIFY.
 public struct PostgresNotification: Sendable, Hashable {
     /// The channel's name.
@@ -6,4 +9,70 @@ public struct PostgresNotification: Sendable, Hashable {
     public let payload: String
     /// The server process of the session that sent it.
     public let serverProcessID: Int32
+}
+
+/// A session of its own that listens to channels, and the sequence of what is sent there.
+///
+/// The sequence ends when ``stop()`` is called or the task is cancelled, and throws when the connection is lost: what
+/// was sent since is lost, too, so whoever listens again must look for itself what has changed.
+public final class PostgresListener: Sendable {
+    private let connection: PostgresConnection
+    private let isStopped = Atomic(false)
+
+    private init(_ connection: PostgresConnection) {
+        self.connection = connection
+    }
+
+    /// Connects and listens: what is sent from now on arrives.
+    public static func connect(
+        _ configuration: PostgresConfiguration, channels: [String]
+    ) async throws(PostgresError) -> PostgresListener {
+        let connection = try await PostgresConnection.connect(configuration)
+        for channel in channels {
+            try await connection.execute(.unprepared("LISTEN \(SQLIdentifier.quoted(channel))"))
+        }
+        return PostgresListener(connection)
+    }
+
+    /// Ends the sequence, soon and for good. The connection is closed when the sequence has ended.
+    public func stop() {
+        isStopped.store(true, ordering: .releasing)
+        connection.wakeup.signal()
+    }
+
+    /// The next notifications, at least one; empty when the sequence has ended.
+    fileprivate func next() async throws(PostgresError) -> [PostgresNotification] {
+        let arrived = try await connection.waitForNotifications { [self] in isStopped.load(ordering: .acquiring) }
+        if arrived.isEmpty { await connection.close() }
+        return arrived
+    }
+}
+
+extension PostgresListener: AsyncSequence {
+    public typealias Element = PostgresNotification
+    public typealias Failure = PostgresError
+
+    public struct Iterator: AsyncIteratorProtocol {
+        fileprivate let listener: PostgresListener
+        private var arrived: ArraySlice<PostgresNotification> = []
+        private var isOver = false
+
+        fileprivate init(_ listener: PostgresListener) {
+            self.listener = listener
+        }
+
+        public mutating func next(
+            isolation actor: isolated (any Actor)?
+        ) async throws(PostgresError) -> PostgresNotification? {
+            if arrived.isEmpty && !isOver {
+                arrived = try await listener.next()[...]
+                isOver = arrived.isEmpty
+            }
+            return arrived.popFirst()
+        }
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(self)
+    }
 }

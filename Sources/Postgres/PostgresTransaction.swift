@@ -81,6 +81,7 @@ public struct PostgresTransaction: Sendable {
     }
 
     /// Runs `body` so that its failure undoes only what it did itself; the transaction can go on.
+    @discardableResult
     public func withSavepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await execute(.unprepared("SAVEPOINT millrace"))
         let result: Result
@@ -103,6 +104,7 @@ extension PostgresConnection {
     /// Runs `body` in a transaction, and commits it.
     ///
     /// - Throws: what `body` throws, after a rollback; ``TransactionError`` when the end is not a commit.
+    @discardableResult
     public nonisolated func withTransaction<Result>(
         isolation level: IsolationLevel = .readCommitted,
         _ body: (PostgresTransaction) async throws -> Result

@@ -1,5 +1,6 @@
 internal import Blocking
 internal import Dispatch
+internal import Foundation
 internal import Glibc
 
 /// How long an exchange with the server may take, and whether cancelling the task ends it.
@@ -74,6 +75,7 @@ struct ServerLink {
         let deadline = ContinuousClock.now + .milliseconds(configuration.connectTimeoutMs)
         let fresh = try ConnectionHandle(starting: configuration)
         if fresh.isBad { throw PostgresError(.cannotConnect, fresh.lastMessage) }
+        fresh.setVerbose(true)
         var step = ConnectionHandle.ConnectStep.writing
         while step != .connected {
             let events = step == .reading ? POLLIN : POLLOUT
@@ -85,16 +87,26 @@ struct ServerLink {
             case .ready: break
             }
             step = fresh.connectStep()
-            if step == .failed { throw Self.connectError(fresh) }
+            if step == .failed { throw Self.connectError(fresh.lastMessage) }
         }
+        fresh.setVerbose(false)
         guard fresh.setNonblocking() else { throw PostgresError(.cannotConnect, fresh.lastMessage) }
         canceller = fresh.makeCanceller()
         handle = consume fresh
     }
 
-    /// The server's refusal has no result to read the SQLSTATE from; libpq 15 puts none into its message.
-    private static func connectError(_ handle: ConnectionHandle) -> PostgresError {
-        PostgresError(.cannotConnect, handle.lastMessage)
+    /// A refused connection has no result to read the SQLSTATE from. libpq's verbose messages hold it, as in
+    /// `… failed: FATAL:  28P01: password authentication failed | LOCATION:  …`.
+    static func connectError(_ message: String) -> PostgresError {
+        var text = Substring(message)
+        if let location = text.range(of: " | LOCATION:  ") { text = text[..<location.lowerBound] }
+        guard let severity = text.range(of: ":  "),
+            case let state = text[severity.upperBound...].prefix(5), state.utf8.count == 5,
+            state.utf8.allSatisfy({ (48...57).contains($0) || (65...90).contains($0) }),
+            case let rest = text[state.endIndex...], rest.hasPrefix(": ")
+        else { return PostgresError(.cannotConnect, String(text)) }
+        return PostgresError(
+            .cannotConnect, text[..<severity.upperBound] + String(rest.dropFirst(2)), sqlState: SQLState(String(state)))
     }
 
     // MARK: exchanges
@@ -108,12 +120,11 @@ struct ServerLink {
         var exchange = Exchange(limits: limits)
         var results: [QueryResult] = []
         results.reserveCapacity(commands.count)
-        var failure: PostgresError?
         for command in commands {
             collecting: while true {
                 switch try reply(&exchange, sql: command.sql) {
                 case .rows(let rows): if command.isAnswer { results.append(rows) }
-                case .failed(let error): if failure == nil { failure = error }
+                case .failed(let error): exchange.note(error)
                 case .pipelineAborted: break
                 case .sync, .end: break collecting
                 }
@@ -123,7 +134,7 @@ struct ServerLink {
             guard case .sync = try reply(&exchange, sql: nil), handle?.exitPipeline() == true else { throw lost() }
         }
         try settle(exchange)
-        if let failure { throw exchange.explained(failure) }
+        if let failure = exchange.failure { throw exchange.explained(failure) }
         return results
     }
 
@@ -134,17 +145,16 @@ struct ServerLink {
         guard handle?.sendScript(script) == true else { throw lost() }
         var exchange = Exchange(limits: limits)
         var tag = ""
-        var failure: PostgresError?
         collecting: while true {
             switch try reply(&exchange, sql: script) {
             case .rows(let rows): tag = rows.commandTag
-            case .failed(let error): if failure == nil { failure = error }
+            case .failed(let error): exchange.note(error)
             case .pipelineAborted, .sync: break
             case .end: break collecting
             }
         }
         try settle(exchange)
-        if let failure { throw exchange.explained(failure) }
+        if let failure = exchange.failure { throw exchange.explained(failure) }
         return tag
     }
 
@@ -173,9 +183,15 @@ struct ServerLink {
         var interruption: PostgresError.Code?
         /// Signalled when the request to cancel has reached the server.
         var cancelled: DispatchSemaphore?
+        /// The first error; a session that the server ends says why before its connection breaks.
+        var failure: PostgresError?
 
         init(limits: ExchangeLimits) {
             self.limits = limits
+        }
+
+        mutating func note(_ error: PostgresError) {
+            if failure == nil { failure = error }
         }
 
         /// 57014 after our own request is our interruption.
@@ -202,14 +218,14 @@ struct ServerLink {
                 handle.socket, for: flush == .pending ? POLLIN | POLLOUT : POLLIN,
                 orWakeup: exchange.limits.isInterruptible ? wakeup : nil, until: exchange.limits.deadline)
             switch readiness {
-            case .ready: if !handle.consumeInput() { throw lost() }
+            case .ready: if !handle.consumeInput() { throw lost(exchange.failure) }
             case .woken: if Task.isCancelled { try interrupt(&exchange, .cancelled) }
             case .timedOut: try interrupt(&exchange, .deadlineExceeded)
             }
         }
         let reply = handle.nextReply(sql: sql)
         if case .failed(let error) = reply, handle.isBad {
-            throw lost(error)
+            throw lost(exchange.failure ?? error)
         }
         return reply
     }
@@ -249,10 +265,28 @@ struct ServerLink {
     /// Whether the socket shows no end of the connection. Reads what has arrived: notices, the server's farewell.
     mutating func checkAlive() -> Bool {
         guard let handle else { return false }
-        guard case .ready = Self.wait(handle.socket, for: POLLIN, orWakeup: nil, until: .now) else { return true }
-        if handle.consumeInput() && !handle.isBad { return true }
-        _ = lost()
-        return false
+        // The end of the connection comes after the last bytes, so read on until there is nothing.
+        while case .ready = Self.wait(handle.socket, for: POLLIN, orWakeup: nil, until: .now) {
+            if !handle.consumeInput() || handle.isBad {
+                _ = lost()
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Blocks until another session has notified, `isStopped` says so after a wake-up, or the task is cancelled.
+    ///
+    /// - Returns: all that has arrived; empty when it was stopped.
+    mutating func waitForNotifications(isStopped: () -> Bool) throws(PostgresError) -> [PostgresNotification] {
+        guard let handle else { throw closedError }
+        while true {
+            var arrived: [PostgresNotification] = []
+            while let notification = handle.nextNotification() { arrived.append(notification) }
+            if !arrived.isEmpty || isStopped() || Task.isCancelled { return arrived }
+            let readiness = Self.wait(handle.socket, for: POLLIN, orWakeup: wakeup, until: nil)
+            if readiness == .ready && !handle.consumeInput() { throw lost() }
+        }
     }
 
     enum Readiness { case ready, woken, timedOut }

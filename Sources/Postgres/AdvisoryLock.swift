@@ -1,0 +1,42 @@
+/// The number by which sessions mean the same lock, made of a name.
+public struct AdvisoryLockKey: Sendable, Hashable {
+    /// The number; one space for the whole database.
+    public let number: Int64
+
+    /// - Parameter name: all that tells this lock from others, the schema included. Hashed with FNV-1a of 64 bits.
+    public init(_ name: String) {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        number = Int64(bitPattern: hash)
+    }
+}
+
+extension PostgresConnection {
+    /// Takes the lock for this session if nobody has it.
+    ///
+    /// The lock lasts as long as the session: who relies on it must look whether the session is alive
+    /// (``isAlive()``, ``ping(timeoutMs:)``), and must not depend on it for correctness. Behind a pooler that shares
+    /// sessions it protects nothing.
+    public func tryAdvisoryLock(_ key: AdvisoryLockKey) async throws(PostgresError) -> Bool {
+        var parameters = Parameters()
+        parameters.append(key.number)
+        return try await execute("SELECT pg_try_advisory_lock($1)", parameters).bool(0, 0)
+    }
+
+    /// Gives the lock back.
+    ///
+    /// - Returns: whether this session had it.
+    @discardableResult
+    public func advisoryUnlock(_ key: AdvisoryLockKey) async throws(PostgresError) -> Bool {
+        var parameters = Parameters()
+        parameters.append(key.number)
+        return try await execute("SELECT pg_advisory_unlock($1)", parameters).bool(0, 0)
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// - Parameter timeoutMs: milliseconds until silence counts as death.
+    public func ping(timeoutMs: Int) async throws(PostgresError) {
+        try await execute("SELECT", timeoutMs: timeoutMs)
+    }
+}

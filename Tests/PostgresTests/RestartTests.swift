@@ -1,0 +1,113 @@
+import EmbeddedPostgres
+import Foundation
+import Postgres
+import StreamCore
+import Synchronization
+import TestKit
+import Testing
+
+@Suite struct RestartTests {
+    @Test func aSessionReconnectsAfterACrashAndSaysSoOnce() async throws {
+        try await TestDatabase.withPrivateServer { server, configuration in
+            let events = Mutex<[String]>([])
+            let session = PostgresSession(
+                configuration, backoff: Backoff(initial: .milliseconds(5), ceiling: .milliseconds(20)),
+                onEvent: { event in
+                    let name =
+                        switch event {
+                        case .connected: "connected"
+                        case .lost: "lost"
+                        case .cannotConnect: "cannot connect"
+                        }
+                    events.withLock { if $0.last != name { $0.append(name) } }
+                })
+            let statement: Statement = "SELECT 1"
+            let before = try await session.connection()
+            #expect(await session.isSame(before))
+            try await before.execute(statement)
+            await server.stop(.immediate, keepingData: true)
+            async let reconnected = session.connection()
+            try await server.start()
+            try await reconnected.execute(statement)
+            await session.close()
+            let seen = events.withLock { $0 }
+            #expect(seen.first == "connected" && seen.dropFirst().first == "lost" && seen.last == "connected")
+        }
+    }
+
+    @Test func aSessionDoesNotWaitForWhatWaitingCannotMend() async throws {
+        try await TestDatabase.withSchema { configuration in
+            var wrong = configuration
+            wrong.database = "no_such_database"
+            let session = PostgresSession(wrong)
+            let error = await #expect(throws: PostgresError.self) { try await session.connection() }
+            #expect(error?.sqlState == SQLState("3D000"))
+        }
+    }
+
+    @Test func aPoolSurvivesARestart() async throws {
+        try await TestDatabase.withPrivateServer(tcp: .freePort) { server, configuration in
+            #expect(configuration.host == "127.0.0.1")
+            let pool = PostgresPool(configuration)
+            try await pool.withConnection { try await $0.execute(script: "CREATE TABLE t AS SELECT 7 AS a") }
+            try await server.restart(.immediate)
+            let kept = try await pool.withConnection { try await $0.execute("SELECT a FROM t").int32(0, 0) }
+            #expect(kept == 7)
+            await pool.close()
+        }
+    }
+}
+
+@Suite struct EmbeddedServerTests {
+    @Test func aServerStartsAgainOnTheSameData() async throws {
+        let folder = "/tmp/millrace-test-\(UUID().uuidString)-" + String(repeating: "long", count: 20)
+        let configuration = PostgresServerConfiguration(
+            folder: folder, settings: PostgresServerConfiguration.withoutDurability)
+        let first = try await PostgresServer.start(configuration)
+        #expect(first.socketFolder.utf8.count < 90)
+        let connection = try await PostgresConnection.connect(try PostgresConfiguration(url: first.url))
+        try await connection.execute(script: "CREATE TABLE t AS SELECT 7 AS a")
+        await first.stop(.fast)
+        #expect(await !connection.isAlive())
+        let second = try await PostgresServer.start(configuration)
+        let again = try await PostgresConnection.connect(try PostgresConfiguration(url: second.url))
+        #expect(try await again.execute("SELECT a FROM t").int32(0, 0) == 7)
+        await again.close()
+        await second.stop(.immediate)
+        try FileManager.default.removeItem(atPath: folder)
+        try FileManager.default.removeItem(atPath: second.socketFolder)
+    }
+
+    /// However the process ends: here it is killed and can clean nothing up.
+    @Test func aServerEndsWithTheProcessThatStartedIt() async throws {
+        let folder = "/tmp/millrace-test-\(UUID().uuidString)"
+        await #expect(processExitsWith: .signal(SIGKILL)) { [folder = folder as String] in
+            _ = try await PostgresServer.start(
+                PostgresServerConfiguration(
+                    folder: folder, settings: PostgresServerConfiguration.withoutDurability, isTemporary: true))
+            try #require(FileManager.default.fileExists(atPath: folder + "/data/postmaster.pid"))
+            kill(getpid(), SIGKILL)
+        }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while FileManager.default.fileExists(atPath: folder) {
+            try #require(ContinuousClock.now < deadline, "the server outlives its process")
+            await Task.yield()
+        }
+    }
+
+    @Test func aServerThatCannotStartSaysWhy() async throws {
+        var configuration = PostgresServerConfiguration(
+            folder: "/tmp/millrace-test-\(UUID().uuidString)", settings: ["no_such_setting": "1"], isTemporary: true)
+        configuration.startTimeoutMs = 20_000
+        let error = await #expect(throws: PostgresServerError.self) { try await PostgresServer.start(configuration) }
+        #expect(error?.description.contains("no_such_setting") == true)
+        #expect(!FileManager.default.fileExists(atPath: configuration.folder))
+    }
+}
+
+extension PostgresSession {
+    /// Whether the session hands out that connection.
+    func isSame(_ connection: PostgresConnection) async -> Bool {
+        (try? await self.connection()) === connection
+    }
+}
