@@ -14,15 +14,16 @@ public protocol ArrayElement: Sendable {
 /// The format is `array_recv`'s in the server's `arrayfuncs.c`: dimensions, a flag, the element's OID, then size and
 /// lower bound of the dimension, then each element with its length, −1 for NULL.
 public struct ArrayColumn<Element: ArrayElement>: Sendable {
-    private(set) var wire = WireBuffer()
+    private var wire: WireBuffer
     /// How many elements there are.
     public private(set) var count = 0
+    private var hasNull = false
 
     private static var headerSize: Int { 20 }
 
     /// - Parameter capacity: bytes of values to make room for, at a guess.
     public init(reservingBytes capacity: Int = 0) {
-        wire.reserve(Self.headerSize + capacity)
+        wire = WireBuffer(capacity: Self.headerSize + capacity)
         wire.append(Int32(1))
         wire.append(Int32(0))
         wire.append(Element.elementType.oid)
@@ -33,42 +34,43 @@ public struct ArrayColumn<Element: ArrayElement>: Sendable {
     /// Appends NULL.
     public mutating func appendNull() {
         wire.append(Int32(-1))
-        wire.overwrite(Int32(1), at: 4)
-        counted()
+        hasNull = true
+        count += 1
     }
 
     /// Forgets the elements and keeps the memory, for the next batch.
     public mutating func removeAll() {
         wire.truncate(to: Self.headerSize)
-        wire.overwrite(Int32(0), at: 4)
+        hasNull = false
         count = 0
-        wire.overwrite(Int32(0), at: 12)
+    }
+
+    /// Writes the array with its header, which is complete only now.
+    func write(to buffer: inout WireBuffer) {
+        let start = buffer.count
+        buffer.append(wire)
+        buffer.overwrite(Int32(hasNull ? 1 : 0), at: start + 4)
+        buffer.overwrite(Int32(truncatingIfNeeded: count), at: start + 12)
     }
 
     @inline(__always)
-    private mutating func counted() {
-        count += 1
-        wire.overwrite(Int32(truncatingIfNeeded: count), at: 12)
-    }
-
-    @inline(__always)
-    fileprivate mutating func append(fixed value: some FixedWidthInteger) {
+    fileprivate mutating func append(fixed value: some FixedWidthInteger & BitwiseCopyable) {
         wire.append(sized: value)
-        counted()
+        count += 1
     }
 
     @inline(__always)
     fileprivate mutating func append(span: Span<UInt8>) {
         wire.append(Int32(span.count))
         wire.append(span)
-        counted()
+        count += 1
     }
 
     @inline(__always)
     fileprivate mutating func append(string: String) {
         wire.append(Int32(string.utf8.count))
         wire.append(string)
-        counted()
+        count += 1
     }
 
     /// Appends an element that `encode` writes; its length is filled in after.
@@ -85,7 +87,7 @@ public struct ArrayColumn<Element: ArrayElement>: Sendable {
             throw error
         }
         wire.overwrite(Int32(wire.count - start - 4), at: start)
-        counted()
+        count += 1
     }
 }
 
@@ -284,6 +286,6 @@ extension ArrayColumn {
         wire.append(Int32(span.count + 1))
         wire.append(UInt8(1))
         wire.append(span)
-        counted()
+        count += 1
     }
 }

@@ -6,6 +6,8 @@ internal import Glibc
 @safe final class ConnectionHandle {
     // SAFETY: made by PQconnectStart, finished only in deinit; never leaves this type.
     private let pointer: OpaquePointer
+    /// The server's reason, if it has ended the session with one.
+    private(set) var farewell: PostgresError?
 
     /// Starts to connect, without waiting for the network (name resolution aside).
     init(starting configuration: PostgresConfiguration) throws(PostgresError) {
@@ -18,8 +20,20 @@ internal import Glibc
         }
         guard let started = unsafe started else { throw PostgresError(.cannotConnect, "out of memory") }
         unsafe pointer = started
-        // The default writes the server's notices to standard error.
-        unsafe PQsetNoticeReceiver(pointer, { _, _ in }, nil)
+        // The default writes notices to standard error; of them only the server's farewell matters to us.
+        // SAFETY: libpq calls it only from calls that this object makes, so the object lives.
+        let receiver: PQnoticeReceiver = { context, notice in
+            guard let context = unsafe context, let notice = unsafe notice else { return }
+            let handle = unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue()
+            unsafe handle.note(notice)
+        }
+        unsafe PQsetNoticeReceiver(pointer, receiver, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    /// What the server says when it ends a session that runs nothing.
+    private func note(_ notice: OpaquePointer) {
+        guard unsafe PostgresError.isFatal(notice) else { return }
+        farewell = unsafe PostgresError(result: notice, code: .connectionLost, sql: nil)
     }
 
     deinit {
@@ -40,7 +54,7 @@ internal import Glibc
     // MARK: state
 
     var socket: Int32 { unsafe PQsocket(pointer) }
-    var isBad: Bool { unsafe PQstatus(pointer) == CONNECTION_BAD }
+    var isBad: Bool { unsafe farewell != nil || PQstatus(pointer) == CONNECTION_BAD }
     var isIdleOutsideTransaction: Bool { unsafe PQtransactionStatus(pointer) == PQTRANS_IDLE }
     var serverProcessID: Int32 { unsafe PQbackendPID(pointer) }
     var lastMessage: String { unsafe String(cString: PQerrorMessage(pointer)).trimmedLine }
@@ -99,7 +113,7 @@ internal import Glibc
     ) -> Bool {
         // SAFETY: the pointers are used only inside the closure, in which the buffer lives. An empty value points to
         // the buffer's start or a static byte, never to NULL, which would mean the SQL NULL.
-        unsafe parameters.buffer.bytes.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> Bool in
+        unsafe parameters.buffer.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> Bool in
             var empty: CChar = 0
             return unsafe withUnsafePointer(to: &empty) { nothing in
                 let base = unsafe bytes.baseAddress?.assumingMemoryBound(to: CChar.self) ?? nothing

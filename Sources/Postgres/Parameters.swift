@@ -18,7 +18,7 @@ public struct Parameters: Sendable {
 
     /// - Parameter bytes: how many to make room for.
     public init(reservingBytes bytes: Int) {
-        buffer.reserve(bytes)
+        buffer = WireBuffer(capacity: bytes)
     }
 
     /// How many there are.
@@ -159,7 +159,7 @@ public struct Parameters: Sendable {
     /// An array, for `unnest($n)` or `= ANY($n)`.
     public mutating func append<Element>(_ column: ArrayColumn<Element>) {
         let offset = buffer.count
-        buffer.append(column.wire)
+        column.write(to: &buffer)
         types.append(Element.arrayType.oid)
         values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
     }

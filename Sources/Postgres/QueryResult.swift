@@ -248,8 +248,15 @@ extension PostgresError {
         self.sql = sql
     }
 
+    /// Whether the server ends the session with this message.
+    static func isFatal(_ result: OpaquePointer) -> Bool {
+        guard let severity = unsafe PQresultErrorField(result, ErrorField.severity) else { return false }
+        return unsafe ["FATAL", "PANIC"].contains(String(cString: severity))
+    }
+
     /// `PG_DIAG_…` of `postgres_ext.h`, which are character constants that Swift does not import.
     private enum ErrorField {
+        static let severity = Int32(UInt8(ascii: "V"))
         static let sqlState = Int32(UInt8(ascii: "C"))
         static let message = Int32(UInt8(ascii: "M"))
         static let detail = Int32(UInt8(ascii: "D"))

@@ -267,8 +267,9 @@ struct ServerLink {
         guard let handle else { return false }
         // The end of the connection comes after the last bytes, so read on until there is nothing.
         while case .ready = Self.wait(handle.socket, for: POLLIN, orWakeup: nil, until: .now) {
-            if !handle.consumeInput() || handle.isBad {
-                _ = lost()
+            // Asked whether it is busy, libpq reads the messages that have arrived.
+            if !handle.consumeInput() || handle.isBusy || handle.isBad {
+                _ = lost(handle.farewell)
                 return false
             }
         }

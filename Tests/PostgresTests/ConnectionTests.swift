@@ -173,7 +173,11 @@ import Testing
         try await TestDatabase.withSchema { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             let killer = try await PostgresConnection.connect(configuration)
-            #expect(await connection.isAlive())
+            let idle = try await PostgresConnection.connect(configuration)
+            #expect(await idle.isAlive())
+            try await killer.terminate(await idle.serverProcessID)
+            #expect(await !idle.isAlive())
+            #expect(await idle.lossReason?.sqlState == .adminShutdown)
             try await killer.terminate(await connection.serverProcessID)
             let error = await #expect(throws: PostgresError.self) { try await connection.execute("SELECT 1") }
             #expect(error?.code == .connectionLost && error?.kind == .transient)

@@ -3,16 +3,21 @@ import Testing
 @testable import Postgres
 
 @Suite struct NumericCodecTests {
+    private func bytes(of buffer: WireBuffer) -> [UInt8] {
+        // SAFETY: copied before the closure returns.
+        unsafe buffer.withUnsafeBytes { unsafe Array($0) }
+    }
+
     private func wire(_ coefficient: Int128, _ scale: Int) -> [UInt8] {
         var buffer = WireBuffer()
         NumericCodec.append(coefficient, scale: scale, to: &buffer)
-        return buffer.bytes
+        return bytes(of: buffer)
     }
 
     private func wire(_ text: String) throws -> [UInt8] {
         var buffer = WireBuffer()
         try NumericCodec.append(text: text.utf8Span.span, to: &buffer)
-        return buffer.bytes
+        return bytes(of: buffer)
     }
 
     private func text(_ bytes: [UInt8]) -> String? { NumericCodec.text(bytes.span) }
