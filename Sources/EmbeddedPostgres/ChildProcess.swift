@@ -41,11 +41,12 @@ struct ChildProcess: Sendable {
             unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         }
         let copies = unsafe arguments.map { unsafe strdup($0) }
-        defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+        defer { unsafe copies.forEach { unsafe free($0) } }
         var id: pid_t = 0
         let failure = unsafe posix_spawn(&id, arguments[0], &actions, &attributes, copies + [nil], environ)
         guard failure == 0 else {
-            throw PostgresServerError("cannot start \(arguments[0]): \(unsafe String(cString: strerror(failure)))")
+            throw PostgresServerError(
+                .failed, "cannot start \(arguments[0]): \(unsafe String(cString: strerror(failure)))")
         }
         self.id = id
     }

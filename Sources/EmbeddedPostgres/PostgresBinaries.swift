@@ -28,6 +28,7 @@ struct PostgresBinaries: Sendable {
             }
         }
         throw PostgresServerError(
+            .notInstalled,
             "no PostgreSQL server found in PATH or \(debian)/*/bin: install the Debian package postgresql")
     }
 }

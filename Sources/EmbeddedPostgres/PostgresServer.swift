@@ -121,10 +121,10 @@ public actor PostgresServer {
         if configuration.isTemporary { arguments.append("--no-sync") }
         let status = try await run(user.commandPrefix + arguments)
         guard status == 0 else {
-            throw PostgresServerError("initdb failed with status \(status): \(logTail())")
+            throw PostgresServerError(.failed, "initdb failed with status \(status): \(logTail())")
         }
         guard unsafe rename(unfinished, dataFolder) == 0 else {
-            throw PostgresServerError("cannot rename \(unfinished): errno \(errno)")
+            throw PostgresServerError(.failed, "cannot rename \(unfinished): errno \(errno)")
         }
     }
 
@@ -135,6 +135,7 @@ public actor PostgresServer {
             .waitForEnd()
         guard status == 0 else {
             throw PostgresServerError(
+                .folderUnreachable,
                 "user \(name), who runs the server because we are root, cannot enter \(configuration.folder): "
                     + "choose a folder whose parents all users may enter")
         }
@@ -146,7 +147,7 @@ public actor PostgresServer {
     }
 
     private func launch() async throws(PostgresServerError) {
-        guard supervisor == nil else { throw PostgresServerError("the server runs already") }
+        guard supervisor == nil else { throw PostgresServerError(.failed, "the server runs already") }
         var settings = configuration.settings
         settings["unix_socket_directories"] = socketFolder
         settings["listen_addresses"] = listensOnTCP ? "127.0.0.1" : ""
@@ -161,12 +162,13 @@ public actor PostgresServer {
             if supervisor.hasEnded {
                 let reason = logTail()
                 await stop()
-                throw PostgresServerError("the server did not start: \(reason)")
+                throw PostgresServerError(.failed, "the server did not start: \(reason)")
             }
             if ContinuousClock.now > deadline {
                 let reason = logTail()
                 await stop(.immediate)
                 throw PostgresServerError(
+                    .failed,
                     "the server was not ready within \(configuration.startTimeoutMs) ms: \(reason)")
             }
             try? await Task.sleep(for: .milliseconds(10))
@@ -192,7 +194,7 @@ public actor PostgresServer {
 enum FreePort {
     static func find() throws(PostgresServerError) -> Int {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { throw PostgresServerError("cannot make a socket: errno \(errno)") }
+        guard socket >= 0 else { throw PostgresServerError(.failed, "cannot make a socket: errno \(errno)") }
         defer { close(socket) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -204,7 +206,7 @@ enum FreePort {
                 unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0
             }
         }
-        guard isBound else { throw PostgresServerError("cannot find a free port: errno \(errno)") }
+        guard isBound else { throw PostgresServerError(.failed, "cannot find a free port: errno \(errno)") }
         return Int(UInt16(bigEndian: address.sin_port))
     }
 }

@@ -34,9 +34,22 @@ public struct PostgresServerConfiguration: Sendable {
 
 /// A private server could not be set up, started or stopped.
 public struct PostgresServerError: Error, Sendable, CustomStringConvertible {
+    public enum Code: Sendable, Hashable {
+        /// There is no PostgreSQL server on this machine.
+        case notInstalled
+        /// We are root, and the user who runs the server in our place may not enter the folder.
+        case folderUnreachable
+        /// The system or the server refused.
+        case failed
+    }
+
+    /// What kind of thing failed.
+    public let code: Code
+    /// What failed, why, and what to do about it.
     public let description: String
 
-    init(_ description: String) {
+    init(_ code: Code, _ description: String) {
+        self.code = code
         self.description = description
     }
 }

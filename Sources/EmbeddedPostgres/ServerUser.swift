@@ -17,7 +17,7 @@ enum ServerUser: Sendable {
                 return unsafe .other(name: name, uid: entry.pointee.pw_uid, gid: entry.pointee.pw_gid)
             }
         }
-        throw PostgresServerError("PostgreSQL does not run as root, and there is no user postgres or nobody")
+        throw PostgresServerError(.failed, "PostgreSQL does not run as root, and there is no user postgres or nobody")
     }
 
     /// What to put before a command so that it runs as this user.
@@ -35,11 +35,11 @@ enum ServerUser: Sendable {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw PostgresServerError("cannot make the folder \(folder): \(error)")
+            throw PostgresServerError(.failed, "cannot make the folder \(folder): \(error)")
         }
         guard case .other(let name, let uid, let gid) = self else { return }
         guard unsafe chown(folder, uid, gid) == 0 else {
-            throw PostgresServerError("cannot give the folder \(folder) to \(name): errno \(errno)")
+            throw PostgresServerError(.failed, "cannot give the folder \(folder) to \(name): errno \(errno)")
         }
     }
 }

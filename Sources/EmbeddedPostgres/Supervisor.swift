@@ -97,7 +97,7 @@ final class Supervisor: Sendable {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw PostgresServerError("cannot make a pair of sockets: errno \(errno)")
+            throw PostgresServerError(.failed, "cannot make a pair of sockets: errno \(errno)")
         }
         return (ends[0], ends[1])
     }

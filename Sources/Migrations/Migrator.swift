@@ -111,7 +111,8 @@ public struct Migrator: Sendable {
 
     private func ended(_ migration: Migration) -> MigrationError {
         MigrationError(
-            .transactionEnded, "migration \(migration) ends its own transaction; what it did up to there may have stayed")
+            .transactionEnded,
+            "migration \(migration) ends its own transaction; what it did up to there may have stayed")
     }
 
     private func changed(_ migration: Migration) -> MigrationError {

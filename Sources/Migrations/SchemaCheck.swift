@@ -19,7 +19,8 @@ public enum SchemaCheck {
             missing += migrations.filter { history[$0] == nil }
             let newest = history.entries.keys.filter { $0.set == set }.map(\.number).max() ?? 0
             if newest > migrations.count {
-                notes.append("the schema's \(set) is at \(newest), newer than \(migrations.count), which this program knows")
+                notes.append(
+                    "the schema's \(set) is at \(newest), newer than \(migrations.count), which this program knows")
             }
         }
         guard missing.isEmpty else {

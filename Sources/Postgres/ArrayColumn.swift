@@ -118,50 +118,62 @@ public typealias JSONBArray = ArrayColumn<JSONBElement>
 /// `bytea[]`.
 public typealias ByteaArray = ArrayColumn<ByteaElement>
 
+/// The elements of ``Int64Array``.
 public enum Int64Element: ArrayElement {
     public static var elementType: PostgresType { .int8 }
     public static var arrayType: PostgresType { .int8Array }
 }
+/// The elements of ``Int32Array``.
 public enum Int32Element: ArrayElement {
     public static var elementType: PostgresType { .int4 }
     public static var arrayType: PostgresType { .int4Array }
 }
+/// The elements of ``Int16Array``.
 public enum Int16Element: ArrayElement {
     public static var elementType: PostgresType { .int2 }
     public static var arrayType: PostgresType { .int2Array }
 }
+/// The elements of ``BoolArray``.
 public enum BoolElement: ArrayElement {
     public static var elementType: PostgresType { .bool }
     public static var arrayType: PostgresType { .boolArray }
 }
+/// The elements of ``TextArray``.
 public enum TextElement: ArrayElement {
     public static var elementType: PostgresType { .text }
     public static var arrayType: PostgresType { .textArray }
 }
+/// The elements of ``UUIDArray``.
 public enum UUIDElement: ArrayElement {
     public static var elementType: PostgresType { .uuid }
     public static var arrayType: PostgresType { .uuidArray }
 }
+/// The elements of ``TimestampArray``.
 public enum TimestampElement: ArrayElement {
     public static var elementType: PostgresType { .timestamptz }
     public static var arrayType: PostgresType { .timestamptzArray }
 }
+/// The elements of ``DateArray``.
 public enum DateElement: ArrayElement {
     public static var elementType: PostgresType { .date }
     public static var arrayType: PostgresType { .dateArray }
 }
+/// The elements of ``NumericArray``.
 public enum NumericElement: ArrayElement {
     public static var elementType: PostgresType { .numeric }
     public static var arrayType: PostgresType { .numericArray }
 }
+/// The elements of ``JSONArray``.
 public enum JSONElement: ArrayElement {
     public static var elementType: PostgresType { .json }
     public static var arrayType: PostgresType { .jsonArray }
 }
+/// The elements of ``JSONBArray``.
 public enum JSONBElement: ArrayElement {
     public static var elementType: PostgresType { .jsonb }
     public static var arrayType: PostgresType { .jsonbArray }
 }
+/// The elements of ``ByteaArray``.
 public enum ByteaElement: ArrayElement {
     public static var elementType: PostgresType { .bytea }
     public static var arrayType: PostgresType { .byteaArray }

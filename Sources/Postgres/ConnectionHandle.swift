@@ -45,7 +45,7 @@ internal import Glibc
         _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
     ) -> Result {
         let copies = unsafe strings.map { unsafe strdup($0) }
-        defer { for unsafe copy in unsafe copies { unsafe free(copy) } }
+        defer { unsafe copies.forEach { unsafe free($0) } }
         var pointers = unsafe copies.map { unsafe UnsafePointer($0) }
         unsafe pointers.append(nil)
         return unsafe body(pointers)
@@ -58,7 +58,6 @@ internal import Glibc
     var isIdleOutsideTransaction: Bool { unsafe PQtransactionStatus(pointer) == PQTRANS_IDLE }
     var serverProcessID: Int32 { unsafe PQbackendPID(pointer) }
     var lastMessage: String { unsafe String(cString: PQerrorMessage(pointer)).trimmedLine }
-    var isPipelining: Bool { unsafe PQpipelineStatus(pointer) != PQ_PIPELINE_OFF }
 
     func makeCanceller() -> Canceller? {
         unsafe PQgetCancel(pointer).map { unsafe Canceller(owning: $0) }

@@ -1,13 +1,10 @@
 internal import Blocking
-internal import Dispatch
-internal import StreamCore
 
 /// One session with a PostgreSQL server, on a thread of its own.
 ///
 /// Statements run one after another. While a transaction is open, only that transaction's statements are taken.
 public actor PostgresConnection {
     private let executor: ThreadExecutor
-    let configuration: PostgresConfiguration
     /// Ends the thread's wait, so that it looks why.
     nonisolated let wakeup: Wakeup
     private var link: ServerLink
@@ -27,8 +24,7 @@ public actor PostgresConnection {
         unsafe executor.asUnownedSerialExecutor()
     }
 
-    private init(_ configuration: PostgresConfiguration) throws(PostgresError) {
-        self.configuration = configuration
+    private init() throws(PostgresError) {
         executor = ThreadExecutor(name: "postgres")
         link = try ServerLink()
         wakeup = link.wakeup
@@ -40,13 +36,13 @@ public actor PostgresConnection {
     public static func connect(_ configuration: PostgresConfiguration) async throws(PostgresError)
         -> PostgresConnection
     {
-        let connection = try PostgresConnection(configuration)
-        try await connection.open()
+        let connection = try PostgresConnection()
+        try await connection.open(configuration)
         return connection
     }
 
-    private func open() throws(PostgresError) {
-        try link.open(configuration)
+    private func open(_ configuration: PostgresConfiguration) async throws(PostgresError) {
+        try await interruptible { (self) throws(PostgresError) in try self.link.open(configuration) }
     }
 
     /// Ends the session. What is open is rolled back by the server.
@@ -155,13 +151,14 @@ public actor PostgresConnection {
             }
             commands.append(Command(.prepared(entry.name), sql: statement.sql, parameters: parameters))
         }
+        defer { noteBegun() }
         do throws(PostgresError) {
-            defer { noteBegun() }
             let results = try inTransaction { (link) throws(PostgresError) in try link.run(commands, limits) }
-            prepared.confirm()
+            prepared.confirm(link.newlyPrepared)
             return results
         } catch {
-            prepared.forgetUnconfirmed(after: error)
+            prepared.confirm(link.newlyPrepared)
+            prepared.forgetOutdated(after: error)
             throw error
         }
     }
@@ -187,7 +184,8 @@ public actor PostgresConnection {
     private func checkTransaction(_ id: UInt64?) throws(PostgresError) {
         guard transaction?.id != id else { return }
         throw PostgresError(
-            .usage, id == nil ? "a transaction is open on this connection: run statements in it" : "transaction is over")
+            .usage,
+            id == nil ? "a transaction is open on this connection: run statements in it" : "the transaction is over")
     }
 
     // MARK: transactions, for PostgresTransaction

@@ -17,8 +17,6 @@ public struct PostgresError: Error, Sendable, Hashable {
         case connectionClosed
         /// The server refused a statement; ``PostgresError/sqlState`` says why.
         case server
-        /// A statement before it in the same pipeline failed, so this one was not run.
-        case pipelineAborted
         /// The deadline passed and the statement was cancelled.
         case deadlineExceeded
         /// The task was cancelled, and the statement with it.
@@ -71,8 +69,7 @@ public struct PostgresError: Error, Sendable, Hashable {
         switch code {
         case .configuration, .usage: .everything
         case .cannotConnect: sqlState?.kind ?? .transient
-        case .connectionLost, .connectionClosed, .poolTimeout, .poolClosed, .cancelled, .deadlineExceeded,
-            .pipelineAborted:
+        case .connectionLost, .connectionClosed, .poolTimeout, .poolClosed, .cancelled, .deadlineExceeded:
             .transient
         case .server: sqlState?.kind ?? .everything
         case .encoding: .permanent

@@ -33,18 +33,18 @@ struct PreparedStatements {
         return Entry(name: name, isNew: true)
     }
 
-    /// The server has prepared all that was new.
-    mutating func confirm() {
+    /// The server has these, and of what was new nothing else.
+    mutating func confirm(_ preparedNames: [String]) {
+        for key in unconfirmed {
+            guard let name = names[key], !preparedNames.contains(name) else { continue }
+            names[key] = nil
+        }
         if !unconfirmed.isEmpty { unconfirmed.removeAll() }
     }
 
-    /// The exchange failed: names are never used again unless the server surely has them.
-    ///
-    /// A statement that the server no longer knows, or whose plan it refuses since a table changed, is prepared
+    /// A statement that the server no longer knows, or whose plan it refuses since a table changed, is to be prepared
     /// again; which one it was is not told, so all are.
-    mutating func forgetUnconfirmed(after error: PostgresError) {
-        for key in unconfirmed { names[key] = nil }
-        unconfirmed.removeAll()
+    mutating func forgetOutdated(after error: PostgresError) {
         if error.sqlState == .invalidStatementName || error.sqlState == .featureNotSupported { names.removeAll() }
     }
 

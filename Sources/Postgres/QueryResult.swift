@@ -196,30 +196,37 @@ extension QueryResult {
 // MARK: - Getters that take NULL for nil
 
 extension QueryResult {
+    /// ``int64(_:_:)``, nil for NULL.
     public func optionalInt64(_ row: Int, _ column: Int) throws(PostgresError) -> Int64? {
         isNull(row, column) ? nil : try int64(row, column)
     }
 
+    /// ``int32(_:_:)``, nil for NULL.
     public func optionalInt32(_ row: Int, _ column: Int) throws(PostgresError) -> Int32? {
         isNull(row, column) ? nil : try int32(row, column)
     }
 
+    /// ``bool(_:_:)``, nil for NULL.
     public func optionalBool(_ row: Int, _ column: Int) throws(PostgresError) -> Bool? {
         isNull(row, column) ? nil : try bool(row, column)
     }
 
+    /// ``string(_:_:)``, nil for NULL.
     public func optionalString(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
         isNull(row, column) ? nil : try string(row, column)
     }
 
+    /// ``eventID(_:_:)``, nil for NULL.
     public func optionalEventID(_ row: Int, _ column: Int) throws(PostgresError) -> EventID? {
         isNull(row, column) ? nil : try eventID(row, column)
     }
 
+    /// ``timestamp(_:_:)``, nil for NULL.
     public func optionalTimestamp(_ row: Int, _ column: Int) throws(PostgresError) -> Timestamp? {
         isNull(row, column) ? nil : try timestamp(row, column)
     }
 
+    /// ``numeric(_:_:)``, nil for NULL.
     public func optionalNumeric(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
         isNull(row, column) ? nil : try numeric(row, column)
     }

@@ -46,6 +46,8 @@ struct ServerLink {
     private var canceller: Canceller?
     /// Why there is no handle.
     private var lossReason: PostgresError?
+    /// The names that the last run has prepared, also when it failed later.
+    private(set) var newlyPrepared: [String] = []
 
     /// How long the server may take to answer a cancelled statement, before the connection is given up.
     private static let cancelGrace: Duration = .seconds(5)
@@ -113,8 +115,9 @@ struct ServerLink {
 
     /// Runs commands in one round trip; answers the results of those that are part of the answer.
     mutating func run(_ commands: [Command], _ limits: ExchangeLimits) throws(PostgresError) -> [QueryResult] {
+        newlyPrepared = []
         guard handle != nil else { throw closedError }
-        if limits.isInterruptible && Task.isCancelled { throw PostgresError(.cancelled, "cancelled before it was sent") }
+        try checkNotCancelled(limits)
         let isPipeline = commands.count > 1
         guard send(commands, asPipeline: isPipeline) else { throw lost() }
         var exchange = Exchange(limits: limits)
@@ -123,7 +126,9 @@ struct ServerLink {
         for command in commands {
             collecting: while true {
                 switch try reply(&exchange, sql: command.sql) {
-                case .rows(let rows): if command.isAnswer { results.append(rows) }
+                case .rows(let rows):
+                    if command.isAnswer { results.append(rows) }
+                    if case .prepare(let name, _) = command.form { newlyPrepared.append(name) }
                 case .failed(let error): exchange.note(error)
                 case .pipelineAborted: break
                 case .sync, .end: break collecting
@@ -141,7 +146,7 @@ struct ServerLink {
     /// Runs a text of statements; answers the last one's tag.
     mutating func runScript(_ script: String, _ limits: ExchangeLimits) throws(PostgresError) -> String {
         guard handle != nil else { throw closedError }
-        if limits.isInterruptible && Task.isCancelled { throw PostgresError(.cancelled, "cancelled before it was sent") }
+        try checkNotCancelled(limits)
         guard handle?.sendScript(script) == true else { throw lost() }
         var exchange = Exchange(limits: limits)
         var tag = ""
@@ -156,6 +161,12 @@ struct ServerLink {
         try settle(exchange)
         if let failure = exchange.failure { throw exchange.explained(failure) }
         return tag
+    }
+
+    private func checkNotCancelled(_ limits: ExchangeLimits) throws(PostgresError) {
+        if limits.isInterruptible && Task.isCancelled {
+            throw PostgresError(.cancelled, "cancelled before it was sent")
+        }
     }
 
     private mutating func send(_ commands: [Command], asPipeline: Bool) -> Bool {
@@ -214,6 +225,7 @@ struct ServerLink {
             let flush = handle.flush()
             if flush == .failed && !handle.consumeInput() { throw lost() }
             if !handle.isBusy { break }
+            if handle.socket < 0 { throw lost(exchange.failure) }
             let readiness = Self.wait(
                 handle.socket, for: flush == .pending ? POLLIN | POLLOUT : POLLIN,
                 orWakeup: exchange.limits.isInterruptible ? wakeup : nil, until: exchange.limits.deadline)
@@ -307,8 +319,8 @@ struct ServerLink {
             pollfd(fd: wakeup?.fileDescriptor ?? -1, events: Int16(POLLIN), revents: 0)
         )
         // SAFETY: a tuple of two pollfd lies in memory as an array of two; poll ignores a negative descriptor.
-        let count = unsafe withUnsafeMutableBytes(of: &descriptors) {
-            unsafe poll($0.baseAddress!.assumingMemoryBound(to: pollfd.self), 2, timeoutMs)
+        let count = unsafe withUnsafeMutablePointer(to: &descriptors) { pointer in
+            unsafe pointer.withMemoryRebound(to: pollfd.self, capacity: 2) { unsafe poll($0, 2, timeoutMs) }
         }
         if descriptors.1.revents != 0 {
             wakeup?.drain()

@@ -62,6 +62,37 @@ import Testing
         }
     }
 
+    @Test func aStatementThatFailsToRunStaysPrepared() async throws {
+        try await TestDatabase.withSchema { configuration in
+            let connection = try await PostgresConnection.connect(configuration)
+            for _ in 0..<3 {
+                await #expect(throws: PostgresError.self) {
+                    try await connection.pipeline([("SELECT 1 / 0", Parameters()), ("SELECT 2", Parameters())])
+                }
+            }
+            let names = try await connection.execute(.unprepared("SELECT statement FROM pg_prepared_statements"))
+            #expect(try (0..<names.rowCount).map { try names.string($0, 0) } == ["SELECT 1 / 0"])
+            #expect(try await connection.execute("SELECT 2").int32(0, 0) == 2)
+            await connection.close()
+        }
+    }
+
+    @Test func connectingToAServerThatSaysNothingEnds() async throws {
+        let server = try SilentServer()
+        var configuration = PostgresConfiguration(host: "127.0.0.1", port: server.port, user: "me", database: "d")
+        configuration.connectTimeoutMs = 100
+        let late = await #expect(throws: PostgresError.self) { try await PostgresConnection.connect(configuration) }
+        #expect(late?.code == .cannotConnect && late?.kind == .transient)
+        configuration.connectTimeoutMs = 600_000
+        let patient = configuration
+        let task = Task { try await PostgresConnection.connect(patient) }
+        task.cancel()
+        let outcome = await task.result
+        let error = #expect(throws: PostgresError.self) { try outcome.get() }
+        #expect(error?.code == .cancelled)
+        withExtendedLifetime(server) {}
+    }
+
     @Test func aChangedTableIsPreparedAgain() async throws {
         try await TestDatabase.withSchema { configuration in
             let connection = try await PostgresConnection.connect(configuration)

@@ -44,7 +44,10 @@ import Testing
             let task = Task {
                 for try await notification in listener {
                     try await killer.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' || $1 || '%'",
+                        """
+                        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                        WHERE query LIKE 'LISTEN%' || $1 || '%'
+                        """,
                         Parameters { $0.append(notification.channel) })
                 }
             }

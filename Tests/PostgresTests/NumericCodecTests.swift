@@ -24,11 +24,12 @@ import Testing
 
     private func decimal(_ bytes: [UInt8]) -> (coefficient: Int128, scale: Int)? { NumericCodec.decimal(bytes.span) }
 
-    @Test(arguments: [
-        ("0", 0, 0), ("0.00", 0, 2), ("1", 1, 0), ("-1", -1, 0), ("12.34", 1_234, 2), ("0.0001", 1, 4),
-        ("0.00001", 1, 5), ("-0.5", -5, 1), ("10000", 10_000, 0), ("99999999.99", 9_999_999_999, 2),
-        ("1000000.000", 1_000_000_000, 3), ("0.000000000000000000000000000000000001", 1, 36), ("123000", 123, -3),
-    ] as [(String, Int128, Int)])
+    @Test(
+        arguments: [
+            ("0", 0, 0), ("0.00", 0, 2), ("1", 1, 0), ("-1", -1, 0), ("12.34", 1_234, 2), ("0.0001", 1, 4),
+            ("0.00001", 1, 5), ("-0.5", -5, 1), ("10000", 10_000, 0), ("99999999.99", 9_999_999_999, 2),
+            ("1000000.000", 1_000_000_000, 3), ("0.000000000000000000000000000000000001", 1, 36), ("123000", 123, -3),
+        ] as [(String, Int128, Int)])
     func coefficientAndScaleAreTheTextsDigits(_ text: String, _ coefficient: Int128, _ scale: Int) throws {
         let bytes = wire(coefficient, scale)
         #expect(self.text(bytes) == text)

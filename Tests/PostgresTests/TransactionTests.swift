@@ -102,7 +102,8 @@ import Testing
             }
             let killer = try await PostgresConnection.connect(configuration)
             try await killer.waitUntil(
-                "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND query = 'COMMIT' AND wait_event = 'PgSleep'", process)
+                "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND query = 'COMMIT' AND wait_event = 'PgSleep'", process
+            )
             try await killer.terminate(process)
             let outcome = await committing
             let error = #expect(throws: TransactionError.self) { try outcome.get() }
