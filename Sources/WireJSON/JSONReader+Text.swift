@@ -1,0 +1,50 @@
+extension JSONReader {
+    /// The bytes in `range` of the input, borrowed.
+    @_lifetime(copy self)
+    @inlinable
+    public func span(of range: Range<Int>) -> Span<UInt8> {
+        bytes.extracting(range)
+    }
+
+    /// Whether `text` is `name`. Compares bytes; only a text that has escapes is decoded for it.
+    ///
+    /// - Parameter name: ASCII or UTF-8 of exactly the same code points; nothing is normalised.
+    @inlinable
+    public func matches(_ text: JSONText, _ name: StaticString) -> Bool {
+        if text.hasEscapes { return decodedMatches(text, name) }
+        return text.range.count == name.utf8CodeUnitCount && bytes.extracting(text.range).isEqual(to: name)
+    }
+
+    @usableFromInline
+    func decodedMatches(_ text: JSONText, _ name: StaticString) -> Bool {
+        guard let decoded = try? string(of: text) else { return false }
+        return decoded.utf8Span.span.isEqual(to: name)
+    }
+
+    /// The string that `text` stands for.
+    ///
+    /// - Throws: ``JSONError/Code/loneSurrogate`` when an escape is half a character.
+    public func string(of text: JSONText) throws(JSONError) -> String {
+        if text.hasEscapes {
+            let decoded = try JSONEscape.decode(bytes, in: text.range)
+            return String(decoding: decoded, as: UTF8.self)
+        }
+        // SAFETY: the pointer does not leave the closure, and the String copies the bytes.
+        return unsafe bytes.extracting(text.range).withUnsafeBufferPointer { buffer in
+            unsafe String(decoding: buffer, as: UTF8.self)
+        }
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether these bytes are those of `name`.
+    @inlinable
+    public func isEqual(to name: StaticString) -> Bool {
+        guard count == name.utf8CodeUnitCount else { return false }
+        for index in 0..<count {
+            // SAFETY: `index` is below both counts, and a StaticString's bytes live for ever.
+            guard unsafe self[unchecked: index] == name.utf8Start[index] else { return false }
+        }
+        return true
+    }
+}
