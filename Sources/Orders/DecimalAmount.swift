@@ -1,0 +1,118 @@
+/// An exact decimal number, `coefficient × 10^−scale`: what money and prices are counted in, from the digits on the
+/// wire to PostgreSQL's `numeric`, without a binary fraction on the way.
+///
+/// `1.50` and `1.5` are equal; each keeps its scale, so that text comes back as it was.
+public struct DecimalAmount: Sendable {
+    /// All digits, as an integer.
+    public let coefficient: Int128
+    /// How many of the digits stand behind the point, 0–38.
+    public let scale: Int
+
+    /// The most digits behind the point.
+    public static let maximumScale = 38
+
+    public static let zero = DecimalAmount(coefficient: 0, scale: 0)
+
+    /// - Parameter scale: 0 to ``maximumScale``.
+    public init(coefficient: Int128, scale: Int) {
+        precondition((0...Self.maximumScale).contains(scale), "a decimal's scale is 0–38")
+        self.coefficient = coefficient
+        self.scale = scale
+    }
+
+    /// The same value without zeros at the end of its fraction.
+    public var normalized: DecimalAmount {
+        var coefficient = coefficient
+        var scale = scale
+        while scale > 0, case let (quotient, remainder) = coefficient.quotientAndRemainder(dividingBy: 10),
+            remainder == 0
+        {
+            coefficient = quotient
+            scale -= 1
+        }
+        return DecimalAmount(coefficient: coefficient, scale: scale)
+    }
+
+    /// How many digits stand before the point; 0 for a value below one.
+    public var integerDigits: Int {
+        var rest = coefficient.magnitude / Self.powerOfTen(scale)
+        var digits = 0
+        while rest > 0 {
+            rest /= 10
+            digits += 1
+        }
+        return digits
+    }
+
+    static func powerOfTen(_ exponent: Int) -> UInt128 {
+        var power: UInt128 = 1
+        for _ in 0..<exponent { power *= 10 }
+        return power
+    }
+}
+
+/// The result of a calculation does not fit into a ``DecimalAmount``.
+public struct DecimalOverflow: Error, Hashable, CustomStringConvertible {
+    public init() {}
+
+    public var description: String { "the decimal has more than 38 digits" }
+}
+
+// MARK: - arithmetic
+
+extension DecimalAmount {
+    public func adding(_ other: DecimalAmount) throws(DecimalOverflow) -> DecimalAmount {
+        let scale = max(scale, other.scale)
+        let (sum, overflow) = try coefficient(atScale: scale).addingReportingOverflow(other.coefficient(atScale: scale))
+        if overflow { throw DecimalOverflow() }
+        return DecimalAmount(coefficient: sum, scale: scale)
+    }
+
+    public func subtracting(_ other: DecimalAmount) throws(DecimalOverflow) -> DecimalAmount {
+        let scale = max(scale, other.scale)
+        let (difference, overflow) = try coefficient(atScale: scale)
+            .subtractingReportingOverflow(other.coefficient(atScale: scale))
+        if overflow { throw DecimalOverflow() }
+        return DecimalAmount(coefficient: difference, scale: scale)
+    }
+
+    public func multiplied(by factor: Int64) throws(DecimalOverflow) -> DecimalAmount {
+        let (product, overflow) = coefficient.multipliedReportingOverflow(by: Int128(factor))
+        if overflow { throw DecimalOverflow() }
+        return DecimalAmount(coefficient: product, scale: scale)
+    }
+
+    private func coefficient(atScale target: Int) throws(DecimalOverflow) -> Int128 {
+        var result = coefficient
+        for _ in scale..<target {
+            let (product, overflow) = result.multipliedReportingOverflow(by: 10)
+            if overflow { throw DecimalOverflow() }
+            result = product
+        }
+        return result
+    }
+}
+
+extension DecimalAmount: Comparable {
+    public static func == (left: DecimalAmount, right: DecimalAmount) -> Bool {
+        if left.scale == right.scale { return left.coefficient == right.coefficient }
+        let (left, right) = (left.normalized, right.normalized)
+        return left.coefficient == right.coefficient && left.scale == right.scale
+    }
+
+    public static func < (left: DecimalAmount, right: DecimalAmount) -> Bool {
+        let scale = max(left.scale, right.scale)
+        // The one that does not fit at the common scale is farther from zero than all that do.
+        guard let leftCoefficient = try? left.coefficient(atScale: scale) else { return left.coefficient < 0 }
+        guard let rightCoefficient = try? right.coefficient(atScale: scale) else { return right.coefficient > 0 }
+        return leftCoefficient < rightCoefficient
+    }
+}
+
+extension DecimalAmount: Hashable {
+    public func hash(into hasher: inout Hasher) {
+        let normalized = normalized
+        hasher.combine(normalized.coefficient)
+        hasher.combine(normalized.scale)
+    }
+}

@@ -1,0 +1,168 @@
+internal import StreamCore
+internal import WireJSON
+
+/// The cursor over an event's JSON, in the terms of the domain: identities, amounts, currencies, each checked where
+/// it is read, and every failure as one type.
+struct FieldReader: ~Escapable {
+    /// The longest identity, in bytes of UTF-8: it becomes a key of records and of rows, and PostgreSQL's index
+    /// entries end at 2,700 bytes.
+    static var maximumIdentityLength: Int { 255 }
+    /// Digits before and behind the point of an amount. So the total of 700,000 lines of 2³¹ pieces fits 38 digits.
+    static var maximumIntegerDigits: Int { 15 }
+    static var maximumFractionDigits: Int { 8 }
+
+    private(set) var json: JSONReader
+
+    @_lifetime(copy json)
+    init(_ json: JSONReader) {
+        self.json = json
+    }
+
+    @_lifetime(copy bytes)
+    init(_ bytes: Span<UInt8>) throws(DecodeProblem) {
+        do { self.init(try JSONReader(bytes)) } catch { throw DecodeProblem(error) }
+    }
+
+    // MARK: structure
+
+    /// Steps into an object; returns where it starts.
+    mutating func enterObject() throws(DecodeProblem) -> Int {
+        do {
+            try json.enterObject()
+            return json.offset - 1
+        } catch { throw DecodeProblem(error) }
+    }
+
+    mutating func nextKey() throws(DecodeProblem) -> JSONText? {
+        do { return try json.nextKey() } catch { throw DecodeProblem(error) }
+    }
+
+    mutating func enterArray() throws(DecodeProblem) {
+        do { try json.enterArray() } catch { throw DecodeProblem(error) }
+    }
+
+    mutating func nextElement() throws(DecodeProblem) -> Bool {
+        do { return try json.nextElement() } catch { throw DecodeProblem(error) }
+    }
+
+    @discardableResult
+    mutating func skip() throws(DecodeProblem) -> Range<Int> {
+        do { return try json.skipValue() } catch { throw DecodeProblem(error) }
+    }
+
+    mutating func finish() throws(DecodeProblem) {
+        do { try json.finish() } catch { throw DecodeProblem(error) }
+    }
+
+    @inline(__always)
+    func matches(_ key: JSONText, _ name: StaticString) -> Bool {
+        json.matches(key, name)
+    }
+
+    /// Refuses the second of two fields of one name: which of them is meant nobody can say.
+    @inline(__always)
+    func once(_ isFirst: Bool, _ key: JSONText) throws(DecodeProblem) {
+        guard isFirst else {
+            throw DecodeProblem(.wrongShape, at: key.range.lowerBound, "the field stands here twice")
+        }
+    }
+
+    // MARK: values
+
+    mutating func rawText() throws(DecodeProblem) -> JSONText {
+        do { return try json.readText() } catch { throw DecodeProblem(error) }
+    }
+
+    /// A text of any length that PostgreSQL can hold.
+    mutating func text() throws(DecodeProblem) -> String {
+        try string(of: rawText())
+    }
+
+    /// Steps over a null; false, with the cursor before it, when anything else comes.
+    mutating func isNull() throws(DecodeProblem) -> Bool {
+        do { return try json.readNull() } catch { throw DecodeProblem(error) }
+    }
+
+    /// A text, or nil for null.
+    mutating func optionalText() throws(DecodeProblem) -> String? {
+        try isNull() ? nil : try text()
+    }
+
+    /// The identity of an aggregate, a customer or a product.
+    mutating func identity() throws(DecodeProblem) -> String {
+        let text = try rawText()
+        let identity = try string(of: text)
+        guard (1...Self.maximumIdentityLength).contains(identity.utf8.count) else {
+            throw invalid(text, "an identity has 1–255 bytes")
+        }
+        return identity
+    }
+
+    mutating func eventID() throws(DecodeProblem) -> EventID {
+        let text = try rawText()
+        let id = text.hasEscapes ? EventID(try string(of: text)) : EventID(utf8: json.span(of: text.range))
+        guard let id else { throw invalid(text, "expected a UUID") }
+        return id
+    }
+
+    mutating func timestamp() throws(DecodeProblem) -> Timestamp {
+        let text = try rawText()
+        let time = text.hasEscapes ? Timestamp(try string(of: text)) : Timestamp(utf8: json.span(of: text.range))
+        guard let time else { throw invalid(text, "expected a date and time of ISO 8601 with its zone") }
+        return time
+    }
+
+    mutating func currency() throws(DecodeProblem) -> Currency {
+        let text = try rawText()
+        let currency = text.hasEscapes ? Currency(try string(of: text)) : Currency(utf8: json.span(of: text.range))
+        guard let currency else { throw invalid(text, "expected three upper-case letters") }
+        return currency
+    }
+
+    mutating func integer() throws(DecodeProblem) -> Int64 {
+        do { return try json.readInt64() } catch { throw DecodeProblem(error) }
+    }
+
+    mutating func quantity() throws(DecodeProblem) -> Int32 {
+        let value = try integer()
+        guard let quantity = Int32(exactly: value), quantity >= 1 else {
+            throw DecodeProblem(.invalidValue, at: json.offset - 1, "expected a quantity of 1–2147483647")
+        }
+        return quantity
+    }
+
+    /// An amount, written as a number or as the string of one.
+    mutating func amount() throws(DecodeProblem) -> DecimalAmount {
+        let range: Range<Int>
+        do {
+            range = try json.peek() == .string ? json.readText().range : json.readNumber()
+        } catch { throw DecodeProblem(error) }
+        let parsed: DecimalAmount
+        do {
+            parsed = try DecimalAmount(utf8: json.span(of: range))
+        } catch {
+            let detail = error == .outOfRange ? "the amount has too many digits" : "expected a decimal number"
+            throw DecodeProblem(.invalidValue, at: range.lowerBound, detail)
+        }
+        let amount = parsed.scale <= Self.maximumFractionDigits ? parsed : parsed.normalized
+        guard amount.scale <= Self.maximumFractionDigits,
+            amount.coefficient.magnitude < 1_000_000_000_000_000 || amount.integerDigits <= Self.maximumIntegerDigits
+        else {
+            throw DecodeProblem(
+                .invalidValue, at: range.lowerBound, "an amount has up to 15 digits before and 8 behind the point")
+        }
+        return amount
+    }
+
+    private func string(of text: JSONText) throws(DecodeProblem) -> String {
+        let string: String
+        do { string = try json.string(of: text) } catch { throw DecodeProblem(error) }
+        // Only an escape can make a NUL, and PostgreSQL's text holds none.
+        if text.hasEscapes, string.utf8.contains(0) { throw invalid(text, "the text has a NUL character") }
+        return string
+    }
+
+    private func invalid(_ text: JSONText, _ detail: String) -> DecodeProblem {
+        DecodeProblem(.invalidValue, at: text.range.lowerBound, detail)
+    }
+}

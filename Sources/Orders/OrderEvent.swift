@@ -1,0 +1,187 @@
+public import StreamCore
+
+/// One event of an order, a payment or a shipment, as its envelope and payload say.
+public struct OrderEvent: Hashable, Sendable {
+    public let identity: EventIdentity
+    /// What the producer's work was part of; nil when it named nothing.
+    public let correlationID: String?
+    /// The command or event that this one follows from; nil when the producer named none.
+    public let causationID: String?
+    public let metadata: EventMetadata
+    public let payload: OrderEventPayload
+
+    public init(
+        identity: EventIdentity, correlationID: String? = nil, causationID: String? = nil,
+        metadata: EventMetadata = EventMetadata(), payload: OrderEventPayload
+    ) {
+        self.identity = identity
+        self.correlationID = correlationID
+        self.causationID = causationID
+        self.metadata = metadata
+        self.payload = payload
+    }
+
+    public var type: OrderEventType { payload.type }
+
+    public var aggregateType: AggregateType { payload.type.aggregateType }
+
+    /// The order that the event is about, whichever aggregate it belongs to.
+    public var orderID: String {
+        switch payload {
+        case .orderCreated, .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled: identity.aggregateID
+        case .paymentCompleted(let payment): payment.orderID
+        case .paymentFailed(let payment), .paymentRefunded(let payment): payment.orderID
+        case .shipmentCreated(let shipment): shipment.orderID
+        case .shipmentDelivered(let delivery): delivery.orderID
+        }
+    }
+}
+
+/// What is known of the request behind an event. All of it is the producer's word.
+public struct EventMetadata: Hashable, Sendable {
+    public var userID: String?
+    public var tenantID: String?
+    public var source: String?
+    public var traceID: String?
+
+    public init(userID: String? = nil, tenantID: String? = nil, source: String? = nil, traceID: String? = nil) {
+        self.userID = userID
+        self.tenantID = tenantID
+        self.source = source
+        self.traceID = traceID
+    }
+}
+
+/// What happened.
+public enum OrderEventPayload: Hashable, Sendable {
+    case orderCreated(OrderCreated)
+    /// The line takes the place of an earlier one of the same product.
+    case itemAdded(OrderLine)
+    case itemRemoved(productID: String)
+    case orderConfirmed
+    case orderCancelled(OrderCancelled)
+    case paymentCompleted(PaymentCompleted)
+    case paymentFailed(PaymentSetback)
+    case paymentRefunded(PaymentSetback)
+    case shipmentCreated(ShipmentCreated)
+    case shipmentDelivered(ShipmentDelivered)
+
+    public var type: OrderEventType {
+        switch self {
+        case .orderCreated: .orderCreated
+        case .itemAdded: .itemAdded
+        case .itemRemoved: .itemRemoved
+        case .orderConfirmed: .orderConfirmed
+        case .orderCancelled: .orderCancelled
+        case .paymentCompleted: .paymentCompleted
+        case .paymentFailed: .paymentFailed
+        case .paymentRefunded: .paymentRefunded
+        case .shipmentCreated: .shipmentCreated
+        case .shipmentDelivered: .shipmentDelivered
+        }
+    }
+}
+
+public struct OrderCreated: Hashable, Sendable {
+    public let customerID: String
+    /// Of all the order's prices.
+    public let currency: Currency
+    public let items: [OrderLine]
+    public let shippingAddress: ShippingAddress
+
+    public init(customerID: String, currency: Currency, items: [OrderLine], shippingAddress: ShippingAddress) {
+        self.customerID = customerID
+        self.currency = currency
+        self.items = items
+        self.shippingAddress = shippingAddress
+    }
+}
+
+/// So many of one product.
+public struct OrderLine: Hashable, Sendable {
+    public let productID: String
+    public let name: String
+    /// From 1.
+    public let quantity: Int32
+    /// Of one piece, in the order's currency.
+    public let unitPrice: DecimalAmount
+
+    public init(productID: String, name: String, quantity: Int32, unitPrice: DecimalAmount) {
+        self.productID = productID
+        self.name = name
+        self.quantity = quantity
+        self.unitPrice = unitPrice
+    }
+}
+
+public struct ShippingAddress: Hashable, Sendable {
+    public let name: String
+    public let street: String
+    public let city: String
+    public let postalCode: String
+    public let country: String
+
+    public init(name: String, street: String, city: String, postalCode: String, country: String) {
+        self.name = name
+        self.street = street
+        self.city = city
+        self.postalCode = postalCode
+        self.country = country
+    }
+}
+
+public struct OrderCancelled: Hashable, Sendable {
+    public let reason: String
+    public let cancelledBy: String
+
+    public init(reason: String, cancelledBy: String) {
+        self.reason = reason
+        self.cancelledBy = cancelledBy
+    }
+}
+
+public struct PaymentCompleted: Hashable, Sendable {
+    public let orderID: String
+    public let money: Money
+    /// `card`, `invoice` and the like.
+    public let method: String
+
+    public init(orderID: String, money: Money, method: String) {
+        self.orderID = orderID
+        self.money = money
+        self.method = method
+    }
+}
+
+/// A payment that failed or was refunded.
+public struct PaymentSetback: Hashable, Sendable {
+    public let orderID: String
+    public let money: Money
+    public let reason: String
+
+    public init(orderID: String, money: Money, reason: String) {
+        self.orderID = orderID
+        self.money = money
+        self.reason = reason
+    }
+}
+
+public struct ShipmentCreated: Hashable, Sendable {
+    public let orderID: String
+    public let carrier: String
+    public let trackingNumber: String
+
+    public init(orderID: String, carrier: String, trackingNumber: String) {
+        self.orderID = orderID
+        self.carrier = carrier
+        self.trackingNumber = trackingNumber
+    }
+}
+
+public struct ShipmentDelivered: Hashable, Sendable {
+    public let orderID: String
+
+    public init(orderID: String) {
+        self.orderID = orderID
+    }
+}
