@@ -24,7 +24,7 @@ public struct Parameters: Sendable {
     /// How many there are.
     public var count: Int { values.count }
 
-    private mutating func append(_ type: PostgresType, _ encode: (inout WireBuffer) -> Void) {
+    mutating func append(_ type: PostgresType, _ encode: (inout WireBuffer) -> Void) {
         let offset = buffer.count
         encode(&buffer)
         types.append(type.oid)
