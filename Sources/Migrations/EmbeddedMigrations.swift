@@ -10,6 +10,6 @@ extension MigrationCatalog {
 
     /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
-        ("placeholder", PackageResources.placeholder_sql)
+        ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql)
     ]
 }

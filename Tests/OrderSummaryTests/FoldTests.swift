@@ -1,0 +1,127 @@
+import OrderSummary
+import Orders
+import StreamCore
+import Testing
+
+/// The fold of events into rows, and that it does not mind their order.
+struct FoldTests {
+    @Test func tellsAWholeLife() throws {
+        let row = try #require(OrderSummaryFold(Lifecycle.full()).rows.first)
+        #expect(row.version == 8)
+        #expect(row.updatedAt == Timestamp(microseconds: 1_790_000_013_000_000))
+        #expect(row.confirmedAt == Timestamp(microseconds: 1_790_000_006_000_000))
+        #expect(row.created?.fact.customerID == "customer-1")
+        #expect(row.items?.lines.map(\.productID) == ["a", "c"])
+        #expect(row.items?.removals.map(\.productID) == ["b"])
+        #expect(row.items?.count == 6)
+        #expect(try row.items?.total() == "19.5")
+        #expect(row.failed?.fact.detail == "declined")
+        #expect(row.refunded?.fact.detail == "paid twice")
+        #expect(row.shipped?.fact.carrier == "UPS")
+        #expect(row.delivered?.fact.shipmentID == "order-1-ship-1")
+        #expect(row.cancelled?.fact.reason == "too late")
+        #expect(row.status == .cancelled)
+        #expect(row.shipmentStatus == .delivered)
+    }
+
+    /// All 40,320 orders of eight events that touch every facet.
+    @Test func anyPermutationMakesTheSameRow() throws {
+        let full = Lifecycle.full()
+        var events = [0, 1, 3, 5, 6, 9, 10, 13].map { full[$0] }
+        let expected = OrderSummaryFold(events).rows
+        var differing = 0
+        var permutations = 0
+        Self.permute(&events, events.count) { permutation in
+            permutations += 1
+            if OrderSummaryFold(permutation).rows != expected { differing += 1 }
+        }
+        #expect(permutations == 40_320)
+        #expect(differing == 0)
+    }
+
+    /// All events, duplicated and shuffled, folded at once, in batches merged one after the other, and in batches
+    /// merged as a tree.
+    @Test(arguments: 0..<UInt64(20))
+    func anyBatchingMakesTheSameRow(_ seed: UInt64) throws {
+        var random = SplitMix64(state: seed)
+        for _ in 0..<25 {
+            let subset = Lifecycle.full().filter { _ in Int.random(in: 0..<4, using: &random) > 0 }
+            guard let expected = OrderSummaryFold(subset).rows.first else { continue }
+            let shuffled = subset.shuffledWithDuplicates(using: &random)
+            #expect(OrderSummaryFold(shuffled).rows == [expected])
+
+            var parts = shuffled.splitAtRandom(using: &random).map { OrderSummaryFold($0).rows[0] }
+            var chained = parts[0]
+            for part in parts { chained.merge(part) }
+            #expect(chained == expected)
+
+            while parts.count > 1 {
+                let taken = parts.remove(at: Int.random(in: 0..<parts.count, using: &random))
+                parts[Int.random(in: 0..<parts.count, using: &random)].merge(taken)
+            }
+            #expect(parts == [expected])
+        }
+    }
+
+    /// Faulty writers may give two events one sequence, or tell of creation twice: still one outcome.
+    @Test func faultyStreamsHaveOneOutcomeToo() throws {
+        var events: [OrderEvent] = []
+        for seed in 0..<3 {
+            var life = Lifecycle(seed: UInt64(seed) + 10)
+            let quantity = Int32(seed) + 1
+            life.tell(life.created([Lifecycle.line("a", quantity, "1.0"), Lifecycle.line("b", 1, "1.00")]), at: 0)
+            if seed == 2 {
+                life.tell(.itemRemoved(productID: "a"), at: 0)
+            } else {
+                life.tell(.itemAdded(Lifecycle.line("a", 9, seed == 0 ? "2.0" : "2.00")), at: 0)
+            }
+            events += life.events
+        }
+        let expected = OrderSummaryFold(events).rows
+        var differing = 0
+        Self.permute(&events, events.count) { permutation in
+            if OrderSummaryFold(permutation).rows != expected { differing += 1 }
+        }
+        #expect(differing == 0)
+        #expect(expected[0].items?.lines.map(\.productID) == ["b"])
+    }
+
+    @Test func keepsOrdersApart() throws {
+        let composed = "caf\u{e9}"
+        let decomposed = "cafe\u{301}"
+        #expect(composed == decomposed)
+        let events = Lifecycle.full(orderID: composed) + Lifecycle.full(orderID: decomposed, seed: 2)
+        let fold = OrderSummaryFold(events)
+        #expect(fold.rows.count == 2)
+        #expect(fold[composed] == OrderSummaryFold(Lifecycle.full(orderID: composed)).rows.first)
+        #expect(fold["another"] == nil)
+    }
+
+    @Test func aProductNamedTwiceInOneEventHasItsLastLine() throws {
+        let items = OrderItems(
+            [Lifecycle.line("a", 1, "1"), Lifecycle.line("b", 1, "1"), Lifecycle.line("a", 7, "2")], sequence: 1)
+        #expect(items.lines.compactMap(\.line?.quantity) == [7, 1])
+        #expect(try items.total() == "15")
+    }
+
+    @Test func namesDifferencesButNotOfEventIDs() throws {
+        let row = OrderSummaryFold(Lifecycle.full(seed: 1)).rows[0]
+        let other = OrderSummaryFold(Lifecycle.full(seed: 2)).rows[0]
+        #expect(row != other)
+        let half = OrderSummaryFold(Array(Lifecycle.full().prefix(7))).rows[0]
+        #expect(
+            row.differences(from: half) == [
+                "version", "updated_at", "cancelled", "paid", "failed", "refunded", "shipped", "delivered",
+            ])
+        #expect(row.differences(from: row).isEmpty)
+    }
+
+    /// Heap's algorithm.
+    private static func permute(_ events: inout [OrderEvent], _ count: Int, _ body: ([OrderEvent]) -> Void) {
+        if count <= 1 { return body(events) }
+        for index in 0..<count {
+            permute(&events, count - 1, body)
+            events.swapAt(count.isMultiple(of: 2) ? index : 0, count - 1)
+        }
+    }
+}
