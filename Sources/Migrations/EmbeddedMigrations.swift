@@ -10,6 +10,7 @@ extension MigrationCatalog {
 
     /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
-        ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql)
+        ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
+        ("projections_0001_create", PackageResources.projections_0001_create_sql),
     ]
 }
