@@ -1,0 +1,26 @@
+public import Kafka
+
+/// Why a projection's run ended by itself. Everything else is waited out, or stops one partition.
+public enum ProjectionError: Error, Sendable {
+    /// The database answers, and refuses everything, several times in a row: the schema is missing or another one, or
+    /// a permission is. Starting again does not help before somebody changed that.
+    case unusable(any Error)
+    /// The configuration makes no sense; the problems in words.
+    case configuration([String])
+    /// The Kafka client is in a state that it does not leave.
+    case kafka(KafkaError)
+    /// After the request to stop, the work under way did not end within the time limit. What it did is either
+    /// committed as a whole or not at all.
+    case drainTimedOut
+}
+
+extension ProjectionError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .unusable(let error): "the database refuses the projection's work: \(error)"
+        case .configuration(let problems): "the projection's configuration: \(problems.joined(separator: "; "))"
+        case .kafka(let error): "the Kafka client failed for good: \(error)"
+        case .drainTimedOut: "the work under way did not end within the time limit of a stop"
+        }
+    }
+}

@@ -1,0 +1,169 @@
+internal import StreamCore
+
+extension RunnerState {
+    /// The next work for the idle database lane: what became of an unknown transaction, then the offsets that intake
+    /// waits for, then the batches.
+    mutating func advanceDatabase() -> [Action] {
+        if let unsettled {
+            database = .settling
+            return [.settle(unsettled.moves)]
+        }
+        let unknown = partitions.filter { $0.value.phase == .unknown }.keys.sorted()
+        if !unknown.isEmpty && !isStopping {
+            for partition in unknown { partitions[partition]?.phase = .loading }
+            database = .loading(unknown)
+            return [.loadOffsets(unknown)]
+        }
+        if isPruneDue && !isStopping {
+            isPruneDue = false
+            database = .pruning
+            return [.prune]
+        }
+        var actions: [Action] = []
+        while !queue.isEmpty {
+            if let order = nextWrite() {
+                database = .writing(order)
+                return actions + [.write(order)]
+            }
+            actions.append(.discard(finishFirst()))
+        }
+        return actions
+    }
+
+    private mutating func nextWrite() -> WriteOrder? {
+        guard let slice = queue[0].plan.next() else { return nil }
+        let moves = slice.moves.map { move in
+            OffsetMove(
+                partition: move.partition, expected: partitions[move.partition]?.committed ?? move.next,
+                next: move.next)
+        }
+        return WriteOrder(batch: queue[0].id, slice: slice, moves: moves)
+    }
+
+    /// The first batch is written: partitions that end with it stop now.
+    private mutating func finishFirst() -> BatchID {
+        let batch = queue.removeFirst()
+        for (index, part) in batch.plan.layout.parts.enumerated() {
+            guard let failure = part.failure, !batch.plan.isDropped(part: index) else { continue }
+            isolated(part.partition, part.end, .decode, failure)
+        }
+        return batch.id
+    }
+
+    /// Stopping does not wait for a database that fails: what was taken and not written is still in Kafka.
+    mutating func dropQueue() -> [Action] {
+        unsettled = nil
+        database = .idle
+        defer { queue = [] }
+        return queue.map { .discard($0.id) }
+    }
+
+    mutating func offsetsLoaded(_ offsets: [TopicPartition: Int64]) {
+        database = .idle
+        recovered()
+        var start = StartCommand()
+        for (partition, next) in offsets where partitions[partition]?.phase == .loading {
+            partitions[partition]?.loaded(next)
+            if partitions[partition]?.isWithConsumer == true {
+                start.moved[partition] = next
+            } else {
+                start.new[partition] = next
+            }
+            paused.remove(partition)
+        }
+        if start != StartCommand() { commands.append(.start(start)) }
+    }
+
+    mutating func written(_ outcome: WriteOutcome) -> [Action] {
+        guard case .writing(let order) = database else { return [] }
+        database = .idle
+        switch outcome {
+        case .committed:
+            committed(order)
+        case .fenced:
+            return fenced(order)
+        case .unknown(let failure):
+            unsettled = order
+            return databaseFailed(failure)
+        case .permanent(let failure):
+            return failedForGood(order, failure)
+        case .tooSlow(let failure):
+            queue[0].plan.shrink()
+            return databaseFailed(failure)
+        }
+        return []
+    }
+
+    private mutating func committed(_ order: WriteOrder) {
+        recovered()
+        for move in order.moves { partitions[move.partition]?.committed = move.next }
+        queue[0].plan.succeeded()
+    }
+
+    /// Whatever was taken of these partitions was taken from where another owner has already been.
+    private mutating func fenced(_ order: WriteOrder) -> [Action] {
+        let fenced = order.moves.map(\.partition)
+        note(.fenced(fenced))
+        for partition in fenced { reload(partition) }
+        return waitForDatabase()
+    }
+
+    private mutating func failedForGood(_ order: WriteOrder, _ failure: EventFailure) -> [Action] {
+        switch queue[0].plan.failed(order.slice) {
+        case .split:
+            note(.split(error: failure))
+        case .isolated(let item):
+            let layout = queue[0].plan.layout
+            let partition = layout.parts[Int(layout.partOfItem[item])].partition
+            isolated(partition, layout.offsetOfItem[item], .apply, failure)
+        case .noEvent:
+            return databaseFailed(DatabaseFailure(kind: .everything, underlying: failure))
+        }
+        return []
+    }
+
+    /// An event can never be applied, and everything before it is: the one place that decides what comes of it.
+    private mutating func isolated(
+        _ partition: TopicPartition, _ offset: Int64, _ stage: StoppedPartition.Stage, _ failure: EventFailure
+    ) {
+        stop(StoppedPartition(partition: partition, offset: offset, reason: .failedEvent(stage, failure)))
+    }
+
+    mutating func settled(_ outcome: SettleOutcome) {
+        guard case .settling = database, let order = unsettled else { return }
+        database = .idle
+        unsettled = nil
+        note(.settled(outcome))
+        switch outcome {
+        case .committed: committed(order)
+        case .notCommitted: recovered()
+        case .fenced: for move in order.moves { reload(move.partition) }
+        }
+    }
+
+    mutating func databaseFailed(_ failure: DatabaseFailure) -> [Action] {
+        if case .loading(let partitions) = database {
+            for partition in partitions where self.partitions[partition]?.phase == .loading {
+                self.partitions[partition]?.phase = .unknown
+            }
+        }
+        if failure.kind != .transient {
+            everythingFailures += 1
+            if everythingFailures >= settings.everythingFailureLimit { return fail(.unusable(failure.underlying)) }
+        }
+        note(.databaseFailing(failure, attempt: backoff.attempts + 1))
+        return waitForDatabase()
+    }
+
+    private mutating func waitForDatabase() -> [Action] {
+        let timer = nextNumber()
+        database = .waiting(timer)
+        return [.sleep(.database(timer), backoff.next())]
+    }
+
+    private mutating func recovered() {
+        if backoff.attempts > 0 { note(.databaseRecovered) }
+        backoff.reset()
+        everythingFailures = 0
+    }
+}

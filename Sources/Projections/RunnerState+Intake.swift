@@ -1,0 +1,219 @@
+internal import Kafka
+internal import StreamCore
+
+extension RunnerState {
+    /// The next round of the intake; nil when there is nothing to do or the queue is full.
+    mutating func nextIntake(now: ContinuousClock.Instant) -> IntakeOrder? {
+        let isFull = queue.count >= settings.queueDepth
+        queueFullSince = isFull ? queueFullSince ?? now : nil
+        var polls = !isStopping && !isFull
+        if isFull && !isStopping && isStalled(now: now) {
+            // Nothing is taken, but the group must see this member poll, and rebalances must be answered.
+            pauseActive()
+            polls = true
+        } else if !isFull && !paused.isEmpty {
+            resumeActive()
+        }
+        let due = takeDueCommands()
+        guard polls || !due.isEmpty else { return nil }
+        return IntakeOrder(
+            batch: BatchID(number: nextNumber()), commands: due, polls: polls, positions: takenPositions())
+    }
+
+    /// While a revocation is not answered, nothing is started: moving a partition elsewhere gives it up for a moment,
+    /// which the group would take for the answer.
+    private mutating func takeDueCommands() -> [ConsumerCommand] {
+        let held = revocations.isEmpty ? [] : commands.filter(\.isStart)
+        let due = revocations.isEmpty ? commands : commands.filter { !$0.isStart }
+        commands = held
+        return due
+    }
+
+    private func isStalled(now: ContinuousClock.Instant) -> Bool {
+        if case .waiting = database { return true }
+        guard let queueFullSince else { return false }
+        return now - queueFullSince >= settings.stallAfter
+    }
+
+    private mutating func pauseActive() {
+        let active = partitions.filter { $0.value.phase == .active && !paused.contains($0.key) }.keys
+        guard !active.isEmpty else { return }
+        if paused.isEmpty { note(.stalled(true)) }
+        paused.formUnion(active)
+        commands.append(.pause(active.sorted()))
+    }
+
+    private mutating func resumeActive() {
+        let resumed = paused.filter { partitions[$0]?.phase == .active }
+        paused = []
+        note(.stalled(false))
+        if !resumed.isEmpty { commands.append(.resume(resumed.sorted())) }
+    }
+
+    private func takenPositions() -> [TopicPartition: Int64] {
+        var positions: [TopicPartition: Int64] = [:]
+        for (partition, state) in partitions where state.phase == .active || state.phase == .starting {
+            positions[partition] = state.position
+        }
+        return positions
+    }
+
+    mutating func intakeEnded(_ report: IntakeReport) -> [Action] {
+        isIntakeUnderWay = false
+        finishStarts(report)
+        switch report.polled {
+        case .nothing: break
+        case .batch(let layout): taken(report.batch, layout)
+        case .assigned(let assigned): take(assigned)
+        case .revoked(let revoked): revoke(revoked)
+        case .lost(let lost): lose(lost)
+        case .outOfRange(let outOfRange): outOfRange.forEach { reload($0) }
+        }
+        guard let failure = report.failure else {
+            intakeBackoff.reset()
+            return []
+        }
+        if failure.isFatal { return fail(.kafka(failure)) }
+        note(.kafkaFailing(failure))
+        isIntakeWaiting = true
+        return [.sleep(.intake, intakeBackoff.next())]
+    }
+
+    // MARK: assignment
+
+    private mutating func take(_ assigned: [TopicPartition]) {
+        note(.assigned(assigned))
+        for partition in assigned { partitions[partition] = PartitionState() }
+        // The group waits for an answer to this as well.
+        if assigned.isEmpty { commands.append(.start(StartCommand())) }
+    }
+
+    private mutating func finishStarts(_ report: IntakeReport) {
+        var started: [TopicPartition: Int64] = [:]
+        for (partition, start) in report.starts {
+            partitions[partition]?.isWithConsumer = true
+            guard var state = partitions[partition], state.phase == .starting else { continue }
+            switch start {
+            case .at(let offset):
+                state.phase = .active
+                state.position = offset
+                started[partition] = offset
+                partitions[partition] = state
+            case .truncated(let low, let high):
+                partitions[partition] = state
+                truncated(partition, low: low, high: high)
+                if let position = partitions[partition]?.position, settings.continuesAfterTruncation {
+                    started[partition] = position
+                }
+            }
+        }
+        if !started.isEmpty { note(.started(started)) }
+        for partition in report.notStarted where partitions[partition]?.phase == .starting {
+            partitions[partition]?.phase = .unknown
+        }
+    }
+
+    /// Kafka no longer has the offset that PostgreSQL expects next. The consumer was started at `low` when the run
+    /// continues all the same, and else behind the end, paused, where it fetches nothing.
+    private mutating func truncated(_ partition: TopicPartition, low: Int64, high: Int64) {
+        guard var state = partitions[partition] else { return }
+        if settings.continuesAfterTruncation {
+            note(.continuedAfterTruncation(partition, from: state.committed, low: low, high: high))
+            state.phase = .active
+            // The expectation stays what PostgreSQL has; the first transaction moves it across the hole.
+            state.position = low
+            partitions[partition] = state
+        } else {
+            stop(
+                StoppedPartition(
+                    partition: partition, offset: state.committed, reason: .truncatedHistory(low: low, high: high)))
+        }
+    }
+
+    private mutating func revoke(_ revoked: [TopicPartition]) {
+        note(.revoked(revoked))
+        for partition in revoked {
+            drop(partition)
+            partitions[partition]?.phase = .revoked
+        }
+        revocations.append(revoked)
+    }
+
+    /// Somebody else has them already: nothing more is begun, and the compare-and-set on the offsets decides about a
+    /// transaction that is under way.
+    private mutating func lose(_ lost: [TopicPartition]) {
+        note(.lost(lost))
+        for partition in lost {
+            drop(partition)
+            partitions[partition] = nil
+            paused.remove(partition)
+        }
+        revocations = revocations.map { $0.filter { !lost.contains($0) } }.filter { !$0.isEmpty }
+        commands.append(.giveUp(lost))
+    }
+
+    mutating func answerRevocations() {
+        guard !revocations.isEmpty else { return }
+        var underWay: Set<TopicPartition> = []
+        if case .writing(let order) = database { underWay.formUnion(order.moves.map(\.partition)) }
+        let held = commands
+        commands = []
+        defer { commands += held }
+        let waiting = revocations
+        revocations = waiting.filter { !underWay.isDisjoint(with: $0) }
+        for revoked in waiting where underWay.isDisjoint(with: revoked) {
+            let moved = takeUncopied(revoked)
+            if !moved.isEmpty { commands.append(.copyOffsets(moved)) }
+            commands.append(.giveUp(revoked))
+            for partition in revoked {
+                partitions[partition] = nil
+                paused.remove(partition)
+            }
+        }
+    }
+
+    /// Its offset is read again and the consumer started there; what was taken of it is dropped.
+    mutating func reload(_ partition: TopicPartition) {
+        drop(partition)
+        guard let phase = partitions[partition]?.phase else { return }
+        switch phase {
+        case .unknown, .loading, .starting, .active, .ending: partitions[partition]?.phase = .unknown
+        case .stopped, .revoked: break
+        }
+    }
+
+    /// Drops what was taken of a partition and is not under way.
+    private mutating func drop(_ partition: TopicPartition) {
+        for index in queue.indices { queue[index].plan.drop(partition) }
+        commands = commands.map { command in
+            guard case .start(var start) = command else { return command }
+            start.remove(partition)
+            return .start(start)
+        }
+    }
+
+    mutating func stop(_ stopped: StoppedPartition) {
+        drop(stopped.partition)
+        partitions[stopped.partition]?.phase = .stopped
+        commands.append(.pause([stopped.partition]))
+        note(.stopped(stopped))
+    }
+
+    // MARK: batches
+
+    private mutating func taken(_ id: BatchID, _ layout: BatchLayout) {
+        var plan = BatchSplitter(layout)
+        for (index, part) in layout.parts.enumerated() {
+            guard partitions[part.partition]?.phase == .active else {
+                plan.drop(part: index)
+                continue
+            }
+            partitions[part.partition]?.position = part.end
+            if part.failure != nil {
+                partitions[part.partition]?.phase = .ending
+                commands.append(.pause([part.partition]))
+            }
+        }
+        queue.append(QueuedBatch(id: id, plan: plan))
+    }
+}

@@ -1,0 +1,248 @@
+internal import Kafka
+internal import StreamCore
+
+extension RunnerState {
+    struct Settings: Sendable {
+        /// Batches taken and not yet written, the one being written included.
+        var queueDepth = 2
+        /// How long the queue may be full before partitions are paused so that polling can go on.
+        var stallAfter = Duration.seconds(1)
+        var tick = Duration.milliseconds(250)
+        var copyInterval = Duration.seconds(1)
+        var backoffInitial = Duration.milliseconds(50)
+        var backoffCeiling = Duration.seconds(10)
+        /// Short, since nobody polls meanwhile.
+        var intakeBackoffCeiling = Duration.seconds(1)
+        var pruneInterval = Duration.seconds(900)
+        var drainTimeout = Duration.seconds(20)
+        /// Attempts in a row at which everything failed, before the run ends with that error.
+        var everythingFailureLimit = 5
+        var continuesAfterTruncation = false
+    }
+
+    enum Timer: Sendable, Equatable {
+        case tick
+        /// The end of the time that a stop may take.
+        case drain
+        case database(Int)
+        case intake
+    }
+
+    enum Input: Sendable {
+        case started
+        case stopRequested
+        case timer(Timer)
+        case intakeEnded(IntakeReport)
+        case offsetsLoaded([TopicPartition: Int64])
+        case written(WriteOutcome)
+        case settled(SettleOutcome)
+        case pruned
+        /// The database's work failed; nothing of it was committed.
+        case databaseFailed(DatabaseFailure)
+    }
+
+    enum Action: Sendable {
+        case intake(IntakeOrder)
+        /// End the poll that waits: there are commands for the consumer.
+        case wakeIntake
+        case loadOffsets([TopicPartition])
+        case write(WriteOrder)
+        case settle([OffsetMove])
+        /// Drop the partitions of `processed_events` that are past their retention.
+        case prune
+        case sleep(Timer, Duration)
+        /// The batch is done with; its events may be freed.
+        case discard(BatchID)
+        case report(RunnerNote)
+        /// Leave the group after copying these offsets; the end of a good run.
+        case finish([TopicPartition: Int64])
+        case fail(ProjectionError)
+    }
+
+    enum DatabaseLane: Sendable, Equatable {
+        case idle
+        case loading([TopicPartition])
+        case writing(WriteOrder)
+        case settling
+        case pruning
+        /// Backing off until this timer.
+        case waiting(Int)
+
+        var isAtRest: Bool {
+            switch self {
+            case .idle, .waiting: true
+            case .loading, .writing, .settling, .pruning: false
+            }
+        }
+    }
+
+    struct QueuedBatch: Sendable {
+        let id: BatchID
+        var plan: BatchSplitter
+    }
+}
+
+/// One assigned partition.
+struct PartitionState: Sendable, Equatable {
+    enum Phase: Sendable, Equatable {
+        /// Its offset must be read from PostgreSQL.
+        case unknown
+        /// The offset is being read.
+        case loading
+        /// The consumer is to be started at the offset read.
+        case starting
+        /// Records are taken.
+        case active
+        /// A failed event ends it as soon as the events before it are written.
+        case ending
+        case stopped
+        /// It is to be given up.
+        case revoked
+    }
+
+    var phase = Phase.unknown
+    /// The consumer has it: another start must take it away first.
+    var isWithConsumer = false
+    /// What PostgreSQL has as its next offset, as far as is known here; the expectation of the next transaction.
+    var committed: Int64 = 0
+    /// The next offset to take from Kafka.
+    var position: Int64 = 0
+    private var copied: Int64 = -1
+
+    /// Its offset is known and nothing of it is about to change hands.
+    var isRead: Bool { phase == .active || phase == .ending || phase == .stopped }
+
+    mutating func loaded(_ next: Int64) {
+        phase = .starting
+        committed = next
+        position = next
+    }
+
+    mutating func takeUncopied() -> Int64? {
+        guard committed != copied, isRead || phase == .revoked
+        else { return nil }
+        copied = committed
+        return committed
+    }
+}
+
+/// Names a batch whose events are kept outside of the state machine.
+struct BatchID: Hashable, Sendable {
+    let number: Int
+}
+
+/// A partition's offset before and after a transaction.
+struct OffsetMove: Sendable, Equatable {
+    let partition: TopicPartition
+    let expected: Int64
+    let next: Int64
+}
+
+struct WriteOrder: Sendable, Equatable {
+    let batch: BatchID
+    let slice: BatchSlice
+    let moves: [OffsetMove]
+}
+
+enum WriteOutcome: Sendable {
+    case committed
+    /// An offset was not what it was expected to be: another owner is alive, or was.
+    case fenced
+    /// The connection was lost in COMMIT.
+    case unknown(DatabaseFailure)
+    /// One of the events can never be applied; nothing was committed.
+    case permanent(EventFailure)
+    /// The server gave up after its time limit; nothing was committed.
+    case tooSlow(DatabaseFailure)
+}
+
+enum SettleOutcome: Sendable, Equatable {
+    case committed
+    case notCommitted
+    /// Neither: somebody else moved the offsets.
+    case fenced
+}
+
+/// Why the database's work failed, when no event is to blame.
+struct DatabaseFailure: Sendable {
+    let kind: FailureKind
+    let underlying: any Error
+}
+
+enum ConsumerCommand: Sendable, Equatable {
+    /// Fetch from these offsets, after a look at what Kafka still has.
+    case start(StartCommand)
+    case giveUp([TopicPartition])
+    case pause([TopicPartition])
+    case resume([TopicPartition])
+    case copyOffsets([TopicPartition: Int64])
+
+    var isStart: Bool {
+        if case .start = self { true } else { false }
+    }
+}
+
+struct StartCommand: Sendable, Equatable {
+    /// Partitions that the consumer does not have yet.
+    var new: [TopicPartition: Int64] = [:]
+    /// Partitions that it has, at another offset.
+    var moved: [TopicPartition: Int64] = [:]
+
+    mutating func remove(_ partition: TopicPartition) {
+        new[partition] = nil
+        moved[partition] = nil
+    }
+}
+
+struct IntakeOrder: Sendable, Equatable {
+    /// The name of the batch, if there comes one.
+    let batch: BatchID
+    let commands: [ConsumerCommand]
+    /// False when the run is stopping: the commands are all that is left to do.
+    let polls: Bool
+    /// The partitions whose records are taken, with the offsets that they are taken from; lower ones are old.
+    let positions: [TopicPartition: Int64]
+}
+
+struct IntakeReport: Sendable {
+    let batch: BatchID
+
+    enum Polled: Sendable {
+        case nothing
+        case batch(BatchLayout)
+        case assigned([TopicPartition])
+        case revoked([TopicPartition])
+        case lost([TopicPartition])
+        /// The consumer fetches from a partition no longer, since Kafka does not have its position.
+        case outOfRange([TopicPartition])
+    }
+
+    enum Start: Sendable, Equatable {
+        case at(Int64)
+        case truncated(low: Int64, high: Int64)
+    }
+
+    /// What came of the commands to start.
+    var starts: [TopicPartition: Start] = [:]
+    /// Partitions that could not be started since Kafka did not answer.
+    var notStarted: [TopicPartition] = []
+    var polled = Polled.nothing
+    var failure: KafkaError?
+}
+
+/// What is worth a log line and a metric.
+enum RunnerNote: Sendable {
+    case assigned([TopicPartition])
+    case started([TopicPartition: Int64])
+    case revoked([TopicPartition])
+    case lost([TopicPartition])
+    case stopped(StoppedPartition)
+    case continuedAfterTruncation(TopicPartition, from: Int64, low: Int64, high: Int64)
+    case fenced([TopicPartition])
+    case split(error: EventFailure)
+    case databaseFailing(DatabaseFailure, attempt: Int)
+    case databaseRecovered
+    case settled(SettleOutcome)
+    case kafkaFailing(KafkaError)
+    case stalled(Bool)
+}

@@ -1,0 +1,142 @@
+import StreamCore
+import Testing
+
+@testable import Projections
+
+/// A batch of one letter an event, `a` and `b` naming partitions; capitals fail.
+private struct Case {
+    let letters: [Character]
+    let layout: BatchLayout
+
+    init(_ text: String, skippedAtEndOfB: Int64 = 0) {
+        letters = Array(text)
+        var layout = BatchLayout()
+        let a = layout.appendPart(TopicPartition(topic: "a", partition: 0), from: 100)
+        let b = layout.appendPart(TopicPartition(topic: "b", partition: 0), from: 200)
+        for letter in letters {
+            let part = letter.lowercased() == "a" ? a : b
+            layout.appendEvent(part: part, offset: layout.parts[part].end)
+        }
+        for _ in 0..<skippedAtEndOfB { layout.appendSkipped(part: b, offset: layout.parts[b].end) }
+        self.layout = layout
+    }
+
+    struct Outcome: Equatable {
+        var applied = ""
+        var isolated: [Int] = []
+        var next: [String: Int64] = [:]
+        var transactions = 0
+    }
+
+    func run() -> Outcome {
+        var splitter = BatchSplitter(layout)
+        var outcome = Outcome()
+        while let slice = splitter.next(), outcome.transactions < 1_000 {
+            outcome.transactions += 1
+            let items = slice.items.filter {
+                !(slice.excludedParts ?? []).contains(Int(layout.partOfItem[$0]))
+            }
+            if items.contains(where: { letters[$0].isUppercase }) {
+                if case .isolated(let item) = splitter.failed(slice) { outcome.isolated.append(item) }
+            } else {
+                outcome.applied += String(items.map { letters[$0] })
+                for move in slice.moves { outcome.next[move.partition.topic] = move.next }
+                splitter.succeeded()
+            }
+        }
+        return outcome
+    }
+}
+
+@Suite struct BatchSplitterTests {
+    @Test func aGoodBatchIsOneTransaction() {
+        #expect(Case("abab").run() == .init(applied: "abab", next: ["a": 102, "b": 202], transactions: 1))
+    }
+
+    @Test func anEmptyBatchIsNone() {
+        #expect(BatchSplitterTests.transactions(of: BatchLayout()) == 0)
+    }
+
+    @Test func aFailingEventEndsItsPartitionAlone() {
+        let outcome = Case("abaAbaab").run()
+        #expect(outcome.applied == "ababb")
+        #expect(outcome.isolated == [3])
+        #expect(outcome.next == ["a": 102, "b": 203])
+    }
+
+    @Test func everyPartitionMayHaveItsOwn() {
+        let outcome = Case("aabBAbba").run()
+        #expect(outcome.applied == "aab")
+        #expect(outcome.isolated == [3, 4])
+        #expect(outcome.next == ["a": 102, "b": 201])
+    }
+
+    @Test func aFailureAmongManyCostsFewTransactions() {
+        let text = String(repeating: "ab", count: 1_000) + "A" + String(repeating: "ba", count: 1_000)
+        let outcome = Case(text).run()
+        #expect(outcome.isolated == [2_000])
+        #expect(outcome.applied.filter { $0 == "b" }.count == 2_000)
+        #expect(outcome.transactions <= 28)
+    }
+
+    @Test(arguments: 0..<64) func anyFailuresLeaveThePrefixOfEachPartition(bits: Int) {
+        let text = (0..<6).map { index in
+            let letter = index % 3 == 1 ? "b" : "a"
+            return bits >> index & 1 == 1 ? letter.uppercased() : letter
+        }.joined()
+        let outcome = Case(text, skippedAtEndOfB: 3).run()
+        for name in ["a", "b"] {
+            let own = text.filter { $0.lowercased() == name }
+            let prefix = own.prefix { $0.isLowercase }
+            #expect(outcome.applied.filter { String($0) == name }.count == prefix.count, "\(text)")
+            let start: Int64 = name == "a" ? 100 : 200
+            let skipped: Int64 = name == "b" && prefix.count == own.count ? 3 : 0
+            let isMoved = !prefix.isEmpty || skipped > 0
+            #expect(outcome.next[name] == (isMoved ? start + Int64(prefix.count) + skipped : nil), "\(text)")
+        }
+    }
+
+    @Test func skippedRecordsAlonePassWithTheBatch() {
+        let outcome = Case("aa", skippedAtEndOfB: 2).run()
+        #expect(outcome.next == ["a": 102, "b": 202])
+        #expect(Case("Aa", skippedAtEndOfB: 2).run().next == ["b": 202])
+    }
+
+    @Test func aPartDroppedMeanwhileIsNotBlamedOnTheOther() throws {
+        var splitter = BatchSplitter(Case("Ab").layout)
+        let next = splitter.next()
+        let slice = try #require(next)
+        splitter.drop(TopicPartition(topic: "a", partition: 0))
+        #expect(splitter.failed(slice) == .split)
+        let last = splitter.next()
+        let rest = try #require(last)
+        #expect(rest.excludedParts == [0])
+        #expect(rest.moves.map(\.next) == [201])
+    }
+
+    @Test func aSliceWithoutEventsBlamesNone() throws {
+        var splitter = BatchSplitter(Case("", skippedAtEndOfB: 2).layout)
+        let next = splitter.next()
+        let slice = try #require(next)
+        #expect(splitter.failed(slice) == .noEvent)
+    }
+
+    @Test func shrinkingHalvesDownToOneEvent() throws {
+        var splitter = BatchSplitter(Case("aaaa").layout)
+        splitter.shrink()
+        #expect(splitter.next()?.items == 0..<2)
+        splitter.shrink()
+        #expect(splitter.next()?.items == 0..<1)
+        splitter.shrink()
+        #expect(splitter.next()?.items == 0..<1)
+        splitter.succeeded()
+        #expect(splitter.next()?.items == 1..<2)
+        splitter.succeeded()
+        #expect(splitter.next()?.items == 2..<4)
+    }
+
+    private static func transactions(of layout: BatchLayout) -> Int {
+        var splitter = BatchSplitter(layout)
+        return splitter.next() == nil ? 0 : 1
+    }
+}

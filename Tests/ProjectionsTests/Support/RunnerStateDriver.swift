@@ -1,0 +1,150 @@
+import Kafka
+import StreamCore
+import Testing
+
+@testable import Projections
+
+let p0 = TopicPartition(topic: "t", partition: 0)
+let p1 = TopicPartition(topic: "t", partition: 1)
+
+/// Drives a ``RunnerState`` by hand: keeps what it wants done until the test says what came of it.
+struct Driver {
+    var state: RunnerState
+    var now = ContinuousClock.now
+    var intake: IntakeOrder?
+    var database: RunnerState.Action?
+    var sleeping: [RunnerState.Timer] = []
+    var discarded: [BatchID] = []
+    var notes: [RunnerNote] = []
+    var finished: [TopicPartition: Int64]?
+    var failed: ProjectionError?
+
+    init(_ change: (inout RunnerState.Settings) -> Void = { _ in }) {
+        var settings = RunnerState.Settings()
+        change(&settings)
+        state = RunnerState(settings: settings)
+        send(.started)
+    }
+
+    mutating func send(_ input: RunnerState.Input) {
+        for action in state.handle(input, now: now) {
+            switch action {
+            case .intake(let order):
+                #expect(intake == nil, "one intake at a time")
+                intake = order
+            case .wakeIntake: #expect(intake != nil)
+            case .loadOffsets, .write, .settle, .prune:
+                #expect(database == nil, "one piece of database work at a time")
+                database = action
+            case .sleep(let timer, _): sleeping.append(timer)
+            case .discard(let id): discarded.append(id)
+            case .report(let note): notes.append(note)
+            case .finish(let offsets): finished = offsets
+            case .fail(let error): failed = error
+            }
+        }
+    }
+
+    /// Ends the intake under way.
+    mutating func polled(
+        _ polled: IntakeReport.Polled = .nothing, truncated: [TopicPartition: (Int64, Int64)] = [:]
+    ) throws {
+        let order = try #require(intake, "no intake is under way")
+        intake = nil
+        var report = IntakeReport(batch: order.batch)
+        report.polled = polled
+        for case .start(let start) in order.commands {
+            for (partition, next) in start.new.merging(start.moved, uniquingKeysWith: { $1 }) {
+                report.starts[partition] =
+                    truncated[partition].map { .truncated(low: $0.0, high: $0.1) } ?? .at(next)
+            }
+        }
+        send(.intakeEnded(report))
+    }
+
+    mutating func failedPoll(_ error: KafkaError) throws {
+        let order = try #require(intake)
+        intake = nil
+        var report = IntakeReport(batch: order.batch)
+        report.failure = error
+        send(.intakeEnded(report))
+    }
+
+    mutating func database(_ input: RunnerState.Input) throws {
+        let isBusy = database != nil
+        try #require(isBusy, "the database has nothing to do")
+        database = nil
+        send(input)
+    }
+
+    mutating func fire(_ timer: (RunnerState.Timer) -> Bool) throws {
+        let index = sleeping.firstIndex(where: timer)
+        let fired = sleeping.remove(at: try #require(index))
+        send(.timer(fired))
+    }
+
+    mutating func tick(after duration: Duration = .milliseconds(250)) throws {
+        now = now + duration
+        try fire { $0 == .tick }
+    }
+
+    var write: WriteOrder? {
+        if case .write(let order) = database { order } else { nil }
+    }
+
+    var loading: [TopicPartition]? {
+        if case .loadOffsets(let partitions) = database { partitions } else { nil }
+    }
+
+    var settling: [OffsetMove]? {
+        if case .settle(let moves) = database { moves } else { nil }
+    }
+
+    var isPruning: Bool {
+        if case .prune = database { true } else { false }
+    }
+
+    var isBackingOff: Bool {
+        sleeping.contains { if case .database = $0 { true } else { false } }
+    }
+
+    mutating func backOff() throws {
+        try fire { if case .database = $0 { true } else { false } }
+    }
+
+    var stopped: [StoppedPartition] {
+        notes.compactMap { if case .stopped(let partition) = $0 { partition } else { nil } }
+    }
+
+    /// A run that owns these partitions from these offsets on, with a poll under way.
+    static func owning(
+        _ offsets: [TopicPartition: Int64], _ change: (inout RunnerState.Settings) -> Void = { _ in }
+    ) throws -> Driver {
+        var driver = Driver(change)
+        try driver.polled(.assigned(offsets.keys.sorted()))
+        try driver.database(.offsetsLoaded(offsets))
+        try driver.polled()
+        try driver.polled()
+        return driver
+    }
+}
+
+/// `count` events of each partition, interleaved, from the offset given.
+func batch(
+    _ starts: [(TopicPartition, Int64)], count: Int = 2, failing: TopicPartition? = nil
+) -> IntakeReport.Polled {
+    var layout = BatchLayout()
+    let parts = starts.map { layout.appendPart($0.0, from: $0.1) }
+    for index in 0..<count {
+        for (part, start) in zip(parts, starts) {
+            layout.appendEvent(part: part, offset: start.1 + Int64(index))
+        }
+    }
+    for (part, start) in zip(parts, starts) where start.0 == failing {
+        layout.appendFailure(EventFailure("bad", "bad"), part: part, offset: start.1 + Int64(count))
+    }
+    return .batch(layout)
+}
+
+struct Away: Error {}
+let transient = DatabaseFailure(kind: .transient, underlying: Away())
