@@ -1,0 +1,145 @@
+internal import Postgres
+internal import StreamCore
+
+/// The statements about a projection's identity and its offsets: tables `projections` and `projection_offsets`.
+struct OffsetTable: Sendable {
+    /// `projections.id`.
+    let projectionID: Int16
+
+    // MARK: identity
+
+    /// Finds or makes the projection's row, and its place in `processed_events`.
+    static func register(
+        name: String, version: Int, consumerGroup: String, on connection: PostgresConnection
+    ) async throws -> OffsetTable {
+        let projectionID = try await connection.withTransaction { transaction in
+            let found = try await find(name, version, in: transaction)
+            if let found { return found }
+            try await transaction.execute(
+                insertProjection,
+                Parameters {
+                    $0.append(name)
+                    $0.append(Int32(version))
+                    $0.append(consumerGroup)
+                })
+            guard let made = try await find(name, version, in: transaction) else {
+                throw PostgresError(.usage, "the projection's row is gone as soon as it was made")
+            }
+            return made
+        }
+        try await ProcessedEventDays(projectionID: projectionID).makeRoot(on: connection)
+        return OffsetTable(projectionID: projectionID)
+    }
+
+    private static func find(
+        _ name: String, _ version: Int, in transaction: PostgresTransaction
+    ) async throws -> Int16? {
+        let result = try await transaction.execute(
+            selectProjection,
+            Parameters {
+                $0.append(name)
+                $0.append(Int32(version))
+            })
+        return result.rowCount == 0 ? nil : Int16(truncatingIfNeeded: try result.int32(0, 0))
+    }
+
+    private static let selectProjection = Statement("SELECT id FROM projections WHERE name = $1 AND version = $2")
+    private static let insertProjection = Statement(
+        """
+        INSERT INTO projections (name, version, consumer_group) VALUES ($1, $2, $3)
+        ON CONFLICT (name, version) DO NOTHING
+        """)
+
+    // MARK: offsets
+
+    /// The next offsets of these partitions. One never seen before begins at 0.
+    func load(
+        _ partitions: [TopicPartition], on connection: PostgresConnection
+    ) async throws -> [TopicPartition: Int64] {
+        let parameters = key(partitions)
+        let results = try await connection.pipeline([(Self.insertMissing, parameters), (Self.select, parameters)])
+        return try Self.offsets(in: results[1])
+    }
+
+    /// The same once no transaction that changes them is under way any more, also one whose connection is gone.
+    func settled(
+        _ partitions: [TopicPartition], on connection: PostgresConnection
+    ) async throws -> [TopicPartition: Int64] {
+        try Self.offsets(in: try await connection.execute(Self.selectSettled, key(partitions)))
+    }
+
+    /// Moves the offsets of those partitions that are where they are expected to be: `affectedRows` tells how many
+    /// were. The rows are locked until the transaction ends, so a second owner waits here and then finds out.
+    func move(_ moves: [OffsetMove]) -> (Statement, Parameters) {
+        var topics = TextArray()
+        var numbers = Int32Array()
+        var expected = Int64Array()
+        var next = Int64Array()
+        for move in moves {
+            topics.append(move.partition.topic)
+            numbers.append(move.partition.partition)
+            expected.append(move.expected)
+            next.append(move.next)
+        }
+        let parameters = Parameters {
+            $0.append(projectionID)
+            $0.append(topics)
+            $0.append(numbers)
+            $0.append(expected)
+            $0.append(next)
+        }
+        return (Self.update, parameters)
+    }
+
+    private func key(_ partitions: [TopicPartition]) -> Parameters {
+        var topics = TextArray()
+        var numbers = Int32Array()
+        for partition in partitions {
+            topics.append(partition.topic)
+            numbers.append(partition.partition)
+        }
+        return Parameters {
+            $0.append(projectionID)
+            $0.append(topics)
+            $0.append(numbers)
+        }
+    }
+
+    private static func offsets(in result: QueryResult) throws -> [TopicPartition: Int64] {
+        var offsets: [TopicPartition: Int64] = [:]
+        for row in 0..<result.rowCount {
+            let partition = TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))
+            offsets[partition] = try result.int64(row, 2)
+        }
+        return offsets
+    }
+
+    private static let insertMissing = Statement(
+        """
+        INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
+        SELECT $1, topic, partition, 0 FROM unnest($2, $3) AS wanted (topic, partition)
+        ORDER BY topic, partition
+        ON CONFLICT DO NOTHING
+        """)
+    private static let select = Statement(
+        """
+        SELECT topic, partition, next_offset FROM projection_offsets
+        JOIN unnest($2, $3) AS wanted (topic, partition) USING (topic, partition)
+        WHERE projection_id = $1
+        """)
+    private static let selectSettled = Statement(
+        """
+        SELECT o.topic, o.partition, o.next_offset FROM projection_offsets AS o
+        WHERE o.projection_id = $1
+            AND (o.topic, o.partition) IN (SELECT topic, partition FROM unnest($2, $3) AS wanted (topic, partition))
+        ORDER BY o.topic, o.partition
+        FOR NO KEY UPDATE OF o
+        """)
+    private static let update = Statement(
+        """
+        UPDATE projection_offsets AS o SET next_offset = moves.next, updated_at = clock_timestamp()
+        FROM unnest($2, $3, $4, $5) AS moves (topic, partition, expected, next)
+        WHERE o.projection_id = $1 AND o.topic = moves.topic AND o.partition = moves.partition
+            AND o.next_offset = moves.expected
+        """)
+}

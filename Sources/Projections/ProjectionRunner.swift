@@ -1,0 +1,107 @@
+public import Kafka
+public import Logging
+public import Postgres
+internal import StreamCore
+
+/// Keeps one read model up to date from Kafka: each event takes effect exactly once, in the order of its aggregate.
+///
+/// A record's way (`RecordWay.swift`): consumer → batch → decode → duplicates → apply → commit. The last three are one
+/// transaction with the offsets. What goes wrong on this way, and every change of the assignment, is decided by a state
+/// machine (`RunnerState.swift`).
+///
+/// The offsets in PostgreSQL (`projection_offsets`) say where to begin. Kafka's committed offsets are a copy, made
+/// afterwards for lag tools, and never read. A partition seen for the first time begins at offset 0; when Kafka no
+/// longer has that, or no longer has the offset that comes next, the partition stops or goes on by
+/// ``ProjectionRunnerConfiguration/onTruncatedHistory``.
+///
+/// Any number of runners of one projection may run, in one process or many: they share the partitions as a consumer
+/// group. A runner that lost a partition without knowing cannot commit, since it expects other offsets than there are.
+public struct ProjectionRunner<P: Projection>: Sendable {
+    private let projection: P
+    private let configuration: ProjectionRunnerConfiguration
+    private let postgres: PostgresConfiguration
+    private let kafka: KafkaClientConfiguration
+    private let logger: Logger
+    private let observer: (any ProjectionObserver)?
+
+    /// Milliseconds that leaving the group may take.
+    private static var closeTimeoutMs: Int32 { 5_000 }
+
+    /// What keeps the records fetched ahead within bounds; the consumer's own configuration may say otherwise.
+    private static var consumerDefaults: [String: String] {
+        ["queued.max.messages.kbytes": "16384", "fetch.max.bytes": "8388608"]
+    }
+
+    /// - Parameters:
+    ///   - observer: hears of progress, partition by partition; nil for nobody.
+    public init(
+        projection: P, configuration: ProjectionRunnerConfiguration, postgres: PostgresConfiguration,
+        kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil
+    ) {
+        self.projection = projection
+        self.configuration = configuration
+        self.postgres = postgres
+        self.kafka = kafka
+        self.logger = logger
+        self.observer = observer
+    }
+
+    /// Runs until the task is cancelled, which stops it gracefully: no more is taken, what was taken is committed, the
+    /// group is left, and this returns without an error.
+    ///
+    /// A database or a cluster that is away is waited for, from the start and at any time.
+    ///
+    /// - Throws: ``ProjectionError`` when going on makes no sense; `KafkaError` when the client's configuration is
+    ///   wrong.
+    public func run() async throws {
+        let problems = configuration.validate()
+        if !problems.isEmpty { throw ProjectionError.configuration(problems) }
+        var kafka = kafka
+        kafka.properties.merge(Self.consumerDefaults) { given, _ in given }
+        let group = configuration.consumerGroup(of: projection)
+        let consumer = try Consumer(kafka, group: group)
+        let writer = BatchWriter(
+            projection, postgres, consumerGroup: group, retentionDays: configuration.processedEventsRetentionDays)
+        let intake = Intake(
+            projection: projection, consumer: consumer,
+            limits: BatchLimits(
+                maxRecords: configuration.batchMaxRecords, maxBytes: configuration.batchMaxBytes, maxWaitMs: 100,
+                lingerMs: Int32(configuration.batchLingerMs)),
+            continuesAfterTruncation: configuration.onTruncatedHistory == .continue)
+        let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+
+        // Cancelling must end the run in good order, and cancelled tasks can neither finish a transaction nor wait. So
+        // the work is a task of its own, which lives as long as this function: the cancellation arrives as a request.
+        let work = Task { [configuration, logger, observer] in
+            try await Self.run(
+                intake, writer, until: stops, settings: configuration.stateSettings,
+                telemetry: ProjectionTelemetry(projection: projection, logger: logger, observer: observer))
+        }
+        try await withTaskCancellationHandler {
+            try await work.value
+        } onCancel: {
+            stop.yield()
+        }
+    }
+
+    private static func run(
+        _ intake: Intake<P>, _ writer: BatchWriter<P>, until stops: AsyncStream<Void>,
+        settings: RunnerState.Settings, telemetry: sending ProjectionTelemetry
+    ) async throws {
+        let consumer = intake.consumer
+        var loop = RunnerLoop(intake: intake, writer: writer, settings: settings, telemetry: telemetry)
+        let outcome: Result<Void, any Error>
+        do {
+            try await consumer.subscribe(intake.projection.topics)
+            try await loop.run(until: stops)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        await writer.close()
+        // Only a copy: if it does not arrive, lag tools show an old number until somebody else writes a newer one.
+        try? consumer.commitLater(loop.uncopiedOffsets)
+        _ = await consumer.close(timeoutMs: closeTimeoutMs)
+        try outcome.get()
+    }
+}

@@ -1,0 +1,227 @@
+internal import Glibc
+internal import Logging
+internal import Metrics
+internal import StreamCore
+
+/// What a run tells the world: each occurrence is one function that writes the log line and the metric together.
+struct ProjectionTelemetry {
+    private let logger: Logger
+    private let dimensions: [(String, String)]
+    private let observer: (any ProjectionObserver)?
+
+    private let applied: Counter
+    private let duplicates: Counter
+    private let gaps: Counter
+    private let stale: Counter
+    private let batchSize: Recorder
+    private let transactionTime: Metrics.Timer
+    private let lastCommit: Gauge
+    private let rebalances: Counter
+    private let fences: Counter
+    private let databaseFailures: Counter
+    private let kafkaFailures: Counter
+    private let stoppedPartitions: Gauge
+    private var skipped: [SkipReason: Counter] = [:]
+    private var lags: [TopicPartition: Gauge] = [:]
+    private var stopped: Set<TopicPartition> = []
+
+    private var lastDatabaseLine: ContinuousClock.Instant?
+    private var lastKafkaLine: ContinuousClock.Instant?
+    private var lastSequenceLine: ContinuousClock.Instant?
+    private static let rarely = Duration.seconds(60)
+
+    init(projection: some Projection, logger: Logger, observer: (any ProjectionObserver)?) {
+        let dimensions = [("projection", projection.name), ("version", String(projection.version))]
+        self.dimensions = dimensions
+        self.observer = observer
+        var logger = logger
+        logger[metadataKey: "projection"] = "\(projection.name)"
+        logger[metadataKey: "version"] = "\(projection.version)"
+        self.logger = logger
+        func counter(_ name: String) -> Counter { Counter(label: Self.label(name), dimensions: dimensions) }
+        applied = counter("events_applied_total")
+        duplicates = counter("events_duplicate_total")
+        gaps = counter("sequence_gaps_total")
+        stale = counter("sequence_stale_total")
+        rebalances = counter("rebalances_total")
+        fences = counter("fenced_total")
+        databaseFailures = counter("database_failures_total")
+        kafkaFailures = counter("kafka_failures_total")
+        batchSize = Recorder(label: Self.label("batch_events"), dimensions: dimensions)
+        transactionTime = Metrics.Timer(label: Self.label("transaction_seconds"), dimensions: dimensions)
+        lastCommit = Gauge(label: Self.label("last_commit_timestamp_seconds"), dimensions: dimensions)
+        stoppedPartitions = Gauge(label: Self.label("stopped_partitions"), dimensions: dimensions)
+        stoppedPartitions.record(0)
+    }
+
+    private static func label(_ name: String) -> String { "millrace_projection_\(name)" }
+
+    // MARK: batches
+
+    mutating func taken(skipped counts: [SkipReason: Int]) {
+        for (reason, count) in counts {
+            let counter =
+                skipped[reason]
+                ?? Counter(
+                    label: Self.label("events_skipped_total"), dimensions: dimensions + [("reason", reason.name)])
+            skipped[reason] = counter
+            counter.increment(by: count)
+        }
+    }
+
+    mutating func committed(_ order: WriteOrder, applied count: Int, duplicates duplicateCount: Int, took: Duration) {
+        applied.increment(by: count)
+        duplicates.increment(by: duplicateCount)
+        batchSize.record(count + duplicateCount)
+        transactionTime.recordNanoseconds(Int64(took / .nanoseconds(1)))
+        lastCommit.record(Double(time(nil)))
+        logger.debug(
+            "batch committed",
+            metadata: [
+                "applied": "\(count)", "duplicates": "\(duplicateCount)", "partitions": "\(order.moves.count)",
+                "ms": "\(took / .milliseconds(1))",
+            ])
+    }
+
+    mutating func observed(_ counts: SequenceWatch.Counts) {
+        guard counts.gaps > 0 || counts.stale > 0 else { return }
+        gaps.increment(by: counts.gaps)
+        stale.increment(by: counts.stale)
+        guard Self.isDue(&lastSequenceLine) else { return }
+        logger.warning(
+            "sequences of aggregates have gaps or go back; counted, at most one line a minute",
+            metadata: [
+                "gaps": "\(counts.gaps)", "stale": "\(counts.stale)",
+                "example_aggregate": "\(counts.exampleAggregateID ?? "")",
+            ])
+    }
+
+    func pruned(_ count: Int) {
+        guard count > 0 else { return }
+        logger.info("dropped partitions of processed_events past their retention", metadata: ["count": "\(count)"])
+    }
+
+    // MARK: progress
+
+    func loopTurned() {
+        observer?.loopTurned()
+    }
+
+    mutating func standing(_ partition: TopicPartition, next: Int64, end: Int64?) {
+        observer?.partition(partition, isAt: next, of: stopped.contains(partition) ? nil : end)
+        guard let end else { return }
+        let gauge =
+            lags[partition] ?? Gauge(label: Self.label("lag_records"), dimensions: dimensions(of: partition))
+        lags[partition] = gauge
+        gauge.record(max(0, end - next))
+    }
+
+    private func dimensions(of partition: TopicPartition) -> [(String, String)] {
+        dimensions + [("topic", partition.topic), ("partition", String(partition.partition))]
+    }
+
+    // MARK: changes of state
+
+    mutating func report(_ note: RunnerNote) {
+        switch note {
+        case .assigned(let partitions):
+            rebalances.increment()
+            logger.info("partitions assigned", metadata: ["partitions": "\(Self.text(partitions))"])
+        case .started(let offsets):
+            let text = offsets.sorted { $0.key < $1.key }.map { "\($0.key)@\($0.value)" }.joined(separator: " ")
+            logger.info("reading", metadata: ["from": "\(text)"])
+        case .revoked(let partitions):
+            rebalances.increment()
+            logger.info("partitions revoked", metadata: ["partitions": "\(Self.text(partitions))"])
+            released(partitions)
+        case .lost(let partitions):
+            rebalances.increment()
+            logger.warning(
+                "partitions lost: the group gave them away already; nothing more of them is written",
+                metadata: ["partitions": "\(Self.text(partitions))"])
+            released(partitions)
+        case .stopped(let partition): stopped(partition)
+        case .continuedAfterTruncation(let partition, let from, let low, let high):
+            logger.error(
+                "Kafka no longer has the next records; going on without them, as on_truncated_history says",
+                metadata: [
+                    "topic": "\(partition.topic)", "partition": "\(partition.partition)", "next_offset": "\(from)",
+                    "low": "\(low)", "high": "\(high)",
+                ])
+        case .fenced(let partitions):
+            fences.increment()
+            logger.warning(
+                "another owner moved the offsets; the batch is dropped and the offsets are read again",
+                metadata: ["partitions": "\(Self.text(partitions))"])
+        case .split(let failure):
+            logger.debug("batch failed for one of its events; splitting it", metadata: ["error": "\(failure)"])
+        case .settled(let outcome):
+            logger.info("the transaction of unknown outcome is settled", metadata: ["outcome": "\(outcome)"])
+        case .stalled(let isStalled):
+            logger.debug(isStalled ? "partitions paused: the database is behind" : "partitions resumed")
+        case .databaseFailing, .databaseRecovered, .kafkaFailing: reportAvailability(note)
+        }
+    }
+
+    private mutating func reportAvailability(_ note: RunnerNote) {
+        switch note {
+        case .databaseFailing(let failure, let attempt):
+            databaseFailures.increment()
+            guard attempt == 1 && failure.kind != .transient || Self.isDue(&lastDatabaseLine) else { return }
+            logger.warning(
+                "the database's work failed; trying again",
+                metadata: ["error": "\(failure.underlying)", "attempt": "\(attempt)"])
+        case .databaseRecovered:
+            guard lastDatabaseLine != nil else { return }
+            lastDatabaseLine = nil
+            logger.info("the database works again")
+        case .kafkaFailing(let error):
+            kafkaFailures.increment()
+            guard Self.isDue(&lastKafkaLine) else { return }
+            logger.warning("the Kafka client reports an error; it goes on trying", metadata: ["error": "\(error)"])
+        default: break
+        }
+    }
+
+    private mutating func stopped(_ partition: StoppedPartition) {
+        stopped.insert(partition.partition)
+        stoppedPartitions.record(stopped.count)
+        observer?.partitionStopped(partition)
+        var metadata: Logger.Metadata = [
+            "topic": "\(partition.partition.topic)", "partition": "\(partition.partition.partition)",
+            "offset": "\(partition.offset)", "error_class": "\(partition.errorClass)",
+        ]
+        switch partition.reason {
+        case .failedEvent(let stage, let failure):
+            metadata["stage"] = "\(stage.rawValue)"
+            metadata["error"] = "\(failure.message)"
+            metadata["event_id"] = failure.eventID.map { "\($0)" }
+            logger.error("partition stopped: this event can never be applied", metadata: metadata)
+        case .truncatedHistory(let low, let high):
+            metadata["low"] = "\(low)"
+            metadata["high"] = "\(high)"
+            logger.error("partition stopped: Kafka no longer has the next records", metadata: metadata)
+        }
+    }
+
+    private mutating func released(_ partitions: [TopicPartition]) {
+        for partition in partitions {
+            observer?.partitionReleased(partition)
+            stopped.remove(partition)
+            // Somebody else tells the lag of a partition that is not ours.
+            lags.removeValue(forKey: partition)?.destroy()
+        }
+        stoppedPartitions.record(stopped.count)
+    }
+
+    private static func text(_ partitions: [TopicPartition]) -> String {
+        partitions.sorted().map(\.description).joined(separator: " ")
+    }
+
+    private static func isDue(_ last: inout ContinuousClock.Instant?) -> Bool {
+        let now = ContinuousClock.now
+        if let last, now - last < rarely { return false }
+        last = now
+        return true
+    }
+}

@@ -1,0 +1,141 @@
+internal import Kafka
+internal import StreamCore
+
+/// The thin shell around ``RunnerState``: starts what the state machine says as child tasks, and hands it what came of
+/// them, one at a time.
+struct RunnerLoop<P: Projection> {
+    private let intake: Intake<P>
+    private let writer: BatchWriter<P>
+    private var state: RunnerState
+    private var telemetry: ProjectionTelemetry
+    /// The events of the batches that the state machine knows.
+    private var batches: [BatchID: PreparedBatch<P.Event>] = [:]
+    private var ending: Ending?
+    private var lastStanding: ContinuousClock.Instant?
+
+    private enum Ending {
+        case finished([TopicPartition: Int64])
+        case failed(ProjectionError)
+    }
+
+    private enum Completion: Sendable {
+        case input(RunnerState.Input)
+        case intake(Intake<P>.Round)
+        case written(WriteOrder, RunnerState.Input, BatchWriter<P>.Committed)
+        case pruned(RunnerState.Input, Int)
+    }
+
+    init(
+        intake: Intake<P>, writer: BatchWriter<P>, settings: RunnerState.Settings, telemetry: ProjectionTelemetry
+    ) {
+        self.intake = intake
+        self.writer = writer
+        self.telemetry = telemetry
+        state = RunnerState(settings: settings)
+    }
+
+    /// Runs until `stop` yields or something fails for good, and leaves the group.
+    mutating func run(until stop: AsyncStream<Void>) async throws(ProjectionError) {
+        await withTaskGroup(of: Completion.self) { group in
+            group.addTask {
+                // Ends without a value only with the run itself, when nobody listens any more.
+                for await _ in stop { break }
+                return .input(.stopRequested)
+            }
+            await handle(.started, in: &group)
+            while ending == nil, let completion = await group.next() {
+                await handle(await input(from: completion), in: &group)
+            }
+            intake.consumer.wake()
+            group.cancelAll()
+        }
+        if case .failed(let error) = ending { throw error }
+    }
+
+    /// What the consumer should copy to Kafka at the end of a good run.
+    var uncopiedOffsets: [TopicPartition: Int64] {
+        if case .finished(let offsets) = ending { offsets } else { [:] }
+    }
+
+    private mutating func input(from completion: Completion) async -> RunnerState.Input {
+        switch completion {
+        case .input(let input):
+            if case .timer(.tick) = input { turned() }
+            return input
+        case .intake(let round):
+            if let batch = round.batch {
+                batches[round.report.batch] = batch
+                telemetry.taken(skipped: batch.skipped)
+            }
+            return .intakeEnded(round.report)
+        case .written(let order, let input, let committed):
+            if case .written(.committed) = input {
+                telemetry.committed(
+                    order, applied: committed.applied, duplicates: committed.duplicates, took: committed.duration)
+                telemetry.observed(committed.sequences)
+            }
+            return input
+        case .pruned(let input, let count):
+            telemetry.pruned(count)
+            return input
+        }
+    }
+
+    private mutating func handle(
+        _ input: RunnerState.Input, in group: inout TaskGroup<Completion>
+    ) async {
+        for action in state.handle(input, now: .now) { await carryOut(action, in: &group) }
+    }
+
+    private mutating func carryOut(_ action: RunnerState.Action, in group: inout TaskGroup<Completion>) async {
+        switch action {
+        case .intake(let order):
+            group.addTask { [intake] in .intake(await intake.run(order)) }
+        case .wakeIntake:
+            intake.consumer.wake()
+        case .loadOffsets(let partitions):
+            group.addTask { [writer] in .input(await writer.loadOffsets(partitions)) }
+        case .write(let order):
+            guard let batch = batches[order.batch] else { preconditionFailure("a batch was discarded too early") }
+            group.addTask { [writer] in
+                let (input, committed) = await writer.write(batch, order)
+                return .written(order, input, committed)
+            }
+        case .settle(let moves):
+            group.addTask { [writer] in .input(await writer.settle(moves)) }
+        case .prune:
+            group.addTask { [writer] in
+                let (input, count) = await writer.prune()
+                return .pruned(input, count)
+            }
+        case .sleep(let timer, let duration):
+            group.addTask {
+                // Cut short only when the run is over and nobody listens any more.
+                try? await Task.sleep(for: duration)
+                return .input(.timer(timer))
+            }
+        case .discard(let id):
+            batches[id] = nil
+        case .report(let note):
+            if case .revoked = note { await writer.forgetSequences() }
+            if case .lost = note { await writer.forgetSequences() }
+            telemetry.report(note)
+        case .finish(let offsets):
+            ending = .finished(offsets)
+        case .fail(let error):
+            ending = .failed(error)
+        }
+    }
+
+    /// Tells how far each partition is, once a second.
+    private mutating func turned() {
+        telemetry.loopTurned()
+        let now = ContinuousClock.now
+        if let lastStanding, now - lastStanding < .seconds(1) { return }
+        lastStanding = now
+        for (partition, standing) in state.partitions where standing.isRead {
+            telemetry.standing(
+                partition, next: standing.committed, end: intake.consumer.watermarks(partition)?.high)
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import EmbeddedKafka
+import Kafka
+import Logging
+import StreamCore
+import TestKit
+import Testing
+
+@testable import Projections
+
+@Suite struct BrokerTests {
+    @Test func aBrokerThatIsAwayForAWhileIsWaitedFor() async throws {
+        try await Ledger.withPrivateCluster { ledger, cluster in
+            try await ledger.produce(count: 200, keys: 10)
+            let log = RecordedLog()
+            try await running(ledger.runner(log: log)) {
+                try await ledger.caughtUp()
+                try cluster.setBrokerDown(1)
+                async let produced: Void = ledger.produce(count: 200, keys: 10)
+                try await eventually(within: .seconds(30)) { !log.lines("Kafka client reports an error").isEmpty }
+                try cluster.setBrokerUp(1)
+                try await produced
+                try await ledger.caughtUp(within: .seconds(60))
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test func errorsOfTheBrokerAreWaitedOut() async throws {
+        try await Ledger.withPrivateCluster { ledger, cluster in
+            try await ledger.produce(count: 200, keys: 10)
+            // Not available, not the leader, the coordinator is loading, a rebalance is in progress.
+            cluster.pushRequestErrors(.listOffsets, [6, 8])
+            cluster.pushRequestErrors(.fetch, [6, 6, 8])
+            cluster.pushRequestErrors(.joinGroup, [14, 15])
+            cluster.pushRequestErrors(.offsetCommit, [27, 14])
+            try await running(ledger.runner()) {
+                try await ledger.produce(count: 200, keys: 10)
+                try await ledger.caughtUp(within: .seconds(60))
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    /// More than the mock cluster keeps of a partition, produced before the projection ever ran.
+    private func produceTooMuch(_ ledger: Ledger) async throws {
+        let event = ledger.next("a")
+        try await ledger.produce([event])
+        for _ in 0..<14 {
+            try await ledger.produce(key: "a", Noise.bytes(700_000))
+        }
+        try await ledger.produce([ledger.next("a"), ledger.next("a")])
+    }
+
+    @Test func truncatedHistoryStopsThePartitionAlone() async throws {
+        try await Ledger.withPrivateCluster(partitions: 8) { ledger, _ in
+            try await produceTooMuch(ledger)
+            let other = try await ledger.keyElsewhere(than: "a")
+            try await ledger.produce([ledger.next(other)])
+            let observer = Observer()
+            let log = RecordedLog()
+            try await running(ledger.runner(observer: observer, log: log)) {
+                try await eventually(within: .seconds(30)) { !observer.now.stopped.isEmpty }
+                try await eventually(within: .seconds(30)) { try await ledger.rows()[other]?.count == 1 }
+            }
+            let stopped = try #require(observer.now.stopped.first)
+            guard case .truncatedHistory(let low, let high) = stopped.reason else {
+                Issue.record("stopped by \(stopped.reason)")
+                return
+            }
+            #expect(stopped.offset == 0 && low > 0 && high == 18)
+            #expect(log.lines("no longer has").first?.level == .error)
+            #expect(try await ledger.rows()["a"] == nil)
+            #expect(try await ledger.status()?.nextOffsets[stopped.partition] == 0)
+        }
+    }
+
+    @Test func truncatedHistoryMayBePassedOver() async throws {
+        try await Ledger.withPrivateCluster(partitions: 1) { ledger, _ in
+            try await produceTooMuch(ledger)
+            let log = RecordedLog()
+            let configuration = ledger.configuration { $0.onTruncatedHistory = .continue }
+            try await running(ledger.runner(nil, configuration, log: log)) { try await ledger.caughtUp() }
+            #expect(log.lines("going on without them").count == 1)
+            // The first event is gone; the two last ones are there.
+            #expect(try await ledger.rows()["a"]?.count == 2)
+        }
+    }
+
+    /// Kafka deletes what the projection, held up by its database, has not read yet.
+    @Test func historyTruncatedWhileRunningIsNoticed() async throws {
+        try await Ledger.withPrivateCluster(partitions: 1) { ledger, _ in
+            let gate = Gate()
+            let projection = ledger.projection { $0.beforeApply = { _, _ in await gate.wait() } }
+            let observer = Observer()
+            try await ledger.produce([ledger.next("a")])
+            // Fetches one record at a time, so that what is deleted was not fetched before.
+            let runner = ledger.runner(
+                projection, ledger.configuration { $0.batchMaxRecords = 1 },
+                kafkaProperties: ["queued.min.messages": "1", "fetch.message.max.bytes": "1000"], observer: observer)
+            try await running(runner) {
+                try await eventually(within: .seconds(30)) { gate.isWaiting }
+                try await produceTooMuch(ledger)
+                gate.open()
+                try await eventually(within: .seconds(30)) { !observer.now.stopped.isEmpty }
+            }
+            guard case .truncatedHistory = observer.now.stopped.first?.reason else {
+                Issue.record("not stopped by truncation")
+                return
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+import Kafka
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import Projections
+
+@Suite struct ExactlyOnceTests {
+    @Test func duplicatesTakeEffectOnce() async throws {
+        try await Ledger.with(topics: 2) { ledger in
+            let events = (0..<600).map { ledger.next("k\($0 % 20)", amount: Int64($0)) }
+            try await ledger.produce(events)
+            // Again, next to each other and long after.
+            try await ledger.produce(events.flatMap { [$0, $0] })
+            let observer = Observer()
+            try await running(ledger.runner(observer: observer)) {
+                try await ledger.caughtUp()
+                try await ledger.produce(events)
+                try await ledger.produce(count: 100, keys: 20)
+                try await ledger.caughtUp()
+                try await eventually { observer.now.standing.values.contains { $0.end == $0.next } }
+            }
+            try await ledger.expectExact()
+            #expect(observer.now.stopped == [])
+        }
+    }
+
+    @Test func restartsLoseAndRepeatNothing() async throws {
+        try await Ledger.with { ledger in
+            for _ in 0..<3 {
+                try await ledger.produce(count: 300, keys: 11)
+                try await running(ledger.runner()) {
+                    try await eventually(within: .seconds(30)) { try await !ledger.rows().isEmpty }
+                    try await ledger.produce(count: 300, keys: 11)
+                }
+                // Stopped somewhere on the way: what was taken was committed, and the offsets say so.
+                let applied = try await ledger.rows().values.reduce(0) { $0 + $1.count }
+                let offsets = try #require(try await ledger.status()).nextOffsets.values.reduce(0, +)
+                #expect(applied == offsets)
+            }
+            try await running(ledger.runner()) { try await ledger.caughtUp() }
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test func aGracefulStopLeavesACopyOfTheOffsetsInKafka() async throws {
+        try await Ledger.with { ledger in
+            try await ledger.produce(count: 200, keys: 10)
+            try await running(ledger.runner()) { try await ledger.caughtUp() }
+            let offsets = try #require(try await ledger.status()).nextOffsets
+            let group = ledger.configuration().consumerGroup(of: ledger.projection())
+            let consumer = try Consumer(ledger.kafka, group: group)
+            let copied = try await consumer.committed(Array(offsets.keys), timeoutMs: 10_000)
+            #expect(copied == offsets)
+            _ = await consumer.close(timeoutMs: 5_000)
+        }
+    }
+
+    @Test func twoRunnersShareThePartitionsUnderLoad() async throws {
+        try await Ledger.with(partitions: 6) { ledger in
+            let observers = (Observer(), Observer())
+            try await running(ledger.runner(observer: observers.0)) {
+                try await ledger.produce(count: 500, keys: 40)
+                try await eventually(within: .seconds(30)) { try await !ledger.rows().isEmpty }
+                try await running(ledger.runner(observer: observers.1)) {
+                    try await eventually(within: .seconds(40)) {
+                        try await ledger.produce(count: 40, keys: 40)
+                        return observers.1.now.standing.count >= 2 && !observers.0.now.released.isEmpty
+                    }
+                    try await ledger.produce(count: 500, keys: 40)
+                    try await ledger.caughtUp()
+                }
+                // The first one gets all of them back.
+                try await ledger.produce(count: 500, keys: 40)
+                try await ledger.caughtUp()
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    /// Two groups, so each runner believes that it owns every partition: each is the other's zombie.
+    @Test func ownersThatDoNotKnowOfEachOtherCannotBothCommit() async throws {
+        try await Ledger.with { ledger in
+            try await ledger.produce(count: 1_000, keys: 20)
+            let log = RecordedLog()
+            let first = ledger.runner(
+                nil, ledger.configuration(service: "first") { $0.batchMaxRecords = 20 }, log: log)
+            let second = ledger.runner(
+                nil, ledger.configuration(service: "second") { $0.batchMaxRecords = 30 }, log: log)
+            try await running(first, second) {
+                try await eventually(within: .seconds(40)) {
+                    try await ledger.produce(count: 100, keys: 20)
+                    return !log.lines("another owner").isEmpty
+                }
+                try await ledger.caughtUp()
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test func transientErrorsAreTriedAgainInOrder() async throws {
+        try await Ledger.with { ledger in
+            let failures = Countdown(30)
+            let projection = ledger.projection {
+                $0.beforeApply = { _, transaction in
+                    guard failures.next() else { return }
+                    let state = ["40001", "40P01", "57P01", "53300"].randomElement() ?? "40001"
+                    try await transaction.execute(
+                        script: "DO $$ BEGIN RAISE EXCEPTION 'injected' USING ERRCODE = '\(state)'; END $$")
+                }
+            }
+            try await ledger.produce(count: 600, keys: 20)
+            let configuration = ledger.configuration {
+                $0.backoffInitialMs = 1; $0.backoffCeilingMs = 20
+            }
+            try await running(ledger.runner(projection, configuration)) {
+                for _ in 0..<20 { try await ledger.produce(count: 40, keys: 20) }
+                try await ledger.caughtUp()
+            }
+            #expect(failures.isUsedUp)
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test func everyKindOfValuePassesTheDecoder() async throws {
+        try await Ledger.with(partitions: 1) { ledger in
+            let large = try Noise.bytes(1_500_000)
+            let producer = try Producer(
+                KafkaClientConfiguration(
+                    bootstrapServers: ledger.kafka.bootstrapServers, properties: ["message.max.bytes": "4000000"]),
+                onDelivery: { _ in })
+            try await ledger.produce([ledger.next("a")])
+            for value in [nil, [], [0xFF, 0xFE, 0x00], large, Array("{".utf8)] as [[UInt8]?] {
+                try await ledger.produce(key: "a", value, through: producer)
+                try await ledger.produce([ledger.next("a")])
+            }
+            try await running(ledger.runner()) { try await ledger.caughtUp() }
+            try await ledger.expectExact()
+            #expect(try await ledger.rows()["a"]?.count == 6)
+            await producer.close(timeoutMs: 1_000)
+        }
+    }
+
+    @Test func offsetsThatAnOperatorResetAreReadAgainWithoutEffect() async throws {
+        try await Ledger.with { ledger in
+            try await ledger.produce(count: 300, keys: 10)
+            try await running(ledger.runner()) {
+                try await ledger.caughtUp()
+                try await ledger.withConnection { try await $0.execute(script: "DELETE FROM projection_offsets") }
+                try await ledger.produce(count: 100, keys: 10)
+                try await ledger.caughtUp()
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test func aDatabaseThatIsNotThereIsWaitedForAndDoesNotHoldUpAStop() async throws {
+        try await Ledger.with { ledger in
+            var nowhere = ledger.postgres
+            nowhere.host = "127.0.0.1"
+            nowhere.port = 1
+            let log = RecordedLog()
+            try await ledger.produce(count: 10, keys: 10)
+            try await running(ledger.runner(postgres: nowhere, log: log)) {
+                try await eventually(within: .seconds(30)) { !log.lines("database's work failed").isEmpty }
+            }
+            #expect(log.lines("database's work failed").count == 1)
+        }
+    }
+
+    @Test func aConfigurationThatMakesNoSenseIsRefused() async throws {
+        try await Ledger.with { ledger in
+            let configuration = ledger.configuration {
+                $0.service = ""
+                $0.batchMaxRecords = 0
+                $0.backoffInitialMs = 1_000
+                $0.backoffCeilingMs = 10
+            }
+            #expect(configuration.validate().count == 3)
+            let runner = ledger.runner(nil, configuration)
+            await #expect(throws: ProjectionError.self) { try await runner.run() }
+        }
+    }
+
+    @Test func aMissingSchemaEndsTheRun() async throws {
+        try await Ledger.with { ledger in
+            var elsewhere = ledger.postgres
+            elsewhere.schema = "no_such_schema"
+            let configuration = ledger.configuration {
+                $0.backoffInitialMs = 1; $0.backoffCeilingMs = 10
+            }
+            let runner = ledger.runner(nil, configuration, postgres: elsewhere)
+            let error = await #expect(throws: ProjectionError.self) { try await runner.run() }
+            guard case .unusable(let cause) = error else {
+                Issue.record("ended by \(String(describing: error))")
+                return
+            }
+            #expect((cause as? PostgresError)?.sqlState == .undefinedTable)
+        }
+    }
+}

@@ -1,0 +1,261 @@
+import EmbeddedKafka
+import EmbeddedPostgres
+import Foundation
+import Kafka
+import Logging
+import Migrations
+import Postgres
+import Projections
+import StreamCore
+import Synchronization
+import TestKit
+import Testing
+
+/// Topics, a schema, and what was produced: everything around a projection under test.
+final class Ledger: Sendable {
+    struct Row: Equatable {
+        var sum: Int64 = 0
+        var count: Int64 = 0
+        var lastSequence: Int64 = 0
+        var disorders: Int64 = 0
+    }
+
+    let topics: [String]
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    let name = TestKafka.uniqueName("projection")
+    private let producer: Producer
+    private let state = Mutex(State())
+
+    private struct State {
+        var sequences: [String: Int64] = [:]
+        var produced: [LedgerEvent] = []
+        var ends: [TopicPartition: Int64] = [:]
+    }
+
+    init(topics: [String], postgres: PostgresConfiguration, kafka: KafkaClientConfiguration) async throws {
+        self.topics = topics
+        self.postgres = postgres
+        self.kafka = kafka
+        producer = try Producer(kafka, onDelivery: { _ in })
+        let connection = try await PostgresConnection.connect(postgres)
+        try await connection.execute(script: LedgerProjection.schema)
+        await connection.close()
+    }
+
+    /// Topics on the shared cluster, a schema on the shared server.
+    static func with(
+        topics count: Int = 1, partitions: Int32 = 4, _ body: (Ledger) async throws -> Void
+    ) async throws {
+        try await TestKafka.withTopics(count, partitions: partitions) { topics in
+            try await TestDatabase.withSchema(migrating: ["projections"]) { postgres in
+                try await body(
+                    Ledger(topics: topics, postgres: postgres, kafka: TestKafka.clientConfiguration()))
+            }
+        }
+    }
+
+    /// A topic on a mock cluster of the test's own, to break.
+    static func withPrivateCluster(
+        partitions: Int32 = 4, _ body: (Ledger, MockCluster) async throws -> Void
+    ) async throws {
+        try await TestKafka.withPrivateCluster { cluster, kafka in
+            let topic = TestKafka.uniqueName("topic")
+            try cluster.createTopic(topic, partitions: partitions)
+            try await TestDatabase.withSchema(migrating: ["projections"]) { postgres in
+                try await body(Ledger(topics: [topic], postgres: postgres, kafka: kafka), cluster)
+            }
+        }
+    }
+
+    /// A server of the test's own, to restart or to reach through a proxy.
+    static func withPrivateServer(
+        tcp: PostgresServerConfiguration.TCP = .none, _ body: (Ledger, PostgresServer) async throws -> Void
+    ) async throws {
+        try await TestKafka.withTopics(partitions: 4) { topics in
+            try await TestDatabase.withPrivateServer(tcp: tcp) { server, postgres in
+                try await Migrator(postgres).up(["projections"])
+                try await body(
+                    Ledger(topics: topics, postgres: postgres, kafka: TestKafka.clientConfiguration()), server)
+            }
+        }
+    }
+
+    // MARK: producing
+
+    /// The next event of a key.
+    func next(_ key: String, amount: Int64 = 1) -> LedgerEvent {
+        state.withLock { state in
+            let sequence = state.sequences[key, default: 0] + 1
+            state.sequences[key] = sequence
+            return LedgerEvent(key: key, sequence: sequence, amount: amount)
+        }
+    }
+
+    /// Produces events and waits for their acknowledgements. A key goes to one of the topics, always the same.
+    func produce(_ events: [LedgerEvent]) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let byKey = Dictionary(grouping: events, by: \.key)
+            for (key, events) in byKey {
+                group.addTask { for event in events { try await self.produce(key: key, event.wire) } }
+            }
+            try await group.waitForAll()
+        }
+        state.withLock { $0.produced += events }
+    }
+
+    /// Events of random amounts for keys `k0` … .
+    func produce(count: Int, keys: Int) async throws {
+        try await produce((0..<count).map { next("k\($0 % keys)", amount: .random(in: 0...1_000)) })
+    }
+
+    @discardableResult
+    func produce(key: String, _ value: [UInt8]?, through other: Producer? = nil) async throws -> TopicPartition {
+        let topic = topics[abs(key.utf8.reduce(0) { $0 &* 31 &+ Int($1) }) % topics.count]
+        let report = try await (other ?? producer).send(topic: topic, key: Array(key.utf8), value: value)
+        let partition = TopicPartition(topic: topic, partition: report.partition)
+        state.withLock { $0.ends[partition] = max($0.ends[partition] ?? 0, report.offset + 1) }
+        return partition
+    }
+
+    /// A key whose events go to another partition; says so by a record of its own that is no event.
+    func keyElsewhere(than key: String) async throws -> String {
+        let taken = try await produce(key: key, [])
+        for index in 0..<1_000 {
+            let other = "elsewhere\(index)"
+            if try await produce(key: other, []) != taken { return other }
+        }
+        throw CancellationError()
+    }
+
+    // MARK: running
+
+    func projection(_ change: (inout LedgerProjection) -> Void = { _ in }) -> LedgerProjection {
+        var projection = LedgerProjection(name: name, topics: topics)
+        change(&projection)
+        return projection
+    }
+
+    func configuration(
+        service: String = "test", _ change: (inout ProjectionRunnerConfiguration) -> Void = { _ in }
+    ) -> ProjectionRunnerConfiguration {
+        var configuration = ProjectionRunnerConfiguration(service: service)
+        configuration.backoffCeilingMs = 500
+        configuration.batchMaxRecords = 100
+        change(&configuration)
+        return configuration
+    }
+
+    func runner(
+        _ projection: LedgerProjection? = nil, _ configuration: ProjectionRunnerConfiguration? = nil,
+        postgres: PostgresConfiguration? = nil, kafkaProperties: [String: String] = [:], observer: Observer? = nil,
+        log: RecordedLog? = nil
+    ) -> ProjectionRunner<LedgerProjection> {
+        var kafka = kafka
+        kafka.properties.merge(kafkaProperties) { _, given in given }
+        return ProjectionRunner(
+            projection: projection ?? self.projection(), configuration: configuration ?? self.configuration(),
+            postgres: postgres ?? self.postgres, kafka: kafka,
+            logger: log?.logger ?? Self.logger, observer: observer)
+    }
+
+    static let logger: Logger = {
+        var logger = Logger(label: "test")
+        let isLoud = ProcessInfo.processInfo.environment["TEST_LOG"] != nil
+        logger.logLevel = isLoud ? .debug : .critical
+        return logger
+    }()
+
+    // MARK: checking
+
+    /// Whether everything produced so far is applied, by what PostgreSQL says.
+    func isCaughtUp() async throws -> Bool {
+        remaining(try await status()).isEmpty
+    }
+
+    /// What is not applied yet, by partition.
+    func remaining(_ status: ProjectionStatus.Entry?) -> [TopicPartition: Int64] {
+        ProjectionCatchUp(endOffsets: state.withLock { $0.ends }).remaining(status)
+    }
+
+    func status() async throws -> ProjectionStatus.Entry? {
+        try await withConnection { try await ProjectionStatus.load($0) }.entry(name: name, version: 1)
+    }
+
+    func caughtUp(within limit: Duration = .seconds(40)) async throws {
+        try await eventually(within: limit) { try await isCaughtUp() }
+    }
+
+    func withConnection<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
+        let connection = try await PostgresConnection.connect(postgres)
+        let result: Swift.Result<Result, any Error>
+        do { result = .success(try await body(connection)) } catch { result = .failure(error) }
+        await connection.close()
+        return try result.get()
+    }
+
+    func rows() async throws -> [String: Row] {
+        try await withConnection { connection in
+            let result = try await connection.execute("SELECT key, sum, count, last_sequence, disorders FROM ledger")
+            var rows: [String: Row] = [:]
+            for row in 0..<result.rowCount {
+                rows[try result.string(row, 0)] = Row(
+                    sum: try result.int64(row, 1), count: try result.int64(row, 2),
+                    lastSequence: try result.int64(row, 3), disorders: try result.int64(row, 4))
+            }
+            return rows
+        }
+    }
+
+    /// What the ledger must be when each event produced took effect once, in order.
+    func expectedRows() -> [String: Row] {
+        var rows: [String: Row] = [:]
+        var seen: Set<EventID> = []
+        for event in state.withLock({ $0.produced }) where seen.insert(event.id).inserted {
+            rows[event.key, default: Row()].sum += event.amount
+            rows[event.key, default: Row()].count += 1
+            rows[event.key, default: Row()].lastSequence = max(event.sequence, rows[event.key]?.lastSequence ?? 0)
+        }
+        return rows
+    }
+
+    func expectExact(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let rows = try await rows()
+        let expected = expectedRows()
+        #expect(!expected.isEmpty, sourceLocation: sourceLocation)
+        #expect(rows == expected, sourceLocation: sourceLocation)
+    }
+}
+
+/// Runs a projection while `body` runs, then stops it gracefully.
+func running(
+    _ runners: ProjectionRunner<LedgerProjection>..., body: () async throws -> Void
+) async throws {
+    let tasks = runners.map { runner in Task { try await runner.run() } }
+    let result: Result<Void, any Error>
+    do { result = .success(try await body()) } catch { result = .failure(error) }
+    for task in tasks { task.cancel() }
+    for task in tasks { try await task.value }
+    try result.get()
+}
+
+/// Remembers what a runner says of its partitions.
+final class Observer: ProjectionObserver {
+    struct State {
+        var turns = 0
+        var standing: [TopicPartition: (next: Int64, end: Int64?)] = [:]
+        var stopped: [StoppedPartition] = []
+        var released: [TopicPartition] = []
+    }
+
+    private let state = Mutex(State())
+
+    var now: State { state.withLock { $0 } }
+
+    func loopTurned() { state.withLock { $0.turns += 1 } }
+    func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {
+        state.withLock { $0.standing[partition] = (next, end) }
+    }
+    func partitionStopped(_ stopped: StoppedPartition) { state.withLock { $0.stopped.append(stopped) } }
+    func partitionReleased(_ partition: TopicPartition) { state.withLock { $0.released.append(partition) } }
+}

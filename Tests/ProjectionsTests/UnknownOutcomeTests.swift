@@ -1,0 +1,59 @@
+import EmbeddedPostgres
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import Projections
+
+@Suite struct UnknownOutcomeTests {
+    @Test func aCommitWithoutAnAnswerIsLookedUp() async throws {
+        try await Ledger.withPrivateServer(tcp: .freePort) { ledger, server in
+            let proxy = try CuttingProxy(target: server.port)
+            defer { proxy.close() }
+            var throughProxy = ledger.postgres
+            throughProxy.host = "127.0.0.1"
+            throughProxy.port = proxy.port
+            let log = RecordedLog()
+            try await ledger.produce(count: 200, keys: 10)
+            try await running(ledger.runner(postgres: throughProxy, log: log)) {
+                try await ledger.caughtUp()
+                let cuts: [CuttingProxy.Cut] = [.beforeCommit, .afterCommit, .afterCommit, .beforeCommit]
+                for cut in cuts {
+                    // One at a time, since a new connection begins with COMMITs that are no batch's.
+                    let count = proxy.count
+                    proxy.cut(cut)
+                    try await eventually(within: .seconds(30)) {
+                        try await ledger.produce(count: 20, keys: 10)
+                        return proxy.count > count
+                    }
+                    try await ledger.caughtUp()
+                }
+            }
+            try await ledger.expectExact()
+            let settled = log.lines("settled").map { $0.metadata["outcome"] }
+            #expect(settled == ["notCommitted", "committed", "committed", "notCommitted"])
+            #expect(log.lines("another owner").isEmpty)
+        }
+    }
+
+    @Test func aServerThatCrashesUnderLoadLosesNothing() async throws {
+        try await Ledger.withPrivateServer { ledger, server in
+            let observer = Observer()
+            try await ledger.produce(count: 200, keys: 10)
+            try await running(ledger.runner(observer: observer)) {
+                try await ledger.caughtUp()
+                for _ in 0..<3 {
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        group.addTask { for _ in 0..<10 { try await ledger.produce(count: 40, keys: 10) } }
+                        group.addTask { try await server.restart(.immediate) }
+                        try await group.waitForAll()
+                    }
+                }
+                try await ledger.caughtUp()
+            }
+            try await ledger.expectExact()
+            #expect(observer.now.stopped == [])
+        }
+    }
+}
