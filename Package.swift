@@ -57,7 +57,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "Projections",
-        dependencies: ["Kafka", "Postgres", "StreamCore", .logging, .metrics, .collections],
+        dependencies: ["Kafka", "Postgres", "StreamCore", .logging, .metrics],
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
@@ -131,7 +131,12 @@ let tests: [Target] = [
     .test("OperationsTests", ["Operations", "StreamCore"]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test("OutboxTests", ["Outbox", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
-    .test("ProjectionsTests", ["Projections", "Kafka", "Postgres", "Migrations", "StreamCore", "TestKit"]),
+    .test(
+        "ProjectionsTests",
+        [
+            "Projections", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
+            "TestKit", .logging,
+        ]),
     .test(
         "OrderSummaryTests",
         ["OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
