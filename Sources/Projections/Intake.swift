@@ -105,4 +105,12 @@ struct Intake<P: Projection>: Sendable {
             }
         }
     }
+
+    /// When its queue was full, librdkafka 2.0 looks only once a second whether there is room again: it then fetches no
+    /// more than the queue's size a second. Any request to a partition's leader makes it look at once; the answer does
+    /// not matter. Measured with 8 MiB and records of 700 B: 18,000 records/s without this, 48,000 with it, which is
+    /// what the database takes.
+    func keepFetching(_ partition: TopicPartition) async {
+        _ = try? await consumer.queryWatermarks(partition, timeoutMs: 1)
+    }
 }

@@ -29,7 +29,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
 
     /// What keeps the records fetched ahead within bounds; the consumer's own configuration may say otherwise.
     private static var consumerDefaults: [String: String] {
-        ["queued.max.messages.kbytes": "16384", "fetch.max.bytes": "8388608"]
+        ["queued.max.messages.kbytes": "8192", "fetch.max.bytes": "8388608"]
     }
 
     /// - Parameters:

@@ -16,6 +16,9 @@ extension Intake {
             guard !batch.layout.parts.isEmpty else { return }
             round.report.polled = .batch(batch.layout)
             round.batch = batch
+            if records.count >= limits.maxRecords || records.byteCount >= limits.maxBytes {
+                await keepFetching(records[records.count - 1].topicPartition)
+            }
         case .assigned(let partitions): round.report.polled = .assigned(partitions)
         case .revoked(let partitions): round.report.polled = .revoked(partitions)
         case .lost(let partitions): round.report.polled = .lost(partitions)
