@@ -7,18 +7,18 @@ public struct EventDecodeError: Error, Hashable, Sendable {
     /// The class of a failure: what metrics, dead letters and alerts group by. The raw values are stable.
     public enum Class: String, CaseIterable, Hashable, Sendable {
         /// The record's value has no bytes (a value that is absent is a tombstone and is never decoded).
-        case emptyValue = "empty-value"
-        case invalidUTF8 = "invalid-utf8"
-        case invalidJSON = "invalid-json"
+        case emptyValue = "empty_value"
+        case invalidUTF8 = "invalid_utf8"
+        case invalidJSON = "invalid_json"
         /// A value of another JSON type than the event has there, or a field that stands there twice.
-        case wrongShape = "wrong-shape"
-        case missingField = "missing-field"
+        case wrongShape = "wrong_shape"
+        case missingField = "missing_field"
         /// Of the right JSON type and yet unusable: no UUID, no date, an identity that is empty or too long, …
-        case invalidValue = "invalid-value"
+        case invalidValue = "invalid_value"
         /// Absent, zero or negative.
-        case invalidSequence = "invalid-sequence"
+        case invalidSequence = "invalid_sequence"
         /// Newer than this program knows, or below 1.
-        case unknownVersion = "unknown-version"
+        case unknownVersion = "unknown_version"
     }
 
     public let errorClass: Class

@@ -26,8 +26,8 @@ struct DecodeTests {
         }
         #expect(
             outcomes == [
-                "event 1", "skipped tombstone", "empty-value", "skipped unknown_type", "invalid-json", "invalid-utf8",
-                "wrong-shape", "unknown-version", "invalid-sequence", "event 1",
+                "event 1", "skipped tombstone", "empty_value", "skipped unknown_type", "invalid_json", "invalid_utf8",
+                "wrong_shape", "unknown_version", "invalid_sequence", "event 1",
             ])
     }
 

@@ -107,8 +107,8 @@ struct DecodeFailureTests {
     @Test func classesAreStable() {
         #expect(
             EventDecodeError.Class.allCases.map(\.rawValue) == [
-                "empty-value", "invalid-utf8", "invalid-json", "wrong-shape", "missing-field", "invalid-value",
-                "invalid-sequence", "unknown-version",
+                "empty_value", "invalid_utf8", "invalid_json", "wrong_shape", "missing_field", "invalid_value",
+                "invalid_sequence", "unknown_version",
             ])
     }
 
