@@ -47,6 +47,8 @@ public final class Producer: Sendable {
     /// Starts the producer and its thread. Brokers need not be there yet.
     ///
     /// - Parameters:
+    ///   - stopsAtGap: when a record fails for good, fail all that are behind it too, with a fatal error, rather than go
+    ///     on without it: for callers whose later records must not overtake a failed one.
     ///   - onError: errors of the client as a whole: brokers that cannot be reached, refused logins, a fatal error.
     ///     Called on the producer's thread.
     ///   - onDelivery: takes the reports, in batches, on the producer's thread: it must not block, and what it is busy
@@ -54,12 +56,13 @@ public final class Producer: Sendable {
     ///     once, also when it is purged, unless the producer is dropped without ``close(timeoutMs:)``.
     /// - Throws: what is wrong with the configuration.
     public init(
-        _ configuration: KafkaClientConfiguration,
+        _ configuration: KafkaClientConfiguration, stopsAtGap: Bool = false,
         onError: @escaping @Sendable (KafkaError) -> Void = { _ in },
         onDelivery: @escaping @Sendable ([DeliveryReport]) -> Void
     ) throws(KafkaError) {
+        let owned = Self.owned.merging(["enable.gapless.guarantee": stopsAtGap ? "true" : "false"]) { $1 }
         handle = try ClientHandle(
-            RD_KAFKA_PRODUCER, configuration, defaults: Self.defaults, owned: Self.owned,
+            RD_KAFKA_PRODUCER, configuration, defaults: Self.defaults, owned: owned,
             events: RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR)
         topics = TopicHandles(handle)
         deliveries = DeliveryLoop(handle, onError: onError, onDelivery: onDelivery)
