@@ -11,6 +11,9 @@ extension MigrationCatalog {
     /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
+        ("outbox_0001_outbox", PackageResources.outbox_0001_outbox_sql),
+        ("outbox-debezium_0001_adopt", PackageResources.outbox_debezium_0001_adopt_sql),
+        ("outbox-keep_0001_unpublished", PackageResources.outbox_keep_0001_unpublished_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
     ]
 }
