@@ -1,0 +1,116 @@
+internal import StreamCore
+
+/// One row of the outbox, its texts where the result holds them.
+struct OutboxRow: ~Escapable {
+    let id: Int64
+    let eventID: EventID
+    let eventType: Span<UInt8>
+    let aggregateType: Span<UInt8>
+    let aggregateID: Span<UInt8>
+    let sequence: Int64
+    let occurredAt: Timestamp
+    let version: Int32
+    let correlationID: Span<UInt8>?
+    let causationID: Span<UInt8>?
+    let metadata: Span<UInt8>?
+    let payload: Span<UInt8>?
+    let headers: Span<UInt8>?
+    let topic: Span<UInt8>?
+    let key: Span<UInt8>?
+
+    @_lifetime(
+        copy eventType, copy aggregateType, copy aggregateID, copy correlationID, copy causationID, copy metadata,
+        copy payload, copy headers, copy topic, copy key)
+    init(
+        id: Int64, eventID: EventID, eventType: Span<UInt8>, aggregateType: Span<UInt8>, aggregateID: Span<UInt8>,
+        sequence: Int64, occurredAt: Timestamp, version: Int32, correlationID: Span<UInt8>? = nil,
+        causationID: Span<UInt8>? = nil, metadata: Span<UInt8>? = nil, payload: Span<UInt8>? = nil,
+        headers: Span<UInt8>? = nil, topic: Span<UInt8>? = nil, key: Span<UInt8>? = nil
+    ) {
+        self.id = id
+        self.eventID = eventID
+        self.eventType = eventType
+        self.aggregateType = aggregateType
+        self.aggregateID = aggregateID
+        self.sequence = sequence
+        self.occurredAt = occurredAt
+        self.version = version
+        self.correlationID = correlationID
+        self.causationID = causationID
+        self.metadata = metadata
+        self.payload = payload
+        self.headers = headers
+        self.topic = topic
+        self.key = key
+    }
+}
+
+/// Writes the JSON envelope of an event from a row's bytes, `payload` and `metadata` verbatim: PostgreSQL has checked
+/// that they are JSON. The members and their order are those of the event format.
+struct EnvelopeWriter: ~Copyable {
+    private var buffer = RecordBuffer()
+    /// The text of the last instant up to its seconds: events that are read together happened together.
+    private var second = Int64.min
+    private var secondText: [UInt8] = []
+
+    /// The names, punctuation and fixed-size values of an envelope take less.
+    private static let fixedSize = 400
+
+    /// The last envelope.
+    var bytes: Span<UInt8> {
+        @_lifetime(borrow self)
+        borrowing get { buffer.span }
+    }
+    /// Its length.
+    var count: Int { buffer.count }
+
+    mutating func write(_ row: borrowing OutboxRow) {
+        let escaped =
+            row.eventType.count + row.aggregateID.count + row.aggregateType.count + (row.correlationID?.count ?? 0)
+            + (row.causationID?.count ?? 0)
+        let verbatim = (row.metadata?.count ?? 0) + (row.payload?.count ?? 0)
+        buffer.start(room: Self.fixedSize + 6 * escaped + verbatim)
+        buffer.append(#"{"eventId":""#)
+        buffer.append(row.eventID)
+        buffer.append(#"","eventType":"#)
+        buffer.append(json: row.eventType)
+        buffer.append(#","aggregateId":"#)
+        buffer.append(json: row.aggregateID)
+        buffer.append(#","aggregateType":"#)
+        buffer.append(json: row.aggregateType)
+        buffer.append(#","sequence":"#)
+        buffer.append(row.sequence)
+        buffer.append(#","timestamp":""#)
+        append(row.occurredAt)
+        buffer.append(#"","version":"#)
+        buffer.append(Int64(row.version))
+        buffer.append(#","correlationId":"#)
+        if let text = row.correlationID { buffer.append(json: text) } else { buffer.append("null") }
+        buffer.append(#","causationId":"#)
+        if let text = row.causationID { buffer.append(json: text) } else { buffer.append("null") }
+        buffer.append(#","metadata":"#)
+        if let json = row.metadata { buffer.append(json) } else { buffer.append("null") }
+        buffer.append(#","payload":"#)
+        if let json = row.payload { buffer.append(json) } else { buffer.append("null") }
+        buffer.append("}")
+    }
+
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+    private mutating func append(_ time: Timestamp) {
+        var (seconds, fraction) = time.microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        if fraction < 0 {
+            seconds -= 1
+            fraction += 1_000_000
+        }
+        if seconds != second {
+            secondText.removeAll(keepingCapacity: true)
+            time.appendText(to: &secondText)
+            secondText.removeLast(7)
+            second = seconds
+        }
+        let text = secondText
+        buffer.append(text.span)
+        buffer.append(fraction: fraction)
+        buffer.append("Z")
+    }
+}

@@ -1,0 +1,223 @@
+internal import Kafka
+internal import StreamCore
+internal import Synchronization
+
+/// What the publisher, the producer's thread and the remover of a shard share: the ``FlightTable``, what failed, and
+/// the bells by which they wake each other.
+final class Flight: Sendable {
+    /// The answer to a row that wants to be sent.
+    enum Launch {
+        case launched(tag: UInt64)
+        /// No room: wait.
+        case full
+        /// The producer failed, or the lock is lost: nothing may be sent.
+        case interrupted
+    }
+
+    /// A row that Kafka did not take.
+    struct Failure {
+        let id: Int64
+        let error: KafkaError
+    }
+
+    /// What became of the first record to a topic.
+    struct Proof {
+        let topic: String
+        let failure: Failure?
+    }
+
+    private struct State {
+        var table: FlightTable
+        var failures: [Failure] = []
+        var failureCount = 0
+        var probes: [UInt64: String] = [:]
+        var proofs: [Proof] = []
+        var producer: Producer?
+        var lost: (any Error)?
+        var isFinished = false
+        var lastContact = ContinuousClock.now
+
+        mutating func note(_ failure: Failure) {
+            failureCount += 1
+            if failures.count < Flight.failureLimit { failures.append(failure) }
+        }
+    }
+
+    /// Failures kept in detail, at most; a producer that fails fails everything it holds.
+    private static let failureLimit = 20_000
+
+    private let state: Mutex<State>
+    private let reports: RelayReports
+    /// For the publisher: room, a failure, a proof, the lock lost, all landed.
+    let publisherBell: Doorbell
+    /// For the remover: rows acknowledged, or no more to come.
+    let removerBell = Doorbell()
+
+    init(_ configuration: OutboxRelayConfiguration, publisherBell: Doorbell, reports: RelayReports) {
+        self.publisherBell = publisherBell
+        self.reports = reports
+        let table = FlightTable(
+            maximumRows: configuration.maxInFlightRows, maximumBytes: configuration.maxInFlightBytes)
+        state = Mutex(State(table: table))
+    }
+
+    // MARK: publishing
+
+    /// - Parameter topicToProve: set when this is the first record to the topic.
+    func launch(id: Int64, bytes: Int, occurredAt: Timestamp, topicToProve: String?) -> Launch {
+        state.withLock { state in
+            if state.failureCount > 0 || state.lost != nil { return .interrupted }
+            guard state.table.hasRoom else { return .full }
+            let tag = state.table.launch(id: id, bytes: bytes, occurredAt: occurredAt)
+            if let topicToProve { state.probes[tag] = topicToProve }
+            return .launched(tag: tag)
+        }
+    }
+
+    /// The producer did not take the record: there will be no report.
+    func recall(_ tag: UInt64) {
+        state.withLock { state in
+            state.table.fail(tag)
+            state.probes[tag] = nil
+        }
+    }
+
+    /// The rows among `ids` that must not be sent again.
+    func known(among ids: [Int64], ofPage request: UInt64) -> Set<Int64> {
+        state.withLock { $0.table.known(among: ids, ofPage: request) }
+    }
+
+    func willRead(_ request: UInt64) {
+        state.withLock { $0.table.willRead(request) }
+    }
+
+    /// Rows in flight.
+    var rows: Int { state.withLock { $0.table.rows } }
+
+    /// Whether there is room for more than a row or two, or no sense in waiting for it.
+    var hasAmpleRoom: Bool {
+        state.withLock { state in
+            let table = state.table
+            return state.failureCount > 0 || state.lost != nil
+                || table.hasRoom && table.rows <= table.maximumRows / 4 * 3 && table.bytes <= table.maximumBytes / 4 * 3
+        }
+    }
+
+    /// Whether a record failed, so that the producer has to be replaced.
+    var hasFailed: Bool { state.withLock { $0.failureCount > 0 } }
+
+    /// A failure that the producer's thread did not report.
+    func fail(_ failure: Failure) {
+        state.withLock { $0.note(failure) }
+    }
+
+    /// What became of the topics that were tried, since the last call.
+    func takeProofs() -> [Proof] {
+        state.withLock { state in
+            if state.proofs.isEmpty { return [] }
+            defer { state.proofs = [] }
+            return state.proofs
+        }
+    }
+
+    // MARK: the producer
+
+    /// From now on records go to this producer; the one before is closed.
+    func use(_ producer: Producer) {
+        state.withLock { $0.producer = producer }
+    }
+
+    /// Nothing that the last producer had is in flight any more.
+    ///
+    /// - Returns: the rows that failed.
+    func abandonProducer() -> [Failure] {
+        state.withLock { state in
+            defer {
+                state.failures = []
+                state.failureCount = 0
+                state.probes = [:]
+                state.proofs = []
+            }
+            state.producer = nil
+            state.table.abandon()
+            return state.failures
+        }
+    }
+
+    /// The delivery reports, on the producer's thread.
+    func report(_ deliveries: [DeliveryReport]) {
+        let (acknowledged, oldest) = state.withLock { state in
+            let before = state.table.acknowledged.count
+            var oldest: Timestamp?
+            for report in deliveries {
+                guard let error = report.error else {
+                    if !state.probes.isEmpty, let topic = state.probes.removeValue(forKey: report.tag) {
+                        state.proofs.append(Proof(topic: topic, failure: nil))
+                    }
+                    let row = state.table.acknowledge(report.tag)
+                    if oldest == nil { oldest = row?.occurredAt }
+                    continue
+                }
+                guard let row = state.table.fail(report.tag) else { continue }
+                let failure = Failure(id: row.id, error: error)
+                if let topic = state.probes.removeValue(forKey: report.tag) {
+                    state.proofs.append(Proof(topic: topic, failure: failure))
+                } else {
+                    state.note(failure)
+                }
+            }
+            return (state.table.acknowledged.count - before, oldest)
+        }
+        if acknowledged > 0 {
+            reports.delivered(acknowledged, oldest: oldest)
+            removerBell.ring()
+        }
+        publisherBell.ring()
+    }
+
+    // MARK: removing
+
+    func takeAcknowledged(limit: Int) -> [Int64] {
+        state.withLock { $0.table.takeAcknowledged(limit: limit) }
+    }
+
+    func finishRemoval() {
+        state.withLock { state in
+            state.table.finishRemoval()
+            state.lastContact = .now
+        }
+        publisherBell.ring()
+    }
+
+    /// No more rows will be sent: the remover ends when it has removed what is acknowledged.
+    func finish() {
+        state.withLock { $0.isFinished = true }
+        removerBell.ring()
+    }
+
+    var isFinished: Bool { state.withLock { $0.isFinished } }
+
+    // MARK: the lock
+
+    /// The session that holds the lock has answered.
+    func noteContact() {
+        state.withLock { $0.lastContact = .now }
+    }
+
+    var lastContact: ContinuousClock.Instant { state.withLock { $0.lastContact } }
+
+    /// The lock is lost, or its session cannot be asked: what the producer holds is taken back, and no more is sent.
+    func lose(_ error: any Error) {
+        let producer = state.withLock { state in
+            if state.lost == nil { state.lost = error }
+            return state.producer
+        }
+        producer?.purge()
+        publisherBell.ring()
+    }
+
+    /// - Throws: why the lock was lost, when it was.
+    func checkLock() throws {
+        if let lost = state.withLock({ $0.lost }) { throw lost }
+    }
+}

@@ -1,0 +1,123 @@
+/// Ranges of ids that were skipped because nobody could see a row there yet, kept for as long as one may appear.
+///
+/// An id is missing for one of three reasons: its transaction is still running, was rolled back, or its row was
+/// published and deleted. Only the first matters. Who can still fill a gap? A transaction that inserts into the outbox
+/// holds a `ROW EXCLUSIVE` lock on the table from before it draws the id until it has ended, and it ends for new
+/// snapshots before it lets go of the lock. So:
+///
+/// 1. a gap is noticed, by a snapshot;
+/// 2. later `pg_locks` is asked who holds that lock: nobody else can fill the gap;
+/// 3. asked again later, those that hold it no longer have ended;
+/// 4. once none is left, one more page is read, whose snapshot shows what they committed, and the gap is forgotten.
+///
+/// The transactions in progress of `pg_current_snapshot()` would not do: a transaction has drawn its id from the
+/// sequence before it is given a transaction id, and any unrelated writer that stays open would keep all gaps.
+struct GapTracker {
+    private struct Group: Equatable {
+        /// Ascending, apart from each other.
+        var ranges: [ClosedRange<Int64>]
+        /// Who may still fill them; nil until asked for the first time.
+        var holders: Set<String>?
+        /// The first page whose snapshot shows all that the holders have left behind.
+        var lastProbe: UInt64?
+    }
+
+    /// Ranges in one page's statement, at most. More are joined to wider ones: that costs rows read twice and no more.
+    static let maximumRanges = 64
+
+    private var groups: [Group] = []
+
+    var isEmpty: Bool { groups.isEmpty }
+
+    /// Whether asking who holds the lock could let gaps be forgotten.
+    var wantsLockHolders: Bool { groups.contains { $0.lastProbe == nil } }
+
+    /// How many ranges are kept.
+    var count: Int { groups.reduce(0) { $0 + $1.ranges.count } }
+
+    mutating func notice(_ range: ClosedRange<Int64>) {
+        if let last = groups.last, last.holders == nil {
+            groups[groups.count - 1].ranges.append(range)
+        } else {
+            groups.append(Group(ranges: [range]))
+        }
+    }
+
+    /// A row with this id was read: it is no gap any more.
+    mutating func fill(_ id: Int64) {
+        for index in groups.indices {
+            guard let hit = groups[index].ranges.firstIndex(where: { $0.contains(id) }) else { continue }
+            let range = groups[index].ranges[hit]
+            var rest: [ClosedRange<Int64>] = []
+            if range.lowerBound < id { rest.append(range.lowerBound...id - 1) }
+            if range.upperBound > id { rest.append(id + 1...range.upperBound) }
+            groups[index].ranges.replaceSubrange(hit...hit, with: rest)
+            if groups[index].ranges.isEmpty { groups.remove(at: index) }
+            return
+        }
+    }
+
+    /// - Parameters:
+    ///   - holders: virtual transactions that hold the lock now.
+    ///   - nextRequest: the number of the first page that will be read after they were asked for.
+    mutating func lockHolders(_ holders: Set<String>, nextRequest: UInt64) {
+        var kept: [Group] = []
+        for var group in groups {
+            if group.lastProbe == nil {
+                let remaining = group.holders?.intersection(holders) ?? holders
+                group.holders = remaining
+                if remaining.isEmpty { group.lastProbe = nextRequest }
+            }
+            // One long transaction must not leave a group behind at each asking.
+            if let last = kept.last, last.holders == group.holders, last.lastProbe == group.lastProbe {
+                kept[kept.count - 1].ranges = Self.joined(last.ranges + group.ranges, limit: Int.max)
+            } else {
+                kept.append(group)
+            }
+        }
+        groups = kept
+    }
+
+    /// A page was read that covered all gaps up to `id`.
+    mutating func probed(upTo id: Int64, by request: UInt64) {
+        for index in groups.indices.reversed() {
+            guard let lastProbe = groups[index].lastProbe, request >= lastProbe else { continue }
+            groups[index].ranges.removeAll { $0.upperBound <= id }
+            if groups[index].ranges.isEmpty { groups.remove(at: index) }
+        }
+    }
+
+    /// The ranges to look into: ascending, apart from each other, at most ``maximumRanges``.
+    func ranges(upTo position: Int64) -> [ClosedRange<Int64>] {
+        if groups.isEmpty { return [] }
+        let all = groups.flatMap(\.ranges).compactMap { range -> ClosedRange<Int64>? in
+            range.lowerBound > position ? nil : range.clamped(to: Int64.min...position)
+        }
+        return Self.joined(all, limit: Self.maximumRanges)
+    }
+
+    /// `ranges` in order, neighbours joined, and those joined that lie nearest to each other until `limit` are left.
+    private static func joined(_ ranges: [ClosedRange<Int64>], limit: Int) -> [ClosedRange<Int64>] {
+        var result: [ClosedRange<Int64>] = []
+        for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = result.last, range.lowerBound - 1 <= last.upperBound {
+                result[result.count - 1] = last.lowerBound...max(last.upperBound, range.upperBound)
+            } else {
+                result.append(range)
+            }
+        }
+        guard result.count > limit else { return result }
+        let distances = (1..<result.count).map { result[$0].lowerBound - result[$0 - 1].upperBound }
+        // The `limit - 1` widest distances stay; every other one is bridged.
+        var keep = Set(distances.indices.sorted { distances[$0] > distances[$1] }.prefix(limit - 1))
+        var bridged: [ClosedRange<Int64>] = [result[0]]
+        for (index, range) in result.dropFirst().enumerated() {
+            if keep.remove(index) != nil {
+                bridged.append(range)
+            } else {
+                bridged[bridged.count - 1] = bridged[bridged.count - 1].lowerBound...range.upperBound
+            }
+        }
+        return bridged
+    }
+}

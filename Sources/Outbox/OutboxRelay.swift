@@ -1,0 +1,94 @@
+public import Kafka
+public import Logging
+public import Postgres
+internal import StreamCore
+
+/// Publishes the events that services commit to an outbox table: each at least once, those of one key in their order,
+/// none lost, whatever crashes.
+///
+/// Several relays may run on one table: one publishes each shard, the others stand by and take over within seconds.
+public struct OutboxRelay: Sendable {
+    private let configuration: OutboxRelayConfiguration
+    private let postgres: PostgresConfiguration
+    private let kafka: KafkaClientConfiguration
+    private let logger: Logger
+    private let onProgress: @Sendable (RelayProgress) -> Void
+
+    /// - Parameters:
+    ///   - postgres: where the outbox is; the relay opens up to three connections a shard.
+    ///   - onProgress: called about once a second and shard while the relay's loops move, whether or not there is
+    ///     anything to publish, and whether or not the servers answer.
+    public init(
+        configuration: OutboxRelayConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
+        logger: Logger, onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }
+    ) {
+        self.configuration = configuration
+        self.postgres = postgres
+        self.kafka = kafka
+        self.logger = logger
+        self.onProgress = onProgress
+    }
+
+    /// Publishes until the task is cancelled, and then ends gracefully: no more is read, what is in flight is waited
+    /// for (``OutboxRelayConfiguration/drainTimeoutMs``) and removed, the lock is given back.
+    ///
+    /// A database or a cluster that is away, now or for hours, is waited for.
+    ///
+    /// - Throws: ``OutboxRelayError`` when nothing can work until somebody changes something.
+    public func run() async throws {
+        let problems = configuration.validate()
+        guard problems.isEmpty else { throw OutboxRelayError(.configuration, problems.joined(separator: "; ")) }
+        let stop = StopSignal()
+        try await withTaskCancellationHandler {
+            // The one task that is not a child: cancelling must end the reading, not the waiting for acknowledgements.
+            try await Task { try await publishAllShards(until: stop) }.value
+        } onCancel: {
+            stop.set()
+        }
+    }
+
+    // Not on the caller's actor: a loop that publishes must not depend on what else runs there.
+    @concurrent
+    private func publishAllShards(until stop: StopSignal) async throws {
+        try await withThrowingTaskGroup { group in
+            for shard in 0..<configuration.shards {
+                let reports = RelayReports(shard: shard, logger: logger, onProgress: onProgress)
+                let tenure = ShardTenure(
+                    configuration: configuration, postgres: postgres, kafka: kafka, shard: shard, stop: stop,
+                    reports: reports)
+                group.addTask { try await tenure.run() }
+            }
+            do {
+                try await group.waitForAll()
+            } catch {
+                // One shard cannot go on: the others end gracefully, then the process does.
+                stop.set()
+                while await group.nextResult() != nil {}
+                throw error
+            }
+        }
+    }
+}
+
+/// A relay cannot work until somebody changes something.
+public struct OutboxRelayError: Error, Sendable, CustomStringConvertible {
+    /// What has to change.
+    public enum Code: Sendable, Hashable {
+        /// The relay's settings.
+        case configuration
+        /// The database: the table or a column is missing, or a right.
+        case database
+        /// The settings of the Kafka client.
+        case kafka
+    }
+
+    public let code: Code
+    public let message: String
+
+    init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    public var description: String { "outbox relay: \(message)" }
+}

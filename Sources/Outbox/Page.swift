@@ -1,0 +1,77 @@
+internal import Postgres
+internal import StreamCore
+
+/// Rows as they came, in libpq's memory.
+struct Page: Sendable {
+    let request: ScanCursor.Request
+    let result: QueryResult
+    /// The rows' ids, ascending.
+    let ids: [Int64]
+    /// Of all texts, about.
+    let bytes: Int
+
+    init(_ request: ScanCursor.Request, _ result: QueryResult) throws(PostgresError) {
+        self.request = request
+        self.result = result
+        var ids: [Int64] = []
+        ids.reserveCapacity(result.rowCount)
+        var bytes = 0
+        for row in 0..<result.rowCount {
+            ids.append(try result.int64(row, RowColumn.id.rawValue))
+            bytes += 200 + result.bytes(row, RowColumn.payload.rawValue).count
+        }
+        self.ids = ids
+        self.bytes = bytes
+    }
+
+    /// As many rows as were asked for: there may be more.
+    var isFull: Bool { ids.count >= request.limit }
+}
+
+extension QueryResult {
+    /// Reads a row where it lies.
+    ///
+    /// - Throws: when a value that the record needs is NULL, or is none that a record can hold.
+    @_lifetime(borrow self)
+    func outboxRow(_ row: Int, as value: RowLayout.Value) throws(PostgresError) -> OutboxRow {
+        let isEnvelope = value == .envelope
+        return OutboxRow(
+            id: try int64(row, RowColumn.id.rawValue),
+            eventID: try eventID(row, RowColumn.eventID.rawValue),
+            eventType: try required(row, .eventType, isEnvelope),
+            aggregateType: try required(row, .aggregateType, true),
+            aggregateID: try required(row, .aggregateID, isEnvelope),
+            sequence: isEnvelope ? try int64(row, RowColumn.sequence.rawValue) : 0,
+            occurredAt: try optionalTimestamp(row, RowColumn.occurredAt.rawValue, isEnvelope),
+            version: try optionalInt32(row, RowColumn.version.rawValue) ?? 1,
+            correlationID: try optional(row, .correlationID),
+            causationID: try optional(row, .causationID),
+            metadata: try optional(row, .metadata),
+            // It may be `bytea` where it is published as it is.
+            payload: isNull(row, RowColumn.payload.rawValue) ? nil : bytes(row, RowColumn.payload.rawValue),
+            headers: try optional(row, .headers),
+            topic: try optional(row, .topic),
+            key: try optional(row, .key))
+    }
+
+    @_lifetime(borrow self)
+    private func required(_ row: Int, _ column: RowColumn, _ isRequired: Bool) throws(PostgresError) -> Span<UInt8> {
+        if isRequired && isNull(row, column.rawValue) {
+            throw PostgresError(.decoding, "column \(column.name) is NULL")
+        }
+        return try textBytes(row, column.rawValue)
+    }
+
+    @_lifetime(borrow self)
+    private func optional(_ row: Int, _ column: RowColumn) throws(PostgresError) -> Span<UInt8>? {
+        if isNull(row, column.rawValue) { return nil }
+        return try textBytes(row, column.rawValue)
+    }
+
+    private func optionalTimestamp(
+        _ row: Int, _ column: Int, _ isRequired: Bool
+    ) throws(PostgresError) -> Timestamp {
+        if !isRequired && isNull(row, column) { return Timestamp(microseconds: 0) }
+        return try timestamp(row, column)
+    }
+}

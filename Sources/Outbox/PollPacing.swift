@@ -1,0 +1,99 @@
+/// How long to wait before the next page is read: not at all when there was more than one page held, a moment while
+/// rows come, and longer the longer nothing comes.
+///
+/// A pure value: it neither sleeps nor reads a clock.
+struct PollPacing {
+    /// What the last page held.
+    enum Page {
+        /// As many rows as were asked for.
+        case full
+        /// Fewer, but some.
+        case some
+        /// None.
+        case empty
+    }
+
+    /// The wait after a page with rows.
+    let busy: Duration
+    /// No wait is longer, so no event waits longer for its reading.
+    let idle: Duration
+
+    private var wait: Duration
+
+    init(busy: Duration, idle: Duration) {
+        self.busy = busy
+        self.idle = max(busy, idle)
+        wait = busy
+    }
+
+    /// The wait after a page.
+    mutating func next(after page: Page) -> Duration {
+        switch page {
+        case .full:
+            wait = busy
+            return .zero
+        case .some:
+            wait = busy
+            return busy
+        case .empty:
+            defer { wait = min(wait * 2, idle) }
+            return wait
+        }
+    }
+}
+
+/// How many rows to ask for, so that a page stays within its bytes.
+struct PageSizing {
+    /// Rows of a page, at most.
+    let maximumRows: Int
+    /// Bytes of a page, about.
+    let targetBytes: Int
+
+    private(set) var rows: Int
+
+    init(maximumRows: Int, targetBytes: Int) {
+        self.maximumRows = maximumRows
+        self.targetBytes = targetBytes
+        // The first page is small: nothing is known yet of the rows.
+        rows = min(maximumRows, 64)
+    }
+
+    /// A page was read. Sizes shrink at once and grow by doubling: the next rows may be larger than the last.
+    mutating func read(rows count: Int, bytes: Int) {
+        guard count > 0 else { return }
+        let fitting = max(1, targetBytes / max(1, bytes / count))
+        rows = max(1, min(maximumRows, fitting, max(rows * 2, 64)))
+    }
+}
+
+/// When to look at the whole outbox again, from its lowest row: for rows whose ids were not drawn from the sequence in
+/// time (a sequence with a cache, explicit ids), which no gap foretells.
+struct SweepSchedule {
+    /// Milliseconds between two sweeps, at least.
+    let interval: Duration
+    /// A sweep may cost one part in so many of the time.
+    static let costShare = 50
+
+    private var due: ContinuousClock.Instant
+    private var startedAt: ContinuousClock.Instant?
+
+    init(interval: Duration, now: ContinuousClock.Instant) {
+        self.interval = interval
+        due = now + interval
+    }
+
+    /// Whether to start one now.
+    func isDue(at now: ContinuousClock.Instant) -> Bool { startedAt == nil && now >= due }
+
+    /// The cursor was rewound, for whatever reason.
+    mutating func started(at now: ContinuousClock.Instant) {
+        startedAt = now
+    }
+
+    /// The cursor is where it was before.
+    mutating func finished(at now: ContinuousClock.Instant) {
+        guard let startedAt else { return }
+        due = now + max(interval, (now - startedAt) * Self.costShare)
+        self.startedAt = nil
+    }
+}

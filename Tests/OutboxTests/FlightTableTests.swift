@@ -1,0 +1,86 @@
+import Testing
+
+@testable import Outbox
+
+@Suite struct FlightTableTests {
+    @Test func rowGoesFromFlightToRemoval() {
+        var table = FlightTable(maximumRows: 10, maximumBytes: 1_000)
+        let first = table.launch(id: 7, bytes: 100)
+        let second = table.launch(id: 5, bytes: 50)
+        #expect(table.rows == 2)
+        #expect(table.bytes == 150)
+        #expect(table.acknowledge(first)?.id == 7)
+        #expect(table.acknowledge(second)?.id == 5)
+        #expect(table.rows == 0)
+        #expect(table.takeAcknowledged(limit: 10) == [5, 7])
+        #expect(!table.isEmpty)
+        table.finishRemoval()
+        #expect(table.isEmpty)
+    }
+
+    @Test func roomIsBoundedByRowsBytesAndRemovals() {
+        var table = FlightTable(maximumRows: 2, maximumBytes: 100)
+        #expect(table.hasRoom)
+        let large = table.launch(id: 1, bytes: 5_000)
+        #expect(!table.hasRoom, "one row may be larger than the limit, but goes alone")
+        table.acknowledge(large)
+        #expect(table.hasRoom)
+        for id in Int64(2)...4 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        #expect(!table.hasRoom, "removal is behind")
+        _ = table.takeAcknowledged(limit: 100)
+        #expect(!table.hasRoom)
+        table.finishRemoval()
+        #expect(table.hasRoom)
+    }
+
+    @Test func failedRowIsNotRemoved() {
+        var table = FlightTable(maximumRows: 2, maximumBytes: 100)
+        let tag = table.launch(id: 1, bytes: 1)
+        #expect(table.fail(tag)?.id == 1)
+        #expect(table.isEmpty)
+        #expect(table.fail(tag)?.id == nil)
+    }
+
+    @Test func reportsOfAnAbandonedProducerMeanNothing() {
+        var table = FlightTable(maximumRows: 2, maximumBytes: 100)
+        let old = table.launch(id: 1, bytes: 1)
+        table.abandon()
+        #expect(table.rows == 0)
+        #expect(table.bytes == 0)
+        let new = table.launch(id: 2, bytes: 1)
+        #expect(old != new)
+        #expect(table.acknowledge(old)?.id == nil)
+        #expect(table.acknowledge(new)?.id == 2)
+        #expect(new < 1 << 63)
+    }
+
+    @Test func knowsRowsUntilNoPageCanShowThem() {
+        var table = FlightTable(maximumRows: 10, maximumBytes: 100)
+        let tag = table.launch(id: 1, bytes: 1)
+        let other = table.launch(id: 2, bytes: 1)
+        _ = other
+        #expect(table.known(among: [1, 2, 3], ofPage: 1) == [1, 2])
+        table.acknowledge(tag)
+        #expect(table.known(among: [1, 3], ofPage: 1) == [1])
+        _ = table.takeAcknowledged(limit: 10)
+        #expect(table.known(among: [1, 3], ofPage: 1) == [1])
+        table.willRead(5)
+        table.finishRemoval()
+        #expect(table.known(among: [1], ofPage: 5) == [1], "page 5 was asked for before the removal")
+        #expect(table.known(among: [1], ofPage: 6) == [])
+    }
+
+    @Test func removalTakesAtMostTheLimit() {
+        var table = FlightTable(maximumRows: 10, maximumBytes: 100)
+        for id in Int64(1)...5 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        #expect(table.takeAcknowledged(limit: 3) == [1, 2, 3])
+        table.finishRemoval()
+        #expect(table.takeAcknowledged(limit: 3) == [4, 5])
+    }
+
+    @Test func rangesHoldExactlyTheIDs() {
+        #expect(IDRanges.of([]) == [])
+        #expect(IDRanges.of([1, 2, 3, 7, 9, 10]) == [1...3, 7...7, 9...10])
+        #expect(IDRanges.of([Int64.min, 0, Int64.max]) == [Int64.min...Int64.min, 0...0, Int64.max...Int64.max])
+    }
+}

@@ -1,0 +1,46 @@
+import Testing
+
+@testable import Outbox
+
+@Suite struct PacingTests {
+    @Test func fullPageIsFollowedAtOnce() {
+        var pacing = PollPacing(busy: .milliseconds(1), idle: .milliseconds(20))
+        #expect(pacing.next(after: .full) == .zero)
+        #expect(pacing.next(after: .some) == .milliseconds(1))
+    }
+
+    @Test func idleWaitsGrowToTheLimitAndNoFurther() {
+        var pacing = PollPacing(busy: .milliseconds(1), idle: .milliseconds(20))
+        let waits = (0..<8).map { _ in pacing.next(after: .empty) }
+        #expect(waits == [1, 2, 4, 8, 16, 20, 20, 20].map { .milliseconds($0) })
+        #expect(pacing.next(after: .some) == .milliseconds(1))
+        #expect(pacing.next(after: .empty) == .milliseconds(1))
+    }
+
+    @Test func pagesOfLargeRowsShrinkAtOnceAndGrowByDoubling() {
+        var sizing = PageSizing(maximumRows: 1_000, targetBytes: 1 << 20)
+        #expect(sizing.rows == 64)
+        sizing.read(rows: 64, bytes: 64 * 700)
+        #expect(sizing.rows == 128)
+        for _ in 0..<5 { sizing.read(rows: sizing.rows, bytes: sizing.rows * 700) }
+        #expect(sizing.rows == 1_000)
+        sizing.read(rows: 1_000, bytes: 1_000 * 100_000)
+        #expect(sizing.rows == 10)
+        sizing.read(rows: 1, bytes: 5 << 20)
+        #expect(sizing.rows == 1)
+        sizing.read(rows: 0, bytes: 0)
+        #expect(sizing.rows == 1)
+    }
+
+    @Test func sweepsCostAShareOfTheTime() {
+        let start = ContinuousClock.now
+        var sweeps = SweepSchedule(interval: .seconds(10), now: start)
+        #expect(!sweeps.isDue(at: start + .seconds(9)))
+        #expect(sweeps.isDue(at: start + .seconds(10)))
+        sweeps.started(at: start + .seconds(10))
+        #expect(!sweeps.isDue(at: start + .seconds(30)))
+        sweeps.finished(at: start + .seconds(11))
+        #expect(!sweeps.isDue(at: start + .seconds(60)))
+        #expect(sweeps.isDue(at: start + .seconds(61)))
+    }
+}

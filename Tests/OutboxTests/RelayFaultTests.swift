@@ -1,0 +1,299 @@
+import EmbeddedKafka
+import EmbeddedPostgres
+import Kafka
+import Migrations
+import Outbox
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@Suite struct RelayFaultTests {
+    // MARK: rows
+
+    @Test func rowThatIsTooLargeIsSetAsideAndItsKeyWaits() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                let large = "\"" + String(repeating: "x", count: 1_200_000) + "\""
+                try await service.commit(topics[0], "a", 1...1)
+                try await service.commit(topics[0], "a", 2...2, payload: large)
+                try await service.commit(topics[0], "a", 3...4)
+                try await service.commit(topics[0], "b", 1...3)
+                let failures = OutboxFailures()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await reader.readSequences(["a": 1, "b": 3])
+                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
+                    try await eventually { try await service.count() == 2 }
+                    let row = try #require(try await failures.list(on: service.connection).first)
+                    #expect(row.errorClass == "msg_size_too_large")
+                    #expect(try await failures.retry([row.id], on: service.connection) == 1)
+                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
+                    #expect(await reader.firstOccurrences["a"] == [1], "still too large")
+
+                    try await service.connection.execute(script: "UPDATE outbox_failed SET payload = '{}'")
+                    #expect(try await failures.retry([row.id], on: service.connection) == 1)
+                    try await reader.readSequences(["a": 4])
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func discardedRowLetsItsKeyGoOn() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                try await service.commit(topics[0], "a", 1...3)
+                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 2")
+                let failures = OutboxFailures()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                // Blocked keys are known again after a restart.
+                for _ in 0..<2 {
+                    try await withRelay(quickConfiguration(), postgres, kafka) {
+                        try await reader.readSequences(["a": 1])
+                        try await eventually { try await service.count(in: "outbox_failed") == 1 }
+                    }
+                    #expect(try await service.count() == 1)
+                }
+                let row = try #require(try await failures.list(on: service.connection).first)
+                #expect(row.errorClass == "invalid_headers")
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    #expect(try await failures.discard([row.id], note: "test", on: service.connection) == 1)
+                    try await eventually {
+                        try await reader.poll()
+                        return await reader.firstOccurrences["a"] == [1, 3]
+                    }
+                }
+                #expect(try await failures.list(on: service.connection).isEmpty)
+                #expect(try await failures.list(on: service.connection, includingDiscarded: true).count == 1)
+                await reader.close()
+            }
+        }
+    }
+
+    // MARK: Kafka
+
+    @Test func injectedProduceErrorsLoseAndReorderNothing() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                try cluster.createTopic("faulty", partitions: 2)
+                let reader = try await Reader(kafka, ["faulty"], partitions: 2)
+                // NOT_LEADER_FOR_PARTITION (6), REQUEST_TIMED_OUT (7), NOT_ENOUGH_REPLICAS (19): the producer retries.
+                // INVALID_RECORD (87): refused for good, but sent alone each record passes.
+                // CLUSTER_AUTHORIZATION_FAILED (31): no record's fault.
+                try await withRelay(quickConfiguration(), postgres, withFaults(kafka)) {
+                    try await withThrowingTaskGroup(of: [String: Int64].self) { group in
+                        group.addTask { try await write(to: "faulty", postgres, writers: 3, transactions: 60) }
+                        for codes: [Int32] in [[6, 0, 7, 19], [87], [31], [0, 31, 6, 7], [7, 6, 31]] {
+                            cluster.pushRequestErrors(.produce, codes)
+                            let before = await reader.records.count
+                            try await eventually(within: .seconds(30)) {
+                                try await reader.poll()
+                                return await reader.records.count > before + 20
+                            }
+                        }
+                        let counts = try await group.next() ?? [:]
+                        try await reader.readSequences(counts)
+                        let service = try await Service(postgres)
+                        try await eventually { try await service.count() == 0 }
+                        #expect(try await service.count(in: "outbox_failed") == 0, "no record was at fault")
+                    }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func recordThatTheBrokerRefusesIsFoundAmongItsBatch() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                try cluster.createTopic("picky", partitions: 1)
+                let service = try await Service(postgres)
+                try await service.commit("picky", "open", 1...1)
+                let reader = try await Reader(kafka, ["picky"], partitions: 1)
+                try await withRelay(quickConfiguration(), postgres, withFaults(kafka)) {
+                    try await reader.readSequences(["open": 1])
+                    // The batch is refused, and then its first row again, alone.
+                    cluster.pushRequestErrors(.produce, [87, 87])
+                    try await service.commit("picky", "a", 1...10)
+                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
+                    let row = try #require(try await OutboxFailures().list(on: service.connection).first)
+                    #expect(row.errorClass == "invalid_record")
+                    #expect(try await service.count() == 9)
+                    #expect(try await OutboxFailures().retry([row.id], on: service.connection) == 1)
+                    try await reader.readSequences(["a": 10])
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func topicThatRefusesIsHeldAndOthersGoOn() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                try cluster.createTopic("closed", partitions: 1)
+                try cluster.createTopic("open", partitions: 1)
+                let service = try await Service(postgres)
+                cluster.pushRequestErrors(.produce, [29])  // TOPIC_AUTHORIZATION_FAILED
+                try await service.commit("closed", "a", 1...5)
+                try await service.commit("open", "b", 1...5)
+                try await service.commit("closed", "a", 6...10)
+                let reader = try await Reader(kafka, ["closed", "open"], partitions: 1)
+                try await withRelay(quickConfiguration(), postgres, withFaults(kafka)) {
+                    try await reader.readSequences(["b": 5])
+                    #expect(await reader.firstOccurrences["a"] == nil)
+                    try await reader.readSequences(["a": 10, "b": 5])
+                    #expect(try await service.count(in: "outbox_failed") == 0)
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func brokerThatIsAwayIsWaitedFor() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                try cluster.createTopic("away", partitions: 2)
+                let reader = try await Reader(kafka, ["away"], partitions: 2)
+                try await withRelay(quickConfiguration(), postgres, withFaults(kafka)) {
+                    let before = try await write(to: "away", postgres, writers: 1, transactions: 10)
+                    try await reader.readSequences(before)
+                    try cluster.setBrokerDown(1)
+                    let service = try await Service(postgres)
+                    try await service.commit("away", "a", 1...500)
+                    try await service.commit("away", "b", 1...500)
+                    #expect(try await service.count() >= 1_000)
+                    try cluster.setBrokerUp(1)
+                    try await reader.readSequences(["a": 500, "b": 500])
+                    try await eventually { try await service.count() == 0 }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    // MARK: PostgreSQL and leadership
+
+    @Test func crashBetweenAcknowledgementAndRemovalRepeatsButLosesNothing() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                try await service.commit(topics[0], "a", 1...20)
+                let blocker = try await Service(postgres)
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await blocker.connection.withTransaction { transaction in
+                        // Removing waits for this transaction; reading does not.
+                        try await transaction.execute(.unprepared("SELECT FROM outbox FOR UPDATE"))
+                        try await reader.readSequences(["a": 20])
+                        #expect(try await service.count() == 20)
+                        try await service.terminateLeader(in: postgres)
+                    }
+                    try await eventually { try await service.count() == 0 }
+                    try await service.commit(topics[0], "a", 21...40)
+                    try await reader.readSequences(["a": 40])
+                }
+                #expect(await reader.records.count >= 60, "published again")
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func standbyTakesOverWhenTheLockIsLost() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics(partitions: 3) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 3)
+                // Two relays; whoever leads loses its session again and again while events come.
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await withRelay(quickConfiguration(), postgres, kafka) {
+                        let service = try await Service(postgres)
+                        try await withThrowingTaskGroup(of: [String: Int64].self) { group in
+                            group.addTask { try await write(to: topics[0], postgres, writers: 3, transactions: 150) }
+                            for _ in 0..<5 {
+                                let before = await reader.records.count
+                                try await eventually(within: .seconds(20)) {
+                                    try await reader.poll()
+                                    return await reader.records.count > before + 30
+                                }
+                                try await service.terminateLeader(in: postgres)
+                            }
+                            try await reader.readSequences(try await group.next() ?? [:])
+                        }
+                        try await eventually { try await service.count() == 0 }
+                    }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func lossOfTheReaderIsOvercome() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let service = try await Service(postgres)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await service.commit(topics[0], "a", 1...5)
+                    try await reader.readSequences(["a": 5])
+                    try await service.terminateAll(in: postgres)
+                    try await service.commit(topics[0], "a", 6...10)
+                    try await reader.readSequences(["a": 10])
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func immediateRestartOfTheServerUnderLoadLosesNothing() async throws {
+        try await TestDatabase.withPrivateServer { server, postgres in
+            try await Migrator(postgres).up(["outbox"])
+            try await TestKafka.withTopics(partitions: 2) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 2)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    var sequence: Int64 = 0
+                    for _ in 0..<3 {
+                        let service = try await Service(postgres)
+                        for _ in 0..<20 {
+                            try await service.commit(topics[0], "a", sequence + 1...sequence + 50)
+                            sequence += 50
+                        }
+                        // So that what the service was told is committed is on disk.
+                        try await service.connection.execute(script: "CHECKPOINT")
+                        try await server.restart(.immediate)
+                    }
+                    try await reader.readSequences(["a": sequence])
+                    let service = try await Service(postgres)
+                    try await eventually { try await service.count() == 0 }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func stopWaitsForAcknowledgementsAndRemoves() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await service.commit(topics[0], "a", 1...2_000)
+                    try await eventually { try await service.count() < 2_000 }
+                }
+                // What was published is removed, what was not is there.
+                let left = try await service.count()
+                try await reader.readSequences(["a": 2_000 - left])
+                #expect(Int64(await reader.records.count) == 2_000 - left)
+                await reader.close()
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+import EmbeddedKafka
+import EmbeddedPostgres
+import Foundation
+import Kafka
+import Outbox
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@Suite struct RelayTests {
+    @Test func concurrentWritersArePublishedInOrderAndRemoved() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics(partitions: 4) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 4)
+                let counts = try await withRelay(quickConfiguration(), postgres, kafka) {
+                    let counts = try await write(to: topics[0], postgres, writers: 4, transactions: 60)
+                    try await reader.readSequences(counts)
+                    let service = try await Service(postgres)
+                    try await eventually { try await service.count() == 0 }
+                    return counts
+                }
+                await reader.close()
+                #expect(await reader.records.count == counts.values.reduce(0) { $0 + Int($1) }, "nothing twice")
+            }
+        }
+    }
+
+    @Test func recordCarriesEnvelopeKeyAndHeaders() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics(2) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                var configuration = quickConfiguration()
+                configuration.topicSuffix = String(topics[0].suffix(5))
+                let aggregateType = topics[0].dropLast(5).uppercased()
+                let service = try await Service(postgres)
+                try await service.connection.execute(
+                    script: """
+                        INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at,
+                            version, correlation_id, causation_id, metadata, payload, headers, topic, key)
+                        VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', 'OrderCreated', '\(aggregateType)', 'o"1', 1,
+                            '2026-03-01T12:34:56.5Z', 2, 'c-1', 'e-0', '{"source": "shop"}', '{ "total": 1.50 }',
+                            '{"traceparent": "00-ab-cd-01", "event-id": "forged", "n": 7, "nothing": null}',
+                            NULL, NULL),
+                        ('01890a5d-ac96-774b-bcce-b302099a8058', 'OrderCreated', '\(aggregateType)', 'o-2', 1,
+                            '2026-03-01T12:34:56.5Z', 1, NULL, NULL, NULL, '[]', NULL, '\(topics[1])', 'k-2')
+                        """)
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(configuration, postgres, kafka) {
+                    try await eventually {
+                        try await reader.poll()
+                        return await reader.records.count == 2
+                    }
+                }
+                let records = await reader.records.sorted { $0.key > $1.key }
+                #expect(
+                    records[0].value == #"{"eventId":"01890a5d-ac96-774b-bcce-b302099a8057","#
+                        + #""eventType":"OrderCreated","aggregateId":"o\"1","aggregateType":"\#(aggregateType)","#
+                        + #""sequence":1,"timestamp":"2026-03-01T12:34:56.500000Z","version":2,"correlationId":"c-1","#
+                        + #""causationId":"e-0","metadata":{"source": "shop"},"payload":{ "total": 1.50 }}"#)
+                #expect(records[0].key == #"o"1"#)
+                #expect(
+                    records[0].headers == [
+                        "event-id": "01890a5d-ac96-774b-bcce-b302099a8057", "event-type": "OrderCreated",
+                        "event-version": "2", "correlation-id": "c-1", "content-type": "application/json",
+                        "traceparent": "00-ab-cd-01", "n": "7", "nothing": "NULL",
+                    ])
+                #expect(records[1].key == "k-2")
+                #expect(records[1].headers["correlation-id"] == nil)
+                #expect(records[1].value?.hasSuffix(#""metadata":null,"payload":[]}"#) == true)
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func rowThatIsCommittedLateIsPublished() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let late = try await Service(postgres)
+                let other = try await Service(postgres)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await late.connection.withTransaction { transaction in
+                        try await transaction.execute(Service.insert, Service.parameters(topics[0], "late", 1...1))
+                        for number in Int64(1)...5 {
+                            try await other.commit(topics[0], "other", number...number)
+                            try await reader.readSequences(["other": number])
+                        }
+                    }
+                    try await other.commit(topics[0], "late", 2...2)
+                    try await reader.readSequences(["late": 2, "other": 5])
+                    try await eventually { try await other.count() == 0 }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func rolledBackRowsHoldNothingUp() async throws {
+        struct Undo: Error {}
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let service = try await Service(postgres)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    for number in Int64(1)...20 {
+                        try? await service.connection.withTransaction { transaction in
+                            try await transaction.execute(Service.insert, Service.parameters(topics[0], "no", 1...3))
+                            throw Undo()
+                        }
+                        try await service.commit(topics[0], "yes", number...number)
+                    }
+                    try await reader.readSequences(["yes": 20])
+                }
+                #expect(await reader.firstOccurrences["no"] == nil)
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func keepRetentionMarksRows() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox", "outbox-keep"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                var configuration = quickConfiguration()
+                configuration.retention = .keep
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let service = try await Service(postgres)
+                try await service.commit(topics[0], "a", 1...100)
+                for _ in 0..<2 {
+                    try await withRelay(configuration, postgres, kafka) {
+                        try await reader.readSequences(["a": 100])
+                        try await eventually { try await service.count("published_at IS NULL") == 0 }
+                    }
+                }
+                try await reader.poll()
+                #expect(await reader.records.count == 100, "a restart publishes nothing again")
+                #expect(try await service.count() == 100)
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func shardsPublishAllBetweenThem() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics(partitions: 2) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                var configuration = quickConfiguration()
+                configuration.shards = 3
+                let reader = try await Reader(kafka, topics, partitions: 2)
+                try await withRelay(configuration, postgres, kafka) {
+                    let counts = try await write(to: topics[0], postgres, writers: 3, transactions: 30)
+                    try await reader.readSequences(counts)
+                    let service = try await Service(postgres)
+                    try await eventually { try await service.count() == 0 }
+                    #expect(await reader.records.count == counts.values.reduce(0) { $0 + Int($1) })
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func notificationEndsTheWait() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                var configuration = quickConfiguration()
+                configuration.idlePollMs = 60_000
+                configuration.notifyChannel = "outbox_\(postgres.schema)"
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let service = try await Service(postgres)
+                try await withRelay(configuration, postgres, kafka) {
+                    var number: Int64 = 0
+                    // The relay listens some time after its start, so notify until it has heard.
+                    try await eventually {
+                        number += 1
+                        try await service.commit(topics[0], "a", number...number)
+                        try await service.connection.execute(script: "NOTIFY outbox_\(postgres.schema)")
+                        try await reader.poll()
+                        return await reader.records.count > 5
+                    }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func missingTableIsAnErrorAtOnce() async throws {
+        try await TestDatabase.withSchema { postgres in
+            let relay = OutboxRelay(
+                configuration: quickConfiguration(), postgres: postgres, kafka: try TestKafka.clientConfiguration(),
+                logger: testLogger)
+            let error = try await #require(throws: OutboxRelayError.self) { try await relay.run() }
+            #expect(error.code == .database)
+            #expect(error.description.contains("outbox"))
+        }
+    }
+
+    @Test func wrongTableNamesTheColumnsThatItLacks() async throws {
+        try await TestDatabase.withSchema { postgres in
+            let service = try await Service(postgres)
+            try await service.connection.execute(script: "CREATE TABLE outbox (id bigint, payload json)")
+            let relay = OutboxRelay(
+                configuration: quickConfiguration(), postgres: postgres, kafka: try TestKafka.clientConfiguration(),
+                logger: testLogger)
+            let error = try await #require(throws: OutboxRelayError.self) { try await relay.run() }
+            #expect(error.description.contains("event_id, event_type"))
+        }
+    }
+
+    @Test func allProblemsOfAConfigurationAreTold() async throws {
+        var configuration = OutboxRelayConfiguration()
+        #expect(configuration.validate() == [])
+        configuration.shards = 0
+        configuration.idlePollMs = 0
+        configuration.topicSuffix = " "
+        #expect(configuration.validate().count == 3)
+    }
+}
+
+/// Writers that commit transactions of one to three events, each key by one writer, some rolled back.
+///
+/// - Returns: how many events each key has.
+func write(
+    to topic: String, _ postgres: PostgresConfiguration, writers: Int, transactions: Int
+) async throws -> [String: Int64] {
+    try await withThrowingTaskGroup { group in
+        for writer in 0..<writers {
+            group.addTask {
+                let service = try await Service(postgres)
+                var random = SplitMix(UInt64(writer))
+                var counts: [String: Int64] = [:]
+                for _ in 0..<transactions {
+                    let key = "w\(writer)-k\(Int.random(in: 0..<5, using: &random))"
+                    let count = Int64.random(in: 1...3, using: &random)
+                    let next = counts[key, default: 0] + 1
+                    try await service.commit(topic, key, next...next + count - 1)
+                    counts[key] = next + count - 1
+                }
+                await service.connection.close()
+                return counts
+            }
+        }
+        return try await group.reduce(into: [:]) { $0.merge($1) { $1 } }
+    }
+}
