@@ -35,14 +35,14 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "OrderSummary", "Migrations", "Operations", "Configuration", "Orders", "Kafka",
+            "Outbox", "Projections", "OrderSummary", "Migrations", "Operations", "Settings", "Orders", "Kafka",
             "Postgres", "StreamCore", .logging, .metrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "OrderShop", "OrderSummary", "Outbox", "Projections", "Migrations", "Configuration", "Orders",
+            "Daemon", "OrderShop", "OrderSummary", "Outbox", "Projections", "Migrations", "Settings", "Orders",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "StreamCore", .argumentParser, .logging,
         ],
         swiftSettings: strict),
@@ -81,7 +81,7 @@ let support: [Target] = [
         name: "Operations",
         dependencies: ["StreamCore", .logging, .metrics, .coreMetrics, .serviceLifecycle, .hummingbird],
         swiftSettings: strict),
-    .target(name: "Configuration", dependencies: ["StreamCore", .tomlKit], swiftSettings: strict),
+    .target(name: "Settings", dependencies: ["StreamCore", .tomlKit], swiftSettings: strict),
 ]
 
 // MARK: domain
@@ -127,7 +127,7 @@ let tests: [Target] = [
     .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
-    .test("ConfigurationTests", ["Configuration", "StreamCore"]),
+    .test("SettingsTests", ["Settings", "StreamCore"]),
     .test("OperationsTests", ["Operations", "StreamCore"]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test("OutboxTests", ["Outbox", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
@@ -141,7 +141,7 @@ let tests: [Target] = [
         "OrderSummaryTests",
         ["OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
     .test("OrderShopTests", ["OrderShop", "Orders", "Postgres", "Migrations", "StreamCore", "TestKit"]),
-    .test("DaemonTests", ["Daemon", "Configuration", "StreamCore"]),
+    .test("DaemonTests", ["Daemon", "Settings", "StreamCore"]),
     .test(
         "SystemTests",
         [
@@ -182,7 +182,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: executables + composition + features + support + domain + clients + base + systemLibraries + tests
