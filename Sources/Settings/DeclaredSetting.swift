@@ -1,0 +1,83 @@
+/// A section as declared, with its settings in order.
+struct DeclaredSection: Sendable {
+    let name: String
+    let documentation: String
+    var settings: [DeclaredSetting] = []
+}
+
+/// A setting as declared, and what was found for it.
+struct DeclaredSetting: Sendable {
+    let key: String
+    let documentation: String
+    /// The default as TOML; nil when there is none.
+    var defaultText: String?
+    /// A value for the default file where there is no default, as TOML.
+    var exampleText: String?
+    var isRequired = false
+    /// Another environment variable that sets it.
+    var environmentName: String?
+    /// A table of its own, `[section.key]`, rather than a value.
+    var isTable = false
+
+    /// The value that counts, as TOML with secrets hidden; nil when it is not set and has no default.
+    var shownText: String?
+    /// The entries of a table.
+    var shownEntries: [(key: String, text: String, origin: Origin)] = []
+    var origin = Origin.defaultValue
+
+    /// The environment variable of the setting.
+    func variable(in section: String) -> String {
+        LoadedLayers.environmentPrefix
+            + (section.split(separator: ".") + [key[...]]).map { $0.uppercased() }.joined(separator: "__")
+    }
+}
+
+// MARK: - values as TOML
+
+enum TOMLText {
+    static func string(_ value: String) -> String {
+        var text = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": text += "\\\""
+            case "\\": text += "\\\\"
+            case "\n": text += "\\n"
+            case "\r": text += "\\r"
+            case "\t": text += "\\t"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+                let digits = String(scalar.value, radix: 16, uppercase: true)
+                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text + "\""
+    }
+
+    static func strings(_ values: [String]) -> String {
+        "[" + values.map(string).joined(separator: ", ") + "]"
+    }
+
+    /// 1000000 → 1_000_000, as TOML allows and people can read.
+    static func integer(_ value: Int) -> String {
+        let digits = String(value.magnitude)
+        guard digits.count > 4 else { return String(value) }
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index).isMultiple(of: 3) { text.append("_") }
+            text.append(digit)
+        }
+        return value < 0 ? "-" + text : text
+    }
+
+    static func key(_ key: String) -> String {
+        let isBare = key.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                true
+            default: false
+            }
+        }
+        return isBare && !key.isEmpty ? key : string(key)
+    }
+}

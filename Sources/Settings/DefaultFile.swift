@@ -1,0 +1,55 @@
+extension SettingsDeclaration {
+    /// A configuration file with every setting, its explanation and its default. What has a default is commented out;
+    /// what is required is set to an example.
+    ///
+    /// - Parameter program: whose settings these are.
+    public static func defaultFile(of program: String) -> String {
+        let reader = SettingsReader(SettingsSources())
+        _ = Self(from: reader)
+        var lines = wrapped("Settings of \(program). What is commented out shows the default.")
+        lines += wrapped(
+            """
+            Each setting can also be given as the environment variable \
+            \(LoadedLayers.environmentPrefix)SECTION__KEY or by --set section.key=value; files in conf.d beside this one are read after it, in the order of their names.
+            """)
+        for section in reader.sections {
+            lines += [""] + wrapped(section.documentation) + ["[\(section.name)]"]
+            for setting in section.settings where !setting.isTable {
+                lines += [""] + explanation(of: setting)
+                let value = setting.defaultText ?? setting.exampleText ?? "\"\""
+                lines.append("\(setting.isRequired ? "" : "#")\(setting.key) = \(value)")
+            }
+            for table in section.settings where table.isTable {
+                lines += [""] + explanation(of: table)
+                lines.append("[\(section.name).\(table.key)]")
+                let examples = table.exampleText?.split(separator: "\n").map { "#\($0)" } ?? []
+                lines += examples
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func explanation(of setting: DeclaredSetting) -> [String] {
+        var text = setting.documentation
+        if setting.isRequired { text += " Required." }
+        if let name = setting.environmentName { text += " The environment variable \(name) sets it too." }
+        if !setting.isRequired, setting.defaultText == nil, !setting.isTable { text += " Not set by default." }
+        return wrapped(text)
+    }
+
+    /// `text` as comment lines.
+    private static func wrapped(_ text: String) -> [String] {
+        let width = 100
+        var lines: [String] = []
+        var line = "#"
+        for word in text.split(separator: " ") {
+            if line.count + 1 + word.count > width {
+                lines.append(line)
+                line = "#"
+            }
+            line += " " + word
+        }
+        lines.append(line)
+        return lines
+    }
+}

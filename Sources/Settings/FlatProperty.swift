@@ -1,0 +1,46 @@
+/// One entry of a table of properties, its name put together from the tables that TOML makes of unquoted dots.
+struct FlatProperty {
+    let name: String
+    let value: LocatedValue
+    /// A reference to a secret instead of a value.
+    let reference: [String: LocatedValue]?
+
+    /// The entries of `table` in the order of their names; two writings of one name keep the first.
+    static func flatten(_ table: [String: LocatedValue], under prefix: String = "") -> [FlatProperty] {
+        var properties: [FlatProperty] = []
+        for (key, value) in table.sorted(by: { $0.key < $1.key }) {
+            // A variable's name cannot hold a dot, and no property of librdkafka has an underscore.
+            let part =
+                if case .environment = value.origin { key.map { $0 == "_" ? "." : String($0) }.joined() } else { key }
+            let name = prefix.isEmpty ? part : "\(prefix).\(part)"
+            guard case .table(let inner) = value.value else {
+                properties.append(FlatProperty(name: name, value: value, reference: nil))
+                continue
+            }
+            if inner.count == 1, inner["file"] != nil || inner["env"] != nil {
+                properties.append(FlatProperty(name: name, value: value, reference: inner))
+            } else {
+                properties += flatten(inner, under: name)
+            }
+        }
+        return properties
+    }
+
+    /// The value as text, and whether it must be hidden.
+    func text(_ sources: SettingsSources) throws(Rejection) -> (String, isSecret: Bool) {
+        if let reference {
+            guard let secret = try SecretReference(reference, origin: value.origin) else {
+                throw Rejection(text: "expected a value")
+            }
+            return (try secret.resolve(sources).reveal(), true)
+        }
+        let hidden = isSecret(property: name)
+        switch value.value {
+        case .text(let text), .string(let text): return (text, hidden)
+        case .integer(let number): return (String(number), hidden)
+        case .float(let number): return (String(number), hidden)
+        case .boolean(let flag): return (String(flag), hidden)
+        case .array, .date, .table: throw .expected("a string, a number or a boolean", found: value.value)
+        }
+    }
+}

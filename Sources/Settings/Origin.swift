@@ -1,0 +1,35 @@
+/// A place in a configuration file. Lines and columns count from 1; a column is a character, not a byte.
+public struct SourcePosition: Hashable, Sendable {
+    public let line: Int
+    public let column: Int
+
+    public init(line: Int, column: Int) {
+        self.line = line
+        self.column = column
+    }
+}
+
+/// Where a setting's value was written.
+public enum Origin: Hashable, Sendable {
+    /// Nobody wrote it: the program's own default.
+    case defaultValue
+    /// A configuration file or one of its `conf.d`. The position is that of the key; nil for the file as a whole.
+    case file(String, SourcePosition?)
+    /// An environment variable of this name.
+    case environment(String)
+    /// `--set` of this key.
+    case commandLine(String)
+}
+
+extension Origin: CustomStringConvertible {
+    /// As problems begin with it: `relay.toml:12:3`, `environment MILLRACE_LOG__LEVEL`, `--set log.level`, `default`.
+    public var description: String {
+        switch self {
+        case .defaultValue: "default"
+        case .file(let path, let position?): "\(path):\(position.line):\(position.column)"
+        case .file(let path, nil): path
+        case .environment(let name): "environment \(name)"
+        case .commandLine(let key): "--set \(key)"
+        }
+    }
+}

@@ -1,0 +1,99 @@
+/// Where a secret is kept: `{ file = "…" }` or `{ env = "…" }`.
+enum SecretReference {
+    /// A file and, when a configuration file names it, that file.
+    case file(String, namedIn: String?)
+    case environment(String)
+
+    private static let forms = "{ file = \"…\" } or { env = \"…\" }"
+
+    init(_ found: LocatedValue) throws(Rejection) {
+        switch (found.value, found.origin) {
+        case (.text, .environment(let variable)):
+            self = .environment(variable)
+        case (.table(let table), let origin):
+            guard let reference = try SecretReference(table, origin: origin) else {
+                throw Rejection(text: "a secret is given as \(Self.forms)")
+            }
+            self = reference
+        case (.text, .commandLine(let key)):
+            throw Rejection(text: "a secret does not belong on a command line; set \(key).file or \(key).env")
+        default:
+            throw Rejection(text: "a secret is not written here; give \(Self.forms)")
+        }
+    }
+
+    /// - Returns: nil when the table is no reference.
+    init?(_ table: [String: LocatedValue], origin: Origin) throws(Rejection) {
+        guard table.count == 1, let (key, located) = table.first, key == "file" || key == "env" else { return nil }
+        let name = try located.value.string { $0.isEmpty ? "names no \(key == "file" ? "file" : "variable")" : nil }
+        if key == "env" {
+            self = .environment(name)
+        } else if case .file(let path, _) = origin {
+            self = .file(name, namedIn: path)
+        } else {
+            self = .file(name, namedIn: nil)
+        }
+    }
+
+    /// The secret itself; of a file, without the line end that editors add.
+    func resolve(_ sources: SettingsSources) throws(Rejection) -> Secret {
+        switch self {
+        case .environment(let name):
+            guard let value = sources.environment[name] else {
+                throw Rejection(text: "the environment has no variable \(name)")
+            }
+            return Secret(value)
+        case .file(let name, let configuration):
+            let path = Self.path(of: name, namedIn: configuration, credentials: sources.environment[Self.credentials])
+            do {
+                var text = try contents(of: path)
+                if text.last?.isNewline == true { text.removeLast() }
+                return Secret(text)
+            } catch {
+                throw Rejection(text: "secret file \(path): \(error.text)")
+            }
+        }
+    }
+
+    /// systemd names the folder of `LoadCredential=` so.
+    private static let credentials = "CREDENTIALS_DIRECTORY"
+
+    private static func path(of name: String, namedIn configuration: String?, credentials: String?) -> String {
+        if name.hasPrefix("/") { return name }
+        if let credentials, !credentials.isEmpty { return credentials + "/" + name }
+        guard let configuration, let slash = configuration.lastIndex(of: "/") else { return name }
+        return configuration[...slash] + name
+    }
+}
+
+// MARK: - what is never shown
+
+/// A URL as it may be shown: `scheme://user:<hidden>@host/…`, and the same for a `password=` of its query.
+func withoutPassword(url: String) -> String {
+    guard let scheme = url.firstRange(of: "://") else { return Secret.hidden }
+    var rest = String(url[scheme.upperBound...])
+    let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+    // A password may hold a "/" that nobody escaped: the last "@" of all ends the user's part.
+    let at = rest.lastIndex(of: "@")
+    if let at, let colon = rest.firstIndex(of: ":"), colon < at {
+        rest.replaceSubrange(rest.index(after: colon)..<at, with: Secret.hidden)
+    } else if let at, at > authorityEnd {
+        return Secret.hidden
+    }
+    if let query = rest.firstIndex(of: "?") {
+        let parameters = rest[rest.index(after: query)...].split(separator: "&").map { parameter -> String in
+            guard let equals = parameter.firstIndex(of: "=") else { return String(parameter) }
+            let name = parameter[..<equals]
+            return isSecret(property: String(name)) ? "\(name)=\(Secret.hidden)" : String(parameter)
+        }
+        rest = rest[...query] + parameters.joined(separator: "&")
+    }
+    return url[..<scheme.upperBound] + rest
+}
+
+/// Whether the value of a free key, such as librdkafka's `sasl.password`, is to be hidden.
+func isSecret(property name: String) -> Bool {
+    let name = name.lowercased()
+    return ["password", "secret", "token", "jaas", "oauthbearer.config", "key.pem", "passphrase"]
+        .contains { name.contains($0) }
+}

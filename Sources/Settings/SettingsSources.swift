@@ -1,0 +1,136 @@
+internal import Foundation
+
+/// Everything that a configuration is read from, lowest layer first: the file, the `*.toml` of the folder `conf.d`
+/// beside it in the order of their names, the environment, and `--set`. The program's defaults lie below all of them.
+public struct SettingsSources: Sendable {
+    /// The configuration file; nil for none.
+    public var file: String?
+    /// The environment: `MILLRACE_SECTION__KEY` sets `section.key`.
+    public var environment: [String: String]
+    /// The arguments of `--set`, each `section.key=value`.
+    public var overrides: [String]
+    /// Sections of other programs. They may stand in a shared file or environment and are not looked at.
+    public var foreignSections: Set<String>
+
+    public init(
+        file: String? = nil, environment: [String: String] = [:], overrides: [String] = [],
+        foreignSections: Set<String> = []
+    ) {
+        self.file = file
+        self.environment = environment
+        self.overrides = overrides
+        self.foreignSections = foreignSections
+    }
+}
+
+// MARK: - from sources to layers
+
+/// The layers above the defaults, lowest first, and what could not be read of them.
+struct LoadedLayers {
+    static let environmentPrefix = "MILLRACE_"
+
+    /// Every file that was to be read, in order.
+    private(set) var paths: [String] = []
+    var files: [SettingsLayer] = []
+    var environment = SettingsLayer()
+    var commandLine = SettingsLayer()
+    var problems: [SettingsProblem] = []
+
+    init(_ sources: SettingsSources) {
+        if let file = sources.file {
+            paths = [file] + dropIns(beside: file)
+            for path in paths { read(path) }
+        }
+        for (name, value) in sources.environment.sorted(by: { $0.key < $1.key }) { read(variable: name, value) }
+        // As on every command line, the last one counts: scripts append to what they were given.
+        var seen: Set<Substring> = []
+        for argument in sources.overrides.reversed() where seen.insert(argument.prefix { $0 != "=" }).inserted {
+            read(override: argument)
+        }
+    }
+
+    private mutating func read(_ path: String) {
+        do {
+            files.append(try SettingsLayer.parse(toml: try contents(of: path), path: path))
+        } catch {
+            problems.append(error)
+        }
+    }
+
+    private mutating func dropIns(beside file: String) -> [String] {
+        let folder = (file as NSString).deletingLastPathComponent
+        let dropIns = folder.isEmpty ? "conf.d" : folder + "/conf.d"
+        guard FileManager.default.fileExists(atPath: dropIns) else { return [] }
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: dropIns)
+                .filter { $0.hasSuffix(".toml") && !$0.hasPrefix(".") }
+                .sorted()
+                .map { dropIns + "/" + $0 }
+        } catch {
+            problems.append(.unreadable(dropIns, nil, "cannot be read"))
+            return []
+        }
+    }
+
+    /// `MILLRACE_KAFKA__CLIENT_ID=x` → kafka.client_id. A variable without `__` names no setting and is left alone.
+    private mutating func read(variable name: String, _ value: String) {
+        guard name.hasPrefix(Self.environmentPrefix) else { return }
+        let path = name.dropFirst(Self.environmentPrefix.count).lowercased().components(separatedBy: "__")
+        guard path.count > 1, !path.contains("") else { return }
+        let located = LocatedValue(origin: .environment(name), value: .text(value))
+        if !environment.insert(located, at: path[...]) {
+            problems.append(
+                SettingsProblem(
+                    origin: located.origin, key: path.joined(separator: "."),
+                    text: "another variable gives this setting as a value, or as a table"))
+        }
+    }
+
+    private mutating func read(override argument: String) {
+        let origin: (String) -> Origin = { .commandLine($0) }
+        guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else {
+            problems.append(
+                SettingsProblem(origin: origin(argument), key: nil, text: "expected section.key=value"))
+            return
+        }
+        let key = String(argument[..<equals])
+        let path = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        let located = LocatedValue(
+            origin: origin(key), value: .text(String(argument[argument.index(after: equals)...])))
+        guard path.count > 1, !path.contains("") else {
+            problems.append(SettingsProblem(origin: origin(key), key: nil, text: "expected section.key=value"))
+            return
+        }
+        if !commandLine.insert(located, at: path[...]) {
+            problems.append(SettingsProblem(origin: origin(key), key: key, text: "set as a value and as a table"))
+        }
+    }
+}
+
+// MARK: - files
+
+/// No configuration is larger; a file that is was named by mistake.
+private let largestFileBytes = 1 << 20
+
+/// A file's text.
+///
+/// - Throws: a problem that names the file.
+func contents(of path: String) throws(SettingsProblem) -> String {
+    guard FileManager.default.fileExists(atPath: path) else { throw .unreadable(path, nil, "no such file") }
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard attributes?[.type] as? FileAttributeType != .typeDirectory else {
+        throw .unreadable(path, nil, "is a folder, not a file")
+    }
+    guard let handle = FileHandle(forReadingAtPath: path) else {
+        throw .unreadable(path, nil, "cannot be read (permission denied?)")
+    }
+    defer { try? handle.close() }
+    guard let data = try? handle.read(upToCount: largestFileBytes + 1) ?? Data() else {
+        throw .unreadable(path, nil, "cannot be read")
+    }
+    guard data.count <= largestFileBytes else {
+        throw .unreadable(path, nil, "larger than \(largestFileBytes) bytes")
+    }
+    guard let text = String(validating: data, as: UTF8.self) else { throw .unreadable(path, nil, "is not UTF-8") }
+    return text
+}

@@ -1,0 +1,100 @@
+import Settings
+import Testing
+
+@Suite struct SecretTests {
+    private let folder: Folder
+    private let secret = "hunter2-and-more"
+
+    init() throws {
+        folder = try Folder()
+        try folder.write("pg-password", secret + "\n")
+    }
+
+    @Test(arguments: [
+        "password = { file = \"pg-password\" }", "password = { env = \"PG\" }", "[database.password]\nenv = \"PG\"",
+    ])
+    func references(_ line: String) throws {
+        let file = try folder.write("m.toml", required + line)
+        let settings = try Sample.load(SettingsSources(file: file, environment: ["PG": secret])).settings
+        #expect(settings.password?.reveal() == secret)
+    }
+
+    @Test func filesAreFoundInTheCredentialsFolderFirst() throws {
+        try folder.write("conf.d/pg-password", "from systemd")
+        let file = try folder.write("m.toml", required + "password = { file = \"pg-password\" }")
+        let environment = ["CREDENTIALS_DIRECTORY": folder.path + "/conf.d"]
+        let settings = try Sample.load(SettingsSources(file: file, environment: environment)).settings
+        #expect(settings.password?.reveal() == "from systemd")
+    }
+
+    @Test func aHigherLayerReplacesTheWholeReference() throws {
+        let file = try folder.write("m.toml", required + "password = { env = \"NONE\" }")
+        let sources = SettingsSources(file: file, overrides: ["database.password.file=\(folder.path)/pg-password"])
+        #expect(try Sample.load(sources).settings.password?.reveal() == secret)
+    }
+
+    @Test(arguments: [
+        ("\"hunter2\"", "a secret is not written here; give { file = \"…\" } or { env = \"…\" }"),
+        ("{ file = \"a\", env = \"b\" }", "a secret is given as { file = \"…\" } or { env = \"…\" }"),
+        ("{ path = \"hunter2\" }", "a secret is given as { file = \"…\" } or { env = \"…\" }"),
+        ("{ file = \"\" }", "names no file"),
+        ("{ env = \"NONE\" }", "the environment has no variable NONE"),
+        ("{ file = \"none\" }", "secret file none: no such file"),
+    ])
+    func wrongReferences(_ value: String, _ problem: String) throws {
+        let file = try folder.write("m.toml", required + "password = " + value)
+        #expect(
+            problems(of: SettingsSources(file: file), in: folder) == "m.toml:5:1: database.password: \(problem)")
+    }
+
+    @Test func aCommandLineIsNoPlaceForOne() throws {
+        let file = try folder.write("m.toml", required)
+        #expect(
+            problems(of: SettingsSources(file: file, overrides: ["database.password=hunter2"]), in: folder)
+                == """
+                --set database.password: a secret does not belong on a command line; \
+                set database.password.file or database.password.env
+                """)
+    }
+
+    @Test func propertiesMayBeSecret() throws {
+        let text = required + "[kafka.properties]\nsasl.password = { file = \"pg-password\" }\nsasl.username = \"me\"\n"
+        let loaded = try Sample.load(SettingsSources(file: try folder.write("m.toml", text)))
+        #expect(loaded.settings.properties == ["sasl.password": secret, "sasl.username": "me"])
+        let report = loaded.report(origins: true)
+        #expect(!report.contains(secret))
+        #expect(report.contains("\"sasl.password\" = <hidden>"))
+    }
+
+    @Test func theyAreNeverShown() throws {
+        let text = """
+            [kafka]
+            servers = "k"
+            [kafka.properties]
+            "ssl.key.password" = "\(secret)"
+            [database]
+            url = "postgresql://me:\(secret)@host:5432/db?sslpassword=\(secret)&a=b"
+            password = { file = "pg-password" }
+            """
+        let loaded = try Sample.load(SettingsSources(file: try folder.write("m.toml", text)))
+        let report = loaded.report(origins: true)
+        #expect(!report.contains(secret))
+        #expect(report.contains("postgresql://me:<hidden>@host:5432/db?sslpassword=<hidden>&a=b"))
+        var dumped = ""
+        dump(loaded.settings.password, to: &dumped)
+        #expect("\(loaded.settings.password as Any)\(dumped)".contains(secret) == false)
+        #expect(loaded.settings.url.contains(secret), "only what is shown is cut")
+    }
+
+    @Test(arguments: [
+        "postgres://me:hun/ter2@h/d", "postgres://me:hun@ter2@h/d", "postgres://me:hun?ter2@h/d",
+        "postgres://h/d?user=me&password=hunter2",
+    ])
+    func urlsWithBadlyEscapedPasswords(_ url: String) throws {
+        let sources = SettingsSources(
+            environment: ["MILLRACE_DATABASE__URL": url, "MILLRACE_KAFKA__SERVERS": "k"])
+        let report = try Sample.load(sources).report(origins: false)
+        #expect(!report.contains("ter2"), "\(report)")
+        #expect(report.contains("<hidden>"))
+    }
+}
