@@ -1,0 +1,48 @@
+internal import Foundation
+internal import Glibc
+
+/// What the kernel knows about this process, under the names that every Prometheus client uses for it.
+enum ProcessMetrics {
+    static func exposition() -> String {
+        var text = ""
+        if let fields = statFields() {
+            let ticks = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
+            // Fields 14 and 15 of proc_pid_stat(5); the two before the state are cut off, so 3 is at index 0.
+            if let user = Double(fields[11]), let system = Double(fields[12]) {
+                text += line("process_cpu_seconds_total", "counter", (user + system) / ticks)
+            }
+            if let pages = Double(fields[21]) {
+                text += line(
+                    "process_resident_memory_bytes", "gauge", pages * Double(sysconf(Int32(_SC_PAGESIZE))))
+            }
+            if let start = Double(fields[19]), let boot = bootTime() {
+                text += line("process_start_time_seconds", "gauge", boot + start / ticks)
+            }
+        }
+        if let descriptors = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+            text += line("process_open_fds", "gauge", Double(descriptors.count))
+        }
+        return text
+    }
+
+    private static func line(_ name: String, _ type: String, _ value: Double) -> String {
+        "# TYPE \(name) \(type)\n\(name) \(prometheusNumber(value))\n"
+    }
+
+    /// The fields of `/proc/self/stat` behind the program's name, which may hold anything.
+    private static func statFields() -> [Substring]? {
+        guard let stat = FileManager.default.contents(atPath: "/proc/self/stat"),
+            let text = String(validating: stat, as: UTF8.self), let end = text.lastIndex(of: ")")
+        else { return nil }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        return fields.count > 21 ? fields : nil
+    }
+
+    private static func bootTime() -> Double? {
+        guard let stat = FileManager.default.contents(atPath: "/proc/stat"),
+            let text = String(validating: stat, as: UTF8.self)
+        else { return nil }
+        let line = text.split(separator: "\n").first { $0.hasPrefix("btime ") }
+        return line.flatMap { Double($0.dropFirst(6)) }
+    }
+}
