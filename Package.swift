@@ -141,7 +141,12 @@ let tests: [Target] = [
         "OrderSummaryTests",
         ["OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
     .test("OrderShopTests", ["OrderShop", "Orders", "Postgres", "Migrations", "StreamCore", "TestKit"]),
-    .test("DaemonTests", ["Daemon", "Settings", "StreamCore"]),
+    .test(
+        "DaemonTests",
+        [
+            "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "StreamCore", "TestKit", "outbox-relay",
+            "order-summary-projection",
+        ]),
     .test(
         "SystemTests",
         [
