@@ -1,1 +1,3 @@
-print("not built yet")
+import Daemon
+
+await OutboxRelayProgram.main()

@@ -1,0 +1,79 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Settings
+
+extension DaemonProgram {
+    /// The whole executable: reads the command line and the configuration, works, and exits with a ``DaemonExit``.
+    public static func main() async {
+        // `--check` alone means `--check=offline`; an option with an optional value is more than the parser knows.
+        let arguments = CommandLine.arguments.dropFirst().map { $0 == "--check" ? "--check=offline" : $0 }
+        await DaemonCommand<Self>.main(arguments)
+    }
+}
+
+/// The command line that all daemons have.
+struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: Program.name,
+            abstract: Program.abstract,
+            discussion: """
+                Settings come from the file, the files of the folder conf.d beside it, the environment \
+                (MILLRACE_SECTION__KEY, also KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL) and --set; later ones win. \
+                `millrace config default \(Program.name)` shows them all.
+
+                Exit codes: 0 stopped as asked · 64 wrong usage · 69 --check=online reached not every server · 70 a \
+                fault of the program · 75 a restart may help · 78 the configuration or the database schema is wrong. \
+                A second signal while stopping: 130 (SIGINT), 143 (SIGTERM).
+                """)
+    }
+
+    @Option(name: .shortAndLong, help: "The configuration file; without it, only the environment and --set count.")
+    var config: String?
+
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp("Set one setting; may be repeated.", valueName: "section.key=value"))
+    var overrides: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Only check the configuration; with =online also the database, its schema and the brokers.",
+            valueName: "mode"))
+    var check: CheckMode?
+
+    func run() async throws {
+        let exit = await start()
+        if exit != .ok { throw ExitCode(exit.rawValue) }
+    }
+
+    private func start() async -> DaemonExit {
+        ProcessStart.prepare()
+        let environment = ProcessInfo.processInfo.environment
+        let settings: DaemonSettings<Program>
+        do {
+            settings = try DaemonSettings<Program>.load(
+                SettingsSources(
+                    file: config, environment: environment, overrides: overrides,
+                    foreignSections: DaemonCatalog.featureSections)
+            ).settings
+        } catch {
+            StandardError.write("\(error)")
+            return .configuration
+        }
+        switch check {
+        case .offline:
+            print("the configuration is valid")
+            return .ok
+        case .online:
+            return await OnlineCheck<Program>(settings: settings).run()
+        case nil:
+            return await DaemonRun<Program>(settings: settings, environment: environment).run()
+        }
+    }
+}
+
+/// What `--check` looks at.
+enum CheckMode: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case offline, online
+}

@@ -1,0 +1,105 @@
+internal import CoreMetrics
+internal import Kafka
+internal import Logging
+internal import Operations
+internal import ServiceLifecycle
+
+/// A daemon's life: health and metrics are served, the database is waited for, the program works until a signal.
+struct DaemonRun<Program: DaemonProgram> {
+    let settings: DaemonSettings<Program>
+    let environment: [String: String]
+
+    func run() async -> DaemonExit {
+        let log = settings.log
+        LoggingSystem.bootstrap { LineLogHandler(label: $0, level: log.level, format: log.format) }
+        let metrics = PrometheusMetrics()
+        MetricsSystem.bootstrap(metrics)
+        let logger = Logger(label: Program.name)
+        let notifier = SystemdNotifier(environment: environment)
+        let health = HealthRegistry()
+        // Stopped in the reverse order: health is served to the end.
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    service(
+                        OperationsServer(
+                            host: settings.operations.host, port: settings.operations.port, health: health,
+                            metrics: metrics, logger: logger)),
+                    service(WatchdogService(health: health, notifier: notifier, logger: logger)),
+                    service(work(health, notifier, logger)),
+                ],
+                logger: .quiet))
+        let signals = StopSignals(timeout: settings.operations.stopTimeout, logger: logger) {
+            notifier.stopping()
+            health.notReady("process", because: "stopping")
+            // Nobody's child: a signal comes from outside of all tasks.
+            Task { await group.triggerGracefulShutdown() }
+        }
+        signals.listen()
+        logger.notice("starting", metadata: ["stop_timeout": "\(settings.operations.stopTimeout)"])
+        do {
+            try await group.run()
+            logger.notice("stopped")
+            return .ok
+        } catch {
+            let exit = DaemonExit(error)
+            logger.critical("ended", metadata: ["error": "\(error)", "exit_code": "\(exit.rawValue)"])
+            return exit
+        }
+    }
+
+    private func service(_ service: some Service) -> ServiceGroupConfiguration.ServiceConfiguration {
+        ServiceGroupConfiguration.ServiceConfiguration(
+            service: service, successTerminationBehavior: .gracefullyShutdownGroup,
+            failureTerminationBehavior: .gracefullyShutdownGroup)
+    }
+
+    private func work(_ health: HealthRegistry, _ notifier: SystemdNotifier, _ logger: Logger) -> some Service {
+        var kafka = settings.kafka.configuration
+        let lines = KafkaLogLines(logger)
+        kafka.log = { lines.write($0, $1, $2) }
+        let context = DaemonContext(
+            postgres: settings.postgres.configuration, kafka: kafka, health: health, logger: logger,
+            stallAfter: settings.operations.stallAfter)
+        health.notReady("database", because: "not reached yet")
+        return DaemonWork<Program>(context: context, feature: settings.feature, notifier: notifier)
+    }
+}
+
+/// The program's own work, behind the gate.
+private struct DaemonWork<Program: DaemonProgram>: Service {
+    let context: DaemonContext
+    let feature: Program.Feature
+    let notifier: SystemdNotifier
+
+    func run() async throws {
+        // Up as far as systemd is concerned: how long the database takes is not in our hands, and no reason to be
+        // started again.
+        notifier.ready()
+        try await cancelWhenGracefulShutdown {
+            notifier.status("waiting for the database")
+            let gate = DatabaseGate(
+                postgres: context.postgres, migrationSets: Program.migrationSets(for: feature), logger: context.logger)
+            do {
+                try await gate.pass()
+            } catch {
+                if Task.isCancelled { return }
+                throw error
+            }
+            context.health.ready("database")
+            notifier.status("working")
+            try await Program.run(feature, in: context)
+            if !Task.isCancelled { throw EndedByItself() }
+        }
+    }
+}
+
+/// A program returned although nobody asked it to.
+private struct EndedByItself: Error, CustomStringConvertible {
+    var description: String { "the work ended by itself" }
+}
+
+extension Logger {
+    /// Writes nothing.
+    static var quiet: Logger { Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() } }
+}

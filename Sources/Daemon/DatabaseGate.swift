@@ -1,0 +1,53 @@
+internal import Logging
+internal import Migrations
+internal import Postgres
+internal import StreamCore
+
+/// What a daemon passes before it works: a database that answers, with the schema that this program needs.
+struct DatabaseGate {
+    let postgres: PostgresConfiguration
+    let migrationSets: [String]
+    let logger: Logger
+
+    /// While the database stays away, this often is said so.
+    private static let reminderInterval = Duration.seconds(60)
+
+    /// Waits until the database answers, and checks the schema.
+    ///
+    /// - Throws: `MigrationError` when the schema lacks something, `PostgresError` when waiting does not help,
+    ///   `CancellationError`.
+    func pass() async throws {
+        var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
+        var lastLine: ContinuousClock.Instant?
+        while true {
+            do {
+                for note in try await check() { logger.notice("\(note)") }
+                if lastLine != nil { logger.notice("the database answers") }
+                return
+            } catch let error as PostgresError where error.kind == .transient {
+                try Task.checkCancellation()
+                let now = ContinuousClock.now
+                if lastLine.map({ now - $0 >= Self.reminderInterval }) ?? true {
+                    logger.warning("waiting for the database", metadata: ["error": "\(error)"])
+                    lastLine = now
+                }
+                try await Task.sleep(for: backoff.next())
+            }
+        }
+    }
+
+    /// One attempt.
+    ///
+    /// - Returns: notes about a schema that is newer than this program.
+    func check() async throws -> [String] {
+        let connection = try await PostgresConnection.connect(postgres)
+        do {
+            let notes = try await SchemaCheck.require(migrationSets, on: connection)
+            await connection.close()
+            return notes
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+}

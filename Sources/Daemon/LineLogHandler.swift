@@ -1,0 +1,147 @@
+internal import Glibc
+internal import Logging
+internal import StreamCore
+internal import Synchronization
+
+/// How log lines look.
+enum LogFormat: String, CaseIterable, Sendable {
+    case text, json
+}
+
+/// Writes each event as one line of text or JSON to standard error.
+///
+/// A value is cut to ``longestValue`` bytes: whatever a server answers, a line stays a line.
+struct LineLogHandler: LogHandler {
+    static let longestValue = 2_000
+
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+    var logLevel: Logger.Level
+    private let label: String
+    private let format: LogFormat
+    private let write: @Sendable ([UInt8]) -> Void
+
+    /// - Parameter write: takes a whole line, its end included.
+    init(
+        label: String, level: Logger.Level, format: LogFormat,
+        write: @escaping @Sendable ([UInt8]) -> Void = StandardError.write
+    ) {
+        self.label = label
+        logLevel = level
+        self.format = format
+        self.write = write
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var values = metadata
+        if let provided = metadataProvider?.get() { values.merge(provided) { _, new in new } }
+        if let own = event.metadata { values.merge(own) { _, new in new } }
+        if let error = event.error { values["error"] = "\(error)" }
+        let pairs = values.sorted { $0.key < $1.key }
+        var line = ""
+        switch format {
+        case .text: appendText(event, pairs, to: &line)
+        case .json: appendJSON(event, pairs, to: &line)
+        }
+        line += "\n"
+        write(Array(line.utf8))
+    }
+
+    private func appendText(
+        _ event: LogEvent, _ pairs: [(key: String, value: Logger.MetadataValue)], to line: inout String
+    ) {
+        let level = event.level.rawValue.uppercased()
+        line += "\(Timestamp.now()) \(level)"
+        line += String(repeating: " ", count: max(1, 9 - level.count))
+        line += LogText.escaped(LogText.cut("\(event.message)"))
+        for (key, value) in pairs { line += " \(key)=\(LogText.word(LogText.cut("\(value)")))" }
+    }
+
+    private func appendJSON(
+        _ event: LogEvent, _ pairs: [(key: String, value: Logger.MetadataValue)], to line: inout String
+    ) {
+        line += "{\"time\":\"\(Timestamp.now())\",\"level\":\"\(event.level.rawValue)\""
+        line += ",\"logger\":\(LogText.quoted(label)),\"message\":\(LogText.quoted(LogText.cut("\(event.message)")))"
+        for (key, value) in pairs {
+            let name = ["time", "level", "logger", "message"].contains(key) ? key + "_" : key
+            line += ",\(LogText.quoted(name)):\(LogText.quoted(LogText.cut("\(value)")))"
+        }
+        line += "}"
+    }
+}
+
+/// Text that must stay on one line.
+enum LogText {
+    static func cut(_ text: String) -> String {
+        guard text.utf8.count > LineLogHandler.longestValue else { return text }
+        return String(decoding: text.utf8.prefix(LineLogHandler.longestValue), as: UTF8.self) + "…"
+    }
+
+    /// A value of the text format: in quotes where it would not be one word.
+    static func word(_ text: String) -> String {
+        let isWord =
+            !text.isEmpty
+            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+        return isWord ? text : quoted(text)
+    }
+
+    /// A string of JSON.
+    static func quoted(_ text: String) -> String {
+        "\"" + escaped(text, quotes: true) + "\""
+    }
+
+    static func escaped(_ text: String, quotes: Bool = false) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"" where quotes: result += "\\\""
+            case "\\" where quotes: result += "\\\\"
+            case "\n": result += "\\n"
+            case "\r": result += "\\r"
+            case "\t": result += "\\t"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
+                let digits = String(scalar.value, radix: 16)
+                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result
+    }
+}
+
+/// The process's standard error, a whole line at a time.
+enum StandardError {
+    private static let lock = Mutex(())
+
+    static func write(_ line: [UInt8]) {
+        lock.withLock { _ in
+            var rest = line[...]
+            while !rest.isEmpty {
+                // SAFETY: the buffer lives through the call, which reads no more than its count.
+                let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
+                // Nobody could be told that nobody reads.
+                if written < 0 && errno != EINTR { return }
+                rest = rest.dropFirst(max(written, 0))
+            }
+        }
+    }
+
+    static func write(_ text: String) {
+        write(Array((text + "\n").utf8))
+    }
+}
+
+extension Timestamp {
+    /// The system's clock.
+    static func now() -> Timestamp {
+        var time = timespec()
+        // SAFETY: the kernel fills the struct that it is given.
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000)
+    }
+}

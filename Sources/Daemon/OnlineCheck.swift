@@ -1,0 +1,42 @@
+internal import Kafka
+internal import Postgres
+
+/// `--check=online`: asks the servers, and tells everything that is wrong.
+struct OnlineCheck<Program: DaemonProgram> {
+    let settings: DaemonSettings<Program>
+
+    func run() async -> DaemonExit {
+        let results = [await database(), await brokers()]
+        for result in results.compactMap(\.self) { StandardError.write(result.text) }
+        if results.contains(where: { $0?.exit == .configuration }) { return .configuration }
+        if results.contains(where: { $0 != nil }) { return .unavailable }
+        print("the configuration is valid, the database has the schema, and the brokers answer")
+        return .ok
+    }
+
+    private struct Problem {
+        let text: String
+        let exit: DaemonExit
+    }
+
+    private func database() async -> Problem? {
+        let gate = DatabaseGate(
+            postgres: settings.postgres.configuration, migrationSets: Program.migrationSets(for: settings.feature),
+            logger: .quiet)
+        do {
+            _ = try await gate.check()
+            return nil
+        } catch {
+            return Problem(text: "postgres: \(error)", exit: DaemonExit(error))
+        }
+    }
+
+    private func brokers() async -> Problem? {
+        do {
+            _ = try await KafkaAdmin(settings.kafka.configuration, timeoutMs: 5_000).brokers()
+            return nil
+        } catch {
+            return Problem(text: "kafka: \(error)", exit: DaemonExit(error))
+        }
+    }
+}

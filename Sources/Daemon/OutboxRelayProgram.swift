@@ -1,0 +1,69 @@
+internal import Operations
+internal import Outbox
+public import Settings
+internal import Synchronization
+
+/// The daemon `outbox-relay`.
+public enum OutboxRelayProgram: DaemonProgram {
+    public struct Feature: FeatureSettings {
+        let relay: RelaySettings
+
+        public init(from reader: SettingsReader) {
+            relay = RelaySettings(from: reader)
+        }
+    }
+
+    public static let name = "outbox-relay"
+    public static let abstract = "Publishes the events of an outbox table in PostgreSQL to Kafka."
+    public static let operationsPort = 9_401
+
+    public static func migrationSets(for feature: Feature) -> [String] {
+        if case .debezium = feature.relay.configuration.layout { return ["outbox-debezium"] }
+        return feature.relay.configuration.retention == .keep ? ["outbox", "outbox-keep"] : ["outbox"]
+    }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        let health = RelayHealth(context)
+        try await OutboxRelay(
+            configuration: feature.relay.configuration, postgres: context.postgres, kafka: context.kafka,
+            logger: context.logger, onProgress: { health.progress($0) }
+        ).run()
+    }
+}
+
+/// Makes watches of what the relay reports: its loops turn whether or not the servers answer, its rows move when they
+/// do.
+private final class RelayHealth: Sendable {
+    private struct Shard {
+        let loop: WatchHandle
+        let rows: WatchHandle
+        var published: Int64
+    }
+
+    private let context: DaemonContext
+    private let shards = Mutex<[Int: Shard]>([:])
+
+    init(_ context: DaemonContext) {
+        self.context = context
+    }
+
+    func progress(_ progress: RelayProgress) {
+        shards.withLock { shards in
+            var shard = shards[progress.shard] ?? watch(progress)
+            shard.loop.turned(to: .working)
+            shard.loop.progressed()
+            let hasWork = progress.isActive && (progress.inFlight > 0 || progress.backlog > 0)
+            shard.rows.turned(to: hasWork ? .working : .idle)
+            if progress.published != shard.published { shard.rows.progressed() }
+            shard.published = progress.published
+            shards[progress.shard] = shard
+        }
+    }
+
+    private func watch(_ progress: RelayProgress) -> Shard {
+        Shard(
+            loop: context.health.watch(.loop, "relay loop \(progress.shard)", limit: context.stallAfter),
+            rows: context.health.watch(.partition, "outbox shard \(progress.shard)", limit: context.stallAfter),
+            published: progress.published)
+    }
+}

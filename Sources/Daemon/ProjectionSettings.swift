@@ -1,0 +1,49 @@
+internal import Projections
+internal import Settings
+
+/// `[projection]`: how a read model is kept.
+struct ProjectionSettings: FeatureSettings {
+    var configuration: ProjectionRunnerConfiguration
+
+    init(from reader: SettingsReader) {
+        let section = reader.section("projection", "How the read model is kept.")
+        let defaults = ProjectionRunnerConfiguration(service: "millrace")
+        var runner = defaults
+        runner.service = section.string(
+            "service", default: defaults.service,
+            "The first part of the consumer group's name, service.projection.vN.")
+        runner.batchMaxRecords = section.integer(
+            "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000, "Most records in one transaction.")
+        runner.batchMaxBytes = section.integer(
+            "batch_max_bytes", default: defaults.batchMaxBytes, in: 1...(64 << 20),
+            "Bytes after which a transaction takes no more; one record may pass it.")
+        runner.batchLingerMs = section.integer(
+            "batch_linger_ms", default: defaults.batchLingerMs, in: 0...60_000,
+            "How long a batch waits for more records after its first; 0 takes what is there.")
+        runner.onTruncatedHistory = section.choice(
+            "on_truncated_history", default: defaults.onTruncatedHistory,
+            "What to do when Kafka no longer has the records that come next: stop the partition, or go on without.")
+        runner.processedEventsRetentionDays = section.integer(
+            "processed_events_retention_days", default: defaults.processedEventsRetentionDays, in: 1...3_650,
+            """
+            Days that processed events are remembered. Longer than anything may take to deliver an event again: \
+            replays, offsets moved back, a producer's repetitions. Restarts and rebalances do not count.
+            """)
+        runner.drainTimeoutMs = section.integer(
+            "drain_timeout_ms", default: defaults.drainTimeoutMs, in: 100...600_000,
+            "How long a stop may take: the transaction under way, and leaving the group.")
+        runner.backoffInitialMs = section.integer(
+            "backoff_initial_ms", default: defaults.backoffInitialMs, in: 1...60_000,
+            "The first wait after a failure of the database.")
+        runner.backoffCeilingMs = section.integer(
+            "backoff_ceiling_ms", default: defaults.backoffCeilingMs, in: 1...600_000, "The longest such wait.")
+        runner.refusedAttemptsLimit = section.integer(
+            "refused_attempts_limit", default: defaults.refusedAttemptsLimit, in: 1...1_000_000,
+            "After so many attempts in a row that the database refused the process ends with exit code 78.")
+        runner.offsetCopyIntervalMs = section.integer(
+            "offset_copy_interval_ms", default: defaults.offsetCopyIntervalMs, in: 10...600_000,
+            "The time between two copies of the offsets to Kafka, where lag tools look for them.")
+        section.reject(runner.validate())
+        configuration = runner
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Kafka
+import Postgres
+import Settings
+import Testing
+
+@testable import Daemon
+@testable import Outbox
+
+/// What is written becomes what the clients and features are given.
+@Suite struct DaemonSettingsTests {
+    private let required = ["kafka.bootstrap_servers=k:9092", "postgres.url=postgresql://me@db:5433/shop"]
+
+    private func relay(
+        _ overrides: [String], environment: [String: String] = [:]
+    ) throws(InvalidSettings) -> DaemonSettings<OutboxRelayProgram> {
+        try DaemonSettings.load(
+            SettingsSources(
+                environment: environment, overrides: required + overrides,
+                foreignSections: DaemonCatalog.featureSections)
+        ).settings
+    }
+
+    private func problems(_ overrides: [String]) -> String {
+        do {
+            _ = try relay(overrides)
+            return "no problem"
+        } catch {
+            return error.description
+        }
+    }
+
+    @Test func theDefaultsAreTheFeaturesOwn() throws {
+        let settings = try relay([])
+        #expect(settings.feature.relay.configuration == OutboxRelayConfiguration())
+        #expect(settings.kafka.configuration.clientID == "outbox-relay")
+        #expect(settings.kafka.configuration.properties.isEmpty)
+        #expect(settings.postgres.configuration.applicationName == "outbox-relay")
+        #expect(settings.postgres.configuration.host == "db")
+        #expect(settings.postgres.configuration.port == 5_433)
+        #expect(settings.operations.host == "127.0.0.1", "nothing is served to others unless told so")
+    }
+
+    @Test func everyPartIsMapped() throws {
+        let settings = try relay(
+            [
+                "kafka.client_id=mine", "kafka.properties.linger.ms=7", "postgres.schema=shop",
+                "postgres.statement_timeout_ms=1234", "postgres.settings.synchronous_commit=off",
+                "relay.retention=keep", "relay.shards=3", "relay.idle_poll_ms=50", "relay.notify_channel=news",
+                "operations.stop_timeout_s=3", "log.level=debug", "log.format=json",
+            ], environment: ["MILLRACE_POSTGRES__PASSWORD": "secret", "MILLRACE_PROJECTION__SERVICE": "another's"])
+        #expect(settings.kafka.configuration.clientID == "mine")
+        #expect(settings.kafka.configuration.properties == ["linger.ms": "7"])
+        #expect(settings.postgres.configuration.schema == "shop")
+        #expect(settings.postgres.configuration.password == "secret")
+        #expect(settings.postgres.configuration.statementTimeoutMs == 1_234)
+        #expect(settings.postgres.configuration.settings == ["synchronous_commit": "off"])
+        #expect(settings.feature.relay.configuration.shards == 3)
+        #expect(settings.feature.relay.configuration.idlePollMs == 50)
+        #expect(settings.feature.relay.configuration.notifyChannel == "news")
+        #expect(settings.operations.stopTimeout == .seconds(3))
+        #expect(settings.log.format == .json)
+        #expect(OutboxRelayProgram.migrationSets(for: settings.feature) == ["outbox", "outbox-keep"])
+    }
+
+    @Test func commonVariablesReplaceTheFile() throws {
+        let settings = try DaemonSettings<OrderSummaryProgram>.load(
+            SettingsSources(environment: ["KAFKA_BOOTSTRAP_SERVERS": "b:1", "DATABASE_URL": "postgres://u@h/d"])
+        ).settings
+        #expect(settings.kafka.configuration.bootstrapServers == "b:1")
+        #expect(settings.postgres.configuration.host == "h")
+    }
+
+    @Test func debeziumsLayout() throws {
+        let settings = try relay(["relay.layout=debezium", "relay.debezium.aggregate_id=key"])
+        guard case .debezium(let layout) = settings.feature.relay.configuration.layout else {
+            Issue.record("the layout is \(settings.feature.relay.configuration.layout)")
+            return
+        }
+        #expect(layout.aggregateID == "key")
+        #expect(OutboxRelayProgram.migrationSets(for: settings.feature) == ["outbox-debezium"])
+    }
+
+    @Test func whatTheFeatureRefusesIsSaidOfTheSetting() {
+        #expect(
+            problems([
+                "relay.idle_poll_ms=1", "relay.busy_poll_ms=5", "relay.layout=debezium", "relay.retention=keep",
+                "relay.debezium.envelope=true",
+            ]) == """
+                --set relay.debezium.envelope: needs the columns `sequence` and `timestamp`
+                --set relay.idle_poll_ms: must not be less than busy_poll_ms
+                --set relay.retention: rows of the Debezium layout have no published_at, so only delete works
+                """)
+    }
+
+    @Test func librdkafkaChecksItsProperties() {
+        #expect(
+            problems(["kafka.properties.group.id=x", "kafka.properties.lingr.ms=5", "kafka.properties.linger.ms=soon"])
+                == """
+                --set kafka.properties.group.id: cannot be set: \
+                the consumer group is named after the service, the projection and its version
+                --set kafka.properties.linger.ms: \
+                Invalid value for configuration property "queue.buffering.max.ms"
+                --set kafka.properties.lingr.ms: librdkafka has no such property
+                """)
+    }
+
+    @Test func aURLThatLibpqCannotReadIsNotQuoted() {
+        let text = problems(["postgres.url=postgresql://me:hunter2@[::1/db"])
+        #expect(text.contains("is no connection URL"))
+        #expect(!text.contains("hunter2"))
+    }
+
+    @Test(arguments: [
+        ("maxInFlightRows", "max_in_flight_rows"), ("aggregateID", "aggregate_id"), ("id", "id"),
+        ("correlationID", "correlation_id"), ("batchMaxBytes", "batch_max_bytes"),
+    ])
+    func namesBecomeSettings(_ name: String, _ setting: String) {
+        #expect(snakeCase(name) == setting)
+    }
+}

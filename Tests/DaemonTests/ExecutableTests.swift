@@ -1,0 +1,185 @@
+import Foundation
+import Glibc
+import Kafka
+import Migrations
+import Postgres
+import TestKit
+import Testing
+
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+/// What supervisors and operators see of the daemons: exit codes, standard error, signals.
+@Suite struct ExecutableTests {
+    /// Ports that nothing listens on.
+    private let away = [
+        "--set", "kafka.bootstrap_servers=127.0.0.1:9", "--set", "postgres.url=postgresql://127.0.0.1:9/none",
+        "--set", "operations.port=0",
+    ]
+
+    @Test(arguments: ["outbox-relay", "order-summary-projection"])
+    func aMissingFile(_ name: String) async throws {
+        let daemon = try Executable(name, ["--config", "/no/such.toml"])
+        #expect(try await daemon.exitCode() == 78)
+        #expect(daemon.errors == "/no/such.toml: no such file\n")
+    }
+
+    @Test func allThatIsWrongAtOnce() async throws {
+        let file = NSTemporaryDirectory() + "millrace-\(UUID().uuidString).toml"
+        try """
+        [kafka]
+        bootstrap_server = "k:1"
+        [log]
+        level = "inof"
+        [relay]
+        page_rows = 0
+        [projection]
+        ignored_by_this_daemon = true
+        [postgres]
+        url = "mysql://x"
+        """.write(toFile: file, atomically: false, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let daemon = try Executable("outbox-relay", ["--config", file, "--set", "relay.pag_rows=1"])
+        #expect(try await daemon.exitCode() == 78)
+        #expect(
+            daemon.errors.replacing(file, with: "f") == """
+                f: kafka.bootstrap_servers: required, but not set here nor as \
+                MILLRACE_KAFKA__BOOTSTRAP_SERVERS or KAFKA_BOOTSTRAP_SERVERS
+                f:2:1: kafka.bootstrap_server: unknown key; did you mean "bootstrap_servers"?
+                f:4:1: log.level: "inof" is none of trace, debug, info, notice, warning, error, critical; \
+                did you mean "info"?
+                f:6:1: relay.page_rows: 0 is not within 1 to 100_000
+                f:10:1: postgres.url: must begin with postgresql:// or postgres://
+                --set relay.pag_rows: unknown key; did you mean "page_rows"?
+
+                """)
+    }
+
+    @Test func checking() async throws {
+        let offline = try Executable("outbox-relay", ["--check"] + away)
+        #expect(try await offline.exitCode() == 0)
+        #expect(offline.output == "the configuration is valid\n")
+        let wrong = try Executable("outbox-relay", ["--check"] + away + ["--set", "relay.shards=0"])
+        #expect(try await wrong.exitCode() == 78)
+        let usage = try Executable("outbox-relay", ["--chekc"])
+        #expect(try await usage.exitCode() == 64)
+    }
+
+    @Test func checkingTheServers() async throws {
+        let unreachable = try Executable("outbox-relay", ["--check=online"] + away)
+        #expect(try await unreachable.exitCode() == 69)
+        #expect(unreachable.errors.contains("postgres: "))
+        #expect(unreachable.errors.contains("kafka: "))
+        try await withDatabase(migrating: ["outbox"]) { database, _ in
+            let kafka = try TestKafka.clientConfiguration().bootstrapServers
+            let reachable = try Executable(
+                "outbox-relay", ["--check=online", "--set", "kafka.bootstrap_servers=\(kafka)"] + database)
+            #expect(try await reachable.exitCode() == 0, "\(reachable.errors)")
+        }
+    }
+
+    @Test(arguments: ["outbox-relay", "order-summary-projection"])
+    func aSchemaThatIsMissing(_ name: String) async throws {
+        try await withDatabase(migrating: []) { database, _ in
+            let daemon = try Executable(name, away + database)
+            #expect(try await daemon.exitCode() == 78)
+            #expect(daemon.errors.contains("run: millrace migrate up"), "\(daemon.errors)")
+        }
+    }
+
+    /// Servers that answer, the right schema: ready, measured, and told to whoever supervises.
+    @Test(arguments: [
+        ("outbox-relay", ["outbox"], "outbox_leader{shard=\"0\"} 1"),
+        ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_stopped_partitions{"),
+    ])
+    func aWorkingDaemon(_ name: String, _ sets: [String], _ metric: String) async throws {
+        try await withDatabase(migrating: sets) { database, _ in
+            let kafka = try TestKafka.clientConfiguration().bootstrapServers
+            let daemon = try Executable(name, away + database + ["--set", "kafka.bootstrap_servers=\(kafka)"])
+            let port = try await daemon.port()
+            try await eventually { try await get("/health/ready", port) == "ok\n" }
+            #expect(try await get("/health/live", port) == "ok\n")
+            try await eventually { try await get("/metrics", port).contains(metric) }
+            daemon.signal(SIGTERM)
+            #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+        }
+    }
+
+    private func get(_ path: String, _ port: Int) async throws -> String {
+        let url = try #require(URL(string: "http://127.0.0.1:\(port)\(path)"))
+        return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)
+    }
+
+    @Test func aDatabaseThatIsAwayIsWaitedFor() async throws {
+        let daemon = try Executable("outbox-relay", away)
+        try await daemon.waitForLog("waiting for the database")
+        daemon.signal(SIGTERM)
+        #expect(try await daemon.exitCode() == 0)
+        #expect(daemon.errors.contains("stopping signal=SIGTERM"))
+        #expect(daemon.errors.split(separator: "\n").count { $0.contains("waiting for the database") } == 1)
+    }
+
+    @Test func anAddressInUse() async throws {
+        let first = try Executable("outbox-relay", away)
+        let port = try await first.port()
+        let second = try Executable("outbox-relay", away + ["--set", "operations.port=\(port)"])
+        #expect(try await second.exitCode() == 75)
+        #expect(second.errors.contains("cannot listen on 127.0.0.1:\(port): "))
+    }
+
+    /// A row on its way to brokers that are away: a stop waits for its acknowledgement.
+    private func withBusyRelay(_ arguments: [String], _ body: (Executable) async throws -> Void) async throws {
+        try await withDatabase(migrating: ["outbox"]) { database, connection in
+            try await connection.execute(
+                script: """
+                    INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload)
+                    VALUES ('OrderCreated', 'Order', 'o-1', 1, '{}')
+                    """)
+            let slow = ["--set", "relay.drain_timeout_ms=600000"]
+            let relay = try Executable("outbox-relay", away + database + slow + arguments)
+            let port = try await relay.port()
+            try await eventually(within: .seconds(30)) {
+                try await get("/metrics", port).contains("outbox_in_flight_rows{shard=\"0\"} 1\n")
+            }
+            try await body(relay)
+        }
+    }
+
+    @Test func aSecondSignalEndsAtOnce() async throws {
+        try await withBusyRelay([]) { relay in
+            relay.signal(SIGTERM)
+            try await relay.waitForLog("stopping signal=SIGTERM")
+            relay.signal(SIGINT)
+            let code = try await relay.exitCode()
+            #expect(code == 130, "\(relay.errors)")
+        }
+    }
+
+    @Test func aStopHasADeadline() async throws {
+        try await withBusyRelay(["--set", "operations.stop_timeout_s=1"]) { relay in
+            relay.signal(SIGTERM)
+            let code = try await relay.exitCode()
+            #expect(code == 75)
+            #expect(relay.errors.contains("the stop takes too long"))
+        }
+    }
+
+    /// `--set` arguments for a schema of a test's own.
+    private func withDatabase(
+        migrating sets: [String], _ body: ([String], PostgresConnection) async throws -> Void
+    ) async throws {
+        try await TestDatabase.withSchema(migrating: sets) { configuration in
+            // Keywords of a URL's query replace what stands before it.
+            let query = configuration.parameters
+                .map { "\($0)=\($1.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "")" }
+            let connection = try await PostgresConnection.connect(configuration)
+            try await body(
+                [
+                    "--set", "postgres.url=postgresql://?\(query.joined(separator: "&"))",
+                    "--set", "postgres.schema=\(configuration.schema)",
+                ], connection)
+            await connection.close()
+        }
+    }
+}
