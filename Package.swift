@@ -65,7 +65,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderShop",
-        dependencies: ["Orders", "Postgres", "StreamCore", "WireJSON", .logging],
+        dependencies: ["Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "Migrations",
@@ -140,7 +140,13 @@ let tests: [Target] = [
     .test(
         "OrderSummaryTests",
         ["OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
-    .test("OrderShopTests", ["OrderShop", "Orders", "Postgres", "Migrations", "StreamCore", "TestKit"]),
+    .test(
+        "OrderShopTests",
+        [
+            "OrderShop", "OrderSummary", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON",
+            "TestKit",
+        ]),
+    .test("OperatorCommandsTests", ["OperatorCommands", "Daemon", "OrderShop", "StreamCore", "TestKit"]),
     .test(
         "DaemonTests",
         [
