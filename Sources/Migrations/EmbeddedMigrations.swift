@@ -14,6 +14,7 @@ extension MigrationCatalog {
         ("outbox_0001_outbox", PackageResources.outbox_0001_outbox_sql),
         ("outbox-debezium_0001_adopt", PackageResources.outbox_debezium_0001_adopt_sql),
         ("outbox-keep_0001_unpublished", PackageResources.outbox_keep_0001_unpublished_sql),
+        ("orders_0001_write_model", PackageResources.orders_0001_write_model_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
     ]
 }

@@ -1,0 +1,59 @@
+/// What the shop sells: a fixed list, some of it popular.
+struct Catalogue: Sendable {
+    struct Product: Sendable {
+        let id: String
+        let name: String
+        let priceInEuroCents: Int
+    }
+
+    /// The one catalogue of all shops.
+    static let standard = Catalogue()
+
+    let products: [Product]
+    private let popularity: ZipfDistribution
+
+    // Names with quotes, apostrophes, ampersands and letters beyond ASCII: the wire must carry them.
+    private static let kinds = [
+        "Café Bowl", "Desk Lamp", "12\" Record Sleeve", "Baker's Apron", "Salt & Pepper Mill", "Føroyar Sweater",
+        "Müsli Jar", "Notebook", "Fountain Pen", "Tea Kettle", "Bread Knife", "Chopping Board", "Wool Blanket",
+        "Picture Frame", "Door Mat", "Bicycle Bell", "Rucksack", "Umbrella", "Candle Holder", "Wall Clock",
+        "\u{6E29}\u{6CC9} Towel", "Watering Can", "Seed Set", "Tool Roll", "Chess Board",
+    ]
+    private static let finishes = [
+        "Oak", "Walnut", "Linen", "Brass", "Copper", "Slate", "Ivory", "Indigo", "Crimson", "Olive", "Amber",
+        "Graphite", "Pearl", "Rust", "Sand", "Moss",
+    ]
+
+    private init() {
+        var products: [Product] = []
+        for (kindNumber, kind) in Self.kinds.enumerated() {
+            for (finishNumber, finish) in Self.finishes.enumerated() {
+                let number = kindNumber * Self.finishes.count + finishNumber
+                let price = 190 + (number &* 7_919) % 14_000
+                products.append(
+                    Product(
+                        id: "prod-\(paddedNumber(number + 1, width: 4))", name: "\(kind), \(finish)",
+                        priceInEuroCents: price - price % 10 + 9))
+            }
+        }
+        self.products = products
+        popularity = ZipfDistribution(count: products.count, exponent: 0.8)
+    }
+
+    /// A line of one product, priced in the order's currency; the popular products come more often.
+    func line(currency: ShopCurrency, using random: inout SeededGenerator) -> ShopLine {
+        // Ranks are spread over the list, so that the popular ones are not all of one kind.
+        let product = products[popularity.sample(using: &random) &* 37 % products.count]
+        let price = (Double(product.priceInEuroCents) * currency.minorPerEuroCent).rounded()
+        let quantity = random.chance(0.7) ? 1 : 2 + random.below(4)
+        return ShopLine(
+            productID: product.id, name: product.name, quantity: quantity,
+            unitPrice: ShopAmount(minorUnits: Int64(price), currency: currency))
+    }
+}
+
+/// `number` in decimal with leading zeros up to `width` digits.
+func paddedNumber(_ number: Int, width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+}

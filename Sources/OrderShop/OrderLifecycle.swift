@@ -1,0 +1,294 @@
+public import StreamCore
+
+/// One order's life from the cart to the door, as a state machine: each step gives the events that one transaction
+/// of the shop would write.
+///
+/// A pure value. All its decisions come from a generator of its own, seeded by the run's seed and the order's number:
+/// the same seed gives the same histories, however the steps of different orders are mixed, and whatever the clock
+/// says. Only the timestamps, and with them the time bits of the event ids, are the caller's.
+public struct OrderLifecycle: Sendable {
+    /// Unique over all runs on the same data, because each run has its own number.
+    public let orderID: String
+    /// How long the shop waits before the next step, in parts of a typical order's whole life (about 1).
+    public private(set) var pause = 0.0
+
+    private enum Step {
+        case place
+        case changeItems(remaining: Int)
+        case confirm
+        case cancel(reason: String, by: String)
+        case pay(attempt: Int)
+        case paySecondPart
+        case ship(parcel: Int)
+        case deliver(parcel: Int)
+        case refund(reason: String)
+    }
+
+    private struct Payment {
+        let id: String
+        let amount: ShopAmount
+        var sequence: Int64 = 0
+        var isPaid = false
+    }
+
+    private struct Shipment {
+        let id: String
+        var sequence: Int64 = 0
+    }
+
+    private let customer: Customer
+    private let isTruncated: Bool
+    private var decisions: SeededGenerator
+    private var identifiers: SeededGenerator
+    private var upcoming: Step? = .place
+    private var clock = Timestamp(microseconds: .min)
+    private var correlationID: EventID?
+    private var lastEventID: EventID?
+    private var sequence: Int64 = 0
+    private var lines: [ShopLine] = []
+    private var payments: [Payment] = []
+    private var shipments: [Shipment] = []
+    private var parcels = 1
+
+    /// - Parameters:
+    ///   - number: the order's number within the run, from 0.
+    ///   - run: the run's number; with the same data no two runs share one.
+    ///   - seed: the run's seed.
+    ///   - customers: who may order.
+    ///   - creationOnly: ends every history after OrderCreated, for measurements of one event an order.
+    init(number: Int, run: Int64, seed: UInt64, customers: Customers, creationOnly: Bool = false) {
+        orderID = "ord-\(run)-\(paddedNumber(number + 1, width: 7))"
+        isTruncated = creationOnly
+        decisions = SeededGenerator(seed: seed, stream: UInt64(number))
+        identifiers = SeededGenerator(seed: seed ^ UInt64(bitPattern: run), stream: ~UInt64(number))
+        customer = customers.orderer(using: &decisions)
+    }
+
+    /// Whether no step was played yet.
+    var hasNotStarted: Bool { sequence == 0 }
+
+    /// Whether the history is at its end: delivered, cancelled, abandoned or given back.
+    public var isOver: Bool { upcoming == nil }
+
+    /// Plays the next step.
+    ///
+    /// - Parameter now: the writing service's clock.
+    /// - Returns: the step's events, to be written together; empty when the history is over.
+    public mutating func advance(at now: Timestamp) -> [ShopEvent] {
+        guard let step = upcoming else { return [] }
+        clock = Timestamp(microseconds: max(now.microseconds, clock.microseconds &+ 1))
+        var events: [ShopEvent] = []
+        upcoming = play(step, into: &events)
+        return events
+    }
+
+    // MARK: the steps: each writes its events and says what comes next
+
+    private mutating func play(_ step: Step, into events: inout [ShopEvent]) -> Step? {
+        switch step {
+        case .place: return place(&events)
+        case .changeItems(let remaining): return changeItems(remaining: remaining, &events)
+        case .confirm:
+            append(order: .orderConfirmed, to: &events)
+            wait(mean: 0.15)
+            if decisions.chance(0.02) { return .cancel(reason: "changed my mind", by: "customer") }
+            return .pay(attempt: 1)
+        case .cancel(let reason, let by): return cancel(reason: reason, by: by, &events)
+        case .pay(let attempt): return pay(attempt: attempt, &events)
+        case .paySecondPart:
+            let last = payments.count - 1
+            append(payment: last, .paymentCompleted(payments[last].amount, method: "gift-card"), to: &events)
+            return fulfil()
+        case .ship(let parcel): return ship(parcel: parcel, &events)
+        case .deliver(let parcel): return deliver(parcel: parcel, &events)
+        case .refund(let reason):
+            refundAll(reason: reason, &events)
+            return nil
+        }
+    }
+
+    private mutating func place(_ events: inout [ShopEvent]) -> Step? {
+        // Most carts are small: 1–8 different products, about 2.7 on average.
+        var count = 1
+        while count < 8, decisions.chance(0.63) { count += 1 }
+        while lines.count < count {
+            let line = Catalogue.standard.line(currency: customer.currency, using: &decisions)
+            if !lines.contains(where: { $0.productID == line.productID }) { lines.append(line) }
+        }
+        append(
+            order: .orderCreated(
+                customerID: customer.id, currency: customer.currency, lines: lines, address: customer.address),
+            to: &events)
+        if isTruncated { return nil }
+        if decisions.chance(0.18) {
+            wait(mean: 0.05)
+            return .changeItems(remaining: 1 + decisions.below(3))
+        }
+        return decide()
+    }
+
+    private mutating func changeItems(remaining: Int, _ events: inout [ShopEvent]) -> Step? {
+        if lines.count > 1, decisions.chance(0.4) {
+            let removed = lines.remove(at: decisions.below(lines.count))
+            append(order: .itemRemoved(productID: removed.productID), to: &events)
+        } else if decisions.chance(0.35) {
+            // Another quantity of a product that is there: the new line replaces the old one.
+            let index = decisions.below(lines.count)
+            let old = lines[index]
+            lines[index] = ShopLine(
+                productID: old.productID, name: old.name, quantity: 1 + decisions.below(6), unitPrice: old.unitPrice)
+            append(order: .itemAdded(lines[index]), to: &events)
+        } else {
+            let line = Catalogue.standard.line(currency: customer.currency, using: &decisions)
+            if let index = lines.firstIndex(where: { $0.productID == line.productID }) {
+                lines[index] = line
+            } else {
+                lines.append(line)
+            }
+            append(order: .itemAdded(line), to: &events)
+        }
+        wait(mean: 0.05)
+        return remaining > 1 ? .changeItems(remaining: remaining - 1) : decide()
+    }
+
+    /// The cart is full: abandoned, cancelled or confirmed.
+    private mutating func decide() -> Step? {
+        let fate = decisions.unit()
+        if fate < 0.07 { return nil }
+        wait(mean: 0.1)
+        return fate < 0.11 ? .cancel(reason: "ordered twice", by: "customer") : .confirm
+    }
+
+    private mutating func cancel(reason: String, by: String, _ events: inout [ShopEvent]) -> Step? {
+        append(order: .orderCancelled(reason: reason, by: by), to: &events)
+        wait(mean: 0.1)
+        return payments.contains(where: \.isPaid) ? .refund(reason: "order cancelled") : nil
+    }
+
+    private mutating func pay(attempt: Int, _ events: inout [ShopEvent]) -> Step? {
+        let total = lines.reduce(0) { $0 + $1.minorUnits }
+        if attempt == 1 {
+            // A few pay a part by gift card afterwards; all others pay everything at once.
+            let isSplit = total > 1_000 && decisions.chance(0.03)
+            open(amount: isSplit ? total - total / 3 : total)
+        }
+        let current = payments.count - 1
+        if decisions.chance(attempt == 1 ? 0.13 : 0.4) {
+            let reason = decisions.pick(["card declined", "insufficient funds", "3-D Secure timeout", "expired card"])
+            append(payment: current, .paymentFailed(payments[current].amount, reason: reason), to: &events)
+            wait(mean: 0.12)
+            let answer = decisions.unit()
+            if attempt >= 4 || answer < 0.15 {
+                return .cancel(reason: "payment failed", by: "system")
+            }
+            // Some try another way to pay, which is a payment of its own; the others the same again.
+            if answer < 0.4 { open(amount: payments[current].amount.minorUnits) }
+            return .pay(attempt: attempt + 1)
+        }
+        let method = decisions.pick(["card", "card", "card", "paypal", "sepa-debit", "invoice"])
+        append(payment: current, .paymentCompleted(payments[current].amount, method: method), to: &events)
+        let rest = total - payments[current].amount.minorUnits
+        if rest > 0 {
+            open(amount: rest)
+            wait(mean: 0.05)
+            return .paySecondPart
+        }
+        return fulfil()
+    }
+
+    /// Paid: cancelled after all, or packed.
+    private mutating func fulfil() -> Step? {
+        wait(mean: 0.25)
+        if decisions.chance(0.03) { return .cancel(reason: "out of stock", by: "support") }
+        parcels = lines.count > 2 && decisions.chance(0.12) ? 2 : 1
+        return .ship(parcel: 0)
+    }
+
+    private mutating func ship(parcel: Int, _ events: inout [ShopEvent]) -> Step? {
+        shipments.append(Shipment(id: "shp-\(orderID.dropFirst(4))-\(parcel + 1)"))
+        let carrier = decisions.pick(["DHL", "UPS", "La Poste", "Royal Mail", "Yamato"])
+        let tracking = "\(carrier.prefix(2).uppercased())\(100_000_000_000 + decisions.below(899_999_999_999))"
+        append(shipment: parcel, .shipmentCreated(carrier: carrier, trackingNumber: tracking), to: &events)
+        if parcel + 1 < parcels {
+            wait(mean: 0.1)
+            return .ship(parcel: parcel + 1)
+        }
+        wait(mean: 0.35)
+        return arrival(ofParcel: 0)
+    }
+
+    /// Now and then a parcel is lost.
+    private mutating func arrival(ofParcel parcel: Int) -> Step {
+        decisions.chance(0.02) ? .refund(reason: "lost in transit") : .deliver(parcel: parcel)
+    }
+
+    private mutating func deliver(parcel: Int, _ events: inout [ShopEvent]) -> Step? {
+        append(shipment: parcel, .shipmentDelivered, to: &events)
+        wait(mean: 0.2)
+        if parcel + 1 < parcels { return arrival(ofParcel: parcel + 1) }
+        return decisions.chance(0.04) ? .refund(reason: "returned") : nil
+    }
+
+    private mutating func refundAll(reason: String, _ events: inout [ShopEvent]) {
+        for index in payments.indices where payments[index].isPaid {
+            append(payment: index, .paymentRefunded(payments[index].amount, reason: reason), to: &events)
+        }
+    }
+
+    private mutating func open(amount minorUnits: Int64) {
+        let id = "pay-\(orderID.dropFirst(4))-\(payments.count + 1)"
+        payments.append(
+            Payment(id: id, amount: ShopAmount(minorUnits: minorUnits, currency: customer.currency)))
+    }
+
+    /// Half of the mean for sure and the rest at random: nobody confirms in no time, and nothing takes for ever.
+    private mutating func wait(mean: Double) {
+        pause = mean * (0.5 + decisions.unit())
+    }
+}
+
+// MARK: - events
+
+extension OrderLifecycle {
+    private mutating func append(order fact: ShopFact, to events: inout [ShopEvent]) {
+        sequence += 1
+        append(.order, orderID, sequence, fact, to: &events)
+    }
+
+    private mutating func append(payment index: Int, _ fact: ShopFact, to events: inout [ShopEvent]) {
+        payments[index].sequence += 1
+        if case .paymentCompleted = fact { payments[index].isPaid = true }
+        append(.payment, payments[index].id, payments[index].sequence, fact, to: &events)
+    }
+
+    private mutating func append(shipment index: Int, _ fact: ShopFact, to events: inout [ShopEvent]) {
+        shipments[index].sequence += 1
+        append(.shipment, shipments[index].id, shipments[index].sequence, fact, to: &events)
+    }
+
+    private mutating func append(
+        _ aggregate: ShopEvent.Aggregate, _ aggregateID: String, _ sequence: Int64, _ fact: ShopFact,
+        to events: inout [ShopEvent]
+    ) {
+        if !events.isEmpty { clock = Timestamp(microseconds: clock.microseconds + 1) }
+        let id = EventID(version7At: clock, using: &identifiers)
+        events.append(
+            ShopEvent(
+                id: id, aggregate: aggregate, aggregateID: aggregateID, orderID: orderID, customerID: customer.id,
+                sequence: sequence, timestamp: clock, correlationID: correlationID ?? id, causationID: lastEventID,
+                fact: fact))
+        correlationID = correlationID ?? id
+        lastEventID = id
+    }
+}
+
+extension EventID {
+    /// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of the rest of the time, 62 random bits.
+    init(version7At time: Timestamp, using random: inout SeededGenerator) {
+        let microseconds = UInt64(max(time.microseconds, 0))
+        let (milliseconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000)
+        self.init(
+            high: milliseconds << 16 | 0x7000 | rest * 4_096 / 1_000,
+            low: random.next() >> 2 | 0x8000_0000_0000_0000)
+    }
+}

@@ -1,0 +1,53 @@
+/// Random numbers that are the same for the same seed, on every machine and with every toolchain: xoshiro256**
+/// (Blackman, Vigna), its state filled by SplitMix64.
+struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: (UInt64, UInt64, UInt64, UInt64)
+
+    /// - Parameters:
+    ///   - seed: what the user gave.
+    ///   - stream: one of many independent streams of that seed.
+    init(seed: UInt64, stream: UInt64 = 0) {
+        var mix = Self.mixed(seed) ^ Self.mixed(stream &+ 0x9E37_79B9_7F4A_7C15)
+        func word() -> UInt64 {
+            mix &+= 0x9E37_79B9_7F4A_7C15
+            return Self.mixed(mix)
+        }
+        state = (word(), word(), word(), word())
+    }
+
+    /// SplitMix64's output function.
+    private static func mixed(_ value: UInt64) -> UInt64 {
+        var z = value
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    mutating func next() -> UInt64 {
+        let scrambled = Self.rotated(state.1 &* 5, by: 7) &* 9
+        let shifted = state.1 << 17
+        state.2 ^= state.0
+        state.3 ^= state.1
+        state.1 ^= state.2
+        state.0 ^= state.3
+        state.2 ^= shifted
+        state.3 = Self.rotated(state.3, by: 45)
+        return scrambled
+    }
+
+    private static func rotated(_ value: UInt64, by bits: UInt64) -> UInt64 {
+        value << bits | value >> (64 - bits)
+    }
+
+    /// A number from 0 up to but not including 1, of 53 random bits.
+    mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
+
+    /// A number from 0 up to but not including `bound`, which is above 0.
+    mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }
+
+    /// Whether something of this probability happens.
+    mutating func chance(_ probability: Double) -> Bool { unit() < probability }
+
+    /// One of `choices`, which is not empty.
+    mutating func pick<Choice>(_ choices: [Choice]) -> Choice { choices[below(choices.count)] }
+}

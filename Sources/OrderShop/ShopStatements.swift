@@ -1,0 +1,66 @@
+internal import Postgres
+internal import StreamCore
+internal import WireJSON
+
+/// What one transaction of the shop writes, gathered as columns: one set-based statement a table, whatever the number
+/// of orders in it.
+struct ShopStatements {
+    /// A statement, and how many rows it must change for nobody else to have been there before.
+    struct Write {
+        let statement: Statement
+        let parameters: Parameters
+        let expectedRows: Int
+        let table: String
+    }
+
+    private var orders = NewOrders()
+    private var items = PutItems()
+    private var removals = RemovedItems()
+    private var changes = OrderChanges()
+    private var payments = PaymentChanges()
+    private var shipments = NewShipments()
+    private var deliveries = Deliveries()
+    private var outbox = OutboxRows()
+
+    /// - Parameter events: in order, at most one of each aggregate.
+    init(_ events: [ShopEvent]) {
+        for event in events { add(event) }
+    }
+
+    private mutating func add(_ event: ShopEvent) {
+        outbox.append(event)
+        switch event.fact {
+        case .orderCreated(let customerID, let currency, let lines, let address):
+            orders.append(event, customerID, currency, lines, address)
+            for line in lines { items.append(event.orderID, line) }
+        case .itemAdded(let line):
+            items.append(event.orderID, line)
+            changes.append(event, status: nil, itemsChanged: true)
+        case .itemRemoved(let productID):
+            removals.append(event.orderID, productID)
+            changes.append(event, status: nil, itemsChanged: true)
+        case .orderConfirmed:
+            changes.append(event, status: "confirmed")
+        case .orderCancelled(let reason, let by):
+            changes.append(event, status: "cancelled", reason: reason, by: by)
+        case .paymentCompleted(let amount, let method):
+            payments.append(event, status: "completed", amount, method: method)
+        case .paymentFailed(let amount, let reason):
+            payments.append(event, status: "failed", amount, reason: reason)
+        case .paymentRefunded(let amount, let reason):
+            payments.append(event, status: "refunded", amount, reason: reason)
+        case .shipmentCreated(let carrier, let trackingNumber):
+            shipments.append(event, carrier, trackingNumber)
+        case .shipmentDelivered:
+            deliveries.append(event)
+        }
+    }
+
+    /// The statements in the order in which they must run, without those that have nothing to write.
+    var writes: [Write] {
+        [
+            orders.write, items.write, removals.write, changes.write, payments.write, shipments.write,
+            deliveries.write, outbox.write,
+        ].filter { $0.expectedRows > 0 }
+    }
+}

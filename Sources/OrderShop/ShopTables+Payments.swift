@@ -1,0 +1,186 @@
+internal import Postgres
+internal import StreamCore
+internal import WireJSON
+
+// The columns of what a transaction writes about payments and shipments, and of the outbox rows, a type a statement.
+
+struct PaymentChanges {
+    private var paymentIDs = TextArray(), orderIDs = TextArray(), statuses = TextArray(), amounts = NumericArray()
+    private var currencies = TextArray(), versions = Int64Array(), methods = TextArray(), reasons = TextArray()
+    private var times = TimestampArray(), eventIDs = UUIDArray()
+
+    mutating func append(
+        _ event: ShopEvent, status: String, _ amount: ShopAmount, method: String? = nil, reason: String? = nil
+    ) {
+        paymentIDs.append(event.aggregateID)
+        orderIDs.append(event.orderID)
+        statuses.append(status)
+        amounts.append(amount)
+        currencies.append(amount.currency.rawValue)
+        versions.append(event.sequence)
+        methods.append(method)
+        reasons.append(reason)
+        times.append(event.timestamp)
+        eventIDs.append(event.id)
+    }
+
+    var write: ShopStatements.Write {
+        var parameters = Parameters()
+        parameters.append(paymentIDs)
+        parameters.append(orderIDs)
+        parameters.append(statuses)
+        parameters.append(amounts)
+        parameters.append(currencies)
+        parameters.append(versions)
+        parameters.append(methods)
+        parameters.append(reasons)
+        parameters.append(times)
+        parameters.append(eventIDs)
+        return ShopStatements.Write(
+            statement: Self.statement, parameters: parameters, expectedRows: paymentIDs.count, table: "payments")
+    }
+
+    private static let statement: Statement = """
+        INSERT INTO payments (payment_id, order_id, status, amount, currency, version, method, updated_at,
+            last_event_id, completed_at, completed_event_id, failed_at, failed_event_id, failure_reason,
+            refunded_at, refunded_event_id, refund_reason)
+        SELECT payment_id, order_id, status, amount, currency, version, method, at, event_id,
+            CASE status WHEN 'completed' THEN at END, CASE status WHEN 'completed' THEN event_id END,
+            CASE status WHEN 'failed' THEN at END, CASE status WHEN 'failed' THEN event_id END,
+            CASE status WHEN 'failed' THEN reason END,
+            CASE status WHEN 'refunded' THEN at END, CASE status WHEN 'refunded' THEN event_id END,
+            CASE status WHEN 'refunded' THEN reason END
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            AS u(payment_id, order_id, status, amount, currency, version, method, reason, at, event_id)
+        ON CONFLICT (payment_id) DO UPDATE SET
+            status = EXCLUDED.status, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at,
+            last_event_id = EXCLUDED.last_event_id,
+            method = coalesce(EXCLUDED.method, payments.method),
+            completed_at = coalesce(EXCLUDED.completed_at, payments.completed_at),
+            completed_event_id = coalesce(EXCLUDED.completed_event_id, payments.completed_event_id),
+            failed_at = coalesce(EXCLUDED.failed_at, payments.failed_at),
+            failed_event_id = coalesce(EXCLUDED.failed_event_id, payments.failed_event_id),
+            failure_reason = coalesce(EXCLUDED.failure_reason, payments.failure_reason),
+            refunded_at = coalesce(EXCLUDED.refunded_at, payments.refunded_at),
+            refunded_event_id = coalesce(EXCLUDED.refunded_event_id, payments.refunded_event_id),
+            refund_reason = coalesce(EXCLUDED.refund_reason, payments.refund_reason)
+        WHERE payments.version = EXCLUDED.version - 1
+        """
+}
+
+struct NewShipments {
+    private var shipmentIDs = TextArray(), orderIDs = TextArray(), carriers = TextArray()
+    private var trackingNumbers = TextArray(), times = TimestampArray(), eventIDs = UUIDArray()
+
+    mutating func append(_ event: ShopEvent, _ carrier: String, _ trackingNumber: String) {
+        shipmentIDs.append(event.aggregateID)
+        orderIDs.append(event.orderID)
+        carriers.append(carrier)
+        trackingNumbers.append(trackingNumber)
+        times.append(event.timestamp)
+        eventIDs.append(event.id)
+    }
+
+    var write: ShopStatements.Write {
+        var parameters = Parameters()
+        parameters.append(shipmentIDs)
+        parameters.append(orderIDs)
+        parameters.append(carriers)
+        parameters.append(trackingNumbers)
+        parameters.append(times)
+        parameters.append(eventIDs)
+        return ShopStatements.Write(
+            statement: Self.statement, parameters: parameters, expectedRows: shipmentIDs.count, table: "shipments")
+    }
+
+    private static let statement: Statement = """
+        INSERT INTO shipments (shipment_id, order_id, status, carrier, tracking_number, version, created_at,
+            created_event_id, updated_at, last_event_id)
+        SELECT shipment_id, order_id, 'created', carrier, tracking_number, 1, at, event_id, at, event_id
+        FROM unnest($1, $2, $3, $4, $5, $6) AS u(shipment_id, order_id, carrier, tracking_number, at, event_id)
+        """
+}
+
+struct Deliveries {
+    private var shipmentIDs = TextArray(), versions = Int64Array(), times = TimestampArray(), eventIDs = UUIDArray()
+
+    mutating func append(_ event: ShopEvent) {
+        shipmentIDs.append(event.aggregateID)
+        versions.append(event.sequence)
+        times.append(event.timestamp)
+        eventIDs.append(event.id)
+    }
+
+    var write: ShopStatements.Write {
+        var parameters = Parameters()
+        parameters.append(shipmentIDs)
+        parameters.append(versions)
+        parameters.append(times)
+        parameters.append(eventIDs)
+        return ShopStatements.Write(
+            statement: Self.statement, parameters: parameters, expectedRows: shipmentIDs.count, table: "shipments")
+    }
+
+    private static let statement: Statement = """
+        UPDATE shipments AS s SET
+            status = 'delivered', version = u.version, delivered_at = u.at, delivered_event_id = u.event_id,
+            updated_at = u.at, last_event_id = u.event_id
+        FROM unnest($1, $2, $3, $4) AS u(shipment_id, version, at, event_id)
+        WHERE s.shipment_id = u.shipment_id AND s.version = u.version - 1
+        """
+}
+
+struct OutboxRows {
+    private var eventIDs = UUIDArray(), types = TextArray(), aggregateTypes = TextArray(), aggregateIDs = TextArray()
+    private var sequences = Int64Array(), times = TimestampArray(), versions = Int32Array()
+    private var correlationIDs = TextArray(), causationIDs = TextArray()
+    private var metadata = JSONArray(), payloads = JSONArray()
+
+    mutating func append(_ event: ShopEvent) {
+        let (type, version) = OutboxPayload.type(of: event.fact)
+        eventIDs.append(event.id)
+        types.append(type)
+        aggregateTypes.append(event.aggregate.rawValue)
+        aggregateIDs.append(event.aggregateID)
+        sequences.append(event.sequence)
+        times.append(event.timestamp)
+        versions.append(version)
+        correlationIDs.append(event.correlationID.description)
+        causationIDs.append(event.causationID?.description)
+        var json = JSONWriter()
+        OutboxPayload.writeMetadata(of: event, to: &json)
+        metadata.append(json: json.bytes.span)
+        json.reset()
+        OutboxPayload.write(event, to: &json)
+        payloads.append(json: json.bytes.span)
+    }
+
+    var write: ShopStatements.Write {
+        var parameters = Parameters()
+        parameters.append(eventIDs)
+        parameters.append(types)
+        parameters.append(aggregateTypes)
+        parameters.append(aggregateIDs)
+        parameters.append(sequences)
+        parameters.append(times)
+        parameters.append(versions)
+        parameters.append(correlationIDs)
+        parameters.append(causationIDs)
+        parameters.append(metadata)
+        parameters.append(payloads)
+        return ShopStatements.Write(
+            statement: Self.statement, parameters: parameters, expectedRows: eventIDs.count, table: "outbox")
+    }
+
+    /// The identity is given out in the events' order: per aggregate it grows with the sequence.
+    private static let statement: Statement = """
+        INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, version,
+            correlation_id, causation_id, metadata, payload)
+        SELECT event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
+            causation_id, metadata, payload
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY
+            AS u(event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
+                causation_id, metadata, payload, position)
+        ORDER BY position
+        """
+}

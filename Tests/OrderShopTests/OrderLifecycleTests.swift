@@ -1,0 +1,122 @@
+import StreamCore
+import Testing
+
+@testable import OrderShop
+
+@Suite struct OrderLifecycleTests {
+    static let start = Timestamp("2026-03-01T12:00:00Z").map(\.microseconds) ?? 0
+
+    /// Plays an order to its end, one second a step.
+    static func history(_ number: Int, seed: UInt64, run: Int64 = 1, interval: Int64 = 1_000_000) -> [[ShopEvent]] {
+        var order = OrderLifecycle(number: number, run: run, seed: seed, customers: Customers(count: 100))
+        var steps: [[ShopEvent]] = []
+        while !order.isOver {
+            let now = Timestamp(microseconds: start + Int64(steps.count) * interval)
+            steps.append(order.advance(at: now))
+        }
+        return steps
+    }
+
+    @Test func aSeedGivesTheSameHistoriesAndAnotherOneOthers() {
+        let first = (0..<200).map { Self.history($0, seed: 7) }
+        #expect(first == (0..<200).reversed().map { Self.history($0, seed: 7) }.reversed())
+        #expect(first != (0..<200).map { Self.history($0, seed: 8) })
+    }
+
+    @Test func theClockChangesNothingButTimes() {
+        let slow = Self.history(3, seed: 7).joined().map(\.fact)
+        let fast = Self.history(3, seed: 7, interval: 1).joined().map(\.fact)
+        #expect(slow == fast)
+    }
+
+    @Test func runsOfOneSeedShareHistoriesAndNoIdentities() {
+        let first = (0..<100).flatMap { Self.history($0, seed: 7, run: 1).joined() }
+        let second = (0..<100).flatMap { Self.history($0, seed: 7, run: 2).joined() }
+        #expect(first.map(\.fact) == second.map(\.fact))
+        #expect(Set(first.map(\.id)).isDisjoint(with: second.map(\.id)))
+        #expect(Set(first.map(\.aggregateID)).isDisjoint(with: second.map(\.aggregateID)))
+    }
+
+    @Test func sequencesHaveNoGapsAndTimesGrow() {
+        for number in 0..<1_000 {
+            // A clock that stands still, and one that goes back.
+            for interval: Int64 in [0, -5_000] {
+                let steps = Self.history(number, seed: 11, interval: interval)
+                var last: [String: Int64] = [:]
+                for event in steps.joined() {
+                    #expect(event.sequence == last[event.aggregateID, default: 0] + 1)
+                    last[event.aggregateID] = event.sequence
+                }
+                let events = Array(steps.joined())
+                #expect(zip(events, events.dropFirst()).allSatisfy { $0.timestamp < $1.timestamp })
+                #expect(zip(events, events.dropFirst()).allSatisfy { $1.causationID == $0.id })
+            }
+        }
+    }
+
+    @Test func aStepHoldsAtMostOneEventOfAnAggregateAndIsNeverEmpty() {
+        for number in 0..<1_000 {
+            for step in Self.history(number, seed: 5) {
+                #expect(!step.isEmpty)
+                #expect(Set(step.map(\.aggregateID)).count == step.count)
+            }
+        }
+    }
+
+    @Test func everyKindOfLifeOccurs() {
+        var kinds: [String: Int] = [:]
+        var lineCounts: Set<Int> = []
+        var severalPayments = 0
+        let count = 3_000
+        for number in 0..<count {
+            let events = Self.history(number, seed: 1).joined()
+            for kind in Set(events.map { OutboxPayload.type(of: $0.fact).name }) { kinds[kind, default: 0] += 1 }
+            if Set(events.filter { $0.aggregate == .payment }.map(\.aggregateID)).count > 1 { severalPayments += 1 }
+            if case .orderCreated(_, _, let lines, _) = events.first?.fact { lineCounts.insert(lines.count) }
+        }
+        #expect(kinds.count == 10)
+        #expect(kinds["OrderCreated"] == count)
+        // Most orders arrive; every other way an order can go is there as well.
+        #expect(kinds["ShipmentDelivered", default: 0] > count * 6 / 10)
+        for (kind, occurrences) in kinds { #expect(occurrences > count / 100, "\(kind)") }
+        #expect(severalPayments > count / 100)
+        #expect(lineCounts == Set(1...8))
+    }
+
+    @Test func refundsGiveBackWhatWasPaid() {
+        for number in 0..<2_000 {
+            var balance: [String: Int64] = [:]
+            var isRefunded = false
+            for event in Self.history(number, seed: 2).joined() {
+                switch event.fact {
+                case .paymentCompleted(let amount, _): balance[event.aggregateID, default: 0] += amount.minorUnits
+                case .paymentRefunded(let amount, _):
+                    balance[event.aggregateID, default: 0] -= amount.minorUnits
+                    isRefunded = true
+                default: break
+                }
+            }
+            if isRefunded { #expect(balance.values.allSatisfy { $0 == 0 }) }
+        }
+    }
+
+    @Test func eventIdsAreVersionSevenOfTheEventsTime() {
+        for event in Self.history(0, seed: 3).joined() {
+            #expect(event.id.high >> 12 & 0xF == 7)
+            #expect(event.id.low >> 62 == 2)
+            #expect(Int64(event.id.high >> 16) == event.timestamp.microseconds / 1_000)
+        }
+    }
+
+    @Test func customersAreSkewedAndAlwaysTheSame() {
+        var random = SeededGenerator(seed: 1)
+        let activity = ZipfDistribution(count: 1_000, exponent: 1)
+        var counts = [Int](repeating: 0, count: 1_000)
+        for _ in 0..<50_000 { counts[activity.sample(using: &random)] += 1 }
+        // By Zipf's law the first of 1,000 has 1 / 7.49 of everything, and ten times what the tenth has.
+        #expect((6_000...7_400).contains(counts[0]))
+        #expect(counts[0] > 7 * counts[9])
+        #expect(counts[500...].contains { $0 > 0 })
+        #expect(Customers.customer(number: 17).address == Customers.customer(number: 17).address)
+    }
+}
