@@ -1,0 +1,150 @@
+import OrderShop
+import OrderSummary
+import Orders
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+import WireJSON
+
+@Suite struct ReadModelCheckTests {
+    static let sets = ["outbox", "orders", "projections", "order-summary"]
+
+    /// Plays a shop, and brings its outbox into the read model by the projection's own folding and writing.
+    static func withShop(
+        orders: Int, _ body: (PostgresConfiguration, PostgresConnection) async throws -> Void
+    ) async throws {
+        try await TestDatabase.withSchema(migrating: sets) { database in
+            try await ShopLoad(ShopLoadTests.configuration(orders: orders, batch: 8), database: database).run()
+            let connection = try await PostgresConnection.connect(database)
+            let events = try await Self.outbox(connection)
+            // In any order, and some of them twice: the read model does not mind.
+            try await Self.project((events + events.prefix(100)).shuffled(), connection)
+            try await body(database, connection)
+            await connection.close()
+        }
+    }
+
+    /// The outbox as the events that a consumer decodes.
+    static func outbox(_ connection: PostgresConnection) async throws -> [OrderEvent] {
+        let rows = try await connection.execute(
+            """
+            SELECT event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, version,
+                correlation_id, causation_id, metadata::text, payload::text
+            FROM outbox ORDER BY id
+            """)
+        var events: [OrderEvent] = []
+        for row in 0..<rows.rowCount {
+            var json = JSONWriter()
+            json.beginObject()
+            json.key("eventId")
+            json.string(try rows.eventID(row, 0))
+            json.key("eventType")
+            json.string(try rows.string(row, 1))
+            json.key("aggregateType")
+            json.string(try rows.string(row, 2))
+            json.key("aggregateId")
+            json.string(try rows.string(row, 3))
+            json.key("sequence")
+            json.number(try rows.int64(row, 4))
+            json.key("timestamp")
+            json.string(try rows.timestamp(row, 5))
+            json.key("version")
+            json.number(try rows.int32(row, 6))
+            json.key("correlationId")
+            json.string(try rows.string(row, 7))
+            if let causation = try rows.optionalString(row, 8) {
+                json.key("causationId")
+                json.string(causation)
+            }
+            json.key("metadata")
+            json.raw(try rows.string(row, 9))
+            json.key("payload")
+            json.raw(try rows.string(row, 10))
+            json.endObject()
+            guard case .event(let event) = try OrderEventDecoder.decode(json.bytes.span) else {
+                Issue.record("the decoder does not know an event of the shop")
+                continue
+            }
+            events.append(event)
+        }
+        return events
+    }
+
+    static func project(_ events: [OrderEvent], _ connection: PostgresConnection) async throws {
+        let writer = OrderSummaryWriter()
+        for start in stride(from: 0, to: events.count, by: 500) {
+            let fold = OrderSummaryFold(Array(events[start..<min(start + 500, events.count)]))
+            try await connection.withTransaction { transaction in
+                try await writer.write(fold.rows, in: transaction)
+            }
+        }
+    }
+
+    @Test func everyEventDecodesWithGaplessSequences() async throws {
+        try await Self.withShop(orders: 300) { _, connection in
+            var last: [String: Int64] = [:]
+            let events = try await Self.outbox(connection)
+            #expect(Set(events.map(\.type)) == Set(OrderEventType.allCases))
+            for event in events {
+                let id = event.identity.aggregateID
+                #expect(event.identity.sequence == last[id, default: 0] + 1)
+                last[id] = event.identity.sequence
+            }
+        }
+    }
+
+    @Test func whatTheEventsFoldToIsWhatTheWriteModelSays() async throws {
+        try await Self.withShop(orders: 500) { database, _ in
+            let outcome = try await ReadModelCheck(writeModel: database, readModel: database, pageSize: 64).run()
+            #expect(outcome.examples == [])
+            #expect(outcome.isEqual)
+            #expect(outcome.checked == 500)
+        }
+    }
+
+    @Test func faultsAreFoundCountedAndShown() async throws {
+        try await Self.withShop(orders: 60) { database, connection in
+            try await connection.execute(
+                script: """
+                    DELETE FROM order_summary_v1 WHERE order_id = 'ord-1-0000007';
+                    UPDATE order_summary_v1 SET total_amount = total_amount + 0.01 WHERE order_id = 'ord-1-0000009';
+                    UPDATE order_summary_v1 SET order_id = 'nobody' WHERE order_id = 'ord-1-0000011';
+                    UPDATE order_summary_v1 SET items = '[]', version = 0 WHERE order_id = 'ord-1-0000060';
+                    """)
+            let outcome = try await ReadModelCheck(writeModel: database, readModel: database, pageSize: 10).run()
+            #expect(!outcome.isEqual)
+            #expect(outcome.checked == 60)
+            #expect(outcome.missing == 2)
+            #expect(outcome.extra == 1)
+            #expect(outcome.differing == 2)
+            #expect(outcome.examples.contains(.init(orderID: "ord-1-0000007", kind: .missing)))
+            #expect(outcome.examples.contains(.init(orderID: "nobody", kind: .extra)))
+            let columns = outcome.examples.compactMap { difference in
+                if case .column(let name, _, _) = difference.kind { name } else { nil }
+            }
+            #expect(columns.sorted() == ["items", "total_amount", "version"])
+        }
+    }
+
+    @Test func examplesAreLimitedAndCountsAreNot() async throws {
+        try await Self.withShop(orders: 40) { database, connection in
+            try await connection.execute("DELETE FROM order_summary_v1")
+            let check = ReadModelCheck(writeModel: database, readModel: database, pageSize: 7, exampleLimit: 3)
+            let outcome = try await check.run()
+            #expect(outcome.missing == 40)
+            #expect(outcome.examples.count == 3)
+        }
+    }
+
+    @Test func itWaitsForAProjectionThatIsBehind() async throws {
+        try await Self.withShop(orders: 40) { database, connection in
+            let events = try await Self.outbox(connection)
+            try await connection.execute("DELETE FROM order_summary_v1")
+            let check = ReadModelCheck(writeModel: database, readModel: database)
+            async let outcome = check.run(waitingUpTo: .seconds(30))
+            try await Self.project(events, connection)
+            #expect(try await outcome.isEqual)
+        }
+    }
+}
