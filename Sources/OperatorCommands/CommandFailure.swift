@@ -1,0 +1,80 @@
+internal import ArgumentParser
+internal import EmbeddedKafka
+internal import EmbeddedPostgres
+internal import Foundation
+internal import Kafka
+internal import Migrations
+internal import OrderShop
+internal import Postgres
+internal import Settings
+
+/// Why a command ended without having done its work: what is wrong and what to do about it, and the exit code.
+struct CommandFailure: Error {
+    let message: String
+    let exitCode: ExitCode
+
+    init(_ message: String, _ exitCode: ExitCode) {
+        self.message = message
+        self.exitCode = exitCode
+    }
+
+    /// Puts the clients' errors into an operator's words.
+    ///
+    /// - Returns: nil for errors of the argument parser, which explains its own.
+    init?(explaining error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let error as PostgresError: self.init(explaining: error)
+        case let error as TransactionError: self.init(explaining: error.cause)
+        case let error as KafkaError: self.init("Kafka: \(error)", .unavailable)
+        case let error as MockClusterError: self.init("\(error)", .unavailable)
+        case let error as PostgresServerError: self.init("embedded PostgreSQL: \(error)", .unavailable)
+        case let error as InvalidSettings: self.init("the configuration is wrong:\n\(error)", .configuration)
+        case let error as MigrationError: self.init("\(error)", .configuration)
+        case let error as WriteConflict: self.init("\(error)", .unavailable)
+        case is DifferencesFound: self.init("the read model is not what the write model says", ExitCode(1))
+        case is CancellationError: self.init("stopped", .failure)
+        case is ExitCode, is ValidationError, is CleanExit: return nil
+        default:
+            if String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") { return nil }
+            self.init("\(error)", .software)
+        }
+    }
+
+    private init(explaining error: PostgresError) {
+        switch error.sqlState?.code {
+        case "42P01", "3F000":
+            self.init(
+                "\(error.description). The database lacks the schema: run `millrace migrate up`.", .configuration)
+        case "28P01", "28000":
+            self.init("\(error.description). Check user and password of the database URL.", .configuration)
+        case "3D000":
+            self.init("\(error.description). Create the database, or name another one in the URL.", .configuration)
+        default:
+            let advice =
+                error.code == .cannotConnect
+                ? " Is PostgreSQL running? `millrace dev` starts a private one; --database or DATABASE_URL names another."
+                : ""
+            self.init(error.description + advice, error.code == .configuration ? .configuration : .unavailable)
+        }
+    }
+}
+
+extension ExitCode {
+    /// `EX_UNAVAILABLE` of sysexits.h: a server cannot be reached, or refuses.
+    static let unavailable = ExitCode(69)
+    /// `EX_SOFTWARE`: should not happen.
+    static let software = ExitCode(70)
+    /// `EX_CONFIG`: configuration or schema is wrong.
+    static let configuration = ExitCode(78)
+}
+
+/// Standard error, where everything goes that is not a command's result.
+enum StandardError {
+    static func write(_ text: String) {
+        FileHandle.standardError.write(Data(text.utf8))
+    }
+
+    /// Whether somebody looks at it.
+    static var isTerminal: Bool { isatty(2) == 1 }
+}

@@ -1,0 +1,46 @@
+/// The TOML that a daemon of `millrace dev` is started with: the servers of the session, all else by default.
+struct DaemonConfigurationFile {
+    let databaseURL: String
+    let bootstrapServers: String
+    /// Whether Kafka is a mock that starts empty and forgets.
+    let isMock: Bool
+    /// Where it answers for its health.
+    let port: Int
+
+    func text(for daemon: String) -> String {
+        var lines = [
+            "# Written by `millrace dev` at every start. All that is not here has its default.",
+            "[operations]",
+            "port = \(port)",
+            "",
+            "[postgres]",
+            "url = \(Self.quoted(databaseURL))",
+            "",
+            "[kafka]",
+            "bootstrap_servers = \(Self.quoted(bootstrapServers))",
+        ]
+        if isMock { lines += daemon == "outbox-relay" ? Self.relayOfMock : Self.projectionOfMock }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The mock forgets: the outbox keeps what the projection has not read.
+    private static let relayOfMock = ["", "[relay]", "retention = \"keep\""]
+
+    /// The projection goes on when the mock's oldest records have vanished. The mock's first rebalance waits for the
+    /// session's timeout, and its empty fetch sleeps the whole wait.
+    private static let projectionOfMock = [
+        "", "[projection]", "on_truncated_history = \"continue\"",
+        "", "[kafka.properties]", "\"session.timeout.ms\" = \"6000\"", "\"heartbeat.interval.ms\" = \"500\"",
+        "\"fetch.wait.max.ms\" = \"20\"",
+    ]
+
+    /// A basic string of TOML.
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for character in text {
+            if character == "\"" || character == "\\" { quoted.append("\\") }
+            quoted.append(character)
+        }
+        return quoted + "\""
+    }
+}

@@ -1,0 +1,89 @@
+internal import Foundation
+
+/// The daemons of a `millrace dev`: their configuration files, and how they are started.
+struct DevDaemons {
+    let supervisors: [DaemonSupervisor]
+    private let folder: DevFolder
+    private let ports: [(daemon: String, port: Int)]
+
+    static let names = ["outbox-relay", "order-summary-projection"]
+
+    /// Writes the configurations and finds the programs, which are beside our own.
+    ///
+    /// - Throws: ``CommandFailure`` when a program is not there.
+    init(folder: DevFolder, kafka: DevKafka, database: DevDatabase) throws {
+        self.folder = folder
+        var supervisors: [DaemonSupervisor] = []
+        var ports: [(daemon: String, port: Int)] = []
+        for name in Self.names {
+            let port = try LoopbackPort.findFree()
+            let file = folder.configurationFile(of: name)
+            let text = DaemonConfigurationFile(
+                databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port
+            ).text(for: name)
+            try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
+            supervisors.append(
+                DaemonSupervisor(
+                    name: name, command: [try Self.program(name), "--config", file],
+                    logFile: folder.logFile(of: name)))
+            ports.append((name, port))
+        }
+        self.supervisors = supervisors
+        self.ports = ports
+    }
+
+    private static func program(_ name: String) throws -> String {
+        let link = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let own = link ?? CommandLine.arguments[0]
+        let beside = URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent(name).path
+        guard FileManager.default.isExecutableFile(atPath: beside) else {
+            throw CommandFailure("\(beside) is not there: build all programs with `swift build`.", .unavailable)
+        }
+        return beside
+    }
+
+    /// Where to look, and what to try.
+    func guide(database: DevDatabase, kafka: DevKafka) -> String {
+        let health = ports.map { daemon, port in
+            "  \(daemon): http://127.0.0.1:\(port)/health/ready  /metrics   log: \(folder.logFile(of: daemon))"
+        }
+        let millrace = CommandLine.arguments[0]
+        let note =
+            kafka.isMock
+            ? ["  (a mock in memory: about 5 MiB a partition, older records vanish, all is gone when this ends)"] : []
+        let setting =
+            folder.isDefault ? ", in this folder" : " (first: set -a; . \(folder.path)/\(Endpoints.fileName); set +a)"
+        return """
+              PostgreSQL: \(database.url)
+              Kafka:      \(kafka.bootstrapServers)
+            \((note + health).joined(separator: "\n"))
+              Try, in another terminal\(setting):
+                psql \(database.url) -c 'SELECT order_id, status, total_amount, currency FROM order_summary LIMIT 5'
+                \(millrace) tail order-events --limit 5
+                \(millrace) load --orders 1000 --rate 0
+                \(millrace) verify --wait 30s
+              Ctrl-C stops everything; the data stays in \(folder.path)
+            """
+    }
+}
+
+/// A TCP port of 127.0.0.1 that nobody listens on.
+enum LoopbackPort {
+    static func findFree() throws(CommandFailure) -> Int {
+        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard socket >= 0 else { throw CommandFailure("no socket: \(systemErrorText(errno))", .unavailable) }
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
+        let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0
+            }
+        }
+        guard isBound else { throw CommandFailure("no free port: \(systemErrorText(errno))", .unavailable) }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}

@@ -1,0 +1,73 @@
+internal import EmbeddedPostgres
+internal import Foundation
+internal import Migrations
+internal import Postgres
+
+/// The database of a `millrace dev`: a private server on the session's folder, or the one that the environment names.
+struct DevDatabase: Sendable {
+    let url: String
+    private let server: PostgresServer?
+
+    /// Whether it is this session's own.
+    var isPrivate: Bool { server != nil }
+
+    static func start(in folder: DevFolder) async throws -> DevDatabase {
+        let named = ProcessInfo.processInfo.environment["DATABASE_URL"] ?? ""
+        guard named.isEmpty else { return DevDatabase(url: named, server: nil) }
+        let server = try await PostgresServer.start(
+            PostgresServerConfiguration(folder: "\(folder.path)/postgres", tcp: .freePort))
+        return DevDatabase(url: server.url, server: server)
+    }
+
+    func configuration(applicationName: String) throws -> PostgresConfiguration {
+        var configuration = try PostgresConfiguration(url: url)
+        configuration.applicationName = applicationName
+        return configuration
+    }
+
+    func stop() async {
+        await server?.stop()
+    }
+
+    // MARK: what the session needs to be there
+
+    static let migrationSets = MigrateCommand.Sets.standard + ["outbox-keep"]
+
+    /// Brings the schema up to date.
+    func migrate() async throws -> Int {
+        try await Migrator(configuration(applicationName: "millrace-dev")).up(Self.migrationSets).count
+    }
+
+    /// Makes the database fit for a cluster that has just started empty.
+    ///
+    /// The offsets of the old cluster mean nothing in the new one: they are dropped, so that the projection starts at
+    /// the new beginning. What the old cluster may have held and the projection not yet read is still in the outbox,
+    /// which keeps its rows for that long; it is published again. Processed events and the read model's rules make
+    /// second deliveries harmless.
+    ///
+    /// - Parameter isAllowed: whether there may be such offsets; else they are an error, lest those of a real system
+    ///   are dropped.
+    /// - Returns: how many events are published again.
+    func forgetCluster(isAllowed: Bool) async throws -> Int {
+        let connection = try await PostgresConnection.connect(configuration(applicationName: "millrace-dev"))
+        do {
+            let again = try await connection.withTransaction { transaction in
+                let dropped = try await transaction.execute("DELETE FROM projection_offsets").affectedRows
+                guard isAllowed || dropped == 0 else {
+                    throw CommandFailure(
+                        "DATABASE_URL's database has a projection's offsets of another Kafka than this one, which is "
+                            + "new and empty. Set KAFKA_BOOTSTRAP_SERVERS to that Kafka, or drop the offsets with "
+                            + "--reset-offsets.", .unavailable)
+                }
+                return try await transaction.execute(
+                    "UPDATE outbox SET published_at = NULL WHERE published_at IS NOT NULL"
+                ).affectedRows
+            }
+            await connection.close()
+            return again
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+}

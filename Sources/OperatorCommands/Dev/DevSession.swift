@@ -1,0 +1,233 @@
+internal import Foundation
+internal import Kafka
+internal import OrderShop
+internal import Postgres
+internal import Synchronization
+
+/// One run of `millrace dev`, from an empty folder or the last run's to a clean end.
+struct DevSession {
+    struct Plan {
+        /// Where everything is kept.
+        var folder: String
+        /// What is played; nil for no load.
+        var load: ShopLoad.Configuration?
+        var duration: Duration?
+        var verifies = false
+        var partitions: Int32 = 12
+        /// Whether offsets of another cluster are dropped in a database that is not ours.
+        var resetsOffsets = false
+    }
+
+    /// Why a session ends.
+    private enum End: Equatable {
+        case signal
+        case durationOver
+        case loadOver
+    }
+
+    private let plan: Plan
+    private let start = ContinuousClock.now
+
+    /// How long `--verify` waits for the projection.
+    private static let verificationPatience: Duration = .seconds(120)
+
+    init(_ plan: Plan) {
+        self.plan = plan
+    }
+
+    func run() async throws {
+        let stop = StopRequest()
+        try await StopSignals.run(onStop: { stop.request() }) {
+            let folder = try DevFolder(path: plan.folder)
+            Self.say("starting in \(folder.path)")
+            let kafka = try await DevKafka.start(partitions: plan.partitions)
+            let database = try await DevDatabase.start(in: folder)
+            do {
+                try await serve(folder, kafka, database, until: stop)
+            } catch {
+                await close(folder, database)
+                throw error
+            }
+            await close(folder, database)
+        }
+    }
+
+    private func close(_ folder: DevFolder, _ database: DevDatabase) async {
+        Endpoints.remove(folder: folder.path)
+        await database.stop()
+        Self.say("stopped")
+    }
+
+    private func serve(
+        _ folder: DevFolder, _ kafka: DevKafka, _ database: DevDatabase, until stop: StopRequest
+    ) async throws {
+        let applied = try await database.migrate()
+        if applied > 0 { Self.say("applied \(applied) migrations") }
+        if kafka.isMock || folder.lastCluster ?? kafka.cluster != kafka.cluster {
+            let again = try await database.forgetCluster(isAllowed: database.isPrivate || plan.resetsOffsets)
+            if again > 0 { Self.say("the last run's cluster is gone: \(again) events of the outbox are sent again") }
+        }
+        try folder.remember(cluster: kafka.cluster)
+        let daemons = try DevDaemons(folder: folder, kafka: kafka, database: database)
+        try Endpoints.write(
+            [("DATABASE_URL", database.url), ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers)],
+            folder: folder.path)
+        print(daemons.guide(database: database, kafka: kafka))
+        StandardOutput.flush()
+        try await play(daemons.supervisors, kafka, database, until: stop)
+    }
+
+    /// Runs the daemons, the load and the status line side by side until one of the ends has come; then verifies, if
+    /// asked, with the daemons still running. However it ends, the daemons are asked to stop and waited for.
+    private func play(
+        _ supervisors: [DaemonSupervisor], _ kafka: DevKafka, _ database: DevDatabase, until stop: StopRequest
+    ) async throws {
+        let load = try plan.load.map { configuration in
+            let trouble = RareNotice()
+            return ShopLoad(
+                configuration, database: try database.configuration(applicationName: "millrace-load"),
+                onTrouble: { trouble.say("the load meets a failing database, trying on: \($0)") })
+        }
+        let display = StatusDisplay()
+        try await withThrowingTaskGroup(of: End?.self) { group in
+            for supervisor in supervisors {
+                group.addTask {
+                    try await supervisor.run { display.announce($0) }
+                    return nil
+                }
+            }
+            if let load {
+                group.addTask {
+                    do {
+                        try await load.run()
+                    } catch {
+                        guard Task.isCancelled else { throw error }
+                        return nil
+                    }
+                    return .loadOver
+                }
+            }
+            let start = start
+            let statistics = try DevStatistics(
+                database: database.configuration(applicationName: "millrace-dev"),
+                kafka: KafkaClientConfiguration(bootstrapServers: kafka.bootstrapServers, clientID: "millrace-dev"),
+                prunesOutbox: kafka.isMock)
+            group.addTask {
+                await Self.showStatus(on: display, statistics, load, supervisors, since: start)
+                return nil
+            }
+            group.addTask {
+                await stop.wait()
+                return .signal
+            }
+            if let duration = plan.duration {
+                group.addTask {
+                    try? await Task.sleep(for: duration)
+                    return Task.isCancelled ? nil : .durationOver
+                }
+            }
+            let end = try await Self.firstEnd(&group)
+            load?.stop()
+            if plan.verifies, end != .signal {
+                if let load, end != .loadOver { try await Self.wait(for: load, &group) }
+                try await verify(database, display)
+            }
+            display.announce(end == .signal ? "stopping" : "done, stopping")
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    private static func firstEnd(_ group: inout ThrowingTaskGroup<End?, any Error>) async throws -> End {
+        while let finished = try await group.next() {
+            if let end = finished { return end }
+        }
+        return .signal
+    }
+
+    /// Waits until the load's transactions under way are written.
+    private static func wait(for load: ShopLoad, _ group: inout ThrowingTaskGroup<End?, any Error>) async throws {
+        while let finished = try await group.next() {
+            if finished == .loadOver || finished == .signal { return }
+        }
+    }
+
+    private func verify(_ database: DevDatabase, _ display: StatusDisplay) async throws {
+        display.announce("verifying: waiting for the projection, then comparing all rows")
+        let configuration = try database.configuration(applicationName: "millrace-verify")
+        let check = ReadModelCheck(writeModel: configuration, readModel: configuration)
+        let outcome = try await check.run(waitingUpTo: Self.verificationPatience)
+        display.announce(VerificationReport(outcome).text)
+        if !outcome.isEqual { throw DifferencesFound() }
+    }
+
+    // MARK: what the user sees
+
+    private static func showStatus(
+        on display: StatusDisplay, _ statistics: DevStatistics, _ load: ShopLoad?,
+        _ supervisors: [DaemonSupervisor], since start: ContinuousClock.Instant
+    ) async {
+        var statistics = statistics
+        var line = StatusLine()
+        var next = ContinuousClock.now
+        while !Task.isCancelled {
+            next = max(next + .seconds(1), .now)
+            try? await Task.sleep(until: next, clock: .continuous)
+            if Task.isCancelled { break }
+            let snapshot = try? await statistics.snapshot()
+            if Task.isCancelled { break }
+            display.show(
+                line.text(
+                    snapshot, totals: load?.totals, restarts: supervisors.reduce(0) { $0 + $1.restarts },
+                    seconds: (ContinuousClock.now - start) / .seconds(1)))
+        }
+        await statistics.close()
+    }
+
+    private static func say(_ text: String) {
+        print("millrace dev: \(text)")
+        StandardOutput.flush()
+    }
+}
+
+/// `--verify` has found differences and shown them: exit 1.
+struct DifferencesFound: Error {}
+
+/// Somebody's wish that the session end.
+final class StopRequest: Sendable {
+    private let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    init() {
+        (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    }
+
+    func request() { continuation.yield() }
+
+    /// Returns when the end is wished for, or the task is cancelled.
+    func wait() async {
+        for await _ in stream { return }
+    }
+}
+
+/// The one status line of a terminal, rewritten in place, with announcements above it; plain lines elsewhere.
+final class StatusDisplay: Sendable {
+    private let isTerminal = StandardOutput.isTerminal
+    private let hasLine = Mutex(false)
+
+    func show(_ line: String) {
+        hasLine.withLock { hasLine in
+            print(isTerminal ? "\r\u{1B}[K\(line)" : line, terminator: isTerminal ? "" : "\n")
+            hasLine = isTerminal
+            StandardOutput.flush()
+        }
+    }
+
+    func announce(_ text: String) {
+        hasLine.withLock { hasLine in
+            print(hasLine ? "\r\u{1B}[K\(text)" : text)
+            hasLine = false
+            StandardOutput.flush()
+        }
+    }
+}

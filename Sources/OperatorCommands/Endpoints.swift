@@ -1,0 +1,90 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Kafka
+internal import Postgres
+
+/// Where a command finds its database.
+struct DatabaseOptions: ParsableArguments {
+    @Option(help: "The database's URL: postgresql://user@host:port/database.")
+    var database: String?
+
+    @Option(help: "The schema that holds the tables.")
+    var schema = "public"
+
+    /// - Parameter applicationName: what the server's `pg_stat_activity` shows.
+    /// - Throws: when none is given, or the URL is not one.
+    func configuration(applicationName: String) throws -> PostgresConfiguration {
+        guard let url = database ?? Endpoints.value(of: "DATABASE_URL") else {
+            throw ValidationError("No database: give --database, set DATABASE_URL, or run `millrace dev` here.")
+        }
+        var configuration = try PostgresConfiguration(url: url)
+        configuration.schema = schema
+        configuration.applicationName = applicationName
+        return configuration
+    }
+}
+
+/// Where a command finds Kafka.
+struct KafkaOptions: ParsableArguments {
+    @Option(help: "Kafka's bootstrap servers: host:port,host:port.")
+    var bootstrapServers: String?
+
+    @Option(
+        name: .customLong("kafka"),
+        help: ArgumentHelp(
+            "A property of librdkafka, such as security.protocol=SSL; may be repeated.", valueName: "name=value"))
+    var properties: [String] = []
+
+    /// - Throws: when no servers are given, or a property is not one.
+    func configuration(clientID: String) throws -> KafkaClientConfiguration {
+        guard let servers = bootstrapServers ?? Endpoints.value(of: "KAFKA_BOOTSTRAP_SERVERS") else {
+            throw ValidationError(
+                "No Kafka: give --bootstrap-servers, set KAFKA_BOOTSTRAP_SERVERS, or run `millrace dev` here.")
+        }
+        var parsed: [String: String] = [:]
+        for property in properties {
+            guard let equals = property.firstIndex(of: "="), equals != property.startIndex else {
+                throw ValidationError("--kafka takes name=value, not \"\(property)\".")
+            }
+            parsed[String(property[..<equals])] = String(property[property.index(after: equals)...])
+        }
+        let configuration = KafkaClientConfiguration(
+            bootstrapServers: servers, clientID: clientID, properties: parsed)
+        let problems = configuration.validate()
+        guard problems.isEmpty else {
+            throw CommandFailure(problems.map(\.description).joined(separator: "; "), .configuration)
+        }
+        return configuration
+    }
+}
+
+/// The servers that the environment names, or that a running `millrace dev` has left the addresses of.
+enum Endpoints {
+    /// Lines of NAME=value in that folder; a shell can read them, too.
+    static let fileName = "dev.env"
+
+    static func value(of name: String) -> String? {
+        let environment = ProcessInfo.processInfo.environment
+        if let value = environment[name], !value.isEmpty { return value }
+        return read(folder: DevFolder.defaultPath())[name]
+    }
+
+    static func read(folder: String) -> [String: String] {
+        guard let text = try? String(contentsOfFile: "\(folder)/\(fileName)", encoding: .utf8) else { return [:] }
+        var values: [String: String] = [:]
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: "=", maxSplits: 1)
+            if parts.count == 2 { values[String(parts[0])] = String(parts[1]) }
+        }
+        return values
+    }
+
+    static func write(_ values: [(name: String, value: String)], folder: String) throws {
+        let text = values.map { "\($0.name)=\($0.value)\n" }.joined()
+        try Data(text.utf8).write(to: URL(fileURLWithPath: "\(folder)/\(fileName)"), options: .atomic)
+    }
+
+    static func remove(folder: String) {
+        try? FileManager.default.removeItem(atPath: "\(folder)/\(fileName)")
+    }
+}

@@ -1,0 +1,67 @@
+internal import OrderShop
+internal import Synchronization
+
+/// A bar on the terminal that says how far the load is; on anything else, a line now and then.
+struct LoadProgress: Sendable {
+    private let orders: Int?
+    private let isShown: Bool
+    private let start = ContinuousClock.now
+    private var lastLine = ContinuousClock.now
+
+    private static let barWidth = 30
+    private static let lineInterval: Duration = .seconds(10)
+
+    init(orders: Int?, isShown: Bool) {
+        self.orders = orders
+        self.isShown = isShown
+    }
+
+    mutating func show(_ totals: ShopLoad.Totals) {
+        guard isShown else { return }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        if StandardError.isTerminal {
+            StandardError.write("\r\u{1B}[K" + line(totals, seconds: seconds))
+        } else if ContinuousClock.now - lastLine >= Self.lineInterval {
+            lastLine = .now
+            StandardError.write(line(totals, seconds: seconds) + "\n")
+        }
+    }
+
+    func clear() {
+        if isShown, StandardError.isTerminal { StandardError.write("\r\u{1B}[K") }
+    }
+
+    func line(_ totals: ShopLoad.Totals, seconds: Double) -> String {
+        var text = ""
+        if let orders {
+            let done = min(Double(totals.finishedOrders) / Double(orders), 1)
+            let filled = Int(done * Double(Self.barWidth))
+            text += "[" + String(repeating: "#", count: filled)
+            text += String(repeating: " ", count: Self.barWidth - filled) + "] \(Int(done * 100)) % "
+        }
+        return text + summary(totals, seconds: seconds)
+    }
+
+    func summary(_ totals: ShopLoad.Totals, seconds: Double) -> String {
+        let rate = seconds > 0 ? Int((Double(totals.orders) / seconds).rounded()) : 0
+        return """
+            \(totals.orders) orders (\(rate)/s), \(totals.finishedOrders) played to the end, \(totals.events) events \
+            in \(totals.transactions) transactions, \(Int(seconds.rounded())) s
+            """
+    }
+}
+
+/// Says something at once, and while it keeps being true only rarely.
+final class RareNotice: Sendable {
+    private let lastSaid = Mutex<ContinuousClock.Instant?>(nil)
+    private static let interval: Duration = .seconds(30)
+
+    func say(_ text: String) {
+        let isDue = lastSaid.withLock { last in
+            if let last, ContinuousClock.now - last < Self.interval { return false }
+            last = .now
+            return true
+        }
+        if isDue { StandardError.write("millrace: \(text)\n") }
+    }
+}

@@ -1,0 +1,80 @@
+internal import ArgumentParser
+internal import Migrations
+
+/// `millrace migrate`: brings database schemas to what the daemons need.
+struct MigrateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "migrate",
+        abstract: "Applies and checks the database schema.",
+        discussion: "Daemons only check the schema; this command alone changes it.",
+        subcommands: [Up.self, Status.self, Verify.self])
+
+    /// The schema's parts.
+    struct Sets: ParsableArguments {
+        @Option(
+            name: .customLong("set"),
+            help: ArgumentHelp(
+                "A part of the schema; may be repeated. The default is \(standard.joined(separator: ", ")); "
+                    + "others: \(others.joined(separator: ", ")).",
+                valueName: "set"))
+        var names: [String] = standard
+
+        /// What the demo shop, the relay and the order summary need, in the order in which they are applied.
+        static let standard = ["outbox", "orders", "projections", "order-summary"]
+        private static let others = MigrationCatalog.embedded.sets.filter { !standard.contains($0) }
+    }
+
+    struct Up: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Applies what is missing.")
+
+        @OptionGroup var database: DatabaseOptions
+        @OptionGroup var sets: Sets
+
+        func run() async throws {
+            let migrator = Migrator(try database.configuration(applicationName: "millrace-migrate"))
+            let applied = try await migrator.up(sets.names)
+            for migration in applied { print("applied \(migration)") }
+            if applied.isEmpty { print("nothing to apply: the schema is up to date") }
+        }
+    }
+
+    struct Status: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Shows each migration: applied, missing or changed.")
+
+        @OptionGroup var database: DatabaseOptions
+        @OptionGroup var sets: Sets
+
+        func run() async throws {
+            let migrator = Migrator(try database.configuration(applicationName: "millrace-migrate"))
+            let all = try await migrator.status(sets.names)
+            let width = all.map { "\($0.set) \($0.number) \($0.name)".count }.max() ?? 0
+            for status in all {
+                let name = "\(status.set) \(status.number) \(status.name)"
+                let padding = String(repeating: " ", count: width - name.count)
+                let detail = status.appliedAt.map { "  \($0)  \(status.appliedBy ?? "")" } ?? ""
+                print("\(name)\(padding)  \(status.state.rawValue)\(detail)")
+            }
+        }
+    }
+
+    struct Verify: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Checks that the schema is what this program knows.",
+            discussion: "Exit code 78 when something is missing, changed or unknown.")
+
+        @OptionGroup var database: DatabaseOptions
+        @OptionGroup var sets: Sets
+
+        func run() async throws {
+            let migrator = Migrator(try database.configuration(applicationName: "millrace-migrate"))
+            let wrong = try await migrator.verify(sets.names)
+            for status in wrong { print(status) }
+            guard wrong.isEmpty else {
+                throw CommandFailure(
+                    "the schema is not as this program needs it (\(wrong.count) differences); run "
+                        + "`millrace migrate up` for missing ones", .configuration)
+            }
+            print("the schema is as this program needs it")
+        }
+    }
+}

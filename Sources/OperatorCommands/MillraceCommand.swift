@@ -1,0 +1,39 @@
+public import ArgumentParser
+internal import Foundation
+
+/// `millrace`, the operators' command line: reads the arguments and hands over to a subcommand.
+public struct MillraceCommand: AsyncParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "millrace",
+        abstract: "Operates Millrace: order events from PostgreSQL through Kafka into read models.",
+        discussion: """
+            Where a command needs a database or Kafka, it takes them from its options, else from DATABASE_URL and \
+            KAFKA_BOOTSTRAP_SERVERS, else from a `millrace dev` that runs in this folder.
+
+            Exit codes: 0 done · 1 `verify` found differences · 64 wrong usage · 69 a server cannot be reached or \
+            refuses · 70 a failure that should not happen · 78 the configuration or the database schema is wrong.
+            """,
+        subcommands: [
+            DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
+            ConfigCommand.self,
+        ])
+
+    public init() {}
+
+    /// Parses the process's arguments, runs the command they name, and exits with its code.
+    public static func runToExit() async -> Never {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+            exit()
+        } catch {
+            guard let failure = CommandFailure(explaining: error) else { exit(withError: error) }
+            StandardError.write("millrace: \(failure.message)\n")
+            Foundation.exit(failure.exitCode.rawValue)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+internal import Dispatch
+internal import Foundation
+internal import Synchronization
+
+/// Ctrl-C and SIGTERM: the first asks for a clean end, the second ends the process at once.
+enum StopSignals {
+    /// Runs `body`; on the first signal calls `onStop`, after which `body` is expected to end soon.
+    static func run<Result: Sendable>(
+        onStop: @escaping @Sendable () -> Void, _ body: () async throws -> Result
+    ) async rethrows -> Result {
+        let count = Atomic(0)
+        let sources = [SIGINT, SIGTERM].map { number in
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                if count.add(1, ordering: .relaxed).newValue > 1 { exit(128 + number) }
+                onStop()
+            }
+            source.resume()
+            return source
+        }
+        defer { for source in sources { source.cancel() } }
+        return try await body()
+    }
+}
