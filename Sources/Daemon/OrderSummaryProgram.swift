@@ -20,7 +20,8 @@ public enum OrderSummaryProgram: DaemonProgram {
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         try await ProjectionRunner(
-            projection: OrderSummaryProjection(), configuration: feature.projection.configuration,
+            projection: OrderSummaryProjection(topicSuffix: feature.projection.topicSuffix),
+            configuration: feature.projection.configuration,
             postgres: context.postgres, kafka: context.kafka, logger: context.logger,
             observer: ProjectionHealth(context)
         ).run()

@@ -4,6 +4,7 @@ internal import Settings
 /// `[projection]`: how a read model is kept.
 struct ProjectionSettings: FeatureSettings {
     var configuration: ProjectionRunnerConfiguration
+    var topicSuffix: String
 
     init(from reader: SettingsReader) {
         let section = reader.section("projection", "How the read model is kept.")
@@ -12,6 +13,9 @@ struct ProjectionSettings: FeatureSettings {
         runner.service = section.string(
             "service", default: defaults.service,
             "The first part of the consumer group's name, service.projection.vN.")
+        topicSuffix = section.string(
+            "topic_suffix", default: "-events",
+            "The topics to read are an aggregate type in lower case and this, as the relay's setting of that name.")
         runner.batchMaxRecords = section.integer(
             "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000, "Most records in one transaction.")
         runner.batchMaxBytes = section.integer(

@@ -10,10 +10,13 @@ internal import StreamCore
 public struct OrderSummaryProjection: Projection {
     public let name = "order-summary"
     public let version = 1
-    public let topics = AggregateType.allCases.map(\.topic)
+    public let topics: [String]
     private let writer = OrderSummaryWriter()
 
-    public init() {}
+    /// - Parameter topicSuffix: ends the name of each topic, as the relay's setting of that name.
+    public init(topicSuffix: String = "-events") {
+        topics = AggregateType.allCases.map { $0.topic(suffix: topicSuffix) }
+    }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<OrderEvent> {
         guard let value = record.value else { return .skipped(.tombstone) }

@@ -7,13 +7,9 @@ public enum AggregateType: String, CaseIterable, Hashable, Sendable {
     case shipment = "Shipment"
 
     /// The Kafka topic that its events go to.
-    public var topic: String {
-        switch self {
-        case .order: "order-events"
-        case .payment: "payment-events"
-        case .shipment: "shipment-events"
-        }
-    }
+    ///
+    /// - Parameter suffix: what the relay that publishes them puts behind the type in lower case.
+    public func topic(suffix: String = "-events") -> String { rawValue.lowercased() + suffix }
 }
 
 /// The events that are known, by the names that they have on the wire.
