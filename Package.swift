@@ -156,8 +156,8 @@ let tests: [Target] = [
     .test(
         "SystemTests",
         [
-            "OrderShop", "OrderSummary", "Outbox", "Projections", "Orders", "Kafka", "Postgres", "Migrations",
-            "StreamCore", "TestKit", "outbox-relay", "order-summary-projection", "millrace",
+            "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
+            "TestKit", "outbox-relay", "order-summary-projection", "millrace",
         ]),
 ]
 

@@ -115,7 +115,7 @@ struct DecodeFailureTests {
     @Test func showsNoData() {
         let json = #"{"eventType":"OrderConfirmed","version":1,"payload":{},"eventId":"secret-value"}"#
         let error = #expect(throws: EventDecodeError.self) { try OrderEventDecoder.decode(Array(json.utf8).span) }
-        #expect(error?.description == "invalid-value at $.eventId: expected a UUID")
+        #expect(error?.description == "invalid_value at $.eventId: expected a UUID")
     }
 
     @Test func aMegabyteIsAnEventLikeAnyOther() throws {

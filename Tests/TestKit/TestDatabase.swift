@@ -11,6 +11,12 @@ package enum TestDatabase {
         migrating sets: [String] = [],
         _ body: (PostgresConfiguration) async throws -> Result
     ) async throws -> Result {
+        try await TestSlots.hold { try await inNewSchema(migrating: sets, body) }
+    }
+
+    private static func inNewSchema<Result>(
+        migrating sets: [String], _ body: (PostgresConfiguration) async throws -> Result
+    ) async throws -> Result {
         var configuration = try await SharedServer.shared.configuration()
         let schema = "test_" + String(UInt64.random(in: .min ... .max), radix: 36)
         configuration.schema = schema
@@ -37,6 +43,13 @@ package enum TestDatabase {
     package static func withPrivateServer<Result>(
         settings: [String: String] = PostgresServerConfiguration.withoutDurability,
         tcp: PostgresServerConfiguration.TCP = .none,
+        _ body: (PostgresServer, PostgresConfiguration) async throws -> Result
+    ) async throws -> Result {
+        try await TestSlots.hold { try await onNewServer(settings, tcp, body) }
+    }
+
+    private static func onNewServer<Result>(
+        _ settings: [String: String], _ tcp: PostgresServerConfiguration.TCP,
         _ body: (PostgresServer, PostgresConfiguration) async throws -> Result
     ) async throws -> Result {
         let server = try await PostgresServer.start(

@@ -59,25 +59,36 @@ package enum TestKafka {
         _ count: Int = 1, partitions: Int32 = 1, _ body: ([String]) async throws -> Result
     ) async throws -> Result {
         let names = (0..<count).map { _ in uniqueName("topic") }
-        if isMock {
-            for name in names { try sharedMock.get().createTopic(name, partitions: partitions) }
-            return try await body(names)
+        return try await withTopics(named: names, partitions: partitions) { try await body(names) }
+    }
+
+    /// Runs a test with topics of these names, which no other test has, and deletes them where the cluster can.
+    package static func withTopics<Result>(
+        named names: [String], partitions: Int32, _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await TestSlots.hold {
+            if isMock {
+                for name in names { try sharedMock.get().createTopic(name, partitions: partitions) }
+                return try await body()
+            }
+            let admin = try KafkaAdmin(clientConfiguration())
+            for name in names { try await admin.createTopic(name, partitions: partitions) }
+            let result: Swift.Result<Result, any Error>
+            do { result = .success(try await body()) } catch { result = .failure(error) }
+            for name in names { try await admin.deleteTopic(name) }
+            return try result.get()
         }
-        let admin = try KafkaAdmin(clientConfiguration())
-        for name in names { try await admin.createTopic(name, partitions: partitions) }
-        let result: Swift.Result<Result, any Error>
-        do { result = .success(try await body(names)) } catch { result = .failure(error) }
-        for name in names { try await admin.deleteTopic(name) }
-        return try result.get()
     }
 
     /// Runs a test with a mock cluster of its own, to inject faults into.
     package static func withPrivateCluster<Result>(
         brokers: Int32 = 1, _ body: (MockCluster, KafkaClientConfiguration) async throws -> Result
     ) async throws -> Result {
-        let cluster = try MockCluster(brokers: brokers)
-        defer { withExtendedLifetime(cluster) {} }
-        return try await body(cluster, clientConfiguration(for: cluster))
+        try await TestSlots.hold {
+            let cluster = try MockCluster(brokers: brokers)
+            defer { withExtendedLifetime(cluster) {} }
+            return try await body(cluster, clientConfiguration(for: cluster))
+        }
     }
 
     /// A name that no other test and no other run has, for topics and groups.

@@ -1,14 +1,13 @@
 import Foundation
-import TestKit
 import Testing
 
 /// A built executable that runs as a child process, its output going to files.
-final class Executable {
+package final class Executable {
     private let process = Process()
     private let folder: String
 
     /// - Parameter environment: the whole environment but for `PATH`: what surrounds the tests must not matter.
-    init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    package init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         folder = NSTemporaryDirectory() + "millrace-daemon-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         // The executables lie beside the tests' own.
@@ -28,7 +27,7 @@ final class Executable {
 
     private static func file(_ path: String) throws -> FileHandle {
         _ = FileManager.default.createFile(atPath: path, contents: nil)
-        return try #require(FileHandle(forWritingAtPath: path))
+        return try FileHandle(forWritingTo: URL(filePath: path))
     }
 
     private func text(_ name: String) -> String {
@@ -36,25 +35,22 @@ final class Executable {
     }
 
     /// What it wrote to standard output so far.
-    var output: String { text("output") }
+    package var output: String { text("output") }
     /// What it wrote to standard error so far.
-    var errors: String { text("errors") }
+    package var errors: String { text("errors") }
 
-    func signal(_ number: Int32) {
+    package func signal(_ number: Int32) {
         kill(process.processIdentifier, number)
     }
 
     /// Waits until it has written `text` to standard error.
-    func waitForLog(_ text: String) async throws {
-        try await eventually(within: .seconds(30)) {
-            let isThere = errors.contains(text)
-            try #require(isThere || process.isRunning, "no \"\(text)\" in: \(errors)")
-            return isThere
-        }
+    package func waitForLog(_ text: String) async throws {
+        try await wait("no \"\(text)\" in") { errors.contains(text) || !process.isRunning }
+        if !errors.contains(text) { throw Complaint(description: "no \"\(text)\" in: \(errors)") }
     }
 
     /// Waits until it serves health and metrics.
-    func port() async throws -> Int {
+    package func port() async throws -> Int {
         let text = "serving health and metrics address="
         try await waitForLog(text)
         let line = errors.split(separator: "\n").first { $0.contains(text) }
@@ -62,8 +58,21 @@ final class Executable {
     }
 
     /// Waits for the end.
-    func exitCode() async throws -> Int32 {
-        try await eventually(within: .seconds(30)) { !process.isRunning }
+    package func exitCode() async throws -> Int32 {
+        try await wait("still running") { !process.isRunning }
         return process.terminationStatus
+    }
+
+    private func wait(_ complaint: String, _ condition: () -> Bool) async throws {
+        do {
+            try await eventually(within: .seconds(45)) { condition() }
+        } catch {
+            throw Complaint(description: "\(complaint): \(errors)")
+        }
+    }
+
+    /// What an executable did not do, and what it said instead.
+    private struct Complaint: Error, CustomStringConvertible {
+        let description: String
     }
 }

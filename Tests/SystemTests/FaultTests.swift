@@ -1,0 +1,87 @@
+import EmbeddedKafka
+import EmbeddedPostgres
+import Glibc
+import Migrations
+import OrderShop
+import Postgres
+import TestKit
+import Testing
+
+/// What servers do to the daemons; after each the read model is exact.
+@Suite struct FaultTests {
+    @Test func twoProjectionsAndARebalanceUnderLoad() async throws {
+        try await Pipeline.with { pipeline in
+            let relay = try pipeline.relay()
+            let first = try pipeline.projection()
+            async let load: Void = pipeline.play(orders: 400, seed: 11)
+            try await eventually(within: .seconds(60)) {
+                try await pipeline.number("SELECT count(*) FROM processed_events") > 0
+            }
+            let second = try pipeline.projection()
+            try await second.waitForLog("assigned")
+            try await load
+            try await pipeline.expectEverythingArrives(within: .seconds(90))
+            // The one that stays takes over what the other had.
+            first.signal(SIGTERM)
+            #expect(try await first.exitCode() == 0, "\(first.errors)")
+            try await pipeline.play(orders: 20, seed: 12)
+            try await pipeline.expectEverythingArrives(within: .seconds(90))
+            for daemon in [second, relay] {
+                daemon.signal(SIGTERM)
+                #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+            }
+        }
+    }
+
+    @Test func postgresRestartedInImmediateModeUnderLoad() async throws {
+        try await TestDatabase.withPrivateServer(settings: ["max_connections": "50"], tcp: .freePort) { server, postgres in
+            try await Migrator(postgres).up(Pipeline.sets)
+            let suffix = "-" + TestKafka.uniqueName("events")
+            try await TestKafka.withTopics(named: Pipeline.topics(suffix), partitions: Pipeline.partitions) {
+                let pipeline = Pipeline(
+                    postgres: postgres, kafka: try TestKafka.clientConfiguration(), topicSuffix: suffix)
+                let relay = try pipeline.relay()
+                let projection = try pipeline.projection()
+                for seed in UInt64(1)...3 {
+                    try await pipeline.play(orders: 60, seed: seed)
+                    // While the daemons are busy with it; what they were doing is rolled back or unknown to them.
+                    try await server.restart(.immediate)
+                }
+                try await pipeline.expectEverythingArrives(within: .seconds(90))
+                for daemon in [projection, relay] {
+                    daemon.signal(SIGTERM)
+                    #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+                }
+            }
+        }
+    }
+
+    @Test(.enabled(if: TestKafka.isMock, "a real cluster takes no injected errors"))
+    func produceErrorsAndABrokerThatGoesAway() async throws {
+        try await TestDatabase.withSchema(migrating: Pipeline.sets) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                let suffix = "-" + TestKafka.uniqueName("events")
+                for topic in Pipeline.topics(suffix) {
+                    try cluster.createTopic(topic, partitions: Pipeline.partitions)
+                }
+                let pipeline = Pipeline(postgres: postgres, kafka: kafka, topicSuffix: suffix)
+                let relay = try pipeline.relay()
+                let projection = try pipeline.projection()
+                async let load: Void = pipeline.play(orders: 200, seed: 3)
+                let transient: [Int32] = [7, 6, 19, 20]  // timed out, not leader, not enough replicas (and after append)
+                cluster.pushRequestErrors(.produce, (0..<8).map { transient[$0 % transient.count] })
+                try await eventually(within: .seconds(60)) {
+                    try await pipeline.number("SELECT count(*) FROM processed_events") > 0
+                }
+                try cluster.setBrokerDown(1)
+                try await load
+                try cluster.setBrokerUp(1)
+                try await pipeline.expectEverythingArrives(within: .seconds(90))
+                for daemon in [projection, relay] {
+                    daemon.signal(SIGTERM)
+                    #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import Glibc
+import Postgres
+import TestKit
+import Testing
+
+/// `kill -9` of a daemon at the instants that matter, and at any other; after each the read model is exact.
+@Suite struct KillTests {
+    /// Locks that make a daemon wait in the middle of its work, until the connection closes.
+    private func holding(
+        _ lock: String, in pipeline: Pipeline, _ body: () async throws -> Void
+    ) async throws {
+        let holder = try await PostgresConnection.connect(pipeline.postgres)
+        try await holder.execute(script: "BEGIN; \(lock)")
+        do { try await body() } catch {
+            await holder.close()
+            throw error
+        }
+        await holder.close()
+    }
+
+    @Test func relayBetweenAcknowledgementAndDelete() async throws {
+        try await Pipeline.with { pipeline in
+            try await pipeline.play(orders: 20)
+            let rows = try await pipeline.number("SELECT count(*) FROM outbox")
+            // SHARE lets the relay read and keeps it from deleting.
+            try await holding("LOCK TABLE outbox IN SHARE MODE", in: pipeline) {
+                let doomed = try pipeline.relay()
+                try await eventually(within: .seconds(30)) { try await pipeline.recordsProduced() >= rows }
+                doomed.signal(SIGKILL)
+                _ = try await doomed.exitCode()
+                // A server does not notice that the client of a waiting statement is gone, and would still run it.
+                _ = try await pipeline.number(
+                    """
+                    SELECT count(pg_terminate_backend(pid)) FROM pg_locks
+                    WHERE NOT granted AND relation = 'outbox'::regclass
+                    """)
+                try await eventually(within: .seconds(10)) {
+                    try await pipeline.number(
+                        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'outbox'::regclass") == 0
+                }
+            }
+            #expect(try await pipeline.number("SELECT count(*) FROM outbox") == rows)
+            let relay = try pipeline.relay()
+            let projection = try pipeline.projection()
+            try await pipeline.expectEverythingArrives()
+            // Acknowledged and not deleted: published again, and recognised.
+            #expect(try await pipeline.recordsProduced() == 2 * rows)
+            #expect(try await pipeline.number("SELECT count(*) FROM processed_events") == rows)
+            try await stop(relay, projection)
+        }
+    }
+
+    @Test func projectionInTheMiddleOfABatch() async throws {
+        try await Pipeline.with { pipeline in
+            let relay = try pipeline.relay()
+            try await pipeline.play(orders: 20)
+            try await holding("LOCK TABLE order_summary_v1 IN SHARE MODE", in: pipeline) {
+                let doomed = try pipeline.projection()
+                // Its transaction has moved offsets and remembered events, and waits to write the read model.
+                try await eventually(within: .seconds(30)) {
+                    try await pipeline.number(
+                        """
+                        SELECT count(*) FROM pg_locks
+                        WHERE NOT granted AND relation = 'order_summary_v1'::regclass
+                        """) == 1
+                }
+                doomed.signal(SIGKILL)
+                _ = try await doomed.exitCode()
+            }
+            let projection = try pipeline.projection()
+            try await pipeline.expectEverythingArrives()
+            try await stop(relay, projection)
+        }
+    }
+
+    @Test func projectionBetweenItsCommitAndKafkas() async throws {
+        try await Pipeline.with { pipeline in
+            let relay = try pipeline.relay()
+            try await pipeline.play(orders: 20)
+            // It never gets to copy an offset to Kafka.
+            let doomed = try pipeline.projection(["projection.offset_copy_interval_ms": "600000"])
+            try await eventually(within: .seconds(30)) {
+                try await pipeline.number("SELECT count(*) FROM order_summary") > 0
+            }
+            doomed.signal(SIGKILL)
+            _ = try await doomed.exitCode()
+            let applied = try await pipeline.number("SELECT sum(next_offset) FROM projection_offsets")
+            let projection = try pipeline.projection()
+            try await pipeline.expectEverythingArrives()
+            #expect(try await pipeline.number("SELECT sum(next_offset) FROM projection_offsets") >= applied)
+            try await stop(relay, projection)
+        }
+    }
+
+    @Test func everythingAgainAndAgainUnderLoad() async throws {
+        try await Pipeline.with { pipeline in
+            async let load: Void = pipeline.play(orders: 400, seed: 7)
+            for round in 1...6 {
+                let relay = try pipeline.relay()
+                let projection = try pipeline.projection()
+                // Each round gets somewhere before it is killed, wherever it then is.
+                let applied = try await pipeline.number("SELECT count(*) FROM processed_events")
+                let published = try await pipeline.recordsProduced()
+                try await eventually(within: .seconds(60)) {
+                    let isOver = try await pipeline.number("SELECT count(*) FROM outbox") == 0
+                    let hasPublished = try await pipeline.recordsProduced() > published
+                    let hasApplied = try await pipeline.number("SELECT count(*) FROM processed_events") > applied
+                    return (hasPublished || isOver) && hasApplied
+                }
+                if round.isMultiple(of: 2) { relay.signal(SIGKILL) } else { relay.signal(SIGTERM) }
+                projection.signal(SIGKILL)
+                _ = try await (relay.exitCode(), projection.exitCode())
+            }
+            try await load
+            let relay = try pipeline.relay()
+            let projection = try pipeline.projection()
+            try await pipeline.expectEverythingArrives(within: .seconds(90))
+            try await stop(relay, projection)
+        }
+    }
+
+    /// A graceful stop is part of every test: it ends with 0.
+    private func stop(_ daemons: Executable...) async throws {
+        for daemon in daemons {
+            daemon.signal(SIGTERM)
+            #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+        }
+    }
+}

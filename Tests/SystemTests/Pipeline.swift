@@ -1,0 +1,97 @@
+import Kafka
+import OrderShop
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+/// The whole of Millrace on a schema and topics of the test's own: the write model, the daemons as processes, and the
+/// read model.
+struct Pipeline {
+    static let sets = ["outbox", "orders", "projections", "order-summary"]
+    static let partitions: Int32 = 4
+
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    /// Ends every topic's name.
+    let topicSuffix: String
+
+    /// Runs a test on the servers that all tests share.
+    static func with(_ body: (Pipeline) async throws -> Void) async throws {
+        try await TestDatabase.withSchema(migrating: sets) { postgres in
+            let suffix = "-" + TestKafka.uniqueName("events")
+            try await TestKafka.withTopics(named: topics(suffix), partitions: partitions) {
+                try await body(
+                    Pipeline(postgres: postgres, kafka: TestKafka.clientConfiguration(), topicSuffix: suffix))
+            }
+        }
+    }
+
+    static func topics(_ suffix: String) -> [String] { ["order", "payment", "shipment"].map { $0 + suffix } }
+
+    // MARK: daemons
+
+    func relay(_ settings: [String: String] = [:]) throws -> Executable {
+        try start("outbox-relay", ["relay.topic_suffix": topicSuffix].merging(settings) { _, given in given })
+    }
+
+    func projection(_ settings: [String: String] = [:]) throws -> Executable {
+        let own = [
+            "projection.topic_suffix": topicSuffix, "projection.service": "test" + topicSuffix,
+            "projection.batch_max_records": "50",
+        ]
+        return try start("order-summary-projection", own.merging(settings) { _, given in given })
+    }
+
+    private func start(_ name: String, _ settings: [String: String]) throws -> Executable {
+        var all = settings
+        all["operations.port"] = "0"
+        // libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
+        let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
+        all["postgres.url"] = "postgresql://?\(query.sorted().joined(separator: "&"))"
+        all["postgres.schema"] = postgres.schema
+        all["kafka.bootstrap_servers"] = kafka.bootstrapServers
+        for (property, value) in kafka.properties { all["kafka.properties.\(property)"] = value }
+        return try Executable(name, all.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] })
+    }
+
+    // MARK: the shop
+
+    /// Plays so many orders to their end, as fast as the database takes them.
+    func play(orders: Int, seed: UInt64 = 1) async throws {
+        var configuration = ShopLoad.Configuration()
+        configuration.seed = seed
+        configuration.orders = orders
+        configuration.ordersPerSecond = 0
+        configuration.connections = 2
+        configuration.customers = 100
+        configuration.openOrders = 50
+        try await ShopLoad(configuration, database: postgres).run()
+    }
+
+    // MARK: what is true in the end
+
+    /// Waits until everything has arrived, and fails where the read model is not what the write model says.
+    func expectEverythingArrives(within limit: Duration = .seconds(60)) async throws {
+        let outcome = try await ReadModelCheck(writeModel: postgres, readModel: postgres).run(waitingUpTo: limit)
+        #expect(outcome.checked > 0)
+        #expect(outcome.isEqual, "\(outcome)")
+    }
+
+    /// Asks the database for one number.
+    func number(_ query: String) async throws -> Int64 {
+        let connection = try await PostgresConnection.connect(postgres)
+        let result = try await connection.execute(.unprepared("SELECT (\(query))::bigint"))
+        await connection.close()
+        return try result.int64(0, 0)
+    }
+
+    /// How many records the topics have had.
+    func recordsProduced() async throws -> Int64 {
+        let admin = try KafkaAdmin(kafka)
+        let partitions = Self.topics(topicSuffix).flatMap { topic in
+            (0..<Self.partitions).map { TopicPartition(topic: topic, partition: $0) }
+        }
+        return try await admin.watermarks(of: partitions).values.reduce(0) { $0 + $1.high }
+    }
+}

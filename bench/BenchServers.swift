@@ -1,0 +1,114 @@
+import EmbeddedKafka
+import EmbeddedPostgres
+import Foundation
+import Kafka
+import Migrations
+import Postgres
+import StreamCore
+
+/// What a bench runs on: a private PostgreSQL with default durability, and the cluster. Made anew for each bench.
+final class BenchServers: Sendable {
+    /// The mock cluster keeps 5 MiB a partition, as stored: so many partitions hold the events of the largest bench.
+    static let partitions: Int32 = 24
+
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    /// Ends every topic's name, so that a real cluster can be used again and again.
+    let topicSuffix: String
+
+    private let server: PostgresServer
+    private let mock: MockCluster?
+    private let admin: KafkaAdmin
+    private let folder: URL
+
+    /// Starts the servers, and makes schema and topics. Whoever calls it calls ``stop()`` in the end.
+    static func start() async throws -> BenchServers {
+        let servers = try await BenchServers()
+        do {
+            try await servers.prepare()
+        } catch {
+            await servers.stop()
+            throw error
+        }
+        return servers
+    }
+
+    private init() async throws {
+        let run = String(UInt64.random(in: 0...UInt64.max), radix: 36)
+        folder = FileManager.default.temporaryDirectory.appending(path: "millrace-bench-\(run)")
+        server = try await PostgresServer.start(
+            PostgresServerConfiguration(folder: folder.path, tcp: .freePort, isTemporary: true))
+        postgres = try PostgresConfiguration(url: server.url)
+        if let cluster = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] {
+            mock = nil
+            topicSuffix = "-events-bench-\(run)"
+            kafka = KafkaClientConfiguration(bootstrapServers: cluster)
+        } else {
+            let cluster = try MockCluster()
+            mock = cluster
+            topicSuffix = "-events"
+            kafka = KafkaClientConfiguration(bootstrapServers: cluster.bootstrapServers, properties: Self.mockProperties)
+        }
+        admin = try KafkaAdmin(kafka)
+    }
+
+    /// The mock cluster lets an empty fetch sleep as long as it may, and a group's first member wait for others.
+    static let mockProperties = [
+        "session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "fetch.wait.max.ms": "1",
+    ]
+
+    var topics: [String] { ["order", "payment", "shipment"].map { $0 + topicSuffix } }
+
+    private func prepare() async throws {
+        for topic in topics {
+            if let mock {
+                try mock.createTopic(topic, partitions: Self.partitions)
+            } else {
+                try await admin.createTopic(topic, partitions: Self.partitions)
+            }
+        }
+        try await Migrator(postgres).up(["outbox", "orders", "projections", "order-summary"])
+    }
+
+    /// Removes all of it.
+    func stop() async {
+        if mock == nil {
+            for topic in topics { try? await admin.deleteTopic(topic) }
+        }
+        await server.stop(.immediate)
+    }
+
+    var allPartitions: [TopicPartition] {
+        topics.flatMap { topic in (0..<Self.partitions).map { TopicPartition(topic: topic, partition: $0) } }
+    }
+
+    /// How many records the topics have had so far.
+    func recordsProduced() async throws -> Int64 {
+        try await admin.watermarks(of: allPartitions).values.reduce(0) { $0 + $1.high }
+    }
+
+    /// Starts a daemon on these servers.
+    func start(_ daemon: String, settings: [String: String] = [:]) throws -> DaemonProcess {
+        let file = folder.appending(path: "\(daemon).toml")
+        try Data().write(to: file)
+        var all = settings
+        all["postgres.url"] = server.url
+        all["kafka.bootstrap_servers"] = kafka.bootstrapServers
+        for (name, value) in kafka.properties { all["kafka.properties.\(name)"] = value }
+        return try DaemonProcess(daemon, configuration: file, settings: all)
+    }
+
+    /// Waits until `condition` holds, looking every `pause`.
+    ///
+    /// - Throws: when it does not hold within `limit`.
+    func wait(
+        _ what: String, within limit: Duration, every pause: Duration = .milliseconds(5),
+        _ condition: () async throws -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + limit
+        while try await !condition() {
+            guard ContinuousClock.now < deadline else { throw BenchError("no \(what) within \(limit)") }
+            try await Task.sleep(for: pause)
+        }
+    }
+}

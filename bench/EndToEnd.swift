@@ -1,0 +1,108 @@
+import Foundation
+import OrderShop
+import Postgres
+import Synchronization
+
+/// 1,000 orders a second for 60 s: the time from the commit of an order until its row is visible in `order_summary`.
+enum EndToEnd {
+    static let name = "end-to-end"
+    static let rate = 1_000
+    static let seconds = 60
+
+    @Sendable static func run(on servers: BenchServers) async throws -> BenchResult {
+        let relay = try servers.start("outbox-relay", settings: ["relay.topic_suffix": servers.topicSuffix])
+        let projection = try servers.start(
+            "order-summary-projection", settings: ["projection.topic_suffix": servers.topicSuffix])
+        let pending = PendingOrders()
+        // The way is warm once an order has come through it.
+        try await play(seed: 1, rate: 10, .seconds(1), on: servers, into: pending)
+        pending.close()
+        try await pending.watch(servers.postgres, within: .seconds(60))
+        pending.open()
+
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await play(seed: 2, rate: Double(rate), .seconds(seconds), on: servers, into: pending)
+                pending.close()
+            }
+            group.addTask { try await pending.watch(servers.postgres, within: .seconds(seconds + 60)) }
+            try await group.waitForAll()
+        }
+        let peak = try max(relay.peakResidentMiB(), projection.peakResidentMiB())
+        try projection.stop()
+        try relay.stop()
+
+        let latencies = pending.latencies
+        var result = BenchResult(name: name)
+        result.events = latencies.count
+        result.seconds = Double(seconds)
+        result.eventsPerS = Double(latencies.count) / Double(seconds)
+        result.peakRssMib = peak
+        result.take(latencies)
+        return result
+    }
+
+    private static func play(
+        seed: UInt64, rate: Double, _ duration: Duration, on servers: BenchServers, into pending: PendingOrders
+    ) async throws {
+        var configuration = ShopLoad.Configuration()
+        configuration.seed = seed
+        configuration.ordersPerSecond = rate
+        configuration.duration = duration
+        configuration.creationOnly = true
+        let load = ShopLoad(configuration, database: servers.postgres) { commit in
+            for event in commit.events { pending.add(event.aggregateID, committed: commit.instant) }
+        }
+        _ = try await load.run()
+    }
+}
+
+/// Orders that were committed and not seen yet.
+final class PendingOrders: Sendable {
+    private struct State {
+        var waiting: [String: ContinuousClock.Instant] = [:]
+        var latencies = Latencies()
+        var isClosed = false
+    }
+
+    private let state = Mutex(State())
+
+    func add(_ order: String, committed: ContinuousClock.Instant) {
+        state.withLock { $0.waiting[order] = committed }
+    }
+
+    var latencies: Latencies { state.withLock { $0.latencies } }
+
+    /// No more orders come.
+    func close() {
+        state.withLock { $0.isClosed = true }
+    }
+
+    /// Begins anew.
+    func open() {
+        state.withLock { $0 = State() }
+    }
+
+    /// Asks for the waiting orders, again and again, until no more come and all were seen.
+    func watch(_ postgres: PostgresConfiguration, within limit: Duration) async throws {
+        let connection = try await PostgresConnection.connect(postgres)
+        let visible: Statement = "SELECT order_id FROM order_summary WHERE order_id = ANY($1)"
+        let deadline = ContinuousClock.now + limit
+        while state.withLock({ !$0.isClosed || !$0.waiting.isEmpty }) {
+            guard ContinuousClock.now < deadline else { throw BenchError("orders are not visible within \(limit)") }
+            var ids = TextArray()
+            for order in state.withLock({ Array($0.waiting.keys) }) { ids.append(order) }
+            let rows = try await connection.execute(visible, Parameters { $0.append(ids) })
+            let now = ContinuousClock.now
+            let seen = try (0..<rows.rowCount).map { row in try rows.string(row, 0) }
+            state.withLock { state in
+                for order in seen {
+                    guard let committed = state.waiting.removeValue(forKey: order) else { continue }
+                    state.latencies.record(now - committed)
+                }
+            }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        await connection.close()
+    }
+}

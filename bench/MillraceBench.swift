@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+
+/// The project's benches. Each prints one line of JSON on standard output; all else goes to standard error.
+@main
+struct MillraceBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "millrace-bench",
+        abstract: "Measure the daemons on a private PostgreSQL with default durability and a mock cluster.",
+        discussion: "KAFKA_BOOTSTRAP_SERVERS names a cluster to use instead. Benches: "
+            + benches.map(\.name).joined(separator: ", ") + ".")
+
+    @Argument(help: "Which benches to run; all when none is named.")
+    var names: [String] = []
+
+    @Option(help: "How often each bench runs; every run prints its own line.")
+    var runs = 1
+
+    @Option(help: "The results file, added to.")
+    var results = ".millrace/bench.jsonl"
+
+    static let benches = [
+        Bench(name: RelayDrain.name, run: RelayDrain.run),
+        Bench(name: RelayPinned.name, run: RelayPinned.run),
+        Bench(name: RelayLatency.name, run: RelayLatency.run),
+        Bench(name: ProjectionCatchUp.name, run: ProjectionCatchUp.run),
+        Bench(name: EndToEnd.name, run: EndToEnd.run),
+    ]
+
+    func validate() throws {
+        for name in names where !Self.benches.contains(where: { $0.name == name }) {
+            throw ValidationError(
+                "there is no bench '\(name)'; there are \(Self.benches.map(\.name).joined(separator: ", "))")
+        }
+    }
+
+    func run() async throws {
+        for bench in Self.benches where names.isEmpty || names.contains(bench.name) {
+            for _ in 0..<max(runs, 1) {
+                say("\(bench.name) …")
+                let servers = try await BenchServers.start()
+                let result: BenchResult
+                do {
+                    result = try await bench.run(servers)
+                } catch {
+                    await servers.stop()
+                    throw error
+                }
+                await servers.stop()
+                try keep(result.line())
+            }
+        }
+    }
+
+    private func keep(_ line: String) throws {
+        print(line)
+        fflush(nil)
+        let url = URL(filePath: results)
+        try FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        if !FileManager.default.fileExists(atPath: url.path) { try Data().write(to: url) }
+        let file = try FileHandle(forWritingTo: url)
+        defer { try? file.close() }
+        try file.seekToEnd()
+        try file.write(contentsOf: Data("\(line)\n".utf8))
+    }
+}
+
+/// One bench: fresh servers in, one result out.
+struct Bench: Sendable {
+    let name: String
+    let run: @Sendable (BenchServers) async throws -> BenchResult
+}
+
+/// Tells the person who waits, on standard error.
+func say(_ message: String) {
+    FileHandle.standardError.write(Data("bench: \(message)\n".utf8))
+}
