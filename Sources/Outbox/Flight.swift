@@ -48,13 +48,18 @@ final class Flight: Sendable {
 
     private let state: Mutex<State>
     private let reports: RelayReports
-    /// For the publisher: room, a failure, a proof, the lock lost, all landed.
-    let publisherBell: Doorbell
+    /// For the publisher while it pauses: a failure, a proof, the lock lost, and what others ring it for.
+    let newsBell: Doorbell
+    /// For the publisher while it waits for rows to land: rung for every batch of reports.
+    let roomBell: Doorbell
     /// For the remover: rows acknowledged, or no more to come.
     let removerBell = Doorbell()
 
-    init(_ configuration: OutboxRelayConfiguration, publisherBell: Doorbell, reports: RelayReports) {
-        self.publisherBell = publisherBell
+    init(
+        _ configuration: OutboxRelayConfiguration, newsBell: Doorbell, roomBell: Doorbell, reports: RelayReports
+    ) {
+        self.newsBell = newsBell
+        self.roomBell = roomBell
         self.reports = reports
         let table = FlightTable(
             maximumRows: configuration.maxInFlightRows, maximumBytes: configuration.maxInFlightBytes)
@@ -146,7 +151,7 @@ final class Flight: Sendable {
 
     /// The delivery reports, on the producer's thread.
     func report(_ deliveries: [DeliveryReport]) {
-        let (acknowledged, oldest) = state.withLock { state in
+        let (acknowledged, oldest, hasNews) = state.withLock { state in
             let before = state.table.acknowledged.count
             var oldest: Timestamp?
             for report in deliveries {
@@ -166,13 +171,14 @@ final class Flight: Sendable {
                     state.note(failure)
                 }
             }
-            return (state.table.acknowledged.count - before, oldest)
+            return (state.table.acknowledged.count - before, oldest, state.failureCount > 0 || !state.proofs.isEmpty)
         }
         if acknowledged > 0 {
             reports.delivered(acknowledged, oldest: oldest)
             removerBell.ring()
         }
-        publisherBell.ring()
+        if hasNews { newsBell.ring() }
+        roomBell.ring()
     }
 
     // MARK: removing
@@ -186,7 +192,7 @@ final class Flight: Sendable {
             state.table.finishRemoval()
             state.lastContact = .now
         }
-        publisherBell.ring()
+        roomBell.ring()
     }
 
     /// No more rows will be sent: the remover ends when it has removed what is acknowledged.
@@ -213,7 +219,8 @@ final class Flight: Sendable {
             return state.producer
         }
         producer?.purge()
-        publisherBell.ring()
+        newsBell.ring()
+        roomBell.ring()
     }
 
     /// - Throws: why the lock was lost, when it was.

@@ -83,6 +83,23 @@ struct OutboxStatements: Sendable {
         "plan_cache_mode": "force_generic_plan", "jit": "off", "max_parallel_workers_per_gather": "0",
     ]
 
+    /// The statement that reads a page, with its parameters.
+    func query(for request: ScanCursor.Request) -> (Statement, Parameters) {
+        var parameters = Parameters()
+        parameters.append(request.after)
+        parameters.append(Int64(request.limit))
+        if request.gaps.isEmpty { return (page, parameters) }
+        var low = Int64Array()
+        var high = Int64Array()
+        for gap in request.gaps {
+            low.append(gap.lowerBound)
+            high.append(gap.upperBound)
+        }
+        parameters.append(low)
+        parameters.append(high)
+        return (pageWithGaps, parameters)
+    }
+
     private static func named(_ layout: RowLayout) -> String {
         zip(RowColumn.allCases, layout.expressions).map { "\($1) AS \($0.name)" }.joined(separator: ", ")
     }

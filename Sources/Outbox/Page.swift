@@ -26,6 +26,17 @@ struct Page: Sendable {
 
     /// As many rows as were asked for: there may be more.
     var isFull: Bool { ids.count >= request.limit }
+
+    /// The lane of a row, also of one that cannot be published.
+    func lane(at index: Int, topics: inout TopicNames) -> Lane {
+        func bytes(_ column: RowColumn) -> [UInt8]? {
+            result.isNull(index, column.rawValue) ? nil : Array(copying: result.bytes(index, column.rawValue))
+        }
+        let aggregateType = bytes(.aggregateType) ?? []
+        let explicit = bytes(.topic)
+        let topic = topics.topic(aggregateType: aggregateType.span, explicit: explicit?.span)
+        return Lane(topic: topic.name, key: bytes(.key) ?? bytes(.aggregateID) ?? [])
+    }
 }
 
 extension QueryResult {

@@ -14,10 +14,8 @@ enum RelayProducer {
         _ reports: RelayReports
     ) throws(KafkaError) -> Producer {
         let defaults = [
-            // Batches of a few records each would cost the broker, and this process, more than a moment's wait.
-            "linger.ms": "2",
             // What is in flight is bounded by the flight table; the producer's own bound only has to be above it.
-            "queue.buffering.max.kbytes": String(max(4_096, configuration.maxInFlightBytes >> 9)),
+            "queue.buffering.max.kbytes": String(max(4_096, configuration.maxInFlightBytes >> 9))
         ]
         var kafka = kafka
         kafka.properties.merge(defaults) { given, _ in given }

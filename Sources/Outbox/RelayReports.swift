@@ -27,6 +27,10 @@ final class RelayReports: Sendable {
         var published: Int64 = 0
         var away: String?
         var lastAwayLine: ContinuousClock.Instant?
+        /// When an error of the cluster was said last, by its name.
+        var kafkaLines: [String: ContinuousClock.Instant] = [:]
+        var progress: RelayProgress?
+        var lastBeat: ContinuousClock.Instant?
     }
 
     private let logger: Logger
@@ -93,10 +97,26 @@ final class RelayReports: Sendable {
         blocked.record(blockedKeys)
         self.heldTopics.record(heldTopics)
         lag.record(lagging.map { Double(max(0, Timestamp.now.microseconds - $0.microseconds)) / 1e6 } ?? 0)
-        onProgress(
-            RelayProgress(
+        let progress = state.withLock { state in
+            let progress = RelayProgress(
                 shard: shard, isActive: isActive, inFlight: inFlight, backlog: backlog, blockedKeys: blockedKeys,
-                published: state.withLock { $0.published }))
+                published: state.published)
+            state.progress = progress
+            state.lastBeat = .now
+            return progress
+        }
+        onProgress(progress)
+    }
+
+    /// The loop moves, though it only waits: says again what it said last, once a second.
+    func alive() {
+        let progress: RelayProgress? = state.withLock { state in
+            let now = ContinuousClock.now
+            if let last = state.lastBeat, now - last < .seconds(1) { return nil }
+            state.lastBeat = now
+            return state.progress
+        }
+        if let progress { onProgress(progress) }
     }
 
     /// The loop moves, but another process publishes or the database is away.
@@ -177,8 +197,15 @@ final class RelayReports: Sendable {
         logger.notice("a blocked key is free again")
     }
 
+    /// An error of the cluster as a whole: a broker that is away, and the like. Said once, and then rarely.
     func kafka(_ error: KafkaError) {
-        logger.warning("Kafka", metadata: ["error": "\(error)"])
+        let isNews = state.withLock { state in
+            let now = ContinuousClock.now
+            if let last = state.kafkaLines[error.name], now - last < Self.awayInterval { return false }
+            state.kafkaLines[error.name] = now
+            return true
+        }
+        if isNews { logger.warning("Kafka", metadata: ["error": "\(error)"]) }
     }
 
     func undelivered(_ rows: Int) {

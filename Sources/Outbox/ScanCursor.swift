@@ -60,18 +60,17 @@ struct ScanCursor {
         guard isCurrent(request) else { return false }
         var previous = request.after
         for id in ids {
-            if id <= request.after {
+            if id <= highest {
                 gaps.fill(id)
-                continue
-            }
-            if id > highest {
+            } else {
                 let low = max(previous, highest)
                 if id - 1 > low { gaps.notice(low + 1...id - 1) }
                 highest = id
             }
-            previous = id
+            previous = max(previous, id)
         }
-        position = max(position, previous)
+        // A page that is not full shows all there is: the cursor need not step over the dead rows behind it again.
+        position = max(position, ids.count < request.limit ? max(previous, highest) : previous)
         // A full page may have left out the last of the gaps; what lies behind its last row was not looked at.
         let probed = ids.count < request.limit ? request.after : min(request.after, ids.last ?? request.after)
         gaps.probed(upTo: probed, by: request.number)

@@ -96,14 +96,14 @@ final class ShardRelay {
             if isCurrent && page.isFull {
                 _ = pacing.next(after: .full)
                 let request = nextRequest()
-                let (reader, statement, parameters) = query(for: request)
+                let (reader, (statement, parameters)) = (reader, statements.query(for: request))
                 async let following = reader.execute(statement, parameters)
                 try await launch(page)
                 page = try Page(request, try await following)
             } else {
                 if isCurrent {
                     try await launch(page)
-                    await flight.publisherBell.wait(atMost: pacing.next(after: page.ids.isEmpty ? .empty : .some))
+                    await flight.newsBell.wait(atMost: pacing.next(after: page.ids.isEmpty ? .empty : .some))
                 }
                 page = try await read(nextRequest())
             }
@@ -116,24 +116,8 @@ final class ShardRelay {
         return request
     }
 
-    private func query(for request: ScanCursor.Request) -> (PostgresConnection, Statement, Parameters) {
-        var parameters = Parameters()
-        parameters.append(request.after)
-        parameters.append(Int64(request.limit))
-        if request.gaps.isEmpty { return (reader, statements.page, parameters) }
-        var low = Int64Array()
-        var high = Int64Array()
-        for gap in request.gaps {
-            low.append(gap.lowerBound)
-            high.append(gap.upperBound)
-        }
-        parameters.append(low)
-        parameters.append(high)
-        return (reader, statements.pageWithGaps, parameters)
-    }
-
     private func read(_ request: ScanCursor.Request) async throws -> Page {
-        let (reader, statement, parameters) = query(for: request)
+        let (statement, parameters) = statements.query(for: request)
         return try Page(request, try await reader.execute(statement, parameters))
     }
 
@@ -173,7 +157,7 @@ final class ShardRelay {
             switch launchRows(of: page, from: &row, skipping: known) {
             case .finished, .interrupted: return
             case .full: try await wait { flight.hasAmpleRoom }
-            case .producerFull: await flight.publisherBell.wait(atMost: .milliseconds(50))
+            case .producerFull: await flight.roomBell.wait(atMost: .milliseconds(50))
             case .proving(let topic): try await waitForProof(of: topic)
             case .suspect(let id): try await launchAlone(id, at: &row, of: page)
             case .unpublishable(let id, let lane, let failure): try await setAside(id, lane, failure)
@@ -224,7 +208,7 @@ final class ShardRelay {
             }
             return try send(row, to: topic.name, key: key, topicToProve: topicToProve)
         } catch {
-            let lane = lane(of: page, at: index)
+            let lane = page.lane(at: index, topics: &topics)
             switch error {
             case let failure as RowFailure: return .unpublishable(id, lane, failure)
             case let error as KafkaError where DeliveryFailure(error) == .record:
@@ -272,22 +256,14 @@ final class ShardRelay {
         return .proving(topicToProve)
     }
 
-    private func lane(of page: Page, at index: Int) -> Lane {
-        func bytes(_ column: RowColumn) -> [UInt8]? {
-            page.result.isNull(index, column.rawValue) ? nil : Array(copying: page.result.bytes(index, column.rawValue))
-        }
-        let aggregateType = bytes(.aggregateType) ?? []
-        let explicit = bytes(.topic)
-        let topic = topics.topic(aggregateType: aggregateType.span, explicit: explicit?.span)
-        return Lane(topic: topic.name, key: bytes(.key) ?? bytes(.aggregateID) ?? [])
-    }
-
     // MARK: - wait
 
     private func wait(until condition: () -> Bool) async throws {
         while !stop.isSet && !condition() {
             try flight.checkLock()
-            await flight.publisherBell.wait(atMost: .seconds(1))
+            // The broker may be away for hours, which is not for this loop to be blamed for.
+            reports.alive()
+            await flight.roomBell.wait(atMost: .seconds(1))
         }
     }
 
@@ -296,7 +272,7 @@ final class ShardRelay {
         let deadline = ContinuousClock.now + .milliseconds(500)
         while gates.gate(of: topic) == .proving && !stop.isSet && !flight.hasFailed && ContinuousClock.now < deadline {
             try flight.checkLock()
-            await flight.publisherBell.wait(atMost: .milliseconds(50))
+            await flight.roomBell.wait(atMost: .milliseconds(50))
             try await takeProofs()
         }
     }
@@ -305,6 +281,7 @@ final class ShardRelay {
     private func launchAlone(_ id: Int64, at row: inout Int, of page: Page) async throws {
         try await wait { flight.rows == 0 || flight.hasFailed }
         if stop.isSet || flight.hasFailed { return }
+        let place = row
         let halt = launchRows(of: page, from: &row, skipping: [], alone: true)
         if case .unpublishable(let id, let lane, let failure) = halt { return try await setAside(id, lane, failure) }
         try await wait { flight.rows == 0 || flight.hasFailed }
@@ -312,9 +289,9 @@ final class ShardRelay {
         if flight.hasFailed {
             let failures = try await replaceProducer()
             if let failure = failures.first(where: { $0.id == id }), DeliveryFailure(failure.error) == .record {
-                try await setAside(id, lane(of: page, at: row - 1), RowFailure(failure.error))
+                try await setAside(id, page.lane(at: row - 1, topics: &topics), RowFailure(failure.error))
             }
-        } else if flight.rows == 0 {
+        } else if flight.rows == 0 && row > place {
             suspects.remove(id)
         }
     }
@@ -395,7 +372,7 @@ final class ShardRelay {
         let failures = flight.abandonProducer()
         reports.replacing(failures.first?.error, rows: failures.count)
         if !failures.contains(where: { DeliveryFailure($0.error) == .record }) {
-            await flight.publisherBell.wait(atMost: restartBackoff.next())
+            await flight.newsBell.wait(atMost: restartBackoff.next())
         }
         try flight.checkLock()
         producer = try RelayProducer.make(configuration, kafka, flight, reports)

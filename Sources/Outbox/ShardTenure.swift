@@ -75,7 +75,9 @@ struct ShardTenure: Sendable {
     private func publish(_ session: LockSession, _ layout: RowLayout, _ statements: OutboxStatements) async throws {
         let bell = stop.bell()
         defer { stop.forget(bell) }
-        let flight = Flight(configuration, publisherBell: bell, reports: reports)
+        let roomBell = stop.bell()
+        defer { stop.forget(roomBell) }
+        let flight = Flight(configuration, newsBell: bell, roomBell: roomBell, reports: reports)
         var readerConfiguration = postgres
         readerConfiguration.settings.merge(OutboxStatements.planning) { $1 }
         let reader = try await PostgresConnection.connect(readerConfiguration)
@@ -97,8 +99,10 @@ struct ShardTenure: Sendable {
                 return .success(())
             } catch {
                 flight.lose(error)
+                // What was acknowledged is removed, if the session still lives.
+                flight.finish()
+                _ = await group.nextResult()
                 group.cancelAll()
-                while await group.nextResult() != nil {}
                 return .failure(error)
             }
         }

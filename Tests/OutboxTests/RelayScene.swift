@@ -187,9 +187,9 @@ actor Reader {
     }
 }
 
-/// A flag that concurrent writers look at.
-final class Flag: Sendable {
-    private let state = Mutex(false)
-    var isSet: Bool { state.withLock { $0 } }
-    func set() { state.withLock { $0 = true } }
+/// What a relay has told of its progress.
+final class Told: Sendable {
+    private let state = Mutex<[RelayProgress]>([])
+    var all: [RelayProgress] { state.withLock { $0 } }
+    func append(_ progress: RelayProgress) { state.withLock { $0.append(progress) } }
 }

@@ -188,6 +188,50 @@ import Testing
         }
     }
 
+    @Test func sweepFindsRowsWhoseIDsCameFromElsewhere() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                var configuration = quickConfiguration()
+                configuration.sweepIntervalMs = 100
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let service = try await Service(postgres)
+                try await service.connection.execute(script: "ALTER TABLE outbox ALTER id RESTART WITH 1000")
+                try await withRelay(configuration, postgres, kafka) {
+                    try await service.commit(topics[0], "a", 1...3)
+                    try await reader.readSequences(["a": 3])
+                    try await eventually { try await service.count() == 0 }
+                    try await service.connection.execute(
+                        script: """
+                            INSERT INTO outbox (id, event_type, aggregate_type, aggregate_id, sequence, payload)
+                            VALUES (7, 'Tested', '\(topics[0])', 'b', 1, '{}')
+                            """)
+                    try await reader.readSequences(["a": 3, "b": 1])
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func progressIsToldWhileABrokerIsAway() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                try cluster.createTopic("away", partitions: 1)
+                try cluster.setBrokerDown(1)
+                var configuration = quickConfiguration()
+                configuration.drainTimeoutMs = 100
+                let service = try await Service(postgres)
+                try await service.commit("away", "a", 1...10)
+                let told = Told()
+                try await withRelay(configuration, postgres, kafka, onProgress: { told.append($0) }) {
+                    try await eventually { told.all.count >= 3 }
+                }
+                #expect(told.all.contains { $0.isActive && $0.inFlight > 0 })
+                #expect(try await service.count() == 10, "nothing is removed before it is acknowledged")
+            }
+        }
+    }
+
     @Test func missingTableIsAnErrorAtOnce() async throws {
         try await TestDatabase.withSchema { postgres in
             let relay = OutboxRelay(

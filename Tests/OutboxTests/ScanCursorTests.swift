@@ -134,6 +134,28 @@ private struct Table {
         #expect(cursor.gaps.ranges(upTo: 100) == [9...19])
     }
 
+    @Test mutating func emptySweepEndsWhereItBegan() {
+        table.visible = [5]
+        _ = read()
+        table.visible = []
+        cursor.rewind()
+        #expect(read() == [])
+        #expect(!cursor.isRescanning, "else each look would step over all dead rows")
+        let next = cursor.nextRequest(limit: 1)
+        #expect(next.after == 5)
+    }
+
+    @Test mutating func rowWithAnUnexpectedIDIsFoundByTheSweep() {
+        table.visible = [10]
+        _ = read()
+        cursor.lockHolders([])
+        _ = read()
+        table.visible = [3]
+        #expect(read() == [], "no gap foretold it")
+        cursor.rewind()
+        #expect(read() == [3])
+    }
+
     @Test mutating func openGapAheadOfARewoundCursorIsKept() {
         table.visible = [1, 2, 5]
         _ = read()
