@@ -53,7 +53,7 @@ let composition: [Target] = [
 let features: [Target] = [
     .target(
         name: "Outbox",
-        dependencies: ["Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .collections],
+        dependencies: ["Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics],
         swiftSettings: strict),
     .target(
         name: "Projections",
@@ -130,7 +130,12 @@ let tests: [Target] = [
     .test("SettingsTests", ["Settings", "StreamCore"]),
     .test("OperationsTests", ["Operations", "StreamCore"]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
-    .test("OutboxTests", ["Outbox", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
+    .test(
+        "OutboxTests",
+        [
+            "Outbox", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "StreamCore", "TestKit",
+            .logging,
+        ]),
     .test(
         "ProjectionsTests",
         [
