@@ -144,11 +144,15 @@ let tests: [Target] = [
         ]),
     .test(
         "OrderSummaryTests",
-        ["OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
+        [
+            "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON",
+            "TestKit",
+        ]),
     .test(
         "OrderShopTests",
         [
-            "OrderShop", "OrderSummary", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON",
+            "OrderShop", "OrderSummary", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore",
+            "WireJSON",
             "TestKit",
         ]),
     .test("OperatorCommandsTests", ["OperatorCommands", "Daemon", "OrderShop", "StreamCore", "TestKit"]),

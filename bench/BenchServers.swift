@@ -47,7 +47,8 @@ final class BenchServers: Sendable {
             let cluster = try MockCluster()
             mock = cluster
             topicSuffix = "-events"
-            kafka = KafkaClientConfiguration(bootstrapServers: cluster.bootstrapServers, properties: Self.mockProperties)
+            kafka = KafkaClientConfiguration(
+                bootstrapServers: cluster.bootstrapServers, properties: Self.mockProperties)
         }
         admin = try KafkaAdmin(kafka)
     }

@@ -26,7 +26,8 @@ enum ProjectionCatchUp {
         try await servers.wait("caught-up projection", within: .seconds(300), every: .milliseconds(20)) {
             guard projection.isRunning else { throw BenchError("the projection has ended") }
             let applied = try await connection.execute(
-                "SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets").int64(0, 0)
+                "SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets"
+            ).int64(0, 0)
             if first == nil, applied > 0 { first = (.now, applied) }
             return applied >= Int64(events)
         }
@@ -113,7 +114,10 @@ enum LifecycleEvents {
         }
     }
 
-    private static let euro = Currency("EUR")!
+    private static let euro: Currency = {
+        guard let euro = Currency("EUR") else { preconditionFailure("EUR is a currency") }
+        return euro
+    }()
 
     private static func created(_ order: Int) -> OrderCreated {
         let items = (0..<order % 4 + 1).map { line in
@@ -248,8 +252,12 @@ enum SQLAlone {
         }
         return Batch(
             rows: fold.rows, events: records.count,
-            processed: Parameters { $0.append(ids); $0.append(days) },
-            moves: Parameters { $0.append(topics); $0.append(numbers); $0.append(from); $0.append(next) },
+            processed: Parameters {
+                $0.append(ids); $0.append(days)
+            },
+            moves: Parameters {
+                $0.append(topics); $0.append(numbers); $0.append(from); $0.append(next)
+            },
             moved: records.nextOffsets.count)
     }
 }

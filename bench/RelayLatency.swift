@@ -58,7 +58,11 @@ enum RelayLatency {
 
     private static func commitOne(on connection: PostgresConnection) async throws -> Commit {
         let id = EventID.random()
-        _ = try await connection.execute(insert, Parameters { $0.append(id); $0.append("order-\(id)") })
+        _ = try await connection.execute(
+            insert,
+            Parameters {
+                $0.append(id); $0.append("order-\(id)")
+            })
         return Commit(id: id, time: .now)
     }
 

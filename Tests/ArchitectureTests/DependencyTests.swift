@@ -85,7 +85,8 @@ import Testing
         let own = Set(Self.allowed.keys).union(["CRDKafka", "CLibPQ", "CWakeup"])
         for source in sources {
             let allowed = try #require(Self.allowed[source.target], "\(source.target) has no place in the module map")
-            for name in try Self.imports(of: source) where own.contains(name.replacing("_", with: "-")) || own.contains(name) {
+            for name in try Self.imports(of: source)
+            where own.contains(name.replacing("_", with: "-")) || own.contains(name) {
                 #expect(allowed.contains(name), "\(source.testDescription) must not import \(name)")
             }
         }

@@ -34,7 +34,8 @@ import Testing
     }
 
     @Test func postgresRestartedInImmediateModeUnderLoad() async throws {
-        try await TestDatabase.withPrivateServer(settings: ["max_connections": "50"], tcp: .freePort) { server, postgres in
+        try await TestDatabase.withPrivateServer(settings: ["max_connections": "50"], tcp: .freePort) {
+            server, postgres in
             try await Migrator(postgres).up(Pipeline.sets)
             let suffix = "-" + TestKafka.uniqueName("events")
             try await TestKafka.withTopics(named: Pipeline.topics(suffix), partitions: Pipeline.partitions) {
@@ -68,7 +69,8 @@ import Testing
                 let relay = try pipeline.relay()
                 let projection = try pipeline.projection()
                 async let load: Void = pipeline.play(orders: 200, seed: 3)
-                let transient: [Int32] = [7, 6, 19, 20]  // timed out, not leader, not enough replicas (and after append)
+                // Timed out; not the leader; not enough replicas, before and after the append.
+                let transient: [Int32] = [7, 6, 19, 20]
                 cluster.pushRequestErrors(.produce, (0..<8).map { transient[$0 % transient.count] })
                 try await eventually(within: .seconds(60)) {
                     try await pipeline.number("SELECT count(*) FROM processed_events") > 0
