@@ -87,7 +87,8 @@ public actor Consumer {
     }
 
     private static let defaults = [
-        "partition.assignment.strategy": "cooperative-sticky",
+        // Balanced over several topics. Sticky would move less: see `KafkaClientConfiguration.isStickySafe`.
+        "partition.assignment.strategy": "roundrobin",
         "queued.max.messages.kbytes": "16384",
         "socket.nagle.disable": "true",
         "allow.auto.create.topics": "false",

@@ -37,10 +37,17 @@ public struct KafkaClientConfiguration: Sendable {
                 problems.append(KafkaConfigurationProblem(property: property, message: "cannot be set: \(reason)"))
             } else if let problem = scratch.set(property, to: value) {
                 problems.append(problem)
+            } else if property == "partition.assignment.strategy", value.contains("sticky"), !Self.isStickySafe {
+                let message = "needs librdkafka 2.3 or later; older ones end the process when a group refuses a member"
+                problems.append(KafkaConfigurationProblem(property: property, message: message))
             }
         }
         return problems
     }
+
+    /// Whether the installed librdkafka can use `cooperative-sticky`. Before 2.3 it asserts that a member which joins
+    /// again was the group's leader before (librdkafka issue 4312).
+    public static var isStickySafe: Bool { rd_kafka_version() >= 0x0203_0000 }
 
     /// Properties that the clients set themselves, and why nobody else may.
     private static let ownedProperties: [String: String] = {

@@ -69,7 +69,7 @@ struct Member {
 }
 
 @Suite struct GroupTests {
-    @Test(arguments: ["cooperative-sticky", "range"])
+    @Test(arguments: ["roundrobin", "range"] + (KafkaClientConfiguration.isStickySafe ? ["cooperative-sticky"] : []))
     func aRebalanceLosesNothingAndKeepsTheOrder(strategy: String) async throws {
         try await TestKafka.withTopics(partitions: 4) { topics in
             let configuration = try TestKafka.clientConfiguration(
