@@ -209,24 +209,33 @@ import Testing
                 try await withRelay(quickConfiguration(), postgres, kafka) {
                     try await withRelay(quickConfiguration(), postgres, kafka) {
                         let service = try await Service(postgres)
-                        try await withThrowingTaskGroup(of: [String: Int64].self) { group in
-                            group.addTask { try await write(to: topics[0], postgres, writers: 3, transactions: 150) }
-                            for _ in 0..<5 {
-                                let before = await reader.records.count
-                                try await eventually(within: .seconds(20)) {
-                                    try await reader.poll()
-                                    return await reader.records.count > before + 30
-                                }
-                                try await service.terminateLeader(in: postgres)
+                        for round in 0..<5 {
+                            let before = await reader.records.count
+                            async let written: Void = commitSixty("round-\(round)", to: topics[0], postgres)
+                            try await eventually(within: .seconds(20)) {
+                                try await reader.poll()
+                                return await reader.records.count > before
                             }
-                            try await reader.readSequences(try await group.next() ?? [:])
+                            try await service.terminateLeader(in: postgres)
+                            try await written
                         }
+                        try await reader.readSequences(
+                            Dictionary(uniqueKeysWithValues: (0..<5).map { ("round-\($0)", 60) }))
                         try await eventually { try await service.count() == 0 }
                     }
                 }
                 await reader.close()
             }
         }
+    }
+
+    /// Commits 60 events of a key in transactions of three.
+    private func commitSixty(_ key: String, to topic: String, _ postgres: PostgresConfiguration) async throws {
+        let service = try await Service(postgres)
+        for first in stride(from: Int64(1), through: 60, by: 3) {
+            try await service.commit(topic, key, first...first + 2)
+        }
+        await service.connection.close()
     }
 
     @Test func lossOfTheReaderIsOvercome() async throws {
