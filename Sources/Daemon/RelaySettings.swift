@@ -123,8 +123,8 @@ struct RelaySettings: FeatureSettings {
             "causation_id", example: "causation_id", "The event's causation id.")
         layout.metadata = section.optionalString("metadata", example: "metadata", "The event's metadata, JSON.")
         layout.headerColumns = section.properties(
-            "header_columns", examples: [("tenant-id", "\"tenant_id\"")],
-            "More columns to publish as headers: the header's name, and the column's.")
+            "header_columns", examples: [("tenant_id", "\"tenant-id\"")],
+            "More columns to publish as headers: the column, and the header's name.")
         return layout
     }
 }

@@ -25,7 +25,9 @@ public enum SchemaCheck {
         }
         guard missing.isEmpty else {
             let list = missing.map(\.description).joined(separator: ", ")
-            throw MigrationError(.schemaTooOld, "the database schema lacks \(list); run: millrace migrate up")
+            let arguments = Set(missing.map(\.set)).sorted().map { " --set \($0)" }.joined()
+            throw MigrationError(
+                .schemaTooOld, "the database schema lacks \(list); run: millrace migrate up\(arguments)")
         }
         return notes
     }
