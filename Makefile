@@ -12,6 +12,8 @@ RUN_ARGS    ?=
 BENCH       ?=
 # Which tests `make test` runs: a regular expression; empty for all.
 FILTER      ?=
+# The tests without servers run first: they keep all processors busy, and the others have deadlines.
+UNIT_TESTS  := ArchitectureTests|StreamCoreTests|WireJSONTests|BlockingTests|OrdersTests|SettingsTests
 
 .PHONY: help setup build run test bench format lint clean
 
@@ -30,7 +32,13 @@ run: build ## Run it all on private servers with a load of RATE (50) orders a se
 	$(RELEASE_DIR)/millrace dev --load $(RATE) $(RUN_ARGS)
 
 test: setup ## Run all tests, on a private PostgreSQL and mock cluster (or KAFKA_BOOTSTRAP_SERVERS / DATABASE_URL); FILTER=regex for some
-	$(SWIFT) test $(if $(FILTER),--filter '$(FILTER)')
+ifeq ($(FILTER),)
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --filter '^($(UNIT_TESTS))\.'
+	$(SWIFT) test --skip-build --skip '^($(UNIT_TESTS))\.'
+else
+	$(SWIFT) test --filter '$(FILTER)'
+endif
 
 bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
 	@$(SWIFT) build -c release --product outbox-relay 1>&2

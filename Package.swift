@@ -16,15 +16,15 @@ let strict: [SwiftSetting] = [
 // MARK: executables: parse the command line, hand over
 
 let executables: [Target] = [
-    .executableTarget(name: "outbox-relay", dependencies: ["Daemon", "Outbox"], swiftSettings: strict),
+    .executableTarget(name: "outbox-relay", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(
-        name: "order-summary-projection", dependencies: ["Daemon", "OrderSummary"], swiftSettings: strict),
+        name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "Daemon", "OrderShop", "OrderSummary", "Outbox", "Projections", "Migrations", "EmbeddedKafka",
-            "EmbeddedPostgres", "Kafka", "Postgres", "Orders", "StreamCore", "WireJSON", .argumentParser,
+            "OrderShop", "OrderSummary", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "Kafka",
+            "Postgres", "Orders", "StreamCore", .argumentParser,
         ],
         path: "bench", swiftSettings: strict),
 ]
@@ -35,15 +35,15 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "OrderSummary", "Migrations", "Operations", "Settings", "Orders", "Kafka",
-            "Postgres", "StreamCore", .logging, .metrics, .serviceLifecycle, .argumentParser,
+            "Outbox", "Projections", "OrderSummary", "Migrations", "Operations", "Settings", "Kafka", "Postgres",
+            "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "OrderShop", "OrderSummary", "Outbox", "Projections", "Migrations", "Settings", "Orders",
-            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "StreamCore", .argumentParser, .logging,
+            "Daemon", "OrderShop", "Migrations", "Settings", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres",
+            "StreamCore", .argumentParser,
         ],
         swiftSettings: strict),
 ]
@@ -61,7 +61,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
-        dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .collections],
+        dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "OrderShop",
@@ -79,9 +79,9 @@ let features: [Target] = [
 let support: [Target] = [
     .target(
         name: "Operations",
-        dependencies: ["StreamCore", .logging, .metrics, .coreMetrics, .serviceLifecycle, .hummingbird],
+        dependencies: [.logging, .coreMetrics, .serviceLifecycle, .hummingbird],
         swiftSettings: strict),
-    .target(name: "Settings", dependencies: ["StreamCore", .tomlKit], swiftSettings: strict),
+    .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
 ]
 
 // MARK: domain
@@ -95,8 +95,8 @@ let domain: [Target] = [
 let clients: [Target] = [
     .target(name: "Kafka", dependencies: ["CRDKafka", "Blocking", "StreamCore"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CLibPQ", "Blocking", "StreamCore"], swiftSettings: strict),
-    .target(name: "EmbeddedKafka", dependencies: ["CRDKafka", "StreamCore"], swiftSettings: strict),
-    .target(name: "EmbeddedPostgres", dependencies: ["StreamCore"], swiftSettings: strict),
+    .target(name: "EmbeddedKafka", dependencies: ["CRDKafka"], swiftSettings: strict),
+    .target(name: "EmbeddedPostgres", swiftSettings: strict),
 ]
 
 // MARK: base
@@ -118,7 +118,7 @@ let systemLibraries: [Target] = [
 let tests: [Target] = [
     .target(
         name: "TestKit",
-        dependencies: ["EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "StreamCore"],
+        dependencies: ["EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations"],
         path: "Tests/TestKit", swiftSettings: strict),
     .test("ArchitectureTests", []),
     .test("StreamCoreTests", ["StreamCore"]),
@@ -127,8 +127,8 @@ let tests: [Target] = [
     .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
-    .test("SettingsTests", ["Settings", "StreamCore"]),
-    .test("OperationsTests", ["Operations", "StreamCore"]),
+    .test("SettingsTests", ["Settings"]),
+    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test(
         "OutboxTests",
@@ -145,8 +145,7 @@ let tests: [Target] = [
     .test(
         "OrderSummaryTests",
         [
-            "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "Migrations", "StreamCore", "WireJSON",
-            "TestKit",
+            "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore", "TestKit",
         ]),
     .test(
         "OrderShopTests",
@@ -159,8 +158,8 @@ let tests: [Target] = [
     .test(
         "DaemonTests",
         [
-            "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "StreamCore", "TestKit", "outbox-relay",
-            "order-summary-projection",
+            "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "StreamCore", "TestKit", .logging,
+            "outbox-relay", "order-summary-projection",
         ]),
     .test(
         "SystemTests",
@@ -181,7 +180,6 @@ extension Target.Dependency {
     static let logging = product(name: "Logging", package: "swift-log")
     static let metrics = product(name: "Metrics", package: "swift-metrics")
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
-    static let collections = product(name: "Collections", package: "swift-collections")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
@@ -200,7 +198,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),

@@ -145,7 +145,7 @@ import Testing
                 embedded["\(set)_\(number)_\(migration.name)"] = migration.sql
             }
         }
-        #expect(embedded == onDisk.filter { $0.key != "placeholder" })
+        #expect(embedded == onDisk)
     }
 
     @Test func allSetsApplyToOneSchema() async throws {

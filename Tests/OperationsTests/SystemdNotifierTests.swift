@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import Operations
 import Synchronization
+import TestKit
 import Testing
 
 /// A socket such as systemd's.
