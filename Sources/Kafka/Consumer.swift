@@ -79,6 +79,9 @@ public actor Consumer {
     /// A change of the assignment was handed out and not answered yet.
     var unanswered: Rebalance?
     private(set) var isClosed = false
+    /// Where each assigned partition goes on after what was handed out. librdkafka's own position is the one before a
+    /// seek until the first record after it, so records between the two would be lost to a second seek.
+    var positions: [TopicPartition: StartOffset] = [:]
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
@@ -156,7 +159,9 @@ public actor Consumer {
         }
         if builder.count == 0 { return .idle }
         builder.close()
-        return .batch(RecordBatch(builder, client: handle))
+        let batch = RecordBatch(builder, client: handle)
+        for (partition, offset) in batch.nextOffsets { positions[partition] = .offset(offset) }
+        return .batch(batch)
     }
 
     /// Ends a ``poll(_:)`` that waits, or the next one that would.
@@ -238,7 +243,7 @@ public actor Consumer {
     /// closing when it begins while an assignment is unanswered, as it then understands every answer as giving up,
     /// which answers a revocation only. One that comes in the moment between is the deadline's to catch.
     private func settle(until deadline: ContinuousClock.Instant) {
-        if let list = try? assignedList() { unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer) }
+        try? pause(assignment)
         while ContinuousClock.now < deadline, let event = unsafe queue.poll(timeoutMs: 0) {
             if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE { unsafe _ = rebalance(event) }
             unsafe rd_kafka_event_destroy(event)

@@ -11,8 +11,10 @@ extension Consumer {
         unanswered = nil
         if isEager {
             try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, list.pointer))
+            positions = offsets
         } else {
             unsafe try KafkaError.check(rd_kafka_incremental_assign(handle.pointer, list.pointer))
+            positions.merge(offsets) { _, new in new }
         }
     }
 
@@ -22,9 +24,11 @@ extension Consumer {
         if isEager {
             // This protocol takes all partitions away at once.
             try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, nil))
+            positions = [:]
         } else {
             let list = PartitionList(partitions)
             unsafe try KafkaError.check(rd_kafka_incremental_unassign(handle.pointer, list.pointer))
+            for partition in partitions { positions[partition] = nil }
         }
     }
 
@@ -33,11 +37,7 @@ extension Consumer {
     public func seek(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
         if isEager {
             // Here an assignment replaces the one before, so the others are assigned again where they stand.
-            var all: [TopicPartition: StartOffset] = [:]
-            for entry in try positions() {
-                all[entry.partition] = entry.offset >= 0 ? .offset(entry.offset) : .committed
-            }
-            try assign(all.merging(offsets) { _, new in new })
+            try assign(positions.merging(offsets) { _, new in new })
         } else {
             try unassign(Array(offsets.keys))
             try assign(offsets)
@@ -46,19 +46,11 @@ extension Consumer {
 
     /// The partitions that are assigned and were not given up.
     public var assignment: [TopicPartition] {
-        get throws(KafkaError) { try assignedList().entries.map(\.partition) }
-    }
-
-    func assignedList() throws(KafkaError) -> PartitionList {
-        var list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
-        unsafe try KafkaError.check(rd_kafka_assignment(handle.pointer, &list))
-        return unsafe list.map { unsafe PartitionList(owning: $0) } ?? PartitionList(capacity: 0)
-    }
-
-    private func positions() throws(KafkaError) -> [PartitionPosition] {
-        let list = try assignedList()
-        try KafkaError.check(unsafe rd_kafka_position(handle.pointer, list.pointer))
-        return list.entries
+        get throws(KafkaError) {
+            var list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+            unsafe try KafkaError.check(rd_kafka_assignment(handle.pointer, &list))
+            return unsafe list.map { unsafe PartitionList(owning: $0).entries.map(\.partition) } ?? []
+        }
     }
 
     private var isEager: Bool {

@@ -112,6 +112,39 @@ struct Member {
         }
     }
 
+    @Test func aSecondSeekBeforeAnyRecordKeepsTheFirst() async throws {
+        try await TestKafka.withTopics(2) { topics in
+            let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
+            for topic in topics {
+                for _ in 0..<20 { try await producer.send(topic: topic, key: nil, value: [1]) }
+            }
+            await producer.close(timeoutMs: 5_000)
+            let consumer = try Consumer(try TestKafka.clientConfiguration(), group: TestKafka.uniqueName("group"))
+            try await consumer.subscribe(topics)
+            var read: [String: [Int64]] = [:]
+            func readUntil(_ isDone: () -> Bool) async throws {
+                try await eventually(within: .seconds(30)) {
+                    switch try await consumer.poll(BatchLimits()) {
+                    case .assigned(let partitions):
+                        try await consumer.assign(Dictionary(uniqueKeysWithValues: partitions.map { ($0, .beginning) }))
+                    case .batch(let batch):
+                        for record in batch { read[record.topicPartition.topic, default: []].append(record.offset) }
+                    default: break
+                    }
+                    return isDone()
+                }
+            }
+            try await readUntil { read.values.reduce(0) { $0 + $1.count } == 40 }
+            // As when one transaction after the other finds that somebody else moved its offsets.
+            read = [:]
+            try await consumer.seek([TopicPartition(topic: topics[0], partition: 0): .offset(5)])
+            try await consumer.seek([TopicPartition(topic: topics[1], partition: 0): .offset(15)])
+            try await readUntil { read.values.reduce(0) { $0 + $1.count } >= 20 }
+            #expect(read == [topics[0]: Array(5..<20), topics[1]: Array(15..<20)])
+            await consumer.close(timeoutMs: 5_000)
+        }
+    }
+
     @Test func closingWithAnUnansweredRebalanceLeavesInTime() async throws {
         try await TestKafka.withTopics { topics in
             let consumer = try Consumer(

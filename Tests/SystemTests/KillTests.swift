@@ -123,7 +123,8 @@ import Testing
     private func stop(_ daemons: Executable...) async throws {
         for daemon in daemons {
             daemon.signal(SIGTERM)
-            #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+            let code = try await daemon.exitCode()
+            #expect(code == 0, "\(code): \(daemon.errors)")
         }
     }
 }

@@ -31,7 +31,8 @@ package final class Executable {
     }
 
     private func text(_ name: String) -> String {
-        (try? String(contentsOfFile: folder + "/" + name, encoding: .utf8)) ?? ""
+        // What a process writes when it crashes need not be UTF-8.
+        String(decoding: FileManager.default.contents(atPath: folder + "/" + name) ?? Data(), as: UTF8.self)
     }
 
     /// What it wrote to standard output so far.
