@@ -17,7 +17,7 @@ enum OutboxRows {
         """
         INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, version, correlation_id, metadata, payload)
         SELECT 'OrderCreated', 'Order', 'order-' || lpad((i % 5000)::text, 8, '0'), i / 5000 + 1, 2,
-               gen_random_uuid()::text, '{"source":"bench","userId":"user-' || i % 997 || '"}',
+               gen_random_uuid()::text, ('{"source":"bench","userId":"user-' || i % 997 || '"}')::json,
                ('{"customerId":"customer-' || i % 20000 || '","currency":"EUR","items":['
                 || (SELECT string_agg('{"productId":"product-' || (i * 7 + n) % 500 || '","name":"Product '
                                       || md5((i + n)::text) || '","quantity":' || n || ',"unitPrice":'
