@@ -78,23 +78,6 @@ import Testing
         try FileManager.default.removeItem(atPath: second.socketFolder)
     }
 
-    /// However the process ends: here it is killed and can clean nothing up.
-    @Test func aServerEndsWithTheProcessThatStartedIt() async throws {
-        let folder = "/tmp/millrace-test-\(UUID().uuidString)"
-        await #expect(processExitsWith: .signal(SIGKILL)) { [folder = folder as String] in
-            _ = try await PostgresServer.start(
-                PostgresServerConfiguration(
-                    folder: folder, settings: PostgresServerConfiguration.withoutDurability, isTemporary: true))
-            try #require(FileManager.default.fileExists(atPath: folder + "/data/postmaster.pid"))
-            kill(getpid(), SIGKILL)
-        }
-        let deadline = ContinuousClock.now + .seconds(20)
-        while FileManager.default.fileExists(atPath: folder) {
-            try #require(ContinuousClock.now < deadline, "the server outlives its process")
-            await Task.yield()
-        }
-    }
-
     @Test func aServerThatCannotStartSaysWhy() async throws {
         var configuration = PostgresServerConfiguration(
             folder: "/tmp/millrace-test-\(UUID().uuidString)", settings: ["no_such_setting": "1"], isTemporary: true)
