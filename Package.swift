@@ -96,7 +96,7 @@ let clients: [Target] = [
     .target(name: "Kafka", dependencies: ["CRDKafka", "Blocking", "StreamCore"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CLibPQ", "Blocking", "StreamCore"], swiftSettings: strict),
     .target(name: "EmbeddedKafka", dependencies: ["CRDKafka"], swiftSettings: strict),
-    .target(name: "EmbeddedPostgres", swiftSettings: strict),
+    .target(name: "EmbeddedPostgres", dependencies: ["Blocking"], swiftSettings: strict),
 ]
 
 // MARK: base

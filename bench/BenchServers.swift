@@ -92,10 +92,9 @@ final class BenchServers: Sendable {
     func start(_ daemon: String, settings: [String: String] = [:]) throws -> DaemonProcess {
         let file = folder.appending(path: "\(daemon).toml")
         try Data().write(to: file)
-        var all = settings
-        all["postgres.url"] = server.url
-        all["kafka.bootstrap_servers"] = kafka.bootstrapServers
+        var all = ["postgres.url": server.url, "kafka.bootstrap_servers": kafka.bootstrapServers]
         for (name, value) in kafka.properties { all["kafka.properties.\(name)"] = value }
+        all.merge(settings) { _, own in own }
         return try DaemonProcess(daemon, configuration: file, settings: all)
     }
 

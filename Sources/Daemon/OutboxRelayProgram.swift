@@ -1,3 +1,5 @@
+internal import Kafka
+internal import Logging
 internal import Operations
 internal import Outbox
 public import Settings
@@ -23,6 +25,10 @@ public enum OutboxRelayProgram: DaemonProgram {
     }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        if context.kafka.properties["message.timeout.ms"] != nil {
+            context.logger.warning(
+                "kafka.properties.message.timeout.ms has no effect on the relay, which never gives a record up")
+        }
         let health = RelayHealth(context)
         try await OutboxRelay(
             configuration: feature.relay.configuration, postgres: context.postgres, kafka: context.kafka,

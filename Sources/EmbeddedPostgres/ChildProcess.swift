@@ -1,4 +1,4 @@
-internal import Dispatch
+internal import Blocking
 internal import Glibc
 
 /// A child process in a session of its own, so that a terminal's Ctrl-C reaches us and not it.
@@ -53,7 +53,7 @@ struct ChildProcess: Sendable {
 
     /// Waits for the end; the exit status, or 128 + the signal. Blocks a thread of its own and nobody else's.
     func waitForEnd() async -> Int32 {
-        await offThread { waitForEndBlocking() }
+        await onOwnThread("wait-for-child") { waitForEndBlocking() }
     }
 
     /// Whether it has ended; the first call that says so is the last that may be made.
@@ -69,12 +69,5 @@ struct ChildProcess: Sendable {
         }
         let signal = status & 0x7F
         return signal == 0 ? (status >> 8) & 0xFF : 128 + signal
-    }
-}
-
-/// Runs blocking work on one of Dispatch's threads instead of one of Swift's few.
-func offThread<Result: Sendable>(_ work: @escaping @Sendable () -> Result) async -> Result {
-    await withCheckedContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(returning: work()) }
     }
 }

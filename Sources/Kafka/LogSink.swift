@@ -32,11 +32,21 @@ final class LogSink: Sendable {
     }
 
     func write(level: Int32, facility: String, message: String) {
-        // One set of properties serves producers and consumers: what is of the other's is no news.
-        if facility == "CONFWARN" && message.contains("will be ignored by this") { return }
+        if Self.isNoNews(facility, message) { return }
         guard let dropped = admit(facility) else { return }
         let suffix = dropped > 0 ? " (\(dropped) more lines of \(facility) were dropped)" : ""
         log(KafkaLogLevel(rawValue: Int(level)) ?? .debug, facility, message + suffix)
+    }
+
+    private static func isNoNews(_ facility: String, _ message: String) -> Bool {
+        switch facility {
+        // One set of properties serves producers and consumers: what is of the other's is no news. And the guarantee
+        // that librdkafka calls experimental is asked for by us, not by the configuration's author.
+        case "CONFWARN": message.contains("will be ignored by this") || message.contains("enable.gapless.guarantee")
+        // Said of every cluster before its version is known.
+        case "AUTOCREATE": true
+        default: false
+        }
     }
 
     /// - Returns: nil when the line is one too many, else how many were dropped before it.

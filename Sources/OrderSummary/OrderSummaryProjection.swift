@@ -26,7 +26,9 @@ public struct OrderSummaryProjection: Projection {
             case .unknownType: return .skipped(.unknownType)
             }
         } catch {
-            throw EventFailure(error.errorClass.rawValue, "\(error.path): \(error.detail)")
+            // The value need not be readable; the relay says whose it is in a header as well.
+            let eventID = record.header(named: "event-id")?.value.flatMap { EventID(utf8: $0.span) }
+            throw EventFailure(error.errorClass.rawValue, "\(error.path): \(error.detail)", eventID: eventID)
         }
     }
 

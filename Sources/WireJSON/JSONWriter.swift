@@ -47,7 +47,8 @@ public struct JSONWriter: ~Copyable {
         needsComma = false
     }
 
-    /// Writes a member's key that is known at run time only.
+    /// Writes a member's key that is known at run time only; a literal takes the cheaper way above.
+    @_disfavoredOverload
     public mutating func key(_ name: String) {
         string(name)
         bytes.append(UInt8(ascii: ":"))

@@ -19,7 +19,7 @@ import Testing
             "Kafka": ["CRDKafka", "Blocking", "StreamCore"],
             "Postgres": ["CLibPQ", "Blocking", "StreamCore"],
             "EmbeddedKafka": ["CRDKafka"],
-            "EmbeddedPostgres": [],
+            "EmbeddedPostgres": ["Blocking"],
             "Orders": ["StreamCore", "WireJSON"],
             "Operations": [],
             "Settings": [],
