@@ -36,6 +36,7 @@ final class Flight: Sendable {
         var lost: (any Error)?
         var isFinished = false
         var lastContact = ContinuousClock.now
+        var partitions = 1
 
         mutating func note(_ failure: Failure) {
             failureCount += 1
@@ -99,6 +100,9 @@ final class Flight: Sendable {
     /// Rows in flight.
     var rows: Int { state.withLock { $0.table.rows } }
 
+    /// How many partitions the topics have, as far as records have shown.
+    var partitions: Int { state.withLock { $0.partitions } }
+
     /// Whether there is room for more than a row or two, or no sense in waiting for it.
     var hasAmpleRoom: Bool {
         state.withLock { state in
@@ -160,6 +164,7 @@ final class Flight: Sendable {
                         state.proofs.append(Proof(topic: topic, failure: nil))
                     }
                     let row = state.table.acknowledge(report.tag)
+                    state.partitions = max(state.partitions, Int(report.partition) + 1)
                     if oldest == nil { oldest = row?.occurredAt }
                     continue
                 }

@@ -49,6 +49,9 @@ struct FlightTable {
         self.maximumBytes = maximumBytes
     }
 
+    /// From so many on, what to remove is chosen.
+    private static let manyAcknowledged = 256
+
     /// Whether one more row may be sent. Acknowledged rows count too: where removing is slower than sending, sending
     /// waits, and what a crash would repeat stays bounded.
     var hasRoom: Bool {
@@ -118,13 +121,23 @@ struct FlightTable {
     // MARK: removal
 
     /// The acknowledged rows to remove now, ascending.
+    ///
+    /// While many come, those below the lowest row in flight are removed first: they have no holes, which is what makes
+    /// removing cheap. When that row is stuck, the others are not kept waiting.
     mutating func takeAcknowledged(limit: Int) -> [Int64] {
         precondition(removing.isEmpty, "one removal at a time")
-        if acknowledged.count <= limit {
+        var count = min(limit, acknowledged.count)
+        if acknowledged.count >= Self.manyAcknowledged {
+            acknowledged.sort()
+            let lowest = slots.reduce(Int64.max) { $1.bytes >= 0 ? min($0, $1.id) : $0 }
+            let whole = acknowledged.firstIndex { $0 > lowest } ?? acknowledged.count
+            if whole >= acknowledged.count / 4 { count = min(limit, whole) }
+        }
+        if count == acknowledged.count {
             swap(&removing, &acknowledged)
         } else {
-            removing = Array(acknowledged.prefix(limit))
-            acknowledged.removeFirst(limit)
+            removing = Array(acknowledged.prefix(count))
+            acknowledged.removeFirst(count)
         }
         removing.sort()
         return removing

@@ -27,6 +27,13 @@ struct Page: Sendable {
     /// As many rows as were asked for: there may be more.
     var isFull: Bool { ids.count >= request.limit }
 
+    /// The record's key.
+    @_lifetime(borrow self)
+    func key(at index: Int) -> Span<UInt8> {
+        let column: RowColumn = result.isNull(index, RowColumn.key.rawValue) ? .aggregateID : .key
+        return result.bytes(index, column.rawValue)
+    }
+
     /// The lane of a row, also of one that cannot be published.
     func lane(at index: Int, topics: inout TopicNames) -> Lane {
         func bytes(_ column: RowColumn) -> [UInt8]? {

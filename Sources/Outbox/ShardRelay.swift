@@ -152,33 +152,37 @@ final class ShardRelay {
         try await ensureLock()
         // Only rows that the cursor has passed before can be on their way already.
         let known = flight.known(among: page.ids.filter { $0 <= page.request.seen }, ofPage: page.request.number)
-        var row = 0
+        let order = LaunchOrder.places(of: page, partitions: flight.partitions)
+        var place = 0
         while !stop.isSet && cursor.isCurrent(page.request) {
-            switch launchRows(of: page, from: &row, skipping: known) {
+            switch launchRows(of: page, in: order, from: &place, skipping: known) {
             case .finished, .interrupted: return
             case .full: try await wait { flight.hasAmpleRoom }
             case .producerFull: await flight.roomBell.wait(atMost: .milliseconds(50))
             case .proving(let topic): try await waitForProof(of: topic)
-            case .suspect(let id): try await launchAlone(id, at: &row, of: page)
+            case .suspect(let id): try await launchAlone(id, in: order, at: &place, of: page)
             case .unpublishable(let id, let lane, let failure): try await setAside(id, lane, failure)
             }
         }
     }
 
-    /// Launches rows until all are, or something has to be waited for. `row` is where to go on.
-    private func launchRows(of page: Page, from row: inout Int, skipping known: Set<Int64>, alone: Bool = false) -> Halt
-    {
-        while row < page.ids.count {
+    /// Launches rows until all are, or something has to be waited for. `place` is where to go on in `order`, which is
+    /// the page's own where it is nil.
+    private func launchRows(
+        of page: Page, in order: [Int]?, from place: inout Int, skipping known: Set<Int64>, alone: Bool = false
+    ) -> Halt {
+        while place < page.ids.count {
+            let row = order?[place] ?? place
             let id = page.ids[row]
             if !known.isEmpty && known.contains(id) {
-                row += 1
+                place += 1
                 continue
             }
             if !alone && !suspects.isEmpty && suspects.contains(id) { return .suspect(id) }
             let halt = launchRow(of: page, at: row)
             switch halt {
             case .full, .producerFull, .interrupted: return halt ?? .finished
-            default: row += 1
+            default: place += 1
             }
             if let halt { return halt }
             if alone { return .finished }
@@ -278,20 +282,22 @@ final class ShardRelay {
     }
 
     /// Sends one row with nothing else in flight, so that what happens to it is its own doing.
-    private func launchAlone(_ id: Int64, at row: inout Int, of page: Page) async throws {
+    private func launchAlone(
+        _ id: Int64, in order: [Int]?, at place: inout Int, of page: Page
+    ) async throws {
         try await wait { flight.rows == 0 || flight.hasFailed }
         if stop.isSet || flight.hasFailed { return }
-        let place = row
-        let halt = launchRows(of: page, from: &row, skipping: [], alone: true)
+        let start = place
+        let halt = launchRows(of: page, in: order, from: &place, skipping: [], alone: true)
         if case .unpublishable(let id, let lane, let failure) = halt { return try await setAside(id, lane, failure) }
         try await wait { flight.rows == 0 || flight.hasFailed }
         try await takeProofs()
         if flight.hasFailed {
             let failures = try await replaceProducer()
             if let failure = failures.first(where: { $0.id == id }), DeliveryFailure(failure.error) == .record {
-                try await setAside(id, page.lane(at: row - 1, topics: &topics), RowFailure(failure.error))
+                try await setAside(id, page.lane(at: order?[place - 1] ?? place - 1, topics: &topics), RowFailure(failure.error))
             }
-        } else if flight.rows == 0 && row > place {
+        } else if flight.rows == 0 && place > start {
             suspects.remove(id)
         }
     }

@@ -78,6 +78,19 @@ import Testing
         #expect(table.takeAcknowledged(limit: 3) == [4, 5])
     }
 
+    @Test func ofManyThoseWithoutHolesAreRemovedFirst() {
+        var table = FlightTable(maximumRows: 2_000, maximumBytes: 100_000)
+        let tags = (Int64(1)...1_000).map { table.launch(id: $0, bytes: 1) }
+        for (index, tag) in tags.enumerated() where index != 500 { table.acknowledge(tag) }
+        #expect(table.takeAcknowledged(limit: 400) == Array(1...400))
+        table.finishRemoval()
+        // The row that is stuck keeps nobody waiting.
+        #expect(table.takeAcknowledged(limit: 400) == Array(401...500) + Array(502...801))
+        table.finishRemoval()
+        table.acknowledge(tags[500])
+        #expect(table.takeAcknowledged(limit: 400) == [501] + Array(802...1_000))
+    }
+
     @Test func rangesHoldExactlyTheIDs() {
         #expect(IDRanges.of([]) == [])
         #expect(IDRanges.of([1, 2, 3, 7, 9, 10]) == [1...3, 7...7, 9...10])
