@@ -60,6 +60,10 @@ let features: [Target] = [
         dependencies: ["Kafka", "Postgres", "StreamCore", .logging, .metrics],
         swiftSettings: strict),
     .target(
+        name: "DeadLetters",
+        dependencies: ["Projections", "Kafka", "Postgres", "StreamCore", .logging, .metrics],
+        swiftSettings: strict),
+    .target(
         name: "OrderSummary",
         dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON"],
         swiftSettings: strict),
@@ -141,6 +145,12 @@ let tests: [Target] = [
         [
             "Projections", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
             "TestKit", .logging,
+        ]),
+    .test(
+        "DeadLettersTests",
+        [
+            "DeadLetters", "Projections", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "StreamCore", "TestKit", .logging,
         ]),
     .test(
         "OrderSummaryTests",
