@@ -11,7 +11,7 @@ import Testing
         let clients: Set = ["Kafka", "Postgres"]
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
-        let features: Set = ["Outbox", "Projections", "OrderSummary", "OrderShop", "Migrations"]
+        let features: Set = ["Outbox", "Projections", "DeadLetters", "OrderSummary", "OrderShop", "Migrations"]
         return [
             "StreamCore": [],
             "WireJSON": base,
@@ -25,6 +25,7 @@ import Testing
             "Settings": [],
             "Outbox": clients.union(["StreamCore", "WireJSON"]),
             "Projections": clients.union(base),
+            "DeadLetters": clients.union(["Projections", "StreamCore"]),
             "OrderSummary": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
