@@ -1,0 +1,83 @@
+public import Kafka
+public import Postgres
+public import Projections
+internal import StreamCore
+
+/// Dead letters become rows: the projection of all dead-letter topics into `dead_letters`.
+///
+/// As a projection it gets each record once (offsets and rows are one transaction); that the same letter may stand in
+/// the topic twice is ``LetterLife``'s matter. It fails for no record: what cannot be read is stored as it is.
+public struct DeadLetterIngest: Projection {
+    public typealias Event = LetterNotice
+
+    public let name = "dead-letter-handler"
+    public let version = 1
+    public let topics: [String]
+    private let readers: [String: LetterReader]
+    private let writer: IngestWriter
+
+    /// - Parameter configuration: a valid one.
+    public init(_ configuration: DeadLetterHandlerConfiguration) {
+        self.init(configuration, results: ReplayResults())
+    }
+
+    init(_ configuration: DeadLetterHandlerConfiguration, results: ReplayResults) {
+        let sources = configuration.sources
+        topics = sources.keys.sorted()
+        readers = sources.mapValues { LetterReader($0) }
+        writer = IngestWriter(policies: RetryPolicies(policies: configuration.policies), results: results)
+    }
+
+    public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<LetterNotice> {
+        let copy = LetterRecord(record)
+        guard let reader = readers[copy.topicPartition.topic] else { return .skipped(SkipReason("unknown_topic")) }
+        let identity = EventIdentity(
+            eventID: Self.eventID(of: copy), eventType: "letter", aggregateID: copy.topicPartition.description,
+            // Offsets have holes where producers are transactional, and no order across partitions: 0 claims none.
+            sequence: 0, timestamp: LetterReader.timestamp(copy.timestampMs ?? 0) ?? Timestamp(microseconds: 0))
+        return .event(identity, reader.read(copy))
+    }
+
+    public func apply(_ events: [LetterNotice], in transaction: PostgresTransaction) async throws {
+        try await writer.write(events, in: transaction)
+    }
+
+    /// A record of Kafka is named by its place: two hashes of that make an id that is the same at every delivery (a
+    /// UUID of version 8, RFC 9562).
+    static func eventID(of record: LetterRecord) -> EventID {
+        func hash(_ seed: UInt64) -> UInt64 {
+            var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ seed
+            func mix(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+            for byte in record.topicPartition.topic.utf8 { mix(byte) }
+            for shift in stride(from: 0, to: 32, by: 8) {
+                mix(UInt8(truncatingIfNeeded: record.topicPartition.partition >> Int32(shift)))
+            }
+            for shift in stride(from: 0, to: 64, by: 8) {
+                mix(UInt8(truncatingIfNeeded: record.offset >> Int64(shift)))
+            }
+            // FNV-1a leaves neighbours near each other; MurmurHash3's finaliser takes them apart.
+            hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
+            hash = (hash ^ hash >> 33) &* 0xc4ce_b9fe_1a85_ec53
+            return hash ^ hash >> 33
+        }
+        let high = hash(0) & ~0xF000 | 0x8000
+        let low = hash(0x9e37_79b9_7f4a_7c15) & ~(3 << 62) | 2 << 62
+        return EventID(high: high, low: low)
+    }
+}
+
+extension LetterRecord {
+    init(_ record: borrowing RecordView) {
+        self.init(
+            topicPartition: record.topicPartition, offset: record.offset, timestampMs: record.timestampMs,
+            key: Self.copy(record.key), value: Self.copy(record.value), headers: record.headers)
+    }
+
+    private static func copy(_ span: Span<UInt8>?) -> [UInt8]? {
+        guard let span else { return nil }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(span.count)
+        for index in span.indices { bytes.append(span[index]) }
+        return bytes
+    }
+}

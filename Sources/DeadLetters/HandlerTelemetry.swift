@@ -1,0 +1,123 @@
+internal import Kafka
+internal import Logging
+internal import Metrics
+internal import Postgres
+internal import Synchronization
+
+/// What the handler tells the world: each occurrence is one function that writes the log line and the metric together.
+final class HandlerTelemetry: Sendable {
+    private struct Lines {
+        var last: [String: ContinuousClock.Instant] = [:]
+        var isAway = false
+    }
+
+    private let logger: Logger
+    private let results: ReplayResults
+    private let leader = Gauge(label: "millrace_dead_letters_sender")
+    private let scheduled = Counter(label: "millrace_dead_letters_scheduled_total")
+    private let stuck = Counter(label: "millrace_dead_letters_stuck_total")
+    private let pruned = Counter(label: "millrace_dead_letters_pruned_total")
+    private let lines = Mutex(Lines())
+
+    private static let rarely = Duration.seconds(60)
+
+    init(_ logger: Logger, results: ReplayResults) {
+        self.logger = logger
+        self.results = results
+        leader.record(0)
+    }
+
+    // MARK: work
+
+    func scheduled(_ letters: Int) {
+        guard letters > 0 else { return }
+        scheduled.increment(by: letters)
+        logger.info("letters are due", metadata: ["letters": "\(letters)"])
+    }
+
+    func sentAgain(_ letters: Int) {
+        guard letters > 0 else { return }
+        stuck.increment(by: letters)
+        logger.warning(
+            "letters were not answered and are sent again; does their consumer run?",
+            metadata: ["letters": "\(letters)"])
+    }
+
+    func sent(_ outcome: PageOutcome) {
+        results.count("sent", outcome.acknowledged)
+        results.count("send_failed", outcome.refused.map(\.send))
+        if !outcome.acknowledged.isEmpty {
+            logger.debug("letters sent", metadata: ["letters": "\(outcome.acknowledged.count)"])
+        }
+        if let first = outcome.refused.first {
+            logger.error(
+                "letters cannot be sent and wait for an operator",
+                metadata: [
+                    "letters": "\(outcome.refused.count)", "example": "\(first.send.letterID)",
+                    "error": "\(first.reason)",
+                ])
+        }
+        for (topic, error) in outcome.held where isDue("held \(topic)") {
+            logger.warning(
+                "a topic takes no letters, they wait", metadata: ["topic": "\(topic)", "error": "\(error)"])
+        }
+    }
+
+    func pruned(_ letters: Int) {
+        guard letters > 0 else { return }
+        pruned.increment(by: letters)
+        logger.info("letters past their retention are forgotten", metadata: ["letters": "\(letters)"])
+    }
+
+    func crossedThreshold(_ consumer: String, open: Int64) {
+        logger.error(
+            "a consumer has many open letters", metadata: ["consumer": "\(consumer)", "letters": "\(open)"])
+    }
+
+    // MARK: changes of state
+
+    func standingBy() {
+        leader.record(0)
+        logger.info("standing by: another handler sends the letters")
+    }
+
+    func leading() {
+        leader.record(1)
+        logger.info("sending the letters")
+    }
+
+    func stopped() {
+        leader.record(0)
+    }
+
+    func away(_ error: any Error) {
+        leader.record(0)
+        lines.withLock { $0.isAway = true }
+        if isDue("away \(error)") {
+            logger.warning("cannot send letters now, trying again until it works", metadata: ["error": "\(error)"])
+        }
+    }
+
+    func back() {
+        let wasAway = lines.withLock { lines in
+            defer { lines.isAway = false }
+            return lines.isAway
+        }
+        if wasAway { logger.notice("the database answers again") }
+    }
+
+    func kafkaFailing(_ error: KafkaError) {
+        if isDue("kafka \(error.name)") { logger.warning("Kafka", metadata: ["error": "\(error)"]) }
+    }
+
+    /// Whether a line of this kind was not written for a while.
+    private func isDue(_ kind: String) -> Bool {
+        lines.withLock { lines in
+            let now = ContinuousClock.now
+            if let last = lines.last[kind], now - last < Self.rarely { return false }
+            if lines.last.count > 1_000 { lines.last = [:] }
+            lines.last[kind] = now
+            return true
+        }
+    }
+}

@@ -1,0 +1,71 @@
+/// A batch of notices, gathered by letter in the order of their arrival: several about one letter act one after the
+/// other before anything is written.
+struct IngestFold {
+    struct Entry {
+        let name: LetterName
+        var notices: [LetterNotice]
+    }
+
+    /// Letters in the order in which they came first.
+    private(set) var entries: [Entry] = []
+    private(set) var brakes: [LetterNotice] = []
+    private var places: [LetterName: Int] = [:]
+
+    init(_ notices: [LetterNotice]) {
+        for notice in notices {
+            switch notice {
+            case .letter(let letter): add(notice, letter.name)
+            case .resolved(let name, _), .discarded(let name, _): add(notice, name)
+            case .brake: brakes.append(notice)
+            }
+        }
+    }
+
+    private mutating func add(_ notice: LetterNotice, _ name: LetterName) {
+        if let place = places[name] {
+            entries[place].notices.append(notice)
+        } else {
+            places[name] = entries.count
+            entries.append(Entry(name: name, notices: [notice]))
+        }
+    }
+}
+
+/// A letter after a batch, and what has to be written of it.
+struct ChangedLetter {
+    let name: LetterName
+    /// nil as long as it has no row.
+    var letterID: Int64?
+    var life: LetterLife
+    /// The record that makes the row, for a new letter.
+    var first: Letter?
+
+    /// The first letter of a name that is not known yet makes it. Answers before it are about a letter that is gone:
+    /// pruned, or never ours.
+    init?(
+        new entry: IngestFold.Entry, policies: RetryPolicies, using random: inout some RandomNumberGenerator
+    ) {
+        var rest = entry.notices[...]
+        while let notice = rest.popFirst() {
+            guard case .letter(let letter) = notice else { continue }
+            var life = LetterLife(letter, policies: policies, using: &random)
+            for notice in rest { life.receive(notice, policies: policies, using: &random) }
+            name = entry.name
+            self.life = life
+            first = letter
+            return
+        }
+        return nil
+    }
+
+    init(
+        _ entry: IngestFold.Entry, letterID: Int64, life: LetterLife, policies: RetryPolicies,
+        using random: inout some RandomNumberGenerator
+    ) {
+        name = entry.name
+        self.letterID = letterID
+        var life = life
+        for notice in entry.notices { life.receive(notice, policies: policies, using: &random) }
+        self.life = life
+    }
+}

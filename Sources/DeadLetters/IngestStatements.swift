@@ -1,0 +1,343 @@
+internal import Kafka
+internal import Postgres
+internal import StreamCore
+
+/// The statements of ingesting, each over arrays.
+enum IngestStatements {
+    // MARK: known letters
+
+    private static let findLetters: Statement = """
+        SELECT l.letter_id, l.consumer, l.origin_topic, l.origin_partition, l.origin_offset,
+            l.state, l.reason, l.attempts, l.delivery, l.error_class, l.fingerprint, l.first_error_class
+        FROM unnest($1, $2, $3, $4) AS wanted (consumer, origin_topic, origin_partition, origin_offset)
+        JOIN dead_letters AS l USING (consumer, origin_topic, origin_partition, origin_offset)
+        ORDER BY l.letter_id
+        FOR UPDATE OF l
+        """
+
+    /// Reads and locks the letters that have rows.
+    static func find(
+        _ names: [LetterName], _ transaction: PostgresTransaction
+    ) async throws -> [LetterName: (Int64, LetterLife)] {
+        var parameters = Parameters()
+        append(names, to: &parameters)
+        let rows = try await transaction.execute(findLetters, parameters)
+        var found: [LetterName: (Int64, LetterLife)] = [:]
+        for row in 0..<rows.rowCount {
+            let life = LetterLife(
+                state: LetterState(rawValue: try rows.string(row, 5)) ?? .pending,
+                reason: LetterReason(rawValue: try rows.string(row, 6)) ?? .failed,
+                attempts: try rows.int32(row, 7), delivery: try rows.int32(row, 8),
+                errorClass: try rows.string(row, 9), fingerprint: try rows.string(row, 10),
+                firstErrorClass: try rows.string(row, 11))
+            found[try name(rows, row, from: 1)] = (try rows.int64(row, 0), life)
+        }
+        return found
+    }
+
+    private static func append(_ names: [LetterName], to parameters: inout Parameters) {
+        var consumers = TextArray()
+        var topics = TextArray()
+        var partitions = Int32Array()
+        var offsets = Int64Array()
+        for name in names {
+            consumers.append(name.consumer)
+            topics.append(name.origin.topic)
+            partitions.append(name.origin.partition)
+            offsets.append(name.offset)
+        }
+        parameters.append(consumers)
+        parameters.append(topics)
+        parameters.append(partitions)
+        parameters.append(offsets)
+    }
+
+    private static func name(_ rows: QueryResult, _ row: Int, from column: Int) throws(PostgresError) -> LetterName {
+        LetterName(
+            consumer: try rows.string(row, column),
+            origin: TopicPartition(
+                topic: try rows.string(row, column + 1), partition: try rows.int32(row, column + 2)),
+            offset: try rows.int64(row, column + 3))
+    }
+
+    // MARK: groups
+
+    private static let missingGroups: Statement = """
+        SELECT DISTINCT consumer, error_class, fingerprint
+        FROM unnest($1, $2, $3) AS wanted (consumer, error_class, fingerprint)
+        WHERE NOT EXISTS (
+            SELECT FROM dead_letter_groups AS known
+            WHERE (known.consumer, known.error_class, known.fingerprint)
+                = (wanted.consumer, wanted.error_class, wanted.fingerprint))
+        """
+
+    /// The groups of these letters that there have never been; asked before they are written. That of blocked letters
+    /// is no news: they wait for one that is.
+    static func newGroups(
+        of letters: [ChangedLetter], _ transaction: PostgresTransaction
+    ) async throws -> [GroupKey] {
+        var keys: Set<GroupKey> = []
+        for letter in letters where letter.life.errorClass != LetterText.blockedClass {
+            guard letter.first != nil || letter.life.failure != nil else { continue }
+            keys.insert(
+                GroupKey(
+                    consumer: letter.name.consumer, errorClass: letter.life.errorClass,
+                    fingerprint: letter.life.fingerprint))
+        }
+        if keys.isEmpty { return [] }
+        let rows = try await transaction.execute(missingGroups, parameters(keys.sorted()))
+        return try (0..<rows.rowCount).map { row in
+            GroupKey(
+                consumer: try rows.string(row, 0), errorClass: try rows.string(row, 1),
+                fingerprint: try rows.string(row, 2))
+        }
+    }
+
+    private static func parameters(_ keys: [GroupKey]) -> Parameters {
+        var consumers = TextArray()
+        var classes = TextArray()
+        var fingerprints = TextArray()
+        for key in keys {
+            consumers.append(key.consumer)
+            classes.append(key.errorClass)
+            fingerprints.append(key.fingerprint)
+        }
+        return Parameters {
+            $0.append(consumers)
+            $0.append(classes)
+            $0.append(fingerprints)
+        }
+    }
+
+    private static let newGroupAlerts: Statement = """
+        INSERT INTO dead_letter_alerts (kind, consumer, error_class, fingerprint, message, letters, letter_id)
+        SELECT 'new_group', g.consumer, g.error_class, g.fingerprint, g.example_message, g.pending + g.retrying,
+            g.example_letter
+        FROM unnest($1, $2, $3) AS fresh (consumer, error_class, fingerprint)
+        JOIN dead_letter_groups AS g USING (consumer, error_class, fingerprint)
+        ORDER BY g.example_letter
+        """
+
+    static func insertNewGroupAlerts(_ groups: [GroupKey], _ transaction: PostgresTransaction) async throws {
+        try await transaction.execute(newGroupAlerts, parameters(Set(groups).sorted()))
+    }
+
+    private static let brakeAlerts: Statement = """
+        INSERT INTO dead_letter_alerts (kind, consumer, error_class, message)
+        SELECT kind, consumer, error_class, message
+        FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS brakes (kind, consumer, error_class, message, place)
+        ORDER BY place
+        """
+
+    static func insertBrakes(_ brakes: [LetterNotice], _ transaction: PostgresTransaction) async throws {
+        var kinds = TextArray()
+        var consumers = TextArray()
+        var classes = TextArray()
+        var messages = TextArray()
+        for case .brake(let consumer, let isOpen, let errorClass, let message) in brakes {
+            kinds.append(isOpen ? "brake_opened" : "brake_released")
+            consumers.append(consumer)
+            classes.append(errorClass)
+            messages.append(message)
+        }
+        let parameters = Parameters {
+            $0.append(kinds)
+            $0.append(consumers)
+            $0.append(classes)
+            $0.append(messages)
+        }
+        try await transaction.execute(brakeAlerts, parameters)
+    }
+
+    // MARK: new letters
+
+    private static let insertLetters: Statement = """
+        WITH original_headers AS (
+            SELECT place, array_agg(name ORDER BY number) AS names, array_agg(value ORDER BY number) AS values
+            FROM unnest($1, $2, $3) WITH ORDINALITY AS h (place, name, value, number) GROUP BY place
+        )
+        INSERT INTO dead_letters (
+            consumer, origin_topic, origin_partition, origin_offset, origin_at, key, value, value_kept,
+            header_names, header_values, sequence, event_id, event_type, state, reason, stage, error_class, message,
+            first_error_class, first_message, fingerprint, dialect, replay_topic, attempts, delivery, next_attempt_at)
+        SELECT
+            consumer, origin_topic, origin_partition, origin_offset, origin_at, key, value, value_kept,
+            coalesce(names, '{}'), coalesce(values, '{}'),
+            CASE WHEN is_ordered THEN CASE WHEN octet_length(key) <= 255 THEN key ELSE sha256(key) END END,
+            event_id, event_type, state, reason, stage, error_class, message, first_error_class, first_message,
+            fingerprint, dialect, replay_topic, attempts, delivery, clock_timestamp() + due_ms * interval '1 ms'
+        FROM unnest(
+            $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+            $26, $27)
+            WITH ORDINALITY AS letters (
+                consumer, origin_topic, origin_partition, origin_offset, origin_at, key, value, value_kept, is_ordered,
+                event_id, event_type, state, reason, stage, error_class, message, first_error_class, first_message,
+                fingerprint, dialect, replay_topic, attempts, delivery, due_ms, place)
+        LEFT JOIN original_headers USING (place)
+        ORDER BY place
+        ON CONFLICT (consumer, origin_topic, origin_partition, origin_offset) DO NOTHING
+        RETURNING letter_id, consumer, origin_topic, origin_partition, origin_offset
+        """
+
+    /// Inserts letters in their order.
+    ///
+    /// - Returns: their numbers; those that somebody else inserted meanwhile have none.
+    static func insert(
+        _ letters: [ChangedLetter], _ transaction: PostgresTransaction
+    ) async throws -> [LetterName: Int64] {
+        var columns = LetterColumns()
+        for letter in letters {
+            if let first = letter.first { columns.append(first, letter.life) }
+        }
+        let rows = try await transaction.execute(insertLetters, columns.parameters)
+        var numbers: [LetterName: Int64] = [:]
+        for row in 0..<rows.rowCount { numbers[try name(rows, row, from: 1)] = try rows.int64(row, 0) }
+        return numbers
+    }
+
+    // MARK: changed letters
+
+    private static let updateLetters: Statement = """
+        UPDATE dead_letters AS l SET
+            state = c.state, reason = c.reason, attempts = c.attempts, delivery = c.delivery,
+            stage = CASE WHEN c.message IS NULL THEN l.stage ELSE c.stage END,
+            error_class = c.error_class, message = coalesce(c.message, l.message), fingerprint = c.fingerprint,
+            first_error_class = c.first_error_class,
+            first_message = CASE WHEN c.is_first THEN coalesce(c.message, l.first_message) ELSE l.first_message END,
+            next_attempt_at = CASE
+                WHEN c.due_ms IS NULL THEN l.next_attempt_at
+                WHEN c.due_ms >= 0 THEN clock_timestamp() + c.due_ms * interval '1 ms' END,
+            state_since = CASE WHEN l.state = c.state THEN l.state_since ELSE clock_timestamp() END
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS c (
+            letter_id, state, reason, attempts, delivery, stage, error_class, message, fingerprint, first_error_class,
+            is_first, due_ms)
+        WHERE l.letter_id = c.letter_id
+        """
+
+    static func update(_ letters: [ChangedLetter], _ transaction: PostgresTransaction) async throws {
+        var ids = Int64Array()
+        var (states, reasons, stages, classes) = (TextArray(), TextArray(), TextArray(), TextArray())
+        var (messages, fingerprints, firstClasses) = (TextArray(), TextArray(), TextArray())
+        var (attempts, deliveries) = (Int32Array(), Int32Array())
+        var isFirst = BoolArray()
+        var due = Int64Array()
+        for letter in letters {
+            guard let id = letter.letterID else { continue }
+            let life = letter.life
+            ids.append(id)
+            states.append(life.state.rawValue)
+            reasons.append(life.reason.rawValue)
+            attempts.append(life.attempts)
+            deliveries.append(life.delivery)
+            stages.append(life.failure?.stage)
+            classes.append(life.errorClass)
+            messages.append(life.failure?.message)
+            fingerprints.append(life.fingerprint)
+            firstClasses.append(life.firstErrorClass)
+            isFirst.append(life.isFirstFailure)
+            switch life.due {
+            case .unchanged: due.appendNull()
+            case .never: due.append(Int64(-1))
+            case .after(let milliseconds): due.append(milliseconds)
+            }
+        }
+        let parameters = Parameters {
+            $0.append(ids)
+            $0.append(states)
+            $0.append(reasons)
+            $0.append(attempts)
+            $0.append(deliveries)
+            $0.append(stages)
+            $0.append(classes)
+            $0.append(messages)
+            $0.append(fingerprints)
+            $0.append(firstClasses)
+            $0.append(isFirst)
+            $0.append(due)
+        }
+        try await transaction.execute(updateLetters, parameters)
+    }
+
+    // MARK: what follows
+
+    private static let insertHistory: Statement = """
+        INSERT INTO dead_letter_history (letter_id, actor, action, from_state, to_state, reason)
+        SELECT letter_id, 'dead-letter-handler', action, from_state, to_state, reason
+        FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY
+            AS entries (letter_id, action, from_state, to_state, reason, place)
+        ORDER BY place
+        """
+
+    static func insertHistory(_ letters: [ChangedLetter], _ transaction: PostgresTransaction) async throws {
+        var ids = Int64Array()
+        var (actions, from, to, reasons) = (TextArray(), TextArray(), TextArray(), TextArray())
+        for letter in letters {
+            guard let id = letter.letterID else { continue }
+            for entry in letter.life.history {
+                ids.append(id)
+                actions.append(entry.action)
+                from.append(entry.from?.rawValue)
+                to.append(entry.to.rawValue)
+                reasons.append(entry.reason)
+            }
+        }
+        let parameters = Parameters {
+            $0.append(ids)
+            $0.append(actions)
+            $0.append(from)
+            $0.append(to)
+            $0.append(reasons)
+        }
+        try await transaction.execute(insertHistory, parameters)
+    }
+
+    /// The first open letter of a sequence, if it only waited for another, becomes due. A new letter is due only when
+    /// it is alone: the one before it was resolved before this one came.
+    private static let promoteHeads: Statement = """
+        UPDATE dead_letters AS l SET next_attempt_at = clock_timestamp()
+        FROM (
+            SELECT consumer, origin_topic, sequence, bool_and(is_new) AS is_new
+            FROM (
+                SELECT l.consumer, l.origin_topic, l.sequence, freed.is_new
+                FROM unnest($1, $2) AS freed (letter_id, is_new)
+                JOIN dead_letters AS l USING (letter_id) WHERE l.sequence IS NOT NULL
+            ) AS freed GROUP BY consumer, origin_topic, sequence
+        ) AS freed
+        CROSS JOIN LATERAL (
+            SELECT letter_id, state, reason FROM dead_letters AS other
+            WHERE (other.consumer, other.origin_topic, other.sequence)
+                = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state IN ('pending', 'retrying')
+            ORDER BY other.letter_id LIMIT 1
+        ) AS head
+        WHERE l.letter_id = head.letter_id AND l.state = 'pending' AND l.reason = 'blocked'
+            AND l.next_attempt_at IS NULL
+            AND NOT EXISTS (
+                SELECT FROM dead_letters AS other
+                WHERE (other.consumer, other.origin_topic, other.sequence)
+                    = (freed.consumer, freed.origin_topic, freed.sequence)
+                    AND other.state IN ('pending', 'retrying')
+                    AND (other.state = 'retrying' OR freed.is_new AND other.letter_id <> head.letter_id))
+        """
+
+    static func promote(_ letters: [ChangedLetter], _ transaction: PostgresTransaction) async throws {
+        var ids = Int64Array()
+        var isNew = BoolArray()
+        for letter in letters where letter.life.freesSequence {
+            guard let id = letter.letterID else { continue }
+            ids.append(id)
+            isNew.append(letter.first != nil && letter.life.state == .pending)
+        }
+        if ids.count == 0 { return }
+        let parameters = Parameters {
+            $0.append(ids)
+            $0.append(isNew)
+        }
+        try await transaction.execute(promoteHeads, parameters)
+    }
+}
+
+extension GroupKey: Comparable {
+    static func < (left: GroupKey, right: GroupKey) -> Bool {
+        (left.consumer, left.errorClass, left.fingerprint) < (right.consumer, right.errorClass, right.fingerprint)
+    }
+}

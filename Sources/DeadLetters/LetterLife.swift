@@ -1,0 +1,168 @@
+/// The states of a letter.
+enum LetterState: String, Sendable, Hashable {
+    /// Waits: for its time, for an operator, or behind another.
+    case pending
+    /// Sent; the consumer's answer is to come.
+    case retrying
+    /// Applied.
+    case resolved
+    /// Given up by an operator.
+    case discarded
+}
+
+/// What becomes of one letter as notices about it come in: the protocol, as a pure value.
+///
+/// The delivery number is what makes it safe that notices come twice, late or in another order: each time a letter is
+/// sent the number grows, a consumer's answer carries the number of the delivery that it answers, and an answer to an
+/// earlier delivery than the last changes nothing.
+struct LetterLife: Sendable, Hashable {
+    /// When the letter is due.
+    enum Due: Sendable, Hashable {
+        /// As it was.
+        case unchanged
+        /// Not until somebody asks, or it is first in line.
+        case never
+        /// After so many milliseconds.
+        case after(Int64)
+    }
+
+    struct Entry: Sendable, Hashable {
+        let action: String
+        let from: LetterState?
+        let to: LetterState
+        var reason: String?
+    }
+
+    private(set) var state: LetterState
+    private(set) var reason: LetterReason
+    private(set) var attempts: Int32
+    private(set) var delivery: Int32
+    private(set) var errorClass: String
+    private(set) var fingerprint: String
+    private(set) var firstErrorClass: String
+    /// The failure's own; nil as long as it is the one that the row has.
+    private(set) var failure: Letter?
+    /// Whether ``failure`` is the letter's first failure of its own.
+    private(set) var isFirstFailure = false
+    private(set) var due = Due.unchanged
+    private(set) var history: [Entry] = []
+    /// Whether others of its sequence may be next because of what happened.
+    private(set) var freesSequence = false
+
+    /// A letter that is known.
+    init(
+        state: LetterState, reason: LetterReason, attempts: Int32, delivery: Int32, errorClass: String,
+        fingerprint: String, firstErrorClass: String
+    ) {
+        self.state = state
+        self.reason = reason
+        self.attempts = attempts
+        self.delivery = delivery
+        self.errorClass = errorClass
+        self.fingerprint = fingerprint
+        self.firstErrorClass = firstErrorClass
+    }
+
+    /// A letter that is new.
+    init(_ letter: Letter, policies: RetryPolicies, using random: inout some RandomNumberGenerator) {
+        self.init(
+            state: .pending, reason: letter.reason, attempts: 0, delivery: letter.delivery,
+            errorClass: letter.errorClass, fingerprint: letter.fingerprint.description,
+            firstErrorClass: letter.errorClass)
+        due = Self.due(letter, policies, failedAttempts: 0, using: &random)
+        freesSequence = letter.reason == .blocked && letter.isOrdered
+        history.append(Entry(action: "parked", from: nil, to: .pending, reason: Self.text(letter)))
+    }
+
+    var isChanged: Bool { !history.isEmpty || due != .unchanged }
+
+    /// Takes a notice about this letter.
+    mutating func receive(
+        _ notice: LetterNotice, policies: RetryPolicies, using random: inout some RandomNumberGenerator
+    ) {
+        switch notice {
+        case .letter(let letter): receive(letter, policies, using: &random)
+        case .resolved(_, let count): resolve(count)
+        case .discarded(_, let count): confirmDiscard(count)
+        case .brake: break
+        }
+    }
+
+    private mutating func receive(
+        _ letter: Letter, _ policies: RetryPolicies, using random: inout some RandomNumberGenerator
+    ) {
+        // What answers the last delivery counts, and what is later still: this table is older than the topic then. Who
+        // says `failed` after `resolved` or `discarded` is right too: the consumer's first transaction was undone.
+        let counts = state == .pending ? letter.delivery > delivery : letter.delivery >= delivery
+        guard counts else { return }
+        delivery = letter.delivery
+        let isReopened = state == .resolved || state == .discarded
+        switch letter.reason {
+        case .failed:
+            attempts += 1
+            reason = .failed
+            errorClass = letter.errorClass
+            fingerprint = letter.fingerprint.description
+            if firstErrorClass == LetterText.blockedClass {
+                firstErrorClass = letter.errorClass
+                isFirstFailure = true
+            }
+            failure = letter
+            due = Self.due(letter, policies, failedAttempts: Int(attempts), using: &random)
+            move(to: .pending, isReopened ? "reopened" : "failed_again", Self.text(letter))
+        case .blocked:
+            due = .never
+            move(to: .pending, isReopened ? "reopened" : "blocked_again", nil)
+        }
+    }
+
+    private mutating func resolve(_ count: Int32?) {
+        delivery = max(delivery, count ?? delivery)
+        guard state != .resolved else { return }
+        due = .never
+        freesSequence = true
+        move(to: .resolved, "resolved", nil)
+    }
+
+    private mutating func confirmDiscard(_ count: Int32?) {
+        switch state {
+        case .discarded:
+            freesSequence = true
+            move(to: .discarded, "discard_confirmed", nil)
+        case .resolved:
+            // It was applied before it was given up: that is what happened to it.
+            move(to: .resolved, "discard_confirmed", "it had been applied before")
+        case .pending, .retrying:
+            // A discard has a delivery number of its own, so with this number or a later one the letter was restored
+            // since: the operator's last word stands.
+            guard count ?? .max > delivery else {
+                move(to: state, "discard_confirmed", "it has been restored since")
+                return
+            }
+            delivery = max(delivery, count ?? delivery)
+            due = .never
+            freesSequence = true
+            move(to: .discarded, "discard_confirmed", nil)
+        }
+    }
+
+    private mutating func move(to next: LetterState, _ action: String, _ reason: String?) {
+        history.append(Entry(action: action, from: state, to: next, reason: reason))
+        state = next
+    }
+
+    private static func due(
+        _ letter: Letter, _ policies: RetryPolicies, failedAttempts: Int, using random: inout some RandomNumberGenerator
+    ) -> Due {
+        // A letter of others goes back to where it came from and, when it fails again, comes as another letter: by
+        // itself that would never end.
+        guard letter.reason == .failed, letter.dialect == .millrace else { return .never }
+        let delay = policies.delayMs(letter.errorClass, failedAttempts: failedAttempts, using: &random)
+        return delay.map { .after($0) } ?? .never
+    }
+
+    /// What the history says of a failure; it may be long on the letter itself.
+    private static func text(_ letter: Letter) -> String {
+        LetterText.cut("\(letter.errorClass): \(letter.message)", limit: 300)
+    }
+}

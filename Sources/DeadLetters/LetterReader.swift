@@ -1,0 +1,217 @@
+public import Kafka
+public import StreamCore
+
+/// A record of a dead-letter topic, copied out of its batch.
+public struct LetterRecord: Sendable, Hashable {
+    public var topicPartition: TopicPartition
+    public var offset: Int64
+    public var timestampMs: Int64?
+    public var key: [UInt8]?
+    public var value: [UInt8]?
+    public var headers: [RecordHeader]
+
+    public init(
+        topicPartition: TopicPartition, offset: Int64, timestampMs: Int64? = nil, key: [UInt8]? = nil,
+        value: [UInt8]? = nil, headers: [RecordHeader] = []
+    ) {
+        self.topicPartition = topicPartition
+        self.offset = offset
+        self.timestampMs = timestampMs
+        self.key = key
+        self.value = value
+        self.headers = headers
+    }
+}
+
+/// What is known of a dead-letter topic before any record of it.
+public enum LetterSource: Sendable, Hashable {
+    /// The letters of one of our consumers, and where its retries go.
+    case consumer(name: String, retryTopic: String)
+    /// The letters of others; `consumer` is what to call them where the letter does not say.
+    case foreign(dialect: LetterDialect, consumer: String?)
+}
+
+/// Reads what a record of a dead-letter topic says. Fails for nothing: a letter with no headers, with half of them, or
+/// with headers that contradict each other or themselves is a letter of unknown cause that began where it lies.
+public struct LetterReader: Sendable {
+    private let source: LetterSource
+
+    static let messageLimit = 1_000
+    static let consumerLimit = 200
+
+    public init(_ source: LetterSource) {
+        self.source = source
+    }
+
+    public func read(_ record: LetterRecord) -> LetterNotice {
+        let headers = LetterHeaders(record.headers)
+        switch source {
+        case .consumer(let name, let retryTopic):
+            if let notice = millrace(record, headers, name, retryTopic) { return notice }
+            return .letter(foreign(record, headers, .auto, name))
+        case .foreign(let dialect, let consumer):
+            return .letter(foreign(record, headers, dialect, consumer))
+        }
+    }
+
+    // MARK: our own
+
+    /// - Returns: nil when the record is none that a consumer of ours writes.
+    private func millrace(
+        _ record: LetterRecord, _ headers: LetterHeaders, _ consumer: String, _ retryTopic: String
+    ) -> LetterNotice? {
+        guard let reason = headers.text("millrace.reason", limit: 40) else { return nil }
+        let errorClass = headers.text("millrace.error.class", limit: 200).map(LetterText.errorClass)
+        let message = headers.text("__dlq.errors.message", limit: Self.messageLimit)
+        if reason == "brake-opened" || reason == "brake-released" {
+            return .brake(
+                consumer: consumer, isOpen: reason == "brake-opened",
+                errorClass: errorClass ?? LetterText.unknownClass, message: message ?? "")
+        }
+        guard let topic = headers.topic("__dlq.errors.topic"),
+            let partition = headers.smallNumber("__dlq.errors.partition"),
+            let offset = headers.number("__dlq.errors.offset")
+        else { return nil }
+        let name = LetterName(
+            consumer: consumer, origin: TopicPartition(topic: topic, partition: partition), offset: offset)
+        let delivery = headers.smallNumber("__dlq.errors.delivery.count")
+        if reason == "resolved" { return .resolved(name, delivery: delivery) }
+        if reason == "discarded" { return .discarded(name, delivery: delivery) }
+        // Any other word is a letter all the same: what a newer consumer writes must not be lost.
+        let isBlocked = reason == LetterReason.blocked.rawValue
+        let originAt = headers.number("millrace.origin.timestamp")
+        var letter = Letter(
+            name: name, originAt: originAt.flatMap(Self.timestamp), key: record.key, value: record.value,
+            headers: record.headers.filter { header in
+                !LetterDialect.millrace.headerPrefixes.contains { header.name.hasPrefix($0) }
+            },
+            isOrdered: record.key != nil && headers.text("millrace.order", limit: 20) != "none",
+            reason: isBlocked ? .blocked : .failed,
+            stage: isBlocked ? nil : headers.text("millrace.stage", limit: 40),
+            errorClass: isBlocked ? LetterText.blockedClass : errorClass ?? LetterText.unknownClass,
+            message: message ?? (isBlocked ? "an earlier event of this key failed" : ""), dialect: .millrace,
+            replayTopic: retryTopic, delivery: max(1, delivery ?? 1))
+        letter.isValueWithConsumer = headers.text("millrace.value.kept", limit: 20) == "database" && record.value == nil
+        addEvent(to: &letter, headers)
+        return .letter(letter)
+    }
+
+    /// The event's identity, as the headers of the original record have it.
+    private func addEvent(to letter: inout Letter, _ headers: LetterHeaders) {
+        letter.eventID = ["millrace.event-id", "event-id"].lazy
+            .compactMap { headers.text($0, limit: 40).flatMap { EventID($0) } }.first
+        letter.eventType = headers.text("event-type", limit: 200)
+    }
+
+    static func timestamp(_ milliseconds: Int64) -> Timestamp? {
+        // PostgreSQL's timestamps end in the year 294276.
+        guard (0..<9_000_000_000_000_000).contains(milliseconds) else { return nil }
+        return Timestamp(microseconds: milliseconds * 1_000)
+    }
+
+    // MARK: others'
+
+    /// Where a letter of another came from and why it is there, as far as its headers say.
+    private struct Account {
+        var topic: String?
+        var partition: Int32?
+        var offset: Int64?
+        var consumer: String?
+        var stage: String?
+        var errorClass: String?
+        var message: String?
+        var originAt: Timestamp?
+    }
+
+    private func foreign(
+        _ record: LetterRecord, _ headers: LetterHeaders, _ configured: LetterDialect, _ consumer: String?
+    ) -> Letter {
+        let candidates = configured == .auto || configured == .millrace
+            ? LetterDialect.foreign : [configured] + LetterDialect.foreign.filter { $0 != configured }
+        let dialect = candidates.first { dialect in
+            dialect.headerPrefixes.contains { headers.containsAny(withPrefix: $0) }
+        } ?? .unknown
+        let account = account(headers, dialect)
+        // A part of an origin is none: the letter's own place is at least unique.
+        let isWhole = account.topic != nil && account.partition != nil && account.offset != nil
+        let name = LetterName(
+            consumer: consumer ?? account.consumer ?? record.topicPartition.topic,
+            origin: isWhole
+                ? TopicPartition(topic: account.topic ?? "", partition: account.partition ?? 0) : record.topicPartition,
+            offset: isWhole ? account.offset ?? 0 : record.offset)
+        // Back to the very topic that it lies in would be a circle.
+        let replayTopic = account.topic == record.topicPartition.topic ? nil : account.topic
+        var letter = Letter(
+            name: name, originAt: account.originAt, key: record.key, value: record.value, headers: record.headers,
+            isOrdered: false, reason: .failed, stage: account.stage,
+            errorClass: account.errorClass ?? LetterText.unknownClass, message: account.message ?? "",
+            dialect: dialect, replayTopic: replayTopic, delivery: 1)
+        addEvent(to: &letter, headers)
+        return letter
+    }
+
+    private func account(_ headers: LetterHeaders, _ dialect: LetterDialect) -> Account {
+        switch dialect {
+        case .auto, .millrace, .unknown: Account()
+        case .kip1191: shareGroup(headers)
+        case .streams: streams(headers)
+        case .connect: connect(headers)
+        case .spring: spring(headers)
+        }
+    }
+
+    private func shareGroup(_ headers: LetterHeaders) -> Account {
+        let message = headers.text("__dlq.errors.message", limit: Self.messageLimit)
+        return Account(
+            topic: headers.topic("__dlq.errors.topic"), partition: headers.smallNumber("__dlq.errors.partition"),
+            offset: headers.number("__dlq.errors.offset"),
+            consumer: headers.text("__dlq.errors.group", limit: Self.consumerLimit),
+            // Brokers give no class, but one of two sentences.
+            errorClass: message.flatMap { message in
+                if message.contains("rejected by client") { return "rejected" }
+                return message.contains("delivery count") ? "delivery_count_exceeded" : nil
+            },
+            message: message)
+    }
+
+    private func streams(_ headers: LetterHeaders) -> Account {
+        // A Throwable's text: the class, then often a colon and the message.
+        let exception = headers.text("__streams.errors.exception", limit: Self.messageLimit)
+        let name = exception.map { $0.prefix { $0 != ":" && $0 != " " && $0 != "\n" } }
+        return Account(
+            topic: headers.topic("__streams.errors.topic"),
+            partition: headers.smallNumber("__streams.errors.partition"),
+            offset: headers.number("__streams.errors.offset"),
+            errorClass: name.map { LetterText.errorClass(String($0)) },
+            message: headers.text("__streams.errors.message", limit: Self.messageLimit) ?? exception)
+    }
+
+    private func connect(_ headers: LetterHeaders) -> Account {
+        Account(
+            topic: headers.topic("__connect.errors.topic"),
+            partition: headers.smallNumber("__connect.errors.partition"),
+            offset: headers.number("__connect.errors.offset"),
+            consumer: headers.text("__connect.errors.connector.name", limit: Self.consumerLimit),
+            stage: headers.text("__connect.errors.stage", limit: 40)?.lowercased(),
+            errorClass: headers.text("__connect.errors.exception.class.name", limit: 400).map(LetterText.errorClass),
+            message: headers.text("__connect.errors.exception.message", limit: Self.messageLimit))
+    }
+
+    private func spring(_ headers: LetterHeaders) -> Account {
+        // Retry topics keep the very first place under names without `dlt-`; where both are, that is the origin.
+        let prefix = headers.contains("kafka_original-topic") ? "kafka_original-" : "kafka_dlt-original-"
+        let causes = ["kafka_dlt-exception-cause-fqcn", "kafka_exception-cause-fqcn", "kafka_dlt-exception-fqcn",
+            "kafka_exception-fqcn"]
+        let messages = ["kafka_dlt-exception-message", "kafka_exception-message"]
+        let groups = ["kafka_dlt-original-consumer-group", "kafka_original-consumer-group"]
+        return Account(
+            topic: headers.topic(prefix + "topic"),
+            partition: headers.binaryNumber(prefix + "partition", width: 4).flatMap { Int32(exactly: $0) },
+            offset: headers.binaryNumber(prefix + "offset", width: 8),
+            consumer: groups.lazy.compactMap { headers.text($0, limit: Self.consumerLimit) }.first,
+            // The cause says more: the outermost is the listener's own wrapper.
+            errorClass: causes.lazy.compactMap { headers.text($0, limit: 400) }.first.map(LetterText.errorClass),
+            message: messages.lazy.compactMap { headers.text($0, limit: Self.messageLimit) }.first,
+            originAt: headers.binaryNumber(prefix + "timestamp", width: 8).flatMap(Self.timestamp))
+    }
+}

@@ -1,0 +1,35 @@
+internal import Postgres
+internal import StreamCore
+
+/// Forgets what is over: resolved and discarded letters past their retention, and old alerts. Open letters never, nor
+/// those whose discard the consumer has not been told of.
+struct LetterRetention: Sendable {
+    let connection: PostgresConnection
+    let days: Int
+    let lettersAtOnce: Int
+
+    private static let pruneLetters: Statement = """
+        DELETE FROM dead_letters WHERE letter_id IN (
+            SELECT letter_id FROM dead_letters AS l
+            WHERE state IN ('resolved', 'discarded') AND state_since < clock_timestamp() - $1 * interval '1 day'
+                AND NOT EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id)
+            ORDER BY state_since LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """
+
+    private static let pruneAlerts: Statement = """
+        DELETE FROM dead_letter_alerts WHERE created_at < clock_timestamp() - $1 * interval '1 day'
+        """
+
+    /// Prunes one chunk.
+    ///
+    /// - Returns: how many letters; when it is ``lettersAtOnce`` there may be more.
+    func prune() async throws -> Int {
+        let parameters = Parameters {
+            $0.append(Double(days))
+            $0.append(Int64(lettersAtOnce))
+        }
+        let pruned = try await connection.execute(Self.pruneLetters, parameters).affectedRows
+        if pruned == 0 { try await connection.execute(Self.pruneAlerts, Parameters { $0.append(Double(days)) }) }
+        return pruned
+    }
+}

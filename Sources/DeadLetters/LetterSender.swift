@@ -1,0 +1,153 @@
+internal import Kafka
+internal import Postgres
+internal import StreamCore
+
+/// Sends what is queued, in order, and forgets a row when Kafka has acknowledged it: the outbox of the handler. Works
+/// on the session that holds the handler's lock, so there is one of it.
+///
+/// A crash between acknowledgement and deletion sends a letter twice with one delivery number, which its consumer (or
+/// who reads the original topic, for a letter of others) gets twice.
+struct LetterSender {
+    /// What one turn did.
+    struct Turn {
+        /// Rows that are done with: acknowledged or given back.
+        var done = 0
+        /// Why some were not sent, who are tried again.
+        var failure: KafkaError?
+    }
+
+    private let connection: PostgresConnection
+    private let configuration: DeadLetterHandlerConfiguration
+    private let kafka: KafkaClientConfiguration
+    private let telemetry: HandlerTelemetry
+    private var producer: (client: Producer, reports: AsyncStream<[DeliveryReport]>)?
+    private var topics: TopicDirectory
+    private var heldUntil: [String: ContinuousClock.Instant] = [:]
+    /// After a batch was refused for one of its records each is sent alone, to find it.
+    private var singles = 0
+
+    init(
+        _ connection: PostgresConnection, _ configuration: DeadLetterHandlerConfiguration,
+        _ kafka: KafkaClientConfiguration, _ telemetry: HandlerTelemetry
+    ) throws(KafkaError) {
+        self.connection = connection
+        self.configuration = configuration
+        self.telemetry = telemetry
+        var kafka = kafka
+        kafka.properties.merge(["message.timeout.ms": "30000"]) { given, _ in given }
+        self.kafka = kafka
+        topics = try TopicDirectory(kafka)
+    }
+
+    /// Sends one page.
+    mutating func turn() async throws -> Turn {
+        let now = ContinuousClock.now
+        heldUntil = heldUntil.filter { $0.value > now }
+        let page = try await QueuedSend.page(
+            letters: singles > 0 ? 1 : configuration.sendLetters, bytes: configuration.sendBytes,
+            without: Array(heldUntil.keys), on: connection)
+        if page.isEmpty { return Turn() }
+        singles = max(0, singles - 1)
+
+        var outcome = PageOutcome()
+        let present = try await topics.present(Set(page.compactMap(\.topic)))
+        var sendable: [QueuedSend] = []
+        for send in page {
+            switch send.topic {
+            case nil: outcome.refused.append((send, "the topic that it came from is not known"))
+            case let topic? where !present.contains(topic):
+                outcome.refused.append((send, "topic \(topic) does not exist"))
+            default: sendable.append(send)
+            }
+        }
+        try await produce(sendable, into: &outcome)
+        try await SendStatements.finish(outcome, on: connection)
+        telemetry.sent(outcome)
+        for topic in outcome.held.keys { heldUntil[topic] = .now + .milliseconds(configuration.topicHoldMs) }
+        if outcome.findsCulprit { singles = page.count }
+        return Turn(done: outcome.acknowledged.count + outcome.refused.count, failure: outcome.lastError)
+    }
+
+    /// Produces in order and waits for all acknowledgements.
+    private mutating func produce(_ sends: [QueuedSend], into outcome: inout PageOutcome) async throws {
+        if sends.isEmpty { return }
+        let (client, reports) = try openProducer()
+        var waiting: [UInt64: QueuedSend] = [:]
+        var failed: [(QueuedSend, KafkaError)] = []
+        sending: for send in sends {
+            while true {
+                do throws(KafkaError) {
+                    try client.produce(
+                        topic: send.topic ?? "", key: send.key?.span, value: send.value?.span,
+                        headers: send.recordHeaders(), tag: UInt64(send.sendID))
+                    waiting[UInt64(send.sendID)] = send
+                    break
+                } catch {
+                    if error.isQueueFull {
+                        await client.waitForSpace()
+                        continue
+                    }
+                    failed.append((send, error))
+                    // Nothing of the topic may overtake it; a record that can never be sent is passed over.
+                    if error.kind != .permanent { break sending }
+                    break
+                }
+            }
+        }
+        // Each record is reported, at the latest when its time is over.
+        var iterator = reports.makeAsyncIterator()
+        while !waiting.isEmpty, let batch = await iterator.next() {
+            for report in batch {
+                guard let send = waiting.removeValue(forKey: report.tag) else { continue }
+                if let error = report.error { failed.append((send, error)) } else { outcome.acknowledged.append(send) }
+            }
+        }
+        for (send, error) in failed { outcome.add(send, error, wasAlone: sends.count == 1) }
+        if client.fatalError != nil {
+            await client.close(timeoutMs: 1_000)
+            producer = nil
+        }
+    }
+
+    private mutating func openProducer() throws(KafkaError) -> (Producer, AsyncStream<[DeliveryReport]>) {
+        if let producer { return producer }
+        // Bounded by a page: the next one is produced when all of this one are reported.
+        let (reports, continuation) = AsyncStream.makeStream(of: [DeliveryReport].self)
+        let telemetry = telemetry
+        let client = try Producer(
+            kafka, stopsAtGap: true, onError: { if !$0.isFatal { telemetry.kafkaFailing($0) } },
+            onDelivery: { continuation.yield($0) })
+        producer = (client, reports)
+        return (client, reports)
+    }
+
+    func close() async {
+        await producer?.client.close(timeoutMs: 1_000)
+    }
+}
+
+/// What became of a page.
+struct PageOutcome {
+    var acknowledged: [QueuedSend] = []
+    /// These cannot be sent, and why.
+    var refused: [(send: QueuedSend, reason: String)] = []
+    /// Topics that took nothing for now.
+    var held: [String: KafkaError] = [:]
+    /// Why some were not sent, who are tried again.
+    var lastError: KafkaError?
+    /// Somebody of a refused batch is at fault.
+    var findsCulprit = false
+
+    mutating func add(_ send: QueuedSend, _ error: KafkaError, wasAlone: Bool) {
+        if error.isUnknownTopic {
+            refused.append((send, "topic \(send.topic ?? "") does not exist"))
+        } else if error.kind == .permanent {
+            if wasAlone { refused.append((send, error.message)) } else { findsCulprit = true }
+        } else {
+            // What only shared a producer with a failed record goes again with the next one; the topic of that record
+            // is left alone for a while, so that the others get through.
+            if error.isTimeout || error.name == "TOPIC_AUTHORIZATION_FAILED" { held[send.topic ?? ""] = error }
+            lastError = error
+        }
+    }
+}

@@ -1,0 +1,105 @@
+internal import Kafka
+internal import Postgres
+internal import StreamCore
+
+/// One row of `dead_letter_sends` with what it takes to make a record of it.
+struct QueuedSend: Sendable {
+    let sendID: Int64
+    let letterID: Int64
+    /// `apply` or `discard`.
+    let action: String
+    let delivery: Int32
+    let dialect: LetterDialect
+    let consumer: String
+    /// nil when nobody knows.
+    let topic: String?
+    let origin: TopicPartition
+    let offset: Int64
+    let key: [UInt8]?
+    let value: [UInt8]?
+    /// The value is an operator's, and this the id of the event that it makes.
+    let editedEventID: EventID?
+    let isValueWithConsumer: Bool
+    let headers: [RecordHeader]
+
+    /// The next sends in order: at most so many, and so many bytes or a single one, without those for some topics. The
+    /// newest edit's value is what is sent. Sizes are read without the values (they are known to TOAST).
+    private static let readPage: Statement = """
+        WITH page AS MATERIALIZED (
+            SELECT s.send_id, coalesce(octet_length(l.value), 0) + coalesce(octet_length(l.key), 0) + 500 AS size
+            FROM dead_letter_sends AS s JOIN dead_letters AS l USING (letter_id)
+            WHERE l.replay_topic IS NULL OR l.replay_topic <> ALL ($3)
+            ORDER BY s.send_id LIMIT $1
+        ), fitting AS (
+            SELECT send_id FROM (
+                SELECT send_id, size, sum(size) OVER (ORDER BY send_id) AS through FROM page) AS sized
+            WHERE through - size < $2
+        )
+        SELECT s.send_id, s.letter_id, s.action, s.delivery, l.dialect, l.consumer, l.replay_topic, l.origin_topic,
+            l.origin_partition, l.origin_offset, l.key, coalesce(e.value, l.value), e.event_id,
+            l.value_kept = 'consumer' AND e.value IS NULL, l.header_names, l.header_values
+        FROM fitting JOIN dead_letter_sends AS s USING (send_id) JOIN dead_letters AS l USING (letter_id)
+        LEFT JOIN LATERAL (
+            SELECT value, event_id FROM dead_letter_edits AS e WHERE e.letter_id = l.letter_id
+            ORDER BY edit DESC LIMIT 1
+        ) AS e ON true
+        ORDER BY s.send_id
+        """
+
+    static func page(
+        letters: Int, bytes: Int, without topics: [String], on connection: PostgresConnection
+    ) async throws -> [QueuedSend] {
+        var held = TextArray()
+        for topic in topics { held.append(topic) }
+        let parameters = Parameters {
+            $0.append(Int64(letters))
+            $0.append(Int64(bytes))
+            $0.append(held)
+        }
+        let rows = try await connection.execute(readPage, parameters)
+        return try (0..<rows.rowCount).map { try QueuedSend(rows, $0) }
+    }
+
+    private init(_ rows: QueryResult, _ row: Int) throws(PostgresError) {
+        sendID = try rows.int64(row, 0)
+        letterID = try rows.int64(row, 1)
+        action = try rows.string(row, 2)
+        delivery = try rows.int32(row, 3)
+        dialect = LetterDialect(rawValue: try rows.string(row, 4)) ?? .unknown
+        consumer = try rows.string(row, 5)
+        topic = try rows.optionalString(row, 6)
+        origin = TopicPartition(topic: try rows.string(row, 7), partition: try rows.int32(row, 8))
+        offset = try rows.int64(row, 9)
+        key = rows.optionalBytes(row, 10)
+        value = rows.optionalBytes(row, 11)
+        editedEventID = try rows.optionalEventID(row, 12)
+        isValueWithConsumer = try rows.bool(row, 13)
+        let names = BinaryArray.elements(rows.bytes(row, 14))
+        let values = BinaryArray.elements(rows.bytes(row, 15))
+        headers = zip(names, values).map { name, value in
+            RecordHeader(name: String(decoding: name ?? [], as: UTF8.self), value: value)
+        }
+    }
+
+    /// The headers of the record to send: the original's own, and for a consumer of ours what it must know.
+    ///
+    /// A record that goes back to its topic carries nothing of what made it a letter, or it would look like one.
+    func recordHeaders() -> RecordHeaders {
+        let result = RecordHeaders(capacity: headers.count + 6)
+        for header in headers where !LetterDialect.isAdded(header.name) {
+            if let editedEventID, header.name == "event-id" {
+                result.append(header.name, editedEventID.description.utf8Span.span)
+            } else {
+                result.append(header.name, header.value?.span)
+            }
+        }
+        guard dialect == .millrace else { return result }
+        result.append("__dlq.errors.topic", origin.topic.utf8Span.span)
+        result.append("__dlq.errors.partition", String(origin.partition).utf8Span.span)
+        result.append("__dlq.errors.offset", String(offset).utf8Span.span)
+        result.append("__dlq.errors.delivery.count", String(delivery).utf8Span.span)
+        result.append("millrace.action", action.utf8Span.span)
+        if isValueWithConsumer { result.append("millrace.value.kept", "database".utf8Span.span) }
+        return result
+    }
+}

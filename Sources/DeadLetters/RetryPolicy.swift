@@ -1,0 +1,93 @@
+/// When letters of some error classes are retried by themselves. A letter whose class no policy names waits for an
+/// operator, as does one whose attempts are used up.
+///
+/// A pure value: it neither sleeps nor reads a clock.
+public struct RetryPolicy: Sendable, Hashable {
+    /// Error classes: `*` stands for any text, `?` for one character.
+    public var errorClasses: [String]
+    /// Milliseconds until the first retry, before jitter; each further one waits twice as long.
+    public var initialDelayMs: Int
+    /// No delay is longer, in milliseconds.
+    public var ceilingMs: Int
+    /// Retries that may fail before the letter waits for an operator.
+    public var attemptsLimit: Int
+
+    public init(
+        errorClasses: [String], initialDelayMs: Int = 30_000, ceilingMs: Int = 3_600_000, attemptsLimit: Int = 8
+    ) {
+        self.errorClasses = errorClasses
+        self.initialDelayMs = initialDelayMs
+        self.ceilingMs = ceilingMs
+        self.attemptsLimit = attemptsLimit
+    }
+
+    /// What looks as if it could pass: something was away, or what an event refers to had not come yet (23503 is a
+    /// foreign key that is not there).
+    public static let transientLooking = RetryPolicy(
+        errorClasses: ["*timeout*", "*timed_out*", "*unavailable*", "*connection*", "*temporar*", "sql_23503"])
+
+    /// Milliseconds until the next retry, with jitter between half and the whole of each step.
+    ///
+    /// - Parameter failedAttempts: retries that failed so far.
+    /// - Returns: nil when the attempts are used up.
+    func delayMs(failedAttempts: Int, using random: inout some RandomNumberGenerator) -> Int64? {
+        guard failedAttempts < attemptsLimit else { return nil }
+        var step = Int64(initialDelayMs)
+        for _ in 0..<min(failedAttempts, 62) where step < Int64(ceilingMs) { step = min(step * 2, Int64(ceilingMs)) }
+        return step / 2 + Int64.random(in: 0...(step - step / 2), using: &random)
+    }
+
+    func covers(_ errorClass: String) -> Bool {
+        errorClasses.contains { Glob.matches($0, errorClass) }
+    }
+
+    /// What is wrong with the values, in words; empty when nothing is.
+    public func validate() -> [String] {
+        var problems: [String] = []
+        if errorClasses.isEmpty || errorClasses.contains("") { problems.append("a policy names no error class") }
+        if initialDelayMs <= 0 || ceilingMs < initialDelayMs || ceilingMs > 30 * 86_400_000 {
+            problems.append("initialDelayMs and ceilingMs are not in order, positive and at most 30 days")
+        }
+        if !(1...1_000).contains(attemptsLimit) { problems.append("attemptsLimit is not within 1…1000") }
+        return problems
+    }
+}
+
+/// Policies in order: the first that names a class counts.
+struct RetryPolicies: Sendable {
+    let policies: [RetryPolicy]
+
+    func delayMs(
+        _ errorClass: String, failedAttempts: Int, using random: inout some RandomNumberGenerator
+    ) -> Int64? {
+        policies.first { $0.covers(errorClass) }?.delayMs(failedAttempts: failedAttempts, using: &random)
+    }
+}
+
+/// Patterns with `*` and `?`.
+enum Glob {
+    /// Takes time in the order of both lengths multiplied, at worst.
+    static func matches(_ pattern: String, _ text: String) -> Bool {
+        let pattern = Array(pattern.unicodeScalars)
+        let text = Array(text.unicodeScalars)
+        var (p, t) = (0, 0)
+        var star: (pattern: Int, text: Int)?
+        while t < text.count {
+            if p < pattern.count, pattern[p] == "*" {
+                star = (p, t)
+                p += 1
+            } else if p < pattern.count, pattern[p] == "?" || pattern[p] == text[t] {
+                p += 1
+                t += 1
+            } else if let last = star {
+                // The last star takes one more.
+                star = (last.pattern, last.text + 1)
+                p = last.pattern + 1
+                t = last.text + 1
+            } else {
+                return false
+            }
+        }
+        return pattern[p...].allSatisfy { $0 == "*" }
+    }
+}
