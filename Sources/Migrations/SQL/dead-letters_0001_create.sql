@@ -152,11 +152,11 @@ BEGIN
         -- A letter that fails again has been seen again; one that an operator moves has not.
         coalesce(max(now()) FILTER (WHERE is_seen), '-infinity'),
         coalesce(max(now()) FILTER (WHERE is_seen), '-infinity'),
-        min(letter_id), (array_agg(message ORDER BY letter_id))[1],
-        coalesce(sum(step) FILTER (WHERE state = 'pending'), 0),
-        coalesce(sum(step) FILTER (WHERE state = 'retrying'), 0),
-        coalesce(sum(step) FILTER (WHERE state = 'resolved'), 0),
-        coalesce(sum(step) FILTER (WHERE state = 'discarded'), 0)
+        min(letter_id), (array_agg(change.message ORDER BY letter_id))[1],
+        coalesce(sum(step) FILTER (WHERE change.state = 'pending'), 0),
+        coalesce(sum(step) FILTER (WHERE change.state = 'retrying'), 0),
+        coalesce(sum(step) FILTER (WHERE change.state = 'resolved'), 0),
+        coalesce(sum(step) FILTER (WHERE change.state = 'discarded'), 0)
     FROM before JOIN after USING (letter_id)
     CROSS JOIN LATERAL (VALUES
         (before.consumer, before.error_class, before.fingerprint, before.state, before.message, -1, false),
@@ -186,7 +186,7 @@ BEGIN
     WHERE (before.error_class <> after.error_class OR before.fingerprint <> after.fingerprint)
         AND (groups.consumer, groups.error_class, groups.fingerprint)
             = (before.consumer, before.error_class, before.fingerprint)
-        AND groups.example_letter = letter_id;
+        AND groups.example_letter = before.letter_id;
     RETURN NULL;
 END $$;
 
