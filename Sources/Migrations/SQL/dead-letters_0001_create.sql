@@ -135,6 +135,11 @@ BEGIN
     ORDER BY consumer, error_class, fingerprint
     ON CONFLICT (consumer, error_class, fingerprint) DO UPDATE SET
         last_seen = greatest(groups.last_seen, excluded.last_seen),
+        -- The example of a group at zero is gone, or another's.
+        (example_letter, example_message) = (SELECT
+            CASE WHEN is_empty THEN excluded.example_letter ELSE groups.example_letter END,
+            CASE WHEN is_empty THEN excluded.example_message ELSE groups.example_message END
+            FROM (VALUES (groups.pending + groups.retrying + groups.resolved + groups.discarded = 0)) AS g (is_empty)),
         pending = groups.pending + excluded.pending,
         retrying = groups.retrying + excluded.retrying,
         resolved = groups.resolved + excluded.resolved,
@@ -170,6 +175,11 @@ BEGIN
     ORDER BY change.consumer, change.error_class, change.fingerprint
     ON CONFLICT (consumer, error_class, fingerprint) DO UPDATE SET
         last_seen = greatest(groups.last_seen, excluded.last_seen),
+        -- The example of a group at zero is gone, or another's.
+        (example_letter, example_message) = (SELECT
+            CASE WHEN is_empty THEN excluded.example_letter ELSE groups.example_letter END,
+            CASE WHEN is_empty THEN excluded.example_message ELSE groups.example_message END
+            FROM (VALUES (groups.pending + groups.retrying + groups.resolved + groups.discarded = 0)) AS g (is_empty)),
         pending = groups.pending + excluded.pending,
         retrying = groups.retrying + excluded.retrying,
         resolved = groups.resolved + excluded.resolved,

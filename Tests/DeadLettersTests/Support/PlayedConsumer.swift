@@ -20,7 +20,8 @@ actor PlayedConsumer {
     private let consumer: Consumer
     /// Offsets of parked events, by key.
     private var parked: [String: [Int64]] = [:]
-    private var broken: Set<Int64> = []
+    /// What is wrong with which event.
+    private var broken: [Int64: String] = [:]
     private(set) var received: [RetryRecord] = []
     /// Offsets in the order in which they took effect, by key.
     private(set) var applied: [String: [Int64]] = [:]
@@ -41,7 +42,7 @@ actor PlayedConsumer {
     {
         let isFirst = parked[key, default: []].isEmpty
         parked[key, default: []].append(offset)
-        if isFirst { broken.insert(offset) }
+        if isFirst { broken[offset] = errorClass }
         try await scene.send(
             ConsumerLetter(
                 reason: isFirst ? "failed" : "blocked", key: key, value: "value \(offset)", offset: offset,
@@ -49,7 +50,7 @@ actor PlayedConsumer {
     }
 
     /// What failed would work now.
-    func repair() { broken = [] }
+    func repair() { broken = [:] }
 
     /// Reads on for a moment, and answers.
     func poll(answering: Bool = true) async throws {
@@ -78,8 +79,9 @@ actor PlayedConsumer {
             letter.reason = "discarded"
         } else if let first = rows.first, first < record.offset {
             letter.reason = "blocked"
-        } else if broken.contains(record.offset) {
+        } else if let errorClass = broken[record.offset] {
             letter.reason = "failed"
+            letter.errorClass = errorClass
         } else {
             if rows.contains(record.offset) { applied[key, default: []].append(record.offset) }
             parked[key] = rows.filter { $0 != record.offset }
