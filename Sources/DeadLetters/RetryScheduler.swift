@@ -32,7 +32,7 @@ struct RetryScheduler: Sendable {
                     AND l.state IN ('pending', 'retrying')
                 ORDER BY letter_id LIMIT $2
             ) AS member
-            LIMIT 10000)
+            LIMIT 5000)
         ), locked AS MATERIALIZED (
             SELECT letter_id FROM dead_letters
             WHERE letter_id = ANY (ARRAY(SELECT letter_id FROM chosen)) AND state = 'pending'
