@@ -61,7 +61,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "DeadLetters",
-        dependencies: ["Projections", "Kafka", "Postgres", "StreamCore", .logging, .metrics],
+        dependencies: ["Projections", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto],
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
@@ -190,6 +190,7 @@ extension Target.Dependency {
     static let logging = product(name: "Logging", package: "swift-log")
     static let metrics = product(name: "Metrics", package: "swift-metrics")
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
@@ -208,6 +209,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
