@@ -42,8 +42,8 @@ let composition: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "OrderShop", "Migrations", "Settings", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres",
-            "StreamCore", .argumentParser,
+            "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Settings", "EmbeddedKafka",
+            "EmbeddedPostgres", "Kafka", "Postgres", "StreamCore", "WireJSON", .argumentParser,
         ],
         swiftSettings: strict),
 ]
@@ -164,7 +164,12 @@ let tests: [Target] = [
             "WireJSON",
             "TestKit",
         ]),
-    .test("OperatorCommandsTests", ["OperatorCommands", "Daemon", "OrderShop", "StreamCore", "TestKit"]),
+    .test(
+        "OperatorCommandsTests",
+        [
+            "OperatorCommands", "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Postgres", "StreamCore",
+            "TestKit",
+        ]),
     .test(
         "DaemonTests",
         [
