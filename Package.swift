@@ -150,7 +150,7 @@ let tests: [Target] = [
         "DeadLettersTests",
         [
             "DeadLetters", "Projections", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
-            "StreamCore", "TestKit", .logging,
+            "StreamCore", "TestKit", .logging, .crypto,
         ]),
     .test(
         "OrderSummaryTests",
