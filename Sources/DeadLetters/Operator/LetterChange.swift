@@ -1,0 +1,105 @@
+extension DeadLetterStore {
+    /// What an operator may do to a letter.
+    public enum Change: String, Sendable, Hashable, CaseIterable {
+        /// A pending letter becomes due: the handler sends it, with its whole sequence, when its time has come.
+        case retry
+        /// A pending letter is given up, and its consumer told to forget it.
+        case discard
+        /// A discarded letter is pending again, and waits for an operator.
+        case restore
+    }
+
+    /// Why a letter was left as it is.
+    public enum Skip: String, Sendable, Hashable, CaseIterable {
+        case isPending = "pending"
+        case isRetrying = "retrying"
+        case isResolved = "resolved"
+        case isDiscarded = "discarded"
+        /// A letter of others whose topic is not known cannot be sent anywhere.
+        case hasNoReplayTopic = "no_replay_topic"
+        /// The consumer has not been told of the discard yet; to restore the letter now would let the retry overtake it.
+        case isDiscardUnderway = "discard_underway"
+        /// The value is with the consumer: there is nothing here to correct.
+        case isValueWithConsumer = "value_with_consumer"
+        /// The value was with the consumer, which forgot it with the discard.
+        case isValueGone = "value_gone"
+
+        /// For people: what is so, and what to do.
+        public var explanation: String {
+            switch self {
+            case .isPending: "pending: it was not discarded"
+            case .isRetrying: "being retried: wait for the consumer's answer"
+            case .isResolved: "resolved: the consumer has applied it"
+            case .isDiscarded: "discarded: restore it first"
+            case .hasNoReplayTopic: "nobody knows the topic to replay it to"
+            case .isDiscardUnderway: "its discard is still being sent: try again in a moment"
+            case .isValueWithConsumer: "its value is with the consumer, too large to be edited here"
+            case .isValueGone: "its value was with the consumer, which forgot it with the discard"
+            }
+        }
+    }
+
+    /// What a change did, or would do.
+    public struct Outcome: Sendable, Hashable {
+        /// Letters that were changed, or would be.
+        public var changed: Int64 = 0
+        /// Letters of the selection that are left as they are, by the reason.
+        public var skipped: [Skip: Int64] = [:]
+        /// Numbers given that no letter has.
+        public var missing: [Int64] = []
+
+        public init() {}
+
+        public var isEmpty: Bool { changed == 0 && skipped.isEmpty }
+    }
+}
+
+extension DeadLetterStore.Change {
+    /// `ok`, or why not: an expression over `dead_letters AS l`.
+    var verdict: String {
+        switch self {
+        case .retry:
+            "CASE WHEN l.state <> 'pending' THEN l.state WHEN l.replay_topic IS NULL THEN 'no_replay_topic' ELSE 'ok' END"
+        case .discard:
+            "CASE WHEN l.state <> 'pending' THEN l.state ELSE 'ok' END"
+        case .restore:
+            """
+            CASE WHEN l.state <> 'discarded' THEN l.state WHEN \(Self.isDiscardUnderway) THEN 'discard_underway'
+                WHEN l.value_kept = 'consumer' THEN 'value_gone' ELSE 'ok' END
+            """
+        }
+    }
+
+    /// Whether a letter may be changed, in a form that indexes serve.
+    var isLegal: String {
+        switch self {
+        case .retry: "l.state = 'pending' AND l.replay_topic IS NOT NULL"
+        case .discard: "l.state = 'pending'"
+        case .restore: "l.state = 'discarded' AND l.value_kept = 'here' AND NOT \(Self.isDiscardUnderway)"
+        }
+    }
+
+    private static let isDiscardUnderway = """
+        EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id AND s.action = 'discard')
+        """
+
+    /// What `UPDATE dead_letters` sets; `numbered.due` is when a retry is due.
+    var assignments: String {
+        switch self {
+        case .retry: "next_attempt_at = numbered.due"
+        // A delivery of its own, so that a late copy of an earlier failure does not open the letter again.
+        case .discard:
+            "state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1"
+        case .restore: "state = 'pending', state_since = clock_timestamp(), next_attempt_at = NULL"
+        }
+    }
+
+    /// The history's action, and the states before and after.
+    var history: (action: String, from: DeadLetterStore.State, to: DeadLetterStore.State) {
+        switch self {
+        case .retry: ("retry_requested", .pending, .pending)
+        case .discard: ("discard_requested", .pending, .discarded)
+        case .restore: ("restored", .discarded, .pending)
+        }
+    }
+}
