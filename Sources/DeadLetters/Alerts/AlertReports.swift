@@ -1,0 +1,78 @@
+internal import Logging
+internal import Metrics
+internal import Synchronization
+
+/// What becomes of alerts, as log line and metric together.
+struct AlertReports: Sendable {
+    private let logger: Logger
+    private let trouble = Trouble()
+
+    /// An outage is said once, and then so often.
+    private static let troubleInterval = Duration.seconds(60)
+
+    private final class Trouble: Sendable {
+        let lastLine = Mutex<ContinuousClock.Instant?>(nil)
+    }
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    private func count(_ alert: Alert, _ outcome: String) {
+        Counter(
+            label: "millrace_dead_letters_alerts_total", dimensions: [("kind", alert.kind), ("outcome", outcome)]
+        ).increment()
+    }
+
+    private func metadata(_ alert: Alert) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["kind": "\(alert.kind)", "consumer": "\(alert.consumer)"]
+        if let name = alert.errorClass { metadata["class"] = "\(name)" }
+        if let digits = alert.fingerprint { metadata["fingerprint"] = "\(digits)" }
+        return metadata
+    }
+
+    func sent(_ alert: Alert, tries: Int) {
+        count(alert, "sent")
+        logger.info("alert sent", metadata: metadata(alert).merging(["tries": "\(tries)"]) { $1 })
+    }
+
+    func failed(_ alert: Alert, tries: Int, _ error: WebhookExchange.Failure) {
+        count(alert, "failed")
+        logger.warning(
+            "alert not taken, trying again later",
+            metadata: metadata(alert).merging(["tries": "\(tries)", "error": "\(error)"]) { $1 })
+    }
+
+    func gaveUp(_ alert: Alert, tries: Int, _ error: WebhookExchange.Failure) {
+        count(alert, "given_up")
+        logger.error(
+            "alert given up", metadata: metadata(alert).merging(["tries": "\(tries)", "error": "\(error)"]) { $1 })
+    }
+
+    func superseded(_ alert: Alert) {
+        count(alert, "superseded")
+        logger.info("alert left out: newer news of the same group waits", metadata: metadata(alert))
+    }
+
+    func misconfigured(_ problems: [String]) {
+        logger.error("no alerts: the configuration is wrong", metadata: ["problems": "\(problems)"])
+    }
+
+    func cannotWork(_ error: any Error) {
+        let isNews = trouble.lastLine.withLock { last in
+            let now = ContinuousClock.now
+            if let last, now - last < Self.troubleInterval { return false }
+            last = now
+            return true
+        }
+        if isNews { logger.warning("cannot send alerts now", metadata: ["error": "\(error)"]) }
+    }
+
+    func works() {
+        let wasAway = trouble.lastLine.withLock { last in
+            defer { last = nil }
+            return last != nil
+        }
+        if wasAway { logger.notice("alerts are sent again") }
+    }
+}

@@ -1,0 +1,146 @@
+import Foundation
+import Glibc
+import Synchronization
+import Testing
+
+/// An HTTP server on 127.0.0.1, one thread a connection, that answers as the test says.
+final class WebhookServer: Sendable {
+    struct Request: Sendable {
+        let head: String
+        let body: [UInt8]
+
+        func header(_ name: String) -> String? {
+            for line in head.split(separator: "\r\n").dropFirst() {
+                let parts = line.split(separator: ":", maxSplits: 1)
+                guard parts.count == 2, parts[0].lowercased() == name else { continue }
+                return String(parts[1].drop { $0 == " " })
+            }
+            return nil
+        }
+    }
+
+    /// What a connection gets once its request is read.
+    enum Answer: Sendable {
+        /// A status, with headers and a short body.
+        case status(Int, headers: String = "")
+        /// A status, headers, and a body that does not end while anybody reads it.
+        case endlessBody(Int, headers: String = "")
+        /// Headers that do not end.
+        case endlessHead
+        /// Nothing, and the connection stays open.
+        case silence
+        /// The connection ends without a word.
+        case hangUp
+    }
+
+    private struct State {
+        var requests: [Request] = []
+        var answers: [Answer]
+        var bytesSent = 0
+        var brokenOff = 0
+        var isOpen = true
+    }
+
+    let port: Int
+    private let listener: Int32
+    private let state: Mutex<State>
+
+    var url: String { "http://127.0.0.1:\(port)/hook" }
+    var requests: [Request] { state.withLock(\.requests) }
+    /// Bytes of bodies and heads that were sent without an end.
+    var bytesSent: Int { state.withLock(\.bytesSent) }
+    /// Answers without an end that the client broke off.
+    var brokenOff: Int { state.withLock(\.brokenOff) }
+
+    /// - Parameter answers: one a request; the last is the answer to all that follow.
+    init(_ answers: [Answer]) throws {
+        state = Mutex(State(answers: answers))
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let listener = listener
+        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
+        let isListening = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe bind(listener, generic, length) == 0 && getsockname(listener, generic, &length) == 0
+                    && listen(listener, 16) == 0
+            }
+        }
+        port = Int(UInt16(bigEndian: address.sin_port))
+        try #require(isListening)
+        Thread.detachNewThread { [self] in accept() }
+    }
+
+    /// Takes no more connections; those that are open end soon.
+    func stop() {
+        state.withLock { $0.isOpen = false }
+        shutdown(listener, Int32(SHUT_RDWR))
+    }
+
+    private func accept() {
+        while state.withLock(\.isOpen) {
+            let connection = Glibc.accept(listener, nil, nil)
+            if connection < 0 { break }
+            Thread.detachNewThread { [self] in
+                serve(connection)
+                close(connection)
+            }
+        }
+        close(listener)
+    }
+
+    private func serve(_ connection: Int32) {
+        guard let request = Self.read(connection) else { return }
+        let answer = state.withLock { state in
+            state.requests.append(request)
+            return state.answers.count > 1 ? state.answers.removeFirst() : state.answers[0]
+        }
+        switch answer {
+        case .status(let status, let headers):
+            _ = Self.write(
+                "HTTP/1.1 \(status) -\r\n\(headers)Content-Length: 2\r\nConnection: close\r\n\r\nok", connection)
+        case .endlessBody(let status, let headers):
+            _ = Self.write("HTTP/1.1 \(status) -\r\n\(headers)\r\n", connection)
+            pour(String(repeating: "x", count: 4_096), connection)
+        case .endlessHead:
+            _ = Self.write("HTTP/1.1 200 OK\r\n", connection)
+            pour("x-filler: " + String(repeating: "x", count: 1_000) + "\r\n", connection)
+        case .silence:
+            // Until the client gives up.
+            var byte: UInt8 = 0
+            while unsafe recv(connection, &byte, 1, 0) > 0 {}
+        case .hangUp: break
+        }
+    }
+
+    private func pour(_ text: String, _ connection: Int32) {
+        while state.withLock(\.isOpen), Self.write(text, connection) {
+            state.withLock { $0.bytesSent += text.utf8.count }
+        }
+        state.withLock { $0.brokenOff += 1 }
+    }
+
+    private static func write(_ text: String, _ connection: Int32) -> Bool {
+        let bytes = Array(text.utf8)
+        let sent = unsafe send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        return sent == bytes.count
+    }
+
+    private static func read(_ connection: Int32) -> Request? {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = unsafe recv(connection, &buffer, buffer.count, 0)
+            if count <= 0 { return nil }
+            bytes += buffer[..<count]
+            guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { continue }
+            let head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)
+            let length = Request(head: head, body: []).header("content-length").flatMap { Int($0) } ?? 0
+            if bytes.count - end.upperBound >= length {
+                return Request(head: head, body: Array(bytes[end.upperBound...]))
+            }
+        }
+    }
+}
