@@ -1,0 +1,175 @@
+internal import ArgumentParser
+internal import DeadLetters
+internal import Foundation
+
+/// `millrace dead-letters retry`.
+struct RetryLetters: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retry",
+        abstract: "Sends pending letters to their consumer again.",
+        discussion: """
+            The handler sends a letter with its whole sequence: all pending letters of the same key, in their order. \
+            Retrying a group that has thousands of letters? Try one first, then all of them with --rate.
+
+            \(DeadLettersCommand.exitCodes)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var letters: LetterSelectionOptions
+    @OptionGroup var audit: LetterAuditOptions
+
+    @Option(help: "So many letters become due in a second (50/s) or a minute (30/m); default: all at once.")
+    var rate: RateArgument?
+
+    @Option(name: .shortAndLong, help: "table, json or jsonl.")
+    var output = LetterOutput.table
+
+    func run() async throws {
+        try await LetterChanges(.retry, database, letters, audit, output, perSecond: rate?.perSecond).run()
+    }
+}
+
+/// `millrace dead-letters discard`.
+struct DiscardLetters: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "discard",
+        abstract: "Gives pending letters up; what waits behind them goes on.",
+        discussion: """
+            The event will not take effect. The letter stays until its retention ends and can be restored; only a value \
+            that is with the consumer, being larger than the broker takes, is gone with the discard.
+
+            \(DeadLettersCommand.exitCodes)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var letters: LetterSelectionOptions
+    @OptionGroup var audit: LetterAuditOptions
+
+    @Option(name: .shortAndLong, help: "table, json or jsonl.")
+    var output = LetterOutput.table
+
+    func run() async throws {
+        try await LetterChanges(.discard, database, letters, audit, output).run()
+    }
+}
+
+/// `millrace dead-letters restore`.
+struct RestoreLetters: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore",
+        abstract: "Makes discarded letters pending again; nothing is sent until `retry`.",
+        discussion: """
+            Letters of the same key that came later may have been applied since: the order is then no longer that of \
+            the events.
+
+            \(DeadLettersCommand.exitCodes)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var letters: LetterSelectionOptions
+    @OptionGroup var audit: LetterAuditOptions
+
+    @Option(name: .shortAndLong, help: "table, json or jsonl.")
+    var output = LetterOutput.table
+
+    func run() async throws {
+        try await LetterChanges(.restore, database, letters, audit, output).run()
+    }
+}
+
+/// What the three have in common: say what would be done, or do it and say what was.
+struct LetterChanges {
+    private let change: DeadLetterStore.Change
+    private let database: DatabaseOptions
+    private let letters: LetterSelectionOptions
+    private let audit: LetterAuditOptions
+    private let output: LetterOutput
+    private let perSecond: Double?
+
+    init(
+        _ change: DeadLetterStore.Change, _ database: DatabaseOptions, _ letters: LetterSelectionOptions,
+        _ audit: LetterAuditOptions, _ output: LetterOutput, perSecond: Double? = nil
+    ) {
+        self.change = change
+        self.database = database
+        self.letters = letters
+        self.audit = audit
+        self.output = output
+        self.perSecond = perSecond
+    }
+
+    func run() async throws {
+        let outcome = try await database.withDeadLetters { store in
+            let selection = try await letters.selection(in: store)
+            guard audit.execute else { return try await store.preview(change, selection) }
+            defer { if StandardError.isTerminal { StandardError.write("\r\u{1B}[K") } }
+            return try await store.change(change, selection, perSecond: perSecond, by: audit.audit) { done in
+                if StandardError.isTerminal { StandardError.write("\r\(LetterFormat.letters(done))") }
+            }
+        }
+        let report = LetterChangeReport(change, outcome, isDone: audit.execute, perSecond: perSecond)
+        print(output == .table ? report.text : report.json)
+        if outcome.changed == 0 { throw ExitCode.nothingMatched }
+    }
+}
+
+/// What was changed, or would be.
+struct LetterChangeReport {
+    private let change: DeadLetterStore.Change
+    private let outcome: DeadLetterStore.Outcome
+    private let isDone: Bool
+    private let perSecond: Double?
+
+    init(_ change: DeadLetterStore.Change, _ outcome: DeadLetterStore.Outcome, isDone: Bool, perSecond: Double? = nil) {
+        self.change = change
+        self.outcome = outcome
+        self.isDone = isDone
+        self.perSecond = perSecond
+    }
+
+    var text: String {
+        let verb = isDone ? Self.past(change) : "would \(change.rawValue)"
+        var lines = ["\(verb) \(LetterFormat.letters(outcome.changed))\(pace)"]
+        for (skip, count) in outcome.skipped.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            lines.append("  left as they are: \(LetterFormat.count(count)) \(skip.explanation)")
+        }
+        if !outcome.missing.isEmpty {
+            lines.append("  no such letter: \(outcome.missing.map(String.init).joined(separator: ", "))")
+        }
+        if outcome.isEmpty && outcome.missing.isEmpty { lines.append("  nothing matched") }
+        if !isDone && outcome.changed > 0 {
+            lines.append("dry run: nothing was changed. Add --execute --reason \"why\" to do it.")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private var pace: String {
+        guard let perSecond, outcome.changed > 1 else { return "" }
+        let seconds = Double(outcome.changed - 1) / perSecond
+        return ", the last one due in \(Int64(seconds.rounded(.up))) s"
+    }
+
+    private static func past(_ change: DeadLetterStore.Change) -> String {
+        switch change {
+        case .retry: "requested the retry of"
+        case .discard: "discarded"
+        case .restore: "restored"
+        }
+    }
+
+    private struct Object: Encodable {
+        let action: String
+        let executed: Bool
+        let changed: Int64
+        let skipped: [String: Int64]
+        let missing: [Int64]
+    }
+
+    var json: String {
+        let skipped = Dictionary(uniqueKeysWithValues: outcome.skipped.map { ($0.key.rawValue, $0.value) })
+        return LetterJSON.line(
+            Object(
+                action: change.rawValue, executed: isDone, changed: outcome.changed, skipped: skipped,
+                missing: outcome.missing))
+    }
+}

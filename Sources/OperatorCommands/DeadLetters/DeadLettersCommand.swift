@@ -1,0 +1,64 @@
+internal import ArgumentParser
+internal import DeadLetters
+internal import Foundation
+internal import Postgres
+
+/// `millrace dead-letters`: what could not be applied, and what to do about it.
+struct DeadLettersCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dead-letters",
+        abstract: "Lists, groups and shows dead letters; retries, discards, restores, edits and exports them.",
+        discussion: """
+            Start with `groups`, `show` the example of one, remove the cause, then `retry --group`. Commands that change \
+            something are a dry run unless --execute is given, and write who did it and why into each letter's history. \
+            docs/dead-letters.md explains states and order.
+
+            \(exitCodes)
+            """,
+        subcommands: [
+            ListLetters.self, ListGroups.self, ShowLetter.self, RetryLetters.self, DiscardLetters.self,
+            RestoreLetters.self, EditLetter.self, ExportLetters.self,
+        ])
+
+    static let exitCodes = """
+        Exit codes: 0 done, or shown by the dry run · 1 no such letter or group, nothing matched, or nothing that may be \
+        changed · 64 wrong usage · 65 the edited value is no event · 69 the database cannot be reached or refuses · 70 a \
+        failure that should not happen · 78 the configuration or the database schema is wrong.
+        """
+}
+
+extension ExitCode {
+    /// No such letter or group, or none that may be changed.
+    static let nothingMatched = ExitCode(1)
+    /// `EX_DATAERR` of sysexits.h: what was given to be kept is not what it must be.
+    static let wrongData = ExitCode(65)
+}
+
+extension DatabaseOptions {
+    /// Runs `body` with the letters of the database.
+    func withDeadLetters<Result>(_ body: (DeadLetterStore) async throws -> Result) async throws -> Result {
+        var configuration = try configuration(applicationName: "millrace-dead-letters")
+        configuration.statementTimeoutMs = 300_000
+        let connection = try await PostgresConnection.connect(configuration)
+        do {
+            let result = try await body(DeadLetterStore(connection))
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw Self.explained(error)
+        }
+    }
+
+    private static func explained(_ error: any Error) -> any Error {
+        switch error {
+        case let error as DeadLetterStore.NameError:
+            CommandFailure("\(error). `millrace dead-letters groups` shows what there is.", .nothingMatched)
+        case let error as PostgresError where error.sqlState?.code == "42P01" || error.sqlState?.code == "3F000":
+            CommandFailure(
+                "\(error.description). The database lacks the tables of the dead letters: run "
+                    + "`millrace migrate up --set dead-letters`.", .configuration)
+        default: error
+        }
+    }
+}

@@ -1,0 +1,87 @@
+internal import ArgumentParser
+internal import DeadLetters
+internal import Foundation
+internal import StreamCore
+
+/// `millrace dead-letters edit`.
+struct EditLetter: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "edit",
+        abstract: "Gives a pending letter a corrected value, which its next retry sends.",
+        discussion: """
+            Take the value from `show -o json` or `export`, correct it, and give it back as a whole. It must be an event: \
+            its eventId becomes a new one, since the consumer may remember the old, and causationId names the original. \
+            The letter keeps its own value, and may be edited again. `retry` sends it.
+
+            \(DeadLettersCommand.exitCodes)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+
+    @Argument(help: "The letter's number.")
+    var letter: Int64
+
+    @Option(help: ArgumentHelp("A file with the corrected value; - for standard input.", valueName: "file|-"))
+    var value: String
+
+    @Flag(help: "Keep the value byte for byte, whatever it is: for consumers of other formats.")
+    var noCheck = false
+
+    @OptionGroup var audit: LetterAuditOptions
+
+    /// Larger values than this no broker takes by default, by far.
+    private static let valueLimit = 64 << 20
+
+    func run() async throws {
+        let given = try readValue()
+        try await database.withDeadLetters { store in
+            guard let detail = try await store.show(letter) else {
+                throw CommandFailure("there is no letter \(letter)", .nothingMatched)
+            }
+            if let skip = DeadLetterStore.obstacle(toEditing: detail.letter) { throw Self.refusal(letter, skip) }
+            let edited = noCheck ? EditedEvent(unchecked: given) : try EditedEvent(given, replacing: detail.letter)
+            guard audit.execute else {
+                print(LetterFormat.value(edited.value))
+                print("dry run: letter \(letter) would get this value. Add --execute --reason \"why\" to do it.")
+                return
+            }
+            switch try await store.edit(letter, value: edited.value, eventID: edited.eventID, by: audit.audit) {
+            case .edited(let number):
+                print("letter \(letter) has edit \(number), event id \(edited.eventID)")
+                print("send it: millrace dead-letters retry \(letter) --execute --reason \"edited\"")
+            case .skipped(let skip): throw Self.refusal(letter, skip)
+            case .noSuchLetter: throw CommandFailure("there is no letter \(letter)", .nothingMatched)
+            }
+        }
+    }
+
+    private static func refusal(_ letter: Int64, _ skip: DeadLetterStore.Skip) -> CommandFailure {
+        CommandFailure("letter \(letter) cannot be edited: \(skip.explanation)", .nothingMatched)
+    }
+
+    private func readValue() throws -> [UInt8] {
+        let file: FileHandle
+        if value == "-" {
+            file = .standardInput
+        } else {
+            guard let opened = FileHandle(forReadingAtPath: value) else {
+                throw ValidationError("The file \(value) cannot be read.")
+            }
+            file = opened
+        }
+        var bytes: [UInt8] = []
+        do {
+            while let data = try file.read(upToCount: 1 << 20), !data.isEmpty {
+                bytes += data
+                guard bytes.count <= Self.valueLimit else {
+                    throw CommandFailure("the value is larger than \(Self.valueLimit) bytes", .wrongData)
+                }
+            }
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw ValidationError("The file \(value) cannot be read.")
+        }
+        return bytes
+    }
+}

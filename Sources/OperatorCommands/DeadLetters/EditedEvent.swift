@@ -1,0 +1,89 @@
+internal import DeadLetters
+internal import Orders
+internal import StreamCore
+internal import WireJSON
+
+/// A corrected value: an event with an identity of its own that names the one it stands for.
+struct EditedEvent {
+    let value: [UInt8]
+    let eventID: EventID
+
+    /// - Parameter value: kept as it is; the identity is a new one that the value need not know.
+    init(unchecked value: [UInt8]) {
+        self.value = value
+        eventID = Self.newID()
+    }
+
+    /// - Parameters:
+    ///   - given: an event as JSON; its `eventId` may be left out.
+    ///   - letter: whose value it replaces.
+    /// - Throws: ``CommandFailure`` when it is no event that consumers would take, or belongs to another key.
+    init(_ given: [UInt8], replacing letter: DeadLetterStore.Letter, eventID: EventID = Self.newID()) throws {
+        self.eventID = eventID
+        value = try Self.rewritten(given, eventID, original: letter.eventID)
+        let decoded: DecodedOrderEvent
+        do throws(EventDecodeError) {
+            decoded = try OrderEventDecoder.decode(value.span)
+        } catch {
+            throw Self.failure("the value is no event: \(error)")
+        }
+        guard case .event(let event) = decoded else {
+            guard case .unknownType(let name) = decoded else { return }
+            throw Self.failure("the value is no event: its eventType \(LetterFormat.text(name)) is not known")
+        }
+        if let key = letter.key, Array(event.identity.aggregateID.utf8) != key {
+            throw Self.failure(
+                """
+                the value's aggregateId \(LetterFormat.text(event.identity.aggregateID)) is not the letter's key \
+                \(RecordLine.printable(key)): it would leave the order of its key
+                """)
+        }
+    }
+
+    private static func failure(_ message: String) -> CommandFailure {
+        CommandFailure("\(message). --no-check keeps it as it is.", .wrongData)
+    }
+
+    /// The object as it stands, but for the two members: numbers keep their digits, members their order.
+    private static func rewritten(_ given: [UInt8], _ eventID: EventID, original: EventID?) throws -> [UInt8] {
+        do throws(JSONError) {
+            var json = try JSONReader(given.span)
+            var writer = JSONWriter()
+            var replaced = original
+            var members: [(name: String, value: Range<Int>)] = []
+            try json.enterObject()
+            while let key = try json.nextKey() {
+                let name = try json.string(of: key)
+                if name == "eventId", replaced == nil, try json.peek() == .string {
+                    let text = try json.readText()
+                    replaced = EventID(try json.string(of: text))
+                    continue
+                }
+                members.append((name, try json.skipValue()))
+            }
+            try json.finish()
+            writer.beginObject()
+            writer.key("eventId")
+            writer.string(eventID)
+            for (name, value) in members where name != "eventId" && !(name == "causationId" && replaced != nil) {
+                writer.key(name)
+                writer.raw(json.span(of: value))
+            }
+            if let replaced {
+                writer.key("causationId")
+                writer.string(replaced)
+            }
+            writer.endObject()
+            return writer.finish()
+        } catch {
+            throw failure("the value is no event: \(error)")
+        }
+    }
+
+    /// A random UUID, version 4 of RFC 9562.
+    private static func newID() -> EventID {
+        EventID(
+            high: UInt64.random(in: 0 ... .max) & ~0xF000 | 0x4000,
+            low: UInt64.random(in: 0 ... .max) & ~(0b11 << 62) | 0b10 << 62)
+    }
+}

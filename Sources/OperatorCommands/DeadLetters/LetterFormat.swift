@@ -1,0 +1,142 @@
+internal import DeadLetters
+internal import Foundation
+internal import StreamCore
+internal import WireJSON
+
+/// Letters' parts as text that no terminal can be spoilt with.
+enum LetterFormat {
+    static var now: Timestamp { Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000)) }
+
+    static func text(_ string: String) -> String { RecordLine.printable(Array(string.utf8)) }
+
+    /// `2026-03-01 12:00:00` in UTC.
+    static func time(_ time: Timestamp?) -> String {
+        guard let time else { return "-" }
+        return String(time.description.prefix(19)).replacing("T", with: " ")
+    }
+
+    /// How long ago, in the two largest units: `3d 4h`, `5m 10s`.
+    static func age(of time: Timestamp, now: Timestamp) -> String {
+        let seconds = max(0, (now.microseconds - time.microseconds) / 1_000_000)
+        switch seconds {
+        case ..<60: return "\(seconds)s"
+        case ..<3_600: return "\(seconds / 60)m \(seconds % 60)s"
+        case ..<86_400: return "\(seconds / 3_600)h \(seconds / 60 % 60)m"
+        default: return "\(seconds / 86_400)d \(seconds / 3_600 % 24)h"
+        }
+    }
+
+    /// 1203456 as `1,203,456`.
+    static func count(_ number: Int64) -> String {
+        var digits = Array(String(number.magnitude))
+        var position = digits.count - 3
+        while position > 0 {
+            digits.insert(",", at: position)
+            position -= 3
+        }
+        return (number < 0 ? "-" : "") + String(digits)
+    }
+
+    static func letters(_ number: Int64) -> String { "\(count(number)) letter\(number == 1 ? "" : "s")" }
+
+    // MARK: values
+
+    /// At most so many bytes of a value are shown.
+    static let valueLimit = 64 << 10
+
+    /// A value for people: JSON indented, other text as it is, other bytes in hexadecimal.
+    static func value(_ bytes: [UInt8]) -> String {
+        if bytes.isEmpty { return "(empty)" }
+        if let json = indented(bytes) { return json }
+        let shown = Array(bytes.prefix(valueLimit))
+        let isText = String(validating: bytes, as: UTF8.self) != nil
+        let text =
+            isText
+            ? lines(shown).map { RecordLine.printable($0) }.joined(separator: "\n")
+            : hexadecimal(Array(shown.prefix(4_096)))
+        return text + rest(bytes.count - (isText ? shown.count : min(shown.count, 4_096)))
+    }
+
+    private static func rest(_ count: Int) -> String {
+        count > 0 ? "\n… \(LetterFormat.count(Int64(count))) more bytes: `millrace dead-letters export` has all" : ""
+    }
+
+    private static func lines(_ bytes: [UInt8]) -> [[UInt8]] {
+        bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { $0.isEmpty ? [UInt8(ascii: " ")] : Array($0) }
+    }
+
+    /// Offset, 16 bytes, and what of them is text.
+    static func hexadecimal(_ bytes: [UInt8]) -> String {
+        stride(from: 0, to: bytes.count, by: 16).map { start in
+            let row = bytes[start..<min(start + 16, bytes.count)]
+            let digits = row.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined(separator: " ")
+            let characters = String(
+                row.map { (0x20...0x7E).contains($0) ? Character(UnicodeScalar($0)) : "." })
+            let offset = String(start, radix: 16)
+            return String(repeating: "0", count: 6 - offset.count) + offset + "  " + digits
+                + String(repeating: " ", count: 49 - digits.count) + characters
+        }.joined(separator: "\n")
+    }
+
+    /// JSON with a member a line, its numbers digit for digit as they stand.
+    ///
+    /// - Returns: nil when it is no JSON object or array.
+    static func indented(_ bytes: [UInt8]) -> String? {
+        guard isContainer(bytes) else { return nil }
+        var text: [UInt8] = []
+        var depth = 0
+        var isInString = false
+        var isEscaped = false
+        func line() { text += [UInt8(ascii: "\n")] + [UInt8](repeating: UInt8(ascii: " "), count: depth * 2) }
+        for (index, byte) in bytes.enumerated() {
+            if text.count > valueLimit {
+                return printableLines(text) + rest(bytes.count - index)
+            }
+            if isInString {
+                text.append(byte)
+                isInString = isEscaped || byte != UInt8(ascii: "\"")
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""):
+                isInString = true
+                text.append(byte)
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                text.append(byte)
+                depth += 1
+                line()
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                while text.last == UInt8(ascii: " ") || text.last == UInt8(ascii: "\n") { text.removeLast() }
+                if text.last != UInt8(ascii: "{"), text.last != UInt8(ascii: "[") { line() }
+                text.append(byte)
+            case UInt8(ascii: ","):
+                text.append(byte)
+                line()
+            case UInt8(ascii: ":"): text += [byte, UInt8(ascii: " ")]
+            case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "\n"), UInt8(ascii: "\r"): break
+            default: text.append(byte)
+            }
+        }
+        return printableLines(text)
+    }
+
+    private static func printableLines(_ text: [UInt8]) -> String {
+        text.split(separator: UInt8(ascii: "\n")).map { RecordLine.printable(Array($0)) }.joined(separator: "\n")
+    }
+
+    private static func isContainer(_ bytes: [UInt8]) -> Bool {
+        do throws(JSONError) {
+            var json = try JSONReader(bytes.span)
+            let kind = try json.peek()
+            guard kind == .object || kind == .array else { return false }
+            _ = try json.skipValue()
+            try json.finish()
+            return true
+        } catch {
+            return false
+        }
+    }
+}

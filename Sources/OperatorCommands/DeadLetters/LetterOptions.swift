@@ -1,0 +1,149 @@
+internal import ArgumentParser
+internal import DeadLetters
+internal import Foundation
+
+/// How results are printed.
+enum LetterOutput: String, ExpressibleByArgument, CaseIterable {
+    /// For people.
+    case table
+    /// One JSON value.
+    case json
+    /// One JSON object a line.
+    case jsonl
+}
+
+/// Which letters.
+struct LetterFilterOptions: ParsableArguments {
+    @Option(help: "Letters of this consumer, such as order-summary.")
+    var consumer: String?
+
+    @Option(
+        help: "Letters in this state: pending, retrying, resolved or discarded; may be repeated.",
+        transform: Self.state(named:))
+    var state: [DeadLetterStore.State] = []
+
+    private static func state(named name: String) throws -> DeadLetterStore.State {
+        guard let state = DeadLetterStore.State(rawValue: name) else {
+            throw ValidationError("--state is pending, retrying, resolved or discarded, not \"\(name)\".")
+        }
+        return state
+    }
+
+    @Option(name: .customLong("class"), help: "Letters of this error class, such as missing_field.")
+    var errorClass: String?
+
+    @Option(help: "Letters whose fingerprint starts with these hexadecimal digits.")
+    var fingerprint: String?
+
+    @Option(help: "Letters with this key, as text.")
+    var key: String?
+
+    @Option(help: "Letters with this key, in base64: for keys that are no text.")
+    var keyBase64: String?
+
+    @Option(help: "Letters that came longer ago than this: 90s, 30m, 48h.")
+    var olderThan: DurationArgument?
+
+    @Option(help: "Letters that came within this time.")
+    var newerThan: DurationArgument?
+
+    func validate() throws {
+        if key != nil && keyBase64 != nil { throw ValidationError("Give --key or --key-base64, not both.") }
+        if let keyBase64, Data(base64Encoded: keyBase64) == nil {
+            throw ValidationError("--key-base64 takes base64.")
+        }
+    }
+
+    var filter: DeadLetterStore.Filter {
+        var filter = DeadLetterStore.Filter()
+        filter.consumer = consumer
+        filter.states = Set(state)
+        filter.errorClass = errorClass
+        filter.fingerprint = fingerprint?.lowercased()
+        filter.key = key.map { Array($0.utf8) } ?? keyBase64.flatMap { Data(base64Encoded: $0) }.map { Array($0) }
+        filter.olderThan = olderThan?.duration
+        filter.newerThan = newerThan?.duration
+        return filter
+    }
+}
+
+/// Which letters a command acts upon: numbers, a group, a filter, or all.
+struct LetterSelectionOptions: ParsableArguments {
+    @Argument(help: "Letters by their numbers.")
+    var letters: [Int64] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A group, as `groups` shows it; the first digits of the fingerprint are enough.",
+            valueName: "consumer/class/fingerprint"))
+    var group: String?
+
+    @Flag(help: "All letters there are; needed where nothing else is said.")
+    var all = false
+
+    @OptionGroup var options: LetterFilterOptions
+
+    func validate() throws {
+        let ways = [!letters.isEmpty, group != nil, all, !options.filter.isEmpty].count { $0 }
+        guard ways > 0 else {
+            throw ValidationError("Say which letters: numbers, --group, a filter such as --consumer, or --all.")
+        }
+        guard ways == 1 else { throw ValidationError("Give numbers, --group, a filter or --all: one of them.") }
+        if let group, DeadLetterStore.GroupName(group) == nil {
+            throw ValidationError("--group takes CONSUMER/CLASS/FINGERPRINT, not \"\(group)\".")
+        }
+    }
+
+    /// - Throws: ``DeadLetterStore/NameError`` when the group's name means none or several.
+    func selection(in store: DeadLetterStore) async throws -> DeadLetterStore.Selection {
+        if !letters.isEmpty { return .letters(letters) }
+        guard let name = group.flatMap({ DeadLetterStore.GroupName($0) }) else { return .matching(options.filter) }
+        return .group(try await store.group(named: name).name)
+    }
+}
+
+/// What every command that changes letters asks for.
+struct LetterAuditOptions: ParsableArguments {
+    @Flag(help: "Do it. Without this, the command only says what it would do.")
+    var execute = false
+
+    @Option(help: "Why: stands in each letter's history. Needed with --execute.")
+    var reason: String?
+
+    @Option(name: .customLong("as"), help: "Who does it (default: $SUDO_USER, else $USER).")
+    var actor: String?
+
+    func validate() throws {
+        guard execute else { return }
+        guard let reason, !reason.allSatisfy(\.isWhitespace) else {
+            throw ValidationError("--execute needs --reason \"why\": it stands in each letter's history.")
+        }
+        if Self.actor(given: actor, environment: ProcessInfo.processInfo.environment) == nil {
+            throw ValidationError("Neither SUDO_USER nor USER is set: say with --as who you are.")
+        }
+    }
+
+    var audit: DeadLetterStore.Audit {
+        DeadLetterStore.Audit(
+            actor: Self.actor(given: actor, environment: ProcessInfo.processInfo.environment) ?? "unknown",
+            reason: reason ?? "")
+    }
+
+    static func actor(given: String?, environment: [String: String]) -> String? {
+        [given, environment["SUDO_USER"], environment["USER"]].lazy.compactMap { $0 }.first { !$0.isEmpty }
+    }
+}
+
+/// How many a second: `50/s`, `30/m`, or a bare number for a second.
+struct RateArgument: ExpressibleByArgument {
+    let perSecond: Double
+
+    init?(argument: String) {
+        let units: [(suffix: String, seconds: Double)] = [("/s", 1), ("/m", 60), ("/h", 3_600)]
+        let unit = units.first { argument.hasSuffix($0.suffix) }
+        guard let number = Double(argument.dropLast(unit?.suffix.count ?? 0)), number.isFinite, number > 0,
+            number <= 1e6
+        else { return nil }
+        perSecond = number / (unit?.seconds ?? 1)
+    }
+}

@@ -1,0 +1,168 @@
+internal import ArgumentParser
+internal import DeadLetters
+internal import StreamCore
+
+/// `millrace dead-letters show`.
+struct ShowLetter: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Shows a letter: error, record, history, and what of its key waits before and behind it.",
+        discussion: """
+            Prints the record's value. Bytes that are no UTF-8 text or would move the cursor are shown as \\xNN, a value \
+            that is no text in hexadecimal; `export` has all bytes.
+
+            \(DeadLettersCommand.exitCodes)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+
+    @Argument(help: "The letter's number.")
+    var letter: Int64
+
+    @Option(name: .shortAndLong, help: "table, json, or jsonl: the same on one line.")
+    var output = LetterOutput.table
+
+    func run() async throws {
+        guard let detail = try await database.withDeadLetters({ try await $0.show(letter) }) else {
+            throw CommandFailure("there is no letter \(letter)", .nothingMatched)
+        }
+        switch output {
+        case .table: print(LetterText(detail, now: LetterFormat.now).text)
+        case .json: print(LetterJSON.page(LetterJSON.Detail(detail)))
+        case .jsonl: print(LetterJSON.line(LetterJSON.Detail(detail)))
+        }
+    }
+}
+
+/// A letter for people to read.
+struct LetterText {
+    private let detail: DeadLetterStore.Detail
+    private let now: Timestamp
+
+    init(_ detail: DeadLetterStore.Detail, now: Timestamp) {
+        self.detail = detail
+        self.now = now
+    }
+
+    var text: String {
+        [summary, headers, value, edits, sequence, history].filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
+    private func titled(_ title: String, _ lines: [String]) -> String {
+        lines.isEmpty ? "" : ([title] + lines.map { "  " + $0 }).joined(separator: "\n")
+    }
+
+    private func ago(_ time: Timestamp) -> String {
+        "\(LetterFormat.time(time)) (\(LetterFormat.age(of: time, now: now)) ago)"
+    }
+
+    private var summary: String {
+        let letter = detail.letter
+        let summary = letter.summary
+        var lines: [(String, String)] = [
+            ("letter", "\(summary.letterID)"),
+            ("state", "\(summary.state.rawValue) since \(ago(letter.stateSince))"),
+            ("consumer", LetterFormat.text(summary.consumer)),
+            ("group", LetterFormat.text("\(summary.consumer)/\(summary.errorClass)/\(summary.fingerprint)")),
+            ("error", LetterFormat.text(summary.message)),
+        ]
+        if letter.firstMessage != summary.message {
+            lines.append(("first error", LetterFormat.text("\(letter.firstErrorClass): \(letter.firstMessage)")))
+        }
+        lines.append(("reason", summary.reason + (letter.stage.map { " in \($0)" } ?? "")))
+        lines.append(("origin", LetterFormat.text("\(summary.origin)")))
+        if let time = letter.originAt { lines.append(("written", ago(time))) }
+        lines.append(("came", ago(summary.createdAt)))
+        lines.append(("retries", "\(summary.attempts) failed; delivery \(letter.delivery)"))
+        if let time = summary.nextAttemptAt {
+            lines.append(("next retry", time > now ? LetterFormat.time(time) : "due since \(LetterFormat.time(time))"))
+        } else if summary.state == .pending {
+            lines.append(("next retry", "when somebody asks for it"))
+        }
+        lines.append(("retried to", letter.replayTopic.map(LetterFormat.text) ?? "nobody knows where"))
+        if summary.dialect != "millrace" { lines.append(("written by", LetterFormat.text(summary.dialect))) }
+        lines.append(("key", RecordLine.printable(letter.key)))
+        if let type = summary.eventType { lines.append(("event", LetterFormat.text(type))) }
+        if let id = letter.eventID { lines.append(("event id", "\(id)")) }
+        return lines.map { name, text in
+            name + String(repeating: " ", count: max(1, 12 - name.count)) + text
+        }.joined(separator: "\n")
+    }
+
+    private var headers: String {
+        titled(
+            "headers",
+            detail.letter.headers.map {
+                "\(LetterFormat.text($0.name)): \(TextTable.cut(RecordLine.printable($0.value), to: 1_000))"
+            })
+    }
+
+    private var value: String {
+        if let value = detail.letter.value { return titled("value", Self.lines(LetterFormat.value(value))) }
+        return detail.letter.isValueWithConsumer
+            ? "value: with the consumer, larger than the broker takes (parked_events.kept_value)"
+            : "value: (null), a tombstone"
+    }
+
+    private static func lines(_ text: String) -> [String] {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    private var edits: String {
+        guard let edit = detail.edits.last else { return "" }
+        let title = """
+            edit \(edit.number), by \(LetterFormat.text(edit.actor)) at \(LetterFormat.time(edit.at)): \
+            \(LetterFormat.text(edit.reason)). A retry sends this:
+            """
+        return titled(title, Self.lines(LetterFormat.value(edit.value)))
+    }
+
+    private var sequence: String {
+        guard detail.openBefore + detail.openBehind > 0 else { return "" }
+        func count(_ number: Int64) -> String {
+            number >= DeadLetterStore.countLimit ? "\(LetterFormat.count(number)) or more" : LetterFormat.count(number)
+        }
+        let title = """
+            open letters of the same key: \(count(detail.openBefore)) before, \(count(detail.openBehind)) behind. \
+            A retry sends them in this order:
+            """
+        var lines = detail.sequence.map { line($0, mark: " ") }
+        let own = DeadLetterStore.Neighbour(detail.letter)
+        let place = detail.sequence.count { $0.letterID < own.letterID }
+        lines.insert(line(own, mark: ">"), at: place)
+        if detail.openBehind > DeadLetterStore.neighbourLimit { lines.append("  …") }
+        if detail.openBefore > DeadLetterStore.neighbourLimit { lines.insert("  …", at: 0) }
+        return titled(title, lines)
+    }
+
+    private func line(_ letter: DeadLetterStore.Neighbour, mark: String) -> String {
+        let text = """
+            \(letter.letterID)  \(letter.state.rawValue)  \(letter.reason)  \(letter.errorClass)  \
+            \(letter.eventType ?? "-")  \(letter.origin)
+            """
+        return "\(mark) \(LetterFormat.text(text))"
+    }
+
+    private var history: String {
+        let title =
+            detail.history.count == DeadLetterStore.historyLimit
+            ? "history (the last \(DeadLetterStore.historyLimit) changes)" : "history"
+        return titled(
+            title,
+            detail.history.map { entry in
+                let change = entry.from == entry.to ? "" : " (\(entry.from ?? "new") → \(entry.to ?? "-"))"
+                let reason = entry.reason.map { $0.isEmpty ? "" : ": " + LetterFormat.text($0) } ?? ""
+                return
+                    "\(LetterFormat.time(entry.at))  \(LetterFormat.text(entry.actor))  \(entry.action)\(change)\(reason)"
+            })
+    }
+}
+
+extension DeadLetterStore.Neighbour {
+    /// A letter in its own sequence.
+    init(_ letter: DeadLetterStore.Letter) {
+        self.init(
+            letterID: letter.summary.letterID, state: letter.summary.state, reason: letter.summary.reason,
+            errorClass: letter.summary.errorClass, origin: letter.summary.origin, eventType: letter.summary.eventType)
+    }
+}

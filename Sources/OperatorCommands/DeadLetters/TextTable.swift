@@ -1,0 +1,32 @@
+/// Columns of text, each as wide as its widest cell.
+struct TextTable {
+    private let titles: [String]
+    private var rows: [[String]] = []
+
+    init(_ titles: [String]) {
+        self.titles = titles
+    }
+
+    mutating func add(_ cells: [String]) {
+        rows.append(cells)
+    }
+
+    var text: String {
+        let widths = titles.indices.map { column in
+            ([titles] + rows).map { $0[column].count }.max() ?? 0
+        }
+        return ([titles] + rows).map { cells in
+            var line = ""
+            for (column, cell) in cells.enumerated() {
+                let isLast = column == cells.count - 1
+                line += isLast ? cell : cell + String(repeating: " ", count: widths[column] - cell.count + 2)
+            }
+            return line
+        }.joined(separator: "\n")
+    }
+
+    /// The first characters, with a sign that there were more.
+    static func cut(_ text: String, to length: Int) -> String {
+        text.count <= length ? text : text.prefix(max(0, length - 1)) + "…"
+    }
+}
