@@ -9,7 +9,7 @@ public struct AlertConfiguration: Sendable, Hashable {
 
     /// Milliseconds between two alerts of the same kind and group, at least.
     public var intervalMs = 900_000
-    /// Alert when a consumer's open letters reach these numbers. A number is armed again once they are below half of it.
+    /// Alert when a consumer's open letters reach these numbers. A number is armed again below half of it.
     public var thresholds: [Int64] = [1_000, 10_000, 100_000]
 
     /// Milliseconds between two looks at what there is to tell.

@@ -17,7 +17,7 @@ extension DeadLetterStore {
         case isDiscarded = "discarded"
         /// A letter of others whose topic is not known cannot be sent anywhere.
         case hasNoReplayTopic = "no_replay_topic"
-        /// The consumer has not been told of the discard yet; to restore the letter now would let the retry overtake it.
+        /// The consumer has not been told of the discard yet; restored now, its retry could overtake that.
         case isDiscardUnderway = "discard_underway"
         /// The value is with the consumer: there is nothing here to correct.
         case isValueWithConsumer = "value_with_consumer"
@@ -59,7 +59,10 @@ extension DeadLetterStore.Change {
     var verdict: String {
         switch self {
         case .retry:
-            "CASE WHEN l.state <> 'pending' THEN l.state WHEN l.replay_topic IS NULL THEN 'no_replay_topic' ELSE 'ok' END"
+            """
+            CASE WHEN l.state <> 'pending' THEN l.state WHEN l.replay_topic IS NULL THEN 'no_replay_topic'
+                ELSE 'ok' END
+            """
         case .discard:
             "CASE WHEN l.state <> 'pending' THEN l.state ELSE 'ok' END"
         case .restore:

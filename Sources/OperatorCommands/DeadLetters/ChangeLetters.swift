@@ -35,8 +35,8 @@ struct DiscardLetters: AsyncParsableCommand {
         commandName: "discard",
         abstract: "Gives pending letters up; what waits behind them goes on.",
         discussion: """
-            The event will not take effect. The letter stays until its retention ends and can be restored; only a value \
-            that is with the consumer, being larger than the broker takes, is gone with the discard.
+            The event will not take effect. The letter stays until its retention ends and can be restored; only a \
+            value that is with the consumer, being larger than the broker takes, is gone with the discard.
 
             \(DeadLettersCommand.exitCodes)
             """)

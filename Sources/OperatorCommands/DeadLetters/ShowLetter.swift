@@ -8,8 +8,8 @@ struct ShowLetter: AsyncParsableCommand {
         commandName: "show",
         abstract: "Shows a letter: error, record, history, and what of its key waits before and behind it.",
         discussion: """
-            Prints the record's value. Bytes that are no UTF-8 text or would move the cursor are shown as \\xNN, a value \
-            that is no text in hexadecimal; `export` has all bytes.
+            Prints the record's value. Bytes that are no UTF-8 text or would move the cursor are shown as \\xNN, a \
+            value that is no text in hexadecimal; `export` has all bytes.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -152,8 +152,8 @@ struct LetterText {
             detail.history.map { entry in
                 let change = entry.from == entry.to ? "" : " (\(entry.from ?? "new") → \(entry.to ?? "-"))"
                 let reason = entry.reason.map { $0.isEmpty ? "" : ": " + LetterFormat.text($0) } ?? ""
-                return
-                    "\(LetterFormat.time(entry.at))  \(LetterFormat.text(entry.actor))  \(entry.action)\(change)\(reason)"
+                let who = LetterFormat.text(entry.actor)
+                return "\(LetterFormat.time(entry.at))  \(who)  \(entry.action)\(change)\(reason)"
             })
     }
 }

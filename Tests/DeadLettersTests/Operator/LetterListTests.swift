@@ -149,7 +149,8 @@ import Testing
             try await scene.add(1_200)
             try await scene.connection.execute(
                 """
-                UPDATE dead_letters SET value = convert_to(repeat('x', 100000), 'UTF8') WHERE letter_id BETWEEN 10 AND 19
+                UPDATE dead_letters SET value = convert_to(repeat('x', 100000), 'UTF8')
+                WHERE letter_id BETWEEN 10 AND 19
                 """)
             var seen: [Int64] = []
             var pages = 0

@@ -27,16 +27,19 @@ struct LetterScene {
         try await connection.execute(
             .unprepared(
                 """
-                INSERT INTO dead_letters (consumer, origin_topic, origin_partition, origin_offset, key, value, value_kept,
-                    header_names, header_values, sequence, event_id, event_type, state, reason, stage, error_class,
+                INSERT INTO dead_letters (consumer, origin_topic, origin_partition, origin_offset, key, value,
+                    value_kept, header_names, header_values, sequence, event_id, event_type,
+                    state, reason, stage, error_class,
                     message, first_error_class, first_message, fingerprint, dialect, replay_topic\(columns))
                 SELECT '\(consumer)', 'order-events', 0, base + n, convert_to('order-' || n % \(keys), 'UTF8'),
                     convert_to('{"eventId":"' || n || '","payload":{"text":"' || repeat('x', 300) || '"}}', 'UTF8'),
                     'here', ARRAY['event-type', 'trace', 'empty'], ARRAY['OrderCreated'::bytea, NULL, ''::bytea],
-                    convert_to('order-' || n % \(keys), 'UTF8'), gen_random_uuid(), 'OrderCreated', '\(state)', 'failed',
+                    convert_to('order-' || n % \(keys), 'UTF8'),
+                    gen_random_uuid(), 'OrderCreated', '\(state)', 'failed',
                     'decode', 'class_' || n % 5, 'field ' || n % 20 || ' is wrong', 'class_' || n % 5, 'first',
                     lpad(to_hex(n % 20), 16, '0'), 'millrace', 'retry.\(consumer)'\(values)
-                FROM (SELECT coalesce(max(letter_id), 0) AS base FROM dead_letters) AS last, generate_series(1, \(count)) AS n
+                FROM (SELECT coalesce(max(letter_id), 0) AS base FROM dead_letters) AS last,
+                    generate_series(1, \(count)) AS n
                 """))
     }
 

@@ -22,8 +22,9 @@ import Testing
         func add(key: String, value: String = value) async throws {
             try await connection.execute(
                 """
-                INSERT INTO dead_letters (consumer, origin_topic, origin_partition, origin_offset, key, value, value_kept,
-                    header_names, header_values, sequence, event_id, event_type, state, reason, stage, error_class,
+                INSERT INTO dead_letters (consumer, origin_topic, origin_partition, origin_offset, key, value,
+                    value_kept, header_names, header_values, sequence, event_id, event_type,
+                    state, reason, stage, error_class,
                     message, first_error_class, first_message, fingerprint, dialect, replay_topic)
                 SELECT 'order-summary', 'payment-events', 3, coalesce(max(letter_id), 0) + 17, convert_to($1, 'UTF8'),
                     convert_to($2, 'UTF8'), 'here', ARRAY['event-type'], ARRAY['PaymentCompleted'::bytea],
