@@ -50,13 +50,16 @@ extension DeadLetterStore {
         ) AS latest ORDER BY edit
         """)
 
-    /// The open letters of the same sequence on one side of letter `$1`.
+    /// The open letters of the same sequence on one side of letter `$1`. Lateral, so that the index's order counts: a
+    /// join would sort the whole sequence.
     private static func side(_ comparison: String, _ order: String, _ columns: String, _ limit: Int) -> String {
         """
-        SELECT \(columns) FROM dead_letters AS own JOIN dead_letters AS l ON l.consumer = own.consumer
-            AND l.origin_topic = own.origin_topic AND l.sequence = own.sequence AND l.letter_id \(comparison) $1
-            WHERE own.letter_id = $1 AND own.sequence IS NOT NULL AND l.sequence IS NOT NULL
-            AND l.state IN ('pending', 'retrying') ORDER BY l.letter_id \(order) LIMIT \(limit)
+        SELECT near.* FROM dead_letters AS own CROSS JOIN LATERAL (
+            SELECT \(columns) FROM dead_letters AS l WHERE l.consumer = own.consumer
+                AND l.origin_topic = own.origin_topic AND l.sequence = own.sequence AND l.sequence IS NOT NULL
+                AND l.letter_id \(comparison) $1 AND l.state IN ('pending', 'retrying')
+            ORDER BY l.letter_id \(order) LIMIT \(limit)
+        ) AS near WHERE own.letter_id = $1
         """
     }
 
