@@ -56,20 +56,52 @@ extension RecordBatch: RandomAccessCollection {
 public struct RecordView: Sendable {
     private let batch: RecordBatch
     private let index: Int
+    /// Set when this record stands for another one.
+    private let origin: Origin?
+
+    private final class Origin: Sendable {
+        let topicPartition: TopicPartition
+        let offset: Int64
+        let value: [UInt8]?
+
+        init(_ topicPartition: TopicPartition, _ offset: Int64, _ value: [UInt8]?) {
+            self.topicPartition = topicPartition
+            self.offset = offset
+            self.value = value
+        }
+    }
 
     init(batch: RecordBatch, index: Int) {
         self.batch = batch
         self.index = index
+        origin = nil
+    }
+
+    private init(_ record: RecordView, origin: Origin) {
+        batch = record.batch
+        index = record.index
+        self.origin = origin
+    }
+
+    /// This record as one that was elsewhere first: for records that are delivered again through another topic.
+    ///
+    /// - Parameter value: takes the place of this record's value; nil leaves that as it is.
+    public func standing(
+        for topicPartition: TopicPartition, offset: Int64, value: [UInt8]? = nil
+    ) -> RecordView {
+        RecordView(self, origin: Origin(topicPartition, offset, value))
     }
 
     // SAFETY, for all accesses below: the message lives as long as the batch, which `self` holds, and is not changed.
     private var message: UnsafePointer<rd_kafka_message_t> { unsafe batch.entries[index].message }
 
     /// Where the record was.
-    public var topicPartition: TopicPartition { batch.partition(of: batch.entries[index]) }
+    public var topicPartition: TopicPartition {
+        origin?.topicPartition ?? batch.partition(of: batch.entries[index])
+    }
 
     /// Its place in the partition.
-    public var offset: Int64 { unsafe message.pointee.offset }
+    public var offset: Int64 { unsafe origin?.offset ?? message.pointee.offset }
 
     /// Milliseconds since 1970 UTC that the producer or the broker gave it; nil when neither did.
     public var timestampMs: Int64? {
@@ -89,6 +121,10 @@ public struct RecordView: Sendable {
     /// The value's bytes; nil when it is NULL: a tombstone, which is not the same as empty.
     public var value: Span<UInt8>? {
         @_lifetime(borrow self) get {
+            if let value = origin?.value {
+                // SAFETY: the array does not change, and lives as long as the origin, which `self` holds.
+                return unsafe _overrideLifetime(value.span, borrowing: self)
+            }
             guard let start = unsafe message.pointee.payload else { return nil }
             return unsafe span(start, message.pointee.len)
         }
