@@ -18,5 +18,6 @@ extension MigrationCatalog {
         ("outbox-keep_0001_unpublished", PackageResources.outbox_keep_0001_unpublished_sql),
         ("orders_0001_write_model", PackageResources.orders_0001_write_model_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
+        ("projections_0002_parking", PackageResources.projections_0002_parking_sql),
     ]
 }

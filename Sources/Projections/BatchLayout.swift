@@ -1,5 +1,11 @@
 internal import StreamCore
 
+/// Why an event is not applied.
+struct ItemFailure: Sendable, Equatable {
+    let stage: StoppedPartition.Stage
+    let failure: EventFailure
+}
+
 /// Where the events of one batch came from, without the events: what splitting the batch and moving offsets need.
 struct BatchLayout: Sendable {
     /// One partition's part of the batch.
@@ -18,6 +24,12 @@ struct BatchLayout: Sendable {
     private(set) var partOfItem: [Int32] = []
     /// For each event its offset.
     private(set) var offsetOfItem: [Int64] = []
+    /// Items that cannot be decoded, where these are parked.
+    private(set) var failures: [Int: ItemFailure] = [:]
+    /// Items with nothing to apply: failures, and requests to discard an event.
+    private(set) var withoutEvent: Set<Int> = []
+    /// Items whose values are larger than a broker takes, in order: a transaction has one of them at most.
+    private(set) var heavyItems: [Int] = []
 
     var itemCount: Int { partOfItem.count }
 
@@ -37,6 +49,20 @@ struct BatchLayout: Sendable {
         parts[part].end = offset + 1
         partOfItem.append(Int32(truncatingIfNeeded: part))
         offsetOfItem.append(offset)
+    }
+
+    /// Appends an item that there is nothing to apply of, and why, when it is for a failure.
+    mutating func appendWithoutEvent(part: Int, offset: Int64, _ failure: EventFailure?) {
+        let item = partOfItem.count
+        withoutEvent.insert(item)
+        if let failure { failures[item] = ItemFailure(stage: .decode, failure: failure) }
+        appendEvent(part: part, offset: offset)
+    }
+
+    /// Appends an item whose value is in the database.
+    mutating func appendHeavy(part: Int, offset: Int64) {
+        heavyItems.append(partOfItem.count)
+        appendEvent(part: part, offset: offset)
     }
 
     mutating func appendSkipped(part: Int, offset: Int64) {
@@ -62,4 +88,6 @@ struct BatchSlice: Sendable, Equatable {
     /// Parts of the batch whose events within `items` are left out; nil when none is.
     let excludedParts: Set<Int>?
     let moves: [Move]
+    /// Those of `items` that are known to fail, and are parked.
+    var failures: [Int: ItemFailure] = [:]
 }

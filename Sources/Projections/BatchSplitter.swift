@@ -1,16 +1,20 @@
 internal import StreamCore
 
 /// Which events of a batch go into the next transaction: all of them, until one fails for good; then halves, until
-/// the failing event stands alone. Everything before it is applied, in order; its partition ends there, and the
-/// other partitions go on.
+/// the failing event stands alone. Everything before it is applied, in order. Then either its partition ends there, and
+/// the other partitions go on; or, where failures are parked, it is marked, stays where it is, and goes on with the
+/// others.
 ///
-/// A failing event among n costs about log₂ n transactions.
+/// A failing event among n costs about log₂ n transactions. Where there is one, there are often more: after it, slices
+/// are about as long as the way to it was, and grow while they succeed.
 struct BatchSplitter: Sendable {
     enum FailureVerdict: Equatable {
         /// The next slice has fewer events.
         case split
         /// This event fails alone; the rest of its part is dropped.
         case isolated(item: Int)
+        /// This event is known to fail now, and parked with the next slice.
+        case marked(item: Int)
         /// There was no event in the slice: no event is to blame.
         case noEvent
     }
@@ -21,40 +25,108 @@ struct BatchSplitter: Sendable {
     /// A slice that ended here has failed, so the next ends earlier.
     private var failedEnd: Int?
     private var dropped: Set<Int> = []
+    /// Events that are parked, by why.
+    private var marks: [Int: ItemFailure]
+    /// Most events of the next slice; nil for all.
+    private var reach: Int?
+    private var lastMark: Int?
+    /// The next slice ends here at the latest.
+    private var limit: Int?
     private var isFinished = false
 
     init(_ layout: BatchLayout) {
         self.layout = layout
+        marks = layout.failures
+    }
+
+    /// Begins as carefully as the batch before ended.
+    mutating func inherit(_ other: BatchSplitter) {
+        reach = other.reach
     }
 
     /// The slice to apply next; nil when the whole batch is done with. The same until one of the functions below is
     /// called.
-    mutating func next() -> BatchSlice? {
+    ///
+    /// - Parameter maxFailures: how many of its events may be parked as failed; at least one.
+    mutating func next(maxFailures: Int = .max) -> BatchSlice? {
         while !isFinished {
-            let items = window
+            let items = limited(window, maxFailures)
             let moves = moves(of: items)
             if !moves.isEmpty {
-                return BatchSlice(items: items, excludedParts: dropped.isEmpty ? nil : dropped, moves: moves)
+                var slice = BatchSlice(items: items, excludedParts: dropped.isEmpty ? nil : dropped, moves: moves)
+                if !marks.isEmpty { slice.failures = marks.filter { items.contains($0.key) && isLive($0.key) } }
+                return slice
             }
-            succeeded()
+            pass(items.upperBound)
         }
         return nil
     }
 
     /// The slice was committed.
-    mutating func succeeded() {
-        let end = window.upperBound
+    mutating func succeeded(_ slice: BatchSlice) {
+        let isSearching = failedEnd != nil || !slice.failures.isEmpty
+        if let reach, !isSearching { self.reach = reach * 2 >= layout.itemCount ? nil : reach * 2 }
+        pass(slice.items.upperBound)
+    }
+
+    private mutating func pass(_ end: Int) {
         done = end
         if let failedEnd, failedEnd <= end { self.failedEnd = nil }
+        if let limit, limit <= end { self.limit = nil }
         isFinished = end == layout.itemCount
     }
 
-    /// The slice failed in a way that will not change.
+    /// The slice must not go beyond this event.
+    mutating func limit(to end: Int) {
+        if end > done { limit = end }
+    }
+
+    /// The slice failed in a way that will not change, and failures are parked.
+    ///
+    /// - Parameter culprit: the event that is known to be to blame.
+    mutating func failed(
+        _ slice: BatchSlice, culprit: Int?, _ failure: ItemFailure
+    ) -> FailureVerdict {
+        guard dropped == slice.excludedParts ?? [] else { return .split }
+        let live = slice.items.filter { isLive($0) && marks[$0] == nil && !layout.withoutEvent.contains($0) }
+        let found = culprit.flatMap { live.contains($0) ? $0 : nil } ?? (live.count == 1 ? live[0] : nil)
+        guard let found else {
+            if live.isEmpty { return .noEvent }
+            failedEnd = slice.items.upperBound
+            return .split
+        }
+        marks[found] = failure
+        // What had to be searched for, or was not the first, may have followers about as far away as it was itself.
+        if live.count == 1 || lastMark != nil { reach = max(1, abs(found - (lastMark ?? 0))) }
+        lastMark = found
+        return .marked(item: found)
+    }
+
+    /// Forgets which events failed when they were applied: it may have been for a reason that passed.
+    mutating func forgetFailures() {
+        marks = layout.failures
+        failedEnd = nil
+        reach = nil
+        lastMark = nil
+        limit = nil
+    }
+
+    /// The events that may be tried while nothing is parked.
+    var candidates: [Int] {
+        guard !isFinished else { return [] }
+        return (done..<layout.itemCount).filter {
+            isLive($0) && !layout.withoutEvent.contains($0) && !layout.heavyItems.contains($0)
+        }
+    }
+
+    private func isLive(_ item: Int) -> Bool { !dropped.contains(Int(layout.partOfItem[item])) }
+
+    /// The slice failed in a way that will not change, and its partition stops.
     mutating func failed(_ slice: BatchSlice) -> FailureVerdict {
         // A part dropped while the slice was tried may have been the one that failed: try what is left as it is.
         guard dropped == slice.excludedParts ?? [] else { return .split }
-        let items = window
-        let live = items.filter { !dropped.contains(Int(layout.partOfItem[$0])) }
+        let items = slice.items
+        let live = items.filter(isLive)
         guard let first = live.first else { return .noEvent }
         guard live.count == 1 else {
             failedEnd = items.upperBound
@@ -83,8 +155,23 @@ struct BatchSplitter: Sendable {
     }
 
     private var window: Range<Int> {
-        guard let failedEnd else { return done..<layout.itemCount }
-        return done..<done + max(1, (failedEnd - done) / 2)
+        if let failedEnd { return done..<done + max(1, (failedEnd - done) / 2) }
+        guard let reach else { return done..<layout.itemCount }
+        return done..<min(layout.itemCount, done + reach)
+    }
+
+    /// Ends behind the last failure that may be parked, and behind the first value that the database keeps.
+    private func limited(_ items: Range<Int>, _ maxFailures: Int) -> Range<Int> {
+        if marks.isEmpty && layout.heavyItems.isEmpty && limit == nil { return items }
+        var end = min(items.upperBound, limit ?? .max)
+        if let heavy = layout.heavyItems.first(where: { $0 >= items.lowerBound }) { end = min(end, heavy + 1) }
+        guard marks.count > maxFailures else { return items.lowerBound..<end }
+        var count = 0
+        for item in items.lowerBound..<end where marks[item] != nil && isLive(item) {
+            count += 1
+            if count == maxFailures { return items.lowerBound..<item + 1 }
+        }
+        return items.lowerBound..<end
     }
 
     /// How far the offsets of the partitions move with the events of `items`. A partition whose last event is among

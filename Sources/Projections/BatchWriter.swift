@@ -6,8 +6,12 @@ internal import StreamCore
 actor BatchWriter<P: Projection> {
     /// What a committed transaction did.
     struct Committed: Sendable {
-        var applied = 0
+        /// The items applied, each for the first time.
+        var fresh = ItemSelection.range(0..<0)
         var duplicates = 0
+        var parking = ParkingCounts()
+        /// The brake's count, when it was written.
+        var failuresInARow: Int?
         var sequences = SequenceWatch.Counts()
         var duration = Duration.zero
     }
@@ -16,21 +20,44 @@ actor BatchWriter<P: Projection> {
     private let configuration: PostgresConfiguration
     private let consumerGroup: String
     private let retentionDays: Int
+    /// Where failures are parked; nil where they stop their partitions.
+    let parking: Parking?
 
     private var session: Session?
     private var sequences = SequenceWatch()
+    /// The items that the transaction under way applies, or tries to.
+    var applying = ItemSelection.range(0..<0)
+    /// Some of this projection's events may be parked. Learnt whenever partitions come, so that it is true before an
+    /// event can be blocked; as long as it is false, nothing is looked up.
+    var mayHaveParked = false
+    /// The brake's count as last seen.
+    var failuresInARow = 0
+    /// Made with the first letter.
+    var letterProducer: LetterProducer?
 
     struct Session {
         let connection: PostgresConnection
         let offsets: OffsetTable
+        let parked: ParkedEvents
         var days: ProcessedEventDays
         let insertProcessed: Statement
+        let selectProcessed: Statement
     }
 
     /// Another owner moved the offsets.
     struct Fenced: Error {}
 
-    init(_ projection: P, _ configuration: PostgresConfiguration, consumerGroup: String, retentionDays: Int) {
+    /// One event fails, before the transaction.
+    struct ItemFailed: Error {
+        let item: Int
+        let failure: ItemFailure
+    }
+
+    init(
+        _ projection: P, _ configuration: PostgresConfiguration, consumerGroup: String, retentionDays: Int,
+        parking: Parking? = nil
+    ) {
+        self.parking = parking
         self.projection = projection
         self.configuration = configuration
         self.consumerGroup = consumerGroup
@@ -40,6 +67,8 @@ actor BatchWriter<P: Projection> {
     func close() async {
         await session?.connection.close()
         session = nil
+        await letterProducer?.close()
+        letterProducer = nil
     }
 
     /// Forgets what it knows of aggregates: partitions came or went.
@@ -53,27 +82,30 @@ actor BatchWriter<P: Projection> {
     func write(
         _ batch: PreparedBatch<P.Event>, _ order: WriteOrder
     ) async -> (RunnerState.Input, Committed) {
-        var committed = Committed()
+        var batch = batch
         let start = ContinuousClock.now
-        let items = batch.items(of: order.slice)
+        applying = .range(0..<0)
         let session: Session
         do {
             session = try await openSession()
-            if !items.isEmpty { try await prepare(batch.days, session) }
+            try await fetchKeptValues(&batch, order.slice, session)
+            if !batch.items(of: order.slice).isEmpty { try await prepare(batch.days, session) }
+        } catch let failed as ItemFailed {
+            return (.written(.permanent(failed.failure, item: failed.item)), Committed())
         } catch {
-            return (.databaseFailed(failure(of: error)), committed)
+            return (.databaseFailed(failure(of: error)), Committed())
         }
         do {
-            let fresh = try await commit(batch, items, order.moves, session)
-            committed.applied = fresh.count
-            committed.duplicates = items.count - fresh.count
-            for item in fresh { sequences.observe(batch.identities[item], into: &committed.sequences) }
+            var committed = try await commit(batch, order, session)
+            if let count = committed.failuresInARow { failuresInARow = count }
+            if committed.parking.hasRows { mayHaveParked = true }
+            for item in committed.fresh {
+                if let identity = batch.identity(item) { sequences.observe(identity, into: &committed.sequences) }
+            }
             committed.duration = .now - start
-            return (.written(.committed), committed)
+            return (.written(.committed(failuresInARow: committed.failuresInARow)), committed)
         } catch {
-            // An event that fails alone is the one to name.
-            let culprit = items.count == 1 ? items.first.map { batch.identities[$0].eventID } : nil
-            return (outcome(of: error, culprit), committed)
+            return (outcome(of: error, in: batch), Committed())
         }
     }
 
@@ -87,7 +119,10 @@ actor BatchWriter<P: Projection> {
 
     func loadOffsets(_ partitions: [TopicPartition]) async -> RunnerState.Input {
         await attempt { session in
-            .offsetsLoaded(try await session.offsets.load(partitions, on: session.connection))
+            let offsets = try await session.offsets.load(partitions, on: session.connection)
+            // After the offsets: what an owner from before parks later than this, moves one of these, and stops us.
+            let failures = try await loadParked(session)
+            return .offsetsLoaded(offsets, failuresInARow: failures)
         }
     }
 
@@ -96,9 +131,12 @@ actor BatchWriter<P: Projection> {
         await attempt { session in
             let partitions = moves.map(\.partition)
             let offsets = try await session.offsets.settled(partitions, on: session.connection)
-            if moves.allSatisfy({ offsets[$0.partition] == $0.next }) { return .settled(.committed) }
+            let failures = try await loadParked(session)
+            if moves.allSatisfy({ offsets[$0.partition] == $0.next }) {
+                return .settled(.committed, failuresInARow: failures)
+            }
             let isUntouched = moves.allSatisfy { offsets[$0.partition] == $0.expected }
-            return .settled(isUntouched ? .notCommitted : .fenced)
+            return .settled(isUntouched ? .notCommitted : .fenced, failuresInARow: failures)
         }
     }
 
@@ -114,7 +152,7 @@ actor BatchWriter<P: Projection> {
         return (input, pruned)
     }
 
-    private func attempt(_ body: (Session) async throws -> RunnerState.Input) async -> RunnerState.Input {
+    func attempt(_ body: (Session) async throws -> RunnerState.Input) async -> RunnerState.Input {
         do {
             return try await body(try await openSession())
         } catch {
@@ -124,7 +162,7 @@ actor BatchWriter<P: Projection> {
 
     // MARK: the connection
 
-    private func openSession() async throws -> Session {
+    func openSession() async throws -> Session {
         if let session, await session.connection.isOpen { return session }
         session = nil
         let connection = try await PostgresConnection.connect(configuration)
@@ -133,8 +171,10 @@ actor BatchWriter<P: Projection> {
                 name: projection.name, version: projection.version, consumerGroup: consumerGroup, on: connection)
             let days = ProcessedEventDays(projectionID: offsets.projectionID)
             let session = Session(
-                connection: connection, offsets: offsets, days: days,
-                insertProcessed: Self.insertProcessed(into: days.table))
+                connection: connection, offsets: offsets,
+                parked: ParkedEvents(projectionID: offsets.projectionID), days: days,
+                insertProcessed: Self.insertProcessed(into: days.table),
+                selectProcessed: Self.selectProcessed(in: days.table))
             self.session = session
             return session
         } catch {
@@ -153,38 +193,48 @@ actor BatchWriter<P: Projection> {
             """)
     }
 
+    private static func selectProcessed(in table: String) -> Statement {
+        Statement(
+            """
+            SELECT event_id FROM \(table)
+            WHERE projection_id = $1
+                AND (event_id, event_day) IN (SELECT event_id, event_day FROM unnest($2, $3) AS e (event_id, event_day))
+            """)
+    }
+
     // MARK: errors
 
     /// What an error of a batch's transaction means.
-    ///
-    /// - Parameter culprit: the event, when there was but one.
-    private func outcome(of error: any Error, _ culprit: EventID?) -> RunnerState.Input {
+    func outcome(of error: any Error, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
         switch error {
         case is Fenced:
             return .written(.fenced)
+        case let slice as SliceTooLong:
+            return .written(.tooLong(end: slice.end))
         case let failure as EventFailure:
-            return .written(
-                .permanent(EventFailure(failure.errorClass, failure.message, eventID: failure.eventID ?? culprit)))
+            return permanent(failure, in: batch)
         case TransactionError.unknownOutcome(let cause):
             return .written(.unknown(DatabaseFailure(kind: .transient, underlying: cause)))
         case TransactionError.rolledBack(let cause):
-            return outcome(of: cause, culprit)
+            return outcome(of: cause, in: batch)
         case let error as PostgresError:
-            return outcome(of: error, culprit)
-        case is CancellationError:
+            return outcome(of: error, in: batch)
+        case let refusal as ParkingRefused:
+            return .databaseFailed(DatabaseFailure(kind: .everything, underlying: refusal.cause))
+        case is CancellationError, is LetterError:
             return .databaseFailed(DatabaseFailure(kind: .transient, underlying: error))
         default:
             let name = "\(type(of: error))"
-            return .written(.permanent(EventFailure(name, "applying it failed with \(name)", eventID: culprit)))
+            return permanent(EventFailure(name, "applying it failed with \(name)"), in: batch)
         }
     }
 
-    private func outcome(of error: PostgresError, _ culprit: EventID?) -> RunnerState.Input {
+    private func outcome(of error: PostgresError, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
         let failure = DatabaseFailure(kind: error.kind, underlying: error)
         switch error.kind {
         case .permanent:
             let errorClass = error.sqlState.map { "sql_\($0)" } ?? "sql_value"
-            return .written(.permanent(EventFailure(errorClass, error.description, eventID: culprit)))
+            return permanent(EventFailure(errorClass, error.description), in: batch)
         case .transient where error.sqlState == .queryCanceled || error.code == .deadlineExceeded:
             return .written(.tooSlow(failure))
         case .transient, .everything:
@@ -192,8 +242,18 @@ actor BatchWriter<P: Projection> {
         }
     }
 
+    /// The event to blame is the one that the failure names, or the one that was alone.
+    private func permanent(_ failure: EventFailure, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
+        let alone = applying.count == 1 ? applying.first : nil
+        let named = failure.eventID.flatMap { id in applying.first { batch.identity($0)?.eventID == id } }
+        let item = alone ?? named
+        let id = failure.eventID ?? item.flatMap { batch.identity($0)?.eventID }
+        let failure = EventFailure(failure.errorClass, failure.message, eventID: id)
+        return .written(.permanent(ItemFailure(stage: .apply, failure: failure), item: item))
+    }
+
     /// What an error means where no event can be to blame.
-    private func failure(of error: any Error) -> DatabaseFailure {
+    func failure(of error: any Error) -> DatabaseFailure {
         let kind: FailureKind =
             switch error {
             case let error as TransactionError: error.kind

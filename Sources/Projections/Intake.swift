@@ -6,7 +6,9 @@ struct Intake<P: Projection>: Sendable {
     let projection: P
     let consumer: Consumer
     let limits: BatchLimits
-    let continuesAfterTruncation: Bool
+    let settings: RunnerState.Settings
+    /// Where failures are parked; nil where they stop their partitions.
+    let route: DeadLetterRoute?
 
     /// Milliseconds to wait for a broker's answer about a partition's watermarks.
     private static var watermarksTimeoutMs: Int32 { 2_000 }
@@ -31,7 +33,8 @@ struct Intake<P: Projection>: Sendable {
         for (partition, start) in round.report.starts {
             switch start {
             case .at(let offset): positions[partition] = offset
-            case .truncated(let low, _): positions[partition] = continuesAfterTruncation ? low : nil
+            case .truncated(let low, _): 
+                positions[partition] = settings.continuesAfterTruncation(partition) ? low : nil
             }
         }
         guard order.polls else { return round }
@@ -97,13 +100,23 @@ struct Intake<P: Projection>: Sendable {
     private func startOffsets(
         _ starts: [TopicPartition: IntakeReport.Start]
     ) -> [TopicPartition: StartOffset] {
-        starts.mapValues { start in
+        var offsets: [TopicPartition: StartOffset] = [:]
+        for (partition, start) in starts {
             switch start {
-            case .at(let offset): .offset(offset)
+            case .at(let offset): offsets[partition] = .offset(offset)
             // A partition that stops is assigned all the same, as the group gave it to us: where nothing is.
-            case .truncated(let low, _): continuesAfterTruncation ? .offset(low) : .end
+            case .truncated(let low, _):
+                offsets[partition] = settings.continuesAfterTruncation(partition) ? .offset(low) : .end
             }
         }
+        return offsets
+    }
+
+    /// The topic of retries need not exist before somebody writes to it. The consumer looks again by itself.
+    func isAboutMissingRetries(_ error: KafkaError) -> Bool {
+        guard let route, error.isUnknownTopic else { return false }
+        // The client names the topic in the text alone.
+        return error.topicPartition?.topic == route.retryTopic || error.message.contains(route.retryTopic)
     }
 
     /// When its queue was full, librdkafka 2.0 looks only once a second whether there is room again: it then fetches no

@@ -61,6 +61,9 @@ struct OffsetTable: Sendable {
         return try Self.offsets(in: results[1])
     }
 
+    /// The next offsets of these partitions, without those that never were anybody's; read by ``offsets(in:)``.
+    func peek(_ partitions: [TopicPartition]) -> (Statement, Parameters) { (Self.select, key(partitions)) }
+
     /// The same once no transaction that changes them is under way any more, also one whose connection is gone.
     func settled(
         _ partitions: [TopicPartition], on connection: PostgresConnection
@@ -105,7 +108,7 @@ struct OffsetTable: Sendable {
         }
     }
 
-    private static func offsets(in result: QueryResult) throws -> [TopicPartition: Int64] {
+    static func offsets(in result: QueryResult) throws -> [TopicPartition: Int64] {
         var offsets: [TopicPartition: Int64] = [:]
         for row in 0..<result.rowCount {
             let partition = TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))

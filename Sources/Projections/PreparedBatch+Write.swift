@@ -1,7 +1,8 @@
+internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-/// Events of a batch by their indexes: a range without a copy in the usual case, a list when some are left out.
+/// Items of a batch by their indexes: a range without a copy in the usual case, a list when some are left out.
 enum ItemSelection: Sendable, Equatable {
     case range(Range<Int>)
     case list([Int])
@@ -30,9 +31,10 @@ extension PreparedBatch {
         return .list(slice.items.filter { !excluded.contains(Int(layout.partOfItem[$0])) })
     }
 
+    /// The events of items that have one.
     func events(_ items: ItemSelection) -> [Event] {
-        if case .range(let range) = items, range == events.indices { return events }
-        return items.map { events[$0] }
+        if case .range(let range) = items, isPlain, range == events.indices { return events }
+        return items.compactMap { eventIndex($0).map { events[$0] } }
     }
 
     /// The parameters that record the events as processed.
@@ -40,8 +42,9 @@ extension PreparedBatch {
         var ids = UUIDArray(reservingBytes: items.count * 20)
         var days = DateArray(reservingBytes: items.count * 8)
         for item in items {
-            ids.append(identities[item].eventID)
-            days.append(day: identities[item].timestamp.day)
+            guard let identity = identity(item) else { continue }
+            ids.append(identity.eventID)
+            days.append(day: identity.timestamp.day)
         }
         return Parameters {
             $0.append(offsets.projectionID)
@@ -57,6 +60,49 @@ extension PreparedBatch {
         var new: Set<EventID> = []
         new.reserveCapacity(inserted.rowCount)
         for row in 0..<inserted.rowCount { new.insert(try inserted.eventID(row, 0)) }
-        return .list(items.filter { new.remove(identities[$0].eventID) != nil })
+        return .list(items.filter { item in identity(item).map { new.remove($0.eventID) != nil } ?? false })
+    }
+
+    // MARK: parking
+
+    /// What the plan needs to know of the items.
+    ///
+    /// - Parameter passed: of the partitions that retries come from, the next offset to apply.
+    func subjects(
+        _ items: ItemSelection, failures: [Int: ItemFailure], order: DeadLetterRoute.Order,
+        passed: [TopicPartition: Int64]
+    ) -> [ParkingPlan.Subject] {
+        items.map { item in
+            var subject = ParkingPlan.Subject()
+            subject.sequence = order == .key ? sequence(item) : nil
+            subject.hasFailed = failures[item] != nil
+            subject.eventID = identity(item)?.eventID
+            if let request = retries[item] {
+                let isPassed = (passed[request.origin.partition] ?? 0) > request.origin.offset
+                switch request.action {
+                case .apply: subject.role = .retry(request.origin, isPassed: isPassed)
+                case .discard: subject.role = .discard(request.origin, isPassed: isPassed)
+                }
+            }
+            return subject
+        }
+    }
+
+    func sequence(_ item: Int) -> SequenceKey? {
+        guard let key = keyBytes(item) else { return nil }
+        return SequenceKey(topic: origin(item).partition.topic, key: key)
+    }
+
+    func keyBytes(_ item: Int) -> [UInt8]? {
+        guard let record = record(item), let key = record.key else { return nil }
+        return [UInt8](copying: key)
+    }
+}
+
+extension [UInt8] {
+    init(copying span: Span<UInt8>) {
+        self = []
+        reserveCapacity(span.count)
+        for index in span.indices { append(span[index]) }
     }
 }

@@ -1,34 +1,50 @@
 internal import Kafka
 internal import StreamCore
 
-/// The decoded events of a batch, in the order in which they were polled.
+/// The decoded events of a batch, in the order in which they were polled, and what else there is to do: its *items*.
 struct PreparedBatch<Event: Sendable>: Sendable {
     private(set) var layout = BatchLayout()
     private(set) var identities: [EventIdentity] = []
     private(set) var events: [Event] = []
+    /// For each item the index of its event, −1 for those without; nil when each has one.
+    private var eventOfItem: [Int32]?
     /// The days of the events, as `processed_events` is partitioned by them.
     private(set) var days: Set<Int32> = []
     private(set) var skipped: [SkipReason: Int] = [:]
     private var lastDay: Int32?
 
-    init() {}
+    /// The records themselves, where failures are parked: letters are made of them. They hold librdkafka's memory,
+    /// whole answers of brokers, until the batch is written.
+    private let records: RecordBatch?
+    private var recordOfItem: [Int32] = []
+    /// What the items ask for that are records of the retry topic.
+    private(set) var retries: [Int: RetryRequest] = [:]
+
+    init() {
+        records = nil
+    }
 
     /// Decodes the records that are taken.
     ///
     /// The first record of a partition that cannot be decoded ends that partition's part: what follows must not
-    /// overtake it.
+    /// overtake it. Where failures are parked, it is an item like the others.
     ///
-    /// - Parameter positions: the partitions whose records are taken, and from which offset on.
+    /// - Parameters:
+    ///   - positions: the partitions whose records are taken, and from which offset on.
+    ///   - route: where failures are parked; nil where they stop their partitions.
     init<P: Projection>(
-        _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64]
+        _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64],
+        parking route: DeadLetterRoute? = nil
     ) where P.Event == Event {
+        self.records = route == nil ? nil : records
         layout.reserveCapacity(records.count)
         identities.reserveCapacity(records.count)
         events.reserveCapacity(records.count)
+        if route != nil { recordOfItem.reserveCapacity(records.count) }
         var current: TopicPartition?
         var part: Int?
         var floor: Int64 = 0
-        for record in records {
+        for (index, record) in records.enumerated() {
             let partition = record.topicPartition
             if partition != current {
                 current = partition
@@ -38,17 +54,89 @@ struct PreparedBatch<Event: Sendable>: Sendable {
             }
             let offset = record.offset
             guard let part, offset >= floor, layout.parts[part].failure == nil else { continue }
-            do throws(EventFailure) {
-                switch try projection.decode(record) {
-                case .event(let identity, let event): append(identity, event, part: part, offset: offset)
-                case .skipped(let reason):
-                    layout.appendSkipped(part: part, offset: offset)
-                    skipped[reason, default: 0] += 1
-                }
-            } catch {
-                layout.appendFailure(error, part: part, offset: offset)
+            let place = Place(part: part, offset: offset, record: route == nil ? nil : Int32(index))
+            if let route, partition.topic == route.retryTopic {
+                append(retry: record, of: projection, at: place)
+            } else {
+                append(record, of: projection, at: place)
             }
         }
+    }
+
+    /// Where a record stands in the batch.
+    private struct Place {
+        let part: Int
+        let offset: Int64
+        /// Its index in the records, where these are kept.
+        let record: Int32?
+    }
+
+    private mutating func append<P: Projection>(
+        _ record: RecordView, of projection: P, at place: Place
+    ) where P.Event == Event {
+        do throws(EventFailure) {
+            switch try projection.decode(record) {
+            case .event(let identity, let event):
+                append(identity, event, part: place.part, offset: place.offset)
+                noteRecord(place)
+            case .skipped(let reason):
+                skip(reason, at: place)
+            }
+        } catch {
+            guard place.record != nil else {
+                return layout.appendFailure(error, part: place.part, offset: place.offset)
+            }
+            appendWithoutEvent(at: place, error)
+        }
+    }
+
+    private mutating func append<P: Projection>(
+        retry record: RecordView, of projection: P, at place: Place
+    ) where P.Event == Event {
+        guard let request = RetryRequest(record) else { return skip(SkipReason("invalid_retry"), at: place) }
+        retries[layout.itemCount] = request
+        switch request.action {
+        case .discard:
+            appendWithoutEvent(at: place, nil)
+        case .apply where request.isValueKept:
+            noteMissingEvent()
+            layout.appendHeavy(part: place.part, offset: place.offset)
+            noteRecord(place)
+        case .apply:
+            let original = record.standing(for: request.origin.partition, offset: request.origin.offset)
+            do throws(EventFailure) {
+                switch try projection.decode(original) {
+                case .event(let identity, let event):
+                    append(identity, event, part: place.part, offset: place.offset)
+                    noteRecord(place)
+                // Nothing of it is for this read model any more, so there is nothing to wait for.
+                case .skipped: appendWithoutEvent(at: place, nil)
+                }
+            } catch {
+                appendWithoutEvent(at: place, error)
+            }
+        }
+    }
+
+    private mutating func skip(_ reason: SkipReason, at place: Place) {
+        layout.appendSkipped(part: place.part, offset: place.offset)
+        skipped[reason, default: 0] += 1
+    }
+
+    private mutating func appendWithoutEvent(at place: Place, _ failure: EventFailure?) {
+        noteMissingEvent()
+        layout.appendWithoutEvent(part: place.part, offset: place.offset, failure)
+        noteRecord(place)
+    }
+
+    /// The item that comes next has no event.
+    private mutating func noteMissingEvent() {
+        if eventOfItem == nil { eventOfItem = (0..<layout.itemCount).map { Int32($0) } }
+        eventOfItem?.append(-1)
+    }
+
+    private mutating func noteRecord(_ place: Place) {
+        if let index = place.record { recordOfItem.append(index) }
     }
 
     /// Makes room for a partition's records.
@@ -59,11 +147,49 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     }
 
     mutating func append(_ identity: EventIdentity, _ event: Event, part: Int, offset: Int64) {
+        eventOfItem?.append(Int32(events.count))
         layout.appendEvent(part: part, offset: offset)
+        append(identity, event)
+    }
+
+    private mutating func append(_ identity: EventIdentity, _ event: Event) {
         identities.append(identity)
         events.append(event)
         let day = identity.timestamp.day
         if day != lastDay { days.insert(day) }
         lastDay = day
+    }
+
+    /// Gives an item the event that was read from the database.
+    mutating func fill(_ item: Int, _ identity: EventIdentity, _ event: Event) {
+        eventOfItem?[item] = Int32(events.count)
+        append(identity, event)
+    }
+
+    // MARK: items
+
+    /// Each item has an event, at the same index.
+    var isPlain: Bool { eventOfItem == nil }
+
+    /// The index of an item's event; nil when there is nothing to apply.
+    func eventIndex(_ item: Int) -> Int? {
+        guard let eventOfItem else { return item }
+        return eventOfItem[item] < 0 ? nil : Int(eventOfItem[item])
+    }
+
+    func identity(_ item: Int) -> EventIdentity? {
+        eventIndex(item).map { identities[$0] }
+    }
+
+    /// The record itself, where failures are parked.
+    func record(_ item: Int) -> RecordView? {
+        records.map { $0[Int(recordOfItem[item])] }
+    }
+
+    /// Where the item's record was first.
+    func origin(_ item: Int) -> RecordOrigin {
+        if let request = retries[item] { return request.origin }
+        let partition = layout.parts[Int(layout.partOfItem[item])].partition
+        return RecordOrigin(partition: partition, offset: layout.offsetOfItem[item])
     }
 }

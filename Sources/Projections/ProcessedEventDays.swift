@@ -185,16 +185,28 @@ struct ProcessedEventDays: Sendable {
         VALUES ($1, coalesce($2, '-infinity'), clock_timestamp())
         ON CONFLICT (projection_id, event_day) DO UPDATE SET last_written_at = excluded.last_written_at
         """)
+    /// No parked event is of the day: a letter that is still open may be sent again any time, and must not have effect
+    /// twice. A day without a row of its own is in the default partition.
+    private static let isUnused = """
+        NOT EXISTS (
+            SELECT FROM parked_events AS p
+            WHERE p.projection_id = d.projection_id
+                AND (p.event_day = d.event_day
+                    OR d.event_day = '-infinity' AND p.event_day IS NOT NULL AND NOT EXISTS (
+                        SELECT FROM processed_event_days AS own
+                        WHERE own.projection_id = p.projection_id AND own.event_day = p.event_day)))
+        """
     private static let oldDays = Statement(
         """
-        SELECT nullif(event_day, '-infinity') FROM processed_event_days
+        SELECT nullif(event_day, '-infinity') FROM processed_event_days AS d
         WHERE projection_id = $1 AND last_written_at < clock_timestamp() - make_interval(days => $2)
+            AND \(isUnused)
         ORDER BY event_day
         """)
     private static let forgetDay = Statement(
         """
-        DELETE FROM processed_event_days
+        DELETE FROM processed_event_days AS d
         WHERE projection_id = $1 AND last_written_at < clock_timestamp() - make_interval(days => $2)
-            AND event_day = coalesce($3, '-infinity')
+            AND event_day = coalesce($3, '-infinity') AND \(isUnused)
         """)
 }

@@ -5,9 +5,12 @@ internal import StreamCore
 
 /// Keeps one read model up to date from Kafka: each event takes effect exactly once, in the order of its aggregate.
 ///
-/// A record's way (`RecordWay.swift`): consumer → batch → decode → duplicates → apply → commit. The last three are one
-/// transaction with the offsets. What goes wrong on this way, and every change of the assignment, is decided by a state
-/// machine (`RunnerState.swift`).
+/// A record's way (`RecordWay.swift`): consumer → batch → decode → what is parked → duplicates → apply → letters →
+/// commit. All behind `decode` is one transaction with the offsets. What goes wrong on this way, and every change of
+/// the assignment, is decided by a state machine (`RunnerState.swift`).
+///
+/// An event that can never be applied stops its partition or becomes a dead letter, by
+/// ``ProjectionRunnerConfiguration/onFailure``.
 ///
 /// The offsets in PostgreSQL (`projection_offsets`) say where to begin. Kafka's committed offsets are a copy, made
 /// afterwards for lag tools, and never read. A partition seen for the first time begins at offset 0; when Kafka no
@@ -60,14 +63,20 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         kafka.properties.merge(Self.consumerDefaults) { given, _ in given }
         let group = configuration.consumerGroup(of: projection)
         let consumer = try Consumer(kafka, group: group)
+        let route = configuration.route
+        let parking = route.map { route in
+            Parking(
+                sender: LetterSender(consumer: projection.name, group: group, route: route), kafka: self.kafka)
+        }
         let writer = BatchWriter(
-            projection, postgres, consumerGroup: group, retentionDays: configuration.processedEventsRetentionDays)
+            projection, postgres, consumerGroup: group, retentionDays: configuration.processedEventsRetentionDays,
+            parking: parking)
         let intake = Intake(
             projection: projection, consumer: consumer,
             limits: BatchLimits(
                 maxRecords: configuration.batchMaxRecords, maxBytes: configuration.batchMaxBytes, maxWaitMs: 100,
                 lingerMs: Int32(configuration.batchLingerMs)),
-            continuesAfterTruncation: configuration.onTruncatedHistory == .continue)
+            settings: configuration.stateSettings, route: route)
         let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
         // Cancelling must end the run in good order, and cancelled tasks can neither finish a transaction nor wait. So
@@ -92,7 +101,8 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         var loop = RunnerLoop(intake: intake, writer: writer, settings: settings, telemetry: telemetry)
         let outcome: Result<Void, any Error>
         do {
-            try await consumer.subscribe(intake.projection.topics)
+            let retries = intake.route.map { [$0.retryTopic] } ?? []
+            try await consumer.subscribe(intake.projection.topics + retries)
             try await loop.run(until: stops)
             outcome = .success(())
         } catch {

@@ -22,6 +22,9 @@ public struct ProjectionRunnerConfiguration: Sendable {
     /// See ``TruncatedHistoryPolicy``.
     public var onTruncatedHistory = TruncatedHistoryPolicy.stop
 
+    /// What becomes of an event that can never be decoded or applied.
+    public var onFailure = FailurePolicy.stop
+
     /// Days that a partition of `processed_events` is kept after it was last written to.
     ///
     /// A second delivery of an event is recognised as long as the first one is remembered, so this must be longer than
@@ -63,7 +66,13 @@ public struct ProjectionRunnerConfiguration: Sendable {
             "backoffInitialMs and backoffCeilingMs are not in order")
         require(refusedAttemptsLimit > 0, "refusedAttemptsLimit is not positive")
         require(offsetCopyIntervalMs > 0, "offsetCopyIntervalMs is not positive")
+        if let route { problems += route.validate() }
         return problems
+    }
+
+    /// Where failures are parked; nil where they stop their partitions.
+    var route: DeadLetterRoute? {
+        if case .park(let route) = onFailure { route } else { nil }
     }
 
     /// The consumer group of a projection.
@@ -79,6 +88,13 @@ public struct ProjectionRunnerConfiguration: Sendable {
         settings.everythingFailureLimit = refusedAttemptsLimit
         settings.continuesAfterTruncation = onTruncatedHistory == .continue
         settings.drainTimeout = .milliseconds(drainTimeoutMs)
+        if let route {
+            settings.parks = true
+            settings.retryTopic = route.retryTopic
+            settings.brakeAfter = route.brakeAfter
+            settings.probeInitial = .milliseconds(route.probeInitialMs)
+            settings.probeCeiling = .milliseconds(route.probeCeilingMs)
+        }
         return settings
     }
 }

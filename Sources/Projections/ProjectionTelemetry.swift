@@ -21,6 +21,12 @@ struct ProjectionTelemetry {
     private let databaseFailures: Counter
     private let kafkaFailures: Counter
     private let stoppedPartitions: Gauge
+    private let parkedRows: Gauge
+    private let blockedKeys: Gauge
+    private let openBrake: Gauge
+    private let probes: Counter
+    private let earlyRetries: Counter
+    private var letters: [Letter.Reason: Counter] = [:]
     private var skipped: [SkipReason: Counter] = [:]
     private var lags: [TopicPartition: Gauge] = [:]
     private var stopped: Set<TopicPartition> = []
@@ -52,6 +58,12 @@ struct ProjectionTelemetry {
         lastCommit = Gauge(label: Self.label("last_commit_timestamp_seconds"), dimensions: dimensions)
         stoppedPartitions = Gauge(label: Self.label("stopped_partitions"), dimensions: dimensions)
         stoppedPartitions.record(0)
+        parkedRows = Gauge(label: Self.label("parked_events"), dimensions: dimensions)
+        blockedKeys = Gauge(label: Self.label("blocked_keys"), dimensions: dimensions)
+        openBrake = Gauge(label: Self.label("brake_open"), dimensions: dimensions)
+        openBrake.record(0)
+        probes = counter("brake_tries_total")
+        earlyRetries = counter("retries_too_early_total")
     }
 
     private static func label(_ name: String) -> String { "millrace_projection_\(name)" }
@@ -96,6 +108,56 @@ struct ProjectionTelemetry {
             ])
     }
 
+    // MARK: dead letters
+
+    mutating func parked(_ counts: ParkingCounts) {
+        earlyRetries.increment(by: counts.tooEarly)
+        guard !counts.letters.isEmpty else { return }
+        var metadata: Logger.Metadata = [:]
+        for (reason, count) in counts.letters {
+            counter(of: reason).increment(by: count)
+            metadata[reason.rawValue] = "\(count)"
+        }
+        guard let (origin, failed) = counts.example else {
+            return logger.info("dead letters written", metadata: metadata)
+        }
+        metadata["topic"] = "\(origin.partition.topic)"
+        metadata["partition"] = "\(origin.partition.partition)"
+        metadata["offset"] = "\(origin.offset)"
+        metadata["stage"] = "\(failed.stage.rawValue)"
+        metadata["error_class"] = "\(failed.failure.errorClass)"
+        metadata["error"] = "\(failed.failure.message)"
+        metadata["event_id"] = failed.failure.eventID.map { "\($0)" }
+        logger.warning("events parked as dead letters; the line shows one of those that failed", metadata: metadata)
+    }
+
+    private mutating func counter(of reason: Letter.Reason) -> Counter {
+        let counter =
+            letters[reason]
+            ?? Counter(label: Self.label("letters_total"), dimensions: dimensions + [("reason", reason.rawValue)])
+        letters[reason] = counter
+        return counter
+    }
+
+    func counted(rows: Int64, keys: Int64) {
+        parkedRows.record(rows)
+        blockedKeys.record(keys)
+    }
+
+    private mutating func brake(isOpen: Bool, failures: Int) {
+        openBrake.record(isOpen ? 1 : 0)
+        if isOpen {
+            logger.critical(
+                """
+                the brake is open: too many events failed one after the other, so nothing more is parked and nothing \
+                goes on; one event at a time is tried until one can be applied
+                """, metadata: ["failures_in_a_row": "\(failures)"])
+        } else {
+            counter(of: .brakeReleased).increment()
+            logger.warning("the brake is released: an event could be applied; going on where it stopped")
+        }
+    }
+
     func pruned(_ count: Int) {
         guard count > 0 else { return }
         logger.info("dropped partitions of processed_events past their retention", metadata: ["count": "\(count)"])
@@ -128,8 +190,7 @@ struct ProjectionTelemetry {
             rebalances.increment()
             logger.info("partitions assigned", metadata: ["partitions": "\(Self.text(partitions))"])
         case .started(let offsets):
-            let text = offsets.sorted { $0.key < $1.key }.map { "\($0.key)@\($0.value)" }.joined(separator: " ")
-            logger.info("reading", metadata: ["from": "\(text)"])
+            logger.info("reading", metadata: ["from": "\(PartitionRanges.text(offsets))"])
         case .revoked(let partitions):
             rebalances.increment()
             logger.info("partitions revoked", metadata: ["partitions": "\(Self.text(partitions))"])
@@ -155,6 +216,10 @@ struct ProjectionTelemetry {
                 metadata: ["partitions": "\(Self.text(partitions))"])
         case .split(let failure):
             logger.debug("batch failed for one of its events; splitting it", metadata: ["error": "\(failure)"])
+        case .brake(let isOpen, let failures): brake(isOpen: isOpen, failures: failures)
+        case .probeFailed(let failure):
+            probes.increment()
+            logger.info("the brake stays open: the event tried fails", metadata: ["error": "\(failure)"])
         case .settled(let outcome):
             logger.info("the transaction of unknown outcome is settled", metadata: ["outcome": "\(outcome)"])
         case .stalled(let isStalled):
@@ -169,7 +234,9 @@ struct ProjectionTelemetry {
             databaseFailures.increment()
             guard attempt == 1 && failure.kind != .transient || Self.isDue(&lastDatabaseLine) else { return }
             logger.warning(
-                "the database's work failed; trying again",
+                failure.underlying is LetterError
+                    ? "letters could not be written, and so their events are not passed; trying again"
+                    : "the database's work failed; trying again",
                 metadata: ["error": "\(failure.underlying)", "attempt": "\(attempt)"])
         case .databaseRecovered:
             guard lastDatabaseLine != nil else { return }
@@ -215,7 +282,7 @@ struct ProjectionTelemetry {
     }
 
     private static func text(_ partitions: [TopicPartition]) -> String {
-        partitions.sorted().map(\.description).joined(separator: " ")
+        PartitionRanges.text(partitions)
     }
 
     private static func isDue(_ last: inout ContinuousClock.Instant?) -> Bool {

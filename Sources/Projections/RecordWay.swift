@@ -2,8 +2,9 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-// A record's way: consumer → batch → decode → duplicates → apply → commit. What can go wrong on it is decided elsewhere,
-// by RunnerState; what runs when, by RunnerLoop.
+// A record's way: consumer → batch → decode → what is parked → duplicates → apply → letters → commit. What can go wrong
+// on it is decided elsewhere, by RunnerState; what is parked and what blocks what, by ParkingPlan; what runs when, by
+// RunnerLoop.
 
 extension Intake {
     /// Consumer → batch → decode.
@@ -12,7 +13,7 @@ extension Intake {
     func poll(from positions: [TopicPartition: Int64], _ round: inout Round) async throws(KafkaError) {
         switch try await consumer.poll(limits) {
         case .batch(let records):
-            let batch = PreparedBatch(records, for: projection, from: positions)
+            let batch = PreparedBatch(records, for: projection, from: positions, parking: route)
             guard !batch.layout.parts.isEmpty else { return }
             round.report.polled = .batch(batch.layout)
             round.batch = batch
@@ -25,7 +26,7 @@ extension Intake {
         case .error(let error):
             if error.isOffsetOutOfRange, let partition = error.topicPartition {
                 round.report.polled = .outOfRange([partition])
-            } else {
+            } else if !isAboutMissingRetries(error) {
                 round.report.failure = error
             }
         case .idle: break
@@ -34,23 +35,44 @@ extension Intake {
 }
 
 extension BatchWriter {
-    /// Duplicates → apply → commit, in one transaction with the offsets: hence *exactly once*.
+    /// What is parked → duplicates → apply → letters → commit, in one transaction with the offsets: hence
+    /// *exactly once*.
     ///
     /// The offsets come first: their rows are then locked, and a second owner stops here before it has done any work.
-    ///
-    /// - Returns: the indexes of the events that were not seen before.
+    /// What is parked is looked up behind them, see ``ParkingPlan``; and only when there may be something.
     func commit(
-        _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ moves: [OffsetMove], _ session: Session
-    ) async throws -> ItemSelection {
+        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session
+    ) async throws -> Committed {
         try await session.connection.withTransaction { transaction in
-            var statements = [session.offsets.move(moves)]
-            if !items.isEmpty { statements.append((session.insertProcessed, batch.processed(items, session.offsets))) }
+            let items = batch.items(of: order.slice)
+            var statements = [session.offsets.move(order.moves)]
+            var found = Parked()
+            let lookup = lookup(batch, items, session)
+            if let lookup {
+                let results = try await transaction.pipeline(statements + lookup.statements)
+                guard results[0].affectedRows == order.moves.count else { throw Fenced() }
+                found = try lookup.read(results)
+                statements = []
+            }
+            let plan = try plan(batch, items, order.slice, found)
+
+            let applied = plan?.applied ?? items
+            applying = applied
+            if !applied.isEmpty {
+                statements.append((session.insertProcessed, batch.processed(applied, session.offsets)))
+            }
             let results = try await transaction.pipeline(statements)
-            guard results[0].affectedRows == moves.count else { throw Fenced() }
-            if items.isEmpty { return items }
-            let fresh = try batch.unseen(items, inserted: results[1])
+            if lookup == nil, results[0].affectedRows != order.moves.count { throw Fenced() }
+            let fresh = applied.isEmpty ? applied : try batch.unseen(applied, inserted: results[results.count - 1])
+            applying = fresh
             if !fresh.isEmpty { try await projection.apply(batch.events(fresh), in: transaction) }
-            return fresh
+
+            var committed = Committed(fresh: fresh, duplicates: applied.count - fresh.count)
+            if let parking, plan != nil || failuresInARow > 0 {
+                let outcome = outcome(of: plan, batch, items, fresh)
+                try await settle(outcome, parking, session, in: transaction, &committed)
+            }
+            return committed
         }
     }
 }

@@ -23,6 +23,7 @@ struct RunnerLoop<P: Projection> {
         case intake(Intake<P>.Round)
         case written(WriteOrder, RunnerState.Input, BatchWriter<P>.Committed)
         case pruned(RunnerState.Input, Int)
+        case counted(RunnerState.Input, rows: Int64, keys: Int64)
     }
 
     init(
@@ -71,12 +72,17 @@ struct RunnerLoop<P: Projection> {
         case .written(let order, let input, let committed):
             if case .written(.committed) = input {
                 telemetry.committed(
-                    order, applied: committed.applied, duplicates: committed.duplicates, took: committed.duration)
+                    order, applied: committed.fresh.count, duplicates: committed.duplicates,
+                    took: committed.duration)
                 telemetry.observed(committed.sequences)
+                telemetry.parked(committed.parking)
             }
             return input
         case .pruned(let input, let count):
             telemetry.pruned(count)
+            return input
+        case .counted(let input, let rows, let keys):
+            telemetry.counted(rows: rows, keys: keys)
             return input
         }
     }
@@ -108,6 +114,14 @@ struct RunnerLoop<P: Projection> {
                 let (input, count) = await writer.prune()
                 return .pruned(input, count)
             }
+        case .count:
+            group.addTask { [writer] in
+                let (input, rows, keys) = await writer.countParked()
+                return .counted(input, rows: rows, keys: keys)
+            }
+        case .probe(let order):
+            guard let batch = batches[order.batch] else { preconditionFailure("a batch was discarded too early") }
+            group.addTask { [writer] in .input(await writer.probe(batch, order.item)) }
         case .sleep(let timer, let duration):
             group.addTask {
                 // Cut short only when the run is over and nobody listens any more.

@@ -19,19 +19,26 @@ extension RunnerState {
             database = .pruning
             return [.prune]
         }
+        if isCountDue && !isStopping {
+            isCountDue = false
+            database = .counting
+            return [.count]
+        }
         var actions: [Action] = []
         while !queue.isEmpty {
-            if let order = nextWrite() {
-                database = .writing(order)
-                return actions + [.write(order)]
+            guard let order = nextWrite() else {
+                actions.append(.discard(finishFirst()))
+                continue
             }
-            actions.append(.discard(finishFirst()))
+            if brake.isOpen { return actions + (isStopping ? dropQueue() : advanceBrake()) }
+            database = .writing(order)
+            return actions + [.write(order)]
         }
         return actions
     }
 
     private mutating func nextWrite() -> WriteOrder? {
-        guard let slice = queue[0].plan.next() else { return nil }
+        guard let slice = queue[0].plan.next(maxFailures: brake.budget) else { return nil }
         let moves = slice.moves.map { move in
             OffsetMove(
                 partition: move.partition, expected: partitions[move.partition]?.committed ?? move.next,
@@ -43,6 +50,7 @@ extension RunnerState {
     /// The first batch is written: partitions that end with it stop now.
     private mutating func finishFirst() -> BatchID {
         let batch = queue.removeFirst()
+        if !queue.isEmpty { queue[0].plan.inherit(batch.plan) }
         for (index, part) in batch.plan.layout.parts.enumerated() {
             guard let failure = part.failure, !batch.plan.isDropped(part: index) else { continue }
             isolated(part.partition, part.end, .decode, failure)
@@ -78,15 +86,18 @@ extension RunnerState {
         guard case .writing(let order) = database else { return [] }
         database = .idle
         switch outcome {
-        case .committed:
+        case .committed(let failures):
             committed(order)
+            counted(failures)
         case .fenced:
             return fenced(order)
         case .unknown(let failure):
             unsettled = order
             return databaseFailed(failure)
-        case .permanent(let failure):
-            return failedForGood(order, failure)
+        case .permanent(let failure, let item):
+            return failedForGood(order, failure, item)
+        case .tooLong(let end):
+            queue[0].plan.limit(to: end)
         case .tooSlow(let failure):
             queue[0].plan.shrink()
             return databaseFailed(failure)
@@ -97,7 +108,7 @@ extension RunnerState {
     private mutating func committed(_ order: WriteOrder) {
         recovered()
         for move in order.moves { partitions[move.partition]?.committed = move.next }
-        queue[0].plan.succeeded()
+        queue[0].plan.succeeded(order.slice)
     }
 
     /// Whatever was taken of these partitions was taken from where another owner has already been.
@@ -108,10 +119,15 @@ extension RunnerState {
         return waitForDatabase()
     }
 
-    private mutating func failedForGood(_ order: WriteOrder, _ failure: EventFailure) -> [Action] {
-        switch queue[0].plan.failed(order.slice) {
+    private mutating func failedForGood(_ order: WriteOrder, _ failed: ItemFailure, _ item: Int?) -> [Action] {
+        let failure = failed.failure
+        let verdict =
+            settings.parks
+            ? queue[0].plan.failed(order.slice, culprit: item, failed) : queue[0].plan.failed(order.slice)
+        switch verdict {
         case .split:
             note(.split(error: failure))
+        case .marked: break
         case .isolated(let item):
             let layout = queue[0].plan.layout
             let partition = layout.parts[Int(layout.partOfItem[item])].partition
@@ -161,7 +177,7 @@ extension RunnerState {
         return [.sleep(.database(timer), backoff.next())]
     }
 
-    private mutating func recovered() {
+    mutating func recovered() {
         if backoff.attempts > 0 { note(.databaseRecovered) }
         backoff.reset()
         everythingFailures = 0

@@ -102,7 +102,7 @@ extension RunnerState {
             case .truncated(let low, let high):
                 partitions[partition] = state
                 truncated(partition, low: low, high: high)
-                if let position = partitions[partition]?.position, settings.continuesAfterTruncation {
+                if let position = partitions[partition]?.position, settings.continuesAfterTruncation(partition) {
                     started[partition] = position
                 }
             }
@@ -117,7 +117,7 @@ extension RunnerState {
     /// continues all the same, and else behind the end, paused, where it fetches nothing.
     private mutating func truncated(_ partition: TopicPartition, low: Int64, high: Int64) {
         guard var state = partitions[partition] else { return }
-        if settings.continuesAfterTruncation {
+        if settings.continuesAfterTruncation(partition) {
             note(.continuedAfterTruncation(partition, from: state.committed, low: low, high: high))
             state.phase = .active
             // The expectation stays what PostgreSQL has; the first transaction moves it across the hole.

@@ -18,6 +18,18 @@ extension RunnerState {
         /// Attempts in a row at which everything failed, before the run ends with that error.
         var everythingFailureLimit = 5
         var continuesAfterTruncation = false
+        /// Events that can never be applied become dead letters, and do not stop their partitions.
+        var parks = false
+        /// A topic that goes on after truncation in any case: what it lacks is sent again.
+        var retryTopic: String?
+        var brakeAfter = 0
+        var probeInitial = Duration.seconds(1)
+        var probeCeiling = Duration.seconds(30)
+        var countInterval = Duration.seconds(60)
+
+        func continuesAfterTruncation(_ partition: TopicPartition) -> Bool {
+            continuesAfterTruncation || partition.topic == retryTopic
+        }
     }
 
     enum Timer: Sendable, Equatable {
@@ -26,6 +38,8 @@ extension RunnerState {
         case drain
         case database(Int)
         case intake
+        /// The next try of an open brake.
+        case probe(Int)
     }
 
     enum Input: Sendable {
@@ -33,10 +47,14 @@ extension RunnerState {
         case stopRequested
         case timer(Timer)
         case intakeEnded(IntakeReport)
-        case offsetsLoaded([TopicPartition: Int64])
+        /// With the brake's count.
+        case offsetsLoaded([TopicPartition: Int64], failuresInARow: Int = 0)
         case written(WriteOutcome)
-        case settled(SettleOutcome)
+        case settled(SettleOutcome, failuresInARow: Int = 0)
         case pruned
+        case counted
+        /// Why the event that was tried cannot be applied; nil when it can, and the brake's count is reset.
+        case probed(EventFailure?)
         /// The database's work failed; nothing of it was committed.
         case databaseFailed(DatabaseFailure)
     }
@@ -50,6 +68,10 @@ extension RunnerState {
         case settle([OffsetMove])
         /// Drop the partitions of `processed_events` that are past their retention.
         case prune
+        /// Count what is parked.
+        case count
+        /// Try one event, and take it back.
+        case probe(ProbeOrder)
         case sleep(Timer, Duration)
         /// The batch is done with; its events may be freed.
         case discard(BatchID)
@@ -65,13 +87,15 @@ extension RunnerState {
         case writing(WriteOrder)
         case settling
         case pruning
+        case counting
+        case probing
         /// Backing off until this timer.
         case waiting(Int)
 
         var isAtRest: Bool {
             switch self {
             case .idle, .waiting: true
-            case .loading, .writing, .settling, .pruning: false
+            case .loading, .writing, .settling, .pruning, .counting, .probing: false
             }
         }
     }
@@ -145,13 +169,16 @@ struct WriteOrder: Sendable, Equatable {
 }
 
 enum WriteOutcome: Sendable {
-    case committed
+    /// With the brake's count, when it changed.
+    case committed(failuresInARow: Int? = nil)
     /// An offset was not what it was expected to be: another owner is alive, or was.
     case fenced
     /// The connection was lost in COMMIT.
     case unknown(DatabaseFailure)
-    /// One of the events can never be applied; nothing was committed.
-    case permanent(EventFailure)
+    /// One of the events can never be applied, perhaps a certain one; nothing was committed.
+    case permanent(ItemFailure, item: Int?)
+    /// The slice must end at this item, as the brake may open there; nothing was committed.
+    case tooLong(end: Int)
     /// The server gave up after its time limit; nothing was committed.
     case tooSlow(DatabaseFailure)
 }
@@ -240,6 +267,8 @@ enum RunnerNote: Sendable {
     case continuedAfterTruncation(TopicPartition, from: Int64, low: Int64, high: Int64)
     case fenced([TopicPartition])
     case split(error: EventFailure)
+    case brake(isOpen: Bool, failures: Int)
+    case probeFailed(EventFailure)
     case databaseFailing(DatabaseFailure, attempt: Int)
     case databaseRecovered
     case settled(SettleOutcome)

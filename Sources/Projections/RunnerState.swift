@@ -19,6 +19,7 @@ struct RunnerState: Sendable {
     var unsettled: WriteOrder?
     var backoff: Backoff
     var everythingFailures = 0
+    var brake: Brake
 
     var isIntakeUnderWay = false
     /// The intake waits for a timer after a Kafka failure.
@@ -37,13 +38,16 @@ struct RunnerState: Sendable {
     private var lastNumber = 0
     private var notes: [RunnerNote] = []
     var isPruneDue = false
+    var isCountDue = false
     private var lastPrune: ContinuousClock.Instant?
+    private var lastCount: ContinuousClock.Instant?
     private var lastCopy: ContinuousClock.Instant?
 
     init(settings: Settings) {
         self.settings = settings
         backoff = Backoff(initial: settings.backoffInitial, ceiling: settings.backoffCeiling)
         intakeBackoff = Backoff(initial: settings.backoffInitial, ceiling: settings.intakeBackoffCeiling)
+        brake = Brake(limit: settings.brakeAfter, initial: settings.probeInitial, ceiling: settings.probeCeiling)
     }
 
     /// Takes in what happened.
@@ -61,10 +65,15 @@ struct RunnerState: Sendable {
             isStopping = true
         case .timer(let timer): actions += timerFired(timer, now: now)
         case .intakeEnded(let report): actions += intakeEnded(report)
-        case .offsetsLoaded(let offsets): offsetsLoaded(offsets)
+        case .offsetsLoaded(let offsets, let failures):
+            offsetsLoaded(offsets)
+            counted(failures)
         case .written(let outcome): actions += written(outcome)
-        case .settled(let outcome): settled(outcome)
-        case .pruned: database = .idle
+        case .settled(let outcome, let failures):
+            settled(outcome)
+            counted(failures)
+        case .pruned, .counted: database = .idle
+        case .probed(let failure): probed(failure)
         case .databaseFailed(let failure): actions += databaseFailed(failure)
         }
         if !isFinished { actions += advance(now: now) }
@@ -91,6 +100,10 @@ struct RunnerState: Sendable {
                 self.lastPrune = now
                 isPruneDue = true
             }
+            if settings.parks, lastCount.map({ now - $0 >= settings.countInterval }) ?? true {
+                lastCount = now
+                isCountDue = true
+            }
             return [.sleep(.tick, settings.tick)]
         case .drain:
             return fail(.drainTimedOut)
@@ -98,6 +111,8 @@ struct RunnerState: Sendable {
             if case .waiting(number) = database { database = .idle }
         case .intake:
             isIntakeWaiting = false
+        case .probe(let number):
+            brake.fired(number)
         }
         return []
     }

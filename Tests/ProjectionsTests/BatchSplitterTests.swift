@@ -41,7 +41,7 @@ private struct Case {
             } else {
                 outcome.applied += String(items.map { letters[$0] })
                 for move in slice.moves { outcome.next[move.partition.topic] = move.next }
-                splitter.succeeded()
+                splitter.succeeded(slice)
             }
         }
         return outcome
@@ -128,10 +128,12 @@ private struct Case {
         splitter.shrink()
         #expect(splitter.next()?.items == 0..<1)
         splitter.shrink()
-        #expect(splitter.next()?.items == 0..<1)
-        splitter.succeeded()
-        #expect(splitter.next()?.items == 1..<2)
-        splitter.succeeded()
+        let first = splitter.next()
+        #expect(first?.items == 0..<1)
+        splitter.succeeded(try #require(first))
+        let second = splitter.next()
+        #expect(second?.items == 1..<2)
+        splitter.succeeded(try #require(second))
         #expect(splitter.next()?.items == 2..<4)
     }
 

@@ -61,7 +61,7 @@ import Testing
             let owner = writer(configuration)
             let zombie = writer(configuration)
             for writer in [owner, zombie] {
-                guard case .offsetsLoaded([Self.partition: 0]) = await writer.loadOffsets([Self.partition]) else {
+                guard case .offsetsLoaded([Self.partition: 0], _) = await writer.loadOffsets([Self.partition]) else {
                     Issue.record("the offsets were not loaded")
                     return
                 }
@@ -72,7 +72,7 @@ import Testing
                 Issue.record("not committed: \(input)")
                 return
             }
-            #expect(committed.applied == 3)
+            #expect(committed.fresh.count == 3)
             let (stale, staleOrder) = try work("zombie", from: 0, count: 2)
             guard case (.written(.fenced), _) = await zombie.write(stale, staleOrder) else {
                 Issue.record("not fenced")
@@ -117,18 +117,18 @@ import Testing
             let writer = writer(configuration)
             _ = await writer.loadOffsets([Self.partition])
             let (batch, order) = try work("a", from: 0, count: 3)
-            guard case .settled(.notCommitted) = await writer.settle(order.moves) else {
+            guard case .settled(.notCommitted, _) = await writer.settle(order.moves) else {
                 Issue.record("it was not committed")
                 return
             }
             _ = await writer.write(batch, order)
-            guard case .settled(.committed) = await writer.settle(order.moves) else {
+            guard case .settled(.committed, _) = await writer.settle(order.moves) else {
                 Issue.record("it was committed")
                 return
             }
             let (later, laterOrder) = try work("b", from: 3, count: 1)
             _ = await writer.write(later, laterOrder)
-            guard case .settled(.fenced) = await writer.settle(order.moves) else {
+            guard case .settled(.fenced, _) = await writer.settle(order.moves) else {
                 Issue.record("somebody went on from there")
                 return
             }

@@ -175,4 +175,27 @@ import Testing
             #expect(try result.int64(0, 0) == 0)
         }
     }
+
+    @Test func aDayThatAParkedEventIsOfIsKept() async throws {
+        try await withProjection { table, connection, _ in
+            let today = try await today(connection)
+            var days = ProcessedEventDays(projectionID: table.projectionID)
+            try await days.prepare([today, today - 1, today - 1_000], on: connection)
+            try await insert(today - 1_000, connection)
+            try await connection.execute(
+                """
+                INSERT INTO parked_events (projection_id, topic, partition, record_offset, event_day, reason)
+                VALUES (1, 't', 0, 1, $1, 'failed'), (1, 't', 0, 2, $2, 'failed')
+                """,
+                Parameters {
+                    $0.append(day: today - 1)
+                    $0.append(day: today - 1_000)
+                })
+            try await age(connection)
+            #expect(try await days.prune(retentionDays: 7, on: connection) == 1, "today alone is of no use")
+            #expect(try await connection.execute("SELECT count(*) FROM processed_events").int64(0, 0) == 1)
+            try await connection.execute(.unprepared("DELETE FROM parked_events"))
+            #expect(try await days.prune(retentionDays: 7, on: connection) == 2)
+        }
+    }
 }

@@ -29,7 +29,7 @@ import Testing
         #expect(driver.intake?.positions == [p0: 2])
         try driver.polled(batch([(p0, 2)]))
         #expect(driver.intake == nil, "two batches are enough")
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         #expect(driver.discarded == [first.batch])
         #expect(driver.write?.moves == [OffsetMove(partition: p0, expected: 2, next: 4)])
         #expect(driver.intake?.polls == true)
@@ -56,7 +56,7 @@ import Testing
         try driver.polled()
         #expect(driver.intake?.commands == [] && driver.intake?.polls == true)
         try driver.backOff()
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         try driver.polled()
         #expect(driver.intake?.commands == [.resume([p0])])
     }
@@ -79,7 +79,7 @@ import Testing
         try driver.polled(.revoked([p0]))
         try driver.polled()
         #expect(driver.intake?.commands == [])
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         try driver.polled()
         #expect(driver.intake?.commands == [.copyOffsets([p0: 2]), .giveUp([p0])])
         #expect(driver.intake?.positions == [p1: 2])
@@ -100,7 +100,7 @@ import Testing
         var driver = try Driver.owning([p0: 0])
         try driver.polled(batch([(p0, 0)]))
         try driver.polled(batch([(p0, 2)]))
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         #expect(driver.write != nil)
         try driver.polled(.lost([p0]))
         #expect(driver.intake?.commands == [.giveUp([p0])])
@@ -150,7 +150,7 @@ import Testing
         #expect(driver.write?.moves.map(\.partition) == [p1])
         try driver.polled(.revoked([p1]))
         #expect(driver.intake?.commands == [])
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         try driver.polled()
         let start = ConsumerCommand.start(StartCommand(moved: [p0: 3]))
         #expect(driver.intake?.commands == [.copyOffsets([p1: 2]), .giveUp([p1]), start])
@@ -183,7 +183,7 @@ import Testing
         #expect(driver.intake?.commands == [.pause([p0])])
         #expect(driver.intake?.positions == [p1: 2])
         #expect(driver.stopped == [])
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         #expect(driver.stopped.map(\.offset) == [2])
         #expect(driver.stopped.first?.reason == .failedEvent(.decode, EventFailure("bad", "bad")))
         try driver.polled(batch([(p1, 2)]))
@@ -194,10 +194,11 @@ import Testing
         var driver = try Driver.owning([p0: 0, p1: 0])
         try driver.polled(batch([(p0, 0), (p1, 0)]))
         let failure = EventFailure("sql_22P02", "no number")
+        let failed = ItemFailure(stage: .apply, failure: failure)
         // The second event of p0, at index 2 of the batch.
         while let order = driver.write {
             let isBad = order.slice.items.contains(2) && order.slice.excludedParts?.contains(0) != true
-            try driver.database(.written(isBad ? .permanent(failure) : .committed))
+            try driver.database(.written(isBad ? .permanent(failed, item: nil) : .committed()))
         }
         #expect(
             driver.stopped == [
@@ -256,9 +257,9 @@ import Testing
         driver.send(.stopRequested)
         try driver.polled(batch([(p0, 2)]))
         #expect(driver.intake == nil)
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         #expect(driver.finished == nil)
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         #expect(driver.finished == [p0: 4])
     }
 
@@ -282,12 +283,12 @@ import Testing
     @Test func offsetsAreCopiedToKafkaOnceASecond() throws {
         var driver = try Driver.owning([p0: 0])
         try driver.polled(batch([(p0, 0)]))
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         try driver.tick()
         try driver.polled()
         #expect(driver.intake?.commands == [.copyOffsets([p0: 2])])
         try driver.polled(batch([(p0, 2)]))
-        try driver.database(.written(.committed))
+        try driver.database(.written(.committed()))
         try driver.tick()
         try driver.polled()
         #expect(driver.intake?.commands == [])

@@ -3,15 +3,19 @@ import Postgres
 import Projections
 import StreamCore
 
-/// An event of the tests' own: `id|key|sequence|amount|microseconds` in UTF-8.
+/// An event of the tests' own: `id|key|sequence|amount|microseconds` in UTF-8, and perhaps `|` with padding.
 struct LedgerEvent: Sendable, Equatable {
     var id = EventID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
     var key: String
     var sequence: Int64
     var amount: Int64 = 1
     var timestamp = Timestamp(microseconds: 1_763_700_000_000_000)
+    var padding = ""
 
-    var wire: [UInt8] { Array("\(id)|\(key)|\(sequence)|\(amount)|\(timestamp.microseconds)".utf8) }
+    var wire: [UInt8] {
+        let text = "\(id)|\(key)|\(sequence)|\(amount)|\(timestamp.microseconds)"
+        return Array((padding.isEmpty ? text : "\(text)|\(padding)").utf8)
+    }
 
     init(key: String, sequence: Int64, amount: Int64 = 1) {
         self.key = key
@@ -21,7 +25,7 @@ struct LedgerEvent: Sendable, Equatable {
 
     init?(_ text: String) {
         let fields = text.split(separator: "|", omittingEmptySubsequences: false)
-        guard fields.count == 5, let id = EventID(String(fields[0])), let sequence = Int64(fields[2]),
+        guard (5...6).contains(fields.count), let id = EventID(String(fields[0])), let sequence = Int64(fields[2]),
             let amount = Int64(fields[3]), let microseconds = Int64(fields[4])
         else { return nil }
         self.id = id
@@ -29,6 +33,7 @@ struct LedgerEvent: Sendable, Equatable {
         self.sequence = sequence
         self.amount = amount
         timestamp = Timestamp(microseconds: microseconds)
+        if fields.count == 6 { padding = String(fields[5]) }
     }
 }
 
@@ -44,6 +49,8 @@ struct LedgerProjection: Projection {
     let topics: [String]
     /// Keys whose events cannot be decoded from this sequence on.
     var undecodable: (key: String, sequence: Int64)?
+    /// Says of any event whether it cannot be decoded.
+    var isUndecodable: @Sendable (LedgerEvent) -> Bool = { _ in false }
     /// Runs in the transaction before the ledger is written.
     var beforeApply: Hook = { _, _ in }
 
@@ -62,6 +69,7 @@ struct LedgerProjection: Projection {
         if let undecodable, undecodable.key == event.key, undecodable.sequence == event.sequence {
             throw EventFailure("undecodable", "the test says so", eventID: event.id)
         }
+        if isUndecodable(event) { throw EventFailure("undecodable", "the test says so", eventID: event.id) }
         return .event(
             EventIdentity(
                 eventID: event.id, eventType: "Entered", aggregateID: event.key, sequence: event.sequence,

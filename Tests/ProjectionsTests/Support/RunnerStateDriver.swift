@@ -15,6 +15,7 @@ struct Driver {
     var database: RunnerState.Action?
     var sleeping: [RunnerState.Timer] = []
     var discarded: [BatchID] = []
+    var probeDelays: [Duration] = []
     var notes: [RunnerNote] = []
     var finished: [TopicPartition: Int64]?
     var failed: ProjectionError?
@@ -33,10 +34,12 @@ struct Driver {
                 #expect(intake == nil, "one intake at a time")
                 intake = order
             case .wakeIntake: #expect(intake != nil)
-            case .loadOffsets, .write, .settle, .prune:
+            case .loadOffsets, .write, .settle, .prune, .count, .probe:
                 #expect(database == nil, "one piece of database work at a time")
                 database = action
-            case .sleep(let timer, _): sleeping.append(timer)
+            case .sleep(let timer, let duration):
+                sleeping.append(timer)
+                if case .probe = timer { probeDelays.append(duration) }
             case .discard(let id): discarded.append(id)
             case .report(let note): notes.append(note)
             case .finish(let offsets): finished = offsets
@@ -90,6 +93,23 @@ struct Driver {
 
     var write: WriteOrder? {
         if case .write(let order) = database { order } else { nil }
+    }
+
+    var probe: ProbeOrder? {
+        if case .probe(let order) = database { order } else { nil }
+    }
+
+    var isCounting: Bool {
+        if case .count = database { true } else { false }
+    }
+
+    mutating func fireProbe() throws {
+        try fire { if case .probe = $0 { true } else { false } }
+    }
+
+    /// Whether the brake was said to open or to close, in order.
+    var brakeNotes: [Bool] {
+        notes.compactMap { if case .brake(let isOpen, _) = $0 { isOpen } else { nil } }
     }
 
     var loading: [TopicPartition]? {

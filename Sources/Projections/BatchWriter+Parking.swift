@@ -1,0 +1,369 @@
+internal import Kafka
+internal import Postgres
+internal import StreamCore
+
+/// Where a projection parks, and how.
+struct Parking: Sendable {
+    let sender: LetterSender
+    let kafka: KafkaClientConfiguration
+
+    var route: DeadLetterRoute { sender.route }
+}
+
+/// What became of a slice beside the events applied.
+struct ParkingCounts: Sendable, Equatable {
+    /// Letters written, by reason.
+    var letters: [Letter.Reason: Int] = [:]
+    /// Letters that were retried before their records.
+    var tooEarly = 0
+    /// One that failed, for the log.
+    var example: (origin: RecordOrigin, failure: ItemFailure)?
+    /// Rows were inserted.
+    var hasRows = false
+
+    static func == (left: ParkingCounts, right: ParkingCounts) -> Bool {
+        left.letters == right.letters && left.tooEarly == right.tooEarly && left.hasRows == right.hasRows
+    }
+}
+
+/// PostgreSQL refuses a statement about parking for good: no event is to blame.
+struct ParkingRefused: Error {
+    let cause: PostgresError
+}
+
+/// A slice would park more events one after the other than the brake allows.
+struct SliceTooLong: Error {
+    /// The item behind the last one that may be in it.
+    let end: Int
+}
+
+/// Ends a transaction that only tried an event.
+private struct EventWorks: Error {}
+
+/// What the database says of the keys and origins of a slice.
+struct Parked {
+    var rows: [SequenceKey: [RecordOrigin]] = [:]
+    /// The next offsets of the partitions that retries come from.
+    var passed: [TopicPartition: Int64] = [:]
+    /// Those of the retried events that are applied already.
+    var processed: Set<EventID> = []
+}
+
+/// The plan for a slice's items, and which of them it applies.
+struct SlicePlan {
+    let parking: ParkingPlan
+    let failures: [Int: ItemFailure]
+    let applied: ItemSelection
+}
+
+/// What a slice's plan comes to, once it is known what was applied.
+struct SliceOutcome {
+    var rows: [ParkedEvents.Row] = []
+    var resolved: [RecordOrigin] = []
+    var discarded: [RecordOrigin] = []
+    var letters: [Letter] = []
+    /// The brake's count.
+    var failures = (count: 0, isReset: false)
+    var counts = ParkingCounts()
+}
+
+extension BatchWriter {
+    // MARK: looking up
+
+    /// The statements that find out about a slice's keys and origins.
+    struct Lookup {
+        let keys: [(key: SequenceKey, limit: Int32)]
+        let hasRetries: Bool
+        let statements: [(Statement, Parameters)]
+
+        /// - Parameter results: of the claim, and of ``statements``.
+        func read(_ results: [QueryResult]) throws -> Parked {
+            var parked = Parked()
+            parked.rows = try ParkedEvents.rows(in: results[1], of: keys)
+            guard hasRetries else { return parked }
+            parked.passed = try OffsetTable.offsets(in: results[2])
+            for row in 0..<results[3].rowCount { parked.processed.insert(try results[3].eventID(row, 0)) }
+            return parked
+        }
+    }
+
+    /// - Returns: nil when nothing can be parked of the slice's keys: the usual case.
+    func lookup(_ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ session: Session) -> Lookup? {
+        guard let parking, !items.isEmpty else { return nil }
+        let retried = batch.retries.isEmpty ? [] : items.filter { batch.retries[$0] != nil }
+        let mayBeBlocked = mayHaveParked && parking.route.order == .key
+        guard mayBeBlocked || !retried.isEmpty else { return nil }
+        var limits: [SequenceKey: Int32] = [:]
+        if parking.route.order == .key {
+            for item in items {
+                guard let key = batch.sequence(item) else { continue }
+                limits[key, default: 1] += batch.retries[item] == nil ? 0 : 1
+            }
+        }
+        let keys = limits.map { (key: $0.key, limit: $0.value) }
+        var statements = [session.parked.first(of: keys)]
+        if !retried.isEmpty {
+            let partitions = Set(retried.map { batch.origin($0).partition })
+            statements.append(session.offsets.peek(Array(partitions)))
+            statements.append((session.selectProcessed, batch.processed(.list(Array(retried)), session.offsets)))
+        }
+        return Lookup(keys: keys, hasRetries: !retried.isEmpty, statements: statements)
+    }
+
+    /// - Returns: nil when all items are simply applied.
+    /// - Throws: ``SliceTooLong`` when the brake must open before its end.
+    func plan(
+        _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ slice: BatchSlice, _ found: Parked
+    ) throws -> SlicePlan? {
+        guard let parking else { return nil }
+        if slice.failures.isEmpty && found.rows.isEmpty && batch.retries.isEmpty { return nil }
+        let subjects = batch.subjects(
+            items, failures: slice.failures, order: parking.route.order, passed: found.passed)
+        let plan = ParkingPlan(subjects, parked: found.rows, processed: found.processed)
+        if let allowed = plan.allowance(after: failuresInARow, limit: parking.route.brakeAfter) {
+            throw SliceTooLong(end: items[allowed - 1] + 1)
+        }
+        let applied = items.indices.filter { plan.isApplied($0) && subjects[$0].eventID != nil }.map { items[$0] }
+        return SlicePlan(parking: plan, failures: slice.failures, applied: .list(applied))
+    }
+
+    // MARK: what comes of it
+
+    func outcome(
+        of plan: SlicePlan?, _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ fresh: ItemSelection
+    ) -> SliceOutcome {
+        var outcome = SliceOutcome()
+        guard let plan else {
+            outcome.failures = fresh.isEmpty ? (failuresInARow, false) : (0, true)
+            return outcome
+        }
+        let applied = Set(fresh)
+        outcome.failures = plan.parking.failures(after: failuresInARow) { applied.contains(items[$0]) }
+        for (index, verdict) in plan.parking.verdicts.enumerated() {
+            let item = items[index]
+            let failure = plan.failures[item]
+            switch verdict {
+            case .apply: break
+            case .tooEarly: outcome.counts.tooEarly += 1
+            case .parkFailed: outcome.park(item, .failed, batch, row(item, .failed, failure, batch), failure)
+            case .parkBlocked: outcome.park(item, .blocked, batch, row(item, .blocked, nil, batch), nil)
+            case .failAgain:
+                // The row is there; if not, it was discarded, and the new one blocks nobody.
+                outcome.park(item, .failed, batch, row(item, .failed, failure, batch, blocks: false), failure)
+            case .blockAgain: outcome.park(item, .blocked, batch, nil, nil)
+            case .resolve:
+                outcome.resolved.append(batch.origin(item))
+                outcome.letters.append(Letter(.resolved, item, of: batch))
+            case .discard:
+                outcome.discarded.append(batch.origin(item))
+                outcome.letters.append(Letter(.discarded, item, of: batch))
+            }
+        }
+        for letter in outcome.letters { outcome.counts.letters[letter.reason, default: 0] += 1 }
+        return outcome
+    }
+
+    private func row(
+        _ item: Int, _ reason: Letter.Reason, _ failure: ItemFailure?, _ batch: PreparedBatch<P.Event>,
+        blocks: Bool = true
+    ) -> ParkedEvents.Row {
+        let identity = batch.identity(item)
+        return ParkedEvents.Row(
+            origin: batch.origin(item), key: blocks && parking?.route.order == .key ? batch.keyBytes(item) : nil,
+            eventID: identity?.eventID ?? failure?.failure.eventID, day: identity?.timestamp.day, reason: reason,
+            errorClass: failure?.failure.errorClass)
+    }
+
+    // MARK: in the transaction
+
+    /// Writes what is parked and what no longer is, and then the letters: the last step before COMMIT. They come twice
+    /// when the transaction is rolled back after all, and are never missing.
+    func settle(
+        _ outcome: SliceOutcome, _ parking: Parking, _ session: Session, in transaction: PostgresTransaction,
+        _ committed: inout Committed
+    ) async throws {
+        committed.parking = outcome.counts
+        committed.parking.hasRows = !outcome.rows.isEmpty
+        var letters = outcome.letters
+        do {
+            var statements: [(Statement, Parameters)] = []
+            if !outcome.rows.isEmpty { statements.append(session.parked.insert(outcome.rows)) }
+            if !outcome.resolved.isEmpty { statements.append(session.parked.delete(outcome.resolved)) }
+            if !outcome.discarded.isEmpty { statements += session.parked.discard(outcome.discarded) }
+            let failures = outcome.failures
+            let added = failures.isReset ? failures.count : failures.count - failuresInARow
+            let isCounted = added > 0 || failures.isReset && failuresInARow > 0
+            if isCounted { statements.append(session.parked.count(added, isReset: failures.isReset)) }
+            let results = try await transaction.pipeline(statements)
+            if isCounted {
+                let count = Int(try results[results.count - 1].int32(0, 0))
+                committed.failuresInARow = count
+                let limit = parking.route.brakeAfter
+                if limit > 0, count >= limit, failures.isReset || count - added < limit {
+                    letters.append(.brakeOpened(after: count, outcome.counts.example?.failure.failure))
+                    committed.parking.letters[.brakeOpened] = 1
+                }
+            }
+            if !letters.isEmpty { try await deliver(letters, parking, session, in: transaction) }
+        } catch let error as PostgresError where error.kind == .permanent {
+            throw ParkingRefused(cause: error)
+        }
+    }
+
+    /// Values that the broker does not take are kept in the database, and their letters say so.
+    private func deliver(
+        _ letters: [Letter], _ parking: Parking, _ session: Session, in transaction: PostgresTransaction
+    ) async throws {
+        let producer = try await producer(parking)
+        var again: [Letter] = []
+        var statements: [(Statement, Parameters)] = []
+        for index in try await producer.deliver(letters) {
+            var letter = letters[index]
+            if let origin = letter.origin, let value = letter.record?.value, letter.reason.carriesRecord {
+                statements.append(session.parked.keep(value, of: origin))
+            }
+            letter.isValueKept = true
+            again.append(letter)
+        }
+        guard !again.isEmpty else { return }
+        for statement in statements { try await transaction.execute(statement.0, statement.1) }
+        if try await !producer.deliver(again).isEmpty { throw LetterError.oversized(topic: parking.route.letterTopic) }
+    }
+
+    private func producer(_ parking: Parking) async throws -> LetterProducer {
+        if let letterProducer, !letterProducer.isUseless { return letterProducer }
+        await letterProducer?.close()
+        letterProducer = nil
+        do throws(KafkaError) {
+            let producer = try LetterProducer(parking.kafka, parking.sender)
+            letterProducer = producer
+            return producer
+        } catch {
+            throw LetterError.refused(error, topic: parking.route.letterTopic)
+        }
+    }
+
+    // MARK: beside the transaction
+
+    /// Reads and decodes the values of retried events that no broker takes.
+    func fetchKeptValues(
+        _ batch: inout PreparedBatch<P.Event>, _ slice: BatchSlice, _ session: Session
+    ) async throws {
+        for item in batch.layout.heavyItems where slice.items.contains(item) && slice.failures[item] == nil {
+            let (statement, parameters) = session.parked.keptValue(of: batch.origin(item))
+            let result = try await session.connection.execute(statement, parameters)
+            // It is gone with its row: the event is applied, and there is nothing left to do but to say so again.
+            guard result.rowCount == 1, let record = batch.record(item) else { continue }
+            let origin = batch.origin(item)
+            let value = [UInt8](copying: result.bytes(0, 0))
+            do throws(EventFailure) {
+                let original = record.standing(for: origin.partition, offset: origin.offset, value: value)
+                guard case .event(let identity, let event) = try projection.decode(original) else { continue }
+                batch.fill(item, identity, event)
+            } catch {
+                throw ItemFailed(item: item, failure: ItemFailure(stage: .decode, failure: error))
+            }
+        }
+    }
+
+    /// Learns whether anything is parked.
+    ///
+    /// - Returns: the brake's count.
+    func loadParked(_ session: Session) async throws -> Int {
+        guard parking != nil else { return 0 }
+        let (statement, parameters) = session.parked.state()
+        let result = try await session.connection.execute(statement, parameters)
+        guard result.rowCount == 1 else { return 0 }
+        failuresInARow = Int(try result.int32(0, 0))
+        mayHaveParked = try result.bool(0, 1)
+        return failuresInARow
+    }
+
+    /// Tries one event, and takes it back: whether the brake may be released.
+    ///
+    /// Any event will do, also one that is blocked: when it can be applied, it is not everything that fails.
+    func probe(_ batch: PreparedBatch<P.Event>, _ item: Int) async -> RunnerState.Input {
+        guard let parking else { return .probed(nil) }
+        applying = .list([item])
+        do {
+            let session = try await openSession()
+            do {
+                try await session.connection.withTransaction { transaction in
+                    try await projection.apply(batch.events(applying), in: transaction)
+                    try await transaction.execute(.unprepared("SET CONSTRAINTS ALL IMMEDIATE"))
+                    throw EventWorks()
+                }
+            } catch is EventWorks {}
+            try await session.connection.withTransaction { transaction in
+                let (statement, parameters) = session.parked.count(0, isReset: true)
+                try await transaction.execute(statement, parameters)
+                try await deliver([.brakeReleased()], parking, session, in: transaction)
+            }
+            failuresInARow = 0
+            return .probed(nil)
+        } catch {
+            switch outcome(of: error, in: batch) {
+            case .written(.permanent(let failure, _)): return .probed(failure.failure)
+            case .databaseFailed(let failure), .written(.tooSlow(let failure)): return .databaseFailed(failure)
+            default: return .databaseFailed(failure(of: error))
+            }
+        }
+    }
+
+    /// How much is parked: rows, and keys that are blocked.
+    func countParked() async -> (RunnerState.Input, rows: Int64, keys: Int64) {
+        var counted: (rows: Int64, keys: Int64) = (0, 0)
+        let input = await attempt { session in
+            guard mayHaveParked else { return .counted }
+            let (statement, parameters) = session.parked.counts()
+            let result = try await session.connection.execute(statement, parameters)
+            counted = (try result.int64(0, 0), try result.int64(0, 1))
+            // Nobody else inserts rows that block keys of our partitions, so this is true until we do.
+            mayHaveParked = counted.rows > 0
+            return .counted
+        }
+        return (input, counted.rows, counted.keys)
+    }
+}
+
+extension SliceOutcome {
+    fileprivate mutating func park<Event>(
+        _ item: Int, _ reason: Letter.Reason, _ batch: PreparedBatch<Event>, _ row: ParkedEvents.Row?,
+        _ failure: ItemFailure?
+    ) {
+        if let row { rows.append(row) }
+        letters.append(Letter(reason, item, of: batch, failure))
+        if let failure { counts.example = (batch.origin(item), failure) }
+    }
+}
+
+extension Letter {
+    fileprivate init<Event>(
+        _ reason: Reason, _ item: Int, of batch: PreparedBatch<Event>, _ failure: ItemFailure? = nil
+    ) {
+        let request = batch.retries[item]
+        self.reason = reason
+        record = batch.record(item)
+        origin = batch.origin(item)
+        delivery = request?.delivery ?? 1
+        timestampMs = request == nil ? record?.timestampMs : request?.timestampMs
+        eventID = batch.identity(item)?.eventID ?? failure?.failure.eventID
+        stage = failure?.stage
+        errorClass = failure?.failure.errorClass
+        message = failure?.failure.message ?? (reason == .blocked ? "an earlier event of its key is parked" : nil)
+        isValueKept = reason.carriesRecord && request?.isValueKept == true
+    }
+
+    fileprivate static func brakeOpened(after count: Int, _ failure: EventFailure?) -> Letter {
+        var letter = Letter(reason: .brakeOpened)
+        letter.errorClass = failure?.errorClass
+        letter.message = "\(count) events failed one after the other; \(failure?.message ?? "nothing more is parked")"
+        return letter
+    }
+
+    fileprivate static func brakeReleased() -> Letter {
+        var letter = Letter(reason: .brakeReleased)
+        letter.message = "an event could be applied again"
+        return letter
+    }
+}

@@ -1,0 +1,114 @@
+internal import Kafka
+internal import StreamCore
+
+/// The names of the headers of letters and of records that come back. `__dlq.errors.*` are Kafka's own, by KIP-1191.
+enum LetterHeader {
+    static let topic: StaticString = "__dlq.errors.topic"
+    static let partition: StaticString = "__dlq.errors.partition"
+    static let offset: StaticString = "__dlq.errors.offset"
+    static let group: StaticString = "__dlq.errors.group"
+    static let deliveryCount: StaticString = "__dlq.errors.delivery.count"
+    static let message: StaticString = "__dlq.errors.message"
+    static let consumer: StaticString = "millrace.consumer"
+    static let reason: StaticString = "millrace.reason"
+    static let order: StaticString = "millrace.order"
+    static let stage: StaticString = "millrace.stage"
+    static let errorClass: StaticString = "millrace.error.class"
+    static let originTimestamp: StaticString = "millrace.origin.timestamp"
+    static let eventID: StaticString = "millrace.event-id"
+    static let valueKept: StaticString = "millrace.value.kept"
+    static let action: StaticString = "millrace.action"
+
+    /// The value of ``valueKept``.
+    static let inDatabase = "database"
+
+    /// Whether a header is about an earlier letter, and not the original record's.
+    static func isOurs(_ name: String) -> Bool {
+        name.hasPrefix("__dlq.errors.") || name.hasPrefix("millrace.")
+    }
+}
+
+/// What a projection says in its letter topic.
+struct Letter: Sendable {
+    enum Reason: String, Sendable, CaseIterable {
+        /// An event that cannot be decoded or applied.
+        case failed
+        /// An event that waits for an earlier one of its key.
+        case blocked
+        /// A letter's event is applied.
+        case resolved
+        /// A letter's event will not be applied.
+        case discarded
+        case brakeOpened = "brake-opened"
+        case brakeReleased = "brake-released"
+
+        /// The letter carries the event's value and headers.
+        var carriesRecord: Bool { self == .failed || self == .blocked }
+    }
+
+    let reason: Reason
+    /// The record that it is about; nil for those about the brake.
+    var record: RecordView?
+    var origin: RecordOrigin?
+    var delivery: Int?
+    var timestampMs: Int64?
+    var eventID: EventID?
+    var stage: StoppedPartition.Stage?
+    var errorClass: String?
+    var message: String?
+    /// The value is in `parked_events`, as the broker does not take it.
+    var isValueKept = false
+}
+
+/// What all letters of a projection have in common.
+struct LetterSender: Sendable {
+    let consumer: String
+    let group: String
+    let route: DeadLetterRoute
+
+    /// Bytes of an error message at most.
+    private static let messageLimit = 1_000
+
+    func headers(of letter: Letter) -> RecordHeaders {
+        let headers = RecordHeaders(capacity: 24)
+        if letter.reason.carriesRecord, let record = letter.record {
+            for header in record.headers where !LetterHeader.isOurs(header.name) {
+                headers.append(header.name, header.value?.span)
+            }
+        }
+        for (name, text) in texts(of: letter) {
+            if let text { headers.append(name, text.utf8Span.span) }
+        }
+        return headers
+    }
+
+    private func texts(of letter: Letter) -> [(StaticString, String?)] {
+        [
+            (LetterHeader.topic, letter.origin?.partition.topic),
+            (LetterHeader.partition, letter.origin.map { String($0.partition.partition) }),
+            (LetterHeader.offset, letter.origin.map { String($0.offset) }),
+            (LetterHeader.group, group),
+            (LetterHeader.deliveryCount, letter.delivery.map { String($0) }),
+            (LetterHeader.message, letter.message.map { Self.cut($0, to: Self.messageLimit) }),
+            (LetterHeader.consumer, consumer),
+            (LetterHeader.reason, letter.reason.rawValue),
+            (LetterHeader.order, route.order.rawValue),
+            (LetterHeader.stage, letter.stage?.rawValue),
+            (LetterHeader.errorClass, letter.errorClass),
+            (LetterHeader.originTimestamp, letter.timestampMs.map { String($0) }),
+            (LetterHeader.eventID, letter.eventID?.description),
+            (LetterHeader.valueKept, letter.isValueKept ? LetterHeader.inDatabase : nil),
+        ]
+    }
+
+    /// The longest beginning of whole characters that has at most so many bytes.
+    static func cut(_ text: String, to limit: Int) -> String {
+        guard text.utf8.count > limit else { return text }
+        var size = 0
+        let characters = text.prefix { character in
+            size += character.utf8.count
+            return size <= limit
+        }
+        return String(characters)
+    }
+}

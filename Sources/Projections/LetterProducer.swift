@@ -1,0 +1,194 @@
+internal import Kafka
+internal import StreamCore
+internal import Synchronization
+
+/// Letters were not acknowledged: their transaction must not commit.
+enum LetterError: Error, CustomStringConvertible {
+    case refused(KafkaError, topic: String)
+    case late(topic: String, milliseconds: Int)
+    /// Too large even without its value.
+    case oversized(topic: String)
+
+    var description: String {
+        switch self {
+        case .refused(let error, let topic): "the letters for \(topic) were not delivered: \(error)"
+        case .late(let topic, let milliseconds):
+            "the letters for \(topic) were not acknowledged within \(milliseconds) ms"
+        case .oversized(let topic): "a letter for \(topic) is too large, even without its value"
+        }
+    }
+}
+
+/// Produces letters and waits until Kafka has acknowledged all of them. One call at a time.
+final class LetterProducer: Sendable {
+    private let producer: Producer
+    private let sender: LetterSender
+    private let flight = LetterFlight()
+
+    /// Letters are few, and each is waited for.
+    private static func defaults(_ route: DeadLetterRoute) -> [String: String] {
+        [
+            "linger.ms": "0",
+            "queue.buffering.max.kbytes": "65536",
+            "message.timeout.ms": "\(route.letterTimeoutMs)",
+        ]
+    }
+
+    init(_ kafka: KafkaClientConfiguration, _ sender: LetterSender) throws(KafkaError) {
+        var kafka = kafka
+        kafka.properties.merge(Self.defaults(sender.route)) { given, _ in given }
+        kafka.properties.merge(sender.route.producerProperties) { _, given in given }
+        self.sender = sender
+        producer = try Producer(kafka) { [flight] reports in flight.reported(reports) }
+    }
+
+    /// It has failed in a way that only a new one gets over.
+    var isUseless: Bool { producer.fatalError != nil }
+
+    func close() async {
+        await producer.close(timeoutMs: 1_000)
+    }
+
+    /// - Returns: the indexes of those letters whose values are larger than the broker takes; all others are
+    ///   acknowledged.
+    /// - Throws: ``LetterError`` when others are not; some may be there all the same.
+    func deliver(_ letters: [Letter]) async throws(LetterError) -> [Int] {
+        let refused = try await deliver(letters, Array(letters.indices))
+        if letters.count == 1 { return refused }
+        // A broker refuses a batch for one of its records: what is refused alone is too large itself.
+        var tooLarge: [Int] = []
+        for index in refused { tooLarge += try await deliver(letters, [index]) }
+        return tooLarge
+    }
+
+    private func deliver(_ letters: [Letter], _ indexes: [Int]) async throws(LetterError) -> [Int] {
+        let deadline = ContinuousClock.now + .milliseconds(sender.route.letterTimeoutMs)
+        let first = flight.begin(indexes.count)
+        for index in indexes {
+            do throws(KafkaError) {
+                try await produce(letters[index], tag: first | UInt64(index), until: deadline)
+            } catch {
+                flight.ended(first | UInt64(index), error)
+            }
+        }
+        let outcome = await withTaskGroup(of: Void.self) { [flight] group in
+            group.addTask { await flight.wait() }
+            group.addTask {
+                // Ends early when the run is over, and so does the waiting then.
+                try? await Task.sleep(until: deadline)
+                flight.giveUp()
+            }
+            await group.next()
+            group.cancelAll()
+            return flight.outcome
+        }
+        if let error = outcome.error {
+            // What is still on its way would only come twice.
+            producer.purge()
+            throw .refused(error, topic: sender.route.letterTopic)
+        }
+        guard outcome.isComplete else {
+            producer.purge()
+            throw .late(topic: sender.route.letterTopic, milliseconds: sender.route.letterTimeoutMs)
+        }
+        return outcome.tooLarge
+    }
+
+    private func produce(
+        _ letter: Letter, tag: UInt64, until deadline: ContinuousClock.Instant
+    ) async throws(KafkaError) {
+        while true {
+            do throws(KafkaError) {
+                let hasValue = letter.reason.carriesRecord && !letter.isValueKept
+                try producer.produce(
+                    topic: sender.route.letterTopic, key: letter.record?.key,
+                    value: hasValue ? letter.record?.value : nil, headers: sender.headers(of: letter), tag: tag)
+                return
+            } catch {
+                // With nothing in the queue, there will never be more room than now.
+                guard error.isQueueFull, producer.outstanding > 0 else { throw error }
+                if ContinuousClock.now >= deadline || Task.isCancelled { return flight.giveUp() }
+                await producer.waitForSpace()
+            }
+        }
+    }
+}
+
+/// What became of the letters under way. Reports come on the producer's thread.
+final class LetterFlight: Sendable {
+    struct Outcome: Sendable {
+        var tooLarge: [Int] = []
+        var error: KafkaError?
+        var isComplete = false
+    }
+
+    private struct State {
+        /// The upper half of the tags, so that reports of letters given up are known as such.
+        var generation: UInt64 = 0
+        var outstanding = 0
+        var outcome = Outcome()
+        var isGivenUp = false
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let state = Mutex(State())
+
+    var outcome: Outcome { state.withLock { $0.outcome } }
+
+    /// - Returns: what the tags of these letters begin with.
+    func begin(_ count: Int) -> UInt64 {
+        state.withLock { state in
+            state.generation += 1
+            state.outstanding = count
+            state.outcome = Outcome(isComplete: count == 0)
+            state.isGivenUp = false
+            return (state.generation & 0x7FFF_FFFF) << 32
+        }
+    }
+
+    func reported(_ reports: [DeliveryReport]) {
+        for report in reports { ended(report.tag, report.error) }
+    }
+
+    func ended(_ tag: UInt64, _ error: KafkaError?) {
+        let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
+            guard tag >> 32 == state.generation & 0x7FFF_FFFF, state.outstanding > 0 else { return nil }
+            if let error {
+                if Self.isTooLarge(error) {
+                    state.outcome.tooLarge.append(Int(tag & 0xFFFF_FFFF))
+                } else {
+                    state.outcome.error = error
+                }
+            }
+            state.outstanding -= 1
+            guard state.outstanding == 0 else { return nil }
+            state.outcome.isComplete = true
+            return state.waiter.take()
+        }
+        waiter?.resume()
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if state.outcome.isComplete || state.isGivenUp { return true }
+                state.waiter = continuation
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    func giveUp() {
+        let waiter = state.withLock { state in
+            state.isGivenUp = true
+            return state.waiter.take()
+        }
+        waiter?.resume()
+    }
+
+    /// Refused for its size: by the client, by the broker, or as more than the client's whole queue.
+    private static func isTooLarge(_ error: KafkaError) -> Bool {
+        error.isQueueFull || ["MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_MSG_SIZE"].contains(error.name)
+    }
+}

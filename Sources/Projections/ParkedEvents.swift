@@ -1,0 +1,217 @@
+internal import Postgres
+internal import StreamCore
+
+/// The statements about what is parked: table `parked_events`, and the brake's count in `projections`.
+struct ParkedEvents: Sendable {
+    let projectionID: Int16
+
+    /// A row to insert.
+    struct Row: Sendable {
+        let origin: RecordOrigin
+        /// The key that it blocks; nil for none.
+        let key: [UInt8]?
+        let eventID: EventID?
+        let day: Int32?
+        let reason: Letter.Reason
+        let errorClass: String?
+    }
+
+    // MARK: looking up
+
+    /// The first rows of each sequence, by position.
+    ///
+    /// - Parameter limits: the sequences, and how many rows of each.
+    func first(of limits: [(key: SequenceKey, limit: Int32)]) -> (Statement, Parameters) {
+        var topics = TextArray()
+        var keys = ByteaArray()
+        var counts = Int32Array()
+        for (key, limit) in limits {
+            topics.append(key.topic)
+            keys.append(key.key)
+            counts.append(limit)
+        }
+        let parameters = Parameters {
+            $0.append(projectionID)
+            $0.append(topics)
+            $0.append(keys)
+            $0.append(counts)
+        }
+        return (Self.selectFirst, parameters)
+    }
+
+    static func rows(
+        in result: QueryResult, of limits: [(key: SequenceKey, limit: Int32)]
+    ) throws -> [SequenceKey: [RecordOrigin]] {
+        var rows: [SequenceKey: [RecordOrigin]] = [:]
+        for row in 0..<result.rowCount {
+            let key = limits[Int(try result.int64(row, 0)) - 1].key
+            let partition = TopicPartition(topic: key.topic, partition: try result.int32(row, 1))
+            rows[key, default: []].append(RecordOrigin(partition: partition, offset: try result.int64(row, 2)))
+        }
+        return rows
+    }
+
+    /// A value that no broker took; NULL and no row mean the same: its event is done with.
+    func keptValue(of origin: RecordOrigin) -> (Statement, Parameters) {
+        (Self.selectKept, key(of: [origin]))
+    }
+
+    // MARK: changing
+
+    func insert(_ rows: [Row]) -> (Statement, Parameters) {
+        var topics = TextArray()
+        var partitions = Int32Array()
+        var offsets = Int64Array()
+        var keys = ByteaArray()
+        var ids = UUIDArray()
+        var days = DateArray()
+        var reasons = TextArray()
+        var classes = TextArray()
+        for row in rows {
+            topics.append(row.origin.partition.topic)
+            partitions.append(row.origin.partition.partition)
+            offsets.append(row.origin.offset)
+            keys.append(row.key)
+            ids.append(row.eventID)
+            days.append(day: row.day)
+            reasons.append(row.reason.rawValue)
+            classes.append(row.errorClass)
+        }
+        let parameters = Parameters {
+            $0.append(projectionID)
+            $0.append(topics)
+            $0.append(partitions)
+            $0.append(offsets)
+            $0.append(keys)
+            $0.append(ids)
+            $0.append(days)
+            $0.append(reasons)
+            $0.append(classes)
+        }
+        return (Self.insertRows, parameters)
+    }
+
+    /// The events are applied.
+    func delete(_ origins: [RecordOrigin]) -> (Statement, Parameters) { (Self.deleteRows, key(of: origins)) }
+
+    /// The events will not be applied. A value that stands nowhere else is kept, in a row that blocks nothing: the
+    /// operator may think otherwise later.
+    func discard(_ origins: [RecordOrigin]) -> [(Statement, Parameters)] {
+        [(Self.deleteDiscarded, key(of: origins)), (Self.unblockDiscarded, key(of: origins))]
+    }
+
+    /// Keeps a value that no broker takes.
+    func keep(_ value: Span<UInt8>, of origin: RecordOrigin) -> (Statement, Parameters) {
+        var parameters = Parameters(reservingBytes: value.count + 256)
+        parameters.append(projectionID)
+        parameters.append(origin.partition.topic)
+        parameters.append(origin.partition.partition)
+        parameters.append(origin.offset)
+        parameters.append(bytea: value)
+        return (Self.keepValue, parameters)
+    }
+
+    private func key(of origins: [RecordOrigin]) -> Parameters {
+        var topics = TextArray()
+        var partitions = Int32Array()
+        var offsets = Int64Array()
+        for origin in origins {
+            topics.append(origin.partition.topic)
+            partitions.append(origin.partition.partition)
+            offsets.append(origin.offset)
+        }
+        return Parameters {
+            $0.append(projectionID)
+            $0.append(topics)
+            $0.append(partitions)
+            $0.append(offsets)
+        }
+    }
+
+    // MARK: the brake, and numbers
+
+    /// Sets the brake's count, or adds to it what others may have changed meanwhile.
+    ///
+    /// - Parameter isReset: an event was applied, so what was counted before is of no matter.
+    func count(_ failures: Int, isReset: Bool) -> (Statement, Parameters) {
+        let parameters = Parameters {
+            $0.append(projectionID)
+            $0.append(isReset)
+            $0.append(Int32(clamping: failures))
+        }
+        return (Self.updateFailures, parameters)
+    }
+
+    /// The brake's count, and whether anything is parked.
+    func state() -> (Statement, Parameters) {
+        (Self.selectState, Parameters { $0.append(projectionID) })
+    }
+
+    func counts() -> (Statement, Parameters) {
+        (Self.selectCounts, Parameters { $0.append(projectionID) })
+    }
+
+    private static let selectFirst = Statement(
+        "SELECT n, origin_partition, origin_offset FROM millrace_first_parked($1, $2, $3, $4)")
+    private static let selectKept = Statement(
+        """
+        SELECT kept_value FROM parked_events
+        WHERE projection_id = $1
+            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+            AND kept_value IS NOT NULL
+        """)
+    private static let insertRows = Statement(
+        """
+        INSERT INTO parked_events
+            (projection_id, topic, partition, record_offset, sequence, event_id, event_day, reason, error_class)
+        SELECT $1, topic, partition, record_offset, millrace_sequence(key), event_id, event_day, reason, error_class
+        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+            AS rows (topic, partition, record_offset, key, event_id, event_day, reason, error_class, n)
+        ORDER BY n
+        ON CONFLICT (projection_id, topic, partition, record_offset) DO NOTHING
+        """)
+    private static let deleteRows = Statement(
+        """
+        DELETE FROM parked_events
+        WHERE projection_id = $1
+            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+        """)
+    private static let deleteDiscarded = Statement(
+        """
+        DELETE FROM parked_events
+        WHERE projection_id = $1
+            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+            AND kept_value IS NULL
+        """)
+    private static let unblockDiscarded = Statement(
+        """
+        UPDATE parked_events SET sequence = NULL, reason = 'discarded'
+        WHERE projection_id = $1
+            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+        """)
+    private static let keepValue = Statement(
+        """
+        INSERT INTO parked_events AS p (projection_id, topic, partition, record_offset, reason, kept_value)
+        VALUES ($1, $2, $3, $4, 'failed', $5)
+        ON CONFLICT (projection_id, topic, partition, record_offset) DO UPDATE SET kept_value = excluded.kept_value
+        """)
+    private static let updateFailures = Statement(
+        """
+        UPDATE projections SET failures_in_a_row = CASE WHEN $2 THEN $3 ELSE failures_in_a_row + $3 END
+        WHERE id = $1
+        RETURNING failures_in_a_row
+        """)
+    private static let selectState = Statement(
+        """
+        SELECT failures_in_a_row, EXISTS (SELECT FROM parked_events WHERE projection_id = $1)
+        FROM projections WHERE id = $1
+        """)
+    private static let selectCounts = Statement(
+        """
+        SELECT count(*), (
+            SELECT count(*) FROM (
+                SELECT DISTINCT topic, sequence FROM parked_events
+                WHERE projection_id = $1 AND sequence IS NOT NULL) AS sequences)
+        FROM parked_events WHERE projection_id = $1
+        """)
+}

@@ -1,0 +1,190 @@
+import StreamCore
+import Testing
+
+@testable import Projections
+
+/// A slice in words: `a1` is event 1 of key a, `a1!` fails, `~a1` is its retry, `~a1!` one that fails again, `-a1` the
+/// request to discard it, `?a1` a retry that comes too early. A key of `_` is none.
+private func plan(_ words: String, parked: [String] = [], processed: [String] = []) -> String {
+    let origins = parked.map { origin($0) }
+    var rows: [SequenceKey: [RecordOrigin]] = [:]
+    for (word, origin) in zip(parked, origins) { rows[key(word)!, default: []].append(origin) }
+    let subjects = words.split(separator: " ").map { word in
+        var name = String(word)
+        var subject = ParkingPlan.Subject()
+        if name.hasSuffix("!") {
+            subject.hasFailed = true
+            name.removeLast()
+        }
+        let mark = name.first
+        if mark == "~" || mark == "-" || mark == "?" { name.removeFirst() }
+        subject.sequence = key(name)
+        if !subject.hasFailed { subject.eventID = eventID(name) }
+        switch mark {
+        case "~": subject.role = .retry(origin(name), isPassed: true)
+        case "?": subject.role = .retry(origin(name), isPassed: false)
+        case "-": subject.role = .discard(origin(name), isPassed: true)
+        default: break
+        }
+        return subject
+    }
+    let done = Set(processed.map { eventID($0) })
+    return ParkingPlan(subjects, parked: rows, processed: done).verdicts.map { "\($0)" }.joined(separator: " ")
+}
+
+private func key(_ word: String) -> SequenceKey? {
+    word.hasPrefix("_") ? nil : SequenceKey(topic: "t", key: Array(word.prefix(1).utf8))
+}
+
+private func eventID(_ word: String) -> EventID {
+    EventID(high: UInt64(word.utf8.first ?? 0), low: UInt64(word.dropFirst()) ?? 0)
+}
+
+private func origin(_ word: String) -> RecordOrigin {
+    RecordOrigin(partition: TopicPartition(topic: "t", partition: 0), offset: Int64(word.dropFirst()) ?? -1)
+}
+
+@Suite struct ParkingPlanTests {
+    @Test func whatDoesNotFailIsApplied() {
+        #expect(plan("a1 b1 a2") == "apply apply apply")
+    }
+
+    @Test func laterEventsOfAFailedOnesKeyAreBlocked() {
+        #expect(plan("a1 a2! b1 a3 b2 a4!") == "apply parkFailed apply parkBlocked apply parkFailed")
+    }
+
+    @Test func eventsWithoutAKeyBlockNobody() {
+        #expect(plan("_1! _2 _3!") == "parkFailed apply parkFailed")
+    }
+
+    @Test func aKeyIsBlockedByWhatWasParkedBefore() {
+        #expect(plan("a3 b1", parked: ["a2"]) == "parkBlocked apply")
+    }
+
+    @Test func aSequenceIsRetriedInOrder() {
+        #expect(plan("~a2 ~a3 ~a4 a5", parked: ["a2", "a3", "a4"]) == "resolve resolve resolve apply")
+    }
+
+    @Test func aRetryThatOvertakesIsBlocked() {
+        #expect(plan("~a3 ~a2", parked: ["a2", "a3"]) == "blockAgain resolve")
+    }
+
+    @Test func whatIsBehindARetryThatFailsIsBlocked() {
+        #expect(plan("~a2! ~a3 a4", parked: ["a2", "a3"]) == "failAgain blockAgain parkBlocked")
+    }
+
+    @Test func aRetryMayComeTwice() {
+        #expect(plan("~a2 ~a2 ~a3 ~a3", parked: ["a2", "a3"]) == "resolve resolve resolve resolve")
+        #expect(plan("~a2") == "resolve")
+        #expect(plan("~a2", parked: ["a3"], processed: ["a2"]) == "resolve")
+        #expect(plan("~a2", parked: ["a3"]) == "blockAgain")
+        #expect(plan("~a2 -a2", parked: ["a2"]) == "resolve discard")
+    }
+
+    @Test func aRetryOfWhatIsNotParkedWaitsForWhatIs() {
+        #expect(plan("~a1", parked: ["a2"]) == "blockAgain")
+    }
+
+    @Test func discardingFreesTheKey() {
+        #expect(plan("-a2 ~a3 a4", parked: ["a2", "a3"]) == "discard resolve apply")
+        #expect(plan("-a2 a4", parked: ["a2", "a3"]) == "discard parkBlocked")
+    }
+
+    @Test func aRetryBeforeItsRecordIsNotAnswered() {
+        #expect(plan("?a1 a0") == "tooEarly apply")
+    }
+
+    private func subjects(_ words: String) -> [ParkingPlan.Subject] {
+        words.split(separator: " ").map { word in
+            var name = String(word)
+            var subject = ParkingPlan.Subject()
+            subject.hasFailed = name.hasSuffix("!")
+            if subject.hasFailed { name.removeLast() }
+            if name.hasPrefix("~") {
+                name.removeFirst()
+                subject.role = .retry(origin(name), isPassed: true)
+            }
+            subject.sequence = key(name)
+            return subject
+        }
+    }
+
+    @Test(arguments: [
+        ("a1 b1!", [0], 1, true), ("b1! a1", [1], 0, true), ("a1! b1!", [], 5, false), ("a1 b1!", [], 4, false),
+        ("~a1!", [], 3, false), ("b1! ~a1 c1!", [1], 1, true), ("a1! a2", [], 5, false),
+    ])
+    func failuresAreCountedSinceTheLastEventApplied(_ words: String, fresh: [Int], count: Int, isReset: Bool) {
+        let failures = ParkingPlan(subjects(words), parked: [:]).failures(after: 3) { fresh.contains($0) }
+        #expect(failures.count == count)
+        #expect(failures.isReset == isReset)
+    }
+
+    @Test func whatIsBehindOneKeyAloneDoesNotCount() {
+        let hot = ParkingPlan(subjects("a1! a2 a3 a4"), parked: [:])
+        #expect(hot.failures(after: 0) { _ in false }.count == 1)
+        #expect(hot.allowance(after: 0, limit: 2) == nil)
+        let two = ParkingPlan(subjects("a1! a2 b1! a3 a4"), parked: [:])
+        #expect(two.failures(after: 0) { _ in false }.count == 4)
+    }
+
+    @Test func aSliceEndsWhereTheBrakeOpens() {
+        #expect(ParkingPlan(subjects("a1! b1! a2 a3 a4"), parked: [:]).allowance(after: 0, limit: 4) == 4)
+        #expect(ParkingPlan(subjects("a1! b1! a2 a3 c1"), parked: [:]).allowance(after: 0, limit: 5) == nil)
+        #expect(ParkingPlan(subjects("a1! b1! c1 d1! e1!"), parked: [:]).allowance(after: 0, limit: 3) == nil)
+        #expect(ParkingPlan(subjects("a1! b1!"), parked: [:]).allowance(after: 2, limit: 3) == 1)
+        #expect(ParkingPlan(subjects("a1! b1!"), parked: [:]).allowance(after: 2, limit: 0) == nil)
+    }
+}
+
+@Suite struct RetryRequestTests {
+    private static let complete = [
+        "__dlq.errors.topic": "t", "__dlq.errors.partition": "3", "__dlq.errors.offset": "17",
+        "__dlq.errors.delivery.count": "2", "millrace.action": "apply",
+    ]
+
+    private func parse(_ headers: [String: String]) -> RetryRequest? {
+        RetryRequest { name in headers["\(name)"].map { Array($0.utf8) } }
+    }
+
+    @Test func itNamesItsOriginAndWhatToDo() throws {
+        let request = try #require(parse(Self.complete))
+        #expect(request.origin == RecordOrigin(partition: TopicPartition(topic: "t", partition: 3), offset: 17))
+        #expect(request.action == .apply && request.delivery == 2 && !request.isValueKept)
+        #expect(parse(Self.complete.merging(["millrace.value.kept": "database"]) { $1 })?.isValueKept == true)
+        #expect(parse(Self.complete.merging(["millrace.action": "discard"]) { $1 })?.action == .discard)
+    }
+
+    @Test(arguments: Array(complete.keys), ["", "-1", "x", "99999999999999999999"])
+    func oneThatDoesNotIsNone(_ name: String, value: String) {
+        var headers = Self.complete
+        headers[name] = nil
+        #expect(parse(headers) == nil)
+        if name == "__dlq.errors.topic" { return }
+        headers[name] = value
+        #expect(parse(headers) == nil)
+    }
+
+    @Test func textsAreCutAtACharacter() {
+        #expect(LetterSender.cut("aé", to: 3) == "aé")
+        #expect(LetterSender.cut("aé", to: 2) == "a")
+        #expect(LetterSender.cut(String(repeating: "🙂", count: 400), to: 1_000).utf8.count == 1_000)
+    }
+}
+
+@Suite struct PartitionRangesTests {
+    private func partitions(_ topic: String, _ numbers: Int32...) -> [TopicPartition] {
+        numbers.map { TopicPartition(topic: topic, partition: $0) }
+    }
+
+    @Test func neighboursAreOneRange() {
+        #expect(PartitionRanges.text(partitions("a", 2, 0, 1, 5) + partitions("b", 7)) == "a[0-2,5] b[7]")
+        #expect(PartitionRanges.text([]) == "")
+    }
+
+    @Test func rangesHaveOneOffset() {
+        var offsets: [TopicPartition: Int64] = [:]
+        for partition in partitions("a", 0, 1, 2, 3) { offsets[partition] = 0 }
+        offsets[TopicPartition(topic: "a", partition: 2)] = 9
+        #expect(PartitionRanges.text(offsets) == "a[0-1]@0 a[2]@9 a[3]@0")
+    }
+}
