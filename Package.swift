@@ -19,12 +19,13 @@ let executables: [Target] = [
     .executableTarget(name: "outbox-relay", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(
         name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
+    .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
             "OrderShop", "OrderSummary", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "Kafka",
-            "Postgres", "Orders", "StreamCore", .argumentParser,
+            "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
 ]
@@ -35,8 +36,8 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "OrderSummary", "Migrations", "Operations", "Settings", "Kafka", "Postgres",
-            "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Migrations", "Operations", "Settings", "Kafka",
+            "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
@@ -174,13 +175,13 @@ let tests: [Target] = [
         "DaemonTests",
         [
             "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "StreamCore", "TestKit", .logging,
-            "outbox-relay", "order-summary-projection",
+            "outbox-relay", "order-summary-projection", "dead-letter-handler",
         ]),
     .test(
         "SystemTests",
         [
             "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
-            "TestKit", "outbox-relay", "order-summary-projection", "millrace",
+            "TestKit", "outbox-relay", "order-summary-projection", "dead-letter-handler", "millrace",
         ]),
 ]
 
@@ -208,6 +209,7 @@ let package = Package(
     products: [
         .executable(name: "outbox-relay", targets: ["outbox-relay"]),
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
+        .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "millrace", targets: ["millrace"]),
     ],
     dependencies: [

@@ -18,6 +18,10 @@ struct BenchResult {
     var p95Ms: Double?
     var p99Ms: Double?
     var maxMs: Double?
+    /// Events that took effect out of their key's order.
+    var orderViolations: Int?
+    /// Events that never took effect.
+    var lost: Int?
 
     enum Key: String {
         case name, events, seconds
@@ -30,6 +34,8 @@ struct BenchResult {
         case p95Ms = "p95_ms"
         case p99Ms = "p99_ms"
         case maxMs = "max_ms"
+        case orderViolations = "order_violations"
+        case lost
     }
 
     init(name: String) {
@@ -55,6 +61,9 @@ struct BenchResult {
         for case (let key, let value?) in numbers {
             let text = value >= 1_000 ? "\(Int(value.rounded()))" : "\((value * 1_000).rounded() / 1_000)"
             members.append("\"\(key.rawValue)\": \(text)")
+        }
+        for case (let key, let count?) in [(Key.orderViolations, orderViolations), (.lost, lost)] {
+            members.append("\"\(key.rawValue)\": \(count)")
         }
         return "{\(members.joined(separator: ", "))}"
     }

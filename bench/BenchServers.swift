@@ -5,6 +5,7 @@ import Kafka
 import Migrations
 import Postgres
 import StreamCore
+import Synchronization
 
 /// What a bench runs on: a private PostgreSQL with default durability, and the cluster. Made anew for each bench.
 final class BenchServers: Sendable {
@@ -20,6 +21,7 @@ final class BenchServers: Sendable {
     private let mock: MockCluster?
     private let admin: KafkaAdmin
     private let folder: URL
+    private let made = Mutex<[String]>([])
 
     /// Starts the servers, and makes schema and topics. Whoever calls it calls ``stop()`` in the end.
     static func start() async throws -> BenchServers {
@@ -61,6 +63,13 @@ final class BenchServers: Sendable {
     var topics: [String] { ["order", "payment", "shipment"].map { $0 + topicSuffix } }
 
     private func prepare() async throws {
+        try await makeTopics(topics)
+        try await Migrator(postgres).up(["outbox", "orders", "projections", "order-summary", "dead-letters"])
+    }
+
+    /// Makes topics that are removed with the servers.
+    func makeTopics(_ topics: [String]) async throws {
+        made.withLock { $0 += topics }
         for topic in topics {
             if let mock {
                 try mock.createTopic(topic, partitions: Self.partitions)
@@ -68,13 +77,12 @@ final class BenchServers: Sendable {
                 try await admin.createTopic(topic, partitions: Self.partitions)
             }
         }
-        try await Migrator(postgres).up(["outbox", "orders", "projections", "order-summary"])
     }
 
     /// Removes all of it.
     func stop() async {
         if mock == nil {
-            for topic in topics { try? await admin.deleteTopic(topic) }
+            for topic in made.withLock({ $0 }) { try? await admin.deleteTopic(topic) }
         }
         await server.stop(.immediate)
     }

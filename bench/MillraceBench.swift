@@ -25,6 +25,8 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: RelayLatency.name, run: RelayLatency.run),
         Bench(name: ProjectionCatchUp.name, run: ProjectionCatchUp.run),
         Bench(name: EndToEnd.name, run: EndToEnd.run),
+        Bench(name: Poison.undecodable.name, run: Poison.undecodable.run),
+        Bench(name: Poison.inapplicable.name, run: Poison.inapplicable.run),
     ]
 
     func validate() throws {

@@ -3,7 +3,9 @@ public import Settings
 /// Every daemon of Millrace, for what is done with their configurations without running them.
 public enum DaemonCatalog {
     /// In the order of a record's way.
-    public static let all: [Entry] = [Entry(OutboxRelayProgram.self), Entry(OrderSummaryProgram.self)]
+    public static let all: [Entry] = [
+        Entry(OutboxRelayProgram.self), Entry(OrderSummaryProgram.self), Entry(DeadLetterHandlerProgram.self),
+    ]
 
     /// - Returns: nil when no daemon has this name.
     public static func entry(named name: String) -> Entry? {
@@ -11,7 +13,7 @@ public enum DaemonCatalog {
     }
 
     /// The sections that only some daemons have: one file or environment may serve several.
-    static let featureSections: Set<String> = ["relay", "projection"]
+    static let featureSections: Set<String> = ["relay", "projection", "dead_letters", "letters", "retries", "alerts"]
 
     /// One daemon.
     public struct Entry: Sendable {

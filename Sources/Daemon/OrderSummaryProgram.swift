@@ -8,7 +8,7 @@ public enum OrderSummaryProgram: DaemonProgram {
         let projection: ProjectionSettings
 
         public init(from reader: SettingsReader) {
-            projection = ProjectionSettings(from: reader)
+            projection = ProjectionSettings(from: reader, consumer: "order-summary", order: .key)
         }
     }
 

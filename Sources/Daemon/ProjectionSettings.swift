@@ -2,11 +2,14 @@ internal import Projections
 internal import Settings
 
 /// `[projection]`: how a read model is kept.
-struct ProjectionSettings: FeatureSettings {
+struct ProjectionSettings: Sendable {
     var configuration: ProjectionRunnerConfiguration
     var topicSuffix: String
 
-    init(from reader: SettingsReader) {
+    /// - Parameters:
+    ///   - consumer: the projection's name.
+    ///   - order: what its read model needs of dead letters.
+    init(from reader: SettingsReader, consumer: String, order: DeadLetterRoute.Order) {
         let section = reader.section("projection", "How the read model is kept.")
         let defaults = ProjectionRunnerConfiguration(service: "millrace")
         var runner = defaults
@@ -48,6 +51,7 @@ struct ProjectionSettings: FeatureSettings {
             "offset_copy_interval_ms", default: defaults.offsetCopyIntervalMs, in: 10...600_000,
             "The time between two copies of the offsets to Kafka, where lag tools look for them.")
         section.reject(runner.validate())
+        runner.onFailure = FailureSettings(from: reader, consumer: consumer, order: order).policy
         configuration = runner
     }
 }

@@ -19,8 +19,8 @@ struct MigrateCommand: AsyncParsableCommand {
                 valueName: "set"))
         var names: [String] = standard
 
-        /// What the demo shop, the relay and the order summary need, in the order in which they are applied.
-        static let standard = ["outbox", "orders", "projections", "order-summary"]
+        /// What the demo shop and the daemons need, in the order in which they are applied.
+        static let standard = ["outbox", "orders", "projections", "order-summary", "dead-letters"]
         private static let others = MigrationCatalog.embedded.sets.filter { !standard.contains($0) }
     }
 

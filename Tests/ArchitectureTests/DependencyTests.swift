@@ -33,6 +33,7 @@ import Testing
             "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
             "outbox-relay": ["Daemon"],
             "order-summary-projection": ["Daemon"],
+            "dead-letter-handler": ["Daemon"],
             "millrace": ["OperatorCommands"],
         ]
     }()

@@ -38,7 +38,7 @@ import Testing
             server, postgres in
             try await Migrator(postgres).up(Pipeline.sets)
             let suffix = "-" + TestKafka.uniqueName("events")
-            try await TestKafka.withTopics(named: Pipeline.topics(suffix), partitions: Pipeline.partitions) {
+            try await TestKafka.withTopics(named: Pipeline.allTopics(suffix), partitions: Pipeline.partitions) {
                 let pipeline = Pipeline(
                     postgres: postgres, kafka: try TestKafka.clientConfiguration(), topicSuffix: suffix)
                 let relay = try pipeline.relay()
@@ -62,7 +62,7 @@ import Testing
         try await TestDatabase.withSchema(migrating: Pipeline.sets) { postgres in
             try await TestKafka.withPrivateCluster { cluster, kafka in
                 let suffix = "-" + TestKafka.uniqueName("events")
-                for topic in Pipeline.topics(suffix) {
+                for topic in Pipeline.allTopics(suffix) {
                     try cluster.createTopic(topic, partitions: Pipeline.partitions)
                 }
                 let pipeline = Pipeline(postgres: postgres, kafka: kafka, topicSuffix: suffix)

@@ -8,7 +8,7 @@ import Testing
 /// The whole of Millrace on a schema and topics of the test's own: the write model, the daemons as processes, and the
 /// read model.
 struct Pipeline {
-    static let sets = ["outbox", "orders", "projections", "order-summary"]
+    static let sets = ["outbox", "orders", "projections", "order-summary", "dead-letters"]
     static let partitions: Int32 = 4
 
     let postgres: PostgresConfiguration
@@ -20,7 +20,7 @@ struct Pipeline {
     static func with(_ body: (Pipeline) async throws -> Void) async throws {
         try await TestDatabase.withSchema(migrating: sets) { postgres in
             let suffix = "-" + TestKafka.uniqueName("events")
-            try await TestKafka.withTopics(named: topics(suffix), partitions: partitions) {
+            try await TestKafka.withTopics(named: allTopics(suffix), partitions: partitions) {
                 try await body(
                     Pipeline(postgres: postgres, kafka: TestKafka.clientConfiguration(), topicSuffix: suffix))
             }
@@ -28,6 +28,11 @@ struct Pipeline {
     }
 
     static func topics(_ suffix: String) -> [String] { ["order", "payment", "shipment"].map { $0 + suffix } }
+
+    /// Those of the events, and those of the order summary's dead letters.
+    static func allTopics(_ suffix: String) -> [String] {
+        topics(suffix) + ["dlq", "retry"].map { "\($0)\(suffix).order-summary" }
+    }
 
     // MARK: daemons
 
@@ -39,16 +44,40 @@ struct Pipeline {
         let own = [
             "projection.topic_suffix": topicSuffix, "projection.service": "test" + topicSuffix,
             "projection.batch_max_records": "50",
+            "dead_letters.letter_topic": "dlq\(topicSuffix).order-summary",
+            "dead_letters.retry_topic": "retry\(topicSuffix).order-summary",
         ]
         return try start("order-summary-projection", own.merging(settings) { _, given in given })
+    }
+
+    func handler(_ settings: [String: String] = [:]) throws -> Executable {
+        let own = [
+            "letters.service": "test" + topicSuffix, "letters.letter_topic_prefix": "dlq\(topicSuffix).",
+            "letters.retry_topic_prefix": "retry\(topicSuffix).", "letters.poll_interval_ms": "50",
+            "letters.stuck_after_ms": "3000",
+        ]
+        return try start("dead-letter-handler", own.merging(settings) { _, given in given })
+    }
+
+    /// Runs the operators' `millrace dead-letters` on the test's schema, and waits for its end.
+    func deadLetters(_ arguments: String...) async throws -> Executable {
+        let command = try Executable(
+            "millrace", ["dead-letters"] + arguments + ["--database", url, "--schema", postgres.schema])
+        let code = try await command.exitCode()
+        #expect(code == 0, "\(arguments): \(code): \(command.output) \(command.errors)")
+        return command
+    }
+
+    /// libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
+    private var url: String {
+        let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
+        return "postgresql://?\(query.sorted().joined(separator: "&"))"
     }
 
     private func start(_ name: String, _ settings: [String: String]) throws -> Executable {
         var all = settings
         all["operations.port"] = "0"
-        // libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
-        let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
-        all["postgres.url"] = "postgresql://?\(query.sorted().joined(separator: "&"))"
+        all["postgres.url"] = url
         all["postgres.schema"] = postgres.schema
         all["kafka.bootstrap_servers"] = kafka.bootstrapServers
         for (property, value) in kafka.properties { all["kafka.properties.\(property)"] = value }
@@ -84,6 +113,12 @@ struct Pipeline {
         let result = try await connection.execute(.unprepared("SELECT (\(query))::bigint"))
         await connection.close()
         return try result.int64(0, 0)
+    }
+
+    func execute(_ script: String) async throws {
+        let connection = try await PostgresConnection.connect(postgres)
+        try await connection.execute(script: script)
+        await connection.close()
     }
 
     /// How many records the topics have had.

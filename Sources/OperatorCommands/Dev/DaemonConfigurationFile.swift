@@ -19,17 +19,24 @@ struct DaemonConfigurationFile {
             "[kafka]",
             "bootstrap_servers = \(Self.quoted(bootstrapServers))",
         ]
-        if isMock { lines += daemon == "outbox-relay" ? Self.relayOfMock : Self.projectionOfMock }
+        if isMock {
+            switch daemon {
+            case "outbox-relay": lines += Self.relayOfMock
+            case "dead-letter-handler": lines += Self.consumerOfMock
+            default: lines += Self.projectionOfMock + Self.consumerOfMock
+            }
+        }
         return lines.joined(separator: "\n") + "\n"
     }
 
     /// The mock forgets: the outbox keeps what the projection has not read.
     private static let relayOfMock = ["", "[relay]", "retention = \"keep\""]
 
-    /// The projection goes on when the mock's oldest records have vanished. The mock's first rebalance waits for the
-    /// session's timeout, and its empty fetch sleeps the whole wait.
-    private static let projectionOfMock = [
-        "", "[projection]", "on_truncated_history = \"continue\"",
+    /// The projection goes on when the mock's oldest records have vanished.
+    private static let projectionOfMock = ["", "[projection]", "on_truncated_history = \"continue\""]
+
+    /// The mock's first rebalance waits for the session's timeout, and its empty fetch sleeps the whole wait.
+    private static let consumerOfMock = [
         "", "[kafka.properties]", "\"session.timeout.ms\" = \"6000\"", "\"heartbeat.interval.ms\" = \"500\"",
         "\"fetch.wait.max.ms\" = \"20\"",
     ]

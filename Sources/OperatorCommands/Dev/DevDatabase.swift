@@ -42,7 +42,7 @@ struct DevDatabase: Sendable {
     ///
     /// The offsets of the old cluster mean nothing in the new one: they are dropped, so that the projection starts at
     /// the new beginning. What the old cluster may have held and the projection not yet read is still in the outbox,
-    /// which keeps its rows for that long; it is published again. Processed events and the read model's rules make
+    /// which keeps its rows for that long; it is published again, what became a dead letter included. Processed events and the read model's rules make
     /// second deliveries harmless.
     ///
     /// - Parameter isAllowed: whether there may be such offsets; else they are an error, lest those of a real system
@@ -59,6 +59,12 @@ struct DevDatabase: Sendable {
                             + "new and empty. Set KAFKA_BOOTSTRAP_SERVERS to that Kafka, or drop the offsets with "
                             + "--reset-offsets.", .unavailable)
                 }
+                // The letters are of records that are no more; their events are in the outbox and come again.
+                try await transaction.execute("DELETE FROM parked_events")
+                try await transaction.execute("DELETE FROM dead_letters")
+                try await transaction.execute("DELETE FROM dead_letter_groups")
+                try await transaction.execute("DELETE FROM dead_letter_alerts WHERE sent_at IS NULL")
+                try await transaction.execute("UPDATE projections SET failures_in_a_row = 0")
                 return try await transaction.execute(
                     "UPDATE outbox SET published_at = NULL WHERE published_at IS NOT NULL"
                 ).affectedRows

@@ -10,6 +10,8 @@ struct DevKafka: Sendable {
 
     /// What the shop's events go to.
     static let topics = ["order-events", "payment-events", "shipment-events"]
+    /// Where dead letters go, and come back from.
+    private static let deadLetterTopics = ["dlq.order-summary", "retry.order-summary"]
 
     /// The same name means the same offsets.
     var cluster: String { isMock ? "mock" : bootstrapServers }
@@ -26,7 +28,7 @@ struct DevKafka: Sendable {
             return kafka
         }
         let mock = try MockCluster()
-        for topic in topics { try mock.createTopic(topic, partitions: partitions) }
+        for topic in topics + deadLetterTopics { try mock.createTopic(topic, partitions: partitions) }
         return DevKafka(bootstrapServers: mock.bootstrapServers, mock: mock)
     }
 
@@ -34,7 +36,7 @@ struct DevKafka: Sendable {
         let admin = try KafkaAdmin(
             KafkaClientConfiguration(bootstrapServers: bootstrapServers, clientID: "millrace-dev"))
         let present = try await admin.partitions()
-        for topic in Self.topics where present[topic] == nil {
+        for topic in Self.topics + Self.deadLetterTopics where present[topic] == nil {
             do {
                 try await admin.createTopic(topic, partitions: partitions)
             } catch {

@@ -85,12 +85,14 @@ struct DevStatistics {
         return offsets
     }
 
-    /// Deletes the rows of the outbox that were published before the milestone, once the projection has passed it.
+    /// Deletes the rows of the outbox that were published before the milestone, once the projection has passed it. A
+    /// parked event was passed and not applied: while there is one, all rows are kept.
     private mutating func prune(_ offsets: [TopicPartition: Int64], _ connection: PostgresConnection) async throws {
         guard let passed = milestone, passed.ends.allSatisfy({ offsets[$0] ?? 0 >= $1 }) else { return }
         var parameters = Parameters()
         parameters.append(passed.instant)
-        try await connection.execute("DELETE FROM outbox WHERE published_at < $1", parameters)
+        try await connection.execute(
+            "DELETE FROM outbox WHERE published_at < $1 AND NOT EXISTS (SELECT FROM parked_events)", parameters)
         milestone = nil
     }
 

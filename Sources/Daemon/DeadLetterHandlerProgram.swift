@@ -1,0 +1,39 @@
+internal import DeadLetters
+public import Settings
+
+/// The daemon `dead-letter-handler`.
+public enum DeadLetterHandlerProgram: DaemonProgram {
+    public struct Feature: FeatureSettings {
+        let letters: LetterSettings
+        let alerts: AlertSettings
+
+        public init(from reader: SettingsReader) {
+            letters = LetterSettings(from: reader)
+            alerts = AlertSettings(from: reader)
+        }
+    }
+
+    public static let name = "dead-letter-handler"
+    public static let abstract = "Keeps, retries and explains what consumers could not apply."
+    public static let operationsPort = 9_404
+
+    public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dead-letters"] }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        let sending = context.health.watch(.loop, "sending loop", limit: context.stallAfter)
+        sending.turned(to: .working)
+        let handler = DeadLetterHandler(
+            configuration: feature.letters.configuration, postgres: context.postgres, kafka: context.kafka,
+            logger: context.logger, observer: ProjectionHealth(context), onTurn: { sending.progressed() })
+        guard let alerts = feature.alerts.configuration else { return try await handler.run() }
+        let sender = AlertSender(context.postgres, alerts, logger: context.logger)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await handler.run() }
+            group.addTask { await sender.run() }
+            // The alerts end only when they are told to; the handler's end is the daemon's.
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+}

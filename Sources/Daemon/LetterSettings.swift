@@ -1,0 +1,109 @@
+internal import DeadLetters
+internal import Settings
+
+/// `[letters]` and `[retries]`: whose dead letters are kept, and which are tried again by themselves.
+struct LetterSettings: FeatureSettings {
+    var configuration: DeadLetterHandlerConfiguration
+
+    init(from reader: SettingsReader) {
+        let section = reader.section("letters", "Whose dead letters are kept, and for how long.")
+        let consumers = section.strings(
+            "consumers", default: ["order-summary"], "The projections whose dead letters are handled, by their names.")
+        let letterPrefix = section.string(
+            "letter_topic_prefix", default: "dlq.", "A consumer's letters are in the topic of this and its name.")
+        let retryPrefix = section.string(
+            "retry_topic_prefix", default: "retry.", "A consumer's retries go to the topic of this and its name.")
+        let service = section.string(
+            "service", default: "millrace",
+            "The first part of the consumer group's name, service.dead-letter-handler.vN.")
+        var letters = DeadLetterHandlerConfiguration(consumers: [], service: service)
+        letters.consumers = consumers.map {
+            DeadLetterHandlerConfiguration.ConsumerTopics(
+                $0, letterTopic: letterPrefix + $0, retryTopic: retryPrefix + $0)
+        }
+        letters.foreignTopics = Self.foreignTopics(section)
+        letters.retentionDays = section.integer(
+            "retention_days", default: letters.retentionDays, in: 1...3_650,
+            "Days that resolved and discarded letters are kept. Open ones are kept for ever.")
+        letters.pollIntervalMs = section.integer(
+            "poll_interval_ms", default: letters.pollIntervalMs, in: 1...600_000,
+            "The time between two looks for letters that are due.")
+        letters.stuckAfterMs = section.integer(
+            "stuck_after_ms", default: letters.stuckAfterMs, in: 1_000...86_400_000,
+            "After this time a letter that was sent and not answered is sent again.")
+        letters.policies = Self.policies(reader.section("retries", "Which letters are tried again by themselves."))
+        section.reject(letters.validate())
+        configuration = letters
+    }
+
+    private static func foreignTopics(
+        _ section: SectionReader
+    ) -> [DeadLetterHandlerConfiguration.ForeignTopic] {
+        let dialects = LetterDialect.allCases.filter { $0 != .millrace }.map(\.rawValue)
+        let topics = section.properties(
+            "foreign", examples: [("orders.DLT", "\"spring\""), ("connect-dlq", "\"auto\"")],
+            "Dead-letter topics of other programs, and in whose form their headers are: \(dialects.joined(separator: ", ")).")
+        return topics.sorted { $0.key < $1.key }.compactMap { topic, word in
+            guard let dialect = LetterDialect(rawValue: word), dialect != .millrace else {
+                section.reject("foreign", entry: topic, "\"\(word)\" is none of \(dialects.joined(separator: ", "))")
+                return nil
+            }
+            return DeadLetterHandlerConfiguration.ForeignTopic(topic, dialect: dialect)
+        }
+    }
+
+    private static func policies(_ section: SectionReader) -> [RetryPolicy] {
+        let looking = RetryPolicy.transientLooking
+        let classes = section.strings(
+            "error_classes", default: looking.errorClasses,
+            "Letters of these error classes are tried again; * stands for any text. All others wait for an operator.")
+        var policy = RetryPolicy(errorClasses: classes)
+        policy.initialDelayMs = section.integer(
+            "initial_ms", default: looking.initialDelayMs, in: 1...86_400_000,
+            "The wait before the first retry; each further one is twice as long.")
+        policy.ceilingMs = section.integer(
+            "ceiling_ms", default: looking.ceilingMs, in: 1...2_592_000_000, "The longest such wait.")
+        policy.attemptsLimit = section.integer(
+            "attempts", default: looking.attemptsLimit, in: 1...1_000,
+            "After so many failed retries a letter waits for an operator.")
+        let own = section.properties(
+            "policies", examples: [("sql_23503", "\"initial_ms=1000 ceiling_ms=60000 attempts=20\"")],
+            "Classes with a policy of their own, which comes before the above. What it leaves out is as above.")
+        var policies: [RetryPolicy] = []
+        // The more particular pattern comes first, whatever the order in the file.
+        for (pattern, text) in own.sorted(by: { ($1.key.count, $0.key) < ($0.key.count, $1.key) }) {
+            do throws(PolicyProblem) {
+                policies.append(try Self.policy(pattern, text, basis: policy))
+            } catch {
+                section.reject("policies", entry: pattern, error.text)
+            }
+        }
+        if !classes.isEmpty { policies.append(policy) }
+        return policies
+    }
+
+    private struct PolicyProblem: Error {
+        let text: String
+    }
+
+    private static func policy(
+        _ pattern: String, _ text: String, basis: RetryPolicy
+    ) throws(PolicyProblem) -> RetryPolicy {
+        var policy = basis
+        policy.errorClasses = [pattern]
+        for word in text.split(separator: " ") {
+            let parts = word.split(separator: "=", maxSplits: 1)
+            guard parts.count == 2, let number = Int(parts[1]) else {
+                throw PolicyProblem(text: "\"\(word)\" is not name=number")
+            }
+            switch parts[0] {
+            case "initial_ms": policy.initialDelayMs = number
+            case "ceiling_ms": policy.ceilingMs = number
+            case "attempts": policy.attemptsLimit = number
+            default: throw PolicyProblem(text: "\"\(parts[0])\" is none of initial_ms, ceiling_ms, attempts")
+            }
+        }
+        if let problem = policy.validate().first { throw PolicyProblem(text: problem) }
+        return policy
+    }
+}

@@ -1,0 +1,173 @@
+import EmbeddedKafka
+import Glibc
+import Postgres
+import TestKit
+import Testing
+
+/// Events that cannot be applied, through all of Millrace: they become dead letters, nothing else waits for them, and
+/// once the cause is removed and they are retried, the read model is exact.
+@Suite struct DeadLetterTests {
+    /// What makes about one order in twenty impossible to apply, whatever event tells of it.
+    private static let poison = """
+        ALTER TABLE order_summary_v1 ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
+        """
+    private static let antidote = "ALTER TABLE order_summary_v1 DROP CONSTRAINT poison"
+    /// As a release that can apply nothing.
+    private static let paralysis = "ALTER TABLE order_summary_v1 ADD CONSTRAINT poison CHECK (false) NOT VALID"
+
+    @Test func whatFailsIsParkedAndExactAfterARetry() async throws {
+        try await Pipeline.with { pipeline in
+            try await pipeline.execute(Self.poison)
+            let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
+            try await pipeline.play(orders: 200)
+            try await everythingIsPassed(pipeline)
+            let parked = try await pipeline.number("SELECT count(*) FROM parked_events")
+            #expect(parked > 0)
+            // Every order that is not poisoned is there, and none that is.
+            #expect(
+                try await pipeline.number(
+                    """
+                    SELECT count(*) FROM orders FULL JOIN order_summary USING (order_id)
+                    WHERE (hashtext(order_id) % 20 <> 0) <> (order_summary.order_id IS NOT NULL)
+                    """) == 0)
+            try await eventually(within: .seconds(60)) {
+                try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") == parked
+            }
+            try await pipeline.execute(Self.antidote)
+            _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the constraint is gone")
+            try await everyLetterIsOver(pipeline)
+            try await pipeline.expectEverythingArrives()
+            #expect(try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") == parked)
+            try await stop(daemons)
+        }
+    }
+
+    @Test(.enabled(if: TestKafka.isMock, "a real cluster takes no injected errors"))
+    func killedAgainAndAgainNothingIsLostOrAppliedTwice() async throws {
+        try await TestDatabase.withSchema(migrating: Pipeline.sets) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                let suffix = "-" + TestKafka.uniqueName("events")
+                for topic in Pipeline.allTopics(suffix) {
+                    try cluster.createTopic(topic, partitions: Pipeline.partitions)
+                }
+                let pipeline = Pipeline(postgres: postgres, kafka: kafka, topicSuffix: suffix)
+                try await pipeline.execute(Self.poison)
+                async let load: Void = pipeline.play(orders: 300, seed: 5)
+                // Timed out; not the leader; not enough replicas, before and after the append.
+                let transient: [Int32] = [7, 6, 19, 20]
+                for round in 1...5 {
+                    let doomed = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
+                    cluster.pushRequestErrors(.produce, (0..<4).map { transient[$0 % transient.count] })
+                    if round == 4 {
+                        // From here on letters are retried while everything is killed.
+                        try await pipeline.execute(Self.antidote)
+                        _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "round 4")
+                    }
+                    let moved = try await progress(pipeline)
+                    try await eventually(within: .seconds(60)) {
+                        let isOver = try await isEverythingPassed(pipeline)
+                        let now = try await progress(pipeline)
+                        return now > moved || isOver
+                    }
+                    for daemon in doomed { daemon.signal(SIGKILL) }
+                    for daemon in doomed { _ = try await daemon.exitCode() }
+                }
+                try await load
+                let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
+                try await everythingIsPassed(pipeline)
+                try await everyParkedEventHasALetter(pipeline)
+                _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the cause is gone")
+                try await everyLetterIsOver(pipeline)
+                try await pipeline.expectEverythingArrives(within: .seconds(90))
+                #expect(
+                    try await pipeline.number(
+                        "SELECT (SELECT sum(version) FROM orders) - (SELECT sum(version) FROM order_summary)") == 0)
+                try await stop(daemons)
+            }
+        }
+    }
+
+    @Test func aReleaseThatFailsEverythingIsBraked() async throws {
+        try await Pipeline.with { pipeline in
+            try await pipeline.execute(Self.paralysis)
+            let relay = try pipeline.relay()
+            let first = try pipeline.projection()
+            let handler = try pipeline.handler()
+            try await pipeline.play(orders: 200)
+            try await eventually(within: .seconds(60)) {
+                try await pipeline.number("SELECT max(failures_in_a_row) FROM projections") >= 50
+            }
+            // A restart must not open the sluice again.
+            first.signal(SIGTERM)
+            #expect(try await first.exitCode() == 0, "\(first.errors)")
+            let second = try pipeline.projection()
+            try await second.waitForLog("brake")
+            let parked = try await pipeline.number("SELECT count(*) FROM parked_events WHERE reason = 'failed'")
+            #expect(parked < 100)
+            try await pipeline.execute(Self.antidote)
+            // It goes on by itself.
+            try await everythingIsPassed(pipeline)
+            #expect(
+                try await pipeline.number("SELECT count(*) FROM parked_events WHERE reason = 'failed'") == parked)
+            try await everyParkedEventHasALetter(pipeline)
+            _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the release is mended")
+            try await everyLetterIsOver(pipeline)
+            try await pipeline.expectEverythingArrives()
+            try await stop([relay, second, handler])
+        }
+    }
+
+    // MARK: - what is waited for
+
+    private func everythingIsPassed(_ pipeline: Pipeline) async throws {
+        try await eventually(within: .seconds(120)) { try await isEverythingPassed(pipeline) }
+    }
+
+    /// The outbox is empty, and every record is applied or parked.
+    private func isEverythingPassed(_ pipeline: Pipeline) async throws -> Bool {
+        guard try await pipeline.number("SELECT count(*) FROM outbox") == 0 else { return false }
+        let produced = try await pipeline.recordsProduced()
+        let passed = try await pipeline.number(
+            "SELECT coalesce(sum(next_offset), 0) FROM projection_offsets WHERE topic LIKE '%\(pipeline.topicSuffix)'")
+        return passed == produced
+    }
+
+    private func everyParkedEventHasALetter(_ pipeline: Pipeline) async throws {
+        try await eventually(within: .seconds(60)) {
+            try await pipeline.number(
+                """
+                SELECT count(*) FROM parked_events AS p WHERE NOT EXISTS (
+                    SELECT FROM dead_letters AS l
+                    WHERE (l.origin_topic, l.origin_partition, l.origin_offset) = (p.topic, p.partition, p.record_offset)
+                        AND l.state IN ('pending', 'retrying'))
+                """) == 0
+        }
+    }
+
+    /// No letter is open, and no key blocked.
+    private func everyLetterIsOver(_ pipeline: Pipeline) async throws {
+        try await eventually(within: .seconds(120)) {
+            try await pipeline.number(
+                """
+                SELECT (SELECT count(*) FROM dead_letters WHERE state IN ('pending', 'retrying'))
+                    + (SELECT count(*) FROM parked_events)
+                """) == 0
+        }
+    }
+
+    private func progress(_ pipeline: Pipeline) async throws -> Int64 {
+        try await pipeline.number(
+            """
+            SELECT (SELECT count(*) FROM processed_events) + (SELECT count(*) FROM parked_events)
+                + (SELECT count(*) FROM dead_letters)
+            """)
+    }
+
+    private func stop(_ daemons: [Executable]) async throws {
+        for daemon in daemons {
+            daemon.signal(SIGTERM)
+            let code = try await daemon.exitCode()
+            #expect(code == 0, "\(code): \(daemon.errors)")
+        }
+    }
+}

@@ -1,0 +1,281 @@
+import Foundation
+import Kafka
+import Logging
+import Migrations
+import Postgres
+import Projections
+import StreamCore
+import Synchronization
+
+/// 100,000 events of 5,000 keys, of which 1 % cannot be applied until the cause is removed. The rate is over that of
+/// the same run without poison. Afterwards all letters are retried: in the end nothing is lost, and each key's events
+/// were applied in their order.
+///
+/// The runtime runs in this process, on a read model that keeps the order in which events were applied; the
+/// dead-letter handler is the real daemon.
+struct Poison: Sendable {
+    /// Where the poison shows.
+    enum Stage {
+        case decode, apply
+    }
+
+    static let events = 100_000
+    static let keys = 5_000
+    /// One event in so many is poison.
+    static let share = 100
+
+    let name: String
+    let stage: Stage
+
+    /// Poison that cannot be decoded.
+    static let undecodable = Poison(name: "poison", stage: .decode)
+    /// Poison that the database refuses: found by splitting batches.
+    static let inapplicable = Poison(name: "poison-apply", stage: .apply)
+
+    @Sendable func run(on servers: BenchServers) async throws -> BenchResult {
+        let clean = PoisonScene(name: "clean", stage: nil, servers)
+        try await clean.produce()
+        let limit = try await clean.catchUp { _ in }
+        say("without poison: \(Int(limit)) events/s")
+
+        let scene = PoisonScene(name: "poisoned", stage: stage, servers)
+        try await scene.produce()
+        let handler = try servers.start(
+            "dead-letter-handler",
+            settings: ["letters.consumers": scene.consumer, "letters.poll_interval_ms": "50"])
+        let rate = try await scene.catchUp { database in
+            try await scene.checkUnaffected(database)
+            try await scene.retryAll(database, servers)
+        }
+        let peak = try handler.peakResidentMiB()
+        try handler.stop()
+
+        var result = BenchResult(name: name)
+        result.events = Self.events
+        result.seconds = Double(Self.events) / rate
+        result.eventsPerS = rate
+        result.limitPerS = limit
+        result.ratio = rate / limit
+        result.peakRssMib = peak
+        let outcome = try await scene.outcome()
+        result.orderViolations = outcome.orderViolations
+        result.lost = outcome.lost
+        return result
+    }
+}
+
+/// A topic of events, some of them poison, and the read model that is made of it.
+private struct PoisonScene: Sendable {
+    let consumer: String
+    private let topic: String
+    private let servers: BenchServers
+    private let stage: Poison.Stage?
+    private let cause = PoisonCause()
+
+    init(name: String, stage: Poison.Stage?, _ servers: BenchServers) {
+        consumer = "bench-\(name)"
+        topic = "\(name)\(servers.topicSuffix)"
+        self.stage = stage
+        self.servers = servers
+    }
+
+    private var table: String { "applied_\(consumer.replacing("-", with: "_"))" }
+
+    /// Events of all keys in turn; the poison is spread over keys and sequences.
+    func produce() async throws {
+        try await servers.makeTopics([topic, "dlq.\(consumer)", "retry.\(consumer)"])
+        let producer = try Producer(servers.kafka) { _ in }
+        for number in 0..<Poison.events {
+            let event = PoisonEvent(
+                key: "key-\(number % Poison.keys)", sequence: Int64(number / Poison.keys + 1),
+                isPoison: stage != nil && (number * 7_919) % (Poison.share * 101) < 101)
+            let (key, value) = (Array(event.key.utf8), event.wire)
+            while true {
+                do throws(KafkaError) {
+                    try producer.produce(topic: topic, key: key.span, value: value.span, headers: nil, tag: 0)
+                    break
+                } catch {
+                    guard error.isQueueFull else { throw error }
+                    await producer.waitForSpace()
+                }
+            }
+        }
+        try await producer.flush(timeoutMs: 60_000)
+        await producer.close(timeoutMs: 10_000)
+    }
+
+    /// Applies the topic from its beginning.
+    ///
+    /// - Parameter afterwards: runs when every event was passed, with the projection still running.
+    /// - Returns: events passed a second.
+    func catchUp(_ afterwards: (PostgresConnection) async throws -> Void) async throws -> Double {
+        let database = try await PostgresConnection.connect(servers.postgres)
+        try await database.execute(
+            script: """
+                CREATE TABLE \(table) (
+                    position bigint GENERATED ALWAYS AS IDENTITY, key text NOT NULL, sequence bigint NOT NULL,
+                    is_poison boolean NOT NULL);
+                ALTER TABLE \(table) ADD CONSTRAINT poison CHECK (NOT is_poison)
+                """)
+        var configuration = ProjectionRunnerConfiguration(service: "bench")
+        configuration.onFailure = .park(DeadLetterRoute(consumer: consumer))
+        let runner = ProjectionRunner(
+            projection: PoisonableProjection(
+                name: consumer, topic: topic, table: table, refuses: stage == .decode ? cause : nil),
+            configuration: configuration, postgres: servers.postgres, kafka: servers.kafka,
+            logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
+        let run = Task { try await runner.run() }
+        var first: (time: ContinuousClock.Instant, passed: Int64)?
+        try await servers.wait("caught-up projection", within: .seconds(300), every: .milliseconds(10)) {
+            let passed = try await passed(database)
+            if first == nil, passed > 0 { first = (.now, passed) }
+            return passed >= Int64(Poison.events)
+        }
+        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        let seconds = (ContinuousClock.now - first.time) / .seconds(1)
+        try await afterwards(database)
+        run.cancel()
+        try await run.value
+        await database.close()
+        return Double(Int64(Poison.events) - first.passed) / seconds
+    }
+
+    private func passed(_ database: PostgresConnection) async throws -> Int64 {
+        try await database.execute(
+            "SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets WHERE topic = $1",
+            Parameters { $0.append(topic) }
+        ).int64(0, 0)
+    }
+
+    /// Every event of a key without poison is applied, and of the others all before the first poison.
+    func checkUnaffected(_ database: PostgresConnection) async throws {
+        let parked = try await database.execute("SELECT count(*) FROM parked_events").int64(0, 0)
+        let applied = try await database.execute(Statement("SELECT count(*) FROM \(table)")).int64(0, 0)
+        let poisoned = try await database.execute(
+            "SELECT count(*) FROM parked_events WHERE reason = 'failed'").int64(0, 0)
+        guard parked + applied == Int64(Poison.events) else {
+            throw BenchError("\(applied) events are applied and \(parked) parked, of \(Poison.events)")
+        }
+        say("\(poisoned) events are parked as failed and \(parked - poisoned) behind them")
+    }
+
+    /// Removes the cause, retries every letter, and waits until none is open and no key is blocked.
+    func retryAll(_ database: PostgresConnection, _ servers: BenchServers) async throws {
+        try await servers.wait("letters of all parked events", within: .seconds(120), every: .milliseconds(50)) {
+            try await database.execute(
+                "SELECT (SELECT count(*) FROM dead_letters) = (SELECT count(*) FROM parked_events)"
+            ).bool(0, 0)
+        }
+        cause.isRemoved.store(true, ordering: .relaxed)
+        try await database.execute(script: "ALTER TABLE \(table) DROP CONSTRAINT poison")
+        let start = ContinuousClock.now
+        let letters = try await database.execute(
+            "UPDATE dead_letters SET next_attempt_at = now() WHERE state = 'pending'"
+        ).affectedRows
+        try await servers.wait("end of all letters", within: .seconds(300), every: .milliseconds(50)) {
+            try await database.execute(
+                """
+                SELECT NOT EXISTS (SELECT FROM dead_letters WHERE state IN ('pending', 'retrying'))
+                    AND NOT EXISTS (SELECT FROM parked_events)
+                """
+            ).bool(0, 0)
+        }
+        say("\(letters) letters retried in \(Double((ContinuousClock.now - start) / .milliseconds(1)) / 1_000) s")
+    }
+
+    /// Events that a later one of their key overtook, and events that never took effect.
+    func outcome() async throws -> (orderViolations: Int, lost: Int) {
+        let database = try await PostgresConnection.connect(servers.postgres)
+        let row = try await database.execute(
+            Statement(
+                """
+                SELECT count(*) FILTER (WHERE sequence <> expected), count(DISTINCT (key, sequence)) FROM (
+                    SELECT key, sequence, row_number() OVER (PARTITION BY key ORDER BY position) AS expected
+                    FROM \(table)) AS applied
+                """))
+        let (violations, distinct) = (try row.int64(0, 0), try row.int64(0, 1))
+        await database.close()
+        return (Int(violations), Poison.events - Int(distinct))
+    }
+}
+
+/// What makes poison undecodable, until it is removed.
+private final class PoisonCause: Sendable {
+    let isRemoved = Atomic(false)
+}
+
+/// `id|key|sequence|poison` in UTF-8, padded to the size of an order's event.
+private struct PoisonEvent: Sendable {
+    var id = EventID.random()
+    var key: String
+    var sequence: Int64
+    var isPoison: Bool
+
+    var wire: [UInt8] {
+        Array("\(id)|\(key)|\(sequence)|\(isPoison)|".utf8) + [UInt8](repeating: UInt8(ascii: "."), count: 500)
+    }
+
+    init(key: String, sequence: Int64, isPoison: Bool) {
+        self.key = key
+        self.sequence = sequence
+        self.isPoison = isPoison
+    }
+
+    init?(_ text: String) {
+        let fields = text.split(separator: "|")
+        guard fields.count == 5, let id = EventID(String(fields[0])), let sequence = Int64(fields[2]) else { return nil }
+        (self.id, self.sequence) = (id, sequence)
+        (key, isPoison) = (String(fields[1]), fields[3] == "true")
+    }
+}
+
+/// Writes down each event that takes effect, in order.
+private struct PoisonableProjection: Projection {
+    let name: String
+    let version = 1
+    let topics: [String]
+    private let insert: Statement
+    /// Makes poison undecodable; nil when the database refuses it.
+    private let refuses: PoisonCause?
+    private let time = Timestamp(microseconds: Int64(Date().timeIntervalSince1970) * 1_000_000)
+
+    init(name: String, topic: String, table: String, refuses: PoisonCause?) {
+        self.name = name
+        topics = [topic]
+        self.refuses = refuses
+        insert = Statement(
+            """
+            INSERT INTO \(table) (key, sequence, is_poison)
+            SELECT key, sequence, is_poison FROM unnest($1::text[], $2::bigint[], $3::int[])
+                WITH ORDINALITY AS applied (key, sequence, poison, place), LATERAL (SELECT poison = 1 AS is_poison) AS p
+            ORDER BY place
+            """)
+    }
+
+    func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<PoisonEvent> {
+        guard let value = record.value else { return .skipped(.tombstone) }
+        guard let text = String(validating: value), let event = PoisonEvent(text) else {
+            throw EventFailure("unreadable", "no event of the bench")
+        }
+        if event.isPoison, let refuses, !refuses.isRemoved.load(ordering: .relaxed) {
+            throw EventFailure("poison", "the bench says so", eventID: event.id)
+        }
+        let identity = EventIdentity(
+            eventID: event.id, eventType: "Poisoned", aggregateID: event.key, sequence: event.sequence, timestamp: time)
+        return .event(identity, event)
+    }
+
+    func apply(_ events: [PoisonEvent], in transaction: PostgresTransaction) async throws {
+        var (keys, sequences, poison) = (TextArray(), Int64Array(), Int32Array())
+        for event in events {
+            keys.append(event.key)
+            sequences.append(event.sequence)
+            poison.append(event.isPoison ? 1 : 0)
+        }
+        try await transaction.execute(
+            insert,
+            Parameters {
+                $0.append(keys); $0.append(sequences); $0.append(poison)
+            })
+    }
+}
