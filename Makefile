@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 SWIFT       ?= swift
 RELEASE_DIR := .build/release
+PROGRAMS    := outbox-relay order-summary-projection dead-letter-handler millrace
 # What `make run` hands to `millrace dev`, and the orders a second of its load.
 RATE        ?= 50
 RUN_ARGS    ?=
@@ -24,9 +25,7 @@ setup: ## Install the system packages that are missing (Debian: librdkafka, libp
 	@scripts/setup
 
 build: setup ## Build everything in release
-	$(SWIFT) build -c release --product outbox-relay
-	$(SWIFT) build -c release --product order-summary-projection
-	$(SWIFT) build -c release --product millrace
+	@for program in $(PROGRAMS); do $(SWIFT) build -c release --product $$program || exit 1; done
 
 run: build ## Run it all on private servers with a load of RATE (50) orders a second; Ctrl-C stops it
 	$(RELEASE_DIR)/millrace dev --load $(RATE) $(RUN_ARGS)
@@ -41,9 +40,7 @@ else
 endif
 
 bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
-	@$(SWIFT) build -c release --product outbox-relay 1>&2
-	@$(SWIFT) build -c release --product order-summary-projection 1>&2
-	@$(SWIFT) build -c release --product millrace-bench 1>&2
+	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build -c release --product $$program 1>&2 || exit 1; done
 	@$(RELEASE_DIR)/millrace-bench $(BENCH)
 
 format: ## Rewrite the sources in the project's format
