@@ -254,7 +254,7 @@ private struct PoisonableProjection: Projection {
 
     func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<PoisonEvent> {
         guard let value = record.value else { return .skipped(.tombstone) }
-        guard let text = String(validating: value), let event = PoisonEvent(text) else {
+        guard let text = try? UTF8Span(validating: value), let event = PoisonEvent(String(copying: text)) else {
             throw EventFailure("unreadable", "no event of the bench")
         }
         if event.isPoison, let refuses, !refuses.isRemoved.load(ordering: .relaxed) {

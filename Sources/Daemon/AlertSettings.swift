@@ -26,8 +26,8 @@ struct AlertSettings: FeatureSettings {
         alerts.maxTries = section.integer(
             "tries", default: alerts.maxTries, in: 1...1_000, "After so many failed calls an alert is given up.")
         guard url != nil else { return }
-        if secret == nil && !reader.isIncomplete { section.reject("secret", "required when there is a url") }
-        section.reject(alerts.validate())
+        // A secret that could not be read was complained of already, and is not an empty one.
+        if secret != nil { section.reject(alerts.validate()) } else { section.reject("secret", "required with a url") }
         configuration = alerts
     }
 }

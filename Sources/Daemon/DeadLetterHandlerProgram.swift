@@ -1,4 +1,5 @@
 internal import DeadLetters
+internal import Operations
 public import Settings
 
 /// The daemon `dead-letter-handler`.

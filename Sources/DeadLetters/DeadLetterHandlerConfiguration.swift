@@ -44,14 +44,12 @@ public struct DeadLetterHandlerConfiguration: Sendable {
     public var stuckAfterMs = 300_000
     /// Days that resolved and discarded letters are kept. Open ones are kept for ever.
     public var retentionDays = 30
-    /// Open letters of one consumer at which an alert is made; nil for none.
-    public var openLettersThreshold: Int?
 
     /// Milliseconds between two looks for what is due while nothing is.
     public var pollIntervalMs = 500
     /// Milliseconds between two attempts of a standby to become the one that sends, about.
     public var electionIntervalMs = 1_000
-    /// Milliseconds between two counts for the metrics and the threshold.
+    /// Milliseconds between two counts for the metrics.
     public var statisticsIntervalMs = 15_000
     /// Milliseconds between two looks for letters past their retention.
     public var pruneIntervalMs = 60_000
@@ -92,7 +90,6 @@ public struct DeadLetterHandlerConfiguration: Sendable {
         }
         require(stuckAfterMs >= 1_000, "stuckAfterMs is below 1000")
         require((1...3_650).contains(retentionDays), "retentionDays is not within 1…3650")
-        require(openLettersThreshold ?? 1 > 0, "openLettersThreshold is not positive")
         require((1...600_000).contains(pollIntervalMs), "pollIntervalMs is not within 1…600000")
         require((10...600_000).contains(electionIntervalMs), "electionIntervalMs is not within 10…600000")
         require((100...3_600_000).contains(statisticsIntervalMs), "statisticsIntervalMs is not within 100…3600000")

@@ -69,11 +69,6 @@ final class HandlerTelemetry: Sendable {
         logger.info("letters past their retention are forgotten", metadata: ["letters": "\(letters)"])
     }
 
-    func crossedThreshold(_ consumer: String, open: Int64) {
-        logger.error(
-            "a consumer has many open letters", metadata: ["consumer": "\(consumer)", "letters": "\(open)"])
-    }
-
     // MARK: changes of state
 
     func standingBy() {

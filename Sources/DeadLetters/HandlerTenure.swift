@@ -89,7 +89,7 @@ struct HandlerTenure: Sendable {
 
     private func work(_ connection: PostgresConnection) async throws {
         var sender = try LetterSender(connection, configuration, kafka, telemetry)
-        var statistics = LetterStatistics(connection, threshold: configuration.openLettersThreshold, telemetry)
+        var statistics = LetterStatistics(connection)
         let result: Result<Void, any Error>
         do {
             try await turn(connection, &sender, &statistics)

@@ -284,30 +284,6 @@ struct Desk {
         }
     }
 
-    @Test func theThresholdIsToldOnceUntilItIsBelowAgain() async throws {
-        try await Desk.run { desk in
-            let telemetry = HandlerTelemetry(testLogger, results: ReplayResults())
-            var statistics = LetterStatistics(desk.database, threshold: 2, telemetry)
-            func alerts() async throws -> Int64 {
-                try await statistics.refresh()
-                return try await desk.number("SELECT count(*) FROM dead_letter_alerts WHERE kind = 'threshold'")
-            }
-            try await desk.ingest(plainLetter(offset: 1, key: "a"))
-            #expect(try await alerts() == 0)
-            try await desk.ingest(plainLetter(offset: 2, key: "b"))
-            #expect(try await alerts() == 1)
-            try await desk.ingest(plainLetter(offset: 3, key: "c"))
-            #expect(try await alerts() == 1)
-            // Another handler takes over.
-            statistics = LetterStatistics(desk.database, threshold: 2, telemetry)
-            #expect(try await alerts() == 1)
-            try await desk.ingest((1...2).map { .resolved(plainLetter(offset: $0).name, delivery: 1) })
-            #expect(try await alerts() == 1)
-            try await desk.ingest(plainLetter(offset: 4, key: "d"))
-            #expect(try await alerts() == 2)
-        }
-    }
-
     @Test func twoHandlersMayMeetOverOneLetter() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dead-letters"]) { postgres in
             let writer = IngestWriter(policies: RetryPolicies(policies: []), results: ReplayResults())
