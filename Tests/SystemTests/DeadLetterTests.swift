@@ -60,14 +60,18 @@ import Testing
                     cluster.pushRequestErrors(.produce, (0..<4).map { transient[$0 % transient.count] })
                     if round == 4 {
                         // From here on letters are retried while everything is killed.
+                        try await eventually(within: .seconds(60)) {
+                            try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") > 0
+                        }
                         try await pipeline.execute(Self.antidote)
                         _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "round 4")
                     }
-                    let moved = try await progress(pipeline)
+                    // Before, until something was parked; then until something was applied.
+                    let counter = round < 4 ? "parked_events" : "processed_events"
+                    let before = try await pipeline.number("SELECT count(*) FROM \(counter)")
                     try await eventually(within: .seconds(60)) {
                         let isOver = try await isEverythingPassed(pipeline)
-                        let now = try await progress(pipeline)
-                        return now > moved || isOver
+                        return try await pipeline.number("SELECT count(*) FROM \(counter)") > before || isOver
                     }
                     for daemon in doomed { daemon.signal(SIGKILL) }
                     for daemon in doomed { _ = try await daemon.exitCode() }
@@ -76,9 +80,13 @@ import Testing
                 let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
                 try await everythingIsPassed(pipeline)
                 try await everyParkedEventHasALetter(pipeline)
-                _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the cause is gone")
+                // What was retried before may be all there is.
+                if try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") > 0 {
+                    _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the cause is gone")
+                }
                 try await everyLetterIsOver(pipeline)
                 try await pipeline.expectEverythingArrives(within: .seconds(90))
+                #expect(try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") > 0)
                 #expect(
                     try await pipeline.number(
                         "SELECT (SELECT sum(version) FROM orders) - (SELECT sum(version) FROM order_summary)") == 0)
@@ -153,14 +161,6 @@ import Testing
                     + (SELECT count(*) FROM parked_events)
                 """) == 0
         }
-    }
-
-    private func progress(_ pipeline: Pipeline) async throws -> Int64 {
-        try await pipeline.number(
-            """
-            SELECT (SELECT count(*) FROM processed_events) + (SELECT count(*) FROM parked_events)
-                + (SELECT count(*) FROM dead_letters)
-            """)
     }
 
     private func stop(_ daemons: [Executable]) async throws {
