@@ -152,7 +152,8 @@ private struct PoisonScene: Sendable {
         let parked = try await database.execute("SELECT count(*) FROM parked_events").int64(0, 0)
         let applied = try await database.execute(Statement("SELECT count(*) FROM \(table)")).int64(0, 0)
         let poisoned = try await database.execute(
-            "SELECT count(*) FROM parked_events WHERE reason = 'failed'").int64(0, 0)
+            "SELECT count(*) FROM parked_events WHERE reason = 'failed'"
+        ).int64(0, 0)
         guard parked + applied == Int64(Poison.events) else {
             throw BenchError("\(applied) events are applied and \(parked) parked, of \(Poison.events)")
         }
@@ -223,7 +224,9 @@ private struct PoisonEvent: Sendable {
 
     init?(_ text: String) {
         let fields = text.split(separator: "|")
-        guard fields.count == 5, let id = EventID(String(fields[0])), let sequence = Int64(fields[2]) else { return nil }
+        guard fields.count == 5, let id = EventID(String(fields[0])), let sequence = Int64(fields[2]) else {
+            return nil
+        }
         (self.id, self.sequence) = (id, sequence)
         (key, isPoison) = (String(fields[1]), fields[3] == "true")
     }

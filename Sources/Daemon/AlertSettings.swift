@@ -19,7 +19,8 @@ struct AlertSettings: FeatureSettings {
             "The time between two alerts of one kind about one group of letters, at least.")
         let threshold = section.integer(
             "open_letters", default: Int(alerts.thresholds.first ?? 0), in: 0...1_000_000_000,
-            "An alert when a consumer has so many open letters, at ten times and at a hundred times as many; 0 for never.")
+            "An alert when a consumer has so many open letters, at ten times and at a hundred times as many; 0 for never."
+        )
         alerts.thresholds = threshold == 0 ? [] : [1, 10, 100].map { Int64(threshold) * $0 }
         alerts.timeoutMs = section.integer(
             "timeout_ms", default: alerts.timeoutMs, in: 10...60_000, "How long a call may take.")

@@ -42,7 +42,8 @@ struct LetterSettings: FeatureSettings {
         let dialects = LetterDialect.allCases.filter { $0 != .millrace }.map(\.rawValue)
         let topics = section.properties(
             "foreign", examples: [("orders.DLT", "\"spring\""), ("connect-dlq", "\"auto\"")],
-            "Dead-letter topics of other programs, and in whose form their headers are: \(dialects.joined(separator: ", ")).")
+            "Dead-letter topics of other programs, and in whose form their headers are: \(dialects.joined(separator: ", "))."
+        )
         return topics.sorted { $0.key < $1.key }.compactMap { topic, word in
             guard let dialect = LetterDialect(rawValue: word), dialect != .millrace else {
                 section.reject("foreign", entry: topic, "\"\(word)\" is none of \(dialects.joined(separator: ", "))")

@@ -98,7 +98,8 @@ public struct LetterReader: Sendable {
 
     /// The event's identity, as the headers of the original record have it.
     private func addEvent(to letter: inout Letter, _ headers: LetterHeaders) {
-        letter.eventID = ["millrace.event-id", "event-id"].lazy
+        letter.eventID =
+            ["millrace.event-id", "event-id"].lazy
             .compactMap { headers.text($0, limit: 40).flatMap { EventID($0) } }.first
         letter.eventType = headers.text("event-type", limit: 200)
     }
@@ -126,11 +127,13 @@ public struct LetterReader: Sendable {
     private func foreign(
         _ record: LetterRecord, _ headers: LetterHeaders, _ configured: LetterDialect, _ consumer: String?
     ) -> Letter {
-        let candidates = configured == .auto || configured == .millrace
+        let candidates =
+            configured == .auto || configured == .millrace
             ? LetterDialect.foreign : [configured] + LetterDialect.foreign.filter { $0 != configured }
-        let dialect = candidates.first { dialect in
-            dialect.headerPrefixes.contains { headers.containsAny(withPrefix: $0) }
-        } ?? .unknown
+        let dialect =
+            candidates.first { dialect in
+                dialect.headerPrefixes.contains { headers.containsAny(withPrefix: $0) }
+            } ?? .unknown
         let account = account(headers, dialect)
         // A part of an origin is none: the letter's own place is at least unique.
         let isWhole = account.topic != nil && account.partition != nil && account.offset != nil
@@ -200,8 +203,10 @@ public struct LetterReader: Sendable {
     private func spring(_ headers: LetterHeaders) -> Account {
         // Retry topics keep the very first place under names without `dlt-`; where both are, that is the origin.
         let prefix = headers.contains("kafka_original-topic") ? "kafka_original-" : "kafka_dlt-original-"
-        let causes = ["kafka_dlt-exception-cause-fqcn", "kafka_exception-cause-fqcn", "kafka_dlt-exception-fqcn",
-            "kafka_exception-fqcn"]
+        let causes = [
+            "kafka_dlt-exception-cause-fqcn", "kafka_exception-cause-fqcn", "kafka_dlt-exception-fqcn",
+            "kafka_exception-fqcn",
+        ]
         let messages = ["kafka_dlt-exception-message", "kafka_exception-message"]
         let groups = ["kafka_dlt-original-consumer-group", "kafka_original-consumer-group"]
         return Account(

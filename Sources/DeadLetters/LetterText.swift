@@ -37,7 +37,8 @@ enum LetterText {
             case UInt8(ascii: "A")...UInt8(ascii: "Z"):
                 // A word begins at a capital after a small letter, and at the last capital before one.
                 let follows = index > 0 && isSmall(bytes[index - 1])
-                let leads = index > 0 && isCapital(bytes[index - 1])
+                let leads =
+                    index > 0 && isCapital(bytes[index - 1])
                     && index + 1 < bytes.count && isSmall(bytes[index + 1])
                 if follows || leads, result.last != UInt8(ascii: "_") { result.append(UInt8(ascii: "_")) }
                 result.append(byte | 0x20)

@@ -36,9 +36,11 @@ final class ReplayResults: Sendable {
         let counter = counters.withLock { counters in
             if let counter = counters[key] { return counter }
             let key = counters.count < Self.limit ? key : Key(consumer: "other", result: key.result)
-            let counter = counters[key] ?? Counter(
-                label: "millrace_dead_letters_results_total",
-                dimensions: [("consumer", key.consumer), ("result", key.result)])
+            let counter =
+                counters[key]
+                ?? Counter(
+                    label: "millrace_dead_letters_results_total",
+                    dimensions: [("consumer", key.consumer), ("result", key.result)])
             counters[key] = counter
             return counter
         }

@@ -295,7 +295,8 @@ final class ShardRelay {
         if flight.hasFailed {
             let failures = try await replaceProducer()
             if let failure = failures.first(where: { $0.id == id }), DeliveryFailure(failure.error) == .record {
-                try await setAside(id, page.lane(at: order?[place - 1] ?? place - 1, topics: &topics), RowFailure(failure.error))
+                try await setAside(
+                    id, page.lane(at: order?[place - 1] ?? place - 1, topics: &topics), RowFailure(failure.error))
             }
         } else if flight.rows == 0 && place > start {
             suspects.remove(id)

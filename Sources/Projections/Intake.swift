@@ -33,7 +33,7 @@ struct Intake<P: Projection>: Sendable {
         for (partition, start) in round.report.starts {
             switch start {
             case .at(let offset): positions[partition] = offset
-            case .truncated(let low, _): 
+            case .truncated(let low, _):
                 positions[partition] = settings.continuesAfterTruncation(partition) ? low : nil
             }
         }

@@ -42,8 +42,9 @@ import Testing
 
     @Test func theFormIsFixed() {
         // Groups in databases are kept by these: they must not change.
-        #expect(String(decoding: Fingerprint.plain("Order 17: can't read \"x y\""), as: UTF8.self)
-            == "order #: can't read <>")
+        #expect(
+            String(decoding: Fingerprint.plain("Order 17: can't read \"x y\""), as: UTF8.self)
+                == "order #: can't read <>")
         let digits = fingerprint("order 17 is not known", "unknown_order")
         #expect(digits.count == 16 && digits.allSatisfy { $0.isHexDigit && !$0.isUppercase })
         #expect(Fingerprint(errorClass: "", message: "").description == "af63bd4c8601b7df")

@@ -278,7 +278,8 @@ struct Desk {
             #expect(try await retention.prune() == 1)
             #expect(try await retention.prune() == 1)
             #expect(try await retention.prune() == 0)
-            #expect(try await desk.lines("SELECT letter_id::text FROM dead_letters ORDER BY 1") == ["1", "2", "5", "6"])
+            #expect(
+                try await desk.lines("SELECT letter_id::text FROM dead_letters ORDER BY 1") == ["1", "2", "5", "6"])
             #expect(try await desk.number("SELECT count(DISTINCT letter_id) FROM dead_letter_history") == 4)
             try await desk.checkGroups()
         }

@@ -48,8 +48,10 @@ import Testing
                     ("millrace.error.class", "sql_23505"), ("millrace.origin.timestamp", "1700000000123"),
                     ("millrace.event-id", id),
                 ]))
-        #expect(letter.name == LetterName(
-            consumer: "orders", origin: TopicPartition(topic: "order-events", partition: 3), offset: 41))
+        #expect(
+            letter.name
+                == LetterName(
+                    consumer: "orders", origin: TopicPartition(topic: "order-events", partition: 3), offset: 41))
         #expect(letter.headers.map(\.name) == ["event-type", "traceparent"])
         #expect(letter.isOrdered && letter.delivery == 3 && letter.dialect == .millrace)
         #expect(letter.reason == .failed && letter.stage == "apply" && letter.errorClass == "sql_23505")
@@ -79,10 +81,12 @@ import Testing
         let name = LetterName(
             consumer: "orders", origin: TopicPartition(topic: "order-events", partition: 3), offset: 41)
         let count = [("__dlq.errors.delivery.count", "2")]
-        #expect(Self.ours.read(record(Self.origin + count + [("millrace.reason", "resolved")], value: nil))
-            == .resolved(name, delivery: 2))
-        #expect(Self.ours.read(record(Self.origin + [("millrace.reason", "discarded")], value: nil))
-            == .discarded(name, delivery: nil))
+        #expect(
+            Self.ours.read(record(Self.origin + count + [("millrace.reason", "resolved")], value: nil))
+                == .resolved(name, delivery: 2))
+        #expect(
+            Self.ours.read(record(Self.origin + [("millrace.reason", "discarded")], value: nil))
+                == .discarded(name, delivery: nil))
         #expect(
             Self.ours.read(
                 record(
@@ -173,8 +177,10 @@ import Testing
                     ("__dlq.errors.group", "billing"), ("__dlq.errors.delivery.count", "5"),
                     ("__dlq.errors.message", "Offset delivery count exceeded the threshold."),
                 ], key: nil, value: nil))
-        #expect(letter.name == LetterName(
-            consumer: "billing", origin: TopicPartition(topic: "order-events", partition: 3), offset: 41))
+        #expect(
+            letter.name
+                == LetterName(
+                    consumer: "billing", origin: TopicPartition(topic: "order-events", partition: 3), offset: 41))
         #expect(letter.dialect == .kip1191 && letter.replayTopic == "order-events" && !letter.isOrdered)
         // The broker's deliveries are not ours.
         #expect(letter.errorClass == "delivery_count_exceeded" && letter.delivery == 1)
@@ -191,8 +197,10 @@ import Testing
                 ("__streams.errors.topic", "clicks"), ("__streams.errors.partition", "0"),
                 ("__streams.errors.offset", "7"),
             ]))
-        #expect(letter.name == LetterName(
-            consumer: "enricher", origin: TopicPartition(topic: "clicks", partition: 0), offset: 7))
+        #expect(
+            letter.name
+                == LetterName(
+                    consumer: "enricher", origin: TopicPartition(topic: "clicks", partition: 0), offset: 7))
         #expect(letter.dialect == .streams && letter.errorClass == "serialization_exception")
         #expect(letter.message == "no Avro" && letter.replayTopic == "clicks")
         #expect(letter.headers.count == 7)
@@ -210,8 +218,10 @@ import Testing
                 ("__connect.errors.exception.class.name", "org.apache.kafka.connect.errors.DataException"),
                 ("__connect.errors.exception.message", "Converting byte[] failed"),
             ]))
-        #expect(letter.name == LetterName(
-            consumer: "s3-sink", origin: TopicPartition(topic: "orders", partition: 1), offset: 12))
+        #expect(
+            letter.name
+                == LetterName(
+                    consumer: "s3-sink", origin: TopicPartition(topic: "orders", partition: 1), offset: 12))
         #expect(letter.dialect == .connect && letter.stage == "value_converter")
         #expect(letter.errorClass == "data_exception" && letter.message == "Converting byte[] failed")
     }
@@ -227,13 +237,18 @@ import Testing
                 ("kafka_dlt-original-timestamp", [0, 0, 1, 0x8B, 0xCF, 0xE5, 0x68, 0]),
                 ("kafka_dlt-original-timestamp-type", text("CreateTime")),
                 ("kafka_dlt-original-consumer-group", text("shipping")),
-                ("kafka_dlt-exception-fqcn",
-                    text("org.springframework.kafka.listener.ListenerExecutionFailedException")),
+                (
+                    "kafka_dlt-exception-fqcn",
+                    text("org.springframework.kafka.listener.ListenerExecutionFailedException")
+                ),
                 ("kafka_dlt-exception-cause-fqcn", text("java.lang.IllegalStateException")),
                 ("kafka_dlt-exception-message", text("no stock")), ("kafka_dlt-exception-stacktrace", text("at …")),
             ]))
-        #expect(letter.name == LetterName(
-            consumer: "shipping", origin: TopicPartition(topic: "orders", partition: 258), offset: 4_294_967_301))
+        #expect(
+            letter.name
+                == LetterName(
+                    consumer: "shipping", origin: TopicPartition(topic: "orders", partition: 258), offset: 4_294_967_301
+                ))
         #expect(letter.dialect == .spring && letter.errorClass == "illegal_state_exception")
         #expect(letter.message == "no stock" && letter.replayTopic == "orders")
         #expect(letter.originAt == Timestamp(microseconds: 1_700_000_000_000_000))
@@ -285,8 +300,11 @@ import Testing
 
     @Test func aConfiguredDialectThatTheLetterDoesNotSpeak() throws {
         let letter = try letter(
-            foreign(.connect), record([("__streams.errors.topic", "clicks"), ("__streams.errors.partition", "0"),
-                ("__streams.errors.offset", "7")]))
+            foreign(.connect),
+            record([
+                ("__streams.errors.topic", "clicks"), ("__streams.errors.partition", "0"),
+                ("__streams.errors.offset", "7"),
+            ]))
         #expect(letter.dialect == .streams && letter.name.origin.topic == "clicks")
         let bare = try self.letter(foreign(.connect, "sink"), record([(String, String)]()))
         #expect(bare.dialect == .unknown && bare.name.consumer == "sink" && bare.errorClass == "unknown")

@@ -8,7 +8,9 @@ import Testing
 private func plan(_ words: String, parked: [String] = [], processed: [String] = []) -> String {
     let origins = parked.map { origin($0) }
     var rows: [SequenceKey: [RecordOrigin]] = [:]
-    for (word, origin) in zip(parked, origins) { rows[key(word)!, default: []].append(origin) }
+    for (word, origin) in zip(parked, origins) {
+        if let key = key(word) { rows[key, default: []].append(origin) }
+    }
     let subjects = words.split(separator: " ").map { word in
         var name = String(word)
         var subject = ParkingPlan.Subject()

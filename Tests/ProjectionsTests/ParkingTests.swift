@@ -180,7 +180,9 @@ import Testing
     }
 
     @Test func withoutOrderNothingWaits() async throws {
-        try await ParkingScene.with { $0.order = .none } _: { scene in
+        try await ParkingScene.with {
+            $0.order = .none
+        } _: { scene in
             let ledger = scene.ledger
             let (bad, behind) = try await producePoison(ledger, amount: -5)
             try await running(scene.runner()) {
