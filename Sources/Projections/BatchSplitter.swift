@@ -1,12 +1,9 @@
 internal import StreamCore
 
-/// Which events of a batch go into the next transaction: all of them, until one fails for good; then halves, until
-/// the failing event stands alone. Everything before it is applied, in order. Then either its partition ends there, and
-/// the other partitions go on; or, where failures are parked, it is marked, stays where it is, and goes on with the
-/// others.
-///
-/// A failing event among n costs about log₂ n transactions. Where there is one, there are often more: after it, slices
-/// are about as long as the way to it was, and grow while they succeed.
+/// Which events of a batch go into the next transaction: all of them, until one fails for good. Where failures are
+/// parked, the failing events are looked for and marked (``FailureSearch``), stay where they are, and go on with the
+/// others. Where they are not, or the search finds none, come halves, until the failing event stands alone: everything
+/// before it is applied, in order, and its partition ends there, or it is marked after all.
 struct BatchSplitter: Sendable {
     enum FailureVerdict: Equatable {
         /// The next slice has fewer events.
@@ -27,9 +24,6 @@ struct BatchSplitter: Sendable {
     private var dropped: Set<Int> = []
     /// Events that are parked, by why.
     private var marks: [Int: ItemFailure]
-    /// Most events of the next slice; nil for all.
-    private var reach: Int?
-    private var lastMark: Int?
     /// The next slice ends here at the latest.
     private var limit: Int?
     private var isFinished = false
@@ -37,11 +31,6 @@ struct BatchSplitter: Sendable {
     init(_ layout: BatchLayout) {
         self.layout = layout
         marks = layout.failures
-    }
-
-    /// Begins as carefully as the batch before ended.
-    mutating func inherit(_ other: BatchSplitter) {
-        reach = other.reach
     }
 
     /// The slice to apply next; nil when the whole batch is done with. The same until one of the functions below is
@@ -64,8 +53,6 @@ struct BatchSplitter: Sendable {
 
     /// The slice was committed.
     mutating func succeeded(_ slice: BatchSlice) {
-        let isSearching = failedEnd != nil || !slice.failures.isEmpty
-        if let reach, !isSearching { self.reach = reach * 2 >= layout.itemCount ? nil : reach * 2 }
         pass(slice.items.upperBound)
     }
 
@@ -96,18 +83,19 @@ struct BatchSplitter: Sendable {
             return .split
         }
         marks[found] = failure
-        // What had to be searched for, or was not the first, may have followers about as far away as it was itself.
-        if live.count == 1 || lastMark != nil { reach = max(1, abs(found - (lastMark ?? 0))) }
-        lastMark = found
         return .marked(item: found)
+    }
+
+    /// These events are known to fail now, and parked with the next slices.
+    mutating func mark(_ failures: [Int: ItemFailure]) {
+        for (item, failure) in failures where item >= done && isLive(item) { marks[item] = failure }
+        failedEnd = nil
     }
 
     /// Forgets which events failed when they were applied: it may have been for a reason that passed.
     mutating func forgetFailures() {
         marks = layout.failures
         failedEnd = nil
-        reach = nil
-        lastMark = nil
         limit = nil
     }
 
@@ -156,8 +144,7 @@ struct BatchSplitter: Sendable {
 
     private var window: Range<Int> {
         if let failedEnd { return done..<done + max(1, (failedEnd - done) / 2) }
-        guard let reach else { return done..<layout.itemCount }
-        return done..<min(layout.itemCount, done + reach)
+        return done..<layout.itemCount
     }
 
     /// Ends behind the last failure that may be parked, and behind the first value that the database keeps.

@@ -37,9 +37,6 @@ struct SliceTooLong: Error {
     let end: Int
 }
 
-/// Ends a transaction that only tried an event.
-private struct EventWorks: Error {}
-
 /// What the database says of the keys and origins of a slice.
 struct Parked {
     var rows: [SequenceKey: [RecordOrigin]] = [:]
@@ -291,9 +288,9 @@ extension BatchWriter {
                 try await session.connection.withTransaction { transaction in
                     try await projection.apply(batch.events(applying), in: transaction)
                     try await transaction.execute(.unprepared("SET CONSTRAINTS ALL IMMEDIATE"))
-                    throw EventWorks()
+                    throw TakenBack()
                 }
-            } catch is EventWorks {}
+            } catch is TakenBack {}
             try await session.connection.withTransaction { transaction in
                 let (statement, parameters) = session.parked.count(0, isReset: true)
                 try await transaction.execute(statement, parameters)

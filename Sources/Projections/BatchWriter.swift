@@ -47,6 +47,9 @@ actor BatchWriter<P: Projection> {
     /// Another owner moved the offsets.
     struct Fenced: Error {}
 
+    /// Ends a transaction that only tried something.
+    struct TakenBack: Error {}
+
     /// One event fails, before the transaction.
     struct ItemFailed: Error {
         let item: Int
@@ -105,7 +108,7 @@ actor BatchWriter<P: Projection> {
             committed.duration = .now - start
             return (.written(.committed(failuresInARow: committed.failuresInARow)), committed)
         } catch {
-            return (outcome(of: error, in: batch), Committed())
+            return (await culprits(of: error, batch, order, session), Committed())
         }
     }
 

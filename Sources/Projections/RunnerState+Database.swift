@@ -50,7 +50,6 @@ extension RunnerState {
     /// The first batch is written: partitions that end with it stop now.
     private mutating func finishFirst() -> BatchID {
         let batch = queue.removeFirst()
-        if !queue.isEmpty { queue[0].plan.inherit(batch.plan) }
         for (index, part) in batch.plan.layout.parts.enumerated() {
             guard let failure = part.failure, !batch.plan.isDropped(part: index) else { continue }
             isolated(part.partition, part.end, .decode, failure)
@@ -96,6 +95,9 @@ extension RunnerState {
             return databaseFailed(failure)
         case .permanent(let failure, let item):
             return failedForGood(order, failure, item)
+        case .failing(let failures):
+            if let example = failures.first { note(.split(error: example.value.failure)) }
+            queue[0].plan.mark(failures)
         case .tooLong(let end):
             queue[0].plan.limit(to: end)
         case .tooSlow(let failure):

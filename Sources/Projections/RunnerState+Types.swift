@@ -177,6 +177,8 @@ enum WriteOutcome: Sendable {
     case unknown(DatabaseFailure)
     /// One of the events can never be applied, perhaps a certain one; nothing was committed.
     case permanent(ItemFailure, item: Int?)
+    /// These events can never be applied, each by itself; nothing was committed.
+    case failing([Int: ItemFailure])
     /// The slice must end at this item, as the brake may open there; nothing was committed.
     case tooLong(end: Int)
     /// The server gave up after its time limit; nothing was committed.

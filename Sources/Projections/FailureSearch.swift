@@ -1,0 +1,59 @@
+/// Looks for the failing ones among things that were tried together and failed: tries parts in order, cuts those that
+/// fail in two, until what fails stands alone. One that is suspected is tried alone at once, after those before it.
+///
+/// What fails is out of the way from then on. One failing thing among n costs about log₂ n tries, few when it is
+/// suspected rightly. Where there is one there are often more, and what a try does before it fails is in vain: behind
+/// one that was found, the next part is about as long as the way to it was, and grows while parts work.
+struct FailureSearch: Sendable {
+    /// Parts that are still to be tried, the last one first. Positions from 0 on.
+    private var parts: [Range<Int>]
+    /// How much to try at once; nil for whole parts.
+    private var reach: Int?
+    /// Behind the one found last.
+    private var start = 0
+
+    /// - Parameters:
+    ///   - count: how many failed together.
+    ///   - suspect: the position of the one that seems to be to blame.
+    init(count: Int, suspect: Int? = nil) {
+        parts = count == 0 ? [] : [0..<count]
+        if count > 1 { failed(suspect: suspect) }
+    }
+
+    /// What to try next, all before it that works being done; nil when nothing is left.
+    var next: Range<Int>? {
+        guard let part = parts.last else { return nil }
+        return reach.map { part.prefix($0) } ?? part
+    }
+
+    /// What was tried works.
+    mutating func succeeded() {
+        _ = takeNext()
+        reach = reach.map { $0 * 2 }
+    }
+
+    /// What was tried fails.
+    mutating func failed(suspect: Int? = nil) {
+        guard let part = takeNext() else { return }
+        if part.count == 1 {
+            reach = max(1, part.lowerBound - start)
+            start = part.upperBound
+            return
+        }
+        var cuts = [part.lowerBound, part.upperBound]
+        if let suspect, part.contains(suspect) {
+            cuts += [suspect, suspect + 1]
+        } else {
+            cuts.append(part.lowerBound + part.count / 2)
+        }
+        cuts.sort()
+        for (start, end) in zip(cuts, cuts.dropFirst()).reversed() where start < end { parts.append(start..<end) }
+        reach = nil
+    }
+
+    private mutating func takeNext() -> Range<Int>? {
+        guard let next, let part = parts.popLast() else { return nil }
+        if next.upperBound < part.upperBound { parts.append(next.upperBound..<part.upperBound) }
+        return next
+    }
+}
