@@ -167,8 +167,8 @@ let tests: [Target] = [
     .test(
         "DashboardTests",
         [
-            "Dashboard", "OrderShop", "Projections", "Orders", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit",
-            .logging,
+            "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
+            "TestKit", .logging,
         ]),
     .test(
         "OrderShopTests",

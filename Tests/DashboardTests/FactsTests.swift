@@ -58,7 +58,9 @@ import Testing
     }
 
     @Test func storedFactsOfAnotherFormAreRefused() {
-        let lines = ["", "{}", "[[1]]", #"[["a"]]"#, #"[["a",1,2]]"#, #"[["a",1,2,"x","n"]]"#, #"[["a",1,2,"1","n",3]]"#]
+        let lines = [
+            "", "{}", "[[1]]", #"[["a"]]"#, #"[["a",1,2]]"#, #"[["a",1,2,"x","n"]]"#, #"[["a",1,2,"1","n",3]]"#,
+        ]
         for json in lines {
             #expect(throws: StoredFactsError.self) { try OrderLines(json: json.utf8Span.span) }
         }
