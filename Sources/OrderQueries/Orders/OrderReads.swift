@@ -21,7 +21,7 @@ struct OrderReads: Sendable {
         if let complaint = Identifier.problem(of: orderID) { throw Problems.invalidParameter("id", complaint) }
         if !request.query.isEmpty {
             var parameters = QueryParameters(request.query, names: ["min_version"])
-            requested = parameters.integer("min_version", in: 0...Int64.max)
+            requested = parameters.integer("min_version", in: 1...Int64.max)
             try parameters.check()
         }
         let deadline = ContinuousClock.now + .seconds(waitSeconds(request, requested))
@@ -106,12 +106,14 @@ struct OrderReads: Sendable {
 
     /// `GET /v1/orders`.
     func orders(_ request: HTTPRequest) async throws -> HTTPResponse {
-        try await page(OrderSearch(request.query), of: request)
+        try await page(OrderSearch(request.query), of: request, path: "/v1/orders")
     }
 
     /// `GET /v1/customers/{id}/orders`.
     func ordersOfCustomer(_ request: HTTPRequest) async throws -> HTTPResponse {
-        try await page(OrderSearch(request.query, customer: try customer(of: request)), of: request)
+        let customer = try customer(of: request)
+        let path = "/v1/customers/\(NextLink.encoded(customer))/orders"
+        return try await page(OrderSearch(request.query, customer: customer), of: request, path: path)
     }
 
     private func customer(of request: HTTPRequest) throws(Problem) -> String {
@@ -120,7 +122,9 @@ struct OrderReads: Sendable {
         return customer
     }
 
-    private func page(_ search: OrderSearch, of request: HTTPRequest) async throws -> HTTPResponse {
+    private func page(
+        _ search: OrderSearch, of request: HTTPRequest, path: String
+    ) async throws -> HTTPResponse {
         let statement = try SearchStatement(search)
         let results: [QueryResult]
         do { results = try await pool.read(statement.statements, .search) } catch { throw error.problem }
@@ -146,7 +150,7 @@ struct OrderReads: Sendable {
         writer.endObject()
         body = writer.finish()
         var headers = Self.jsonHeaders
-        if let next { headers.append((name: "Link", value: NextLink.text(request, cursor: next))) }
+        if let next { headers.append((name: "Link", value: NextLink.text(path, request.query, cursor: next))) }
         return HTTPResponse(status: 200, headers: headers, body: .bytes(body))
     }
 
@@ -186,18 +190,17 @@ struct OrderReads: Sendable {
 
 /// The `Link` field that leads to the next page (RFC 8288): the same request with another cursor.
 enum NextLink {
-    static func text(_ request: HTTPRequest, cursor: String) -> String {
-        let parameters = request.query.filter { $0.name != "cursor" } + [("cursor", cursor)]
-        let query = parameters.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
-        let path = request.path.split(separator: "/", omittingEmptySubsequences: false)
-            .map { encoded(String($0)) }.joined(separator: "/")
-        return "<\(path)?\(query)>; rel=\"next\""
+    /// - Parameter path: encoded.
+    static func text(_ path: String, _ query: [(name: String, value: String)], cursor: String) -> String {
+        let parameters = query.filter { $0.name != "cursor" } + [("cursor", cursor)]
+        let text = parameters.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
+        return "<\(path)?\(text)>; rel=\"next\""
     }
 
     private static let digits = Array("0123456789ABCDEF".utf8)
 
     /// Percent-encoded but for what never needs it (RFC 3986, section 2.3).
-    private static func encoded(_ text: String) -> String {
+    static func encoded(_ text: String) -> String {
         var bytes: [UInt8] = []
         for byte in text.utf8 {
             switch byte {

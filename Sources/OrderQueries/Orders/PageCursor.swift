@@ -27,7 +27,7 @@ enum PageCursor {
     private static let version: UInt8 = 1
     private static let headLength = 9
     /// The longest id, the key and the head, in base64.
-    private static let maxTextBytes = 512
+    private static let maxTextBytes = 1_500
 
     static func text(_ position: PagePosition, for filter: OrderFilter) -> String {
         let payload = payload(of: position)

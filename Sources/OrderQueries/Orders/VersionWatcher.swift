@@ -1,4 +1,3 @@
-internal import Logging
 internal import Postgres
 internal import StreamCore
 internal import Synchronization
@@ -33,7 +32,7 @@ final class VersionWatcher: Sendable {
     private static let pageSize = 500
 
     /// - Parameter maxWaiters: requests that may wait at once.
-    init(_ postgres: PostgresConfiguration, maxWaiters: Int, logger: Logger) {
+    init(_ postgres: PostgresConfiguration, maxWaiters: Int) {
         session = PostgresSession(postgres, backoff: Backoff(initial: .milliseconds(50), ceiling: .seconds(2)))
         self.maxWaiters = maxWaiters
     }

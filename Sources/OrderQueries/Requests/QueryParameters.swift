@@ -116,12 +116,16 @@ struct QueryParameters {
 
 /// What orders and customers are named by: text that others chose.
 enum Identifier {
-    static let maxBytes = 255
+    /// Unicode scalars, as JSON Schema counts them.
+    static let maxLength = 255
 
     /// What is wrong with it; nil when nothing is.
     static func problem(of text: String) -> String? {
         if text.isEmpty { return "must not be empty" }
-        if text.utf8.count > maxBytes { return "must not have more than \(maxBytes) bytes" }
+        // What has more bytes than so many scalars can have is not counted.
+        if text.utf8.count > 4 * maxLength || text.unicodeScalars.count > maxLength {
+            return "must not have more than \(maxLength) characters"
+        }
         if text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) { return "must not have control characters" }
         return nil
     }
@@ -134,10 +138,10 @@ enum PlainDecimal {
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } })
         else { return nil }
-        let whole = parts[0].drop { $0 == "0" }
         var fraction = parts.count == 2 ? parts[1] : ""
+        guard parts[0].utf8.count <= 18, fraction.utf8.count <= 10 else { return nil }
+        let whole = parts[0].drop { $0 == "0" }
         while fraction.last == "0" { fraction.removeLast() }
-        guard whole.utf8.count <= 18, fraction.utf8.count <= 10 else { return nil }
         return (whole.isEmpty ? "0" : String(whole)) + (fraction.isEmpty ? "" : "." + fraction)
     }
 
