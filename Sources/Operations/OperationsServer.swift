@@ -9,6 +9,8 @@ public import ServiceLifecycle
 /// | `/health/ready` | 200 when ready for work, otherwise 503 with what is missing |
 /// | `/metrics` | Prometheus's text format |
 public struct OperationsServer: Service {
+    public typealias BindError = HTTPServer.BindError
+
     private let server: HTTPServer
 
     /// - Parameters:
@@ -39,7 +41,7 @@ public struct OperationsServer: Service {
 
     /// Serves until the process stops.
     ///
-    /// - Throws: ``HTTPServer/BindError``.
+    /// - Throws: ``BindError``.
     public func run() async throws {
         try await server.run()
     }

@@ -1,4 +1,4 @@
-internal import NIOCore
+internal import Glibc
 internal import Synchronization
 
 /// Counts what is being answered, in all and for each client, and refuses what is beyond the limits.
@@ -70,27 +70,29 @@ struct ClientIdentity: Hashable, Sendable {
         case unknown, token, v4, v6
     }
 
-    private let kind: Kind
-    private let value: UInt64
+    private var kind = Kind.unknown
+    private var value: UInt64 = 0
 
     init(token: TokenDigest) {
         kind = .token
         value = token.words[0]
     }
 
-    /// An IPv6 host has a network of its own to take addresses from (RFC 6177), so its first 64 bits count.
-    init(address: SocketAddress?) {
-        switch address {
-        case .v4(let address)?:
-            kind = .v4
-            value = UInt64(address.address.sin_addr.s_addr)
-        case .v6(let address)?:
-            kind = .v6
-            // SAFETY: the address is 16 bytes of plain data.
-            value = unsafe withUnsafeBytes(of: address.address.sin6_addr) { unsafe $0.load(as: UInt64.self) }
-        default:
-            kind = .unknown
-            value = 0
+    /// - Parameter address: an IP address as text.
+    init(address: String?) {
+        guard let address else { return }
+        var bytes = [UInt8](repeating: 0, count: 16)
+        // SAFETY: `inet_pton` writes 4 bytes for the one family and 16 for the other.
+        if unsafe inet_pton(AF_INET, address, &bytes) == 1 {
+            (kind, value) = (.v4, Self.number(bytes[..<4]))
+        } else if unsafe inet_pton(AF_INET6, address, &bytes) == 1 {
+            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xff && bytes[11] == 0xff
+            // A host has a network of its own to take addresses from (RFC 6177), so the first 64 bits count.
+            (kind, value) = isMapped ? (.v4, Self.number(bytes[12...])) : (.v6, Self.number(bytes[..<8]))
         }
+    }
+
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        bytes.reduce(0) { $0 << 8 | UInt64($1) }
     }
 }

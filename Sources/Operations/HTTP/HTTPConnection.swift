@@ -87,7 +87,7 @@ final class HTTPConnection: ChannelInboundHandler {
     init(_ loop: HTTPLoop, gate: ConnectionGate, address: SocketAddress?) {
         self.loop = loop
         self.gate = gate
-        self.address = ClientIdentity(address: address)
+        self.address = ClientIdentity(address: address?.ipAddress)
         deadline = .now() + .milliseconds(Int64(loop.context.configuration.idleTimeoutMs))
     }
 
@@ -215,7 +215,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private func begin(_ head: HTTPRequestHead) {
         enter(.answering, for: configuration.requestTimeoutMs)
         exchange = Exchange(
-            number: exchanges, isHead: head.method == .HEAD, knowsChunks: head.version >= .http1_1, began: .now(),
+            number: exchanges, isHead: head.method == .HEAD, knowsChunks: head.version != .http1_0, began: .now(),
             isLast: isDeaf && queue.isEmpty)
         do throws(Problem) {
             let check = try RequestCheck(head, from: address, loop.context)

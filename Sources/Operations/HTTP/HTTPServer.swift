@@ -150,7 +150,7 @@ private struct ConnectionSetup: ServerChildChannel {
             // Bounds what a client takes nothing of: the kernel ends the connection of one that is gone or asleep.
             try? options.setOption(
                 .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)),
-                value: CInt(clamping: configuration.writeTimeoutMs))
+                value: min(configuration.writeTimeoutMs, Int(CInt.max)))
             var limits = NIOHTTPDecoderLimitConfiguration()
             // The target counts as a field, and as a part of the whole.
             limits.maxHeaderFieldSize = max(configuration.maxHeaderBytes, configuration.maxTargetBytes)
@@ -160,7 +160,7 @@ private struct ConnectionSetup: ServerChildChannel {
             let connection = HTTPConnection(loop, gate: gate, address: channel.remoteAddress)
             gate.connection = connection
             try channel.pipeline.syncOperations.addHandlers([
-                gate, ByteToMessageHandler(HTTPRequestDecoder(limits: limits)), connection,
+                gate, ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)), connection,
             ])
             return Value(channel: channel)
         }

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import NIOCore
 
 /// Writes the heads of responses: status line, the response's own headers, and those that every response has.
@@ -79,18 +78,28 @@ struct ResponseHeads: Sendable {
 
 /// The time as HTTP writes it (RFC 9110, section 5.6.7).
 enum HTTPDate {
+    private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+    private static let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
+
+    /// - Parameter seconds: since 1970, UTC.
     static func text(_ seconds: Int) -> String {
-        var time = time_t(seconds)
-        var parts = tm()
-        // SAFETY: gmtime_r reads the one and fills the other, and keeps neither.
-        _ = unsafe gmtime_r(&time, &parts)
-        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
-        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let (day, time) = (seconds / 86_400, seconds % 86_400)
+        // Eras of 400 years that begin in March put the leap day last; after Howard Hinnant's "chrono-Compatible
+        // Low-Level Date Algorithms".
+        let sinceEra = day + 719_468
+        let dayOfEra = sinceEra % 146_097
+        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+        let month = (5 * dayOfYear + 2) / 153
+        let dayOfMonth = dayOfYear - (153 * month + 2) / 5 + 1
+        let year = sinceEra / 146_097 * 400 + yearOfEra + (month >= 10 ? 1 : 0)
         return """
-            \(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) \(1_900 + parts.tm_year) \
-            \(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT
+            \(days[day % 7]), \(two(dayOfMonth)) \(months[(month + 2) % 12]) \(year) \
+            \(two(time / 3_600)):\(two(time / 60 % 60)):\(two(time % 60)) GMT
             """
     }
 
-    private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }
