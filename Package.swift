@@ -141,7 +141,7 @@ let tests: [Target] = [
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
     .test("SettingsTests", ["Settings"]),
-    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics]),
+    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test(
         "OutboxTests",
