@@ -44,7 +44,8 @@ import Testing
 
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
-        "Hummingbird": ["Operations"], "TOMLKit": ["Settings"],
+        "HummingbirdCore": ["Operations"], "NIOCore": ["Operations"], "NIOPosix": ["Operations"],
+        "NIOHTTP1": ["Operations"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CWakeup": ["Blocking"],
     ]
 
