@@ -21,6 +21,7 @@ let executables: [Target] = [
         name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dashboard-projection", dependencies: ["Daemon"], swiftSettings: strict),
+    .executableTarget(name: "query-service", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
@@ -37,8 +38,8 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "Migrations", "Operations", "Settings",
-            "Kafka",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "Migrations",
+            "Operations", "Settings", "Kafka",
             "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
@@ -73,6 +74,11 @@ let features: [Target] = [
     .target(
         name: "Dashboard",
         dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
+        swiftSettings: strict),
+    .target(
+        name: "OrderQueries",
+        dependencies: ["Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
+        resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
         name: "OrderShop",
@@ -173,6 +179,12 @@ let tests: [Target] = [
             "TestKit", .logging,
         ]),
     .test(
+        "OrderQueriesTests",
+        [
+            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Orders",
+            "Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
+        ]),
+    .test(
         "OrderShopTests",
         [
             "OrderShop", "OrderSummary", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore",
@@ -228,6 +240,7 @@ let package = Package(
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
+        .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
     ],
     dependencies: [
