@@ -51,8 +51,8 @@ const browser = {
 
 /**
  * A phase is one of
- * `{name: "connecting"}`, `{name: "live"}`, `{name: "waiting", cause, detail, until}` (a time in ms since 1970),
- * `{name: "token", refused}` (nothing happens until `start` is called with one) and `{name: "stopped"}`.
+ * `{name: "connecting"}`, `{name: "live"}`, `{name: "waiting", cause, detail, until}` (a time in ms since 1970) and
+ * `{name: "token", refused}` (nothing happens until `start` is called with one).
  * Causes: `network` (no connection, or it broke), `silence`, `goodbye`, `refused` (an error's status), `nonsense`.
  */
 export class Feed {
@@ -98,9 +98,9 @@ export class Feed {
     this.#connect();
   }
 
+  /** Ends it; nothing is said any more. */
   stop() {
     this.#leave();
-    this.#onPhase({ name: "stopped" });
   }
 
   #leave() {

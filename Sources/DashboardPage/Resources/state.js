@@ -57,8 +57,7 @@ export function withEvent(state, event, at) {
 }
 
 export function withPhase(state, phase, at) {
-  const hasConnection = phase.name === "live" || phase.name === "stopped";
-  const lostAt = hasConnection ? null : state.lostAt ?? (phase.name === "waiting" ? at : null);
+  const lostAt = phase.name === "live" ? null : state.lostAt ?? (phase.name === "waiting" ? at : null);
   return { ...state, phase, lostAt, changed: new Set() };
 }
 

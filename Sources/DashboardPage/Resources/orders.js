@@ -1,0 +1,197 @@
+// Where orders stand: the funnel, how long the steps take, the products, and the latest orders.
+import { el, emptyState, icon, keyed, panelHead, setIcon, setText, setTime } from "./dom.js";
+import { count, duration, moment, money, percent, utc } from "./format.js";
+import { durationScale, funnel, topProducts } from "./series.js";
+import { windowName } from "./sales.js";
+import { NEW_ORDER_MS } from "./state.js";
+
+const STATUSES = ["incomplete", "created", "confirmed", "paid", "shipped", "delivered", "cancelled"];
+const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+const statusIcon = (status) => (STATUSES.includes(status) ? `s-${status}` : "i-unknown");
+
+/** A table of which `note` says what stands there when there are no rows. */
+function tablePanel(panel, title, columns, controls = []) {
+  const { head, hint } = panelHead(panel.id, title, ...controls);
+  const body = el("tbody");
+  const heads = columns.map((column) => el("th", { scope: "col", class: column.class ?? null, text: column.text }));
+  const table = el("table", { class: "rows", "aria-labelledby": `${panel.id}-title` },
+    el("thead", {}, el("tr", {}, ...heads)), body);
+  const vacancy = el("div", { class: "vacancy", hidden: true });
+  const stage = el("div", { class: "stage stage-list" }, table, vacancy);
+  panel.replaceChildren(head, stage);
+  return {
+    hint, heads,
+    show: (rows, key, create, empty) => {
+      table.hidden = rows.length === 0;
+      vacancy.hidden = rows.length > 0;
+      if (rows.length === 0) vacancy.replaceChildren(empty());
+      keyed(body, rows, key, create);
+    },
+  };
+}
+
+function bar() {
+  const fill = el("i", { class: "bar-fill" });
+  return { node: el("span", { class: "bar", "aria-hidden": "true" }, fill), fill };
+}
+
+export function funnelView(panel) {
+  const table = tablePanel(panel, "Where orders stand now", [
+    { text: "Status" }, { text: "In it", class: "number" }, { text: "Got there", class: "number wide-only" },
+  ]);
+  function create(row) {
+    const { node: track, fill } = bar();
+    const reached = el("i", { class: "bar-reached" });
+    track.prepend(reached);
+    const orders = el("td", { class: "number" });
+    const share = el("td", { class: "number muted wide-only" });
+    const node = el("tr", { class: `status-row status-${row.status}` },
+      el("th", { scope: "row" }, el("span", { class: "status" }, icon(statusIcon(row.status)), capital(row.status)), track),
+      orders, share);
+    return {
+      node,
+      update: (now) => {
+        setText(orders, count(now.orders));
+        setText(share, now.total > 0 ? percent(now.reached ?? now.orders, now.total) : "–");
+        fill.style.inlineSize = now.orders > 0 ? `max(3px, ${now.share * 100}%)` : "0";
+        reached.style.inlineSize = now.reached === undefined || now.total === 0 ? "0" : `${(now.reached / now.total) * 100}%`;
+      },
+    };
+  }
+  return (data) => {
+    const { steps, aside, total } = funnel(data.statuses);
+    setText(table.hint, total > 0 ? `${count(total)} orders of all time, all currencies` : "All time, all currencies");
+    const rows = total > 0 ? [...steps, ...aside].map((row) => ({ ...row, total })) : [];
+    table.show(rows, (row) => row.status, create, () => emptyState("No orders yet",
+      "An order is counted here from its first event on."));
+  };
+}
+
+export function durationsView(panel) {
+  const { head, hint } = panelHead(panel.id, "From order to …");
+  const list = el("tbody");
+  const scale = el("div", { class: "scale", "aria-hidden": "true" });
+  const table = el("table", { class: "rows spans", "aria-labelledby": `${panel.id}-title` },
+    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "Step" }), el("th", { scope: "col", class: "number", text: "Half within" }),
+      el("th", { scope: "col", class: "number", text: "95 % within" }))), list);
+  const vacancy = el("div", { class: "vacancy", hidden: true });
+  panel.replaceChildren(head, el("div", { class: "stage stage-list" }, table, scale, vacancy));
+
+  function create(row) {
+    const span = el("i", { class: "span-fill" });
+    const half = el("i", { class: "span-half" });
+    const orders = el("span", { class: "sub" });
+    const p50 = el("td", { class: "number" });
+    const p95 = el("td", { class: "number" });
+    const node = el("tr", { class: `span-row step-${row.step}` },
+      el("th", { scope: "row" }, el("span", { class: "status" }, icon(statusIcon(row.step)), capital(row.step)), orders,
+        el("span", { class: "span-track", "aria-hidden": "true" }, span, half)), p50, p95);
+    return {
+      node,
+      update: (now) => {
+        setText(orders, `${count(now.orders)} orders`);
+        setText(p50, duration(now.p50Ms));
+        setText(p95, duration(now.p95Ms));
+        span.style.insetInlineStart = `${now.from * 100}%`;
+        span.style.inlineSize = `${Math.max(0, now.to - now.from) * 100}%`;
+        half.style.insetInlineStart = `${now.from * 100}%`;
+      },
+    };
+  }
+  return (data) => {
+    const { rows, marks } = durationScale(data.durations.filter((row) => row.orders > 0));
+    setText(hint, `Days of ${windowName(data.window)}, all currencies`);
+    table.hidden = rows.length === 0;
+    scale.hidden = rows.length === 0;
+    vacancy.hidden = rows.length > 0;
+    if (rows.length === 0) {
+      vacancy.replaceChildren(emptyState("No order came that far", "As soon as orders are paid, shipped and delivered, this tells how long that takes."));
+    }
+    keyed(list, rows, (row) => row.step, create);
+    keyed(scale, marks, (mark) => String(mark.ms), (mark) => {
+      const node = el("span", { text: duration(mark.ms) });
+      return { node, update: (now) => { node.style.insetInlineStart = `${now.at * 100}%`; } };
+    });
+  };
+}
+
+export function productsView(panel) {
+  let by = "revenue";
+  let last = null;
+  const buttons = ["revenue", "units"].map((name) => el("button", {
+    type: "button", "aria-pressed": String(name === by), text: capital(name),
+    onclick: () => {
+      by = name;
+      buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(["revenue", "units"][place] === by)));
+      if (last) show(...last);
+    },
+  }));
+  const table = tablePanel(panel, "Top products", [
+    { text: "Product" }, { text: "Units", class: "number" }, { text: "Revenue", class: "number" },
+  ], [el("div", { class: "switch", role: "group", "aria-label": "Top products by" }, ...buttons)]);
+
+  function create(product) {
+    const { node: track, fill } = bar();
+    const units = el("td", { class: "number" });
+    const revenue = el("td", { class: "number" });
+    const name = el("span", { class: "name", title: product.productId });
+    const node = el("tr", {}, el("th", { scope: "row" }, name, track), units, revenue);
+    return {
+      node,
+      update: (now) => {
+        setText(name, now.name);
+        setText(units, count(now.units));
+        setText(revenue, money(now.revenue, now.currency));
+        fill.style.inlineSize = `${now.share * 100}%`;
+      },
+    };
+  }
+  function show(data, view) {
+    last = [data, view];
+    // Revenue compares within one currency only.
+    const currency = view.currency ?? (by === "revenue" ? view.currencies[0] ?? null : null);
+    const rows = topProducts(data.topProducts, by, currency);
+    setText(table.hint, `Days of ${windowName(data.window)}, ${currency === null ? "all currencies" : `sold in ${currency}`}`);
+    table.show(rows, (row) => `${row.productId} ${row.currency}`, create, () => emptyState("Nothing sold",
+      currency === null ? "A product counts on the day on which its order is paid." : `Nothing was paid in ${currency} in ${windowName(data.window)}.`));
+  }
+  return show;
+}
+
+export function latestView(panel) {
+  const table = tablePanel(panel, "Latest orders", [
+    { text: "Order" }, { text: "Customer", class: "wide-only" }, { text: "Status" }, { text: "Items", class: "number wide-only" },
+    { text: "Amount", class: "number" }, { text: "Created", class: "number" },
+  ]);
+  setText(table.hint, "All currencies");
+  function create(order) {
+    const sign = icon(statusIcon(order.status));
+    const status = el("span");
+    const badge = el("span", { class: "badge", text: "New", hidden: true });
+    const customer = el("td", { class: "wide-only muted" });
+    const items = el("td", { class: "number wide-only" });
+    const amount = el("td", { class: "number" });
+    const created = el("time");
+    const node = el("tr", { "data-order": order.orderId },
+      el("th", { scope: "row" }, el("span", { class: "id", text: order.orderId, title: order.orderId }), badge), customer,
+      el("td", {}, el("span", { class: "status" }, sign, status)), items, amount, el("td", { class: "number muted" }, created));
+    return {
+      node,
+      update: ({ isNew, now, ...current }) => {
+        node.className = `${isNew ? "is-new " : ""}status-row status-${current.status}`;
+        badge.hidden = !isNew;
+        setIcon(sign, statusIcon(current.status));
+        setText(status, capital(current.status));
+        setText(customer, current.customerId ?? "–");
+        setText(items, count(current.itemCount));
+        setText(amount, current.currency ? money(current.totalAmount, current.currency) : "–");
+        setTime(created, current.createdAt, moment(current.createdAt, now), utc(current.createdAt));
+      },
+    };
+  }
+  return (data, { newOrders, now }) => {
+    const rows = data.latestOrders.map((order) => ({ ...order, isNew: now - newOrders.get(order.orderId) < NEW_ORDER_MS, now }));
+    table.show(rows, (order) => order.orderId, create, () => emptyState("No orders yet",
+      "The newest ten appear here. To play a shop, run", "millrace load --rate 5"));
+  };
+}
