@@ -28,6 +28,8 @@ class Plot {
     this.node = el("div", { class: "plot" }, this.canvas);
     this.model = null;
     this.chart = null;
+    this.isSmall = false;
+    this.isLast = true;
   }
 
   /** @param {{instants, resolution, to, values}} model `values`: numbers of each series; `texts`: what to say of them */
@@ -41,8 +43,21 @@ class Plot {
       dataset.data = model.values[this.series[place].key];
       dataset.hidden = hidden.has(this.series[place].key);
     });
-    this.chart.options.scales.y.suggestedMax = model.atLeast ?? 5;
+    const { x, y } = this.chart.options.scales;
+    y.suggestedMax = model.atLeast ?? 5;
+    // A small one of several: two marks are enough, and only the last has the times, which are those of all.
+    const extent = this.isSmall ? this.#extent(model, hidden) : {};
+    y.min = extent.min;
+    y.max = extent.max;
+    x.ticks.display = this.isLast;
     this.chart.update("none");
+  }
+
+  #extent(model, hidden) {
+    const values = this.series.filter((series) => !hidden.has(series.key)).flatMap((series) => model.values[series.key]);
+    const most = Math.max(1, ...values);
+    const unit = 10 ** Math.floor(Math.log10(most));
+    return { min: Math.min(0, ...values), max: Math.ceil((most / unit) * 2) / 2 * unit };
   }
 
   destroy() {
@@ -116,10 +131,10 @@ class Plot {
       },
       scales: {
         x: {
-          type: "category", grid: { display: false, borderColor: border },
+          type: "category", grid: { display: false, drawTicks: false, drawBorder: false },
           ticks: {
-            autoSkip: false, maxRotation: 0, font, color: muted,
-            callback: (_, place, shown) => bucketTick(this.model.instants[shown[place].value], this.model.resolution),
+            autoSkip: false, maxRotation: 0, font, color: muted, padding: 0.375 * rem,
+            display: this.isLast, callback: (_, place, shown) => bucketTick(this.model.instants[shown[place].value], this.model.resolution),
           },
           afterBuildTicks: (scale) => {
             const most = Math.max(2, Math.floor(scale.chart.width / (5 * rem)));
@@ -127,8 +142,16 @@ class Plot {
           },
         },
         y: {
-          beginAtZero: true, grid: { color: grid, drawBorder: false, drawTicks: false },
+          beginAtZero: true,
+          grid: { color: (context) => (context.tick.value === 0 ? border : grid), drawBorder: false, drawTicks: false },
           ticks: { font, color: muted, maxTicksLimit: 5, precision: 0, padding: 0.5 * rem, callback: (value) => this.tick(value) },
+          afterBuildTicks: (scale) => {
+            if (this.isSmall) scale.ticks = [0, scale.max].map((value) => ({ value }));
+          },
+          // The same width in each of several, so that their bars stand below one another.
+          afterFit: (scale) => {
+            if (this.isSmall) scale.width = 3.25 * rem;
+          },
         },
       },
     };
@@ -202,6 +225,9 @@ export function chartPanel(panel, { title, series, text, tick }) {
       node, plot,
       update: (one) => {
         plot.tick = (value) => tick(value, one.name);
+        plot.isSmall = one.isSmall ?? false;
+        plot.isLast = one.isLast ?? true;
+        node.classList.toggle("with-times", plot.isLast);
         setText(name, one.name ?? "");
         name.hidden = view.plots.length < 2;
         setAttribute(plot.canvas, "aria-label", `${title}${one.name ? `, ${one.name}` : ""}: `

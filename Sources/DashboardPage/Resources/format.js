@@ -6,7 +6,7 @@ const oneDigit = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maxim
 const compact = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
 const share = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
 const clockFormat = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const minuteFormat = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const minuteFormat = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
 const dayFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
 const utcDayFormat = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
 const fullFormat = new Intl.DateTimeFormat(locale, {
@@ -49,9 +49,9 @@ export const compactMoney = (amount, currency) =>
 
 const units = { d: "day", h: "hour", min: "minute", s: "second", ms: "millisecond" };
 const unitFormats = Object.fromEntries(Object.entries(units).map(([short, unit]) =>
-  [short, new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: short === "d" ? "short" : "short", maximumFractionDigits: 1 })]));
+  [short, new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 })]));
 
-/** Two units at most: 850 ms, 4.2 s, 3 min 20 s, 2 h 5 min, 4 days. */
+/** Two units at most: 850ms, 4.2s, 3m 20s, 2h 5m, 4d. */
 export function duration(ms) {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return NOTHING;
   if (ms < 999.5) return unitFormats.ms.format(Math.round(ms));
@@ -76,6 +76,9 @@ export function moment(iso, now) {
   const isToday = at.toDateString() === new Date(now).toDateString();
   return (isToday ? clockFormat : fullFormat).format(at);
 }
+
+/** Of what is counted by whole days: the first of them. */
+export const sinceDay = (iso) => `since ${utcDayFormat.format(new Date(iso))} (UTC)`;
 
 /** A bucket's label on an axis: its time, or its day; days are those of UTC. */
 export function bucketTick(at, resolution) {

@@ -1,6 +1,6 @@
 // Where orders stand: the funnel, how long the steps take, the products, and the latest orders.
 import { el, emptyState, icon, keyed, panelHead, setIcon, setText, setTime } from "./dom.js";
-import { count, duration, moment, money, percent, utc } from "./format.js";
+import { count, duration, moment, money, percent, sinceDay, utc } from "./format.js";
 import { durationScale, funnel, topProducts } from "./series.js";
 import { windowName } from "./sales.js";
 import { NEW_ORDER_MS } from "./state.js";
@@ -18,6 +18,7 @@ function tablePanel(panel, title, columns, controls = []) {
     el("thead", {}, el("tr", {}, ...heads)), body);
   const vacancy = el("div", { class: "vacancy", hidden: true });
   const stage = el("div", { class: "stage stage-list" }, table, vacancy);
+  table.hidden = true;
   panel.replaceChildren(head, stage);
   return {
     hint, heads,
@@ -37,16 +38,17 @@ function bar() {
 
 export function funnelView(panel) {
   const table = tablePanel(panel, "Where orders stand now", [
-    { text: "Status" }, { text: "In it", class: "number" }, { text: "Got there", class: "number wide-only" },
+    { text: "Status" }, { text: "In it", class: "number" }, { text: "Got there", class: "number roomy" },
   ]);
   function create(row) {
     const { node: track, fill } = bar();
     const reached = el("i", { class: "bar-reached" });
     track.prepend(reached);
     const orders = el("td", { class: "number" });
-    const share = el("td", { class: "number muted wide-only" });
+    const share = el("td", { class: "number muted roomy" });
     const node = el("tr", { class: `status-row status-${row.status}` },
-      el("th", { scope: "row" }, el("span", { class: "status" }, icon(statusIcon(row.status)), capital(row.status)), track),
+      el("th", { scope: "row" }, el("span", { class: "lead" },
+        el("span", { class: "status" }, icon(statusIcon(row.status)), capital(row.status)), track)),
       orders, share);
     return {
       node,
@@ -68,28 +70,30 @@ export function funnelView(panel) {
 }
 
 export function durationsView(panel) {
-  const { head, hint } = panelHead(panel.id, "From order to …");
+  const { head, hint } = panelHead(panel.id, "Time from order to …");
   const list = el("tbody");
-  const scale = el("div", { class: "scale", "aria-hidden": "true" });
   const table = el("table", { class: "rows spans", "aria-labelledby": `${panel.id}-title` },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "Step" }), el("th", { scope: "col", class: "number", text: "Half within" }),
-      el("th", { scope: "col", class: "number", text: "95 % within" }))), list);
+    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "Step" }), el("th", { scope: "col", class: "number", text: "Median" }),
+      el("th", { scope: "col", class: "number", text: "95 % in" }))), list);
   const vacancy = el("div", { class: "vacancy", hidden: true });
-  panel.replaceChildren(head, el("div", { class: "stage stage-list" }, table, scale, vacancy));
+  table.hidden = true;
+  panel.replaceChildren(head, el("div", { class: "stage stage-list" }, table, vacancy));
 
   function create(row) {
     const span = el("i", { class: "span-fill" });
     const half = el("i", { class: "span-half" });
-    const orders = el("span", { class: "sub" });
+    const orders = el("span");
     const p50 = el("td", { class: "number" });
     const p95 = el("td", { class: "number" });
     const node = el("tr", { class: `span-row step-${row.step}` },
-      el("th", { scope: "row" }, el("span", { class: "status" }, icon(statusIcon(row.step)), capital(row.step)), orders,
-        el("span", { class: "span-track", "aria-hidden": "true" }, span, half)), p50, p95);
+      el("th", { scope: "row" },
+        el("span", { class: "lead" }, el("span", { class: "status" }, icon(statusIcon(row.step)), capital(row.step)),
+        el("span", { class: "sub" }, orders, el("span", { class: "roomy", text: " orders" })),
+        el("span", { class: "span-track", "aria-hidden": "true" }, span, half))), p50, p95);
     return {
       node,
       update: (now) => {
-        setText(orders, `${count(now.orders)} orders`);
+        setText(orders, count(now.orders));
         setText(p50, duration(now.p50Ms));
         setText(p95, duration(now.p95Ms));
         span.style.insetInlineStart = `${now.from * 100}%`;
@@ -99,19 +103,14 @@ export function durationsView(panel) {
     };
   }
   return (data) => {
-    const { rows, marks } = durationScale(data.durations.filter((row) => row.orders > 0));
-    setText(hint, `Days of ${windowName(data.window)}, all currencies`);
+    const rows = durationScale(data.durations.filter((row) => row.orders > 0));
+    setText(hint, capital(sinceDay(data.from)));
     table.hidden = rows.length === 0;
-    scale.hidden = rows.length === 0;
     vacancy.hidden = rows.length > 0;
     if (rows.length === 0) {
       vacancy.replaceChildren(emptyState("No order came that far", "As soon as orders are paid, shipped and delivered, this tells how long that takes."));
     }
     keyed(list, rows, (row) => row.step, create);
-    keyed(scale, marks, (mark) => String(mark.ms), (mark) => {
-      const node = el("span", { text: duration(mark.ms) });
-      return { node, update: (now) => { node.style.insetInlineStart = `${now.at * 100}%`; } };
-    });
   };
 }
 
@@ -135,7 +134,7 @@ export function productsView(panel) {
     const units = el("td", { class: "number" });
     const revenue = el("td", { class: "number" });
     const name = el("span", { class: "name", title: product.productId });
-    const node = el("tr", {}, el("th", { scope: "row" }, name, track), units, revenue);
+    const node = el("tr", {}, el("th", { scope: "row" }, el("span", { class: "lead" }, name, track)), units, revenue);
     return {
       node,
       update: (now) => {
@@ -151,7 +150,7 @@ export function productsView(panel) {
     // Revenue compares within one currency only.
     const currency = view.currency ?? (by === "revenue" ? view.currencies[0] ?? null : null);
     const rows = topProducts(data.topProducts, by, currency);
-    setText(table.hint, `Days of ${windowName(data.window)}, ${currency === null ? "all currencies" : `sold in ${currency}`}`);
+    setText(table.hint, `${capital(sinceDay(data.from))}, ${currency === null ? "all currencies" : `sold in ${currency}`}`);
     table.show(rows, (row) => `${row.productId} ${row.currency}`, create, () => emptyState("Nothing sold",
       currency === null ? "A product counts on the day on which its order is paid." : `Nothing was paid in ${currency} in ${windowName(data.window)}.`));
   }
@@ -160,21 +159,24 @@ export function productsView(panel) {
 
 export function latestView(panel) {
   const table = tablePanel(panel, "Latest orders", [
-    { text: "Order" }, { text: "Customer", class: "wide-only" }, { text: "Status" }, { text: "Items", class: "number wide-only" },
-    { text: "Amount", class: "number" }, { text: "Created", class: "number" },
+    { text: "Order" }, { text: "Customer", class: "roomier" }, { text: "Status" }, { text: "Items", class: "number roomier" },
+    { text: "Amount", class: "number" }, { text: "Created", class: "number roomy" },
   ]);
   setText(table.hint, "All currencies");
   function create(order) {
     const sign = icon(statusIcon(order.status));
     const status = el("span");
     const badge = el("span", { class: "badge", text: "New", hidden: true });
-    const customer = el("td", { class: "wide-only muted" });
-    const items = el("td", { class: "number wide-only" });
+    const customer = el("td", { class: "roomier muted" });
+    const items = el("td", { class: "number roomier" });
     const amount = el("td", { class: "number" });
-    const created = el("time");
+    // Where there is no room for a column of it, the time stands below the id.
+    const times = [el("time"), el("time", { class: "cramped muted" })];
     const node = el("tr", { "data-order": order.orderId },
-      el("th", { scope: "row" }, el("span", { class: "id", text: order.orderId, title: order.orderId }), badge), customer,
-      el("td", {}, el("span", { class: "status" }, sign, status)), items, amount, el("td", { class: "number muted" }, created));
+      el("th", { scope: "row" }, el("span", { class: "order" }, el("span", { class: "id", text: order.orderId, title: order.orderId }),
+        el("span", { class: "beside" }, times[1], badge))), customer,
+      el("td", {}, el("span", { class: "status" }, sign, status)), items, amount,
+      el("td", { class: "number muted roomy" }, times[0]));
     return {
       node,
       update: ({ isNew, now, ...current }) => {
@@ -185,7 +187,7 @@ export function latestView(panel) {
         setText(customer, current.customerId ?? "–");
         setText(items, count(current.itemCount));
         setText(amount, current.currency ? money(current.totalAmount, current.currency) : "–");
-        setTime(created, current.createdAt, moment(current.createdAt, now), utc(current.createdAt));
+        for (const time of times) setTime(time, current.createdAt, moment(current.createdAt, now), utc(current.createdAt));
       },
     };
   }

@@ -106,7 +106,7 @@ function render() {
   if (has("topProducts", "totals")) views.products(data, view);
   if (has("latestOrders")) views.latest(data, view);
   if (has("pipeline") && data.pipeline !== null) {
-    views.flow(data.pipeline);
+    views.flow(data.pipeline, state.rates);
     views.projections(data.pipeline, now);
     views.deadLetters(data.pipeline, now);
   }

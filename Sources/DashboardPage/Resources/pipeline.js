@@ -1,6 +1,7 @@
 // The health of the way from the outbox to the read models.
 import { el, emptyState, icon, keyed, panelHead, setIcon, setText, setTime } from "./dom.js";
 import { NOTHING, count, moment, rate, seconds, utc } from "./format.js";
+import { RATES_MS } from "./state.js";
 
 const STATES = {
   live: { icon: "i-live", text: "Live", tone: "good" },
@@ -30,6 +31,35 @@ function fact(label) {
   return { node: el("div", {}, el("dt", { text: label }), value), value };
 }
 
+const svg = (tag, attributes, ...children) => {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+};
+
+/** The line is as long as the page was open, but for the first minute. */
+const LEAST_TRACE_MS = 60_000;
+
+/** The rates since the page was opened, five minutes at most, as two lines. Decoration: the numbers stand above. */
+function trace() {
+  const lines = ["into", "out"].map((name) => svg("path", { class: `trace-${name}`, "vector-effect": "non-scaling-stroke" }));
+  const node = svg("svg", { class: "trace", viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" }, ...lines);
+  return {
+    node,
+    update: (samples) => {
+      const last = samples.at(-1)?.at ?? 0;
+      const span = Math.min(RATES_MS, Math.max(LEAST_TRACE_MS, last - (samples[0]?.at ?? 0)));
+      const most = Math.max(1, ...samples.flatMap((sample) => [sample.into, sample.out])) * 1.1;
+      ["into", "out"].forEach((name, place) => {
+        const points = samples.map((sample) =>
+          `${(100 - ((last - sample.at) / span) * 100).toFixed(2)} ${(30 - (sample[name] / most) * 30).toFixed(2)}`);
+        lines[place].setAttribute("d", points.length > 1 ? `M${points.join("L")}` : "");
+      });
+    },
+  };
+}
+
 export function flowView(panel) {
   const { head, hint } = panelHead(panel.id, "Outbox to Kafka");
   const [into, waiting, out] = ["In", "Waiting", "Out"].map((label) => {
@@ -38,10 +68,14 @@ export function flowView(panel) {
     return { node: el("div", {}, el("dt", { text: label }), value, note), value, note };
   });
   const trouble = el("p", { class: "trouble", hidden: true });
-  panel.replaceChildren(head, el("dl", { class: "flow" }, into.node, waiting.node, out.node), trouble);
-  setText(into.note, "events a second");
-  setText(out.note, "events a second");
-  return (pipeline) => {
+  const lines = trace();
+  panel.replaceChildren(head, el("dl", { class: "flow" }, into.node, waiting.node, out.node), lines.node, trouble);
+  into.node.classList.add("flow-into");
+  out.node.classList.add("flow-out");
+  setText(into.note, "a second");
+  setText(out.note, "a second");
+  return (pipeline, samples) => {
+    lines.update(samples);
     const { outbox, rates } = pipeline;
     setText(hint, outbox === null ? "No outbox in this database" : "Committed, waiting, published");
     setText(into.value, rate(rates?.inPerSecond));
@@ -148,10 +182,12 @@ function createProjection(first) {
 }
 
 export function projectionsView(parent) {
-  const vacancy = el("article", { class: "panel" }, emptyState("No projections yet",
-    "A projection appears here when it has started for the first time."));
+  const text = el("div", { class: "vacancy" });
+  const vacancy = el("article", { class: "panel" }, el("h3", { text: "Projections" }), text);
+  parent.append(vacancy);
   return (pipeline, now) => {
     vacancy.remove();
+    text.replaceChildren(emptyState("No projections yet", "A projection appears here when it has started for the first time."));
     keyed(parent, pipeline.projections.map((projection) => ({ ...projection, now })),
       (projection) => `${projection.name} ${projection.version}`, createProjection);
     if (pipeline.projections.length === 0) parent.append(vacancy);
@@ -162,7 +198,7 @@ export function deadLettersView(panel) {
   const { head, hint } = panelHead(panel.id, "Dead letters");
   const list = el("ul", { class: "letters" });
   const vacancy = el("div", { class: "vacancy" });
-  const advice = el("p", { class: "advice" }, "Look at them with ", el("code", { text: "millrace dead-letters groups" }));
+  const advice = el("p", { class: "advice", hidden: true }, "Look at them with ", el("code", { text: "millrace dead-letters groups" }));
   panel.replaceChildren(head, list, advice, vacancy);
   function create(group) {
     const total = el("b", { class: "letters-count" });

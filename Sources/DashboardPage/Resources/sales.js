@@ -1,7 +1,7 @@
 // Orders, revenue and payments of the window: the tiles, and the three charts over time.
 import { chartPanel } from "./charts.js";
 import { el, emptyState, keyed, setText } from "./dom.js";
-import { compactCount, compactMoney, count, duration, money, percent } from "./format.js";
+import { NOTHING, compactCount, compactMoney, count, duration, money, percent } from "./format.js";
 import { amounts, axis, counts, countTotals } from "./series.js";
 
 const WINDOWS = { "1h": "hour", "6h": "6 hours", "24h": "24 hours", "7d": "7 days", "30d": "30 days" };
@@ -28,13 +28,16 @@ export function tilesView(parent) {
     const note = el("p", { class: "tile-note" });
     const node = el("article", { class: "tile panel", "data-tile": key }, el("h3", { text: label }), values, note);
     parent.append(node);
-    return (texts, said) => {
+    const show = (texts, said) => {
+      values.classList.toggle("long", texts[0].length > 11);
       keyed(values, texts.map((text, place) => ({ text, place })), (item) => String(item.place), () => {
         const value = el("span");
         return { node: value, update: (item) => setText(value, item.text) };
       });
       setText(note, said);
     };
+    show([NOTHING], "");
+    return show;
   }
   const show = {
     orders: tile("orders", "Orders"), revenue: tile("revenue", "Revenue"),
@@ -54,13 +57,14 @@ export function tilesView(parent) {
     show.failures([count(all.paymentsFailed)], attempts > 0
       ? `${percent(all.paymentsFailed, attempts)} of ${count(attempts)} attempts` : "No payments yet");
     const delivery = data.durations.find((row) => row.step === "delivered" && row.orders > 0);
-    show.delivered([count(all.ordersDelivered)], delivery ? `Half of them within ${duration(delivery.p50Ms)}` : "No deliveries yet");
+    show.delivered([count(all.ordersDelivered)], delivery ? `Median time ${duration(delivery.p50Ms)}` : "No deliveries yet");
   };
 }
 
 /** Why a chart is empty, and what to do about it. */
-function vacancy(data, currency) {
+function vacancy(data, currency, isOfPayments = false) {
   const hasOrders = data.statuses.some((row) => row.orders > 0);
+  if (!hasOrders && isOfPayments) return emptyState("No payments yet", "They count at the time of their event, in their own currency.");
   if (!hasOrders) {
     return emptyState("No orders yet", "They appear here a moment after they are committed. To play a shop, run",
       "millrace load --rate 5");
@@ -93,7 +97,7 @@ export function chartsView() {
       const totals = countTotals(data.totals, currency, keys);
       const isEmpty = keys.every((key) => totals[key] === 0);
       panel.show({
-        hint: `Per ${data.resolution}${scope}`, empty: isEmpty ? vacancy(data, currency) : null,
+        hint: `Per ${data.resolution}${scope}`, empty: isEmpty ? vacancy(data, currency, series === FAILURE_SERIES) : null,
         plots: [{ name: null, model: { ...frame, values } }],
         legend: Object.fromEntries(keys.map((key) => [key, count(totals[key])])),
       });
@@ -115,10 +119,12 @@ export function chartsView() {
     const hasMoney = data.totals.some((total) => shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
     const left = currency === null ? currencies.length - shown.length : 0;
     revenue.show({
-      hint: `Per ${data.resolution}, ${shown.length > 1 ? "each currency on its own scale" : shown[0] ?? "no currency yet"}`
+      hint: `Per ${data.resolution}, ${shown.length > 1 ? "a scale each" : shown[0] ?? "no currency yet"}`
         + (left > 0 ? `; ${left} more above` : ""),
-      empty: hasMoney ? null : vacancy(data, currency),
-      plots: shown.map((code) => moneyPlot(data, code, instants, frame)),
+      empty: hasMoney ? null : vacancy(data, currency, true),
+      plots: shown.map((code, place) => ({
+        ...moneyPlot(data, code, instants, frame), isSmall: shown.length > 1, isLast: place === shown.length - 1,
+      })),
       legend: shown.length === 1 ? Object.fromEntries(["revenue", "refunds"].map((key) =>
         [key, money(data.totals.find((total) => total.currency === shown[0])?.[key] ?? "0", shown[0])])) : {},
     });

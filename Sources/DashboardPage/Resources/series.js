@@ -122,18 +122,14 @@ export function topProducts(products, by, currency) {
 /**
  * Where durations lie on a common scale, which is logarithmic: orders are paid in seconds and delivered in days.
  *
- * @returns {{rows: {step, orders, p50Ms, p95Ms, from: number, to: number}[], marks: {ms: number, at: number}[]}}
- *   places from 0 to 1
+ * @returns {{step, orders, p50Ms, p95Ms, from: number, to: number}[]} with the places of both, from 0 to 1
  */
 export function durationScale(durations) {
   const marks = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000, 2_592_000_000];
   const values = durations.flatMap((row) => [row.p50Ms, row.p95Ms]).filter((ms) => ms > 0);
-  if (values.length === 0) return { rows: durations.map((row) => ({ ...row, from: 0, to: 0 })), marks: [] };
+  if (values.length === 0) return durations.map((row) => ({ ...row, from: 0, to: 0 }));
   const least = marks.findLast((ms) => ms <= Math.min(...values)) ?? 1;
   const most = marks.find((ms) => ms >= Math.max(...values) && ms > least) ?? Math.max(...values);
   const place = (ms) => Math.min(1, Math.max(0, Math.log(Math.max(ms, least) / least) / Math.log(most / least)));
-  return {
-    rows: durations.map((row) => ({ ...row, from: place(row.p50Ms), to: place(row.p95Ms) })),
-    marks: marks.filter((ms) => ms >= least && ms <= most).map((ms) => ({ ms, at: place(ms) })),
-  };
+  return durations.map((row) => ({ ...row, from: place(row.p50Ms), to: place(row.p95Ms) }));
 }

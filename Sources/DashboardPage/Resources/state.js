@@ -10,6 +10,7 @@
  * @property {number | null} lostAt when the connection was lost; null while there is one
  * @property {Set<string>} changed the sections that the last message changed
  * @property {Map<string, number>} newOrders when orders were first seen that came while somebody watched
+ * @property {{at: number, into: number, out: number}[]} rates what the pipeline carried while somebody watched
  */
 
 /** Of an update, these sections replace their predecessors as a whole. */
@@ -20,7 +21,7 @@ const ALWAYS = ["asOf", "window", "resolution", "from", "to"];
 export function initialState(window) {
   return {
     window, data: null, eventId: "", phase: { name: "connecting" }, heardAt: null, lostAt: null, changed: new Set(),
-    newOrders: new Map(),
+    newOrders: new Map(), rates: [],
   };
 }
 
@@ -52,7 +53,7 @@ export function withEvent(state, event, at) {
   if (isUpdate && (data.from !== state.data.from || data.to !== state.data.to)) changed.add("series");
   return {
     ...state, data, eventId: event.id, heardAt: at, changed,
-    newOrders: newOrders(state, data.latestOrders, at),
+    newOrders: newOrders(state, data.latestOrders, at), rates: rates(state.rates, data.pipeline, at),
   };
 }
 
@@ -90,4 +91,16 @@ function newOrders(state, orders, at) {
     }
   }
   return found;
+}
+
+/** How far back the page remembers the rates. */
+export const RATES_MS = 300_000;
+/** Samples come no closer than this: so many points are enough for a line. */
+const RATES_STEP_MS = 1_000;
+
+function rates(before, pipeline, at) {
+  const { inPerSecond, outPerSecond } = pipeline?.rates ?? {};
+  if (typeof inPerSecond !== "number" || typeof outPerSecond !== "number") return before;
+  if (before.length > 0 && at - before.at(-1).at < RATES_STEP_MS) return before;
+  return [...before.filter((sample) => at - sample.at <= RATES_MS), { at, into: inPerSecond, out: outPerSecond }];
 }
