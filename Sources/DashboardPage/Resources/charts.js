@@ -32,7 +32,7 @@ class Plot {
     this.isLast = true;
   }
 
-  /** @param {{instants, resolution, to, values}} model `values`: numbers of each series; `texts`: what to say of them */
+  /** @param {{instants, resolution, now, values}} model `values`: numbers of each series; `texts`: what to say of them */
   show(model, hidden) {
     this.model = model;
     this.hidden = hidden;
@@ -45,19 +45,14 @@ class Plot {
     });
     const { x, y } = this.chart.options.scales;
     y.suggestedMax = model.atLeast ?? 5;
-    // A small one of several: two marks are enough, and only the last has the times, which are those of all.
-    const extent = this.isSmall ? this.#extent(model, hidden) : {};
-    y.min = extent.min;
-    y.max = extent.max;
+    // What hangs below the line gets the room that it needs and no whole step. A small one of several says its peak
+    // beside it, and only the last has the times, which are those of all.
+    const shown = this.series.filter((one) => !hidden.has(one.key)).flatMap((one) => model.values[one.key]);
+    y.min = Math.min(0, ...shown);
+    y.max = this.isSmall ? Math.max(1, ...shown) : undefined;
+    y.display = !this.isSmall;
     x.ticks.display = this.isLast;
     this.chart.update("none");
-  }
-
-  #extent(model, hidden) {
-    const values = this.series.filter((series) => !hidden.has(series.key)).flatMap((series) => model.values[series.key]);
-    const most = Math.max(1, ...values);
-    const unit = 10 ** Math.floor(Math.log10(most));
-    return { min: Math.min(0, ...values), max: Math.ceil((most / unit) * 2) / 2 * unit };
   }
 
   destroy() {
@@ -81,8 +76,8 @@ class Plot {
 
   /** The bucket that has only begun is drawn faintly: it is not a fall. */
   #isUnfinished(place) {
-    const { instants, to } = this.model;
-    return place === instants.length - 1 && place > 0 && instants[place] + (instants[1] - instants[0]) > to;
+    const { instants, now } = this.model;
+    return place === instants.length - 1 && place > 0 && instants[place] + (instants[1] - instants[0]) > now;
   }
 
   #look(series) {
@@ -111,7 +106,7 @@ class Plot {
     return {
       animation: false, responsive: true, maintainAspectRatio: false, normalized: true,
       interaction: { mode: "index", intersect: false },
-      layout: { padding: { top: 0.25 * rem } },
+      layout: { padding: { top: this.isSmall ? 0 : 0.25 * rem } },
       plugins: {
         legend: { display: false },
         tooltip: {
@@ -142,15 +137,11 @@ class Plot {
           },
         },
         y: {
-          beginAtZero: true,
+          beginAtZero: true, display: !this.isSmall,
           grid: { color: (context) => (context.tick.value === 0 ? border : grid), drawBorder: false, drawTicks: false },
           ticks: { font, color: muted, maxTicksLimit: 5, precision: 0, padding: 0.5 * rem, callback: (value) => this.tick(value) },
           afterBuildTicks: (scale) => {
-            if (this.isSmall) scale.ticks = [0, scale.max].map((value) => ({ value }));
-          },
-          // The same width in each of several, so that their bars stand below one another.
-          afterFit: (scale) => {
-            if (this.isSmall) scale.width = 3.25 * rem;
+            scale.ticks = scale.ticks.filter((tick) => tick.value >= 0);
           },
         },
       },
@@ -181,7 +172,7 @@ function swatch(series) {
 /**
  * @param {Element} panel
  * @param {{title: string, series: object[], text: (number) => string, tick: (number) => string}} spec
- * @returns {{show: (view: {hint, empty: Element | null, plots: {name, model, texts}[], legend: Object<string, string>}) => void,
+ * @returns {{show: (view: {hint, empty: Element | null, plots: {name, peak?, isSmall?, isLast?, model}[], legend: Object<string, string>}) => void,
  *   restyle: () => void}}
  */
 export function chartPanel(panel, { title, series, text, tick }) {
@@ -219,8 +210,10 @@ export function chartPanel(panel, { title, series, text, tick }) {
 
   function createPlot() {
     const plot = new Plot(series, text, tick);
-    const name = el("figcaption", {});
-    const node = el("figure", { class: "plot-figure" }, name, plot.node);
+    const name = el("b");
+    const peak = el("span", { class: "muted" });
+    const caption = el("figcaption", {}, name, peak);
+    const node = el("figure", { class: "plot-figure" }, caption, plot.node);
     return {
       node, plot,
       update: (one) => {
@@ -229,7 +222,8 @@ export function chartPanel(panel, { title, series, text, tick }) {
         plot.isLast = one.isLast ?? true;
         node.classList.toggle("with-times", plot.isLast);
         setText(name, one.name ?? "");
-        name.hidden = view.plots.length < 2;
+        setText(peak, one.peak ?? "");
+        caption.hidden = !plot.isSmall;
         setAttribute(plot.canvas, "aria-label", `${title}${one.name ? `, ${one.name}` : ""}: `
           + series.map((s) => `${s.label} ${view.legend[s.key]}`).join(", ") + ". The button Table shows the numbers.");
         // A canvas must be in the document before it can be measured.

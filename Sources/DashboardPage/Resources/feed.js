@@ -51,7 +51,7 @@ const browser = {
 
 /**
  * A phase is one of
- * `{name: "connecting"}`, `{name: "live"}`, `{name: "waiting", cause, detail, until}` (a time in ms since 1970) and
+ * `{name: "connecting"}`, `{name: "live", ahead}` (how many ms the server's clock is ahead), `{name: "waiting", cause, detail, until}` (a time in ms since 1970) and
  * `{name: "token", refused}` (nothing happens until `start` is called with one).
  * Causes: `network` (no connection, or it broke), `silence`, `goodbye`, `refused` (an error's status), `nonsense`.
  */
@@ -64,6 +64,7 @@ export class Feed {
   #lastEventId = null;
   #retryMs = DEFAULT_RETRY_MS;
   #attempt = 0;
+  #ahead = 0;
   /** Grows with each start, so that what an abandoned connection still says is not heard. */
   #run = 0;
   #abort = null;
@@ -152,6 +153,8 @@ export class Feed {
     if (!(response.headers.get("Content-Type") ?? "").startsWith("text/event-stream")) {
       throw new Ended("nonsense", "the answer is no event stream");
     }
+    const now = this.#world.now();
+    this.#ahead = (Date.parse(response.headers.get("Date") ?? "") || now) - now;
     const parser = new EventStreamParser(this.#lastEventId ?? "");
     const reader = response.body.getReader();
     let goodbye = false;
@@ -190,7 +193,7 @@ export class Feed {
     // Only what was taken is what the server need not send again.
     this.#lastEventId = item.id || null;
     this.#attempt = 0;
-    this.#onPhase({ name: "live" });
+    this.#onPhase({ name: "live", ahead: this.#ahead });
     return false;
   }
 

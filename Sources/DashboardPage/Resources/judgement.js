@@ -4,10 +4,11 @@
 export const OLD_MS = 60_000;
 
 /**
+ * @param {number} now by this machine's clock
  * @returns {{kind: string, tone: "bad" | "warn", ...}[]} kinds: `token` {refused}, `lost` {since, until, cause, detail,
  *   asOf}, `stopped` and `behind` {projections}, `old` {asOf}
  */
-export function notices(state) {
+export function notices(state, now) {
   const found = [];
   const { phase, data } = state;
   if (phase.name === "token") found.push({ kind: "token", tone: phase.refused ? "bad" : "warn", refused: phase.refused });
@@ -22,8 +23,8 @@ export function notices(state) {
   const of = (name) => projections.filter((projection) => projection.state === name);
   if (of("stopped").length > 0) found.push({ kind: "stopped", tone: "bad", projections: of("stopped") });
   if (of("behind").length > 0) found.push({ kind: "behind", tone: "warn", projections: of("behind") });
-  const age = data.asOf === null ? 0 : Date.parse(data.to) - Date.parse(data.asOf);
-  if (age > OLD_MS && !found.some((notice) => notice.kind === "stopped" || notice.kind === "behind")) {
+  const age = data.asOf === null ? 0 : now + state.ahead - Date.parse(data.asOf);
+  if (age > OLD_MS && state.lostAt === null && !found.some((notice) => notice.kind === "stopped" || notice.kind === "behind")) {
     found.push({ kind: "old", tone: "warn", asOf: data.asOf });
   }
   return found;

@@ -1,5 +1,5 @@
 // Where orders stand: the funnel, how long the steps take, the products, and the latest orders.
-import { el, emptyState, icon, keyed, panelHead, setIcon, setText, setTime } from "./dom.js";
+import { el, emptyState, icon, keyed, panelHead, setAttribute, setIcon, setText, setTime } from "./dom.js";
 import { count, duration, moment, money, percent, sinceDay, utc } from "./format.js";
 import { durationScale, funnel, topProducts } from "./series.js";
 import { windowName } from "./sales.js";
@@ -140,18 +140,20 @@ export function productsView(panel) {
       update: (now) => {
         setText(name, now.name);
         setText(units, count(now.units));
-        setText(revenue, money(now.revenue, now.currency));
+        const [amount] = now.amounts;
+        setText(revenue, now.amounts.length === 1 ? money(amount.revenue, amount.currency) : `${now.amounts.length} currencies`);
+        setAttribute(revenue, "title", now.amounts.map((one) => money(one.revenue, one.currency)).join(", "));
         fill.style.inlineSize = `${now.share * 100}%`;
       },
     };
   }
   function show(data, view) {
     last = [data, view];
-    // Revenue compares within one currency only.
-    const currency = view.currency ?? (by === "revenue" ? view.currencies[0] ?? null : null);
+    // Revenue compares within one currency only, pieces are pieces.
+    const currency = by === "revenue" ? view.currency ?? view.currencies[0] ?? null : null;
     const rows = topProducts(data.topProducts, by, currency);
     setText(table.hint, `${capital(sinceDay(data.from))}, ${currency === null ? "all currencies" : `sold in ${currency}`}`);
-    table.show(rows, (row) => `${row.productId} ${row.currency}`, create, () => emptyState("Nothing sold",
+    table.show(rows, (row) => row.productId, create, () => emptyState("Nothing sold",
       currency === null ? "A product counts on the day on which its order is paid." : `Nothing was paid in ${currency} in ${windowName(data.window)}.`));
   }
   return show;

@@ -87,7 +87,7 @@ function render() {
   const { data } = state;
   showConnection(connection(state));
   showHealth(health(data?.pipeline));
-  const said = notices(state);
+  const said = notices(state, now);
   showBanners(said, now);
   document.documentElement.dataset.connection = state.phase.name;
   document.documentElement.dataset.event = state.eventId;
@@ -97,7 +97,7 @@ function render() {
   const isFresh = state.eventId !== "";
   $("main").setAttribute("aria-busy", String(!isFresh));
   const found = currencies(data);
-  const view = { currencies: found, currency: chosenCurrency(found), newOrders: state.newOrders, now };
+  const view = { currencies: found, currency: chosenCurrency(found), newOrders: state.newOrders, now, serverNow: now + state.ahead };
   const has = (...sections) => sections.some((section) => due.has(section));
   if (has("totals", "durations")) views.tiles(data, view);
   if (has("series", "totals", "statuses")) charts.show(data, view);
@@ -113,13 +113,10 @@ function render() {
   due.clear();
 }
 
-/** Countdowns run, and marks of new orders fade, also when no event comes. */
+/** Countdowns run, numbers grow stale and marks of new orders fade also when no event comes. */
 function everySecond() {
-  if (state.lostAt !== null) frame ??= requestAnimationFrame(render);
-  if (state.newOrders.size > 0) {
-    due.add("latestOrders");
-    frame ??= requestAnimationFrame(render);
-  }
+  if (state.newOrders.size > 0) due.add("latestOrders");
+  frame ??= requestAnimationFrame(render);
 }
 
 addEventListener("online", () => feed.hurry());

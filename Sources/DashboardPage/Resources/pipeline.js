@@ -61,15 +61,15 @@ function trace() {
 }
 
 export function flowView(panel) {
-  const { head, hint } = panelHead(panel.id, "Outbox to Kafka");
-  const [into, waiting, out] = ["In", "Waiting", "Out"].map((label) => {
+  const { head, hint } = panelHead(panel.id, "Flow");
+  const [waiting, into, out] = ["In the outbox", "Into Kafka", "Applied"].map((label) => {
     const value = el("dd", { class: "flow-value" });
     const note = el("dd", { class: "flow-note" });
     return { node: el("div", {}, el("dt", { text: label }), value, note), value, note };
   });
   const trouble = el("p", { class: "trouble", hidden: true });
   const lines = trace();
-  panel.replaceChildren(head, el("dl", { class: "flow" }, into.node, waiting.node, out.node), lines.node, trouble);
+  panel.replaceChildren(head, el("dl", { class: "flow" }, waiting.node, into.node, out.node), lines.node, trouble);
   into.node.classList.add("flow-into");
   out.node.classList.add("flow-out");
   setText(into.note, "a second");
@@ -77,7 +77,7 @@ export function flowView(panel) {
   return (pipeline, samples) => {
     lines.update(samples);
     const { outbox, rates } = pipeline;
-    setText(hint, outbox === null ? "No outbox in this database" : "Committed, waiting, published");
+    setText(hint, outbox === null ? "No outbox in this database" : "From the outbox to the read models");
     setText(into.value, rate(rates?.inPerSecond));
     setText(out.value, rate(rates?.outPerSecond));
     setText(waiting.value, outbox === null ? NOTHING : `${count(outbox.backlog)}${outbox.backlogIsAtLeast ? "+" : ""}`);

@@ -86,9 +86,9 @@ export function chartsView() {
     title: "Payment failures", series: FAILURE_SERIES, text: count, tick: compactCount,
   });
 
-  function show(data, { currency, currencies }) {
+  function show(data, { currency, currencies, serverNow }) {
     const instants = axis(data.from, data.to, data.resolution);
-    const frame = { instants, resolution: data.resolution, to: Date.parse(data.to) };
+    const frame = { instants, resolution: data.resolution, now: serverNow };
     const scope = currency === null ? (currencies.length > 1 ? ", all currencies" : "") : `, orders in ${currency}`;
 
     function showCounts(panel, series) {
@@ -119,7 +119,7 @@ export function chartsView() {
     const hasMoney = data.totals.some((total) => shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
     const left = currency === null ? currencies.length - shown.length : 0;
     revenue.show({
-      hint: `Per ${data.resolution}, ${shown.length > 1 ? "a scale each" : shown[0] ?? "no currency yet"}`
+      hint: `Per ${data.resolution}, ${shown.length > 1 ? "peaks on the left" : shown[0] ?? "no currency yet"}`
         + (left > 0 ? `; ${left} more above` : ""),
       empty: hasMoney ? null : vacancy(data, currency, true),
       plots: shown.map((code, place) => ({
@@ -134,12 +134,14 @@ export function chartsView() {
 
 /** Refunds hang below the line: which is which needs no colour. */
 function moneyPlot(data, currency, instants, frame) {
+  const peak = (values) => compactMoney(Math.max(0, ...values), currency);
   const exact = amounts(data.series, currency, ["revenue", "refunds"], instants);
+  const revenue = exact.revenue.map(Number);
   return {
-    name: currency,
+    name: currency, peak: peak(revenue),
     model: {
       ...frame, atLeast: 1,
-      values: { revenue: exact.revenue.map(Number), refunds: exact.refunds.map((amount) => -Number(amount)) },
+      values: { revenue, refunds: exact.refunds.map((amount) => -Number(amount)) },
       texts: {
         revenue: exact.revenue.map((amount) => money(amount, currency)),
         refunds: exact.refunds.map((amount) => money(amount, currency)),

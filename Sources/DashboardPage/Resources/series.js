@@ -64,7 +64,7 @@ export function countTotals(totals, currency, keys) {
   return found;
 }
 
-const TICK_STEPS_MIN = [5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 10_080];
+const TICK_STEPS_MIN = [5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 4_320, 5_760, 10_080];
 
 /**
  * Which buckets get a label: whole steps of the local clock, as many as fit.
@@ -108,15 +108,24 @@ export function funnel(statuses) {
 }
 
 /**
- * @param {"revenue" | "units"} by revenue is compared within `currency` only; units with or without one
- * @returns {object[]} at most ten, the greatest first, each with its `share` of the first
+ * The products of one currency by revenue, or those of all currencies by units: the API has the ten of each.
+ *
+ * @returns {{productId, name, units, amounts: {currency, revenue}[], share}[]} at most ten, the greatest first; `share` of
+ *   the first, 0 to 1
  */
 export function topProducts(products, by, currency) {
-  const value = (product) => Number(product[by]);
-  const rows = products.filter((product) => currency === null || product.currency === currency)
-    .sort((a, b) => value(b) - value(a) || (a.productId < b.productId ? -1 : 1)).slice(0, 10);
+  const found = new Map();
+  for (const { productId, name, units, revenue, ...one } of products) {
+    if (by === "revenue" && one.currency !== currency) continue;
+    const row = found.get(productId) ?? { productId, name, units: 0, amounts: [] };
+    row.units += units;
+    row.amounts.push({ currency: one.currency, revenue });
+    found.set(productId, row);
+  }
+  const value = (row) => (by === "units" ? row.units : Number(row.amounts[0].revenue));
+  const rows = [...found.values()].sort((a, b) => value(b) - value(a) || (a.productId < b.productId ? -1 : 1)).slice(0, 10);
   const greatest = rows.length > 0 ? value(rows[0]) : 0;
-  return rows.map((product) => ({ ...product, share: greatest > 0 ? value(product) / greatest : 0 }));
+  return rows.map((row) => ({ ...row, share: greatest > 0 ? value(row) / greatest : 0 }));
 }
 
 /**

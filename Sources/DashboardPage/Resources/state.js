@@ -6,7 +6,7 @@
  * @property {object | null} data the dashboard as of the last event; null before the first
  * @property {string} eventId of the last event
  * @property {object} phase of the feed
- * @property {number | null} heardAt when the last event came, ms since 1970
+ * @property {number} ahead milliseconds that the server's clock is ahead of ours
  * @property {number | null} lostAt when the connection was lost; null while there is one
  * @property {Set<string>} changed the sections that the last message changed
  * @property {Map<string, number>} newOrders when orders were first seen that came while somebody watched
@@ -20,7 +20,7 @@ const ALWAYS = ["asOf", "window", "resolution", "from", "to"];
 /** @returns {State} */
 export function initialState(window) {
   return {
-    window, data: null, eventId: "", phase: { name: "connecting" }, heardAt: null, lostAt: null, changed: new Set(),
+    window, data: null, eventId: "", phase: { name: "connecting" }, ahead: 0, lostAt: null, changed: new Set(),
     newOrders: new Map(), rates: [],
   };
 }
@@ -41,7 +41,10 @@ export function withEvent(state, event, at) {
   const isUpdate = event.type === "update";
   // An empty id means that no event of this window has come: what is shown is another window's.
   if (isUpdate && (state.data === null || state.eventId === "")) return null;
-  if (isUpdate && isOld(event.id, state.eventId)) return { ...state, heardAt: at, changed: new Set() };
+  const step = isUpdate ? distance(state.eventId, event.id) : 1;
+  // One is missing between the two: what it changed is not known.
+  if (step > 1) return null;
+  if (step < 1) return { ...state, changed: new Set() };
   const data = isUpdate ? { ...state.data } : empty();
   const changed = new Set(isUpdate ? [] : SECTIONS);
   for (const key of [...ALWAYS, ...SECTIONS]) {
@@ -52,14 +55,14 @@ export function withEvent(state, event, at) {
   // The axis moves with the time, also when nothing else does.
   if (isUpdate && (data.from !== state.data.from || data.to !== state.data.to)) changed.add("series");
   return {
-    ...state, data, eventId: event.id, heardAt: at, changed,
+    ...state, data, eventId: event.id, changed,
     newOrders: newOrders(state, data.latestOrders, at), rates: rates(state.rates, data.pipeline, at),
   };
 }
 
 export function withPhase(state, phase, at) {
   const lostAt = phase.name === "live" ? null : state.lostAt ?? (phase.name === "waiting" ? at : null);
-  return { ...state, phase, lostAt, changed: new Set() };
+  return { ...state, phase, lostAt, ahead: phase.ahead ?? state.ahead, changed: new Set() };
 }
 
 function empty() {
@@ -69,11 +72,14 @@ function empty() {
   };
 }
 
-/** Ids are `<epoch>-<n>`; n grows within an epoch. Ids of another form are never old. */
-export function isOld(id, last) {
-  const [, epoch, number] = /^(.+)-([0-9]+)$/.exec(id) ?? [];
-  const [, lastEpoch, lastNumber] = /^(.+)-([0-9]+)$/.exec(last) ?? [];
-  return epoch !== undefined && epoch === lastEpoch && Number(number) <= Number(lastNumber);
+/**
+ * How many events from one id to another: ids are `<epoch>-<n>`, and n grows by one with each event of an epoch. Between
+ * epochs there is no way but a snapshot.
+ */
+export function distance(from, to) {
+  const [, epoch, number] = /^(.+)-([0-9]+)$/.exec(from) ?? [];
+  const [, nextEpoch, nextNumber] = /^(.+)-([0-9]+)$/.exec(to) ?? [];
+  return epoch !== undefined && epoch === nextEpoch ? Number(nextNumber) - Number(number) : Infinity;
 }
 
 /** How long an order counts as new. */
