@@ -89,6 +89,7 @@ let features: [Target] = [
         dependencies: ["Postgres", "StreamCore", .logging],
         resources: [.embedInCode("SQL")],
         swiftSettings: strict),
+    .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
 ]
 
 // MARK: support
@@ -178,6 +179,7 @@ let tests: [Target] = [
             "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
             "TestKit", .logging,
         ]),
+    .test("DashboardPageTests", ["DashboardPage"]),
     .test(
         "OrderQueriesTests",
         [

@@ -12,7 +12,8 @@ import Testing
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderShop", "Migrations",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderShop",
+            "Migrations",
         ]
         return [
             "StreamCore": [],
@@ -32,6 +33,7 @@ import Testing
             "Dashboard": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
+            "DashboardPage": [],
             "Daemon": below.union(features),
             "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
             "outbox-relay": ["Daemon"],
