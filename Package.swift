@@ -38,7 +38,8 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "Migrations",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "DashboardPage",
+            "Migrations",
             "Operations", "Settings", "Kafka",
             "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],

@@ -12,7 +12,8 @@ import Testing
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderShop",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderQueries",
+            "OrderShop",
             "Migrations",
         ]
         return [
@@ -34,12 +35,14 @@ import Testing
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
             "DashboardPage": [],
+            "OrderQueries": clients.union(["Operations", "StreamCore", "WireJSON"]),
             "Daemon": below.union(features),
             "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
             "outbox-relay": ["Daemon"],
             "order-summary-projection": ["Daemon"],
             "dead-letter-handler": ["Daemon"],
             "dashboard-projection": ["Daemon"],
+            "query-service": ["Daemon"],
             "millrace": ["OperatorCommands"],
         ]
     }()
