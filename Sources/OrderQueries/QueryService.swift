@@ -2,6 +2,7 @@ public import Kafka
 public import Logging
 public import Operations
 public import Postgres
+internal import StreamCore
 internal import WireJSON
 
 /// Answers questions about orders and the dashboard out of the read models.

@@ -1,4 +1,4 @@
-public import Operations
+internal import Operations
 
 /// A file that is served as it is.
 public struct StaticFile: Sendable {

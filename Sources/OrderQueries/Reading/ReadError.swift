@@ -1,5 +1,6 @@
 internal import Operations
 internal import Postgres
+internal import StreamCore
 
 /// Why a read has no answer.
 enum ReadError: Error, Sendable {
