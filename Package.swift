@@ -20,12 +20,13 @@ let executables: [Target] = [
     .executableTarget(
         name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
+    .executableTarget(name: "dashboard-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "OrderShop", "OrderSummary", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "Kafka",
-            "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
+            "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "Kafka", "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
 ]
@@ -36,7 +37,8 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Migrations", "Operations", "Settings", "Kafka",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "Migrations", "Operations", "Settings",
+            "Kafka",
             "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
@@ -67,6 +69,10 @@ let features: [Target] = [
     .target(
         name: "OrderSummary",
         dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON"],
+        swiftSettings: strict),
+    .target(
+        name: "Dashboard",
+        dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
         swiftSettings: strict),
     .target(
         name: "OrderShop",
@@ -159,6 +165,12 @@ let tests: [Target] = [
             "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore", "TestKit",
         ]),
     .test(
+        "DashboardTests",
+        [
+            "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
+            "TestKit", .logging,
+        ]),
+    .test(
         "OrderShopTests",
         [
             "OrderShop", "OrderSummary", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore",
@@ -181,7 +193,8 @@ let tests: [Target] = [
         "SystemTests",
         [
             "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
-            "TestKit", "outbox-relay", "order-summary-projection", "dead-letter-handler", "millrace",
+            "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
+            "millrace",
         ]),
 ]
 
@@ -210,6 +223,7 @@ let package = Package(
         .executable(name: "outbox-relay", targets: ["outbox-relay"]),
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
+        .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
         .executable(name: "millrace", targets: ["millrace"]),
     ],
     dependencies: [

@@ -24,6 +24,8 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: RelayPinned.name, run: RelayPinned.run),
         Bench(name: RelayLatency.name, run: RelayLatency.run),
         Bench(name: ProjectionCatchUp.name, run: ProjectionCatchUp.run),
+        Bench(name: DashboardCatchUp.name, run: DashboardCatchUp.run),
+        Bench(name: DashboardCatchUp.hotName, run: DashboardCatchUp.runHot),
         Bench(name: EndToEnd.name, run: EndToEnd.run),
         Bench(name: Poison.undecodable.name, run: Poison.undecodable.run),
         Bench(name: Poison.inapplicable.name, run: Poison.inapplicable.run),

@@ -54,7 +54,28 @@ enum ProjectionCatchUp {
 enum LifecycleEvents {
     static let openOrders = 5_000
 
-    static func produce(_ count: Int, to servers: BenchServers) async throws {
+    /// What the events are about, and when they happen.
+    enum Variety: Sendable {
+        /// Five hundred products, a thousand orders a second of today.
+        case oneDay
+        /// Ten products, else the same.
+        case oneDayTenProducts
+        /// Five hundred products, an order every eight seconds of the last ten days, delivered within a day.
+        case tenDays
+
+        var products: Int { self == .oneDayTenProducts ? 10 : 500 }
+
+        func time(ofStep step: Int, ofOrder order: Int) -> Timestamp {
+            let (order, step) = (Int64(order), Int64(step))
+            if self != .tenDays {
+                return Timestamp(microseconds: LifecycleEvents.start + order * 1_000 + step * 1_000_000)
+            }
+            let sinceStart = order * 8 + step * (order % 487 + 1) * 43
+            return Timestamp(microseconds: LifecycleEvents.start + (sinceStart - 10 * 86_400) * 1_000_000)
+        }
+    }
+
+    static func produce(_ count: Int, _ variety: Variety = .oneDay, to servers: BenchServers) async throws {
         let producer = try Producer(servers.kafka) { _ in }
         var produced = 0
         var generation = 0
@@ -62,7 +83,8 @@ enum LifecycleEvents {
             // Every open order does its first step, then every one its second, and so on.
             for step in 0..<5 {
                 for number in 0..<openOrders where produced < count {
-                    guard let event = event(step, ofOrder: generation * openOrders + number) else { continue }
+                    let order = generation * openOrders + number
+                    guard let event = event(step, ofOrder: order, variety) else { continue }
                     try await send(event, through: producer, to: servers)
                     produced += 1
                 }
@@ -92,25 +114,26 @@ enum LifecycleEvents {
     }
 
     /// What happens to the order at this step; nil when its life is over.
-    private static func event(_ step: Int, ofOrder order: Int) -> OrderEvent? {
+    private static func event(_ step: Int, ofOrder order: Int, _ variety: Variety) -> OrderEvent? {
         let id = "order-\(String(order, radix: 36))-2026"
         let money = Money(DecimalAmount(coefficient: Int128(order % 90_000 + 1_000), scale: 2), euro)
         let isCancelled = order % 10 == 9
+        let time = variety.time(ofStep: step, ofOrder: order)
         switch step {
-        case 0: return make(order, step, id, 1, .orderCreated(created(order)))
-        case 1: return make(order, step, id, 2, .orderConfirmed)
+        case 0: return make(order, time, id, 1, .orderCreated(created(order, variety)))
+        case 1: return make(order, time, id, 2, .orderConfirmed)
         case 2 where isCancelled:
             let cancelled = OrderCancelled(reason: "changed my mind", cancelledBy: "customer")
-            return make(order, step, id, 3, .orderCancelled(cancelled))
+            return make(order, time, id, 3, .orderCancelled(cancelled))
         case 2:
             let payment = PaymentCompleted(orderID: id, money: money, method: "card")
-            return make(order, step, "payment-\(id)", 1, .paymentCompleted(payment))
+            return make(order, time, "payment-\(id)", 1, .paymentCompleted(payment))
         case _ where isCancelled: return nil
         case 3:
             let shipment = ShipmentCreated(orderID: id, carrier: "DHL", trackingNumber: "JD\(1_000_000 + order)")
-            return make(order, step, "shipment-\(id)", 1, .shipmentCreated(shipment))
+            return make(order, time, "shipment-\(id)", 1, .shipmentCreated(shipment))
         default:
-            return make(order, step, "shipment-\(id)", 2, .shipmentDelivered(ShipmentDelivered(orderID: id)))
+            return make(order, time, "shipment-\(id)", 2, .shipmentDelivered(ShipmentDelivered(orderID: id)))
         }
     }
 
@@ -119,11 +142,11 @@ enum LifecycleEvents {
         return euro
     }()
 
-    private static func created(_ order: Int) -> OrderCreated {
+    private static func created(_ order: Int, _ variety: Variety) -> OrderCreated {
         let items = (0..<order % 4 + 1).map { line in
-            OrderLine(
-                productID: "product-\((order &* 31 &+ line) % 500)", name: "Product \((order &* 31 &+ line) % 500)",
-                quantity: Int32(line + 1),
+            let product = (order &* 31 &+ line) % variety.products
+            return OrderLine(
+                productID: "product-\(product)", name: "Product \(product)", quantity: Int32(line + 1),
                 unitPrice: DecimalAmount(coefficient: Int128(order % 9_000 + 99), scale: 2))
         }
         let address = ShippingAddress(
@@ -134,19 +157,18 @@ enum LifecycleEvents {
     }
 
     private static func make(
-        _ order: Int, _ step: Int, _ aggregate: String, _ sequence: Int64, _ payload: OrderEventPayload
+        _ order: Int, _ time: Timestamp, _ aggregate: String, _ sequence: Int64, _ payload: OrderEventPayload
     ) -> OrderEvent {
-        let timestamp = Timestamp(microseconds: start + Int64(order) * 1_000 + Int64(step) * 1_000_000)
-        return OrderEvent(
+        OrderEvent(
             identity: EventIdentity(
                 eventID: EventID.random(), eventType: payload.type.rawValue, aggregateID: aggregate,
-                sequence: sequence, timestamp: timestamp),
+                sequence: sequence, timestamp: time),
             correlationID: EventID.random().description,
             metadata: EventMetadata(userID: "user-\(order % 997)", source: "bench"), payload: payload)
     }
 
     /// Today at noon, so that all events are of one day.
-    private static let start: Int64 = {
+    fileprivate static let start: Int64 = {
         let now = Int64(Date().timeIntervalSince1970) / 86_400
         return (now * 86_400 + 43_200 - 3_600) * 1_000_000
     }()
@@ -154,32 +176,21 @@ enum LifecycleEvents {
 
 /// The transactions of the projection, with everything before them done beforehand.
 enum SQLAlone {
-    private struct Batch {
-        let rows: [OrderSummaryRow]
-        let events: Int
-        let processed: Parameters
-        let moves: Parameters
-        let moved: Int
-    }
-
     static func eventsPerSecond(on servers: BenchServers) async throws -> Double {
-        let batches = try await readBatches(servers)
+        let batches = try await EventBatches.read(ProjectionCatchUp.events, from: servers) { OrderSummaryFold($0).rows }
         var postgres = servers.postgres
         let administrator = try await PostgresConnection.connect(postgres)
         try await administrator.execute(script: "CREATE SCHEMA sql_alone")
         postgres.schema = "sql_alone"
         try await Migrator(postgres).up(["projections", "order-summary"])
         let connection = try await PostgresConnection.connect(postgres)
-        try await connection.execute(script: tables)
+        try await connection.execute(script: EventBatches.tables)
         let writer = OrderSummaryWriter()
         let start = ContinuousClock.now
         for batch in batches {
             try await connection.withTransaction { transaction in
-                let results = try await transaction.pipeline([(move, batch.moves), (remember, batch.processed)])
-                guard results[0].affectedRows == batch.moved, results[1].rowCount == batch.events else {
-                    throw BenchError("a batch of the SQL alone was not what it should be")
-                }
-                try await writer.write(batch.rows, in: transaction)
+                try await batch.begin(in: transaction)
+                try await writer.write(batch.fold, in: transaction)
             }
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -187,77 +198,5 @@ enum SQLAlone {
         try await administrator.execute(script: "DROP SCHEMA sql_alone CASCADE; CHECKPOINT", timeoutMs: 600_000)
         await administrator.close()
         return Double(batches.reduce(0) { $0 + $1.events }) / seconds
-    }
-
-    private static let tables = """
-        INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'bench', 1, 'bench');
-        CREATE TABLE processed_events_1 PARTITION OF processed_events FOR VALUES IN (1) PARTITION BY RANGE (event_day);
-        CREATE TABLE processed_events_1_default PARTITION OF processed_events_1 DEFAULT;
-        INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
-        SELECT 1, topic, partition, 0 FROM unnest(ARRAY['order', 'payment', 'shipment']) topic,
-            generate_series(0, \(BenchServers.partitions - 1)) partition;
-        """
-    private static let move: Statement = """
-        UPDATE projection_offsets AS o SET next_offset = moves.next, updated_at = clock_timestamp()
-        FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS moves (topic, partition, expected, next)
-        WHERE o.projection_id = 1 AND o.topic = moves.topic AND o.partition = moves.partition
-            AND o.next_offset = moves.expected
-        """
-    private static let remember: Statement = """
-        INSERT INTO processed_events_1 (event_id, event_day, projection_id)
-        SELECT event_id, event_day, 1 FROM unnest($1::uuid[], $2::date[]) AS events (event_id, event_day)
-        ON CONFLICT DO NOTHING RETURNING event_id
-        """
-
-    /// Reads all of Kafka in batches as the projection's own, decoded and folded.
-    private static func readBatches(_ servers: BenchServers) async throws -> [Batch] {
-        let limits = ProjectionRunnerConfiguration(service: "bench")
-        let consumer = try Consumer(servers.kafka, group: "bench-sql-alone")
-        try await consumer.assign(
-            Dictionary(uniqueKeysWithValues: servers.allPartitions.map { ($0, StartOffset.beginning) }))
-        var expected: [TopicPartition: Int64] = [:]
-        var batches: [Batch] = []
-        var read = 0
-        while read < ProjectionCatchUp.events {
-            let event = try await consumer.poll(
-                BatchLimits(maxRecords: limits.batchMaxRecords, maxBytes: limits.batchMaxBytes, maxWaitMs: 10_000))
-            guard case .batch(let records) = event else { throw BenchError("the events cannot be read: \(event)") }
-            batches.append(try batch(of: records, expected: &expected, servers))
-            read += records.count
-        }
-        await consumer.close(timeoutMs: 5_000)
-        return batches
-    }
-
-    private static func batch(
-        of records: RecordBatch, expected: inout [TopicPartition: Int64], _ servers: BenchServers
-    ) throws -> Batch {
-        var fold = OrderSummaryFold()
-        var (ids, days) = (UUIDArray(), DateArray())
-        for record in records {
-            guard let value = record.value, case .event(let event) = try OrderEventDecoder.decode(value) else {
-                throw BenchError("a record is no event")
-            }
-            fold.add(event)
-            ids.append(event.identity.eventID)
-            days.append(day: event.identity.timestamp.day)
-        }
-        var (topics, numbers, from, next) = (TextArray(), Int32Array(), Int64Array(), Int64Array())
-        for (partition, offset) in records.nextOffsets.sorted(by: { $0.key < $1.key }) {
-            topics.append(String(partition.topic.dropLast(servers.topicSuffix.count)))
-            numbers.append(partition.partition)
-            from.append(expected[partition] ?? 0)
-            next.append(offset)
-            expected[partition] = offset
-        }
-        return Batch(
-            rows: fold.rows, events: records.count,
-            processed: Parameters {
-                $0.append(ids); $0.append(days)
-            },
-            moves: Parameters {
-                $0.append(topics); $0.append(numbers); $0.append(from); $0.append(next)
-            },
-            moved: records.nextOffsets.count)
     }
 }

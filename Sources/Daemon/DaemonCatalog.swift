@@ -4,7 +4,8 @@ public import Settings
 public enum DaemonCatalog {
     /// In the order of a record's way.
     public static let all: [Entry] = [
-        Entry(OutboxRelayProgram.self), Entry(OrderSummaryProgram.self), Entry(DeadLetterHandlerProgram.self),
+        Entry(OutboxRelayProgram.self), Entry(OrderSummaryProgram.self), Entry(DashboardProgram.self),
+        Entry(DeadLetterHandlerProgram.self),
     ]
 
     /// - Returns: nil when no daemon has this name.
@@ -13,7 +14,9 @@ public enum DaemonCatalog {
     }
 
     /// The sections that only some daemons have: one file or environment may serve several.
-    static let featureSections: Set<String> = ["relay", "projection", "dead_letters", "letters", "retries", "alerts"]
+    static let featureSections: Set<String> = [
+        "relay", "projection", "dashboard", "dead_letters", "letters", "retries", "alerts",
+    ]
 
     /// One daemon.
     public struct Entry: Sendable {

@@ -10,6 +10,7 @@ extension MigrationCatalog {
 
     /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
+        ("dashboard_0001_create", PackageResources.dashboard_0001_create_sql),
         ("dead-letters_0001_create", PackageResources.dead_letters_0001_create_sql),
         ("dead-letters_0002_lookups", PackageResources.dead_letters_0002_lookups_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),

@@ -11,7 +11,9 @@ import Testing
         let clients: Set = ["Kafka", "Postgres"]
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
-        let features: Set = ["Outbox", "Projections", "DeadLetters", "OrderSummary", "OrderShop", "Migrations"]
+        let features: Set = [
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderShop", "Migrations",
+        ]
         return [
             "StreamCore": [],
             "WireJSON": base,
@@ -27,6 +29,7 @@ import Testing
             "Projections": clients.union(base),
             "DeadLetters": clients.union(["Projections", "StreamCore"]),
             "OrderSummary": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
+            "Dashboard": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
             "Daemon": below.union(features),
@@ -34,6 +37,7 @@ import Testing
             "outbox-relay": ["Daemon"],
             "order-summary-projection": ["Daemon"],
             "dead-letter-handler": ["Daemon"],
+            "dashboard-projection": ["Daemon"],
             "millrace": ["OperatorCommands"],
         ]
     }()
@@ -104,7 +108,7 @@ import Testing
     }
 
     @Test func executablesOnlyParseAndHandOver() throws {
-        for name in ["outbox-relay", "order-summary-projection", "millrace"] {
+        for name in ["outbox-relay", "order-summary-projection", "dashboard-projection", "millrace"] {
             let lines = try Self.sources(below: "Sources").filter { $0.target == name }.map { try $0.lines().count }
             #expect(!lines.isEmpty)
             #expect(lines.reduce(0, +) <= 60, "\(name) has grown beyond 60 lines")

@@ -1,0 +1,110 @@
+internal import Orders
+internal import StreamCore
+
+/// What one order counts for in all the numbers: a pure function of its facts. The counters are the sum of it over all
+/// orders, kept so by adding what an order counts for now less what it counted for before.
+///
+/// What needs the order's customer or currency counts once OrderCreated is known; payments carry a currency themselves.
+struct Contribution: Hashable, Sendable {
+    /// Something that happened at an instant, once.
+    enum Counter: Int, Sendable {
+        case ordersCreated, ordersConfirmed, ordersPaid, ordersDelivered, ordersCancelled
+        case paymentsCompleted, paymentsFailed, paymentsRefunded
+    }
+
+    struct Moment: Hashable, Sendable {
+        let counter: Counter
+        let at: Timestamp
+        let currency: Currency
+    }
+
+    struct PaymentMoment: Hashable, Sendable {
+        let counter: Counter
+        let at: Timestamp
+        let money: Money
+    }
+
+    struct Ordered: Hashable, Sendable {
+        let at: Timestamp
+        let currency: Currency
+        let isCancelled: Bool
+    }
+
+    enum Step: String, Hashable, Sendable {
+        case paid, shipped, delivered
+    }
+
+    struct Duration: Hashable, Sendable {
+        let day: Int32
+        let step: Step
+        let bin: DurationBin
+    }
+
+    struct Sale: Hashable, Sendable {
+        let day: Int32
+        let currency: Currency
+        let lines: OrderLines?
+    }
+
+    private(set) var status: OrderStatus?
+    private(set) var moments: [Moment] = []
+    private(set) var payments: [PaymentMoment] = []
+    private(set) var customerID: ExactText?
+    private(set) var ordered: Ordered?
+    private(set) var durations: [Duration] = []
+    private(set) var sale: Sale?
+
+    /// Of an order of which nobody told yet.
+    static let nothing = Contribution()
+
+    private init() {}
+
+    init(of facts: OrderFacts) {
+        if facts.isEmpty { return }
+        status = facts.status
+        for payment in facts.payments {
+            append(.paymentsCompleted, payment.completed)
+            append(.paymentsFailed, payment.failed)
+            append(.paymentsRefunded, payment.refunded)
+        }
+        guard let created = facts.created else { return }
+        let currency = created.fact.currency
+        let paidAt = facts.firstPaidAt
+        let deliveredAt = facts.isDelivered ? facts.delivered?.at : nil
+        customerID = ExactText(created.fact.customerID)
+        ordered = Ordered(at: created.at, currency: currency, isCancelled: facts.cancelledAt != nil)
+        append(.ordersCreated, created.at, currency)
+        append(.ordersConfirmed, facts.confirmedAt, currency)
+        append(.ordersPaid, paidAt, currency)
+        append(.ordersDelivered, deliveredAt, currency)
+        append(.ordersCancelled, facts.cancelledAt, currency)
+        append(.paid, from: created.at, to: paidAt)
+        append(.shipped, from: created.at, to: facts.firstShippedAt)
+        append(.delivered, from: created.at, to: deliveredAt)
+        if let paidAt { sale = Sale(day: paidAt.day, currency: currency, lines: facts.lines) }
+    }
+
+    private mutating func append(_ counter: Counter, _ register: Register<Money>?) {
+        guard let register else { return }
+        payments.append(PaymentMoment(counter: counter, at: register.at, money: register.fact))
+    }
+
+    private mutating func append(_ counter: Counter, _ at: Timestamp?, _ currency: Currency) {
+        guard let at else { return }
+        moments.append(Moment(counter: counter, at: at, currency: currency))
+    }
+
+    private mutating func append(_ step: Step, from start: Timestamp, to end: Timestamp?) {
+        guard let end else { return }
+        let (elapsed, overflow) = end.microseconds.subtractingReportingOverflow(start.microseconds)
+        let bin = DurationBin(microseconds: overflow ? (end > start ? .max : 0) : elapsed)
+        durations.append(Duration(day: end.day, step: step, bin: bin))
+    }
+}
+
+extension OrderFacts {
+    /// Whether what the order sold may count otherwise than before, the lines aside.
+    func mayHaveSoldDifferently(than before: OrderFacts) -> Bool {
+        firstPaidAt != before.firstPaidAt || firstPaidAt != nil && created != before.created
+    }
+}

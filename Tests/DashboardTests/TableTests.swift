@@ -1,0 +1,134 @@
+import Orders
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import Dashboard
+
+/// The same as the fold, but in PostgreSQL, against what SQL says of the write model.
+@Suite struct TableTests {
+    /// All events of a shop in any order, with duplicates, in batches of random sizes.
+    @Test(arguments: 0..<UInt64(3)) func anyBatchingGivesWhatTheWriteModelSays(_ seed: UInt64) async throws {
+        try await withShop(orders: 250) { database, connection, events in
+            var random = SplitMix64(state: seed)
+            let writer = DashboardWriter()
+            let told = events.shuffledWithDuplicates(using: &random)
+            for batch in told.splitAtRandom(largest: 200, using: &random) {
+                try await write(batch, writer, connection)
+            }
+            try await Shop.expectEqual(database)
+            // One process has one lane.
+            #expect(try await lanes(connection) == [0])
+        }
+    }
+
+    /// Three owners write at the same time, with orders, products, customers and days in common. A deadlock would be
+    /// an error.
+    @Test(arguments: 0..<UInt64(3)) func concurrentOwnersGiveTheSame(_ seed: UInt64) async throws {
+        try await withShop(orders: 250) { database, connection, events in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for owner in 0..<UInt64(3) {
+                    group.addTask {
+                        var random = SplitMix64(state: seed * 3 + owner)
+                        // By payment, shipment or order, as partitions of topics are; and some that others have too.
+                        let own = events.filter { event in
+                            UInt64(event.identity.aggregateID.utf8.reduce(0) { $0 &+ Int($1) } % 3) == owner
+                                || Int.random(in: 0..<10, using: &random) == 0
+                        }
+                        let connection = try await PostgresConnection.connect(database)
+                        let batches = own.shuffled(using: &random).splitAtRandom(largest: 60, using: &random)
+                        for batch in batches { try await write(batch, DashboardWriter(), connection) }
+                        await connection.close()
+                    }
+                }
+                try await group.waitForAll()
+            }
+            try await Shop.expectEqual(database)
+            #expect(try await lanes(connection).allSatisfy { $0 < 3 })
+        }
+    }
+
+    /// Nobody waits for a transaction that counts in the same buckets, products and customers.
+    @Test func aHotDayHoldsNobodyUp() async throws {
+        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+            var orders = RandomOrders(seed: 5)
+            let connection = try await PostgresConnection.connect(database)
+            let other = try await PostgresConnection.connect(database)
+            let (first, second) = (orders.events(of: "order-1"), orders.events(of: "order-2"))
+            try await connection.withTransaction { transaction in
+                try await DashboardWriter().write(OrderFactsFold(first).changes, in: transaction)
+                // Whoever waited for a row that the open transaction has changed would wait in vain.
+                try await other.execute(script: "SET lock_timeout = '5s'")
+                try await other.withTransaction { transaction in
+                    try await DashboardWriter().write(OrderFactsFold(second).changes, in: transaction)
+                }
+            }
+            #expect(try await lanes(connection) == [0, 1])
+            let count = try await connection.execute("SELECT sum(orders)::bigint FROM dashboard_statuses")
+            #expect(try count.int64(0, 0) == 2)
+            await other.close()
+            await connection.close()
+        }
+    }
+
+    @Test func whatIsKnownIsNotWrittenAgain() async throws {
+        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+            var orders = RandomOrders(seed: 7)
+            let events = (0..<10).flatMap { orders.events(of: "order-\($0)") }
+            let connection = try await PostgresConnection.connect(database)
+            try await write(events, DashboardWriter(), connection)
+            let versions: Statement = "SELECT string_agg(xmin::text, ',' ORDER BY order_id) FROM dashboard_v1_orders"
+            let before = try await connection.execute(versions).string(0, 0)
+            try await write(events.reversed(), DashboardWriter(), connection)
+            #expect(try await connection.execute(versions).string(0, 0) == before)
+            await connection.close()
+        }
+    }
+
+    @Test func survivesASchemaMadeAnew() async throws {
+        let writer = DashboardWriter()
+        var orders = RandomOrders(seed: 1)
+        let events = orders.events(of: "order-1")
+        for _ in 0..<2 {
+            try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+                let connection = try await PostgresConnection.connect(database)
+                try? await write(events, writer, connection)
+                try await write(events, writer, connection)
+                let count = try await connection.execute("SELECT sum(orders)::bigint FROM dashboard_statuses")
+                #expect(try count.int64(0, 0) == 1)
+                await connection.close()
+            }
+        }
+    }
+
+    private func withShop(
+        orders: Int, _ body: (PostgresConfiguration, PostgresConnection, [OrderEvent]) async throws -> Void
+    ) async throws {
+        try await TestDatabase.withSchema(migrating: Shop.sets) { database in
+            let connection = try await PostgresConnection.connect(database)
+            try await Shop.play(orders: orders, in: database, connection)
+            try await body(database, connection, Shop.events(connection))
+            await connection.close()
+        }
+    }
+
+    private func lanes(_ connection: PostgresConnection) async throws -> [Int32] {
+        let result = try await connection.execute(
+            "SELECT DISTINCT lane FROM dashboard_v1_counters ORDER BY lane")
+        return try (0..<result.rowCount).map { try result.int32($0, 0) }
+    }
+}
+
+/// A batch in a transaction of its own, which is tried anew where the runtime would.
+func write(_ batch: [OrderEvent], _ writer: DashboardWriter, _ connection: PostgresConnection) async throws {
+    while true {
+        do {
+            return try await connection.withTransaction { transaction in
+                try await writer.write(OrderFactsFold(batch).changes, in: transaction)
+            }
+        } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
+            // Somebody has an order that neither had a moment ago.
+        }
+    }
+}

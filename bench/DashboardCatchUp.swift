@@ -1,0 +1,143 @@
+import Dashboard
+import Migrations
+import Orders
+import Postgres
+
+/// 500,000 lifecycle events in Kafka, caught up by one dashboard projection from nothing. The limit is its SQL alone:
+/// the very statements with the very parameters, over one connection, with all that makes them done before the clock
+/// starts.
+enum DashboardCatchUp {
+    static let name = "dashboard-catch-up"
+    /// All events on one day, and of ten products.
+    static let hotName = "dashboard-catch-up-hot"
+    static let events = 500_000
+
+    @Sendable static func run(on servers: BenchServers) async throws -> BenchResult {
+        try await run(name, .tenDays, on: servers)
+    }
+
+    @Sendable static func runHot(on servers: BenchServers) async throws -> BenchResult {
+        try await run(hotName, .oneDayTenProducts, on: servers)
+    }
+
+    private static func run(
+        _ name: String, _ variety: LifecycleEvents.Variety, on servers: BenchServers
+    ) async throws -> BenchResult {
+        try await Migrator(servers.postgres).up(["dashboard"])
+        try await LifecycleEvents.produce(events, variety, to: servers)
+        say("\(events) events are in Kafka")
+        let limit = try await DashboardSQLAlone.eventsPerSecond(on: servers)
+        say("the SQL alone: \(Int(limit)) events/s")
+
+        let projection = try servers.start(
+            "dashboard-projection", settings: ["projection.topic_suffix": servers.topicSuffix])
+        let connection = try await PostgresConnection.connect(servers.postgres)
+        var first: (time: ContinuousClock.Instant, applied: Int64)?
+        try await servers.wait("caught-up projection", within: .seconds(300), every: .milliseconds(20)) {
+            guard projection.isRunning else { throw BenchError("the projection has ended") }
+            let applied = try await connection.execute(
+                "SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets"
+            ).int64(0, 0)
+            if first == nil, applied > 0 { first = (.now, applied) }
+            return applied >= Int64(events)
+        }
+        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        let seconds = (ContinuousClock.now - first.time) / .seconds(1)
+        try await requireAllCounted(connection)
+        await connection.close()
+        let (peak, processor) = (try projection.peakResidentMiB(), try projection.processorSeconds())
+        try projection.stop()
+
+        var result = BenchResult(name: name)
+        result.events = events
+        result.seconds = seconds
+        result.eventsPerS = Double(Int64(events) - first.applied) / seconds
+        result.limitPerS = limit
+        result.ratio = result.eventsPerS.map { $0 / limit }
+        result.peakRssMib = peak
+        result.cpuSPer100k = processor * 100_000 / Double(events)
+        return result
+    }
+
+    /// A fast projection that counts wrongly is none.
+    private static func requireAllCounted(_ connection: PostgresConnection) async throws {
+        let counted = try await connection.execute(
+            """
+            SELECT (SELECT sum(orders)::bigint FROM dashboard_statuses),
+                (SELECT sum(orders_created)::bigint FROM dashboard_counters WHERE resolution = 'day'),
+                (SELECT count(*) FROM dashboard_v1_orders)
+            """)
+        let orders = try counted.int64(0, 2)
+        guard orders > 0, try counted.int64(0, 0) == orders, try counted.int64(0, 1) == orders else {
+            throw BenchError("the dashboard did not count every order")
+        }
+    }
+}
+
+/// The transactions of the projection, recorded and then run again.
+private enum DashboardSQLAlone {
+    /// Each element is one round trip.
+    private typealias Recorded = [[(Statement, Parameters)]]
+
+    static func eventsPerSecond(on servers: BenchServers) async throws -> Double {
+        let batches = try await EventBatches.read(DashboardCatchUp.events, from: servers) {
+            DashboardBatch(OrderFactsFold($0).changes)
+        }
+        var postgres = servers.postgres
+        let administrator = try await PostgresConnection.connect(postgres)
+        try await administrator.execute(script: "CREATE SCHEMA sql_alone")
+        postgres.schema = "sql_alone"
+        try await Migrator(postgres).up(["projections", "dashboard"])
+        let connection = try await PostgresConnection.connect(postgres)
+        try await connection.execute(script: EventBatches.tables + horizon)
+        let recorded = try await record(batches, connection)
+        try await connection.execute(script: empty + EventBatches.offsets)
+        try await administrator.execute(script: "CHECKPOINT", timeoutMs: 600_000)
+
+        let start = ContinuousClock.now
+        for (batch, statements) in zip(batches, recorded) {
+            try await connection.withTransaction { transaction in
+                try await batch.begin(in: transaction)
+                for roundTrip in statements { _ = try await transaction.pipeline(roundTrip) }
+            }
+        }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        await connection.close()
+        try await administrator.execute(script: "DROP SCHEMA sql_alone CASCADE; CHECKPOINT", timeoutMs: 600_000)
+        await administrator.close()
+        return Double(batches.reduce(0) { $0 + $1.events }) / seconds
+    }
+
+    private static func record(
+        _ batches: [EventBatch<DashboardBatch>], _ connection: PostgresConnection
+    ) async throws -> [Recorded] {
+        let writer = DashboardWriter()
+        var recorded: [Recorded] = []
+        for batch in batches {
+            recorded.append(
+                try await connection.withTransaction { transaction in
+                    let types = try await writer.types(transaction)
+                    var trips = [[batch.fold.locking], [DashboardWriter.takeLane]]
+                    let locked = try await transaction.pipeline(trips[0])[0]
+                    let making = try batch.fold.making(after: locked, types)
+                    if let making { trips[1].insert(making, at: 0) }
+                    let second = try await transaction.pipeline(trips[1])
+                    let opened = DashboardBatch.Opened(locked: locked, made: making == nil ? nil : second[0])
+                    trips.append(try batch.fold.closing(after: opened, lane: 0, types))
+                    _ = try await transaction.pipeline(trips[2])
+                    return trips
+                })
+        }
+        return recorded
+    }
+
+    /// As the projection's own first pass moves it.
+    private static let horizon = """
+        UPDATE dashboard_v1_horizons SET kept_from = clock_timestamp() - interval '48 hours'
+        WHERE resolution = 'minute';
+        """
+    private static let empty = """
+        TRUNCATE dashboard_v1_orders, dashboard_v1_counters, dashboard_v1_statuses, dashboard_v1_products,
+            dashboard_v1_customers, dashboard_v1_durations, processed_events, projection_offsets;
+        """
+}

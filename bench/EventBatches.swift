@@ -1,0 +1,113 @@
+import Kafka
+import Orders
+import Postgres
+import Projections
+import StreamCore
+
+/// What a projection's transactions are made of, read from Kafka in batches as its own and folded: all that is done
+/// before the clock of an SQL limit starts.
+struct EventBatch<Fold> {
+    let fold: Fold
+    let events: Int
+    fileprivate let processed: Parameters
+    fileprivate let moves: Parameters
+    fileprivate let partitions: Int
+
+    /// Moves the offsets and remembers the events, as the runtime does first in every transaction.
+    ///
+    /// - Throws: when the offsets are not those expected, or an event was there before.
+    func begin(in transaction: PostgresTransaction) async throws {
+        let results = try await transaction.pipeline([
+            (EventBatches.move, moves), (EventBatches.remember, processed),
+        ])
+        guard results[0].affectedRows == partitions, results[1].rowCount == events else {
+            throw BenchError("a batch of the SQL alone was not what it should be")
+        }
+    }
+}
+
+enum EventBatches {
+    /// Makes what the runtime makes of its own tables, where the migrations of set `projections` are.
+    static let tables = """
+        INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'bench', 1, 'bench');
+        CREATE TABLE processed_events_1 PARTITION OF processed_events FOR VALUES IN (1) PARTITION BY RANGE (event_day);
+        CREATE TABLE processed_events_1_default PARTITION OF processed_events_1 DEFAULT;
+        \(offsets)
+        """
+    /// All partitions from their beginning.
+    static let offsets = """
+        INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
+        SELECT 1, topic, partition, 0 FROM unnest(ARRAY['order', 'payment', 'shipment']) topic,
+            generate_series(0, \(BenchServers.partitions - 1)) partition;
+        """
+    fileprivate static let move: Statement = """
+        UPDATE projection_offsets AS o SET next_offset = moves.next, updated_at = clock_timestamp()
+        FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS moves (topic, partition, expected, next)
+        WHERE o.projection_id = 1 AND o.topic = moves.topic AND o.partition = moves.partition
+            AND o.next_offset = moves.expected
+        """
+    fileprivate static let remember: Statement = """
+        INSERT INTO processed_events_1 (event_id, event_day, projection_id)
+        SELECT event_id, event_day, 1 FROM unnest($1::uuid[], $2::date[]) AS events (event_id, event_day)
+        ON CONFLICT DO NOTHING RETURNING event_id
+        """
+
+    /// Reads `count` events, all that Kafka has.
+    static func read<Fold>(
+        _ count: Int, from servers: BenchServers, _ fold: ([OrderEvent]) -> Fold
+    ) async throws -> [EventBatch<Fold>] {
+        let limits = ProjectionRunnerConfiguration(service: "bench")
+        let consumer = try Consumer(servers.kafka, group: "bench-sql-alone")
+        try await consumer.assign(
+            Dictionary(uniqueKeysWithValues: servers.allPartitions.map { ($0, StartOffset.beginning) }))
+        var expected: [TopicPartition: Int64] = [:]
+        var batches: [EventBatch<Fold>] = []
+        var read = 0
+        while read < count {
+            let event = try await consumer.poll(
+                BatchLimits(maxRecords: limits.batchMaxRecords, maxBytes: limits.batchMaxBytes, maxWaitMs: 10_000))
+            guard case .batch(let records) = event else { throw BenchError("the events cannot be read: \(event)") }
+            batches.append(try batch(of: records, expected: &expected, servers, fold))
+            read += records.count
+        }
+        await consumer.close(timeoutMs: 5_000)
+        return batches
+    }
+
+    private static func batch<Fold>(
+        of records: RecordBatch, expected: inout [TopicPartition: Int64], _ servers: BenchServers,
+        _ fold: ([OrderEvent]) -> Fold
+    ) throws -> EventBatch<Fold> {
+        var events: [OrderEvent] = []
+        var (ids, days) = (UUIDArray(), DateArray())
+        for record in records {
+            guard let value = record.value, case .event(let event) = try OrderEventDecoder.decode(value) else {
+                throw BenchError("a record is no event")
+            }
+            events.append(event)
+            ids.append(event.identity.eventID)
+            days.append(day: event.identity.timestamp.day)
+        }
+        var (topics, numbers, from, next) = (TextArray(), Int32Array(), Int64Array(), Int64Array())
+        for (partition, offset) in records.nextOffsets.sorted(by: { $0.key < $1.key }) {
+            topics.append(String(partition.topic.dropLast(servers.topicSuffix.count)))
+            numbers.append(partition.partition)
+            from.append(expected[partition] ?? 0)
+            next.append(offset)
+            expected[partition] = offset
+        }
+        return EventBatch(
+            fold: fold(events), events: records.count,
+            processed: Parameters {
+                $0.append(ids)
+                $0.append(days)
+            },
+            moves: Parameters {
+                $0.append(topics)
+                $0.append(numbers)
+                $0.append(from)
+                $0.append(next)
+            },
+            partitions: records.nextOffsets.count)
+    }
+}
