@@ -113,6 +113,7 @@ import Testing
         (limits.connections, limits.maxQueued, limits.queueTimeoutMs) = (1, 2, 200)
         try await OrderScene.with(pool: limits) { scene in
             async let slow = scene.pool.read("SELECT pg_sleep(1)", Parameters(), .search)
+            try await scene.waitUntilRunning("SELECT pg_sleep(1)")
             let outcomes = await withTaskGroup(of: Bool.self) { group in
                 for _ in 0..<20 {
                     group.addTask {
