@@ -260,8 +260,7 @@ import Testing
             #expect(["timedOut", "clientGone"].contains(error.all[0]), "\(error.all)")
             // What the kernel took, and one watermark more: far from all there was to write.
             #expect(written.all.reduce(0, +) < 30_000_000)
-            #expect(try await large.receiveToEnd().utf8.count < 20_000_000)
-            #expect(try await stream.receiveToEnd().utf8.count < 31_000_000)
+            for client in [stream, large] { try await eventually { client.sendNow("x") == nil } }
         }
     }
 }

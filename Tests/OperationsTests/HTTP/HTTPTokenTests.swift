@@ -43,13 +43,10 @@ import Testing
             #expect(without.header("www-authenticate") == #"Bearer realm="millrace""#)
             #expect(without.header("content-type") == "application/problem+json")
             let wrong = [
-                "first-token-of-man", "first-token-of-many ", "first-token-of-manyy", "", "# ours", "first-token-of-manz",
+                "first-token-of-man", "first-token-of-many x", "first-token-of-manyy", "", "# ours", "first-token-of-manz",
             ]
             for token in wrong.map(Self.bearer) + ["Authorization: Basic first-token-of-many\r\n", "Authorization:\r\n"] {
-                let response = try await client.get("/v1/orders", headers: token)
-                // A server may take the space at a header's end for none (RFC 9110, section 5.5).
-                let isTrimmed = token.hasSuffix("many \r\n")
-                #expect(response.status == (isTrimmed ? 200 : 401), "\(token)")
+                #expect(try await client.get("/v1/orders", headers: token).status == 401, "\(token)")
             }
             #expect(
                 try await client.get("/v1/orders", headers: Self.bearer("wrong-token-of-many")).header("www-authenticate")
