@@ -58,7 +58,8 @@ public final class TokenSource: Sendable {
     public func reload(logger: Logger) {
         let all: [TokenDigest]? = files.withLock { files in
             var isChanged = false
-            for index in files.indices where Self.mark(files[index].path) != files[index].mark || files[index].mark == nil {
+            for index in files.indices
+            where Self.mark(files[index].path) != files[index].mark || files[index].mark == nil {
                 isChanged = Self.reload(&files[index], logger) || isChanged
             }
             return isChanged ? files.flatMap(\.digests) : nil

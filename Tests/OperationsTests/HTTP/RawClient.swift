@@ -136,7 +136,8 @@ final class RawClient {
         var body = ""
         if hasBody, headers.contains(where: { $0.name == "transfer-encoding" && $0.value == "chunked" }) {
             while let chunk = try await chunk() { body += chunk }
-        } else if hasBody, let length = headers.first(where: { $0.name == "content-length" }).flatMap({ Int($0.value) }) {
+        } else if hasBody, let length = headers.first(where: { $0.name == "content-length" }).flatMap({ Int($0.value) })
+        {
             try await eventually(within: limit) {
                 receiveNow()
                 if isAtEnd, received.count < length { throw Failure(code: ECONNRESET) }
