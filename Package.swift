@@ -21,6 +21,7 @@ let executables: [Target] = [
         name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dashboard-projection", dependencies: ["Daemon"], swiftSettings: strict),
+    .executableTarget(name: "query-service", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
@@ -38,9 +39,8 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "Migrations", "Operations", "Settings",
-            "Kafka",
-            "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "DashboardPage",
+            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
@@ -76,6 +76,11 @@ let features: [Target] = [
         dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
         swiftSettings: strict),
     .target(
+        name: "OrderQueries",
+        dependencies: ["Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
+        resources: [.embedInCode("Resources")],
+        swiftSettings: strict),
+    .target(
         name: "OrderShop",
         dependencies: ["Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
@@ -84,6 +89,7 @@ let features: [Target] = [
         dependencies: ["Postgres", "StreamCore", .logging],
         resources: [.embedInCode("SQL")],
         swiftSettings: strict),
+    .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
 ]
 
 // MARK: support
@@ -173,6 +179,13 @@ let tests: [Target] = [
             "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
             "TestKit", .logging,
         ]),
+    .test("DashboardPageTests", ["DashboardPage"]),
+    .test(
+        "OrderQueriesTests",
+        [
+            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Orders",
+            "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON", "TestKit", .logging,
+        ]),
     .test(
         "OrderShopTests",
         [
@@ -229,6 +242,7 @@ let package = Package(
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
+        .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
     ],
     dependencies: [

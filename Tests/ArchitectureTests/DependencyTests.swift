@@ -12,7 +12,8 @@ import Testing
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderShop", "Migrations",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderQueries",
+            "OrderShop", "Migrations",
         ]
         return [
             "StreamCore": [],
@@ -32,12 +33,15 @@ import Testing
             "Dashboard": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
+            "DashboardPage": [],
+            "OrderQueries": clients.union(["Operations", "StreamCore", "WireJSON"]),
             "Daemon": below.union(features),
             "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
             "outbox-relay": ["Daemon"],
             "order-summary-projection": ["Daemon"],
             "dead-letter-handler": ["Daemon"],
             "dashboard-projection": ["Daemon"],
+            "query-service": ["Daemon"],
             "millrace": ["OperatorCommands"],
         ]
     }()

@@ -53,6 +53,9 @@ public struct HTTPChunk: Sendable {
 
     var isEmpty: Bool { headLength == 0 }
 
+    /// The bytes that it was made of, copied.
+    public var content: [UInt8] { Array(bare.readableBytesView) }
+
     /// The bytes alone, for a client that does not know the chunked coding.
     var bare: ByteBuffer {
         framed.getSlice(at: framed.readerIndex + headLength, length: framed.readableBytes - headLength - 2)
