@@ -26,7 +26,8 @@ let executables: [Target] = [
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka",
+            "EmbeddedPostgres",
             "Kafka", "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
