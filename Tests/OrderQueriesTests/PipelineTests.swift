@@ -34,6 +34,8 @@ import Testing
         #expect(behind.state == .live, "two seconds are nothing")
         tracker.note([reading([zero: 20, one: 5])], at: at(2.1))
         let live = try #require(tracker.reports(at: at(2.1)).first)
+        tracker.note([reading([zero: 21, one: 5])], at: at(2.2))
+        #expect(tracker.reports(at: at(2.2)).first?.partitions.first?.end == 21)
         #expect(live.asOf == at(1) && live.lagRecords == 0 && live.lagSeconds == 0 && live.state == .live)
         #expect(tracker.asOf() == at(1))
     }

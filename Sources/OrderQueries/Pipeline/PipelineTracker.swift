@@ -122,7 +122,8 @@ struct PipelineTracker {
         let age = projection.asOf.map { max(now.microseconds - $0.microseconds, 0) }
         let isRecent = age.map { $0 <= Self.liveWithin } ?? false
         let partitions = projection.reading.next.sorted { $0.key < $1.key }.map { partition, next in
-            let end = current?[partition]
+            // The ends are a little older than the offsets, which cannot be beyond the end.
+            let end = current?[partition].map { max($0, next) }
             let movedAt = projection.movedAt[partition] ?? now
             let hasStopped = now.microseconds - movedAt.microseconds > Self.stoppedAfter
             let state: State =
