@@ -16,7 +16,7 @@ FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
 UNIT_TESTS  := ArchitectureTests|StreamCoreTests|WireJSONTests|BlockingTests|OrdersTests|SettingsTests
 
-.PHONY: help setup build run test bench format lint clean
+.PHONY: help setup build run test test-api bench format lint clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ ifeq ($(FILTER),)
 else
 	$(SWIFT) test --filter '$(FILTER)'
 endif
+
+test-api: setup ## Ask the query service what /openapi.json says, and what it does not say (schemathesis, from PyPI)
+	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	MILLRACE_BIN=.build/debug Tests/API/run
 
 bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
 	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build -c release --product $$program 1>&2 || exit 1; done
