@@ -44,7 +44,8 @@ import Testing
         ("min_amount", "NaN"), ("min_amount", "1."), ("min_amount", ".5"), ("max_amount", "1234567890123456789"),
         ("max_amount", sql), ("from", "yesterday"), ("from", "2026-02-30"), ("from", "infinity"), ("from", sql),
         ("to", "2026-05-04 10:00:00Z"), ("cursor", "abc"), ("cursor", sql), ("total", "1"), ("total", ""),
-        ("customer", ""), ("customer", "a\u{0}b"), ("customer", "a\nb"), ("customer", String(repeating: "x", count: 256)),
+        ("customer", ""), ("customer", "a\u{0}b"), ("customer", "a\nb"),
+        ("customer", String(repeating: "x", count: 256)),
     ])
     func refusesWhatIsMalformed(_ name: String, _ value: String) throws {
         let problem = try #require(refusal([(name, value)]))

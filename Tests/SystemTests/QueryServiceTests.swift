@@ -183,7 +183,8 @@ import Testing
     @Test func outlivesItsDatabase() async throws {
         try await TestDatabase.withPrivateServer { server, postgres in
             try await Migrator(postgres).up(["projections", "order-summary", "dashboard"])
-            let pipeline = Pipeline(postgres: postgres, kafka: try TestKafka.clientConfiguration(), topicSuffix: "-none")
+            let kafka = try TestKafka.clientConfiguration()
+            let pipeline = Pipeline(postgres: postgres, kafka: kafka, topicSuffix: "-none")
             let service = try await Service(pipeline)
             #expect(try await service.get("/v1/orders").status == 200)
             await server.stop(.immediate, keepingData: true)
