@@ -1,3 +1,4 @@
+import EmbeddedPostgres
 import Foundation
 import FoundationNetworking
 import Glibc
@@ -120,7 +121,8 @@ import Testing
     }
 
     @Test func streamsWhatChangesAndSaysGoodbye() async throws {
-        try await Self.with(["queries.update_interval_ms": "50"]) { pipeline, service in
+        try await Pipeline.with { pipeline in
+            let service = try await Service(pipeline, ["queries.update_interval_ms": "50"])
             let stream = try EventStream(port: service.port, path: "/v1/dashboard/stream?window=1h")
             try await eventually { stream.output.contains("event: snapshot") }
             try await pipeline.execute(
@@ -138,6 +140,7 @@ import Testing
             #expect(zip(numbers, numbers.dropFirst()).allSatisfy { $0 + 1 == $1 }, "\(numbers)")
             service.process.signal(SIGTERM)
             try await eventually { stream.isAtEnd }
+            #expect(try await service.process.exitCode() == 0)
             #expect(stream.output.hasSuffix("event: goodbye\nretry: 1000\ndata: {\"reason\":\"shutdown\"}\n\n"))
         }
     }
@@ -169,7 +172,7 @@ import Testing
             try "correct-horse-battery-staple\n".write(toFile: file, atomically: true, encoding: .utf8)
             defer { try? FileManager.default.removeItem(atPath: file) }
             let service = try await Service(
-                pipeline, ["http.host": "0.0.0.0", "http.token_files": "[\"\(file)\"]"])
+                pipeline, ["http.host": "0.0.0.0", "http.token_files": file])
             #expect(try await service.get("/v1/freshness").status == 401)
             #expect(try await service.get("/").status == 200, "the page is public, the data is not")
             let token = ["Authorization": "Bearer correct-horse-battery-staple"]
@@ -236,7 +239,7 @@ private final class EventStream: Sendable {
         // Without chunks, so that what is read is what was written.
         let request = Array("GET \(path) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8)
         guard unsafe write(descriptor, request, request.count) == request.count else { throw Failure(code: errno) }
-        Thread.detachNewThread { [state] in
+        Thread.detachNewThread { [self] in
             var buffer = [UInt8](repeating: 0, count: 65_536)
             while case let count = unsafe read(descriptor, &buffer, buffer.count), count > 0 {
                 state.withLock { $0.received += String(decoding: buffer[..<count], as: UTF8.self) }
