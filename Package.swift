@@ -91,7 +91,9 @@ let features: [Target] = [
 let support: [Target] = [
     .target(
         name: "Operations",
-        dependencies: [.logging, .coreMetrics, .serviceLifecycle, .hummingbird],
+        dependencies: [
+            .logging, .coreMetrics, .serviceLifecycle, .crypto, .hummingbirdCore, .nioCore, .nioPosix, .nioHTTP1,
+        ],
         swiftSettings: strict),
     .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
 ]
@@ -140,7 +142,7 @@ let tests: [Target] = [
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
     .test("SettingsTests", ["Settings"]),
-    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics]),
+    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test(
         "OutboxTests",
@@ -171,7 +173,6 @@ let tests: [Target] = [
             "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
             "TestKit", .logging,
         ]),
-    .test("DashboardPageTests", ["DashboardPage"]),
     .test(
         "OrderShopTests",
         [
@@ -195,7 +196,8 @@ let tests: [Target] = [
         "SystemTests",
         [
             "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
-            "TestKit", "outbox-relay", "order-summary-projection", "dead-letter-handler", "millrace",
+            "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
+            "millrace",
         ]),
 ]
 
@@ -212,7 +214,10 @@ extension Target.Dependency {
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
 }
 
@@ -234,6 +239,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: executables + composition + features + support + domain + clients + base + systemLibraries + tests

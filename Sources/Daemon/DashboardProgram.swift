@@ -9,7 +9,7 @@ public enum DashboardProgram: DaemonProgram {
         let dashboard: DashboardSettings
 
         public init(from reader: SettingsReader) {
-            projection = ProjectionSettings(from: reader)
+            projection = ProjectionSettings(from: reader, consumer: "dashboard", order: .none)
             dashboard = DashboardSettings(from: reader)
         }
     }

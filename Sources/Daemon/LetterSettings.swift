@@ -8,7 +8,8 @@ struct LetterSettings: FeatureSettings {
     init(from reader: SettingsReader) {
         let section = reader.section("letters", "Whose dead letters are kept, and for how long.")
         let consumers = section.strings(
-            "consumers", default: ["order-summary"], "The projections whose dead letters are handled, by their names.")
+            "consumers", default: ["order-summary", "dashboard"],
+            "The projections whose dead letters are handled, by their names.")
         let letterPrefix = section.string(
             "letter_topic_prefix", default: "dlq.", "A consumer's letters are in the topic of this and its name.")
         let retryPrefix = section.string(

@@ -20,7 +20,7 @@ struct MigrateCommand: AsyncParsableCommand {
         var names: [String] = standard
 
         /// What the demo shop and the daemons need, in the order in which they are applied.
-        static let standard = ["outbox", "orders", "projections", "order-summary", "dead-letters"]
+        static let standard = ["outbox", "orders", "projections", "order-summary", "dashboard", "dead-letters"]
         private static let others = MigrationCatalog.embedded.sets.filter { !standard.contains($0) }
     }
 

@@ -3,14 +3,14 @@ internal import Foundation
 internal import OrderShop
 internal import Postgres
 
-/// `millrace verify`: is the read model what the write model says?
+/// `millrace verify`: are the read models what the write model says?
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Compares order_summary with the write model, row by row.",
+        abstract: "Compares order_summary and the dashboard with the write model, row by row.",
         discussion: """
-            Folds orders, items, payments and shipments into what the read model must be, and compares every business \
-            column. While a load runs, differences may be events on their way: stop it first, or use --wait.
+            Folds orders, items, payments and shipments into what the read models must be, and compares every \
+            business column. The dashboard is left out where its views are not. While a load runs, differences may be events on their way: stop it first, or use --wait.
 
             Exit code 0 when equal, 1 when not.
             """)
@@ -28,10 +28,10 @@ struct VerifyCommand: AsyncParsableCommand {
     @Option(help: "The read model's schema (default: that of the write model).")
     var readSchema: String?
 
-    @Option(help: "How long to wait for the projection to catch up.")
+    @Option(help: "How long to wait for the projections to catch up.")
     var wait = DurationArgument(.zero)
 
-    @Option(help: "How many differences to show.")
+    @Option(help: "How many differences to show, of each kind and view.")
     var examples = 10
 
     @Option(name: .shortAndLong, help: "text or json.")
@@ -46,26 +46,45 @@ struct VerifyCommand: AsyncParsableCommand {
             readModel.applicationName = writeModel.applicationName
         }
         if let readSchema { readModel.schema = readSchema }
-        let check = ReadModelCheck(writeModel: writeModel, readModel: readModel, exampleLimit: max(0, examples))
-        let outcome = try await check.run(waitingUpTo: wait.duration)
-        let report = VerificationReport(outcome)
+        let report = try await VerificationReport.make(
+            writeModel: writeModel, readModel: readModel, exampleLimit: max(0, examples), waitingUpTo: wait.duration)
         print(output == .text ? report.text : report.json)
-        if !outcome.isEqual { throw ExitCode(1) }
+        if !report.isEqual { throw ExitCode(1) }
     }
 }
 
 /// What `verify` found, for people and for programs.
 struct VerificationReport {
     private let outcome: ReadModelCheck.Outcome
+    /// nil where there is no dashboard.
+    private let dashboard: [DashboardCheck.View]?
 
-    init(_ outcome: ReadModelCheck.Outcome) {
+    init(_ outcome: ReadModelCheck.Outcome, dashboard: [DashboardCheck.View]?) {
         self.outcome = outcome
+        self.dashboard = dashboard
     }
+
+    /// Compares.
+    ///
+    /// - Parameter wait: how long to look again while something differs, for each read model.
+    /// - Throws: `PostgresError`.
+    static func make(
+        writeModel: PostgresConfiguration, readModel: PostgresConfiguration, exampleLimit: Int = 10,
+        waitingUpTo wait: Duration
+    ) async throws -> VerificationReport {
+        let orders = ReadModelCheck(writeModel: writeModel, readModel: readModel, exampleLimit: exampleLimit)
+        let outcome = try await orders.run(waitingUpTo: wait)
+        let counters = DashboardCheck(writeModel: writeModel, readModel: readModel, exampleLimit: exampleLimit)
+        return VerificationReport(outcome, dashboard: try await counters.run(waitingUpTo: wait))
+    }
+
+    /// Whether nothing differs.
+    var isEqual: Bool { outcome.isEqual && (dashboard ?? []).allSatisfy(\.isEqual) }
 
     var text: String {
         var lines = [
-            outcome.isEqual ? "equal: the read model is what the write model says" : "NOT equal",
-            "checked \(outcome.checked)  missing \(outcome.missing)  extra \(outcome.extra)  "
+            isEqual ? "equal: the read models are what the write model says" : "NOT equal",
+            "order_summary: checked \(outcome.checked)  missing \(outcome.missing)  extra \(outcome.extra)  "
                 + "differing \(outcome.differing)",
         ]
         for difference in outcome.examples {
@@ -76,6 +95,11 @@ struct VerificationReport {
                 lines.append(
                     "  \(difference.orderID): \(name): expected \(Self.quoted(expected)), is \(Self.quoted(actual))")
             }
+        }
+        for view in dashboard ?? [] {
+            lines.append("\(view.name): checked \(view.checked)  missing \(view.missing)  extra \(view.extra)")
+            lines += view.missingExamples.map { "  missing: \($0)" }
+            lines += view.extraExamples.map { "  extra: \($0)" }
         }
         return lines.joined(separator: "\n")
     }
@@ -94,12 +118,22 @@ struct VerificationReport {
             let actual: String?
         }
 
+        struct View: Encodable {
+            let name: String
+            let checked: Int
+            let missing: Int
+            let extra: Int
+            let missingExamples: [String]
+            let extraExamples: [String]
+        }
+
         let equal: Bool
         let checked: Int
         let missing: Int
         let extra: Int
         let differing: Int
         let examples: [Difference]
+        let dashboard: [View]?
     }
 
     var json: String {
@@ -116,8 +150,13 @@ struct VerificationReport {
             }
         }
         let object = Object(
-            equal: outcome.isEqual, checked: outcome.checked, missing: outcome.missing, extra: outcome.extra,
-            differing: outcome.differing, examples: examples)
+            equal: isEqual, checked: outcome.checked, missing: outcome.missing, extra: outcome.extra,
+            differing: outcome.differing, examples: examples,
+            dashboard: dashboard?.map {
+                Object.View(
+                    name: $0.name, checked: $0.checked, missing: $0.missing, extra: $0.extra,
+                    missingExamples: $0.missingExamples, extraExamples: $0.extraExamples)
+            })
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(object) else { return "{}" }

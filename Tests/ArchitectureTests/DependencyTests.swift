@@ -12,8 +12,7 @@ import Testing
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderShop",
-            "Migrations",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderShop", "Migrations",
         ]
         return [
             "StreamCore": [],
@@ -34,6 +33,7 @@ import Testing
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
             "DashboardPage": [],
+            "OrderQueries": clients.union(["Operations", "StreamCore", "WireJSON"]),
             "Daemon": below.union(features),
             "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
             "outbox-relay": ["Daemon"],
@@ -46,7 +46,8 @@ import Testing
 
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
-        "Hummingbird": ["Operations"], "TOMLKit": ["Settings"],
+        "HummingbirdCore": ["Operations"], "NIOCore": ["Operations"], "NIOPosix": ["Operations"],
+        "NIOHTTP1": ["Operations"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CWakeup": ["Blocking"],
     ]
 

@@ -37,7 +37,7 @@ import Testing
                 second.cancel()
                 try await second.value
 
-                try await WriteModelSQL.expectEqual(connection)
+                try await Shop.expectEqual(database)
                 await connection.close()
             }
         }

@@ -27,6 +27,18 @@ enum Shop {
         try await connection.execute(script: stretch)
     }
 
+    /// Requires of each view that it has rows, and exactly those that the write model says.
+    static func expectEqual(
+        _ database: PostgresConfiguration, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let views = try #require(
+            try await DashboardCheck(writeModel: database, readModel: database).run(), sourceLocation: sourceLocation)
+        for view in views {
+            #expect(view.checked > 0, "\(view.name) is empty", sourceLocation: sourceLocation)
+            #expect(view.isEqual, "\(view)", sourceLocation: sourceLocation)
+        }
+    }
+
     private static let stretch: String = {
         let columns = [
             "orders": ["created_at", "confirmed_at", "cancelled_at"],

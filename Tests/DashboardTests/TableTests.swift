@@ -17,7 +17,7 @@ import Testing
             for batch in told.splitAtRandom(largest: 200, using: &random) {
                 try await write(batch, writer, connection)
             }
-            try await WriteModelSQL.expectEqual(connection)
+            try await Shop.expectEqual(database)
             // One process has one lane.
             #expect(try await lanes(connection) == [0])
         }
@@ -44,7 +44,7 @@ import Testing
                 }
                 try await group.waitForAll()
             }
-            try await WriteModelSQL.expectEqual(connection)
+            try await Shop.expectEqual(database)
             #expect(try await lanes(connection).allSatisfy { $0 < 3 })
         }
     }

@@ -98,6 +98,7 @@ import Testing
             for round in 1...6 {
                 let relay = try pipeline.relay()
                 let projection = try pipeline.projection()
+                let dashboard = try pipeline.dashboard()
                 // Each round gets somewhere before it is killed, wherever it then is.
                 let applied = try await pipeline.number("SELECT count(*) FROM processed_events")
                 let published = try await pipeline.recordsProduced()
@@ -109,13 +110,16 @@ import Testing
                 }
                 if round.isMultiple(of: 2) { relay.signal(SIGKILL) } else { relay.signal(SIGTERM) }
                 projection.signal(SIGKILL)
-                _ = try await (relay.exitCode(), projection.exitCode())
+                dashboard.signal(SIGKILL)
+                _ = try await (relay.exitCode(), projection.exitCode(), dashboard.exitCode())
             }
             try await load
             let relay = try pipeline.relay()
             let projection = try pipeline.projection()
+            let dashboard = try pipeline.dashboard()
             try await pipeline.expectEverythingArrives(within: .seconds(90))
-            try await stop(relay, projection)
+            try await pipeline.expectTheDashboardIsExact(within: .seconds(90))
+            try await stop(relay, projection, dashboard)
         }
     }
 

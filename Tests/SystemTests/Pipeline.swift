@@ -8,7 +8,7 @@ import Testing
 /// The whole of Millrace on a schema and topics of the test's own: the write model, the daemons as processes, and the
 /// read model.
 struct Pipeline {
-    static let sets = ["outbox", "orders", "projections", "order-summary", "dead-letters"]
+    static let sets = ["outbox", "orders", "projections", "order-summary", "dashboard", "dead-letters"]
     static let partitions: Int32 = 4
 
     let postgres: PostgresConfiguration
@@ -29,9 +29,10 @@ struct Pipeline {
 
     static func topics(_ suffix: String) -> [String] { ["order", "payment", "shipment"].map { $0 + suffix } }
 
-    /// Those of the events, and those of the order summary's dead letters.
+    /// Those of the events, and those of the projections' dead letters.
     static func allTopics(_ suffix: String) -> [String] {
-        topics(suffix) + ["dlq", "retry"].map { "\($0)\(suffix).order-summary" }
+        topics(suffix)
+            + ["order-summary", "dashboard"].flatMap { ["dlq\(suffix).\($0)", "retry\(suffix).\($0)"] }
     }
 
     // MARK: daemons
@@ -41,13 +42,19 @@ struct Pipeline {
     }
 
     func projection(_ settings: [String: String] = [:]) throws -> Executable {
-        let own = [
+        try start("order-summary-projection", consumer("order-summary").merging(settings) { _, given in given })
+    }
+
+    func dashboard() throws -> Executable {
+        try start("dashboard-projection", consumer("dashboard"))
+    }
+
+    private func consumer(_ name: String) -> [String: String] {
+        [
             "projection.topic_suffix": topicSuffix, "projection.service": "test" + topicSuffix,
-            "projection.batch_max_records": "50",
-            "dead_letters.letter_topic": "dlq\(topicSuffix).order-summary",
-            "dead_letters.retry_topic": "retry\(topicSuffix).order-summary",
+            "projection.batch_max_records": "50", "dead_letters.letter_topic": "dlq\(topicSuffix).\(name)",
+            "dead_letters.retry_topic": "retry\(topicSuffix).\(name)",
         ]
-        return try start("order-summary-projection", own.merging(settings) { _, given in given })
     }
 
     func handler(_ settings: [String: String] = [:]) throws -> Executable {
@@ -106,6 +113,17 @@ struct Pipeline {
         let outcome = try await ReadModelCheck(writeModel: postgres, readModel: postgres).run(waitingUpTo: limit)
         #expect(outcome.checked > 0)
         #expect(outcome.isEqual, "\(outcome)")
+    }
+
+    /// Waits until the dashboard says what the write model says, and fails where it does not.
+    func expectTheDashboardIsExact(within limit: Duration = .seconds(60)) async throws {
+        let check = DashboardCheck(writeModel: postgres, readModel: postgres)
+        let views = try #require(try await check.run(waitingUpTo: limit))
+        #expect(!views.isEmpty)
+        for view in views {
+            #expect(view.checked > 0)
+            #expect(view.isEqual, "\(view)")
+        }
     }
 
     /// Asks the database for one number.

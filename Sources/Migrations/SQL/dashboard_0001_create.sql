@@ -130,6 +130,10 @@ HAVING sum(c.orders_created) <> 0 OR sum(c.orders_confirmed) <> 0 OR sum(c.order
     OR sum(c.orders_delivered) <> 0 OR sum(c.orders_cancelled) <> 0 OR sum(c.payments_completed) <> 0
     OR sum(c.payments_failed) <> 0 OR sum(c.payments_refunded) <> 0;
 
+CREATE VIEW dashboard_horizons AS SELECT resolution, kept_from FROM dashboard_v1_horizons;
+
+COMMENT ON VIEW dashboard_horizons IS 'From when on dashboard_counters has minutes and hours; days it has all.';
+
 COMMENT ON VIEW dashboard_counters IS 'What happened in each minute, hour and day, by currency.';
 COMMENT ON COLUMN dashboard_counters.resolution IS 'minute, hour or day. Each of them counts the same events.';
 COMMENT ON COLUMN dashboard_counters.bucket IS 'Where it begins, in UTC, by the time of the events.';

@@ -6,7 +6,9 @@ struct DevDaemons {
     private let folder: DevFolder
     private let ports: [(daemon: String, port: Int)]
 
-    static let names = ["outbox-relay", "order-summary-projection", "dead-letter-handler"]
+    static let names = [
+        "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
+    ]
 
     /// Writes the configurations and finds the programs, which are beside our own.
     ///

@@ -40,10 +40,10 @@ struct DevDatabase: Sendable {
 
     /// Makes the database fit for a cluster that has just started empty.
     ///
-    /// The offsets of the old cluster mean nothing in the new one: they are dropped, so that the projection starts at
-    /// the new beginning. What the old cluster may have held and the projection not yet read is still in the outbox,
-    /// which keeps its rows for that long; it is published again, what became a dead letter included. Processed events and the read model's rules make
-    /// second deliveries harmless.
+    /// The offsets of the old cluster mean nothing in the new one: they are dropped, so that the projections start at
+    /// the new beginning. What the old cluster may have held and a projection not yet read is still in the outbox,
+    /// which keeps its rows for that long; it is published again, what became a dead letter included. Processed events
+    /// and the read models' rules make second deliveries harmless.
     ///
     /// - Parameter isAllowed: whether there may be such offsets; else they are an error, lest those of a real system
     ///   are dropped.

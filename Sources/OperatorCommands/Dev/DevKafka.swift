@@ -10,8 +10,10 @@ struct DevKafka: Sendable {
 
     /// What the shop's events go to.
     static let topics = ["order-events", "payment-events", "shipment-events"]
+    /// What reads them all.
+    static let projections = ["order-summary", "dashboard"]
     /// Where dead letters go, and come back from.
-    private static let deadLetterTopics = ["dlq.order-summary", "retry.order-summary"]
+    private static let deadLetterTopics = projections.flatMap { ["dlq.\($0)", "retry.\($0)"] }
 
     /// The same name means the same offsets.
     var cluster: String { isMock ? "mock" : bootstrapServers }

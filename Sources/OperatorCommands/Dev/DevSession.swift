@@ -153,12 +153,12 @@ struct DevSession {
     }
 
     private func verify(_ database: DevDatabase, _ display: StatusDisplay) async throws {
-        display.announce("verifying: waiting for the projection, then comparing all rows")
+        display.announce("verifying: waiting for the projections, then comparing all rows")
         let configuration = try database.configuration(applicationName: "millrace-verify")
-        let check = ReadModelCheck(writeModel: configuration, readModel: configuration)
-        let outcome = try await check.run(waitingUpTo: Self.verificationPatience)
-        display.announce(VerificationReport(outcome).text)
-        if !outcome.isEqual { throw DifferencesFound() }
+        let report = try await VerificationReport.make(
+            writeModel: configuration, readModel: configuration, waitingUpTo: Self.verificationPatience)
+        display.announce(report.text)
+        if !report.isEqual { throw DifferencesFound() }
     }
 
     // MARK: what the user sees

@@ -8,9 +8,9 @@ struct DevSnapshot: Equatable {
     var backlog: Int64 = 0
     /// Events that Kafka has ever got, over all partitions.
     var published: Int64 = 0
-    /// Events that the projection has passed, over all partitions.
+    /// Events that all projections have passed, over all partitions.
     var projected: Int64 = 0
-    /// Events in Kafka that the projection has not passed.
+    /// Events in Kafka that some projection has not passed.
     var lag: Int64 = 0
 }
 
@@ -18,7 +18,7 @@ struct DevSnapshot: Equatable {
 struct DevStatistics {
     private let database: PostgresConfiguration
     private let kafka: KafkaAdmin
-    /// Whether the outbox keeps published rows until the projection has them, for a cluster that forgets.
+    /// Whether the outbox keeps published rows until the projections have them, for a cluster that forgets.
     private let prunesOutbox: Bool
     private var connection: PostgresConnection?
     private var partitions: [TopicPartition] = []
@@ -71,21 +71,29 @@ struct DevStatistics {
         return snapshot
     }
 
+    /// Where the slowest projection is in each partition; absent where one of them has not been yet.
     private func nextOffsets(_ connection: PostgresConnection) async throws -> [TopicPartition: Int64] {
+        var projections = TextArray()
+        for name in DevKafka.projections { projections.append(name) }
         let rows = try await connection.execute(
             """
-            SELECT o.topic, o.partition, o.next_offset FROM projection_offsets AS o
-            JOIN projections AS p ON p.id = o.projection_id WHERE p.name = 'order-summary'
-            """)
+            SELECT topic, partition, min(next_offset) FROM (
+                SELECT o.topic, o.partition, p.name, max(o.next_offset) AS next_offset
+                FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id
+                WHERE p.name = ANY ($1)
+                GROUP BY o.topic, o.partition, p.name
+            ) AS reached
+            GROUP BY topic, partition HAVING count(*) = cardinality($1)
+            """, Parameters { $0.append(projections) })
         var offsets: [TopicPartition: Int64] = [:]
         for row in 0..<rows.rowCount {
             let partition = TopicPartition(topic: try rows.string(row, 0), partition: try rows.int32(row, 1))
-            offsets[partition] = max(offsets[partition] ?? 0, try rows.int64(row, 2))
+            offsets[partition] = try rows.int64(row, 2)
         }
         return offsets
     }
 
-    /// Deletes the rows of the outbox that were published before the milestone, once the projection has passed it. A
+    /// Deletes the rows of the outbox that were published before the milestone, once all projections have passed it. A
     /// parked event was passed and not applied: while there is one, all rows are kept.
     private mutating func prune(_ offsets: [TopicPartition: Int64], _ connection: PostgresConnection) async throws {
         guard let passed = milestone, passed.ends.allSatisfy({ offsets[$0] ?? 0 >= $1 }) else { return }
