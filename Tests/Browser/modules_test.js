@@ -323,10 +323,11 @@ test("what is wrong is said, the worst first", () => {
   equal(kinds(withPhase(seen(one("live")), { name: "token", refused: true }, 1)), ["token"]);
 });
 test("the pipeline's health is that of its worst part", () => {
-  const text = (pipeline) => health(pipeline).text;
+  const text = (pipeline) => health(seen(pipeline)).text;
   equal([null, one("live"), one("behind"), one("stopped"), one("unknown")].map(text),
     ["Pipeline", "Pipeline live", "Pipeline behind", "1 stopped", "Pipeline unknown"]);
   equal(text({ ...one("live"), deadLetters: { open: 3, groups: [] } }), "Dead letters");
+  equal(health(withPhase(seen(one("live")), { name: "waiting" }, 1)).text, "Pipeline unknown");
   equal(text({ ...one("live"), outbox: { failed: 1 } }), "Unpublishable events");
 });
 

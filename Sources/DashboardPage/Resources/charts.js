@@ -22,6 +22,8 @@ const faded = (rgb, share) => rgb.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*$/,
 class Plot {
   constructor(series, text, tick) {
     this.series = series;
+    /** The series, and behind them the areas below some of them. */
+    this.layers = [...series, ...series.filter((one) => one.area).map((one) => ({ ...one, isArea: true }))];
     this.text = text;
     this.tick = tick;
     this.canvas = el("canvas", { role: "img" });
@@ -40,8 +42,8 @@ class Plot {
     const { data } = this.chart;
     data.labels = model.instants;
     data.datasets.forEach((dataset, place) => {
-      dataset.data = model.values[this.series[place].key];
-      dataset.hidden = hidden.has(this.series[place].key);
+      dataset.data = model.values[this.layers[place].key];
+      dataset.hidden = hidden.has(this.layers[place].key);
     });
     const { x, y } = this.chart.options.scales;
     y.suggestedMax = model.atLeast ?? 5;
@@ -62,15 +64,13 @@ class Plot {
   /** Colours and sizes are the style sheet's, which the theme and the window's size change. */
   restyle() {
     if (this.chart === null) return;
-    this.chart.data.datasets.forEach((dataset, place) => Object.assign(dataset, this.#look(this.series[place])));
+    this.chart.data.datasets.forEach((dataset, place) => Object.assign(dataset, this.#look(this.layers[place])));
     Object.assign(this.chart.options, this.#options());
-    this.chart.update("none");
+    this.show(this.model, this.hidden);
   }
 
   #create() {
-    const datasets = this.series.map((series) => ({
-      label: series.label, type: series.kind, data: [], ...this.#look(series),
-    }));
+    const datasets = this.layers.map((series) => ({ type: series.kind, data: [], ...this.#look(series) }));
     this.chart = new globalThis.Chart(this.canvas, { type: this.series[0].kind, data: { labels: [], datasets }, options: this.#options() });
   }
 
@@ -90,8 +90,11 @@ class Plot {
         stack: "one",
       };
     }
+    if (series.isArea) {
+      return { backgroundColor: faded(line, 0.1), fill: "origin", borderWidth: 0, pointRadius: 0, pointHoverRadius: 0, tension: 0 };
+    }
     return {
-      borderColor: line, backgroundColor: faded(line, 0.1), fill: series.area ? "origin" : false, borderWidth: 2 * rem,
+      borderColor: line, fill: false, borderWidth: 2 * rem,
       borderDash: (series.dash ?? []).map((length) => length * rem), borderJoinStyle: "round",
       pointRadius: 0, pointHitRadius: 8 * rem, pointHoverRadius: 4 * rem, pointStyle: series.point ?? "circle",
       pointBackgroundColor: line, pointHoverBackgroundColor: line, tension: 0,
@@ -113,6 +116,7 @@ class Plot {
           backgroundColor: surface, borderColor: border, borderWidth: 1, titleColor: ink, bodyColor: ink,
           titleFont: { ...font, weight: "600" }, bodyFont: font, padding: 0.625 * rem, cornerRadius: 0.375 * rem,
           boxWidth: 0.5 * rem, boxHeight: 0.5 * rem, boxPadding: 0.375 * rem, usePointStyle: true,
+          filter: (item) => item.datasetIndex < this.series.length,
           callbacks: {
             title: ([item]) => bucketName(this.model.instants[item.dataIndex], this.model.resolution)
               + (this.#isUnfinished(item.dataIndex) ? ", so far" : ""),

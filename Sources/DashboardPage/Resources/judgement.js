@@ -31,8 +31,11 @@ export function notices(state, now) {
 }
 
 /** @returns {{tone: "good" | "warn" | "bad" | "calm", icon: string, text: string}} the pipeline in a word or two */
-export function health(pipeline) {
-  if (pipeline === null || pipeline === undefined) return { tone: "calm", icon: "i-wait", text: "Pipeline" };
+export function health(state) {
+  const pipeline = state.data?.pipeline ?? null;
+  if (pipeline === null) return { tone: "calm", icon: "i-wait", text: "Pipeline" };
+  // What was true when the connection was lost may not be now.
+  if (state.phase.name !== "live") return { tone: "calm", icon: "i-unknown", text: "Pipeline unknown" };
   const states = pipeline.projections.map((projection) => projection.state);
   const stopped = states.filter((state) => state === "stopped").length;
   const letters = pipeline.deadLetters?.open ?? 0;

@@ -62,7 +62,7 @@ export function funnelView(panel) {
   }
   return (data) => {
     const { steps, aside, total } = funnel(data.statuses);
-    setText(table.hint, total > 0 ? `${count(total)} orders of all time, all currencies` : "All time, all currencies");
+    setText(table.hint, total > 0 ? `${count(total)} of all time, all currencies` : "All time, all currencies");
     const rows = total > 0 ? [...steps, ...aside].map((row) => ({ ...row, total })) : [];
     table.show(rows, (row) => row.status, create, () => emptyState("No orders yet",
       "An order is counted here from its first event on."));
