@@ -57,7 +57,7 @@ export function tilesView(parent) {
     show.failures([count(all.paymentsFailed)], attempts > 0
       ? `${percent(all.paymentsFailed, attempts)} of ${count(attempts)} attempts` : "No payments yet");
     const delivery = data.durations.find((row) => row.step === "delivered" && row.orders > 0);
-    show.delivered([count(all.ordersDelivered)], delivery ? `Median time ${duration(delivery.p50Ms)}` : "No deliveries yet");
+    show.delivered([count(all.ordersDelivered)], delivery ? `Median ${duration(delivery.p50Ms)}` : "No deliveries yet");
   };
 }
 
