@@ -81,12 +81,23 @@ class Browser:
 
     def orders(self):
         """The ids in the list of the latest orders."""
-        return self.script("return [...document.querySelectorAll('#latest tr[data-order]')].map(row => row.dataset.order)")
+        return self.script(
+            "return [...document.querySelectorAll('#latest tr[data-order]')].map(row => row.dataset.order)")
+
+    def event_id(self):
+        """The id of the last event that is shown."""
+        return self.script("return document.documentElement.dataset.event")
 
     def console(self, but=()):
         """What the console said since the last look, without what contains one of `but`."""
-        entries = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-        return [entry for entry in entries if not any(part in entry for part in but)]
+        entries = self.driver.get_log("browser")
+        said = [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
+        return [message for message in said if not any(part in message for part in but)]
+
+    def wait_for_charts(self):
+        self.until(lambda: self.script(
+            "return [...document.querySelectorAll('canvas')].map(canvas => Chart.getChart(canvas)).every(Boolean)"),
+            "not all charts were drawn")
 
     def overflow(self):
         """By how many pixels the page is wider than the window."""

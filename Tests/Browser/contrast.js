@@ -1,5 +1,6 @@
 // For execute_script: the texts on the page whose contrast with what they stand on is below 4.5:1 (WCAG 2.2, 1.4.3).
-const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+const canvas = pixel.getContext("2d", { willReadFrequently: true });
 function rgba(colour) {
   canvas.clearRect(0, 0, 1, 1);
   canvas.fillStyle = colour;
@@ -14,8 +15,9 @@ function ground(element) {
   }
   return [255, 255, 255, 1];
 }
-function luminance([r, g, b]) {
-  const [x, y, z] = [r, g, b].map((value) => value / 255).map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
+function luminance(colour) {
+  const [x, y, z] = colour.slice(0, 3).map((value) => value / 255)
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4));
   return 0.2126 * x + 0.7152 * y + 0.0722 * z;
 }
 const found = [];
@@ -25,8 +27,9 @@ while (walker.nextNode()) {
   const element = walker.currentNode.parentElement;
   if (walker.currentNode.textContent.trim() === "" || !element.checkVisibility()) continue;
   texts += 1;
-  const [text, below] = [getComputedStyle(element).color, ground(element)].map((colour) => luminance(typeof colour === "string" ? rgba(colour) : colour));
+  const [text, below] = [rgba(getComputedStyle(element).color), ground(element)].map(luminance);
   const ratio = (Math.max(text, below) + 0.05) / (Math.min(text, below) + 0.05);
-  if (ratio < 4.5) found.push(`${ratio.toFixed(2)} "${walker.currentNode.textContent.trim().slice(0, 40)}" .${element.className}`);
+  const words = walker.currentNode.textContent.trim().slice(0, 40);
+  if (ratio < 4.5) found.push(`${ratio.toFixed(2)} "${words}" .${element.className}`);
 }
 return { texts, found };

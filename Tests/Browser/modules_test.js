@@ -1,10 +1,13 @@
-// Tests of the modules that know no DOM. They run in the browser that the page is for; test_modules.py reads the results.
+// Tests of the modules that know no DOM. They run in the browser that the page is for; test_modules.py reads the
+// results.
 import { Feed, SILENCE_MS, reconnectDelay, retryAfter } from "../../Sources/DashboardPage/Resources/feed.js";
 import { connection, health, notices } from "../../Sources/DashboardPage/Resources/judgement.js";
 import * as series from "../../Sources/DashboardPage/Resources/series.js";
 import { EventStreamParser } from "../../Sources/DashboardPage/Resources/sse.js";
-import { distance, initialState, withEvent, withPhase, withWindow } from "../../Sources/DashboardPage/Resources/state.js";
 import { duration, money, utc } from "../../Sources/DashboardPage/Resources/format.js";
+import {
+  distance, initialState, withEvent, withPhase, withWindow,
+} from "../../Sources/DashboardPage/Resources/state.js";
 
 const tests = [];
 const test = (name, body) => tests.push({ name, body });
@@ -25,7 +28,8 @@ const bytes = (text) => new TextEncoder().encode(text);
 
 // MARK: sse.js
 
-const STREAM = ": hello\r\nid: a-1\revent: snapshot\ndata: {\"name\":\"Käse, 10 €, 🧀\"}\n\ndata:no space\ndata:  two\nretry: 250\n\nevent: x\n\nid\ndata\n\n";
+const STREAM = ": hello\r\nid: a-1\revent: snapshot\ndata: {\"name\":\"Käse, 10 €, 🧀\"}\n\n"
+  + "data:no space\ndata:  two\nretry: 250\n\nevent: x\n\nid\ndata\n\n";
 const STREAM_ITEMS = [
   { kind: "comment" },
   { kind: "event", type: "snapshot", data: "{\"name\":\"Käse, 10 €, 🧀\"}", id: "a-1" },
@@ -255,7 +259,8 @@ test("a feed that was stopped says nothing any more", async () => {
 // MARK: state.js
 
 const order = (orderId, createdAt) => ({ orderId, createdAt });
-const snapshot = (id, data = {}) => ({ type: "snapshot", id, data: { from: "f", to: "t", latestOrders: [order("a", "1")], ...data } });
+const snapshot = (id, data = {}) =>
+  ({ type: "snapshot", id, data: { from: "f", to: "t", latestOrders: [order("a", "1")], ...data } });
 const update = (id, data = {}) => ({ type: "update", id, data: { from: "f", to: "t", ...data } });
 
 test("a snapshot replaces all, an update its sections", () => {
@@ -310,7 +315,8 @@ test("rates are remembered for five minutes", () => {
 
 const seen = (pipeline, asOf = new Date(1_000_000).toISOString()) =>
   withPhase(withEvent(initialState("24h"), snapshot("e-1", { asOf, pipeline }), 0), { name: "live", ahead: 0 }, 0);
-const one = (state) => ({ projections: [{ name: "order-summary", state, lagRecords: 5, lagSeconds: 2 }], deadLetters: null, outbox: null });
+const one = (state) =>
+  ({ projections: [{ name: "order-summary", state, lagRecords: 5, lagSeconds: 2 }], deadLetters: null, outbox: null });
 
 test("what is wrong is said, the worst first", () => {
   const kinds = (state, now = 1_000_000) => notices(state, now).map((notice) => notice.kind);
@@ -319,7 +325,8 @@ test("what is wrong is said, the worst first", () => {
   equal(kinds(seen(one("stopped"))), ["stopped"]);
   equal(kinds(seen(one("live")), 1_061_000), ["old"]);
   equal(kinds({ ...seen(one("live")), ahead: -61_000 }, 1_061_000), [], "by the server's clock it is not old");
-  equal(kinds(withPhase(seen(one("stopped")), { name: "waiting", cause: "network" }, 1), 1_061_000), ["lost", "stopped"]);
+  const lost = withPhase(seen(one("stopped")), { name: "waiting", cause: "network" }, 1);
+  equal(kinds(lost, 1_061_000), ["lost", "stopped"]);
   equal(kinds(withPhase(seen(one("live")), { name: "token", refused: true }, 1)), ["token"]);
 });
 test("the pipeline's health is that of its worst part", () => {
@@ -336,7 +343,8 @@ test("the pipeline's health is that of its worst part", () => {
 test("buckets that are not there are zero", () => {
   const instants = series.axis("2026-01-01T00:00:00.000000Z", "2026-01-01T03:00:00.000000Z", "hour");
   equal(instants.map((at) => new Date(at).getUTCHours()), [0, 1, 2]);
-  const lines = ["EUR", "USD"].map((currency) => ({ currency, buckets: [{ at: "2026-01-01T02:00:00.000000Z", ordersCreated: 4, revenue: "0.30" }] }));
+  const buckets = [{ at: "2026-01-01T02:00:00.000000Z", ordersCreated: 4, revenue: "0.30" }];
+  const lines = ["EUR", "USD"].map((currency) => ({ currency, buckets }));
   equal(series.counts(lines, null, ["ordersCreated"], instants), { ordersCreated: [0, 0, 8] });
   equal(series.counts(lines, "USD", ["ordersCreated"], instants), { ordersCreated: [0, 0, 4] });
   equal(series.amounts(lines, "EUR", ["revenue"], instants), { revenue: ["0", "0", "0.30"] });
@@ -344,13 +352,15 @@ test("buckets that are not there are zero", () => {
 });
 test("labels stand at whole steps of the clock", () => {
   const day = series.axis("2026-01-01T00:30:00Z", "2026-01-02T00:30:00Z", "hour");
-  equal(series.ticks(day, "hour", 9, () => 0).map((place) => new Date(day[place]).getUTCHours()), [0, 3, 6, 9, 12, 15, 18, 21, 0]);
+  const hours = series.ticks(day, "hour", 9, () => 0).map((place) => new Date(day[place]).getUTCHours());
+  equal(hours, [0, 3, 6, 9, 12, 15, 18, 21, 0]);
   equal(series.ticks(day, "hour", 5, () => 330).every((place) => (day[place] / 60_000 + 330) % 360 === 0), true);
   const month = series.axis("2026-01-01T00:00:00Z", "2026-01-31T00:00:00Z", "day");
   equal(series.ticks(month, "day", 6).length <= 6, true);
 });
 test("the funnel counts who came how far", () => {
-  const { steps, aside, total } = series.funnel([{ status: "created", orders: 2 }, { status: "shipped", orders: 3 }, { status: "cancelled", orders: 5 }]);
+  const statuses = [["created", 2], ["shipped", 3], ["cancelled", 5]].map(([status, orders]) => ({ status, orders }));
+  const { steps, aside, total } = series.funnel(statuses);
   equal(steps.map((row) => [row.status, row.orders, row.reached]),
     [["created", 2, 5], ["confirmed", 0, 3], ["paid", 0, 3], ["shipped", 3, 3], ["delivered", 0, 0]]);
   equal([aside.map((row) => row.status), total], [["cancelled"], 10]);
@@ -358,15 +368,19 @@ test("the funnel counts who came how far", () => {
 test("products compare by revenue in one currency, by units in all", () => {
   const products = [["a", "EUR", 1, "10.00"], ["b", "EUR", 9, "9.50"], ["a", "USD", 10, "900.00"]]
     .map(([productId, currency, units, revenue]) => ({ productId, currency, units, revenue, name: productId }));
-  equal(series.topProducts(products, "revenue", "EUR").map((row) => [row.productId, row.units, row.share]), [["a", 1, 1], ["b", 9, 0.95]]);
-  equal(series.topProducts(products, "units", null).map((row) => [row.productId, row.units, row.amounts.length]), [["a", 11, 2], ["b", 9, 1]]);
+  const inEuros = series.topProducts(products, "revenue", "EUR");
+  equal(inEuros.map((row) => [row.productId, row.units, row.share]), [["a", 1, 1], ["b", 9, 0.95]]);
+  const inAll = series.topProducts(products, "units", null);
+  equal(inAll.map((row) => [row.productId, row.units, row.amounts.length]), [["a", 11, 2], ["b", 9, 1]]);
 });
 test("currencies are listed, those with most orders first", () => {
-  equal(series.currencies({ totals: [{ currency: "USD", ordersCreated: 1 }, { currency: "EUR", ordersCreated: 2 }], series: [], topProducts: [{ currency: "GBP" }], latestOrders: [{ currency: null }] }),
-    ["EUR", "USD", "GBP"]);
+  const totals = [{ currency: "USD", ordersCreated: 1 }, { currency: "EUR", ordersCreated: 2 }];
+  const data = { totals, series: [], topProducts: [{ currency: "GBP" }], latestOrders: [{ currency: null }] };
+  equal(series.currencies(data), ["EUR", "USD", "GBP"]);
 });
 test("durations lie on one scale", () => {
-  const [paid, delivered] = series.durationScale([{ step: "paid", p50Ms: 1_000, p95Ms: 10_000 }, { step: "delivered", p50Ms: 10_000, p95Ms: 60_000 }]);
+  const [paid, delivered] = series.durationScale(
+    [{ step: "paid", p50Ms: 1_000, p95Ms: 10_000 }, { step: "delivered", p50Ms: 10_000, p95Ms: 60_000 }]);
   equal([paid.from, delivered.to, paid.to === delivered.from], [0, 1, true]);
   equal(series.durationScale([{ step: "paid", p50Ms: 0, p95Ms: 0 }])[0].from, 0);
 });
@@ -375,7 +389,8 @@ test("money keeps every digit, and takes what is no currency", () => {
   equal(money("1.50", "no currency").includes("no currency"), true);
 });
 test("durations have two units at most", () => {
-  equal([0, 850, 4_210, 59_990, 200_000, 7_500_000, 100_000_000, null].map((ms) => duration(ms).split(" ").length), [1, 1, 1, 1, 2, 2, 2, 1]);
+  const words = (ms) => duration(ms).split(" ").length;
+  equal([0, 850, 4_210, 59_990, 200_000, 7_500_000, 100_000_000, null].map(words), [1, 1, 1, 1, 2, 2, 2, 1]);
   equal(utc("2026-11-21T14:03:22.123456Z"), "2026-11-21 14:03:22.123 UTC");
 });
 

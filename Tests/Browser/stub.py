@@ -137,7 +137,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def problem(self, status, title, **headers):
-        self.reply(status, "application/problem+json", json.dumps({"title": title, "status": status}).encode(), **headers)
+        body = json.dumps({"title": title, "status": status}).encode()
+        self.reply(status, "application/problem+json", body, **headers)
 
     def do_GET(self):
         url = urlsplit(self.path)
@@ -148,7 +149,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         name = "index.html" if url.path == "/" else pathlib.PurePosixPath(url.path).name
         if url.path == "/" or url.path.startswith("/assets/"):
             file = RESOURCES / name
-            return self.reply(200, TYPES[file.suffix], file.read_bytes()) if file.is_file() else self.problem(404, "Not Found")
+            if file.is_file():
+                return self.reply(200, TYPES[file.suffix], file.read_bytes())
         if url.path == "/v1/dashboard/stream":
             return self.stream(parse_qs(url.query)["window"][0])
         return self.problem(404, "Not Found")
@@ -174,7 +176,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         if begins:
             number = stub.sent[-1][0] if stub.sent else 1
-            self.event("snapshot", self.name(window, number), {**document(window, stub.empty), **self.latest()}, "retry: 100\n")
+            data = {**document(window, stub.empty), **self.latest()}
+            self.event("snapshot", self.name(window, number), data, "retry: 100\n")
         while True:
             with stub.changed:
                 stub.changed.wait_for(lambda: stub.cut != cut or len(stub.sent) > place)

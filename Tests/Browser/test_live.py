@@ -78,7 +78,7 @@ class LivePageTest(unittest.TestCase):
         browser = self.open()
         [before] = self.session.create_orders(1)
         browser.until(lambda: before in browser.orders(), "the order did not appear")
-        epoch = browser.script("return document.documentElement.dataset.event").rpartition("-")[0]
+        epoch = browser.event_id().rpartition("-")[0]
         # Whatever the page says, however shortly, is noted.
         browser.script("""
             window.said = [];
@@ -92,7 +92,7 @@ class LivePageTest(unittest.TestCase):
         browser.wait_for_data()
         browser.until(lambda: set(meanwhile) <= set(browser.orders()), "an order is missing")
         self.assertEqual([browser.orders().count(order) for order in [before, *meanwhile]], [1, 1, 1, 1])
-        self.assertNotEqual(browser.script("return document.documentElement.dataset.event").rpartition("-")[0], epoch)
+        self.assertNotEqual(browser.event_id().rpartition("-")[0], epoch)
         self.assertEqual(browser.text("#alerts"), "")
         expected = sum(total["ordersCreated"] for total in self.session.get("v1/dashboard")["totals"])
         self.assertEqual(expected, self.count("order_summary"))
@@ -100,11 +100,10 @@ class LivePageTest(unittest.TestCase):
         self.assertEqual(browser.console(but=ABSENT_SERVER), [])
 
     def test_5_fits_a_phone_and_a_wall(self):
-        for name, width, height, dark in (("360", 360, 800, False), ("1920", 1920, 1080, False), ("1920-dark", 1920, 1080, True)):
+        sizes = (("360", 360, 800, False), ("1920", 1920, 1080, False), ("1920-dark", 1920, 1080, True))
+        for name, width, height, dark in sizes:
             browser = self.open("?window=1h", width=width, height=height, dark=dark)
-            browser.until(lambda: browser.script(
-                "return [...document.querySelectorAll('canvas')].map(canvas => Chart.getChart(canvas)).every(Boolean)"),
-                "not all charts were drawn")
+            browser.wait_for_charts()
             self.assertEqual(browser.overflow(), 0, name)
             browser.screenshot(f"page-{name}", whole_page=width < 600)
             self.assertEqual(browser.console(), [])

@@ -35,9 +35,7 @@ class PageTest(unittest.TestCase):
         self.assertEqual(sorted(browser.tile("revenue").split("\n")), ["$28,393.50", "€28,393.50"])
         self.assertEqual(browser.orders(), [f"ord-{n}" for n in range(10)])
         self.assertEqual(len(browser.all(".projection")), 2)
-        browser.until(lambda: browser.script(
-            "return [...document.querySelectorAll('canvas')].map(canvas => Chart.getChart(canvas)).every(Boolean)"),
-            "not all charts were drawn")
+        browser.wait_for_charts()
         for canvas in browser.all("canvas"):
             self.assertEqual(canvas.get_attribute("role"), "img")
             self.assertIn("Table", canvas.get_attribute("aria-label"))
@@ -130,7 +128,7 @@ class PageTest(unittest.TestCase):
         browser = self.open(stub)
         browser.wait_for_data()
         stub.update(statuses=[{"status": "paid", "orders": 1}])
-        browser.until(lambda: browser.script("return document.documentElement.dataset.event") == "e1.24h-2", "no update")
+        browser.until(lambda: browser.event_id() == "e1.24h-2", "no update")
         stub.disconnect(refusal=503)
         browser.until(lambda: "Disconnected since" in browser.text("#alerts"), "it did not say that it is disconnected")
         browser.until(lambda: "503 Service Unavailable" in browser.text("#alerts"), "it did not say why")
@@ -193,8 +191,7 @@ class PageTest(unittest.TestCase):
         browser = self.open(stub, width=360)
         for window in WINDOWS:
             browser.one(f"#windows input[value='{window}']").click()
-            browser.until(lambda: browser.script("return document.documentElement.dataset.event").startswith(f"e1.{window}-"),
-                          f"no data of {window}")
+            browser.until(lambda: browser.event_id().startswith(f"e1.{window}-"), f"no data of {window}")
             browser.wait_for_data()
             self.assertEqual(browser.overflow(), 0, window)
         stub.update(pipeline=pipeline("stopped", lag=1_000_000, letters=1_000_000),

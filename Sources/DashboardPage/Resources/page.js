@@ -92,13 +92,16 @@ function render() {
   showBanners(said, now);
   document.documentElement.dataset.connection = state.phase.name;
   document.documentElement.dataset.event = state.eventId;
-  document.title = said.length > 0 ? `${connection(state).text === "Live" ? health(state).text : connection(state).text} · Millrace` : "Millrace";
+  const trouble = state.phase.name === "live" ? health(state) : connection(state);
+  document.title = said.length > 0 ? `${trouble.text} · Millrace` : "Millrace";
   if (data === null) return;
   setTime($("as-of"), data.asOf, moment(data.asOf, now), utc(data.asOf));
   const isFresh = state.eventId !== "";
   $("main").setAttribute("aria-busy", String(!isFresh));
   const found = currencies(data);
-  const view = { currencies: found, currency: chosenCurrency(found), newOrders: state.newOrders, now, serverNow: now + state.ahead };
+  const view = {
+    currencies: found, currency: chosenCurrency(found), newOrders: state.newOrders, now, serverNow: now + state.ahead,
+  };
   const has = (...sections) => sections.some((section) => due.has(section));
   if (has("totals", "durations")) views.tiles(data, view);
   if (has("series", "totals", "statuses")) charts.show(data, view);

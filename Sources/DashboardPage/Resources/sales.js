@@ -11,7 +11,10 @@ const ORDER_SERIES = [
   { key: "ordersCreated", label: "Created", colour: "--blue", kind: "line", area: true },
   { key: "ordersPaid", label: "Paid", colour: "--green", kind: "line", dash: [7, 3], point: "rectRot" },
   { key: "ordersDelivered", label: "Delivered", colour: "--purple", kind: "line", dash: [2, 2.5], point: "triangle" },
-  { key: "ordersCancelled", label: "Cancelled", colour: "--vermillion", kind: "line", dash: [8, 3, 2, 3], point: "crossRot" },
+  {
+    key: "ordersCancelled", label: "Cancelled", colour: "--vermillion", kind: "line", dash: [8, 3, 2, 3],
+    point: "crossRot",
+  },
 ];
 const MONEY_SERIES = [
   { key: "revenue", label: "Revenue", colour: "--blue", kind: "bar" },
@@ -57,14 +60,17 @@ export function tilesView(parent) {
     show.failures([count(all.paymentsFailed)], attempts > 0
       ? `${percent(all.paymentsFailed, attempts)} of ${count(attempts)} attempts` : "No payments yet");
     const delivery = data.durations.find((row) => row.step === "delivered" && row.orders > 0);
-    show.delivered([count(all.ordersDelivered)], delivery ? `Median ${duration(delivery.p50Ms)}` : "No deliveries yet");
+    const typical = delivery ? `Median ${duration(delivery.p50Ms)}` : "No deliveries yet";
+    show.delivered([count(all.ordersDelivered)], typical);
   };
 }
 
 /** Why a chart is empty, and what to do about it. */
 function vacancy(data, currency, isOfPayments = false) {
   const hasOrders = data.statuses.some((row) => row.orders > 0);
-  if (!hasOrders && isOfPayments) return emptyState("No payments yet", "They count at the time of their event, in their own currency.");
+  if (!hasOrders && isOfPayments) {
+    return emptyState("No payments yet", "They count at the time of their event, in their own currency.");
+  }
   if (!hasOrders) {
     return emptyState("No orders yet", "They appear here a moment after they are committed. To play a shop, run",
       "millrace load --rate 5");
@@ -97,7 +103,8 @@ export function chartsView() {
       const totals = countTotals(data.totals, currency, keys);
       const isEmpty = keys.every((key) => totals[key] === 0);
       panel.show({
-        hint: `Per ${data.resolution}${scope}`, empty: isEmpty ? vacancy(data, currency, series === FAILURE_SERIES) : null,
+        hint: `Per ${data.resolution}${scope}`,
+        empty: isEmpty ? vacancy(data, currency, series === FAILURE_SERIES) : null,
         plots: [{ name: null, model: { ...frame, values } }],
         legend: Object.fromEntries(keys.map((key) => [key, count(totals[key])])),
       });
@@ -116,7 +123,8 @@ export function chartsView() {
     }
 
     const shown = currency === null ? currencies.slice(0, MAX_CURRENCIES) : [currency];
-    const hasMoney = data.totals.some((total) => shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
+    const hasMoney = data.totals.some((total) =>
+      shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
     const left = currency === null ? currencies.length - shown.length : 0;
     revenue.show({
       hint: `Per ${data.resolution}, ${shown.length > 1 ? "peaks on the left" : shown[0] ?? "no currency yet"}`
