@@ -21,11 +21,13 @@ let executables: [Target] = [
         name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dashboard-projection", dependencies: ["Daemon"], swiftSettings: strict),
+    .executableTarget(name: "query-service", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka",
+            "EmbeddedPostgres",
             "Kafka", "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
@@ -37,9 +39,9 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "Migrations", "Operations", "Settings",
-            "Kafka",
-            "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "DashboardPage",
+            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
+            .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
@@ -73,6 +75,11 @@ let features: [Target] = [
     .target(
         name: "Dashboard",
         dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
+        swiftSettings: strict),
+    .target(
+        name: "OrderQueries",
+        dependencies: ["Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
+        resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
         name: "OrderShop",
@@ -173,6 +180,13 @@ let tests: [Target] = [
             "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
             "TestKit", .logging,
         ]),
+    .test("DashboardPageTests", ["DashboardPage"]),
+    .test(
+        "OrderQueriesTests",
+        [
+            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Orders",
+            "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON", "TestKit", .logging,
+        ]),
     .test(
         "OrderShopTests",
         [
@@ -197,7 +211,7 @@ let tests: [Target] = [
         [
             "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
             "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
-            "millrace",
+            "query-service", "millrace",
         ]),
 ]
 
@@ -230,6 +244,7 @@ let package = Package(
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
+        .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
     ],
     dependencies: [

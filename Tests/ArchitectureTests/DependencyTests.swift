@@ -12,7 +12,8 @@ import Testing
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderShop", "Migrations",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderQueries",
+            "OrderShop", "Migrations",
         ]
         return [
             "StreamCore": [],
@@ -40,6 +41,7 @@ import Testing
             "order-summary-projection": ["Daemon"],
             "dead-letter-handler": ["Daemon"],
             "dashboard-projection": ["Daemon"],
+            "query-service": ["Daemon"],
             "millrace": ["OperatorCommands"],
         ]
     }()

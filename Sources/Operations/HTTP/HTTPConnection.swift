@@ -174,7 +174,8 @@ final class HTTPConnection: ChannelInboundHandler {
             if let length = facts.contentLength, length > configuration.maxBodyBytes {
                 refuse(Problem(status: 413))
             } else if facts.expectsContinue, phase == .receiving {
-                context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
+                context.writeAndFlush(
+                    wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
             }
         case .body(let bytes):
             incomingBytes += bytes.readableBytes

@@ -92,7 +92,7 @@ public struct HTTPServer: Service {
         let (host, port) = (configuration.host, configuration.port)
         return setup.server(
             configuration: ServerConfiguration(
-                address: .hostname(host, port: port), backlog: 1_024,
+                address: .hostname(host, port: port), backlog: 4_096,
                 availableConnectionsDelegate: MaximumAvailableConnections(configuration.maxConnections, logger: quiet)),
             onServerRunning: { [logger, onListening, name = configuration.name] channel in
                 let actual = channel.localAddress?.port ?? port

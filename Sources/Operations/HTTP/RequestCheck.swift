@@ -74,7 +74,7 @@ struct RequestCheck {
             throw Problem(
                 status: 401, detail: "a bearer token is needed", headers: [("WWW-Authenticate", realm)])
         }
-        let words = authorization.split(separator: " ", maxSplits: 1)
+        let words = authorization.split(separator: " ")
         guard words.count == 2, ResponseHeads.isSame(String(words[0]), "bearer"),
             let digest = tokens.digest(ofToken: words[1])
         else {

@@ -58,7 +58,8 @@ public final class TokenSource: Sendable {
     public func reload(logger: Logger) {
         let all: [TokenDigest]? = files.withLock { files in
             var isChanged = false
-            for index in files.indices where Self.mark(files[index].path) != files[index].mark || files[index].mark == nil {
+            for index in files.indices
+            where Self.mark(files[index].path) != files[index].mark || files[index].mark == nil {
                 isChanged = Self.reload(&files[index], logger) || isChanged
             }
             return isChanged ? files.flatMap(\.digests) : nil
@@ -115,24 +116,24 @@ public final class TokenSource: Sendable {
     private static func read(_ path: String) throws(FileError) -> (Mark?, [TokenDigest]) {
         // Taken first: a change while reading is seen the next time.
         let mark = mark(path)
-        let text = try contents(path)
+        let bytes = try contents(path)
         var digests: [TokenDigest] = []
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let token = line.trimming { $0 == " " || $0 == "\t" || $0 == "\r" }
-            if token.isEmpty || token.first == "#" { continue }
-            guard token.utf8.allSatisfy(isTokenByte) else {
+        for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+            let token = trim(line)
+            if token.isEmpty || token.first == UInt8(ascii: "#") { continue }
+            guard token.allSatisfy(isTokenByte) else {
                 throw FileError(
                     description: "\(path):\(index + 1): a token has letters, digits and the characters -._~+/= only")
             }
-            guard token.utf8.count >= minLength else {
+            guard token.count >= minLength else {
                 throw FileError(description: "\(path):\(index + 1): a token has at least \(minLength) characters")
             }
-            digests.append(TokenDigest(token.utf8))
+            digests.append(TokenDigest(token))
         }
         return (mark, digests)
     }
 
-    private static func contents(_ path: String) throws(FileError) -> String {
+    private static func contents(_ path: String) throws(FileError) -> [UInt8] {
         // SAFETY: `open` reads the path while it runs.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw unreadable(path) }
@@ -149,10 +150,15 @@ public final class TokenSource: Sendable {
                 throw FileError(description: "\(path): too large for a file of tokens")
             }
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw FileError(description: "\(path): not UTF-8 text")
-        }
-        return text
+        return bytes
+    }
+
+    /// The line without spaces, tabs and carriage returns at its ends.
+    private static func trim(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        func isBlank(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0d].contains(byte) }
+        var line = line.drop(while: isBlank)
+        while let last = line.last, isBlank(last) { line.removeLast() }
+        return line
     }
 
     private static func unreadable(_ path: String) -> FileError {
@@ -193,13 +199,4 @@ struct TokenDigest: Sendable, Hashable {
 
     static func == (left: TokenDigest, right: TokenDigest) -> Bool { left.isSame(as: right) }
     func hash(into hasher: inout Hasher) { hasher.combine(words[0]) }
-}
-
-extension Substring {
-    fileprivate func trimming(_ isBlank: (Character) -> Bool) -> Substring {
-        var text = self
-        while let first = text.first, isBlank(first) { text.removeFirst() }
-        while let last = text.last, isBlank(last) { text.removeLast() }
-        return text
-    }
 }

@@ -71,7 +71,9 @@ import Testing
     }
 
     @Test func connectionsBeyondTheLimitWait() async throws {
-        try await ServedHTTP.run([Self.ok]) { $0.maxConnections = 4 } _: { server in
+        try await ServedHTTP.run([Self.ok]) {
+            $0.maxConnections = 4
+        } _: { server in
             var clients: [RawClient] = []
             for _ in 0..<4 {
                 let client = try server.client()
@@ -92,7 +94,9 @@ import Testing
         "GET /ok HTTP/1.1\r\nHos", "GET /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", "G",
     ])
     func aRequestThatDoesNotArriveInTimeIsRefused(bytes: String) async throws {
-        try await ServedHTTP.run([Self.ok]) { $0.receiveTimeoutMs = 100 } _: { server in
+        try await ServedHTTP.run([Self.ok]) {
+            $0.receiveTimeoutMs = 100
+        } _: { server in
             let client = try server.client()
             #expect(try await client.get("/ok").status == 200)
             try await client.send(bytes)
@@ -105,7 +109,9 @@ import Testing
 
     /// A byte now and then does not move the deadline.
     @Test func aRequestThatTricklesInIsRefused() async throws {
-        try await ServedHTTP.run([Self.ok]) { $0.receiveTimeoutMs = 200 } _: { server in
+        try await ServedHTTP.run([Self.ok]) {
+            $0.receiveTimeoutMs = 200
+        } _: { server in
             let client = try server.client()
             try await client.send("GET /ok HTTP/1.1\r\n")
             try await eventually {
@@ -118,7 +124,9 @@ import Testing
     }
 
     @Test func idleConnectionsAreClosed() async throws {
-        try await ServedHTTP.run([Self.ok]) { $0.idleTimeoutMs = 100 } _: { server in
+        try await ServedHTTP.run([Self.ok]) {
+            $0.idleTimeoutMs = 100
+        } _: { server in
             let (fresh, used) = (try server.client(), try server.client())
             #expect(try await used.get("/ok").status == 200)
             #expect(try await fresh.receiveToEnd() == "")
@@ -128,7 +136,9 @@ import Testing
 
     @Test func aHandlerThatTakesTooLongIsCancelled() async throws {
         let (began, release) = (Notes<Int>(), Signal())
-        try await ServedHTTP.run([Self.holding(began, release)]) { $0.requestTimeoutMs = 100 } _: { server in
+        try await ServedHTTP.run([Self.holding(began, release)]) {
+            $0.requestTimeoutMs = 100
+        } _: { server in
             let client = try server.client()
             try await client.send(Self.request)
             let response = try await client.response()
@@ -143,7 +153,9 @@ import Testing
 
     @Test func aStopEndsWhatIsIdleAndWaitsForTheRest() async throws {
         let (began, release) = (Notes<Int>(), Signal())
-        try await ServedHTTP.run([Self.holding(began, release), Self.ok]) { $0.drainTimeoutMs = 15_000 } _: { server in
+        try await ServedHTTP.run([Self.holding(began, release), Self.ok]) {
+            $0.drainTimeoutMs = 15_000
+        } _: { server in
             let (idle, busy) = (try server.client(), try server.client())
             #expect(try await idle.get("/ok").status == 200)
             try await busy.send(Self.request)
@@ -169,7 +181,9 @@ import Testing
                     try await writer.write(Array("goodbye".utf8))
                 })
         }
-        try await ServedHTTP.run([stream]) { $0.drainTimeoutMs = 15_000 } _: { server in
+        try await ServedHTTP.run([stream]) {
+            $0.drainTimeoutMs = 15_000
+        } _: { server in
             let client = try server.client()
             try await client.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             try await client.receive(through: "\r\n\r\n")
@@ -190,7 +204,9 @@ import Testing
                     while true { try await writer.write([UInt8](repeating: 0, count: 100_000)) }
                 })
         }
-        try await ServedHTTP.run([Self.holding(began, release), stream]) { $0.drainTimeoutMs = 200 } _: { server in
+        try await ServedHTTP.run([Self.holding(began, release), stream]) {
+            $0.drainTimeoutMs = 200
+        } _: { server in
             let (held, slow) = (try server.client(), try server.client(receiveBuffer: 4_096))
             try await held.send(Self.request)
             try await slow.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -207,7 +223,9 @@ import Testing
         // Both ends are this process's.
         let count = min(10_000, (FileLimit.raised() - 1_500) / 2)
         try #require(count >= 200, "the process may open too few files")
-        try await ServedHTTP.run([Self.ok]) { $0.threads = 2 } _: { server in
+        try await ServedHTTP.run([Self.ok]) {
+            $0.threads = 2
+        } _: { server in
             let before = try residentKiB()
             let clients = try (0..<count).map { _ in try server.client() }
             // The last one in the queue is served, and so is one of every hundred.

@@ -17,7 +17,8 @@ import Testing
             throw Problem(
                 status: 503, type: "/problems/read-model-behind", title: "The read model is behind",
                 detail: "a \"quoted\"\n\u{1}\\ detail",
-                members: [("current", Array("3".utf8)), ("requested", Array("4".utf8))], headers: [("Retry-After", "2")])
+                members: [("current", Array("3".utf8)), ("requested", Array("4".utf8))], headers: [("Retry-After", "2")]
+            )
         },
         HTTPRoute("/failure") { _ in throw Unexpected() },
         HTTPRoute("/large") { _ in text(String(repeating: "0123456789", count: 100_000)) },
@@ -71,7 +72,8 @@ import Testing
             #expect(response.header("content-type") == "application/problem+json")
             #expect(response.header("retry-after") == "2")
             #expect(
-                response.body == #"{"type":"/problems/read-model-behind","title":"The read model is behind","status":503,"#
+                response.body
+                    == #"{"type":"/problems/read-model-behind","title":"The read model is behind","status":503,"#
                     + #""detail":"a \"quoted\"\u000a\u0001\\ detail","current":3,"requested":4}"#)
         }
     }
@@ -252,7 +254,9 @@ import Testing
             },
             HTTPRoute("/large") { _ in text(String(repeating: "x", count: 20_000_000)) },
         ]
-        try await ServedHTTP.run(routes) { $0.writeTimeoutMs = 300 } _: { server in
+        try await ServedHTTP.run(routes) {
+            $0.writeTimeoutMs = 300
+        } _: { server in
             let (stream, large) = (try server.client(receiveBuffer: 4_096), try server.client(receiveBuffer: 4_096))
             try await stream.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             try await large.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -260,8 +264,7 @@ import Testing
             #expect(["timedOut", "clientGone"].contains(error.all[0]), "\(error.all)")
             // What the kernel took, and one watermark more: far from all there was to write.
             #expect(written.all.reduce(0, +) < 30_000_000)
-            #expect(try await large.receiveToEnd().utf8.count < 20_000_000)
-            #expect(try await stream.receiveToEnd().utf8.count < 31_000_000)
+            for client in [stream, large] { try await eventually { client.sendNow("x") == nil } }
         }
     }
 }

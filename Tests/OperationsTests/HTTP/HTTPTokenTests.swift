@@ -28,31 +28,36 @@ import Testing
     @Test func aRequestNeedsOneOfTheTokens() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let tokens = try TokenSource(files: [
-            file("one", "# ours\nfirst-token-of-many\n\n  second.token_of~many=  \r\n"), file("two", "third+token/of+many"),
+            file("one", "# ours\nfirst-token-of-many\n\n  second.token_of~many=  \r\n"),
+            file("two", "third+token/of+many"),
         ])
-        try await ServedHTTP.run(Self.routes) { $0.tokens = tokens } _: { server in
+        try await ServedHTTP.run(Self.routes) {
+            $0.tokens = tokens
+        } _: { server in
             let client = try server.client()
             for token in ["first-token-of-many", "second.token_of~many=", "third+token/of+many"] {
                 #expect(try await client.get("/v1/orders", headers: Self.bearer(token)).status == 200, "\(token)")
             }
             #expect(
-                try await client.get("/v1/orders", headers: "authorization: bearer third+token/of+many\r\n").status == 200)
+                try await client.get("/v1/orders", headers: "authorization: bearer third+token/of+many\r\n").status
+                    == 200)
 
             let without = try await client.get("/v1/orders")
             #expect(without.status == 401)
             #expect(without.header("www-authenticate") == #"Bearer realm="millrace""#)
             #expect(without.header("content-type") == "application/problem+json")
             let wrong = [
-                "first-token-of-man", "first-token-of-many ", "first-token-of-manyy", "", "# ours", "first-token-of-manz",
+                "first-token-of-man", "first-token-of-many x", "first-token-of-manyy", "", "# ours",
+                "first-token-of-manz",
             ]
-            for token in wrong.map(Self.bearer) + ["Authorization: Basic first-token-of-many\r\n", "Authorization:\r\n"] {
-                let response = try await client.get("/v1/orders", headers: token)
-                // A server may take the space at a header's end for none (RFC 9110, section 5.5).
-                let isTrimmed = token.hasSuffix("many \r\n")
-                #expect(response.status == (isTrimmed ? 200 : 401), "\(token)")
+            for token in wrong.map(Self.bearer) + [
+                "Authorization: Basic first-token-of-many\r\n", "Authorization:\r\n",
+            ] {
+                #expect(try await client.get("/v1/orders", headers: token).status == 401, "\(token)")
             }
             #expect(
-                try await client.get("/v1/orders", headers: Self.bearer("wrong-token-of-many")).header("www-authenticate")
+                try await client.get("/v1/orders", headers: Self.bearer("wrong-token-of-many")).header(
+                    "www-authenticate")
                     == #"Bearer realm="millrace", error="invalid_token""#)
             #expect(try await client.get("/").body == "page")
         }
@@ -62,7 +67,9 @@ import Testing
         defer { try? FileManager.default.removeItem(at: folder) }
         let path = try file("tokens", "the-first-of-tokens\n")
         let tokens = try TokenSource(files: [path])
-        try await ServedHTTP.run(Self.routes) { $0.tokens = tokens } _: { server in
+        try await ServedHTTP.run(Self.routes) {
+            $0.tokens = tokens
+        } _: { server in
             let client = try server.client()
             func status(_ token: String) async throws -> Int {
                 try await client.get("/v1/orders", headers: Self.bearer(token)).status
@@ -117,7 +124,9 @@ import Testing
             configuration.host = host
             #expect(throws: Never.self) { try configuration.validate() }
         }
-        for host in ["0.0.0.0", "::", "10.0.0.1", "example.org", "127.0.0.1.example.org", "127.0.0", "localhost.example"] {
+        for host in [
+            "0.0.0.0", "::", "10.0.0.1", "example.org", "127.0.0.1.example.org", "127.0.0", "localhost.example",
+        ] {
             configuration.host = host
             #expect(throws: HTTPServerConfiguration.Invalid.self, "\(host)") { try configuration.validate() }
         }

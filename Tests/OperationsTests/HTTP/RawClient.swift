@@ -59,7 +59,7 @@ final class RawClient {
         try await eventually {
             // SAFETY: the kernel copies the bytes.
             let count = unsafe bytes.withUnsafeBytes { buffer in
-                unsafe Glibc.send(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL.rawValue))
+                unsafe Glibc.send(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL))
             }
             if count < 0, errno != EAGAIN { throw Failure(code: errno) }
             bytes = bytes.dropFirst(max(count, 0))
@@ -73,7 +73,7 @@ final class RawClient {
     func sendNow(_ text: String) -> Int? {
         let bytes = Array(text.utf8)
         // SAFETY: the kernel copies the bytes.
-        let count = unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue))
+        let count = unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
         return count >= 0 ? count : errno == EAGAIN ? 0 : nil
     }
 
@@ -136,7 +136,8 @@ final class RawClient {
         var body = ""
         if hasBody, headers.contains(where: { $0.name == "transfer-encoding" && $0.value == "chunked" }) {
             while let chunk = try await chunk() { body += chunk }
-        } else if hasBody, let length = headers.first(where: { $0.name == "content-length" }).flatMap({ Int($0.value) }) {
+        } else if hasBody, let length = headers.first(where: { $0.name == "content-length" }).flatMap({ Int($0.value) })
+        {
             try await eventually(within: limit) {
                 receiveNow()
                 if isAtEnd, received.count < length { throw Failure(code: ECONNRESET) }
