@@ -69,7 +69,8 @@ class DevSession:
         file = self.folder / "data" / "config" / "query-service.toml"
         if not file.exists():
             raise LookupError("not configured yet")
-        return f"http://127.0.0.1:{re.search(r'^\[http\]\n(?:.+\n)*?port = ([0-9]+)', file.read_text(), re.M)[1]}/"
+        [port] = re.findall(r"^\[http\]\n(?:.+\n)*?port = ([0-9]+)", file.read_text(), re.M)
+        return f"http://127.0.0.1:{port}/"
 
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:

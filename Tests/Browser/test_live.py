@@ -47,18 +47,18 @@ class LivePageTest(unittest.TestCase):
         browser.until(lambda: browser.tile("orders") == expected, f"not {expected} orders: {browser.tile('orders')}")
         # To the last digit what the shop itself has taken.
         revenue = {currency: amount for currency, amount in self.session.sql(
-            "SELECT currency, to_char(sum(amount), 'FM999,999,999,990.00') FROM payments "
-            "WHERE completed_at IS NOT NULL GROUP BY currency")}
+            "SELECT currency, sum(amount) FROM payments WHERE completed_at IS NOT NULL GROUP BY currency")}
         self.assertGreater(len(revenue), 1)
-        symbols = {"EUR": "€", "USD": "$", "GBP": "£"}
-        wanted = sorted(symbols[currency] + amount for currency, amount in revenue.items())
+        wanted = sorted(browser.script(
+            "return new Intl.NumberFormat(undefined, {style: 'currency', currency: arguments[0]}).format(arguments[1])",
+            currency, amount) for currency, amount in revenue.items())
         browser.until(lambda: sorted(browser.tile("revenue").split("\n")) == wanted, f"not the revenue {wanted}")
         statuses = dict(self.session.sql("SELECT status, count(*) FROM order_summary GROUP BY status"))
         for status, number in statuses.items():
             browser.until(lambda: browser.text(f"#funnel .status-{status} .number") == number, f"not {number} {status}")
         self.assertEqual(len(browser.orders()), 10)
-        self.assertEqual({one.get_attribute("data-projection") for one in browser.all(".projection")},
-                         {"order-summary", "dashboard"})
+        self.assertLessEqual({"order-summary", "dashboard"},
+                             {one.get_attribute("data-projection") for one in browser.all(".projection")})
         browser.until(lambda: browser.text("#health") == "Pipeline live", "the pipeline is not live")
         self.assertEqual(browser.console(), [])
 

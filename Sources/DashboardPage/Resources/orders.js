@@ -182,7 +182,7 @@ export function latestView(panel) {
     const times = [el("time"), el("time", { class: "cramped muted" })];
     const node = el("tr", { "data-order": order.orderId },
       el("th", { scope: "row" }, el("span", { class: "order" },
-        el("span", { class: "id", text: order.orderId, title: order.orderId }),
+        el("span", { class: "id", title: order.orderId }, el("bdi", { dir: "ltr", text: order.orderId })),
         el("span", { class: "beside" }, times[1], badge))), customer,
       el("td", {}, el("span", { class: "status" }, sign, status)), items, amount,
       el("td", { class: "number muted roomy" }, times[0]));

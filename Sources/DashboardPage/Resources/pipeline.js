@@ -150,11 +150,8 @@ function partitionWords(partitions) {
 function createProjection(first) {
   const pill = statePill();
   const version = el("span", { class: "muted" });
-  const facts = {
-    lag: fact("Events to go"), behind: fact("Behind by"), rate: fact("Applied a second"), asOf: fact("As of"),
-  };
   const time = el("time");
-  facts.asOf.value.append(time);
+  const facts = { lag: fact("To go"), behind: fact("Behind by"), rate: fact("A second") };
   const words = el("span");
   const cells = el("span", { class: "cells", "aria-hidden": "true" });
   const tables = el("div", { class: "topic-tables" });
@@ -164,7 +161,8 @@ function createProjection(first) {
   details.addEventListener("toggle", () => details.open && fill(partitions));
   const node = el("article", { class: "panel projection", "data-projection": first.name },
     el("header", { class: "panel-head" },
-      el("div", { class: "panel-title" }, el("h3", {}, `${first.name} `, version)), pill.node),
+      el("div", { class: "panel-title" }, el("h3", {}, `${first.name} `, version),
+        el("p", { class: "hint" }, "as of ", time)), pill.node),
     el("dl", { class: "facts" }, ...Object.values(facts).map((one) => one.node)), details);
   return {
     node,

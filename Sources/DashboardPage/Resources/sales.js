@@ -33,6 +33,7 @@ export function tilesView(parent) {
     parent.append(node);
     const show = (texts, said) => {
       values.classList.toggle("long", texts[0].length > 11);
+      values.classList.toggle("many", texts.length > 3);
       keyed(values, texts.map((text, place) => ({ text, place })), (item) => String(item.place), () => {
         const value = el("span");
         return { node: value, update: (item) => setText(value, item.text) };
@@ -95,7 +96,7 @@ export function chartsView() {
   function show(data, { currency, currencies, serverNow }) {
     const instants = axis(data.from, data.to, data.resolution);
     const frame = { instants, resolution: data.resolution, now: serverNow };
-    const scope = currency === null ? (currencies.length > 1 ? ", all currencies" : "") : `, orders in ${currency}`;
+    const ofOrders = currency === null ? (currencies.length > 1 ? ", all currencies" : "") : `, orders in ${currency}`;
 
     function showCounts(panel, series) {
       const keys = series.map((one) => one.key);
@@ -103,7 +104,7 @@ export function chartsView() {
       const totals = countTotals(data.totals, currency, keys);
       const isEmpty = keys.every((key) => totals[key] === 0);
       panel.show({
-        hint: `Per ${data.resolution}${scope}`,
+        hint: `Per ${data.resolution}${ofOrders}`,
         empty: isEmpty ? vacancy(data, currency, series === FAILURE_SERIES) : null,
         plots: [{ name: null, model: { ...frame, values } }],
         legend: Object.fromEntries(keys.map((key) => [key, count(totals[key])])),
@@ -115,7 +116,7 @@ export function chartsView() {
     const hasPayments = countTotals(data.totals, currency, ["paymentsCompleted"]).paymentsCompleted > 0;
     if (!hasFailures && hasPayments) {
       failures.show({
-        hint: `Per ${data.resolution}${scope}`, plots: [], legend: { paymentsFailed: count(0) },
+        hint: `Per ${data.resolution}${ofOrders}`, plots: [], legend: { paymentsFailed: count(0) },
         empty: emptyState("No payment failed", `All of ${windowName(data.window)} went through.`),
       });
     } else {
@@ -125,10 +126,10 @@ export function chartsView() {
     const shown = currency === null ? currencies.slice(0, MAX_CURRENCIES) : [currency];
     const hasMoney = data.totals.some((total) =>
       shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
-    const left = currency === null ? currencies.length - shown.length : 0;
+    const scope = shown.length < 2 ? shown[0] ?? "no currency yet"
+      : shown.length < currencies.length ? `${shown.length} of ${currencies.length} currencies` : "peaks on the left";
     revenue.show({
-      hint: `Per ${data.resolution}, ${shown.length > 1 ? "peaks on the left" : shown[0] ?? "no currency yet"}`
-        + (left > 0 ? `; ${left} more above` : ""),
+      hint: `Per ${data.resolution}, ${scope}`,
       empty: hasMoney ? null : vacancy(data, currency, true),
       plots: shown.map((code, place) => ({
         ...moneyPlot(data, code, instants, frame), isSmall: shown.length > 1, isLast: place === shown.length - 1,
