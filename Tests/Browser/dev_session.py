@@ -34,11 +34,14 @@ class DevSession:
 
     def start(self):
         """Waits until the page is served."""
-        until(self._is_serving, "the query service does not answer", START_PATIENCE_S)
+        try:
+            until(self._is_serving, "the query service does not answer", START_PATIENCE_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.output()}") from None
 
     def _is_serving(self):
         if self.process.poll() is not None:
-            raise AssertionError(f"millrace dev has ended: {self.output()}")
+            raise AssertionError("millrace dev has ended")
         try:
             with urllib.request.urlopen(self.url, timeout=5) as answer:
                 return answer.status == 200
