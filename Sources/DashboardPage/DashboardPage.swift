@@ -24,10 +24,24 @@ public enum DashboardPage {
 
     /// The files of `Resources/` by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embedded: [(name: String, bytes: [UInt8])] = [
-        ("index.html", PackageResources.index_html),
+        ("banner.js", PackageResources.banner_js),
+        ("charts.js", PackageResources.charts_js),
+        ("controls.js", PackageResources.controls_js),
+        ("dom.js", PackageResources.dom_js),
+        ("feed.js", PackageResources.feed_js),
+        ("format.js", PackageResources.format_js),
         ("icon.svg", PackageResources.icon_svg),
+        ("index.html", PackageResources.index_html),
+        ("judgement.js", PackageResources.judgement_js),
+        ("orders.js", PackageResources.orders_js),
         ("page.css", PackageResources.page_css),
         ("page.js", PackageResources.page_js),
+        ("pipeline.js", PackageResources.pipeline_js),
+        ("sales.js", PackageResources.sales_js),
+        ("series.js", PackageResources.series_js),
+        ("sse.js", PackageResources.sse_js),
+        ("state.js", PackageResources.state_js),
+        ("theme.js", PackageResources.theme_js),
     ]
 
     private static func contentType(of name: String) -> String {

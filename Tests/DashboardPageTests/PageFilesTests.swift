@@ -44,7 +44,9 @@ import Testing
 
     @Test func nothingIsLoadedFromElsewhereOrBuiltFromText() throws {
         for file in DashboardPage.files where file.path != "/assets/icon.svg" {
-            let text = try Self.text(file.path)
+            // Comments name specifications; the namespace of SVG is a name and no address.
+            let text = try Self.text(file.path).replacing("http://www.w3.org/2000/svg", with: "")
+                .split(separator: "\n").filter { !$0.drop { $0 == " " }.hasPrefix("//") }.joined(separator: "\n")
             #expect(!text.contains(/(?:https?:)?\/\/[a-z0-9-]+\.[a-z]/), "\(file.path) names another server")
             for danger in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
                 #expect(!text.contains(danger), "\(file.path) uses \(danger)")

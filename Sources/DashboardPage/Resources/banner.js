@@ -23,12 +23,14 @@ function words(notice, now) {
     case "lost": {
       const cause = notice.cause === "refused" ? `The service answered ${notice.detail}.` : CAUSES[notice.cause];
       const shown = notice.asOf === null ? "" : ` The numbers below are those of ${moment(notice.asOf, now)}.`;
-      return { title: `Disconnected since ${moment(new Date(notice.since).toISOString(), now)}`, text: `${cause}${shown}` };
+      return { title: `Disconnected since ${moment(new Date(notice.since).toISOString(), now)}`,
+        text: `${cause}${shown}` };
     }
     case "stopped":
       return {
         title: `Stopped: ${names(notice.projections)}`,
-        text: "No progress although events wait. What it feeds on this page no longer changes. See its log and /health/live.",
+        text: "No progress although events wait. What it feeds on this page no longer changes. "
+          + "See its log and its /health/ready.",
       };
     case "behind":
       return {
@@ -50,7 +52,8 @@ function createBanner(notice, actions) {
   let update = () => {};
   if (notice.kind === "token") {
     const input = el("input", {
-      type: "password", name: "token", autocomplete: "off", required: true, "aria-label": "Access token", placeholder: "Token",
+      type: "password", name: "token", autocomplete: "off", required: true, "aria-label": "Access token",
+      placeholder: "Token",
     });
     tail.append(el("form", {
       onsubmit: (event) => {
@@ -89,10 +92,11 @@ function createBanner(notice, actions) {
  */
 export function bannerView(alerts, status, actions) {
   return (notices, now) => {
-    const show = (parent, urgent) => keyed(
-      parent, notices.filter((notice) => ["token", "lost"].includes(notice.kind) === urgent).map((notice) => ({ ...notice, now })),
-      (notice) => notice.kind, (notice) => createBanner(notice, actions));
-    show(alerts, true);
-    show(status, false);
+    const isUrgent = (notice) => ["token", "lost"].includes(notice.kind);
+    const show = (parent, shown) => keyed(
+      parent, shown.map((notice) => ({ ...notice, now })), (notice) => notice.kind,
+      (notice) => createBanner(notice, actions));
+    show(alerts, notices.filter(isUrgent));
+    show(status, notices.filter((notice) => !isUrgent(notice)));
   };
 }

@@ -1,5 +1,5 @@
-// A panel with a chart over time and, in the same place at the press of a button, the table of its numbers. Chart.js draws
-// the chart; where it is not installed, the table is all there is.
+// A panel with a chart over time and, in the same place at the press of a button, the table of its numbers. Chart.js
+// draws the chart; where it is not installed, the table is all there is.
 import { el, keyed, panelHead, setAttribute, setText } from "./dom.js";
 import { bucketName, bucketTick } from "./format.js";
 import { ticks } from "./series.js";
@@ -22,6 +22,8 @@ const faded = (rgb, share) => rgb.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*$/,
 class Plot {
   constructor(series, text, tick) {
     this.series = series;
+    /** The series, and behind them the areas below some of them. */
+    this.layers = [...series, ...series.filter((one) => one.area).map((one) => ({ ...one, isArea: true }))];
     this.text = text;
     this.tick = tick;
     this.canvas = el("canvas", { role: "img" });
@@ -32,7 +34,11 @@ class Plot {
     this.isLast = true;
   }
 
-  /** @param {{instants, resolution, now, values}} model `values`: numbers of each series; `texts`: what to say of them */
+  /**
+   * @param {{instants, resolution, now, values, texts?, atLeast?}} model `values`: numbers of each series;
+   *   `texts`: what to say of them
+   * @param {Set<string>} hidden the keys of series that are not drawn
+   */
   show(model, hidden) {
     this.model = model;
     this.hidden = hidden;
@@ -40,8 +46,8 @@ class Plot {
     const { data } = this.chart;
     data.labels = model.instants;
     data.datasets.forEach((dataset, place) => {
-      dataset.data = model.values[this.series[place].key];
-      dataset.hidden = hidden.has(this.series[place].key);
+      dataset.data = model.values[this.layers[place].key];
+      dataset.hidden = hidden.has(this.layers[place].key);
     });
     const { x, y } = this.chart.options.scales;
     y.suggestedMax = model.atLeast ?? 5;
@@ -62,16 +68,16 @@ class Plot {
   /** Colours and sizes are the style sheet's, which the theme and the window's size change. */
   restyle() {
     if (this.chart === null) return;
-    this.chart.data.datasets.forEach((dataset, place) => Object.assign(dataset, this.#look(this.series[place])));
+    this.chart.data.datasets.forEach((dataset, place) => Object.assign(dataset, this.#look(this.layers[place])));
     Object.assign(this.chart.options, this.#options());
-    this.chart.update("none");
+    this.show(this.model, this.hidden);
   }
 
   #create() {
-    const datasets = this.series.map((series) => ({
-      label: series.label, type: series.kind, data: [], ...this.#look(series),
-    }));
-    this.chart = new globalThis.Chart(this.canvas, { type: this.series[0].kind, data: { labels: [], datasets }, options: this.#options() });
+    const datasets = this.layers.map((series) => ({ type: series.kind, data: [], ...this.#look(series) }));
+    this.chart = new globalThis.Chart(this.canvas, {
+      type: this.series[0].kind, data: { labels: [], datasets }, options: this.#options(),
+    });
   }
 
   /** The bucket that has only begun is drawn faintly: it is not a fall. */
@@ -86,12 +92,16 @@ class Plot {
     if (series.kind === "bar") {
       return {
         backgroundColor: (context) => (this.#isUnfinished(context.dataIndex) ? faded(line, 0.45) : line),
-        borderRadius: 2 * rem, borderSkipped: "start", categoryPercentage: 0.86, barPercentage: 1, maxBarThickness: 40 * rem,
-        stack: "one",
+        borderRadius: 2 * rem, borderSkipped: "start", categoryPercentage: 0.86, barPercentage: 1,
+        maxBarThickness: 40 * rem, stack: "one",
       };
     }
+    if (series.isArea) {
+      const nothing = { borderWidth: 0, pointRadius: 0, pointHoverRadius: 0, tension: 0 };
+      return { backgroundColor: faded(line, 0.1), fill: "origin", ...nothing };
+    }
     return {
-      borderColor: line, backgroundColor: faded(line, 0.1), fill: series.area ? "origin" : false, borderWidth: 2 * rem,
+      borderColor: line, fill: false, borderWidth: 2 * rem,
       borderDash: (series.dash ?? []).map((length) => length * rem), borderJoinStyle: "round",
       pointRadius: 0, pointHitRadius: 8 * rem, pointHoverRadius: 4 * rem, pointStyle: series.point ?? "circle",
       pointBackgroundColor: line, pointHoverBackgroundColor: line, tension: 0,
@@ -113,10 +123,14 @@ class Plot {
           backgroundColor: surface, borderColor: border, borderWidth: 1, titleColor: ink, bodyColor: ink,
           titleFont: { ...font, weight: "600" }, bodyFont: font, padding: 0.625 * rem, cornerRadius: 0.375 * rem,
           boxWidth: 0.5 * rem, boxHeight: 0.5 * rem, boxPadding: 0.375 * rem, usePointStyle: true,
+          filter: (item) => item.datasetIndex < this.series.length,
           callbacks: {
             title: ([item]) => bucketName(this.model.instants[item.dataIndex], this.model.resolution)
               + (this.#isUnfinished(item.dataIndex) ? ", so far" : ""),
-            label: (item) => `${this.series[item.datasetIndex].label}: ${this.said(this.series[item.datasetIndex].key, item.dataIndex)}`,
+            label: (item) => {
+              const series = this.series[item.datasetIndex];
+              return `${series.label}: ${this.said(series.key, item.dataIndex)}`;
+            },
             labelColor: (item) => {
               const line = colour(this.series[item.datasetIndex].colour);
               return { borderColor: line, backgroundColor: line };
@@ -129,17 +143,22 @@ class Plot {
           type: "category", grid: { display: false, drawTicks: false, drawBorder: false },
           ticks: {
             autoSkip: false, maxRotation: 0, font, color: muted, padding: 0.375 * rem,
-            display: this.isLast, callback: (_, place, shown) => bucketTick(this.model.instants[shown[place].value], this.model.resolution),
+            display: this.isLast,
+            callback: (_, place, shown) => bucketTick(this.model.instants[shown[place].value], this.model.resolution),
           },
           afterBuildTicks: (scale) => {
             const most = Math.max(2, Math.floor(scale.chart.width / (5 * rem)));
-            scale.ticks = ticks(this.model?.instants ?? [], this.model?.resolution ?? "hour", most).map((value) => ({ value }));
+            const { instants = [], resolution = "hour" } = this.model ?? {};
+            scale.ticks = ticks(instants, resolution, most).map((value) => ({ value }));
           },
         },
         y: {
           beginAtZero: true, display: !this.isSmall,
           grid: { color: (context) => (context.tick.value === 0 ? border : grid), drawBorder: false, drawTicks: false },
-          ticks: { font, color: muted, maxTicksLimit: 5, precision: 0, padding: 0.5 * rem, callback: (value) => this.tick(value) },
+          ticks: {
+            font, color: muted, maxTicksLimit: 5, precision: 0, padding: 0.5 * rem,
+            callback: (value) => this.tick(value),
+          },
           afterBuildTicks: (scale) => {
             scale.ticks = scale.ticks.filter((tick) => tick.value >= 0);
           },
@@ -161,9 +180,10 @@ function swatch(series) {
   svg.setAttribute("viewBox", "0 0 22 12");
   svg.setAttribute("aria-hidden", "true");
   svg.style.color = `var(${series.colour})`;
+  const dashes = (series.dash ?? []).join(" ");
   const attributes = series.kind === "bar"
     ? { x: 5, y: series.below ? 6 : 0, width: 12, height: series.below ? 6 : 12, rx: 2, fill: "currentColor" }
-    : { d: "M1 6h20", fill: "none", stroke: "currentColor", "stroke-width": 2.4, "stroke-dasharray": (series.dash ?? []).join(" ") };
+    : { d: "M1 6h20", fill: "none", stroke: "currentColor", "stroke-width": 2.4, "stroke-dasharray": dashes };
   for (const [name, value] of Object.entries(attributes)) shape.setAttribute(name, value);
   svg.append(shape);
   return svg;
@@ -172,8 +192,9 @@ function swatch(series) {
 /**
  * @param {Element} panel
  * @param {{title: string, series: object[], text: (number) => string, tick: (number) => string}} spec
- * @returns {{show: (view: {hint, empty: Element | null, plots: {name, peak?, isSmall?, isLast?, model}[], legend: Object<string, string>}) => void,
- *   restyle: () => void}}
+ * @returns {{show: (view: View) => void, restyle: () => void}}
+ * @typedef {{hint: string, empty: Element | null, plots: {name, peak?, isSmall?, isLast?, model}[],
+ *   legend: Object<string, string>}} View `legend`: what stands beside the names of the series
  */
 export function chartPanel(panel, { title, series, text, tick }) {
   const hidden = new Set();
@@ -182,7 +203,9 @@ export function chartPanel(panel, { title, series, text, tick }) {
   const legend = el("ul", { class: "legend" });
   const stage = el("div", { class: "stage" });
   const plots = el("div", { class: "plots" });
-  const table = el("div", { class: "stage-table", tabindex: "0", role: "region", "aria-label": `${title}, as a table`, hidden: true });
+  const table = el("div", {
+    class: "stage-table", tabindex: "0", role: "region", "aria-label": `${title}, as a table`, hidden: true,
+  });
   const vacancy = el("div", { class: "vacancy", hidden: true });
   stage.append(plots, table, vacancy);
   panel.replaceChildren(head, legend, stage);
@@ -199,7 +222,8 @@ export function chartPanel(panel, { title, series, text, tick }) {
   legend.append(...series.map((one) => {
     const total = el("b");
     totals.set(one.key, total);
-    const button = el("button", { type: "button", "aria-pressed": "true" }, swatch(one), el("span", { text: one.label }), total);
+    const label = el("span", { text: one.label });
+    const button = el("button", { type: "button", "aria-pressed": "true" }, swatch(one), label, total);
     button.addEventListener("click", () => {
       if (!hidden.delete(one.key)) hidden.add(one.key);
       setAttribute(button, "aria-pressed", String(!hidden.has(one.key)));
@@ -263,7 +287,8 @@ export function chartPanel(panel, { title, series, text, tick }) {
 
 /** The newest bucket first, as who reads a table wants to know what is now. */
 function fillTable(box, series, view, text) {
-  const heads = view.plots.flatMap((one) => series.map((s) => (view.plots.length > 1 ? `${s.label}, ${one.name}` : s.label)));
+  const isOne = view.plots.length === 1;
+  const heads = view.plots.flatMap((one) => series.map((s) => (isOne ? s.label : `${s.label}, ${one.name}`)));
   const body = el("tbody");
   const { instants, resolution } = view.plots[0].model;
   for (let place = instants.length - 1; place >= 0; place -= 1) {

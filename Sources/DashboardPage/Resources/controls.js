@@ -41,7 +41,10 @@ export function windowControl(fieldset, onChange) {
   return first;
 }
 
-/** @returns {(currencies: string[]) => string | null} shows what there is to choose, answers what is chosen; null is all */
+/**
+ * @returns {(currencies: string[]) => string | null} shows what there is to choose, and answers what is chosen; null is
+ *   all
+ */
 export function currencyControl(select, onChange) {
   let wish = chosen("currency") ?? "";
   let offered = "";

@@ -1,4 +1,5 @@
-// The dashboard's stream: opened, read, watched, opened again. What it says goes to `onEvent`, how it stands to `onPhase`.
+// The dashboard's stream: opened, read, watched, opened again. What it says goes to `onEvent`, how it stands to
+// `onPhase`.
 import { EventStreamParser } from "./sse.js";
 
 /** How long a connection may say nothing, heartbeats included, before it is taken for dead. */
@@ -11,8 +12,8 @@ const DEFAULT_RETRY_MS = 1_000;
 const MAX_RETRY_AFTER_MS = 300_000;
 
 /**
- * How long to wait before an attempt: doubled each time up to a limit, a random half of it, so that the pages which lost
- * a server together do not come back together.
+ * How long to wait before an attempt: doubled each time up to a limit, a random half of it, so that the pages which
+ * lost a server together do not come back together.
  *
  * @param {number} attempt 0 for the first after a connection that worked
  * @param {number} retryMs what the server asks for
@@ -51,7 +52,8 @@ const browser = {
 
 /**
  * A phase is one of
- * `{name: "connecting"}`, `{name: "live", ahead}` (how many ms the server's clock is ahead), `{name: "waiting", cause, detail, until}` (a time in ms since 1970) and
+ * `{name: "connecting"}`, `{name: "live", ahead}` (how many ms the server's clock is ahead),
+ * `{name: "waiting", cause, detail, until}` (a time in ms since 1970) and
  * `{name: "token", refused}` (nothing happens until `start` is called with one).
  * Causes: `network` (no connection, or it broke), `silence`, `goodbye`, `refused` (an error's status), `nonsense`.
  */

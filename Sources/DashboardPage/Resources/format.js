@@ -54,6 +54,7 @@ const unitFormats = Object.fromEntries(Object.entries(units).map(([short, unit])
 /** Two units at most: 850ms, 4.2s, 3m 20s, 2h 5m, 4d. */
 export function duration(ms) {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return NOTHING;
+  if (ms < 0.5) return unitFormats.s.format(0);
   if (ms < 999.5) return unitFormats.ms.format(Math.round(ms));
   if (ms < 59_950) return unitFormats.s.format(Math.round(ms / 100) / 10);
   if (ms < 3_599_500) return two(Math.round(ms / 1_000), 60, "min", "s");

@@ -1,4 +1,4 @@
-// What there is to say about the connection and the pipeline, worst first. Pure: the banner and the header only show it.
+// What there is to say about the connection and the pipeline, worst first. Pure: banners and header only show it.
 
 /** A page whose numbers are older than this by the server's own clock says so. */
 export const OLD_MS = 60_000;
@@ -11,8 +11,9 @@ export const OLD_MS = 60_000;
 export function notices(state, now) {
   const found = [];
   const { phase, data } = state;
-  if (phase.name === "token") found.push({ kind: "token", tone: phase.refused ? "bad" : "warn", refused: phase.refused });
-  else if (state.lostAt !== null) {
+  if (phase.name === "token") {
+    found.push({ kind: "token", tone: phase.refused ? "bad" : "warn", refused: phase.refused });
+  } else if (state.lostAt !== null) {
     found.push({
       kind: "lost", tone: "bad", since: state.lostAt, until: phase.until ?? null, cause: phase.cause ?? "network",
       detail: phase.detail ?? "", asOf: data?.asOf ?? null,
@@ -24,15 +25,19 @@ export function notices(state, now) {
   if (of("stopped").length > 0) found.push({ kind: "stopped", tone: "bad", projections: of("stopped") });
   if (of("behind").length > 0) found.push({ kind: "behind", tone: "warn", projections: of("behind") });
   const age = data.asOf === null ? 0 : now + state.ahead - Date.parse(data.asOf);
-  if (age > OLD_MS && state.lostAt === null && !found.some((notice) => notice.kind === "stopped" || notice.kind === "behind")) {
+  // What has stopped or is behind says it better, and a page without a connection knows nothing of now.
+  if (age > OLD_MS && found.length === 0) {
     found.push({ kind: "old", tone: "warn", asOf: data.asOf });
   }
   return found;
 }
 
 /** @returns {{tone: "good" | "warn" | "bad" | "calm", icon: string, text: string}} the pipeline in a word or two */
-export function health(pipeline) {
-  if (pipeline === null || pipeline === undefined) return { tone: "calm", icon: "i-wait", text: "Pipeline" };
+export function health(state) {
+  const pipeline = state.data?.pipeline ?? null;
+  if (pipeline === null) return { tone: "calm", icon: "i-wait", text: "Pipeline" };
+  // What was true when the connection was lost may not be now.
+  if (state.phase.name !== "live") return { tone: "calm", icon: "i-unknown", text: "Pipeline unknown" };
   const states = pipeline.projections.map((projection) => projection.state);
   const stopped = states.filter((state) => state === "stopped").length;
   const letters = pipeline.deadLetters?.open ?? 0;

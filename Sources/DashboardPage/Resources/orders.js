@@ -56,13 +56,13 @@ export function funnelView(panel) {
         setText(orders, count(now.orders));
         setText(share, now.total > 0 ? percent(now.reached ?? now.orders, now.total) : "–");
         fill.style.inlineSize = now.orders > 0 ? `max(3px, ${now.share * 100}%)` : "0";
-        reached.style.inlineSize = now.reached === undefined || now.total === 0 ? "0" : `${(now.reached / now.total) * 100}%`;
+        reached.style.inlineSize = now.total > 0 ? `${((now.reached ?? 0) / now.total) * 100}%` : "0";
       },
     };
   }
   return (data) => {
     const { steps, aside, total } = funnel(data.statuses);
-    setText(table.hint, total > 0 ? `${count(total)} orders of all time, all currencies` : "All time, all currencies");
+    setText(table.hint, total > 0 ? `${count(total)} of all time, all currencies` : "All time, all currencies");
     const rows = total > 0 ? [...steps, ...aside].map((row) => ({ ...row, total })) : [];
     table.show(rows, (row) => row.status, create, () => emptyState("No orders yet",
       "An order is counted here from its first event on."));
@@ -73,7 +73,8 @@ export function durationsView(panel) {
   const { head, hint } = panelHead(panel.id, "Time from order to …");
   const list = el("tbody");
   const table = el("table", { class: "rows spans", "aria-labelledby": `${panel.id}-title` },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "Step" }), el("th", { scope: "col", class: "number", text: "Median" }),
+    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "Step" }),
+      el("th", { scope: "col", class: "number", text: "Median" }),
       el("th", { scope: "col", class: "number", text: "95 % in" }))), list);
   const vacancy = el("div", { class: "vacancy", hidden: true });
   table.hidden = true;
@@ -108,7 +109,8 @@ export function durationsView(panel) {
     table.hidden = rows.length === 0;
     vacancy.hidden = rows.length > 0;
     if (rows.length === 0) {
-      vacancy.replaceChildren(emptyState("No order came that far", "As soon as orders are paid, shipped and delivered, this tells how long that takes."));
+      vacancy.replaceChildren(emptyState("No order came that far",
+        "As soon as orders are paid, shipped and delivered, this tells how long that takes."));
     }
     keyed(list, rows, (row) => row.step, create);
   };
@@ -118,10 +120,10 @@ export function productsView(panel) {
   let by = "revenue";
   let last = null;
   const buttons = ["revenue", "units"].map((name) => el("button", {
-    type: "button", "aria-pressed": String(name === by), text: capital(name),
+    type: "button", value: name, "aria-pressed": String(name === by), text: capital(name),
     onclick: () => {
       by = name;
-      buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(["revenue", "units"][place] === by)));
+      buttons.forEach((button) => setAttribute(button, "aria-pressed", String(button.value === by)));
       if (last) show(...last);
     },
   }));
@@ -141,7 +143,8 @@ export function productsView(panel) {
         setText(name, now.name);
         setText(units, count(now.units));
         const [amount] = now.amounts;
-        setText(revenue, now.amounts.length === 1 ? money(amount.revenue, amount.currency) : `${now.amounts.length} currencies`);
+        setText(revenue, now.amounts.length === 1
+          ? money(amount.revenue, amount.currency) : `${now.amounts.length} currencies`);
         setAttribute(revenue, "title", now.amounts.map((one) => money(one.revenue, one.currency)).join(", "));
         fill.style.inlineSize = `${now.share * 100}%`;
       },
@@ -152,17 +155,20 @@ export function productsView(panel) {
     // Revenue compares within one currency only, pieces are pieces.
     const currency = by === "revenue" ? view.currency ?? view.currencies[0] ?? null : null;
     const rows = topProducts(data.topProducts, by, currency);
-    setText(table.hint, `${capital(sinceDay(data.from))}, ${currency === null ? "all currencies" : `sold in ${currency}`}`);
+    const scope = currency === null ? "all currencies" : `sold in ${currency}`;
+    setText(table.hint, `${capital(sinceDay(data.from))}, ${scope}`);
     table.show(rows, (row) => row.productId, create, () => emptyState("Nothing sold",
-      currency === null ? "A product counts on the day on which its order is paid." : `Nothing was paid in ${currency} in ${windowName(data.window)}.`));
+      currency === null ? "A product counts on the day on which its order is paid."
+        : `Nothing was paid in ${currency} in ${windowName(data.window)}.`));
   }
   return show;
 }
 
 export function latestView(panel) {
   const table = tablePanel(panel, "Latest orders", [
-    { text: "Order" }, { text: "Customer", class: "roomier" }, { text: "Status" }, { text: "Items", class: "number roomier" },
-    { text: "Amount", class: "number" }, { text: "Created", class: "number roomy" },
+    { text: "Order" }, { text: "Customer", class: "roomier" }, { text: "Status" },
+    { text: "Items", class: "number roomier" }, { text: "Amount", class: "number" },
+    { text: "Created", class: "number roomy" },
   ]);
   setText(table.hint, "All currencies");
   function create(order) {
@@ -175,7 +181,8 @@ export function latestView(panel) {
     // Where there is no room for a column of it, the time stands below the id.
     const times = [el("time"), el("time", { class: "cramped muted" })];
     const node = el("tr", { "data-order": order.orderId },
-      el("th", { scope: "row" }, el("span", { class: "order" }, el("span", { class: "id", text: order.orderId, title: order.orderId }),
+      el("th", { scope: "row" }, el("span", { class: "order" },
+        el("span", { class: "id", title: order.orderId }, el("bdi", { dir: "ltr", text: order.orderId })),
         el("span", { class: "beside" }, times[1], badge))), customer,
       el("td", {}, el("span", { class: "status" }, sign, status)), items, amount,
       el("td", { class: "number muted roomy" }, times[0]));
@@ -189,12 +196,14 @@ export function latestView(panel) {
         setText(customer, current.customerId ?? "–");
         setText(items, count(current.itemCount));
         setText(amount, current.currency ? money(current.totalAmount, current.currency) : "–");
-        for (const time of times) setTime(time, current.createdAt, moment(current.createdAt, now), utc(current.createdAt));
+        const at = current.createdAt;
+        for (const time of times) setTime(time, at, moment(at, now), utc(at));
       },
     };
   }
   return (data, { newOrders, now }) => {
-    const rows = data.latestOrders.map((order) => ({ ...order, isNew: now - newOrders.get(order.orderId) < NEW_ORDER_MS, now }));
+    const rows = data.latestOrders.map((order) =>
+      ({ ...order, isNew: now - newOrders.get(order.orderId) < NEW_ORDER_MS, now }));
     table.show(rows, (order) => order.orderId, create, () => emptyState("No orders yet",
       "The newest ten appear here. To play a shop, run", "millrace load --rate 5"));
   };

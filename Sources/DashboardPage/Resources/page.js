@@ -18,6 +18,7 @@ let feed = null;
 /** Sections that wait to be shown; all of them while nobody looks. */
 const due = new Set();
 let frame = null;
+let restyling = null;
 
 const chosenCurrency = currencyControl($("currency"), () => renderAll());
 const charts = chartsView();
@@ -86,18 +87,21 @@ function render() {
   const now = Date.now();
   const { data } = state;
   showConnection(connection(state));
-  showHealth(health(data?.pipeline));
+  showHealth(health(state));
   const said = notices(state, now);
   showBanners(said, now);
   document.documentElement.dataset.connection = state.phase.name;
   document.documentElement.dataset.event = state.eventId;
-  document.title = said.length > 0 ? `${connection(state).text === "Live" ? health(data?.pipeline).text : connection(state).text} · Millrace` : "Millrace";
+  const trouble = state.phase.name === "live" ? health(state) : connection(state);
+  document.title = said.length > 0 ? `${trouble.text} · Millrace` : "Millrace";
   if (data === null) return;
   setTime($("as-of"), data.asOf, moment(data.asOf, now), utc(data.asOf));
   const isFresh = state.eventId !== "";
   $("main").setAttribute("aria-busy", String(!isFresh));
   const found = currencies(data);
-  const view = { currencies: found, currency: chosenCurrency(found), newOrders: state.newOrders, now, serverNow: now + state.ahead };
+  const view = {
+    currencies: found, currency: chosenCurrency(found), newOrders: state.newOrders, now, serverNow: now + state.ahead,
+  };
   const has = (...sections) => sections.some((section) => due.has(section));
   if (has("totals", "durations")) views.tiles(data, view);
   if (has("series", "totals", "statuses")) charts.show(data, view);
@@ -121,7 +125,12 @@ function everySecond() {
 
 addEventListener("online", () => feed.hurry());
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && feed.hurry());
-addEventListener("resize", () => charts.restyle());
+addEventListener("resize", () => {
+  restyling ??= requestAnimationFrame(() => {
+    restyling = null;
+    charts.restyle();
+  });
+});
 setInterval(everySecond, 1_000);
 render();
 connect();

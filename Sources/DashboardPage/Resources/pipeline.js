@@ -43,8 +43,10 @@ const LEAST_TRACE_MS = 60_000;
 
 /** The rates since the page was opened, five minutes at most, as two lines. Decoration: the numbers stand above. */
 function trace() {
-  const lines = ["into", "out"].map((name) => svg("path", { class: `trace-${name}`, "vector-effect": "non-scaling-stroke" }));
-  const node = svg("svg", { class: "trace", viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" }, ...lines);
+  const lines = ["into", "out"].map((name) =>
+    svg("path", { class: `trace-${name}`, "vector-effect": "non-scaling-stroke" }));
+  const node = svg("svg",
+    { class: "trace", viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" }, ...lines);
   return {
     node,
     update: (samples) => {
@@ -87,7 +89,8 @@ export function flowView(panel) {
     trouble.hidden = failed === 0;
     if (failed > 0) {
       trouble.replaceChildren(icon("i-behind"), el("span", {
-        text: `${count(failed)} ${failed === 1 ? "event" : "events"} cannot be published and hold back their keys: see the table outbox_failed.`,
+        text: `${count(failed)} ${failed === 1 ? "event" : "events"} cannot be published and hold back their keys: `
+          + "see the table outbox_failed.",
       }));
     }
   };
@@ -115,7 +118,8 @@ function topicTable() {
   const body = el("tbody");
   const heads = [["Partition", ""], ["Next", "number"], ["End", "number"], ["Lag", "number"], ["State", ""]];
   const node = el("table", { class: "rows partitions" }, caption,
-    el("thead", {}, el("tr", {}, ...heads.map(([text, kind]) => el("th", { scope: "col", class: kind || null, text })))), body);
+    el("thead", {}, el("tr", {}, ...heads.map(([text, kind]) =>
+      el("th", { scope: "col", class: kind || null, text })))), body);
   return {
     node,
     update: ({ topic, partitions }) => {
@@ -136,19 +140,18 @@ function byTopic(partitions) {
 
 /** "36 partitions: 34 live, 2 stopped" */
 function partitionWords(partitions) {
-  const states = Object.keys(STATES).map((name) => [name, partitions.filter((one) => stateOf(one.state) === STATES[name]).length])
-    .filter(([, number]) => number > 0);
+  const number = (name) => partitions.filter((one) => stateOf(one.state) === STATES[name]).length;
+  const states = Object.keys(STATES).map((name) => [name, number(name)]).filter(([, found]) => found > 0);
   const total = `${count(partitions.length)} ${partitions.length === 1 ? "partition" : "partitions"}`;
   if (states.length === 1) return `${total}, ${partitions.length === 1 ? "" : "all "}${states[0][0]}`;
-  return `${total}: ${states.map(([name, number]) => `${count(number)} ${name}`).join(", ")}`;
+  return `${total}: ${states.map(([name, found]) => `${count(found)} ${name}`).join(", ")}`;
 }
 
 function createProjection(first) {
   const pill = statePill();
   const version = el("span", { class: "muted" });
-  const facts = { lag: fact("Events to go"), behind: fact("Behind by"), rate: fact("Applied a second"), asOf: fact("As of") };
   const time = el("time");
-  facts.asOf.value.append(time);
+  const facts = { lag: fact("To go"), behind: fact("Behind by"), rate: fact("A second") };
   const words = el("span");
   const cells = el("span", { class: "cells", "aria-hidden": "true" });
   const tables = el("div", { class: "topic-tables" });
@@ -157,7 +160,9 @@ function createProjection(first) {
   let partitions = [];
   details.addEventListener("toggle", () => details.open && fill(partitions));
   const node = el("article", { class: "panel projection", "data-projection": first.name },
-    el("header", { class: "panel-head" }, el("div", { class: "panel-title" }, el("h3", {}, `${first.name} `, version)), pill.node),
+    el("header", { class: "panel-head" },
+      el("div", { class: "panel-title" }, el("h3", {}, `${first.name} `, version),
+        el("p", { class: "hint" }, "as of ", time)), pill.node),
     el("dl", { class: "facts" }, ...Object.values(facts).map((one) => one.node)), details);
   return {
     node,
@@ -168,13 +173,19 @@ function createProjection(first) {
       setText(facts.lag.value, count(projection.lagRecords));
       setText(facts.behind.value, seconds(projection.lagSeconds));
       setText(facts.rate.value, rate(projection.eventsPerSecond));
-      setTime(time, projection.asOf, projection.asOf === null ? "nothing yet" : moment(projection.asOf, now), utc(projection.asOf));
+      const { asOf } = projection;
+      setTime(time, asOf, asOf === null ? "nothing yet" : moment(asOf, now), utc(asOf));
       partitions = projection.partitions;
       details.hidden = partitions.length === 0;
       setText(words, partitionWords(partitions));
       keyed(cells, partitions, (one) => `${one.topic} ${one.partition}`, () => {
         const cell = el("i");
-        return { node: cell, update: (one) => { cell.dataset.state = stateOf(one.state) === STATES.unknown ? "unknown" : one.state; } };
+        return {
+          node: cell,
+          update: (one) => {
+            cell.dataset.state = one.state in STATES ? one.state : "unknown";
+          },
+        };
       });
       if (details.open) fill(partitions);
     },
@@ -187,7 +198,8 @@ export function projectionsView(parent) {
   parent.append(vacancy);
   return (pipeline, now) => {
     vacancy.remove();
-    text.replaceChildren(emptyState("No projections yet", "A projection appears here when it has started for the first time."));
+    text.replaceChildren(emptyState("No projections yet",
+      "A projection appears here when it has started for the first time."));
     keyed(parent, pipeline.projections.map((projection) => ({ ...projection, now })),
       (projection) => `${projection.name} ${projection.version}`, createProjection);
     if (pipeline.projections.length === 0) parent.append(vacancy);
@@ -198,14 +210,16 @@ export function deadLettersView(panel) {
   const { head, hint } = panelHead(panel.id, "Dead letters");
   const list = el("ul", { class: "letters" });
   const vacancy = el("div", { class: "vacancy" });
-  const advice = el("p", { class: "advice", hidden: true }, "Look at them with ", el("code", { text: "millrace dead-letters groups" }));
+  const command = el("code", { text: "millrace dead-letters groups" });
+  const advice = el("p", { class: "advice", hidden: true }, "Look at them with ", command);
   panel.replaceChildren(head, list, advice, vacancy);
   function create(group) {
     const total = el("b", { class: "letters-count" });
     const message = el("span", { class: "letters-message" });
     const seen = el("time");
     return {
-      node: el("li", {}, total, el("div", {}, el("p", { class: "letters-name" }, group.consumer, " / ", group.errorClass),
+      node: el("li", {}, total, el("div", {},
+        el("p", { class: "letters-name" }, group.consumer, " / ", group.errorClass),
         el("p", {}, message), el("p", { class: "muted" }, "last ", seen))),
       update: ({ now, ...current }) => {
         setText(total, count(current.count));
@@ -218,8 +232,10 @@ export function deadLettersView(panel) {
     const letters = pipeline.deadLetters;
     const groups = letters?.groups ?? [];
     panel.dataset.tone = (letters?.open ?? 0) > 0 ? "warn" : "calm";
-    setText(hint, letters === null ? "Not in this database" : letters.open === 0 ? "None open" : `${count(letters.open)} open`);
-    keyed(list, groups.map((group) => ({ ...group, now })), (group) => `${group.consumer} ${group.errorClass} ${group.fingerprint}`, create);
+    setText(hint, letters === null
+      ? "Not in this database" : letters.open === 0 ? "None open" : `${count(letters.open)} open`);
+    keyed(list, groups.map((group) => ({ ...group, now })),
+      (group) => `${group.consumer} ${group.errorClass} ${group.fingerprint}`, create);
     list.hidden = groups.length === 0;
     advice.hidden = groups.length === 0;
     vacancy.hidden = groups.length > 0;

@@ -11,7 +11,10 @@ const ORDER_SERIES = [
   { key: "ordersCreated", label: "Created", colour: "--blue", kind: "line", area: true },
   { key: "ordersPaid", label: "Paid", colour: "--green", kind: "line", dash: [7, 3], point: "rectRot" },
   { key: "ordersDelivered", label: "Delivered", colour: "--purple", kind: "line", dash: [2, 2.5], point: "triangle" },
-  { key: "ordersCancelled", label: "Cancelled", colour: "--vermillion", kind: "line", dash: [8, 3, 2, 3], point: "crossRot" },
+  {
+    key: "ordersCancelled", label: "Cancelled", colour: "--vermillion", kind: "line", dash: [8, 3, 2, 3],
+    point: "crossRot",
+  },
 ];
 const MONEY_SERIES = [
   { key: "revenue", label: "Revenue", colour: "--blue", kind: "bar" },
@@ -30,6 +33,7 @@ export function tilesView(parent) {
     parent.append(node);
     const show = (texts, said) => {
       values.classList.toggle("long", texts[0].length > 11);
+      values.classList.toggle("many", texts.length > 3);
       keyed(values, texts.map((text, place) => ({ text, place })), (item) => String(item.place), () => {
         const value = el("span");
         return { node: value, update: (item) => setText(value, item.text) };
@@ -57,14 +61,17 @@ export function tilesView(parent) {
     show.failures([count(all.paymentsFailed)], attempts > 0
       ? `${percent(all.paymentsFailed, attempts)} of ${count(attempts)} attempts` : "No payments yet");
     const delivery = data.durations.find((row) => row.step === "delivered" && row.orders > 0);
-    show.delivered([count(all.ordersDelivered)], delivery ? `Median time ${duration(delivery.p50Ms)}` : "No deliveries yet");
+    const typical = delivery ? `Median ${duration(delivery.p50Ms)}` : "No deliveries yet";
+    show.delivered([count(all.ordersDelivered)], typical);
   };
 }
 
 /** Why a chart is empty, and what to do about it. */
 function vacancy(data, currency, isOfPayments = false) {
   const hasOrders = data.statuses.some((row) => row.orders > 0);
-  if (!hasOrders && isOfPayments) return emptyState("No payments yet", "They count at the time of their event, in their own currency.");
+  if (!hasOrders && isOfPayments) {
+    return emptyState("No payments yet", "They count at the time of their event, in their own currency.");
+  }
   if (!hasOrders) {
     return emptyState("No orders yet", "They appear here a moment after they are committed. To play a shop, run",
       "millrace load --rate 5");
@@ -89,7 +96,7 @@ export function chartsView() {
   function show(data, { currency, currencies, serverNow }) {
     const instants = axis(data.from, data.to, data.resolution);
     const frame = { instants, resolution: data.resolution, now: serverNow };
-    const scope = currency === null ? (currencies.length > 1 ? ", all currencies" : "") : `, orders in ${currency}`;
+    const ofOrders = currency === null ? (currencies.length > 1 ? ", all currencies" : "") : `, orders in ${currency}`;
 
     function showCounts(panel, series) {
       const keys = series.map((one) => one.key);
@@ -97,7 +104,8 @@ export function chartsView() {
       const totals = countTotals(data.totals, currency, keys);
       const isEmpty = keys.every((key) => totals[key] === 0);
       panel.show({
-        hint: `Per ${data.resolution}${scope}`, empty: isEmpty ? vacancy(data, currency, series === FAILURE_SERIES) : null,
+        hint: `Per ${data.resolution}${ofOrders}`,
+        empty: isEmpty ? vacancy(data, currency, series === FAILURE_SERIES) : null,
         plots: [{ name: null, model: { ...frame, values } }],
         legend: Object.fromEntries(keys.map((key) => [key, count(totals[key])])),
       });
@@ -108,7 +116,7 @@ export function chartsView() {
     const hasPayments = countTotals(data.totals, currency, ["paymentsCompleted"]).paymentsCompleted > 0;
     if (!hasFailures && hasPayments) {
       failures.show({
-        hint: `Per ${data.resolution}${scope}`, plots: [], legend: { paymentsFailed: count(0) },
+        hint: `Per ${data.resolution}${ofOrders}`, plots: [], legend: { paymentsFailed: count(0) },
         empty: emptyState("No payment failed", `All of ${windowName(data.window)} went through.`),
       });
     } else {
@@ -116,11 +124,12 @@ export function chartsView() {
     }
 
     const shown = currency === null ? currencies.slice(0, MAX_CURRENCIES) : [currency];
-    const hasMoney = data.totals.some((total) => shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
-    const left = currency === null ? currencies.length - shown.length : 0;
+    const hasMoney = data.totals.some((total) =>
+      shown.includes(total.currency) && total.paymentsCompleted + total.paymentsRefunded > 0);
+    const scope = shown.length < 2 ? shown[0] ?? "no currency yet"
+      : shown.length < currencies.length ? `${shown.length} of ${currencies.length} currencies` : "peaks on the left";
     revenue.show({
-      hint: `Per ${data.resolution}, ${shown.length > 1 ? "peaks on the left" : shown[0] ?? "no currency yet"}`
-        + (left > 0 ? `; ${left} more above` : ""),
+      hint: `Per ${data.resolution}, ${scope}`,
       empty: hasMoney ? null : vacancy(data, currency, true),
       plots: shown.map((code, place) => ({
         ...moneyPlot(data, code, instants, frame), isSmall: shown.length > 1, isLast: place === shown.length - 1,

@@ -88,8 +88,8 @@ export function ticks(instants, resolution, most, offsetMin = (at) => -new Date(
 const WAY = ["created", "confirmed", "paid", "shipped", "delivered"];
 
 /**
- * @returns {{steps: {status: string, orders: number, reached: number, share: number}[], aside: {status, orders, share}[],
- *   total: number}} `reached`: orders that are in this status or further on; `share` of all orders, 0 to 1
+ * @returns {{steps: {status, orders, reached, share}[], aside: {status, orders, share}[], total: number}} `reached`:
+ *   orders that are in this status or further on; `share` of all orders, 0 to 1
  */
 export function funnel(statuses) {
   const orders = new Map(statuses.map((row) => [row.status, row.orders]));
@@ -110,8 +110,8 @@ export function funnel(statuses) {
 /**
  * The products of one currency by revenue, or those of all currencies by units: the API has the ten of each.
  *
- * @returns {{productId, name, units, amounts: {currency, revenue}[], share}[]} at most ten, the greatest first; `share` of
- *   the first, 0 to 1
+ * @returns {{productId, name, units, amounts: {currency, revenue}[], share}[]} at most ten, the greatest first; `share`
+ *   of the first, 0 to 1
  */
 export function topProducts(products, by, currency) {
   const found = new Map();
@@ -123,7 +123,8 @@ export function topProducts(products, by, currency) {
     found.set(productId, row);
   }
   const value = (row) => (by === "units" ? row.units : Number(row.amounts[0].revenue));
-  const rows = [...found.values()].sort((a, b) => value(b) - value(a) || (a.productId < b.productId ? -1 : 1)).slice(0, 10);
+  const order = (a, b) => value(b) - value(a) || (a.productId < b.productId ? -1 : 1);
+  const rows = [...found.values()].sort(order).slice(0, 10);
   const greatest = rows.length > 0 ? value(rows[0]) : 0;
   return rows.map((row) => ({ ...row, share: greatest > 0 ? value(row) / greatest : 0 }));
 }
@@ -134,7 +135,8 @@ export function topProducts(products, by, currency) {
  * @returns {{step, orders, p50Ms, p95Ms, from: number, to: number}[]} with the places of both, from 0 to 1
  */
 export function durationScale(durations) {
-  const marks = [1, 10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000, 2_592_000_000];
+  const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];
+  const marks = [1, 10, 100, second, 10 * second, minute, 10 * minute, hour, 6 * hour, day, 7 * day, 30 * day];
   const values = durations.flatMap((row) => [row.p50Ms, row.p95Ms]).filter((ms) => ms > 0);
   if (values.length === 0) return durations.map((row) => ({ ...row, from: 0, to: 0 }));
   const least = marks.findLast((ms) => ms <= Math.min(...values)) ?? 1;

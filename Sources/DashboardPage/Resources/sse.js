@@ -23,8 +23,9 @@ export class EventStreamParser {
 
   /**
    * @param {Uint8Array} bytes the next piece of the stream
-   * @returns {Array<{kind: "event", type: string, data: string, id: string} | {kind: "comment"} | {kind: "retry", ms: number}>}
-   *   what became complete with it
+   * @returns {Item[]} what became complete with it
+   * @typedef {{kind: "event", type: string, data: string, id: string} | {kind: "comment"}
+   *   | {kind: "retry", ms: number}} Item
    * @throws {RangeError} when an event does not end
    */
   push(bytes) {

@@ -73,8 +73,8 @@ function empty() {
 }
 
 /**
- * How many events from one id to another: ids are `<epoch>-<n>`, and n grows by one with each event of an epoch. Between
- * epochs there is no way but a snapshot.
+ * How many events from one id to another: ids are `<epoch>-<n>`, and n grows by one with each event of an epoch.
+ * Between epochs there is no way but a snapshot.
  */
 export function distance(from, to) {
   const [, epoch, number] = /^(.+)-([0-9]+)$/.exec(from) ?? [];
