@@ -40,7 +40,7 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private enum Received {
-        case request(HTTPRequestHead)
+        case request(HTTPRequestHead, HeadFacts)
         /// The last of all: what came there was no request, or one too much.
         case refusal(Problem)
     }
@@ -71,7 +71,7 @@ final class HTTPConnection: ChannelInboundHandler {
     private var exchange: Exchange?
     private var exchanges: UInt64 = 0
     private var queue = CircularBuffer<Received>()
-    private var incoming: HTTPRequestHead?
+    private var incoming: (head: HTTPRequestHead, facts: HeadFacts)?
     private var incomingBytes = 0
     private var isAdvancing = false
     /// No byte of the client's is looked at any more.
@@ -168,9 +168,9 @@ final class HTTPConnection: ChannelInboundHandler {
         guard !isDeaf else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
-            incoming = head
-            incomingBytes = 0
             let facts = HeadFacts(head)
+            incoming = (head, facts)
+            incomingBytes = 0
             if let length = facts.contentLength, length > configuration.maxBodyBytes {
                 refuse(Problem(status: 413))
             } else if facts.expectsContinue, phase == .receiving {
@@ -181,12 +181,12 @@ final class HTTPConnection: ChannelInboundHandler {
             incomingBytes += bytes.readableBytes
             if incomingBytes > configuration.maxBodyBytes { refuse(Problem(status: 413)) }
         case .end:
-            guard let head = incoming else { return }
+            guard let (head, facts) = incoming else { return }
             incoming = nil
             gate.requestEnded()
-            queue.append(.request(head))
+            queue.append(.request(head, facts))
             // The parser takes what follows an upgrade for another protocol.
-            if !head.isKeepAlive || HeadFacts(head).wantsUpgrade { isDeaf = true }
+            if !head.isKeepAlive || facts.wantsUpgrade { isDeaf = true }
             advance()
         }
     }
@@ -206,20 +206,20 @@ final class HTTPConnection: ChannelInboundHandler {
         while phase == .idle || phase == .receiving, let next = queue.popFirst() {
             exchanges += 1
             switch next {
-            case .request(let head): begin(head)
+            case .request(let head, let facts): begin(head, facts)
             case .refusal(let problem): beginRefusal(problem)
             }
         }
         if wantsInput { gate.resume() }
     }
 
-    private func begin(_ head: HTTPRequestHead) {
+    private func begin(_ head: HTTPRequestHead, _ facts: HeadFacts) {
         enter(.answering, for: configuration.requestTimeoutMs)
         exchange = Exchange(
             number: exchanges, isHead: head.method == .HEAD, knowsChunks: head.version != .http1_0, began: .now(),
             isLast: isDeaf && queue.isEmpty)
         do throws(Problem) {
-            let check = try RequestCheck(head, from: address, loop.context)
+            let check = try RequestCheck(head, facts, from: address, loop.context)
             exchange?.route = check.route
             try admit(check)
             loop.submit(
