@@ -64,7 +64,8 @@ enum ReadYourWrite {
         return try await asked
     }
 
-    private static func ask(_ written: AsyncStream<Written>, _ service: QueryServiceUnderLoad) async throws -> Latencies {
+    private static func ask(_ written: AsyncStream<Written>, _ service: QueryServiceUnderLoad) async throws -> Latencies
+    {
         var idle = try (0..<clients).map { _ in try RequestClient(port: service.port) }
         var latencies = Latencies()
         try await withThrowingTaskGroup(of: (RequestClient, Duration).self) { group in
