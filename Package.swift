@@ -40,7 +40,8 @@ let composition: [Target] = [
         name: "Daemon",
         dependencies: [
             "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "DashboardPage",
-            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
+            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
+            .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
@@ -209,7 +210,8 @@ let tests: [Target] = [
         "SystemTests",
         [
             "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
-            "TestKit", "outbox-relay", "order-summary-projection", "dead-letter-handler", "millrace",
+            "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
+            "query-service", "millrace",
         ]),
 ]
 

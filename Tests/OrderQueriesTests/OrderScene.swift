@@ -49,6 +49,18 @@ struct OrderScene {
         await connection.close()
     }
 
+    /// Waits until some session of the server runs this.
+    func waitUntilRunning(_ sql: String) async throws {
+        let connection = try await PostgresConnection.connect(postgres)
+        try await eventually {
+            try await connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE query = $1 AND state = 'active'",
+                Parameters { $0.append(sql) }
+            ).int64(0, 0) > 0
+        }
+        await connection.close()
+    }
+
     /// Orders `order-001` …, one a minute from 2026-05-01 on, of the customers `customer-0` to `customer-4` in turn, with
     /// amounts that come again, delivered but for every third.
     func seed(_ count: Int) async throws {

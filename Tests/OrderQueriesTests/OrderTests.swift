@@ -118,9 +118,17 @@ import Testing
             try await scene.project()
             for (id, text) in written {
                 let read = try await scene.order(id).text
-                #expect(read == text.replacing("\"write-model\"}", with: "\"read-model\"}"))
+                let expected = text.replacing("\"write-model\"}", with: "\"read-model\"}")
+                #expect(Self.withSortedLines(read) == Self.withSortedLines(expected))
             }
         }
+    }
+
+    /// The order of an order's lines means nothing: events and tables have their own.
+    private static func withSortedLines(_ order: String) -> String {
+        let line = #/\{"productId":.*?"unitPrice":"[^"]*"\}/#
+        let lines = order.matches(of: line).map { String($0.0) }.sorted()
+        return order.replacing(line, with: "") + lines.joined()
     }
 
     // MARK: lists

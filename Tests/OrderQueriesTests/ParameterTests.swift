@@ -9,7 +9,7 @@ import Testing
     private static let sql = "1' OR '1'='1'; DROP TABLE order_summary_v1; --"
 
     /// The problem of a query, or nil when it is fine.
-    private func problem(_ query: [(name: String, value: String)], customer: String? = nil) -> Problem? {
+    private func refusal(_ query: [(name: String, value: String)], customer: String? = nil) -> Problem? {
         do throws(Problem) {
             _ = try OrderSearch(query, customer: customer)
             return nil
@@ -47,7 +47,7 @@ import Testing
         ("customer", ""), ("customer", "a\u{0}b"), ("customer", "a\nb"), ("customer", String(repeating: "x", count: 256)),
     ])
     func refusesWhatIsMalformed(_ name: String, _ value: String) throws {
-        let problem = try #require(problem([(name, value)]))
+        let problem = try #require(refusal([(name, value)]))
         #expect(problem.status == 400)
         #expect(problem.type == "/problems/invalid-parameter")
         let errors = try #require(problem.members.first { $0.name == "errors" })
@@ -62,20 +62,20 @@ import Testing
     }
 
     @Test func namesUnknownParameters() throws {
-        let problem = try #require(problem([("limit", "5"), ("Limit", "6"), ("q\"x", "7")]))
+        let problem = try #require(refusal([("limit", "5"), ("Limit", "6"), ("q\"x", "7")]))
         let errors = String(decoding: try #require(problem.members.first).json, as: UTF8.self)
         #expect(errors.contains(#""parameter":"Limit""#) && errors.contains(#""parameter":"q\"x""#))
-        #expect(self.problem([("customer", "b")], customer: "a")?.status == 400)
+        #expect(refusal([("customer", "b")], customer: "a")?.status == 400)
     }
 
     @Test func namesWhatIsGivenTwice() throws {
-        #expect(problem([("limit", "5"), ("limit", "5")])?.detail == "limit is given more than once")
+        #expect(refusal([("limit", "5"), ("limit", "5")])?.detail == "limit is given more than once")
     }
 
     @Test func refusesRangesThatAreNone() {
-        #expect(problem([("min_amount", "10"), ("max_amount", "9.99")])?.status == 400)
-        #expect(problem([("min_amount", "9.99"), ("max_amount", "10")]) == nil)
-        #expect(problem([("from", "2026-05-05"), ("to", "2026-05-04")])?.status == 400)
+        #expect(refusal([("min_amount", "10"), ("max_amount", "9.99")])?.status == 400)
+        #expect(refusal([("min_amount", "9.99"), ("max_amount", "10")]) == nil)
+        #expect(refusal([("from", "2026-05-05"), ("to", "2026-05-04")])?.status == 400)
         #expect(PlainDecimal.isGreater("0.1", than: "0.01"))
         #expect(!PlainDecimal.isGreater("0.1", than: "0.1"))
         #expect(PlainDecimal.isGreater("100", than: "99.5"))
@@ -83,7 +83,7 @@ import Testing
 
     @Test func tellsAllThatIsWrongButNotWithoutEnd() throws {
         let many = (0..<1_000).map { (name: "x\($0)", value: "") }
-        let errors = try #require(try #require(problem(many)).members.first).json
+        let errors = try #require(refusal(many)?.members.first).json
         #expect(errors.count < 8_000)
     }
 

@@ -23,7 +23,7 @@ struct PipelineTracker {
         var movedAt: [TopicPartition: Timestamp] = [:]
     }
 
-    /// Instants kept for projections that are behind; more are thinned out.
+    /// Instants kept for projections that are behind; with more they are thinned out, to fewer for any lag of years.
     private static let milestoneLimit = 512
     /// A projection that is behind by less is as good as live.
     private static let liveWithin: Int64 = 5_000_000
@@ -38,12 +38,21 @@ struct PipelineTracker {
         ends = reading
         milestones.append(reading)
         published.note(reading.ends.filter { isOfReadModel($0.key) }, at: reading.at)
-        if milestones.count > Self.milestoneLimit {
-            // The older half keeps every second instant: a long lag is told less exactly.
-            let half = milestones.count / 2
-            let older = milestones[..<half].enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
-            milestones = older + milestones[half...]
+        if milestones.count > Self.milestoneLimit { thinOut(at: reading.at) }
+    }
+
+    /// Keeps instants the closer together the younger they are: a lag is told to a thirtieth of itself.
+    private mutating func thinOut(at now: Timestamp) {
+        var kept: [EndReading] = []
+        for (index, milestone) in milestones.enumerated() {
+            let isEnd = index == 0 || index == milestones.count - 1
+            if let last = kept.last, !isEnd {
+                let gap = milestones[index + 1].at.microseconds - last.at.microseconds
+                if gap <= (now.microseconds - milestone.at.microseconds) / 30 { continue }
+            }
+            kept.append(milestone)
         }
+        milestones = kept
     }
 
     private func isOfReadModel(_ partition: TopicPartition) -> Bool {
@@ -113,7 +122,8 @@ struct PipelineTracker {
         let age = projection.asOf.map { max(now.microseconds - $0.microseconds, 0) }
         let isRecent = age.map { $0 <= Self.liveWithin } ?? false
         let partitions = projection.reading.next.sorted { $0.key < $1.key }.map { partition, next in
-            let end = current?[partition]
+            // The ends are a little older than the offsets, which cannot be beyond the end.
+            let end = current?[partition].map { max($0, next) }
             let movedAt = projection.movedAt[partition] ?? now
             let hasStopped = now.microseconds - movedAt.microseconds > Self.stoppedAfter
             let state: State =

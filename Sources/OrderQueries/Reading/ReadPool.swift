@@ -74,22 +74,22 @@ final class ReadPool: Sendable {
             // Who waits for a database that is away waits in vain, and so would its client.
             if state.isAway && state.connected == 0 { return (.unavailable, nil) }
             guard state.queue.append(item, to: lane) else { return (.overloaded, nil) }
-            return (nil, Self.wake(&state, for: lane))
+            return (nil, wake(&state, for: lane))
         }
         if let refusal = outcome.refusal { item.entry.continuation.resume(returning: .failure(refusal)) }
         outcome.woken?.resume()
     }
 
     /// An idle connection for a lane: the one that was used last, whose memory is warm.
-    private static func wake(_ state: inout State, for lane: Lane) -> CheckedContinuation<Void, Never>? {
+    private func wake(_ state: inout State, for lane: Lane) -> CheckedContinuation<Void, Never>? {
         guard
-            let index = state.idle.lastIndex(where: { lane == .quick || $0.worker != Self.quickWorker })
+            let index = state.idle.lastIndex(where: { lane == .quick || $0.worker != quickWorker })
         else { return nil }
         return state.idle.remove(at: index).continuation
     }
 
-    /// The connection that takes quick reads alone, where there are several.
-    private static let quickWorker = 0
+    /// The connection that takes quick reads alone; none where there is only one.
+    private var quickWorker: Int? { configuration.connections > 1 ? 0 : nil }
 
     // MARK: running
 
@@ -157,7 +157,7 @@ final class ReadPool: Sendable {
 
     /// Takes reads and runs them until the connection breaks or the task is cancelled.
     private func serve(on connection: isolated PostgresConnection, _ worker: Int) async {
-        let quickOnly = worker == Self.quickWorker && configuration.connections > 1
+        let quickOnly = worker == quickWorker
         while !Task.isCancelled {
             let (items, lane) = state.withLock { $0.queue.next(quickOnly: quickOnly) }
             if items.isEmpty {
@@ -193,7 +193,7 @@ final class ReadPool: Sendable {
     private func putBack(_ items: [ReadQueue<Pending>.Item], _ lane: Lane) {
         let woken = state.withLock { state in
             for item in items.reversed() { state.queue.putBack(item, to: lane) }
-            return Self.wake(&state, for: lane)
+            return wake(&state, for: lane)
         }
         woken?.resume()
     }

@@ -84,6 +84,9 @@ struct ReadQueue<Entry> {
     var hasQuick: Bool { !quick.isEmpty }
 }
 
+extension ReadQueue: Sendable where Entry: Sendable {}
+extension ReadQueue.Item: Sendable where Entry: Sendable {}
+
 /// A queue in an array: taking the first moves an index, and the memory is given back when all were taken.
 struct FIFO<Element> {
     private var elements: [Element?] = []
@@ -126,3 +129,5 @@ struct FIFO<Element> {
         return removed
     }
 }
+
+extension FIFO: Sendable where Element: Sendable {}
