@@ -23,8 +23,8 @@ enum ReadYourWrite {
             settings: ["projection.topic_suffix": servers.topicSuffix, "kafka.properties.fetch.wait.max.ms": "4"])
         let service = try await QueryServiceUnderLoad.start(on: servers)
         // The way is warm once some orders have come through it.
-        _ = try await play(seed: 1, rate: 20, .seconds(3), on: servers, service)
-        let latencies = try await play(seed: 2, rate: Double(rate), .seconds(seconds), on: servers, service)
+        _ = try await play(seed: 1, rate: 20, .seconds(3), on: servers, port: service.port)
+        let latencies = try await play(seed: 2, rate: Double(rate), .seconds(seconds), on: servers, port: service.port)
 
         var result = BenchResult(name: name)
         result.events = latencies.count
@@ -40,7 +40,7 @@ enum ReadYourWrite {
 
     /// Writes orders and asks for each at once.
     private static func play(
-        seed: UInt64, rate: Double, _ duration: Duration, on servers: BenchServers, _ service: QueryServiceUnderLoad
+        seed: UInt64, rate: Double, _ duration: Duration, on servers: BenchServers, port: Int
     ) async throws -> Latencies {
         let (written, writing) = AsyncStream.makeStream(of: Written.self)
         var configuration = ShopLoad.Configuration()
@@ -53,19 +53,15 @@ enum ReadYourWrite {
                 writing.yield(Written(order: event.aggregateID, committed: commit.instant))
             }
         }
-        async let asked = ask(written, service)
-        do {
-            _ = try await load.run()
-            writing.finish()
-        } catch {
-            writing.finish()
-            throw error
-        }
+        async let asked = ask(written, port: port)
+        defer { writing.finish() }
+        _ = try await load.run()
+        writing.finish()
         return try await asked
     }
 
-    private static func ask(_ written: AsyncStream<Written>, _ service: QueryServiceUnderLoad) async throws -> Latencies {
-        var idle = try (0..<clients).map { _ in try RequestClient(port: service.port) }
+    private static func ask(_ written: AsyncStream<Written>, port: Int) async throws -> Latencies {
+        var idle = try (0..<clients).map { _ in try RequestClient(port: port) }
         var latencies = Latencies()
         try await withThrowingTaskGroup(of: (RequestClient, Duration).self) { group in
             for await order in written {

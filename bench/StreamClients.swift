@@ -65,26 +65,16 @@ final class StreamClients: Sendable {
     }
 
     private func loop() {
-        let poller = epoll_create1(Int32(EPOLL_CLOEXEC.rawValue))
-        defer {
-            close(poller)
-            for descriptor in descriptors { close(descriptor) }
-        }
-        for (index, descriptor) in descriptors.enumerated() {
-            var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: UInt64(index)))
-            // SAFETY: the kernel copies the event.
-            _ = unsafe epoll_ctl(poller, EPOLL_CTL_ADD, descriptor, &event)
-        }
+        defer { for descriptor in descriptors { close(descriptor) } }
+        var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         // What a piece's end may have of the marker's beginning.
         var tails = [[UInt8]](repeating: [], count: descriptors.count)
         var buffer = [UInt8](repeating: 0, count: 1 << 18)
-        var events = [epoll_event](repeating: epoll_event(), count: 64)
         while !state.withLock({ $0.isStopped }) {
-            // SAFETY: the kernel writes at most as many events, and then bytes, as the arrays have.
-            let count = unsafe epoll_wait(poller, &events, Int32(events.count), 100)
-            for event in events.prefix(Int(max(count, 0))) {
-                let index = Int(event.data.u64)
-                let length = unsafe recv(descriptors[index], &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+            // SAFETY: the kernel writes the events of as many entries, and then as many bytes, as the arrays have.
+            guard unsafe poll(&waiting, nfds_t(waiting.count), 100) > 0 else { continue }
+            for index in waiting.indices where waiting[index].revents != 0 {
+                let length = unsafe recv(descriptors[index], &buffer, buffer.count, Int32(MSG_DONTWAIT))
                 guard length > 0 else {
                     return state.withLock { $0.failure = BenchError("the server closed stream \(index)") }
                 }
@@ -109,11 +99,13 @@ final class StreamClients: Sendable {
     }
 
     private static func contains(_ bytes: [UInt8], _ marker: [UInt8]) -> Bool {
-        // SAFETY: memmem reads as many bytes as it is told the arrays have.
-        unsafe bytes.withUnsafeBytes { bytes in
-            unsafe marker.withUnsafeBytes { marker in
-                unsafe memmem(bytes.baseAddress, bytes.count, marker.baseAddress, marker.count) != nil
-            }
+        guard let first = marker.first, bytes.count >= marker.count else { return false }
+        let (bytes, marker) = (bytes.span, marker.span)
+        for start in 0...(bytes.count - marker.count) where bytes[start] == first {
+            var length = 1
+            while length < marker.count, bytes[start + length] == marker[length] { length += 1 }
+            if length == marker.count { return true }
         }
+        return false
     }
 }

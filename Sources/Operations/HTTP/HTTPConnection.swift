@@ -40,7 +40,7 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     private enum Received {
-        case request(HTTPRequestHead)
+        case request(HTTPRequestHead, HeadFacts)
         /// The last of all: what came there was no request, or one too much.
         case refusal(Problem)
     }
@@ -70,8 +70,9 @@ final class HTTPConnection: ChannelInboundHandler {
     private var phase = Phase.idle
     private var exchange: Exchange?
     private var exchanges: UInt64 = 0
-    private var queue = CircularBuffer<Received>()
-    private var incoming: HTTPRequestHead?
+    /// A few at most, and none mostly: an array without elements takes no memory.
+    private var queue: [Received] = []
+    private var incoming: (head: HTTPRequestHead, facts: HeadFacts)?
     private var incomingBytes = 0
     private var isAdvancing = false
     /// No byte of the client's is looked at any more.
@@ -168,9 +169,9 @@ final class HTTPConnection: ChannelInboundHandler {
         guard !isDeaf else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
-            incoming = head
-            incomingBytes = 0
             let facts = HeadFacts(head)
+            incoming = (head, facts)
+            incomingBytes = 0
             if let length = facts.contentLength, length > configuration.maxBodyBytes {
                 refuse(Problem(status: 413))
             } else if facts.expectsContinue, phase == .receiving {
@@ -181,12 +182,12 @@ final class HTTPConnection: ChannelInboundHandler {
             incomingBytes += bytes.readableBytes
             if incomingBytes > configuration.maxBodyBytes { refuse(Problem(status: 413)) }
         case .end:
-            guard let head = incoming else { return }
+            guard let (head, facts) = incoming else { return }
             incoming = nil
             gate.requestEnded()
-            queue.append(.request(head))
+            queue.append(.request(head, facts))
             // The parser takes what follows an upgrade for another protocol.
-            if !head.isKeepAlive || HeadFacts(head).wantsUpgrade { isDeaf = true }
+            if !head.isKeepAlive || facts.wantsUpgrade { isDeaf = true }
             advance()
         }
     }
@@ -203,23 +204,23 @@ final class HTTPConnection: ChannelInboundHandler {
         guard !isAdvancing else { return }
         isAdvancing = true
         defer { isAdvancing = false }
-        while phase == .idle || phase == .receiving, let next = queue.popFirst() {
+        while phase == .idle || phase == .receiving, !queue.isEmpty {
             exchanges += 1
-            switch next {
-            case .request(let head): begin(head)
+            switch queue.removeFirst() {
+            case .request(let head, let facts): begin(head, facts)
             case .refusal(let problem): beginRefusal(problem)
             }
         }
         if wantsInput { gate.resume() }
     }
 
-    private func begin(_ head: HTTPRequestHead) {
+    private func begin(_ head: HTTPRequestHead, _ facts: HeadFacts) {
         enter(.answering, for: configuration.requestTimeoutMs)
         exchange = Exchange(
             number: exchanges, isHead: head.method == .HEAD, knowsChunks: head.version != .http1_0, began: .now(),
-            isLast: isDeaf && queue.isEmpty)
+            isLast: false)
         do throws(Problem) {
-            let check = try RequestCheck(head, from: address, loop.context)
+            let check = try RequestCheck(head, facts, from: address, loop.context)
             exchange?.route = check.route
             try admit(check)
             loop.submit(
@@ -271,7 +272,7 @@ final class HTTPConnection: ChannelInboundHandler {
         guard let context, let exchange, exchange.number == number, phase == .answering else { return nil }
         loop.context.metrics.answered(
             route: exchange.route, status: response.status, duration: .now() - exchange.began)
-        let isLast = exchange.isLast || isDraining || isInputClosed
+        let isLast = exchange.isLast || isDraining || isDeaf && queue.isEmpty
         let hasBody = response.status >= 200 && response.status != 204 && response.status != 304
         var buffer: ByteBuffer
         switch response.body {
@@ -348,7 +349,7 @@ final class HTTPConnection: ChannelInboundHandler {
     /// The body is complete.
     func finishBody(of number: UInt64) {
         guard let exchange, exchange.number == number, phase == .writing else { return }
-        let isLast = exchange.isLast || isDraining || isInputClosed
+        let isLast = exchange.isLast || isDraining || isDeaf && queue.isEmpty
         complete(with: ByteBuffer(string: exchange.knowsChunks ? "0\r\n\r\n" : ""), isLast: isLast)
     }
 
@@ -365,6 +366,7 @@ final class HTTPConnection: ChannelInboundHandler {
         phase = isLast ? .closing : .flushing
         if isLast {
             isDeaf = true
+            queue.removeAll()
             let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
             awaitSocket()
             context.writeAndFlush(wrapOutboundOut(buffer)).whenSuccess { bound.value.linger() }
@@ -382,7 +384,7 @@ final class HTTPConnection: ChannelInboundHandler {
         } else {
             enter(.idle, for: configuration.idleTimeoutMs)
         }
-        if isDraining, queue.isEmpty, phase == .idle { return linger() }
+        if queue.isEmpty, isDeaf || isDraining && phase == .idle { return linger() }
         advance()
     }
 

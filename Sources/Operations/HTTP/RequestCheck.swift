@@ -36,8 +36,9 @@ struct RequestCheck {
     /// Does not ask the admission yet.
     ///
     /// - Parameter address: whom the client is taken for without a token.
-    init(_ head: HTTPRequestHead, from address: ClientIdentity, _ context: HTTPServerContext) throws(Problem) {
-        let facts = HeadFacts(head)
+    init(
+        _ head: HTTPRequestHead, _ facts: HeadFacts, from address: ClientIdentity, _ context: HTTPServerContext
+    ) throws(Problem) {
         // RFC 9112, section 3.2.
         guard facts.hosts == 1 || head.version == .http1_0 && facts.hosts == 0 else {
             throw Problem(status: 400, detail: "a request has one Host header")

@@ -147,10 +147,10 @@ import Testing
             }
         ]) { server in
             let client = try server.client()
-            try await client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            try await client.send(String(repeating: "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", count: 3))
             client.endInput()
             slow.happen()
-            #expect(try await client.response().body.utf8.count == 3_000_000)
+            for _ in 0..<3 { #expect(try await client.response().body.utf8.count == 3_000_000) }
             #expect(try await client.receiveToEnd() == "")
         }
     }
