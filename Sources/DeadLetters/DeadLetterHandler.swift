@@ -27,7 +27,12 @@ public struct DeadLetterHandler: Sendable {
         onTurn: @escaping @Sendable () -> Void = {}
     ) {
         self.configuration = configuration
-        self.postgres = postgres
+        var sessions = postgres
+        // Short statements over big tables: compiling one takes longer than running it.
+        sessions.settings["jit"] = "off"
+        // The tables are empty at first, and a plan made then is ruinous later.
+        sessions.settings["plan_cache_mode"] = "force_custom_plan"
+        self.postgres = sessions
         self.kafka = kafka
         self.logger = logger
         self.observer = observer

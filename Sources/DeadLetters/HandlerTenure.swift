@@ -66,8 +66,6 @@ struct HandlerTenure: Sendable {
         configuration.settings["tcp_keepalives_idle"] = "5"
         configuration.settings["tcp_keepalives_interval"] = "2"
         configuration.settings["tcp_keepalives_count"] = "3"
-        // Short statements over big tables: compiling one takes longer than running it.
-        configuration.settings["jit"] = "off"
         return configuration
     }
 

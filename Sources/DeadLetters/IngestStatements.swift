@@ -293,30 +293,36 @@ enum IngestStatements {
 
     /// The first open letter of a sequence, if it only waited for another, becomes due. A new letter is due only when
     /// it is alone: the one before it was resolved before this one came.
+    ///
+    /// Step by step, so that no plan looks for the letters of one step among all those that are pending. A head is
+    /// looked at once more when it is changed; IS TRUE keeps the planner from looking for it by that.
     private static let promoteHeads: Statement = """
-        UPDATE dead_letters AS l SET next_attempt_at = clock_timestamp()
-        FROM (
-            SELECT consumer, origin_topic, sequence, bool_and(is_new) AS is_new
-            FROM (
-                SELECT l.consumer, l.origin_topic, l.sequence, freed.is_new
-                FROM unnest($1, $2) AS freed (letter_id, is_new)
-                JOIN dead_letters AS l USING (letter_id) WHERE l.sequence IS NOT NULL
-            ) AS freed GROUP BY consumer, origin_topic, sequence
-        ) AS freed
-        CROSS JOIN LATERAL (
-            SELECT letter_id, state, reason FROM dead_letters AS other
-            WHERE (other.consumer, other.origin_topic, other.sequence)
-                = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state IN ('pending', 'retrying')
-            ORDER BY other.letter_id LIMIT 1
-        ) AS head
-        WHERE l.letter_id = head.letter_id AND l.state = 'pending' AND l.reason = 'blocked'
-            AND l.next_attempt_at IS NULL
-            AND NOT EXISTS (
-                SELECT FROM dead_letters AS other
+        WITH freed AS MATERIALIZED (
+            SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.is_new) AS is_new
+            FROM unnest($1, $2) AS freed (letter_id, is_new)
+            CROSS JOIN LATERAL (
+                SELECT consumer, origin_topic, sequence FROM dead_letters AS own
+                WHERE own.letter_id = freed.letter_id OFFSET 0
+            ) AS l
+            WHERE l.sequence IS NOT NULL GROUP BY l.consumer, l.origin_topic, l.sequence
+        ), heads AS MATERIALIZED (
+            SELECT head.letter_id FROM freed
+            CROSS JOIN LATERAL (
+                SELECT letter_id, state, reason, next_attempt_at FROM dead_letters AS other
                 WHERE (other.consumer, other.origin_topic, other.sequence)
-                    = (freed.consumer, freed.origin_topic, freed.sequence)
-                    AND other.state IN ('pending', 'retrying')
-                    AND (other.state = 'retrying' OR freed.is_new AND other.letter_id <> head.letter_id))
+                    = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state IN ('pending', 'retrying')
+                ORDER BY other.letter_id LIMIT 1
+            ) AS head
+            WHERE head.state = 'pending' AND head.reason = 'blocked' AND head.next_attempt_at IS NULL
+                AND NOT EXISTS (
+                    SELECT FROM dead_letters AS other
+                    WHERE (other.consumer, other.origin_topic, other.sequence)
+                        = (freed.consumer, freed.origin_topic, freed.sequence)
+                        AND other.state IN ('pending', 'retrying')
+                        AND (other.state = 'retrying' OR freed.is_new AND other.letter_id <> head.letter_id))
+        )
+        UPDATE dead_letters AS l SET next_attempt_at = clock_timestamp()
+        FROM heads WHERE l.letter_id = heads.letter_id AND (l.state = 'pending') IS TRUE
         """
 
     static func promote(_ letters: [ChangedLetter], _ transaction: PostgresTransaction) async throws {

@@ -30,8 +30,9 @@ struct SequenceWatch: Sendable {
         slots = Array(repeating: Slot(), count: capacity)
     }
 
-    /// Notes an event that is applied for the first time.
+    /// Notes an event that is applied for the first time. A sequence of 0 claims none.
     mutating func observe(_ identity: EventIdentity, into counts: inout Counts) {
+        if identity.sequence == 0 { return }
         let hash = identity.aggregateID.hashValue | 1
         let index = hash >> 1 & (slots.count - 1)
         defer { slots[index] = Slot(hash: hash, sequence: max(identity.sequence, slots[index].known(hash) ?? .min)) }

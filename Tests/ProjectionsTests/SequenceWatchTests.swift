@@ -27,6 +27,10 @@ import Testing
         #expect(counts([("a", 7), ("a", 8)]) == .init())
     }
 
+    @Test func noSequenceCountsNothing() {
+        #expect(counts([("a", 0), ("a", 0), ("a", 3), ("a", 0), ("a", 4)]) == .init())
+    }
+
     @Test func aJumpIsAGap() {
         #expect(counts([("a", 1), ("a", 4), ("a", 5)]) == .init(gaps: 1, stale: 0, exampleAggregateID: "a"))
     }
