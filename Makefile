@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 SWIFT       ?= swift
 RELEASE_DIR := .build/release
-PROGRAMS    := outbox-relay order-summary-projection dashboard-projection dead-letter-handler millrace
+PROGRAMS    := outbox-relay order-summary-projection dashboard-projection dead-letter-handler query-service millrace
 # What `make run` hands to `millrace dev`, and the orders a second of its load.
 RATE        ?= 50
 RUN_ARGS    ?=
@@ -14,14 +14,17 @@ BENCH       ?=
 # Which tests `make test` runs: a regular expression; empty for all.
 FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
-UNIT_TESTS  := ArchitectureTests|StreamCoreTests|WireJSONTests|BlockingTests|OrdersTests|SettingsTests
+UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|OrdersTests|SettingsTests
 
-.PHONY: help setup build run test bench format lint clean
+# What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
+PYTHON      ?= /usr/bin/python3
+
+.PHONY: help setup build run test test-api test-browser bench format lint clean
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, PostgreSQL)
+setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, PostgreSQL, Chart.js)
 	@scripts/setup
 
 build: setup ## Build everything in release
@@ -38,6 +41,15 @@ ifeq ($(FILTER),)
 else
 	$(SWIFT) test --filter '$(FILTER)'
 endif
+
+test-api: setup ## Ask the query service what /openapi.json says, and what it does not say (schemathesis, from PyPI)
+	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	MILLRACE_BIN=.build/debug Tests/API/run
+
+test-browser: ## Test the live page in a headless Chromium, before all of Millrace; pictures go to .build/browser
+	@scripts/setup browser
+	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	MILLRACE_BIN=.build/debug $(PYTHON) -m unittest discover --start-directory Tests/Browser --verbose
 
 bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
 	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build -c release --product $$program 1>&2 || exit 1; done

@@ -21,11 +21,13 @@ let executables: [Target] = [
         name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "dashboard-projection", dependencies: ["Daemon"], swiftSettings: strict),
+    .executableTarget(name: "query-service", dependencies: ["Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka",
+            "EmbeddedPostgres",
             "Kafka", "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
@@ -37,9 +39,9 @@ let composition: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "Migrations", "Operations", "Settings",
-            "Kafka",
-            "Postgres", "StreamCore", .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "DashboardPage",
+            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
+            .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict),
     .target(
@@ -75,6 +77,11 @@ let features: [Target] = [
         dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
         swiftSettings: strict),
     .target(
+        name: "OrderQueries",
+        dependencies: ["Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
+        resources: [.embedInCode("Resources")],
+        swiftSettings: strict),
+    .target(
         name: "OrderShop",
         dependencies: ["Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
@@ -83,6 +90,7 @@ let features: [Target] = [
         dependencies: ["Postgres", "StreamCore", .logging],
         resources: [.embedInCode("SQL")],
         swiftSettings: strict),
+    .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
 ]
 
 // MARK: support
@@ -90,7 +98,9 @@ let features: [Target] = [
 let support: [Target] = [
     .target(
         name: "Operations",
-        dependencies: [.logging, .coreMetrics, .serviceLifecycle, .hummingbird],
+        dependencies: [
+            .logging, .coreMetrics, .serviceLifecycle, .crypto, .hummingbirdCore, .nioCore, .nioPosix, .nioHTTP1,
+        ],
         swiftSettings: strict),
     .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
 ]
@@ -139,7 +149,7 @@ let tests: [Target] = [
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
     .test("SettingsTests", ["Settings"]),
-    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics]),
+    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test(
         "OutboxTests",
@@ -170,6 +180,13 @@ let tests: [Target] = [
             "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
             "TestKit", .logging,
         ]),
+    .test("DashboardPageTests", ["DashboardPage"]),
+    .test(
+        "OrderQueriesTests",
+        [
+            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Orders",
+            "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON", "TestKit", .logging,
+        ]),
     .test(
         "OrderShopTests",
         [
@@ -194,7 +211,7 @@ let tests: [Target] = [
         [
             "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
             "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
-            "millrace",
+            "query-service", "millrace",
         ]),
 ]
 
@@ -211,7 +228,10 @@ extension Target.Dependency {
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
 }
 
@@ -224,6 +244,7 @@ let package = Package(
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
+        .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
     ],
     dependencies: [
@@ -233,6 +254,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: executables + composition + features + support + domain + clients + base + systemLibraries + tests

@@ -39,7 +39,10 @@ final class BenchServers: Sendable {
         let run = String(UInt64.random(in: 0...UInt64.max), radix: 36)
         folder = FileManager.default.temporaryDirectory.appending(path: "millrace-bench-\(run)")
         server = try await PostgresServer.start(
-            PostgresServerConfiguration(folder: folder.path, tcp: .freePort, isTemporary: true))
+            PostgresServerConfiguration(
+                folder: folder.path,
+                // The longest statements must be seen whole.
+                settings: ["track_activity_query_size": "16kB"], tcp: .freePort, isTemporary: true))
         postgres = try PostgresConfiguration(url: server.url)
         if let cluster = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] {
             mock = nil

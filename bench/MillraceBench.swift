@@ -29,6 +29,10 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: EndToEnd.name, run: EndToEnd.run),
         Bench(name: Poison.undecodable.name, run: Poison.undecodable.run),
         Bench(name: Poison.inapplicable.name, run: Poison.inapplicable.run),
+        Bench(name: QueryByID.name, runAll: QueryByID.run),
+        Bench(name: QuerySearch.name, runAll: QuerySearch.run),
+        Bench(name: StreamBench.name, runAll: StreamBench.run),
+        Bench(name: ReadYourWrite.name, runAll: ReadYourWrite.run),
     ]
 
     func validate() throws {
@@ -43,15 +47,15 @@ struct MillraceBench: AsyncParsableCommand {
             for _ in 0..<max(runs, 1) {
                 say("\(bench.name) …")
                 let servers = try await BenchServers.start()
-                let result: BenchResult
+                let results: [BenchResult]
                 do {
-                    result = try await bench.run(servers)
+                    results = try await bench.run(servers)
                 } catch {
                     await servers.stop()
                     throw error
                 }
                 await servers.stop()
-                try keep(result.line())
+                for result in results { try keep(result.line()) }
             }
         }
     }
@@ -70,10 +74,19 @@ struct MillraceBench: AsyncParsableCommand {
     }
 }
 
-/// One bench: fresh servers in, one result out.
+/// One bench: fresh servers in, one result out, or several that are measured on the same data.
 struct Bench: Sendable {
     let name: String
-    let run: @Sendable (BenchServers) async throws -> BenchResult
+    let run: @Sendable (BenchServers) async throws -> [BenchResult]
+
+    init(name: String, run: @escaping @Sendable (BenchServers) async throws -> BenchResult) {
+        self.init(name: name, runAll: { servers in [try await run(servers)] })
+    }
+
+    init(name: String, runAll: @escaping @Sendable (BenchServers) async throws -> [BenchResult]) {
+        self.name = name
+        run = runAll
+    }
 }
 
 /// Tells the person who waits, on standard error.

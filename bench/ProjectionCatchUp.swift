@@ -75,15 +75,19 @@ enum LifecycleEvents {
         }
     }
 
-    static func produce(_ count: Int, _ variety: Variety = .oneDay, to servers: BenchServers) async throws {
+    /// - Parameter firstOrder: the number of the first order, so that the events can be of others than those before.
+    static func produce(
+        _ count: Int, _ variety: Variety = .oneDay, firstOrder: Int = 0, to servers: BenchServers
+    ) async throws {
         let producer = try Producer(servers.kafka) { _ in }
+        let before = try await servers.recordsProduced()
         var produced = 0
         var generation = 0
         while produced < count {
             // Every open order does its first step, then every one its second, and so on.
             for step in 0..<5 {
                 for number in 0..<openOrders where produced < count {
-                    let order = generation * openOrders + number
+                    let order = firstOrder + generation * openOrders + number
                     guard let event = event(step, ofOrder: order, variety) else { continue }
                     try await send(event, through: producer, to: servers)
                     produced += 1
@@ -93,7 +97,7 @@ enum LifecycleEvents {
         }
         try await producer.flush(timeoutMs: 60_000)
         await producer.close(timeoutMs: 10_000)
-        let arrived = try await servers.recordsProduced()
+        let arrived = try await servers.recordsProduced() - before
         guard arrived == Int64(count) else { throw BenchError("\(arrived) of \(count) events arrived in Kafka") }
     }
 
@@ -135,6 +139,11 @@ enum LifecycleEvents {
         default:
             return make(order, time, "shipment-\(id)", 2, .shipmentDelivered(ShipmentDelivered(orderID: id)))
         }
+    }
+
+    /// An order that is created now, of an id of the caller's.
+    static func created(_ id: String, at time: Timestamp) -> OrderEvent {
+        make(0, time, id, 1, .orderCreated(created(0, .oneDay)))
     }
 
     private static let euro: Currency = {

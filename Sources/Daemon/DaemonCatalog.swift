@@ -5,7 +5,7 @@ public enum DaemonCatalog {
     /// In the order of a record's way.
     public static let all: [Entry] = [
         Entry(OutboxRelayProgram.self), Entry(OrderSummaryProgram.self), Entry(DashboardProgram.self),
-        Entry(DeadLetterHandlerProgram.self),
+        Entry(DeadLetterHandlerProgram.self), Entry(QueryServiceProgram.self),
     ]
 
     /// - Returns: nil when no daemon has this name.
@@ -15,7 +15,8 @@ public enum DaemonCatalog {
 
     /// The sections that only some daemons have: one file or environment may serve several.
     static let featureSections: Set<String> = [
-        "relay", "projection", "dashboard", "dead_letters", "letters", "retries", "alerts",
+        "relay", "projection", "dashboard", "dead_letters", "letters", "retries", "alerts", "http",
+        "queries", "page",
     ]
 
     /// One daemon.

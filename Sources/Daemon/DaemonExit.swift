@@ -35,7 +35,8 @@ public enum DaemonExit: Int32, Sendable {
         case let error as PostgresError: self = error.kind == .everything ? .configuration : .temporary
         case let error as KafkaError:
             self = error.kind == .everything && !error.isFatal ? .configuration : .temporary
-        case is OperationsServer.BindError: self = .temporary
+        case is OperationsServer.BindError, is HTTPServer.BindError: self = .temporary
+        case is HTTPServerConfiguration.Invalid: self = .configuration
         default: self = .internal
         }
     }

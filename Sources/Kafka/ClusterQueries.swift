@@ -21,6 +21,16 @@ extension ClientHandle {
         return Watermarks(low: low, high: high)
     }
 
+    /// The offsets that the partitions' next records will get; partitions that the cluster does not know are left out.
+    func queryEnds(of partitions: [TopicPartition], timeoutMs: Int32) throws(KafkaError) -> [TopicPartition: Int64] {
+        // The protocol's ListOffsets takes the end for an instant of its own, and librdkafka hands it on as it is.
+        let end = Int64(RD_KAFKA_OFFSET_END)
+        let list = PartitionList(Dictionary(partitions.map { ($0, end) }) { first, _ in first })
+        try KafkaError.check(unsafe rd_kafka_offsets_for_times(pointer, list.pointer, timeoutMs))
+        let found = list.entries.filter { $0.error == nil && $0.offset >= 0 }
+        return Dictionary(found.map { ($0.partition, $0.offset) }) { first, _ in first }
+    }
+
     struct Metadata {
         var brokers: [KafkaBroker] = []
         var topics: [String: [TopicPartition]] = [:]

@@ -54,6 +54,17 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
+    /// Where the partitions end: the offsets that their next records will get. Asks each broker once, for all of its
+    /// partitions; ``watermarks(of:)`` asks for each partition.
+    ///
+    /// - Returns: without the partitions that the cluster does not know.
+    public func endOffsets(of partitions: [TopicPartition]) async throws(KafkaError) -> [TopicPartition: Int64] {
+        let (client, timeoutMs) = (client, timeoutMs)
+        return try await blocking { () throws(KafkaError) in
+            try client.queryEnds(of: partitions, timeoutMs: timeoutMs)
+        }
+    }
+
     /// What a group committed: partitions without a commit are left out. Does not join the group.
     public func committed(
         group: String, _ partitions: [TopicPartition]

@@ -1,6 +1,4 @@
-internal import Hummingbird
 public import Logging
-internal import NIOCore
 public import ServiceLifecycle
 
 /// The HTTP server for operators and their tools:
@@ -11,17 +9,9 @@ public import ServiceLifecycle
 /// | `/health/ready` | 200 when ready for work, otherwise 503 with what is missing |
 /// | `/metrics` | Prometheus's text format |
 public struct OperationsServer: Service {
-    /// The address cannot be listened on.
-    public struct BindError: Error, CustomStringConvertible {
-        public let description: String
-    }
+    public typealias BindError = HTTPServer.BindError
 
-    private let host: String
-    private let port: Int
-    private let health: HealthRegistry
-    private let metrics: PrometheusMetrics
-    private let logger: Logger
-    private let onListening: @Sendable (Int) -> Void
+    private let server: HTTPServer
 
     /// - Parameters:
     ///   - port: 0 for any free one.
@@ -30,61 +20,40 @@ public struct OperationsServer: Service {
         host: String, port: Int, health: HealthRegistry, metrics: PrometheusMetrics, logger: Logger,
         onListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
-        self.host = host
-        self.port = port
-        self.health = health
-        self.metrics = metrics
-        self.logger = logger
-        self.onListening = onListening
-        Self.limitThreads
+        var configuration = HTTPServerConfiguration()
+        configuration.name = "operations"
+        configuration.host = host
+        configuration.port = port
+        // Health and metrics tell nothing about anybody; who may reach them is the network's business.
+        configuration.allowUnauthenticated = true
+        configuration.maxConnections = 256
+        // Probes do not wait.
+        configuration.drainTimeoutMs = 1_000
+        let routes = [
+            HTTPRoute("/health/live") { _ in Self.answer(health.live()) },
+            HTTPRoute("/health/ready") { _ in Self.answer(health.ready()) },
+            HTTPRoute("/metrics") { _ in
+                Self.text(metrics.exposition(), 200, type: "text/plain; version=0.0.4; charset=utf-8")
+            },
+        ]
+        server = HTTPServer(configuration: configuration, routes: routes, logger: logger, onListening: onListening)
     }
-
-    /// One thread is enough for a scrape every few seconds; NIO would start one a core. It may be told only once.
-    private static let limitThreads: Void = {
-        NIOSingletons.groupLoopCountSuggestion = 1
-        NIOSingletons.blockingPoolThreadCountSuggestion = 1
-    }()
 
     /// Serves until the process stops.
     ///
     /// - Throws: ``BindError``.
     public func run() async throws {
-        // What goes wrong with a scrape is the scraper's business, and a stop is no error.
-        let serverLogger = Logger(label: logger.label) { _ in SwiftLogNoOpLogHandler() }
-        let application = Application(
-            router: router(),
-            configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
-            onServerRunning: { [logger, host, port, onListening] channel in
-                let actual = channel.localAddress?.port ?? port
-                logger.info("serving health and metrics", metadata: ["address": "\(host):\(actual)"])
-                onListening(actual)
-            },
-            logger: serverLogger)
-        do {
-            try await application.run()
-        } catch let error as IOError {
-            throw BindError(description: "cannot listen on \(host):\(port): \(error)")
-        }
+        try await server.run()
     }
 
-    private func router() -> Router<BasicRequestContext> {
-        let router = Router()
-        router.get("/health/live") { [health] _, _ in Self.answer(health.live()) }
-        router.get("/health/ready") { [health] _, _ in Self.answer(health.ready()) }
-        router.get("/metrics") { [metrics] _, _ in
-            Self.text(metrics.exposition(), .ok, type: "text/plain; version=0.0.4; charset=utf-8")
-        }
-        return router
-    }
-
-    private static func answer(_ report: HealthRegistry.Report) -> Response {
+    private static func answer(_ report: HealthRegistry.Report) -> HTTPResponse {
         let body = report.isGood ? "ok\n" : report.problems.map { $0 + "\n" }.joined()
-        return text(body, report.isGood ? .ok : .serviceUnavailable, type: "text/plain; charset=utf-8")
+        return text(body, report.isGood ? 200 : 503, type: "text/plain; charset=utf-8")
     }
 
-    private static func text(_ body: String, _ status: HTTPResponse.Status, type: String) -> Response {
-        Response(
-            status: status, headers: [.contentType: type, .cacheControl: "no-store"],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: body)))
+    private static func text(_ body: String, _ status: Int, type: String) -> HTTPResponse {
+        HTTPResponse(
+            status: status, headers: [("Content-Type", type), ("Cache-Control", "no-store")],
+            body: .bytes(Array(body.utf8)))
     }
 }

@@ -12,7 +12,8 @@ import Testing
         let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
         let below: Set = base.union(clients).union(["Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderShop", "Migrations",
+            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderQueries",
+            "OrderShop", "Migrations",
         ]
         return [
             "StreamCore": [],
@@ -32,19 +33,23 @@ import Testing
             "Dashboard": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
             "Migrations": ["Postgres", "StreamCore"],
+            "DashboardPage": [],
+            "OrderQueries": clients.union(["Operations", "StreamCore", "WireJSON"]),
             "Daemon": below.union(features),
             "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
             "outbox-relay": ["Daemon"],
             "order-summary-projection": ["Daemon"],
             "dead-letter-handler": ["Daemon"],
             "dashboard-projection": ["Daemon"],
+            "query-service": ["Daemon"],
             "millrace": ["OperatorCommands"],
         ]
     }()
 
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
-        "Hummingbird": ["Operations"], "TOMLKit": ["Settings"],
+        "HummingbirdCore": ["Operations"], "NIOCore": ["Operations"], "NIOPosix": ["Operations"],
+        "NIOHTTP1": ["Operations"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CWakeup": ["Blocking"],
     ]
 

@@ -11,14 +11,16 @@ import Testing
         defer { try? FileManager.default.removeItem(at: file) }
         let text = DaemonConfigurationFile(
             databaseURL: "postgresql://postgres@%2Ftmp%2Fa%22b:5432/postgres", bootstrapServers: "127.0.0.1:9092",
-            isMock: isMock, port: 8_080
+            isMock: isMock, port: 8_080, httpPort: daemon == "query-service" ? 8_081 : nil
         ).text(for: daemon)
         try Data(text.utf8).write(to: file)
         let entry = try #require(DaemonCatalog.entry(named: daemon))
         let report = try entry.report(file: file.path, environment: [:], origins: false)
         #expect(report.contains("port = 8080"))
+        #expect(report.contains("port = 8081") == (daemon == "query-service"))
         #expect(report.contains("bootstrap_servers = \"127.0.0.1:9092\""))
         #expect(report.contains("retention = \"keep\"") == (isMock && daemon == "outbox-relay"))
-        #expect(report.contains("fetch.wait.max.ms") == (isMock && daemon != "outbox-relay"))
+        let consumes = daemon != "outbox-relay" && daemon != "query-service"
+        #expect(report.contains("fetch.wait.max.ms") == (isMock && consumes))
     }
 }

@@ -66,6 +66,10 @@ struct Pipeline {
         return try start("dead-letter-handler", own.merging(settings) { _, given in given })
     }
 
+    func queryService(_ settings: [String: String] = [:]) throws -> Executable {
+        try start("query-service", ["http.port": "0"].merging(settings) { _, given in given })
+    }
+
     /// Runs the operators' `millrace dead-letters` on the test's schema, and waits for its end.
     func deadLetters(_ arguments: String...) async throws -> Executable {
         let command = try Executable(

@@ -6,6 +6,8 @@ struct DaemonConfigurationFile {
     let isMock: Bool
     /// Where it answers for its health.
     let port: Int
+    /// Where it answers requests, if it does.
+    var httpPort: Int?
 
     func text(for daemon: String) -> String {
         var lines = [
@@ -19,9 +21,11 @@ struct DaemonConfigurationFile {
             "[kafka]",
             "bootstrap_servers = \(Self.quoted(bootstrapServers))",
         ]
+        if let httpPort { lines += ["", "[http]", "port = \(httpPort)"] }
         if isMock {
             switch daemon {
             case "outbox-relay": lines += Self.relayOfMock
+            case "query-service": break
             case "dead-letter-handler": lines += Self.consumerOfMock
             default: lines += Self.projectionOfMock + Self.consumerOfMock
             }

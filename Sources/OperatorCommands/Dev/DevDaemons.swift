@@ -8,7 +8,15 @@ struct DevDaemons {
 
     static let names = [
         "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
+        queryService,
     ]
+    private static let queryService = "query-service"
+
+    /// Where questions about orders are answered, and the page is.
+    let queryURL: String
+
+    /// The query service's own; taken if nobody has it.
+    private static let httpPort = 8_080
 
     /// Writes the configurations and finds the programs, which are beside our own.
     ///
@@ -17,11 +25,14 @@ struct DevDaemons {
         self.folder = folder
         var supervisors: [DaemonSupervisor] = []
         var ports: [(daemon: String, port: Int)] = []
+        let httpPort = try LoopbackPort.findFree(preferring: Self.httpPort)
+        queryURL = "http://127.0.0.1:\(httpPort)"
         for name in Self.names {
             let port = try LoopbackPort.findFree()
             let file = folder.configurationFile(of: name)
             let text = DaemonConfigurationFile(
-                databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port
+                databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port,
+                httpPort: name == Self.queryService ? httpPort : nil
             ).text(for: name)
             try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
             supervisors.append(
@@ -58,9 +69,11 @@ struct DevDaemons {
         return """
               PostgreSQL: \(database.url)
               Kafka:      \(kafka.bootstrapServers)
+              Live page:  \(queryURL)/
             \((note + health).joined(separator: "\n"))
               Try, in another terminal\(setting):
                 psql \(database.url) -c 'SELECT order_id, status, total_amount, currency FROM order_summary LIMIT 5'
+                curl '\(queryURL)/v1/orders?limit=2'
                 \(millrace) tail order-events --limit 5
                 \(millrace) load --orders 1000 --rate 0
                 \(millrace) verify --wait 30s
@@ -71,13 +84,25 @@ struct DevDaemons {
 
 /// A TCP port of 127.0.0.1 that nobody listens on.
 enum LoopbackPort {
-    static func findFree() throws(CommandFailure) -> Int {
+    /// - Parameter port: the one to take if it is free.
+    static func findFree(preferring port: Int? = nil) throws(CommandFailure) -> Int {
+        if let port, let found = try? bound(to: port) { return found }
+        return try bound(to: 0)
+    }
+
+    /// - Parameter port: 0 for any.
+    private static func bound(to port: Int) throws(CommandFailure) -> Int {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { throw CommandFailure("no socket: \(systemErrorText(errno))", .unavailable) }
         defer { close(socket) }
+        // As servers do, which may take a port that has connections of the last one left.
+        var yes: Int32 = 1
+        // SAFETY: the kernel copies the value.
+        unsafe setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_port = in_port_t(port).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
         let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in

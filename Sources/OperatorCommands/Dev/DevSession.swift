@@ -70,7 +70,10 @@ struct DevSession {
         try folder.remember(cluster: kafka.cluster)
         let daemons = try DevDaemons(folder: folder, kafka: kafka, database: database)
         try Endpoints.write(
-            [("DATABASE_URL", database.url), ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers)],
+            [
+                ("DATABASE_URL", database.url), ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers),
+                ("QUERY_SERVICE_URL", daemons.queryURL),
+            ],
             folder: folder.path)
         print(daemons.guide(database: database, kafka: kafka))
         StandardOutput.flush()

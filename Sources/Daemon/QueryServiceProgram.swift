@@ -1,0 +1,93 @@
+internal import DashboardPage
+internal import Foundation
+internal import Logging
+internal import Operations
+internal import OrderQueries
+internal import ServiceLifecycle
+public import Settings
+
+/// The daemon `query-service`.
+public enum QueryServiceProgram: DaemonProgram {
+    public struct Feature: FeatureSettings {
+        let http: HTTPSettings
+        let queries: QuerySettings
+        let page: PageSettings
+
+        public init(from reader: SettingsReader) {
+            http = HTTPSettings(from: reader)
+            queries = QuerySettings(from: reader)
+            page = PageSettings(from: reader)
+        }
+    }
+
+    public static let name = "query-service"
+    public static let abstract = "Answers questions about orders over HTTP, and serves the live page."
+    public static let operationsPort = 9_405
+
+    public static func migrationSets(for feature: Feature) -> [String] {
+        QueryService.migrationSets(for: feature.queries.configuration)
+    }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        let service = QueryService(
+            configuration: feature.queries.configuration, postgres: context.postgres, kafka: context.kafka,
+            page: files(chartScript: feature.page.chartScript, context.logger), logger: context.logger)
+        var http = feature.http.configuration
+        http.commonHeaders = service.commonHeaders
+        let server = HTTPServer(configuration: http, routes: service.routes, logger: context.logger)
+        let work = QueryWork(service: service, health: QueryHealth(context))
+        // The last one stops first: requests are answered to the end, and then the work behind them ends.
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [.init(service: work), .init(service: server)], logger: .quiet))
+        // A cancelled task could not finish a single request: the stop is handed on as a stop. The task ends with
+        // this call.
+        let running = Task.detached { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
+    }
+
+    /// The page, and the script that is the system's and not ours.
+    private static func files(chartScript path: String, _ logger: Logger) -> [StaticFile] {
+        var files = DashboardPage.files.map {
+            StaticFile(path: $0.path, contentType: $0.contentType, bytes: $0.bytes)
+        }
+        if let script = FileManager.default.contents(atPath: path) {
+            files.append(
+                StaticFile(
+                    path: DashboardPage.chartScriptPath, contentType: "text/javascript; charset=utf-8",
+                    bytes: Array(script)))
+        } else {
+            logger.notice("no Chart.js: the page shows tables", metadata: ["page.chart_js": "\(path)"])
+        }
+        return files
+    }
+}
+
+/// The loops behind the requests, until a stop.
+private struct QueryWork: Service {
+    let service: QueryService
+    let health: QueryHealth
+
+    func run() async {
+        await cancelWhenGracefulShutdown { await service.run { health.turned($0) } }
+    }
+}
+
+/// Makes watches of the service's loops, which turn whether or not the servers answer.
+private final class QueryHealth: Sendable {
+    private let watches: [QueryService.Loop: WatchHandle]
+
+    init(_ context: DaemonContext) {
+        watches = Dictionary(
+            uniqueKeysWithValues: QueryService.Loop.allCases.map { loop in
+                (loop, context.health.watch(.loop, "\(loop) loop", limit: context.stallAfter))
+            })
+        for watch in watches.values { watch.turned(to: .working) }
+    }
+
+    func turned(_ loop: QueryService.Loop) { watches[loop]?.progressed() }
+}

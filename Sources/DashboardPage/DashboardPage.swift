@@ -1,0 +1,56 @@
+/// The live page: its files, which the compiler embeds. Who serves them needs no folder on disk.
+///
+/// The page asks for everything by relative addresses, so it can stand behind a proxy's prefix, and keeps to
+/// `Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'`.
+/// One script is not among the files: Chart.js, which is expected at ``chartScriptPath``. Without it the page shows
+/// tables where the charts would be.
+public enum DashboardPage {
+    /// One file to answer a GET with.
+    public struct File: Sendable {
+        /// The path to serve it at: `/` for the page itself, `/assets/…` for what it is made of.
+        public let path: String
+        /// The value of the header `Content-Type`.
+        public let contentType: String
+        public let bytes: [UInt8]
+    }
+
+    /// Where the page looks for Chart.js 3 as a classic (UMD) script, the file `chart.min.js` of Debian's `libjs-chart.js`.
+    public static let chartScriptPath = "/assets/chart.js"
+
+    /// The page and all that it loads from its own server, but for the script at ``chartScriptPath`` and the data.
+    public static let files: [File] = embedded.map { name, bytes in
+        File(path: name == "index.html" ? "/" : "/assets/\(name)", contentType: contentType(of: name), bytes: bytes)
+    }
+
+    /// The files of `Resources/` by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
+    static let embedded: [(name: String, bytes: [UInt8])] = [
+        ("banner.js", PackageResources.banner_js),
+        ("charts.js", PackageResources.charts_js),
+        ("controls.js", PackageResources.controls_js),
+        ("dom.js", PackageResources.dom_js),
+        ("feed.js", PackageResources.feed_js),
+        ("format.js", PackageResources.format_js),
+        ("icon.svg", PackageResources.icon_svg),
+        ("index.html", PackageResources.index_html),
+        ("judgement.js", PackageResources.judgement_js),
+        ("orders.js", PackageResources.orders_js),
+        ("page.css", PackageResources.page_css),
+        ("page.js", PackageResources.page_js),
+        ("pipeline.js", PackageResources.pipeline_js),
+        ("sales.js", PackageResources.sales_js),
+        ("series.js", PackageResources.series_js),
+        ("sse.js", PackageResources.sse_js),
+        ("state.js", PackageResources.state_js),
+        ("theme.js", PackageResources.theme_js),
+    ]
+
+    private static func contentType(of name: String) -> String {
+        switch name.split(separator: ".").last {
+        case "html": "text/html; charset=utf-8"
+        case "css": "text/css; charset=utf-8"
+        case "js": "text/javascript; charset=utf-8"
+        case "svg": "image/svg+xml"
+        default: "application/octet-stream"
+        }
+    }
+}

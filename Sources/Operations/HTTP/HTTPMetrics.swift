@@ -1,0 +1,47 @@
+internal import CoreMetrics
+internal import NIOCore
+
+/// What a server counts. Labels are its own name, its routes' templates and the classes of statuses: all bounded.
+struct HTTPMetrics: Sendable {
+    /// By route, then by the status's first digit.
+    private let requests: [[Counter]]
+    private let durations: [Timer]
+    private let connections: Meter
+    private let streams: Meter
+    private let timeouts: Counter
+
+    /// Requests that reach no route are counted under the last index.
+    init(_ name: String, routes: [HTTPRoute]) {
+        let templates = routes.map(\.template) + ["none"]
+        requests = templates.map { template in
+            (1...5).map {
+                Counter(
+                    label: "millrace_http_requests_total",
+                    dimensions: [("server", name), ("route", template), ("status", "\($0)xx")])
+            }
+        }
+        durations = templates.map {
+            Timer(
+                label: "millrace_http_request_duration_seconds", dimensions: [("server", name), ("route", $0)])
+        }
+        connections = Meter(label: "millrace_http_connections", dimensions: [("server", name)])
+        streams = Meter(label: "millrace_http_streams", dimensions: [("server", name)])
+        timeouts = Counter(label: "millrace_http_timeouts_total", dimensions: [("server", name)])
+    }
+
+    /// - Parameters:
+    ///   - route: its index; nil for none.
+    ///   - duration: to the answer's last byte, or of a stream to its head.
+    func answered(route: Int?, status: Int, duration: TimeAmount) {
+        let index = route ?? durations.count - 1
+        requests[index][min(max(status / 100, 1), 5) - 1].increment()
+        durations[index].recordNanoseconds(duration.nanoseconds)
+    }
+
+    func opened() { connections.increment() }
+    func closed() { connections.decrement() }
+    func streamBegan() { streams.increment() }
+    func streamEnded() { streams.decrement() }
+    /// A client was too slow, or a handler was.
+    func timedOut() { timeouts.increment() }
+}

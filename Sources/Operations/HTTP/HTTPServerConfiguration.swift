@@ -1,0 +1,99 @@
+/// How an ``HTTPServer`` listens, whom it lets in, and its limits: everything that a client can make it hold has one.
+public struct HTTPServerConfiguration: Sendable {
+    /// A rule across the settings that does not hold.
+    public struct Invalid: Error, Sendable, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// What the server is called in metrics.
+    public var name = "http"
+    public var host = "127.0.0.1"
+    /// 0 for any free one.
+    public var port = 8080
+    /// Threads that read, answer and write. Handlers run on them, too.
+    public var threads = 1
+
+    // MARK: who may ask
+
+    /// The bearer tokens, one of which every request must bring, except those of public routes; nil for no such need.
+    public var tokens: TokenSource?
+    /// Listen beyond the loopback interface even without tokens: something in front of the server lets in.
+    public var allowUnauthenticated = false
+
+    // MARK: limits
+
+    /// Connections open at once; more wait in the kernel's queue. Lowered to what the process may open.
+    public var maxConnections = 12_000
+    /// Requests being answered at once, without streams; more are told to come again (503).
+    public var maxConcurrentRequests = 1_024
+    /// The same for one client, which is a token or, without one, an address (429).
+    public var maxConcurrentRequestsPerClient = 512
+    /// Streams at once (503).
+    public var maxStreams = 4_000
+    /// The same for one client (429).
+    public var maxStreamsPerClient = 4_000
+    /// A request's header fields all together, in bytes (431).
+    public var maxHeaderBytes = 16 * 1_024
+    /// A request's target, that is path and query, in bytes (414).
+    public var maxTargetBytes = 8 * 1_024
+    /// A request's body, which no handler gets, in bytes (413).
+    public var maxBodyBytes = 64 * 1_024
+
+    // MARK: times, in milliseconds
+
+    /// From a request's first byte to its last (408).
+    public var receiveTimeoutMs = 10_000
+    /// From there to the handler's answer, whose task is cancelled then (503). Streams have none.
+    public var requestTimeoutMs = 30_000
+    /// How long a connection may be without a request; then it is closed.
+    public var idleTimeoutMs = 75_000
+    /// How long a client may take nothing of a response; then the connection is closed.
+    public var writeTimeoutMs = 20_000
+    /// How long a stop waits for requests and streams to end; what is left then is closed.
+    public var drainTimeoutMs = 10_000
+
+    // MARK: headers
+
+    /// Headers of every response, errors included, called for each; a response's own of the same name wins.
+    public var commonHeaders: (@Sendable () -> [(name: String, value: String)])?
+    /// What a browser may do with a page of this server.
+    public var contentSecurityPolicy =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    /// What `Retry-After` says where the server itself refuses a request.
+    public var retryAfterSeconds = 1
+
+    public init() {}
+
+    /// - Throws: ``Invalid``, naming the first rule that does not hold.
+    public func validate() throws(Invalid) {
+        if tokens == nil, !allowUnauthenticated, !isLoopback {
+            throw Invalid(
+                description: """
+                    '\(host)' can be reached from other machines, and there are no tokens: name token files, listen \
+                    on 127.0.0.1, or allow unauthenticated access
+                    """)
+        }
+        guard (0...65_535).contains(port) else { throw Invalid(description: "there is no port \(port)") }
+        let atLeastOne = [
+            ("threads", threads), ("maxConnections", maxConnections), ("maxConcurrentRequests", maxConcurrentRequests),
+            ("maxConcurrentRequestsPerClient", maxConcurrentRequestsPerClient), ("maxStreams", maxStreams),
+            ("maxStreamsPerClient", maxStreamsPerClient), ("maxHeaderBytes", maxHeaderBytes),
+            ("maxTargetBytes", maxTargetBytes), ("receiveTimeoutMs", receiveTimeoutMs),
+            ("requestTimeoutMs", requestTimeoutMs), ("idleTimeoutMs", idleTimeoutMs),
+            ("writeTimeoutMs", writeTimeoutMs), ("drainTimeoutMs", drainTimeoutMs),
+        ]
+        for (name, value) in atLeastOne where value < 1 {
+            throw Invalid(description: "\(name) must be at least 1, not \(value)")
+        }
+        guard maxBodyBytes >= 0 else { throw Invalid(description: "maxBodyBytes must not be negative") }
+    }
+
+    /// Whether only this machine can reach the host: `localhost` or an address that says so itself. What any other
+    /// name stands for may change.
+    var isLoopback: Bool {
+        if host == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+}

@@ -1,0 +1,100 @@
+/// A request's target taken apart (RFC 9112, section 3.2): the parts of the path, and the query's parameters, decoded.
+struct RequestTarget {
+    /// Why a target is none; the text is for the client.
+    struct Invalid: Error {
+        let detail: String
+    }
+
+    /// Percent-decoded.
+    let path: String
+    /// What stands between the path's slashes, each decoded by itself, so that an encoded slash stays in its part.
+    let parts: [String]
+    let query: [(name: String, value: String)]
+
+    /// - Parameter text: in origin form (`/path?query`) or absolute form (`http://host/path?query`).
+    init(_ text: String) throws(Invalid) {
+        // What is not ASCII should have been encoded, and what was no UTF-8 is replaced by now.
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+            throw Invalid(detail: "the target has characters that must be percent-encoded")
+        }
+        let target = try Self.origin(text)
+        let end = target.utf8.firstIndex(of: UInt8(ascii: "?"))
+        let rawPath = target[..<(end ?? target.endIndex)]
+        var parts: [String] = []
+        var isDecoded = false
+        for part in rawPath.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
+            let part = Substring(part)
+            if part.utf8.contains(UInt8(ascii: "%")) {
+                parts.append(try Self.decode(part, plusIsSpace: false))
+                isDecoded = true
+            } else {
+                parts.append(String(part))
+            }
+        }
+        self.parts = parts
+        path = isDecoded ? "/" + parts.joined(separator: "/") : String(rawPath)
+        query = if let end { try Self.parameters(target[target.utf8.index(after: end)...]) } else { [] }
+    }
+
+    /// The target without scheme and authority, and without a fragment, which a client should not have sent.
+    private static func origin(_ text: String) throws(Invalid) -> Substring {
+        var target = Substring(text)
+        if target.utf8.first != UInt8(ascii: "/") {
+            let scheme = target.prefix(8).lowercased()
+            guard scheme.hasPrefix("http://") || scheme.hasPrefix("https://") else {
+                throw Invalid(detail: "the target is no path")
+            }
+            let authority = target.utf8.dropFirst(scheme.hasPrefix("https://") ? 8 : 7)
+            guard let start = authority.firstIndex(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }),
+                authority[start] == UInt8(ascii: "/")
+            else { throw Invalid(detail: "the target has no path") }
+            target = target[start...]
+        }
+        if let fragment = target.utf8.firstIndex(of: UInt8(ascii: "#")) { target = target[..<fragment] }
+        return target
+    }
+
+    private static func parameters(_ text: Substring) throws(Invalid) -> [(name: String, value: String)] {
+        var parameters: [(name: String, value: String)] = []
+        for pair in text.utf8.split(separator: UInt8(ascii: "&")) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let name = try decode(Substring(pair[..<equals]), plusIsSpace: true)
+            let value = try decode(Substring(pair[equals...].dropFirst()), plusIsSpace: true)
+            parameters.append((name, value))
+        }
+        return parameters
+    }
+
+    private static func decode(_ text: Substring, plusIsSpace: Bool) throws(Invalid) -> String {
+        let isPlain = text.utf8.allSatisfy { $0 != UInt8(ascii: "%") && $0 != UInt8(ascii: "+") }
+        if isPlain { return String(text) }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        var rest = text.utf8
+        while let byte = rest.popFirst() {
+            if byte == UInt8(ascii: "%") {
+                guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                    throw Invalid(detail: "the target has a '%' without two hexadecimal digits")
+                }
+                bytes.append(high << 4 | low)
+            } else if byte == UInt8(ascii: "+"), plusIsSpace {
+                bytes.append(UInt8(ascii: " "))
+            } else {
+                bytes.append(byte)
+            }
+        }
+        guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else {
+            throw Invalid(detail: "the target is not UTF-8 text once it is decoded")
+        }
+        return text
+    }
+
+    private static func hexDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,63 @@
+internal import StreamCore
+internal import WireJSON
+
+/// The parts of a dashboard that change, and are sent, apart.
+enum DashboardSection: Int, CaseIterable, Sendable {
+    case series, totals, statuses, topProducts, durations, latestOrders, pipeline
+
+    var key: String { "\(self)" }
+}
+
+/// A dashboard at one moment, each section as the JSON that it is sent as.
+struct DashboardDocument: Sendable {
+    let window: DashboardWindow
+    var asOf: Timestamp?
+    var from: Timestamp
+    var to: Timestamp
+    /// By their raw values; `null` until it is known.
+    private(set) var sections: [[UInt8]]
+
+    init(window: DashboardWindow, at now: Timestamp) {
+        self.window = window
+        (from, to) = window.span(at: now)
+        sections = DashboardSection.allCases.map { _ in Array("null".utf8) }
+    }
+
+    subscript(section: DashboardSection) -> [UInt8] {
+        get { sections[section.rawValue] }
+        set { sections[section.rawValue] = newValue }
+    }
+
+    /// The sections that are other than before.
+    func changes(since before: DashboardDocument) -> [DashboardSection] {
+        DashboardSection.allCases.filter { self[$0] != before[$0] }
+    }
+
+    /// All of it.
+    func json() -> [UInt8] { json(of: DashboardSection.allCases) }
+
+    /// These sections, with what is always there.
+    func json(of sections: [DashboardSection]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(sections.reduce(256) { $0 + self[$1].count + 24 })
+        var writer = JSONWriter(reusing: bytes)
+        writer.beginObject()
+        writer.key("asOf")
+        if let asOf { writer.string(asOf) } else { writer.null() }
+        writer.key("window")
+        writer.string(window.rawValue)
+        writer.key("resolution")
+        writer.string(window.resolution)
+        writer.key("from")
+        writer.string(from)
+        writer.key("to")
+        writer.string(to)
+        for section in sections {
+            writer.key(section.key)
+            writer.raw(self[section].span)
+        }
+        writer.endObject()
+        bytes = writer.finish()
+        return bytes
+    }
+}

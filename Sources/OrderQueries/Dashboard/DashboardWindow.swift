@@ -1,0 +1,46 @@
+internal import StreamCore
+
+/// How far back a dashboard looks, up to and with the bucket that is not over yet.
+enum DashboardWindow: String, CaseIterable, Sendable {
+    case hour = "1h"
+    case sixHours = "6h"
+    case day = "24h"
+    case week = "7d"
+    case month = "30d"
+
+    /// The resolution of `dashboard_counters` that it is shown in.
+    var resolution: String {
+        switch self {
+        case .hour, .sixHours: "minute"
+        case .day, .week: "hour"
+        case .month: "day"
+        }
+    }
+
+    private var bucketMicroseconds: Int64 {
+        switch self {
+        case .hour, .sixHours: 60_000_000
+        case .day, .week: 3_600_000_000
+        case .month: 86_400_000_000
+        }
+    }
+
+    private var bucketCount: Int64 {
+        switch self {
+        case .hour: 60
+        case .sixHours: 360
+        case .day: 24
+        case .week: 7 * 24
+        case .month: 30
+        }
+    }
+
+    /// From the beginning of its first bucket to the end of its last one, at an instant.
+    func span(at now: Timestamp) -> (from: Timestamp, to: Timestamp) {
+        let (quotient, remainder) = now.microseconds.quotientAndRemainder(dividingBy: bucketMicroseconds)
+        let end = (quotient + (remainder < 0 ? 0 : 1)) * bucketMicroseconds
+        return (
+            Timestamp(microseconds: end - bucketCount * bucketMicroseconds), Timestamp(microseconds: end)
+        )
+    }
+}

@@ -1,0 +1,18 @@
+/// Events as `text/event-stream` has them (HTML Living Standard, section 9.2).
+enum ServerSentEvent {
+    /// - Parameter data: one line.
+    static func bytes(_ event: StaticString, id: String, data: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(data.count + 64)
+        bytes += "id: \(id)\nevent: \(event)\ndata: ".utf8
+        bytes += data
+        bytes += "\n\n".utf8
+        return bytes
+    }
+
+    /// A comment, which keeps connections open and tells both ends that they are.
+    static let heartbeat = Array(": heartbeat\n\n".utf8)
+
+    /// The service stops: the client comes again in a second.
+    static let goodbye = Array("event: goodbye\nretry: 1000\ndata: {\"reason\":\"shutdown\"}\n\n".utf8)
+}

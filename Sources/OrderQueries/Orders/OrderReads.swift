@@ -1,0 +1,216 @@
+internal import Operations
+internal import Postgres
+internal import StreamCore
+internal import WireJSON
+
+/// Answers requests for orders: `request → parameters → statement → rows → JSON` in one place.
+struct OrderReads: Sendable {
+    let pool: ReadPool
+    let watcher: VersionWatcher
+    /// Whether an order that the read model does not have is looked for in the write model.
+    let fallsBack: Bool
+    /// The longest that a request may wait for a version, in seconds.
+    let maxWaitSeconds: Int
+
+    // MARK: one order
+
+    /// `GET /v1/orders/{id}`.
+    func order(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let orderID = request.parameter("id")
+        var requested: Int64?
+        if let complaint = Identifier.problem(of: orderID) { throw Problems.invalidParameter("id", complaint) }
+        if !request.query.isEmpty {
+            var parameters = QueryParameters(request.query, names: ["min_version"])
+            requested = parameters.integer("min_version", in: 1...Int64.max)
+            try parameters.check()
+        }
+        let deadline = ContinuousClock.now + .seconds(waitSeconds(request, requested))
+        var (rows, freshness) = (try await read(OrderStatements.byID, orderID), OrderJSON.Freshness.readModel)
+        var behind = try versionsBehind(rows, requested)
+        if behind != nil && fallsBack {
+            let written = try await read(OrderStatements.byIDFromWriteModel, orderID)
+            if try versionsBehind(written, requested) == nil {
+                (rows, freshness, behind) = (written, .writeModel, nil)
+            } else if requested == nil {
+                // Neither has it.
+                behind = nil
+            }
+        }
+        if behind != nil, let requested, deadline > .now {
+            do { try await watcher.wait(for: orderID, version: requested, until: deadline) } catch {
+                throw error.problem
+            }
+            rows = try await read(OrderStatements.byID, orderID)
+            behind = try versionsBehind(rows, requested)
+        }
+        if let behind, let requested {
+            throw Problems.readModelBehind(current: behind.current, requested: requested, retryAfterSeconds: 1)
+        }
+        if rows.rowCount == 0 { throw Problems.unknownOrder() }
+        return try response(rows, freshness, request, hasWaited: requested != nil)
+    }
+
+    /// What the read model lacks of what was asked for.
+    private struct Behind {
+        /// Nil without a row.
+        let current: Int64?
+    }
+
+    private func versionsBehind(_ rows: QueryResult, _ requested: Int64?) throws -> Behind? {
+        if rows.rowCount == 0 { return requested == nil && !fallsBack ? nil : Behind(current: nil) }
+        let current = try OrderJSON.version(rows, 0)
+        return current < requested ?? 0 ? Behind(current: current) : nil
+    }
+
+    private func waitSeconds(_ request: HTTPRequest, _ requested: Int64?) -> Int {
+        guard requested != nil, let prefer = request.header("prefer") else { return 0 }
+        return min(Preferences(field: prefer).waitSeconds ?? 0, maxWaitSeconds)
+    }
+
+    private func read(_ statement: Statement, _ text: String) async throws -> QueryResult {
+        var parameters = Parameters(reservingBytes: text.utf8.count)
+        parameters.append(text)
+        do {
+            return try await pool.read(statement, parameters, .quick)
+        } catch {
+            throw error.problem
+        }
+    }
+
+    private func response(
+        _ rows: QueryResult, _ freshness: OrderJSON.Freshness, _ request: HTTPRequest, hasWaited: Bool
+    ) throws -> HTTPResponse {
+        var body: [UInt8] = []
+        body.reserveCapacity(OrderJSON.typicalSize)
+        var writer = JSONWriter(reusing: body)
+        try OrderJSON.write(rows, 0, freshness, to: &writer)
+        body = writer.finish()
+        let tag = EntityTag(version: try OrderJSON.version(rows, 0), of: body.span)
+        var headers = [(name: "ETag", value: tag.text), (name: "Cache-Control", value: "no-cache")]
+        if hasWaited, let applied = appliedPreference(request) {
+            headers.append((name: "Preference-Applied", value: applied))
+        }
+        if let field = request.header("if-none-match"), tag.isNamed(in: field) {
+            return HTTPResponse(status: 304, headers: headers)
+        }
+        headers.append((name: "Content-Type", value: "application/json"))
+        return HTTPResponse(status: 200, headers: headers, body: .bytes(body))
+    }
+
+    private func appliedPreference(_ request: HTTPRequest) -> String? {
+        guard let seconds = Preferences(field: request.header("prefer")).waitSeconds else { return nil }
+        return "wait=\(min(seconds, maxWaitSeconds))"
+    }
+
+    // MARK: lists
+
+    /// `GET /v1/orders`.
+    func orders(_ request: HTTPRequest) async throws -> HTTPResponse {
+        try await page(OrderSearch(request.query), of: request, path: "/v1/orders")
+    }
+
+    /// `GET /v1/customers/{id}/orders`.
+    func ordersOfCustomer(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let customer = try customer(of: request)
+        let path = "/v1/customers/\(NextLink.encoded(customer))/orders"
+        return try await page(OrderSearch(request.query, customer: customer), of: request, path: path)
+    }
+
+    private func customer(of request: HTTPRequest) throws(Problem) -> String {
+        let customer = request.parameter("id")
+        if let complaint = Identifier.problem(of: customer) { throw Problems.invalidParameter("id", complaint) }
+        return customer
+    }
+
+    private func page(
+        _ search: OrderSearch, of request: HTTPRequest, path: String
+    ) async throws -> HTTPResponse {
+        let statement = try SearchStatement(search)
+        let results: [QueryResult]
+        do { results = try await pool.read(statement.statements, .search) } catch { throw error.problem }
+        let rows = results[statement.pageIndex]
+        let count = min(rows.rowCount, search.limit)
+        let next =
+            rows.rowCount > search.limit
+            ? PageCursor.text(try OrderJSON.position(rows, count - 1, by: search.filter.sort), for: search.filter) : nil
+        var body: [UInt8] = []
+        body.reserveCapacity(count * OrderJSON.typicalSize + 256)
+        var writer = JSONWriter(reusing: body)
+        writer.beginObject()
+        writer.key("orders")
+        writer.beginArray()
+        for row in 0..<count { try OrderJSON.write(rows, row, .readModel, to: &writer) }
+        writer.endArray()
+        writer.key("next")
+        if let next { writer.string(next) } else { writer.null() }
+        if let index = statement.totalIndex {
+            writer.key("total")
+            writer.number(try results[index].int64(0, 0))
+        }
+        writer.endObject()
+        body = writer.finish()
+        var headers = Self.jsonHeaders
+        if let next { headers.append((name: "Link", value: NextLink.text(path, request.query, cursor: next))) }
+        return HTTPResponse(status: 200, headers: headers, body: .bytes(body))
+    }
+
+    // MARK: customers
+
+    /// `GET /v1/customers/{id}/summary`.
+    func customerSummary(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let customer = try customer(of: request)
+        try QueryParameters(request.query, names: []).check()
+        let rows = try await read(OrderStatements.customer, customer)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("customerId")
+        writer.string(customer)
+        writer.key("totals")
+        writer.beginArray()
+        for index in 0..<rows.rowCount {
+            let row = RowWriter(rows: rows, row: index)
+            writer.beginObject()
+            try row.text("currency", 0, &writer)
+            try row.number("orders", 1, &writer)
+            try row.number("cancelled", 2, &writer)
+            try row.amount("spent", 3, &writer)
+            try row.amount("refunded", 4, &writer)
+            try row.time("lastOrderAt", 5, &writer)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return HTTPResponse(status: 200, headers: Self.jsonHeaders, body: .bytes(writer.finish()))
+    }
+
+    static let jsonHeaders = [
+        (name: "Content-Type", value: "application/json"), (name: "Cache-Control", value: "no-cache"),
+    ]
+}
+
+/// The `Link` field that leads to the next page (RFC 8288): the same request with another cursor.
+enum NextLink {
+    /// - Parameter path: encoded.
+    static func text(_ path: String, _ query: [(name: String, value: String)], cursor: String) -> String {
+        let parameters = query.filter { $0.name != "cursor" } + [("cursor", cursor)]
+        let text = parameters.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
+        return "<\(path)?\(text)>; rel=\"next\""
+    }
+
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
+    /// Percent-encoded but for what never needs it (RFC 3986, section 2.3).
+    static func encoded(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
+                UInt8(ascii: "~"):
+                bytes.append(byte)
+            default: bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

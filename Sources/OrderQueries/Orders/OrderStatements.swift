@@ -1,0 +1,84 @@
+package import Postgres
+
+/// The statements that read orders. All answer the same columns, which `OrderJSON` writes.
+package enum OrderStatements {
+    /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
+    static let columns = """
+        order_id, customer_id, status, payment_status, shipment_status, is_open, item_count, total_amount, currency,
+        items, shipping_address, cancellation_reason, cancelled_by, cancelled_at, payment_id, payment_amount,
+        payment_currency, payment_method, paid_at, failed_payment_id, payment_failure_reason, payment_failed_at,
+        refund_amount, refund_currency, refund_reason, refunded_at, shipment_id, carrier, tracking_number, shipped_at,
+        delivered_at, created_at, confirmed_at, updated_at, version, last_event_id
+        """
+
+    /// The order of the id `$1`.
+    package static let byID = Statement("SELECT \(columns) FROM order_summary WHERE order_id = $1")
+
+    /// The versions of those orders of the ids `$1` that are there.
+    static let versions: Statement = "SELECT order_id, version FROM order_summary WHERE order_id = ANY($1)"
+
+    /// What customer `$1` ordered and paid, by currency.
+    static let customer: Statement = """
+        SELECT currency, orders, cancelled, spent, refunded, last_order_at
+        FROM dashboard_customers WHERE customer_id = $1 ORDER BY currency
+        """
+
+    /// The order of the id `$1` out of the write model (migration set `orders`), by the rules of the read model: of
+    /// several payments or shipments the one with the latest event of a kind counts.
+    static let byIDFromWriteModel = Statement(
+        """
+        SELECT
+            o.order_id, o.customer_id,
+            CASE WHEN o.status = 'cancelled' THEN 'cancelled'
+                WHEN parcel.is_delivered THEN 'delivered'
+                WHEN shipped.shipment_id IS NOT NULL THEN 'shipped'
+                WHEN paid.payment_id IS NOT NULL AND NOT money.is_refunded THEN 'paid'
+                ELSE o.status END,
+            CASE WHEN money.is_refunded THEN 'refunded' WHEN paid.payment_id IS NOT NULL THEN 'paid'
+                WHEN failed.payment_id IS NOT NULL THEN 'failed' ELSE 'pending' END,
+            CASE WHEN parcel.is_delivered THEN 'delivered' WHEN shipped.shipment_id IS NOT NULL THEN 'shipped'
+                ELSE 'pending' END,
+            o.status <> 'cancelled' AND NOT parcel.is_delivered,
+            items.pieces, items.total, o.currency, items.lines, o.shipping_address::jsonb,
+            o.cancel_reason, o.cancelled_by, o.cancelled_at,
+            coalesce(paid.payment_id, refunded.payment_id, failed.payment_id), paid.amount, paid.currency, paid.method,
+            paid.completed_at, failed.payment_id, failed.failure_reason, failed.failed_at,
+            refunded.amount, refunded.currency, refunded.refund_reason, refunded.refunded_at,
+            shipped.shipment_id, shipped.carrier, shipped.tracking_number, shipped.created_at, delivered.delivered_at,
+            o.created_at, o.confirmed_at, latest.at, o.version, latest.event_id
+        FROM orders AS o
+        LEFT JOIN LATERAL (
+            SELECT * FROM payments AS p WHERE p.order_id = o.order_id AND completed_at IS NOT NULL
+            ORDER BY completed_at DESC, completed_event_id DESC LIMIT 1) AS paid ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM payments AS p WHERE p.order_id = o.order_id AND failed_at IS NOT NULL
+            ORDER BY failed_at DESC, failed_event_id DESC LIMIT 1) AS failed ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM payments AS p WHERE p.order_id = o.order_id AND refunded_at IS NOT NULL
+            ORDER BY refunded_at DESC, refunded_event_id DESC LIMIT 1) AS refunded ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM shipments AS s WHERE s.order_id = o.order_id
+            ORDER BY created_at DESC, created_event_id DESC LIMIT 1) AS shipped ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM shipments AS s WHERE s.order_id = o.order_id AND delivered_at IS NOT NULL
+            ORDER BY delivered_at DESC, delivered_event_id DESC LIMIT 1) AS delivered ON true
+        CROSS JOIN LATERAL (SELECT
+            refunded.payment_id IS NOT NULL AND (paid.payment_id IS NULL OR refunded.payment_id = paid.payment_id
+                OR refunded.refunded_at >= paid.completed_at)) AS money (is_refunded)
+        CROSS JOIN LATERAL (SELECT
+            delivered.shipment_id IS NOT NULL AND (delivered.shipment_id = shipped.shipment_id
+                OR delivered.delivered_at >= shipped.created_at)) AS parcel (is_delivered)
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(quantity), 0)::bigint AS pieces, coalesce(sum(quantity * unit_price), 0) AS total,
+                coalesce(jsonb_agg(jsonb_build_object('productId', product_id, 'name', name, 'quantity', quantity,
+                    'unitPrice', unit_price::text) ORDER BY product_id COLLATE "C"), '[]') AS lines
+            FROM order_items AS i WHERE i.order_id = o.order_id) AS items
+        CROSS JOIN LATERAL (
+            SELECT at, event_id FROM (
+                SELECT o.updated_at, o.last_event_id
+                UNION ALL SELECT updated_at, last_event_id FROM payments AS p WHERE p.order_id = o.order_id
+                UNION ALL SELECT updated_at, last_event_id FROM shipments AS s WHERE s.order_id = o.order_id
+            ) AS e (at, event_id) ORDER BY at DESC, event_id DESC LIMIT 1) AS latest
+        WHERE o.order_id = $1
+        """)
+}

@@ -1,0 +1,138 @@
+internal import StreamCore
+
+/// The last order of a page, by what its list is ordered by.
+struct PagePosition: Hashable, Sendable {
+    enum Key: Hashable, Sendable {
+        case time(Timestamp)
+        /// A decimal's digits.
+        case amount(String)
+    }
+
+    let key: Key
+    let orderID: String
+
+    init(_ key: Key, _ orderID: String) {
+        self.key = key
+        self.orderID = orderID
+    }
+}
+
+/// Positions as clients carry them from page to page: opaque text that is worth something only with the filter it was
+/// made for.
+///
+/// The bytes are a version, a seal over the filter and the rest, the key, and the order's id. The seal keeps a cursor
+/// from being used with another filter, or changed, by accident. It is no secret: a forged one would show nothing that
+/// its filter does not.
+enum PageCursor {
+    private static let version: UInt8 = 1
+    private static let headLength = 9
+    /// The longest id, the key and the head, in base64.
+    private static let maxTextBytes = 1_500
+
+    static func text(_ position: PagePosition, for filter: OrderFilter) -> String {
+        let payload = payload(of: position)
+        var bytes = [version]
+        append(seal(payload, filter), to: &bytes)
+        return Base64URL.text(bytes + payload)
+    }
+
+    /// - Returns: nil when the text is no cursor, or one of another filter.
+    static func position(in text: String, for filter: OrderFilter) -> PagePosition? {
+        guard text.utf8.count <= maxTextBytes, let bytes = Base64URL.bytes(of: text), bytes.count > headLength,
+            bytes[0] == version
+        else { return nil }
+        let payload = Array(bytes[headLength...])
+        guard integer(bytes[1..<headLength]) == seal(payload, filter) else { return nil }
+        return position(of: payload, isByTime: filter.sort.isByTime)
+    }
+
+    private static func payload(of position: PagePosition) -> [UInt8] {
+        var payload: [UInt8] = []
+        switch position.key {
+        case .time(let time):
+            append(UInt64(bitPattern: time.microseconds), to: &payload)
+        case .amount(let digits):
+            payload.append(UInt8(truncatingIfNeeded: digits.utf8.count))
+            payload += digits.utf8
+        }
+        return payload + position.orderID.utf8
+    }
+
+    private static func position(of payload: [UInt8], isByTime: Bool) -> PagePosition? {
+        if isByTime {
+            guard payload.count >= 8, let orderID = String(validating: payload[8...], as: UTF8.self) else { return nil }
+            return PagePosition(.time(Timestamp(microseconds: Int64(bitPattern: integer(payload[..<8])))), orderID)
+        }
+        guard let length = payload.first, payload.count > Int(length),
+            let digits = String(validating: payload[1...Int(length)], as: UTF8.self),
+            PlainDecimal.canonical(digits) != nil,
+            let orderID = String(validating: payload[(Int(length) + 1)...], as: UTF8.self)
+        else { return nil }
+        return PagePosition(.amount(digits), orderID)
+    }
+
+    private static func seal(_ payload: [UInt8], _ filter: OrderFilter) -> UInt64 {
+        var hash = StableHash()
+        filter.combine(into: &hash)
+        hash.combine(payload.span)
+        return hash.value
+    }
+
+    private static func append(_ value: UInt64, to bytes: inout [UInt8]) {
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+
+    private static func integer(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        bytes.reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+/// Base 64 for URLs, without padding (RFC 4648, section 5).
+enum Base64URL {
+    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+
+    static func text(_ bytes: [UInt8]) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity((bytes.count * 4 + 2) / 3)
+        var (bits, count): (UInt32, Int) = (0, 0)
+        for byte in bytes {
+            bits = bits << 8 | UInt32(byte)
+            count += 8
+            while count >= 6 {
+                count -= 6
+                text.append(alphabet[Int(bits >> UInt32(count)) & 63])
+            }
+        }
+        if count > 0 { text.append(alphabet[Int(bits << UInt32(6 - count)) & 63]) }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// - Returns: nil when the text has other characters, or bits left over that are not zero.
+    static func bytes(of text: String) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var (bits, count): (UInt32, Int) = (0, 0)
+        for character in text.utf8 {
+            guard let value = value(of: character) else { return nil }
+            bits = (bits << 6 | value) & 0xFFF
+            count += 6
+            if count >= 8 {
+                count -= 8
+                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        return count < 6 && bits & (1 << UInt32(count) - 1) == 0 ? bytes : nil
+    }
+
+    private static func value(of character: UInt8) -> UInt32? {
+        switch character {
+        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(character - UInt8(ascii: "A"))
+        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(character - UInt8(ascii: "a")) + 26
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(character - UInt8(ascii: "0")) + 52
+        case UInt8(ascii: "-"): 62
+        case UInt8(ascii: "_"): 63
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,187 @@
+internal import StreamCore
+
+/// What can be said of the pipeline from one reading after the other: a pure value that reads no clock.
+///
+/// *As of*: at each reading of the partitions' ends the instant is remembered with them. When a projection has passed
+/// all of them, it shows everything that had reached Kafka by that instant. So the age of a read model is known without
+/// looking at a single record.
+struct PipelineTracker {
+    /// The read models that answers are made of.
+    static let readModels: Set<String> = ["order-summary", "dashboard"]
+
+    private var milestones: [EndReading] = []
+    private var projections: [ProjectionID: Projection] = [:]
+    private var published = RateMeter()
+    /// The last ends, and when they were read; nil while Kafka is away.
+    private var ends: EndReading?
+
+    private struct Projection {
+        var reading: ProjectionReading
+        var asOf: Timestamp?
+        var applied = RateMeter()
+        /// When each partition last moved, or was seen first.
+        var movedAt: [TopicPartition: Timestamp] = [:]
+    }
+
+    /// Instants kept for projections that are behind; with more they are thinned out, to fewer for any lag of years.
+    private static let milestoneLimit = 512
+    /// A projection that is behind by less is as good as live.
+    private static let liveWithin: Int64 = 5_000_000
+    /// A partition with work that does not move for so long has stopped.
+    private static let stoppedAfter: Int64 = 20_000_000
+    /// Ends that are older say nothing of now.
+    private static let endsCountFor: Int64 = 15_000_000
+
+    // MARK: readings
+
+    mutating func note(_ reading: EndReading) {
+        ends = reading
+        milestones.append(reading)
+        published.note(reading.ends.filter { isOfReadModel($0.key) }, at: reading.at)
+        if milestones.count > Self.milestoneLimit { thinOut(at: reading.at) }
+    }
+
+    /// Keeps instants the closer together the younger they are: a lag is told to a thirtieth of itself.
+    private mutating func thinOut(at now: Timestamp) {
+        var kept: [EndReading] = []
+        for (index, milestone) in milestones.enumerated() {
+            let isEnd = index == 0 || index == milestones.count - 1
+            if let last = kept.last, !isEnd {
+                let gap = milestones[index + 1].at.microseconds - last.at.microseconds
+                if gap <= (now.microseconds - milestone.at.microseconds) / 30 { continue }
+            }
+            kept.append(milestone)
+        }
+        milestones = kept
+    }
+
+    private func isOfReadModel(_ partition: TopicPartition) -> Bool {
+        projections.contains { Self.readModels.contains($0.key.name) && $0.value.reading.next[partition] != nil }
+    }
+
+    mutating func note(_ readings: [ProjectionReading], at now: Timestamp) {
+        var known: [ProjectionID: Projection] = [:]
+        for reading in readings {
+            var projection = projections[reading.id] ?? Projection(reading: reading)
+            for (partition, next) in reading.next where projection.reading.next[partition] != next {
+                projection.movedAt[partition] = now
+            }
+            for partition in reading.next.keys where projection.movedAt[partition] == nil {
+                projection.movedAt[partition] = now
+            }
+            projection.reading = reading
+            projection.applied.note(reading.next, at: now)
+            let passed = milestones.last { Self.hasPassed($0, reading) }
+            projection.asOf = [projection.asOf, passed?.at].compactMap(\.self).max()
+            known[reading.id] = projection
+        }
+        projections = known
+        // What all of them have passed is never looked at again.
+        let oldest = known.values.map { $0.asOf ?? Timestamp(microseconds: .min) }.min()
+        if let oldest { milestones.removeAll { $0.at < oldest } }
+    }
+
+    private static func hasPassed(_ milestone: EndReading, _ reading: ProjectionReading) -> Bool {
+        if reading.next.isEmpty { return false }
+        return reading.next.allSatisfy { partition, next in milestone.ends[partition].map { next >= $0 } ?? false }
+    }
+
+    // MARK: what follows from them
+
+    /// How one projection is.
+    struct Report {
+        let name: String
+        let version: Int32
+        let state: State
+        let asOf: Timestamp?
+        let lagRecords: Int64?
+        let lagSeconds: Double?
+        let eventsPerSecond: Double
+        let partitions: [Partition]
+    }
+
+    enum State: String {
+        case live, behind, stopped, unknown
+    }
+
+    struct Partition {
+        let partition: TopicPartition
+        let next: Int64
+        let end: Int64?
+        let state: State
+        var lag: Int64? { end.map { max($0 - next, 0) } }
+    }
+
+    func reports(at now: Timestamp) -> [Report] {
+        projections.values.sorted { ($0.reading.name, $0.reading.version) < ($1.reading.name, $1.reading.version) }
+            .map { report($0, now) }
+    }
+
+    private func report(_ projection: Projection, _ now: Timestamp) -> Report {
+        let current = ends.flatMap { now.microseconds - $0.at.microseconds <= Self.endsCountFor ? $0.ends : nil }
+        let age = projection.asOf.map { max(now.microseconds - $0.microseconds, 0) }
+        let isRecent = age.map { $0 <= Self.liveWithin } ?? false
+        let partitions = projection.reading.next.sorted { $0.key < $1.key }.map { partition, next in
+            // The ends are a little older than the offsets, which cannot be beyond the end.
+            let end = current?[partition].map { max($0, next) }
+            let movedAt = projection.movedAt[partition] ?? now
+            let hasStopped = now.microseconds - movedAt.microseconds > Self.stoppedAfter
+            let state: State =
+                switch end {
+                case nil: .unknown
+                case .some(let end) where end <= next: .live
+                default: hasStopped ? .stopped : isRecent ? .live : .behind
+                }
+            return Partition(partition: partition, next: next, end: end, state: state)
+        }
+        let isKnown = !partitions.isEmpty && partitions.allSatisfy { $0.end != nil }
+        let lag = isKnown ? partitions.reduce(0) { $0 + ($1.lag ?? 0) } : nil
+        let states = Set(partitions.map(\.state))
+        let state: State =
+            !isKnown
+            ? .unknown
+            : states.contains(.stopped) ? .stopped : states.contains(.behind) ? .behind : .live
+        return Report(
+            name: projection.reading.name, version: projection.reading.version, state: state, asOf: projection.asOf,
+            lagRecords: lag, lagSeconds: lag == 0 ? 0 : lag == nil ? nil : age.map { Double($0) / 1_000_000 },
+            eventsPerSecond: projection.applied.perSecond ?? 0, partitions: partitions)
+    }
+
+    /// Up to when the read models show everything; without Kafka's word the time of their last commit.
+    ///
+    /// - Parameter names: which read models; the one that is furthest behind counts.
+    func asOf(_ names: Set<String> = readModels) -> Timestamp? {
+        let counted = projections.values.filter { names.contains($0.reading.name) && !$0.reading.next.isEmpty }
+        // While a version is built beside the live one, the live one is the lower.
+        let live = Dictionary(grouping: counted, by: \.reading.name)
+            .compactMap { $0.value.min { $0.reading.version < $1.reading.version } }
+        return live.compactMap { $0.asOf ?? $0.reading.committedAt }.min()
+    }
+
+    /// Events a second into Kafka.
+    var inPerSecond: Double? { ends == nil ? nil : published.perSecond }
+
+    /// Events a second out of it, into the read model that takes the fewest.
+    var outPerSecond: Double? {
+        projections.values.filter { Self.readModels.contains($0.reading.name) && !$0.reading.next.isEmpty }
+            .compactMap(\.applied.perSecond).min()
+    }
+}
+
+/// How fast offsets grow, over the last few seconds.
+struct RateMeter {
+    private var samples: [(at: Timestamp, offsets: [TopicPartition: Int64])] = []
+    private static let spanMicroseconds: Int64 = 10_000_000
+
+    mutating func note(_ offsets: [TopicPartition: Int64], at now: Timestamp) {
+        samples.append((now, offsets))
+        samples.removeAll { now.microseconds - $0.at.microseconds > Self.spanMicroseconds }
+    }
+
+    /// Nil before there are two samples. A partition counts from when it was seen first.
+    var perSecond: Double? {
+        guard let first = samples.first, let last = samples.last, last.at > first.at else { return nil }
+        let moved = last.offsets.reduce(0) { $0 + max($1.value - (first.offsets[$1.key] ?? $1.value), 0) }
+        return Double(moved) * 1_000_000 / Double(last.at.microseconds - first.at.microseconds)
+    }
+}

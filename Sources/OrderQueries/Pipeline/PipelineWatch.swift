@@ -1,0 +1,97 @@
+internal import Kafka
+internal import Logging
+internal import Postgres
+internal import StreamCore
+internal import Synchronization
+
+/// Looks at the pipeline once in a while, and keeps the last look for all who ask.
+final class PipelineWatch: Sendable {
+    private struct State {
+        var tracker = PipelineTracker()
+        var partitions: [TopicPartition] = []
+        var snapshot = PipelineSnapshot()
+    }
+
+    private let session: PostgresSession
+    private let kafka: KafkaClientConfiguration
+    private let intervalMs: Int
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// A look may take so long before it is given up.
+    private static let timeoutMs = 2_000
+
+    init(_ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration, intervalMs: Int, logger: Logger) {
+        session = PostgresSession(
+            DashboardStatements.session(postgres, statementTimeoutMs: Self.timeoutMs),
+            backoff: Backoff(initial: .milliseconds(100), ceiling: .seconds(2)))
+        self.kafka = kafka
+        self.intervalMs = intervalMs
+        self.logger = logger
+    }
+
+    /// The last look.
+    var snapshot: PipelineSnapshot { state.withLock { $0.snapshot } }
+
+    /// Looks until the task is cancelled.
+    ///
+    /// - Parameter onTurn: called after each look, also one that failed.
+    func run(onTurn: @escaping @Sendable () -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.watchKafka() }
+            group.addTask { await self.watchDatabase(onTurn) }
+        }
+    }
+
+    private func watchDatabase(_ onTurn: @Sendable () -> Void) async {
+        var lastOptional = ContinuousClock.now - .seconds(60)
+        var (outbox, letters): (OutboxReading?, DeadLetterReading?) = (nil, nil)
+        while !Task.isCancelled {
+            do {
+                let reader = PipelineReader(connection: try await session.connection(), timeoutMs: Self.timeoutMs)
+                let readings = try await reader.projections()
+                if ContinuousClock.now - lastOptional >= .milliseconds(intervalMs) * 2 {
+                    // They can be slow, or not be ours to read; the rest is told all the same.
+                    outbox = try? await reader.outbox()
+                    letters = try? await reader.deadLetters()
+                    lastOptional = .now
+                }
+                note(readings, outbox, letters)
+            } catch {
+                logger.debug("cannot look at the pipeline", metadata: ["error": "\(error)"])
+            }
+            onTurn()
+            try? await Task.sleep(for: .milliseconds(intervalMs))
+        }
+    }
+
+    private func note(_ readings: [ProjectionReading], _ outbox: OutboxReading?, _ letters: DeadLetterReading?) {
+        let now = WallClock.now()
+        state.withLock { state in
+            state.tracker.note(readings, at: now)
+            state.partitions = Set(readings.flatMap(\.next.keys)).sorted()
+            state.snapshot = PipelineSnapshot(state.tracker, outbox, letters, at: now)
+        }
+    }
+
+    /// While the brokers are away, there are no ends, and that is all.
+    private func watchKafka() async {
+        var admin: KafkaAdmin?
+        while !Task.isCancelled {
+            let partitions = state.withLock { $0.partitions }
+            if !partitions.isEmpty {
+                do {
+                    let client = try admin ?? KafkaAdmin(kafka, timeoutMs: Int32(Self.timeoutMs))
+                    admin = client
+                    // The instant comes first: what is published meanwhile may or may not be below the ends.
+                    let now = WallClock.now()
+                    let reading = EndReading(at: now, ends: try await client.endOffsets(of: partitions))
+                    state.withLock { $0.tracker.note(reading) }
+                } catch {
+                    logger.debug("cannot read the partitions' ends", metadata: ["error": "\(error)"])
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(partitions.isEmpty ? 200 : intervalMs))
+        }
+    }
+}

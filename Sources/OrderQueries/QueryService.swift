@@ -1,0 +1,97 @@
+public import Kafka
+public import Logging
+public import Operations
+public import Postgres
+internal import StreamCore
+internal import WireJSON
+
+/// Answers questions about orders and the dashboard out of the read models.
+///
+/// It has no server of its own: ``routes`` say what answers which path, ``commonHeaders`` what every response says, and
+/// ``run(onTurn:)`` is the work behind them.
+public struct QueryService: Sendable {
+    private let pool: ReadPool
+    private let watcher: VersionWatcher
+    private let pipeline: PipelineWatch
+    private let hub: DashboardHub
+    private let orders: OrderReads
+    private let pages: [StaticFile]
+
+    /// - Parameters:
+    ///   - postgres: the database with the read models.
+    ///   - kafka: the brokers whose ends tell how far behind they are; nothing else is asked of them.
+    ///   - page: the files of the page, each with its path.
+    public init(
+        configuration: QueryServiceConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
+        page: [StaticFile] = [], logger: Logger
+    ) {
+        pool = ReadPool(postgres, configuration.pool, logger: logger)
+        watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
+        pipeline = PipelineWatch(postgres, kafka, intervalMs: configuration.pipelineIntervalMs, logger: logger)
+        var hub = DashboardHubConfiguration()
+        hub.updateIntervalMs = configuration.updateIntervalMs
+        hub.heartbeatMs = configuration.heartbeatMs
+        self.hub = DashboardHub(postgres, pipeline, hub, logger: logger)
+        orders = OrderReads(
+            pool: pool, watcher: watcher, fallsBack: configuration.fallback == .writeModel,
+            maxWaitSeconds: configuration.maxWaitSeconds)
+        pages = page + [StaticFile.openAPI]
+    }
+
+    /// The migration sets that the database must have.
+    public static func migrationSets(for configuration: QueryServiceConfiguration) -> [String] {
+        let all = ["projections", "order-summary", "dashboard"]
+        return configuration.fallback == .writeModel ? all + ["orders"] : all
+    }
+
+    /// What is answered, by path. The page's files and the API's description are public, the data is not.
+    public var routes: [HTTPRoute] {
+        let (orders, hub, pipeline) = (orders, hub, pipeline)
+        return [
+            HTTPRoute("/v1/orders/{id}") { try await orders.order($0) },
+            HTTPRoute("/v1/orders") { try await orders.orders($0) },
+            HTTPRoute("/v1/customers/{id}/orders") { try await orders.ordersOfCustomer($0) },
+            HTTPRoute("/v1/customers/{id}/summary") { try await orders.customerSummary($0) },
+            HTTPRoute("/v1/dashboard") { try await hub.dashboard($0) },
+            HTTPRoute("/v1/dashboard/stream", isStream: true) { try await hub.stream($0) },
+            HTTPRoute("/v1/freshness") { try Self.freshness(pipeline, $0) },
+        ] + pages.map { file in HTTPRoute(file.path, isPublic: true) { file.response(to: $0) } }
+    }
+
+    /// Up to when the read models show what was committed: said by every response.
+    public var commonHeaders: @Sendable () -> [(name: String, value: String)] {
+        { [pipeline] in [(name: "X-As-Of", value: pipeline.snapshot.asOf?.description ?? "unknown")] }
+    }
+
+    /// Works until the task is cancelled. Requests are answered while it does.
+    ///
+    /// - Parameter onTurn: called with a loop's name after each of its turns, whether or not the servers answer.
+    public func run(onTurn: @escaping @Sendable (Loop) -> Void = { _ in }) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await pool.run() }
+            group.addTask { await watcher.run() }
+            group.addTask { await pipeline.run { onTurn(.pipeline) } }
+            group.addTask { await hub.run { onTurn(.dashboards) } }
+        }
+    }
+
+    /// A loop whose turning shows that the service is alive.
+    public enum Loop: String, Sendable, CaseIterable {
+        case pipeline
+        case dashboards
+    }
+
+    /// `GET /v1/freshness`.
+    private static func freshness(_ pipeline: PipelineWatch, _ request: HTTPRequest) throws -> HTTPResponse {
+        try QueryParameters(request.query, names: []).check()
+        let snapshot = pipeline.snapshot
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("asOf")
+        if let asOf = snapshot.asOf { writer.string(asOf) } else { writer.null() }
+        writer.key("projections")
+        writer.raw(snapshot.projections.span)
+        writer.endObject()
+        return HTTPResponse(status: 200, headers: OrderReads.jsonHeaders, body: .bytes(writer.finish()))
+    }
+}

@@ -1,0 +1,262 @@
+internal import Logging
+internal import Postgres
+internal import StreamCore
+internal import Synchronization
+
+/// The connections that all reads share, and the queue before them.
+///
+/// Under load reads queue up while the connections are busy, and the quick ones among them then share a round trip (a
+/// pipeline of libpq's): the fuller the queue, the less each read costs.
+final class ReadPool: Sendable {
+    /// One or more statements that are run in one round trip.
+    typealias Statements = [(Statement, Parameters)]
+    typealias Lane = ReadQueue<Pending>.Lane
+
+    /// A read, and who waits for it.
+    struct Pending: Sendable {
+        let statements: Statements
+        let continuation: CheckedContinuation<Result<[QueryResult], ReadError>, Never>
+    }
+
+    private struct State {
+        var queue: ReadQueue<Pending>
+        var lastID: UInt64 = 0
+        /// The connections that have nothing to do.
+        var idle: [(worker: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        var connected = 0
+        /// Whether the last attempt to connect has failed.
+        var isAway = false
+    }
+
+    private let postgres: PostgresConfiguration
+    private let configuration: ReadPoolConfiguration
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    init(_ postgres: PostgresConfiguration, _ configuration: ReadPoolConfiguration, logger: Logger) {
+        self.postgres = configuration.session(postgres)
+        self.configuration = configuration
+        self.logger = logger
+        state = Mutex(
+            State(queue: ReadQueue(maxCount: configuration.maxQueued, batchLimit: configuration.batchLimit)))
+    }
+
+    // MARK: reading
+
+    /// Runs one statement.
+    func read(_ statement: Statement, _ parameters: Parameters, _ lane: Lane) async throws(ReadError) -> QueryResult {
+        try await read([(statement, parameters)], lane)[0]
+    }
+
+    /// Runs statements that belong together.
+    func read(_ statements: Statements, _ lane: Lane) async throws(ReadError) -> [QueryResult] {
+        let deadline = ContinuousClock.now + .milliseconds(configuration.queueTimeoutMs)
+        let id = state.withLock { state in
+            state.lastID += 1
+            return state.lastID
+        }
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let pending = Pending(statements: statements, continuation: continuation)
+                enqueue(.init(id: id, entry: pending, deadline: deadline), lane)
+            }
+        } onCancel: {
+            let pending = state.withLock { $0.queue.remove(id) }
+            pending?.continuation.resume(returning: .failure(.cancelled))
+        }
+        return try result.get()
+    }
+
+    private func enqueue(_ item: ReadQueue<Pending>.Item, _ lane: Lane) {
+        let outcome: (refusal: ReadError?, woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
+            // The handler of a cancellation runs after the flag is set: either we see it, or it finds the item.
+            if Task.isCancelled { return (.cancelled, nil) }
+            // Who waits for a database that is away waits in vain, and so would its client.
+            if state.isAway && state.connected == 0 { return (.unavailable, nil) }
+            guard state.queue.append(item, to: lane) else { return (.overloaded, nil) }
+            return (nil, wake(&state, for: lane))
+        }
+        if let refusal = outcome.refusal { item.entry.continuation.resume(returning: .failure(refusal)) }
+        outcome.woken?.resume()
+    }
+
+    /// An idle connection for a lane: the one that was used last, whose memory is warm.
+    private func wake(_ state: inout State, for lane: Lane) -> CheckedContinuation<Void, Never>? {
+        guard
+            let index = state.idle.lastIndex(where: { lane == .quick || $0.worker != quickWorker })
+        else { return nil }
+        return state.idle.remove(at: index).continuation
+    }
+
+    /// The connection that takes quick reads alone; none where there is only one.
+    private var quickWorker: Int? { configuration.connections > 1 ? 0 : nil }
+
+    // MARK: running
+
+    /// Serves until the task is cancelled; what waits then is told so.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for worker in 0..<configuration.connections {
+                group.addTask { await self.keepConnected(worker) }
+            }
+            group.addTask { await self.expire() }
+        }
+        for pending in state.withLock({ $0.queue.removeAll() }) {
+            pending.continuation.resume(returning: .failure(.cancelled))
+        }
+    }
+
+    /// Tells those whose time is over, whether or not any connection moves.
+    private func expire() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(50))
+            let expired = state.withLock { $0.queue.removeExpired(at: .now) }
+            for pending in expired { pending.continuation.resume(returning: .failure(.overloaded)) }
+        }
+    }
+
+    private func keepConnected(_ worker: Int) async {
+        var backoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(2))
+        while !Task.isCancelled {
+            let connection: PostgresConnection
+            do throws(PostgresError) {
+                connection = try await PostgresConnection.connect(postgres)
+            } catch {
+                noteAway(error)
+                try? await Task.sleep(for: backoff.next())
+                continue
+            }
+            backoff.reset()
+            noteConnected()
+            await serve(on: connection, worker)
+            state.withLock { $0.connected -= 1 }
+            await connection.close()
+        }
+    }
+
+    private func noteConnected() {
+        let wasAway = state.withLock { state in
+            state.connected += 1
+            defer { state.isAway = false }
+            return state.isAway
+        }
+        if wasAway { logger.notice("the database answers again") }
+    }
+
+    private func noteAway(_ error: PostgresError) {
+        if Task.isCancelled { return }
+        let (wasAway, waiting) = state.withLock { state in
+            defer { state.isAway = true }
+            return (state.isAway, state.connected == 0 ? state.queue.removeAll() : [])
+        }
+        if !wasAway { logger.warning("the database does not answer", metadata: ["error": "\(error)"]) }
+        for pending in waiting { pending.continuation.resume(returning: .failure(.unavailable)) }
+    }
+
+    // MARK: one connection; all of this runs on its own thread
+
+    /// Takes reads and runs them until the connection breaks or the task is cancelled.
+    private func serve(on connection: isolated PostgresConnection, _ worker: Int) async {
+        let quickOnly = worker == quickWorker
+        while !Task.isCancelled {
+            let (items, lane) = state.withLock { $0.queue.next(quickOnly: quickOnly) }
+            if items.isEmpty {
+                await waitForWork(worker, quickOnly: quickOnly)
+                continue
+            }
+            // A connection that the server has closed while nobody used it is no reason to fail.
+            guard connection.isAlive() else { return putBack(items, lane) }
+            await run(items, lane, on: connection)
+            if !connection.isOpen { return }
+        }
+    }
+
+    /// Waits until there may be something, or the task is cancelled.
+    private func waitForWork(_ worker: Int, quickOnly: Bool) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let resumesAtOnce = state.withLock { state in
+                    if Task.isCancelled || (quickOnly ? state.queue.hasQuick : !state.queue.isEmpty) { return true }
+                    state.idle.append((worker, continuation))
+                    return false
+                }
+                if resumesAtOnce { continuation.resume() }
+            }
+        } onCancel: {
+            let waiting = state.withLock { state in
+                state.idle.firstIndex { $0.worker == worker }.map { state.idle.remove(at: $0).continuation }
+            }
+            waiting?.resume()
+        }
+    }
+
+    private func putBack(_ items: [ReadQueue<Pending>.Item], _ lane: Lane) {
+        let woken = state.withLock { state in
+            for item in items.reversed() { state.queue.putBack(item, to: lane) }
+            return wake(&state, for: lane)
+        }
+        woken?.resume()
+    }
+
+    private func run(
+        _ items: [ReadQueue<Pending>.Item], _ lane: Lane, on connection: isolated PostgresConnection
+    ) async {
+        let statements = items.count == 1 ? items[0].entry.statements : items.flatMap(\.entry.statements)
+        let results: [QueryResult]
+        do throws(PostgresError) {
+            results = try await Self.exchange(statements, configuration.statementTimeoutMs, on: connection)
+        } catch {
+            if items.count == 1 { return await settle(items[0], error, lane, on: connection) }
+            // They were one implicit transaction: one that fails takes the others along, and each is tried alone.
+            if error.endsConnection { return items.forEach { retry($0, after: error, lane) } }
+            for item in items {
+                guard connection.isOpen else { return putBackRest(from: item.id, of: items, lane) }
+                await run([item], lane, on: connection)
+            }
+            return
+        }
+        var first = 0
+        for item in items {
+            let next = first + item.entry.statements.count
+            item.entry.continuation.resume(returning: .success(Array(results[first..<next])))
+            first = next
+        }
+    }
+
+    /// The client's cancellation does not end a round trip that others share; the service's own does.
+    private static func exchange(
+        _ statements: Statements, _ timeoutMs: Int, on connection: isolated PostgresConnection
+    ) async throws(PostgresError) -> [QueryResult] {
+        if statements.count == 1 {
+            return [try await connection.execute(statements[0].0, statements[0].1, timeoutMs: timeoutMs)]
+        }
+        return try await connection.pipeline(statements, timeoutMs: timeoutMs)
+    }
+
+    /// Answers or repeats a read that has failed by itself.
+    private func settle(
+        _ item: ReadQueue<Pending>.Item, _ error: PostgresError, _ lane: Lane,
+        on connection: isolated PostgresConnection
+    ) async {
+        if error.comesOfReplacedView && item.attempts == 0 {
+            var again = item
+            again.attempts += 1
+            return await run([again], lane, on: connection)
+        }
+        retry(item, after: error, lane)
+    }
+
+    /// Reads change nothing: one whose connection broke is run once more, on another.
+    private func retry(_ item: ReadQueue<Pending>.Item, after error: PostgresError, _ lane: Lane) {
+        guard error.endsConnection, item.attempts == 0 else {
+            return item.entry.continuation.resume(returning: .failure(ReadError(error)))
+        }
+        var again = item
+        again.attempts += 1
+        putBack([again], lane)
+    }
+
+    private func putBackRest(from id: UInt64, of items: [ReadQueue<Pending>.Item], _ lane: Lane) {
+        putBack(Array(items.drop { $0.id != id }), lane)
+    }
+}

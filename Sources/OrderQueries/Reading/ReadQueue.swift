@@ -1,0 +1,133 @@
+/// What waits for a connection, in order: a pure value that reads no clock and runs nothing.
+///
+/// Quick reads share round trips and go before searches; one connection in each pool takes quick ones alone, so that
+/// slow searches never hold up the look at one order.
+struct ReadQueue<Entry> {
+    /// What kind of read it is.
+    enum Lane: Sendable {
+        /// By key: a fraction of a millisecond.
+        case quick
+        /// May take long.
+        case search
+    }
+
+    struct Item {
+        let id: UInt64
+        let entry: Entry
+        let deadline: ContinuousClock.Instant
+        /// How often it was run before, and has failed for a reason that is not its own.
+        var attempts = 0
+    }
+
+    private var quick = FIFO<Item>()
+    private var searches = FIFO<Item>()
+    private let maxCount: Int
+    private let batchLimit: Int
+
+    /// - Parameters:
+    ///   - maxCount: how many may wait.
+    ///   - batchLimit: how many quick reads share a round trip.
+    init(maxCount: Int, batchLimit: Int) {
+        self.maxCount = maxCount
+        self.batchLimit = batchLimit
+    }
+
+    var count: Int { quick.count + searches.count }
+
+    /// - Returns: false when there is no room.
+    mutating func append(_ item: Item, to lane: Lane) -> Bool {
+        if count >= maxCount { return false }
+        switch lane {
+        case .quick: quick.append(item)
+        case .search: searches.append(item)
+        }
+        return true
+    }
+
+    /// Puts one back that was taken, before all others.
+    mutating func putBack(_ item: Item, to lane: Lane) {
+        switch lane {
+        case .quick: quick.prepend(item)
+        case .search: searches.prepend(item)
+        }
+    }
+
+    /// What a connection runs next: several quick reads, or one search; empty when there is nothing for it.
+    mutating func next(quickOnly: Bool) -> (items: [Item], lane: Lane) {
+        if quick.isEmpty {
+            guard !quickOnly, let search = searches.popFirst() else { return ([], .quick) }
+            return ([search], .search)
+        }
+        var items: [Item] = []
+        while items.count < batchLimit, let item = quick.popFirst() { items.append(item) }
+        return (items, .quick)
+    }
+
+    /// Takes one out; nil when it is not here any more.
+    mutating func remove(_ id: UInt64) -> Entry? {
+        let removed = quick.removeAll { $0.id == id } + searches.removeAll { $0.id == id }
+        return removed.first?.entry
+    }
+
+    /// Takes out all whose time is over.
+    mutating func removeExpired(at now: ContinuousClock.Instant) -> [Entry] {
+        if isEmpty { return [] }
+        return (quick.removeAll { $0.deadline <= now } + searches.removeAll { $0.deadline <= now }).map(\.entry)
+    }
+
+    /// Takes out all.
+    mutating func removeAll() -> [Entry] {
+        (quick.removeAll { _ in true } + searches.removeAll { _ in true }).map(\.entry)
+    }
+
+    var isEmpty: Bool { quick.isEmpty && searches.isEmpty }
+    var hasQuick: Bool { !quick.isEmpty }
+}
+
+extension ReadQueue: Sendable where Entry: Sendable {}
+extension ReadQueue.Item: Sendable where Entry: Sendable {}
+
+/// A queue in an array: taking the first moves an index, and the memory is given back when all were taken.
+struct FIFO<Element> {
+    private var elements: [Element?] = []
+    private var head = 0
+
+    var count: Int { elements.count - head }
+    var isEmpty: Bool { head == elements.count }
+
+    mutating func append(_ element: Element) { elements.append(element) }
+
+    mutating func prepend(_ element: Element) {
+        if head > 0 {
+            head -= 1
+            elements[head] = element
+        } else {
+            elements.insert(element, at: 0)
+        }
+    }
+
+    mutating func popFirst() -> Element? {
+        guard head < elements.count else { return nil }
+        defer {
+            elements[head] = nil
+            head += 1
+            if head == elements.count {
+                elements.removeAll(keepingCapacity: true)
+                head = 0
+            }
+        }
+        return elements[head]
+    }
+
+    /// Takes out all that fulfil a condition, in order.
+    mutating func removeAll(where isWanted: (Element) -> Bool) -> [Element] {
+        let present = elements[head...].compactMap(\.self)
+        let removed = present.filter(isWanted)
+        if removed.isEmpty { return [] }
+        elements = present.filter { !isWanted($0) }
+        head = 0
+        return removed
+    }
+}
+
+extension FIFO: Sendable where Element: Sendable {}

@@ -1,0 +1,70 @@
+internal import Operations
+internal import StreamCore
+internal import WireJSON
+
+/// The problems that this service answers with (RFC 9457); docs/queries.md describes each type.
+enum Problems {
+    static func invalidParameters(_ complaints: [QueryParameters.Complaint]) -> Problem {
+        var writer = JSONWriter()
+        writer.beginArray()
+        for complaint in complaints {
+            writer.beginObject()
+            writer.key("parameter")
+            writer.string(complaint.parameter)
+            writer.key("detail")
+            writer.string(complaint.detail)
+            writer.endObject()
+        }
+        writer.endArray()
+        let first = complaints.first.map { "\($0.parameter) \($0.detail)" }
+        return Problem(
+            status: 400, type: "/problems/invalid-parameter", title: "A parameter is not valid", detail: first,
+            members: [("errors", writer.finish())])
+    }
+
+    static func invalidParameter(_ name: String, _ detail: String) -> Problem {
+        invalidParameters([.init(parameter: name, detail: detail)])
+    }
+
+    static func unknownOrder() -> Problem {
+        Problem(
+            status: 404, type: "/problems/unknown-order", title: "There is no such order",
+            detail: "No event of this order has reached the read model.")
+    }
+
+    static func notFound() -> Problem {
+        Problem(status: 404)
+    }
+
+    /// - Parameter current: nil when the read model does not have the order at all.
+    static func readModelBehind(current: Int64?, requested: Int64, retryAfterSeconds: Int) -> Problem {
+        Problem(
+            status: 503, type: "/problems/read-model-behind", title: "The read model is not that far yet",
+            detail: "The order has not reached the requested version in the read model. Ask again, or ask to wait.",
+            members: [
+                ("currentVersion", current.map { number($0) } ?? Array("null".utf8)),
+                ("requestedVersion", number(requested)),
+            ],
+            headers: [("Retry-After", String(retryAfterSeconds))])
+    }
+
+    static func unavailable() -> Problem {
+        Problem(
+            status: 503, type: "/problems/database-unavailable", title: "The read model cannot be reached",
+            detail: "The database does not answer at the moment.", headers: [("Retry-After", "2")])
+    }
+
+    static func overloaded() -> Problem {
+        Problem(
+            status: 503, type: "/problems/overloaded", title: "Too much is asked at once",
+            detail: "The request waited for its turn for too long.", headers: [("Retry-After", "1")])
+    }
+
+    static func deadlineExceeded() -> Problem {
+        Problem(
+            status: 504, type: "/problems/deadline-exceeded", title: "The answer takes too long to find",
+            detail: "The request was given up. A narrower one may be answered.")
+    }
+
+    private static func number(_ value: Int64) -> [UInt8] { Array(String(value).utf8) }
+}

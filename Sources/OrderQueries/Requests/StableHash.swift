@@ -1,0 +1,48 @@
+/// A hash of bytes that is the same in every process and every release, for entity tags and the seals of cursors.
+///
+/// It keeps accidents apart, not attackers: what it guards holds nothing that its bearer may not see.
+struct StableHash {
+    private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+    private var length: UInt64 = 0
+
+    /// 64 well-mixed bits of all that was fed so far.
+    var value: UInt64 { Self.mixed(state ^ length) }
+
+    mutating func combine(_ bytes: Span<UInt8>) {
+        var index = 0
+        while index &+ 8 <= bytes.count {
+            var word: UInt64 = 0
+            for offset in 0..<8 { word |= UInt64(bytes[index &+ offset]) << UInt64(8 &* offset) }
+            feed(word)
+            index &+= 8
+        }
+        var rest: UInt64 = 0
+        var shift: UInt64 = 0
+        while index < bytes.count {
+            rest |= UInt64(bytes[index]) << shift
+            shift += 8
+            index &+= 1
+        }
+        feed(rest)
+        length &+= UInt64(bytes.count)
+    }
+
+    mutating func combine(_ text: String) { combine(text.utf8Span.span) }
+
+    @inline(__always)
+    private mutating func feed(_ word: UInt64) {
+        state = (state ^ word) &* 0xFF51_AFD7_ED55_8CCD
+        state ^= state >> 32
+    }
+
+    /// The last steps of MurmurHash3's 64-bit finalizer.
+    private static func mixed(_ value: UInt64) -> UInt64 {
+        var mixed = value
+        mixed ^= mixed >> 33
+        mixed &*= 0xFF51_AFD7_ED55_8CCD
+        mixed ^= mixed >> 33
+        mixed &*= 0xC4CE_B9FE_1A85_EC53
+        mixed ^= mixed >> 33
+        return mixed
+    }
+}

@@ -1,0 +1,72 @@
+import StreamCore
+import Testing
+
+@testable import OrderQueries
+
+@Suite struct CursorTests {
+    private static let filter = OrderFilter(customer: "customer-1", statuses: [.paid], minAmount: "1")
+    private static let position = PagePosition(.time(Timestamp(microseconds: 1_770_000_000_123_456)), "order-é/1")
+
+    @Test func comesBackAsItWas() throws {
+        let text = PageCursor.text(Self.position, for: Self.filter)
+        #expect(PageCursor.position(in: text, for: Self.filter) == Self.position)
+        var byAmount = Self.filter
+        byAmount.sort = .amount
+        let amount = PagePosition(.amount("123456789012.3400"), "x")
+        #expect(PageCursor.position(in: PageCursor.text(amount, for: byAmount), for: byAmount) == amount)
+    }
+
+    @Test func isWorthNothingWithAnotherFilter() {
+        let text = PageCursor.text(Self.position, for: Self.filter)
+        var others = [OrderFilter](repeating: Self.filter, count: 8)
+        others[0].customer = "customer-2"
+        others[1].customer = nil
+        others[2].statuses = []
+        others[3].minAmount = nil
+        others[4].maxAmount = "1"
+        others[5].from = Timestamp(microseconds: 0)
+        others[6].to = Timestamp(microseconds: 0)
+        others[7].sort = .time
+        for other in others { #expect(PageCursor.position(in: text, for: other) == nil, "\(other)") }
+    }
+
+    /// A minimum of 1 and a maximum of 1 are not the same filter, nor are parts that only run together the same way.
+    @Test func filtersAreTakenApart() {
+        let pairs: [(OrderFilter, OrderFilter)] = [
+            (OrderFilter(minAmount: "1"), OrderFilter(maxAmount: "1")),
+            (OrderFilter(customer: "1", minAmount: "2"), OrderFilter(customer: "12")),
+            (OrderFilter(customer: ""), OrderFilter(customer: nil)),
+        ]
+        for (left, right) in pairs {
+            let text = PageCursor.text(Self.position, for: left)
+            #expect(PageCursor.position(in: text, for: left) != nil)
+            #expect(PageCursor.position(in: text, for: right) == nil)
+        }
+    }
+
+    @Test func anyChangeIsRefused() {
+        let text = Array(PageCursor.text(Self.position, for: Self.filter).utf8)
+        for index in text.indices {
+            var changed = text
+            changed[index] = changed[index] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+            #expect(PageCursor.position(in: String(decoding: changed, as: UTF8.self), for: Self.filter) == nil)
+            let cut = String(decoding: text[..<index], as: UTF8.self)
+            #expect(PageCursor.position(in: cut, for: Self.filter) == nil)
+        }
+    }
+
+    @Test(arguments: ["", "=", "AA==", "\u{0}", "é", "'; DROP TABLE orders; --", String(repeating: "A", count: 4_000)])
+    func otherTextIsRefused(_ text: String) {
+        #expect(PageCursor.position(in: text, for: OrderFilter()) == nil)
+    }
+
+    @Test func base64HasOneTextForEachValue() {
+        for count in 0..<40 {
+            let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 251) }
+            #expect(Base64URL.bytes(of: Base64URL.text(bytes)) == bytes)
+        }
+        #expect(Base64URL.text(Array("any carnal pleas".utf8)) == "YW55IGNhcm5hbCBwbGVhcw")
+        #expect(Base64URL.bytes(of: "YW55IGNhcm5hbCBwbGVhcx") == nil)
+        #expect(Base64URL.bytes(of: "A") == nil)
+    }
+}

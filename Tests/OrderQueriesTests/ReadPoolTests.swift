@@ -1,0 +1,183 @@
+import EmbeddedPostgres
+import Operations
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import OrderQueries
+
+/// The pool in trouble.
+@Suite struct ReadPoolTests {
+    @Test func aViewMayBeReplacedAtAnyMoment() async throws {
+        var one = ReadPoolConfiguration()
+        one.connections = 1
+        try await OrderScene.with(pool: one) { scene in
+            try await scene.seed(2)
+            #expect(try await scene.order("order-001").status == 200)
+            #expect(try await scene.all([]).count == 2)
+            // The statements are prepared; now the view has a table of other types behind it, as after a switch.
+            try await scene.execute(
+                """
+                CREATE TABLE other AS SELECT * FROM order_summary;
+                ALTER TABLE other ALTER item_count TYPE int, ALTER status TYPE varchar(20);
+                BEGIN;
+                DROP VIEW order_summary;
+                CREATE VIEW order_summary AS SELECT * FROM other;
+                COMMIT;
+                """)
+            #expect(try await scene.order("order-001").status == 200)
+            #expect(try await scene.all([]).count == 2)
+        }
+    }
+
+    /// Requests go on all the while that the view is switched back and forth.
+    @Test func requestsGoOnDuringSwitches() async throws {
+        try await OrderScene.with { scene in
+            try await scene.seed(5)
+            try await scene.execute(
+                """
+                CREATE TABLE second AS SELECT * FROM order_summary;
+                ALTER TABLE second ALTER item_count TYPE int;
+                """)
+            let definition = try await Self.definition(scene)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for worker in 0..<4 {
+                    group.addTask {
+                        for _ in 0..<100 {
+                            let response =
+                                worker == 0
+                                ? try await scene.list([("limit", "3")]) : try await scene.order("order-00\(worker)")
+                            #expect(response.status == 200)
+                        }
+                    }
+                }
+                for round in 0..<20 {
+                    let body = round % 2 == 0 ? "SELECT * FROM second" : definition
+                    try await scene.execute(
+                        "BEGIN; DROP VIEW order_summary; CREATE VIEW order_summary AS \(body); COMMIT;")
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    private static func definition(_ scene: OrderScene) async throws -> String {
+        let connection = try await PostgresConnection.connect(scene.postgres)
+        let rows = try await connection.execute("SELECT pg_get_viewdef('order_summary'::regclass)")
+        await connection.close()
+        return try rows.string(0, 0).replacing(";", with: "")
+    }
+
+    @Test func oneThatFailsLeavesTheOthersAlone() async throws {
+        var one = ReadPoolConfiguration()
+        one.connections = 1
+        try await OrderScene.with(pool: one) { scene in
+            try await scene.seed(2)
+            // While this one holds the connection, the others queue up and then share a round trip.
+            async let slow = scene.pool.read("SELECT pg_sleep(0.3)", Parameters(), .quick)
+            async let good = scene.order("order-001")
+            async let bad = scene.pool.read("SELECT 1 / (length(current_schema()) * 0)", Parameters(), .quick)
+            async let other = scene.order("order-002")
+            #expect(try await good.status == 200)
+            #expect(try await other.status == 200)
+            do {
+                _ = try await bad
+                Issue.record("one cannot be divided by zero")
+            } catch {
+                #expect(error is ReadError)
+            }
+            _ = try await slow
+        }
+    }
+
+    @Test func endsWhatTakesTooLong() async throws {
+        var limits = ReadPoolConfiguration()
+        limits.statementTimeoutMs = 100
+        try await OrderScene.with(pool: limits) { scene in
+            do throws(ReadError) {
+                _ = try await scene.pool.read("SELECT pg_sleep(30)", Parameters(), .search)
+                Issue.record("nobody sleeps that long")
+            } catch {
+                guard case .deadlineExceeded = error else {
+                    Issue.record(error)
+                    return
+                }
+                #expect((error.problem as? Problem)?.status == 504)
+            }
+        }
+    }
+
+    @Test func turnsAwayWhatIsTooMuch() async throws {
+        var limits = ReadPoolConfiguration()
+        (limits.connections, limits.maxQueued, limits.queueTimeoutMs) = (1, 2, 200)
+        try await OrderScene.with(pool: limits) { scene in
+            async let slow = scene.pool.read("SELECT pg_sleep(1)", Parameters(), .search)
+            try await scene.waitUntilRunning("SELECT pg_sleep(1)")
+            let outcomes = await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<20 {
+                    group.addTask {
+                        do throws(ReadError) {
+                            _ = try await scene.pool.read("SELECT 1", Parameters(), .search)
+                            return true
+                        } catch {
+                            guard case .overloaded = error else {
+                                Issue.record(error)
+                                return false
+                            }
+                            return false
+                        }
+                    }
+                }
+                var outcomes: [Bool] = []
+                for await outcome in group { outcomes.append(outcome) }
+                return outcomes
+            }
+            // Some had no room, and those that had waited in vain.
+            #expect(outcomes.contains(false))
+            _ = try await slow
+            _ = try await scene.pool.read("SELECT 1", Parameters(), .search)
+        }
+    }
+
+    @Test func slowSearchesDoNotHoldUpOrders() async throws {
+        var limits = ReadPoolConfiguration()
+        (limits.connections, limits.statementTimeoutMs) = (2, 1_000)
+        try await OrderScene.with(pool: limits) { scene in
+            try await scene.seed(1)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 {
+                    group.addTask { _ = try? await scene.pool.read("SELECT pg_sleep(30)", Parameters(), .search) }
+                }
+                for _ in 0..<20 {
+                    let response = try await scene.order("order-001")
+                    #expect(response.status == 200)
+                }
+                group.cancelAll()
+            }
+        }
+    }
+
+    @Test func saysThatTheDatabaseIsAwayAndComesBack() async throws {
+        try await TestDatabase.withPrivateServer { server, postgres in
+            let pool = ReadPool(postgres, ReadPoolConfiguration(), logger: .silent)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { await pool.run() }
+                defer { group.cancelAll() }
+                _ = try await pool.read("SELECT 1", Parameters(), .quick)
+                await server.stop(.immediate, keepingData: true)
+                try await eventually {
+                    do throws(ReadError) {
+                        _ = try await pool.read("SELECT 1", Parameters(), .quick)
+                        return false
+                    } catch {
+                        guard case .unavailable = error else { return false }
+                        return (error.problem as? Problem)?.status == 503
+                    }
+                }
+                try await server.start()
+                try await eventually { (try? await pool.read("SELECT 1", Parameters(), .quick)) != nil }
+            }
+        }
+    }
+}

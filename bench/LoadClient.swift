@@ -1,0 +1,255 @@
+import Blocking
+import Foundation
+import Glibc
+
+/// Asks an HTTP server over connections that are kept alive, on one thread of its own that takes as little of the
+/// machine as it can: requests are made beforehand, and of a response it reads the status and the length.
+final class LoadClient: @unchecked Sendable {
+    // SAFETY: everything is touched by the one thread that `run` starts, and read after it has ended.
+
+    struct Outcome: Sendable {
+        var requests = 0
+        var seconds = 0.0
+        /// From the moment that a request was due.
+        var latencies = Latencies()
+        /// By status, those that are not 200.
+        var refusals: [Int: Int] = [:]
+
+        var perSecond: Double { Double(requests) / seconds }
+    }
+
+    private struct Connection {
+        let descriptor: Int32
+        var received: [UInt8] = []
+        /// When the request that it waits for was due; nil between requests.
+        var due: ContinuousClock.Instant?
+    }
+
+    private let requests: [[UInt8]]
+    private var connections: [Connection] = []
+    private var idle: [Int] = []
+    private var waiting: [pollfd] = []
+    private var random = SystemRandomNumberGenerator()
+    private var outcome = Outcome()
+    private var measuresFrom = ContinuousClock.now
+    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+
+    /// - Parameter requests: of which each time any one is sent.
+    init(port: Int, connections count: Int, requests: [[UInt8]]) throws {
+        self.requests = requests
+        for index in 0..<count {
+            let descriptor = try ClientSocket.connect(port: port)
+            connections.append(Connection(descriptor: descriptor))
+            idle.append(index)
+            waiting.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+        }
+    }
+
+    deinit {
+        for connection in connections { close(connection.descriptor) }
+    }
+
+    /// Sends requests for `warmUp` and then `measured`.
+    ///
+    /// - Parameter rate: requests a second, each at its own moment of the schedule; nil for as many as there are
+    ///   answers.
+    func run(warmUp: Duration, measured: Duration, rate: Double? = nil) async throws -> Outcome {
+        try await withCheckedThrowingContinuation { continuation in
+            let thread = Thread {
+                continuation.resume(with: Result { try self.loop(warmUp, measured, rate) })
+            }
+            thread.name = "load"
+            thread.start()
+        }
+    }
+
+    private func loop(_ warmUp: Duration, _ measured: Duration, _ rate: Double?) throws -> Outcome {
+        outcome = Outcome()
+        let start = ContinuousClock.now
+        measuresFrom = start + warmUp
+        let end = measuresFrom + measured
+        var sent = 0
+        while true {
+            let now = ContinuousClock.now
+            if now >= end { break }
+            if let rate {
+                while !idle.isEmpty {
+                    let due = start + .nanoseconds(Int64(Double(sent) / rate * 1e9))
+                    guard due <= now else { break }
+                    try send(due: due)
+                    sent += 1
+                }
+                let next = start + .nanoseconds(Int64(Double(sent) / rate * 1e9))
+                try receive(waiting: idle.isEmpty ? .milliseconds(100) : max(next - now, .zero))
+            } else {
+                while !idle.isEmpty { try send(due: .now) }
+                try receive(waiting: .milliseconds(100))
+            }
+        }
+        outcome.seconds = measured / .seconds(1)
+        // What is under way must not be taken for the answers of the next run.
+        while idle.count < connections.count { try receive(waiting: .milliseconds(100)) }
+        return outcome
+    }
+
+    private func send(due: ContinuousClock.Instant) throws {
+        guard let index = idle.popLast() else { return }
+        let request = requests[Int.random(in: 0..<requests.count, using: &random)]
+        connections[index].due = due
+        // SAFETY: the kernel copies the bytes; a request fits the socket's buffer.
+        let count = unsafe Glibc.send(connections[index].descriptor, request, request.count, Int32(MSG_NOSIGNAL))
+        guard count == request.count else { throw BenchError("send: \(errno)") }
+    }
+
+    /// Waits for answers; a wait that is no whole number of milliseconds takes the next one.
+    private func receive(waiting limit: Duration) throws {
+        let milliseconds = Int32((limit / .milliseconds(1)).rounded(.up))
+        // SAFETY: the kernel writes the events of as many entries as the array has.
+        let count = unsafe poll(&waiting, nfds_t(waiting.count), milliseconds)
+        guard count >= 0 || errno == EINTR else { throw BenchError("poll: \(errno)") }
+        for index in waiting.indices where count > 0 && waiting[index].revents != 0 { try take(index) }
+    }
+
+    private func take(_ index: Int) throws {
+        // SAFETY: the kernel writes at most as many bytes as the array has.
+        let count = unsafe recv(connections[index].descriptor, &buffer, buffer.count, 0)
+        guard count > 0 else { throw BenchError("the server closed a connection: \(count) \(errno)") }
+        connections[index].received += buffer[..<count]
+        guard let response = ResponseHead(connections[index].received),
+            connections[index].received.count >= response.length
+        else { return }
+        connections[index].received.removeAll(keepingCapacity: true)
+        idle.append(index)
+        guard let due = connections[index].due else { throw BenchError("an answer that nobody asked for") }
+        connections[index].due = nil
+        let now = ContinuousClock.now
+        guard due >= measuresFrom else { return }
+        if response.status != 200 { outcome.refusals[response.status, default: 0] += 1 }
+        outcome.requests += 1
+        outcome.latencies.record(now - due)
+    }
+}
+
+/// What a client must know of a response to find its end.
+struct ResponseHead {
+    let status: Int
+    /// Of head and body.
+    let length: Int
+
+    /// Nil while the head is not complete.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count > 12, let end = Self.end(of: bytes) else { return nil }
+        status = bytes[9..<12].reduce(0) { $0 * 10 + Int($1) - 0x30 }
+        length = end + (Self.contentLength(bytes[..<end]) ?? 0)
+    }
+
+    private static func end(of bytes: [UInt8]) -> Int? {
+        var index = 3
+        while index < bytes.count {
+            switch bytes[index] {
+            case 0x0a where bytes[index - 2] == 0x0a: return index + 1
+            case 0x0a, 0x0d: index += 1
+            default: index += 2
+            }
+        }
+        return nil
+    }
+
+    private static let name = Array("\r\nContent-Length: ".utf8)
+
+    private static func contentLength(_ head: ArraySlice<UInt8>) -> Int? {
+        var index = head.startIndex
+        while let lineEnd = head[index...].firstIndex(of: 0x0d) {
+            if head[lineEnd...].starts(with: name) {
+                return head[(lineEnd + name.count)...].prefix { $0 != 0x0d }.reduce(0) { $0 * 10 + Int($1) - 0x30 }
+            }
+            index = lineEnd + 1
+        }
+        return nil
+    }
+}
+
+/// Sockets of this machine.
+enum ClientSocket {
+    /// A blocking connection to a port of the loopback interface.
+    static func connect(port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        // SAFETY: the kernel copies the address.
+        let result = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe Glibc.connect(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard descriptor >= 0, result == 0 else { throw BenchError("cannot connect to port \(port): \(errno)") }
+        var on: Int32 = 1
+        // SAFETY: the kernel copies the value.
+        unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        return descriptor
+    }
+
+    /// A port that nobody listens on at the moment.
+    static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7f00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: the kernel reads the address, and then writes one of the same size.
+        let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe bind(descriptor, generic, length) == 0 && getsockname(descriptor, generic, &length) == 0
+            }
+        }
+        guard isBound else { throw BenchError("there is no free port: \(errno)") }
+        return Int(in_port_t(bigEndian: address.sin_port))
+    }
+}
+
+/// A request for a path of the query service.
+func request(_ target: String, headers: String = "") -> [UInt8] {
+    Array("GET \(target) HTTP/1.1\r\nHost: 127.0.0.1\r\n\(headers)\r\n".utf8)
+}
+
+/// One connection for a request now and then, on a thread of its own.
+actor RequestClient {
+    struct Response: Sendable {
+        let status: Int
+        let body: String
+        let instant: ContinuousClock.Instant
+    }
+
+    private let descriptor: Int32
+    private let executor = ThreadExecutor(name: "request")
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+    init(port: Int) throws {
+        descriptor = try ClientSocket.connect(port: port)
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    func get(_ target: String, headers: String = "") throws -> Response {
+        let bytes = request(target, headers: headers)
+        // SAFETY: the kernel copies the bytes; a request fits the socket's buffer.
+        guard unsafe send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw BenchError("send: \(errno)")
+        }
+        var received: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            // SAFETY: the kernel writes at most as many bytes as the array has.
+            let count = unsafe recv(descriptor, &piece, piece.count, 0)
+            guard count > 0 else { throw BenchError("the server closed the connection: \(count) \(errno)") }
+            received += piece[..<count]
+            guard let head = ResponseHead(received), received.count >= head.length else { continue }
+            return Response(status: head.status, body: String(decoding: received, as: UTF8.self), instant: .now)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Foundation
+import Migrations
+import Postgres
+
+/// The read model of the query benches: 1,000,000 orders of 20,000 customers, one every 30 seconds of the last year,
+/// written by the server itself. An order's number says all about it, so that questions can be made of numbers.
+enum QueryModel {
+    static let orders = 1_000_000
+    static let customers = 20_000
+    static let secondsBetweenOrders = 30
+    static let perCustomer = orders / customers
+
+    /// When order 0 was created, in seconds since 1970: midnight, about a year ago.
+    static let start: Int = {
+        let today = Int(Date().timeIntervalSince1970) / 86_400
+        return (today - orders * secondsBetweenOrders / 86_400 - 1) * 86_400
+    }()
+
+    static func orderID(_ number: Int) -> String { "order-\(number)" }
+    static func customerID(_ number: Int) -> String { "customer-\(number)" }
+
+    static func seed(_ postgres: PostgresConfiguration) async throws {
+        try await Migrator(postgres).up(["dashboard"])
+        var unhurried = postgres
+        unhurried.statementTimeoutMs = 900_000
+        unhurried.settings["maintenance_work_mem"] = "512MB"
+        let connection = try await PostgresConnection.connect(unhurried)
+        // The indexes are made of all rows at once.
+        let indexes = try await connection.execute(
+            """
+            SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
+            WHERE indrelid = 'order_summary_v1'::regclass AND NOT indisprimary
+            """)
+        var rebuild = ""
+        for row in 0..<indexes.rowCount {
+            try await connection.execute(script: "DROP INDEX \(try indexes.string(row, 0))")
+            rebuild += "\(try indexes.string(row, 1));"
+        }
+        try await connection.execute(script: insert, timeoutMs: 900_000)
+        try await connection.execute(script: rebuild, timeoutMs: 900_000)
+        try await connection.execute(script: "VACUUM (ANALYZE) order_summary_v1", timeoutMs: 900_000)
+        try await connection.execute(script: "CHECKPOINT", timeoutMs: 900_000)
+        await connection.close()
+        say("\(orders) orders are in the read model")
+    }
+
+    /// Of ten orders one is cancelled, five are delivered, and one each is shipped, paid, confirmed and created.
+    private static let insert = """
+        INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id, confirmed_at, items, item_count,
+            total_amount, created, cancelled, paid, shipped, delivered)
+        SELECT 'order-' || n, 3, at + interval '6 hours', md5('last' || n)::uuid,
+            CASE WHEN n % 10 < 9 THEN at + interval '1 minute' END,
+            jsonb_build_array(
+                jsonb_build_object('productId', 'product-' || n % 500, 'name', 'Product ' || n % 500, 'quantity', 1,
+                    'unitPrice', (amount - 0.5)::text, 'sequence', 1),
+                jsonb_build_object('productId', 'product-' || (n + 7) % 500, 'name', 'Product ' || (n + 7) % 500,
+                    'quantity', 1, 'unitPrice', '0.50', 'sequence', 1)),
+            2, amount,
+            ROW(at, md5('created' || n)::uuid, 'customer-' || n % \(customers), 'EUR',
+                jsonb_build_object('name', 'Customer ' || n % \(customers), 'street', 'Street ' || n % 200,
+                    'city', 'Hamburg', 'postalCode', '20095', 'country', 'DE'))::order_summary_v1_created,
+            CASE WHEN n % 10 = 0 THEN ROW(at + interval '2 minutes', md5('cancelled' || n)::uuid, 'changed my mind',
+                'customer')::order_summary_v1_cancelled END,
+            CASE WHEN n % 10 BETWEEN 1 AND 7 THEN ROW(at + interval '3 minutes', md5('paid' || n)::uuid,
+                'payment-' || n, amount, 'EUR', 'card')::order_summary_v1_payment END,
+            CASE WHEN n % 10 BETWEEN 1 AND 6 THEN ROW(at + interval '1 hour', md5('shipped' || n)::uuid,
+                'shipment-' || n, 'DHL', 'JD' || n)::order_summary_v1_shipped END,
+            CASE WHEN n % 10 BETWEEN 1 AND 5 THEN ROW(at + interval '6 hours', md5('delivered' || n)::uuid,
+                'shipment-' || n)::order_summary_v1_delivered END
+        FROM (SELECT n, to_timestamp(\(start) + n * \(secondsBetweenOrders)) AS at,
+            (n * 7919 % 100000 + 100)::numeric / 100 AS amount FROM generate_series(0, \(orders - 1)) AS n) AS numbered
+        """
+}
