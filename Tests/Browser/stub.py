@@ -152,7 +152,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if file.is_file():
                 return self.reply(200, TYPES[file.suffix], file.read_bytes())
         if url.path == "/v1/dashboard/stream":
-            return self.stream(parse_qs(url.query)["window"][0])
+            try:
+                return self.stream(parse_qs(url.query)["window"][0])
+            except ConnectionError:
+                # The page has left.
+                return None
         return self.problem(404, "Not Found")
 
     def stream(self, window):

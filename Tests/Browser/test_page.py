@@ -102,6 +102,10 @@ class PageTest(unittest.TestCase):
         browser.until(lambda: not any(badge.is_displayed() for badge in browser.all("#latest .badge")),
                       "the mark stayed")
         self.assertEqual(len(browser.orders()), 10)
+        # Where most are new, a mark says nothing.
+        stub.update(latestOrders=[order(f"ord-{n}") for n in range(100, 110)])
+        browser.until(lambda: browser.orders()[0] == "ord-100", "the orders did not appear")
+        self.assertFalse(any(badge.is_displayed() for badge in browser.all("#latest .badge")))
 
     # What is wrong
 
@@ -195,7 +199,8 @@ class PageTest(unittest.TestCase):
             browser.wait_for_data()
             self.assertEqual(browser.overflow(), 0, window)
         stub.update(pipeline=pipeline("stopped", lag=1_000_000, letters=1_000_000),
-                    latestOrders=[order("0b7a6a5e-2f6f-4e0b-9f0e-2b1f5d6c7a8b", amount="1234567.89")])
+                    latestOrders=[order("0b7a6a5e-2f6f-4e0b-9f0e-2b1f5d6c7a8b", amount="1234567.89"),
+                                  order("ord-0", ago_s=1)])
         browser.until(lambda: "Stopped" in browser.text("#notices"), "no update")
         for details in browser.all("details summary"):
             details.click()

@@ -202,8 +202,10 @@ export function latestView(panel) {
     };
   }
   return (data, { newOrders, now }) => {
-    const rows = data.latestOrders.map((order) =>
-      ({ ...order, isNew: now - newOrders.get(order.orderId) < NEW_ORDER_MS, now }));
+    const isNew = (order) => now - newOrders.get(order.orderId) < NEW_ORDER_MS;
+    // Where most are new, a mark says nothing.
+    const marks = data.latestOrders.filter(isNew).length <= data.latestOrders.length / 2;
+    const rows = data.latestOrders.map((order) => ({ ...order, isNew: marks && isNew(order), now }));
     table.show(rows, (order) => order.orderId, create, () => emptyState("No orders yet",
       "The newest ten appear here. To play a shop, run", "millrace load --rate 5"));
   };
