@@ -1,4 +1,5 @@
 import Foundation
+import Migrations
 import Postgres
 import StreamCore
 
@@ -54,6 +55,7 @@ struct QueryServiceUnderLoad {
     let port: Int
 
     static func start(on servers: BenchServers, settings: [String: String] = [:]) async throws -> Self {
+        try await Migrator(servers.postgres).up(["dashboard"])
         let port = try ClientSocket.freePort()
         let process = try servers.start(
             "query-service", settings: ["http.port": "\(port)"].merging(settings) { $1 })

@@ -1,5 +1,4 @@
 import Foundation
-import Migrations
 import Postgres
 
 /// The read model of the query benches: 1,000,000 orders of 20,000 customers, one every 30 seconds of the last year,
@@ -20,7 +19,6 @@ enum QueryModel {
     static func customerID(_ number: Int) -> String { "customer-\(number)" }
 
     static func seed(_ postgres: PostgresConfiguration) async throws {
-        try await Migrator(postgres).up(["dashboard"])
         var unhurried = postgres
         unhurried.statementTimeoutMs = 900_000
         unhurried.settings["maintenance_work_mem"] = "512MB"
