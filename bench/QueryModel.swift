@@ -66,6 +66,7 @@ enum QueryModel {
             CASE WHEN n % 10 BETWEEN 1 AND 5 THEN ROW(at + interval '6 hours', md5('delivered' || n)::uuid,
                 'shipment-' || n)::order_summary_v1_delivered END
         FROM (SELECT n, to_timestamp(\(start) + n * \(secondsBetweenOrders)) AS at,
-            (n * 7919 % 100000 + 100)::numeric / 100 AS amount FROM generate_series(0::bigint, \(orders - 1)) AS n) AS numbered
+            round((n * 7919 % 100000 + 100)::numeric / 100, 2) AS amount
+            FROM generate_series(0::bigint, \(orders - 1)) AS n) AS numbered
         """
 }
