@@ -12,15 +12,19 @@ struct PgBench {
         "default_transaction_read_only": "on",
     ]
 
-    /// - Returns: transactions a second, one statement each, prepared once.
-    func perSecond(on postgres: PostgresConfiguration, seconds: Int) async throws -> Double {
+    /// Runs so many statements. It cannot be told for how long: the threads of this process block its alarm, and it
+    /// inherits that.
+    ///
+    /// - Returns: how many there were in a second; prepared once, each a transaction.
+    func perSecond(on postgres: PostgresConfiguration, statements: Int) throws -> Double {
         let file = FileManager.default.temporaryDirectory.appending(path: "millrace-\(UUID().uuidString).pgbench")
         try Data(script.utf8).write(to: file)
         defer { try? FileManager.default.removeItem(at: file) }
         let process = Process()
         process.executableURL = try Self.program()
         process.arguments = [
-            "--no-vacuum", "--protocol=prepared", "--client=\(connections)", "--jobs=2", "--time=\(seconds)",
+            "--no-vacuum", "--protocol=prepared", "--client=\(connections)", "--jobs=2",
+            "--transactions=\(max(statements / connections, 1))",
             "--file=\(file.path)", "--host=\(postgres.host ?? "")", "--port=\(postgres.port ?? 5_432)",
             "--username=\(postgres.user ?? "")", postgres.database ?? "postgres",
         ]

@@ -1,4 +1,5 @@
 import Foundation
+import Migrations
 import Postgres
 import StreamCore
 
@@ -25,11 +26,12 @@ struct QueryLoad {
             script: "\(variables)\n\(try PgBench.filled(statement, with: values));\n", connections: Self.connections)
         let client = try LoadClient(
             port: service.port, connections: Self.connections, requests: targets.map { request($0) })
-        let half = Self.seconds / 2
-        _ = try await client.run(warmUp: .seconds(2), measured: .seconds(1))
-        var limit = try await pgbench.perSecond(on: servers.postgres, seconds: half)
+        let warm = try await client.run(warmUp: .seconds(2), measured: .seconds(1))
+        // For about half of the seconds.
+        let statements = Int(warm.perSecond * 1.5) * Self.seconds / 2
+        var limit = try pgbench.perSecond(on: servers.postgres, statements: statements)
         let closed = try await client.run(warmUp: .seconds(1), measured: .seconds(Self.seconds))
-        limit = (limit + (try await pgbench.perSecond(on: servers.postgres, seconds: half))) / 2
+        limit = (limit + (try pgbench.perSecond(on: servers.postgres, statements: statements))) / 2
         let paced = try await client.run(
             warmUp: .seconds(1), measured: .seconds(Self.seconds), rate: closed.perSecond / 2)
         for outcome in [closed, paced] where !outcome.refusals.isEmpty {
@@ -53,6 +55,7 @@ struct QueryServiceUnderLoad {
     let port: Int
 
     static func start(on servers: BenchServers, settings: [String: String] = [:]) async throws -> Self {
+        try await Migrator(servers.postgres).up(["dashboard"])
         let port = try ClientSocket.freePort()
         let process = try servers.start(
             "query-service", settings: ["http.port": "\(port)"].merging(settings) { $1 })

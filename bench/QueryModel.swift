@@ -1,5 +1,4 @@
 import Foundation
-import Migrations
 import Postgres
 
 /// The read model of the query benches: 1,000,000 orders of 20,000 customers, one every 30 seconds of the last year,
@@ -20,7 +19,6 @@ enum QueryModel {
     static func customerID(_ number: Int) -> String { "customer-\(number)" }
 
     static func seed(_ postgres: PostgresConfiguration) async throws {
-        try await Migrator(postgres).up(["dashboard"])
         var unhurried = postgres
         unhurried.statementTimeoutMs = 900_000
         unhurried.settings["maintenance_work_mem"] = "512MB"
@@ -68,6 +66,7 @@ enum QueryModel {
             CASE WHEN n % 10 BETWEEN 1 AND 5 THEN ROW(at + interval '6 hours', md5('delivered' || n)::uuid,
                 'shipment-' || n)::order_summary_v1_delivered END
         FROM (SELECT n, to_timestamp(\(start) + n * \(secondsBetweenOrders)) AS at,
-            (n * 7919 % 100000 + 100)::numeric / 100 AS amount FROM generate_series(0, \(orders - 1)) AS n) AS numbered
+            round((n * 7919 % 100000 + 100)::numeric / 100, 2) AS amount
+            FROM generate_series(0::bigint, \(orders - 1)) AS n) AS numbered
         """
 }

@@ -24,7 +24,9 @@ import Testing
                     })
             },
         ]
-        try await ServedHTTP.run(routes) { $0.name = "counted" } _: { server in
+        try await ServedHTTP.run(routes) {
+            $0.name = "counted"
+        } _: { server in
             let client = try server.client()
             for target in ["/v1/orders/7", "/v1/orders/7", "/v1/orders/8", "/secret-1", "/secret-2"] {
                 _ = try await client.get(target)
