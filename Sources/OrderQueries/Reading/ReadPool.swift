@@ -5,8 +5,9 @@ internal import Synchronization
 
 /// The connections that all reads share, and the queue before them.
 ///
-/// Under load reads queue up while the connections are busy, and the quick ones among them then share a round trip (a
-/// pipeline of libpq's): the fuller the queue, the less each read costs.
+/// Quick reads that come while one connection runs others wait until it is done, a fraction of a millisecond, and then
+/// share a round trip (a pipeline of libpq's). Another connection joins in when the queue grows beyond what that one takes
+/// at once. So the fuller the queue, the less each read costs: waking a thread costs more than reading an order.
 final class ReadPool: Sendable {
     /// One or more statements that are run in one round trip.
     typealias Statements = [(Statement, Parameters)]
@@ -20,9 +21,10 @@ final class ReadPool: Sendable {
 
     private struct State {
         var queue: ReadQueue<Pending>
-        var lastID: UInt64 = 0
         /// The connections that have nothing to do.
         var idle: [(worker: Int, continuation: CheckedContinuation<Void, Never>)] = []
+        /// The connections that run quick reads, or were woken to.
+        var onQuick: Set<Int> = []
         var connected = 0
         /// Whether the last attempt to connect has failed.
         var isAway = false
@@ -32,6 +34,7 @@ final class ReadPool: Sendable {
     private let configuration: ReadPoolConfiguration
     private let logger: Logger
     private let state: Mutex<State>
+    private let lastID = Atomic<UInt64>(0)
 
     init(_ postgres: PostgresConfiguration, _ configuration: ReadPoolConfiguration, logger: Logger) {
         self.postgres = configuration.session(postgres)
@@ -51,10 +54,7 @@ final class ReadPool: Sendable {
     /// Runs statements that belong together.
     func read(_ statements: Statements, _ lane: Lane) async throws(ReadError) -> [QueryResult] {
         let deadline = ContinuousClock.now + .milliseconds(configuration.queueTimeoutMs)
-        let id = state.withLock { state in
-            state.lastID += 1
-            return state.lastID
-        }
+        let id = lastID.add(1, ordering: .relaxed).newValue
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let pending = Pending(statements: statements, continuation: continuation)
@@ -80,12 +80,28 @@ final class ReadPool: Sendable {
         outcome.woken?.resume()
     }
 
-    /// An idle connection for a lane: the one that was used last, whose memory is warm.
+    /// An idle connection for a lane, if one is needed: the one that was used last, whose memory is warm.
     private func wake(_ state: inout State, for lane: Lane) -> CheckedContinuation<Void, Never>? {
+        if lane == .quick && state.queue.quickCount <= state.onQuick.count * configuration.batchLimit / 2 { return nil }
         guard
             let index = state.idle.lastIndex(where: { lane == .quick || $0.worker != quickWorker })
         else { return nil }
-        return state.idle.remove(at: index).continuation
+        let idle = state.idle.remove(at: index)
+        if lane == .quick { state.onQuick.insert(idle.worker) }
+        return idle.continuation
+    }
+
+    /// What a connection runs next. One that has nothing to do is on nothing.
+    private func take(_ worker: Int) -> (items: [ReadQueue<Pending>.Item], lane: Lane) {
+        state.withLock { state in
+            let (items, lane) = state.queue.next(quickOnly: worker == quickWorker)
+            if lane == .quick && !items.isEmpty {
+                state.onQuick.insert(worker)
+            } else {
+                state.onQuick.remove(worker)
+            }
+            return (items, lane)
+        }
     }
 
     /// The connection that takes quick reads alone; none where there is only one.
@@ -110,7 +126,14 @@ final class ReadPool: Sendable {
     private func expire() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(50))
-            let expired = state.withLock { $0.queue.removeExpired(at: .now) }
+            let (expired, woken) = state.withLock { state in
+                let expired = state.queue.removeExpired(at: .now)
+                // What still waits has waited for long: whoever was to take it is held up.
+                guard state.queue.hasQuick, let idle = state.idle.popLast() else { return (expired, nil) }
+                state.onQuick.insert(idle.worker)
+                return (expired, Optional(idle.continuation))
+            }
+            woken?.resume()
             for pending in expired { pending.continuation.resume(returning: .failure(.overloaded)) }
         }
     }
@@ -129,7 +152,10 @@ final class ReadPool: Sendable {
             backoff.reset()
             noteConnected()
             await serve(on: connection, worker)
-            state.withLock { $0.connected -= 1 }
+            state.withLock { state in
+                state.connected -= 1
+                state.onQuick.remove(worker)
+            }
             await connection.close()
         }
     }
@@ -159,7 +185,7 @@ final class ReadPool: Sendable {
     private func serve(on connection: isolated PostgresConnection, _ worker: Int) async {
         let quickOnly = worker == quickWorker
         while !Task.isCancelled {
-            let (items, lane) = state.withLock { $0.queue.next(quickOnly: quickOnly) }
+            let (items, lane) = take(worker)
             if items.isEmpty {
                 await waitForWork(worker, quickOnly: quickOnly)
                 continue

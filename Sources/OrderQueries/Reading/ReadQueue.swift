@@ -82,6 +82,7 @@ struct ReadQueue<Entry> {
 
     var isEmpty: Bool { quick.isEmpty && searches.isEmpty }
     var hasQuick: Bool { !quick.isEmpty }
+    var quickCount: Int { quick.count }
 }
 
 extension ReadQueue: Sendable where Entry: Sendable {}
