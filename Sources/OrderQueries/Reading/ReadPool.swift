@@ -126,15 +126,15 @@ final class ReadPool: Sendable {
     private func expire() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(50))
-            let (expired, woken) = state.withLock { state in
+            let outcome: (expired: [Pending], woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
                 let expired = state.queue.removeExpired(at: .now)
                 // What still waits has waited for long: whoever was to take it is held up.
                 guard state.queue.hasQuick, let idle = state.idle.popLast() else { return (expired, nil) }
                 state.onQuick.insert(idle.worker)
-                return (expired, Optional(idle.continuation))
+                return (expired, idle.continuation)
             }
-            woken?.resume()
-            for pending in expired { pending.continuation.resume(returning: .failure(.overloaded)) }
+            outcome.woken?.resume()
+            for pending in outcome.expired { pending.continuation.resume(returning: .failure(.overloaded)) }
         }
     }
 
