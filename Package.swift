@@ -48,7 +48,7 @@ let composition: [Target] = [
         name: "OperatorCommands",
         dependencies: [
             "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Settings", "EmbeddedKafka",
-            "EmbeddedPostgres", "Kafka", "Postgres", "StreamCore", "WireJSON", .argumentParser,
+            "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON", .argumentParser,
         ],
         swiftSettings: strict),
 ]
@@ -125,13 +125,13 @@ let clients: [Target] = [
 let base: [Target] = [
     .target(name: "StreamCore", swiftSettings: strict),
     .target(name: "WireJSON", dependencies: ["StreamCore"], swiftSettings: strict),
-    .target(name: "Blocking", dependencies: ["CWakeup"], swiftSettings: strict),
+    .target(name: "Blocking", dependencies: ["CLinux"], swiftSettings: strict),
 ]
 
 let systemLibraries: [Target] = [
     .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    .target(name: "CWakeup"),
+    .target(name: "CLinux"),
 ]
 
 // MARK: tests

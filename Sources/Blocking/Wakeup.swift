@@ -1,4 +1,4 @@
-internal import CWakeup
+internal import CLinux
 internal import Glibc
 
 /// A file descriptor that any thread can make readable, to end another thread's `poll` (an `eventfd`).
@@ -8,7 +8,7 @@ public final class Wakeup: Sendable {
 
     /// - Throws: ``WakeupError`` when the process has no file descriptor left.
     public init() throws(WakeupError) {
-        fileDescriptor = cwakeup_eventfd()
+        fileDescriptor = clinux_eventfd()
         if fileDescriptor < 0 { throw WakeupError(errno: errno) }
     }
 

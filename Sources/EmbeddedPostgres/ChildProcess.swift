@@ -40,6 +40,8 @@ struct ChildProcess: Sendable {
         } else {
             unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         }
+        // Nothing else is for it: a socket that it had as well would stay open when we close ours.
+        unsafe actions.addCloseOfOthers()
         let copies = unsafe arguments.map { unsafe strdup($0) }
         defer { unsafe copies.forEach { unsafe free($0) } }
         var id: pid_t = 0

@@ -50,9 +50,9 @@ package final class Executable {
         if !errors.contains(text) { throw Complaint(description: "no \"\(text)\" in: \(errors)") }
     }
 
-    /// Waits until it serves health and metrics.
+    /// Waits until it serves operations: health and metrics.
     package func port() async throws -> Int {
-        let text = "serving health and metrics address="
+        let text = "serving operations address="
         try await waitForLog(text)
         let line = errors.split(separator: "\n").first { $0.contains(text) }
         return try #require(line?.split(separator: ":").last.flatMap { Int($0) })

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import Dispatch
 internal import Glibc
 internal import Synchronization
@@ -114,6 +115,7 @@ final class DaemonProcess: Sendable {
         unsafe posix_spawnattr_setflags(&attributes, Self.newSession | Int16(POSIX_SPAWN_SETSIGMASK))
         unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
         unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        unsafe actions.addCloseOfOthers()
         let copies = unsafe arguments.map { unsafe strdup($0) }
         defer { unsafe copies.forEach { unsafe free($0) } }
         var id: pid_t = 0
