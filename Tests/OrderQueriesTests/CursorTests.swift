@@ -12,8 +12,14 @@ import Testing
         #expect(PageCursor.position(in: text, for: Self.filter) == Self.position)
         var byAmount = Self.filter
         byAmount.sort = .amount
-        let amount = PagePosition(.amount("123456789012.3400"), "x")
-        #expect(PageCursor.position(in: PageCursor.text(amount, for: byAmount), for: byAmount) == amount)
+        for digits in ["123456789012.3400", "10.0400000000000000", "-0.5", "7", "1234567890123456789012345678.9"] {
+            let amount = PagePosition(.amount(digits), "x")
+            #expect(PageCursor.position(in: PageCursor.text(amount, for: byAmount), for: byAmount) == amount)
+        }
+        for digits in ["", "-", "1.", ".5", "1e5", "NaN", "1.2.3"] {
+            let amount = PagePosition(.amount(digits), "x")
+            #expect(PageCursor.position(in: PageCursor.text(amount, for: byAmount), for: byAmount) == nil)
+        }
     }
 
     @Test func isWorthNothingWithAnotherFilter() {

@@ -80,10 +80,9 @@ import Testing
                 let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
                 try await everythingIsPassed(pipeline)
                 try await everyParkedEventHasALetter(pipeline)
-                // What was retried before may be all there is.
-                if try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") > 0 {
-                    _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the cause is gone")
-                }
+                // What was retried before may be all there is, or be answered while the command looks: 1 is "nothing".
+                _ = try await pipeline.deadLetters(
+                    "retry", "--all", "--execute", "--reason", "the cause is gone", codes: [0, 1])
                 try await everyLetterIsOver(pipeline)
                 try await pipeline.expectEverythingArrives(within: .seconds(90))
                 #expect(try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") > 0)

@@ -63,12 +63,19 @@ enum PageCursor {
             guard payload.count >= 8, let orderID = String(validating: payload[8...], as: UTF8.self) else { return nil }
             return PagePosition(.time(Timestamp(microseconds: Int64(bitPattern: integer(payload[..<8])))), orderID)
         }
-        guard let length = payload.first, payload.count > Int(length),
+        guard let length = payload.first, length > 0, payload.count > Int(length),
             let digits = String(validating: payload[1...Int(length)], as: UTF8.self),
-            PlainDecimal.canonical(digits) != nil,
+            isNumeric(digits),
             let orderID = String(validating: payload[(Int(length) + 1)...], as: UTF8.self)
         else { return nil }
         return PagePosition(.amount(digits), orderID)
+    }
+
+    /// Amounts are as events brought them: of any number of digits, and of any sign.
+    private static func isNumeric(_ text: String) -> Bool {
+        let parts = (text.first == "-" ? text.dropFirst() : text[...])
+            .split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        return parts.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } }
     }
 
     private static func seal(_ payload: [UInt8], _ filter: OrderFilter) -> UInt64 {
