@@ -124,7 +124,7 @@ enum QueryByID {
             targets: (0..<100_000).map { _ in
                 "/v1/orders/\(QueryModel.orderID(.random(in: 0..<QueryModel.orders)))"
             },
-            variables: "\\set n random(0, \(QueryModel.orders - 1))", values: ["'order-' || :n"])
+            variables: "\\set n random(0, \(QueryModel.orders - 1))", values: ["ARRAY['order-' || :n]"])
         let statement = try await service.statement(for: load.targets[0], on: servers.postgres)
         let result = try await load.run(on: servers, service, statement: statement)
         try service.process.stop()

@@ -60,7 +60,7 @@ public struct QueryService: Sendable {
 
     /// Up to when the read models show what was committed: said by every response.
     public var commonHeaders: @Sendable () -> [(name: String, value: String)] {
-        { [pipeline] in [(name: "X-As-Of", value: pipeline.snapshot.asOf?.description ?? "unknown")] }
+        { [pipeline] in [(name: "X-As-Of", value: pipeline.asOfText)] }
     }
 
     /// Works until the task is cancelled. Requests are answered while it does.

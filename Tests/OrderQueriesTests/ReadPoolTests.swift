@@ -91,6 +91,42 @@ import Testing
         }
     }
 
+    @Test func eachGetsItsOwnOfWhatIsReadTogether() async throws {
+        var one = ReadPoolConfiguration()
+        one.connections = 1
+        try await OrderScene.with(pool: one) { scene in
+            try await scene.seed(9)
+            try await scene.execute(
+                """
+                CREATE TABLE pairs (key text, value int);
+                INSERT INTO pairs VALUES ('a', 1), ('b', 2), ('b', 3);
+                """)
+            let pairs: Statement = "SELECT key, value FROM pairs WHERE key = ANY($1) ORDER BY key, value"
+            async let slow = scene.pool.read("SELECT pg_sleep(0.25)", Parameters(), .quick)
+            try await scene.waitUntilRunning("SELECT pg_sleep(0.25)")
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in Array(1...9) + [1, 5, 9] {
+                    group.addTask {
+                        let response = try await scene.order("order-00\(number)")
+                        #expect(response.text.contains(#""orderId":"order-00\#(number)""#))
+                    }
+                }
+                group.addTask {
+                    await #expect(throws: Problem.self) { try await scene.order("nothing") }
+                }
+                for (key, values) in ["a": [1], "b": [2, 3], "c": []] as [String: [Int32]] {
+                    group.addTask {
+                        let rows = try await scene.pool.rows(of: key, by: pairs)
+                        let read = try rows.range.map { try rows.result.int32($0, 1) }
+                        #expect(read == values)
+                    }
+                }
+                try await group.waitForAll()
+            }
+            _ = try await slow
+        }
+    }
+
     @Test func endsWhatTakesTooLong() async throws {
         var limits = ReadPoolConfiguration()
         limits.statementTimeoutMs = 100

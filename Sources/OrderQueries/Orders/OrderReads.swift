@@ -46,8 +46,8 @@ struct OrderReads: Sendable {
         if let behind, let requested {
             throw Problems.readModelBehind(current: behind.current, requested: requested, retryAfterSeconds: 1)
         }
-        if rows.rowCount == 0 { throw Problems.unknownOrder() }
-        return try response(rows, freshness, request, hasWaited: requested != nil)
+        guard let row = rows.range.first else { throw Problems.unknownOrder() }
+        return try response(rows.result, row, freshness, request, hasWaited: requested != nil)
     }
 
     /// What the read model lacks of what was asked for.
@@ -56,9 +56,9 @@ struct OrderReads: Sendable {
         let current: Int64?
     }
 
-    private func versionsBehind(_ rows: QueryResult, _ requested: Int64?) throws -> Behind? {
-        if rows.rowCount == 0 { return requested == nil && !fallsBack ? nil : Behind(current: nil) }
-        let current = try OrderJSON.version(rows, 0)
+    private func versionsBehind(_ rows: ReadRows, _ requested: Int64?) throws -> Behind? {
+        guard let row = rows.range.first else { return requested == nil && !fallsBack ? nil : Behind(current: nil) }
+        let current = try OrderJSON.version(rows.result, row)
         return current < requested ?? 0 ? Behind(current: current) : nil
     }
 
@@ -67,25 +67,19 @@ struct OrderReads: Sendable {
         return min(Preferences(field: prefer).waitSeconds ?? 0, maxWaitSeconds)
     }
 
-    private func read(_ statement: Statement, _ text: String) async throws -> QueryResult {
-        var parameters = Parameters(reservingBytes: text.utf8.count)
-        parameters.append(text)
-        do {
-            return try await pool.read(statement, parameters, .quick)
-        } catch {
-            throw error.problem
-        }
+    private func read(_ statement: Statement, _ key: String) async throws -> ReadRows {
+        do { return try await pool.rows(of: key, by: statement) } catch { throw error.problem }
     }
 
     private func response(
-        _ rows: QueryResult, _ freshness: OrderJSON.Freshness, _ request: HTTPRequest, hasWaited: Bool
+        _ rows: QueryResult, _ row: Int, _ freshness: OrderJSON.Freshness, _ request: HTTPRequest, hasWaited: Bool
     ) throws -> HTTPResponse {
         var body: [UInt8] = []
         body.reserveCapacity(OrderJSON.typicalSize)
         var writer = JSONWriter(reusing: body)
-        try OrderJSON.write(rows, 0, freshness, to: &writer)
+        try OrderJSON.write(rows, row, freshness, to: &writer)
         body = writer.finish()
-        let tag = EntityTag(version: try OrderJSON.version(rows, 0), of: body.span)
+        let tag = EntityTag(version: try OrderJSON.version(rows, row), of: body.span)
         var headers = [(name: "ETag", value: tag.text), (name: "Cache-Control", value: "no-cache")]
         if hasWaited, let applied = appliedPreference(request) {
             headers.append((name: "Preference-Applied", value: applied))
@@ -167,15 +161,15 @@ struct OrderReads: Sendable {
         writer.string(customer)
         writer.key("totals")
         writer.beginArray()
-        for index in 0..<rows.rowCount {
-            let row = RowWriter(rows: rows, row: index)
+        for index in rows.range {
+            let row = RowWriter(rows: rows.result, row: index)
             writer.beginObject()
-            try row.text("currency", 0, &writer)
-            try row.number("orders", 1, &writer)
-            try row.number("cancelled", 2, &writer)
-            try row.amount("spent", 3, &writer)
-            try row.amount("refunded", 4, &writer)
-            try row.time("lastOrderAt", 5, &writer)
+            try row.text("currency", 1, &writer)
+            try row.number("orders", 2, &writer)
+            try row.number("cancelled", 3, &writer)
+            try row.amount("spent", 4, &writer)
+            try row.amount("refunded", 5, &writer)
+            try row.time("lastOrderAt", 6, &writer)
             writer.endObject()
         }
         writer.endArray()

@@ -1,7 +1,8 @@
-package import Postgres
+internal import Postgres
 
-/// The statements that read orders. All answer the same columns, which `OrderJSON` writes.
-package enum OrderStatements {
+/// The statements that read orders and customers by their ids, the array `$1`. Those of orders all answer the same
+/// columns, which `OrderJSON` writes.
+enum OrderStatements {
     /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
     static let columns = """
         order_id, customer_id, status, payment_status, shipment_status, is_open, item_count, total_amount, currency,
@@ -11,19 +12,19 @@ package enum OrderStatements {
         delivered_at, created_at, confirmed_at, updated_at, version, last_event_id
         """
 
-    /// The order of the id `$1`.
-    package static let byID = Statement("SELECT \(columns) FROM order_summary WHERE order_id = $1")
+    /// The orders.
+    static let byID = Statement("SELECT \(columns) FROM order_summary WHERE order_id = ANY($1)")
 
-    /// The versions of those orders of the ids `$1` that are there.
+    /// The versions of the orders.
     static let versions: Statement = "SELECT order_id, version FROM order_summary WHERE order_id = ANY($1)"
 
-    /// What customer `$1` ordered and paid, by currency.
+    /// What the customers ordered and paid, by currency.
     static let customer: Statement = """
-        SELECT currency, orders, cancelled, spent, refunded, last_order_at
-        FROM dashboard_customers WHERE customer_id = $1 ORDER BY currency
+        SELECT customer_id, currency, orders, cancelled, spent, refunded, last_order_at
+        FROM dashboard_customers WHERE customer_id = ANY($1) ORDER BY customer_id, currency
         """
 
-    /// The order of the id `$1` out of the write model (migration set `orders`), by the rules of the read model: of
+    /// The orders out of the write model (migration set `orders`), by the rules of the read model: of
     /// several payments or shipments the one with the latest event of a kind counts.
     static let byIDFromWriteModel = Statement(
         """
@@ -79,6 +80,6 @@ package enum OrderStatements {
                 UNION ALL SELECT updated_at, last_event_id FROM payments AS p WHERE p.order_id = o.order_id
                 UNION ALL SELECT updated_at, last_event_id FROM shipments AS s WHERE s.order_id = o.order_id
             ) AS e (at, event_id) ORDER BY at DESC, event_id DESC LIMIT 1) AS latest
-        WHERE o.order_id = $1
+        WHERE o.order_id = ANY($1)
         """)
 }

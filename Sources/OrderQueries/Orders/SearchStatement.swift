@@ -16,14 +16,14 @@ internal import Synchronization
 /// limit stands in the text, in three sizes: with a parameter there the planner takes it for a tenth of the table.
 struct SearchStatement {
     /// Run in one round trip.
-    let statements: ReadPool.Statements
+    let statements: Statements
     /// Which of their results are the page, and the total.
     let pageIndex: Int
     let totalIndex: Int?
 
     init(_ search: OrderSearch) throws(PostgresError) {
         let shape = Shape(search)
-        var statements: ReadPool.Statements = []
+        var statements: Statements = []
         if shape.isPlannedEachTime {
             statements.append((Self.planEachTime, Parameters()))
             statements.append((.unprepared(shape.pageSQL), try Self.parameters(search, position: search.position)))

@@ -9,12 +9,15 @@ struct PipelineSnapshot: Sendable {
     var projections: [UInt8] = Array("[]".utf8)
     /// Up to when the read models show everything that was committed.
     var asOf: Timestamp?
+    /// The same as every response says it.
+    var asOfText = "unknown"
 
     init() {}
 
     init(_ tracker: PipelineTracker, _ outbox: OutboxReading?, _ letters: DeadLetterReading?, at now: Timestamp) {
         // What waits in the outbox has not reached Kafka, and so no read model.
         asOf = tracker.asOf().map { min($0, outbox?.oldest ?? $0) }
+        if let asOf { asOfText = asOf.description }
         projections = Self.json(of: tracker.reports(at: now))
         var writer = JSONWriter()
         writer.beginObject()

@@ -32,6 +32,8 @@ final class PipelineWatch: Sendable {
 
     /// The last look.
     var snapshot: PipelineSnapshot { state.withLock { $0.snapshot } }
+    /// ``PipelineSnapshot/asOfText`` of the last look.
+    var asOfText: String { state.withLock { $0.snapshot.asOfText } }
 
     /// Looks until the task is cancelled.
     ///

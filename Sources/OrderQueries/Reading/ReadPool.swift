@@ -6,21 +6,15 @@ internal import Synchronization
 /// The connections that all reads share, and the queue before them.
 ///
 /// Quick reads that come while one connection runs others wait until it is done, a fraction of a millisecond, and then
-/// share a round trip (a pipeline of libpq's). Another connection joins in when the queue grows beyond what that one takes
-/// at once. So the fuller the queue, the less each read costs: waking a thread costs more than reading an order.
+/// share a round trip, and a statement where they differ by their key alone. Another connection joins in when the queue
+/// grows beyond what that one takes at once. So the fuller the queue, the less each read costs: to run a statement and
+/// to wake a thread costs more than to read an order.
 final class ReadPool: Sendable {
-    /// One or more statements that are run in one round trip.
-    typealias Statements = [(Statement, Parameters)]
-    typealias Lane = ReadQueue<Pending>.Lane
-
-    /// A read, and who waits for it.
-    struct Pending: Sendable {
-        let statements: Statements
-        let continuation: CheckedContinuation<Result<[QueryResult], ReadError>, Never>
-    }
+    typealias Lane = ReadQueue<PendingRead>.Lane
+    private typealias Item = ReadQueue<PendingRead>.Item
 
     private struct State {
-        var queue: ReadQueue<Pending>
+        var queue: ReadQueue<PendingRead>
         /// The connections that have nothing to do.
         var idle: [(worker: Int, continuation: CheckedContinuation<Void, Never>)] = []
         /// The connections that run quick reads, or were woken to.
@@ -53,21 +47,34 @@ final class ReadPool: Sendable {
 
     /// Runs statements that belong together.
     func read(_ statements: Statements, _ lane: Lane) async throws(ReadError) -> [QueryResult] {
+        try await wait(lane) { .statements(statements, $0) }
+    }
+
+    /// Reads the rows of a key.
+    ///
+    /// - Parameter statement: answers the rows of all the keys in the array of texts `$1`, each with its key in the first
+    ///   column, those of one key beside each other.
+    func rows(of key: String, by statement: Statement) async throws(ReadError) -> ReadRows {
+        try await wait(.quick) { .rows(key: key, statement: statement, $0) }
+    }
+
+    private func wait<Answer>(
+        _ lane: Lane, _ read: (PendingRead.Waiter<Answer>) -> PendingRead
+    ) async throws(ReadError) -> Answer {
         let deadline = ContinuousClock.now + .milliseconds(configuration.queueTimeoutMs)
         let id = lastID.add(1, ordering: .relaxed).newValue
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let pending = Pending(statements: statements, continuation: continuation)
-                enqueue(.init(id: id, entry: pending, deadline: deadline), lane)
+            await withCheckedContinuation { waiter in
+                enqueue(.init(id: id, entry: read(waiter), deadline: deadline), lane)
             }
         } onCancel: {
-            let pending = state.withLock { $0.queue.remove(id) }
-            pending?.continuation.resume(returning: .failure(.cancelled))
+            let read = state.withLock { $0.queue.remove(id) }
+            read?.fail(.cancelled)
         }
         return try result.get()
     }
 
-    private func enqueue(_ item: ReadQueue<Pending>.Item, _ lane: Lane) {
+    private func enqueue(_ item: Item, _ lane: Lane) {
         let outcome: (refusal: ReadError?, woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
             // The handler of a cancellation runs after the flag is set: either we see it, or it finds the item.
             if Task.isCancelled { return (.cancelled, nil) }
@@ -76,7 +83,7 @@ final class ReadPool: Sendable {
             guard state.queue.append(item, to: lane) else { return (.overloaded, nil) }
             return (nil, wake(&state, for: lane))
         }
-        if let refusal = outcome.refusal { item.entry.continuation.resume(returning: .failure(refusal)) }
+        if let refusal = outcome.refusal { item.entry.fail(refusal) }
         outcome.woken?.resume()
     }
 
@@ -92,7 +99,7 @@ final class ReadPool: Sendable {
     }
 
     /// What a connection runs next. One that has nothing to do is on nothing.
-    private func take(_ worker: Int) -> (items: [ReadQueue<Pending>.Item], lane: Lane) {
+    private func take(_ worker: Int) -> (items: [Item], lane: Lane) {
         state.withLock { state in
             let (items, lane) = state.queue.next(quickOnly: worker == quickWorker)
             if lane == .quick && !items.isEmpty {
@@ -117,16 +124,14 @@ final class ReadPool: Sendable {
             }
             group.addTask { await self.expire() }
         }
-        for pending in state.withLock({ $0.queue.removeAll() }) {
-            pending.continuation.resume(returning: .failure(.cancelled))
-        }
+        for read in state.withLock({ $0.queue.removeAll() }) { read.fail(.cancelled) }
     }
 
     /// Tells those whose time is over, whether or not any connection moves.
     private func expire() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(50))
-            let outcome: (expired: [Pending], woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
+            let outcome: (expired: [PendingRead], woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
                 let expired = state.queue.removeExpired(at: .now)
                 // What still waits has waited for long: whoever was to take it is held up.
                 guard state.queue.hasQuick, let idle = state.idle.popLast() else { return (expired, nil) }
@@ -134,7 +139,7 @@ final class ReadPool: Sendable {
                 return (expired, idle.continuation)
             }
             outcome.woken?.resume()
-            for pending in outcome.expired { pending.continuation.resume(returning: .failure(.overloaded)) }
+            for read in outcome.expired { read.fail(.overloaded) }
         }
     }
 
@@ -176,7 +181,7 @@ final class ReadPool: Sendable {
             return (state.isAway, state.connected == 0 ? state.queue.removeAll() : [])
         }
         if !wasAway { logger.warning("the database does not answer", metadata: ["error": "\(error)"]) }
-        for pending in waiting { pending.continuation.resume(returning: .failure(.unavailable)) }
+        for read in waiting { read.fail(.unavailable) }
     }
 
     // MARK: one connection; all of this runs on its own thread
@@ -216,7 +221,7 @@ final class ReadPool: Sendable {
         }
     }
 
-    private func putBack(_ items: [ReadQueue<Pending>.Item], _ lane: Lane) {
+    private func putBack(_ items: [Item], _ lane: Lane) {
         let woken = state.withLock { state in
             for item in items.reversed() { state.queue.putBack(item, to: lane) }
             return wake(&state, for: lane)
@@ -225,12 +230,12 @@ final class ReadPool: Sendable {
     }
 
     private func run(
-        _ items: [ReadQueue<Pending>.Item], _ lane: Lane, on connection: isolated PostgresConnection
+        _ items: [Item], _ lane: Lane, on connection: isolated PostgresConnection
     ) async {
-        let statements = items.count == 1 ? items[0].entry.statements : items.flatMap(\.entry.statements)
-        let results: [QueryResult]
+        let batch = ReadBatch(items.lazy.map(\.entry))
         do throws(PostgresError) {
-            results = try await Self.exchange(statements, configuration.statementTimeoutMs, on: connection)
+            let results = try await Self.exchange(batch.statements, configuration.statementTimeoutMs, on: connection)
+            try batch.answer(with: results)
         } catch {
             if items.count == 1 { return await settle(items[0], error, lane, on: connection) }
             // They were one implicit transaction: one that fails takes the others along, and each is tried alone.
@@ -239,13 +244,6 @@ final class ReadPool: Sendable {
                 guard connection.isOpen else { return putBackRest(from: item.id, of: items, lane) }
                 await run([item], lane, on: connection)
             }
-            return
-        }
-        var first = 0
-        for item in items {
-            let next = first + item.entry.statements.count
-            item.entry.continuation.resume(returning: .success(Array(results[first..<next])))
-            first = next
         }
     }
 
@@ -261,7 +259,7 @@ final class ReadPool: Sendable {
 
     /// Answers or repeats a read that has failed by itself.
     private func settle(
-        _ item: ReadQueue<Pending>.Item, _ error: PostgresError, _ lane: Lane,
+        _ item: Item, _ error: PostgresError, _ lane: Lane,
         on connection: isolated PostgresConnection
     ) async {
         if error.comesOfReplacedView && item.attempts == 0 {
@@ -273,16 +271,16 @@ final class ReadPool: Sendable {
     }
 
     /// Reads change nothing: one whose connection broke is run once more, on another.
-    private func retry(_ item: ReadQueue<Pending>.Item, after error: PostgresError, _ lane: Lane) {
+    private func retry(_ item: Item, after error: PostgresError, _ lane: Lane) {
         guard error.endsConnection, item.attempts == 0 else {
-            return item.entry.continuation.resume(returning: .failure(ReadError(error)))
+            return item.entry.fail(ReadError(error))
         }
         var again = item
         again.attempts += 1
         putBack([again], lane)
     }
 
-    private func putBackRest(from id: UInt64, of items: [ReadQueue<Pending>.Item], _ lane: Lane) {
+    private func putBackRest(from id: UInt64, of items: [Item], _ lane: Lane) {
         putBack(Array(items.drop { $0.id != id }), lane)
     }
 }
