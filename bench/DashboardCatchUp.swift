@@ -2,6 +2,7 @@ import Dashboard
 import Migrations
 import Orders
 import Postgres
+import Synchronization
 
 /// 500,000 lifecycle events in Kafka, caught up by one dashboard projection from nothing. The limit is its SQL alone:
 /// the very statements with the very parameters, over one connection, with all that makes them done before the clock
@@ -80,9 +81,7 @@ private enum DashboardSQLAlone {
     private typealias Recorded = [[(Statement, Parameters)]]
 
     static func eventsPerSecond(on servers: BenchServers) async throws -> Double {
-        let batches = try await EventBatches.read(DashboardCatchUp.events, from: servers) {
-            DashboardBatch(OrderFactsFold($0).changes)
-        }
+        let batches = try await EventBatches.read(DashboardCatchUp.events, from: servers) { OrderFactsFold($0).changes }
         var postgres = servers.postgres
         let administrator = try await PostgresConnection.connect(postgres)
         try await administrator.execute(script: "CREATE SCHEMA sql_alone")
@@ -109,23 +108,19 @@ private enum DashboardSQLAlone {
     }
 
     private static func record(
-        _ batches: [EventBatch<DashboardBatch>], _ connection: PostgresConnection
+        _ batches: [EventBatch<[OrderFacts]>], _ connection: PostgresConnection
     ) async throws -> [Recorded] {
         let writer = DashboardWriter()
         var recorded: [Recorded] = []
         for batch in batches {
             recorded.append(
                 try await connection.withTransaction { transaction in
-                    let types = try await writer.types(transaction)
-                    var trips = [[batch.fold.locking], [DashboardWriter.takeLane]]
-                    let locked = try await transaction.pipeline(trips[0])[0]
-                    let making = try batch.fold.making(after: locked, types)
-                    if let making { trips[1].insert(making, at: 0) }
-                    let second = try await transaction.pipeline(trips[1])
-                    let opened = DashboardBatch.Opened(locked: locked, made: making == nil ? nil : second[0])
-                    trips.append(try batch.fold.closing(after: opened, lane: 0, types))
-                    _ = try await transaction.pipeline(trips[2])
-                    return trips
+                    let trips = Mutex(Recorded())
+                    try await writer.write(batch.fold) { statements in
+                        trips.withLock { $0.append(statements) }
+                        return try await transaction.pipeline(statements)
+                    }
+                    return trips.withLock { $0 }
                 })
         }
         return recorded

@@ -18,10 +18,14 @@ struct CounterChanges {
         }
     }
 
-    struct BucketKey: Hashable {
+    struct BucketKey: Hashable, Comparable {
+        let currency: Currency
         /// Where the bucket begins, in microseconds since 1970.
         let start: Int64
-        let currency: Currency
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.currency, left.start) < (right.currency, right.start)
+        }
     }
 
     struct ProductKey: Hashable {
@@ -89,7 +93,7 @@ struct CounterChanges {
     // MARK: happenings
 
     private mutating func count(_ moment: Contribution.Moment, _ sign: Int64) {
-        let key = BucketKey(start: Bucket.minute.start(of: moment.at), currency: moment.currency)
+        let key = BucketKey(currency: moment.currency, start: Bucket.minute.start(of: moment.at))
         minutes[key, default: Tally()].counts[moment.counter.rawValue] += sign
     }
 
@@ -99,7 +103,7 @@ struct CounterChanges {
         let amount = try payment.money.amount.multiplied(by: sign)
         if payment.counter == .paymentsCompleted { tally.revenue = amount }
         if payment.counter == .paymentsRefunded { tally.refunds = amount }
-        let key = BucketKey(start: Bucket.minute.start(of: payment.at), currency: payment.money.currency)
+        let key = BucketKey(currency: payment.money.currency, start: Bucket.minute.start(of: payment.at))
         try minutes[key, default: Tally()].add(tally)
     }
 

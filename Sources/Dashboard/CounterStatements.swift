@@ -16,9 +16,9 @@ extension CounterChanges {
         var (resolutions, buckets, currencies) = (TextArray(), TimestampArray(), TextArray())
         var counts = [Int64Array](repeating: Int64Array(), count: Tally().counts.scalarCount)
         var (revenue, refunds) = (NumericArray(), NumericArray())
-        // By the bytes of the name: day, hour, minute.
-        for bucket in Bucket.allCases.sorted(by: { $0.rawValue < $1.rawValue }) {
-            for (key, tally) in try tallies(by: bucket) {
+        let minutes = minutes.sorted { $0.key < $1.key }
+        for bucket in Bucket.allCases {
+            for (key, tally) in try Self.tallies(minutes, by: bucket) {
                 resolutions.append(bucket.rawValue)
                 buckets.append(Timestamp(microseconds: key.start))
                 currencies.append(key.currency.code)
@@ -40,16 +40,21 @@ extension CounterChanges {
         return (DashboardStatements.addCounters, parameters)
     }
 
-    /// The minutes added up to larger buckets, without those in which all that came also went.
-    private func tallies(by bucket: Bucket) throws(DecimalOverflow) -> [(key: BucketKey, value: Tally)] {
-        var sums: [BucketKey: Tally] = [:]
-        for (key, tally) in minutes {
-            let start = bucket.start(of: Timestamp(microseconds: key.start))
-            try sums[BucketKey(start: start, currency: key.currency), default: Tally()].add(tally)
+    /// Minutes, in order, added up to larger buckets, without those in which all that came also went.
+    private static func tallies(
+        _ minutes: [(key: BucketKey, value: Tally)], by bucket: Bucket
+    ) throws(DecimalOverflow) -> [(key: BucketKey, value: Tally)] {
+        var sums: [(key: BucketKey, value: Tally)] = []
+        for (minute, tally) in minutes {
+            let start = bucket.start(of: Timestamp(microseconds: minute.start))
+            let key = BucketKey(currency: minute.currency, start: start)
+            if sums.last?.key == key {
+                try sums[sums.count - 1].value.add(tally)
+            } else {
+                sums.append((key, tally))
+            }
         }
-        return sums.filter { !$0.value.isNothing }.sorted {
-            ($0.key.start, $0.key.currency.code) < ($1.key.start, $1.key.currency.code)
-        }
+        return sums.filter { !$0.value.isNothing }
     }
 
     private func statusRows(_ lane: Int16) -> (Statement, Parameters)? {
@@ -70,7 +75,7 @@ extension CounterChanges {
 
     private func productRows(_ lane: Int16) -> (Statement, Parameters)? {
         let changed = products.filter { $0.value.units != 0 || $0.value.revenue != .zero }.sorted {
-            ($0.key.day, $0.key.currency.code, $0.key.productID) < ($1.key.day, $1.key.currency.code, $1.key.productID)
+            ($0.key.day, $0.key.currency, $0.key.productID) < ($1.key.day, $1.key.currency, $1.key.productID)
         }
         if changed.isEmpty { return nil }
         var (days, currencies, ids) = (DateArray(), TextArray(), TextArray())
@@ -98,7 +103,7 @@ extension CounterChanges {
     private func customerRows(_ lane: Int16) -> (Statement, Parameters)? {
         let changed = customers.filter { !$0.value.isNothing }.sorted {
             let order = ExactText.compare($0.key.customerID.text, $1.key.customerID.text)
-            return order == 0 ? $0.key.currency.code < $1.key.currency.code : order < 0
+            return order == 0 ? $0.key.currency < $1.key.currency : order < 0
         }
         if changed.isEmpty { return nil }
         var (ids, currencies, orders, cancelled) = (TextArray(), TextArray(), Int64Array(), Int64Array())

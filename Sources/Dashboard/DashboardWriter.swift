@@ -1,8 +1,11 @@
 public import Postgres
 internal import Synchronization
 
-/// What the events of a batch tell, written into the read model: three round trips, whatever the batch's size.
+/// What the events of a batch tell, written into the read model: a few round trips, whatever the batch's size.
 public final class DashboardWriter: Sendable {
+    /// Runs statements in one round trip.
+    public typealias Exchange = @Sendable ([(Statement, Parameters)]) async throws -> [QueryResult]
+
     /// The types' OIDs, asked once: all connections of a writer are to one schema.
     private let types = Mutex<DashboardTypes?>(nil)
 
@@ -11,16 +14,18 @@ public final class DashboardWriter: Sendable {
     /// Merges the changes into the read model's orders, and counts.
     ///
     /// - Parameter changes: one an order.
-    /// - Throws: `PostgresError`, a transient one when two transactions were in each other's way; what
-    ///   ``DashboardBatch/closing(after:lane:_:)`` throws.
+    /// - Throws: `PostgresError`, a transient one when two transactions were in each other's way; `EventFailure` when a
+    ///   sum has more digits than a decimal can; another error when a stored row is not of the form that this program
+    ///   writes.
     public func write(_ changes: [OrderFacts], in transaction: PostgresTransaction) async throws {
+        try await write(changes) { try await transaction.pipeline($0) }
+    }
+
+    /// The same, with all statements of a transaction going through `exchange`.
+    public func write(_ changes: [OrderFacts], by exchange: @escaping Exchange) async throws {
         if changes.isEmpty { return }
         do {
-            let types = try await types(transaction)
-            let batch = DashboardBatch(changes)
-            let (opened, lane) = try await Self.open(batch, types, transaction)
-            let closing = try batch.closing(after: opened, lane: lane, types)
-            if !closing.isEmpty { _ = try await transaction.pipeline(closing) }
+            try await Self.write(DashboardBatch(changes), try await types(exchange), exchange)
         } catch {
             // The schema may have been made anew, with other OIDs.
             types.withLock { $0 = nil }
@@ -28,31 +33,49 @@ public final class DashboardWriter: Sendable {
         }
     }
 
-    /// Asks for the types' OIDs in this schema.
-    public func types(_ transaction: PostgresTransaction) async throws -> DashboardTypes {
+    private func types(_ exchange: Exchange) async throws -> DashboardTypes {
         if let known = types.withLock({ $0 }) { return known }
-        let asked = try DashboardTypes(try await transaction.execute(DashboardStatements.types))
+        let asked = try DashboardTypes(try await exchange([(DashboardStatements.types, Parameters())])[0])
         types.withLock { $0 = asked }
         return asked
     }
 
-    private static func open(
-        _ batch: DashboardBatch, _ types: DashboardTypes, _ transaction: PostgresTransaction
-    ) async throws -> (DashboardBatch.Opened, lane: Int16) {
-        let (lock, ids) = batch.locking
-        let locked = try await transaction.execute(lock, ids)
-        guard let making = try batch.making(after: locked, types) else {
-            let (take, lanes) = takeLane
-            let taken = try await transaction.execute(take, lanes)
-            return (DashboardBatch.Opened(locked: locked), try await lane(from: taken, transaction))
+    /// What one answer tells is worked on while the database is at the statements after it: a transaction that waits for
+    /// its client holds up everything.
+    private static func write(
+        _ batch: consuming DashboardBatch, _ types: DashboardTypes, _ exchange: @escaping Exchange
+    ) async throws {
+        let parts = batch.parts
+        for places in parts {
+            let locking = batch.locking(places)
+            async let rows = exchange([locking])
+            try batch.merge()
+            try batch.add(try await rows[0], of: places)
         }
-        let results = try await transaction.pipeline([making, takeLane])
-        var lockedMade: QueryResult?
-        if let (lock, ids) = try batch.lockingMade(after: locked, made: results[0]) {
-            lockedMade = try await transaction.execute(lock, ids)
+
+        let making = batch.making(types)
+        async let opening = exchange((making.map { [$0] } ?? []) + [takeLane])
+        try batch.merge()
+        let opened = try await opening
+        let lane = try await lane(from: opened[opened.count - 1], exchange)
+        let others = making == nil ? [] : try batch.add(made: opened[0])
+        if !others.isEmpty {
+            try batch.add(try await exchange([batch.lockingMade(others)])[0], of: others)
+            try batch.merge()
         }
-        let opened = DashboardBatch.Opened(locked: locked, made: results[0], lockedMade: lockedMade)
-        return (opened, try await lane(from: results[1], transaction))
+
+        let writing = batch.writing(types).map { [$0] } ?? []
+        if parts.count == 1 {
+            try batch.countMade()
+            let closing = writing + (try batch.counting(lane: lane))
+            if !closing.isEmpty { _ = try await exchange(closing) }
+        } else {
+            async let written = exchange(writing)
+            try batch.countMade()
+            let counting = try batch.counting(lane: lane)
+            _ = try await written
+            if !counting.isEmpty { _ = try await exchange(counting) }
+        }
     }
 
     // MARK: lanes
@@ -61,13 +84,13 @@ public final class DashboardWriter: Sendable {
     private static let lanes: Int32 = 64
 
     /// Takes a lane for the transaction, if one is free.
-    public static var takeLane: (Statement, Parameters) {
+    private static var takeLane: (Statement, Parameters) {
         (DashboardStatements.takeLane, Parameters { $0.append(lanes) })
     }
 
-    private static func lane(from taken: QueryResult, _ transaction: PostgresTransaction) async throws -> Int16 {
+    private static func lane(from taken: QueryResult, _ exchange: Exchange) async throws -> Int16 {
         if taken.rowCount > 0 { return Int16(truncatingIfNeeded: try taken.int64(0, 0)) }
-        let awaited = try await transaction.execute(DashboardStatements.awaitLane, Parameters { $0.append(lanes) })
-        return Int16(truncatingIfNeeded: try awaited.int64(0, 0))
+        let awaited = try await exchange([(DashboardStatements.awaitLane, Parameters { $0.append(lanes) })])
+        return Int16(truncatingIfNeeded: try awaited[0].int64(0, 0))
     }
 }

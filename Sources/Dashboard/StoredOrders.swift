@@ -10,6 +10,8 @@ struct StoredOrders {
         self.result = result
     }
 
+    var rowCount: Int { result.rowCount }
+
     /// The order's place among those asked for, from 0.
     func place(_ row: Int) throws -> Int { Int(try result.int64(row, 0)) - 1 }
 
@@ -50,7 +52,7 @@ extension Optional {
 }
 
 /// The composite type of the orders' table, and orders as records of it.
-public struct DashboardTypes: Sendable {
+struct DashboardTypes: Sendable {
     private let row: PostgresType
     private let rows: PostgresType
 

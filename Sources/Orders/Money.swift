@@ -18,7 +18,20 @@ public struct Currency: Hashable, Sendable {
     }
 
     /// The three letters.
-    public var code: String { String(decoding: [first, second, third], as: UTF8.self) }
+    public var code: String {
+        // SAFETY: all three bytes are written, and they are ASCII.
+        unsafe String(unsafeUninitializedCapacity: 3) { buffer in
+            (unsafe buffer[0], unsafe buffer[1], unsafe buffer[2]) = (first, second, third)
+            return 3
+        }
+    }
+}
+
+/// In the order of the codes.
+extension Currency: Comparable {
+    public static func < (left: Currency, right: Currency) -> Bool {
+        (left.first, left.second, left.third) < (right.first, right.second, right.third)
+    }
 }
 
 extension Currency: CustomStringConvertible {
