@@ -17,12 +17,18 @@ import Testing
         }
     }
 
+    /// One event of each key, then the next of each: what is behind the very first failure, of the same key, would be
+    /// parked and not count.
+    private func produce(rounds: Int, keys: Int, _ ledger: Ledger) async throws {
+        for _ in 0..<rounds { try await ledger.produce(count: keys, keys: keys) }
+    }
+
     @Test func itHoldsAndReleasesByItself() async throws {
         try await ParkingScene.with { scene in
             let ledger = scene.ledger
             let failing = Switch(true)
             let log = RecordedLog()
-            try await ledger.produce(count: 600, keys: 200)
+            try await produce(rounds: 3, keys: 200, ledger)
             try await running(scene.runner(projection(ledger, failingWhile: failing), log: log)) {
                 try await scene.awaitLetters("brake-opened", 1)
                 try await eventually(within: .seconds(30)) { log.lines("stays open").count >= 3 }
@@ -71,14 +77,15 @@ import Testing
         try await ParkingScene.with { scene in
             let ledger = scene.ledger
             let failing = Switch(true)
-            try await ledger.produce(count: 300, keys: 150)
+            try await produce(rounds: 2, keys: 150, ledger)
             for _ in 0..<2 {
                 let log = RecordedLog()
                 try await running(scene.runner(projection(ledger, failingWhile: failing), log: log)) {
                     try await eventually(within: .seconds(30)) { log.lines("stays open").count >= 2 }
                 }
             }
-            #expect(try await scene.parked() == 50)
+            let parked = try await scene.parked()
+            #expect(parked == 50)
             #expect(try await scene.letters("brake-opened").count == 1)
             failing.isOn = false
             try await running(scene.runner(projection(ledger, failingWhile: failing))) {
