@@ -13,6 +13,8 @@ actor BatchWriter<P: Projection> {
         /// The brake's count, when it was written.
         var failuresInARow: Int?
         var sequences = SequenceWatch.Counts()
+        /// About how far events that fail are from each other; nil when none did, or nobody looked.
+        var failureDistance: Int?
         var duration = Duration.zero
     }
 
@@ -32,6 +34,9 @@ actor BatchWriter<P: Projection> {
     var mayHaveParked = false
     /// The brake's count as last seen.
     var failuresInARow = 0
+    /// As of the last transaction: where events fail, there are often more, and what a try does before it fails is in
+    /// vain.
+    private var failureDistance: Int?
     /// Made with the first letter.
     var letterProducer: LetterProducer?
 
@@ -41,6 +46,7 @@ actor BatchWriter<P: Projection> {
         let parked: ParkedEvents
         var days: ProcessedEventDays
         let insertProcessed: Statement
+        let deleteProcessed: Statement
         let selectProcessed: Statement
     }
 
@@ -99,7 +105,14 @@ actor BatchWriter<P: Projection> {
             return (.databaseFailed(failure(of: error)), Committed())
         }
         do {
-            var committed = try await commit(batch, order, session)
+            var committed: Committed
+            do {
+                committed = try await commit(
+                    batch, order, session, failureDistance.map(Application.inParts) ?? .together)
+            } catch {
+                committed = try await resolve(error, batch, order, session)
+            }
+            failureDistance = committed.failureDistance
             if let count = committed.failuresInARow { failuresInARow = count }
             if committed.parking.hasRows { mayHaveParked = true }
             for item in committed.fresh {
@@ -108,7 +121,8 @@ actor BatchWriter<P: Projection> {
             committed.duration = .now - start
             return (.written(.committed(failuresInARow: committed.failuresInARow)), committed)
         } catch {
-            return (await culprits(of: error, batch, order, session), Committed())
+            failureDistance = nil
+            return (outcome(of: error, in: batch), Committed())
         }
     }
 
@@ -177,6 +191,7 @@ actor BatchWriter<P: Projection> {
                 connection: connection, offsets: offsets,
                 parked: ParkedEvents(projectionID: offsets.projectionID), days: days,
                 insertProcessed: Self.insertProcessed(into: days.table),
+                deleteProcessed: Self.deleteProcessed(from: days.table),
                 selectProcessed: Self.selectProcessed(in: days.table))
             self.session = session
             return session
@@ -193,6 +208,14 @@ actor BatchWriter<P: Projection> {
             SELECT event_id, event_day, $1 FROM unnest($2, $3) AS events (event_id, event_day)
             ON CONFLICT DO NOTHING
             RETURNING event_id
+            """)
+    }
+
+    private static func deleteProcessed(from table: String) -> Statement {
+        Statement(
+            """
+            DELETE FROM \(table) AS p USING unnest($2, $3) AS e (event_id, event_day)
+            WHERE p.projection_id = $1 AND p.event_id = e.event_id AND p.event_day = e.event_day
             """)
     }
 
@@ -214,6 +237,8 @@ actor BatchWriter<P: Projection> {
             return .written(.fenced)
         case let slice as SliceTooLong:
             return .written(.tooLong(end: slice.end))
+        case let found as FoundFailing:
+            return .written(.failing(found.failures))
         case let failure as EventFailure:
             return permanent(failure, in: batch)
         case TransactionError.unknownOutcome(let cause):

@@ -20,6 +20,14 @@ struct FailureSearch: Sendable {
         if count > 1 { failed(suspect: suspect) }
     }
 
+    /// - Parameters:
+    ///   - count: how many there are that were not tried yet.
+    ///   - reach: how many of them to try at first.
+    init(count: Int, reach: Int) {
+        parts = count == 0 ? [] : [0..<count]
+        self.reach = max(reach, 1)
+    }
+
     /// What to try next, all before it that works being done; nil when nothing is left.
     var next: Range<Int>? {
         guard let part = parts.last else { return nil }
@@ -55,5 +63,25 @@ struct FailureSearch: Sendable {
         guard let next, let part = parts.popLast() else { return nil }
         if next.upperBound < part.upperBound { parts.append(next.upperBound..<part.upperBound) }
         return next
+    }
+}
+
+/// How the events of a slice are applied.
+enum Application {
+    /// By one call, as none is expected to fail.
+    case together
+    /// In parts of about so many: events failed lately, about so far from each other.
+    case inParts(of: Int)
+    /// They failed together, maybe for this one.
+    case around(suspect: Int?)
+
+    /// The search through a slice's events; nil when there is nothing to look for.
+    func search(_ fresh: ItemSelection) -> FailureSearch? {
+        switch self {
+        case .together: nil
+        case .inParts(let reach): FailureSearch(count: fresh.count, reach: reach)
+        case .around(let suspect):
+            FailureSearch(count: fresh.count, suspect: suspect.flatMap { fresh.firstIndex(of: $0) })
+        }
     }
 }

@@ -41,7 +41,7 @@ extension BatchWriter {
     /// The offsets come first: their rows are then locked, and a second owner stops here before it has done any work.
     /// What is parked is looked up behind them, see ``ParkingPlan``; and only when there may be something.
     func commit(
-        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session
+        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session, _ application: Application
     ) async throws -> Committed {
         try await session.connection.withTransaction { transaction in
             let items = batch.items(of: order.slice)
@@ -54,7 +54,7 @@ extension BatchWriter {
                 found = try lookup.read(results)
                 statements = []
             }
-            let plan = try plan(batch, items, order.slice, found)
+            var plan = try plan(batch, items, order.slice, found)
 
             let applied = plan?.applied ?? items
             applying = applied
@@ -63,11 +63,27 @@ extension BatchWriter {
             }
             let results = try await transaction.pipeline(statements)
             if lookup == nil, results[0].affectedRows != order.moves.count { throw Fenced() }
-            let fresh = applied.isEmpty ? applied : try batch.unseen(applied, inserted: results[results.count - 1])
+            var fresh = applied.isEmpty ? applied : try batch.unseen(applied, inserted: results[results.count - 1])
             applying = fresh
-            if !fresh.isEmpty { try await projection.apply(batch.events(fresh), in: transaction) }
+            var committed = Committed(duplicates: applied.count - fresh.count)
 
-            var committed = Committed(fresh: fresh, duplicates: applied.count - fresh.count)
+            if let search = application.search(fresh) {
+                let (failures, rest) = try await apply(fresh, of: batch, search, in: transaction)
+                committed.failureDistance = failures.isEmpty ? nil : max(1, fresh.count / (failures.count + 1))
+                if !failures.isEmpty {
+                    plan = try self.plan(
+                        batch, items, order.slice, found, around: failures, applied: rest, fresh)
+                    let kept = Set(rest)
+                    let unapplied = ItemSelection.list(fresh.filter { !kept.contains($0) })
+                    try await transaction.execute(session.deleteProcessed, batch.processed(unapplied, session.offsets))
+                    fresh = .list(rest.sorted())
+                }
+                applying = fresh
+            } else if !fresh.isEmpty {
+                try await projection.apply(batch.events(fresh), in: transaction)
+            }
+            committed.fresh = fresh
+
             if let parking, plan != nil || failuresInARow > 0 {
                 let outcome = outcome(of: plan, batch, items, fresh)
                 try await settle(outcome, parking, session, in: transaction, &committed)

@@ -5,9 +5,12 @@ import Testing
 @Suite struct FailureSearchTests {
     /// Tries until nothing is left: what was found, and in how many tries.
     private func run(
-        _ failing: Set<Int>, of count: Int, suspecting suspect: (Range<Int>) -> Int? = { _ in nil }
+        _ failing: Set<Int>, of count: Int, reach: Int? = nil,
+        suspecting suspect: (Range<Int>) -> Int? = { _ in nil }
     ) -> (found: [Int], applied: [Int], tries: Int) {
-        var search = FailureSearch(count: count, suspect: suspect(0..<count))
+        var search =
+            reach.map { FailureSearch(count: count, reach: $0) }
+            ?? FailureSearch(count: count, suspect: suspect(0..<count))
         var (found, applied, tries): ([Int], [Int], Int) = ([], [], 0)
         while let part = search.next, tries < 10_000 {
             tries += 1
@@ -27,15 +30,19 @@ import Testing
         for suspicion in [{ _ in nil }, { part in part.first(where: failing.contains) }, { $0.last }, { _ in 99 }]
             as [(Range<Int>) -> Int?]
         {
-            let outcome = run(failing, of: 8, suspecting: suspicion)
-            #expect(outcome.found == failing.sorted())
-            #expect(outcome.applied == (0..<8).filter { !failing.contains($0) })
+            for reach in [nil, 1, 3, 8, 100] {
+                let outcome = run(failing, of: 8, reach: reach, suspecting: suspicion)
+                #expect(outcome.found == failing.sorted())
+                #expect(outcome.applied == (0..<8).filter { !failing.contains($0) })
+            }
         }
     }
 
     @Test func nothingFailingByItselfIsNone() {
         #expect(run([], of: 5) == ([], [0, 1, 2, 3, 4], 2))
         #expect(run([], of: 0).tries == 0)
+        #expect(run([], of: 0, reach: 10).tries == 0)
+        #expect(run([], of: 1_500, reach: 100).tries == 4)
     }
 
     @Test func oneAmongManyCostsItsLogarithm() {
