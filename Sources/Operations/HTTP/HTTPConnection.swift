@@ -19,9 +19,9 @@ final class HTTPConnection: ChannelInboundHandler {
     /// What a client may still send while it is told that the connection ends, in bytes and time: closed at once, the
     /// connection would be reset, and the client might never read why.
     private static let maxLingering = 4 << 20
-    private static let lingeringTime = TimeAmount.seconds(2)
+    static let lingeringTime = TimeAmount.seconds(2)
 
-    private enum Phase {
+    enum Phase {
         /// Between requests.
         case idle
         /// Some of a request is here.
@@ -39,14 +39,14 @@ final class HTTPConnection: ChannelInboundHandler {
         case closed
     }
 
-    private enum Received {
+    enum Received {
         case request(HTTPRequestHead, HeadFacts)
         /// The last of all: what came there was no request, or one too much.
         case refusal(Problem)
     }
 
     /// A request and its response.
-    private struct Exchange {
+    struct Exchange {
         let number: UInt64
         let isHead: Bool
         let knowsChunks: Bool
@@ -59,31 +59,31 @@ final class HTTPConnection: ChannelInboundHandler {
     }
 
     /// When ``timedOut(_:)`` is to be called.
-    private(set) var deadline: NIODeadline
+    var deadline: NIODeadline
     /// Its place among its loop's connections.
     var index: Int?
 
-    private let loop: HTTPLoop
+    let loop: HTTPLoop
     private let gate: ConnectionGate
     private let address: ClientIdentity
-    private var context: ChannelHandlerContext?
-    private var phase = Phase.idle
-    private var exchange: Exchange?
+    var context: ChannelHandlerContext?
+    var phase = Phase.idle
+    var exchange: Exchange?
     private var exchanges: UInt64 = 0
     /// A few at most, and none mostly: an array without elements takes no memory.
-    private var queue: [Received] = []
-    private var incoming: (head: HTTPRequestHead, facts: HeadFacts)?
+    var queue: [Received] = []
+    var incoming: (head: HTTPRequestHead, facts: HeadFacts)?
     private var incomingBytes = 0
     private var isAdvancing = false
     /// No byte of the client's is looked at any more.
-    private var isDeaf = false
-    private var isInputClosed = false
-    private var isDraining = false
+    var isDeaf = false
+    var isInputClosed = false
+    var isDraining = false
     private var lingeringBytes = 0
     /// What waited for the socket when the deadline was set.
     private var unsent = 0
 
-    private var configuration: HTTPServerConfiguration { loop.context.configuration }
+    var configuration: HTTPServerConfiguration { loop.context.configuration }
 
     init(_ loop: HTTPLoop, gate: ConnectionGate, address: SocketAddress?) {
         self.loop = loop
@@ -200,7 +200,7 @@ final class HTTPConnection: ChannelInboundHandler {
         advance()
     }
 
-    private func advance() {
+    func advance() {
         guard !isAdvancing else { return }
         isAdvancing = true
         defer { isAdvancing = false }
@@ -250,181 +250,15 @@ final class HTTPConnection: ChannelInboundHandler {
         _ = respond(to: exchanges, problem.response)
     }
 
-    // MARK: answering
-
-    /// The request's task has begun.
-    func began(_ number: UInt64, by task: UnsafeCurrentTask) {
-        guard exchange?.number == number else { return unsafe task.cancel() }
-        exchange?.task = unsafe TaskHandle(task)
-    }
-
-    /// The request's task is about to end.
-    func ended(_ number: UInt64) {
-        if exchange?.number == number { exchange?.task = nil }
-    }
-
-    /// Writes the response, or its head when the body is a stream.
-    ///
-    /// - Returns: what writes the body; nil when there is nothing more to write, or nobody to read it.
-    func respond(
-        to number: UInt64, _ response: HTTPResponse
-    ) -> (@Sendable (HTTPBodyWriter) async throws -> Void)? {
-        guard let context, let exchange, exchange.number == number, phase == .answering else { return nil }
-        loop.context.metrics.answered(
-            route: exchange.route, status: response.status, duration: .now() - exchange.began)
-        let isLast = exchange.isLast || isDraining || isDeaf && queue.isEmpty
-        let hasBody = response.status >= 200 && response.status != 204 && response.status != 304
-        var buffer: ByteBuffer
-        switch response.body {
-        case .none, .bytes:
-            var bytes: [UInt8] = []
-            if case .bytes(let own) = response.body { bytes = own }
-            buffer = context.channel.allocator.buffer(capacity: 768 + bytes.count)
-            write(response, hasBody ? .length(bytes.count) : .none, isLast, into: &buffer)
-            if hasBody, !exchange.isHead { buffer.writeBytes(bytes) }
-            complete(with: buffer, isLast: isLast)
-            return nil
-        case .stream(let body):
-            let framing: ResponseHeads.Framing = !hasBody ? .none : exchange.knowsChunks ? .chunked : .close
-            buffer = context.channel.allocator.buffer(capacity: 768)
-            let endsByClosing = isLast || hasBody && !exchange.knowsChunks
-            write(response, framing, endsByClosing, into: &buffer)
-            guard hasBody, !exchange.isHead else {
-                complete(with: buffer, isLast: endsByClosing)
-                return nil
-            }
-            self.exchange?.isLast = endsByClosing
-            phase = .writing
-            deadline = .distantFuture
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
-            return phase == .writing ? body : nil
-        }
-    }
-
-    private func write(
-        _ response: HTTPResponse, _ framing: ResponseHeads.Framing, _ isLast: Bool, into buffer: inout ByteBuffer
-    ) {
-        loop.context.heads.write(response, framing: framing, isLast: isLast, date: loop.date, into: &buffer)
-    }
-
-    // MARK: writing a body
-
-    func writer(of number: UInt64) -> HTTPBodyWriter {
-        let connection = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        return HTTPBodyWriter { [eventLoop = loop.eventLoop] chunk throws(HTTPBodyWriter.WriteError) in
-            let error = await withCheckedContinuation { continuation in
-                if eventLoop.inEventLoop {
-                    connection.value.write(chunk, of: number, continuation)
-                } else {
-                    eventLoop.execute { connection.value.write(chunk, of: number, continuation) }
-                }
-            }
-            if let error { throw error }
-        }
-    }
-
-    private func write(
-        _ chunk: HTTPChunk, of number: UInt64, _ continuation: CheckedContinuation<HTTPBodyWriter.WriteError?, Never>
-    ) {
-        guard let context, let exchange, exchange.number == number, phase == .writing else {
-            return continuation.resume(returning: .clientGone)
-        }
-        if !chunk.isEmpty {
-            let bytes = exchange.knowsChunks ? chunk.framed : chunk.bare
-            context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
-        }
-        guard phase == .writing else { return continuation.resume(returning: .clientGone) }
-        guard !context.channel.isWritable else { return continuation.resume(returning: nil) }
-        if exchange.waiting.isEmpty { awaitSocket() }
-        self.exchange?.waiting.append(continuation)
-    }
-
-    private func resumeWriters(_ error: HTTPBodyWriter.WriteError?) {
-        guard let waiting = exchange?.waiting, !waiting.isEmpty else { return }
-        exchange?.waiting = []
-        deadline = .distantFuture
-        for continuation in waiting { continuation.resume(returning: error) }
-    }
-
-    /// The body is complete.
-    func finishBody(of number: UInt64) {
-        guard let exchange, exchange.number == number, phase == .writing else { return }
-        let isLast = exchange.isLast || isDraining || isDeaf && queue.isEmpty
-        complete(with: ByteBuffer(string: exchange.knowsChunks ? "0\r\n\r\n" : ""), isLast: isLast)
-    }
-
-    /// The body will never be complete.
-    func abort(_ number: UInt64) {
-        if exchange?.number == number { close() }
-    }
-
-    // MARK: the end of a response
-
-    private func complete(with buffer: ByteBuffer, isLast: Bool) {
-        guard let context else { return }
-        exchange = nil
-        phase = isLast ? .closing : .flushing
-        if isLast {
-            isDeaf = true
-            queue.removeAll()
-            let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-            awaitSocket()
-            context.writeAndFlush(wrapOutboundOut(buffer)).whenSuccess { bound.value.linger() }
-        } else {
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
-            guard phase == .flushing else { return }
-            if context.channel.isWritable { settle() } else { awaitSocket() }
-        }
-    }
-
-    /// Goes on to the next request.
-    private func settle() {
-        if incoming != nil {
-            enter(.receiving, for: configuration.receiveTimeoutMs)
-        } else {
-            enter(.idle, for: configuration.idleTimeoutMs)
-        }
-        if queue.isEmpty, isDeaf || isDraining && phase == .idle { return linger() }
-        advance()
-    }
-
-    /// Ends our side, and waits for the client to end its own.
-    private func linger() {
-        guard phase != .closed else { return }
-        isDeaf = true
-        guard !isInputClosed else { return close() }
-        phase = .lingering
-        deadline = .now() + Self.lingeringTime
-        context?.close(mode: .output, promise: nil)
-    }
-
-    func close() {
-        guard phase != .closed else { return }
-        isDeaf = true
-        context?.close(promise: nil)
-    }
-
-    private func ended() {
-        guard phase != .closed else { return }
-        phase = .closed
-        deadline = .distantFuture
-        isDeaf = true
-        queue.removeAll()
-        exchange?.task?.cancel()
-        resumeWriters(.clientGone)
-        exchange = nil
-        loop.closed(self)
-    }
-
     // MARK: time
 
-    private func enter(_ phase: Phase, for milliseconds: Int) {
+    func enter(_ phase: Phase, for milliseconds: Int) {
         self.phase = phase
         deadline = .now() + .milliseconds(Int64(milliseconds))
     }
 
     /// Gives the client its time to take something of what waits for it.
-    private func awaitSocket() {
+    func awaitSocket() {
         unsent = bufferedBytes
         deadline = .now() + .milliseconds(Int64(configuration.writeTimeoutMs))
     }
@@ -466,20 +300,5 @@ final class HTTPConnection: ChannelInboundHandler {
         case .writing: exchange?.task?.cancel()
         case .idle, .receiving, .answering, .flushing, .closing, .lingering, .closed: break
         }
-    }
-}
-
-/// A request's task, from elsewhere.
-@safe private struct TaskHandle {
-    // SAFETY: cancelling is what may be done from elsewhere, as long as the task is there; the task takes the handle
-    // back before it ends.
-    private let task: UnsafeCurrentTask
-
-    init(_ task: UnsafeCurrentTask) {
-        unsafe self.task = task
-    }
-
-    func cancel() {
-        unsafe task.cancel()
     }
 }
