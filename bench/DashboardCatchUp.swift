@@ -96,7 +96,7 @@ private enum DashboardSQLAlone {
         let start = ContinuousClock.now
         for (batch, statements) in zip(batches, recorded) {
             try await connection.withTransaction { transaction in
-                try await batch.begin(in: transaction)
+                try await batch.begin(in: transaction, remembering: false)
                 for roundTrip in statements { _ = try await transaction.pipeline(roundTrip) }
             }
         }

@@ -15,12 +15,13 @@ struct EventBatch<Fold> {
 
     /// Moves the offsets and remembers the events, as the runtime does first in every transaction.
     ///
+    /// - Parameter remembering: whether the projection is one whose events are remembered.
     /// - Throws: when the offsets are not those expected, or an event was there before.
-    func begin(in transaction: PostgresTransaction) async throws {
-        let results = try await transaction.pipeline([
-            (EventBatches.move, moves), (EventBatches.remember, processed),
-        ])
-        guard results[0].affectedRows == partitions, results[1].rowCount == events else {
+    func begin(in transaction: PostgresTransaction, remembering: Bool) async throws {
+        var statements = [(EventBatches.move, moves)]
+        if remembering { statements.append((EventBatches.remember, processed)) }
+        let results = try await transaction.pipeline(statements)
+        guard results[0].affectedRows == partitions, !remembering || results[1].rowCount == events else {
             throw BenchError("a batch of the SQL alone was not what it should be")
         }
     }

@@ -198,7 +198,7 @@ enum SQLAlone {
         let start = ContinuousClock.now
         for batch in batches {
             try await connection.withTransaction { transaction in
-                try await batch.begin(in: transaction)
+                try await batch.begin(in: transaction, remembering: true)
                 try await writer.write(batch.fold, in: transaction)
             }
         }

@@ -19,6 +19,8 @@ public struct DashboardProjection: Projection {
     public let name = "dashboard"
     public let version = 1
     public let topics: [String]
+    /// What an order counts for is a function of its facts, and those are the same when they are told again.
+    public let remembersEvents = false
     private let writer = DashboardWriter()
 
     /// - Parameter topicSuffix: ends the name of each topic, as the relay's setting of that name.

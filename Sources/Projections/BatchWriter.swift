@@ -24,6 +24,8 @@ actor BatchWriter<P: Projection> {
     private let retentionDays: Int
     /// Where failures are parked; nil where they stop their partitions.
     let parking: Parking?
+    /// A retry that comes twice must be told from one that is behind others of its key.
+    var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
     private var session: Session?
     private var sequences = SequenceWatch()
@@ -98,7 +100,7 @@ actor BatchWriter<P: Projection> {
         do {
             session = try await openSession()
             try await fetchKeptValues(&batch, order.slice, session)
-            if !batch.items(of: order.slice).isEmpty { try await prepare(batch.days, session) }
+            if remembersEvents, !batch.items(of: order.slice).isEmpty { try await prepare(batch.days, session) }
         } catch let failed as ItemFailed {
             return (.written(.permanent(failed.failure, item: failed.item)), Committed())
         } catch {

@@ -17,6 +17,10 @@ public protocol Projection: Sendable {
     var version: Int { get }
     /// The topics to read.
     var topics: [String] { get }
+    /// Whether the runner remembers each event, so that ``apply(_:in:)`` never sees one again. True if not said
+    /// otherwise. False for a projection whose tables tell what they have of an event, so that to apply it twice is to
+    /// apply it once; the runner remembers nevertheless where parked events block their keys.
+    var remembersEvents: Bool { get }
 
     /// Reads one record.
     ///
@@ -30,8 +34,8 @@ public protocol Projection: Sendable {
 
     /// Writes what the events change, in the runner's transaction.
     ///
-    /// The runner calls it with events that were not applied before, each once, in the order of their offsets within
-    /// a partition (and so in order within an aggregate), many at a time: set-based statements over arrays, not
+    /// The runner calls it with events that were not applied before, as far as it remembers them, each once, in the
+    /// order of their offsets within a partition (and so in order within an aggregate), many at a time: set-based statements over arrays, not
     /// a statement an event. It may be called again with the same events, or with parts of them, after it threw: the
     /// transaction was rolled back, so it must not keep effects outside of `transaction`.
     ///
@@ -39,6 +43,10 @@ public protocol Projection: Sendable {
     ///   an ``EventFailure`` says that one of these events can never be applied; every other error counts as
     ///   permanent for one event of the batch, which is found by splitting the batch.
     func apply(_ events: [Event], in transaction: PostgresTransaction) async throws
+}
+
+extension Projection {
+    public var remembersEvents: Bool { true }
 }
 
 /// What a record turned out to be.

@@ -58,12 +58,11 @@ extension BatchWriter {
 
             let applied = plan?.applied ?? items
             applying = applied
-            if !applied.isEmpty {
-                statements.append((session.insertProcessed, batch.processed(applied, session.offsets)))
-            }
+            let remembers = remembersEvents && !applied.isEmpty
+            if remembers { statements.append((session.insertProcessed, batch.processed(applied, session.offsets))) }
             let results = try await transaction.pipeline(statements)
             if lookup == nil, results[0].affectedRows != order.moves.count { throw Fenced() }
-            var fresh = applied.isEmpty ? applied : try batch.unseen(applied, inserted: results[results.count - 1])
+            var fresh = remembers ? try batch.unseen(applied, inserted: results[results.count - 1]) : applied
             applying = fresh
             var committed = Committed(duplicates: applied.count - fresh.count)
 
@@ -74,8 +73,10 @@ extension BatchWriter {
                     plan = try self.plan(
                         batch, items, order.slice, found, around: failures, applied: rest, fresh)
                     let kept = Set(rest)
-                    let unapplied = ItemSelection.list(fresh.filter { !kept.contains($0) })
-                    try await transaction.execute(session.deleteProcessed, batch.processed(unapplied, session.offsets))
+                    if remembers {
+                        let rest = ItemSelection.list(fresh.filter { !kept.contains($0) })
+                        try await transaction.execute(session.deleteProcessed, batch.processed(rest, session.offsets))
+                    }
                     fresh = .list(rest.sorted())
                 }
                 applying = fresh

@@ -38,6 +38,8 @@ import Testing
                 try await second.value
 
                 try await Shop.expectEqual(database)
+                let remembered = try await connection.execute("SELECT count(*) FROM processed_events").int64(0, 0)
+                #expect(remembered == 0)
                 await connection.close()
             }
         }

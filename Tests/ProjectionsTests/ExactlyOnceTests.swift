@@ -26,6 +26,21 @@ import Testing
         }
     }
 
+    /// What it has of them, its own tables tell; but for retries, which are told apart by what the runner remembers.
+    @Test(arguments: [nil, DeadLetterRoute.Order.none, .key])
+    func aProjectionMaySeeEventsAgainIfItSaysSo(_ order: DeadLetterRoute.Order?) async throws {
+        try await ParkingScene.with({ $0.order = order ?? .none }) { scene in
+            let ledger = scene.ledger
+            let event = ledger.next("k", amount: 1)
+            try await ledger.produce([event])
+            try await ledger.produce([event])
+            let projection = ledger.projection { $0.remembersEvents = false }
+            let runner = order == nil ? ledger.runner(projection) : scene.runner(projection)
+            try await running(runner) { try await ledger.caughtUp() }
+            #expect(try await ledger.rows()["k"]?.count == (order == .key ? 1 : 2))
+        }
+    }
+
     @Test func restartsLoseAndRepeatNothing() async throws {
         try await Ledger.with { ledger in
             for _ in 0..<3 {

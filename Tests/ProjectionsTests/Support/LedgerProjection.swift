@@ -47,6 +47,7 @@ struct LedgerProjection: Projection {
     let name: String
     let version = 1
     let topics: [String]
+    var remembersEvents = true
     /// Keys whose events cannot be decoded from this sequence on.
     var undecodable: (key: String, sequence: Int64)?
     /// Says of any event whether it cannot be decoded.
