@@ -22,6 +22,21 @@ import Testing
         }
     }
 
+    /// Its seal is no secret: whatever it says must be something that PostgreSQL takes.
+    @Test func saysNothingThatTheDatabaseRefuses() {
+        var byAmount = Self.filter
+        byAmount.sort = .amount
+        #expect(
+            PageCursor.position(in: PageCursor.text(PagePosition(.amount("1"), "a\0b"), for: byAmount), for: byAmount)
+                == nil)
+        for (microseconds, orderID) in [(0, "a\0b"), (.min, "a"), (.max, "a"), (253_402_300_800_000_000, "a")]
+            as [(Int64, String)]
+        {
+            let position = PagePosition(.time(Timestamp(microseconds: microseconds)), orderID)
+            #expect(PageCursor.position(in: PageCursor.text(position, for: Self.filter), for: Self.filter) == nil)
+        }
+    }
+
     @Test func isWorthNothingWithAnotherFilter() {
         let text = PageCursor.text(Self.position, for: Self.filter)
         var others = [OrderFilter](repeating: Self.filter, count: 8)

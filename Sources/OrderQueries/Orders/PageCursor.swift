@@ -60,15 +60,25 @@ enum PageCursor {
 
     private static func position(of payload: [UInt8], isByTime: Bool) -> PagePosition? {
         if isByTime {
-            guard payload.count >= 8, let orderID = String(validating: payload[8...], as: UTF8.self) else { return nil }
-            return PagePosition(.time(Timestamp(microseconds: Int64(bitPattern: integer(payload[..<8])))), orderID)
+            guard payload.count >= 8, let orderID = orderID(in: payload[8...]) else { return nil }
+            let microseconds = Int64(bitPattern: integer(payload[..<8]))
+            guard fourDigitYears.contains(microseconds) else { return nil }
+            return PagePosition(.time(Timestamp(microseconds: microseconds)), orderID)
         }
         guard let length = payload.first, length > 0, payload.count > Int(length),
             let digits = String(validating: payload[1...Int(length)], as: UTF8.self),
             isNumeric(digits),
-            let orderID = String(validating: payload[(Int(length) + 1)...], as: UTF8.self)
+            let orderID = orderID(in: payload[(Int(length) + 1)...])
         else { return nil }
         return PagePosition(.amount(digits), orderID)
+    }
+
+    /// What a timestamp's text can say, in microseconds since 1970; PostgreSQL's type ends somewhere beyond.
+    private static let fourDigitYears: Range<Int64> = -62_167_219_200_000_000..<253_402_300_800_000_000
+
+    /// PostgreSQL's text holds everything but NUL.
+    private static func orderID(in bytes: ArraySlice<UInt8>) -> String? {
+        bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
     }
 
     /// Amounts are as events brought them: of any number of digits, and of any sign.
