@@ -74,7 +74,7 @@ struct Member {
         try await TestKafka.withTopics(partitions: 4) { topics in
             // Long enough for a busy machine: a member that is late loses its partitions, which is another test.
             let configuration = try TestKafka.clientConfiguration(
-                properties: ["partition.assignment.strategy": strategy, "session.timeout.ms": "10000"])
+                properties: ["partition.assignment.strategy": strategy, "session.timeout.ms": "30000"])
             let group = TestKafka.uniqueName("group")
             let log = GroupLog()
             let members = try ["first", "second"].map {
