@@ -72,9 +72,8 @@ struct Member {
     @Test(arguments: ["roundrobin", "range"] + (KafkaClientConfiguration.isStickySafe ? ["cooperative-sticky"] : []))
     func aRebalanceLosesNothingAndKeepsTheOrder(strategy: String) async throws {
         try await TestKafka.withTopics(partitions: 4) { topics in
-            // Long enough for a busy machine: a member that is late loses its partitions, which is another test.
             let configuration = try TestKafka.clientConfiguration(
-                properties: ["partition.assignment.strategy": strategy, "session.timeout.ms": "30000"])
+                properties: ["partition.assignment.strategy": strategy])
             let group = TestKafka.uniqueName("group")
             let log = GroupLog()
             let members = try ["first", "second"].map {
@@ -82,7 +81,7 @@ struct Member {
             }
             let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
             try await withThrowingTaskGroup(of: Void.self) { tasks in
-                for member in members { try await member.consumer.subscribe(topics) }
+                try await members[0].consumer.subscribe(topics)
                 tasks.addTask { try await members[0].run() }
                 tasks.addTask {
                     while !Task.isCancelled {
@@ -92,7 +91,9 @@ struct Member {
                     }
                 }
                 try await eventually(within: .seconds(60)) { log.readCount > 100 }
-                // The second joins under load, and later the first leaves with all that it had.
+                // The second joins under load, and later the first leaves with all that it had. It subscribes only
+                // now that it polls: an assignment that waits to be polled may be lost before it is handed out.
+                try await members[1].consumer.subscribe(topics)
                 let second = Task { try await members[1].run() }
                 try await eventually(within: .seconds(60)) { log.ownersCount == 2 }
                 let atRebalance = log.readCount
@@ -106,7 +107,7 @@ struct Member {
             }
             await producer.close(timeoutMs: 5_000)
             log.withState { state in
-                #expect(state.problems == [])
+                #expect(state.problems.prefix(10) == [])
                 for (_, offsets) in state.read { #expect(offsets == Array(0..<Int64(offsets.count))) }
             }
         }
