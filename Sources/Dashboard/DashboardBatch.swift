@@ -7,21 +7,34 @@ internal import Projections
 ///
 /// Nobody waits for another in a circle. Rows that are there are locked in the order of the ids. Then rows that are not
 /// are made, in the order of the ids: who waits for such a row waits for somebody who is past the locking, and has made
-/// none with greater ids before. A row that was not there and then was, since somebody else made it first, is locked
-/// out of turn and so without waiting: should it be taken again already, the transaction fails, to be tried anew. The
-/// lane comes last, when its holder waits for nobody.
+/// none with greater ids before. Only then are rows changed: who has not seen a row and makes it waits for somebody who
+/// changes it, but not for one who has only locked it. A row that was not there and then was, since somebody else made
+/// it first, is locked out of turn and so without waiting: should it be taken again already, the transaction fails, to
+/// be tried anew. The lane comes after the making, when its holder waits for nobody.
 struct DashboardBatch {
     /// In the order of the orders' ids.
     private let changes: [OrderFacts]
+    private let types: DashboardTypes
+    private let partSize: Int
     /// Of each change, whether its order had a row.
     private var isKnown: [Bool]
     /// Rows of known orders that are still to be merged, and the places of the changes that they were locked for.
-    private var waiting: [(rows: StoredOrders, places: [Int])] = []
-    private var changed: [ChangedOrder] = []
+    private var unmerged: [(rows: StoredOrders, places: [Int])] = []
+    /// The places of new orders that are not among `new` yet.
+    private var unmade: [Int] = []
+    /// Rows to be written: of merged orders, since the last were taken; of new orders.
+    private var changed: RecordArray
+    private var new: RecordArray
     private var counters = CounterChanges()
 
-    /// - Parameter changes: one an order.
-    init(_ changes: [OrderFacts]) {
+    /// - Parameters:
+    ///   - changes: one an order.
+    ///   - partSize: so many orders are locked by one statement.
+    init(_ changes: [OrderFacts], _ types: DashboardTypes, partSize: Int) {
+        self.types = types
+        self.partSize = partSize
+        changed = types.rows(partSize)
+        new = types.rows(changes.count)
         let order = changes.indices.map { (id: changes[$0].orderID, place: $0) }.sorted {
             ExactText.compare($0.id, $1.id) < 0
         }
@@ -31,14 +44,9 @@ struct DashboardBatch {
 
     // MARK: the orders
 
-    /// So many orders are locked by one statement.
-    private static let partSize = 400
-
     /// The changes in order, in parts: while the database locks one, the one before can be merged.
     var parts: [[Int]] {
-        stride(from: 0, to: changes.count, by: Self.partSize).map {
-            Array($0..<min($0 + Self.partSize, changes.count))
-        }
+        stride(from: 0, to: changes.count, by: partSize).map { Array($0..<min($0 + partSize, changes.count)) }
     }
 
     /// Locks those orders that there are, and reads them.
@@ -48,19 +56,24 @@ struct DashboardBatch {
     mutating func add(_ rows: QueryResult, of places: [Int]) throws {
         let stored = StoredOrders(rows)
         for row in 0..<rows.rowCount { isKnown[places[try stored.place(row)]] = true }
-        waiting.append((stored, places))
+        unmerged.append((stored, places))
+        unmade += places.filter { !isKnown[$0] }
+    }
+
+    /// Makes the rows of the orders that there are not, once all were locked; none when there are all.
+    mutating func making() -> [(Statement, Parameters)] {
+        makeRows()
+        return new.count == 0 ? [] : [(DashboardStatements.makeOrders, Parameters { $0.append(new) })]
+    }
+
+    private mutating func makeRows() {
+        for place in unmade { types.append(changes[place], to: &new) }
+        unmade = []
     }
 
     private var unknown: [Int] { changes.indices.filter { !isKnown[$0] } }
 
-    /// Makes the rows of the orders that there are not; nil when there are all.
-    func making(_ types: DashboardTypes) -> (Statement, Parameters)? {
-        let unknown = unknown
-        if unknown.isEmpty { return nil }
-        return (DashboardStatements.makeOrders, types.parameters(unknown.map { ChangedOrder(new: changes[$0]) }))
-    }
-
-    /// Notes what ``making(_:)`` answered.
+    /// Notes what ``making()`` answered.
     ///
     /// - Returns: the places of the orders whose rows somebody else made meanwhile.
     mutating func add(made: QueryResult) throws -> [Int] {
@@ -91,10 +104,11 @@ struct DashboardBatch {
     /// - Throws: `EventFailure` when a sum has more digits than a decimal can; another error when a stored row is not
     ///   of the form that this program writes.
     mutating func merge() throws {
-        for (stored, places) in waiting {
+        makeRows()
+        for (stored, places) in unmerged {
             for row in 0..<stored.rowCount { try merge(changes[places[try stored.place(row)]], stored, row) }
         }
-        waiting = []
+        unmerged = []
     }
 
     private mutating func merge(_ change: OrderFacts, _ stored: StoredOrders, _ row: Int) throws {
@@ -111,7 +125,7 @@ struct DashboardBatch {
         try throwingEventFailure { () throws(DecimalOverflow) in
             try counters.move(from: Contribution(of: before), to: Contribution(of: after))
         }
-        changed.append(ChangedOrder(after, before: before))
+        types.append(after, before: before, to: &changed)
     }
 
     /// Counts the orders whose rows this transaction made.
@@ -123,9 +137,12 @@ struct DashboardBatch {
         }
     }
 
-    /// Writes what the merged orders are now; nil when nothing changed.
-    func writing(_ types: DashboardTypes) -> (Statement, Parameters)? {
-        changed.isEmpty ? nil : (DashboardStatements.writeOrders, types.parameters(changed))
+    /// Writes what the orders are now that were merged since it was last asked for; none when nothing changed.
+    mutating func writing() -> [(Statement, Parameters)] {
+        if changed.count == 0 { return [] }
+        let rows = changed
+        changed = types.rows(partSize)
+        return [(DashboardStatements.writeOrders, Parameters { $0.append(rows) })]
     }
 
     /// Adds to the counters.

@@ -9,7 +9,16 @@ public final class DashboardWriter: Sendable {
     /// The types' OIDs, asked once: all connections of a writer are to one schema.
     private let types = Mutex<DashboardTypes?>(nil)
 
-    public init() {}
+    /// So many orders are locked by one statement, and merged while the next is under way.
+    private let partSize: Int
+
+    public convenience init() {
+        self.init(partSize: 400)
+    }
+
+    init(partSize: Int) {
+        self.partSize = partSize
+    }
 
     /// Merges the changes into the read model's orders, and counts.
     ///
@@ -25,7 +34,8 @@ public final class DashboardWriter: Sendable {
     public func write(_ changes: [OrderFacts], by exchange: @escaping Exchange) async throws {
         if changes.isEmpty { return }
         do {
-            try await Self.write(DashboardBatch(changes), try await types(exchange), exchange)
+            let batch = DashboardBatch(changes, try await types(exchange), partSize: partSize)
+            try await Self.write(batch, exchange)
         } catch {
             // The schema may have been made anew, with other OIDs.
             types.withLock { $0 = nil }
@@ -42,9 +52,7 @@ public final class DashboardWriter: Sendable {
 
     /// What one answer tells is worked on while the database is at the statements after it: a transaction that waits for
     /// its client holds up everything.
-    private static func write(
-        _ batch: consuming DashboardBatch, _ types: DashboardTypes, _ exchange: @escaping Exchange
-    ) async throws {
+    private static func write(_ batch: consuming DashboardBatch, _ exchange: @escaping Exchange) async throws {
         let parts = batch.parts
         for places in parts {
             let locking = batch.locking(places)
@@ -53,18 +61,19 @@ public final class DashboardWriter: Sendable {
             try batch.add(try await rows[0], of: places)
         }
 
-        let making = batch.making(types)
-        async let opening = exchange((making.map { [$0] } ?? []) + [takeLane])
+        let making = batch.making()
+        let opening = making + [takeLane] + batch.writing()
+        async let answers = exchange(opening)
         try batch.merge()
-        let opened = try await opening
-        let lane = try await lane(from: opened[opened.count - 1], exchange)
-        let others = making == nil ? [] : try batch.add(made: opened[0])
+        let opened = try await answers
+        let lane = try await lane(from: opened[making.count], exchange)
+        let others = making.isEmpty ? [] : try batch.add(made: opened[0])
         if !others.isEmpty {
             try batch.add(try await exchange([batch.lockingMade(others)])[0], of: others)
             try batch.merge()
         }
 
-        let writing = batch.writing(types).map { [$0] } ?? []
+        let writing = batch.writing()
         if parts.count == 1 {
             try batch.countMade()
             let closing = writing + (try batch.counting(lane: lane))

@@ -110,9 +110,9 @@ extension PaymentFacts {
         if try reader.readNull() { return nil }
         try reader.enterArray()
         let at = Timestamp(microseconds: try reader.nextInt64())
-        guard let eventID = EventID(try reader.nextString()) else { throw StoredFactsError() }
+        guard let eventID = EventID(utf8: try reader.nextBytes()) else { throw StoredFactsError() }
         let amount = try reader.nextAmount()
-        guard let currency = Currency(try reader.nextString()) else { throw StoredFactsError() }
+        guard let currency = Currency(utf8: try reader.nextBytes()) else { throw StoredFactsError() }
         try reader.endArray()
         return Register(at: at, eventID: eventID, fact: Money(amount, currency))
     }
@@ -138,9 +138,15 @@ extension JSONReader {
         return try readInt64()
     }
 
-    fileprivate mutating func nextAmount() throws -> DecimalAmount {
+    /// The text of an element that never has escapes.
+    @_lifetime(copy self)
+    fileprivate mutating func nextBytes() throws -> Span<UInt8> {
         guard try nextElement() else { throw StoredFactsError() }
-        return try DecimalAmount(utf8: span(of: readText().range))
+        return span(of: try readText().range)
+    }
+
+    fileprivate mutating func nextAmount() throws -> DecimalAmount {
+        try DecimalAmount(utf8: nextBytes())
     }
 
     fileprivate mutating func endArray() throws {

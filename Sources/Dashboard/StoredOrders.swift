@@ -19,7 +19,7 @@ struct StoredOrders {
     func facts(_ row: Int, orderID: String) throws -> OrderFacts {
         var facts = OrderFacts(orderID: orderID)
         if let at = try result.optionalTimestamp(row, 1) {
-            let currency = try Currency(result.string(row, 4)).orThrow()
+            guard let currency = Currency(utf8: try result.textBytes(row, 4)) else { throw StoredFactsError() }
             let fact = CreatedFact(customerID: try result.string(row, 3), currency: currency)
             facts.created = Register(at: at, eventID: try result.eventID(row, 2), fact: fact)
         }
@@ -44,13 +44,6 @@ struct StoredOrders {
     }
 }
 
-extension Optional {
-    fileprivate func orThrow() throws(StoredFactsError) -> Wrapped {
-        guard let self else { throw StoredFactsError() }
-        return self
-    }
-}
-
 /// The composite type of the orders' table, and orders as records of it.
 struct DashboardTypes: Sendable {
     private let row: PostgresType
@@ -62,57 +55,48 @@ struct DashboardTypes: Sendable {
         rows = PostgresType(oid: UInt32(truncatingIfNeeded: try result.int64(0, 1)))
     }
 
-    /// The parameter of ``DashboardStatements/writeOrders``.
-    func parameters(_ orders: [ChangedOrder]) -> Parameters {
-        var records = RecordArray(of: row, as: rows, reservingBytes: orders.count * 400)
-        for order in orders {
-            records.append { fields in Self.append(order, to: &fields) }
-        }
-        return Parameters { $0.append(records) }
+    /// No rows yet, for ``DashboardStatements/writeOrders`` or ``DashboardStatements/makeOrders``.
+    ///
+    /// - Parameter count: how many to make room for.
+    func rows(_ count: Int) -> RecordArray {
+        RecordArray(of: row, as: rows, reservingBytes: count * 400)
+    }
+
+    /// An order that has no row yet.
+    func append(_ facts: OrderFacts, to rows: inout RecordArray) {
+        append(facts, lines: facts.lines, payments: facts.payments.isEmpty ? nil : facts.payments, to: &rows)
+    }
+
+    /// An order that was merged. Lines and payments that are as they were are left alone.
+    func append(_ facts: OrderFacts, before: OrderFacts, to rows: inout RecordArray) {
+        append(
+            facts, lines: facts.lines == before.lines ? nil : facts.lines,
+            payments: facts.payments == before.payments ? nil : facts.payments, to: &rows)
     }
 
     /// The fields in the order of the table's columns.
-    private static func append(_ order: ChangedOrder, to fields: inout RecordFields) {
-        let facts = order.facts
-        fields.append(facts.orderID)
-        fields.append(facts.created?.at)
-        fields.append(facts.created?.eventID)
-        fields.append(facts.created?.fact.customerID)
-        fields.append(facts.created?.fact.currency.code)
-        fields.append(facts.confirmedAt)
-        fields.append(facts.cancelledAt)
-        fields.append(facts.firstShippedAt)
-        append(facts.shipped, to: &fields)
-        append(facts.delivered, to: &fields)
-        fields.append(order.changesLines ? (facts.lines?.json()).map { String(decoding: $0, as: UTF8.self) } : nil)
-        fields.append(
-            order.changesPayments ? String(decoding: PaymentFacts.json(facts.payments), as: UTF8.self) : nil)
+    private func append(
+        _ facts: OrderFacts, lines: OrderLines?, payments: [PaymentFacts]?, to rows: inout RecordArray
+    ) {
+        rows.append { fields in
+            fields.append(facts.orderID)
+            fields.append(facts.created?.at)
+            fields.append(facts.created?.eventID)
+            fields.append(facts.created?.fact.customerID)
+            fields.append(facts.created?.fact.currency.code)
+            fields.append(facts.confirmedAt)
+            fields.append(facts.cancelledAt)
+            fields.append(facts.firstShippedAt)
+            Self.append(facts.shipped, to: &fields)
+            Self.append(facts.delivered, to: &fields)
+            fields.append(utf8: lines?.json())
+            fields.append(utf8: payments.map(PaymentFacts.json))
+        }
     }
 
     private static func append(_ shipment: Register<ShipmentFact>?, to fields: inout RecordFields) {
         fields.append(shipment?.at)
         fields.append(shipment?.eventID)
         fields.append(shipment?.fact.shipmentID)
-    }
-}
-
-/// An order whose row is to be written.
-struct ChangedOrder {
-    let facts: OrderFacts
-    /// Whether the columns of that name change; they stay as they are otherwise.
-    let changesLines: Bool
-    let changesPayments: Bool
-
-    /// An order that has no row yet.
-    init(new facts: OrderFacts) {
-        self.facts = facts
-        changesLines = true
-        changesPayments = !facts.payments.isEmpty
-    }
-
-    init(_ facts: OrderFacts, before: OrderFacts) {
-        self.facts = facts
-        changesLines = facts.lines != before.lines
-        changesPayments = facts.payments != before.payments
     }
 }

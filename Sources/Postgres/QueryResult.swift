@@ -76,12 +76,24 @@ public import StreamCore
             .decoding, "column \(columnName(column)) of type \(types[column]) is no \(wanted)", file: file, line: line)
     }
 
-    private func requireValue(_ row: Int, _ column: Int) throws(PostgresError) {
-        if isNull(row, column) { throw PostgresError(.decoding, "column \(columnName(column)) is NULL") }
+    /// The bytes of a value that is not NULL. A value that has bytes is none, so libpq is asked only about the others.
+    @_lifetime(borrow self)
+    private func value(_ row: Int, _ column: Int) throws(PostgresError) -> Span<UInt8> {
+        let span = bytes(row, column)
+        if span.isEmpty && isNull(row, column) {
+            throw PostgresError(.decoding, "column \(columnName(column)) is NULL")
+        }
+        return span
     }
 
     @inline(__always)
     private func bigEndian(_ bytes: Span<UInt8>) -> UInt64 {
+        // SAFETY: the loads are within the span, which they check, and any bits are an integer.
+        switch bytes.count {
+        case 8: return unsafe bytes.bytes.unsafeLoadUnaligned(as: UInt64.self).bigEndian
+        case 4: return unsafe UInt64(bytes.bytes.unsafeLoadUnaligned(as: UInt32.self).bigEndian)
+        default: break
+        }
         var value: UInt64 = 0
         for index in bytes.indices { value = value << 8 | UInt64(bytes[index]) }
         return value
@@ -93,8 +105,7 @@ public import StreamCore
 extension QueryResult {
     /// `bigint`, `integer`, `smallint` or `oid`.
     public func int64(_ row: Int, _ column: Int) throws(PostgresError) -> Int64 {
-        try requireValue(row, column)
-        let value = bigEndian(bytes(row, column))
+        let value = bigEndian(try value(row, column))
         switch type(ofColumn: column) {
         case .int8: return Int64(bitPattern: value)
         case .int4: return Int64(Int32(truncatingIfNeeded: value))
@@ -112,21 +123,21 @@ extension QueryResult {
 
     /// `boolean`.
     public func bool(_ row: Int, _ column: Int) throws(PostgresError) -> Bool {
-        try requireValue(row, column)
+        let value = try value(row, column)
         guard type(ofColumn: column) == .bool else { throw mismatch(column, "boolean") }
-        return bigEndian(bytes(row, column)) != 0
+        return bigEndian(value) != 0
     }
 
     /// `double precision`.
     public func double(_ row: Int, _ column: Int) throws(PostgresError) -> Double {
-        try requireValue(row, column)
+        let value = try value(row, column)
         guard type(ofColumn: column) == .float8 else { throw mismatch(column, "double precision") }
-        return Double(bitPattern: bigEndian(bytes(row, column)))
+        return Double(bitPattern: bigEndian(value))
     }
 
     /// `text`, `varchar`, `char`, `name`, `json`, `jsonb`, an enumeration.
     public func string(_ row: Int, _ column: Int) throws(PostgresError) -> String {
-        try requireValue(row, column)
+        _ = try value(row, column)
         let span = try textBytes(row, column)
         // SAFETY: the span is valid for the call, and the string copies it; invalid UTF-8 is repaired.
         return unsafe span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
@@ -146,19 +157,18 @@ extension QueryResult {
 
     /// `uuid`.
     public func eventID(_ row: Int, _ column: Int) throws(PostgresError) -> EventID {
-        try requireValue(row, column)
-        let span = bytes(row, column)
+        let span = try value(row, column)
         guard type(ofColumn: column) == .uuid, span.count == 16 else { throw mismatch(column, "uuid") }
         return EventID(high: bigEndian(span.extracting(0..<8)), low: bigEndian(span.extracting(8..<16)))
     }
 
     /// `timestamptz`, or `timestamp` read as UTC. `infinity` has no instant and throws.
     public func timestamp(_ row: Int, _ column: Int) throws(PostgresError) -> Timestamp {
-        try requireValue(row, column)
+        let bytes = try value(row, column)
         guard type(ofColumn: column) == .timestamptz || type(ofColumn: column) == .timestamp else {
             throw mismatch(column, "timestamp")
         }
-        let value = Int64(bitPattern: bigEndian(bytes(row, column)))
+        let value = Int64(bitPattern: bigEndian(bytes))
         let (sum, overflow) = value.addingReportingOverflow(PostgresEpoch.microseconds)
         if overflow || value == .min { throw mismatch(column, "finite timestamp") }
         return Timestamp(microseconds: sum)
@@ -166,9 +176,9 @@ extension QueryResult {
 
     /// `date`, as whole days since 1970-01-01.
     public func day(_ row: Int, _ column: Int) throws(PostgresError) -> Int32 {
-        try requireValue(row, column)
+        let bytes = try value(row, column)
         guard type(ofColumn: column) == .date else { throw mismatch(column, "date") }
-        let value = Int32(truncatingIfNeeded: bigEndian(bytes(row, column)))
+        let value = Int32(truncatingIfNeeded: bigEndian(bytes))
         let (sum, overflow) = value.addingReportingOverflow(PostgresEpoch.days)
         if overflow || value == .min { throw mismatch(column, "finite date") }
         return sum
@@ -176,8 +186,8 @@ extension QueryResult {
 
     /// `numeric`, its exact digits with as many decimals as it has.
     public func numeric(_ row: Int, _ column: Int) throws(PostgresError) -> String {
-        try requireValue(row, column)
-        guard type(ofColumn: column) == .numeric, let text = NumericCodec.text(bytes(row, column)) else {
+        let bytes = try value(row, column)
+        guard type(ofColumn: column) == .numeric, let text = NumericCodec.text(bytes) else {
             throw mismatch(column, "numeric")
         }
         return text
@@ -185,8 +195,8 @@ extension QueryResult {
 
     /// `numeric` as `coefficient × 10^−scale`; throws when it has more than 38 digits or is not finite.
     public func decimal(_ row: Int, _ column: Int) throws(PostgresError) -> (coefficient: Int128, scale: Int) {
-        try requireValue(row, column)
-        guard type(ofColumn: column) == .numeric, let value = NumericCodec.decimal(bytes(row, column)) else {
+        let bytes = try value(row, column)
+        guard type(ofColumn: column) == .numeric, let value = NumericCodec.decimal(bytes) else {
             throw mismatch(column, "decimal of 38 digits")
         }
         return value

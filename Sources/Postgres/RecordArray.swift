@@ -67,6 +67,14 @@ public struct RecordFields: Sendable {
         wire.append(value)
     }
 
+    /// `text` from its bytes.
+    public mutating func append(utf8 text: [UInt8]?) {
+        guard let text else { return appendNull(.text) }
+        begin(.text)
+        wire.append(Int32(truncatingIfNeeded: text.count))
+        wire.append(text.span)
+    }
+
     /// `uuid`.
     public mutating func append(_ value: EventID?) {
         guard let value else { return appendNull(.uuid) }

@@ -8,11 +8,11 @@ import Testing
 
 /// The same as the fold, but in PostgreSQL, against what SQL says of the write model.
 @Suite struct TableTests {
-    /// All events of a shop in any order, with duplicates, in batches of random sizes.
+    /// All events of a shop in any order, with duplicates, in batches of random sizes and of one or many parts.
     @Test(arguments: 0..<UInt64(3)) func anyBatchingGivesWhatTheWriteModelSays(_ seed: UInt64) async throws {
         try await withShop(orders: 250) { database, connection, events in
             var random = SplitMix64(state: seed)
-            let writer = DashboardWriter()
+            let writer = DashboardWriter(partSize: Int(seed) * 15 + 10)
             let told = events.shuffledWithDuplicates(using: &random)
             for batch in told.splitAtRandom(largest: 200, using: &random) {
                 try await write(batch, writer, connection)
@@ -38,7 +38,7 @@ import Testing
                         }
                         let connection = try await PostgresConnection.connect(database)
                         let batches = own.shuffled(using: &random).splitAtRandom(largest: 60, using: &random)
-                        for batch in batches { try await write(batch, DashboardWriter(), connection) }
+                        for batch in batches { try await write(batch, DashboardWriter(partSize: 9), connection) }
                         await connection.close()
                     }
                 }
