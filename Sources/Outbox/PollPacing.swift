@@ -1,5 +1,6 @@
 /// How long to wait before the next page is read: not at all when there was more than one page held, a moment while
-/// rows come, and longer the longer nothing comes.
+/// rows come, and longer the longer nothing comes. Where looking takes long, as where processors or the database are
+/// busy, it waits as long as it looked: fewer and larger pages then cost less, and everybody waits less for it.
 ///
 /// A pure value: it neither sleeps nor reads a clock.
 struct PollPacing {
@@ -27,17 +28,19 @@ struct PollPacing {
     }
 
     /// The wait after a page.
-    mutating func next(after page: Page) -> Duration {
+    ///
+    /// - Parameter cost: how long it took to read and launch.
+    mutating func next(after page: Page, cost: Duration) -> Duration {
         switch page {
         case .full:
             wait = busy
             return .zero
         case .some:
             wait = busy
-            return busy
+            return min(max(busy, cost), idle)
         case .empty:
             defer { wait = min(wait * 2, idle) }
-            return wait
+            return min(max(wait, cost), idle)
         }
     }
 }

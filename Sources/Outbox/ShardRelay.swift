@@ -87,6 +87,7 @@ final class ShardRelay {
 
     private func publishUntilStopped() async throws {
         _ = blocked.replace(with: try await questions.blockedLanes(by: layout.topics))
+        var asked = ContinuousClock.now
         var page = try await read(nextRequest())
         while !stop.isSet {
             try await settle()
@@ -94,7 +95,8 @@ final class ShardRelay {
             let isCurrent = cursor.take(page.ids, of: page.request)
             if isCurrent { noteRead(page) }
             if isCurrent && page.isFull {
-                _ = pacing.next(after: .full)
+                _ = pacing.next(after: .full, cost: .zero)
+                asked = .now
                 let request = nextRequest()
                 let (reader, (statement, parameters)) = (reader, statements.query(for: request))
                 async let following = reader.execute(statement, parameters)
@@ -103,8 +105,10 @@ final class ShardRelay {
             } else {
                 if isCurrent {
                     try await launch(page)
-                    await flight.newsBell.wait(atMost: pacing.next(after: page.ids.isEmpty ? .empty : .some))
+                    let wait = pacing.next(after: page.ids.isEmpty ? .empty : .some, cost: .now - asked)
+                    await flight.newsBell.wait(atMost: wait)
                 }
+                asked = .now
                 page = try await read(nextRequest())
             }
         }

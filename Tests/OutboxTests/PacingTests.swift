@@ -5,16 +5,27 @@ import Testing
 @Suite struct PacingTests {
     @Test func fullPageIsFollowedAtOnce() {
         var pacing = PollPacing(busy: .milliseconds(1), idle: .milliseconds(20))
-        #expect(pacing.next(after: .full) == .zero)
-        #expect(pacing.next(after: .some) == .milliseconds(1))
+        #expect(pacing.next(after: .full, cost: .zero) == .zero)
+        #expect(pacing.next(after: .some, cost: .zero) == .milliseconds(1))
     }
 
     @Test func idleWaitsGrowToTheLimitAndNoFurther() {
         var pacing = PollPacing(busy: .milliseconds(1), idle: .milliseconds(20))
-        let waits = (0..<8).map { _ in pacing.next(after: .empty) }
+        let waits = (0..<8).map { _ in pacing.next(after: .empty, cost: .zero) }
         #expect(waits == [1, 2, 4, 8, 16, 20, 20, 20].map { .milliseconds($0) })
-        #expect(pacing.next(after: .some) == .milliseconds(1))
-        #expect(pacing.next(after: .empty) == .milliseconds(1))
+        #expect(pacing.next(after: .some, cost: .zero) == .milliseconds(1))
+        #expect(pacing.next(after: .empty, cost: .zero) == .milliseconds(1))
+    }
+
+    @Test func whereLookingTakesLongItWaitsAsLong() {
+        var pacing = PollPacing(busy: .milliseconds(1), idle: .milliseconds(20))
+        #expect(pacing.next(after: .some, cost: .microseconds(600)) == .milliseconds(1))
+        #expect(pacing.next(after: .some, cost: .milliseconds(4)) == .milliseconds(4))
+        #expect(pacing.next(after: .empty, cost: .milliseconds(4)) == .milliseconds(4))
+        // Whoever waits for an event is promised no more than the idle wait.
+        #expect(pacing.next(after: .some, cost: .seconds(3)) == .milliseconds(20))
+        #expect(pacing.next(after: .empty, cost: .seconds(3)) == .milliseconds(20))
+        #expect(pacing.next(after: .full, cost: .seconds(3)) == .zero)
     }
 
     @Test func pagesOfLargeRowsShrinkAtOnceAndGrowByDoubling() {
