@@ -57,9 +57,10 @@ import Testing
             #expect(byBytes.first?.offset == 17)
             let started = ContinuousClock.now
             let byTime = try await nextBatch(
-                consumer, BatchLimits(maxRecords: 1_000, maxBytes: 1 << 20, maxWaitMs: 1_000, lingerMs: 50))
+                consumer, BatchLimits(maxRecords: 1_000, maxBytes: 1 << 20, maxWaitMs: 60_000, lingerMs: 50))
             #expect(byTime.count == 80)
-            #expect(ContinuousClock.now - started < .seconds(1))
+            // It is the short wait that ended it; how long that takes on a busy machine is no matter.
+            #expect(ContinuousClock.now - started < .seconds(30))
             #expect(byTime[0].timestampMs != nil)
             await consumer.close(timeoutMs: 5_000)
         }
