@@ -36,10 +36,10 @@ run: build ## Run it all on private servers with a load of RATE (50) orders a se
 test: setup ## Run all tests, on a private PostgreSQL and mock cluster (or KAFKA_BOOTSTRAP_SERVERS / DATABASE_URL); FILTER=regex for some
 ifeq ($(FILTER),)
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --filter '^($(UNIT_TESTS))\.'
-	$(SWIFT) test --skip-build --skip '^($(UNIT_TESTS))\.'
+	scripts/run-tests --skip-build --filter '^($(UNIT_TESTS))\.'
+	scripts/run-tests --skip-build --skip '^($(UNIT_TESTS))\.'
 else
-	$(SWIFT) test --filter '$(FILTER)'
+	scripts/run-tests --filter '$(FILTER)'
 endif
 
 test-api: setup ## Ask the query service what /openapi.json says, and what it does not say (schemathesis, from PyPI)

@@ -50,7 +50,7 @@ private actor Worker {
         #expect(!wakeup.wait(timeoutMs: 0))
         wakeup.signal()
         wakeup.signal()
-        #expect(wakeup.wait(timeoutMs: 1_000))
+        #expect(wakeup.wait(timeoutMs: 60_000))
         #expect(!wakeup.wait(timeoutMs: 0))
     }
 
@@ -58,14 +58,14 @@ private actor Worker {
         let wakeup = try Wakeup()
         let thread = Thread { wakeup.signal() }
         thread.start()
-        #expect(wakeup.wait(timeoutMs: 10_000))
+        #expect(wakeup.wait(timeoutMs: 60_000))
     }
 
     @Test func aReadableDescriptorWakesWithoutUsingUpASignal() throws {
         let wakeup = try Wakeup()
         let other = try Wakeup()
         other.signal()
-        #expect(wakeup.wait(orReadable: other.fileDescriptor, timeoutMs: 10_000))
+        #expect(wakeup.wait(orReadable: other.fileDescriptor, timeoutMs: 60_000))
         #expect(other.wait(timeoutMs: 0))
     }
 }

@@ -139,7 +139,7 @@ import Testing
             let slow = ["--set", "relay.drain_timeout_ms=600000"]
             let relay = try Executable("outbox-relay", away + database + slow + arguments)
             let port = try await relay.port()
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 try await get("/metrics", port).contains("outbox_in_flight_rows{shard=\"0\"} 1\n")
             }
             try await body(relay)

@@ -25,15 +25,15 @@ import Testing
                 var database = database
                 database.applicationName = "dashboard-test-\(seed)"
                 let first = run(suffix, database)
-                try await eventually(within: .seconds(30)) { try await applied(connection) > 0 }
+                try await eventually { try await applied(connection) > 0 }
                 let second = run(suffix, database)
                 try await produce(records[half...], suffix)
                 for _ in 0..<3 { try await loseConnections(of: database.applicationName, connection) }
-                try await eventually(within: .seconds(60)) { try await applied(connection) >= Int64(half) }
+                try await eventually { try await applied(connection) >= Int64(half) }
                 // Its partitions go to the other one.
                 first.cancel()
                 try await first.value
-                try await eventually(within: .seconds(60)) { try await applied(connection) == Int64(records.count) }
+                try await eventually { try await applied(connection) == Int64(records.count) }
                 second.cancel()
                 try await second.value
 
@@ -65,7 +65,7 @@ import Testing
             try producer.produce(
                 topic: record.topic + suffix, key: key.span, value: record.value.span, headers: nil, tag: 0)
         }
-        try await producer.flush(timeoutMs: 20_000)
+        try await producer.flush(timeoutMs: 60_000)
         await producer.close(timeoutMs: 5_000)
     }
 

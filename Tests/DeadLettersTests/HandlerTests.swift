@@ -319,7 +319,7 @@ import Testing
             try await scene.withHandler(handlers: 2) {
                 for offset in Int64(1)...200 { try await consumer.park("k\(offset % 20)", offset) }
                 await consumer.repair()
-                try await scene.waitFor(200, "state = 'pending'", within: .seconds(60))
+                try await scene.waitFor(200, "state = 'pending'")
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE reason = 'failed'")
                 // Whoever sends is thrown out in the middle of it.
                 try await scene.execute(

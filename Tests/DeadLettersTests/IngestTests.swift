@@ -384,7 +384,7 @@ struct Desk {
                     })
             }
             let took = ContinuousClock.now - start
-            #expect(took < .seconds(20))
+            #expect(took < .seconds(60))
             try await desk.checkGroups()
             try await desk.database.execute(script: "UPDATE dead_letters SET next_attempt_at = now()")
             let scheduling = ContinuousClock.now

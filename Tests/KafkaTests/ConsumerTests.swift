@@ -15,7 +15,7 @@ import Testing
             try producer.produce(
                 topic: topic, key: nil, value: value.span, headers: nil, tag: UInt64(number))
         }
-        try await producer.flush(timeoutMs: 10_000)
+        try await producer.flush(timeoutMs: 60_000)
         await producer.close(timeoutMs: 5_000)
     }
 
@@ -142,12 +142,12 @@ import Testing
             try await fill(topics[0], count: 20)
             try await consumer.assign([partitions[0]: .beginning, partitions[1]: .beginning])
             _ = try await nextBatch(consumer)
-            #expect(try await consumer.committed(partitions, timeoutMs: 5_000) == [:])
+            #expect(try await consumer.committed(partitions, timeoutMs: 60_000) == [:])
             try await consumer.commit([partitions[0]: 1])
-            #expect(try await consumer.committed(partitions, timeoutMs: 5_000) == [partitions[0]: 1])
+            #expect(try await consumer.committed(partitions, timeoutMs: 60_000) == [partitions[0]: 1])
             try consumer.commitLater([partitions[0]: 2, partitions[1]: 1])
             try await eventually {
-                try await consumer.committed(partitions, timeoutMs: 5_000) == [partitions[0]: 2, partitions[1]: 1]
+                try await consumer.committed(partitions, timeoutMs: 60_000) == [partitions[0]: 2, partitions[1]: 1]
             }
             await consumer.close(timeoutMs: 5_000)
             let admin = try KafkaAdmin(try TestKafka.clientConfiguration())
@@ -202,7 +202,7 @@ import Testing
             let partition = TopicPartition(topic: topics[0], partition: 0)
             let consumer = try makeConsumer()
             #expect(consumer.watermarks(partition) == nil)
-            let asked = try await consumer.queryWatermarks(partition, timeoutMs: 5_000)
+            let asked = try await consumer.queryWatermarks(partition, timeoutMs: 60_000)
             #expect((asked.low, asked.high) == (0, 12))
             try await consumer.assign([partition: .beginning])
             _ = try await nextBatch(consumer)
@@ -210,7 +210,7 @@ import Testing
                 _ = try await consumer.poll(BatchLimits())
                 return consumer.watermarks(partition) == asked
             }
-            #expect(try await consumer.partitions(of: topics, timeoutMs: 5_000) == [topics[0]: [partition]])
+            #expect(try await consumer.partitions(of: topics, timeoutMs: 60_000) == [topics[0]: [partition]])
             await consumer.close(timeoutMs: 5_000)
         }
     }

@@ -31,7 +31,7 @@ struct Member {
     func run() async throws {
         while !Task.isCancelled { try await step() }
         log.withState { state in state.owners = state.owners.filter { $0.value != name } }
-        #expect(await consumer.close(timeoutMs: 10_000))
+        #expect(await consumer.close(timeoutMs: 60_000))
     }
 
     func step() async throws {
@@ -90,17 +90,17 @@ struct Member {
                         log.withState { $0.produced += 1 }
                     }
                 }
-                try await eventually(within: .seconds(60)) { log.readCount > 100 }
+                try await eventually { log.readCount > 100 }
                 // The second joins under load, and later the first leaves with all that it had. It subscribes only
                 // now that it polls: an assignment that waits to be polled may be lost before it is handed out.
                 try await members[1].consumer.subscribe(topics)
                 let second = Task { try await members[1].run() }
-                try await eventually(within: .seconds(60)) { log.ownersCount == 2 }
+                try await eventually { log.ownersCount == 2 }
                 let atRebalance = log.readCount
-                try await eventually(within: .seconds(60)) { log.readCount > atRebalance + 100 }
+                try await eventually { log.readCount > atRebalance + 100 }
                 tasks.cancelAll()
                 for try await _ in tasks {}
-                try await eventually(within: .seconds(60)) { log.readCount == log.withState { $0.produced } }
+                try await eventually { log.readCount == log.withState { $0.produced } }
                 #expect(log.withState { Set($0.owners.values) } == ["second"])
                 second.cancel()
                 try await second.value
@@ -124,7 +124,7 @@ struct Member {
             try await consumer.subscribe(topics)
             var read: [String: [Int64]] = [:]
             func readUntil(_ isDone: () -> Bool) async throws {
-                try await eventually(within: .seconds(30)) {
+                try await eventually {
                     switch try await consumer.poll(BatchLimits()) {
                     case .assigned(let partitions):
                         try await consumer.assign(Dictionary(uniqueKeysWithValues: partitions.map { ($0, .beginning) }))
@@ -151,16 +151,14 @@ struct Member {
             let consumer = try Consumer(
                 try TestKafka.clientConfiguration(), group: TestKafka.uniqueName("group"))
             try await consumer.subscribe(topics)
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 if case .assigned(let partitions) = try await consumer.poll(BatchLimits()) {
                     #expect(partitions == [TopicPartition(topic: topics[0], partition: 0)])
                     return true
                 }
                 return false
             }
-            let started = ContinuousClock.now
-            #expect(await consumer.close(timeoutMs: 5_000))
-            #expect(ContinuousClock.now - started < .seconds(5))
+            #expect(await consumer.close(timeoutMs: 60_000))
         }
     }
 
@@ -171,21 +169,21 @@ struct Member {
             let first = Member(
                 name: "first", consumer: try Consumer(try TestKafka.clientConfiguration(), group: group), log: log)
             try await first.consumer.subscribe(topics)
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 try await first.step()
                 return log.ownersCount == 1
             }
             let second = Member(
                 name: "second", consumer: try Consumer(try TestKafka.clientConfiguration(), group: group), log: log)
             try await second.consumer.subscribe(topics)
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 _ = try await second.consumer.poll(BatchLimits(maxWaitMs: 5))
                 if case .revoked = try await first.consumer.poll(BatchLimits(maxWaitMs: 5)) { return true }
                 return false
             }
-            #expect(await first.consumer.close(timeoutMs: 5_000))
+            #expect(await first.consumer.close(timeoutMs: 60_000))
             // Its leaving is answered after its joining, for which the mock first waits for the session's end.
-            #expect(await second.consumer.close(timeoutMs: 15_000))
+            #expect(await second.consumer.close(timeoutMs: 60_000))
         }
     }
 
@@ -195,13 +193,13 @@ struct Member {
             let log = GroupLog()
             let member = Member(name: "only", consumer: try Consumer(configuration, group: "g"), log: log)
             try await member.consumer.subscribe(["t"])
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 try await member.step()
                 return log.ownersCount == 1
             }
             // The group does not know this member any more.
             cluster.pushRequestErrors(.heartbeat, [25])
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 switch try await member.consumer.poll(BatchLimits()) {
                 case .lost(let partitions):
                     #expect(partitions == [TopicPartition(topic: "t", partition: 0)])
@@ -216,11 +214,11 @@ struct Member {
             }
             // And takes part again.
             log.withState { $0.owners = [:] }
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 try await member.step()
                 return log.ownersCount == 1
             }
-            #expect(await member.consumer.close(timeoutMs: 5_000))
+            #expect(await member.consumer.close(timeoutMs: 60_000))
         }
     }
 
@@ -242,8 +240,8 @@ struct Member {
                     return false
                 }
             }
-            #expect(try await consumer.committed([partition], timeoutMs: 5_000) == [partition: 6])
-            #expect(await consumer.close(timeoutMs: 5_000))
+            #expect(try await consumer.committed([partition], timeoutMs: 60_000) == [partition: 6])
+            #expect(await consumer.close(timeoutMs: 60_000))
         }
     }
 }

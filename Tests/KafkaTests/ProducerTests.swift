@@ -26,7 +26,7 @@ final class Reports: Sendable {
                     topic: topics[0], key: Array("key-\(number % 7)".utf8).span, value: Array("\(number)".utf8).span,
                     headers: nil, tag: UInt64(number))
             }
-            try await producer.flush(timeoutMs: 10_000)
+            try await producer.flush(timeoutMs: 60_000)
             #expect(reports.received.map(\.tag).sorted() == (0..<900).map(UInt64.init))
             #expect(reports.received.allSatisfy { $0.error == nil && $0.offset >= 0 })
             #expect(producer.outstanding == 0)
@@ -70,7 +70,7 @@ final class Reports: Sendable {
                     }
                 }
             }
-            try await producer.flush(timeoutMs: 10_000)
+            try await producer.flush(timeoutMs: 60_000)
             #expect(timesFull > 0)
             #expect(reports.received.map(\.tag).sorted() == (0..<500).map(UInt64.init))
             await producer.close(timeoutMs: 5_000)
@@ -155,7 +155,7 @@ final class Reports: Sendable {
             for tag in UInt64(0)..<50 {
                 try producer.produce(topic: "retried", key: nil, value: value.span, headers: nil, tag: tag)
             }
-            try await producer.flush(timeoutMs: 10_000)
+            try await producer.flush(timeoutMs: 60_000)
             #expect(reports.received.map(\.tag) == Array(0..<50))
             #expect(reports.received.map(\.offset) == Array(0..<50))
             #expect(reports.received.allSatisfy { $0.error == nil })

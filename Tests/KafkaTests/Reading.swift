@@ -34,6 +34,6 @@ func readAll(_ topic: String, partition: Int32 = 0, count: Int) async throws -> 
         if case .batch(let batch) = try await consumer.poll(BatchLimits()) { records += batch.map(ReadRecord.init) }
         return records.count >= count
     }
-    #expect(await consumer.close(timeoutMs: 5_000))
+    #expect(await consumer.close(timeoutMs: 60_000))
     return records
 }

@@ -30,7 +30,7 @@ struct OrderScene {
             let watcher = VersionWatcher(postgres, maxWaiters: 100)
             let scene = OrderScene(
                 postgres: postgres,
-                orders: OrderReads(pool: pool, watcher: watcher, fallsBack: fallsBack, maxWaitSeconds: 20),
+                orders: OrderReads(pool: pool, watcher: watcher, fallsBack: fallsBack, maxWaitSeconds: 90),
                 pool: pool)
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await pool.run() }

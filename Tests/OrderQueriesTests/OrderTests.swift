@@ -69,7 +69,7 @@ import Testing
             await expectProblem("/problems/read-model-behind", 503) {
                 try await scene.order("order-001", [("min_version", "2")])
             }
-            async let waiting = scene.order("order-001", [("min_version", "2")], headers: [("Prefer", "wait=15")])
+            async let waiting = scene.order("order-001", [("min_version", "2")], headers: [("Prefer", "wait=60")])
             async let created = scene.order("order-9", [("min_version", "1")], headers: [("Prefer", "wait=999")])
             try await scene.execute(
                 """
@@ -79,9 +79,9 @@ import Testing
                 """)
             let (first, second) = try await (waiting, created)
             #expect(first.text.contains(#""version":2,"#))
-            #expect(first.header("Preference-Applied") == "wait=15")
+            #expect(first.header("Preference-Applied") == "wait=60")
             #expect(second.text.contains(#""version":4,"#))
-            #expect(second.header("Preference-Applied") == "wait=20", "no longer than the service allows")
+            #expect(second.header("Preference-Applied") == "wait=90", "no longer than the service allows")
         }
     }
 

@@ -146,10 +146,10 @@ import Testing
 
     @Test func turnsAwayWhatIsTooMuch() async throws {
         var limits = ReadPoolConfiguration()
-        (limits.connections, limits.maxQueued, limits.queueTimeoutMs) = (1, 2, 200)
+        (limits.connections, limits.maxQueued, limits.queueTimeoutMs) = (1, 2, 1_000)
         try await OrderScene.with(pool: limits) { scene in
-            async let slow = scene.pool.read("SELECT pg_sleep(1)", Parameters(), .search)
-            try await scene.waitUntilRunning("SELECT pg_sleep(1)")
+            async let slow = scene.pool.read("SELECT pg_sleep(3)", Parameters(), .search)
+            try await scene.waitUntilRunning("SELECT pg_sleep(3)")
             let outcomes = await withTaskGroup(of: Bool.self) { group in
                 for _ in 0..<20 {
                     group.addTask {
@@ -178,7 +178,7 @@ import Testing
 
     @Test func slowSearchesDoNotHoldUpOrders() async throws {
         var limits = ReadPoolConfiguration()
-        (limits.connections, limits.statementTimeoutMs) = (2, 1_000)
+        (limits.connections, limits.statementTimeoutMs) = (2, 5_000)
         try await OrderScene.with(pool: limits) { scene in
             try await scene.seed(1)
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -51,7 +51,7 @@ struct DecodeTests {
             }
             return outcomes.count >= count
         }
-        #expect(await consumer.close(timeoutMs: 5_000))
+        #expect(await consumer.close(timeoutMs: 60_000))
         return outcomes
     }
 

@@ -212,7 +212,7 @@ import Testing
                         for round in 0..<5 {
                             let before = await reader.records.count
                             async let written: Void = commitSixty("round-\(round)", to: topics[0], postgres)
-                            try await eventually(within: .seconds(20)) {
+                            try await eventually {
                                 try await reader.poll()
                                 return await reader.records.count > before
                             }

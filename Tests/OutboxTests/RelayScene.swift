@@ -158,10 +158,9 @@ actor Reader {
 
     /// Reads until each key has had its first `count` sequences.
     func readSequences(
-        _ counts: [String: Int64], within limit: Duration = .seconds(30),
-        sourceLocation: SourceLocation = #_sourceLocation
+        _ counts: [String: Int64], sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        try await eventually(within: limit, sourceLocation: sourceLocation) {
+        try await eventually(sourceLocation: sourceLocation) {
             try await self.poll()
             let first = self.firstOccurrences
             return counts.allSatisfy { key, count in Int64(first[key]?.count ?? 0) >= count }

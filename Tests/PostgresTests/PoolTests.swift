@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 @Suite struct PoolTests {
-    private func limits(max: Int, acquireTimeoutMs: Int = 10_000) -> PostgresPool.Limits {
+    private func limits(max: Int, acquireTimeoutMs: Int = 60_000) -> PostgresPool.Limits {
         var limits = PostgresPool.Limits()
         limits.maxConnections = max
         limits.acquireTimeoutMs = acquireTimeoutMs

@@ -16,10 +16,10 @@ import Testing
         let observer = Observer()
         let log = RecordedLog()
         try await running(ledger.runner(broken, observer: observer, log: log)) {
-            try await eventually(within: .seconds(30)) { !observer.now.stopped.isEmpty }
+            try await eventually { !observer.now.stopped.isEmpty }
             try await ledger.produce(count: 100, keys: 20)
             // All that is not behind the bad event is applied.
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 let status = try await ledger.status()
                 let remaining = ledger.remaining(status)
                 return remaining.count == 1

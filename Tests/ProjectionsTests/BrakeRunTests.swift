@@ -31,7 +31,7 @@ import Testing
             try await produce(rounds: 3, keys: 200, ledger)
             try await running(scene.runner(projection(ledger, failingWhile: failing), log: log)) {
                 try await scene.awaitLetters("brake-opened", 1)
-                try await eventually(within: .seconds(30)) { log.lines("stays open").count >= 3 }
+                try await eventually { log.lines("stays open").count >= 3 }
                 let letters = try await scene.letters()
                 #expect(letters.filter { $0.reason == "failed" || $0.reason == "blocked" }.count == 50)
                 #expect(letters.count < 100)
@@ -63,7 +63,7 @@ import Testing
             let log = RecordedLog()
             try await ledger.produce(count: 800, keys: keys)
             try await running(scene.runner(projection, log: log)) {
-                try await eventually(within: .seconds(30)) { log.lines("stays open").count >= 2 }
+                try await eventually { log.lines("stays open").count >= 2 }
                 #expect(try await scene.letters().count < 100)
                 failing.isOn = false
                 try await ledger.caughtUp()
@@ -81,7 +81,7 @@ import Testing
             for _ in 0..<2 {
                 let log = RecordedLog()
                 try await running(scene.runner(projection(ledger, failingWhile: failing), log: log)) {
-                    try await eventually(within: .seconds(30)) { log.lines("stays open").count >= 2 }
+                    try await eventually { log.lines("stays open").count >= 2 }
                 }
             }
             let parked = try await scene.parked()

@@ -16,10 +16,10 @@ import Testing
                 try await ledger.caughtUp()
                 try cluster.setBrokerDown(1)
                 async let produced: Void = ledger.produce(count: 200, keys: 10)
-                try await eventually(within: .seconds(30)) { !log.lines("Kafka client reports an error").isEmpty }
+                try await eventually { !log.lines("Kafka client reports an error").isEmpty }
                 try cluster.setBrokerUp(1)
                 try await produced
-                try await ledger.caughtUp(within: .seconds(60))
+                try await ledger.caughtUp()
             }
             try await ledger.expectExact()
         }
@@ -35,7 +35,7 @@ import Testing
             cluster.pushRequestErrors(.offsetCommit, [27, 14])
             try await running(ledger.runner()) {
                 try await ledger.produce(count: 200, keys: 10)
-                try await ledger.caughtUp(within: .seconds(60))
+                try await ledger.caughtUp()
             }
             try await ledger.expectExact()
         }
@@ -59,8 +59,8 @@ import Testing
             let observer = Observer()
             let log = RecordedLog()
             try await running(ledger.runner(observer: observer, log: log)) {
-                try await eventually(within: .seconds(30)) { !observer.now.stopped.isEmpty }
-                try await eventually(within: .seconds(30)) { try await ledger.rows()[other]?.count == 1 }
+                try await eventually { !observer.now.stopped.isEmpty }
+                try await eventually { try await ledger.rows()[other]?.count == 1 }
             }
             let stopped = try #require(observer.now.stopped.first)
             guard case .truncatedHistory(let low, let high) = stopped.reason else {
@@ -98,10 +98,10 @@ import Testing
                 projection, ledger.configuration { $0.batchMaxRecords = 1 },
                 kafkaProperties: ["queued.min.messages": "1", "fetch.message.max.bytes": "1000"], observer: observer)
             try await running(runner) {
-                try await eventually(within: .seconds(30)) { gate.isWaiting }
+                try await eventually { gate.isWaiting }
                 try await produceTooMuch(ledger)
                 gate.open()
-                try await eventually(within: .seconds(30)) { !observer.now.stopped.isEmpty }
+                try await eventually { !observer.now.stopped.isEmpty }
             }
             guard case .truncatedHistory = observer.now.stopped.first?.reason else {
                 Issue.record("not stopped by truncation")

@@ -46,7 +46,7 @@ import Testing
             for _ in 0..<3 {
                 try await ledger.produce(count: 300, keys: 11)
                 try await running(ledger.runner()) {
-                    try await eventually(within: .seconds(30)) { try await !ledger.rows().isEmpty }
+                    try await eventually { try await !ledger.rows().isEmpty }
                     try await ledger.produce(count: 300, keys: 11)
                 }
                 // Stopped somewhere on the way: what was taken was committed, and the offsets say so.
@@ -66,7 +66,7 @@ import Testing
             let offsets = try #require(try await ledger.status()).nextOffsets
             let group = ledger.configuration().consumerGroup(of: ledger.projection())
             let consumer = try Consumer(ledger.kafka, group: group)
-            let copied = try await consumer.committed(Array(offsets.keys), timeoutMs: 10_000)
+            let copied = try await consumer.committed(Array(offsets.keys), timeoutMs: 60_000)
             #expect(copied == offsets)
             _ = await consumer.close(timeoutMs: 5_000)
         }
@@ -77,9 +77,9 @@ import Testing
             let observers = (Observer(), Observer())
             try await running(ledger.runner(observer: observers.0)) {
                 try await ledger.produce(count: 500, keys: 40)
-                try await eventually(within: .seconds(30)) { try await !ledger.rows().isEmpty }
+                try await eventually { try await !ledger.rows().isEmpty }
                 try await running(ledger.runner(observer: observers.1)) {
-                    try await eventually(within: .seconds(40)) {
+                    try await eventually {
                         try await ledger.produce(count: 40, keys: 40)
                         return observers.1.now.standing.count >= 2 && !observers.0.now.released.isEmpty
                     }
@@ -104,7 +104,7 @@ import Testing
             let second = ledger.runner(
                 nil, ledger.configuration(service: "second") { $0.batchMaxRecords = 30 }, log: log)
             try await running(first, second) {
-                try await eventually(within: .seconds(40)) {
+                try await eventually {
                     try await ledger.produce(count: 100, keys: 20)
                     return !log.lines("another owner").isEmpty
                 }
@@ -178,7 +178,7 @@ import Testing
             let log = RecordedLog()
             try await ledger.produce(count: 10, keys: 10)
             try await running(ledger.runner(postgres: nowhere, log: log)) {
-                try await eventually(within: .seconds(30)) { !log.lines("database's work failed").isEmpty }
+                try await eventually { !log.lines("database's work failed").isEmpty }
             }
             #expect(log.lines("database's work failed").count == 1)
         }

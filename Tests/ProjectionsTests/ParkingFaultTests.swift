@@ -48,7 +48,7 @@ import Testing
         let consumer = try Consumer(ledger.kafka, group: TestKafka.uniqueName("reader"))
         try await consumer.assign([partition: .beginning])
         var batch: PreparedBatch<LedgerEvent>?
-        try await eventually(within: .seconds(30)) {
+        try await eventually {
             guard case .batch(let records) = try await consumer.poll(BatchLimits()) else { return false }
             batch = PreparedBatch(
                 records, for: ledger.projection { $0.isUndecodable = { $0.amount < 0 } }, from: [partition: 0],
@@ -105,7 +105,7 @@ import Testing
                 try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
                 // A retriable error, of which the client has no end until it gives the letters up.
                 cluster.pushRequestErrors(.produce, Array(repeating: 7, count: 60))
-                try await eventually(within: .seconds(30)) { !log.lines("letters could not be written").isEmpty }
+                try await eventually { !log.lines("letters could not be written").isEmpty }
                 #expect(try await scene.parked() == 0)
                 cluster.clearRequestErrors(.produce)
                 try await ledger.caughtUp()

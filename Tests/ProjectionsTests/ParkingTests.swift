@@ -322,7 +322,7 @@ import Testing
             let observer = Observer()
             let (_, _) = try await producePoison(ledger, amount: -5)
             try await running(ledger.runner(observer: observer)) {
-                try await eventually(within: .seconds(30)) { !observer.now.stopped.isEmpty }
+                try await eventually { !observer.now.stopped.isEmpty }
             }
             #expect(try await scene.letters().isEmpty)
             #expect(try await scene.parked() == 0)

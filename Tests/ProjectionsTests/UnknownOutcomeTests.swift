@@ -22,7 +22,7 @@ import Testing
                 for cut in cuts {
                     let count = log.lines("settled").count
                     proxy.cut(cut)
-                    try await eventually(within: .seconds(30)) {
+                    try await eventually {
                         try await ledger.produce(count: 20, keys: 10)
                         return log.lines("settled").count > count
                     }

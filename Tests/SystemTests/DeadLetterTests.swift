@@ -20,7 +20,7 @@ import Testing
             try await pipeline.execute(Self.poison)
             let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
             try await pipeline.play(orders: 200)
-            try await everythingIsPassed(pipeline)
+            try await eventually { try await pipeline.isEverythingPassed() }
             let parked = try await pipeline.number("SELECT count(*) FROM parked_events")
             #expect(parked > 0)
             // Every order that is not poisoned is there, and none that is.
@@ -30,7 +30,7 @@ import Testing
                     SELECT count(*) FROM orders FULL JOIN order_summary USING (order_id)
                     WHERE (hashtext(order_id) % 20 <> 0) <> (order_summary.order_id IS NOT NULL)
                     """) == 0)
-            try await eventually(within: .seconds(60)) {
+            try await eventually {
                 try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") == parked
             }
             try await pipeline.execute(Self.antidote)
@@ -38,7 +38,7 @@ import Testing
             try await everyLetterIsOver(pipeline)
             try await pipeline.expectEverythingArrives()
             #expect(try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") == parked)
-            try await stop(daemons)
+            for daemon in daemons { try await daemon.stop() }
         }
     }
 
@@ -60,7 +60,7 @@ import Testing
                     cluster.pushRequestErrors(.produce, (0..<4).map { transient[$0 % transient.count] })
                     if round == 4 {
                         // From here on letters are retried while everything is killed.
-                        try await eventually(within: .seconds(60)) {
+                        try await eventually {
                             try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") > 0
                         }
                         try await pipeline.execute(Self.antidote)
@@ -69,8 +69,8 @@ import Testing
                     // Before, until something was parked; then until something was applied.
                     let counter = round < 4 ? "parked_events" : "processed_events"
                     let before = try await pipeline.number("SELECT count(*) FROM \(counter)")
-                    try await eventually(within: .seconds(60)) {
-                        let isOver = try await isEverythingPassed(pipeline)
+                    try await eventually {
+                        let isOver = try await pipeline.isEverythingPassed()
                         return try await pipeline.number("SELECT count(*) FROM \(counter)") > before || isOver
                     }
                     for daemon in doomed { daemon.signal(SIGKILL) }
@@ -78,18 +78,18 @@ import Testing
                 }
                 try await load
                 let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
-                try await everythingIsPassed(pipeline)
+                try await eventually { try await pipeline.isEverythingPassed() }
                 try await everyParkedEventHasALetter(pipeline)
                 // What was retried before may be all there is, or be answered while the command looks: 1 is "nothing".
                 _ = try await pipeline.deadLetters(
                     "retry", "--all", "--execute", "--reason", "the cause is gone", codes: [0, 1])
                 try await everyLetterIsOver(pipeline)
-                try await pipeline.expectEverythingArrives(within: .seconds(90))
+                try await pipeline.expectEverythingArrives()
                 #expect(try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") > 0)
                 #expect(
                     try await pipeline.number(
                         "SELECT (SELECT sum(version) FROM orders) - (SELECT sum(version) FROM order_summary)") == 0)
-                try await stop(daemons)
+                for daemon in daemons { try await daemon.stop() }
             }
         }
     }
@@ -101,46 +101,32 @@ import Testing
             let first = try pipeline.projection()
             let handler = try pipeline.handler()
             try await pipeline.play(orders: 200)
-            try await eventually(within: .seconds(60)) {
+            try await eventually {
                 try await pipeline.number("SELECT max(failures_in_a_row) FROM projections") >= 50
             }
             // A restart must not open the sluice again.
-            first.signal(SIGTERM)
-            #expect(try await first.exitCode() == 0, "\(first.errors)")
+            try await first.stop()
             let second = try pipeline.projection()
             try await second.waitForLog("brake")
             let parked = try await pipeline.number("SELECT count(*) FROM parked_events WHERE reason = 'failed'")
             #expect(parked < 100)
             try await pipeline.execute(Self.antidote)
             // It goes on by itself.
-            try await everythingIsPassed(pipeline)
+            try await eventually { try await pipeline.isEverythingPassed() }
             #expect(
                 try await pipeline.number("SELECT count(*) FROM parked_events WHERE reason = 'failed'") == parked)
             try await everyParkedEventHasALetter(pipeline)
             _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "the release is mended")
             try await everyLetterIsOver(pipeline)
             try await pipeline.expectEverythingArrives()
-            try await stop([relay, second, handler])
+            for daemon in [relay, second, handler] { try await daemon.stop() }
         }
     }
 
     // MARK: - what is waited for
 
-    private func everythingIsPassed(_ pipeline: Pipeline) async throws {
-        try await eventually(within: .seconds(120)) { try await isEverythingPassed(pipeline) }
-    }
-
-    /// The outbox is empty, and every record is applied or parked.
-    private func isEverythingPassed(_ pipeline: Pipeline) async throws -> Bool {
-        guard try await pipeline.number("SELECT count(*) FROM outbox") == 0 else { return false }
-        let produced = try await pipeline.recordsProduced()
-        let passed = try await pipeline.number(
-            "SELECT coalesce(sum(next_offset), 0) FROM projection_offsets WHERE topic LIKE '%\(pipeline.topicSuffix)'")
-        return passed == produced
-    }
-
     private func everyParkedEventHasALetter(_ pipeline: Pipeline) async throws {
-        try await eventually(within: .seconds(60)) {
+        try await eventually {
             try await pipeline.number(
                 """
                 SELECT count(*) FROM parked_events AS p WHERE NOT EXISTS (
@@ -153,20 +139,12 @@ import Testing
 
     /// No letter is open, and no key blocked.
     private func everyLetterIsOver(_ pipeline: Pipeline) async throws {
-        try await eventually(within: .seconds(120)) {
+        try await eventually {
             try await pipeline.number(
                 """
                 SELECT (SELECT count(*) FROM dead_letters WHERE state IN ('pending', 'retrying'))
                     + (SELECT count(*) FROM parked_events)
                 """) == 0
-        }
-    }
-
-    private func stop(_ daemons: [Executable]) async throws {
-        for daemon in daemons {
-            daemon.signal(SIGTERM)
-            let code = try await daemon.exitCode()
-            #expect(code == 0, "\(code): \(daemon.errors)")
         }
     }
 }

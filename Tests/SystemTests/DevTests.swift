@@ -11,12 +11,12 @@ import Testing
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: data) }
             let dev = try Executable("millrace", ["dev", "--data", data, "--partitions", "1"])
-            try await eventually(within: .seconds(60)) { dev.output.contains("/health/ready") }
+            try await eventually { dev.output.contains("/health/ready") }
             // The server, its supervisor, and the daemons.
-            try await eventually(within: .seconds(60)) { Self.processes(mentioning: data).count >= 4 }
+            try await eventually { Self.processes(mentioning: data).count >= 4 }
             dev.signal(SIGKILL)
             _ = try await dev.exitCode()
-            try await eventually(within: .seconds(60)) { Self.processes(mentioning: data).isEmpty }
+            try await eventually { Self.processes(mentioning: data).isEmpty }
         }
     }
 

@@ -14,22 +14,18 @@ import Testing
             let relay = try pipeline.relay()
             let first = try pipeline.projection()
             async let load: Void = pipeline.play(orders: 400, seed: 11)
-            try await eventually(within: .seconds(60)) {
+            try await eventually {
                 try await pipeline.number("SELECT count(*) FROM processed_events") > 0
             }
             let second = try pipeline.projection()
             try await second.waitForLog("assigned")
             try await load
-            try await pipeline.expectEverythingArrives(within: .seconds(90))
+            try await pipeline.expectEverythingArrives()
             // The one that stays takes over what the other had.
-            first.signal(SIGTERM)
-            #expect(try await first.exitCode() == 0, "\(first.errors)")
+            try await first.stop()
             try await pipeline.play(orders: 20, seed: 12)
-            try await pipeline.expectEverythingArrives(within: .seconds(90))
-            for daemon in [second, relay] {
-                daemon.signal(SIGTERM)
-                #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
-            }
+            try await pipeline.expectEverythingArrives()
+            for daemon in [second, relay] { try await daemon.stop() }
         }
     }
 
@@ -48,11 +44,8 @@ import Testing
                     // While the daemons are busy with it; what they were doing is rolled back or unknown to them.
                     try await server.restart(.immediate)
                 }
-                try await pipeline.expectEverythingArrives(within: .seconds(90))
-                for daemon in [projection, relay] {
-                    daemon.signal(SIGTERM)
-                    #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
-                }
+                try await pipeline.expectEverythingArrives()
+                for daemon in [projection, relay] { try await daemon.stop() }
             }
         }
     }
@@ -72,17 +65,14 @@ import Testing
                 // Timed out; not the leader; not enough replicas, before and after the append.
                 let transient: [Int32] = [7, 6, 19, 20]
                 cluster.pushRequestErrors(.produce, (0..<8).map { transient[$0 % transient.count] })
-                try await eventually(within: .seconds(60)) {
+                try await eventually {
                     try await pipeline.number("SELECT count(*) FROM processed_events") > 0
                 }
                 try cluster.setBrokerDown(1)
                 try await load
                 try cluster.setBrokerUp(1)
-                try await pipeline.expectEverythingArrives(within: .seconds(90))
-                for daemon in [projection, relay] {
-                    daemon.signal(SIGTERM)
-                    #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
-                }
+                try await pipeline.expectEverythingArrives()
+                for daemon in [projection, relay] { try await daemon.stop() }
             }
         }
     }

@@ -112,17 +112,31 @@ struct Pipeline {
 
     // MARK: what is true in the end
 
+    /// Whether the outbox is empty, and every record is applied or parked by every projection.
+    func isEverythingPassed() async throws -> Bool {
+        guard try await number("SELECT count(*) FROM outbox") == 0 else { return false }
+        let produced = try await recordsProduced()
+        return try await number(
+            """
+            SELECT coalesce(min(passed), 0)::bigint FROM (
+                SELECT sum(next_offset) AS passed FROM projection_offsets
+                WHERE topic LIKE '%\(topicSuffix)' GROUP BY projection_id
+            ) AS projection
+            """) == produced
+    }
+
     /// Waits until everything has arrived, and fails where the read model is not what the write model says.
-    func expectEverythingArrives(within limit: Duration = .seconds(60)) async throws {
-        let outcome = try await ReadModelCheck(writeModel: postgres, readModel: postgres).run(waitingUpTo: limit)
+    func expectEverythingArrives() async throws {
+        let check = ReadModelCheck(writeModel: postgres, readModel: postgres)
+        let outcome = try await check.run(waitingUpTo: DeadlinePassed.limit)
         #expect(outcome.checked > 0)
         #expect(outcome.isEqual, "\(outcome)")
     }
 
     /// Waits until the dashboard says what the write model says, and fails where it does not.
-    func expectTheDashboardIsExact(within limit: Duration = .seconds(60)) async throws {
+    func expectTheDashboardIsExact() async throws {
         let check = DashboardCheck(writeModel: postgres, readModel: postgres)
-        let views = try #require(try await check.run(waitingUpTo: limit))
+        let views = try #require(try await check.run(waitingUpTo: DeadlinePassed.limit))
         #expect(!views.isEmpty)
         for view in views {
             #expect(view.checked > 0)

@@ -17,8 +17,7 @@ import Testing
         try await Pipeline.with { pipeline in
             let service = try await Service(pipeline, settings)
             try await body(pipeline, service)
-            service.process.signal(SIGTERM)
-            #expect(try await service.process.exitCode() == 0, "\(service.process.errors)")
+            try await service.process.stop()
         }
     }
 
@@ -77,7 +76,7 @@ import Testing
                 link = page.header("Link")
             }
             #expect(seen == 60)
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 let freshness = try await service.get("/v1/freshness").body
                 return freshness.matches(of: #/"lagRecords":0/#).count == 2 && freshness.contains(#""state":"live""#)
             }
@@ -87,7 +86,7 @@ import Testing
             let created = dashboard.body.components(separatedBy: "\"totals\":").last?
                 .matches(of: #/"ordersCreated":([0-9]+)/#).compactMap { Int($0.1) }.reduce(0, +)
             #expect(created == 60)
-            for daemon in daemons { daemon.signal(SIGTERM) }
+            for daemon in daemons { try await daemon.stop() }
         }
     }
 
@@ -177,8 +176,7 @@ import Testing
             #expect(try await service.get("/").status == 200, "the page is public, the data is not")
             let token = ["Authorization": "Bearer correct-horse-battery-staple"]
             #expect(try await service.get("/v1/freshness", headers: token).status == 200)
-            service.process.signal(SIGTERM)
-            #expect(try await service.process.exitCode() == 0)
+            try await service.process.stop()
         }
     }
 
@@ -192,7 +190,7 @@ import Testing
             #expect(try await service.get("/v1/orders").status == 200)
             await server.stop(.immediate, keepingData: true)
             for path in ["/v1/orders/x", "/v1/orders", "/v1/dashboard", "/v1/dashboard/stream"] {
-                try await eventually(within: .seconds(30)) {
+                try await eventually {
                     let answer = try await service.get(path)
                     return answer.status == 503 && answer.header("Retry-After") != nil
                         && answer.header("Content-Type") == "application/problem+json"
@@ -201,10 +199,9 @@ import Testing
             #expect(try await service.get("/v1/freshness").status == 200)
             try await server.start()
             for path in ["/v1/orders", "/v1/dashboard"] {
-                try await eventually(within: .seconds(30)) { try await service.get(path).status == 200 }
+                try await eventually { try await service.get(path).status == 200 }
             }
-            service.process.signal(SIGTERM)
-            #expect(try await service.process.exitCode() == 0)
+            try await service.process.stop()
         }
     }
 }

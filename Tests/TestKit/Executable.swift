@@ -1,5 +1,5 @@
 import Foundation
-import Testing
+package import Testing
 
 /// A built executable that runs as a child process, its output going to files.
 package final class Executable {
@@ -64,9 +64,19 @@ package final class Executable {
         return process.terminationStatus
     }
 
+    /// Stops a daemon as a service manager does, and expects that it ends well.
+    ///
+    /// It is told once it serves: before, a process may not yet have asked to be told of signals, and just dies of them.
+    package func stop(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        _ = try await port()
+        signal(SIGTERM)
+        let code = try await exitCode()
+        #expect(code == 0, "\(code): \(errors)", sourceLocation: sourceLocation)
+    }
+
     private func wait(_ complaint: String, _ condition: () -> Bool) async throws {
         do {
-            try await eventually(within: .seconds(45)) { condition() }
+            try await eventually { condition() }
         } catch {
             throw Complaint(description: "\(complaint): \(errors)")
         }

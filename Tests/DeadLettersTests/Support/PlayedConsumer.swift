@@ -91,7 +91,7 @@ actor PlayedConsumer {
 
     /// Plays until the condition holds.
     func play(answering: Bool = true, until condition: () async throws -> Bool) async throws {
-        try await eventually(within: .seconds(40)) {
+        try await eventually {
             try await poll(answering: answering)
             return try await condition()
         }

@@ -91,9 +91,9 @@ struct Scene: Sendable {
     func execute(_ script: String) async throws { try await database.execute(script: script) }
 
     /// Waits until so many letters are in a state.
-    func waitFor(_ count: Int64, _ condition: String, within limit: Duration = .seconds(30)) async throws {
+    func waitFor(_ count: Int64, _ condition: String) async throws {
         do {
-            try await eventually(within: limit) {
+            try await eventually {
                 try await number("SELECT count(*) FROM dead_letters WHERE \(condition)") == count
             }
         } catch {

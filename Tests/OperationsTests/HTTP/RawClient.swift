@@ -94,8 +94,8 @@ final class RawClient {
     }
 
     /// Waits until the server has closed the connection.
-    func receiveToEnd(within limit: Duration = .seconds(15)) async throws -> String {
-        try await eventually(within: limit) {
+    func receiveToEnd() async throws -> String {
+        try await eventually {
             receiveNow()
             return isAtEnd
         }
@@ -105,9 +105,9 @@ final class RawClient {
 
     /// Waits for a text, and takes everything up to its end.
     @discardableResult
-    func receive(through text: String, within limit: Duration = .seconds(15)) async throws -> String {
+    func receive(through text: String) async throws -> String {
         var taken = ""
-        try await eventually(within: limit) {
+        try await eventually {
             receiveNow()
             guard let end = received.firstRange(of: Array(text.utf8)) else {
                 if isAtEnd { throw Failure(code: ECONNRESET) }
@@ -123,8 +123,8 @@ final class RawClient {
     /// Waits for a response.
     ///
     /// - Parameter hasBody: false for the answer to HEAD.
-    func response(hasBody: Bool = true, within limit: Duration = .seconds(15)) async throws -> Response {
-        let lines = try await receive(through: "\r\n\r\n", within: limit).split(separator: "\r\n")
+    func response(hasBody: Bool = true) async throws -> Response {
+        let lines = try await receive(through: "\r\n\r\n").split(separator: "\r\n")
         let headers = lines.dropFirst().map { line in
             let colon = line.firstIndex(of: ":") ?? line.endIndex
             return (
@@ -138,7 +138,7 @@ final class RawClient {
             while let chunk = try await chunk() { body += chunk }
         } else if hasBody, let length = headers.first(where: { $0.name == "content-length" }).flatMap({ Int($0.value) })
         {
-            try await eventually(within: limit) {
+            try await eventually {
                 receiveNow()
                 if isAtEnd, received.count < length { throw Failure(code: ECONNRESET) }
                 return received.count >= length

@@ -182,8 +182,8 @@ final class Ledger: Sendable {
         try await withConnection { try await ProjectionStatus.load($0) }.entry(name: name, version: 1)
     }
 
-    func caughtUp(within limit: Duration = .seconds(40)) async throws {
-        try await eventually(within: limit) { try await isCaughtUp() }
+    func caughtUp() async throws {
+        try await eventually { try await isCaughtUp() }
     }
 
     func withConnection<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {

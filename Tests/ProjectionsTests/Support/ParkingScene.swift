@@ -90,7 +90,7 @@ final class ParkingScene: Sendable {
         let consumer = try Consumer(ledger.kafka, group: TestKafka.uniqueName("letters"))
         var letters: [LetterRecord] = []
         do {
-            let end = try await consumer.queryWatermarks(topic, timeoutMs: 5_000).high
+            let end = try await consumer.queryWatermarks(topic, timeoutMs: 60_000).high
             try await consumer.assign([topic: .beginning])
             var next: Int64 = 0
             while next < end {
@@ -115,7 +115,7 @@ final class ParkingScene: Sendable {
     func awaitLetters(_ reason: String, _ count: Int) async throws -> [LetterRecord] {
         var found: [LetterRecord] = []
         do {
-            try await eventually(within: .seconds(40)) {
+            try await eventually {
                 found = try await letters(reason)
                 return found.count >= count
             }
@@ -155,7 +155,7 @@ final class ParkingScene: Sendable {
     /// Retries whatever is open, in the order of the letters, until nothing is parked.
     func retryUntilResolved() async throws {
         var delivery = 100
-        try await eventually(within: .seconds(60)) {
+        try await eventually {
             let letters = try await letters()
             var open: [String: LetterRecord] = [:]
             var order: [String] = []
@@ -173,7 +173,7 @@ final class ParkingScene: Sendable {
             try await retry(order.compactMap { open[$0] }, delivery: delivery)
             let sent = delivery
             // Each is answered, by a letter of its own.
-            try await eventually(within: .seconds(30)) {
+            try await eventually {
                 Set(try await self.letters().filter { $0.delivery == sent }.map(\.origin)).isSuperset(of: order)
             }
             return false
