@@ -18,7 +18,7 @@ struct NewOrders {
         totals.append(ShopAmount(minorUnits: lines.reduce(0) { $0 + $1.minorUnits }, currency: currency))
         var json = JSONWriter()
         OutboxPayload.write(address, to: &json)
-        addresses.append(json: json.bytes.span)
+        addresses.append(json: json.span)
         times.append(event.timestamp)
         eventIDs.append(event.id)
     }

@@ -149,10 +149,10 @@ struct OutboxRows {
         causationIDs.append(event.causationID?.description)
         var json = JSONWriter()
         OutboxPayload.writeMetadata(of: event, to: &json)
-        metadata.append(json: json.bytes.span)
+        metadata.append(json: json.span)
         json.reset()
         OutboxPayload.write(event, to: &json)
-        payloads.append(json: json.bytes.span)
+        payloads.append(json: json.span)
     }
 
     var write: ShopStatements.Write {

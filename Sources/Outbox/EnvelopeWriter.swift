@@ -51,7 +51,7 @@ struct EnvelopeWriter: ~Copyable {
     private var buffer = RecordBuffer()
     /// The text of the last instant up to its seconds: events that are read together happened together.
     private var second = Int64.min
-    private var secondText: [UInt8] = []
+    private var secondText = Timestamp(microseconds: 0).text
 
     /// The names, punctuation and fixed-size values of an envelope take less.
     private static let fixedSize = 400
@@ -103,13 +103,11 @@ struct EnvelopeWriter: ~Copyable {
             fraction += 1_000_000
         }
         if seconds != second {
-            secondText.removeAll(keepingCapacity: true)
-            time.appendText(to: &secondText)
-            secondText.removeLast(7)
+            secondText = time.text
             second = seconds
         }
         let text = secondText
-        buffer.append(text.span)
+        buffer.append(text.span.extracting(0..<20))
         buffer.append(fraction: fraction)
         buffer.append("Z")
     }

@@ -56,19 +56,22 @@ extension EventID: Comparable {
 extension EventID: LosslessStringConvertible {
     /// The canonical lower-case text, 36 characters.
     public var description: String {
-        var bytes: [UInt8] = []
-        appendText(to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
+        let text = text
+        // SAFETY: the buffer does not leave the closure, and the string copies it.
+        return unsafe text.span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
-    /// Appends the canonical lower-case text, 36 bytes of ASCII.
-    public func appendText(to bytes: inout [UInt8]) {
-        bytes.reserveCapacity(bytes.count + 36)
+    /// The canonical lower-case text, in ASCII.
+    public var text: InlineArray<36, UInt8> {
+        var text = InlineArray<36, UInt8>(repeating: UInt8(ascii: "-"))
+        var index = 0
         for digit in 0..<32 {
-            if digit == 8 || digit == 12 || digit == 16 || digit == 20 { bytes.append(UInt8(ascii: "-")) }
+            if digit == 8 || digit == 12 || digit == 16 || digit == 20 { index += 1 }
             let word = digit < 16 ? high : low
             let nibble = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digit % 16))) & 0xF
-            bytes.append(nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10)
+            text[index] = nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+            index += 1
         }
+        return text
     }
 }

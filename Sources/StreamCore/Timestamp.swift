@@ -117,39 +117,44 @@ extension Timestamp {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
     }
 
-    /// Appends `YYYY-MM-DDTHH:MM:SS.ffffffZ`, 27 bytes of ASCII.
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, in ASCII.
     ///
     /// Years outside 0–9999 have no such form and are written as the nearest of the two.
-    public func appendText(to bytes: inout [UInt8]) {
+    public var text: InlineArray<27, UInt8> {
         let (seconds, fraction) = Self.floorDivide(microseconds, by: 1_000_000)
         let (days, secondOfDay) = Self.floorDivide(seconds, by: 86_400)
         let date = Self.civil(daysSinceEpoch: days)
-        Self.append(min(max(date.year, 0), 9_999), width: 4, UInt8(ascii: "-"), to: &bytes)
-        Self.append(date.month, width: 2, UInt8(ascii: "-"), to: &bytes)
-        Self.append(date.day, width: 2, UInt8(ascii: "T"), to: &bytes)
-        Self.append(secondOfDay / 3_600, width: 2, UInt8(ascii: ":"), to: &bytes)
-        Self.append(secondOfDay / 60 % 60, width: 2, UInt8(ascii: ":"), to: &bytes)
-        Self.append(secondOfDay % 60, width: 2, UInt8(ascii: "."), to: &bytes)
-        Self.append(fraction, width: 6, UInt8(ascii: "Z"), to: &bytes)
+        var text = InlineArray<27, UInt8>(repeating: 0)
+        Self.write(min(max(date.year, 0), 9_999), to: 0..<4, before: UInt8(ascii: "-"), in: &text)
+        Self.write(date.month, to: 5..<7, before: UInt8(ascii: "-"), in: &text)
+        Self.write(date.day, to: 8..<10, before: UInt8(ascii: "T"), in: &text)
+        Self.write(secondOfDay / 3_600, to: 11..<13, before: UInt8(ascii: ":"), in: &text)
+        Self.write(secondOfDay / 60 % 60, to: 14..<16, before: UInt8(ascii: ":"), in: &text)
+        Self.write(secondOfDay % 60, to: 17..<19, before: UInt8(ascii: "."), in: &text)
+        Self.write(fraction, to: 20..<26, before: UInt8(ascii: "Z"), in: &text)
+        return text
     }
 
-    /// Appends `value` as `width` digits and then `terminator`.
-    private static func append(_ value: Int64, width: Int, _ terminator: UInt8, to bytes: inout [UInt8]) {
-        var divisor: Int64 = 1
-        for _ in 1..<width { divisor *= 10 }
-        while divisor > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
+    /// Writes `value` as so many digits, and then `terminator`.
+    @inline(__always)
+    private static func write(
+        _ value: Int64, to places: Range<Int>, before terminator: UInt8, in text: inout InlineArray<27, UInt8>
+    ) {
+        var rest = value
+        for index in places.reversed() {
+            text[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
-        bytes.append(terminator)
+        text[places.upperBound] = terminator
     }
+
 }
 
 extension Timestamp: LosslessStringConvertible {
     /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
     public var description: String {
-        var bytes: [UInt8] = []
-        appendText(to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
+        let text = text
+        // SAFETY: the buffer does not leave the closure, and the string copies it.
+        return unsafe text.span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
     }
 }

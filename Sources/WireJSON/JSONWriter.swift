@@ -1,29 +1,35 @@
 public import StreamCore
 
-/// Appends JSON text to an array of bytes that the caller can take, hand on and give back, so that a loop that writes
-/// a hundred thousand values a second allocates once.
+/// Writes JSON text into an array of bytes; ``reset()`` keeps its memory, so that a loop that writes a hundred thousand
+/// values a second allocates once.
 ///
 /// The writer sets commas and colons; that keys and values alternate, and that containers are closed, is the caller's
 /// part. It writes no white space of its own.
 public struct JSONWriter: ~Copyable {
-    /// What was written so far.
-    public private(set) var bytes: [UInt8]
+    /// What was written, and room behind it.
+    private var storage: [UInt8]
+    private var count = 0
     private var needsComma = false
 
-    /// - Parameter reusing: an array whose memory is taken over; its content is dropped.
-    public init(reusing bytes: consuming [UInt8] = []) {
-        self.bytes = bytes
-        self.bytes.removeAll(keepingCapacity: true)
+    /// - Parameter capacity: how many bytes there is room for before memory is asked for again.
+    public init(capacity: Int = 0) {
+        storage = [UInt8](repeating: 0, count: capacity)
+    }
+
+    /// What was written so far.
+    public var span: Span<UInt8> {
+        @_lifetime(borrow self) get { storage.span.extracting(0..<count) }
     }
 
     /// Ends the writing and hands the bytes out, without a copy.
     public consuming func finish() -> [UInt8] {
-        bytes
+        storage.removeLast(storage.count - count)
+        return storage
     }
 
     /// Starts anew in the same memory.
     public mutating func reset() {
-        bytes.removeAll(keepingCapacity: true)
+        count = 0
         needsComma = false
     }
 
@@ -37,21 +43,17 @@ public struct JSONWriter: ~Copyable {
     /// Writes a member's key, verbatim.
     ///
     /// - Parameter name: text that needs no escape.
+    @inline(__always)
     public mutating func key(_ name: StaticString) {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
-        bytes.append(UInt8(ascii: "\""))
         // SAFETY: a StaticString's bytes live for ever.
-        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
-        needsComma = false
+        key(unsafe UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount).span)
     }
 
     /// Writes a member's key that is known at run time only; a literal takes the cheaper way above.
     @_disfavoredOverload
     public mutating func key(_ name: String) {
         string(name)
-        bytes.append(UInt8(ascii: ":"))
+        write(upTo: 1) { $0.put(UInt8(ascii: ":")) }
         needsComma = false
     }
 
@@ -66,57 +68,54 @@ public struct JSONWriter: ~Copyable {
     ///
     /// - Parameter utf8: the text's bytes. That they are UTF-8 is the caller's promise; they are not looked at for it.
     public mutating func string(_ utf8: Span<UInt8>) {
-        beginValue()
-        bytes.append(UInt8(ascii: "\""))
-        var start = 0
-        while true {
-            let special = ByteScan.firstSpecial(in: utf8, from: start)
-            append(utf8.extracting(start..<special))
-            if special == utf8.count { break }
-            appendEscape(of: utf8[special])
-            start = special + 1
-        }
-        bytes.append(UInt8(ascii: "\""))
+        let special = ByteScan.firstSpecial(in: utf8, from: 0)
+        if special == utf8.count { quoted(utf8) } else { escaped(utf8, from: special) }
     }
 
     /// Writes an event's identity as the string of its canonical text.
     public mutating func string(_ id: EventID) {
-        beginValue()
-        bytes.append(UInt8(ascii: "\""))
-        id.appendText(to: &bytes)
-        bytes.append(UInt8(ascii: "\""))
+        quoted(id.text.span)
     }
 
     /// Writes an instant as the string `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
     public mutating func string(_ timestamp: Timestamp) {
-        beginValue()
-        bytes.append(UInt8(ascii: "\""))
-        timestamp.appendText(to: &bytes)
-        bytes.append(UInt8(ascii: "\""))
+        quoted(timestamp.text.span)
     }
 
     /// Writes an integer.
     public mutating func number(_ value: some FixedWidthInteger & SignedInteger) {
-        beginValue()
         let wide = Int64(value)
-        if wide < 0 { bytes.append(UInt8(ascii: "-")) }
-        appendDigits(wide.magnitude)
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var first = 20
+        var rest = wide.magnitude
+        repeat {
+            first &-= 1
+            digits[first] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
+        if wide < 0 {
+            first &-= 1
+            digits[first] = UInt8(ascii: "-")
+        }
+        raw(digits.span.extracting(first..<20))
     }
 
     public mutating func bool(_ value: Bool) {
-        beginValue()
-        append(value ? "true" : "false")
+        if value { literal("true") } else { literal("false") }
     }
 
     public mutating func null() {
-        beginValue()
-        append("null")
+        literal("null")
     }
 
     /// Writes a value that is JSON already, verbatim. That it is one valid value is the caller's promise.
     public mutating func raw(_ json: Span<UInt8>) {
-        beginValue()
-        append(json)
+        let needsComma = needsComma
+        write(upTo: json.count &+ 1) { pen in
+            if needsComma { pen.put(UInt8(ascii: ",")) }
+            pen.put(json)
+        }
+        self.needsComma = true
     }
 
     /// Writes a value that is JSON already, such as the digits of a decimal, verbatim.
@@ -124,59 +123,133 @@ public struct JSONWriter: ~Copyable {
         raw(json.utf8Span.span)
     }
 
-    // MARK: bytes
+    // MARK: parts
 
     private mutating func open(_ byte: UInt8) {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
-        bytes.append(byte)
-        needsComma = false
+        let needsComma = needsComma
+        write(upTo: 2) { pen in
+            if needsComma { pen.put(UInt8(ascii: ",")) }
+            pen.put(byte)
+        }
+        self.needsComma = false
     }
 
     private mutating func close(_ byte: UInt8) {
-        bytes.append(byte)
+        write(upTo: 1) { $0.put(byte) }
         needsComma = true
     }
 
-    @inline(__always)
-    private mutating func beginValue() {
-        if needsComma { bytes.append(UInt8(ascii: ",")) }
-        needsComma = true
-    }
-
-    @inline(__always)
-    private mutating func append(_ span: Span<UInt8>) {
-        // SAFETY: the pointer does not leave the closure, and `append` copies.
-        unsafe span.withUnsafeBufferPointer { buffer in
-            unsafe bytes.append(contentsOf: buffer)
+    @usableFromInline
+    mutating func key(_ name: Span<UInt8>) {
+        let needsComma = needsComma
+        write(upTo: name.count &+ 4) { pen in
+            if needsComma { pen.put(UInt8(ascii: ",")) }
+            pen.put(UInt8(ascii: "\""))
+            pen.put(name)
+            pen.put(UInt8(ascii: "\""))
+            pen.put(UInt8(ascii: ":"))
         }
+        self.needsComma = false
     }
 
-    private mutating func append(_ text: StaticString) {
+    private mutating func literal(_ text: StaticString) {
         // SAFETY: a StaticString's bytes live for ever.
-        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        raw(unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).span)
     }
 
-    private mutating func appendDigits(_ value: UInt64) {
-        var divisor: UInt64 = 1
-        while value / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
+    /// Writes a string that needs no escape.
+    private mutating func quoted(_ text: Span<UInt8>) {
+        let needsComma = needsComma
+        write(upTo: text.count &+ 3) { pen in
+            if needsComma { pen.put(UInt8(ascii: ",")) }
+            pen.put(UInt8(ascii: "\""))
+            pen.put(text)
+            pen.put(UInt8(ascii: "\""))
+        }
+        self.needsComma = true
+    }
+
+    /// Writes a string whose byte at `special` is the first that needs an escape.
+    private mutating func escaped(_ utf8: Span<UInt8>, from special: Int) {
+        let needsComma = needsComma
+        // A byte becomes six at most.
+        write(upTo: utf8.count * 6 + 3) { pen in
+            if needsComma { pen.put(UInt8(ascii: ",")) }
+            pen.put(UInt8(ascii: "\""))
+            var (start, special) = (0, special)
+            while special < utf8.count {
+                pen.put(utf8.extracting(start..<special))
+                pen.put(escapeOf: utf8[special])
+                start = special + 1
+                special = ByteScan.firstSpecial(in: utf8, from: start)
+            }
+            pen.put(utf8.extracting(start..<utf8.count))
+            pen.put(UInt8(ascii: "\""))
+        }
+        self.needsComma = true
+    }
+
+    // MARK: bytes
+
+    /// Makes room for so many bytes, and lets `body` write no more than those.
+    @inline(__always)
+    private mutating func write(upTo room: Int, _ body: (inout Pen) -> Void) {
+        if storage.count &- count < room { grow(by: room) }
+        let start = count
+        count = unsafe storage.withUnsafeMutableBufferPointer { buffer in
+            // SAFETY: the room was made, and the pen does not outlive the closure.
+            var pen = unsafe Pen(buffer, position: start)
+            body(&pen)
+            return pen.position
         }
     }
 
-    private mutating func appendEscape(of byte: UInt8) {
+    private mutating func grow(by room: Int) {
+        let size = max(count + room, 2 * storage.count, 256)
+        storage.append(contentsOf: repeatElement(0, count: size - storage.count))
+    }
+}
+
+/// Writes into room that was made before: it does not look whether there is some.
+@safe private struct Pen: ~Copyable {
+    private let room: UnsafeMutableBufferPointer<UInt8>
+    private(set) var position: Int
+
+    @inline(__always)
+    init(_ room: UnsafeMutableBufferPointer<UInt8>, position: Int) {
+        unsafe self.room = unsafe room
+        self.position = position
+    }
+
+    // SAFETY, of all that follows: whoever made the pen made room for all that it is told to write.
+
+    @inline(__always)
+    mutating func put(_ byte: UInt8) {
+        unsafe room[position] = byte
+        position &+= 1
+    }
+
+    @inline(__always)
+    mutating func put(_ bytes: Span<UInt8>) {
+        unsafe bytes.withUnsafeBufferPointer { source in
+            position = unsafe room[position...].update(fromContentsOf: source)
+        }
+    }
+
+    mutating func put(escapeOf byte: UInt8) {
+        put(UInt8(ascii: "\\"))
         switch byte {
-        case UInt8(ascii: "\""): append("\\\"")
-        case UInt8(ascii: "\\"): append("\\\\")
-        case 0x0A: append("\\n")
-        case 0x0D: append("\\r")
-        case 0x09: append("\\t")
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): put(byte)
+        case 0x0A: put(UInt8(ascii: "n"))
+        case 0x0D: put(UInt8(ascii: "r"))
+        case 0x09: put(UInt8(ascii: "t"))
         default:
-            append("\\u00")
-            bytes.append(UInt8(ascii: "0") + byte >> 4)
+            put(UInt8(ascii: "u"))
+            put(UInt8(ascii: "0"))
+            put(UInt8(ascii: "0"))
+            put(UInt8(ascii: "0") + byte >> 4)
             let low = byte & 0xF
-            bytes.append(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
+            put(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
         }
     }
 }

@@ -5,8 +5,8 @@ import Testing
 @Suite struct ReadQueueTests {
     private let now = ContinuousClock.now
 
-    private func item(_ id: UInt64, dueMs: Int = 1_000) -> ReadQueue<String>.Item {
-        .init(id: id, entry: "\(id)", deadline: now + .milliseconds(dueMs))
+    private func item(_ id: UInt64, dueMs: Int = 1_000, cost: Int = 1) -> ReadQueue<String>.Item {
+        .init(id: id, entry: "\(id)", deadline: now + .milliseconds(dueMs), cost: cost)
     }
 
     @Test func quickOnesGoFirstAndTogether() {
@@ -18,6 +18,20 @@ import Testing
         let batches = [false, true, true, false].map { queue.next(quickOnly: $0).items.map(\.id) }
         #expect(batches == [[2, 3], [4], [], [1]])
         #expect(queue.isEmpty)
+    }
+
+    @Test func thoseThatTakeMoreGoInSmallerNumbers() {
+        var queue = ReadQueue<String>(maxCount: 10, batchLimit: 4)
+        for id in 1...6 { _ = queue.append(item(UInt64(id), cost: id.isMultiple(of: 2) ? 3 : 1), to: .quick) }
+        #expect(queue.quickCost == 12)
+        let first = queue.next(quickOnly: true).items
+        #expect(first.map(\.id) == [1, 2] && queue.quickCost == 8)
+        for item in first.reversed() { queue.putBack(item, to: .quick) }
+        let removed = queue.remove(2)
+        #expect(removed == "2" && queue.quickCost == 9)
+        let batches = (0..<3).map { _ in queue.next(quickOnly: true).items.map(\.id) }
+        #expect(batches == [[1, 3, 4], [5, 6], []])
+        #expect(queue.quickCost == 0)
     }
 
     @Test func holdsOnlySoMany() {

@@ -62,7 +62,7 @@ import WireJSON
             json.key("payload")
             json.raw(try rows.string(row, 10))
             json.endObject()
-            guard case .event(let event) = try OrderEventDecoder.decode(json.bytes.span) else {
+            guard case .event(let event) = try OrderEventDecoder.decode(json.span) else {
                 Issue.record("the decoder does not know an event of the shop")
                 continue
             }

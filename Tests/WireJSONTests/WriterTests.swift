@@ -31,8 +31,8 @@ struct WriterTests {
         let expected =
             #"{"eventId":"0190c6b2-7d3a-7aaa-8bbb-0123456789ab","at":"2023-11-14T22:13:20.123456Z","#
             + #""n":-9223372036854775808,"m":0,"list":[true,false,null,{},12.50,[]],"dynamic \"key\"":""}"#
-        #expect(String(decoding: writer.bytes, as: UTF8.self) == expected)
         let bytes = writer.finish()
+        #expect(String(decoding: bytes, as: UTF8.self) == expected)
         var reader = try JSONReader(bytes.span)
         try reader.skipValue()
         try reader.finish()
@@ -57,9 +57,6 @@ struct WriterTests {
         writer.number(1)
         writer.reset()
         writer.number(-205)
-        #expect(writer.bytes == Array("-205".utf8))
-        var second = JSONWriter(reusing: writer.finish())
-        second.bool(false)
-        #expect(second.bytes == Array("false".utf8))
+        #expect(writer.finish() == Array("-205".utf8))
     }
 }

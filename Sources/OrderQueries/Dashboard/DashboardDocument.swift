@@ -38,9 +38,7 @@ struct DashboardDocument: Sendable {
 
     /// These sections, with what is always there.
     func json(of sections: [DashboardSection]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(sections.reduce(256) { $0 + self[$1].count + 24 })
-        var writer = JSONWriter(reusing: bytes)
+        var writer = JSONWriter(capacity: sections.reduce(256) { $0 + self[$1].count + 24 })
         writer.beginObject()
         writer.key("asOf")
         if let asOf { writer.string(asOf) } else { writer.null() }
@@ -57,7 +55,6 @@ struct DashboardDocument: Sendable {
             writer.raw(self[section].span)
         }
         writer.endObject()
-        bytes = writer.finish()
-        return bytes
+        return writer.finish()
     }
 }

@@ -152,21 +152,22 @@ struct RowWriter {
 
     func text(_ key: StaticString, _ column: Int, _ writer: inout JSONWriter) throws(PostgresError) {
         writer.key(key)
-        if rows.isNull(row, column) { return writer.null() }
-        writer.string(try rows.textBytes(row, column))
+        let bytes = try rows.textBytes(row, column)
+        if bytes.isEmpty && rows.isNull(row, column) { return writer.null() }
+        writer.string(bytes)
     }
 
     func time(_ key: StaticString, _ column: Int, _ writer: inout JSONWriter) throws(PostgresError) {
         writer.key(key)
-        if rows.isNull(row, column) { return writer.null() }
-        writer.string(try rows.timestamp(row, column))
+        guard let time = try rows.optionalTimestamp(row, column) else { return writer.null() }
+        writer.string(time)
     }
 
     /// Money as a string of its exact digits.
     func amount(_ key: StaticString, _ column: Int, _ writer: inout JSONWriter) throws(PostgresError) {
         writer.key(key)
-        if rows.isNull(row, column) { return writer.null() }
-        writer.string(try rows.numeric(row, column))
+        guard let amount = try rows.optionalNumeric(row, column) else { return writer.null() }
+        writer.string(amount)
     }
 
     func number(_ key: StaticString, _ column: Int, _ writer: inout JSONWriter) throws(PostgresError) {

@@ -74,11 +74,9 @@ struct OrderReads: Sendable {
     private func response(
         _ rows: QueryResult, _ row: Int, _ freshness: OrderJSON.Freshness, _ request: HTTPRequest, hasWaited: Bool
     ) throws -> HTTPResponse {
-        var body: [UInt8] = []
-        body.reserveCapacity(OrderJSON.typicalSize)
-        var writer = JSONWriter(reusing: body)
+        var writer = JSONWriter(capacity: OrderJSON.typicalSize)
         try OrderJSON.write(rows, row, freshness, to: &writer)
-        body = writer.finish()
+        let body = writer.finish()
         let tag = EntityTag(version: try OrderJSON.version(rows, row), of: body.span)
         var headers = [(name: "ETag", value: tag.text), (name: "Cache-Control", value: "no-cache")]
         if hasWaited, let applied = appliedPreference(request) {
@@ -120,16 +118,15 @@ struct OrderReads: Sendable {
         _ search: OrderSearch, of request: HTTPRequest, path: String
     ) async throws -> HTTPResponse {
         let statement = try SearchStatement(search)
+        let lane: ReadPool.Lane = search.isQuick ? .quick : .search
         let results: [QueryResult]
-        do { results = try await pool.read(statement.statements, .search) } catch { throw error.problem }
+        do { results = try await pool.read(statement.statements, lane) } catch { throw error.problem }
         let rows = results[statement.pageIndex]
         let count = min(rows.rowCount, search.limit)
         let next =
             rows.rowCount > search.limit
             ? PageCursor.text(try OrderJSON.position(rows, count - 1, by: search.filter.sort), for: search.filter) : nil
-        var body: [UInt8] = []
-        body.reserveCapacity(count * OrderJSON.typicalSize + 256)
-        var writer = JSONWriter(reusing: body)
+        var writer = JSONWriter(capacity: count * OrderJSON.typicalSize + 256)
         writer.beginObject()
         writer.key("orders")
         writer.beginArray()
@@ -142,10 +139,9 @@ struct OrderReads: Sendable {
             writer.number(try results[index].int64(0, 0))
         }
         writer.endObject()
-        body = writer.finish()
         var headers = Self.jsonHeaders
         if let next { headers.append((name: "Link", value: NextLink.text(path, request.query, cursor: next))) }
-        return HTTPResponse(status: 200, headers: headers, body: .bytes(body))
+        return HTTPResponse(status: 200, headers: headers, body: .bytes(writer.finish()))
     }
 
     // MARK: customers

@@ -65,7 +65,8 @@ final class ReadPool: Sendable {
         let id = lastID.add(1, ordering: .relaxed).newValue
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
-                enqueue(.init(id: id, entry: read(waiter), deadline: deadline), lane)
+                let read = read(waiter)
+                enqueue(.init(id: id, entry: read, deadline: deadline, cost: read.cost), lane)
             }
         } onCancel: {
             let read = state.withLock { $0.queue.remove(id) }
@@ -89,7 +90,7 @@ final class ReadPool: Sendable {
 
     /// An idle connection for a lane, if one is needed: the one that was used last, whose memory is warm.
     private func wake(_ state: inout State, for lane: Lane) -> CheckedContinuation<Void, Never>? {
-        if lane == .quick && state.queue.quickCount <= state.onQuick.count * configuration.batchLimit / 2 { return nil }
+        if lane == .quick && state.queue.quickCost <= state.onQuick.count * configuration.batchLimit / 2 { return nil }
         guard
             let index = state.idle.lastIndex(where: { lane == .quick || $0.worker != quickWorker })
         else { return nil }

@@ -4,7 +4,7 @@ internal import Postgres
 struct ReadPoolConfiguration: Sendable {
     /// Sessions of the database; with more than one, the first takes only quick reads.
     var connections = 4
-    /// Quick reads that share a round trip, at most.
+    /// What the quick reads that share a round trip take at most, in reads of one row.
     var batchLimit = 16
     /// Reads that wait, at most.
     var maxQueued = 2_000

@@ -5,7 +5,7 @@
 struct ReadQueue<Entry> {
     /// What kind of read it is.
     enum Lane: Sendable {
-        /// By key: a fraction of a millisecond.
+        /// By key, or a few rows that stand beside each other in an index: a fraction of a millisecond.
         case quick
         /// May take long.
         case search
@@ -15,18 +15,22 @@ struct ReadQueue<Entry> {
         let id: UInt64
         let entry: Entry
         let deadline: ContinuousClock.Instant
+        /// What it takes as a quick read, in reads of one row.
+        var cost = 1
         /// How often it was run before, and has failed for a reason that is not its own.
         var attempts = 0
     }
 
     private var quick = FIFO<Item>()
+    /// What the quick reads take, in reads of one row.
+    private(set) var quickCost = 0
     private var searches = FIFO<Item>()
     private let maxCount: Int
     private let batchLimit: Int
 
     /// - Parameters:
     ///   - maxCount: how many may wait.
-    ///   - batchLimit: how many quick reads share a round trip.
+    ///   - batchLimit: what the quick reads that share a round trip take at most, in reads of one row.
     init(maxCount: Int, batchLimit: Int) {
         self.maxCount = maxCount
         self.batchLimit = batchLimit
@@ -38,7 +42,9 @@ struct ReadQueue<Entry> {
     mutating func append(_ item: Item, to lane: Lane) -> Bool {
         if count >= maxCount { return false }
         switch lane {
-        case .quick: quick.append(item)
+        case .quick:
+            quick.append(item)
+            quickCost += item.cost
         case .search: searches.append(item)
         }
         return true
@@ -47,7 +53,9 @@ struct ReadQueue<Entry> {
     /// Puts one back that was taken, before all others.
     mutating func putBack(_ item: Item, to lane: Lane) {
         switch lane {
-        case .quick: quick.prepend(item)
+        case .quick:
+            quick.prepend(item)
+            quickCost += item.cost
         case .search: searches.prepend(item)
         }
     }
@@ -59,30 +67,39 @@ struct ReadQueue<Entry> {
             return ([search], .search)
         }
         var items: [Item] = []
-        while items.count < batchLimit, let item = quick.popFirst() { items.append(item) }
+        var cost = 0
+        while cost < batchLimit, let item = quick.popFirst() {
+            items.append(item)
+            cost += item.cost
+        }
+        quickCost -= cost
         return (items, .quick)
     }
 
     /// Takes one out; nil when it is not here any more.
     mutating func remove(_ id: UInt64) -> Entry? {
-        let removed = quick.removeAll { $0.id == id } + searches.removeAll { $0.id == id }
-        return removed.first?.entry
+        removeAll { $0.id == id }.first
     }
 
     /// Takes out all whose time is over.
     mutating func removeExpired(at now: ContinuousClock.Instant) -> [Entry] {
         if isEmpty { return [] }
-        return (quick.removeAll { $0.deadline <= now } + searches.removeAll { $0.deadline <= now }).map(\.entry)
+        return removeAll { $0.deadline <= now }
     }
 
     /// Takes out all.
     mutating func removeAll() -> [Entry] {
-        (quick.removeAll { _ in true } + searches.removeAll { _ in true }).map(\.entry)
+        removeAll { _ in true }
+    }
+
+    private mutating func removeAll(where isWanted: (Item) -> Bool) -> [Entry] {
+        let removed = quick.removeAll(where: isWanted)
+        quickCost -= removed.reduce(0) { $0 + $1.cost }
+        return (removed + searches.removeAll(where: isWanted)).map(\.entry)
     }
 
     var isEmpty: Bool { quick.isEmpty && searches.isEmpty }
     var hasQuick: Bool { !quick.isEmpty }
-    var quickCount: Int { quick.count }
 }
 
 extension ReadQueue: Sendable where Entry: Sendable {}
