@@ -48,6 +48,7 @@ final class Flight: Sendable {
     private static let failureLimit = 20_000
 
     private let state: Mutex<State>
+    private let handover = Mutex(())
     private let reports: RelayReports
     /// For the publisher while it pauses: a failure, a proof, the lock lost, and what others ring it for.
     let newsBell: Doorbell
@@ -68,6 +69,13 @@ final class Flight: Sendable {
     }
 
     // MARK: publishing
+
+    /// Hands records to the producer: launches rows and produces them. Meanwhile nobody takes back what the producer
+    /// holds, so that a record is either taken back with those before it or never launched. Were one to come behind, it
+    /// would overtake them.
+    func handingOver<Result>(_ body: () throws -> Result) rethrows -> Result {
+        try handover.withLock { _ in try body() }
+    }
 
     /// - Parameter topicToProve: set when this is the first record to the topic.
     func launch(id: Int64, bytes: Int, occurredAt: Timestamp, topicToProve: String?) -> Launch {
@@ -223,7 +231,7 @@ final class Flight: Sendable {
             if state.lost == nil { state.lost = error }
             return state.producer
         }
-        producer?.purge()
+        handover.withLock { _ in producer?.purge() }
         newsBell.ring()
         roomBell.ring()
     }

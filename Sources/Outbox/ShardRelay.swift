@@ -175,23 +175,25 @@ final class ShardRelay {
     private func launchRows(
         of page: Page, in order: [Int]?, from place: inout Int, skipping known: Set<Int64>, alone: Bool = false
     ) -> Halt {
-        while place < page.ids.count {
-            let row = order?[place] ?? place
-            let id = page.ids[row]
-            if !known.isEmpty && known.contains(id) {
-                place += 1
-                continue
+        flight.handingOver {
+            while place < page.ids.count {
+                let row = order?[place] ?? place
+                let id = page.ids[row]
+                if !known.isEmpty && known.contains(id) {
+                    place += 1
+                    continue
+                }
+                if !alone && !suspects.isEmpty && suspects.contains(id) { return .suspect(id) }
+                let halt = launchRow(of: page, at: row)
+                switch halt {
+                case .full, .producerFull, .interrupted: return halt ?? .finished
+                default: place += 1
+                }
+                if let halt { return halt }
+                if alone { return .finished }
             }
-            if !alone && !suspects.isEmpty && suspects.contains(id) { return .suspect(id) }
-            let halt = launchRow(of: page, at: row)
-            switch halt {
-            case .full, .producerFull, .interrupted: return halt ?? .finished
-            default: place += 1
-            }
-            if let halt { return halt }
-            if alone { return .finished }
+            return .finished
         }
-        return .finished
     }
 
     /// - Returns: nil when the row was launched, or left in the outbox because its key or topic is held.
