@@ -188,7 +188,8 @@ enum QuerySearch {
                 "/v1/customers/\(QueryModel.customerID($0))/orders?limit=10"
             },
             depth: 3, variables: "\\set c random(0, \(QueryModel.customers / step - 1)) * \(step)",
-            values: ["'customer-' || :c"], position: [time(ofOrder: last), "'order-' || \(last)"])
+            values: ["ARRAY['customer-' || :c]"],
+            position: ["ARRAY[\(time(ofOrder: last))]", "ARRAY['order-' || \(last)]"])
     }
 
     /// Fifty at a time of the paid and the shipped ones of a week: every fifth order.

@@ -39,17 +39,17 @@ import Testing
 
     /// Only what is quick whatever the values are may go before searches.
     @Test(arguments: [
-        ("customer=c", true), ("customer=c&sort=time&from=2026-01-01&to=2026-02-01&limit=50", true), ("", false),
+        ("customer=c", true), ("customer=c&sort=time&limit=50", true), ("customer=c&limit=1", true), ("", false),
         ("customer=c&limit=51", false), ("customer=c&total=true", false), ("customer=c&status=paid", false),
         ("customer=c&min_amount=1", false), ("customer=c&max_amount=1", false), ("customer=c&sort=amount", false),
-        ("sort=amount", false), ("from=2026-01-01", false),
+        ("customer=c&from=2026-01-01", false), ("sort=time", false), ("from=2026-01-01", false),
     ])
     func knowsWhichPagesAreQuick(_ query: String, _ isQuick: Bool) throws {
         let parameters = query.split(separator: "&").map { part in
             let halves = part.split(separator: "=").map(String.init)
             return (name: halves[0], value: halves[1])
         }
-        #expect(try OrderSearch(parameters).isQuick == isQuick)
+        #expect((CustomerPage(try OrderSearch(parameters)) != nil) == isQuick)
     }
 
     @Test(arguments: [

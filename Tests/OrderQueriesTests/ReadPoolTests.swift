@@ -101,7 +101,9 @@ import Testing
                 CREATE TABLE pairs (key text, value int);
                 INSERT INTO pairs VALUES ('a', 1), ('b', 2), ('b', 3);
                 """)
-            let pairs: Statement = "SELECT key, value FROM pairs WHERE key = ANY($1) ORDER BY key, value"
+            let pairs: Statement = """
+                SELECT key, value, array_position($1::text[], key) FROM pairs WHERE key = ANY($1) ORDER BY key, value
+                """
             async let slow = scene.pool.read("SELECT pg_sleep(0.25)", Parameters(), .quick)
             try await scene.waitUntilRunning("SELECT pg_sleep(0.25)")
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -116,13 +118,47 @@ import Testing
                 }
                 for (key, values) in ["a": [1], "b": [2, 3], "c": []] as [String: [Int32]] {
                     group.addTask {
-                        let rows = try await scene.pool.rows(of: key, by: pairs)
+                        let rows = try await scene.pool.rows(of: ReadKey(text: key), by: pairs)
                         let read = try rows.range.map { try rows.result.int32($0, 1) }
                         #expect(read == values)
                     }
                 }
                 try await group.waitForAll()
             }
+            _ = try await slow
+        }
+    }
+
+    /// Pages that are asked for at the same time are what each is alone.
+    @Test func pagesOfCustomersShareAStatement() async throws {
+        var one = ReadPoolConfiguration()
+        one.connections = 1
+        try await OrderScene.with(pool: one) { scene in
+            try await scene.seed(60)
+            var queries: [[(String, String)]] = []
+            for customer in ["customer-0", "customer-3", "nobody", "' OR true --"] {
+                for sort in ["time", "-time"] {
+                    let first = [("customer", customer), ("sort", sort), ("limit", "4")]
+                    queries += [first, first]
+                    var text = try await scene.list(first).text
+                    while let cursor = text.firstMatch(of: #/"next":"([^"]*)"/#).map({ String($0.1) }) {
+                        queries.append(first + [("cursor", cursor)])
+                        text = try await scene.list(queries[queries.count - 1]).text
+                    }
+                }
+            }
+            #expect(queries.count == 24)
+            var alone: [String] = []
+            for query in queries { alone.append(try await scene.list(query).text) }
+            async let slow = scene.pool.read("SELECT pg_sleep(0.25)", Parameters(), .quick)
+            try await scene.waitUntilRunning("SELECT pg_sleep(0.25)")
+            let together = try await withThrowingTaskGroup(of: (Int, String).self) { group in
+                for (index, query) in queries.enumerated() {
+                    group.addTask { (index, try await scene.list(query).text) }
+                }
+                return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+            }
+            for (index, text) in alone.enumerated() { #expect(together[index] == text, "\(queries[index])") }
             _ = try await slow
         }
     }

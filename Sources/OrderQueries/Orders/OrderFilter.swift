@@ -90,14 +90,6 @@ struct OrderSearch: Sendable {
         try parameters.check()
     }
 
-    /// Whether it is as quick as the look at some orders, whatever the values are: a customer's orders by time stand in
-    /// an index, those of the page beside each other. Of all orders very many may have the same amount, or the same
-    /// time of an import.
-    var isQuick: Bool {
-        filter.customer != nil && filter.sort.isByTime && filter.statuses.isEmpty && filter.minAmount == nil
-            && filter.maxAmount == nil && limit <= Self.defaultLimit && !wantsTotal
-    }
-
     private static func statuses(_ parameters: inout QueryParameters) -> [OrderStatus] {
         let words = parameters.list("status")
         let known = Set(words.compactMap { OrderStatus(rawValue: $0) })

@@ -68,7 +68,7 @@ struct OrderReads: Sendable {
     }
 
     private func read(_ statement: Statement, _ key: String) async throws -> ReadRows {
-        do { return try await pool.rows(of: key, by: statement) } catch { throw error.problem }
+        do { return try await pool.rows(of: ReadKey(text: key), by: statement) } catch { throw error.problem }
     }
 
     private func response(
@@ -117,31 +117,45 @@ struct OrderReads: Sendable {
     private func page(
         _ search: OrderSearch, of request: HTTPRequest, path: String
     ) async throws -> HTTPResponse {
-        let statement = try SearchStatement(search)
-        let lane: ReadPool.Lane = search.isQuick ? .quick : .search
-        let results: [QueryResult]
-        do { results = try await pool.read(statement.statements, lane) } catch { throw error.problem }
-        let rows = results[statement.pageIndex]
-        let count = min(rows.rowCount, search.limit)
+        let (page, total) = try await rows(of: search)
+        let (rows, shown) = (page.result, page.range.prefix(search.limit))
         let next =
-            rows.rowCount > search.limit
-            ? PageCursor.text(try OrderJSON.position(rows, count - 1, by: search.filter.sort), for: search.filter) : nil
-        var writer = JSONWriter(capacity: count * OrderJSON.typicalSize + 256)
+            page.count > search.limit
+            ? PageCursor.text(
+                try OrderJSON.position(rows, shown.upperBound - 1, by: search.filter.sort), for: search.filter) : nil
+        var writer = JSONWriter(capacity: shown.count * OrderJSON.typicalSize + 256)
         writer.beginObject()
         writer.key("orders")
         writer.beginArray()
-        for row in 0..<count { try OrderJSON.write(rows, row, .readModel, to: &writer) }
+        for row in shown { try OrderJSON.write(rows, row, .readModel, to: &writer) }
         writer.endArray()
         writer.key("next")
         if let next { writer.string(next) } else { writer.null() }
-        if let index = statement.totalIndex {
+        if let total {
             writer.key("total")
-            writer.number(try results[index].int64(0, 0))
+            writer.number(total)
         }
         writer.endObject()
         var headers = Self.jsonHeaders
         if let next { headers.append((name: "Link", value: NextLink.text(path, request.query, cursor: next))) }
         return HTTPResponse(status: 200, headers: headers, body: .bytes(writer.finish()))
+    }
+
+    /// The page's rows, one more when there is a next page, and how many there are in all when that is wanted.
+    private func rows(of search: OrderSearch) async throws -> (page: ReadRows, total: Int64?) {
+        if let page = CustomerPage(search) {
+            do {
+                return (try await pool.rows(of: page.key, by: page.statement, cost: CustomerPage.cost), nil)
+            } catch {
+                throw error.problem
+            }
+        }
+        let statement = try SearchStatement(search)
+        let results: [QueryResult]
+        do { results = try await pool.read(statement.statements, .search) } catch { throw error.problem }
+        let page = results[statement.pageIndex]
+        let total = try statement.totalIndex.map { try results[$0].int64(0, 0) }
+        return (ReadRows(result: page, range: 0..<page.rowCount), total)
     }
 
     // MARK: customers
@@ -160,12 +174,12 @@ struct OrderReads: Sendable {
         for index in rows.range {
             let row = RowWriter(rows: rows.result, row: index)
             writer.beginObject()
-            try row.text("currency", 1, &writer)
-            try row.number("orders", 2, &writer)
-            try row.number("cancelled", 3, &writer)
-            try row.amount("spent", 4, &writer)
-            try row.amount("refunded", 5, &writer)
-            try row.time("lastOrderAt", 6, &writer)
+            try row.text("currency", 0, &writer)
+            try row.number("orders", 1, &writer)
+            try row.number("cancelled", 2, &writer)
+            try row.amount("spent", 3, &writer)
+            try row.amount("refunded", 4, &writer)
+            try row.time("lastOrderAt", 5, &writer)
             writer.endObject()
         }
         writer.endArray()

@@ -1,7 +1,7 @@
 internal import Postgres
 
-/// The statements that read orders and customers by their ids, the array `$1`. Those of orders all answer the same
-/// columns, which `OrderJSON` writes.
+/// The statements that read orders and customers by their ids, the array `$1`. Those of orders all begin with the same
+/// columns, which `OrderJSON` writes; the last column is the place in `$1`.
 enum OrderStatements {
     /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
     static let columns = """
@@ -13,14 +13,15 @@ enum OrderStatements {
         """
 
     /// The orders.
-    static let byID = Statement("SELECT \(columns) FROM order_summary WHERE order_id = ANY($1)")
+    static let byID = Statement(
+        "SELECT \(columns), array_position($1::text[], order_id) FROM order_summary WHERE order_id = ANY($1)")
 
     /// The versions of the orders.
     static let versions: Statement = "SELECT order_id, version FROM order_summary WHERE order_id = ANY($1)"
 
     /// What the customers ordered and paid, by currency.
     static let customer: Statement = """
-        SELECT customer_id, currency, orders, cancelled, spent, refunded, last_order_at
+        SELECT currency, orders, cancelled, spent, refunded, last_order_at, array_position($1::text[], customer_id)
         FROM dashboard_customers WHERE customer_id = ANY($1) ORDER BY customer_id, currency
         """
 
@@ -46,7 +47,8 @@ enum OrderStatements {
             paid.completed_at, failed.payment_id, failed.failure_reason, failed.failed_at,
             refunded.amount, refunded.currency, refunded.refund_reason, refunded.refunded_at,
             shipped.shipment_id, shipped.carrier, shipped.tracking_number, shipped.created_at, delivered.delivered_at,
-            o.created_at, o.confirmed_at, latest.at, o.version, latest.event_id
+            o.created_at, o.confirmed_at, latest.at, o.version, latest.event_id,
+            array_position($1::text[], o.order_id)
         FROM orders AS o
         LEFT JOIN LATERAL (
             SELECT * FROM payments AS p WHERE p.order_id = o.order_id AND completed_at IS NOT NULL

@@ -1,4 +1,5 @@
 internal import Postgres
+internal import StreamCore
 
 /// One or more statements that are run in one round trip.
 typealias Statements = [(Statement, Parameters)]
@@ -11,22 +12,26 @@ struct ReadRows: Sendable {
     var count: Int { range.count }
 }
 
+/// What a reader asks of a statement that answers several readers at once.
+struct ReadKey: Hashable, Sendable {
+    let text: String
+    /// The place that a page begins behind; nil for all, and for a first page.
+    var behind: Place?
+
+    /// An order's place among others by time.
+    struct Place: Hashable, Sendable {
+        let time: Timestamp
+        let orderID: String
+    }
+}
+
 /// A read, and who waits for it.
 enum PendingRead: Sendable {
     typealias Waiter<Answer> = CheckedContinuation<Result<Answer, ReadError>, Never>
 
     case statements(Statements, Waiter<[QueryResult]>)
-    /// Of all that ask by the same statement at the same time, one is made: see ``ReadPool/rows(of:by:)``.
-    case rows(key: String, statement: Statement, Waiter<ReadRows>)
-
-    /// What it takes as a quick read, in reads of one row. A page has more rows, but shares no statement: four at a
-    /// time cost little less than many, and another connection joins in the sooner.
-    var cost: Int {
-        switch self {
-        case .statements: 4
-        case .rows: 1
-        }
-    }
+    /// Of all that ask by the same statement at the same time, one is made: see ``ReadPool/rows(of:by:cost:)``.
+    case rows(ReadKey, statement: Statement, Waiter<ReadRows>)
 
     func fail(_ error: ReadError) {
         switch self {
@@ -40,18 +45,45 @@ enum PendingRead: Sendable {
 struct ReadBatch {
     private struct Group {
         let statement: Statement
-        var keys = TextArray()
-        var readers: [(key: String, waiter: PendingRead.Waiter<ReadRows>)] = []
+        /// Each once: whoever asks for the same is answered with the same rows.
+        var keys: [ReadKey] = []
+        var readers: [(place: Int, waiter: PendingRead.Waiter<ReadRows>)] = []
 
-        /// The rows of each reader.
-        func ranges(in result: QueryResult) throws(PostgresError) -> [Range<Int>] {
-            if readers.count == 1 { return [0..<result.rowCount] }
-            var byKey: [String: Range<Int>] = [:]
-            for row in 0..<result.rowCount {
-                let key = try result.string(row, 0)
-                byKey[key] = (byKey[key]?.lowerBound ?? row)..<(row + 1)
+        mutating func add(_ key: ReadKey, _ waiter: PendingRead.Waiter<ReadRows>) {
+            let place = keys.firstIndex(of: key) ?? keys.endIndex
+            if place == keys.endIndex { keys.append(key) }
+            readers.append((place, waiter))
+        }
+
+        /// The keys as arrays.
+        var parameters: Parameters {
+            var (texts, times, orderIDs) = (TextArray(), TimestampArray(), TextArray())
+            for key in keys {
+                texts.append(key.text)
+                guard let behind = key.behind else { continue }
+                times.append(behind.time)
+                orderIDs.append(behind.orderID)
             }
-            return readers.map { byKey[$0.key] ?? 0..<0 }
+            return Parameters { parameters in
+                parameters.append(texts)
+                if keys[0].behind == nil { return }
+                parameters.append(times)
+                parameters.append(orderIDs)
+            }
+        }
+
+        /// The rows of each key.
+        func ranges(in result: QueryResult) throws(PostgresError) -> [Range<Int>] {
+            if keys.count == 1 { return [0..<result.rowCount] }
+            var ranges = [Range<Int>](repeating: 0..<0, count: keys.count)
+            for row in 0..<result.rowCount {
+                let place = Int(try result.int64(row, result.columnCount - 1)) - 1
+                guard ranges.indices.contains(place), ranges[place].isEmpty || ranges[place].upperBound == row else {
+                    throw PostgresError(.decoding, "row \(row) is not beside the others of its key")
+                }
+                ranges[place] = (ranges[place].isEmpty ? row : ranges[place].lowerBound)..<(row + 1)
+            }
+            return ranges
         }
     }
 
@@ -65,15 +97,14 @@ struct ReadBatch {
             case .rows(let key, let statement, let waiter):
                 let index = groups.firstIndex { $0.statement == statement } ?? groups.endIndex
                 if index == groups.endIndex { groups.append(Group(statement: statement)) }
-                groups[index].keys.append(key)
-                groups[index].readers.append((key, waiter))
+                groups[index].add(key, waiter)
             }
         }
     }
 
     /// What is sent.
     var statements: Statements {
-        groups.map { group in (group.statement, Parameters { $0.append(group.keys) }) } + others.flatMap(\.statements)
+        groups.map { ($0.statement, $0.parameters) } + others.flatMap(\.statements)
     }
 
     /// Hands out what came back.
@@ -83,8 +114,9 @@ struct ReadBatch {
         var ranges: [[Range<Int>]] = []
         for (group, result) in zip(groups, results) { ranges.append(try group.ranges(in: result)) }
         for (index, group) in groups.enumerated() {
-            for (reader, range) in zip(group.readers, ranges[index]) {
-                reader.waiter.resume(returning: .success(ReadRows(result: results[index], range: range)))
+            for reader in group.readers {
+                let rows = ReadRows(result: results[index], range: ranges[index][reader.place])
+                reader.waiter.resume(returning: .success(rows))
             }
         }
         var rest = results[groups.count...]

@@ -47,26 +47,28 @@ final class ReadPool: Sendable {
 
     /// Runs statements that belong together.
     func read(_ statements: Statements, _ lane: Lane) async throws(ReadError) -> [QueryResult] {
-        try await wait(lane) { .statements(statements, $0) }
+        try await wait(lane, cost: 1) { .statements(statements, $0) }
     }
 
     /// Reads the rows of a key.
     ///
-    /// - Parameter statement: answers the rows of all the keys in the array of texts `$1`, each with its key in the first
-    ///   column, those of one key beside each other.
-    func rows(of key: String, by statement: Statement) async throws(ReadError) -> ReadRows {
-        try await wait(.quick) { .rows(key: key, statement: statement, $0) }
+    /// - Parameters:
+    ///   - statement: answers the rows of all the keys, those of one beside each other, with the key's place among them,
+    ///     from 1, in the last column. The keys' texts are the array `$1`; their places behind which to begin the arrays
+    ///     `$2` of times and `$3` of orders' ids, where they have some, and then all of the statement's have.
+    ///   - cost: what it takes, in reads of one row.
+    func rows(of key: ReadKey, by statement: Statement, cost: Int = 1) async throws(ReadError) -> ReadRows {
+        try await wait(.quick, cost: cost) { .rows(key, statement: statement, $0) }
     }
 
     private func wait<Answer>(
-        _ lane: Lane, _ read: (PendingRead.Waiter<Answer>) -> PendingRead
+        _ lane: Lane, cost: Int, _ read: (PendingRead.Waiter<Answer>) -> PendingRead
     ) async throws(ReadError) -> Answer {
         let deadline = ContinuousClock.now + .milliseconds(configuration.queueTimeoutMs)
         let id = lastID.add(1, ordering: .relaxed).newValue
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
-                let read = read(waiter)
-                enqueue(.init(id: id, entry: read, deadline: deadline, cost: read.cost), lane)
+                enqueue(.init(id: id, entry: read(waiter), deadline: deadline, cost: cost), lane)
             }
         } onCancel: {
             let read = state.withLock { $0.queue.remove(id) }
