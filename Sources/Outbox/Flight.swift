@@ -48,6 +48,7 @@ final class Flight: Sendable {
     private static let failureLimit = 20_000
 
     private let state: Mutex<State>
+    /// Held while records are handed to the producer, and while they are taken back.
     private let handover = Mutex(())
     private let reports: RelayReports
     /// For the publisher while it pauses: a failure, a proof, the lock lost, and what others ring it for.

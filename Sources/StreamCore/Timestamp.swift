@@ -147,7 +147,6 @@ extension Timestamp {
         }
         text[places.upperBound] = terminator
     }
-
 }
 
 extension Timestamp: LosslessStringConvertible {

@@ -1,7 +1,7 @@
 internal import Postgres
 
 /// The statements that read orders and customers by their ids, the array `$1`. Those of orders all begin with the same
-/// columns, which `OrderJSON` writes; the last column is the place in `$1`.
+/// columns, which `OrderJSON` writes. The last column is the place in `$1`, but for the versions, which name their order.
 enum OrderStatements {
     /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
     static let columns = """
