@@ -14,6 +14,12 @@ final class BenchServers: Sendable {
 
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
+    /// For filling topics: the mock cluster bounds what it keeps as it was sent.
+    var kafkaCompressed: KafkaClientConfiguration {
+        var configuration = kafka
+        configuration.properties["compression.type"] = "lz4"
+        return configuration
+    }
     /// Ends every topic's name, so that a real cluster can be used again and again.
     let topicSuffix: String
 

@@ -84,7 +84,7 @@ private struct PoisonScene: Sendable {
     /// Events of all keys in turn; the poison is spread over keys and sequences.
     func produce() async throws {
         try await servers.makeTopics([topic, "dlq.\(consumer)", "retry.\(consumer)"])
-        let producer = try Producer(servers.kafka) { _ in }
+        let producer = try Producer(servers.kafkaCompressed) { _ in }
         for number in 0..<Poison.events {
             let event = PoisonEvent(
                 key: "key-\(number % Poison.keys)", sequence: Int64(number / Poison.keys + 1),

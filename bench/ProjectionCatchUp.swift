@@ -79,7 +79,7 @@ enum LifecycleEvents {
     static func produce(
         _ count: Int, _ variety: Variety = .oneDay, firstOrder: Int = 0, to servers: BenchServers
     ) async throws {
-        let producer = try Producer(servers.kafka) { _ in }
+        let producer = try Producer(servers.kafkaCompressed) { _ in }
         let before = try await servers.recordsProduced()
         var produced = 0
         var generation = 0

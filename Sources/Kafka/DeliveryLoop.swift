@@ -13,14 +13,11 @@ final class DeliveryLoop: Sendable {
     static let firstOwnTag: UInt64 = 1 << 63
 
     private struct State {
-        /// Counts the batches of reports whose records were freed.
-        var roomMade: UInt64 = 0
         /// What `roomMade` was when the queue was last found full.
         var fullAt: UInt64?
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var nextWaiter: UInt64 = 0
         var senders: [UInt64: CheckedContinuation<DeliveryReport, Never>] = [:]
-        var isRefusing = false
         var isStopping = false
         var hasStopped = false
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
@@ -31,6 +28,10 @@ final class DeliveryLoop: Sendable {
     private let onError: @Sendable (KafkaError) -> Void
     private let onDelivery: @Sendable ([DeliveryReport]) -> Void
     private let state = Mutex(State())
+    /// Counts the batches of reports whose records were freed. Written under the lock of `state`; read without it, as
+    /// is `isRefusing`, once a record.
+    private let roomMade = Atomic<UInt64>(0)
+    private let isRefusing = Atomic<Bool>(false)
     private let ownTags = Atomic<UInt64>(firstOwnTag)
 
     init(
@@ -112,14 +113,12 @@ final class DeliveryLoop: Sendable {
     // MARK: stopping
 
     func refuseMore() {
-        state.withLock { $0.isRefusing = true }
+        isRefusing.store(true, ordering: .releasing)
     }
 
     func stop() {
-        state.withLock { state in
-            state.isRefusing = true
-            state.isStopping = true
-        }
+        refuseMore()
+        state.withLock { $0.isStopping = true }
         queue.yield()
     }
 
@@ -139,9 +138,8 @@ final class DeliveryLoop: Sendable {
 
     /// - Throws: when the producer is closed.
     func attempt() throws(KafkaError) -> Attempt {
-        let (isRefusing, roomMade) = state.withLock { ($0.isRefusing, $0.roomMade) }
-        if isRefusing { throw .closed("the producer") }
-        return Attempt(roomMade: roomMade)
+        if isRefusing.load(ordering: .acquiring) { throw .closed("the producer") }
+        return Attempt(roomMade: roomMade.load(ordering: .acquiring))
     }
 
     /// A record that was tried at `attempt` found the queue full. When room was made in between, the next wait returns
@@ -152,7 +150,7 @@ final class DeliveryLoop: Sendable {
 
     private func noteRoom() {
         let waiters = state.withLock { state in
-            state.roomMade &+= 1
+            roomMade.wrappingAdd(1, ordering: .releasing)
             defer { state.waiters.removeAll(keepingCapacity: true) }
             return state.waiters
         }
@@ -167,7 +165,8 @@ final class DeliveryLoop: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
-                    if state.fullAt != state.roomMade || state.hasStopped || Task.isCancelled { return true }
+                    let isMade = state.fullAt != roomMade.load(ordering: .acquiring)
+                    if isMade || state.hasStopped || Task.isCancelled { return true }
                     state.waiters[id] = continuation
                     return false
                 }

@@ -34,7 +34,6 @@ public final class Producer: Sendable {
 
     private static let defaults = [
         "linger.ms": "1",
-        "compression.type": "lz4",
         "queue.buffering.max.kbytes": "4096",
         "partitioner": "murmur2_random",
         "socket.nagle.disable": "true",

@@ -8,6 +8,8 @@ final class TopicHandles: Sendable {
     // SAFETY: each handle counts one reference, given back once in `deinit`, before the client goes.
     @safe private struct Handles: @unchecked Sendable {
         var byName: [String: OpaquePointer] = unsafe [:]
+        /// What was asked for last: the next record mostly goes there too.
+        var last: (name: String, handle: OpaquePointer)?
     }
 
     private let client: ClientHandle
@@ -26,7 +28,11 @@ final class TopicHandles: Sendable {
     /// - Throws: for a name that no topic can have.
     func handle(for topic: String) throws(KafkaError) -> OpaquePointer {
         unsafe try handles.withLock { handles throws(KafkaError) in
-            if let known = unsafe handles.byName[topic] { return unsafe known }
+            if let last = unsafe handles.last, unsafe last.name == topic { return unsafe last.handle }
+            if let known = unsafe handles.byName[topic] {
+                unsafe handles.last = (topic, known)
+                return unsafe known
+            }
             guard let handle = unsafe rd_kafka_topic_new(client.pointer, topic, nil) else {
                 throw KafkaError(rd_kafka_last_error(), message: "no topic can have this name")
             }

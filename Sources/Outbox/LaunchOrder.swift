@@ -1,5 +1,3 @@
-internal import Postgres
-
 /// The order in which the rows of a page are launched: partition by partition, each partition's in their own order.
 ///
 /// librdkafka sends what a partition has gathered within `linger.ms`. Rows in the order of their ids come to each of
@@ -20,8 +18,8 @@ struct LaunchOrder {
         var runs = [[Int]](repeating: [], count: partitions)
         let capacity = page.ids.count / partitions * 2
         for index in runs.indices { runs[index].reserveCapacity(capacity) }
-        for row in page.ids.indices {
-            runs[Int(Murmur2.hash(page.key(at: row)) & 0x7FFF_FFFF) % partitions].append(row)
+        for (row, hash) in page.keyHashes.enumerated() {
+            runs[Int(hash & 0x7FFF_FFFF) % partitions].append(row)
         }
         return runs.flatMap(\.self)
     }

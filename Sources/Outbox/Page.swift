@@ -7,20 +7,28 @@ struct Page: Sendable {
     let result: QueryResult
     /// The rows' ids, ascending.
     let ids: [Int64]
+    /// Of the rows' keys, by which Kafka's clients choose their partitions.
+    let keyHashes: [UInt32]
     /// Of all texts, about.
     let bytes: Int
 
+    /// Looks at each row once for all that is asked of the page as a whole: it is larger than a processor's own cache,
+    /// so that looking costs more than what is done there.
     init(_ request: ScanCursor.Request, _ result: QueryResult) throws(PostgresError) {
         self.request = request
         self.result = result
         var ids: [Int64] = []
+        var keyHashes: [UInt32] = []
         ids.reserveCapacity(result.rowCount)
+        keyHashes.reserveCapacity(result.rowCount)
         var bytes = 0
         for row in 0..<result.rowCount {
             ids.append(try result.int64(row, RowColumn.id.rawValue))
+            keyHashes.append(Murmur2.hash(Self.key(of: row, in: result)))
             bytes += 200 + result.bytes(row, RowColumn.payload.rawValue).count
         }
         self.ids = ids
+        self.keyHashes = keyHashes
         self.bytes = bytes
     }
 
@@ -28,10 +36,10 @@ struct Page: Sendable {
     var isFull: Bool { ids.count >= request.limit }
 
     /// The record's key.
-    @_lifetime(borrow self)
-    func key(at index: Int) -> Span<UInt8> {
-        let column: RowColumn = result.isNull(index, RowColumn.key.rawValue) ? .aggregateID : .key
-        return result.bytes(index, column.rawValue)
+    @_lifetime(borrow result)
+    private static func key(of row: Int, in result: QueryResult) -> Span<UInt8> {
+        let column: RowColumn = result.isNull(row, RowColumn.key.rawValue) ? .aggregateID : .key
+        return result.bytes(row, column.rawValue)
     }
 
     /// The lane of a row, also of one that cannot be published.

@@ -66,6 +66,15 @@ import Testing
         #expect(try await usage.exitCode() == 64)
     }
 
+    /// The dynamic linker tells whose `malloc` a library was given.
+    @Test func theRelaysMemoryIsMimallocs() async throws {
+        let relay = try Executable("outbox-relay", ["--check"] + away, environment: ["LD_DEBUG": "bindings"])
+        #expect(try await relay.exitCode() == 0)
+        let bindings = relay.errors.split(separator: "\n").filter { $0.contains("symbol `malloc'") }
+        #expect(bindings.contains { $0.contains("librdkafka") })
+        #expect(bindings.allSatisfy { $0.contains("libmimalloc") }, "\(bindings)")
+    }
+
     @Test func checkingTheServers() async throws {
         let unreachable = try Executable("outbox-relay", ["--check=online"] + away)
         #expect(try await unreachable.exitCode() == 69)

@@ -33,8 +33,11 @@ struct DaemonConfigurationFile {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// The mock forgets: the outbox keeps what the projection has not read.
-    private static let relayOfMock = ["", "[relay]", "retention = \"keep\""]
+    /// The mock keeps 5 MiB a partition, as stored, and forgets the rest: the outbox keeps what the projection has not
+    /// read.
+    private static let relayOfMock = [
+        "", "[relay]", "retention = \"keep\"", "", "[kafka.properties]", "\"compression.type\" = \"lz4\"",
+    ]
 
     /// The projection goes on when the mock's oldest records have vanished.
     private static let projectionOfMock = ["", "[projection]", "on_truncated_history = \"continue\""]
