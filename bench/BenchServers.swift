@@ -14,12 +14,6 @@ final class BenchServers: Sendable {
 
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
-    /// For filling topics: the mock cluster bounds what it keeps as it was sent.
-    var kafkaCompressed: KafkaClientConfiguration {
-        var configuration = kafka
-        configuration.properties["compression.type"] = "lz4"
-        return configuration
-    }
     /// Ends every topic's name, so that a real cluster can be used again and again.
     let topicSuffix: String
 
@@ -68,6 +62,13 @@ final class BenchServers: Sendable {
     static let mockProperties = [
         "session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "fetch.wait.max.ms": "1",
     ]
+
+    /// For filling topics: what the mock cluster keeps of a partition is bounded as it was sent.
+    var kafkaCompressed: KafkaClientConfiguration {
+        var configuration = kafka
+        configuration.properties["compression.type"] = "lz4"
+        return configuration
+    }
 
     var topics: [String] { ["order", "payment", "shipment"].map { $0 + topicSuffix } }
 

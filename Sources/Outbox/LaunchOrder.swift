@@ -2,7 +2,7 @@
 ///
 /// librdkafka sends what a partition has gathered within `linger.ms`. Rows in the order of their ids come to each of
 /// twenty partitions one at a time, and it would send thousands of batches of four records a second, each with a
-/// compressor and a request of its own; rows in runs make batches of what a page has for the partition. Order is per
+/// request of its own; rows in runs make batches of what a page has for the partition. Order is per
 /// key, and a key's rows stay as they are, since they are of one partition.
 ///
 /// Only a guess of where a row goes: a wrong one costs time and nothing else.
