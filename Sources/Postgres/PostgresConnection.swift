@@ -1,10 +1,10 @@
 internal import Blocking
 
-/// One session with a PostgreSQL server, on a thread of its own.
+/// One session with a PostgreSQL server, on a thread of its own or one that it is given.
 ///
 /// Statements run one after another. While a transaction is open, only that transaction's statements are taken.
 public actor PostgresConnection {
-    private let executor: ThreadExecutor
+    private let thread: PostgresThread
     /// Ends the thread's wait, so that it looks why.
     nonisolated let wakeup: Wakeup
     private var link: ServerLink
@@ -16,27 +16,30 @@ public actor PostgresConnection {
         let id: UInt64
         /// What opens it, until that has been sent with the first statement.
         var pendingBegin: String?
+        /// Statements that go along with the next round trip.
+        var queued: [QueuedStatement] = []
         /// The first error inside it, for the message when COMMIT turns out to be a rollback.
         var firstError: PostgresError?
     }
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe executor.asUnownedSerialExecutor()
+        unsafe thread.unownedExecutor
     }
 
-    private init() throws(PostgresError) {
-        executor = ThreadExecutor(name: "postgres")
+    private init(on thread: PostgresThread) throws(PostgresError) {
+        self.thread = thread
         link = try ServerLink()
         wakeup = link.wakeup
     }
 
     /// Connects and sets the session up.
     ///
+    /// - Parameter thread: what the session blocks while it waits for the server; one of its own if none is given.
     /// - Throws: ``PostgresError/Code-swift.enum/cannotConnect``, with the server's SQLSTATE if it answered.
-    public static func connect(_ configuration: PostgresConfiguration) async throws(PostgresError)
-        -> PostgresConnection
-    {
-        let connection = try PostgresConnection()
+    public static func connect(
+        _ configuration: PostgresConfiguration, on thread: PostgresThread = PostgresThread()
+    ) async throws(PostgresError) -> PostgresConnection {
+        let connection = try PostgresConnection(on: thread)
         try await connection.open(configuration)
         return connection
     }
@@ -91,6 +94,7 @@ public actor PostgresConnection {
     func runScript(_ script: String, in id: UInt64?, timeoutMs: Int?) async throws(PostgresError) {
         try await interruptible { (self) throws(PostgresError) in
             try self.checkTransaction(id)
+            _ = try self.exchangeWithQueued([], .init(timeoutMs: timeoutMs))
             if let begin = self.transaction?.pendingBegin {
                 _ = try self.link.runScript(begin, .init(timeoutMs: timeoutMs))
                 self.noteBegun()
@@ -104,10 +108,9 @@ public actor PostgresConnection {
     func run(
         _ statements: [(Statement, Parameters)], in id: UInt64?, timeoutMs: Int?
     ) async throws(PostgresError) -> [QueryResult] {
-        if statements.isEmpty { return [] }
-        return try await interruptible { (self) throws(PostgresError) in
+        try await interruptible { (self) throws(PostgresError) in
             try self.checkTransaction(id)
-            return try self.exchange(statements, .init(timeoutMs: timeoutMs))
+            return try self.exchangeWithQueued(statements, .init(timeoutMs: timeoutMs))
         }
     }
 
@@ -125,6 +128,26 @@ public actor PostgresConnection {
             wakeup.signal()
         }
         return try outcome.get()
+    }
+
+    /// Runs what is queued and these in one round trip; answers the results of these.
+    private func exchangeWithQueued(
+        _ statements: [(Statement, Parameters)], _ limits: ExchangeLimits
+    ) throws(PostgresError) -> [QueryResult] {
+        let queued = transaction?.queued ?? []
+        if queued.isEmpty { return statements.isEmpty ? [] : try exchange(statements, limits) }
+        do throws(PostgresError) {
+            let results = try exchange(queued.map { ($0.statement, $0.parameters) } + statements, limits)
+            transaction?.queued = []
+            return Array(results.dropFirst(queued.count))
+        } catch {
+            // What was cancelled before it was sent is still to be done before COMMIT.
+            if !error.isOfUnsent {
+                transaction?.queued = []
+                for statement in queued { statement.onFailure() }
+            }
+            throw error
+        }
     }
 
     private func exchange(
@@ -198,25 +221,50 @@ public actor PostgresConnection {
         return lastTransactionID
     }
 
-    /// - Throws: ``TransactionError``.
-    func commit(_ id: UInt64) throws(TransactionError) {
+    /// - Throws: ``TransactionError``; the `PostgresError` of a queued statement that went along, after a rollback.
+    func commit(_ id: UInt64) async throws {
         guard let open = transaction, open.id == id else {
-            throw .rolledBack(PostgresError(.usage, "transaction is over"))
+            throw TransactionError.rolledBack(PostgresError(.usage, "transaction is over"))
         }
-        transaction = nil
-        guard open.pendingBegin == nil else { return }
-        guard link.isOpen else { throw .rolledBack(link.closedError) }
+        guard open.pendingBegin == nil || !open.queued.isEmpty else {
+            transaction = nil
+            return
+        }
+        guard link.isOpen else {
+            transaction = nil
+            throw TransactionError.rolledBack(link.closedError)
+        }
         let tag: String
         do {
-            tag = try link.runScript("COMMIT", .uninterrupted)
+            tag = open.queued.isEmpty ? try link.runScript("COMMIT", .uninterrupted) : try await commitWithQueued()
+            transaction = nil
         } catch {
-            if link.isOpen { throw .rolledBack(error) }
-            prepared.removeAll()
-            throw .unknownOutcome(error)
+            transaction = nil
+            guard link.isOpen else {
+                prepared.removeAll()
+                throw TransactionError.unknownOutcome(error)
+            }
+            // Only COMMIT itself, when it fails, leaves no transaction behind.
+            if link.isIdleOutsideTransaction { throw TransactionError.rolledBack(error) }
+            makeIdle()
+            throw error
         }
         if tag != "COMMIT" {
-            throw .rolledBack(open.firstError ?? PostgresError(.server, "COMMIT answered \(tag)"))
+            throw TransactionError.rolledBack(open.firstError ?? PostgresError(.server, "COMMIT answered \(tag)"))
         }
+    }
+
+    private func commitWithQueued() async throws(PostgresError) -> String {
+        try await interruptible { (self) throws(PostgresError) in
+            let results = try self.exchangeWithQueued(
+                [(.unprepared("COMMIT"), Parameters())], .init(timeoutMs: nil))
+            return results[0].commandTag
+        }
+    }
+
+    func enqueue(_ statement: QueuedStatement, in id: UInt64) throws(PostgresError) {
+        try checkTransaction(id)
+        transaction?.queued.append(statement)
     }
 
     func rollBack(_ id: UInt64) {
@@ -229,6 +277,7 @@ public actor PostgresConnection {
     /// Back to the savepoint, also when the task is cancelled: only then can the caller go on or roll back.
     func undoSavepoint(in id: UInt64) throws(PostgresError) {
         try checkTransaction(id)
+        transaction?.queued = []
         _ = try link.runScript("ROLLBACK TO SAVEPOINT millrace; RELEASE SAVEPOINT millrace", .uninterrupted)
     }
 

@@ -50,6 +50,13 @@ extension TransactionError: CustomStringConvertible, CustomDebugStringConvertibl
     public var debugDescription: String { "\(description) \(cause.debugDescription)" }
 }
 
+/// A statement that waits for the next round trip of its transaction.
+struct QueuedStatement: Sendable {
+    let statement: Statement
+    let parameters: Parameters
+    let onFailure: @Sendable () -> Void
+}
+
 /// A transaction that is open: runs statements until ``PostgresConnection/withTransaction(isolation:_:)`` ends it.
 public struct PostgresTransaction: Sendable {
     let connection: PostgresConnection
@@ -75,6 +82,27 @@ public struct PostgresTransaction: Sendable {
         try await connection.run(statements, in: id, timeoutMs: timeoutMs)
     }
 
+    /// Runs a statement, whose result nobody needs, with whatever this transaction sends next: the last one of a
+    /// transaction so shares COMMIT's round trip.
+    ///
+    /// When it fails, what it is sent with fails with its error; with COMMIT,
+    /// ``PostgresConnection/withTransaction(isolation:_:)`` throws that error, after a rollback.
+    ///
+    /// - Parameter onFailure: called when it was sent, and it or what was sent with it failed.
+    /// - Throws: ``PostgresError`` when the transaction is over.
+    public func enqueue(
+        _ statement: Statement, _ parameters: Parameters = Parameters(),
+        onFailure: @escaping @Sendable () -> Void = {}
+    ) async throws(PostgresError) {
+        let queued = QueuedStatement(statement: statement, parameters: parameters, onFailure: onFailure)
+        try await connection.enqueue(queued, in: id)
+    }
+
+    /// Sends what is queued, and waits for it.
+    public func flush(timeoutMs: Int? = nil) async throws(PostgresError) {
+        _ = try await connection.run([], in: id, timeoutMs: timeoutMs)
+    }
+
     /// Runs a text of any number of statements, without parameters and results.
     public func execute(script: String, timeoutMs: Int? = nil) async throws(PostgresError) {
         try await connection.runScript(script, in: id, timeoutMs: timeoutMs)
@@ -87,11 +115,12 @@ public struct PostgresTransaction: Sendable {
         let result: Result
         do {
             result = try await body()
+            // When something fails that was queued, it fails here.
+            try await execute(.unprepared("RELEASE SAVEPOINT millrace"))
         } catch {
             try await undoSavepoint()
             throw error
         }
-        try await execute(.unprepared("RELEASE SAVEPOINT millrace"))
         return result
     }
 
@@ -103,7 +132,8 @@ public struct PostgresTransaction: Sendable {
 extension PostgresConnection {
     /// Runs `body` in a transaction, and commits it.
     ///
-    /// - Throws: what `body` throws, after a rollback; ``TransactionError`` when the end is not a commit.
+    /// - Throws: what `body` throws, or what a statement met that it left queued, after a rollback;
+    ///   ``TransactionError`` when the end is not a commit.
     @discardableResult
     public nonisolated func withTransaction<Result>(
         isolation level: IsolationLevel = .readCommitted,

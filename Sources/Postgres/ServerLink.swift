@@ -38,6 +38,11 @@ struct Command {
     }
 }
 
+extension PostgresError {
+    /// The task was cancelled before anything was sent.
+    var isOfUnsent: Bool { code == .cancelled && sqlState == nil }
+}
+
 /// The conversation with the server over one PGconn: sends, waits for the socket, collects. It blocks its thread.
 struct ServerLink {
     /// Ends a wait, so that the thread looks whether its task was cancelled.
