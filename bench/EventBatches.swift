@@ -15,15 +15,22 @@ struct EventBatch<Fold> {
 
     /// Moves the offsets and remembers the events, as the runtime does first in every transaction.
     ///
-    /// - Parameter remembering: whether the projection is one whose events are remembered.
+    /// - Parameters:
+    ///   - remembering: whether the projection is one whose events are remembered.
+    ///   - reads: what the projection reads ahead.
+    /// - Returns: the answers to `reads`.
     /// - Throws: when the offsets are not those expected, or an event was there before.
-    func begin(in transaction: PostgresTransaction, remembering: Bool) async throws {
+    @discardableResult
+    func begin(
+        in transaction: PostgresTransaction, remembering: Bool, reading reads: [(Statement, Parameters)] = []
+    ) async throws -> [QueryResult] {
         var statements = [(EventBatches.move, moves)]
         if remembering { statements.append((EventBatches.remember, processed)) }
-        let results = try await transaction.pipeline(statements)
+        let results = try await transaction.pipeline(statements + reads)
         guard results[0].affectedRows == partitions, !remembering || results[1].rowCount == events else {
             throw BenchError("a batch of the SQL alone was not what it should be")
         }
+        return Array(results.suffix(reads.count))
     }
 }
 
@@ -39,7 +46,7 @@ enum EventBatches {
     static let offsets = """
         INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
         SELECT 1, topic, partition, 0 FROM unnest(ARRAY['order', 'payment', 'shipment']) topic,
-            generate_series(0, \(BenchServers.partitions - 1)) partition;
+            generate_series(0, \(BenchServers.manyPartitions - 1)) partition;
         """
     fileprivate static let move: Statement = """
         UPDATE projection_offsets AS o SET next_offset = moves.next, updated_at = clock_timestamp()

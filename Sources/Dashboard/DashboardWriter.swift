@@ -31,6 +31,8 @@ public final class DashboardWriter: Sendable {
     }
 
     /// The same, with all statements of a transaction going through `exchange`.
+    // Not on the caller's actor: that may be the connection's thread, which would then merge before it sends.
+    @concurrent
     public func write(_ changes: [OrderFacts], by exchange: @escaping Exchange) async throws {
         if changes.isEmpty { return }
         do {

@@ -1,3 +1,4 @@
+public import Orders
 public import Postgres
 internal import Synchronization
 
@@ -16,22 +17,34 @@ public final class OrderSummaryWriter: Sendable {
     /// without a lock and the write. That is safe: the lines of an order change by its own events alone, these are in
     /// one partition, and the runner holds that partition's offset row for the length of the transaction.
     ///
-    /// - Parameter rows: one an order.
+    /// The statement is left queued, for COMMIT to take along.
+    ///
+    /// - Parameter storedItems: the answer to ``storedItems(of:)`` for the fold's events and maybe others; nil to ask.
     /// - Throws: `PostgresError`; ``EventFailure`` when an order's total has more digits than a decimal can.
-    public func write(_ rows: [OrderSummaryRow], in transaction: PostgresTransaction) async throws {
-        guard !rows.isEmpty else { return }
-        // Everybody locks rows in one order, and so nobody waits for another in a circle. Places are sorted, not
-        // rows: those are large.
-        let order = rows.indices.sorted { ExactText.compare(rows[$0].orderID, rows[$1].orderID) < 0 }
+    public func write(
+        _ fold: consuming OrderSummaryFold, storedItems: QueryResult? = nil, in transaction: PostgresTransaction
+    ) async throws {
+        guard !fold.rows.isEmpty else { return }
         do {
             let types = try await types(transaction)
-            let merged = try await mergeStoredItems(into: rows, order, transaction)
-            try await transaction.execute(OrderSummaryStatements.merge, types.parameters(merged, order))
+            try await mergeStoredItems(into: &fold, storedItems, transaction)
+            let parameters = try types.parameters(fold.rows, Self.lockOrder(fold.rows))
+            try await transaction.enqueue(OrderSummaryStatements.merge, parameters) { self.forgetTypes() }
         } catch {
-            // The schema may have been made anew, with other OIDs.
-            types.withLock { $0 = nil }
+            forgetTypes()
             throw error
         }
+    }
+
+    /// Everybody locks rows in one order, and so nobody waits for another in a circle. Places are sorted, not rows:
+    /// those are large.
+    private static func lockOrder(_ rows: [OrderSummaryRow]) -> [Int] {
+        rows.indices.sorted { ExactText.compare(rows[$0].orderID, rows[$1].orderID) < 0 }
+    }
+
+    /// The schema may have been made anew, with other OIDs.
+    private func forgetTypes() {
+        types.withLock { $0 = nil }
     }
 
     private func types(_ transaction: PostgresTransaction) async throws -> OrderSummaryTypes {
@@ -41,25 +54,43 @@ public final class OrderSummaryWriter: Sendable {
         return asked
     }
 
-    /// Completes the lines of each row that changes some, OrderCreated included: its line changes may have come
+    /// Completes the lines of each order that changes some, OrderCreated included: its line changes may have come
     /// before it.
     private func mergeStoredItems(
-        into rows: [OrderSummaryRow], _ order: [Int], _ transaction: PostgresTransaction
-    ) async throws -> [OrderSummaryRow] {
-        let changed = order.filter { rows[$0].items != nil }
-        if changed.isEmpty { return rows }
-        var ids = TextArray(reservingBytes: changed.count * 40)
-        for place in changed { ids.append(rows[place].orderID) }
-        let stored = try await transaction.execute(
-            OrderSummaryStatements.storedItems, Parameters { $0.append(ids) })
-        var rows = rows
-        for result in 0..<stored.rowCount {
-            // Numbered as they are in `ids`, from 1.
-            let place = changed[Int(try stored.int64(result, 0)) - 1]
-            let items = try OrderItems(lines: stored.textBytes(result, 1), removals: stored.textBytes(result, 2))
-            rows[place].mergeItems(items)
+        into fold: inout OrderSummaryFold, _ answer: QueryResult?, _ transaction: PostgresTransaction
+    ) async throws {
+        var stored = answer
+        if stored == nil {
+            let changed = fold.rows.lazy.filter { $0.items != nil }.map(\.orderID)
+            guard let (statement, parameters) = Self.storedItems(ofOrders: changed) else { return }
+            stored = try await transaction.execute(statement, parameters)
         }
-        return rows
+        guard let stored else { return }
+        for row in 0..<stored.rowCount {
+            let items = try OrderItems(lines: stored.textBytes(row, 1), removals: stored.textBytes(row, 2))
+            fold.mergeStoredItems(items, of: try stored.string(row, 0))
+        }
+    }
+
+    /// Asks for the stored lines of the orders of which these events change some; nil when there is none.
+    public static func storedItems(of events: [OrderEvent]) -> (Statement, Parameters)? {
+        storedItems(ofOrders: Set(events.lazy.filter(\.changesItems).map { ExactText($0.orderID) }).map(\.text))
+    }
+
+    private static func storedItems(ofOrders orderIDs: some Collection<String>) -> (Statement, Parameters)? {
+        if orderIDs.isEmpty { return nil }
+        var ids = TextArray()
+        for id in orderIDs { ids.append(id) }
+        return (OrderSummaryStatements.storedItems, Parameters { $0.append(ids) })
+    }
+}
+
+extension OrderEvent {
+    fileprivate var changesItems: Bool {
+        switch payload {
+        case .orderCreated, .itemAdded, .itemRemoved: true
+        default: false
+        }
     }
 }
 
@@ -78,8 +109,8 @@ enum OrderSummaryStatements {
     /// which does not know how many there are, from turning the join around.
     static let storedItems = Statement(
         """
-        SELECT id.place, o.items, o.removed_items
-        FROM unnest($1::text[]) WITH ORDINALITY AS id (order_id, place)
+        SELECT id.order_id, o.items, o.removed_items
+        FROM unnest($1::text[]) AS id (order_id)
         CROSS JOIN LATERAL (
             SELECT items, removed_items FROM order_summary_v1
             WHERE order_id = id.order_id AND items IS NOT NULL

@@ -1,8 +1,10 @@
 internal import Kafka
 internal import Postgres
 internal import StreamCore
+internal import Synchronization
 
-/// The database's side of a run, on one connection that is made again when it is lost. One piece of work at a time.
+/// The database's side of a run, on one connection that is made again when it is lost. One piece of work at a time, on
+/// the connection's thread: where processors are busy, each change of thread within a transaction makes it longer.
 actor BatchWriter<P: Projection> {
     /// What a committed transaction did.
     struct Committed: Sendable {
@@ -19,6 +21,7 @@ actor BatchWriter<P: Projection> {
     }
 
     let projection: P
+    private let thread = PostgresThread()
     private let configuration: PostgresConfiguration
     private let consumerGroup: String
     private let retentionDays: Int
@@ -29,6 +32,7 @@ actor BatchWriter<P: Projection> {
 
     private var session: Session?
     private var sequences = SequenceWatch()
+    private let mustForgetSequences = Atomic(false)
     /// The items that the transaction under way applies, or tries to.
     var applying = ItemSelection.range(0..<0)
     /// Some of this projection's events may be parked. Learnt whenever partitions come, so that it is true before an
@@ -64,6 +68,8 @@ actor BatchWriter<P: Projection> {
         let failure: ItemFailure
     }
 
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
+
     init(
         _ projection: P, _ configuration: PostgresConfiguration, consumerGroup: String, retentionDays: Int,
         parking: Parking? = nil
@@ -82,9 +88,9 @@ actor BatchWriter<P: Projection> {
         letterProducer = nil
     }
 
-    /// Forgets what it knows of aggregates: partitions came or went.
-    func forgetSequences() {
-        sequences.reset()
+    /// Forgets what it knows of aggregates before the next write: partitions came or went. Waits for none under way.
+    nonisolated func forgetSequences() {
+        mustForgetSequences.store(true, ordering: .relaxed)
     }
 
     // MARK: one batch
@@ -96,6 +102,7 @@ actor BatchWriter<P: Projection> {
         var batch = batch
         let start = ContinuousClock.now
         applying = .range(0..<0)
+        if mustForgetSequences.exchange(false, ordering: .relaxed) { sequences.reset() }
         let session: Session
         do {
             session = try await openSession()
@@ -184,7 +191,7 @@ actor BatchWriter<P: Projection> {
     func openSession() async throws -> Session {
         if let session, await session.connection.isOpen { return session }
         session = nil
-        let connection = try await PostgresConnection.connect(configuration)
+        let connection = try await PostgresConnection.connect(configuration, on: thread)
         do {
             let offsets = try await OffsetTable.register(
                 name: projection.name, version: projection.version, consumerGroup: consumerGroup, on: connection)

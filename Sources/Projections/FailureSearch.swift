@@ -75,6 +75,10 @@ enum Application {
     /// They failed together, maybe for this one.
     case around(suspect: Int?)
 
+    var isTogether: Bool {
+        if case .together = self { true } else { false }
+    }
+
     /// The search through a slice's events; nil when there is nothing to look for.
     func search(_ fresh: ItemSelection) -> FailureSearch? {
         switch self {

@@ -36,17 +36,38 @@ public protocol Projection: Sendable {
     ///
     /// The runner calls it with events that were not applied before, as far as it remembers them, each once, in the
     /// order of their offsets within a partition (and so in order within an aggregate), many at a time: set-based statements over arrays, not
-    /// a statement an event. It may be called again with the same events, or with parts of them, after it threw: the
+    /// a statement an event. A last statement whose result is not needed is best left queued
+    /// (`PostgresTransaction.enqueue`). It may be called again with the same events, or with parts of them, after it threw: the
     /// transaction was rolled back, so it must not keep effects outside of `transaction`.
     ///
     /// - Throws: any error; the transaction is rolled back. A `PostgresError` decides by its `kind` what happens then;
     ///   an ``EventFailure`` says that one of these events can never be applied; every other error counts as
     ///   permanent for one event of the batch, which is found by splitting the batch.
     func apply(_ events: [Event], in transaction: PostgresTransaction) async throws
+
+    /// What ``apply(_:reading:in:)`` has to know of the stored rows, for it to be read in the runner's own first round
+    /// trip. None if not said otherwise.
+    ///
+    /// - Parameter events: those that may be applied; some may turn out to have been before.
+    func reads(for events: [Event]) -> [(Statement, Parameters)]
+
+    /// As ``apply(_:in:)``, which it is if not said otherwise, with the answers to ``reads(for:)``.
+    ///
+    /// - Parameter answers: asked in this transaction, after the offsets of the events were claimed, for these events
+    ///   and maybe more. Nothing was written since.
+    func apply(_ events: [Event], reading answers: [QueryResult], in transaction: PostgresTransaction) async throws
 }
 
 extension Projection {
     public var remembersEvents: Bool { true }
+
+    public func reads(for events: [Event]) -> [(Statement, Parameters)] { [] }
+
+    public func apply(
+        _ events: [Event], reading answers: [QueryResult], in transaction: PostgresTransaction
+    ) async throws {
+        try await apply(events, in: transaction)
+    }
 }
 
 /// What a record turned out to be.

@@ -60,8 +60,11 @@ extension BatchWriter {
             applying = applied
             let remembers = remembersEvents && !applied.isEmpty
             if remembers { statements.append((session.insertProcessed, batch.processed(applied, session.offsets))) }
-            let results = try await transaction.pipeline(statements)
+            let reads = application.isTogether ? projection.reads(for: batch.events(applied)) : []
+            var results = try await transaction.pipeline(statements + reads)
             if lookup == nil, results[0].affectedRows != order.moves.count { throw Fenced() }
+            let answers = Array(results.suffix(reads.count))
+            results.removeLast(reads.count)
             var fresh = remembers ? try batch.unseen(applied, inserted: results[results.count - 1]) : applied
             applying = fresh
             var committed = Committed(duplicates: applied.count - fresh.count)
@@ -81,11 +84,13 @@ extension BatchWriter {
                 }
                 applying = fresh
             } else if !fresh.isEmpty {
-                try await projection.apply(batch.events(fresh), in: transaction)
+                try await projection.apply(batch.events(fresh), reading: answers, in: transaction)
             }
             committed.fresh = fresh
 
             if let parking, plan != nil || failuresInARow > 0 {
+                // What fails by now is an event's fault, what fails later is not.
+                try await transaction.flush()
                 let outcome = outcome(of: plan, batch, items, fresh)
                 try await settle(outcome, parking, session, in: transaction, &committed)
             }

@@ -131,8 +131,8 @@ struct RunnerLoop<P: Projection> {
         case .discard(let id):
             batches[id] = nil
         case .report(let note):
-            if case .revoked = note { await writer.forgetSequences() }
-            if case .lost = note { await writer.forgetSequences() }
+            if case .revoked = note { writer.forgetSequences() }
+            if case .lost = note { writer.forgetSequences() }
             telemetry.report(note)
         case .finish(let offsets):
             ending = .finished(offsets)

@@ -108,7 +108,7 @@ struct OrderScene {
             if case .event(let event) = decoded { fold.add(event) }
         }
         try await connection.withTransaction { transaction in
-            try await OrderSummaryWriter().write(fold.rows, in: transaction)
+            try await OrderSummaryWriter().write(fold, in: transaction)
         }
         await connection.close()
     }

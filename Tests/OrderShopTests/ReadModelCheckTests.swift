@@ -76,7 +76,7 @@ import WireJSON
         for start in stride(from: 0, to: events.count, by: 500) {
             let fold = OrderSummaryFold(Array(events[start..<min(start + 500, events.count)]))
             try await connection.withTransaction { transaction in
-                try await writer.write(fold.rows, in: transaction)
+                try await writer.write(fold, in: transaction)
             }
         }
     }

@@ -143,13 +143,21 @@ struct TableTests {
     }
 }
 
-/// Each batch in a transaction of its own.
+/// Each batch in a transaction of its own; for every other one the stored lines are read ahead, as by the runner, and
+/// those of the batch before along with them.
 private func write(
     _ batches: [[OrderEvent]], _ writer: OrderSummaryWriter, _ connection: PostgresConnection
 ) async throws {
-    for batch in batches {
+    for (index, batch) in batches.enumerated() {
         try await connection.withTransaction { transaction in
-            try await writer.write(OrderSummaryFold(batch).rows, in: transaction)
+            var stored: QueryResult?
+            if index % 2 == 1 {
+                let events = batches[index - 1] + batch
+                if let (statement, parameters) = OrderSummaryWriter.storedItems(of: events) {
+                    stored = try await transaction.execute(statement, parameters)
+                }
+            }
+            try await writer.write(OrderSummaryFold(batch), storedItems: stored, in: transaction)
         }
     }
 }

@@ -108,7 +108,7 @@ struct LedgerProjection: Projection {
                 columns[index].append(value)
             }
         }
-        try await transaction.execute(
+        try await transaction.enqueue(
             Self.upsert,
             Parameters {
                 $0.append(keys)
