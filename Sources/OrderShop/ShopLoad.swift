@@ -1,3 +1,4 @@
+internal import Foundation
 public import Postgres
 internal import StreamCore
 internal import Synchronization
@@ -100,7 +101,11 @@ public final class ShopLoad: Sendable {
         let start = ContinuousClock.now
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<configuration.connections {
-                group.addTask { try await self.play(writer: writer, run: run, customers: customers, start: start) }
+                group.addTask {
+                    try await WriterThread().run { thread in
+                        try await self.play(writer: writer, run: run, customers: customers, start: start, on: thread)
+                    }
+                }
             }
             try await group.waitForAll()
         }
@@ -139,19 +144,21 @@ public final class ShopLoad: Sendable {
     }
 
     /// One writer's part: orders of its own, so that no aggregate ever has two writers.
-    private func play(writer: Int, run: Int64, customers: Customers, start: ContinuousClock.Instant) async throws {
+    private func play(
+        writer: Int, run: Int64, customers: Customers, start: ContinuousClock.Instant, on thread: PostgresThread
+    ) async throws {
         var open = OpenOrders(plan(writer: writer)) { [configuration] number in
             OrderLifecycle(
                 number: number, run: run, seed: configuration.seed, customers: customers,
                 creationOnly: configuration.creationOnly)
         }
-        var shop = ShopWriter(database, onTrouble: onTrouble)
+        var shop = ShopWriter(database, on: thread, onTrouble: onTrouble)
         while !isOver(since: start), let due = open.nextDue {
             let now = (ContinuousClock.now - start) / .seconds(1)
             var turns = open.take(at: now, limit: configuration.ordersPerTransaction)
             if turns.isEmpty {
-                // Short naps, so that a stop is noticed.
-                try? await Task.sleep(for: .seconds(min(due - now, 0.05)))
+                // Short, so that a stop is noticed.
+                Self.nap(seconds: min(due - now, 0.05))
                 continue
             }
             let started = turns.count { $0.order.hasNotStarted }
@@ -164,6 +171,9 @@ public final class ShopLoad: Sendable {
         }
         await shop.close()
     }
+
+    /// Blocks the writer's own thread.
+    private static func nap(seconds: Double) { Thread.sleep(forTimeInterval: seconds) }
 
     private func count(_ events: Int, of turns: [OpenOrders.Turn], started: Int) {
         counted.withLock { totals in
@@ -179,6 +189,17 @@ public final class ShopLoad: Sendable {
         if isStopping.load(ordering: .relaxed) || Task.isCancelled { return true }
         guard let start, let duration = configuration.duration else { return false }
         return ContinuousClock.now - start >= duration
+    }
+}
+
+/// Runs one writer on its connection's thread: a load takes from the processors what it measures.
+private actor WriterThread {
+    private let thread = PostgresThread()
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
+
+    func run(_ body: sending (PostgresThread) async throws -> Void) async throws {
+        try await body(thread)
     }
 }
 

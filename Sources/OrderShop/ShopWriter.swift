@@ -14,13 +14,20 @@ public struct WriteConflict: Error, CustomStringConvertible {
 /// Writes the shop's events, one transaction a call, over a connection of its own that it opens again when it breaks.
 struct ShopWriter {
     private let configuration: PostgresConfiguration
+    private let thread: PostgresThread
     private var connection: PostgresConnection?
     private var backoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(2))
     private let onTrouble: @Sendable (PostgresError) -> Void
 
-    /// - Parameter onTrouble: told of each failure after which the same is tried again.
-    init(_ configuration: PostgresConfiguration, onTrouble: @escaping @Sendable (PostgresError) -> Void) {
+    /// - Parameters:
+    ///   - thread: the connection's.
+    ///   - onTrouble: told of each failure after which the same is tried again.
+    init(
+        _ configuration: PostgresConfiguration, on thread: PostgresThread,
+        onTrouble: @escaping @Sendable (PostgresError) -> Void
+    ) {
         self.configuration = configuration
+        self.thread = thread
         self.onTrouble = onTrouble
     }
 
@@ -88,7 +95,7 @@ struct ShopWriter {
 
     private mutating func open() async throws(PostgresError) -> PostgresConnection {
         if let connection { return connection }
-        let opened = try await PostgresConnection.connect(configuration)
+        let opened = try await PostgresConnection.connect(configuration, on: thread)
         connection = opened
         return opened
     }
