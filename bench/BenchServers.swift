@@ -10,8 +10,14 @@ import Synchronization
 /// What a bench runs on: a private PostgreSQL with default durability, and the cluster. Made anew for each bench.
 final class BenchServers: Sendable {
     /// The mock cluster keeps 5 MiB a partition, as stored: so many partitions hold the events of the largest bench.
-    static let partitions: Int32 = 24
+    static let manyPartitions: Int32 = 24
+    /// Where nothing old is read. The mock looks for an offset, also for one at the end, by walking all the batches of
+    /// records that it keeps, at every fetch of every partition: a minute of small ones in many partitions costs it a
+    /// quarter of a processor. A broker has an index.
+    static let fewPartitions: Int32 = 2
 
+    /// Of each topic.
+    let partitions: Int32
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
     /// Ends every topic's name, so that a real cluster can be used again and again.
@@ -24,8 +30,8 @@ final class BenchServers: Sendable {
     private let made = Mutex<[String]>([])
 
     /// Starts the servers, and makes schema and topics. Whoever calls it calls ``stop()`` in the end.
-    static func start() async throws -> BenchServers {
-        let servers = try await BenchServers()
+    static func start(partitions: Int32) async throws -> BenchServers {
+        let servers = try await BenchServers(partitions: partitions)
         do {
             try await servers.prepare()
         } catch {
@@ -35,7 +41,8 @@ final class BenchServers: Sendable {
         return servers
     }
 
-    private init() async throws {
+    private init(partitions: Int32) async throws {
+        self.partitions = partitions
         let run = String(UInt64.random(in: 0...UInt64.max), radix: 36)
         folder = FileManager.default.temporaryDirectory.appending(path: "millrace-bench-\(run)")
         server = try await PostgresServer.start(
@@ -82,9 +89,9 @@ final class BenchServers: Sendable {
         made.withLock { $0 += topics }
         for topic in topics {
             if let mock {
-                try mock.createTopic(topic, partitions: Self.partitions)
+                try mock.createTopic(topic, partitions: partitions)
             } else {
-                try await admin.createTopic(topic, partitions: Self.partitions)
+                try await admin.createTopic(topic, partitions: partitions)
             }
         }
     }
@@ -98,7 +105,7 @@ final class BenchServers: Sendable {
     }
 
     var allPartitions: [TopicPartition] {
-        topics.flatMap { topic in (0..<Self.partitions).map { TopicPartition(topic: topic, partition: $0) } }
+        topics.flatMap { topic in (0..<partitions).map { TopicPartition(topic: topic, partition: $0) } }
     }
 
     /// How many records the topics have had so far.

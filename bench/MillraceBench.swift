@@ -22,11 +22,11 @@ struct MillraceBench: AsyncParsableCommand {
     static let benches = [
         Bench(name: RelayDrain.name, run: RelayDrain.run),
         Bench(name: RelayPinned.name, run: RelayPinned.run),
-        Bench(name: RelayLatency.name, run: RelayLatency.run),
+        Bench(name: RelayLatency.name, partitions: BenchServers.fewPartitions, run: RelayLatency.run),
         Bench(name: ProjectionCatchUp.name, run: ProjectionCatchUp.run),
         Bench(name: DashboardCatchUp.name, run: DashboardCatchUp.run),
         Bench(name: DashboardCatchUp.hotName, run: DashboardCatchUp.runHot),
-        Bench(name: EndToEnd.name, run: EndToEnd.run),
+        Bench(name: EndToEnd.name, partitions: BenchServers.fewPartitions, run: EndToEnd.run),
         Bench(name: Poison.undecodable.name, run: Poison.undecodable.run),
         Bench(name: Poison.inapplicable.name, run: Poison.inapplicable.run),
         Bench(name: QueryByID.name, runAll: QueryByID.run),
@@ -46,7 +46,7 @@ struct MillraceBench: AsyncParsableCommand {
         for bench in Self.benches where names.isEmpty || names.contains(bench.name) {
             for _ in 0..<max(runs, 1) {
                 say("\(bench.name) …")
-                let servers = try await BenchServers.start()
+                let servers = try await BenchServers.start(partitions: bench.partitions)
                 let results: [BenchResult]
                 do {
                     results = try await bench.run(servers)
@@ -77,14 +77,21 @@ struct MillraceBench: AsyncParsableCommand {
 /// One bench: fresh servers in, one result out, or several that are measured on the same data.
 struct Bench: Sendable {
     let name: String
+    let partitions: Int32
     let run: @Sendable (BenchServers) async throws -> [BenchResult]
 
-    init(name: String, run: @escaping @Sendable (BenchServers) async throws -> BenchResult) {
-        self.init(name: name, runAll: { servers in [try await run(servers)] })
+    init(
+        name: String, partitions: Int32 = BenchServers.manyPartitions,
+        run: @escaping @Sendable (BenchServers) async throws -> BenchResult
+    ) {
+        self.name = name
+        self.partitions = partitions
+        self.run = { servers in [try await run(servers)] }
     }
 
     init(name: String, runAll: @escaping @Sendable (BenchServers) async throws -> [BenchResult]) {
         self.name = name
+        partitions = BenchServers.manyPartitions
         run = runAll
     }
 }
