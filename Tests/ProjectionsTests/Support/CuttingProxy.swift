@@ -15,7 +15,7 @@ final class CuttingProxy: Sendable {
     let port: Int
     private let target: UInt16
     private let listener: Int32
-    private let armed = Mutex<Cut?>(nil)
+    private let armed = Mutex<(cut: Cut, isAlone: Bool)?>(nil)
     private let cuts = Atomic(0)
 
     init(target: Int) throws {
@@ -41,8 +41,10 @@ final class CuttingProxy: Sendable {
     }
 
     /// The next COMMIT that passes is cut off.
-    func cut(_ next: Cut) {
-        armed.withLock { $0 = next }
+    ///
+    /// - Parameter isAlone: it is one that is sent alone, not one that queued statements take along.
+    func cut(_ next: Cut, alone isAlone: Bool = false) {
+        armed.withLock { $0 = (next, isAlone) }
     }
 
     /// How many connections were cut.
@@ -81,9 +83,12 @@ final class CuttingProxy: Sendable {
 
     private func pumpToServer(_ pair: Pair) {
         pair.pump(from: pair.client, to: pair.server) { [self] bytes in
-            guard Self.isCommit(bytes),
-                let cut = armed.withLock({ $0.take() })
-            else { return true }
+            let cut = armed.withLock { armed -> Cut? in
+                guard let next = armed, Self.isCommit(bytes, alone: next.isAlone) else { return nil }
+                armed = nil
+                return next.cut
+            }
+            guard let cut else { return true }
             cuts.add(1, ordering: .sequentiallyConsistent)
             if cut == .beforeCommit { return false }
             pair.swallowsAnswer.store(true, ordering: .sequentiallyConsistent)
@@ -93,9 +98,9 @@ final class CuttingProxy: Sendable {
 
     /// A simple query is `Q`, its length, its text and a zero byte. In a pipeline the text is that of a `Parse` without a
     /// name, behind other messages.
-    private static func isCommit(_ bytes: ArraySlice<UInt8>) -> Bool {
+    private static func isCommit(_ bytes: ArraySlice<UInt8>, alone isAlone: Bool) -> Bool {
         bytes.first == UInt8(ascii: "Q") && bytes.dropFirst(5).elementsEqual("COMMIT\0".utf8)
-            || Data(bytes).range(of: Data("\0COMMIT\0".utf8)) != nil
+            || !isAlone && Data(bytes).range(of: Data("\0COMMIT\0".utf8)) != nil
     }
 }
 
