@@ -20,5 +20,6 @@ extension MigrationCatalog {
         ("orders_0001_write_model", PackageResources.orders_0001_write_model_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
         ("projections_0002_parking", PackageResources.projections_0002_parking_sql),
+        ("projections_0003_deliveries", PackageResources.projections_0003_deliveries_sql),
     ]
 }

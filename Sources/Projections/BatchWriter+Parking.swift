@@ -16,13 +16,16 @@ struct ParkingCounts: Sendable, Equatable {
     var letters: [Letter.Reason: Int] = [:]
     /// Letters that were retried before their records.
     var tooEarly = 0
+    /// Retries that came after a later delivery was handled.
+    var outdated = 0
     /// One that failed, for the log.
     var example: (origin: RecordOrigin, failure: ItemFailure)?
     /// Rows were inserted.
     var hasRows = false
 
     static func == (left: ParkingCounts, right: ParkingCounts) -> Bool {
-        left.letters == right.letters && left.tooEarly == right.tooEarly && left.hasRows == right.hasRows
+        left.letters == right.letters && left.tooEarly == right.tooEarly && left.outdated == right.outdated
+            && left.hasRows == right.hasRows
     }
 }
 
@@ -40,10 +43,10 @@ struct SliceTooLong: Error {
 /// What the database says of the keys and origins of a slice.
 struct Parked {
     var rows: [SequenceKey: [RecordOrigin]] = [:]
+    /// What is parked of the origins that are retried or discarded.
+    var states: [RecordOrigin: ParkingPlan.Row] = [:]
     /// The next offsets of the partitions that retries come from.
     var passed: [TopicPartition: Int64] = [:]
-    /// Those of the retried events that are applied already.
-    var processed: Set<EventID> = []
 }
 
 /// The plan for a slice's items, and which of them it applies.
@@ -57,7 +60,9 @@ struct SlicePlan {
 struct SliceOutcome {
     var rows: [ParkedEvents.Row] = []
     var resolved: [RecordOrigin] = []
-    var discarded: [RecordOrigin] = []
+    /// Deliveries whose events stay parked.
+    var handled: [ParkedEvents.Handled] = []
+    var discarded: [ParkedEvents.Handled] = []
     var letters: [Letter] = []
     /// The brake's count.
     var failures = (count: 0, isReset: false)
@@ -79,7 +84,7 @@ extension BatchWriter {
             parked.rows = try ParkedEvents.rows(in: results[1], of: keys)
             guard hasRetries else { return parked }
             parked.passed = try OffsetTable.offsets(in: results[2])
-            for row in 0..<results[3].rowCount { parked.processed.insert(try results[3].eventID(row, 0)) }
+            parked.states = try ParkedEvents.states(in: results[3])
             return parked
         }
     }
@@ -102,7 +107,7 @@ extension BatchWriter {
         if !retried.isEmpty {
             let partitions = Set(retried.map { batch.origin($0).partition })
             statements.append(session.offsets.peek(Array(partitions)))
-            statements.append((session.selectProcessed, batch.processed(.list(Array(retried)), session.offsets)))
+            statements.append(session.parked.states(of: retried.map { batch.origin($0) }))
         }
         return Lookup(keys: keys, hasRetries: !retried.isEmpty, statements: statements)
     }
@@ -116,7 +121,7 @@ extension BatchWriter {
         if slice.failures.isEmpty && found.rows.isEmpty && batch.retries.isEmpty { return nil }
         let subjects = batch.subjects(
             items, failures: slice.failures, order: parking.route.order, passed: found.passed)
-        let plan = ParkingPlan(subjects, parked: found.rows, processed: found.processed)
+        let plan = ParkingPlan(subjects, parked: found.rows, rows: found.states)
         if let allowed = plan.allowance(after: failuresInARow, limit: parking.route.brakeAfter) {
             throw SliceTooLong(end: items[allowed - 1] + 1)
         }
@@ -145,19 +150,39 @@ extension BatchWriter {
             case .parkFailed: outcome.park(item, .failed, batch, row(item, .failed, failure, batch), failure)
             case .parkBlocked: outcome.park(item, .blocked, batch, row(item, .blocked, nil, batch), nil)
             case .failAgain:
-                // The row is there; if not, it was discarded, and the new one blocks nobody.
-                outcome.park(item, .failed, batch, row(item, .failed, failure, batch, blocks: false), failure)
-            case .blockAgain: outcome.park(item, .blocked, batch, nil, nil)
+                if batch.retries[item]?.isForgotten == true {
+                    // There may be no row, and the new one blocks nobody.
+                    outcome.rows.append(row(item, .failed, failure, batch, blocks: false))
+                }
+                outcome.handled.append(handled(item, batch))
+                outcome.park(item, .failed, batch, nil, failure)
+            case .blockAgain:
+                outcome.handled.append(handled(item, batch))
+                outcome.park(item, .blocked, batch, nil, nil)
             case .resolve:
                 outcome.resolved.append(batch.origin(item))
                 outcome.letters.append(Letter(.resolved, item, of: batch))
+            case .appliedBefore: outcome.letters.append(Letter(.resolved, item, of: batch))
             case .discard:
-                outcome.discarded.append(batch.origin(item))
-                outcome.letters.append(Letter(.discarded, item, of: batch))
+                outcome.discarded.append(handled(item, batch))
+                var letter = Letter(.discarded, item, of: batch)
+                letter.isRowKept = true
+                outcome.letters.append(letter)
+            case .discardNothing: outcome.letters.append(Letter(.discarded, item, of: batch))
+            case .discardedSince(let delivery):
+                var letter = Letter(.discarded, item, of: batch)
+                letter.delivery = delivery
+                letter.isRowKept = true
+                outcome.letters.append(letter)
+            case .outdated: outcome.counts.outdated += 1
             }
         }
         for letter in outcome.letters { outcome.counts.letters[letter.reason, default: 0] += 1 }
         return outcome
+    }
+
+    private func handled(_ item: Int, _ batch: PreparedBatch<P.Event>) -> ParkedEvents.Handled {
+        ParkedEvents.Handled(origin: batch.origin(item), delivery: batch.retries[item]?.delivery ?? 1)
     }
 
     private func row(
@@ -168,7 +193,7 @@ extension BatchWriter {
         return ParkedEvents.Row(
             origin: batch.origin(item), key: blocks && parking?.route.order == .key ? batch.keyBytes(item) : nil,
             eventID: identity?.eventID ?? failure?.failure.eventID, day: identity?.timestamp.day, reason: reason,
-            errorClass: failure?.failure.errorClass)
+            errorClass: failure?.failure.errorClass, delivery: batch.retries[item]?.delivery ?? 1)
     }
 
     // MARK: in the transaction
@@ -186,7 +211,8 @@ extension BatchWriter {
             var statements: [(Statement, Parameters)] = []
             if !outcome.rows.isEmpty { statements.append(session.parked.insert(outcome.rows)) }
             if !outcome.resolved.isEmpty { statements.append(session.parked.delete(outcome.resolved)) }
-            if !outcome.discarded.isEmpty { statements += session.parked.discard(outcome.discarded) }
+            if !outcome.handled.isEmpty { statements.append(session.parked.note(outcome.handled)) }
+            if !outcome.discarded.isEmpty { statements.append(session.parked.discard(outcome.discarded)) }
             let failures = outcome.failures
             let added = failures.isReset ? failures.count : failures.count - failuresInARow
             let isCounted = added > 0 || failures.isReset && failuresInARow > 0
@@ -316,7 +342,7 @@ extension BatchWriter {
             let result = try await session.connection.execute(statement, parameters)
             counted = (try result.int64(0, 0), try result.int64(0, 1))
             // Nobody else inserts rows that block keys of our partitions, so this is true until we do.
-            mayHaveParked = counted.rows > 0
+            mayHaveParked = counted.keys > 0
             return .counted
         }
         return (input, counted.rows, counted.keys)

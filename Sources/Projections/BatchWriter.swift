@@ -27,7 +27,8 @@ actor BatchWriter<P: Projection> {
     private let retentionDays: Int
     /// Where failures are parked; nil where they stop their partitions.
     let parking: Parking?
-    /// A retry that comes twice must be told from one that is behind others of its key.
+    /// Where the order of a key counts, also what was discarded by a release that deleted its row, and is restored, must
+    /// be told from what is applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
     private var session: Session?
@@ -53,7 +54,6 @@ actor BatchWriter<P: Projection> {
         var days: ProcessedEventDays
         let insertProcessed: Statement
         let deleteProcessed: Statement
-        let selectProcessed: Statement
     }
 
     /// Another owner moved the offsets.
@@ -200,8 +200,7 @@ actor BatchWriter<P: Projection> {
                 connection: connection, offsets: offsets,
                 parked: ParkedEvents(projectionID: offsets.projectionID), days: days,
                 insertProcessed: Self.insertProcessed(into: days.table),
-                deleteProcessed: Self.deleteProcessed(from: days.table),
-                selectProcessed: Self.selectProcessed(in: days.table))
+                deleteProcessed: Self.deleteProcessed(from: days.table))
             self.session = session
             return session
         } catch {
@@ -225,15 +224,6 @@ actor BatchWriter<P: Projection> {
             """
             DELETE FROM \(table) AS p USING unnest($2, $3) AS e (event_id, event_day)
             WHERE p.projection_id = $1 AND p.event_id = e.event_id AND p.event_day = e.event_day
-            """)
-    }
-
-    private static func selectProcessed(in table: String) -> Statement {
-        Statement(
-            """
-            SELECT event_id FROM \(table)
-            WHERE projection_id = $1
-                AND (event_id, event_day) IN (SELECT event_id, event_day FROM unnest($2, $3) AS e (event_id, event_day))
             """)
     }
 

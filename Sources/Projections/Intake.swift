@@ -9,6 +9,7 @@ struct Intake<P: Projection>: Sendable {
     let settings: RunnerState.Settings
     /// Where failures are parked; nil where they stop their partitions.
     let route: DeadLetterRoute?
+    let group: String
 
     /// Milliseconds to wait for a broker's answer about a partition's watermarks.
     private static var watermarksTimeoutMs: Int32 { 2_000 }

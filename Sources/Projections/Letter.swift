@@ -18,9 +18,13 @@ enum LetterHeader {
     static let eventID: StaticString = "millrace.event-id"
     static let valueKept: StaticString = "millrace.value.kept"
     static let action: StaticString = "millrace.action"
+    static let row: StaticString = "millrace.row"
 
     /// The value of ``valueKept``.
     static let inDatabase = "database"
+    /// Values of ``row``: a discarded event has its row still, or has had none since it was discarded.
+    static let rowKept = "kept"
+    static let rowForgotten = "forgotten"
 
     /// Whether a header is about an earlier letter, and not the original record's.
     static func isOurs(_ name: String) -> Bool {
@@ -58,6 +62,8 @@ struct Letter: Sendable {
     var message: String?
     /// The value is in `parked_events`, as the broker does not take it.
     var isValueKept = false
+    /// The discarded event's row stays.
+    var isRowKept = false
 }
 
 /// What all letters of a projection have in common.
@@ -98,6 +104,7 @@ struct LetterSender: Sendable {
             (LetterHeader.originTimestamp, letter.timestampMs.map { String($0) }),
             (LetterHeader.eventID, letter.eventID?.description),
             (LetterHeader.valueKept, letter.isValueKept ? LetterHeader.inDatabase : nil),
+            (LetterHeader.row, letter.isRowKept ? LetterHeader.rowKept : nil),
         ]
     }
 

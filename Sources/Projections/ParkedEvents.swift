@@ -14,6 +14,13 @@ struct ParkedEvents: Sendable {
         let day: Int32?
         let reason: Letter.Reason
         let errorClass: String?
+        var delivery = 1
+    }
+
+    /// A delivery of a parked event that was handled.
+    struct Handled: Sendable, Equatable {
+        let origin: RecordOrigin
+        let delivery: Int
     }
 
     // MARK: looking up
@@ -51,6 +58,20 @@ struct ParkedEvents: Sendable {
         return rows
     }
 
+    /// What is parked of these origins.
+    func states(of origins: [RecordOrigin]) -> (Statement, Parameters) { (Self.selectStates, key(of: origins)) }
+
+    static func states(in result: QueryResult) throws -> [RecordOrigin: ParkingPlan.Row] {
+        var rows: [RecordOrigin: ParkingPlan.Row] = [:]
+        for row in 0..<result.rowCount {
+            let partition = TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))
+            rows[RecordOrigin(partition: partition, offset: try result.int64(row, 2))] = ParkingPlan.Row(
+                isInSequence: try result.bool(row, 3), isDiscarded: try result.bool(row, 4),
+                delivery: Int(try result.int32(row, 5)))
+        }
+        return rows
+    }
+
     /// A value that no broker took; NULL and no row mean the same: its event is done with.
     func keptValue(of origin: RecordOrigin) -> (Statement, Parameters) {
         (Self.selectKept, key(of: [origin]))
@@ -67,6 +88,7 @@ struct ParkedEvents: Sendable {
         var days = DateArray()
         var reasons = TextArray()
         var classes = TextArray()
+        var deliveries = Int32Array()
         for row in rows {
             topics.append(row.origin.partition.topic)
             partitions.append(row.origin.partition.partition)
@@ -76,6 +98,7 @@ struct ParkedEvents: Sendable {
             days.append(day: row.day)
             reasons.append(row.reason.rawValue)
             classes.append(row.errorClass)
+            deliveries.append(Int32(clamping: row.delivery))
         }
         let parameters = Parameters {
             $0.append(projectionID)
@@ -87,18 +110,20 @@ struct ParkedEvents: Sendable {
             $0.append(days)
             $0.append(reasons)
             $0.append(classes)
+            $0.append(deliveries)
         }
         return (Self.insertRows, parameters)
     }
 
+    /// Deliveries were handled, and the events stay parked.
+    func note(_ handled: [Handled]) -> (Statement, Parameters) { (Self.noteDeliveries, key(of: handled)) }
+
     /// The events are applied.
     func delete(_ origins: [RecordOrigin]) -> (Statement, Parameters) { (Self.deleteRows, key(of: origins)) }
 
-    /// The events will not be applied. A value that stands nowhere else is kept, in a row that blocks nothing: the
-    /// operator may think otherwise later.
-    func discard(_ origins: [RecordOrigin]) -> [(Statement, Parameters)] {
-        [(Self.deleteDiscarded, key(of: origins)), (Self.unblockDiscarded, key(of: origins))]
-    }
+    /// The events will not be applied. Their rows stay, and block nothing: the operator may think otherwise later, and
+    /// a retry that comes late must be told from one of then.
+    func discard(_ handled: [Handled]) -> (Statement, Parameters) { (Self.discardRows, key(of: handled)) }
 
     /// Keeps a value that no broker takes.
     func keep(_ value: Span<UInt8>, of origin: RecordOrigin) -> (Statement, Parameters) {
@@ -126,6 +151,14 @@ struct ParkedEvents: Sendable {
             $0.append(partitions)
             $0.append(offsets)
         }
+    }
+
+    private func key(of handled: [Handled]) -> Parameters {
+        var parameters = key(of: handled.map(\.origin))
+        var deliveries = Int32Array()
+        for one in handled { deliveries.append(Int32(clamping: one.delivery)) }
+        parameters.append(deliveries)
+        return parameters
     }
 
     // MARK: the brake, and numbers
@@ -163,10 +196,12 @@ struct ParkedEvents: Sendable {
     private static let insertRows = Statement(
         """
         INSERT INTO parked_events
-            (projection_id, topic, partition, record_offset, sequence, event_id, event_day, reason, error_class)
-        SELECT $1, topic, partition, record_offset, millrace_sequence(key), event_id, event_day, reason, error_class
-        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
-            AS rows (topic, partition, record_offset, key, event_id, event_day, reason, error_class, n)
+            (projection_id, topic, partition, record_offset, sequence, event_id, event_day, reason, error_class,
+                delivery)
+        SELECT $1, topic, partition, record_offset, millrace_sequence(key), event_id, event_day, reason, error_class,
+            delivery
+        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY
+            AS rows (topic, partition, record_offset, key, event_id, event_day, reason, error_class, delivery, n)
         ORDER BY n
         ON CONFLICT (projection_id, topic, partition, record_offset) DO NOTHING
         """)
@@ -176,18 +211,29 @@ struct ParkedEvents: Sendable {
         WHERE projection_id = $1
             AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
         """)
-    private static let deleteDiscarded = Statement(
+    private static let selectStates = Statement(
         """
-        DELETE FROM parked_events
+        SELECT topic, partition, record_offset, sequence IS NOT NULL, reason = 'discarded', delivery
+        FROM parked_events
         WHERE projection_id = $1
             AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
-            AND kept_value IS NULL
         """)
-    private static let unblockDiscarded = Statement(
+    private static let noteDeliveries = Statement(
         """
-        UPDATE parked_events SET sequence = NULL, reason = 'discarded'
-        WHERE projection_id = $1
-            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+        UPDATE parked_events AS p
+        SET delivery = n.delivery, reason = CASE p.reason WHEN 'discarded' THEN 'failed' ELSE p.reason END
+        FROM unnest($2, $3, $4, $5) AS n (topic, partition, record_offset, delivery)
+        WHERE p.projection_id = $1
+            AND (p.topic, p.partition, p.record_offset) = (n.topic, n.partition, n.record_offset)
+        """)
+    /// Without its day: processed events of that day need not be remembered for it.
+    private static let discardRows = Statement(
+        """
+        UPDATE parked_events AS p
+        SET sequence = NULL, reason = 'discarded', event_day = NULL, delivery = n.delivery
+        FROM unnest($2, $3, $4, $5) AS n (topic, partition, record_offset, delivery)
+        WHERE p.projection_id = $1
+            AND (p.topic, p.partition, p.record_offset) = (n.topic, n.partition, n.record_offset)
         """)
     private static let keepValue = Statement(
         """
@@ -203,7 +249,8 @@ struct ParkedEvents: Sendable {
         """)
     private static let selectState = Statement(
         """
-        SELECT failures_in_a_row, EXISTS (SELECT FROM parked_events WHERE projection_id = $1)
+        SELECT failures_in_a_row, EXISTS (
+            SELECT FROM parked_events WHERE projection_id = $1 AND sequence IS NOT NULL)
         FROM projections WHERE id = $1
         """)
     private static let selectCounts = Statement(
@@ -212,6 +259,6 @@ struct ParkedEvents: Sendable {
             SELECT count(*) FROM (
                 SELECT DISTINCT topic, sequence FROM parked_events
                 WHERE projection_id = $1 AND sequence IS NOT NULL) AS sequences)
-        FROM parked_events WHERE projection_id = $1
+        FROM parked_events WHERE projection_id = $1 AND reason <> 'discarded'
         """)
 }

@@ -20,17 +20,39 @@ struct SequenceKey: Hashable, Sendable {
 ///   is who looks. An owner from before is either done, and then its rows are seen, or has not committed, and then it
 ///   never will, since its offset is no longer what it expects.
 ///
-/// The one exception blocks nobody: when an event fails again whose row is gone (discarded, then restored), its row is
-/// made anew without a sequence. Its order was given up when it was discarded.
+/// **A retry takes effect only while its row is there.** The row is deleted by the transaction that applies the event, so
+/// whatever comes back later of the same origin, the event itself or an operator's correction of it, has no effect any
+/// more. A row remembers the last delivery that was handled, and an earlier one, which comes twice or late, is outdated:
+/// it may carry the value from before a correction. An event that is discarded keeps its row, without a sequence: it
+/// blocks nobody, only a later delivery (of a letter that was restored) is applied, and then it waits for nobody, as its
+/// order was given up with the discard.
 struct ParkingPlan: Sendable, Equatable {
+    /// A record of the retry topic.
+    struct Delivery: Sendable, Equatable {
+        let origin: RecordOrigin
+        let number: Int
+        /// What it stands for has been passed by its own partition's owner.
+        let isPassed: Bool
+        /// The event was discarded by a release that deleted its row: that there is none does not mean it is applied.
+        var isForgotten = false
+    }
+
+    /// What is parked of an origin.
+    struct Row: Sendable, Equatable {
+        /// It waits for others of its key, and they for it.
+        var isInSequence: Bool
+        var isDiscarded: Bool
+        /// The last delivery that was handled.
+        var delivery: Int
+    }
+
     /// An item as far as the plan needs to know it.
     struct Subject: Sendable, Equatable {
         enum Role: Sendable, Equatable {
             /// A record of one of the projection's topics.
             case first
-            /// A record of the retry topic. What it stands for has been passed by its own partition's owner, or not.
-            case retry(RecordOrigin, isPassed: Bool)
-            case discard(RecordOrigin, isPassed: Bool)
+            case retry(Delivery)
+            case discard(Delivery)
         }
 
         var role = Role.first
@@ -49,12 +71,20 @@ struct ParkingPlan: Sendable, Equatable {
         case parkBlocked
         /// Apply what is to be applied, delete the row, letter `resolved`.
         case resolve
-        /// Letter `failed`; the row stays.
+        /// There is no row, so the event is applied: letter `resolved`, and nothing else.
+        case appliedBefore
+        /// Letter `failed`; the row stays and notes the delivery.
         case failAgain
-        /// Letter `blocked`; nothing else.
+        /// Letter `blocked`; the row notes the delivery.
         case blockAgain
-        /// Delete the row, letter `discarded`.
+        /// The row blocks nobody from now on, letter `discarded`.
         case discard
+        /// There is no row to discard: letter `discarded`, and nothing else.
+        case discardNothing
+        /// The event was discarded by this later delivery: letter `discarded`.
+        case discardedSince(Int)
+        /// A later delivery was handled. Nothing is answered.
+        case outdated
         /// The letter was written by a transaction that was rolled back, and the record itself is still to come: to
         /// apply it now would overtake those before it. Nothing is answered; the letter is sent again after a while.
         case tooEarly
@@ -67,32 +97,60 @@ struct ParkingPlan: Sendable, Equatable {
     ///   - subjects: the slice's items, in order.
     ///   - parked: of each key in the slice the first rows in the order of their positions: at least one more than the
     ///     slice has retries of the key, if there are as many.
-    ///   - processed: those of the retried events that are applied already.
-    init(_ subjects: [Subject], parked: [SequenceKey: [RecordOrigin]], processed: Set<EventID> = []) {
-        var parked: [SequenceKey: [RecordOrigin?]] = parked.mapValues { $0 }
-        var processed = processed
+    ///   - rows: what is parked of the origins that are retried or discarded.
+    init(_ subjects: [Subject], parked: [SequenceKey: [RecordOrigin]], rows: [RecordOrigin: Row] = [:]) {
+        var state = State(parked: parked.mapValues { $0 }, rows: rows)
         verdicts = subjects.map { subject in
-            let rows = subject.sequence.flatMap { parked[$0] } ?? []
             switch subject.role {
             case .first:
-                guard subject.hasFailed || !rows.isEmpty else { return .apply }
+                guard subject.hasFailed || state.first(subject.sequence) != nil else { return .apply }
                 // Its own origin is of no matter: a retry of it cannot be in the slice, as it was not passed before.
-                if let sequence = subject.sequence { parked[sequence, default: []].append(nil) }
+                if let sequence = subject.sequence { state.parked[sequence, default: []].append(nil) }
                 return subject.hasFailed ? .parkFailed : .parkBlocked
-            case .retry(_, isPassed: false), .discard(_, isPassed: false):
-                return .tooEarly
-            case .retry(let origin, isPassed: true):
-                // A retry that comes twice is resolved twice: its row is gone, and what is parked now was behind it.
-                let isDone = !subject.hasFailed && subject.eventID.map { processed.contains($0) } ?? true
-                guard isDone || rows.isEmpty || rows[0] == origin else { return .blockAgain }
-                if subject.hasFailed { return .failAgain }
-                if let id = subject.eventID { processed.insert(id) }
-                if let sequence = subject.sequence { parked[sequence]?.removeAll { $0 == origin } }
-                return .resolve
-            case .discard(let origin, isPassed: true):
-                if let sequence = subject.sequence { parked[sequence]?.removeAll { $0 == origin } }
-                return .discard
+            case .retry(let delivery): return state.retry(delivery, subject)
+            case .discard(let delivery): return state.discard(delivery, subject)
             }
+        }
+    }
+
+    /// What is parked as the slice goes on.
+    private struct State {
+        var parked: [SequenceKey: [RecordOrigin?]]
+        var rows: [RecordOrigin: Row]
+
+        /// The first row of a sequence; nil when there is none, and nil in it for one of the slice's own.
+        func first(_ sequence: SequenceKey?) -> RecordOrigin?? { sequence.flatMap { parked[$0]?.first } }
+
+        mutating func retry(_ delivery: Delivery, _ subject: Subject) -> Verdict {
+            guard delivery.isPassed else { return .tooEarly }
+            let forgotten = delivery.isForgotten ? Row(isInSequence: false, isDiscarded: true, delivery: 0) : nil
+            guard let row = rows[delivery.origin] ?? forgotten else { return .appliedBefore }
+            if row.isDiscarded && delivery.number <= row.delivery { return .discardedSince(row.delivery) }
+            if delivery.number < row.delivery { return .outdated }
+            let isBlocked = row.isInSequence && first(subject.sequence).map { $0 != delivery.origin } ?? false
+            guard !isBlocked && !subject.hasFailed else {
+                rows[delivery.origin] = Row(
+                    isInSequence: row.isInSequence, isDiscarded: false, delivery: delivery.number)
+                return isBlocked ? .blockAgain : .failAgain
+            }
+            remove(delivery.origin, subject.sequence)
+            return .resolve
+        }
+
+        mutating func discard(_ delivery: Delivery, _ subject: Subject) -> Verdict {
+            guard delivery.isPassed else { return .tooEarly }
+            guard let row = rows[delivery.origin] else { return .discardNothing }
+            if delivery.number < row.delivery {
+                return row.isDiscarded ? .discardedSince(row.delivery) : .outdated
+            }
+            remove(delivery.origin, subject.sequence)
+            rows[delivery.origin] = Row(isInSequence: false, isDiscarded: true, delivery: delivery.number)
+            return .discard
+        }
+
+        private mutating func remove(_ origin: RecordOrigin, _ sequence: SequenceKey?) {
+            rows[origin] = nil
+            if let sequence { parked[sequence]?.removeAll { $0 == origin } }
         }
     }
 
@@ -110,7 +168,9 @@ struct ParkingPlan: Sendable, Equatable {
         switch verdict {
         case .parkFailed: count + 1
         case .parkBlocked: count >= 2 ? count + 1 : count
-        case .apply, .resolve, .failAgain, .blockAgain, .discard, .tooEarly: count
+        case .apply, .resolve, .appliedBefore, .failAgain, .blockAgain, .discard, .discardNothing, .discardedSince,
+            .outdated, .tooEarly:
+            count
         }
     }
 

@@ -79,9 +79,12 @@ extension PreparedBatch {
             subject.eventID = identity(item)?.eventID
             if let request = retries[item] {
                 let isPassed = (passed[request.origin.partition] ?? 0) > request.origin.offset
+                let delivery = ParkingPlan.Delivery(
+                    origin: request.origin, number: request.delivery, isPassed: isPassed,
+                    isForgotten: request.isForgotten)
                 switch request.action {
-                case .apply: subject.role = .retry(request.origin, isPassed: isPassed)
-                case .discard: subject.role = .discard(request.origin, isPassed: isPassed)
+                case .apply: subject.role = .retry(delivery)
+                case .discard: subject.role = .discard(delivery)
                 }
             }
             return subject

@@ -32,9 +32,11 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     /// - Parameters:
     ///   - positions: the partitions whose records are taken, and from which offset on.
     ///   - route: where failures are parked; nil where they stop their partitions.
+    ///   - group: the consumer group: retries of what another one parked are passed over, as versions of a projection
+    ///     share their retry topic.
     init<P: Projection>(
         _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64],
-        parking route: DeadLetterRoute? = nil
+        parking route: DeadLetterRoute? = nil, of group: String = ""
     ) where P.Event == Event {
         self.records = route == nil ? nil : records
         layout.reserveCapacity(records.count)
@@ -56,7 +58,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
             guard let part, offset >= floor, layout.parts[part].failure == nil else { continue }
             let place = Place(part: part, offset: offset, record: route == nil ? nil : Int32(index))
             if let route, partition.topic == route.retryTopic {
-                append(retry: record, of: projection, at: place)
+                append(retry: record, of: projection, in: group, at: place)
             } else {
                 append(record, of: projection, at: place)
             }
@@ -91,9 +93,10 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     }
 
     private mutating func append<P: Projection>(
-        retry record: RecordView, of projection: P, at place: Place
+        retry record: RecordView, of projection: P, in group: String, at place: Place
     ) where P.Event == Event {
         guard let request = RetryRequest(record) else { return skip(SkipReason("invalid_retry"), at: place) }
+        if let other = request.group, other != group { return skip(SkipReason("retry_of_another_group"), at: place) }
         retries[layout.itemCount] = request
         switch request.action {
         case .discard:

@@ -76,7 +76,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
             limits: BatchLimits(
                 maxRecords: configuration.batchMaxRecords, maxBytes: configuration.batchMaxBytes, maxWaitMs: 100,
                 lingerMs: Int32(configuration.batchLingerMs)),
-            settings: configuration.stateSettings, route: route)
+            settings: configuration.stateSettings, route: route, group: group)
         let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
         // Cancelling must end the run in good order, and cancelled tasks can neither finish a transaction nor wait. So

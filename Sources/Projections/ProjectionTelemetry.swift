@@ -26,6 +26,7 @@ struct ProjectionTelemetry {
     private let openBrake: Gauge
     private let probes: Counter
     private let earlyRetries: Counter
+    private let outdatedRetries: Counter
     private var letters: [Letter.Reason: Counter] = [:]
     private var skipped: [SkipReason: Counter] = [:]
     private var lags: [TopicPartition: Gauge] = [:]
@@ -64,6 +65,7 @@ struct ProjectionTelemetry {
         openBrake.record(0)
         probes = counter("brake_tries_total")
         earlyRetries = counter("retries_too_early_total")
+        outdatedRetries = counter("retries_outdated_total")
     }
 
     private static func label(_ name: String) -> String { "millrace_projection_\(name)" }
@@ -112,6 +114,7 @@ struct ProjectionTelemetry {
 
     mutating func parked(_ counts: ParkingCounts) {
         earlyRetries.increment(by: counts.tooEarly)
+        outdatedRetries.increment(by: counts.outdated)
         guard !counts.letters.isEmpty else { return }
         var metadata: Logger.Metadata = [:]
         for (reason, count) in counts.letters {

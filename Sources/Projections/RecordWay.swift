@@ -13,7 +13,7 @@ extension Intake {
     func poll(from positions: [TopicPartition: Int64], _ round: inout Round) async throws(KafkaError) {
         switch try await consumer.poll(limits) {
         case .batch(let records):
-            let batch = PreparedBatch(records, for: projection, from: positions, parking: route)
+            let batch = PreparedBatch(records, for: projection, from: positions, parking: route, of: group)
             guard !batch.layout.parts.isEmpty else { return }
             round.report.polled = .batch(batch.layout)
             round.batch = batch

@@ -22,6 +22,10 @@ struct RetryRequest: Sendable, Equatable {
     let isValueKept: Bool
     /// When the original record was written, in milliseconds since 1970.
     let timestampMs: Int64?
+    /// The consumer group that parked the event; nil in a request that does not say.
+    let group: String?
+    /// The event was discarded by a release that deleted its row.
+    let isForgotten: Bool
 
     /// - Returns: nil when the record does not say where it comes from and what is to be done.
     init?(_ record: RecordView) {
@@ -44,5 +48,7 @@ struct RetryRequest: Sendable, Equatable {
         self.delivery = delivery
         isValueKept = text(LetterHeader.valueKept) == LetterHeader.inDatabase
         timestampMs = text(LetterHeader.originTimestamp).flatMap { Int64($0) }
+        group = text(LetterHeader.group)
+        isForgotten = text(LetterHeader.row) == LetterHeader.rowForgotten
     }
 }

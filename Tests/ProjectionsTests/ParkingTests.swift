@@ -179,6 +179,76 @@ import Testing
         }
     }
 
+    /// The original is under way while an operator corrects it: whichever comes first is applied, the other is not.
+    @Test func aCorrectionIsNeverAppliedBesideItsOriginal() async throws {
+        try await ParkingScene.with(partitions: 1) { scene in
+            let ledger = scene.ledger
+            let (bad, behind) = try await producePoison(ledger, amount: -5)
+            try await running(scene.runner()) {
+                try await ledger.caughtUp()
+                let letters = try await scene.letters()
+                let corrected = LedgerEvent(key: bad.key, sequence: bad.sequence, amount: 7)
+                try await scene.execute("ALTER TABLE ledger DROP CONSTRAINT ledger_least_check")
+                try await scene.retry([letters[0]], delivery: 2)
+                try await scene.retry([letters[0]], delivery: 3, value: corrected.wire)
+                try await scene.retry([letters[0]], delivery: 2)
+                try await scene.awaitLetters("resolved", 3)
+                try await scene.retry(Array(letters.dropFirst()))
+                try await scene.awaitLetters("resolved", 3 + behind)
+            }
+            #expect(try await scene.parked() == 0)
+            try await ledger.expectExact()
+        }
+    }
+
+    /// A correction that fails stays the event's last word: the original that comes late does not take its place.
+    @Test func anEarlierDeliveryThatComesLateHasNoEffect() async throws {
+        try await ParkingScene.with(partitions: 1) { scene in
+            let ledger = scene.ledger
+            let (bad, _) = try await producePoison(ledger, amount: -5)
+            try await running(scene.runner()) {
+                try await ledger.caughtUp()
+                let letters = try await scene.letters()
+                let corrected = LedgerEvent(key: bad.key, sequence: bad.sequence, amount: -7)
+                try await scene.retry([letters[0]], delivery: 3, value: corrected.wire)
+                try await scene.awaitLetters("failed", 2)
+                try await scene.execute("ALTER TABLE ledger DROP CONSTRAINT ledger_least_check")
+                try await scene.retry([letters[0]], delivery: 2)
+                try await scene.retry([letters[0]], delivery: 4, action: "discard")
+                try await scene.awaitLetters("discarded", 1)
+                // Nor does a retry from before the discard.
+                try await scene.retry([letters[0]], delivery: 3)
+                #expect(try await scene.awaitLetters("discarded", 2).map(\.delivery) == [4, 4])
+                #expect(try await scene.letters("resolved").isEmpty)
+                // Restored.
+                try await scene.retry([letters[0]], delivery: 5)
+                #expect(try await scene.awaitLetters("resolved", 1).map(\.origin) == [letters[0].origin])
+            }
+        }
+    }
+
+    @Test func retriesOfAnotherVersionArePassedOver() async throws {
+        try await ParkingScene.with { scene in
+            let ledger = scene.ledger
+            let (_, behind) = try await producePoison(ledger, amount: -5)
+            try await running(scene.runner()) {
+                try await ledger.caughtUp()
+                let letters = try await scene.letters()
+                let group = try #require(letters[0]["__dlq.errors.group"])
+                try await scene.execute("ALTER TABLE ledger DROP CONSTRAINT ledger_least_check")
+                for action in ["apply", "discard"] {
+                    try await scene.retry(
+                        letters, delivery: 2, action: action, headers: ["__dlq.errors.group": group + "1"])
+                }
+                try await scene.retry(letters, delivery: 3, headers: ["__dlq.errors.group": group])
+                let resolved = try await scene.awaitLetters("resolved", behind + 1)
+                #expect(resolved.allSatisfy { $0.delivery == 3 })
+                #expect(try await scene.letters("discarded").isEmpty)
+            }
+            try await ledger.expectExact()
+        }
+    }
+
     @Test func withoutOrderNothingWaits() async throws {
         try await ParkingScene.with {
             $0.order = .none

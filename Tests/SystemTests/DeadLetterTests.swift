@@ -129,7 +129,7 @@ import Testing
         try await eventually {
             try await pipeline.number(
                 """
-                SELECT count(*) FROM parked_events AS p WHERE NOT EXISTS (
+                SELECT count(*) FROM parked_events AS p WHERE p.reason <> 'discarded' AND NOT EXISTS (
                     SELECT FROM dead_letters AS l
                     WHERE (l.origin_topic, l.origin_partition, l.origin_offset) = (p.topic, p.partition, p.record_offset)
                         AND l.state IN ('pending', 'retrying'))
@@ -143,7 +143,7 @@ import Testing
             try await pipeline.number(
                 """
                 SELECT (SELECT count(*) FROM dead_letters WHERE state IN ('pending', 'retrying'))
-                    + (SELECT count(*) FROM parked_events)
+                    + (SELECT count(*) FROM parked_events WHERE reason <> 'discarded')
                 """) == 0
         }
     }

@@ -100,7 +100,10 @@ struct DevStatistics {
         var parameters = Parameters()
         parameters.append(passed.instant)
         try await connection.execute(
-            "DELETE FROM outbox WHERE published_at < $1 AND NOT EXISTS (SELECT FROM parked_events)", parameters)
+            """
+            DELETE FROM outbox WHERE published_at < $1
+                AND NOT EXISTS (SELECT FROM parked_events WHERE reason <> 'discarded')
+            """, parameters)
         milestone = nil
     }
 

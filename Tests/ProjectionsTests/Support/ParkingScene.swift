@@ -129,7 +129,8 @@ final class ParkingScene: Sendable {
 
     /// Sends letters to the retry topic, as the handler does.
     func retry(
-        _ letters: [LetterRecord], delivery: Int = 2, action: String = "apply", times: Int = 1
+        _ letters: [LetterRecord], delivery: Int = 2, action: String = "apply", times: Int = 1,
+        value: [UInt8]? = nil, headers more: [String: String] = [:]
     ) async throws {
         for letter in letters {
             var headers = letter.allHeaders.filter {
@@ -144,9 +145,10 @@ final class ParkingScene: Sendable {
             add("__dlq.errors.delivery.count", "\(delivery)")
             add("millrace.action", action)
             add("millrace.value.kept", letter["millrace.value.kept"])
+            for (name, value) in more { add(name, value) }
             for _ in 0..<times {
                 try await producer.send(
-                    topic: route.retryTopic, key: letter.key, value: action == "apply" ? letter.value : nil,
+                    topic: route.retryTopic, key: letter.key, value: action == "apply" ? value ?? letter.value : nil,
                     headers: headers)
             }
         }
@@ -182,7 +184,9 @@ final class ParkingScene: Sendable {
 
     // MARK: the database
 
-    func parked() async throws -> Int64 { try await number("SELECT count(*) FROM parked_events") }
+    func parked() async throws -> Int64 {
+        try await number("SELECT count(*) FROM parked_events WHERE reason <> 'discarded'")
+    }
 
     func blockedKeys() async throws -> Int64 {
         try await number("SELECT count(DISTINCT sequence) FROM parked_events")
