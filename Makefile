@@ -16,10 +16,13 @@ FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
 UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|OrdersTests|SettingsTests
 
+# Tests that use servers, but no Kafka.
+WITHOUT_KAFKA := PostgresTests|MigrationsTests|OperationsTests
+
 # What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
 PYTHON      ?= /usr/bin/python3
 
-.PHONY: help setup build run test test-api test-browser bench format lint clean
+.PHONY: help setup build run test test-broker test-api test-browser bench format lint clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +43,19 @@ ifeq ($(FILTER),)
 	scripts/run-tests --skip-build --skip '^($(UNIT_TESTS))\.'
 else
 	scripts/run-tests --filter '$(FILTER)'
+endif
+
+# Tests that the broker cannot pass, by name and with the reason.
+BROKER_SKIPS := Tests/Broker/skipped.txt
+
+test-broker: setup ## Run the tests that use Kafka against a broker that is not the mock (noida-db, from PyPI), or KAFKA_BOOTSTRAP_SERVERS
+	$(SWIFT) build --build-tests
+ifeq ($(KAFKA_BOOTSTRAP_SERVERS),)
+	@grep -v '^#' $(BROKER_SKIPS) | sed 's/^/left out: /'
+	scripts/with-broker scripts/run-tests --skip-build --skip '^($(UNIT_TESTS)|$(WITHOUT_KAFKA))\.' \
+	    $$(awk '!/^#/ && NF { print "--skip", $$1 }' $(BROKER_SKIPS))
+else
+	scripts/run-tests --skip-build --skip '^($(UNIT_TESTS)|$(WITHOUT_KAFKA))\.'
 endif
 
 test-api: setup ## Ask the query service what /openapi.json says, and what it does not say (schemathesis, from PyPI)

@@ -120,7 +120,7 @@ let domain: [Target] = [
 let clients: [Target] = [
     .target(name: "Kafka", dependencies: ["CRDKafka", "Blocking", "StreamCore"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CLibPQ", "Blocking", "StreamCore"], swiftSettings: strict),
-    .target(name: "EmbeddedKafka", dependencies: ["CRDKafka"], swiftSettings: strict),
+    .target(name: "EmbeddedKafka", dependencies: ["CRDKafka", "Blocking"], swiftSettings: strict),
     .target(name: "EmbeddedPostgres", dependencies: ["Blocking"], swiftSettings: strict),
 ]
 
@@ -148,7 +148,7 @@ let tests: [Target] = [
     .test("ArchitectureTests", []),
     .test("StreamCoreTests", ["StreamCore"]),
     .test("WireJSONTests", ["WireJSON", "StreamCore"]),
-    .test("BlockingTests", ["Blocking"]),
+    .test("BlockingTests", ["Blocking", "TestKit"]),
     .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
@@ -201,7 +201,8 @@ let tests: [Target] = [
     .test(
         "OperatorCommandsTests",
         [
-            "OperatorCommands", "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Postgres", "StreamCore",
+            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Postgres",
+            "StreamCore",
             "TestKit",
         ]),
     .test(

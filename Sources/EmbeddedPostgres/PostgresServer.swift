@@ -1,3 +1,4 @@
+internal import Blocking
 internal import Foundation
 internal import Glibc
 
@@ -36,7 +37,7 @@ public actor PostgresServer {
         switch configuration.tcp {
         case .none: port = 5432
         case .port(let number): port = number
-        case .freePort: port = try FreePort.find()
+        case .freePort: port = try Self.freePort()
         }
         listensOnTCP = configuration.tcp != .none
         socketFolder = Self.socketFolder(for: configuration.folder, port: port)
@@ -175,6 +176,14 @@ public actor PostgresServer {
         }
     }
 
+    private static func freePort() throws(PostgresServerError) -> Int {
+        do throws(SystemError) {
+            return try LoopbackPort.findFree()
+        } catch {
+            throw PostgresServerError(.failed, error.description)
+        }
+    }
+
     /// The last line of the postmaster's file says when it takes connections; `pg_ctl` looks there, too.
     private func isReady() -> Bool {
         guard let text = try? String(contentsOfFile: dataFolder + "/postmaster.pid", encoding: .utf8) else {
@@ -187,26 +196,5 @@ public actor PostgresServer {
     private func logTail() -> String {
         let text = (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? ""
         return text.split(separator: "\n").suffix(5).joined(separator: " | ")
-    }
-}
-
-/// A TCP port that nobody listens on.
-enum FreePort {
-    static func find() throws(PostgresServerError) -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { throw PostgresServerError(.failed, "cannot make a socket: errno \(errno)") }
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
-        let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0
-            }
-        }
-        guard isBound else { throw PostgresServerError(.failed, "cannot find a free port: errno \(errno)") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Blocking
 internal import EmbeddedKafka
 internal import EmbeddedPostgres
 internal import Foundation
@@ -32,6 +33,8 @@ struct CommandFailure: Error {
         case let error as InvalidSettings: self.init("the configuration is wrong:\n\(error)", .configuration)
         case let error as MigrationError: self.init("\(error)", .configuration)
         case let error as WriteConflict: self.init("\(error)", .unavailable)
+        case let error as SystemError: self.init(error.description, .software)
+        case let error as BrokerServerError: self.init("\(error)", .unavailable)
         case is DifferencesFound: self.init("the read model is not what the write model says", ExitCode(1))
         case is CancellationError: self.init("stopped", .failure)
         case is ExitCode, is ValidationError, is CleanExit: return nil

@@ -21,7 +21,7 @@ import Testing
             "Blocking": ["CLinux"],
             "Kafka": ["CRDKafka", "Blocking", "StreamCore"],
             "Postgres": ["CLibPQ", "Blocking", "StreamCore"],
-            "EmbeddedKafka": ["CRDKafka"],
+            "EmbeddedKafka": ["CRDKafka", "Blocking"],
             "EmbeddedPostgres": ["Blocking"],
             "Orders": ["StreamCore", "WireJSON"],
             "Operations": [],

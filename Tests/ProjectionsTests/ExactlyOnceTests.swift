@@ -139,7 +139,7 @@ import Testing
     }
 
     @Test func everyKindOfValuePassesTheDecoder() async throws {
-        try await Ledger.with(partitions: 1) { ledger in
+        try await Ledger.with(partitions: 1, topicSettings: ["max.message.bytes": "4000000"]) { ledger in
             let large = try Noise.bytes(1_500_000)
             let producer = try Producer(
                 KafkaClientConfiguration(

@@ -296,7 +296,7 @@ import Testing
     }
 
     @Test func aValueLargerThanALetterIsKeptInTheDatabase() async throws {
-        try await ParkingScene.with { scene in
+        try await ParkingScene.with(topicSettings: ["max.message.bytes": "3000000"]) { scene in
             let ledger = scene.ledger
             var large = ledger.kafka
             large.properties["message.max.bytes"] = "3000000"

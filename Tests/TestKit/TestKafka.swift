@@ -54,17 +54,20 @@ package enum TestKafka {
     /// - Parameters:
     ///   - count: how many topics.
     ///   - partitions: how many each has.
+    ///   - settings: the topics' own (`max.message.bytes`); the mock has none and takes all.
     ///   - body: gets the topics' names.
     package static func withTopics<Result>(
-        _ count: Int = 1, partitions: Int32 = 1, _ body: ([String]) async throws -> Result
+        _ count: Int = 1, partitions: Int32 = 1, settings: [String: String] = [:],
+        _ body: ([String]) async throws -> Result
     ) async throws -> Result {
         let names = (0..<count).map { _ in uniqueName("topic") }
-        return try await withTopics(named: names, partitions: partitions) { try await body(names) }
+        return try await withTopics(named: names, partitions: partitions, settings: settings) { try await body(names) }
     }
 
     /// Runs a test with topics of these names, which no other test has, and deletes them where the cluster can.
     package static func withTopics<Result>(
-        named names: [String], partitions: Int32, _ body: () async throws -> Result
+        named names: [String], partitions: Int32, settings: [String: String] = [:],
+        _ body: () async throws -> Result
     ) async throws -> Result {
         try await TestSlots.hold {
             if isMock {
@@ -72,7 +75,7 @@ package enum TestKafka {
                 return try await body()
             }
             let admin = try KafkaAdmin(clientConfiguration())
-            for name in names { try await admin.createTopic(name, partitions: partitions) }
+            for name in names { try await admin.createTopic(name, partitions: partitions, settings: settings) }
             let result: Swift.Result<Result, any Error>
             do { result = .success(try await body()) } catch { result = .failure(error) }
             for name in names { try await admin.deleteTopic(name) }

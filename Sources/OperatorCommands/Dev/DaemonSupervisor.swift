@@ -1,3 +1,4 @@
+internal import Blocking
 internal import Synchronization
 
 /// Keeps one daemon running: starts it, starts it again when it ends, and stops it when the session ends.
@@ -31,7 +32,7 @@ final class DaemonSupervisor: Sendable {
         var random = SystemRandomNumberGenerator()
         while !Task.isCancelled {
             let start = ContinuousClock.now
-            let process = try DaemonProcess(command, logFile: logFile, patienceSeconds: Self.patienceSeconds)
+            let process = try SupervisedProcess(command, logFile: logFile, patienceSeconds: Self.patienceSeconds)
             let end = await withTaskCancellationHandler {
                 await process.waitForEnd()
             } onCancel: {

@@ -5,12 +5,15 @@ internal import OrderShop
 struct DevCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
-        abstract: "Runs all of Millrace here: a private PostgreSQL, a mock Kafka, the daemons, and a load if asked.",
+        abstract: "Runs all of Millrace here: a private PostgreSQL, a private Kafka, the daemons, and a load if asked.",
         discussion: """
             The database and all else is kept in the folder --data and found again at the next start. Kafka is \
             librdkafka's mock cluster, in memory: it keeps about 5 MiB a partition and forgets everything when this \
             command ends. That loses nothing here, because the outbox keeps its rows until the order summary has \
             them, and a new cluster gets those again.
+
+            With --broker, Kafka is the broker noida-db (`pip install noida-db`) instead, which keeps its records in \
+            the folder, so that the history is there at the next start.
 
             With DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS set, those servers are used instead.
 
@@ -34,6 +37,9 @@ struct DevCommand: AsyncParsableCommand {
 
     @Flag(help: "At the end, waits until all is projected and compares the read model with the write model.")
     var verify = false
+
+    @Flag(help: "Runs a broker that keeps its records, noida-db, instead of the mock cluster.")
+    var broker = false
 
     @Flag(help: "With DATABASE_URL and the mock: drops the offsets of another cluster that are in that database.")
     var resetOffsets = false
@@ -59,6 +65,7 @@ struct DevCommand: AsyncParsableCommand {
         plan.duration = duration?.duration
         plan.verifies = verify
         plan.partitions = partitions
+        plan.usesBroker = broker
         plan.resetsOffsets = resetOffsets
         try await DevSession(plan).run()
     }

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import Foundation
 
 /// The daemons of a `millrace dev`: their configuration files, and how they are started.
@@ -63,7 +64,10 @@ struct DevDaemons {
         let millrace = CommandLine.arguments[0]
         let note =
             kafka.isMock
-            ? ["  (a mock in memory: about 5 MiB a partition, older records vanish, all is gone when this ends)"] : []
+            ? [
+                "  (a mock in memory: about 5 MiB a partition, older records vanish, all is gone when this ends;",
+                "  --broker keeps them)",
+            ] : []
         let setting =
             folder.isDefault ? ", in this folder" : " (first: set -a; . \(folder.path)/\(Endpoints.fileName); set +a)"
         return """
@@ -79,38 +83,5 @@ struct DevDaemons {
                 \(millrace) verify --wait 30s
               Ctrl-C stops everything; the data stays in \(folder.path)
             """
-    }
-}
-
-/// A TCP port of 127.0.0.1 that nobody listens on.
-enum LoopbackPort {
-    /// - Parameter port: the one to take if it is free.
-    static func findFree(preferring port: Int? = nil) throws(CommandFailure) -> Int {
-        if let port, let found = try? bound(to: port) { return found }
-        return try bound(to: 0)
-    }
-
-    /// - Parameter port: 0 for any.
-    private static func bound(to port: Int) throws(CommandFailure) -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { throw CommandFailure("no socket: \(systemErrorText(errno))", .unavailable) }
-        defer { close(socket) }
-        // As servers do, which may take a port that has connections of the last one left.
-        var yes: Int32 = 1
-        // SAFETY: the kernel copies the value.
-        unsafe setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        address.sin_port = in_port_t(port).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
-        let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0
-            }
-        }
-        guard isBound else { throw CommandFailure("no free port: \(systemErrorText(errno))", .unavailable) }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

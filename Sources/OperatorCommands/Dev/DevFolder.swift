@@ -1,3 +1,4 @@
+internal import Blocking
 internal import Foundation
 
 /// The folder in which `millrace dev` keeps everything: the database, the daemons' configurations and logs.
@@ -23,7 +24,7 @@ struct DevFolder {
         // SAFETY: the path is copied by the kernel.
         lock = unsafe open("\(absolute)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard lock >= 0 else {
-            throw CommandFailure("cannot open \(absolute)/lock: \(systemErrorText(errno))", .unavailable)
+            throw CommandFailure(SystemError("cannot open \(absolute)/lock", errno).description, .unavailable)
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             throw CommandFailure(
@@ -40,6 +41,18 @@ struct DevFolder {
 
     func remember(cluster: String) throws {
         try Data(cluster.utf8).write(to: URL(fileURLWithPath: "\(path)/cluster"), options: .atomic)
+    }
+
+    /// Where a broker of the session's keeps its data.
+    var brokerFolder: String { "\(path)/kafka" }
+
+    /// Names the data in ``brokerFolder``: made with it, and lost with it when somebody deletes the folder.
+    func brokerIdentity() throws -> String {
+        let file = "\(brokerFolder)/identity"
+        if let known = try? String(contentsOfFile: file, encoding: .utf8) { return known }
+        let new = "broker \(UUID().uuidString.lowercased())"
+        try Data(new.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
+        return new
     }
 
     func logFile(of daemon: String) -> String { "\(path)/log/\(daemon).log" }

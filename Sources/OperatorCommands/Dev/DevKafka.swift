@@ -2,11 +2,20 @@ internal import EmbeddedKafka
 internal import Foundation
 internal import Kafka
 
-/// The Kafka of a `millrace dev`: a mock cluster of its own, or the one that the environment names.
+/// The Kafka of a `millrace dev`: a mock cluster or a broker of its own, or the cluster that the environment names.
 struct DevKafka: Sendable {
+    private enum Server {
+        /// Starts empty with the session, and ends with it.
+        case mock(MockCluster)
+        /// Keeps its records in the session's folder.
+        case broker(BrokerServer)
+        case users
+    }
+
     let bootstrapServers: String
-    /// Held while the session lives; nil when the user's cluster is used.
-    private let mock: MockCluster?
+    /// The same name means the same offsets.
+    let cluster: String
+    private let server: Server
 
     /// What the shop's events go to.
     static let topics = ["order-events", "payment-events", "shipment-events"]
@@ -15,23 +24,43 @@ struct DevKafka: Sendable {
     /// Where dead letters go, and come back from.
     private static let deadLetterTopics = projections.flatMap { ["dlq.\($0)", "retry.\($0)"] }
 
-    /// The same name means the same offsets.
-    var cluster: String { isMock ? "mock" : bootstrapServers }
-
     /// Whether it started empty with this session, and ends with it.
-    var isMock: Bool { mock != nil }
+    var isMock: Bool { if case .mock = server { true } else { false } }
 
     /// Finds or starts it, with the topics there.
-    static func start(partitions: Int32) async throws -> DevKafka {
-        let named = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] ?? ""
-        guard named.isEmpty else {
-            let kafka = DevKafka(bootstrapServers: named, mock: nil)
+    ///
+    /// - Parameters:
+    ///   - partitions: of each topic that is made.
+    ///   - usesBroker: whether it is a broker in `folder`, where the environment names no cluster.
+    ///   - folder: the session's.
+    static func start(partitions: Int32, usesBroker: Bool, in folder: DevFolder) async throws -> DevKafka {
+        let environment = ProcessInfo.processInfo.environment
+        if let named = environment["KAFKA_BOOTSTRAP_SERVERS"], !named.isEmpty {
+            let kafka = DevKafka(bootstrapServers: named, cluster: named, server: .users)
             try await kafka.createTopics(partitions: partitions)
             return kafka
         }
-        let mock = try MockCluster()
-        for topic in topics + deadLetterTopics { try mock.createTopic(topic, partitions: partitions) }
-        return DevKafka(bootstrapServers: mock.bootstrapServers, mock: mock)
+        guard usesBroker else {
+            let mock = try MockCluster()
+            for topic in topics + deadLetterTopics { try mock.createTopic(topic, partitions: partitions) }
+            return DevKafka(bootstrapServers: mock.bootstrapServers, cluster: "mock", server: .mock(mock))
+        }
+        let broker = try await BrokerServer.start(
+            program: BrokerServer.findProgram(in: environment), folder: folder.brokerFolder)
+        let kafka = DevKafka(
+            bootstrapServers: broker.bootstrapServers, cluster: try folder.brokerIdentity(), server: .broker(broker))
+        do {
+            try await kafka.createTopics(partitions: partitions)
+        } catch {
+            await kafka.stop()
+            throw error
+        }
+        return kafka
+    }
+
+    /// Stops what was started.
+    func stop() async {
+        if case .broker(let broker) = server { await broker.stop() }
     }
 
     private func createTopics(partitions: Int32) async throws {

@@ -14,6 +14,8 @@ struct DevSession {
         var duration: Duration?
         var verifies = false
         var partitions: Int32 = 12
+        /// Whether Kafka is a broker that keeps its records, where the environment names no cluster.
+        var usesBroker = false
         /// Whether offsets of another cluster are dropped in a database that is not ours.
         var resetsOffsets = false
     }
@@ -40,22 +42,33 @@ struct DevSession {
         try await StopSignals.run(onStop: { stop.request() }) {
             let folder = try DevFolder(path: plan.folder)
             Self.say("starting in \(folder.path)")
-            let kafka = try await DevKafka.start(partitions: plan.partitions)
-            let database = try await DevDatabase.start(in: folder)
+            let kafka = try await DevKafka.start(
+                partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder)
             do {
-                try await serve(folder, kafka, database, until: stop)
+                try await serve(folder, kafka, until: stop)
             } catch {
-                await close(folder, database)
+                await kafka.stop()
                 throw error
             }
-            await close(folder, database)
+            await kafka.stop()
+            Self.say("stopped")
         }
+    }
+
+    private func serve(_ folder: DevFolder, _ kafka: DevKafka, until stop: StopRequest) async throws {
+        let database = try await DevDatabase.start(in: folder)
+        do {
+            try await serve(folder, kafka, database, until: stop)
+        } catch {
+            await close(folder, database)
+            throw error
+        }
+        await close(folder, database)
     }
 
     private func close(_ folder: DevFolder, _ database: DevDatabase) async {
         Endpoints.remove(folder: folder.path)
         await database.stop()
-        Self.say("stopped")
     }
 
     private func serve(

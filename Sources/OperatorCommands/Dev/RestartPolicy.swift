@@ -1,3 +1,4 @@
+internal import Blocking
 import StreamCore
 
 /// What `millrace dev` does when a daemon that it started ends: a pure value that reads no clock.
@@ -8,12 +9,6 @@ struct RestartPolicy {
     enum Answer: Equatable {
         case restart(after: Duration)
         case giveUp(reason: String)
-    }
-
-    /// How a child ended.
-    enum End: Equatable {
-        case exited(Int32)
-        case signalled(Int32)
     }
 
     /// A daemon that ran for so long was healthy.
@@ -29,7 +24,7 @@ struct RestartPolicy {
     ///   - ranFor: how long it had run.
     ///   - random: where the delay's jitter comes from.
     mutating func ended(
-        _ end: End, ranFor: Duration, using random: inout some RandomNumberGenerator
+        _ end: SupervisedProcess.End, ranFor: Duration, using random: inout some RandomNumberGenerator
     ) -> Answer {
         if end == .exited(Self.configurationExit) {
             return .giveUp(reason: "its configuration or the database schema is wrong (exit 78)")
@@ -37,14 +32,5 @@ struct RestartPolicy {
         if ranFor >= Self.healthyAfter { backoff.reset() }
         restarts += 1
         return .restart(after: backoff.next(using: &random))
-    }
-}
-
-extension RestartPolicy.End: CustomStringConvertible {
-    var description: String {
-        switch self {
-        case .exited(let code): "exited with code \(code)"
-        case .signalled(let number): "was ended by signal \(number)"
-        }
     }
 }

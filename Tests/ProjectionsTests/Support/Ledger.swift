@@ -45,9 +45,10 @@ final class Ledger: Sendable {
 
     /// Topics on the shared cluster, a schema on the shared server.
     static func with(
-        topics count: Int = 1, partitions: Int32 = 4, _ body: (Ledger) async throws -> Void
+        topics count: Int = 1, partitions: Int32 = 4, topicSettings: [String: String] = [:],
+        _ body: (Ledger) async throws -> Void
     ) async throws {
-        try await TestKafka.withTopics(count, partitions: partitions) { topics in
+        try await TestKafka.withTopics(count, partitions: partitions, settings: topicSettings) { topics in
             try await TestDatabase.withSchema(migrating: ["projections"]) { postgres in
                 try await body(
                     Ledger(topics: topics, postgres: postgres, kafka: TestKafka.clientConfiguration()))

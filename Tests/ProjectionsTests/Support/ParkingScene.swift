@@ -57,9 +57,9 @@ final class ParkingScene: Sendable {
 
     static func with(
         _ change: (inout DeadLetterRoute) -> Void = { _ in }, partitions: Int32 = 4, retryTopicExists: Bool = true,
-        _ body: (ParkingScene) async throws -> Void
+        topicSettings: [String: String] = [:], _ body: (ParkingScene) async throws -> Void
     ) async throws {
-        try await Ledger.with(partitions: partitions) { ledger in
+        try await Ledger.with(partitions: partitions, topicSettings: topicSettings) { ledger in
             let scene = try ParkingScene(ledger, change)
             let topics = [scene.route.letterTopic] + (retryTopicExists ? [scene.route.retryTopic] : [])
             try await TestKafka.withTopics(named: topics, partitions: 1) { try await body(scene) }

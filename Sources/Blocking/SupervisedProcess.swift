@@ -1,42 +1,51 @@
-internal import Blocking
 internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
-/// A daemon as a child process that cannot outlive us.
+/// A child process that cannot outlive us.
 ///
 /// A shell starts it and reads a socket whose other end only this object holds. When that end closes, because we say so
-/// or because this process is no more, however it ended, the shell sends the daemon SIGTERM, and SIGKILL if it still
+/// or because this process is no more, however it ended, the shell sends the child SIGTERM, and SIGKILL if it still
 /// runs after a while. Nothing is ever found or ended by its name.
-final class DaemonProcess: Sendable {
-    /// `$1` is the log file, `$2` the seconds between SIGTERM and SIGKILL; the daemon's command follows.
+public final class SupervisedProcess: Sendable {
+    /// How a process ended.
+    public enum End: Equatable, Sendable {
+        case exited(Int32)
+        case signalled(Int32)
+    }
+
+    /// `$1` is the log file, `$2` the seconds between SIGTERM and SIGKILL; the child's command follows. The shell writes
+    /// the child's process number to the socket first.
     private static let script = """
         exec 3<&0 </dev/null
         log=$1 patience=$2; shift 2
         "$@" 3<&- >>"$log" 2>&1 &
-        daemon=$!
+        child=$!
         exec 2>/dev/null
+        echo "$child" >&3
         (
             read -r line <&3
-            kill -TERM "$daemon" 2>/dev/null || exit 0
+            kill -TERM "$child" 2>/dev/null || exit 0
             while [ "$patience" -gt 0 ]; do
                 sleep 1
-                kill -0 "$daemon" 2>/dev/null || exit 0
+                kill -0 "$child" 2>/dev/null || exit 0
                 patience=$((patience - 1))
             done
-            kill -KILL "$daemon" 2>/dev/null
+            kill -KILL "$child" 2>/dev/null
         ) &
         reader=$!
         exec 3<&-
-        wait "$daemon"
+        wait "$child"
         status=$?
         kill "$reader" 2>/dev/null
         exit "$status"
         """
     /// `POSIX_SPAWN_SETSID` of glibc's `spawn.h`, which its Swift module does not export: a session of its own, so
-    /// that a terminal's Ctrl-C reaches us and not the daemon.
+    /// that a terminal's Ctrl-C reaches us and not the child.
     private static let newSession: Int16 = 0x80
 
+    /// The child's own process number.
+    public let processID: Int32
     private let shell: pid_t
     private let leash: Mutex<Int32?>
 
@@ -46,21 +55,24 @@ final class DaemonProcess: Sendable {
     ///   - command: the program's path, then its arguments.
     ///   - logFile: where its output is appended.
     ///   - patienceSeconds: from SIGTERM to SIGKILL.
-    init(_ command: [String], logFile: String, patienceSeconds: Int) throws(CommandFailure) {
+    public init(_ command: [String], logFile: String, patienceSeconds: Int) throws(SystemError) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         // SAFETY: the call fills both places of the array and keeps nothing of it.
         guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw CommandFailure("cannot make a pair of sockets: \(systemErrorText(errno))", .software)
+            throw SystemError("cannot make a pair of sockets", errno)
         }
-        defer { close(ends[0]) }
         let arguments = ["/bin/sh", "-c", Self.script, "sh", logFile, String(patienceSeconds)] + command
-        do throws(CommandFailure) {
+        do throws(SystemError) {
             shell = try Self.spawn(arguments, input: ends[0])
         } catch {
+            close(ends[0])
             close(ends[1])
             throw error
         }
+        close(ends[0])
+        // Without a number the shell could not start: ``waitForEnd()`` tells.
+        processID = Self.readNumber(ends[1]) ?? 0
         leash = Mutex(ends[1])
     }
 
@@ -69,15 +81,23 @@ final class DaemonProcess: Sendable {
     }
 
     /// Asks for the end; ``waitForEnd()`` says when and how. Does nothing the second time.
-    func stop() {
+    public func stop() {
         leash.withLock { descriptor in
             if let open = descriptor { close(open) }
             descriptor = nil
         }
     }
 
-    /// Waits, on a thread of Dispatch's, until the daemon has ended. May be called once.
-    func waitForEnd() async -> RestartPolicy.End {
+    /// Sends the child a signal. Call it only before ``waitForEnd()`` has returned: its number may be another's later.
+    public func signal(_ number: Int32) {
+        if processID > 0 { kill(processID, number) }
+    }
+
+    /// Whether the child has not ended yet. Call it only before ``waitForEnd()`` has returned.
+    public var isRunning: Bool { processID > 0 && kill(processID, 0) == 0 }
+
+    /// Waits, on a thread of Dispatch's, until the child has ended. May be called once.
+    public func waitForEnd() async -> End {
         let shell = shell
         return await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
@@ -89,15 +109,24 @@ final class DaemonProcess: Sendable {
         }
     }
 
-    /// The shell's own end says the daemon's: 128 + the number of the signal that ended it.
-    private static func end(fromStatus status: Int32) -> RestartPolicy.End {
+    /// The shell's own end says the child's: 128 + the number of the signal that ended it.
+    private static func end(fromStatus status: Int32) -> End {
         let signal = status & 0x7F
         if signal != 0 { return .signalled(signal) }
         let code = (status >> 8) & 0xFF
         return code > 128 && code < 160 ? .signalled(code - 128) : .exited(code)
     }
 
-    private static func spawn(_ arguments: [String], input: Int32) throws(CommandFailure) -> pid_t {
+    /// The line that the shell writes at once.
+    private static func readNumber(_ descriptor: Int32) -> Int32? {
+        var digits: [UInt8] = []
+        var byte: UInt8 = 0
+        // SAFETY: the call writes at most the one byte it is given.
+        while unsafe read(descriptor, &byte, 1) == 1, byte != UInt8(ascii: "\n") { digits.append(byte) }
+        return Int32(String(decoding: digits, as: UTF8.self))
+    }
+
+    private static func spawn(_ arguments: [String], input: Int32) throws(SystemError) -> pid_t {
         var actions = unsafe posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
         // SAFETY: both are initialized here and destroyed before they go out of scope; posix_spawn copies all, also
@@ -120,15 +149,16 @@ final class DaemonProcess: Sendable {
         defer { unsafe copies.forEach { unsafe free($0) } }
         var id: pid_t = 0
         let failure = unsafe posix_spawn(&id, arguments[0], &actions, &attributes, copies + [nil], environ)
-        guard failure == 0 else {
-            throw CommandFailure("cannot start \(arguments[0]): \(systemErrorText(failure))", .software)
-        }
+        guard failure == 0 else { throw SystemError("cannot start \(arguments[0])", failure) }
         return id
     }
 }
 
-/// The C library's words for an `errno`.
-func systemErrorText(_ number: Int32) -> String {
-    // SAFETY: strerror answers a zero-terminated text, which is copied at once.
-    unsafe String(cString: strerror(number))
+extension SupervisedProcess.End: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .exited(let code): "exited with code \(code)"
+        case .signalled(let number): "was ended by signal \(number)"
+        }
+    }
 }

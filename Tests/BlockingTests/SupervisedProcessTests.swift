@@ -1,10 +1,9 @@
+import Blocking
 import Foundation
 import TestKit
 import Testing
 
-@testable import OperatorCommands
-
-@Suite struct DaemonProcessTests {
+@Suite struct SupervisedProcessTests {
     static func withLog(_ body: (String) async throws -> Void) async throws {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID()).log").path
         defer { try? FileManager.default.removeItem(atPath: path) }
@@ -16,16 +15,16 @@ import Testing
         (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
     }
 
-    @Test(arguments: [0, 1, 78]) func itsEndIsTheDaemonsOwn(code: Int32) async throws {
+    @Test(arguments: [0, 1, 78]) func itsEndIsTheChildsOwn(code: Int32) async throws {
         try await Self.withLog { log in
-            let process = try DaemonProcess(["/bin/sh", "-c", "exit \(code)"], logFile: log, patienceSeconds: 5)
+            let process = try SupervisedProcess(["/bin/sh", "-c", "exit \(code)"], logFile: log, patienceSeconds: 5)
             #expect(await process.waitForEnd() == .exited(code))
         }
     }
 
     @Test func aSignalIsTold() async throws {
         try await Self.withLog { log in
-            let process = try DaemonProcess(["/bin/sh", "-c", "kill -KILL $$"], logFile: log, patienceSeconds: 5)
+            let process = try SupervisedProcess(["/bin/sh", "-c", "kill -KILL $$"], logFile: log, patienceSeconds: 5)
             #expect(await process.waitForEnd() == .signalled(9))
         }
     }
@@ -33,7 +32,7 @@ import Testing
     @Test func itsOutputIsInTheLog() async throws {
         try await Self.withLog { log in
             let script = "echo to standard output; echo to standard error >&2"
-            let process = try DaemonProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 5)
+            let process = try SupervisedProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 5)
             _ = await process.waitForEnd()
             let text = Self.text(of: log)
             #expect(text == "to standard output\nto standard error\n")
@@ -44,7 +43,7 @@ import Testing
         try await Self.withLog { log in
             // Says that it is ready, and answers SIGTERM with an exit code of its own.
             let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"
-            let process = try DaemonProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 30)
+            let process = try SupervisedProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 30)
             try await eventually { Self.text(of: log) == "ready\n" }
             process.stop()
             process.stop()
@@ -55,7 +54,7 @@ import Testing
     @Test func deafToTheAskingItIsEnded() async throws {
         try await Self.withLog { log in
             let script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
-            let process = try DaemonProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 1)
+            let process = try SupervisedProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 1)
             try await eventually { Self.text(of: log) == "ready\n" }
             process.stop()
             #expect(await process.waitForEnd() == .signalled(9))
@@ -65,7 +64,7 @@ import Testing
     @Test func itsOwnerGoneItIsAskedToEnd() async throws {
         try await Self.withLog { log in
             let script = "trap 'echo asked; exit 0' TERM; echo $$; while :; do sleep 0.05; done"
-            var process: DaemonProcess? = try DaemonProcess(
+            var process: SupervisedProcess? = try SupervisedProcess(
                 ["/bin/sh", "-c", script], logFile: log, patienceSeconds: 30)
             try await eventually { Self.text(of: log).hasSuffix("\n") }
             #expect(process != nil)

