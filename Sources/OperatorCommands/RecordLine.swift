@@ -43,7 +43,7 @@ struct RecordLine {
     // MARK: text
 
     var text: String {
-        let time = timestampMs.map { Timestamp(microseconds: $0 * 1_000).description } ?? "-"
+        let time = timestampMs.map(Timestamp.description(ofMilliseconds:)) ?? "-"
         let names = headers.map { "\(Self.printable(Array($0.name.utf8)))=\(Self.printable($0.value))" }
         return """
             \(partition)/\(offset) \(time) key=\(Self.printable(key)) [\(names.joined(separator: " "))] \
@@ -116,7 +116,7 @@ struct RecordLine {
     var json: String {
         let object = Object(
             partition: partition, offset: offset,
-            timestamp: timestampMs.map { Timestamp(microseconds: $0 * 1_000).description },
+            timestamp: timestampMs.map(Timestamp.description(ofMilliseconds:)),
             key: Self.textOnly(key), keyBase64: Self.base64Otherwise(key),
             headers: headers.map {
                 Object.Header(

@@ -22,76 +22,10 @@ extension Timestamp: Comparable {
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
 }
 
-// MARK: - ISO 8601
+// MARK: - the calendar
 
 extension Timestamp {
-    /// Parses `YYYY-MM-DDTHH:MM:SS[.fraction](Z|±HH:MM)` (RFC 3339, the profile of ISO 8601 that events use).
-    ///
-    /// Digits of the fraction past the sixth are dropped. A leap second (`:60`) reads as the second after.
-    ///
-    /// - Returns: nil when `text` is anything else or no date of the calendar.
-    public init?(_ text: String) {
-        self.init(utf8: text.utf8Span.span)
-    }
-
-    /// Parses the same form from UTF-8 bytes.
-    ///
-    /// - Returns: nil when the bytes are anything else or no date of the calendar.
-    public init?(utf8: Span<UInt8>) {
-        guard utf8.count >= 20,
-            let year = Self.digits(utf8, 0, 4), utf8[4] == UInt8(ascii: "-"),
-            let month = Self.digits(utf8, 5, 2), utf8[7] == UInt8(ascii: "-"),
-            let day = Self.digits(utf8, 8, 2), utf8[10] | 0x20 == UInt8(ascii: "t"),
-            let hour = Self.digits(utf8, 11, 2), utf8[13] == UInt8(ascii: ":"),
-            let minute = Self.digits(utf8, 14, 2), utf8[16] == UInt8(ascii: ":"),
-            let second = Self.digits(utf8, 17, 2),
-            (1...12).contains(month), day >= 1, day <= Self.daysInMonth(year: year, month: month),
-            hour < 24, minute < 60, second <= 60
-        else { return nil }
-        var position = 19
-        var fraction: Int64 = 0
-        if utf8[position] == UInt8(ascii: ".") {
-            position += 1
-            var scale: Int64 = 100_000
-            let start = position
-            while position < utf8.count, case let digit = utf8[position] &- UInt8(ascii: "0"), digit < 10 {
-                fraction += Int64(digit) * scale
-                scale /= 10
-                position += 1
-            }
-            guard position > start else { return nil }
-        }
-        guard let offset = Self.offset(utf8, at: position) else { return nil }
-        let seconds =
-            Self.daysSinceEpoch(year: year, month: month, day: day) * 86_400 + hour * 3_600 + minute * 60 + second
-            - offset
-        self.init(microseconds: seconds * 1_000_000 + fraction)
-    }
-
-    /// Seconds east of UTC that the zone at `position` stands for; nil when there is no zone or something follows.
-    private static func offset(_ utf8: Span<UInt8>, at position: Int) -> Int64? {
-        guard position < utf8.count else { return nil }
-        let sign = utf8[position]
-        if sign | 0x20 == UInt8(ascii: "z") { return position + 1 == utf8.count ? 0 : nil }
-        guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), position + 6 == utf8.count,
-            let hours = digits(utf8, position + 1, 2), utf8[position + 3] == UInt8(ascii: ":"),
-            let minutes = digits(utf8, position + 4, 2), hours < 24, minutes < 60
-        else { return nil }
-        let seconds = hours * 3_600 + minutes * 60
-        return sign == UInt8(ascii: "-") ? -seconds : seconds
-    }
-
-    private static func digits(_ utf8: Span<UInt8>, _ start: Int, _ count: Int) -> Int64? {
-        var value: Int64 = 0
-        for index in start..<start + count {
-            let digit = utf8[index] &- UInt8(ascii: "0")
-            guard digit < 10 else { return nil }
-            value = value * 10 + Int64(digit)
-        }
-        return value
-    }
-
-    private static func daysInMonth(year: Int64, month: Int64) -> Int64 {
+    static func daysInMonth(year: Int64, month: Int64) -> Int64 {
         switch month {
         case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
         case 4, 6, 9, 11: 30
@@ -100,7 +34,7 @@ extension Timestamp {
     }
 
     /// Howard Hinnant's `days_from_civil`: the proleptic Gregorian calendar without a table.
-    private static func daysSinceEpoch(year: Int64, month: Int64, day: Int64) -> Int64 {
+    static func daysSinceEpoch(year: Int64, month: Int64, day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let (era, yearOfEra) = floorDivide(shifted, by: 400)
         let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
@@ -150,10 +84,37 @@ extension Timestamp {
 }
 
 extension Timestamp: LosslessStringConvertible {
-    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`; years outside 0–9999 have a sign and six digits or more, as in ECMAScript.
     public var description: String {
-        let text = text
+        let (seconds, fraction) = Self.floorDivide(microseconds, by: 1_000_000)
+        return Self.description(seconds: seconds, fraction: fraction)
+    }
+
+    /// The same text of any number of milliseconds since 1970: Kafka's records may carry instants that are far outside
+    /// of what microseconds can count.
+    public static func description(ofMilliseconds milliseconds: Int64) -> String {
+        let (seconds, rest) = floorDivide(milliseconds, by: 1_000)
+        return description(seconds: seconds, fraction: rest * 1_000)
+    }
+
+    private static func description(seconds: Int64, fraction: Int64) -> String {
+        let (days, secondOfDay) = floorDivide(seconds, by: 86_400)
+        let year = civil(daysSinceEpoch: days).year
+        let text = Timestamp(microseconds: (yearless(days) + secondOfDay) * 1_000_000 + fraction).text
         // SAFETY: the buffer does not leave the closure, and the string copies it.
-        return unsafe text.span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+        let common = unsafe text.span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+        if (0...9_999).contains(year) { return common }
+        let digits = String(year.magnitude)
+        let zeros = String(repeating: "0", count: max(6 - digits.count, 0))
+        return (year < 0 ? "-" : "+") + zeros + digits + common.dropFirst(4)
+    }
+
+    /// Seconds since 1970 of the same day of the calendar within the years 2000 to 2399, which all others repeat, or of
+    /// the day itself where its year has four digits.
+    private static func yearless(_ days: Int64) -> Int64 {
+        if (0...9_999).contains(civil(daysSinceEpoch: days).year) { return days * 86_400 }
+        let cycle: Int64 = 146_097
+        let first = daysSinceEpoch(year: 2_000, month: 1, day: 1)
+        return (first + floorDivide(days - first, by: cycle).remainder) * 86_400
     }
 }

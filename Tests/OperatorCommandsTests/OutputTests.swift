@@ -27,6 +27,19 @@ import Testing
         #expect(Self.line(key: nil, value: []).json.contains("\"value\":\"\""))
     }
 
+    /// Whatever 64 bits a record has for its timestamp, it is shown.
+    @Test(
+        arguments: [
+            (1_764_201_600_000_000_000, "+55907293-03-05T00:00:00.000000Z"),
+            (.max, "+292278994-08-17T07:12:55.807000Z"), (.min, "-292275055-05-16T16:47:04.192000Z"),
+        ] as [(Int64, String)])
+    func anyTimestampIsShown(milliseconds: Int64, time: String) {
+        let line = RecordLine(
+            partition: 3, offset: 17, timestampMs: milliseconds, key: nil, headers: [], value: nil)
+        #expect(line.text == "3/17 \(time) key=(null) [] (null)")
+        #expect(line.json.contains(#""timestamp":"\#(time)""#))
+    }
+
     @Test(
         arguments: [
             ([0x61, 0x0A, 0x1B, 0x5B, 0x4B], "a\\x0A\\x1B[K"),
