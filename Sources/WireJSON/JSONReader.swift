@@ -12,8 +12,8 @@
 /// try reader.finish()
 /// ```
 ///
-/// Rules where RFC 8259 leaves a choice: the input is UTF-8 as a whole, without a byte order mark; nesting is
-/// limited; a string's `\u` surrogates must be paired when it is read as text; members are handed out in their order,
+/// Rules where RFC 8259 leaves a choice: the input is UTF-8 as a whole; a byte order mark in front is passed
+/// over (§8.1), as many writers on Windows set one; nesting is limited; a string's `\u` surrogates must be paired when it is read as text; members are handed out in their order,
 /// **also two of the same name**: it is the caller who knows which names matter and refuses a second one.
 ///
 /// After ``nextKey()`` or a true ``nextElement()`` exactly one value must be read, entered or skipped.
@@ -43,6 +43,7 @@ public struct JSONReader: ~Escapable {
         }
         self.bytes = bytes
         self.depthLimit = depthLimit
+        if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { offset = 3 }
     }
 
     /// A cursor that stands before the value that starts at `offset`, once found by ``skipValue()``. It knows nothing

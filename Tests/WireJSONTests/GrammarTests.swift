@@ -28,7 +28,8 @@ struct GrammarTests {
             ("NaN", .unexpectedByte, 0), ("1 1", .trailingBytes, 2), ("{} x", .trailingBytes, 3),
             (#""abc"#, .unexpectedEnd, 4), (#""\"#, .unexpectedEnd, 2), (#""\x""#, .invalidEscape, 1),
             (#""\u12g4""#, .invalidEscape, 1), (#""\u12"#, .unexpectedEnd, 5), ("\"a\nb\"", .controlCharacter, 2),
-            ("\"\u{0}\"", .controlCharacter, 1), ("\u{FEFF}1", .unexpectedByte, 0), ("'a'", .unexpectedByte, 0),
+            ("\"\u{0}\"", .controlCharacter, 1), ("1\u{FEFF}", .trailingBytes, 1), ("\u{FEFF}", .unexpectedEnd, 3),
+            ("\u{FEFF}\u{FEFF}1", .unexpectedByte, 3), ("'a'", .unexpectedByte, 0),
             ("// c\n1", .unexpectedByte, 0),
         ] as [(String, JSONError.Code, Int)])
     func refuses(_ text: String, _ code: JSONError.Code, _ offset: Int) {
@@ -46,6 +47,11 @@ struct GrammarTests {
         let error = #expect(throws: JSONError.self) { try skipped(bytes) }
         #expect(error?.code == .invalidUTF8)
         #expect(error?.offset == offset)
+    }
+
+    @Test func aByteOrderMarkInFrontIsPassedOver() throws {
+        #expect(try skipped(Array("\u{FEFF} {\"a\":1}".utf8)) == #"{"a":1}"#)
+        #expect(JSONPath.locate(8, in: Array("\u{FEFF}{\"a\":1}".utf8).span) == "$.a")
     }
 
     /// All texts of one to three bytes around the borders of the table of well-formed characters, and characters behind
