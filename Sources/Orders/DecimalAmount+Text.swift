@@ -9,9 +9,24 @@ public enum DecimalParseError: Error, Hashable, Sendable {
 extension DecimalAmount {
     /// Parses `-12.3400e+2` and the like from their UTF-8 bytes.
     public init(utf8: Span<UInt8>) throws(DecimalParseError) {
+        var parsed = ParsedDigits()
+        let isNegative = try Self.parse(utf8, into: &parsed)
+        if parsed.isTooLong, parsed.trailingZeros > 0 {
+            // Zeros at the end say nothing, however many there are.
+            let zeros = parsed.trailingZeros
+            parsed = ParsedDigits(limit: parsed.count - zeros)
+            _ = try Self.parse(utf8, into: &parsed)
+            parsed.scale -= zeros
+        }
+        try self.init(parsed, isNegative: isNegative)
+    }
+
+    /// - Returns: whether the number has a minus.
+    private static func parse(
+        _ utf8: Span<UInt8>, into parsed: inout ParsedDigits
+    ) throws(DecimalParseError) -> Bool {
         var digits = DigitReader(utf8)
         let isNegative = digits.take(UInt8(ascii: "-"))
-        var parsed = ParsedDigits()
         try digits.takeDigits(into: &parsed)
         if digits.take(UInt8(ascii: ".")) {
             let before = parsed.count
@@ -20,7 +35,7 @@ extension DecimalAmount {
         }
         if digits.takeExponentMark() { parsed.scale -= try digits.takeExponent() }
         guard digits.isAtEnd else { throw .notADecimal }
-        try self.init(parsed, isNegative: isNegative)
+        return isNegative
     }
 
     /// Parses a text of the same form.
@@ -93,11 +108,19 @@ private struct ParsedDigits {
     private var low: UInt64 = 0
     /// Takes over from the 19th digit on.
     private var high: UInt128 = 0
+    private let limit: Int
     private(set) var count = 0
+    /// How many zeros stand at the end, the first 18 digits aside.
+    private(set) var trailingZeros = 0
     private(set) var isTooLong = false
     var scale = 0
 
-    var magnitude: UInt128 { count <= 18 ? UInt128(low) : high }
+    /// - Parameter limit: so many digits are taken; what follows is zeros, and only counted.
+    init(limit: Int = .max) {
+        self.limit = limit
+    }
+
+    var magnitude: UInt128 { min(count, limit) <= 18 ? UInt128(low) : high }
 
     mutating func append(_ digit: UInt8) {
         count += 1
@@ -105,6 +128,8 @@ private struct ParsedDigits {
             low = low * 10 + UInt64(digit)
             return
         }
+        trailingZeros = digit == 0 ? trailingZeros + 1 : 0
+        if count > limit { return }
         if count == 19 { high = UInt128(low) }
         let (product, overflow) = high.multipliedReportingOverflow(by: 10)
         let (sum, carry) = product.addingReportingOverflow(UInt128(digit))

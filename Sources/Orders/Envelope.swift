@@ -14,7 +14,8 @@ struct Envelope {
     private var eventID: EventID?
     private var aggregateID: String?
     private var aggregateType: AggregateType?
-    private var sequence: (value: Int64, offset: Int)?
+    /// The value is nil for null: the event has none.
+    private var sequence: (value: Int64?, offset: Int)?
     private var timestamp: Timestamp?
     private var version: (value: Int64, offset: Int)?
     private var correlationID: String?
@@ -46,7 +47,7 @@ struct Envelope {
             aggregateType = try readAggregateType(&fields)
         } else if fields.matches(key, "sequence") {
             try fields.once(sequence == nil, key)
-            sequence = (try fields.integer(), fields.json.offset - 1)
+            sequence = (try fields.isNull() ? nil : try fields.integer(), fields.json.offset - 1)
         } else if fields.matches(key, "timestamp") {
             try fields.once(timestamp == nil, key)
             timestamp = try fields.timestamp()
@@ -59,19 +60,18 @@ struct Envelope {
         return true
     }
 
+    /// Nothing depends on what is read here beside the payload: of two fields of one name the later one is taken.
+    ///
     /// - Returns: false when `key` is none of these, with the cursor before its value.
     private mutating func readContext(_ key: JSONText, _ fields: inout FieldReader) throws(DecodeProblem) -> Bool {
         if fields.matches(key, "payload") {
             try fields.once(payloadRange.isEmpty, key)
             try readPayload(&fields)
         } else if fields.matches(key, "correlationId") {
-            try fields.once(correlationID == nil, key)
-            correlationID = try fields.optionalText()
+            correlationID = try fields.incidentalText()
         } else if fields.matches(key, "causationId") {
-            try fields.once(causationID == nil, key)
-            causationID = try fields.optionalText()
+            causationID = try fields.incidentalText()
         } else if fields.matches(key, "metadata") {
-            try fields.once(metadata == nil, key)
             metadata = try Self.readMetadata(&fields)
         } else {
             return false
@@ -108,17 +108,20 @@ struct Envelope {
 
     private static func readMetadata(_ fields: inout FieldReader) throws(DecodeProblem) -> EventMetadata {
         var metadata = EventMetadata()
-        if try fields.isNull() { return metadata }
+        guard try fields.kind() == .object else {
+            try fields.skip()
+            return metadata
+        }
         _ = try fields.enterObject()
         while let key = try fields.nextKey() {
             if fields.matches(key, "source") {
-                metadata.source = try fields.optionalText()
+                metadata.source = try fields.incidentalText()
             } else if fields.matches(key, "userId") {
-                metadata.userID = try fields.optionalText()
+                metadata.userID = try fields.incidentalText()
             } else if fields.matches(key, "tenantId") {
-                metadata.tenantID = try fields.optionalText()
+                metadata.tenantID = try fields.incidentalText()
             } else if fields.matches(key, "traceId") {
-                metadata.traceID = try fields.optionalText()
+                metadata.traceID = try fields.incidentalText()
             } else {
                 try fields.skip()
             }
@@ -159,14 +162,13 @@ extension Envelope {
             let detail = "\(type.rawValue) belongs to aggregateType \(type.aggregateType.rawValue)"
             throw DecodeProblem(.invalidValue, at: start, detail)
         }
-        guard let sequence else { throw DecodeProblem(missing: "sequence", in: start, .invalidSequence) }
-        guard sequence.value >= 1 else {
+        if let sequence, let value = sequence.value, value < 1 {
             throw DecodeProblem(.invalidSequence, at: sequence.offset, "a sequence counts from 1")
         }
         guard let timestamp else { throw DecodeProblem(missing: "timestamp", in: start) }
         return OrderEvent(
             identity: EventIdentity(
-                eventID: eventID, eventType: type.rawValue, aggregateID: aggregateID, sequence: sequence.value,
+                eventID: eventID, eventType: type.rawValue, aggregateID: aggregateID, sequence: sequence?.value ?? 0,
                 timestamp: timestamp),
             correlationID: correlationID, causationID: causationID, metadata: metadata ?? EventMetadata(),
             payload: payload)

@@ -15,7 +15,7 @@ public struct EventDecodeError: Error, Hashable, Sendable {
         case missingField = "missing_field"
         /// Of the right JSON type and yet unusable: no UUID, no date, an identity that is empty or too long, …
         case invalidValue = "invalid_value"
-        /// Absent, zero or negative.
+        /// Zero or negative.
         case invalidSequence = "invalid_sequence"
         /// Newer than this program knows, or below 1.
         case unknownVersion = "unknown_version"

@@ -83,9 +83,20 @@ struct FieldReader: ~Escapable {
         do { return try json.readNull() } catch { throw DecodeProblem(error) }
     }
 
-    /// A text, or nil for null.
-    mutating func optionalText() throws(DecodeProblem) -> String? {
-        try isNull() ? nil : try text()
+    /// A text that nothing depends on; nil for a value that is no text, and for a text that PostgreSQL cannot hold:
+    /// what is not needed does not stop an event.
+    mutating func incidentalText() throws(DecodeProblem) -> String? {
+        guard try kind() == .string else {
+            try skip()
+            return nil
+        }
+        let text = try rawText()
+        return try? string(of: text)
+    }
+
+    /// What the next value is.
+    mutating func kind() throws(DecodeProblem) -> JSONKind {
+        do { return try json.peek() } catch { throw DecodeProblem(error) }
     }
 
     /// The identity of an aggregate, a customer or a product.
@@ -107,9 +118,11 @@ struct FieldReader: ~Escapable {
 
     mutating func timestamp() throws(DecodeProblem) -> Timestamp {
         let text = try rawText()
-        let time = text.hasEscapes ? Timestamp(try string(of: text)) : Timestamp(utf8: json.span(of: text.range))
-        guard let time else { throw invalid(text, "expected a date and time of ISO 8601 with its zone") }
-        return time
+        let decoded = text.hasEscapes ? try string(of: text) : nil
+        do {
+            if let decoded { return try Timestamp(parsing: decoded.utf8Span.span) }
+            return try Timestamp(parsing: json.span(of: text.range))
+        } catch { throw invalid(text, error.description) }
     }
 
     mutating func currency() throws(DecodeProblem) -> Currency {
@@ -119,8 +132,19 @@ struct FieldReader: ~Escapable {
         return currency
     }
 
+    /// An integer, which may be written as `1.0` or `1e3`: languages without integers do so.
     mutating func integer() throws(DecodeProblem) -> Int64 {
-        do { return try json.readInt64() } catch { throw DecodeProblem(error) }
+        do { return try json.readInt64() } catch {
+            if error.code == .notAnInteger, let value = wholeNumber(in: error.offset..<json.offset) { return value }
+            throw DecodeProblem(error)
+        }
+    }
+
+    private func wholeNumber(in digits: Range<Int>) -> Int64? {
+        guard let number = try? DecimalAmount(utf8: json.span(of: digits)).normalized, number.scale == 0 else {
+            return nil
+        }
+        return Int64(exactly: number.coefficient)
     }
 
     mutating func quantity() throws(DecodeProblem) -> Int32 {

@@ -6,7 +6,7 @@ public struct EventIdentity: Hashable, Sendable {
     public let eventType: String
     /// The aggregate that the event belongs to; also the record's key.
     public let aggregateID: String
-    /// 1, 2, … within the aggregate.
+    /// 1, 2, … within the aggregate; 0 when the event carries none.
     public let sequence: Int64
     /// When it happened, by the writing service's clock.
     public let timestamp: Timestamp

@@ -14,7 +14,8 @@ struct DecodeTests {
         let values: [[UInt8]?] = [
             sound, nil, [], Array(#"{"eventType":"OrderArchived"}"#.utf8), Array("{".utf8), [0xFF], Array("[]".utf8),
             Array(String(decoding: sound, as: UTF8.self).replacing(#""version":2"#, with: #""version":9"#).utf8),
-            Array(String(decoding: sound, as: UTF8.self).replacing(#""sequence":1,"#, with: "").utf8), sound,
+            Array(String(decoding: sound, as: UTF8.self).replacing(#""sequence":1,"#, with: #""sequence":0,"#).utf8),
+            sound,
         ]
         let outcomes = try await TestKafka.withTopics { topics in
             let producer = try Producer(TestKafka.clientConfiguration()) { _ in }

@@ -50,7 +50,6 @@ struct DecodeFailureTests {
         Case(.missingField, "$.payload.item", of: 2, #""item""#, #""line""#),
         Case(.missingField, "$.payload.orderId", of: 6, #""orderId""#, #""order""#),
         Case(.missingField, "$.payload.reason", of: 7, #""reason""#, #""why""#),
-        Case(.invalidSequence, "$.sequence", #""sequence":1,"#, ""),
         Case(.invalidSequence, "$.sequence", #""sequence":1"#, #""sequence":0"#),
         Case(.invalidSequence, "$.sequence", #""sequence":1"#, #""sequence":-3"#),
         Case(.wrongShape, "$.sequence", #""sequence":1"#, #""sequence":"1""#),
@@ -80,7 +79,10 @@ struct DecodeFailureTests {
         Case(.invalidValue, "$.payload.items[0].name", #"Bottle\t"#, #"Bottle\ud800"#),
         Case(.wrongShape, "$.payload.items", #""items":["#, #""items":7,"lines":["#),
         Case(.wrongShape, "$.payload", of: 4, #""payload":{}"#, #""payload":"{}""#),
-        Case(.wrongShape, "$.metadata.userId", #""userId":"u""#, #""userId":17"#),
+        Case(.wrongShape, "$.payload.items[0].quantity", #""quantity":2"#, #""quantity":2.5"#),
+        Case(.wrongShape, "$.payload.items[0].quantity", #""quantity":2"#, #""quantity":1e30"#),
+        Case(
+            .invalidValue, "$.payload.items[0].unitPrice", #""24.90""#, "10." + String(repeating: "0", count: 40) + "1"),
     ]
 
     @Test(arguments: cases)
@@ -90,6 +92,18 @@ struct DecodeFailureTests {
         #expect(error?.errorClass == example.errorClass)
         #expect(error?.path == example.path)
         #expect(error?.detail.isEmpty == false)
+    }
+
+    @Test func tellsExactlyWhatIsWrongWithATime() {
+        let sound = String(
+            decoding: OrderEventEncoder.envelope(SampleEvents.event(.orderConfirmed)), as: UTF8.self)
+        let local = sound.replacing(".123456Z", with: "")
+        let error = #expect(throws: EventDecodeError.self) { try OrderEventDecoder.decode(Array(local.utf8).span) }
+        #expect(
+            error?.description == """
+                invalid_value at $.timestamp: expected a date and time of ISO 8601 with its zone, such as \
+                2026-05-01T10:00:00.123Z; at character 20: expected the zone as Z, +HH:MM, +HHMM or +HH, found the end
+                """)
     }
 
     @Test func refusesInvalidUTF8() {
