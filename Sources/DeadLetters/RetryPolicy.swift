@@ -22,9 +22,13 @@ public struct RetryPolicy: Sendable, Hashable {
     }
 
     /// What looks as if it could pass: something was away, or what an event refers to had not come yet (23503 is a
-    /// foreign key that is not there).
+    /// foreign key that is not there), or a row was locked or took too long for so long that a projection parked its
+    /// event (08, 40001, 40P01, 55006, 55P03, 57014).
     public static let transientLooking = RetryPolicy(
-        errorClasses: ["*timeout*", "*timed_out*", "*unavailable*", "*connection*", "*temporar*", "sql_23503"])
+        errorClasses: [
+            "*timeout*", "*timed_out*", "*unavailable*", "*connection*", "*temporar*", "sql_23503",
+            "sql_08*", "sql_40001", "sql_40P01", "sql_55006", "sql_55P03", "sql_57014",
+        ])
 
     /// Milliseconds until the next retry, with jitter between half and the whole of each step.
     ///

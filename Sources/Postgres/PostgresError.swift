@@ -77,6 +77,18 @@ public struct PostgresError: Error, Sendable, Hashable {
         }
     }
 
+    /// Whether one row can be the reason although all others pass; see ``SQLState/mayConcernOneRow``. True only of what
+    /// the server answered to a statement.
+    public var mayConcernOneRow: Bool {
+        switch code {
+        case .server: sqlState?.mayConcernOneRow ?? false
+        case .deadlineExceeded, .encoding: true
+        case .configuration, .cannotConnect, .connectionLost, .connectionClosed, .cancelled, .poolTimeout, .poolClosed,
+            .decoding, .usage:
+            false
+        }
+    }
+
     /// Whether the connection that threw this is gone.
     public var endsConnection: Bool {
         code == .connectionLost || code == .connectionClosed || code == .cannotConnect

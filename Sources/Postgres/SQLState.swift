@@ -46,23 +46,45 @@ extension SQLState {
     /// - *transient*: 08 (connection: another one may work), 25 (invalid transaction state, a read-only server among
     ///   it: a new transaction, or a failover, mends it), 40 (serialization, deadlock: the same again may pass), 53
     ///   (out of disk, memory, connections), 55P03 and 55006 (locked, in use), 57 (cancelled by `statement_timeout` or
-    ///   a person; the server stops, starts, recovers), 58 (the operating system), 26000 and 0A000 (a prepared
-    ///   statement that is gone, or whose result changed: it is prepared again).
-    /// - *permanent*, for the event: 21 (the statement names a row twice: alone, the event may pass), 22 (its values do
-    ///   not fit), 23, 40002 and 44 (they break a constraint or a view's rule), P0 (a trigger or function refuses them).
-    /// - *everything*: all else. 42, 3F, 28, 3D, 57P04, 0L, XX, … are wrong SQL, a missing schema, rights or database,
-    ///   or the server's own fault: no event passes until somebody changes something.
+    ///   a person; the server stops, starts, recovers), 58 (the operating system), 72 (a snapshot too old), 26000 (a
+    ///   prepared statement that is gone: it is prepared again), HV00N (a foreign server that does not answer).
+    /// - *everything*: 42 (wrong SQL, a missing table or right), 3F and 3D (no such schema or database, and so 57P04),
+    ///   28 (the login), 0L, 0P and 2B (roles and grants), F0 (the server's configuration): no event passes until
+    ///   somebody changes something.
+    /// - *permanent*, for the event: all else. 20 and P0 (a trigger or function refuses it), 21 (the statement names a
+    ///   row twice: alone, the event may pass), 22 and 54 (its values do not fit), 23, 27, 40002 and 44 (it breaks a
+    ///   constraint or a view's rule), 0A and XX (what PostgreSQL cannot do, or should not have done, with this row),
+    ///   and every class that is not known: who applies many events finds out which of them fail, and many that fail
+    ///   one after the other are a reason to stop.
     public var kind: FailureKind {
         switch code {
         case "40002": return .permanent
-        case "55P03", "55006", "26000", "0A000", "57014": return .transient
+        case "55P03", "55006", "HV00N": return .transient
         case "57P04": return .everything  // the database was dropped
         default: break
         }
         switch errorClass {
-        case "08", "25", "40", "53", "57", "58": return .transient
-        case "21", "22", "23", "44", "P0": return .permanent
-        default: return .everything
+        case "08", "25", "26", "40", "53", "57", "58", "72": return .transient
+        case "0L", "0P", "28", "2B", "3D", "3F", "42", "F0": return .everything
+        default: return .permanent
+        }
+    }
+
+    /// The error may come from a statement that was prepared before a table changed (0A000: its result has another
+    /// type) or that is gone (26000). The connection prepares it again, so the same work may pass at once.
+    public var mayBeOutdatedStatement: Bool { self == .featureNotSupported || self == .invalidStatementName }
+
+    /// One row can be the reason although all others pass: a trigger raises the error for it, somebody holds a lock on
+    /// it, what it needs takes too long. False for what depends on the server's state and not on rows: sessions,
+    /// disks, memory in general, a server that stops.
+    public var mayConcernOneRow: Bool {
+        switch code {
+        case "57014", "53200": return true
+        default: break
+        }
+        switch errorClass {
+        case "25", "26", "53", "57", "58", "72", "F0": return false
+        default: return true
         }
     }
 }

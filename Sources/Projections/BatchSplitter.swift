@@ -27,6 +27,8 @@ struct BatchSplitter: Sendable {
     /// The next slice ends here at the latest.
     private var limit: Int?
     private var isFinished = false
+    /// An event that failed alone, which may be to blame if others do not fail beside it.
+    var suspect: Int?
 
     init(_ layout: BatchLayout) {
         self.layout = layout
@@ -58,6 +60,7 @@ struct BatchSplitter: Sendable {
 
     private mutating func pass(_ end: Int) {
         done = end
+        suspect = nil
         if let failedEnd, failedEnd <= end { self.failedEnd = nil }
         if let limit, limit <= end { self.limit = nil }
         isFinished = end == layout.itemCount
@@ -127,8 +130,23 @@ struct BatchSplitter: Sendable {
     }
 
     /// The slice is too large for its deadline: the next is half of it, down to one event.
-    mutating func shrink() {
-        if window.count > 1 { failedEnd = window.upperBound }
+    ///
+    /// - Returns: false when it was but one event already.
+    mutating func shrink() -> Bool {
+        guard window.filter(isLive).count > 1 else { return false }
+        failedEnd = window.upperBound
+        return true
+    }
+
+    /// The slice's only event fails: the next slice has others, to see whether they do.
+    ///
+    /// - Returns: false when there are no others.
+    mutating func widen(beyond slice: BatchSlice, around item: Int) -> Bool {
+        guard suspect == nil, slice.items.upperBound < layout.itemCount else { return false }
+        failedEnd = nil
+        limit = nil
+        suspect = item
+        return true
     }
 
     /// Leaves out what is not yet applied of a partition.

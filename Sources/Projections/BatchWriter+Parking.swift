@@ -305,9 +305,9 @@ extension BatchWriter {
     /// Tries one event, and takes it back: whether the brake may be released.
     ///
     /// Any event will do, also one that is blocked: when it can be applied, it is not everything that fails.
-    func probe(_ batch: PreparedBatch<P.Event>, _ item: Int) async -> RunnerState.Input {
+    func probe(_ batch: PreparedBatch<P.Event>, _ order: ProbeOrder) async -> RunnerState.Input {
         guard let parking else { return .probed(nil) }
-        applying = .list([item])
+        applying = .list([order.item])
         do {
             let session = try await openSession()
             do {
@@ -317,6 +317,7 @@ extension BatchWriter {
                     throw TakenBack()
                 }
             } catch is TakenBack {}
+            guard order.releasesBrake else { return .probed(nil) }
             try await session.connection.withTransaction { transaction in
                 let (statement, parameters) = session.parked.count(0, isReset: true)
                 try await transaction.execute(statement, parameters)

@@ -116,8 +116,9 @@ actor BatchWriter<P: Projection> {
         do {
             var committed: Committed
             do {
-                committed = try await commit(
-                    batch, order, session, failureDistance.map(Application.inParts) ?? .together)
+                let usual = failureDistance.map(Application.inParts) ?? .together
+                let application = order.suspect.map { Application.around(suspect: $0, isTolerant: true) }
+                committed = try await commit(batch, order, session, application ?? usual)
             } catch {
                 committed = try await resolve(error, batch, order, session)
             }
@@ -238,6 +239,10 @@ actor BatchWriter<P: Projection> {
             return .written(.tooLong(end: slice.end))
         case let found as FoundFailing:
             return .written(.failing(found.failures))
+        case let unproven as Unproven:
+            return .written(.unproven(unproven.failures, unproven.cause))
+        case let passed as PassesNow:
+            return .databaseFailed(passed.cause)
         case let failure as EventFailure:
             return permanent(failure, in: batch)
         case TransactionError.unknownOutcome(let cause):

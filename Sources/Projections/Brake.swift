@@ -57,6 +57,11 @@ struct Brake: Sendable {
     /// 0, 1/2, 1/4, 3/4, 1/8 … meet both soon, and in the end all of them.
     mutating func takeTry(among count: Int) -> Int {
         isTryDue = false
+        defer { tries += 1 }
+        return Self.place(of: tries, among: count)
+    }
+
+    static func place(of tries: Int, among count: Int) -> Int {
         var fraction = 0.0
         var step = 0.5
         var rest = tries
@@ -65,7 +70,6 @@ struct Brake: Sendable {
             step /= 2
             rest >>= 1
         }
-        tries += 1
         return min(count - 1, Int(fraction * Double(count)))
     }
 }

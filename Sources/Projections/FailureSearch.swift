@@ -73,10 +73,18 @@ enum Application {
     /// In parts of about so many: events failed lately, about so far from each other.
     case inParts(of: Int)
     /// They failed together, maybe for this one.
-    case around(suspect: Int?)
+    ///
+    /// - Parameter isTolerant: see ``isTolerant-swift.property``.
+    case around(suspect: Int?, isTolerant: Bool)
 
     var isTogether: Bool {
         if case .together = self { true } else { false }
+    }
+
+    /// An event may also be to blame for an error that is seldom an event's: when it fails alone and others, in the
+    /// same transaction, do not.
+    var isTolerant: Bool {
+        if case .around(_, let isTolerant) = self { isTolerant } else { false }
     }
 
     /// The search through a slice's events; nil when there is nothing to look for.
@@ -84,7 +92,7 @@ enum Application {
         switch self {
         case .together: nil
         case .inParts(let reach): FailureSearch(count: fresh.count, reach: reach)
-        case .around(let suspect):
+        case .around(let suspect, _):
             FailureSearch(count: fresh.count, suspect: suspect.flatMap { fresh.firstIndex(of: $0) })
         }
     }

@@ -70,7 +70,8 @@ extension BatchWriter {
             var committed = Committed(duplicates: applied.count - fresh.count)
 
             if let search = application.search(fresh) {
-                let (failures, rest) = try await apply(fresh, of: batch, search, in: transaction)
+                let (failures, rest) = try await apply(
+                    fresh, of: batch, search, isTolerant: application.isTolerant, in: transaction)
                 committed.failureDistance = failures.isEmpty ? nil : max(1, fresh.count / (failures.count + 1))
                 if !failures.isEmpty {
                     plan = try self.plan(

@@ -121,7 +121,7 @@ struct RunnerLoop<P: Projection> {
             }
         case .probe(let order):
             guard let batch = batches[order.batch] else { preconditionFailure("a batch was discarded too early") }
-            group.addTask { [writer] in .input(await writer.probe(batch, order.item)) }
+            group.addTask { [writer] in .input(await writer.probe(batch, order)) }
         case .sleep(let timer, let duration):
             group.addTask {
                 // Cut short only when the run is over and nobody listens any more.

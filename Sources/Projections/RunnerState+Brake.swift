@@ -31,7 +31,11 @@ extension RunnerState {
     }
 
     /// - Parameter failure: why the event cannot be applied; nil when it can, and the brake is released.
-    mutating func probed(_ failure: EventFailure?) {
+    mutating func probed(_ failure: EventFailure?) -> [Action] {
+        if let unproven {
+            self.unproven = nil
+            return triedBeside(unproven, failure)
+        }
         database = .idle
         recovered()
         if let failure {
@@ -39,6 +43,7 @@ extension RunnerState {
         } else {
             counted(0)
         }
+        return []
     }
 }
 
@@ -46,4 +51,6 @@ extension RunnerState {
 struct ProbeOrder: Sendable, Equatable {
     let batch: BatchID
     let item: Int
+    /// When it can be applied, the brake is released; else it only bears witness against others.
+    var releasesBrake = true
 }

@@ -44,7 +44,9 @@ extension RunnerState {
                 partition: move.partition, expected: partitions[move.partition]?.committed ?? move.next,
                 next: move.next)
         }
-        return WriteOrder(batch: queue[0].id, slice: slice, moves: moves)
+        return WriteOrder(
+            batch: queue[0].id, slice: slice, moves: moves, isPersistent: doubtfulFailures >= settings.patience,
+            suspect: queue[0].plan.suspect)
     }
 
     /// The first batch is written: partitions that end with it stop now.
@@ -101,9 +103,43 @@ extension RunnerState {
         case .tooLong(let end):
             queue[0].plan.limit(to: end)
         case .tooSlow(let failure):
-            queue[0].plan.shrink()
+            // Large batches take long; that one event does, for any reason, takes patience but not much.
+            let doubts = doubtfulFailures + (queue[0].plan.shrink() ? 0 : max(1, settings.patience / 2))
+            defer { doubtfulFailures = doubts }
             return databaseFailed(failure)
+        case .unproven(let failures, let cause):
+            return failedWithoutProof(order, failures, cause)
         }
+        return []
+    }
+
+    /// Looks for an event that can be applied where these cannot: first beside them, when the slice was but a part of
+    /// its batch, then among all that was taken.
+    private mutating func failedWithoutProof(
+        _ order: WriteOrder, _ failures: [Int: ItemFailure], _ cause: DatabaseFailure
+    ) -> [Action] {
+        if failures.count == 1, let item = failures.keys.first, queue[0].plan.widen(beyond: order.slice, around: item) {
+            return []
+        }
+        queue[0].plan.suspect = nil
+        let candidates = queue.flatMap { batch in batch.plan.candidates.map { (batch.id, $0) } }
+            .filter { $0.0 != order.batch || failures[$0.1] == nil }
+        guard !candidates.isEmpty, !isStopping else { return databaseFailed(cause) }
+        let (batch, item) = candidates[Brake.place(of: backoff.attempts, among: candidates.count)]
+        unproven = (failures, cause)
+        database = .probing
+        return [.probe(ProbeOrder(batch: batch, item: item, releasesBrake: false))]
+    }
+
+    /// - Parameter failure: why the other event cannot be applied either; nil when it can.
+    mutating func triedBeside(
+        _ unproven: (failures: [Int: ItemFailure], cause: DatabaseFailure), _ failure: EventFailure?
+    ) -> [Action] {
+        database = .idle
+        guard failure == nil else { return databaseFailed(unproven.cause) }
+        recovered()
+        if let example = unproven.failures.first { note(.split(error: example.value.failure)) }
+        if !queue.isEmpty { queue[0].plan.mark(unproven.failures) }
         return []
     }
 
@@ -165,6 +201,9 @@ extension RunnerState {
                 self.partitions[partition]?.phase = .unknown
             }
         }
+        unproven = nil
+        if !queue.isEmpty { queue[0].plan.suspect = nil }
+        doubtfulFailures = failure.mayConcernOneEvent ? doubtfulFailures + 1 : 0
         if failure.kind != .transient {
             everythingFailures += 1
             if everythingFailures >= settings.everythingFailureLimit { return fail(.unusable(failure.underlying)) }
@@ -183,5 +222,6 @@ extension RunnerState {
         if backoff.attempts > 0 { note(.databaseRecovered) }
         backoff.reset()
         everythingFailures = 0
+        doubtfulFailures = 0
     }
 }

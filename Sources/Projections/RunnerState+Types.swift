@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Postgres
 internal import StreamCore
 
 extension RunnerState {
@@ -15,6 +16,9 @@ extension RunnerState {
         var intakeBackoffCeiling = Duration.seconds(1)
         var pruneInterval = Duration.seconds(900)
         var drainTimeout = Duration.seconds(20)
+        /// Attempts in a row at which a batch failed with an error that passes as a rule, before it is held possible
+        /// that one of its events is to blame.
+        var patience = 6
         /// Attempts in a row at which everything failed, before the run ends with that error.
         var everythingFailureLimit = 5
         var continuesAfterTruncation = false
@@ -166,6 +170,10 @@ struct WriteOrder: Sendable, Equatable {
     let batch: BatchID
     let slice: BatchSlice
     let moves: [OffsetMove]
+    /// It failed before, again and again, with an error that passes as a rule.
+    var isPersistent = false
+    /// An event that failed alone for a reason that need not be its own: the others are to be tried beside it.
+    var suspect: Int?
 }
 
 enum WriteOutcome: Sendable {
@@ -179,6 +187,9 @@ enum WriteOutcome: Sendable {
     case permanent(ItemFailure, item: Int?)
     /// These events can never be applied, each by itself; nothing was committed.
     case failing([Int: ItemFailure])
+    /// These events fail, each by itself, with an error that is seldom an event's, and no other was tried with
+    /// success; nothing was committed.
+    case unproven([Int: ItemFailure], DatabaseFailure)
     /// The slice must end at this item, as the brake may open there; nothing was committed.
     case tooLong(end: Int)
     /// The server gave up after its time limit; nothing was committed.
@@ -196,6 +207,11 @@ enum SettleOutcome: Sendable, Equatable {
 struct DatabaseFailure: Sendable {
     let kind: FailureKind
     let underlying: any Error
+
+    /// The server refused a statement for a reason that may lie in one of the events.
+    var mayConcernOneEvent: Bool {
+        (underlying as? PostgresError)?.mayConcernOneRow ?? false
+    }
 }
 
 enum ConsumerCommand: Sendable, Equatable {

@@ -19,6 +19,11 @@ struct RunnerState: Sendable {
     var unsettled: WriteOrder?
     var backoff: Backoff
     var everythingFailures = 0
+    /// Attempts in a row at which the batch failed with an error that one of its events may cause.
+    var doubtfulFailures = 0
+    /// Events of the first batch that fail alone, for which another event is now tried: when that one can be applied,
+    /// it is they who are to blame.
+    var unproven: (failures: [Int: ItemFailure], cause: DatabaseFailure)?
     var brake: Brake
 
     var isIntakeUnderWay = false
@@ -73,7 +78,7 @@ struct RunnerState: Sendable {
             settled(outcome)
             counted(failures)
         case .pruned, .counted: database = .idle
-        case .probed(let failure): probed(failure)
+        case .probed(let failure): actions += probed(failure)
         case .databaseFailed(let failure): actions += databaseFailed(failure)
         }
         if !isFinished { actions += advance(now: now) }

@@ -100,7 +100,7 @@ import Testing
             try await connection.execute("SELECT * FROM t")
             try await connection.execute(script: "ALTER TABLE t ADD COLUMN b int")
             let error = await #expect(throws: PostgresError.self) { try await connection.execute("SELECT * FROM t") }
-            #expect(error?.sqlState == .featureNotSupported && error?.kind == .transient)
+            #expect(error?.sqlState == .featureNotSupported && error?.sqlState?.mayBeOutdatedStatement == true)
             let rows = try await connection.execute("SELECT * FROM t")
             #expect(rows.columnCount == 2)
             try await connection.execute(script: "DEALLOCATE ALL")

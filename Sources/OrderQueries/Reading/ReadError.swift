@@ -35,7 +35,9 @@ enum ReadError: Error, Sendable {
         default:
             if error.sqlState == .queryCanceled {
                 self = .deadlineExceeded
-            } else if error.endsConnection || error.kind == .transient {
+            } else if error.endsConnection || error.kind == .transient
+                || error.sqlState?.mayBeOutdatedStatement == true
+            {
                 self = .unavailable
             } else {
                 self = .refused(error)
