@@ -4,22 +4,17 @@ internal import Synchronization
 
 /// Waits for orders to reach versions in the read model, for all requests that wait, with one statement for all.
 ///
-/// While somebody waits it looks every few milliseconds; more seldom when all have waited for long, and when looking
-/// itself takes long, so that it never uses more than a part of one connection.
+/// Which orders it looks at and when, ``VersionWaits`` says. When looking itself takes long it comes more seldom, so that
+/// it never uses more than a part of one connection.
 final class VersionWatcher: Sendable {
-    private struct Waiter {
-        let orderID: String
-        let version: Int64
-        let since: ContinuousClock.Instant
-        let deadline: ContinuousClock.Instant
-        let continuation: CheckedContinuation<Void, Never>
-    }
-
     private struct State {
-        var waiters: [UInt64: Waiter] = [:]
+        var waits = VersionWaits<CheckedContinuation<Void, Never>>()
         var lastID: UInt64 = 0
-        /// The loop, while nobody waits.
+        /// The loop, while there is nothing to look at yet.
         var sleeper: CheckedContinuation<Void, Never>?
+        /// Whether somebody has come since the loop looked for something to do.
+        var hasNewcomer = false
+        var isStopped = false
     }
 
     private let session: PostgresSession
@@ -27,7 +22,8 @@ final class VersionWatcher: Sendable {
     private let state = Mutex(State())
 
     private static let shortestPause = Duration.milliseconds(2)
-    private static let longestPause = Duration.milliseconds(100)
+    private static let longestPause = Duration.milliseconds(500)
+    private static let pauseAfterFailure = Duration.milliseconds(100)
     /// A statement asks for so many orders at most.
     private static let pageSize = 500
 
@@ -43,25 +39,24 @@ final class VersionWatcher: Sendable {
     /// - Throws: ``ReadError/overloaded`` when too many wait.
     func wait(for orderID: String, version: Int64, until deadline: ContinuousClock.Instant) async throws(ReadError) {
         let admitted: UInt64? = state.withLock { state in
-            if state.waiters.count >= maxWaiters { return nil }
+            if state.waits.count >= maxWaiters { return nil }
             state.lastID += 1
             return state.lastID
         }
         guard let id = admitted else { throw .overloaded }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let waiter = Waiter(
-                    orderID: orderID, version: version, since: .now, deadline: deadline, continuation: continuation)
                 let woken: CheckedContinuation<Void, Never>? = state.withLock { state in
-                    if Task.isCancelled { return continuation }
-                    state.waiters[id] = waiter
+                    if Task.isCancelled || state.isStopped { return continuation }
+                    state.waits.add(id, orderID, version: version, at: .now, until: deadline, continuation)
+                    state.hasNewcomer = true
                     defer { state.sleeper = nil }
                     return state.sleeper
                 }
                 woken?.resume()
             }
         } onCancel: {
-            state.withLock { $0.waiters.removeValue(forKey: id) }?.continuation.resume()
+            state.withLock { $0.waits.remove(id) }?.resume()
         }
     }
 
@@ -69,40 +64,67 @@ final class VersionWatcher: Sendable {
 
     /// Looks until the task is cancelled; then nobody waits any longer.
     func run() async {
+        state.withLock { $0.isStopped = false }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.look() }
             group.addTask { await self.expire() }
         }
-        release { _ in true }
+        release { state in
+            state.isStopped = true
+            return state.waits.removeAll()
+        }
     }
 
     private func look() async {
         while !Task.isCancelled {
-            await sleepUntilNeeded()
             let start = ContinuousClock.now
+            let wanted = state.withLock { state in
+                state.hasNewcomer = false
+                return state.waits.take(Self.pageSize, at: start)
+            }
+            if wanted.isEmpty {
+                await sleepUntilDue()
+                continue
+            }
             do {
-                try await lookOnce()
+                try await look(at: wanted)
+                let pause = max((ContinuousClock.now - start) * 2, Self.shortestPause)
+                try? await Task.sleep(for: min(pause, Self.longestPause))
             } catch {
                 // The waiters have their deadlines, and the pool of reads says that the database is away.
-                try? await Task.sleep(for: Self.longestPause)
+                try? await Task.sleep(for: Self.pauseAfterFailure)
             }
-            let pause = max(pace(), (ContinuousClock.now - start) * 2)
-            try? await Task.sleep(for: min(pause, Self.longestPause * 5))
         }
     }
 
-    /// One that came just now is worth a look soon; the wait of others grows by a part of what it was.
-    private func pace() -> Duration {
-        let youngest = state.withLock { $0.waiters.values.map(\.since).max() }
-        guard let youngest else { return .zero }
-        return min(max((ContinuousClock.now - youngest) / 20, Self.shortestPause), Self.longestPause)
+    private func look(at orderIDs: [String]) async throws(PostgresError) {
+        let connection = try await session.connection()
+        var ids = TextArray()
+        for id in orderIDs { ids.append(id) }
+        let rows = try await connection.execute(
+            OrderStatements.versions, Parameters { $0.append(ids) }, timeoutMs: 2_000)
+        var versions: [(String, Int64)] = []
+        for row in 0..<rows.rowCount { versions.append((try rows.string(row, 0), try rows.int64(row, 1))) }
+        let read = versions
+        release { state in read.flatMap { state.waits.removeReached($0.0, version: $0.1) } }
     }
 
-    private func sleepUntilNeeded() async {
+    /// Returns when an order is due, when somebody comes, or when the task is cancelled.
+    private func sleepUntilDue() async {
+        guard let due = state.withLock({ $0.waits.nextDue }) else { return await sleepUntilWoken() }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Task.sleep(until: due, clock: .continuous) }
+            group.addTask { await self.sleepUntilWoken() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func sleepUntilWoken() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isNeeded = state.withLock { state in
-                    if !state.waiters.isEmpty || Task.isCancelled { return true }
+                    if state.hasNewcomer || Task.isCancelled { return true }
                     state.sleeper = continuation
                     return false
                 }
@@ -117,35 +139,15 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    private func lookOnce() async throws(PostgresError) {
-        let wanted = Set(state.withLock { $0.waiters.values.map(\.orderID) }).sorted()
-        if wanted.isEmpty { return }
-        let connection = try await session.connection()
-        for start in stride(from: 0, to: wanted.count, by: Self.pageSize) {
-            var ids = TextArray()
-            for id in wanted[start..<min(start + Self.pageSize, wanted.count)] { ids.append(id) }
-            let rows = try await connection.execute(
-                OrderStatements.versions, Parameters { $0.append(ids) }, timeoutMs: 2_000)
-            var versions: [String: Int64] = [:]
-            for row in 0..<rows.rowCount { versions[try rows.string(row, 0)] = try rows.int64(row, 1) }
-            release { waiter in versions[waiter.orderID].map { $0 >= waiter.version } ?? false }
-        }
-    }
-
     /// Lets those go whose time is over, also while the database is away.
     private func expire() async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(20))
-            let now = ContinuousClock.now
-            release { $0.deadline <= now }
+            release { $0.waits.removeExpired(at: .now) }
         }
     }
 
-    private func release(_ isDone: (Waiter) -> Bool) {
-        let done = state.withLock { state in
-            let ids = state.waiters.filter { isDone($0.value) }.keys
-            return ids.compactMap { state.waiters.removeValue(forKey: $0)?.continuation }
-        }
-        for continuation in done { continuation.resume() }
+    private func release(_ remove: (inout State) -> [CheckedContinuation<Void, Never>]) {
+        for continuation in state.withLock({ remove(&$0) }) { continuation.resume() }
     }
 }

@@ -1,0 +1,53 @@
+import Testing
+
+@testable import OrderQueries
+
+@Suite struct VersionWaitsTests {
+    private let start = ContinuousClock.now
+    private func at(_ milliseconds: Int) -> ContinuousClock.Instant { start + .milliseconds(milliseconds) }
+
+    @Test func aNewcomerIsLookedAtFirst() {
+        var waits = VersionWaits<Int>()
+        for id in 1...2_000 {
+            waits.add(UInt64(id), "old-\(id)", version: 9, at: at(0), until: at(60_000), id)
+        }
+        for _ in 0..<4 { #expect(waits.take(500, at: at(1)).count == 500) }
+        #expect(waits.take(500, at: at(1)).isEmpty, "each was looked at")
+        waits.add(3_000, "new", version: 1, at: at(40_000), until: at(60_000), 3_000)
+        #expect(waits.nextDue.map { $0 <= at(40_000) } == true)
+        let taken = waits.take(500, at: at(40_000))
+        #expect(taken.first == "new" && taken.count == 500)
+        // However many come, those who wait have their part of each turn.
+        for id in 4_000..<6_000 { waits.add(UInt64(id), "n-\(id)", version: 1, at: at(40_001), until: at(60_000), id) }
+        let mixed = waits.take(500, at: at(40_001))
+        #expect(mixed.count { $0.hasPrefix("old-") } == 100)
+    }
+
+    @Test func looksBecomeRarer() {
+        var waits = VersionWaits<Int>()
+        waits.add(1, "a", version: 1, at: at(0), until: at(60_000), 1)
+        var looks: [Int] = []
+        for time in 0..<10_000 where waits.take(10, at: at(time)) == ["a"] { looks.append(time) }
+        #expect(looks.prefix(4) == [0, 2, 4, 6])
+        #expect(looks.count { $0 >= 5_000 } == 50, "ten a second")
+        // Who comes for the same order is looked for at once, and then often.
+        waits.add(2, "a", version: 1, at: at(10_000), until: at(60_000), 2)
+        #expect(waits.take(10, at: at(10_000)) == ["a"])
+        #expect(waits.take(10, at: at(10_002)) == ["a"])
+    }
+
+    @Test func waitsEndOnce() {
+        var waits = VersionWaits<Int>()
+        waits.add(1, "a", version: 2, at: at(0), until: at(100), 1)
+        waits.add(2, "a", version: 5, at: at(0), until: at(100), 2)
+        waits.add(3, "b", version: 1, at: at(0), until: at(50), 3)
+        #expect(waits.removeReached("a", version: 1) == [])
+        #expect(waits.removeReached("a", version: 4) == [1])
+        #expect(waits.removeReached("c", version: 4) == [])
+        #expect(waits.removeExpired(at: at(50)) == [3])
+        #expect(waits.remove(3) == nil && waits.count == 1)
+        #expect(waits.remove(2) == 2 && waits.nextDue == nil && waits.take(10, at: at(1_000)) == [])
+        waits.add(4, "d", version: 1, at: at(0), until: at(50), 4)
+        #expect(waits.removeAll() == [4] && waits.count == 0)
+    }
+}
