@@ -209,7 +209,7 @@ let tests: [Target] = [
         "DaemonTests",
         [
             "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "StreamCore", "TestKit", .logging,
-            "outbox-relay", "order-summary-projection", "dead-letter-handler",
+            "outbox-relay", "order-summary-projection", "dead-letter-handler", "query-service",
         ]),
     .test(
         "SystemTests",

@@ -25,9 +25,21 @@ struct HTTPSettings: FeatureSettings {
         http.allowUnauthenticated = section.boolean(
             "allow_unauthenticated", default: defaults.allowUnauthenticated,
             "Listen beyond this machine even without tokens, because something in front of this service lets in.")
+        http.allowedHosts = section.strings(
+            "allowed_hosts", default: [],
+            """
+            More names that requests may give in Host, without ports; a leading dot allows all names below it. Needed \
+            where the service is reached by another name and has no token_files: then a request for any other name is \
+            answered 421, lest a web page of another site reach it (DNS rebinding). The names of the loopback \
+            interface, host, and the address that a request came to are always allowed.
+            """)
         Self.readLimits(section, &http)
         do {
             if !tokenFiles.isEmpty { http.tokens = try TokenSource(files: tokenFiles) }
+            if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {
+                section.reject("allowed_hosts", "\"\(wrong)\" is no host: give names or addresses without ports")
+                http.allowedHosts = []
+            }
             // With a file that cannot be read the question is not whether there are tokens.
             try http.validate()
         } catch let error as TokenSource.FileError {
@@ -41,9 +53,16 @@ struct HTTPSettings: FeatureSettings {
     private static func readLimits(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
         http.maxConnections = section.integer(
             "max_connections", default: http.maxConnections, in: 1...1_000_000, "Connections at once; more wait.")
+        http.maxConnectionsPerClient = section.integer(
+            "max_connections_per_client", default: http.maxConnectionsPerClient, in: 1...1_000_000,
+            """
+            The same for one address, or one IPv6 network of 64 bits; more are answered 429. Where a proxy stands in \
+            front of this service all clients have its address: then as many as max_connections, and so for the other \
+            limits of one client, unless clients have tokens of their own.
+            """)
         http.maxConcurrentRequests = section.integer(
             "max_requests", default: http.maxConcurrentRequests, in: 1...1_000_000,
-            "Requests being answered at once; more are answered 503.")
+            "Requests being answered at once, without streams, waits and searches; more are answered 503.")
         http.maxConcurrentRequestsPerClient = section.integer(
             "max_requests_per_client", default: http.maxConcurrentRequestsPerClient, in: 1...1_000_000,
             "The same for one client, which is a token or, without one, an address; more are answered 429.")
@@ -51,6 +70,15 @@ struct HTTPSettings: FeatureSettings {
             "max_streams", default: http.maxStreams, in: 1...1_000_000, "Streams at once; more are answered 503.")
         http.maxStreamsPerClient = section.integer(
             "max_streams_per_client", default: http.maxStreamsPerClient, in: 1...1_000_000,
+            "The same for one client; more are answered 429.")
+        http.maxWaitsPerClient = section.integer(
+            "max_waits_per_client", default: http.maxWaitsPerClient, in: 1...1_000_000,
+            "Requests of one client that wait for min_version at once; more are answered 429.")
+        http.maxSearches = section.integer(
+            "max_searches", default: http.maxSearches, in: 1...1_000_000,
+            "Searches for orders at once, waiting ones included; more are answered 503.")
+        http.maxSearchesPerClient = section.integer(
+            "max_searches_per_client", default: http.maxSearchesPerClient, in: 1...1_000_000,
             "The same for one client; more are answered 429.")
         http.maxHeaderBytes = section.integer(
             "max_header_bytes", default: http.maxHeaderBytes, in: 512...(1 << 20), "Header fields, all together.")

@@ -34,6 +34,7 @@ public enum QueryServiceProgram: DaemonProgram {
             page: files(chartScript: feature.page.chartScript, context.logger), logger: context.logger)
         var http = feature.http.configuration
         http.commonHeaders = service.commonHeaders
+        http.maxWaits = feature.queries.configuration.maxWaiters
         let server = HTTPServer(configuration: http, routes: service.routes, logger: context.logger)
         let work = QueryWork(service: service, health: QueryHealth(context))
         // The last one stops first: requests are answered to the end, and then the work behind them ends.

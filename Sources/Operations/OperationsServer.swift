@@ -26,6 +26,9 @@ public struct OperationsServer: Service {
         configuration.port = port
         // Health and metrics tell nothing about anybody; who may reach them is the network's business.
         configuration.allowUnauthenticated = true
+        // On loopback a page of another site must not get at them through a name of its own. Elsewhere whoever scrapes
+        // may know the service by any name.
+        configuration.checksHosts = configuration.isLoopback
         configuration.maxConnections = 256
         // Probes do not wait.
         configuration.drainTimeoutMs = 1_000

@@ -115,6 +115,56 @@ import Testing
         }
     }
 
+    /// A task that is given to an event loop after its end would end the process, by SwiftNIO's strict mode.
+    @Test(arguments: 1...3)
+    func theQueryServiceStopsWellUnderLoad(_ round: Int) async throws {
+        try await withDatabase(migrating: ["projections", "order-summary", "dashboard"]) { database, _ in
+            let kafka = try TestKafka.clientConfiguration().bootstrapServers
+            let service = try Executable(
+                "query-service",
+                away + database + [
+                    "--set", "kafka.bootstrap_servers=\(kafka)", "--set", "http.port=0", "--set", "http.threads=4",
+                ],
+                environment: ["SWIFTNIO_STRICT": "1"])
+            try await service.waitForLog("serving queries address=")
+            let line = service.errors.split(separator: "\n").first { $0.contains("serving queries address=") }
+            let port = try #require(line?.split(separator: ":").last.flatMap { Int($0) })
+            try await withThrowingTaskGroup(of: Int.self) { group in
+                for client in 0..<8 {
+                    group.addTask { await answers(of: "http://127.0.0.1:\(port)/v1/orders/\(client)") }
+                }
+                let operations = try await service.port()
+                try await eventually {
+                    let count = try await get("/metrics", operations)
+                        .firstMatch(
+                            of: #/requests_total\{route="/v1/orders/\{id\}",server="queries",status="4xx"\} ([0-9]+)/#)
+                    return count.flatMap { Int($0.1) } ?? 0 >= 100
+                }
+                service.signal(SIGTERM)
+                let code = try await service.exitCode()
+                #expect(code == 0, "\(code): \(service.errors)")
+                #expect(!service.errors.contains("EventLoop"), "\(service.errors)")
+                var total = 0
+                for try await count in group { total += count }
+                #expect(total >= 100)
+            }
+        }
+    }
+
+    /// Asks over connections of its own until nobody answers any more, and counts the answers.
+    private func answers(of address: String) async -> Int {
+        var count = 0
+        while true {
+            let session = URLSession(configuration: .ephemeral)
+            defer { session.invalidateAndCancel() }
+            guard let url = URL(string: address) else { return count }
+            for _ in 0..<20 {
+                guard (try? await session.data(from: url)) != nil else { return count }
+                count += 1
+            }
+        }
+    }
+
     private func get(_ path: String, _ port: Int) async throws -> String {
         let url = try #require(URL(string: "http://127.0.0.1:\(port)\(path)"))
         return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)

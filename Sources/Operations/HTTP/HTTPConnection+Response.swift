@@ -49,6 +49,8 @@ extension HTTPConnection {
             self.exchange?.isLast = endsByClosing
             phase = .writing
             deadline = .distantFuture
+            // A stream that begins while the server stops is told so at once.
+            if isDraining { exchange.task?.cancel() }
             context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
             return phase == .writing ? body : nil
         }
@@ -166,6 +168,7 @@ extension HTTPConnection {
         exchange?.task?.cancel()
         resumeWriters(.clientGone)
         exchange = nil
+        release()
         loop.closed(self)
     }
 }

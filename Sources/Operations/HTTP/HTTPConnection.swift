@@ -54,6 +54,7 @@ final class HTTPConnection: ChannelInboundHandler {
         var isLast: Bool
         var route: Int?
         var task: TaskHandle?
+        var slot: RequestSlot?
         /// Of those who write the body, until the socket has taken enough of it.
         var waiting: [CheckedContinuation<HTTPBodyWriter.WriteError?, Never>] = []
     }
@@ -66,6 +67,12 @@ final class HTTPConnection: ChannelInboundHandler {
     let loop: HTTPLoop
     private let gate: ConnectionGate
     private let address: ClientIdentity
+    /// The server's own address, as text.
+    private let localAddress: String?
+    /// What of the server the connection holds.
+    private var share: Share?
+    /// The host that the last request has named, and was let in with.
+    private var acceptedHost: String?
     var context: ChannelHandlerContext?
     var phase = Phase.idle
     var exchange: Exchange?
@@ -85,10 +92,11 @@ final class HTTPConnection: ChannelInboundHandler {
 
     var configuration: HTTPServerConfiguration { loop.context.configuration }
 
-    init(_ loop: HTTPLoop, gate: ConnectionGate, address: SocketAddress?) {
+    init(_ loop: HTTPLoop, gate: ConnectionGate, address: SocketAddress?, localAddress: SocketAddress?) {
         self.loop = loop
         self.gate = gate
         self.address = ClientIdentity(address: address?.ipAddress)
+        self.localAddress = localAddress?.ipAddress
         deadline = .now() + .milliseconds(Int64(loop.context.configuration.idleTimeoutMs))
     }
 
@@ -106,7 +114,30 @@ final class HTTPConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
-        if isDraining { close() }
+        if isDraining { close() } else { admitConnection() }
+    }
+
+    /// One that is beyond its client's limit is told so, if not too many are told already.
+    private func admitConnection() {
+        let admission = loop.context.admission
+        do throws(Problem) {
+            try admission.begin(.connection, of: address)
+            share = .connection
+        } catch {
+            do throws(Problem) {
+                try admission.begin(.refusal, of: address)
+                share = .refusal
+                refuse(error)
+            } catch {
+                close()
+            }
+        }
+    }
+
+    /// Gives back what the connection holds.
+    func release() {
+        if let share { loop.context.admission.end(share, of: address) }
+        share = nil
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -121,6 +152,7 @@ final class HTTPConnection: ChannelInboundHandler {
             // A client that only ends its side still wants its answer; of a stream it would never see the end.
             switch phase {
             case .idle, .receiving, .writing, .lingering: close()
+            case .answering where exchange?.slot?.abandon() == true: close()
             case .answering, .flushing, .closing, .closed: break
             }
         }
@@ -222,25 +254,32 @@ final class HTTPConnection: ChannelInboundHandler {
         do throws(Problem) {
             let check = try RequestCheck(head, facts, from: address, loop.context)
             exchange?.route = check.route
-            try admit(check)
+            try checkHost(check.authority ?? facts.host)
+            let slot = try RequestSlot(
+                check.isStream ? .stream : .request, of: check.client, in: loop.context.admission)
+            exchange?.slot = slot
+            if isInputClosed { _ = slot.abandon() }
+            var request = check.request
+            request.slot = slot
             loop.submit(
                 HTTPLoop.Job(
-                    connection: NIOLoopBound(self, eventLoop: loop.eventLoop), number: exchanges,
-                    request: check.request, route: check.route, kind: check.kind, client: check.client))
+                    connection: NIOLoopBound(self, eventLoop: loop.eventLoop), number: exchanges, request: request,
+                    route: check.route, isStream: check.isStream, slot: slot))
         } catch {
             _ = respond(to: exchanges, error.response)
         }
     }
 
-    private func admit(_ check: RequestCheck) throws(Problem) {
-        switch loop.context.admission.begin(check.kind, of: check.client) {
-        case nil: return
-        case .client?:
-            throw .refused(
-                429, "this client has too many requests at once", retryAfter: configuration.retryAfterSeconds)
-        case .server?:
-            throw .refused(
-                503, "the server has too many requests at once", retryAfter: configuration.retryAfterSeconds)
+    /// Whether the request is meant for this server; see ``HostPolicy``. Connections name one host mostly.
+    private func checkHost(_ host: String?) throws(Problem) {
+        guard let policy = loop.context.hosts, let host, host != acceptedHost else { return }
+        switch policy.verdict(on: host, local: localAddress) {
+        case .accepted: acceptedHost = host
+        case .malformed: throw Problem(status: 400, detail: "the Host header holds no host")
+        case .misdirected:
+            throw Problem(
+                status: 421,
+                detail: "the Host header names another service; whoever runs this one can allow the name")
         }
     }
 

@@ -10,8 +10,8 @@ final class HTTPLoop: Sendable {
         let number: UInt64
         let request: HTTPRequest
         let route: Int
-        let kind: Admission.Kind
-        let client: ClientIdentity
+        let isStream: Bool
+        let slot: RequestSlot
     }
 
     private struct State {
@@ -59,7 +59,7 @@ final class HTTPLoop: Sendable {
     /// handler goes in between.
     private func answer(_ job: Job) async {
         let connection = job.connection
-        defer { context.admission.end(job.kind, of: job.client) }
+        defer { job.slot.end() }
         unsafe withUnsafeCurrentTask { task in
             // SAFETY: the connection keeps the handle until `ended` below, which is before the task's end, and cancels
             // it only, which may be done from elsewhere.
@@ -72,13 +72,15 @@ final class HTTPLoop: Sendable {
             response = try await context.routes.routes[job.route].handler(job.request)
         } catch let problem as Problem {
             response = problem.response
+        } catch is CancellationError where job.slot.isAbandoned {
+            return connection.value.abort(job.number)
         } catch {
             response = failure(error, of: job).response
         }
         guard let body = connection.value.respond(to: job.number, response) else { return }
         do {
-            if job.kind == .stream { context.metrics.streamBegan() }
-            defer { if job.kind == .stream { context.metrics.streamEnded() } }
+            if job.isStream { context.metrics.streamBegan() }
+            defer { if job.isStream { context.metrics.streamEnded() } }
             try await body(connection.value.writer(of: job.number))
             connection.value.finishBody(of: job.number)
         } catch {

@@ -11,6 +11,8 @@ public struct HTTPRequest: Sendable {
 
     private let parameters: [(name: String, value: String)]
     private let headers: HTTPHeaders
+    /// Nil for a request that no server has received.
+    var slot: RequestSlot?
 
     /// - Parameter parameters: the values of the route's `{names}`.
     public init(
@@ -31,6 +33,23 @@ public struct HTTPRequest: Sendable {
         self.parameters = parameters
         self.query = query
         self.headers = headers
+    }
+
+    /// Does a part of the handler's work that has limits of its own, and holds nothing of the other requests' share
+    /// meanwhile.
+    ///
+    /// A client that ends its side of the connection while its request waits is taken to have gone, and the task is
+    /// cancelled.
+    ///
+    /// - Throws: a ``Problem`` when there is too much of such work, `CancellationError` when the client has gone, and what
+    ///   `body` throws.
+    public func working<Answer>(
+        as work: HTTPWork, _ body: () async throws -> Answer
+    ) async throws -> Answer {
+        guard let slot else { return try await body() }
+        guard let share = try slot.move(to: work) else { throw CancellationError() }
+        defer { slot.moveBack(to: share) }
+        return try await body()
     }
 
     /// The part of the path that stands for `{name}` in the route's template, percent-decoded and never empty; empty

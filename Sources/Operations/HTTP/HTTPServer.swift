@@ -13,8 +13,8 @@ public import ServiceLifecycle
 /// connection's own thread, so that ten thousand idle connections cost little more than their sockets.
 ///
 /// What the server itself refuses is told as a ``Problem``: 400, 404, 405, 408, 413, 414, 431, 505; 401 without a
-/// token; 429 to a client with too many requests at once, and 503 to all when the server has too many; 500 and 503 for
-/// handlers that fail or take too long.
+/// token; 421 to a request that names another service; 429 to a client that holds too much at once, and 503 to all when
+/// the server has too much to do; 500 and 503 for handlers that fail or take too long.
 public struct HTTPServer: Service {
     /// The address cannot be listened on.
     public struct BindError: Error, Sendable, CustomStringConvertible {
@@ -69,28 +69,47 @@ public struct HTTPServer: Service {
                 tasks.addTask { await Self.reload(tokens, logger: logger) }
             }
             defer { tasks.cancelAll() }
+            try await listen(with: listener, on: loops)
+        }
+    }
+
+    /// Listens until the process stops, and returns when the last connection has ended.
+    private func listen(with listener: Server<ConnectionSetup>, on loops: [HTTPLoop]) async throws {
+        // Detached, so that it does not hear of the stop by itself: it would end in a task that nobody can wait for, and
+        // that may still ask for something of a loop that is gone.
+        let listening = Task.detached { try await listener.run() }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            defer { tasks.cancelAll() }
+            tasks.addTask { try await listening.value }
+            // Cancelled or told to stop.
+            tasks.addTask { try? await gracefulShutdown() }
             do {
-                try await listener.run()
+                try await tasks.next()
             } catch let error as IOError {
                 throw BindError(
                     description: "cannot listen on \(configuration.host):\(configuration.port): \(error)")
             }
+            // It waits for the connections to end, and hears of them later than their loops do.
+            async let quiesced: Void? = try? await listener.shutdownGracefully()
+            _ = await listening.result
             // Nobody waits for a server that is cancelled rather than stopped.
             let limit = Task.isCancelled ? 0 : configuration.drainTimeoutMs
             for loop in loops { loop.drain(within: .milliseconds(Int64(limit))) }
             for loop in loops { await loop.drained() }
+            _ = await quiesced
         }
     }
 
     private func listener(
         on loops: [HTTPLoop], of group: MultiThreadedEventLoopGroup, _ configuration: HTTPServerConfiguration
-    ) -> any Service {
+    ) -> Server<ConnectionSetup> {
         // What goes wrong with a connection is the client's business, and a stop is no error.
         let quiet = Logger(label: logger.label) { _ in SwiftLogNoOpLogHandler() }
         let setup = ConnectionSetup(
             loops: Dictionary(uniqueKeysWithValues: loops.map { (ObjectIdentifier($0.eventLoop), $0) }))
         let (host, port) = (configuration.host, configuration.port)
-        return setup.server(
+        return Server(
+            childChannelSetup: setup,
             configuration: ServerConfiguration(
                 address: .hostname(host, port: port), backlog: 4_096,
                 availableConnectionsDelegate: MaximumAvailableConnections(configuration.maxConnections, logger: quiet)),
@@ -116,6 +135,8 @@ final class HTTPServerContext: Sendable {
     let configuration: HTTPServerConfiguration
     let routes: RouteTable
     let admission: Admission
+    /// Nil when the `Host` of requests need not be looked at.
+    let hosts: HostPolicy?
     let heads: ResponseHeads
     let metrics: HTTPMetrics
     let failures: FailureLog
@@ -123,9 +144,12 @@ final class HTTPServerContext: Sendable {
     init(_ configuration: HTTPServerConfiguration, routes: [HTTPRoute], logger: Logger) {
         self.configuration = configuration
         self.routes = RouteTable(routes)
-        admission = Admission(configuration)
-        heads = ResponseHeads(configuration)
         metrics = HTTPMetrics(configuration.name, routes: routes)
+        admission = Admission(configuration, metrics)
+        hosts =
+            configuration.checksHosts && configuration.tokens == nil
+            ? HostPolicy(bound: configuration.host, allowed: configuration.allowedHosts) : nil
+        heads = ResponseHeads(configuration)
         failures = FailureLog(logger)
     }
 }
@@ -157,7 +181,8 @@ private struct ConnectionSetup: ServerChildChannel {
             limits.maxHeaderListSize = configuration.maxHeaderBytes + configuration.maxTargetBytes
             limits.maxHeaderFieldCount = HTTPConnection.maxHeaderFields
             let gate = ConnectionGate()
-            let connection = HTTPConnection(loop, gate: gate, address: channel.remoteAddress)
+            let connection = HTTPConnection(
+                loop, gate: gate, address: channel.remoteAddress, localAddress: channel.localAddress)
             gate.connection = connection
             try channel.pipeline.syncOperations.addHandlers([
                 gate, ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)), connection,

@@ -20,18 +20,36 @@ public struct HTTPServerConfiguration: Sendable {
     /// Listen beyond the loopback interface even without tokens: something in front of the server lets in.
     public var allowUnauthenticated = false
 
+    /// Whether requests must name this server in `Host`, where no token protects it: a page of another site could
+    /// otherwise ask it through a name of its own (DNS rebinding). The names are those of the loopback interface, `host`,
+    /// the address that a request came to, and ``allowedHosts``.
+    public var checksHosts = true
+    /// More names that the server answers to, without ports; one with a leading dot allows all names below it.
+    public var allowedHosts: [String] = []
+
     // MARK: limits
 
     /// Connections open at once; more wait in the kernel's queue. Lowered to what the process may open.
     public var maxConnections = 12_000
-    /// Requests being answered at once, without streams; more are told to come again (503).
+    /// The same for one address (429), or one IPv6 network of 64 bits.
+    public var maxConnectionsPerClient = 4_000
+    /// Requests being answered at once, without streams and those that wait or search; more are told to come again
+    /// (503).
     public var maxConcurrentRequests = 1_024
     /// The same for one client, which is a token or, without one, an address (429).
     public var maxConcurrentRequestsPerClient = 512
     /// Streams at once (503).
     public var maxStreams = 4_000
     /// The same for one client (429).
-    public var maxStreamsPerClient = 4_000
+    public var maxStreamsPerClient = 2_000
+    /// Requests that wait for something at once (503).
+    public var maxWaits = 5_000
+    /// The same for one client (429).
+    public var maxWaitsPerClient = 2_000
+    /// Requests that may take long to answer, at once (503).
+    public var maxSearches = 256
+    /// The same for one client (429).
+    public var maxSearchesPerClient = 64
     /// A request's header fields all together, in bytes (431).
     public var maxHeaderBytes = 16 * 1_024
     /// A request's target, that is path and query, in bytes (414).
@@ -78,7 +96,9 @@ public struct HTTPServerConfiguration: Sendable {
         let atLeastOne = [
             ("threads", threads), ("maxConnections", maxConnections), ("maxConcurrentRequests", maxConcurrentRequests),
             ("maxConcurrentRequestsPerClient", maxConcurrentRequestsPerClient), ("maxStreams", maxStreams),
-            ("maxStreamsPerClient", maxStreamsPerClient), ("maxHeaderBytes", maxHeaderBytes),
+            ("maxStreamsPerClient", maxStreamsPerClient), ("maxConnectionsPerClient", maxConnectionsPerClient),
+            ("maxWaits", maxWaits), ("maxWaitsPerClient", maxWaitsPerClient), ("maxSearches", maxSearches),
+            ("maxSearchesPerClient", maxSearchesPerClient), ("maxHeaderBytes", maxHeaderBytes),
             ("maxTargetBytes", maxTargetBytes), ("receiveTimeoutMs", receiveTimeoutMs),
             ("requestTimeoutMs", requestTimeoutMs), ("idleTimeoutMs", idleTimeoutMs),
             ("writeTimeoutMs", writeTimeoutMs), ("drainTimeoutMs", drainTimeoutMs),
@@ -86,14 +106,16 @@ public struct HTTPServerConfiguration: Sendable {
         for (name, value) in atLeastOne where value < 1 {
             throw Invalid(description: "\(name) must be at least 1, not \(value)")
         }
+        if let host = allowedHosts.first(where: { !HostPolicy.isHost($0) }) {
+            throw Invalid(description: "'\(host)' is no host: give a name or an address, without scheme and port")
+        }
         guard maxBodyBytes >= 0 else { throw Invalid(description: "maxBodyBytes must not be negative") }
     }
 
+    /// Whether a text can be one of ``allowedHosts``.
+    public static func isHost(_ text: String) -> Bool { HostPolicy.isHost(text) }
+
     /// Whether only this machine can reach the host: `localhost` or an address that says so itself. What any other
     /// name stands for may change.
-    var isLoopback: Bool {
-        if host == "localhost" || host == "::1" { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
-    }
+    var isLoopback: Bool { host == "localhost" || IPAddress(host)?.isLoopback == true }
 }

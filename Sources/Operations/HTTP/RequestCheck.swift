@@ -3,6 +3,7 @@ internal import NIOHTTP1
 /// What a request's head says beside its target, gathered in one pass.
 struct HeadFacts {
     var hosts = 0
+    var host: String?
     var authorization: String?
     var contentLength: Int?
     var expectsContinue = false
@@ -13,7 +14,9 @@ struct HeadFacts {
         wantsUpgrade = head.method == .CONNECT
         for (name, value) in head.headers {
             switch name.utf8.count {
-            case 4 where ResponseHeads.isSame(name, "host"): hosts += 1
+            case 4 where ResponseHeads.isSame(name, "host"):
+                hosts += 1
+                host = value
             case 6 where ResponseHeads.isSame(name, "expect"):
                 expectsContinue = ResponseHeads.isSame(value, "100-continue")
             case 7 where ResponseHeads.isSame(name, "upgrade"): wantsUpgrade = true
@@ -30,8 +33,10 @@ struct RequestCheck {
     let request: HTTPRequest
     /// The route's index.
     let route: Int
-    let kind: Admission.Kind
+    let isStream: Bool
     let client: ClientIdentity
+    /// The host that the target names, which counts before the header (RFC 9112, section 3.2.2).
+    let authority: String?
 
     /// Does not ask the admission yet.
     ///
@@ -58,7 +63,8 @@ struct RequestCheck {
         }
         let route = context.routes.routes[match.index]
         self.route = match.index
-        kind = route.isStream ? .stream : .request
+        isStream = route.isStream
+        authority = target.authority
         client = try Self.client(facts, route, address, context.configuration.tokens)
         request = HTTPRequest(
             method: head.method.rawValue, path: target.path, parameters: match.parameters, query: target.query,

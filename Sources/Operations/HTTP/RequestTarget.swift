@@ -10,6 +10,8 @@ struct RequestTarget {
     /// What stands between the path's slashes, each decoded by itself, so that an encoded slash stays in its part.
     let parts: [String]
     let query: [(name: String, value: String)]
+    /// Of a target in absolute form, without user information.
+    let authority: String?
 
     /// - Parameter text: in origin form (`/path?query`) or absolute form (`http://host/path?query`).
     init(_ text: String) throws(Invalid) {
@@ -17,7 +19,8 @@ struct RequestTarget {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
             throw Invalid(detail: "the target has characters that must be percent-encoded")
         }
-        let target = try Self.origin(text)
+        let (authority, target) = try Self.origin(text)
+        self.authority = authority
         let end = target.utf8.firstIndex(of: UInt8(ascii: "?"))
         let rawPath = target[..<(end ?? target.endIndex)]
         var parts: [String] = []
@@ -36,9 +39,10 @@ struct RequestTarget {
         query = if let end { try Self.parameters(target[target.utf8.index(after: end)...]) } else { [] }
     }
 
-    /// The target without scheme and authority, and without a fragment, which a client should not have sent.
-    private static func origin(_ text: String) throws(Invalid) -> Substring {
+    /// The target's authority, and the rest without a fragment, which a client should not have sent.
+    private static func origin(_ text: String) throws(Invalid) -> (authority: String?, target: Substring) {
         var target = Substring(text)
+        var name: String?
         if target.utf8.first != UInt8(ascii: "/") {
             let scheme = target.prefix(8).lowercased()
             guard scheme.hasPrefix("http://") || scheme.hasPrefix("https://") else {
@@ -48,10 +52,12 @@ struct RequestTarget {
             guard let start = authority.firstIndex(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }),
                 authority[start] == UInt8(ascii: "/")
             else { throw Invalid(detail: "the target has no path") }
+            let host = target[authority.startIndex..<start]
+            name = String(host.lastIndex(of: "@").map { host[host.index(after: $0)...] } ?? host)
             target = target[start...]
         }
         if let fragment = target.utf8.firstIndex(of: UInt8(ascii: "#")) { target = target[..<fragment] }
-        return target
+        return (name, target)
     }
 
     private static func parameters(_ text: Substring) throws(Invalid) -> [(name: String, value: String)] {

@@ -37,8 +37,12 @@ struct OrderReads: Sendable {
             }
         }
         if behind != nil, let requested, deadline > .now {
-            do { try await watcher.wait(for: orderID, version: requested, until: deadline) } catch {
-                throw error.problem
+            try await request.working(as: .wait) {
+                do throws(ReadError) {
+                    try await watcher.wait(for: orderID, version: requested, until: deadline)
+                } catch {
+                    throw error.problem
+                }
             }
             rows = try await read(OrderStatements.byID, orderID)
             behind = try versionsBehind(rows, requested)
@@ -117,7 +121,7 @@ struct OrderReads: Sendable {
     private func page(
         _ search: OrderSearch, of request: HTTPRequest, path: String
     ) async throws -> HTTPResponse {
-        let (page, total) = try await rows(of: search)
+        let (page, total) = try await rows(of: search, for: request)
         let (rows, shown) = (page.result, page.range.prefix(search.limit))
         let next =
             page.count > search.limit
@@ -142,7 +146,9 @@ struct OrderReads: Sendable {
     }
 
     /// The page's rows, one more when there is a next page, and how many there are in all when that is wanted.
-    private func rows(of search: OrderSearch) async throws -> (page: ReadRows, total: Int64?) {
+    private func rows(
+        of search: OrderSearch, for request: HTTPRequest
+    ) async throws -> (page: ReadRows, total: Int64?) {
         if let page = CustomerPage(search) {
             do {
                 return (try await pool.rows(of: page.key, by: page.statement, cost: CustomerPage.cost), nil)
@@ -151,8 +157,11 @@ struct OrderReads: Sendable {
             }
         }
         let statement = try SearchStatement(search)
-        let results: [QueryResult]
-        do { results = try await pool.read(statement.statements, .search) } catch { throw error.problem }
+        let results = try await request.working(as: .search) {
+            do throws(ReadError) { return try await pool.read(statement.statements, .search) } catch {
+                throw error.problem
+            }
+        }
         let page = results[statement.pageIndex]
         let total = try statement.totalIndex.map { try results[$0].int64(0, 0) }
         return (ReadRows(result: page, range: 0..<page.rowCount), total)

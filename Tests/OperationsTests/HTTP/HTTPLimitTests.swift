@@ -205,6 +205,34 @@ import Testing
         }
     }
 
+    /// Its handler was at work when the stop began.
+    @Test func aStreamThatBeginsWhileTheServerStopsSaysGoodbye() async throws {
+        let (began, release) = (Notes<Int>(), Signal())
+        let stream = HTTPRoute("/stream", isStream: true) { _ in
+            began.add(1)
+            await release.wait()
+            return HTTPResponse(
+                body: .stream { writer in
+                    await Signal().wait()
+                    try await writer.write(Array("goodbye".utf8))
+                })
+        }
+        try await ServedHTTP.run([stream]) {
+            $0.drainTimeoutMs = 600_000
+        } _: { server in
+            let client = try server.client()
+            try await client.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+            try await eventually { began.all.count == 1 }
+            await server.stop()
+            try await eventually { (try? server.client()) == nil }
+            release.happen()
+            try await client.receive(through: "\r\n\r\n")
+            #expect(try await client.chunk() == "goodbye")
+            #expect(try await client.chunk() == nil)
+            #expect(try await client.receiveToEnd() == "")
+        }
+    }
+
     @Test func aStopDoesNotWaitForEver() async throws {
         let (began, release) = (Notes<Int>(), Signal())
         let stream = HTTPRoute("/stream", isStream: true) { _ in
@@ -235,6 +263,7 @@ import Testing
         try #require(count >= 200, "the process may open too few files")
         try await ServedHTTP.run([Self.ok]) {
             $0.threads = 2
+            $0.maxConnectionsPerClient = 12_000
         } _: { server in
             let before = try residentKiB()
             let clients = try (0..<count).map { _ in try server.client() }

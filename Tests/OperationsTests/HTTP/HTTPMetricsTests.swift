@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct HTTPMetricsTests {
     /// The process's, which may be set only once.
-    private static let metrics: PrometheusMetrics = {
+    static let metrics: PrometheusMetrics = {
         let metrics = PrometheusMetrics()
         MetricsSystem.bootstrap(metrics)
         return metrics

@@ -31,6 +31,7 @@ struct ServedHTTP {
         var configuration = HTTPServerConfiguration()
         configuration.port = 0
         configuration.drainTimeoutMs = 2_000
+        configuration.allowedHosts = ["test", "x", "elsewhere"]
         configure(&configuration)
         let (ports, listening) = AsyncStream.makeStream(of: Int.self)
         let logger = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
