@@ -106,11 +106,17 @@ public actor Consumer {
 
     /// Starts the client. Brokers need not be there yet; nothing is joined before ``subscribe(_:)``.
     ///
-    /// - Parameter group: the consumer group; also needed to read without one, by ``assign(_:)`` alone.
+    /// - Parameters:
+    ///   - group: the consumer group; also needed to read without one, by ``assign(_:)`` alone.
+    ///   - tellsEnds: whether reaching the end of a partition is an ``ConsumerEvent/error(_:)``, with
+    ///     ``KafkaError/isPartitionEnd``.
     /// - Throws: what is wrong with the configuration.
-    public init(_ configuration: KafkaClientConfiguration, group: String) throws(KafkaError) {
+    public init(
+        _ configuration: KafkaClientConfiguration, group: String, tellsEnds: Bool = false
+    ) throws(KafkaError) {
         var owned = Self.owned
         owned["group.id"] = group
+        if tellsEnds { owned["enable.partition.eof"] = "true" }
         let handle = try ClientHandle(
             RD_KAFKA_CONSUMER, configuration, defaults: Self.defaults, owned: owned,
             events: RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR
