@@ -51,7 +51,7 @@ let composition: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Settings", "EmbeddedKafka",
+            "Daemon", "DeadLetters", "OrderShop", "Orders", "Verification", "Migrations", "Settings", "EmbeddedKafka",
             "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON", .argumentParser,
         ],
         swiftSettings: strict),
@@ -88,6 +88,10 @@ let features: [Target] = [
     .target(
         name: "OrderShop",
         dependencies: ["Postgres", "StreamCore", "WireJSON"],
+        swiftSettings: strict),
+    .target(
+        name: "Verification",
+        dependencies: ["Orders", "Kafka", "Postgres", "StreamCore"],
         swiftSettings: strict),
     .target(
         name: "Migrations",
@@ -181,8 +185,8 @@ let tests: [Target] = [
     .test(
         "DashboardTests",
         [
-            "Dashboard", "OrderShop", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore",
-            "TestKit", .logging,
+            "Dashboard", "OrderShop", "Verification", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres",
+            "StreamCore", "TestKit", .logging,
         ]),
     .test("DashboardPageTests", ["DashboardPage"]),
     .test(
@@ -193,17 +197,18 @@ let tests: [Target] = [
         ]),
     .test(
         "OrderShopTests",
+        ["OrderShop", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
+    .test(
+        "VerificationTests",
         [
-            "OrderShop", "OrderSummary", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore",
-            "WireJSON",
-            "TestKit",
+            "Verification", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Orders", "Kafka", "Postgres",
+            "StreamCore", "WireJSON", "TestKit",
         ]),
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "OrderShop", "Orders", "Migrations", "Postgres",
-            "StreamCore",
-            "TestKit",
+            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "OrderShop", "Orders", "Verification",
+            "Migrations", "Postgres", "StreamCore", "TestKit",
         ]),
     .test(
         "DaemonTests",
@@ -214,9 +219,9 @@ let tests: [Target] = [
     .test(
         "SystemTests",
         [
-            "OrderShop", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
-            "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
-            "query-service", "millrace",
+            "OrderShop", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "StreamCore", "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection",
+            "dead-letter-handler", "query-service", "millrace",
         ]),
 ]
 

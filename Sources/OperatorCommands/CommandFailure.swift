@@ -8,6 +8,7 @@ internal import Migrations
 internal import OrderShop
 internal import Postgres
 internal import Settings
+internal import Verification
 
 /// Why a command ended without having done its work: what is wrong and what to do about it, and the exit code.
 struct CommandFailure: Error {
@@ -35,7 +36,9 @@ struct CommandFailure: Error {
         case let error as WriteConflict: self.init("\(error)", .unavailable)
         case let error as SystemError: self.init(error.description, .software)
         case let error as BrokerServerError: self.init("\(error)", .unavailable)
-        case is DifferencesFound: self.init("the read model is not what the write model says", ExitCode(1))
+        case let failed as VerificationFailed:
+            self.init("the read models could not be found equal; see above", failed.exitCode)
+        case let error as VerificationError: self.init("\(error)", .unavailable)
         case is CancellationError: self.init("stopped", .failure)
         case is ExitCode, is ValidationError, is CleanExit: return nil
         default:

@@ -62,6 +62,10 @@ struct KafkaOptions: ParsableArguments {
 enum Endpoints {
     /// Lines of NAME=value in that folder; a shell can read them, too.
     static let fileName = "dev.env"
+    /// Set where Kafka is known not to hold the events of all orders.
+    static let incompleteHistoryName = "MILLRACE_INCOMPLETE_HISTORY"
+    /// What `verify` says then.
+    static let incompleteHistory = "this Kafka began empty when there were orders already"
 
     static func value(of name: String) -> String? {
         let environment = ProcessInfo.processInfo.environment

@@ -1,18 +1,26 @@
 internal import ArgumentParser
 internal import Foundation
-internal import OrderShop
 internal import Postgres
+internal import Verification
 
-/// `millrace verify`: are the read models what the write model says?
+/// `millrace verify`: are the read models what the events say, and do the topics hold what the write model says?
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Compares order_summary and the dashboard with the write model, row by row.",
+        abstract: "Compares the read models with the events, and the topics with the write model; also under load.",
         discussion: """
-            Folds orders, items, payments and shipments into what the read models must be, and compares every \
-            business column. The dashboard is left out where its views are not. While a load runs, differences may be events on their way: stop it first, or use --wait.
+            Reads order_summary, the dashboard and their offsets in one snapshot, folds the events below those \
+            offsets, and compares every business column. Then compares each order of the write model with its events in the \
+            topics and the outbox, so that a lost event is found. What is under way is counted, and is no difference. \
+            The dashboard is left out where its views are not.
 
-            Exit code 0 when equal, 1 when not.
+            Where Kafka no longer has the oldest events, the read models are compared with the write model and the \
+            events since; orders with events under way are then left out, so give --wait.
+
+            Holds a snapshot of each database open while it runs: on large ones, run it when vacuum can wait.
+
+            Exit code 0 when equal, 1 when something differs, 2 when nothing differs but something could not be \
+            compared, 69 when PostgreSQL or Kafka does not answer.
             """)
 
     enum Output: String, ExpressibleByArgument, CaseIterable {
@@ -28,14 +36,44 @@ struct VerifyCommand: AsyncParsableCommand {
     @Option(help: "The read model's schema (default: that of the write model).")
     var readSchema: String?
 
-    @Option(help: "How long to wait for the projections to catch up.")
+    @OptionGroup var kafka: KafkaOptions
+
+    // Its own default begins as an option does.
+    @Option(
+        parsing: .unconditional,
+        help: "Ends the names of the events' topics, as the relay's setting of that name.")
+    var topicSuffix = "-events"
+
+    @Flag(help: "Compares the tables alone, without Kafka. Right only while nothing is under way.")
+    var tablesOnly = false
+
+    @Flag(help: "Does not expect the topics to hold all events: for a Kafka that was replaced by an empty one.")
+    var incompleteHistory = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Waits until nothing is under way of what was committed when the command began, or this time is over.",
+            discussion: "The verdict is true either way; with time, less is left out.", valueName: "time"))
     var wait = DurationArgument(.zero)
 
-    @Option(help: "How many differences to show, of each kind and view.")
+    @Option(
+        help:
+            "Orders to keep in memory at once, at about 2 kB each; with more orders, the topics are read several times."
+    )
+    var ordersInMemory = 200_000
+
+    @Option(help: "How many differences to show, of each table or view.")
     var examples = 10
 
-    @Option(name: .shortAndLong, help: "text or json.")
+    @Option(name: .shortAndLong, help: "text, or json: one document.")
     var output = Output.text
+
+    func validate() throws {
+        guard examples >= 0 else { throw ValidationError("--examples is not negative.") }
+        guard (1...100_000_000).contains(ordersInMemory) else {
+            throw ValidationError("--orders-in-memory is 1 to 100000000.")
+        }
+    }
 
     func run() async throws {
         let writeModel = try database.configuration(applicationName: "millrace-verify")
@@ -46,120 +84,18 @@ struct VerifyCommand: AsyncParsableCommand {
             readModel.applicationName = writeModel.applicationName
         }
         if let readSchema { readModel.schema = readSchema }
-        let report = try await VerificationReport.make(
-            writeModel: writeModel, readModel: readModel, exampleLimit: max(0, examples), waitingUpTo: wait.duration)
-        print(output == .text ? report.text : report.json)
-        if !report.isEqual { throw ExitCode(1) }
-    }
-}
-
-/// What `verify` found, for people and for programs.
-struct VerificationReport {
-    private let outcome: ReadModelCheck.Outcome
-    /// nil where there is no dashboard.
-    private let dashboard: [DashboardCheck.View]?
-
-    init(_ outcome: ReadModelCheck.Outcome, dashboard: [DashboardCheck.View]?) {
-        self.outcome = outcome
-        self.dashboard = dashboard
-    }
-
-    /// Compares.
-    ///
-    /// - Parameter wait: how long to look again while something differs, for each read model.
-    /// - Throws: `PostgresError`.
-    static func make(
-        writeModel: PostgresConfiguration, readModel: PostgresConfiguration, exampleLimit: Int = 10,
-        waitingUpTo wait: Duration
-    ) async throws -> VerificationReport {
-        let orders = ReadModelCheck(writeModel: writeModel, readModel: readModel, exampleLimit: exampleLimit)
-        let outcome = try await orders.run(waitingUpTo: wait)
-        let counters = DashboardCheck(writeModel: writeModel, readModel: readModel, exampleLimit: exampleLimit)
-        return VerificationReport(outcome, dashboard: try await counters.run(waitingUpTo: wait))
-    }
-
-    /// Whether nothing differs.
-    var isEqual: Bool { outcome.isEqual && (dashboard ?? []).allSatisfy(\.isEqual) }
-
-    var text: String {
-        var lines = [
-            isEqual ? "equal: the read models are what the write model says" : "NOT equal",
-            "order_summary: checked \(outcome.checked)  missing \(outcome.missing)  extra \(outcome.extra)  "
-                + "differing \(outcome.differing)",
-        ]
-        for difference in outcome.examples {
-            switch difference.kind {
-            case .missing: lines.append("  \(difference.orderID): missing in the read model")
-            case .extra: lines.append("  \(difference.orderID): not in the write model")
-            case .column(let name, let expected, let actual):
-                lines.append(
-                    "  \(difference.orderID): \(name): expected \(Self.quoted(expected)), is \(Self.quoted(actual))")
-            }
+        var configuration = VerificationConfiguration(
+            writeModel: writeModel, readModel: readModel,
+            kafka: tablesOnly ? nil : try kafka.configuration(clientID: "millrace-verify"))
+        configuration.topicSuffix = topicSuffix
+        if incompleteHistory || Endpoints.value(of: Endpoints.incompleteHistoryName) != nil {
+            configuration.incompleteHistory = Endpoints.incompleteHistory
         }
-        for view in dashboard ?? [] {
-            lines.append("\(view.name): checked \(view.checked)  missing \(view.missing)  extra \(view.extra)")
-            lines += view.missingExamples.map { "  missing: \($0)" }
-            lines += view.extraExamples.map { "  extra: \($0)" }
-        }
-        return lines.joined(separator: "\n")
-    }
-
-    private static func quoted(_ value: String?) -> String {
-        value.map { "\"\($0.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: " / "))\"" }
-            ?? "NULL"
-    }
-
-    private struct Object: Encodable {
-        struct Difference: Encodable {
-            let orderId: String
-            let kind: String
-            let column: String?
-            let expected: String?
-            let actual: String?
-        }
-
-        struct View: Encodable {
-            let name: String
-            let checked: Int
-            let missing: Int
-            let extra: Int
-            let missingExamples: [String]
-            let extraExamples: [String]
-        }
-
-        let equal: Bool
-        let checked: Int
-        let missing: Int
-        let extra: Int
-        let differing: Int
-        let examples: [Difference]
-        let dashboard: [View]?
-    }
-
-    var json: String {
-        let examples = outcome.examples.map { difference in
-            switch difference.kind {
-            case .missing:
-                Object.Difference(
-                    orderId: difference.orderID, kind: "missing", column: nil, expected: nil, actual: nil)
-            case .extra:
-                Object.Difference(orderId: difference.orderID, kind: "extra", column: nil, expected: nil, actual: nil)
-            case .column(let name, let expected, let actual):
-                Object.Difference(
-                    orderId: difference.orderID, kind: "column", column: name, expected: expected, actual: actual)
-            }
-        }
-        let object = Object(
-            equal: isEqual, checked: outcome.checked, missing: outcome.missing, extra: outcome.extra,
-            differing: outcome.differing, examples: examples,
-            dashboard: dashboard?.map {
-                Object.View(
-                    name: $0.name, checked: $0.checked, missing: $0.missing, extra: $0.extra,
-                    missingExamples: $0.missingExamples, extraExamples: $0.extraExamples)
-            })
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(object) else { return "{}" }
-        return String(decoding: data, as: UTF8.self)
+        configuration.ordersInMemory = ordersInMemory
+        configuration.exampleLimit = examples
+        let verdict = try await Verification(configuration).run(waitingUpTo: wait.duration)
+        let report = VerificationReport(verdict)
+        print(output == .text ? report.text : try report.json)
+        if let code = report.exitCode { throw code }
     }
 }

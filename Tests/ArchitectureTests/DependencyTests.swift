@@ -13,7 +13,7 @@ import Testing
         let below: Set = base.union(clients).union(["Blocking", "Orders", "WireJSON", "Operations", "Settings"])
         let features: Set = [
             "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderQueries",
-            "OrderShop", "Migrations",
+            "OrderShop", "Verification", "Migrations",
         ]
         return [
             "StreamCore": [],
@@ -32,6 +32,7 @@ import Testing
             "OrderSummary": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "Dashboard": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
             "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
+            "Verification": clients.union(["Orders", "StreamCore"]),
             "Migrations": ["Postgres", "StreamCore"],
             "DashboardPage": [],
             "OrderQueries": clients.union(["Operations", "StreamCore", "WireJSON"]),

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Postgres
 import TestKit
 import Testing
 
@@ -18,6 +19,52 @@ import Testing
             _ = try await dev.exitCode()
             try await eventually { Self.processes(mentioning: data).isEmpty }
         }
+    }
+
+    /// What the README tells to do: everything with a load, and `verify` in another terminal; and again on the data of
+    /// before, where the new Kafka lacks the old orders' events.
+    @Test func whatItPlaysIsVerifiedWhileItRuns() async throws {
+        try await TestSlots.hold {
+            let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
+            defer { try? FileManager.default.removeItem(atPath: data) }
+            for session in 1...2 {
+                let dev = try Executable("millrace", ["dev", "--data", data, "--partitions", "2", "--load", "20"])
+                try await eventually { dev.output.contains("/health/ready") }
+                let environment = try Self.environment(data)
+                let database = try PostgresConfiguration(url: #require(environment["DATABASE_URL"]))
+                try await eventually { try await Self.hasOrders(database, atLeast: 10 * session) }
+                for _ in 1...2 {
+                    let verify = try Executable("millrace", ["verify", "--wait", "120s"], environment: environment)
+                    let code = try await verify.exitCode()
+                    #expect(code == 0, "\(session): \(verify.output) \(verify.errors)")
+                    #expect(verify.output.contains("the topics hold what the write model says") == (session == 1))
+                    #expect(verify.output.contains("dashboard_customers: compared"))
+                }
+                dev.signal(SIGINT)
+                #expect(try await dev.exitCode() == 0, "\(dev.output) \(dev.errors)")
+            }
+        }
+    }
+
+    /// Whether both read models have come so far; the second tells it by its views.
+    private static func hasOrders(_ database: PostgresConfiguration, atLeast count: Int) async throws -> Bool {
+        let connection = try await PostgresConnection.connect(database)
+        let found = try await connection.execute(
+            """
+            SELECT (SELECT count(*) FROM order_summary), (SELECT coalesce(sum(orders), 0)::bigint FROM dashboard_statuses)
+            """)
+        await connection.close()
+        return try min(found.int64(0, 0), found.int64(0, 1)) >= count
+    }
+
+    /// What a shell has after reading the addresses that the session left.
+    private static func environment(_ data: String) throws -> [String: String] {
+        let lines = try String(contentsOfFile: data + "/dev.env", encoding: .utf8).split(separator: "\n")
+        return Dictionary(
+            uniqueKeysWithValues: lines.map { line in
+                let parts = line.split(separator: "=", maxSplits: 1)
+                return (String(parts[0]), String(parts[1]))
+            })
     }
 
     /// The processes with `text` in their arguments, but for `millrace dev` itself (proc(5), `cmdline`).

@@ -4,6 +4,7 @@ import Postgres
 import StreamCore
 import TestKit
 import Testing
+import Verification
 
 /// The whole of Millrace on a schema and topics of the test's own: the write model, the daemons as processes, and the
 /// read model.
@@ -80,6 +81,15 @@ struct Pipeline {
         return command
     }
 
+    /// Runs the operators' `millrace verify` on the test's schema and topics.
+    func verifyCommand(_ arguments: String...) throws -> Executable {
+        let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
+        return try Executable(
+            "millrace",
+            ["verify"] + arguments + ["--database", url, "--schema", postgres.schema]
+                + ["--bootstrap-servers", kafka.bootstrapServers, "--topic-suffix", topicSuffix] + properties)
+    }
+
     /// libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
     private var url: String {
         let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
@@ -125,23 +135,36 @@ struct Pipeline {
             """) == produced
     }
 
-    /// Waits until everything has arrived, and fails where the read model is not what the write model says.
-    func expectEverythingArrives() async throws {
-        let check = ReadModelCheck(writeModel: postgres, readModel: postgres)
-        let outcome = try await check.run(waitingUpTo: DeadlinePassed.limit)
-        #expect(outcome.checked > 0)
-        #expect(outcome.isEqual, "\(outcome)")
+    /// Compares the read models with the topics, and the topics with the write model.
+    ///
+    /// - Parameter wait: how long to wait until nothing is under way.
+    func verdict(
+        waitingUpTo wait: Duration = .zero, _ change: (inout VerificationConfiguration) -> Void = { _ in }
+    ) async throws -> Verdict {
+        var configuration = VerificationConfiguration(writeModel: postgres, readModel: postgres, kafka: kafka)
+        configuration.topicSuffix = topicSuffix
+        change(&configuration)
+        return try await Verification(configuration).run(waitingUpTo: wait)
     }
 
-    /// Waits until the dashboard says what the write model says, and fails where it does not.
-    func expectTheDashboardIsExact() async throws {
-        let check = DashboardCheck(writeModel: postgres, readModel: postgres)
-        let views = try #require(try await check.run(waitingUpTo: DeadlinePassed.limit))
-        #expect(!views.isEmpty)
-        for view in views {
-            #expect(view.checked > 0)
-            #expect(view.isEqual, "\(view)")
+    /// Waits until everything has arrived, and fails where the read models are not what the events say, or an event
+    /// of the write model is missing.
+    func expectEverythingArrives(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let verdict = try await verdict(waitingUpTo: DeadlinePassed.limit)
+        #expect(verdict.method == .events, sourceLocation: sourceLocation)
+        #expect(verdict.isEqual && verdict.underWay.isNothing, "\(verdict)", sourceLocation: sourceLocation)
+        for name in ["topics", "order_summary"] {
+            #expect(verdict[name]?.checked ?? 0 > 0, "\(name)", sourceLocation: sourceLocation)
         }
+    }
+
+    /// Fails where the dashboard is not among what ``expectEverythingArrives()`` looks at, or empty.
+    func expectTheDashboardIsExact() async throws {
+        let views = try await verdict(waitingUpTo: DeadlinePassed.limit).comparisons.filter {
+            $0.name.hasPrefix("dashboard_")
+        }
+        #expect(views.count == 5)
+        for view in views { #expect(view.checked > 0 && view.differing == 0 && view.undecided == nil, "\(view)") }
     }
 
     /// Asks the database for one number.
@@ -150,6 +173,14 @@ struct Pipeline {
         let result = try await connection.execute(.unprepared("SELECT (\(query))::bigint"))
         await connection.close()
         return try result.int64(0, 0)
+    }
+
+    /// Asks the database for texts.
+    func texts(_ query: String) async throws -> [String] {
+        let connection = try await PostgresConnection.connect(postgres)
+        let result = try await connection.execute(.unprepared(query))
+        await connection.close()
+        return try (0..<result.rowCount).map { try result.string($0, 0) }
     }
 
     func execute(_ script: String) async throws {

@@ -38,6 +38,20 @@ struct DevDatabase: Sendable {
         try await Migrator(configuration(applicationName: "millrace-dev")).up(Self.migrationSets).count
     }
 
+    /// Whether there are orders, whose events an empty cluster has not all.
+    func hasOrders() async throws -> Bool {
+        let connection = try await PostgresConnection.connect(configuration(applicationName: "millrace-dev"))
+        let found: Bool
+        do {
+            found = try await connection.execute("SELECT EXISTS (SELECT FROM orders)").bool(0, 0)
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+        return found
+    }
+
     /// Makes the database fit for a cluster that has just started empty.
     ///
     /// The offsets of the old cluster mean nothing in the new one: they are dropped, so that the projections start at

@@ -55,6 +55,18 @@ struct DevFolder {
         return new
     }
 
+    /// Whether the cluster is known not to hold the events of all orders.
+    var hasIncompleteHistory: Bool { FileManager.default.fileExists(atPath: "\(path)/incomplete-history") }
+
+    func remember(hasIncompleteHistory: Bool) throws {
+        let file = "\(path)/incomplete-history"
+        if hasIncompleteHistory {
+            try Data().write(to: URL(fileURLWithPath: file), options: .atomic)
+        } else {
+            try? FileManager.default.removeItem(atPath: file)
+        }
+    }
+
     func logFile(of daemon: String) -> String { "\(path)/log/\(daemon).log" }
     func configurationFile(of daemon: String) -> String { "\(path)/config/\(daemon).toml" }
 

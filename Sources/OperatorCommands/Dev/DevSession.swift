@@ -1,8 +1,10 @@
+internal import ArgumentParser
 internal import Foundation
 internal import Kafka
 internal import OrderShop
 internal import Postgres
 internal import Synchronization
+internal import Verification
 
 /// One run of `millrace dev`, from an empty folder or the last run's to a clean end.
 struct DevSession {
@@ -77,6 +79,7 @@ struct DevSession {
         let applied = try await database.migrate()
         if applied > 0 { Self.say("applied \(applied) migrations") }
         if kafka.isMock || folder.lastCluster ?? kafka.cluster != kafka.cluster {
+            try folder.remember(hasIncompleteHistory: try await database.hasOrders())
             let again = try await database.forgetCluster(isAllowed: database.isPrivate || plan.resetsOffsets)
             if again > 0 { Self.say("the last run's cluster is gone: \(again) events of the outbox are sent again") }
         }
@@ -86,17 +89,18 @@ struct DevSession {
             [
                 ("DATABASE_URL", database.url), ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers),
                 ("QUERY_SERVICE_URL", daemons.queryURL),
-            ],
+            ] + (folder.hasIncompleteHistory ? [(Endpoints.incompleteHistoryName, "1")] : []),
             folder: folder.path)
         print(daemons.guide(database: database, kafka: kafka))
         StandardOutput.flush()
-        try await play(daemons.supervisors, kafka, database, until: stop)
+        try await play(daemons.supervisors, folder, kafka, database, until: stop)
     }
 
     /// Runs the daemons, the load and the status line side by side until one of the ends has come; then verifies, if
     /// asked, with the daemons still running. However it ends, the daemons are asked to stop and waited for.
     private func play(
-        _ supervisors: [DaemonSupervisor], _ kafka: DevKafka, _ database: DevDatabase, until stop: StopRequest
+        _ supervisors: [DaemonSupervisor], _ folder: DevFolder, _ kafka: DevKafka, _ database: DevDatabase,
+        until stop: StopRequest
     ) async throws {
         let load = try plan.load.map { configuration in
             let trouble = RareNotice()
@@ -146,7 +150,7 @@ struct DevSession {
             load?.stop()
             if plan.verifies, end != .signal {
                 if let load, end != .loadOver { try await Self.wait(for: load, &group) }
-                try await verify(database, display)
+                try await verify(folder, kafka, database, display)
             }
             display.announce(end == .signal ? "stopping" : "done, stopping")
             group.cancelAll()
@@ -168,13 +172,19 @@ struct DevSession {
         }
     }
 
-    private func verify(_ database: DevDatabase, _ display: StatusDisplay) async throws {
+    private func verify(
+        _ folder: DevFolder, _ kafka: DevKafka, _ database: DevDatabase, _ display: StatusDisplay
+    ) async throws {
         display.announce("verifying: waiting for the projections, then comparing all rows")
-        let configuration = try database.configuration(applicationName: "millrace-verify")
-        let report = try await VerificationReport.make(
-            writeModel: configuration, readModel: configuration, waitingUpTo: Self.verificationPatience)
+        let tables = try database.configuration(applicationName: "millrace-verify")
+        var configuration = VerificationConfiguration(
+            writeModel: tables, readModel: tables,
+            kafka: KafkaClientConfiguration(bootstrapServers: kafka.bootstrapServers, clientID: "millrace-verify"))
+        configuration.incompleteHistory = folder.hasIncompleteHistory ? Endpoints.incompleteHistory : nil
+        let verdict = try await Verification(configuration).run(waitingUpTo: Self.verificationPatience)
+        let report = VerificationReport(verdict)
         display.announce(report.text)
-        if !report.isEqual { throw DifferencesFound() }
+        if let code = report.exitCode { throw VerificationFailed(exitCode: code) }
     }
 
     // MARK: what the user sees
@@ -206,8 +216,10 @@ struct DevSession {
     }
 }
 
-/// `--verify` has found differences and shown them: exit 1.
-struct DifferencesFound: Error {}
+/// `--verify` did not find everything equal, and has shown what it found.
+struct VerificationFailed: Error {
+    let exitCode: ExitCode
+}
 
 /// Somebody's wish that the session end.
 final class StopRequest: Sendable {

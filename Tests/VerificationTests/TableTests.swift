@@ -5,9 +5,11 @@ import Postgres
 import StreamCore
 import TestKit
 import Testing
+import Verification
 import WireJSON
 
-@Suite struct ReadModelCheckTests {
+/// The tables alone: the write model's SQL against the projection's own folding and writing.
+@Suite struct TableTests {
     static let sets = ["outbox", "orders", "projections", "order-summary"]
 
     /// Plays a shop, and brings its outbox into the read model by the projection's own folding and writing.
@@ -15,7 +17,7 @@ import WireJSON
         orders: Int, _ body: (PostgresConfiguration, PostgresConnection) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: sets) { database in
-            try await ShopLoad(ShopLoadTests.configuration(orders: orders, batch: 8), database: database).run()
+            try await ShopLoad(Self.shop(orders: orders), database: database).run()
             let connection = try await PostgresConnection.connect(database)
             let events = try await Self.outbox(connection)
             // In any order, and some of them twice: the read model does not mind.
@@ -81,6 +83,22 @@ import WireJSON
         }
     }
 
+    static func shop(orders: Int) -> ShopLoad.Configuration {
+        var configuration = ShopLoad.Configuration()
+        configuration.orders = orders
+        configuration.ordersPerSecond = 0
+        configuration.connections = 3
+        configuration.ordersPerTransaction = 8
+        configuration.customers = 200
+        return configuration
+    }
+
+    static func verdict(_ database: PostgresConfiguration, examples: Int = 10) async throws -> Verdict {
+        var configuration = VerificationConfiguration(writeModel: database, readModel: database, kafka: nil)
+        configuration.exampleLimit = examples
+        return try await Verification(configuration).run()
+    }
+
     @Test func everyEventDecodesWithGaplessSequences() async throws {
         try await Self.withShop(orders: 300) { _, connection in
             var last: [String: Int64] = [:]
@@ -96,10 +114,11 @@ import WireJSON
 
     @Test func whatTheEventsFoldToIsWhatTheWriteModelSays() async throws {
         try await Self.withShop(orders: 500) { database, _ in
-            let outcome = try await ReadModelCheck(writeModel: database, readModel: database, pageSize: 64).run()
-            #expect(outcome.examples == [])
-            #expect(outcome.isEqual)
-            #expect(outcome.checked == 500)
+            let verdict = try await Self.verdict(database)
+            #expect(verdict.method == .tables)
+            #expect(verdict.isEqual, "\(verdict)")
+            #expect(verdict["order_summary"]?.checked == 500)
+            #expect(verdict.comparisons.count == 1, "there is no dashboard")
         }
     }
 
@@ -112,39 +131,28 @@ import WireJSON
                     UPDATE order_summary_v1 SET order_id = 'nobody' WHERE order_id = 'ord-1-0000011';
                     UPDATE order_summary_v1 SET items = '[]', version = 0 WHERE order_id = 'ord-1-0000060';
                     """)
-            let outcome = try await ReadModelCheck(writeModel: database, readModel: database, pageSize: 10).run()
-            #expect(!outcome.isEqual)
-            #expect(outcome.checked == 60)
-            #expect(outcome.missing == 2)
-            #expect(outcome.extra == 1)
-            #expect(outcome.differing == 2)
-            #expect(outcome.examples.contains(.init(orderID: "ord-1-0000007", kind: .missing)))
-            #expect(outcome.examples.contains(.init(orderID: "nobody", kind: .extra)))
-            let columns = outcome.examples.compactMap { difference in
-                if case .column(let name, _, _) = difference.kind { name } else { nil }
+            let verdict = try await Self.verdict(database)
+            #expect(verdict.decision == .different)
+            let summary = try #require(verdict["order_summary"])
+            #expect(summary.checked == 61)
+            #expect(summary.differing == 5)
+            #expect(summary.differences.contains(.init(subject: "ord-1-0000007", problem: .missing)))
+            #expect(summary.differences.contains(.init(subject: "ord-1-0000011", problem: .missing)))
+            #expect(summary.differences.contains(.init(subject: "nobody", problem: .unexpected)))
+            let columns = summary.differences.compactMap { difference in
+                if case .column(let name, _, _) = difference.problem { "\(difference.subject) \(name)" } else { nil }
             }
-            #expect(columns.sorted() == ["items", "total_amount", "version"])
+            #expect(
+                columns.sorted() == ["ord-1-0000009 total_amount", "ord-1-0000060 items", "ord-1-0000060 version"])
         }
     }
 
     @Test func examplesAreLimitedAndCountsAreNot() async throws {
         try await Self.withShop(orders: 40) { database, connection in
             try await connection.execute("DELETE FROM order_summary_v1")
-            let check = ReadModelCheck(writeModel: database, readModel: database, pageSize: 7, exampleLimit: 3)
-            let outcome = try await check.run()
-            #expect(outcome.missing == 40)
-            #expect(outcome.examples.count == 3)
-        }
-    }
-
-    @Test func itWaitsForAProjectionThatIsBehind() async throws {
-        try await Self.withShop(orders: 40) { database, connection in
-            let events = try await Self.outbox(connection)
-            try await connection.execute("DELETE FROM order_summary_v1")
-            let check = ReadModelCheck(writeModel: database, readModel: database)
-            async let outcome = check.run(waitingUpTo: .seconds(30))
-            try await Self.project(events, connection)
-            #expect(try await outcome.isEqual)
+            let summary = try #require(try await Self.verdict(database, examples: 3)["order_summary"])
+            #expect(summary.differing == 40)
+            #expect(summary.differences.count == 3)
         }
     }
 }

@@ -1,0 +1,159 @@
+internal import Orders
+internal import StreamCore
+
+/// Names one event by its aggregate.
+struct EventKey: Hashable, Sendable {
+    let aggregate: AggregateType
+    let id: ExactText
+    let sequence: Int64
+
+    init(aggregate: AggregateType, id: ExactText, sequence: Int64) {
+        self.aggregate = aggregate
+        self.id = id
+        self.sequence = sequence
+    }
+
+    init(_ event: OrderEvent) {
+        self.init(
+            aggregate: event.aggregateType, id: ExactText(event.identity.aggregateID),
+            sequence: event.identity.sequence)
+    }
+
+    var text: String { "event \(sequence) of \(aggregate) \(id.text)" }
+}
+
+/// Whose state an event is part of.
+struct Membership: OptionSet, Hashable, Sendable {
+    let rawValue: UInt8
+
+    static let summary = Membership(rawValue: 1)
+    static let dashboard = Membership(rawValue: 2)
+    /// The write model, for sure: it was in Kafka before the write model's snapshot.
+    static let written = Membership(rawValue: 4)
+}
+
+/// What the topics say of one order, folded as they are read.
+///
+/// The write model and both read models are each at another point of the topics. Events are folded into one set of
+/// facts for each combination of them: nearly always all are in one, and the others hold the few events between the
+/// three points.
+struct OrderHistory: Sendable {
+    private var parts: [(membership: Membership, facts: OrderFacts)] = []
+    /// Events that may have been committed after the write model's snapshot, which their sequences tell.
+    private(set) var recent: [(event: OrderEvent, membership: Membership)] = []
+    /// Events that the write model has for sure and the projections have not: on their way, or parked.
+    private(set) var waiting: [(key: EventKey, missing: Membership, isParked: Membership)] = []
+
+    mutating func fold(_ event: OrderEvent, _ membership: Membership) {
+        if membership.isEmpty { return }
+        if let place = parts.firstIndex(where: { $0.membership == membership }) {
+            parts[place].facts.merge(event)
+        } else {
+            var facts = OrderFacts()
+            facts.merge(event)
+            parts.append((membership, facts))
+        }
+    }
+
+    /// What the events of one of the three say; nil without any.
+    func facts(of wanted: Membership) -> OrderFacts? {
+        var found: OrderFacts?
+        for (membership, facts) in parts where membership.contains(wanted) {
+            if found == nil { found = facts } else { found?.merge(facts) }
+        }
+        return found
+    }
+
+    mutating func noteRecent(_ event: OrderEvent, _ membership: Membership) { recent.append((event, membership)) }
+
+    mutating func noteWaiting(_ key: EventKey, missing: Membership, isParked: Membership) {
+        waiting.append((key, missing, isParked))
+    }
+}
+
+/// What the topics say of the orders of one range of ids.
+struct OrderHistories: Sendable {
+    /// The partition's records from here on may be younger than the write model's snapshot.
+    let marker: [TopicPartition: Int64]
+    let summary: ProjectionCut
+    let dashboard: ProjectionCut?
+    /// Orders beyond the first, up to the second; nil is no limit.
+    let range: (after: ExactText?, through: ExactText?)
+
+    private(set) var orders: [ExactText: OrderHistory] = [:]
+    /// Records below the order summary's offsets that are no events, and not parked.
+    private(set) var unreadable: [(origin: RecordOrigin, reason: String)] = []
+    /// The record keys, which are aggregates' ids, of all records that are no events.
+    private(set) var unreadableKeys: Set<ExactText> = []
+    /// Events of the range that are in Kafka and in none of the projections' rows yet.
+    private(set) var waiting: (summary: Int, dashboard: Int) = (0, 0)
+
+    init(
+        marker: [TopicPartition: Int64], summary: ProjectionCut, dashboard: ProjectionCut?,
+        range: (after: ExactText?, through: ExactText?)
+    ) {
+        self.marker = marker
+        self.summary = summary
+        self.dashboard = dashboard
+        self.range = range
+    }
+
+    /// Folds one record.
+    ///
+    /// - Parameters:
+    ///   - decoded: the record's event; nil for records that are none of ours.
+    ///   - key: the record's key, where the record is no event.
+    mutating func add(
+        _ decoded: Result<OrderEvent?, EventDecodeError>, _ origin: RecordOrigin, key: String? = nil
+    ) {
+        if let applied = summary.retried[origin], isInRange(applied) {
+            orders[ExactText(applied.orderID), default: OrderHistory()].fold(applied, .summary)
+        }
+        if let applied = dashboard?.retried[origin], isInRange(applied) {
+            orders[ExactText(applied.orderID), default: OrderHistory()].fold(applied, .dashboard)
+        }
+        switch decoded {
+        case .failure(let error):
+            if let key { unreadableKeys.insert(ExactText(key)) }
+            // The first range's pass reports for all.
+            if range.after == nil, summary.holds(origin) {
+                unreadable.append((origin, "\(error.path): \(error.detail)"))
+            }
+        case .success(let event):
+            if let event, isInRange(event) { add(event, origin) }
+        }
+    }
+
+    private mutating func add(_ event: OrderEvent, _ origin: RecordOrigin) {
+        var membership: Membership = []
+        var missing: Membership = []
+        var parked: Membership = []
+        func place(_ cut: ProjectionCut, _ own: Membership) {
+            if cut.holds(origin) {
+                membership.insert(own)
+            } else if cut.retried[origin] == nil {
+                missing.insert(own)
+                if cut.parked.contains(origin) { parked.insert(own) }
+            }
+        }
+        place(summary, .summary)
+        if let dashboard { place(dashboard, .dashboard) }
+        let isRecent = origin.offset >= marker[origin.partition] ?? 0
+        if !isRecent { membership.insert(.written) }
+        let id = ExactText(event.orderID)
+        orders[id, default: OrderHistory()].fold(event, membership)
+        if isRecent { orders[id]?.noteRecent(event, membership) }
+        if !missing.isEmpty {
+            orders[id]?.noteWaiting(EventKey(event), missing: missing, isParked: parked)
+            if missing.subtracting(parked).contains(.summary) { waiting.summary += 1 }
+            if missing.subtracting(parked).contains(.dashboard) { waiting.dashboard += 1 }
+        }
+    }
+
+    private func isInRange(_ event: OrderEvent) -> Bool {
+        let id = ExactText(event.orderID)
+        if let after = range.after, id <= after { return false }
+        if let through = range.through, id > through { return false }
+        return true
+    }
+}

@@ -1,0 +1,67 @@
+internal import Postgres
+
+/// Which of the outbox's rows were not published at the moment of the write model's snapshot, and which of those still
+/// are not. The relay takes a row out of the outbox after Kafka has acknowledged it, so a row that is gone is in Kafka;
+/// that it really is, the comparison with the topics shows.
+struct OutboxMarker: Sendable {
+    /// A row each: the outbox's that is not published, or one that was set aside.
+    static let rows = """
+        SELECT id, aggregate_type, aggregate_id, sequence FROM outbox WHERE published_at IS NULL
+        UNION ALL SELECT id, aggregate_type, aggregate_id, sequence FROM outbox_failed
+        """
+
+    /// In ascending order; 8 bytes a row.
+    private(set) var waiting: [Int64] = []
+    /// Those that were set aside, which only an operator's word moves, if anything.
+    private(set) var setAside: Set<Int64> = []
+
+    private static let chunk = 10_000
+
+    static func take(in transaction: PostgresTransaction) async throws -> OutboxMarker {
+        var marker = OutboxMarker()
+        try await transaction.execute(
+            script: """
+                DECLARE verify_marker NO SCROLL CURSOR FOR
+                SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id
+                """)
+        while true {
+            let rows = try await transaction.execute(.unprepared("FETCH \(chunk) FROM verify_marker"))
+            for row in 0..<rows.rowCount { marker.waiting.append(try rows.int64(row, 0)) }
+            if rows.rowCount < chunk { break }
+        }
+        let failed = try await transaction.execute("SELECT id FROM outbox_failed")
+        for row in 0..<failed.rowCount { marker.setAside.insert(try failed.int64(row, 0)) }
+        return marker
+    }
+
+    /// The rows that are not in Kafka.
+    var unpublished: Set<Int64> { setAside.union(waiting) }
+
+    /// Looks whether the first of the waiting rows are gone.
+    ///
+    /// - Parameter all: whether to look at all of them.
+    mutating func refresh(_ connection: PostgresConnection, all: Bool) async throws {
+        var kept: [Int64] = []
+        var place = 0
+        while place < waiting.count, all || kept.isEmpty {
+            let part = waiting[place..<min(place + Self.chunk, waiting.count)]
+            var ids = Int64Array()
+            for id in part { ids.append(id) }
+            // In one statement, as the relay moves a row from the one table to the other in one transaction.
+            let rows = try await connection.execute(Self.still, Parameters { $0.append(ids) })
+            for row in 0..<rows.rowCount {
+                let id = try rows.int64(row, 0)
+                if try rows.bool(row, 1) { setAside.insert(id) } else { kept.append(id) }
+            }
+            place += part.count
+        }
+        waiting = kept + waiting[place...]
+    }
+
+    private static let still = Statement(
+        """
+        SELECT id, false FROM outbox WHERE published_at IS NULL AND id = ANY ($1)
+        UNION ALL SELECT id, true FROM outbox_failed WHERE id = ANY ($1)
+        ORDER BY 1
+        """)
+}

@@ -1,0 +1,87 @@
+internal import Orders
+internal import Postgres
+internal import StreamCore
+
+/// Where a record was first.
+struct RecordOrigin: Hashable, Sendable {
+    let partition: TopicPartition
+    let offset: Int64
+}
+
+/// How far one projection was at the moment of the snapshot, and which of the events below it did not apply.
+struct ProjectionCut: Sendable {
+    let name: String
+    private(set) var nextOffsets: [TopicPartition: Int64] = [:]
+    private(set) var parked: Set<RecordOrigin> = []
+    /// How many of them an operator had left out for good.
+    private(set) var discarded = 0
+    private(set) var consumerGroup: String?
+    /// The record keys of parked events, where they are short enough to be kept as they are.
+    private(set) var parkedKeys: Set<[UInt8]> = []
+    /// Parked events whose key is not known.
+    private(set) var parkedWithoutKey = 0
+    /// Events that were parked and then applied after all, maybe corrected, by the records of the projection's retry
+    /// topic.
+    var retried: [RecordOrigin: OrderEvent] = [:]
+
+    init(name: String) {
+        self.name = name
+    }
+
+    init(name: String, nextOffsets: [TopicPartition: Int64], parkedAt offsets: Set<Int64>) {
+        self.name = name
+        self.nextOffsets = nextOffsets
+        for partition in nextOffsets.keys {
+            parked.formUnion(offsets.map { RecordOrigin(partition: partition, offset: $0) })
+        }
+    }
+
+    /// Reads the offsets and parked events of the projection's newest version.
+    ///
+    /// - Returns: nil when there never was such a projection.
+    static func read(_ name: String, in transaction: PostgresTransaction) async throws -> ProjectionCut? {
+        let versions = try await transaction.execute(
+            "SELECT id, consumer_group FROM projections WHERE name = $1 ORDER BY version DESC LIMIT 1",
+            Parameters { $0.append(name) })
+        if versions.rowCount == 0 { return nil }
+        let id = try versions.int64(0, 0)
+        var cut = ProjectionCut(name: name)
+        cut.consumerGroup = try versions.string(0, 1)
+        let offsets = try await transaction.execute(
+            "SELECT topic, partition, next_offset FROM projection_offsets WHERE projection_id = $1",
+            Parameters { $0.append(id) })
+        for row in 0..<offsets.rowCount {
+            let partition = TopicPartition(topic: try offsets.string(row, 0), partition: try offsets.int32(row, 1))
+            cut.nextOffsets[partition] = try offsets.int64(row, 2)
+        }
+        let parked = try await transaction.execute(
+            """
+            SELECT topic, partition, record_offset, encode(sequence, 'hex'), reason = 'discarded' FROM parked_events
+            WHERE projection_id = $1
+            """, Parameters { $0.append(id) })
+        for row in 0..<parked.rowCount {
+            let partition = TopicPartition(topic: try parked.string(row, 0), partition: try parked.int32(row, 1))
+            cut.parked.insert(RecordOrigin(partition: partition, offset: try parked.int64(row, 2)))
+            if try parked.bool(row, 4) { cut.discarded += 1 }
+            if let key = try parked.optionalString(row, 3).map({ Self.bytes(hexadecimal: $0) }) {
+                cut.parkedKeys.insert(key)
+            } else {
+                cut.parkedWithoutKey += 1
+            }
+        }
+        return cut
+    }
+
+    private static func bytes(hexadecimal text: String) -> [UInt8] {
+        let digits = Array(text.utf8)
+        return stride(from: 0, to: digits.count, by: 2).map { index in
+            UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16) ?? 0
+        }
+    }
+
+    /// Whether the projection's rows hold what a record says.
+    func holds(_ origin: RecordOrigin) -> Bool {
+        guard origin.offset < nextOffsets[origin.partition] ?? 0, !parked.contains(origin) else { return false }
+        return retried[origin] == nil
+    }
+}

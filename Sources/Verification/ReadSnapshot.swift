@@ -1,0 +1,59 @@
+internal import Postgres
+internal import StreamCore
+
+/// How far the projections were at the moment of the snapshot.
+struct ReadSnapshot: Sendable {
+    var summary = ProjectionCut(name: "order-summary")
+    /// nil where there is no dashboard, or nothing was ever projected into it.
+    var dashboard: ProjectionCut?
+    private(set) var hasDashboard = false
+    private(set) var horizons: DashboardView.Horizons = [:]
+
+    /// - Parameter transaction: one of level REPEATABLE READ.
+    static func take(in transaction: PostgresTransaction) async throws -> ReadSnapshot {
+        var snapshot = try await takeViews(in: transaction)
+        if let summary = try await ProjectionCut.read("order-summary", in: transaction) { snapshot.summary = summary }
+        if snapshot.hasDashboard { snapshot.dashboard = try await ProjectionCut.read("dashboard", in: transaction) }
+        return snapshot
+    }
+
+    /// What is known without offsets.
+    static func takeViews(in transaction: PostgresTransaction) async throws -> ReadSnapshot {
+        var snapshot = ReadSnapshot()
+        let isThere = try await transaction.execute("SELECT to_regclass('dashboard_counters') IS NOT NULL")
+        snapshot.hasDashboard = try isThere.bool(0, 0)
+        guard snapshot.hasDashboard else { return snapshot }
+        let horizons = try await transaction.execute(
+            "SELECT resolution, kept_from FROM dashboard_horizons WHERE isfinite(kept_from)")
+        for row in 0..<horizons.rowCount {
+            snapshot.horizons[try horizons.string(row, 0)] = try horizons.timestamp(row, 1)
+        }
+        return snapshot
+    }
+
+    /// Whether the projections that are compared have passed these offsets, now.
+    func hasPassed(_ ends: [TopicPartition: Int64], on connection: PostgresConnection) async throws -> Bool {
+        var names = TextArray()
+        for cut in cuts { names.append(cut.name) }
+        let rows = try await connection.execute(Self.offsets, Parameters { $0.append(names) })
+        var open: [String: [TopicPartition: Int64]] = [:]
+        for cut in cuts { open[cut.name] = ends.filter { $0.value > 0 } }
+        for row in 0..<rows.rowCount {
+            let partition = TopicPartition(topic: try rows.string(row, 1), partition: try rows.int32(row, 2))
+            let next = try rows.int64(row, 3)
+            if let end = ends[partition], next >= end { open[try rows.string(row, 0)]?[partition] = nil }
+        }
+        return open.values.allSatisfy(\.isEmpty)
+    }
+
+    private static let offsets = Statement(
+        """
+        SELECT DISTINCT ON (p.name, o.topic, o.partition) p.name, o.topic, o.partition, o.next_offset
+        FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
+        WHERE p.name = ANY ($1)
+        ORDER BY p.name, o.topic, o.partition, p.version DESC
+        """)
+
+    /// The cuts that there are.
+    var cuts: [ProjectionCut] { [summary] + (dashboard.map { [$0] } ?? []) }
+}

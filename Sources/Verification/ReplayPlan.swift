@@ -1,0 +1,80 @@
+internal import Kafka
+internal import StreamCore
+
+/// Which records are read, and what the read models are compared with.
+struct ReplayPlan: Sendable {
+    let standard: OrderComparer.Standard
+    let method: Verdict.Method
+    /// The ends of the partitions before the write model's snapshot.
+    let marker: [TopicPartition: Int64]
+    let ranges: [TopicPartition: Range<Int64>]
+
+    var recordCount: Int64 { ranges.values.reduce(0) { $0 + Int64($1.count) } }
+
+    /// - Parameters:
+    ///   - before: from before the write model's snapshot.
+    ///   - after: from after the read models' snapshot.
+    ///   - incompleteHistory: why the topics are known not to hold everything.
+    /// - Throws: ``VerificationError`` when Kafka no longer has events that a projection has yet to apply.
+    init(
+        _ before: [TopicPartition: Watermarks], _ after: [TopicPartition: Watermarks], _ snapshot: ReadSnapshot,
+        _ incompleteHistory: String?
+    ) throws {
+        let cut = after.filter { $0.value.low > 0 }.min { $0.key < $1.key }
+        let reason =
+            incompleteHistory
+            ?? cut.map { "Kafka no longer has the beginning of \($0.key); it begins at offset \($0.value.low)" }
+        marker = before.mapValues(\.high)
+        if let reason {
+            standard = .writeModel
+            method = .writeModel(because: reason)
+        } else {
+            standard = .events
+            method = .events
+        }
+        var ranges: [TopicPartition: Range<Int64>] = [:]
+        for (partition, watermarks) in after {
+            guard reason != nil else {
+                ranges[partition] = 0..<watermarks.high
+                continue
+            }
+            var start = before[partition]?.high ?? watermarks.low
+            for projection in snapshot.cuts {
+                let next = projection.nextOffsets[partition] ?? watermarks.low
+                if next < watermarks.low {
+                    throw VerificationError.eventsAreGone(
+                        projection: projection.name, partition: "\(partition)", next: next, oldest: watermarks.low)
+                }
+                start = min(start, next)
+            }
+            ranges[partition] = min(start, watermarks.high)..<watermarks.high
+        }
+        self.ranges = ranges
+    }
+
+    /// A comparison with the write model, which knows nothing of what operators did with parked events: while that may
+    /// be the reason of a difference, there is no verdict.
+    func judged(_ comparison: Verdict.Comparison, by cut: ProjectionCut) -> Verdict.Comparison {
+        let unclear = cut.parkedWithoutKey + cut.retried.count
+        guard standard == .writeModel, unclear > 0, comparison.differing > 0 else { return comparison }
+        var judged = comparison
+        judged.undecided =
+            "\(comparison.differing) rows differ, and \(unclear) events were parked, retried or discarded: the write "
+            + "model cannot tell whether that is why"
+        judged.leftOut += judged.differing
+        judged.differing = 0
+        return judged
+    }
+
+    /// Why the dashboard cannot be compared; nil when it can.
+    func reasonAgainstDashboard(_ comparer: OrderComparer, _ cut: ProjectionCut) -> String? {
+        guard standard == .writeModel else { return nil }
+        if !cut.parked.isEmpty {
+            return "\(cut.parked.count) events are parked, and Kafka no longer has all others to count"
+        }
+        if comparer.uncountable > 0 {
+            return "\(comparer.uncountable) orders have events under way; give --wait, or more time"
+        }
+        return nil
+    }
+}

@@ -1,0 +1,225 @@
+internal import Kafka
+internal import Orders
+internal import Postgres
+internal import StreamCore
+
+/// Says whether the read models are what the events say, and whether the topics and the write model agree, while
+/// everything runs.
+///
+/// The way of a verification: **marker** (the ends of the topics, then one snapshot of the write model with its outbox)
+/// → **wait** until all that was committed by then is applied, or the time is over → **snapshot** of the read models
+/// with their offsets → **replay** of the topics up to those offsets → **compare** order by order, in the order of
+/// their ids → **verdict**.
+///
+/// What a read model must say follows from the events below its own offsets, so events on their way are no difference,
+/// however many there are. Where Kafka has dropped the beginning, it follows from the write model and the events that
+/// were committed since the marker; orders with events on their way are then left out, and counted.
+public struct Verification: Sendable {
+    private let configuration: VerificationConfiguration
+
+    /// How long to leave the pipeline alone between two looks at it.
+    private static let patience: Duration = .milliseconds(100)
+
+    public init(_ configuration: VerificationConfiguration) {
+        self.configuration = configuration
+    }
+
+    /// Verifies.
+    ///
+    /// - Parameter wait: how long at most to wait until nothing is under way of what was committed at the beginning.
+    /// - Throws: `PostgresError`, `KafkaError`, ``VerificationError``.
+    public func run(waitingUpTo wait: Duration = .zero) async throws -> Verdict {
+        let deadline = ContinuousClock.now + wait
+        return try await withConnection(configuration.writeModel) { writing in
+            try await withConnection(configuration.readModel) { reading in
+                guard let kafka = configuration.kafka else { return try await compareTables(writing, reading) }
+                let topics = try await Topics(kafka, configuration)
+                do {
+                    return try await verify(topics, configuration.incompleteHistory, writing, reading, deadline)
+                } catch TopicTrouble.gone(let partition) {
+                    // Dropped while it was read: look again, without the beginning.
+                    let reason = "Kafka no longer has the beginning of \(partition)"
+                    do {
+                        return try await verify(topics, reason, writing, reading, deadline)
+                    } catch TopicTrouble.gone(let partition) {
+                        throw VerificationError.topicIsGone("\(partition)")
+                    }
+                }
+            }
+        }
+    }
+
+    private func verify(
+        _ topics: Topics, _ incompleteHistory: String?, _ writing: PostgresConnection,
+        _ reading: PostgresConnection, _ deadline: ContinuousClock.Instant
+    ) async throws -> Verdict {
+        // What is in Kafka now was committed before the snapshot that follows.
+        let before = try await topics.watermarks()
+        return try await writing.withTransaction { written in
+            try await written.execute(script: Self.snapshot)
+            var marker = try await OutboxMarker.take(in: written)
+            try await settle(&marker, topics, reading, until: deadline)
+            return try await reading.withTransaction { read in
+                try await read.execute(script: Self.snapshot)
+                var snapshot = try await ReadSnapshot.take(in: read)
+                try await topics.readRetries(&snapshot)
+                let after = try await topics.watermarks()
+                let plan = try ReplayPlan(before, after, snapshot, incompleteHistory)
+                return try await compare(plan, snapshot, marker, topics, written, read)
+            }
+        }
+    }
+
+    // MARK: wait
+
+    /// Waits until all that the marker found is published and applied, or the time is over.
+    private func settle(
+        _ marker: inout OutboxMarker, _ topics: Topics, _ reading: PostgresConnection,
+        until deadline: ContinuousClock.Instant
+    ) async throws {
+        var current = marker
+        try await withConnection(configuration.writeModel) { asking in
+            while !current.waiting.isEmpty, .now < deadline {
+                try await current.refresh(asking, all: false)
+                if !current.waiting.isEmpty { try await Task.sleep(for: Self.patience) }
+            }
+            let ends = try await topics.watermarks().mapValues(\.high)
+            let projections = try await reading.withTransaction { try await ReadSnapshot.take(in: $0) }
+            while .now < deadline, try await !projections.hasPassed(ends, on: reading) {
+                try await Task.sleep(for: Self.patience)
+            }
+            try await current.refresh(asking, all: true)
+        }
+        marker = current
+    }
+
+    // MARK: compare
+
+    private func compare(
+        _ plan: ReplayPlan, _ snapshot: ReadSnapshot, _ marker: OutboxMarker, _ topics: Topics,
+        _ written: PostgresTransaction, _ read: PostgresTransaction
+    ) async throws -> Verdict {
+        let parkedKeys = (snapshot.summary.parkedKeys, snapshot.dashboard?.parkedKeys ?? [])
+        var comparer = OrderComparer(
+            plan.standard, exampleLimit: configuration.exampleLimit, parkedKeys: parkedKeys)
+        var streams = try await OrderStreams(written, read, unpublished: marker.unpublished)
+        var waiting = (summary: 0, dashboard: 0)
+        for range in try await ranges(plan, written) {
+            var histories = OrderHistories(
+                marker: plan.marker, summary: snapshot.summary, dashboard: snapshot.dashboard, range: range)
+            try await topics.replay(plan.ranges) { histories.add($0, $1, key: $2) }
+            waiting.summary += histories.waiting.summary
+            waiting.dashboard += histories.waiting.dashboard
+            for record in histories.unreadable { comparer.noteUnreadable(record.origin, record.reason) }
+            comparer.noteUnreadable(keys: histories.unreadableKeys)
+            try await streams.forEach(through: range.through, histories) { try comparer.add($0) }
+        }
+        var verdict = Verdict(method: plan.method)
+        verdict.underWay.unpublished = marker.waiting.count
+        verdict.underWay.setAside = marker.setAside.count
+        verdict.underWay.projections.append(
+            .init(snapshot.summary, waiting: waiting.summary))
+        verdict.comparisons = plan.standard == .events ? [comparer.topics] : []
+        verdict.comparisons.append(plan.judged(comparer.summary, by: snapshot.summary))
+        if let dashboard = snapshot.dashboard {
+            verdict.underWay.projections.append(
+                .init(dashboard, waiting: waiting.dashboard))
+            let undecided = plan.reasonAgainstDashboard(comparer, dashboard)
+            verdict.comparisons += try await compareDashboard(comparer.tally, snapshot, undecided, read)
+                .map { plan.judged($0, by: dashboard) }
+        }
+        return verdict
+    }
+
+    private func compareDashboard(
+        _ tally: DashboardTally, _ snapshot: ReadSnapshot, _ undecided: String?, _ read: PostgresTransaction
+    ) async throws -> [Verdict.Comparison] {
+        var comparisons: [Verdict.Comparison] = []
+        for view in DashboardView.all {
+            if let undecided {
+                var comparison = Verdict.Comparison(name: view.name)
+                comparison.undecided = undecided
+                comparisons.append(comparison)
+            } else {
+                comparisons.append(
+                    try await view.compare(
+                        tally, snapshot.horizons, in: read, exampleLimit: configuration.exampleLimit))
+            }
+        }
+        return comparisons
+    }
+
+    /// The tables alone, as if nothing were under way.
+    private func compareTables(
+        _ writing: PostgresConnection, _ reading: PostgresConnection
+    ) async throws -> Verdict {
+        try await writing.withTransaction { written in
+            try await written.execute(script: Self.snapshot)
+            return try await reading.withTransaction { read in
+                try await read.execute(script: Self.snapshot)
+                var comparer = OrderComparer(.writeModel, exampleLimit: configuration.exampleLimit)
+                var streams = try await OrderStreams(written, read, unpublished: [])
+                let nothing = OrderHistories(
+                    marker: [:], summary: ProjectionCut(name: "order-summary"), dashboard: nil, range: (nil, nil))
+                try await streams.forEach(through: nil, nothing) { try comparer.add($0) }
+                var verdict = Verdict(method: .tables)
+                verdict.comparisons = [comparer.summary]
+                let snapshot = try await ReadSnapshot.takeViews(in: read)
+                if snapshot.hasDashboard {
+                    verdict.comparisons += try await compareDashboard(comparer.tally, snapshot, nil, read)
+                }
+                return verdict
+            }
+        }
+    }
+
+    /// Ranges of order ids with about as many orders in each as may be in memory at once.
+    private func ranges(
+        _ plan: ReplayPlan, _ written: PostgresTransaction
+    ) async throws -> [(after: ExactText?, through: ExactText?)] {
+        // Of fewer records there cannot be more orders.
+        if plan.recordCount <= configuration.ordersInMemory { return [(nil, nil)] }
+        let rows = try await written.execute(
+            """
+            SELECT order_id FROM (
+                SELECT order_id, row_number() OVER (ORDER BY order_id COLLATE "C") AS n FROM orders) AS o
+            WHERE n % $1 = 0 ORDER BY n
+            """, Parameters { $0.append(Int64(configuration.ordersInMemory)) })
+        var ranges: [(after: ExactText?, through: ExactText?)] = []
+        for row in 0..<rows.rowCount {
+            ranges.append((ranges.last?.through, ExactText(try rows.string(row, 0))))
+        }
+        ranges.append((ranges.last?.through, nil))
+        return ranges
+    }
+
+    /// One moment for all that is read, for as long as it takes.
+    private static let snapshot = """
+        SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC';
+        SET LOCAL DateStyle = 'ISO'; SET LOCAL idle_in_transaction_session_timeout = 0;
+        SET LOCAL cursor_tuple_fraction = 1
+        """
+
+    private func withConnection<Result>(
+        _ configuration: PostgresConfiguration, _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
+        var patient = configuration
+        patient.statementTimeoutMs = 600_000
+        let connection = try await PostgresConnection.connect(patient)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+}
+
+extension Verdict.UnderWay.Projection {
+    fileprivate init(_ cut: ProjectionCut, waiting: Int) {
+        self.init(
+            name: cut.name, waiting: waiting, parked: cut.parked.count - cut.discarded, discarded: cut.discarded)
+    }
+}

@@ -1,0 +1,26 @@
+/// Why no verdict can be given.
+public enum VerificationError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The events' topics are not there.
+    case noTopics([String])
+    /// Kafka no longer has events that the projection has not applied.
+    case eventsAreGone(projection: String, partition: String, next: Int64, oldest: Int64)
+    /// Kafka no longer has what is needed, not even for the comparison with the write model.
+    case topicIsGone(String)
+    /// Kafka says nothing.
+    case kafkaIsSilent(partition: String, milliseconds: Int)
+
+    public var description: String {
+        switch self {
+        case .noTopics(let topics):
+            "there is no topic \(topics.joined(separator: ", ")); check --topic-suffix, or compare the tables alone "
+                + "with --tables-only"
+        case .eventsAreGone(let projection, let partition, let next, let oldest):
+            "\(projection) has yet to apply \(partition) from offset \(next), and Kafka has it from \(oldest) only: "
+                + "rebuild the read model"
+        case .topicIsGone(let partition):
+            "Kafka drops the records of \(partition) faster than they can be read; try again"
+        case .kafkaIsSilent(let partition, let milliseconds):
+            "no answer about \(partition) within \(milliseconds) ms: is Kafka running?"
+        }
+    }
+}

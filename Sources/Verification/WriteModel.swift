@@ -1,0 +1,169 @@
+internal import Orders
+internal import Postgres
+internal import StreamCore
+
+/// One order as the write model has it, with its payments and shipments.
+struct WrittenOrder: Sendable {
+    /// What the tables say. The events that said it are not all known by their sequences: none is greater than what
+    /// ``OrderFacts/seen`` says of the aggregate.
+    var facts = OrderFacts()
+    var total = DecimalAmount.zero
+    var status = ""
+
+    /// The aggregates with the sequence of the last event of each.
+    func aggregates(of id: ExactText) -> [(aggregate: AggregateType, id: ExactText, last: Int64)] {
+        [(.order, id, facts.seen.greatest)]
+            + facts.payments.map { (.payment, $0.id, $0.seen.greatest) }
+            + facts.shipments.map { (.shipment, $0.id, $0.seen.greatest) }
+    }
+
+    /// Whether the tables hold what an event says.
+    func holds(_ event: OrderEvent) -> Bool {
+        let seen = facts.seen(of: event.aggregateType, ExactText(event.identity.aggregateID))
+        return event.identity.sequence <= seen.greatest
+    }
+}
+
+/// The write model at one moment, in the order of the order ids' bytes.
+struct WriteModel {
+    private var orders: SortedRows
+    private var items: SortedRows
+    private var payments: SortedRows
+    private var shipments: SortedRows
+    private var outbox: SortedRows
+    /// Rows of the outbox that are not in Kafka.
+    private let unpublished: Set<Int64>
+
+    /// - Parameters:
+    ///   - transaction: one of level REPEATABLE READ.
+    ///   - unpublished: of the outbox's rows at that moment, those that are not in Kafka to this day.
+    init(_ transaction: PostgresTransaction, unpublished: Set<Int64>) async throws {
+        self.unpublished = unpublished
+        orders = try await .open("verify_orders", Self.ordersQuery, transaction)
+        items = try await .open(
+            "verify_items", "SELECT order_id, product_id, name, quantity, unit_price FROM order_items", transaction)
+        payments = try await .open("verify_payments", Self.paymentsQuery, transaction)
+        shipments = try await .open("verify_shipments", Self.shipmentsQuery, transaction)
+        outbox = try await .open("verify_outbox", Self.outboxQuery, transaction)
+    }
+
+    mutating func nextID() async throws -> ExactText? {
+        [try await orders.nextID(), try await outbox.nextID()].compactMap(\.self).min()
+    }
+
+    /// Reads an order, which is the next one or not there, and its events that are not in Kafka.
+    mutating func take(_ id: ExactText) async throws -> (order: WrittenOrder?, unpublished: [EventKey]) {
+        var found: WrittenOrder?
+        try await orders.take(id) { rows, row in found = try Self.order(rows, row) }
+        var keys: [EventKey] = []
+        let unpublished = unpublished
+        try await outbox.take(id) { rows, row in
+            guard unpublished.contains(try rows.int64(row, 1)),
+                let aggregate = AggregateType(rawValue: try rows.string(row, 2))
+            else { return }
+            keys.append(
+                EventKey(
+                    aggregate: aggregate, id: ExactText(try rows.string(row, 3)), sequence: try rows.int64(row, 4)))
+        }
+        guard var order = found else { return (nil, keys) }
+        let version = order.facts.seen.greatest
+        try await items.take(id) { rows, row in
+            let (coefficient, scale) = try rows.decimal(row, 4)
+            let content = LineFacts.Content(
+                name: try rows.string(row, 2), quantity: Int64(try rows.int32(row, 3)),
+                price: DecimalAmount(coefficient: coefficient, scale: scale))
+            order.facts.merge(
+                LineFacts(productID: ExactText(try rows.string(row, 1)), sequence: version, content: content))
+        }
+        try await payments.take(id) { rows, row in order.facts.merge(try Self.payment(rows, row)) }
+        try await shipments.take(id) { rows, row in order.facts.merge(try Self.shipment(rows, row)) }
+        return (order, keys)
+    }
+
+    // MARK: rows
+
+    private static let ordersQuery = """
+        SELECT order_id, customer_id, currency, \(SummaryColumns.address("shipping_address")) AS address, status,
+            total_amount, version, created_at, confirmed_at, cancelled_at, cancel_reason, cancelled_by, updated_at,
+            last_event_id
+        FROM orders
+        """
+
+    private static func order(_ rows: QueryResult, _ row: Int) throws -> WrittenOrder {
+        var order = WrittenOrder()
+        let version = try rows.int64(row, 6)
+        let lastID = try rows.eventID(row, 13)
+        func told<Value>(_ at: Timestamp, _ value: Value) -> Told<Value> {
+            Told(sequence: version, at: at, eventID: lastID, value)
+        }
+        order.status = try rows.string(row, 4)
+        let (coefficient, scale) = try rows.decimal(row, 5)
+        order.total = DecimalAmount(coefficient: coefficient, scale: scale)
+        order.facts.seen = SequenceSet(upTo: version)
+        order.facts.last = told(try rows.timestamp(row, 12), Happened())
+        let created = CreatedOrder(
+            customerID: try rows.string(row, 1), currency: try rows.string(row, 2),
+            address: try rows.optionalString(row, 3) ?? "")
+        order.facts.created = told(try rows.timestamp(row, 7), created)
+        order.facts.confirmed = try rows.optionalTimestamp(row, 8).map { told($0, Happened()) }
+        if let at = try rows.optionalTimestamp(row, 9) {
+            let cancellation = Cancellation(
+                reason: try rows.optionalString(row, 10) ?? "", by: try rows.optionalString(row, 11) ?? "")
+            order.facts.cancelled = told(at, cancellation)
+        }
+        return order
+    }
+
+    private static let paymentsQuery = """
+        SELECT order_id, payment_id, amount, currency, version, last_event_id, completed_at, completed_event_id, method,
+            failed_at, failed_event_id, failure_reason, refunded_at, refunded_event_id, refund_reason
+        FROM payments
+        """
+
+    private static func payment(_ rows: QueryResult, _ row: Int) throws -> PaymentFacts {
+        var payment = PaymentFacts(id: ExactText(try rows.string(row, 1)))
+        let (coefficient, scale) = try rows.decimal(row, 2)
+        let version = try rows.int64(row, 4)
+        let lastID = try rows.eventID(row, 5)
+        payment.seen = SequenceSet(upTo: version)
+        for (fate, column) in [(PaymentFacts.Fate.completed, 6), (.failed, 9), (.refunded, 12)] {
+            guard let at = try rows.optionalTimestamp(row, column) else { continue }
+            let id = try rows.eventID(row, column + 1)
+            let content = PaymentFacts.Content(
+                fate: fate, amount: DecimalAmount(coefficient: coefficient, scale: scale),
+                currency: try rows.string(row, 3), detail: try rows.optionalString(row, column + 2) ?? "")
+            // The last event's sequence is the version; those before it are less.
+            payment.merge(Told(sequence: id == lastID ? version : version - 1, at: at, eventID: id, content))
+        }
+        return payment
+    }
+
+    private static let shipmentsQuery = """
+        SELECT order_id, shipment_id, carrier, tracking_number, version, created_at, created_event_id, delivered_at,
+            delivered_event_id
+        FROM shipments
+        """
+
+    private static func shipment(_ rows: QueryResult, _ row: Int) throws -> ShipmentFacts {
+        var shipment = ShipmentFacts(id: ExactText(try rows.string(row, 1)))
+        let version = try rows.int64(row, 4)
+        shipment.seen = SequenceSet(upTo: version)
+        let parcel = ShipmentFacts.Parcel(carrier: try rows.string(row, 2), trackingNumber: try rows.string(row, 3))
+        shipment.created = Told(
+            sequence: 1, at: try rows.timestamp(row, 5), eventID: try rows.eventID(row, 6), parcel)
+        if let at = try rows.optionalTimestamp(row, 7) {
+            shipment.delivered = Told(
+                sequence: version, at: at, eventID: try rows.eventID(row, 8), Happened())
+        }
+        return shipment
+    }
+
+    /// The events of `outbox` and `outbox_failed` that may not be in Kafka, by their orders.
+    private static let outboxQuery = """
+        SELECT coalesce(p.order_id, s.order_id, o.aggregate_id), o.id, o.aggregate_type, o.aggregate_id, o.sequence
+        FROM (\(OutboxMarker.rows)) AS o
+        LEFT JOIN payments AS p ON o.aggregate_type = 'Payment' AND p.payment_id = o.aggregate_id
+        LEFT JOIN shipments AS s ON o.aggregate_type = 'Shipment' AND s.shipment_id = o.aggregate_id
+        WHERE o.aggregate_id IS NOT NULL AND o.sequence IS NOT NULL
+        """
+}

@@ -1,0 +1,167 @@
+import Foundation
+import OrderShop
+import Postgres
+import Synchronization
+import TestKit
+import Testing
+import Verification
+
+/// `verify` while everything runs: its verdict is true at any moment, and every damage is found and named.
+@Suite struct VerificationTests {
+    @Test func underLoadTheVerdictIsAlwaysEqual() async throws {
+        try await Pipeline.with { pipeline in
+            let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
+            let isOver = Atomic(false)
+            async let load: Void = Self.play(pipeline, orders: 500, then: isOver)
+            var verdicts = 0
+            while !isOver.load(ordering: .acquiring) {
+                // At once; and without the topics' history, with time to let what is under way arrive.
+                let atOnce = try await pipeline.verdict()
+                #expect(atOnce.method == .events)
+                #expect(atOnce.isEqual, "\(atOnce)")
+                let byTables = try await pipeline.verdict(waitingUpTo: DeadlinePassed.limit) {
+                    $0.incompleteHistory = "not asked for"
+                }
+                #expect(byTables.method == .writeModel(because: "not asked for"))
+                #expect(byTables.isEqual, "\(byTables)")
+                verdicts += 1
+            }
+            try await load
+            #expect(verdicts > 1, "the load was over too soon to say anything")
+            try await pipeline.expectEverythingArrives()
+            try await pipeline.expectTheDashboardIsExact()
+            // All orders in few ranges, so that the topics are read once for each.
+            let inRanges = try await pipeline.verdict { $0.ordersInMemory = 150 }
+            #expect(inRanges.isEqual, "\(inRanges)")
+            #expect(inRanges["order_summary"]?.checked == 500)
+            #expect(inRanges["topics"]?.checked == 500)
+            for daemon in daemons { try await daemon.stop() }
+        }
+    }
+
+    private static func play(_ pipeline: Pipeline, orders: Int, then isOver: borrowing Atomic<Bool>) async throws {
+        defer { isOver.store(true, ordering: .releasing) }
+        try await pipeline.play(orders: orders, seed: 21)
+    }
+
+    @Test func damagedRowsAreNamed() async throws {
+        try await Pipeline.with { pipeline in
+            let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
+            try await pipeline.play(orders: 40, seed: 22)
+            try await pipeline.expectEverythingArrives()
+            try await pipeline.execute(
+                """
+                UPDATE order_summary_v1 SET total_amount = total_amount + 0.01
+                WHERE order_id = (SELECT min(order_id) FROM orders);
+                DELETE FROM order_summary_v1 WHERE order_id = (SELECT max(order_id) FROM orders);
+                UPDATE dashboard_v1_statuses SET orders = orders + 1
+                WHERE (status, lane) = (SELECT status, lane FROM dashboard_v1_statuses ORDER BY 1, 2 LIMIT 1)
+                """)
+            let orders = try await pipeline.texts("SELECT unnest(ARRAY[min(order_id), max(order_id)]) FROM orders")
+            for incomplete in [nil, "not asked for"] {
+                let verdict = try await pipeline.verdict(waitingUpTo: .seconds(30)) {
+                    $0.incompleteHistory = incomplete
+                }
+                #expect(verdict.decision == .different)
+                let summary = try #require(verdict["order_summary"])
+                #expect(summary.differing == 2)
+                #expect(summary.differences.map(\.subject) == orders)
+                guard case .column("total_amount", _, _) = summary.differences.first?.problem else {
+                    Issue.record("\(summary)")
+                    continue
+                }
+                #expect(summary.differences.last?.problem == .missing)
+                // One row with one wrong number is one difference.
+                #expect(verdict["dashboard_statuses"]?.differing == 1)
+                #expect(verdict["dashboard_statuses"]?.differences.count == 1)
+            }
+            for daemon in daemons { try await daemon.stop() }
+        }
+    }
+
+    /// A row that somebody deletes from the outbox before the relay has published it.
+    @Test func anEventThatIsLostOnItsWayIsNamed() async throws {
+        try await Pipeline.with { pipeline in
+            let projection = try pipeline.projection()
+            try await pipeline.play(orders: 30, seed: 23)
+            let lost = try await pipeline.texts(
+                """
+                DELETE FROM outbox WHERE id = (
+                    SELECT max(id) FROM outbox WHERE event_type = 'OrderConfirmed')
+                RETURNING aggregate_id || ' ' || sequence
+                """)
+            let place = try #require(lost.first).split(separator: " ")
+            let expected = Verdict.Difference(
+                subject: String(place[0]), problem: .lostEvent("event \(place[1]) of order \(place[0])"))
+            // Nothing is published yet: all other events are under way.
+            let early = try await pipeline.verdict()
+            #expect(early["topics"]?.differences == [expected])
+            #expect(early.underWay.unpublished > 0)
+            let relay = try pipeline.relay()
+            let verdict = try await pipeline.verdict(waitingUpTo: DeadlinePassed.limit)
+            #expect(verdict["topics"]?.differences == [expected])
+            #expect(verdict["topics"]?.differing == 1)
+            // The read model is what the events say; only the write model knows of the one that is lost.
+            #expect(verdict["order_summary"]?.differing == 0)
+            let byTables = try await pipeline.verdict(waitingUpTo: DeadlinePassed.limit) {
+                $0.incompleteHistory = "not asked for"
+            }
+            #expect(byTables["order_summary"]?.differing == 1)
+            #expect(Set(byTables["order_summary"]?.differences.map(\.subject) ?? []) == [String(place[0])])
+            for daemon in [projection, relay] { try await daemon.stop() }
+        }
+    }
+
+    @Test func parkedEventsAreComparedWithout() async throws {
+        try await Pipeline.with { pipeline in
+            try await pipeline.execute(
+                """
+                ALTER TABLE order_summary_v1 ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
+                """)
+            let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
+            try await pipeline.play(orders: 100, seed: 24)
+            try await eventually { try await pipeline.isEverythingPassed() }
+            let parked = try await pipeline.number("SELECT count(*) FROM parked_events")
+            #expect(parked > 0)
+            let verdict = try await pipeline.verdict(waitingUpTo: .seconds(30))
+            #expect(verdict.isEqual, "\(verdict)")
+            let summary = try #require(verdict.underWay.projections.first { $0.name == "order-summary" })
+            #expect(summary.parked == Int(parked))
+            #expect(!verdict.underWay.isNothing)
+            let byTables = try await pipeline.verdict(waitingUpTo: .seconds(30)) {
+                $0.incompleteHistory = "not asked for"
+            }
+            #expect(byTables.isEqual, "\(byTables)")
+            #expect(byTables["order_summary"]?.leftOut ?? 0 > 0)
+            for daemon in daemons { try await daemon.stop() }
+        }
+    }
+
+    /// The command itself, under load, in both of its forms.
+    @Test func theCommandSaysItInOneDocument() async throws {
+        try await Pipeline.with { pipeline in
+            let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
+            async let load: Void = pipeline.play(orders: 300, seed: 25)
+            try await eventually { try await pipeline.number("SELECT count(*) FROM order_summary") > 0 }
+            let text = try pipeline.verifyCommand("--wait", "60s")
+            #expect(try await text.exitCode() == 0, "\(text.output) \(text.errors)")
+            #expect(text.output.hasPrefix("equal: "))
+            try await load
+            try await pipeline.expectEverythingArrives()
+            try await pipeline.execute("UPDATE dashboard_v1_customers SET orders = orders + 1 WHERE lane = 0")
+            let json = try pipeline.verifyCommand("--wait", "60s", "--output", "json", "--examples", "1000")
+            #expect(try await json.exitCode() == 1, "\(json.errors)")
+            let document = try #require(
+                try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+            #expect(document["verdict"] as? String == "different")
+            let comparisons = try #require(document["comparisons"] as? [[String: Any]])
+            let customers = try #require(comparisons.first { $0["name"] as? String == "dashboard_customers" })
+            let differences = try #require(customers["differences"] as? [[String: Any]])
+            #expect(!differences.isEmpty)
+            let subjects = differences.compactMap { $0["subject"] as? String }
+            #expect(Set(subjects).count == subjects.count, "a row is named twice")
+            #expect(differences.allSatisfy { $0["column"] as? String == "orders" })
+            for daemon in daemons { try await daemon.stop() }
+        }
+    }
+}
