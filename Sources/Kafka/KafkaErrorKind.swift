@@ -64,7 +64,6 @@ extension KafkaError {
             RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED,
             RD_KAFKA_RESP_ERR__NOT_CONFIGURED,
             RD_KAFKA_RESP_ERR__UNKNOWN_PROTOCOL,
-            RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE,
             RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
             RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
         ].map(\.rawValue))

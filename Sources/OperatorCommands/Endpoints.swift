@@ -11,15 +11,20 @@ struct DatabaseOptions: ParsableArguments {
     @Option(help: "The schema that holds the tables.")
     var schema = "public"
 
-    /// - Parameter applicationName: what the server's `pg_stat_activity` shows.
+    /// - Parameters:
+    ///   - applicationName: what the server's `pg_stat_activity` shows.
+    ///   - access: whether a server that takes no writes will do.
     /// - Throws: when none is given, or the URL is not one.
-    func configuration(applicationName: String) throws -> PostgresConfiguration {
+    func configuration(
+        applicationName: String, access: PostgresConfiguration.Access = .readWrite
+    ) throws -> PostgresConfiguration {
         guard let url = database ?? Endpoints.value(of: "DATABASE_URL") else {
             throw ValidationError("No database: give --database, set DATABASE_URL, or run `millrace dev` here.")
         }
         var configuration = try PostgresConfiguration(url: url)
         configuration.schema = schema
         configuration.applicationName = applicationName
+        configuration.access = access
         return configuration
     }
 }

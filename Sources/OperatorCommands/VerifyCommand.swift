@@ -76,11 +76,12 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let writeModel = try database.configuration(applicationName: "millrace-verify")
+        let writeModel = try database.configuration(applicationName: "millrace-verify", access: .any)
         var readModel = writeModel
         if let readDatabase {
             readModel = try PostgresConfiguration(url: readDatabase)
             readModel.schema = database.schema
+            readModel.access = .any
             readModel.applicationName = writeModel.applicationName
         }
         if let readSchema { readModel.schema = readSchema }

@@ -25,6 +25,9 @@ public struct QueryService: Sendable {
         configuration: QueryServiceConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
         page: [StaticFile] = [], logger: Logger
     ) {
+        // It only reads: a standby is as good as the primary.
+        var postgres = postgres
+        postgres.access = .any
         pool = ReadPool(postgres, configuration.pool, logger: logger)
         watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
         pipeline = PipelineWatch(postgres, kafka, intervalMs: configuration.pipelineIntervalMs, logger: logger)

@@ -28,6 +28,22 @@ public struct PostgresConfiguration: Sendable, Hashable {
     /// Further settings of the session by the server's names, `synchronous_commit` and the like.
     public var settings: [String: String] = [:]
 
+    /// Which servers a session may be with.
+    public enum Access: Sendable, Hashable {
+        /// One that takes writes. Among several hosts the first such one is chosen (libpq's
+        /// `target_session_attrs=read-write`); where none is, the connection fails and may be tried again. A session
+        /// whose server stops taking writes is ended: the next one looks for the primary.
+        case readWrite
+        /// Any server, or the one that the parameter `target_session_attrs` asks for.
+        case any
+    }
+
+    /// Which servers a session may be with. Sessions that set `default_transaction_read_only` themselves take any.
+    public var access = Access.readWrite
+
+    /// Whether a server that takes no writes is the wrong one.
+    var needsWrites: Bool { access == .readWrite && settings["default_transaction_read_only"] != "on" }
+
     /// - Parameter parameters: libpq's connection parameters by their keywords.
     public init(parameters: [String: String] = [:]) {
         self.parameters = parameters
@@ -97,6 +113,10 @@ enum ConnectionParameters {
         merged["keepalives_interval"] = String(configuration.keepaliveIntervalSeconds)
         merged["keepalives_count"] = "3"
         merged["tcp_user_timeout"] = String(configuration.tcpUserTimeoutMs)
+        // A user's `primary` is as good: such a server takes writes unless it is told not to.
+        if configuration.needsWrites && merged["target_session_attrs"] != "primary" {
+            merged["target_session_attrs"] = "read-write"
+        }
         var options = configuration.parameters["options"].map { $0 + " " } ?? ""
         options += sessionSettings(of: configuration)
             .map { "-c \($0)=\(escaped($1))" }

@@ -11,6 +11,8 @@ public actor PostgresConnection {
     private var prepared = PreparedStatements()
     private var transaction: OpenTransaction?
     private var lastTransactionID: UInt64 = 0
+    /// Whether a server that takes no writes is the wrong one.
+    private var needsWrites = false
 
     private struct OpenTransaction {
         let id: UInt64
@@ -45,6 +47,7 @@ public actor PostgresConnection {
     }
 
     private func open(_ configuration: PostgresConfiguration) async throws(PostgresError) {
+        needsWrites = configuration.needsWrites
         try await interruptible { (self) throws(PostgresError) in try self.link.open(configuration) }
     }
 
@@ -191,7 +194,9 @@ public actor PostgresConnection {
     ) throws(PostgresError) -> Result {
         do throws(PostgresError) {
             return try body(&link)
-        } catch {
+        } catch var error {
+            // The server has become a standby, or was told to take no writes: the primary is elsewhere, if anywhere.
+            if needsWrites && error.sqlState == .readOnlyTransaction && link.isOpen { error = link.giveUp(error) }
             if transaction != nil && transaction?.firstError == nil { transaction?.firstError = error }
             if !link.isOpen { prepared.removeAll() }
             throw error

@@ -30,6 +30,8 @@ public struct SQLState: Sendable, Hashable, CustomStringConvertible {
     public static let adminShutdown = SQLState("57P01")
     /// 57P03: the server starts, stops or recovers.
     public static let cannotConnectNow = SQLState("57P03")
+    /// 25006: the server, or the session, takes no writes.
+    public static let readOnlyTransaction = SQLState("25006")
     /// 42P01: there is no such table.
     public static let undefinedTable = SQLState("42P01")
     /// 26000: no statement is prepared under that name.

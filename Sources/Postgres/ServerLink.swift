@@ -106,6 +106,10 @@ struct ServerLink {
     /// `… failed: FATAL:  28P01: password authentication failed | LOCATION:  …`.
     static func connectError(_ message: String) -> PostgresError {
         var text = Substring(message)
+        // libpq's own finding, not the server's: none of the hosts takes writes.
+        if text.contains("session is read-only") {
+            return PostgresError(.cannotConnect, message, sqlState: .readOnlyTransaction)
+        }
         if let location = text.range(of: " | LOCATION:  ") { text = text[..<location.lowerBound] }
         guard let severity = text.range(of: ":  "),
             case let state = text[severity.upperBound...].prefix(5), state.utf8.count == 5,
@@ -278,6 +282,11 @@ struct ServerLink {
         lossReason = error
         return error
     }
+
+    /// Ends the session, because it is with the wrong server.
+    ///
+    /// - Returns: the error to throw instead.
+    mutating func giveUp(_ cause: PostgresError) -> PostgresError { lost(cause) }
 
     /// Whether the socket shows no end of the connection. Reads what has arrived: notices, the server's farewell.
     mutating func checkAlive() -> Bool {

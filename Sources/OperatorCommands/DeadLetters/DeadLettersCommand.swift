@@ -37,7 +37,8 @@ extension ExitCode {
 extension DatabaseOptions {
     /// Runs `body` with the letters of the database.
     func withDeadLetters<Result>(_ body: (DeadLetterStore) async throws -> Result) async throws -> Result {
-        var configuration = try configuration(applicationName: "millrace-dead-letters")
+        // Looking works on a standby, too; what changes something says so there.
+        var configuration = try configuration(applicationName: "millrace-dead-letters", access: .any)
         configuration.statementTimeoutMs = 300_000
         let connection = try await PostgresConnection.connect(configuration)
         do {
