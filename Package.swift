@@ -51,8 +51,9 @@ let composition: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "DeadLetters", "OrderShop", "Orders", "Verification", "Migrations", "Settings", "EmbeddedKafka",
-            "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON", .argumentParser,
+            "Daemon", "DeadLetters", "Outbox", "OrderShop", "Orders", "Verification", "Migrations", "Settings",
+            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
+            .argumentParser,
         ],
         swiftSettings: strict),
 ]
@@ -207,14 +208,15 @@ let tests: [Target] = [
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "OrderShop", "Orders", "Verification",
+            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "Outbox", "OrderShop", "Orders", "Verification",
             "Migrations", "Postgres", "StreamCore", "TestKit",
         ]),
     .test(
         "DaemonTests",
         [
-            "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "StreamCore", "TestKit", .logging,
-            "outbox-relay", "order-summary-projection", "dead-letter-handler", "query-service",
+            "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "EmbeddedKafka", "EmbeddedPostgres",
+            "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection", "dead-letter-handler",
+            "query-service",
         ]),
     .test(
         "SystemTests",

@@ -79,25 +79,28 @@ public final class Producer: Sendable {
     ///   - key: decides the partition; nil is NULL: any partition. Not the same as empty.
     ///   - value: nil is NULL, a tombstone. Not the same as empty.
     ///   - headers: taken over, also when the call throws.
+    ///   - timestampMs: the record's time in milliseconds since 1970; 0 or less for now.
     ///   - tag: returned in the record's ``DeliveryReport``; below 2⁶³.
     /// - Throws: ``KafkaError/isQueueFull`` when there is no room now; of kind `permanent` when this record can never
     ///   be sent (too large, impossible topic); fatal when the producer is of no more use. There is no report then.
     public func produce(
-        topic: String, key: Span<UInt8>?, value: Span<UInt8>?, headers: consuming RecordHeaders?, tag: UInt64
+        topic: String, key: Span<UInt8>?, value: Span<UInt8>?, headers: consuming RecordHeaders?,
+        timestampMs: Int64 = 0, tag: UInt64
     ) throws(KafkaError) {
         precondition(tag < DeliveryLoop.firstOwnTag, "tags are below 2⁶³")
-        try enqueue(topic: topic, key: key, value: value, headers: headers, tag: tag)
+        try enqueue(topic: topic, key: key, value: value, headers: headers, timestampMs: timestampMs, tag: tag)
     }
 
     private func enqueue(
-        topic: String, key: Span<UInt8>?, value: Span<UInt8>?, headers: consuming RecordHeaders?, tag: UInt64
+        topic: String, key: Span<UInt8>?, value: Span<UInt8>?, headers: consuming RecordHeaders?,
+        timestampMs: Int64 = 0, tag: UInt64
     ) throws(KafkaError) {
         let attempt = try deliveries.attempt()
         let topicHandle = unsafe try topics.handle(for: topic)
         let headerList = unsafe headers.take()?.release()
         // SAFETY: librdkafka copies key and value (F_COPY) before it returns, and owns the headers when it returns no
         // error; otherwise they are still ours. The topic handle lives as long as the producer.
-        let error = unsafe withUnsafeTemporaryAllocation(of: rd_kafka_vu_t.self, capacity: 6) { arguments in
+        let error = unsafe withUnsafeTemporaryAllocation(of: rd_kafka_vu_t.self, capacity: 7) { arguments in
             unsafe arguments.initialize(repeating: rd_kafka_vu_t())
             unsafe arguments[0].vtype = RD_KAFKA_VTYPE_RKT
             unsafe arguments[0].u.rkt = topicHandle
@@ -118,6 +121,11 @@ public final class Producer: Sendable {
                 unsafe arguments[count].vtype = RD_KAFKA_VTYPE_VALUE
                 unsafe arguments[count].u.mem.ptr = bytes.start
                 unsafe arguments[count].u.mem.size = bytes.count
+                count += 1
+            }
+            if timestampMs > 0 {
+                unsafe arguments[count].vtype = RD_KAFKA_VTYPE_TIMESTAMP
+                unsafe arguments[count].u.i64 = timestampMs
                 count += 1
             }
             if let headerList = unsafe headerList {

@@ -45,10 +45,10 @@ public struct RecordHeaders: ~Copyable {
     /// Appends a header whose name is known at run time only; a literal takes the cheaper way above.
     @_disfavoredOverload
     public func append(_ name: String, _ value: Span<UInt8>?) {
-        unsafe add(name, -1, value)
+        unsafe add(name, name.utf8.count, value)
     }
 
-    /// - Parameter nameLength: −1 when the name ends with a zero.
+    /// - Parameter nameLength: in bytes; a name may contain a zero.
     private func add(_ name: UnsafePointer<CChar>, _ nameLength: Int, _ value: Span<UInt8>?) {
         // SAFETY: librdkafka copies name and value before it returns. It fails for read-only headers only, which ours
         // never are.

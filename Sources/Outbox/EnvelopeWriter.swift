@@ -4,6 +4,8 @@ internal import StreamCore
 struct OutboxRow: ~Escapable {
     let id: Int64
     let eventID: EventID
+    /// The id as the table has it, where it is no UUID; there is no ``eventID`` then.
+    let sourceID: Span<UInt8>?
     let eventType: Span<UInt8>
     let aggregateType: Span<UInt8>
     let aggregateID: Span<UInt8>
@@ -19,16 +21,17 @@ struct OutboxRow: ~Escapable {
     let key: Span<UInt8>?
 
     @_lifetime(
-        copy eventType, copy aggregateType, copy aggregateID, copy correlationID, copy causationID, copy metadata,
-        copy payload, copy headers, copy topic, copy key)
+        copy sourceID, copy eventType, copy aggregateType, copy aggregateID, copy correlationID, copy causationID,
+        copy metadata, copy payload, copy headers, copy topic, copy key)
     init(
-        id: Int64, eventID: EventID, eventType: Span<UInt8>, aggregateType: Span<UInt8>, aggregateID: Span<UInt8>,
-        sequence: Int64, occurredAt: Timestamp, version: Int32, correlationID: Span<UInt8>? = nil,
-        causationID: Span<UInt8>? = nil, metadata: Span<UInt8>? = nil, payload: Span<UInt8>? = nil,
-        headers: Span<UInt8>? = nil, topic: Span<UInt8>? = nil, key: Span<UInt8>? = nil
+        id: Int64, eventID: EventID, sourceID: Span<UInt8>? = nil, eventType: Span<UInt8>,
+        aggregateType: Span<UInt8>, aggregateID: Span<UInt8>, sequence: Int64, occurredAt: Timestamp, version: Int32,
+        correlationID: Span<UInt8>? = nil, causationID: Span<UInt8>? = nil, metadata: Span<UInt8>? = nil,
+        payload: Span<UInt8>? = nil, headers: Span<UInt8>? = nil, topic: Span<UInt8>? = nil, key: Span<UInt8>? = nil
     ) {
         self.id = id
         self.eventID = eventID
+        self.sourceID = sourceID
         self.eventType = eventType
         self.aggregateType = aggregateType
         self.aggregateID = aggregateID
@@ -93,6 +96,11 @@ struct EnvelopeWriter: ~Copyable {
         buffer.append(#","payload":"#)
         if let json = row.payload { buffer.append(json) } else { buffer.append("null") }
         buffer.append("}")
+    }
+
+    /// Whether an envelope can tell the time: its years have four digits.
+    static func canTell(_ time: Timestamp) -> Bool {
+        (-62_167_219_200_000_000..<253_402_300_800_000_000).contains(time.microseconds)
     }
 
     /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`.

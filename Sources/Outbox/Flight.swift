@@ -37,6 +37,8 @@ final class Flight: Sendable {
         var isFinished = false
         var lastContact = ContinuousClock.now
         var partitions = 1
+        var hasPublished = false
+        var hasRemoved = false
 
         mutating func note(_ failure: Failure) {
             failureCount += 1
@@ -108,6 +110,9 @@ final class Flight: Sendable {
 
     /// Rows in flight.
     var rows: Int { state.withLock { $0.table.rows } }
+
+    /// When the oldest event in flight happened; nil when none is.
+    var oldest: Timestamp? { state.withLock { $0.table.oldest } }
 
     /// How many partitions the topics have, as far as records have shown.
     var partitions: Int { state.withLock { $0.partitions } }
@@ -185,6 +190,7 @@ final class Flight: Sendable {
                     state.note(failure)
                 }
             }
+            if state.table.acknowledged.count > before { state.hasPublished = true }
             return (state.table.acknowledged.count - before, oldest, state.failureCount > 0 || !state.proofs.isEmpty)
         }
         if acknowledged > 0 {
@@ -201,13 +207,28 @@ final class Flight: Sendable {
         state.withLock { $0.table.takeAcknowledged(limit: limit) }
     }
 
-    func finishRemoval() {
+    /// - Parameter left: rows of the removal that are still there, ascending.
+    func finishRemoval(leaving left: [Int64] = []) {
         state.withLock { state in
-            state.table.finishRemoval()
+            if state.table.finishRemoval(leaving: left) { state.hasRemoved = true }
             state.lastContact = .now
         }
         roomBell.ring()
     }
+
+    /// The rows that could not be removed are taken for removal again.
+    func retryUnremoved() {
+        state.withLock { $0.table.retryUnremoved() }
+    }
+
+    /// Whether Kafka has acknowledged any row.
+    var hasPublished: Bool { state.withLock { $0.hasPublished } }
+
+    /// Whether any row was removed.
+    var hasRemoved: Bool { state.withLock { $0.hasRemoved } }
+
+    /// Published rows that could not be removed.
+    var unremovedRows: Int { state.withLock { $0.table.unremoved.count } }
 
     /// No more rows will be sent: the remover ends when it has removed what is acknowledged.
     func finish() {

@@ -40,6 +40,8 @@ struct FlightTable {
     private var slots: [Slot] = []
     private var free: [Int32] = []
     private var removing: [Int64] = []
+    /// Published rows that could not be removed. They wait for another try, and must not be sent again.
+    private(set) var unremoved: [Int64] = []
     private var removed: [Removed] = []
     private var generation: UInt32 = 0
     private var lastRequest: UInt64 = 0
@@ -55,11 +57,17 @@ struct FlightTable {
     /// Whether one more row may be sent. Acknowledged rows count too: where removing is slower than sending, sending
     /// waits, and what a crash would repeat stays bounded.
     var hasRoom: Bool {
-        rows < maximumRows && bytes < maximumBytes && acknowledged.count + removing.count < 2 * maximumRows
+        rows < maximumRows && bytes < maximumBytes
+            && acknowledged.count + removing.count + unremoved.count < 2 * maximumRows
     }
 
     /// Nothing is in flight, and nothing waits for its removal.
-    var isEmpty: Bool { rows == 0 && acknowledged.isEmpty && removing.isEmpty }
+    var isEmpty: Bool { rows == 0 && acknowledged.isEmpty && removing.isEmpty && unremoved.isEmpty }
+
+    /// When the oldest event in flight happened; nil when none is.
+    var oldest: Timestamp? {
+        slots.lazy.filter { $0.bytes >= 0 }.map(\.occurredAt).min()
+    }
 
     // MARK: the way of a row
 
@@ -144,9 +152,26 @@ struct FlightTable {
     }
 
     /// The removal is committed.
-    mutating func finishRemoval() {
-        removed.append(Removed(ids: removing, request: lastRequest))
-        removing = []
+    ///
+    /// - Parameter left: rows of it that are still there, ascending.
+    /// - Returns: whether any row is gone.
+    @discardableResult
+    mutating func finishRemoval(leaving left: [Int64] = []) -> Bool {
+        defer { removing = [] }
+        if left.isEmpty {
+            removed.append(Removed(ids: removing, request: lastRequest))
+        } else {
+            let kept = Set(left)
+            removed.append(Removed(ids: removing.filter { !kept.contains($0) }, request: lastRequest))
+            unremoved += left
+        }
+        return left.count < removing.count
+    }
+
+    /// The rows that could not be removed are to be tried again.
+    mutating func retryUnremoved() {
+        acknowledged += unremoved
+        unremoved = []
     }
 
     // MARK: reading
@@ -167,6 +192,7 @@ struct FlightTable {
         for slot in slots where slot.bytes >= 0 { look(slot.id) }
         for id in acknowledged { look(id) }
         for id in removing { look(id) }
+        for id in unremoved { look(id) }
         for batch in removed { for id in batch.ids { look(id) } }
         return known
     }

@@ -10,12 +10,21 @@ struct Lane: Hashable, Sendable {
 /// has to be rewound. A pure value.
 struct BlockedLanes {
     private(set) var lanes: Set<Lane> = []
+    /// Lanes that the database does not know of: a row of theirs could not be set aside.
+    private var unsaved: [Lane: ContinuousClock.Instant] = [:]
 
     var isEmpty: Bool { lanes.isEmpty }
 
     /// A row of this lane was set aside.
     mutating func block(_ lane: Lane) {
         lanes.insert(lane)
+    }
+
+    /// A row of this lane can neither be published nor be set aside; the lane waits until then, whatever the database
+    /// says.
+    mutating func block(_ lane: Lane, until instant: ContinuousClock.Instant) {
+        lanes.insert(lane)
+        unsaved[lane] = instant
     }
 
     /// - Parameter key: of the record.
@@ -26,7 +35,9 @@ struct BlockedLanes {
     /// The lanes by `outbox_failed`, as it is now.
     ///
     /// - Returns: whether a lane is free that was not.
-    mutating func replace(with current: Set<Lane>) -> Bool {
+    mutating func replace(with table: Set<Lane>, now: ContinuousClock.Instant) -> Bool {
+        unsaved = unsaved.filter { $0.value > now }
+        let current = table.union(unsaved.keys)
         let isReleasing = !lanes.isSubset(of: current)
         lanes = current
         return isReleasing

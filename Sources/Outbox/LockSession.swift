@@ -21,9 +21,25 @@ struct LockSession: Sendable {
     /// The server's process behind the session.
     let serverProcessID: Int32
 
-    /// `pg_locks` shows a lock's 64-bit number in two halves.
+    /// The server takes no writes: what is published could not be removed.
+    struct ReadOnly: Error, CustomStringConvertible {
+        var description: String {
+            "the server takes no writes: it is a standby, or default_transaction_read_only is on"
+        }
+    }
+
+    /// The reader and this session are with different servers: what the one reads, the other cannot remove.
+    struct ServersDiffer: Error, CustomStringConvertible {
+        var description: String {
+            "the relay's sessions reached different servers; do the hosts of the URL or a load balancer mix them?"
+        }
+    }
+
+    /// `pg_locks` shows a lock's 64-bit number in two halves. A standby grants advisory locks, too, so the question is
+    /// also whether the server takes writes.
     private static let holdsLock: Statement = """
-        SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+        SELECT count(*), current_setting('transaction_read_only') <> 'on'
+        FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
             AND objsubid = 1 AND (classid::bigint << 32) | objid::bigint = $1
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         """
@@ -57,20 +73,50 @@ struct LockSession: Sendable {
             serverProcessID: await connection.serverProcessID)
     }
 
-    /// Asks the server whether the lock is held.
+    /// Asks the server whether the lock is held and rows can be removed.
     ///
-    /// - Throws: ``LockGone`` when it is not.
+    /// - Throws: ``LockGone``, ``ReadOnly``.
     func verify() async throws {
         var parameters = Parameters()
         parameters.append(key.number)
-        let held = try await connection.execute(Self.holdsLock, parameters, timeoutMs: 5_000).int64(0, 0)
-        if held == 0 { throw LockGone() }
+        let answer = try await connection.execute(Self.holdsLock, parameters, timeoutMs: 5_000)
+        if try answer.int64(0, 0) == 0 { throw LockGone() }
+        if try !answer.bool(0, 1) { throw ReadOnly() }
     }
+
+    /// Whether `reader` is with the same server as this session.
+    ///
+    /// - Throws: ``ServersDiffer``.
+    func requireSameServer(as reader: PostgresConnection) async throws {
+        let own = try await connection.execute(Self.serverIdentity).string(0, 0)
+        let others = try await reader.execute(Self.serverIdentity).string(0, 0)
+        if own != others { throw ServersDiffer() }
+    }
+
+    /// No two servers started in the same microsecond, and none is two servers in one life.
+    private static let serverIdentity: Statement = """
+        SELECT extract(epoch FROM pg_postmaster_start_time())::text || ' ' || pg_is_in_recovery()::text
+        """
 
     /// Removes rows, or marks them as published.
     ///
     /// - Parameter ids: ascending.
-    func remove(_ ids: [Int64]) async throws(PostgresError) {
+    /// - Returns: how many.
+    func remove(_ ids: [Int64]) async throws(PostgresError) -> Int {
+        try await connection.execute(statements.remove, Self.ranges(ids)).affectedRows
+    }
+
+    /// Which of these rows are still there, to be published.
+    ///
+    /// - Parameter ids: ascending.
+    func remaining(_ ids: [Int64]) async throws(PostgresError) -> [Int64] {
+        let result = try await connection.execute(statements.remaining, Self.ranges(ids))
+        var left: [Int64] = []
+        for row in 0..<result.rowCount { left.append(try result.int64(row, 0)) }
+        return left
+    }
+
+    private static func ranges(_ ids: [Int64]) -> Parameters {
         var low = Int64Array(reservingBytes: 64)
         var high = Int64Array(reservingBytes: 64)
         for range in IDRanges.of(ids) {
@@ -80,16 +126,29 @@ struct LockSession: Sendable {
         var parameters = Parameters()
         parameters.append(low)
         parameters.append(high)
-        try await connection.execute(statements.remove, parameters)
+        return parameters
     }
 
-    /// Moves a row to the failed ones.
-    func setAside(_ id: Int64, _ failure: RowFailure) async throws(PostgresError) {
+    /// Moves a row to the failed ones. Where its columns do not fit there (another type, a NULL), the row is kept
+    /// whole, as JSON, and of its columns only what names its lane.
+    ///
+    /// - Throws: ``RemovalIgnored`` when the row is still in the outbox.
+    func setAside(_ id: Int64, _ lane: Lane, _ failure: RowFailure) async throws {
         var parameters = Parameters()
         parameters.append(id)
         parameters.append(failure.errorClass)
         parameters.append(String(failure.message.prefix(1_000)))
-        try await connection.execute(statements.setAside, parameters)
+        let moved: Int
+        do throws(PostgresError) {
+            moved = try await connection.execute(statements.setAside, parameters).affectedRows
+        } catch {
+            guard !error.endsConnection, error.kind != .transient else { throw error }
+            parameters.append(lane.topic)
+            parameters.append(String(decoding: lane.key, as: UTF8.self))
+            moved = try await connection.execute(statements.setAsideWhole, parameters).affectedRows
+        }
+        // Nothing moved: somebody else took the row out, or something keeps it in.
+        if moved == 0, try await !remaining([id]).isEmpty { throw RemovalIgnored() }
     }
 
     /// Ends the session, and with it the lock.

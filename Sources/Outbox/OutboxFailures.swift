@@ -3,103 +3,261 @@ public import StreamCore
 
 /// The rows that could not be published, for operators: to look at, to send again, to give up.
 ///
-/// While a row is in state `failed`, later rows of its key wait in the outbox.
+/// While a row is in state `failed`, later rows of its key wait in the outbox. What operators do is kept in the table
+/// of the same name with `_history` behind it.
 public struct OutboxFailures: Sendable {
     /// One row that was set aside.
     public struct Row: Sendable, Hashable {
         /// Its id in the outbox.
         public let id: Int64
-        public let eventID: EventID
-        public let eventType: String
-        public let aggregateType: String
-        public let aggregateID: String
+        /// Nil where the row has none, or one that is no UUID.
+        public let eventID: EventID?
+        /// The id as a table of another layout has it.
+        public let sourceID: String?
+        public let eventType: String?
+        public let aggregateType: String?
+        public let aggregateID: String?
+        /// The topic that the row itself names.
+        public let topic: String?
+        /// The key that the row itself names.
+        public let key: String?
         /// For grouping: `msg_size_too_large`, `invalid_topic`, …
         public let errorClass: String
         public let error: String
         public let failedAt: Timestamp
         /// Given up by an operator; blocks nothing.
         public let isDiscarded: Bool
+        /// Why, by whom and when it was given up.
+        public let discarded: Discard?
     }
 
-    private let table: String
-    private let failedTable: String
-    private let layout: OutboxRelayConfiguration.Layout
+    /// Why, by whom and when a row was given up.
+    public struct Discard: Sendable, Hashable {
+        public let reason: String?
+        public let actor: String?
+        public let at: Timestamp?
+    }
+
+    /// Which rows.
+    public struct Filter: Sendable, Hashable {
+        /// Only these; nil for any.
+        public var ids: [Int64]?
+        public var errorClass: String?
+        public var aggregateType: String?
+        /// Of the aggregate, or the key that the row itself names.
+        public var key: String?
+        public var includesDiscarded = false
+
+        public init(ids: [Int64]? = nil) {
+            self.ids = ids
+        }
+    }
+
+    /// Who does something, and why.
+    public struct Audit: Sendable, Hashable {
+        public let actor: String
+        public let reason: String
+
+        public init(actor: String, reason: String) {
+            self.actor = actor
+            self.reason = reason
+        }
+    }
+
+    let table: String
+    let failedTable: String
+    let historyTable: String
 
     public init(_ configuration: OutboxRelayConfiguration = OutboxRelayConfiguration()) {
         table = SQLIdentifier.quoted(configuration.table)
         failedTable = SQLIdentifier.quoted(configuration.failedTable)
-        layout = configuration.layout
+        historyTable = SQLIdentifier.quoted(configuration.historyTable)
+    }
+
+    // MARK: looking
+
+    static let columns = """
+        id, event_id, source_id, event_type, aggregate_type, aggregate_id, topic, key, error_class, error, failed_at,
+        state = 'discarded', state_note, state_by, state_at
+        """
+
+    private static let condition = """
+        ($1::bigint[] IS NULL OR id = ANY ($1)) AND ($2::text IS NULL OR error_class = $2)
+        AND ($3::text IS NULL OR aggregate_type = $3) AND ($4::text IS NULL OR coalesce(key, aggregate_id) = $4)
+        AND (state = 'failed' OR $5)
+        """
+
+    private static func parameters(_ filter: Filter) -> Parameters {
+        Parameters {
+            if let ids = filter.ids {
+                var column = Int64Array()
+                for id in ids { column.append(id) }
+                $0.append(column)
+            } else {
+                $0.appendNull(.int8Array)
+            }
+            $0.append(filter.errorClass)
+            $0.append(filter.aggregateType)
+            $0.append(filter.key)
+            $0.append(filter.includesDiscarded)
+        }
     }
 
     /// The failed rows, oldest first.
     ///
     /// - Parameters:
-    ///   - includingDiscarded: also those that were given up.
+    ///   - after: only rows with a higher id: the next page.
     ///   - limit: how many at most.
     public func list(
-        on connection: PostgresConnection, includingDiscarded: Bool = false, limit: Int = 100
+        _ filter: Filter = Filter(), after: Int64 = .min, limit: Int = 100, on connection: PostgresConnection
     ) async throws(PostgresError) -> [Row] {
-        var parameters = Parameters()
-        parameters.append(includingDiscarded)
+        var parameters = Self.parameters(filter)
+        parameters.append(after)
         parameters.append(Int64(limit))
         let result = try await connection.execute(
             .unprepared(
                 """
-                SELECT id, event_id, coalesce(event_type, ''), aggregate_type, coalesce(aggregate_id, ''),
-                    error_class, error, failed_at, state = 'discarded'
-                FROM \(failedTable) WHERE state = 'failed' OR $1 ORDER BY id LIMIT $2
+                SELECT \(Self.columns) FROM \(failedTable) WHERE \(Self.condition) AND id > $6 ORDER BY id LIMIT $7
                 """), parameters)
         var rows: [Row] = []
-        for row in 0..<result.rowCount {
-            rows.append(
-                Row(
-                    id: try result.int64(row, 0), eventID: try result.eventID(row, 1),
-                    eventType: try result.string(row, 2), aggregateType: try result.string(row, 3),
-                    aggregateID: try result.string(row, 4), errorClass: try result.string(row, 5),
-                    error: try result.string(row, 6), failedAt: try result.timestamp(row, 7),
-                    isDiscarded: try result.bool(row, 8)))
-        }
+        for row in 0..<result.rowCount { rows.append(try Self.row(row, of: result)) }
         return rows
     }
 
-    /// Puts rows back into the outbox, at their old place: the relay publishes them before the later rows of their keys.
-    ///
-    /// - Returns: how many there were.
-    public func retry(_ ids: [Int64], on connection: PostgresConnection) async throws(PostgresError) -> Int {
-        let sql: String
-        switch layout {
-        case .millrace:
-            let columns = RowColumn.allCases.map(\.name).joined(separator: ", ")
-            sql = """
-                WITH back AS (DELETE FROM \(failedTable) WHERE id = ANY ($1) RETURNING *)
-                INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM back
-                """
-        case .debezium:
-            sql = """
-                WITH back AS (DELETE FROM \(failedTable) WHERE id = ANY ($1) RETURNING original)
-                INSERT INTO \(table) SELECT whole.* FROM back
-                    CROSS JOIN LATERAL json_populate_record(NULL::\(table), back.original) AS whole
-                """
-        }
-        return try await connection.execute(.unprepared(sql), Self.parameters(ids)).affectedRows
+    static func row(_ row: Int, of result: QueryResult) throws(PostgresError) -> Row {
+        let isDiscarded = try result.bool(row, 11)
+        let discard = Discard(
+            reason: try result.optionalString(row, 12), actor: try result.optionalString(row, 13),
+            at: try result.optionalTimestamp(row, 14))
+        return Row(
+            id: try result.int64(row, 0), eventID: try result.optionalEventID(row, 1),
+            sourceID: try result.optionalString(row, 2), eventType: try result.optionalString(row, 3),
+            aggregateType: try result.optionalString(row, 4), aggregateID: try result.optionalString(row, 5),
+            topic: try result.optionalString(row, 6), key: try result.optionalString(row, 7),
+            errorClass: try result.string(row, 8), error: try result.string(row, 9),
+            failedAt: try result.timestamp(row, 10), isDiscarded: isDiscarded,
+            discarded: isDiscarded ? discard : nil)
     }
 
-    /// Gives rows up: they are kept where they are, and later rows of their keys go on.
+    // MARK: changing
+
+    /// What is done with rows.
+    public enum Change: String, Sendable, Hashable {
+        /// Put back into the outbox at their old place: the relay publishes them before the later rows of their keys.
+        case retry
+        /// Given up: kept where they are, and later rows of their keys go on.
+        case discard
+    }
+
+    /// The rows that a change is about. A row that was given up may be retried, when it is named.
+    public func matching(
+        _ change: Change, _ filter: Filter, on connection: PostgresConnection
+    ) async throws(PostgresError) -> [Int64] {
+        let (select, parameters) = selection(change, filter)
+        return try Self.ids(in: try await connection.execute(.unprepared(select), parameters))
+    }
+
+    private func selection(_ change: Change, _ filter: Filter) -> (sql: String, parameters: Parameters) {
+        var filter = filter
+        filter.includesDiscarded = change == .retry && filter.ids != nil
+        return ("SELECT id FROM \(failedTable) WHERE \(Self.condition) ORDER BY id", Self.parameters(filter))
+    }
+
+    private static func ids(in result: QueryResult) throws(PostgresError) -> [Int64] {
+        var ids: [Int64] = []
+        for row in 0..<result.rowCount { ids.append(try result.int64(row, 0)) }
+        return ids
+    }
+
+    /// Does it, for all rows or, when anything fails, for none.
     ///
-    /// - Parameter note: why, for those who look later.
-    /// - Returns: how many there were.
-    public func discard(
-        _ ids: [Int64], note: String?, on connection: PostgresConnection
-    ) async throws(PostgresError) -> Int {
+    /// - Returns: the rows that were changed.
+    public func change(
+        _ change: Change, _ filter: Filter, by audit: Audit, on connection: PostgresConnection
+    ) async throws -> [Int64] {
+        try await connection.withTransaction { transaction in
+            // Of two operators at once, the second finds what the first has left.
+            let (select, parameters) = selection(change, filter)
+            let result = try await transaction.execute(.unprepared(select + " FOR UPDATE"), parameters)
+            let ids = try Self.ids(in: result)
+            if ids.isEmpty { return [] }
+            try await record(change, ids, audit, in: transaction)
+            switch change {
+            case .retry: try await putBack(ids, in: transaction)
+            case .discard:
+                var parameters = Self.parameters(ids)
+                parameters.append(audit.reason)
+                parameters.append(audit.actor)
+                try await transaction.execute(
+                    .unprepared(
+                        """
+                        UPDATE \(failedTable) SET state = 'discarded', state_note = $2, state_by = $3, state_at = now()
+                        WHERE id = ANY ($1)
+                        """), parameters)
+            }
+            return ids
+        }
+    }
+
+    private func record(
+        _ change: Change, _ ids: [Int64], _ audit: Audit, in transaction: PostgresTransaction
+    ) async throws(PostgresError) {
         var parameters = Self.parameters(ids)
-        parameters.append(note)
-        return try await connection.execute(
+        parameters.append(change.rawValue)
+        parameters.append(audit.actor)
+        parameters.append(audit.reason)
+        // A retried row leaves the table: the history says what it was.
+        try await transaction.execute(
             .unprepared(
                 """
-                UPDATE \(failedTable) SET state = 'discarded', state_note = $2
-                WHERE id = ANY ($1) AND state = 'failed'
-                """), parameters
-        ).affectedRows
+                INSERT INTO \(historyTable) (id, action, actor, reason, row)
+                SELECT id, $2, $3, $4, CASE WHEN $2 = 'retry' THEN row_to_json(failed) END
+                FROM \(failedTable) AS failed WHERE id = ANY ($1)
+                """), parameters)
+    }
+
+    private func putBack(_ ids: [Int64], in transaction: PostgresTransaction) async throws(PostgresError) {
+        let parameters = Self.parameters(ids)
+        let hasWhole = try await transaction.execute(
+            .unprepared(
+                """
+                SELECT bool_or(original IS NOT NULL), bool_or(original IS NULL) FROM \(failedTable)
+                WHERE id = ANY ($1)
+                """), parameters)
+        if try hasWhole.bool(0, 0) {
+            let columns = try await insertableColumns(in: transaction)
+            try await transaction.execute(
+                .unprepared(
+                    """
+                    INSERT INTO \(table) (\(columns)) OVERRIDING SYSTEM VALUE SELECT \(columns) FROM (
+                        SELECT whole.* FROM \(failedTable) AS failed
+                        CROSS JOIN LATERAL json_populate_record(NULL::\(table), failed.original) AS whole
+                        WHERE failed.id = ANY ($1) AND failed.original IS NOT NULL
+                    ) AS back
+                    """), parameters)
+        }
+        if try hasWhole.bool(0, 1) {
+            let columns = RowColumn.allCases.map { SQLIdentifier.quoted($0.name) }.joined(separator: ", ")
+            try await transaction.execute(
+                .unprepared(
+                    """
+                    INSERT INTO \(table) (\(columns)) OVERRIDING SYSTEM VALUE
+                    SELECT \(columns) FROM \(failedTable) WHERE id = ANY ($1) AND original IS NULL
+                    """), parameters)
+        }
+        try await transaction.execute(.unprepared("DELETE FROM \(failedTable) WHERE id = ANY ($1)"), parameters)
+    }
+
+    /// All but those that the table computes itself.
+    private func insertableColumns(in transaction: PostgresTransaction) async throws(PostgresError) -> String {
+        try await transaction.execute(
+            .unprepared(
+                """
+                SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+                WHERE attrelid = \(SQLText.quoted(table))::regclass AND attnum > 0 AND NOT attisdropped
+                    AND attgenerated = ''
+                """)
+        ).string(0, 0)
     }
 
     private static func parameters(_ ids: [Int64]) -> Parameters {

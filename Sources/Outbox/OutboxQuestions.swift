@@ -22,7 +22,7 @@ struct OutboxQuestions: Sendable {
         let result = try await reader.execute(statements.blockedLanes)
         var lanes: Set<Lane> = []
         for row in 0..<result.rowCount {
-            let topic = try result.optionalString(row, 2) ?? rule.name(for: result.string(row, 0))
+            let topic = try result.optionalString(row, 2) ?? rule.name(for: result.optionalString(row, 0) ?? "")
             let key = try result.optionalString(row, 3) ?? result.optionalString(row, 1) ?? ""
             lanes.insert(Lane(topic: topic, key: Array(key.utf8)))
         }

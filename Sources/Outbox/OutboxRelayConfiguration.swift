@@ -21,6 +21,8 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
     public var table = "outbox"
     /// Where rows go that can never be published.
     public var failedTable = "outbox_failed"
+    /// What operators did with those rows, and why: beside them.
+    var historyTable: String { failedTable + "_history" }
     public var layout = Layout.millrace
     public var retention = Retention.delete
     /// The topic of an event is its aggregate type in lower case and this suffix, unless the row names a topic.
@@ -105,7 +107,8 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
 ///
 /// Source of the form: Debezium's documentation, "Outbox Event Router", release 2.7.
 public struct DebeziumLayout: Sendable, Hashable {
-    /// The event's identity; of type `uuid`.
+    /// The event's identity: a `uuid`, or anything else that has a text. An envelope's id is a UUID: one that is none
+    /// is hashed to one, together with the table and the aggregate.
     public var id = "id"
     public var aggregateType = "aggregatetype"
     /// The record's key.
@@ -117,14 +120,15 @@ public struct DebeziumLayout: Sendable, Hashable {
     public var position = "millrace_position"
     /// The topic's name; `${routedByValue}` stands for the aggregate type.
     public var topic = "outbox.event.${routedByValue}"
-    /// More columns to publish as headers: the header's name by the column's.
+    /// More columns to publish as headers: the header's name by the column's. NULL is a header without a value.
     public var headerColumns: [String: String] = [:]
     /// Publish Millrace's envelope instead, as its projections need it. Then ``sequence`` and ``timestamp`` must name
     /// columns.
     public var envelope = false
-    /// The column with the event's number within its aggregate, of type `bigint`.
+    /// The column with the event's number within its aggregate: an integer, or its text.
     public var sequence: String?
-    /// The column with the event's time, of type `timestamptz`.
+    /// The column with the event's time, which becomes the record's, too: `timestamptz`, `timestamp` (read as UTC),
+    /// ISO 8601 text, or an integer of milliseconds since 1970.
     public var timestamp: String?
     /// The column with the schema version; version 1 without one.
     public var version: String?
@@ -144,6 +148,14 @@ public struct DebeziumLayout: Sendable, Hashable {
         }
         if !Topic.isLegal(TopicRule(template: topic).name(for: "a")) {
             problems.append("debezium.topic: makes a name that no topic can have")
+        }
+        let own = RelayHeaders.own(as: envelope ? .envelope : .payload)
+        for (column, header) in headerColumns.sorted(by: { $0.key < $1.key }) {
+            if header.isEmpty || header.utf8.contains(0) {
+                problems.append("debezium.headerColumns: column \(column) needs a header's name")
+            } else if RelayHeaders.isReserved(header, own) {
+                problems.append("debezium.headerColumns: the relay writes the header \(header) itself")
+            }
         }
         if envelope && (sequence == nil || timestamp == nil) {
             problems.append("debezium.envelope: needs the columns `sequence` and `timestamp`")

@@ -8,14 +8,16 @@ struct OutboxStatements: Sendable {
     let pageWithGaps: Statement
     /// `$1` and `$2` the lowest and highest ids of ranges whose rows were all acknowledged.
     let remove: Statement
+    /// `$1` and `$2` the lowest and highest ids of ranges: which of their rows are still to be published.
+    let remaining: Statement
     /// `$1` id, `$2` error class, `$3` error.
     let setAside: Statement
+    /// The same for a row whose columns do not fit; `$4` and `$5` the topic and the key of its lane.
+    let setAsideWhole: Statement
     /// Who waits for an operator.
     let blockedLanes: Statement
     /// `$1` the server processes that do not count.
     let lockHolders: Statement
-    /// Columns of the table: name and type.
-    let columns: Statement
     /// The table's highest id ever drawn; NULL when its position has no sequence.
     let lastPosition: Statement
 
@@ -29,8 +31,9 @@ struct OutboxStatements: Sendable {
         if configuration.shards > 1 {
             let key = layout.expressions[RowColumn.key.rawValue]
             let aggregate = layout.expressions[RowColumn.aggregateID.rawValue]
+            // A row without a key is of the shard of the empty key: it must be read by one, if only to be set aside.
             filters +=
-                " AND (hashtextextended(coalesce(\(key), \(aggregate)), 0) & 9223372036854775807)"
+                " AND (hashtextextended(coalesce(\(key), \(aggregate), ''), 0) & 9223372036854775807)"
                 + " % \(configuration.shards) = \(shard)"
         }
         let forward = "SELECT \(list) FROM \(table) WHERE \(id) > $1\(filters) ORDER BY \(id) LIMIT $2"
@@ -54,7 +57,11 @@ struct OutboxStatements: Sendable {
         case .keep:
             remove = Statement("UPDATE \(table) SET published_at = now() FROM \(acknowledged) AND published_at IS NULL")
         }
-        setAside = Self.setAside(configuration, layout: layout)
+        let published = configuration.retention == .keep ? " AND published_at IS NULL" : ""
+        remaining = Statement("SELECT \(id) FROM \(table), \(acknowledged)\(published) ORDER BY \(id)")
+        let setAside = SetAsideStatements(configuration, layout: layout)
+        self.setAside = setAside.typed
+        setAsideWhole = setAside.whole
         blockedLanes = Statement(
             "SELECT DISTINCT aggregate_type, aggregate_id, topic, key FROM \(failed) WHERE state = 'failed'")
         lockHolders = Statement(
@@ -63,11 +70,6 @@ struct OutboxStatements: Sendable {
             WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                 AND relation = \(SQLText.quoted(table))::regclass AND pid <> ALL ($1)
-            """)
-        columns = .unprepared(
-            """
-            SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
-            WHERE attrelid = \(SQLText.quoted(table))::regclass AND attnum > 0 AND NOT attisdropped
             """)
         lastPosition = Statement(
             """
@@ -102,34 +104,5 @@ struct OutboxStatements: Sendable {
 
     private static func named(_ layout: RowLayout) -> String {
         zip(RowColumn.allCases, layout.expressions).map { "\($1) AS \($0.name)" }.joined(separator: ", ")
-    }
-
-    /// Moves one row to the failed ones, with its error.
-    private static func setAside(_ configuration: OutboxRelayConfiguration, layout: RowLayout) -> Statement {
-        let table = SQLIdentifier.quoted(configuration.table)
-        let failed = SQLIdentifier.quoted(configuration.failedTable)
-        let columns = RowColumn.allCases.map(\.name).filter { $0 != "payload" }.joined(separator: ", ")
-        // The Debezium layout's payload need not be JSON; its row is kept whole instead.
-        var returned = zip(RowColumn.allCases, layout.expressions)
-            .filter { $0.0 != .payload }
-            .map { column, expression in
-                column == .metadata ? "(\(expression))::json AS metadata" : "\(expression) AS \(column.name)"
-            }
-        if case .debezium = configuration.layout {
-            returned += ["NULL::json AS payload", "row_to_json(whole) AS original"]
-        } else {
-            returned += ["payload", "NULL::json AS original"]
-        }
-        return Statement(
-            """
-            WITH moved AS (
-                DELETE FROM \(table) AS whole WHERE \(SQLIdentifier.quoted(layout.position)) = $1
-                RETURNING \(returned.joined(separator: ", "))
-            )
-            INSERT INTO \(failed) (\(columns), payload, original, error_class, error)
-            SELECT \(columns), payload, original, $2, $3 FROM moved
-            ON CONFLICT (id) DO UPDATE SET
-                error_class = excluded.error_class, error = excluded.error, failed_at = now(), state = 'failed'
-            """)
     }
 }

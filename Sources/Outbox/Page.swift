@@ -61,15 +61,17 @@ extension QueryResult {
     @_lifetime(borrow self)
     func outboxRow(_ row: Int, as value: RowLayout.Value) throws(PostgresError) -> OutboxRow {
         let isEnvelope = value == .envelope
+        let isUUID = type(ofColumn: RowColumn.eventID.rawValue) == .uuid
         return OutboxRow(
             id: try int64(row, RowColumn.id.rawValue),
-            eventID: try eventID(row, RowColumn.eventID.rawValue),
+            eventID: isUUID ? try eventID(row, RowColumn.eventID.rawValue) : EventID(high: 0, low: 0),
+            sourceID: isUUID ? nil : try required(row, .eventID, true),
             eventType: try required(row, .eventType, isEnvelope),
             aggregateType: try required(row, .aggregateType, true),
             aggregateID: try required(row, .aggregateID, isEnvelope),
-            sequence: isEnvelope ? try int64(row, RowColumn.sequence.rawValue) : 0,
-            occurredAt: try optionalTimestamp(row, RowColumn.occurredAt.rawValue, isEnvelope),
-            version: try optionalInt32(row, RowColumn.version.rawValue) ?? 1,
+            sequence: isEnvelope ? try integer(row, .sequence) : 0,
+            occurredAt: try instant(row, isRequired: isEnvelope),
+            version: try version(row),
             correlationID: try optional(row, .correlationID),
             causationID: try optional(row, .causationID),
             metadata: try optional(row, .metadata),
@@ -94,10 +96,40 @@ extension QueryResult {
         return try textBytes(row, column.rawValue)
     }
 
-    private func optionalTimestamp(
-        _ row: Int, _ column: Int, _ isRequired: Bool
-    ) throws(PostgresError) -> Timestamp {
-        if !isRequired && isNull(row, column) { return Timestamp(microseconds: 0) }
-        return try timestamp(row, column)
+    /// A column that is a number, or whose text is one.
+    private func integer(_ row: Int, _ column: RowColumn) throws(PostgresError) -> Int64 {
+        guard isText(column), !isNull(row, column.rawValue) else { return try int64(row, column.rawValue) }
+        guard let number = Int64(try string(row, column.rawValue)) else {
+            throw PostgresError(.decoding, "column \(column.name) is no whole number")
+        }
+        return number
     }
+
+    private func version(_ row: Int) throws(PostgresError) -> Int32 {
+        if isNull(row, RowColumn.version.rawValue) { return 1 }
+        guard let version = Int32(exactly: try integer(row, .version)) else {
+            throw PostgresError(.decoding, "column version is out of range")
+        }
+        return version
+    }
+
+    /// The event's time: a timestamp, ISO 8601 text, or milliseconds since 1970.
+    private func instant(_ row: Int, isRequired: Bool) throws(PostgresError) -> Timestamp {
+        let column = RowColumn.occurredAt
+        if !isRequired && isNull(row, column.rawValue) { return Timestamp(microseconds: 0) }
+        switch type(ofColumn: column.rawValue) {
+        case .int8, .int4, .int2:
+            let (microseconds, overflow) = try int64(row, column.rawValue).multipliedReportingOverflow(by: 1_000)
+            if overflow { throw PostgresError(.decoding, "column \(column.name) is out of range") }
+            return Timestamp(microseconds: microseconds)
+        case .text:
+            guard let time = Timestamp(try string(row, column.rawValue)) else {
+                throw PostgresError(.decoding, "column \(column.name) is no ISO 8601 timestamp with a zone")
+            }
+            return time
+        default: return try timestamp(row, column.rawValue)
+        }
+    }
+
+    private func isText(_ column: RowColumn) -> Bool { type(ofColumn: column.rawValue) == .text }
 }

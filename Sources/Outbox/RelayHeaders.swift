@@ -3,9 +3,11 @@ internal import StreamCore
 internal import WireJSON
 
 /// Makes the headers of a record from its row.
+///
+/// What a row asks for and no record may have is left out: a header that would repeat one of ours, which consumers
+/// could take for it, and a name or a text that is none (a NUL, half of a surrogate pair). The event itself needs none
+/// of them.
 struct RelayHeaders: ~Copyable {
-    /// The member names of a row's `headers` that would repeat one of ours are left out.
-    private static let own: Set<String> = ["event-id", "event-type", "event-version", "correlation-id", "content-type"]
     /// As static strings: librdkafka copies a name from where it lies.
     private enum Name {
         static let eventID: StaticString = "event-id"
@@ -17,12 +19,38 @@ struct RelayHeaders: ~Copyable {
     }
 
     private static let json = Array("application/json".utf8)
+    private static let ofEnvelope: Set<String> = [
+        "event-id", "event-type", "event-version", "correlation-id", "content-type",
+    ]
+    private static let ofPayload: Set<String> = ["id"]
+    /// Headers of dead letters: a record that came with them would be taken for one.
+    private static let reservedPrefixes = ["millrace.", "__dlq.errors."]
 
     private var text = RecordBuffer()
+    /// Headers of the last row that were left out.
+    private(set) var leftOut = 0
+    /// Why the last of them was; nil when none was.
+    private(set) var leftOutReason: String?
+
+    /// The headers that the relay writes itself, in lower case.
+    static func own(as value: RowLayout.Value) -> Set<String> {
+        switch value {
+        case .envelope: ofEnvelope
+        case .payload: ofPayload
+        }
+    }
+
+    /// Whether a header of this name is ours, in any case of its letters.
+    static func isReserved(_ name: String, _ own: Set<String>) -> Bool {
+        let lower = name.lowercased()
+        return own.contains(lower) || reservedPrefixes.contains { lower.hasPrefix($0) }
+    }
 
     /// - Throws: ``RowFailure`` when the row's own headers are no object.
     mutating func make(_ row: borrowing OutboxRow, as value: RowLayout.Value) throws(RowFailure) -> RecordHeaders {
         let headers = RecordHeaders(capacity: 8)
+        leftOut = 0
+        leftOutReason = nil
         text.start(room: 64)
         text.append(row.eventID)
         switch value {
@@ -35,36 +63,77 @@ struct RelayHeaders: ~Copyable {
             if let correlationID = row.correlationID { headers.append(Name.correlationID, correlationID) }
             headers.append(Name.contentType, Self.json.span)
         case .payload:
-            headers.append(Name.id, text.span)
+            if let sourceID = row.sourceID {
+                headers.append(Name.id, sourceID)
+            } else {
+                headers.append(Name.id, text.span)
+            }
         }
-        if let members = row.headers { try Self.append(members, to: headers) }
+        if let members = row.headers { try append(members, to: headers, own: Self.own(as: value)) }
         return headers
     }
 
-    /// A string's text, NULL for null, and the JSON text of anything else.
-    private static func append(_ members: Span<UInt8>, to headers: borrowing RecordHeaders) throws(RowFailure) {
+    private mutating func append(
+        _ members: Span<UInt8>, to headers: borrowing RecordHeaders, own: Set<String>
+    ) throws(RowFailure) {
         do throws(JSONError) {
             var reader = try JSONReader(members)
+            // No object, and no headers: as services write where they have none.
+            if try reader.peek() == .null { return }
             try reader.enterObject()
             while let key = try reader.nextKey() {
-                let name = try reader.string(of: key)
-                if own.contains(name) {
-                    _ = try reader.skipValue()
+                let kind = try reader.peek()
+                let name = Self.text(of: key, in: reader)
+                // Skipped first: what the value's text is wrong in must not end the reading of the others.
+                let range = try reader.skipValue()
+                guard let name, !name.utf8.contains(0) else {
+                    leaveOut("a name that is no text, or has a NUL")
                     continue
                 }
-                switch try reader.peek() {
-                case .string: headers.append(name, try reader.readString().utf8Span.span)
-                case .null:
-                    _ = try reader.readNull()
-                    headers.append(name, nil)
-                default:
-                    let range = try reader.skipValue()
-                    headers.append(name, members.extracting(range))
+                if Self.isReserved(name, own) {
+                    leaveOut("a name that is the relay's own")
+                    continue
                 }
+                append(name, members.extracting(range), kind, to: headers)
             }
             try reader.finish()
         } catch {
             throw RowFailure("invalid_headers", "the row's headers are no JSON object: \(error)")
         }
+    }
+
+    /// A string's text, NULL for null, and the JSON text of anything else.
+    private mutating func append(
+        _ name: String, _ json: Span<UInt8>, _ kind: JSONKind, to headers: borrowing RecordHeaders
+    ) {
+        switch kind {
+        case .null: headers.append(name, nil)
+        case .string:
+            guard let value = Self.text(json) else {
+                return leaveOut("a value that is no text, such as half of a surrogate pair")
+            }
+            headers.append(name, value.utf8Span.span)
+        default: headers.append(name, json)
+        }
+    }
+
+    /// Nil when it is no text.
+    private static func text(of key: JSONText, in reader: borrowing JSONReader) -> String? {
+        do throws(JSONError) { return try reader.string(of: key) } catch { return nil }
+    }
+
+    /// What a JSON string says; nil when that is no text.
+    private static func text(_ json: Span<UInt8>) -> String? {
+        do throws(JSONError) {
+            var reader = try JSONReader(json)
+            return try reader.readString()
+        } catch {
+            return nil
+        }
+    }
+
+    private mutating func leaveOut(_ reason: String) {
+        leftOut += 1
+        leftOutReason = reason
     }
 }

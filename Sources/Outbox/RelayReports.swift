@@ -5,22 +5,6 @@ internal import Metrics
 internal import StreamCore
 internal import Synchronization
 
-/// Where a shard of the relay stands, for health checks and status lines.
-public struct RelayProgress: Sendable, Hashable {
-    /// The shard, from 0.
-    public let shard: Int
-    /// Whether this process publishes it; otherwise it stands by.
-    public let isActive: Bool
-    /// Rows read and not yet removed.
-    public let inFlight: Int
-    /// Rows that are not read yet, by the sequence's last value: an estimate from above.
-    public let backlog: Int64
-    /// Keys that wait for an operator.
-    public let blockedKeys: Int
-    /// Events acknowledged by Kafka since the process started.
-    public let published: Int64
-}
-
 /// What a shard tells the outside: log lines, metrics and progress, once a batch or change of state.
 final class RelayReports: Sendable {
     private struct State {
@@ -31,6 +15,39 @@ final class RelayReports: Sendable {
         var kafkaLines: [String: ContinuousClock.Instant] = [:]
         var progress: RelayProgress?
         var lastBeat: ContinuousClock.Instant?
+        var unremoved = 0
+        var removalError: String?
+        /// What cannot be set aside, by its row.
+        var setAsideError: String?
+        /// When a line of this kind was written last.
+        var lines: [String: ContinuousClock.Instant] = [:]
+
+        /// Whether a line of this kind is due again.
+        mutating func isDue(_ kind: String) -> Bool {
+            let now = ContinuousClock.now
+            if let last = lines[kind], now - last < RelayReports.awayInterval { return false }
+            lines[kind] = now
+            return true
+        }
+
+        var trouble: String? {
+            let parts = [
+                removalError.map { "\(unremoved) published rows cannot be removed: \($0)" },
+                setAsideError.map { "a row cannot be set aside: \($0)" },
+            ].compactMap(\.self)
+            return parts.isEmpty ? nil : parts.joined(separator: "; ")
+        }
+    }
+
+    /// The numbers of a shard that this process publishes.
+    struct Numbers {
+        var inFlight: Int
+        /// Rows not read yet.
+        var backlog: Int64
+        var blockedKeys: Int
+        var heldTopics: Int
+        /// When the oldest event happened that was read and is not acknowledged, or stands where reading is.
+        var oldest: Timestamp?
     }
 
     private let logger: Logger
@@ -47,6 +64,9 @@ final class RelayReports: Sendable {
     private let blocked: Gauge
     private let heldTopics: Gauge
     private let lag: Gauge
+    private let databaseUp: Gauge
+    private let unremoved: Gauge
+    private let headersLeftOut: Counter
     private let pageRows: Recorder
     private let latency: Metrics.Timer
 
@@ -69,6 +89,9 @@ final class RelayReports: Sendable {
         blocked = Gauge(label: "outbox_blocked_keys", dimensions: labels)
         heldTopics = Gauge(label: "outbox_held_topics", dimensions: labels)
         lag = Gauge(label: "outbox_lag_seconds", dimensions: labels)
+        databaseUp = Gauge(label: "outbox_database_up", dimensions: labels)
+        unremoved = Gauge(label: "outbox_unremoved_rows", dimensions: labels)
+        headersLeftOut = Counter(label: "outbox_headers_left_out_total", dimensions: labels)
         pageRows = Recorder(label: "outbox_page_rows", dimensions: labels)
         latency = Metrics.Timer(label: "outbox_publish_seconds", dimensions: labels)
     }
@@ -86,26 +109,15 @@ final class RelayReports: Sendable {
         if let oldest { latency.recordMicroseconds(max(0, Timestamp.now.microseconds - oldest.microseconds)) }
     }
 
-    /// - Parameters:
-    ///   - backlog: rows not read yet.
-    ///   - lagging: when the last event read happened, while there are more to read.
-    func progress(
-        isActive: Bool, inFlight: Int, backlog: Int64, blockedKeys: Int, heldTopics: Int, lagging: Timestamp?
-    ) {
-        self.inFlight.record(inFlight)
-        self.backlog.record(backlog)
-        blocked.record(blockedKeys)
-        self.heldTopics.record(heldTopics)
-        lag.record(lagging.map { Double(max(0, Timestamp.now.microseconds - $0.microseconds)) / 1e6 } ?? 0)
-        let progress = state.withLock { state in
-            let progress = RelayProgress(
-                shard: shard, isActive: isActive, inFlight: inFlight, backlog: backlog, blockedKeys: blockedKeys,
-                published: state.published)
-            state.progress = progress
-            state.lastBeat = .now
-            return progress
-        }
-        onProgress(progress)
+    /// The shard is published by this process.
+    func progress(_ numbers: Numbers) {
+        databaseUp.record(1)
+        inFlight.record(numbers.inFlight)
+        backlog.record(numbers.backlog)
+        blocked.record(numbers.blockedKeys)
+        heldTopics.record(numbers.heldTopics)
+        lag.record(numbers.oldest.map { Double(max(0, Timestamp.now.microseconds - $0.microseconds)) / 1e6 } ?? 0)
+        tell(.publishing, numbers)
     }
 
     /// The loop moves, though it only waits: says again what it said last, once a second.
@@ -119,9 +131,31 @@ final class RelayReports: Sendable {
         if let progress { onProgress(progress) }
     }
 
-    /// The loop moves, but another process publishes or the database is away.
+    /// The loop moves, and another process publishes: that one has the numbers.
     func standby() {
-        progress(isActive: false, inFlight: 0, backlog: 0, blockedKeys: 0, heldTopics: 0, lagging: nil)
+        databaseUp.record(1)
+        idle(unknown: 0)
+        tell(.standingBy, Numbers(inFlight: 0, backlog: 0, blockedKeys: 0, heldTopics: 0))
+    }
+
+    /// What is in the outbox cannot be known now, and an old number would look like a true one.
+    private func idle(unknown: Double) {
+        inFlight.record(0)
+        heldTopics.record(0)
+        for gauge in [backlog, blocked, lag] { gauge.record(unknown) }
+    }
+
+    private func tell(_ standing: RelayProgress.Standing, _ numbers: Numbers) {
+        let progress = state.withLock { state in
+            let progress = RelayProgress(
+                shard: shard, standing: standing, inFlight: numbers.inFlight, backlog: numbers.backlog,
+                blockedKeys: numbers.blockedKeys, unremovedRows: state.unremoved, trouble: state.trouble,
+                published: state.published)
+            state.progress = progress
+            state.lastBeat = .now
+            return progress
+        }
+        onProgress(progress)
     }
 
     func removed(_ count: Int) {
@@ -135,20 +169,91 @@ final class RelayReports: Sendable {
         logger.info("standing by: another relay publishes this shard")
     }
 
+    /// Something about the tables that an operator should know.
+    func note(_ text: String) {
+        logger.notice("outbox table", metadata: ["note": "\(text)"])
+    }
+
     func leading() {
         leader.record(1)
         logger.info("publishing this shard")
     }
 
+    /// Publishing has ended: what could not be removed will be published again.
     func stopped() {
         leader.record(0)
+        unremoved.record(0)
+        state.withLock { state in
+            state.unremoved = 0
+            state.removalError = nil
+            state.setAsideError = nil
+        }
         logger.info("stopped publishing this shard")
     }
 
-    /// - Parameter again: after how long it is tried again.
+    /// The server refuses to remove published rows, or keeps them without a word.
+    func cannotRemove(_ rows: Int, _ error: any Error) {
+        unremoved.record(rows)
+        let text = "\(error)"
+        let isNews = state.withLock { state in
+            defer {
+                state.unremoved = rows
+                state.removalError = text
+            }
+            return state.removalError != text || state.isDue("removal")
+        }
+        if isNews {
+            logger.error(
+                "published rows cannot be removed; a restart would publish them again",
+                metadata: ["rows": "\(rows)", "error": "\(text)"])
+        }
+    }
+
+    /// All that is published is removed.
+    func canRemove() {
+        let could = state.withLock { state in
+            defer {
+                state.unremoved = 0
+                state.removalError = nil
+            }
+            return state.removalError == nil
+        }
+        if could { return }
+        unremoved.record(0)
+        logger.notice("published rows can be removed again")
+    }
+
+    /// A row can neither be published nor be set aside: it stays where it is, and its key waits.
+    func cannotSetAside(_ id: Int64, _ failure: RowFailure, _ error: any Error) {
+        let text = "row \(id), \(error)"
+        let isNews = state.withLock { state in
+            defer { state.setAsideError = text }
+            return state.setAsideError != text || state.isDue("set aside")
+        }
+        if isNews {
+            logger.error(
+                "a row can neither be published nor be set aside; its key waits",
+                metadata: ["row": "\(id)", "class": "\(failure.errorClass)", "error": "\(error)"])
+        }
+    }
+
+    /// Headers of a row's own that no record can have were left out; the row is published.
+    func leftOut(_ headers: Int, ofRow id: Int64, _ reason: String) {
+        headersLeftOut.increment(by: Int64(headers))
+        if state.withLock({ $0.isDue("headers") }) {
+            logger.warning(
+                "left headers of rows out; see outbox_headers_left_out_total for how many",
+                metadata: ["row": "\(id)", "reason": "\(reason)"])
+        }
+    }
+
+    /// Nothing can be published now; it is tried again.
     func away(_ error: any Error) {
         leader.record(0)
+        databaseUp.record(error is KafkaError ? 1 : 0)
+        idle(unknown: .nan)
         let text = "\(error)"
+        tell(.away(text), Numbers(inFlight: 0, backlog: 0, blockedKeys: 0, heldTopics: 0))
         let isNews = state.withLock { state in
             let now = ContinuousClock.now
             let isOver = state.lastAwayLine.map { now - $0 >= Self.awayInterval } ?? true
@@ -175,6 +280,7 @@ final class RelayReports: Sendable {
 
     func setAside(_ id: Int64, _ failure: RowFailure) {
         failed.increment()
+        state.withLock { $0.setAsideError = nil }
         logger.error(
             "a row cannot be published and its key waits; see the failed rows",
             metadata: ["row": "\(id)", "class": "\(failure.errorClass)", "error": "\(failure.message)"])

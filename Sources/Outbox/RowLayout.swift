@@ -37,28 +37,46 @@ struct RowLayout: Sendable {
         case payload
     }
 
+    /// A column of the table of failed rows, and the SQL that makes its value of a row of the outbox.
+    struct FailedValue: Sendable {
+        let name: String
+        let expression: String
+    }
+
     /// SQL for each ``RowColumn``.
     let expressions: [String]
+    /// What of a row is kept when it is set aside.
+    let failedColumns: [FailedValue]
     /// The columns that the table must have.
     let required: [String]
     /// The column that orders the rows.
     let position: String
     let value: Value
     let topics: TopicRule
+    /// Whether the event's time becomes the record's.
+    let timesRecords: Bool
     /// What to do when `position` is missing.
     let adoption: String?
 
-    init(_ configuration: OutboxRelayConfiguration, payloadType: String = "json") {
+    /// - Parameter types: of the table's columns, as PostgreSQL names them. What is of another type than expected is
+    ///   read as text: a value that cannot be read must fail its own row, not the statement that reads a page.
+    init(_ configuration: OutboxRelayConfiguration, types: [String: String] = [:]) {
         switch configuration.layout {
         case .millrace:
             expressions = RowColumn.allCases.map { SQLIdentifier.quoted($0.name) }
+            failedColumns = RowColumn.allCases.filter { $0 != .id }.map {
+                FailedValue(name: $0.name, expression: SQLIdentifier.quoted($0.name))
+            }
             required = RowColumn.allCases.map(\.name) + (configuration.retention == .keep ? ["published_at"] : [])
             position = RowColumn.id.name
             value = .envelope
             topics = TopicRule(suffix: configuration.topicSuffix)
+            timesRecords = false
             adoption = nil
         case .debezium(let layout):
-            expressions = RowColumn.allCases.map { Self.expression(of: $0, in: layout, payloadType: payloadType) }
+            let columns = DebeziumColumns(layout, table: configuration.table, types: types)
+            expressions = RowColumn.allCases.map { columns.expression(of: $0) }
+            failedColumns = columns.failed
             required =
                 [layout.position, layout.id, layout.aggregateType, layout.aggregateID, layout.type, layout.payload]
                 + [
@@ -68,36 +86,8 @@ struct RowLayout: Sendable {
             position = layout.position
             value = layout.envelope ? .envelope : .payload
             topics = TopicRule(template: layout.topic)
+            timesRecords = layout.timestamp != nil
             adoption = "run: SELECT millrace_adopt_outbox('\(configuration.table)') (migration set outbox-debezium)"
-        }
-    }
-
-    private static func expression(
-        of column: RowColumn, in layout: DebeziumLayout, payloadType: String
-    ) -> String {
-        func text(_ name: String?) -> String { name.map { SQLIdentifier.quoted($0) + "::text" } ?? "NULL::text" }
-        switch column {
-        case .id: return SQLIdentifier.quoted(layout.position)
-        case .eventID: return SQLIdentifier.quoted(layout.id)
-        case .eventType: return text(layout.type)
-        case .aggregateType: return text(layout.aggregateType)
-        case .aggregateID: return text(layout.aggregateID)
-        case .sequence: return layout.sequence.map { SQLIdentifier.quoted($0) + "::bigint" } ?? "NULL::bigint"
-        case .occurredAt: return layout.timestamp.map { SQLIdentifier.quoted($0) } ?? "NULL::timestamptz"
-        case .version: return layout.version.map { SQLIdentifier.quoted($0) + "::integer" } ?? "NULL::integer"
-        case .correlationID: return text(layout.correlationID)
-        case .causationID: return text(layout.causationID)
-        case .metadata: return text(layout.metadata)
-        case .payload:
-            let name = SQLIdentifier.quoted(layout.payload)
-            return payloadType == "bytea" ? name : name + "::text"
-        case .headers:
-            if layout.headerColumns.isEmpty { return "NULL::json" }
-            let members = layout.headerColumns.sorted { $0.value < $1.value }.map { column, header in
-                "\(SQLText.quoted(header)), \(SQLIdentifier.quoted(column))::text"
-            }
-            return "json_build_object(\(members.joined(separator: ", ")))"
-        case .topic, .key: return "NULL::text"
         }
     }
 }

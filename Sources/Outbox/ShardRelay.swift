@@ -41,6 +41,12 @@ final class ShardRelay {
     private var openTopic: String?
     /// When the last event read happened, while there are more to read.
     private var lagging: Timestamp?
+    /// The last page was full: there may be more rows behind it.
+    private var isBehind = false
+    /// Rows passed over since the cursor was at the lowest row: their key or their topic is held.
+    private var left: Int64 = 0
+    /// Rows of the page at hand that are not sent yet.
+    private var unlaunched: Int64 = 0
 
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
@@ -86,7 +92,7 @@ final class ShardRelay {
     // MARK: - read
 
     private func publishUntilStopped() async throws {
-        _ = blocked.replace(with: try await questions.blockedLanes(by: layout.topics))
+        _ = blocked.replace(with: try await questions.blockedLanes(by: layout.topics), now: .now)
         var asked = ContinuousClock.now
         var page = try await read(nextRequest())
         while !stop.isSet {
@@ -126,6 +132,7 @@ final class ShardRelay {
     }
 
     private func noteRead(_ page: Page) {
+        isBehind = page.isFull
         lagging =
             page.isFull ? try? page.result.optionalTimestamp(page.ids.count - 1, RowColumn.occurredAt.rawValue) : nil
         sizing.read(rows: page.ids.count, bytes: page.bytes)
@@ -158,8 +165,11 @@ final class ShardRelay {
         let known = flight.known(among: page.ids.filter { $0 <= page.request.seen }, ofPage: page.request.number)
         let order = LaunchOrder.places(of: page, partitions: flight.partitions)
         var place = 0
+        defer { unlaunched = 0 }
         while !stop.isSet && cursor.isCurrent(page.request) {
-            switch launchRows(of: page, in: order, from: &place, skipping: known) {
+            let halt = launchRows(of: page, in: order, from: &place, skipping: known)
+            unlaunched = Int64(page.ids.count - place)
+            switch halt {
             case .finished, .interrupted: return
             case .full: try await wait { flight.hasAmpleRoom }
             case .producerFull: await flight.roomBell.wait(atMost: .milliseconds(50))
@@ -204,7 +214,10 @@ final class ShardRelay {
             let key: Span<UInt8>
             if let ownKey = row.key { key = ownKey } else { key = row.aggregateID }
             let topic = topics.topic(aggregateType: row.aggregateType, explicit: row.topic)
-            if !blocked.isEmpty && blocked.contains(topic: topic.name, key: key) { return nil }
+            if !blocked.isEmpty && blocked.contains(topic: topic.name, key: key) {
+                left += 1
+                return nil
+            }
             guard topic.isLegal else {
                 throw RowFailure("invalid_topic", "no topic can have the name that the row asks for")
             }
@@ -214,6 +227,7 @@ final class ShardRelay {
             case .untried: topicToProve = topic.name
             case .proving, .held:
                 gates.leave()
+                left += 1
                 return nil
             }
             return try send(row, to: topic.name, key: key, topicToProve: topicToProve)
@@ -233,7 +247,14 @@ final class ShardRelay {
         _ row: borrowing OutboxRow, to topic: String, key: Span<UInt8>, topicToProve: String?
     ) throws -> Halt? {
         let headers = try headers.make(row, as: layout.value)
-        if layout.value == .envelope { envelope.write(row) }
+        if let reason = self.headers.leftOutReason { reports.leftOut(self.headers.leftOut, ofRow: row.id, reason) }
+        if layout.value == .envelope {
+            guard EnvelopeWriter.canTell(row.occurredAt) else {
+                throw RowFailure("invalid_timestamp", "occurred_at is not within the years 0000 to 9999")
+            }
+            envelope.write(row)
+        }
+        let timestampMs = layout.timesRecords ? row.occurredAt.microseconds / 1_000 : 0
         let size = key.count + (layout.value == .envelope ? envelope.count : row.payload?.count ?? 0)
         let tag: UInt64
         switch flight.launch(id: row.id, bytes: size, occurredAt: row.occurredAt, topicToProve: topicToProve) {
@@ -244,9 +265,11 @@ final class ShardRelay {
         do throws(KafkaError) {
             switch layout.value {
             case .envelope:
-                try producer.produce(topic: topic, key: key, value: envelope.bytes, headers: headers, tag: tag)
+                try producer.produce(
+                    topic: topic, key: key, value: envelope.bytes, headers: headers, timestampMs: timestampMs, tag: tag)
             case .payload:
-                try producer.produce(topic: topic, key: key, value: row.payload, headers: headers, tag: tag)
+                try producer.produce(
+                    topic: topic, key: key, value: row.payload, headers: headers, timestampMs: timestampMs, tag: tag)
             }
         } catch {
             flight.recall(tag)
@@ -255,6 +278,7 @@ final class ShardRelay {
             case .record: throw error
             case .topic:
                 hold(topic, error)
+                left += 1
                 return nil
             case .producer:
                 flight.fail(Flight.Failure(id: row.id, error: error))
@@ -272,7 +296,7 @@ final class ShardRelay {
         while !stop.isSet && !condition() {
             try flight.checkLock()
             // The broker may be away for hours, which is not for this loop to be blamed for.
-            reports.alive()
+            try await tellProgress()
             await flight.roomBell.wait(atMost: .seconds(1))
         }
     }
@@ -282,6 +306,7 @@ final class ShardRelay {
         let deadline = ContinuousClock.now + .milliseconds(500)
         while gates.gate(of: topic) == .proving && !stop.isSet && !flight.hasFailed && ContinuousClock.now < deadline {
             try flight.checkLock()
+            try await tellProgress()
             await flight.roomBell.wait(atMost: .milliseconds(50))
             try await takeProofs()
         }
@@ -326,22 +351,30 @@ final class ShardRelay {
             cursor.lockHolders(try await questions.lockHolders())
         }
         if !blocked.isEmpty && housekeeping.blocked.isDue(now) {
-            if blocked.replace(with: try await questions.blockedLanes(by: layout.topics)) {
+            if blocked.replace(with: try await questions.blockedLanes(by: layout.topics), now: now) {
                 reports.released()
                 rewind()
             }
         }
-        if housekeeping.progress.isDue(now) {
-            let last = try await questions.lastPosition()
-            let unread = cursor.highest == .min ? last : max(0, last - cursor.highest)
-            reports.progress(
-                isActive: true, inFlight: flight.rows, backlog: unread / Int64(configuration.shards),
-                blockedKeys: blocked.lanes.count, heldTopics: gates.heldCount, lagging: lagging)
-        }
+        try await tellProgress()
+    }
+
+    /// Once a second, whatever the relay waits for: numbers that stand still would look like true ones.
+    private func tellProgress() async throws {
+        guard housekeeping.progress.isDue(.now) else { return }
+        // What the last page did not show was not there: only behind a full one can there be more.
+        let position = cursor.isRescanning && cursor.position > 0 ? cursor.position : cursor.highest
+        let unread = isBehind ? max(0, try await questions.lastPosition() - max(position, 0)) : 0
+        reports.progress(
+            .init(
+                inFlight: flight.rows, backlog: unread / Int64(configuration.shards) + unlaunched + left,
+                blockedKeys: blocked.lanes.count, heldTopics: gates.heldCount,
+                oldest: [flight.oldest, lagging].compactMap(\.self).min()))
     }
 
     private func rewind() {
         cursor.rewind()
+        left = 0
         openTopic = nil
         gates.rewound()
         sweeps.started(at: .now)
@@ -395,11 +428,19 @@ final class ShardRelay {
         return failures
     }
 
-    /// Moves a row to the failed ones; its key waits from now on.
+    /// Moves a row to the failed ones; its key waits from now on. Where that fails, the row stays, its key waits as
+    /// well, and it is tried again after a while.
     private func setAside(_ id: Int64, _ lane: Lane, _ failure: RowFailure) async throws {
         blocked.block(lane)
         suspects.remove(id)
-        try await session.setAside(id, failure)
-        reports.setAside(id, failure)
+        do {
+            try await session.setAside(id, lane, failure)
+            reports.setAside(id, failure)
+        } catch let error as PostgresError where error.endsConnection || error.code == .cancelled {
+            throw error
+        } catch {
+            blocked.block(lane, until: .now + .milliseconds(configuration.unblockIntervalMs) * 15)
+            reports.cannotSetAside(id, failure, error)
+        }
     }
 }

@@ -11,60 +11,93 @@ struct ShardTenure: Sendable {
     let stop: StopSignal
     let reports: RelayReports
 
+    /// How one try ended.
+    private struct End {
+        /// Nil when it was told to stop.
+        var error: (any Error)?
+        /// The shard was led or stood by for: settings, tables and rights are right.
+        var hasStarted = false
+        var hasPublished = false
+        var hasRemoved = false
+    }
+
+    /// Runs until told to stop.
+    ///
+    /// What refuses the first start is a mistake of the deployment, and ends the relay. What comes later (a password
+    /// changed, a table missing for a while, no more threads) passes or is mended: the relay waits, and says so.
+    ///
     /// - Throws: ``OutboxRelayError`` when trying again is of no use.
     func run() async throws {
         let bell = stop.bell()
-        var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
+        var pacing = TenurePacing()
+        var hasStarted = false
         while !stop.isSet {
-            do {
-                try await standByAndPublish(bell) { backoff.reset() }
-            } catch let error as PostgresError where error.kind == .everything {
-                throw OutboxRelayError(.database, error.description)
-            } catch let error as KafkaError {
-                throw OutboxRelayError(.kafka, error.description)
-            } catch let error as OutboxRelayError {
-                throw error
-            } catch {
-                reports.away(error)
-                reports.standby()
-                await bell.wait(atMost: backoff.next())
-            }
+            let start = ContinuousClock.now
+            let end = await standByAndPublish(bell)
+            hasStarted = hasStarted || end.hasStarted
+            guard let error = end.error else { continue }
+            if !hasStarted, let refusal = Self.refusal(error) { throw refusal }
+            reports.away(error)
+            let wait = pacing.next(
+                after: .init(
+                    hasPublished: end.hasPublished, hasRemoved: end.hasRemoved, lasted: ContinuousClock.now - start))
+            await pause(wait, bell)
+        }
+    }
+
+    /// What no waiting mends, when it is met at the start.
+    private static func refusal(_ error: any Error) -> OutboxRelayError? {
+        switch error {
+        case let error as OutboxRelayError: error
+        case let error as PostgresError where error.kind == .everything:
+            OutboxRelayError(.database, error.description)
+        case let error as KafkaError where error.kind == .everything && !error.isFatal:
+            OutboxRelayError(.kafka, error.description)
+        default: nil
+        }
+    }
+
+    /// Waits, and shows meanwhile that the loop moves.
+    private func pause(_ wait: Duration, _ bell: Doorbell) async {
+        let end = ContinuousClock.now + wait
+        while !stop.isSet, case let left = end - .now, left > .zero {
+            await bell.wait(atMost: min(left, .seconds(1)))
+            reports.alive()
         }
     }
 
     /// Waits for the lock and publishes as long as it holds.
-    private func standByAndPublish(_ bell: Doorbell, _ onAnswer: () -> Void) async throws {
-        let connection = try await LockSession.connect(postgres)
-        let result: Result<Void, any Error>
+    private func standByAndPublish(_ bell: Doorbell) async -> End {
+        var end = End()
         do {
-            let (layout, statements) = try await inspect(connection)
-            onAnswer()
-            reports.back()
-            if let session = try await waitForLock(connection, statements, bell) {
-                reports.leading()
-                try await publish(session, layout, statements)
-                reports.stopped()
+            let connection = try await LockSession.connect(postgres)
+            do {
+                let inspection = try await OutboxInspection.of(configuration, shard: shard, on: connection)
+                reports.back()
+                if let session = try await waitForLock(connection, inspection.statements, bell, &end) {
+                    try await publish(session, inspection, &end)
+                }
+            } catch {
+                end.error = error
             }
-            result = .success(())
+            await connection.close()
         } catch {
-            result = .failure(error)
+            end.error = error
         }
-        await connection.close()
-        try result.get()
+        return end
     }
 
     /// - Returns: nil when told to stop.
     private func waitForLock(
-        _ connection: PostgresConnection, _ statements: OutboxStatements, _ bell: Doorbell
+        _ connection: PostgresConnection, _ statements: OutboxStatements, _ bell: Doorbell, _ end: inout End
     ) async throws -> LockSession? {
-        var isFirst = true
         while !stop.isSet {
             let session = try await LockSession.acquire(
                 on: connection, table: configuration.table, schema: postgres.schema, shard: shard,
                 statements: statements)
             if let session { return session }
-            if isFirst { reports.standingBy() }
-            isFirst = false
+            if !end.hasStarted { reports.standingBy() }
+            end.hasStarted = true
             reports.standby()
             let interval = Duration.milliseconds(configuration.electionIntervalMs)
             await bell.wait(atMost: interval * Double.random(in: 0.75...1.25))
@@ -72,7 +105,9 @@ struct ShardTenure: Sendable {
         return nil
     }
 
-    private func publish(_ session: LockSession, _ layout: RowLayout, _ statements: OutboxStatements) async throws {
+    private func publish(_ session: LockSession, _ inspection: OutboxInspection, _ end: inout End) async throws {
+        // A standby grants the lock as well: what is published must be removable.
+        try await session.verify()
         let bell = stop.bell()
         defer { stop.forget(bell) }
         let roomBell = stop.bell()
@@ -81,15 +116,34 @@ struct ShardTenure: Sendable {
         var readerConfiguration = postgres
         readerConfiguration.settings.merge(OutboxStatements.planning) { $1 }
         let reader = try await PostgresConnection.connect(readerConfiguration)
+        do {
+            try await session.requireSameServer(as: reader)
+            let relay = try ShardRelay(
+                configuration, layout: inspection.layout, statements: inspection.statements, reader: reader,
+                session: session, kafka: kafka, flight: flight, stop: stop, reports: reports)
+            if !end.hasStarted { inspection.notes.forEach(reports.note) }
+            end.hasStarted = true
+            reports.leading()
+            let outcome = await run(relay, session, flight)
+            end.hasPublished = flight.hasPublished
+            end.hasRemoved = flight.hasRemoved
+            reports.stopped()
+            try outcome.get()
+        } catch {
+            await reader.close()
+            throw error
+        }
+        await reader.close()
+    }
+
+    /// Publishes and removes until one of the two ends.
+    private func run(_ relay: ShardRelay, _ session: LockSession, _ flight: Flight) async -> Result<Void, any Error> {
         let remover = Remover(
             session: session, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
-        let relay = try ShardRelay(
-            configuration, layout: layout, statements: statements, reader: reader, session: session, kafka: kafka,
-            flight: flight, stop: stop, reports: reports)
-        let outcome: Result<Void, any Error> = await withThrowingTaskGroup { group in
+        return await withThrowingTaskGroup { group in
             group.addTask { try await remover.run() }
             if let channel = configuration.notifyChannel {
-                group.addTask { await listen(channel, ringing: bell) }
+                group.addTask { await listen(channel, ringing: flight.newsBell) }
             }
             do {
                 try await relay.run()
@@ -106,8 +160,6 @@ struct ShardTenure: Sendable {
                 return .failure(error)
             }
         }
-        await reader.close()
-        try outcome.get()
     }
 
     /// Rings for each NOTIFY. Only a hint: without it, polling finds the rows.
@@ -119,30 +171,5 @@ struct ShardTenure: Sendable {
                 try? await Task.sleep(for: .seconds(1))
             }
         }
-    }
-
-    /// Looks whether the table is what the layout says.
-    private func inspect(_ connection: PostgresConnection) async throws -> (RowLayout, OutboxStatements) {
-        var layout = RowLayout(configuration)
-        let question = OutboxStatements(configuration, layout: layout, shard: shard).columns
-        let result = try await connection.execute(question)
-        var types: [String: String] = [:]
-        for row in 0..<result.rowCount { types[try result.string(row, 0)] = try result.string(row, 1) }
-        let missing = layout.required.filter { types[$0] == nil }
-        guard missing.isEmpty else {
-            let advice = missing.contains(layout.position) ? layout.adoption.map { "; \($0)" } ?? "" : ""
-            throw OutboxRelayError(
-                .database,
-                "table \(configuration.table) lacks the column\(missing.count > 1 ? "s" : "") "
-                    + missing.joined(separator: ", ") + advice)
-        }
-        if types[layout.position] != "bigint" {
-            throw OutboxRelayError(
-                .database, "column \(layout.position) of table \(configuration.table) must be of type bigint")
-        }
-        if case .debezium(let columns) = configuration.layout {
-            layout = RowLayout(configuration, payloadType: types[columns.payload] ?? "json")
-        }
-        return (layout, OutboxStatements(configuration, layout: layout, shard: shard))
     }
 }

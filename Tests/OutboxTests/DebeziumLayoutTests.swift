@@ -111,7 +111,7 @@ import Testing
                             UPDATE outbox_failed SET original = (
                                 original::jsonb || '{"aggregatetype": "\(topics[0])"}')::json
                             """)
-                    #expect(try await failures.retry([row.id], on: service.connection) == 1)
+                    try await failures.retry(row.id, on: service.connection)
                     try await eventually {
                         try await reader.poll()
                         return await reader.records.count == 1
@@ -132,6 +132,163 @@ import Testing
                 kafka: try TestKafka.clientConfiguration(), logger: testLogger)
             let error = try await #require(throws: OutboxRelayError.self) { try await relay.run() }
             #expect(error.description.contains("millrace_adopt_outbox('outboxevent')"))
+        }
+    }
+
+    /// Runs a relay over a table of `columns`, adopted, with rows that `insert` writes, until there are `count` records.
+    private func run(
+        columns: String, _ layout: DebeziumLayout, count: Int, insert: (String) -> String,
+        _ body: (Service, [PublishedRecord]) async throws -> Void
+    ) async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                try await service.connection.execute(
+                    script: "CREATE TABLE outboxevent (\(columns)); SELECT millrace_adopt_outbox('outboxevent')")
+                try await service.connection.execute(script: insert(topics[0]))
+                var layout = layout
+                layout.topic = "${routedByValue}"
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(configuration(layout), postgres, kafka) {
+                    try await eventually {
+                        try await reader.poll()
+                        return await reader.records.count >= count
+                    }
+                    try await eventually { try await service.count(in: "outboxevent") == 0 }
+                    try await body(service, await reader.records)
+                }
+                #expect(await reader.records.count == count)
+                await reader.close()
+            }
+        }
+    }
+
+    private static let common = "aggregatetype text, aggregateid text, type text, payload text"
+
+    @Test(arguments: [("bigint", "17", "17"), ("text", "'a-1'", "a-1")])
+    func anIDThatIsNoUUIDIsPublishedAsItIs(_ type: String, _ value: String, _ header: String) async throws {
+        try await run(
+            columns: "id \(type), \(Self.common)", DebeziumLayout(), count: 1,
+            insert: { "INSERT INTO outboxevent VALUES (\(value), '\($0)', 'o-1', 'Tested', 'any text')" }
+        ) { _, records in
+            #expect(records[0].headers == ["id": header])
+            #expect(records[0].value == "any text")
+        }
+    }
+
+    @Test func anEnvelopesIDIsTheSameEachTimeAndNoOtherRows() async throws {
+        var layout = DebeziumLayout()
+        layout.envelope = true
+        layout.sequence = "number"
+        layout.timestamp = "at"
+        let uuid = "01890a5d-ac96-774b-bcce-b302099a8057"
+        try await run(
+            columns: "id text, \(Self.common), number text, at text", layout, count: 4,
+            insert: { topic in
+                """
+                INSERT INTO outboxevent VALUES
+                ('1', '\(topic)', 'o-1', 'Tested', '{}', '1', '2026-03-01T12:00:00Z'),
+                ('1', '\(topic)', 'o-1', 'Tested', '{}', '1', '2026-03-01T12:00:00Z'),
+                ('1', '\(topic)', 'o-2', 'Tested', '{}', '1', '2026-03-01T12:00:00Z'),
+                ('\(uuid)', '\(topic)', 'o-1', 'Tested', '{}', '2', '2026-03-01T12:00:00Z'),
+                ('2', '\(topic)', 'bad number', 'Tested', '{}', 'x', '2026-03-01T12:00:00Z'),
+                ('3', '\(topic)', 'bad time', 'Tested', '{}', '1', 'yesterday'),
+                (NULL, '\(topic)', 'no id', 'Tested', '{}', '1', '2026-03-01T12:00:00Z'),
+                ('4', NULL, 'no type', 'Tested', '{}', '1', '2026-03-01T12:00:00Z')
+                """
+            }
+        ) { service, records in
+            let ids = records.map { $0.headers["event-id"] }
+            #expect(ids[0] == ids[1] && ids[0] != ids[2] && ids[3] == uuid)
+            #expect(ids[0]?.dropFirst(14).first == "8" && ids[0]?.dropFirst(19).first == "8")
+            let time: Int64 = 1_772_366_400_000
+            #expect(records.allSatisfy { $0.timestampMs == time })
+            let failures = try await OutboxFailures(configuration(layout)).list(on: service.connection)
+            #expect(failures.map(\.aggregateID) == ["bad number", "bad time", "no id", "no type"])
+            #expect(failures.map(\.sourceID) == ["2", "3", nil, "4"])
+        }
+    }
+
+    @Test func theEventsTimeIsTheRecords() async throws {
+        var layout = DebeziumLayout()
+        layout.timestamp = "at"
+        try await run(
+            columns: "id uuid, \(Self.common), at bigint", layout, count: 1,
+            insert: {
+                """
+                INSERT INTO outboxevent VALUES (gen_random_uuid(), '\($0)', 'o-1', 'Tested', '{}', 1700000000123)
+                """
+            }
+        ) { _, records in #expect(records[0].timestampMs == 1_700_000_000_123) }
+    }
+
+    /// Only `id` is the relay's own where there is no envelope.
+    @Test func headerColumnsAreNeverDropped() async throws {
+        var layout = DebeziumLayout()
+        layout.headerColumns = ["type": "event-type", "kind": "content-type"]
+        try await run(
+            columns: "id uuid, \(Self.common), kind text", layout, count: 1,
+            insert: {
+                "INSERT INTO outboxevent VALUES (gen_random_uuid(), '\($0)', 'o-1', 'Tested', '{}', 'text/\\ud83d')"
+            }
+        ) { _, records in
+            #expect(records[0].headers["event-type"] == "Tested")
+            #expect(records[0].headers["content-type"] == "text/\\ud83d")
+        }
+        #expect(configuration(layout).validate() == [])
+        layout.headerColumns = ["type": "ID", "kind": "millrace.reason", "none": ""]
+        #expect(configuration(layout).validate().count == 3)
+        layout.headerColumns = ["kind": "content-type"]
+        layout.envelope = true
+        layout.sequence = "number"
+        layout.timestamp = "at"
+        #expect(configuration(layout).validate().count == 1)
+    }
+
+    /// Debezium's users delete a row in the transaction that inserts it.
+    @Test func rowsThatTheirOwnTransactionDeletesAreKeptForTheRelay() async throws {
+        let own = """
+            BEGIN;
+            INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload)
+            VALUES (gen_random_uuid(), 'TOPIC', 'o-1', 'Tested', 'BODY');
+            SAVEPOINT inner_one;
+            DELETE FROM outboxevent;
+            RELEASE inner_one;
+            COMMIT;
+            """
+        try await run(
+            columns: "id uuid PRIMARY KEY, \(Self.common), size int GENERATED ALWAYS AS (length(payload)) STORED",
+            DebeziumLayout(), count: 1,
+            insert: { topic in
+                let lost = own.replacing("TOPIC", with: topic).replacing("BODY", with: "lost")
+                return lost + "SELECT millrace_keep_outbox_rows('outboxevent');" + lost.replacing("lost", with: "kept")
+            }
+        ) { _, records in #expect(records[0].value == "kept") }
+    }
+
+    @Test func theCheckTellsOfRowsThatNobodyCanSee() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
+            let service = try await Service(postgres)
+            try await service.connection.execute(
+                script: Self.table + """
+                    ; SELECT millrace_adopt_outbox('outboxevent');
+                    ALTER TABLE outboxevent ALTER millrace_position DROP IDENTITY;
+                    ALTER TABLE outboxevent ALTER millrace_position DROP NOT NULL;
+                    DROP INDEX outboxevent_millrace_position_idx
+                    """)
+            let outbox = configuration(DebeziumLayout())
+            let notes = try await OutboxRelay.check(outbox, on: service.connection)
+            #expect(notes.contains { $0.contains("SELECT millrace_keep_outbox_rows('outboxevent')") })
+            #expect(notes.contains { $0.contains("no unique index on millrace_position") })
+            #expect(notes.contains { $0.contains("may be NULL") })
+            try await service.connection.execute(
+                script: """
+                    SELECT millrace_keep_outbox_rows('outboxevent');
+                    ALTER TABLE outboxevent ALTER millrace_position SET NOT NULL;
+                    CREATE UNIQUE INDEX ON outboxevent (millrace_position)
+                    """)
+            #expect(try await OutboxRelay.check(outbox, on: service.connection) == [])
         }
     }
 

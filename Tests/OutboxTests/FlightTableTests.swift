@@ -1,3 +1,4 @@
+import StreamCore
 import Testing
 
 @testable import Outbox
@@ -89,6 +90,32 @@ import Testing
         table.finishRemoval()
         table.acknowledge(tags[500])
         #expect(table.takeAcknowledged(limit: 400) == [501] + Array(802...1_000))
+    }
+
+    @Test func rowsThatCannotBeRemovedStayKnownAndTakeRoom() {
+        var table = FlightTable(maximumRows: 2, maximumBytes: 100)
+        for id in Int64(1)...3 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        _ = table.takeAcknowledged(limit: 10)
+        table.willRead(5)
+        #expect(outcome(table.finishRemoval(leaving: [2])))
+        #expect(table.unremoved == [2])
+        #expect(!table.isEmpty)
+        #expect(table.known(among: [1, 2, 3], ofPage: 9) == [2], "published, whatever later pages show")
+        for id in Int64(4)...6 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        #expect(!table.hasRoom)
+        table.retryUnremoved()
+        #expect(table.takeAcknowledged(limit: 10) == [2, 4, 5, 6])
+        #expect(!outcome(table.finishRemoval(leaving: [2, 4, 5, 6])), "nothing was removed")
+    }
+
+    @Test func oldestIsOfTheRowsInFlight() {
+        var table = FlightTable(maximumRows: 10, maximumBytes: 100)
+        #expect(table.oldest == nil)
+        let first = table.launch(id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 5))
+        _ = table.launch(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 7))
+        #expect(table.oldest == Timestamp(microseconds: 5))
+        table.acknowledge(first)
+        #expect(table.oldest == Timestamp(microseconds: 7))
     }
 
     @Test func rangesHoldExactlyTheIDs() {

@@ -16,12 +16,23 @@ import Testing
     }
 
     @Test func releaseIsReportedOnce() {
+        let now = ContinuousClock.now
         var blocked = BlockedLanes()
         blocked.block(lane("a"))
         blocked.block(lane("b"))
-        #expect(!outcome(blocked.replace(with: [lane("a"), lane("b"), lane("c")])))
-        #expect(outcome(blocked.replace(with: [lane("b"), lane("c")])))
-        #expect(!outcome(blocked.replace(with: [lane("b"), lane("c")])))
+        #expect(!outcome(blocked.replace(with: [lane("a"), lane("b"), lane("c")], now: now)))
+        #expect(outcome(blocked.replace(with: [lane("b"), lane("c")], now: now)))
+        #expect(!outcome(blocked.replace(with: [lane("b"), lane("c")], now: now)))
+    }
+
+    @Test func laneWhoseRowCannotBeSetAsideWaitsWhateverTheDatabaseSays() {
+        let now = ContinuousClock.now
+        var blocked = BlockedLanes()
+        blocked.block(lane("a"), until: now + .seconds(30))
+        #expect(!outcome(blocked.replace(with: [], now: now)))
+        #expect(blocked.lanes == [lane("a")])
+        #expect(outcome(blocked.replace(with: [], now: now + .seconds(30))), "the row is to be tried again")
+        #expect(blocked.isEmpty)
     }
 
     @Test func topicOpensWithItsFirstAcknowledgement() {

@@ -55,3 +55,33 @@ import Testing
         #expect(sweeps.isDue(at: start + .seconds(61)))
     }
 }
+
+@Suite struct TenurePacingTests {
+    private typealias Outcome = TenurePacing.Outcome
+
+    @Test func failuresToConnectWaitSecondsAtMost() {
+        var pacing = TenurePacing()
+        #expect(pacing.next(after: Outcome(lasted: .zero)) <= .milliseconds(100))
+        for _ in 0..<20 { _ = pacing.next(after: Outcome(lasted: .zero)) }
+        let wait = pacing.next(after: Outcome(lasted: .zero))
+        #expect(wait <= .seconds(5) && wait >= .milliseconds(2_500))
+    }
+
+    /// What is published and never removed would be published again at each try.
+    @Test func publishingWithoutRemovingWaitsMinutes() {
+        var pacing = TenurePacing()
+        let futile = Outcome(hasPublished: true, lasted: .seconds(1))
+        var waits: [Duration] = []
+        for _ in 0..<20 { waits.append(pacing.next(after: futile)) }
+        #expect(waits[0] >= .milliseconds(250))
+        #expect(waits[19] >= .seconds(150) && waits[19] <= .seconds(300))
+    }
+
+    @Test func onlyARemovalOrALongTimeShowsThatThingsWork() {
+        for good in [Outcome(hasPublished: true, hasRemoved: true, lasted: .zero), Outcome(lasted: .seconds(60))] {
+            var pacing = TenurePacing()
+            for _ in 0..<20 { _ = pacing.next(after: Outcome(hasPublished: true, lasted: .zero)) }
+            #expect(pacing.next(after: good) <= .milliseconds(100))
+        }
+    }
+}

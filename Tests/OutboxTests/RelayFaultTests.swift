@@ -29,12 +29,12 @@ import Testing
                     try await eventually { try await service.count() == 2 }
                     let row = try #require(try await failures.list(on: service.connection).first)
                     #expect(row.errorClass == "msg_size_too_large")
-                    #expect(try await failures.retry([row.id], on: service.connection) == 1)
+                    try await failures.retry(row.id, on: service.connection)
                     try await eventually { try await service.count(in: "outbox_failed") == 1 }
                     #expect(await reader.firstOccurrences["a"] == [1], "still too large")
 
                     try await service.connection.execute(script: "UPDATE outbox_failed SET payload = '{}'")
-                    #expect(try await failures.retry([row.id], on: service.connection) == 1)
+                    try await failures.retry(row.id, on: service.connection)
                     try await reader.readSequences(["a": 4])
                 }
                 await reader.close()
@@ -62,14 +62,20 @@ import Testing
                 let row = try #require(try await failures.list(on: service.connection).first)
                 #expect(row.errorClass == "invalid_headers")
                 try await withRelay(quickConfiguration(), postgres, kafka) {
-                    #expect(try await failures.discard([row.id], note: "test", on: service.connection) == 1)
+                    let discarded = try await failures.change(
+                        .discard, .init(ids: [row.id]), by: .init(actor: "mara", reason: "test"),
+                        on: service.connection)
+                    #expect(discarded == [row.id])
                     try await eventually {
                         try await reader.poll()
                         return await reader.firstOccurrences["a"] == [1, 3]
                     }
                 }
                 #expect(try await failures.list(on: service.connection).isEmpty)
-                #expect(try await failures.list(on: service.connection, includingDiscarded: true).count == 1)
+                var all = OutboxFailures.Filter()
+                all.includesDiscarded = true
+                let discard = try #require(try await failures.list(all, on: service.connection).first?.discarded)
+                #expect(discard.actor == "mara" && discard.reason == "test" && discard.at != nil)
                 await reader.close()
             }
         }
@@ -127,7 +133,7 @@ import Testing
                     let row = try #require(try await OutboxFailures().list(on: service.connection).first)
                     #expect(row.errorClass == "invalid_record")
                     #expect(try await service.count() == 9)
-                    #expect(try await OutboxFailures().retry([row.id], on: service.connection) == 1)
+                    try await OutboxFailures().retry(row.id, on: service.connection)
                     try await reader.readSequences(["a": 10])
                 }
                 await reader.close()

@@ -112,6 +112,9 @@ struct PublishedRecord: Sendable {
     let key: String
     let value: String?
     let headers: [String: String]
+    /// The headers' names, each as often as it is there.
+    let headerNames: [String]
+    let timestampMs: Int64
 
     /// The envelope's sequence.
     var sequence: Int64 {
@@ -141,13 +144,15 @@ actor Reader {
         guard case .batch(let batch) = try await consumer.poll(BatchLimits(maxWaitMs: 20)) else { return }
         for view in batch {
             var headers: [String: String] = [:]
+            var names: [String] = []
             for header in view.headers {
+                names.append(header.name)
                 headers[header.name] = header.value.map { String(decoding: $0, as: UTF8.self) } ?? "NULL"
             }
             records.append(
                 PublishedRecord(
                     partition: view.topicPartition.partition, key: text(view.key) ?? "NULL", value: text(view.value),
-                    headers: headers))
+                    headers: headers, headerNames: names, timestampMs: view.timestampMs ?? -1))
         }
     }
 
@@ -191,4 +196,15 @@ final class Told: Sendable {
     private let state = Mutex<[RelayProgress]>([])
     var all: [RelayProgress] { state.withLock { $0 } }
     func append(_ progress: RelayProgress) { state.withLock { $0.append(progress) } }
+}
+
+extension OutboxFailures {
+    /// What an operator does when the cause is removed.
+    func retry(
+        _ id: Int64, on connection: PostgresConnection, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        let retried = try await change(
+            .retry, .init(ids: [id]), by: .init(actor: "mara", reason: "corrected"), on: connection)
+        #expect(retried == [id], sourceLocation: sourceLocation)
+    }
 }

@@ -102,12 +102,12 @@ struct LetterSelectionOptions: ParsableArguments {
     }
 }
 
-/// What every command that changes letters asks for.
+/// What every command that changes letters, or rows of the outbox, asks for.
 struct LetterAuditOptions: ParsableArguments {
     @Flag(help: "Do it. Without this, the command only says what it would do.")
     var execute = false
 
-    @Option(help: "Why: stands in each letter's history. Needed with --execute.")
+    @Option(help: "Why: stands in the history of each. Needed with --execute.")
     var reason: String?
 
     @Option(name: .customLong("as"), help: "Who does it (default: $SUDO_USER, else $USER).")
@@ -116,7 +116,7 @@ struct LetterAuditOptions: ParsableArguments {
     func validate() throws {
         guard execute else { return }
         guard let reason, !reason.allSatisfy(\.isWhitespace) else {
-            throw ValidationError("--execute needs --reason \"why\": it stands in each letter's history.")
+            throw ValidationError("--execute needs --reason \"why\": it stands in the history of each.")
         }
         if Self.actor(given: actor, environment: ProcessInfo.processInfo.environment) == nil {
             throw ValidationError("Neither SUDO_USER nor USER is set: say with --as who you are.")

@@ -1,0 +1,124 @@
+internal import ArgumentParser
+internal import Outbox
+internal import Postgres
+
+/// `millrace outbox`: what operators do with an outbox.
+struct OutboxCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "outbox", abstract: "Looks after an outbox table.", subcommands: [FailedRowsCommand.self])
+}
+
+/// `millrace outbox failed`: the rows that the relay could not publish.
+struct FailedRowsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "failed",
+        abstract: "Lists and shows rows that cannot be published; retries and discards them.",
+        discussion: """
+            The relay sets a row aside that no topic takes: too large, no legal topic, a value that no record can \
+            have. Later rows of its key wait in the outbox until it is retried or discarded. Commands that change something \
+            are a dry run unless --execute is given, and write who did it and why into the history. docs/outbox.md \
+            explains how to correct a row.
+
+            \(exitCodes)
+            """,
+        subcommands: [ListFailedRows.self, ShowFailedRow.self, RetryFailedRows.self, DiscardFailedRows.self])
+
+    static let exitCodes = """
+        Exit codes: 0 done, or shown by the dry run · 1 no such row, or none matched · 64 wrong usage · 69 the \
+        database cannot be reached or refuses · 70 a failure that should not happen · 78 the configuration or the database \
+        schema is wrong.
+        """
+}
+
+/// Where the outbox and its failed rows are.
+struct OutboxTableOptions: ParsableArguments {
+    @OptionGroup var database: DatabaseOptions
+
+    @Option(help: "The outbox table, as relay.table names it.")
+    var table = "outbox"
+
+    @Option(help: "The table of failed rows, as relay.failed_table names it.")
+    var failedTable = "outbox_failed"
+
+    /// Runs `body` with the failed rows of the database.
+    func withFailures<Result>(
+        _ body: (OutboxFailures, PostgresConnection) async throws -> Result
+    ) async throws -> Result {
+        // Looking works on a standby, too; what changes something says so there.
+        let configuration = try database.configuration(applicationName: "millrace-outbox", access: .any)
+        var outbox = OutboxRelayConfiguration()
+        outbox.table = table
+        outbox.failedTable = failedTable
+        let connection = try await PostgresConnection.connect(configuration)
+        do {
+            let result = try await body(OutboxFailures(outbox), connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw explained(error)
+        }
+    }
+
+    private func explained(_ error: any Error) -> any Error {
+        guard let error = error as? PostgresError else { return error }
+        switch error.sqlState?.code {
+        case "42P01", "42703", "3F000":
+            return CommandFailure(
+                "\(error.description). The database lacks the tables of the outbox, or their newest columns: run "
+                    + "`millrace migrate up --set outbox` (or --set outbox-debezium).", .configuration)
+        case "23505":
+            return CommandFailure(
+                "\(error.description). \(table) has a row with the same id or position already; nothing was changed.",
+                .unavailable)
+        default: return error
+        }
+    }
+}
+
+/// Which rows a command acts upon: numbers, a filter, or all.
+struct FailedRowSelection: ParsableArguments {
+    @Argument(help: "Rows by their numbers.")
+    var rows: [Int64] = []
+
+    @Flag(help: "All rows there are; needed where nothing else is said.")
+    var all = false
+
+    @OptionGroup var filter: FailedRowFilter
+
+    func validate() throws {
+        let ways = [!rows.isEmpty, all, !filter.isEmpty].count { $0 }
+        guard ways > 0 else {
+            throw ValidationError("Say which rows: numbers, a filter such as --class, or --all.")
+        }
+        guard ways == 1 else { throw ValidationError("Give numbers, a filter or --all: one of them.") }
+    }
+
+    var selection: OutboxFailures.Filter {
+        var selection = filter.filter
+        if !rows.isEmpty { selection.ids = rows }
+        return selection
+    }
+}
+
+/// Rows by what they are.
+struct FailedRowFilter: ParsableArguments {
+    @Option(name: .customLong("class"), help: "Rows of this error class, such as msg_size_too_large.")
+    var errorClass: String?
+
+    @Option(help: "Rows of this aggregate type.")
+    var aggregateType: String?
+
+    @Option(help: "Rows with this key: the one that the row names, else its aggregate's id.")
+    var key: String?
+
+    var isEmpty: Bool { errorClass == nil && aggregateType == nil && key == nil }
+
+    var filter: OutboxFailures.Filter {
+        var filter = OutboxFailures.Filter()
+        filter.errorClass = errorClass
+        filter.aggregateType = aggregateType
+        filter.key = key
+        return filter
+    }
+}
