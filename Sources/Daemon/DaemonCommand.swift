@@ -23,7 +23,8 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
                 `millrace config default \(Program.name)` shows them all.
 
                 Exit codes: 0 stopped as asked · 64 wrong usage · 69 --check=online reached not every server · 70 a \
-                fault of the program · 75 a restart may help · 78 the configuration or the database schema is wrong. \
+                fault of the program · 75 a restart may help · 78 the configuration or the database schema is wrong, \
+                found before the start has succeeded. \
                 A second signal while stopping: 130 (SIGINT), 143 (SIGTERM).
                 """)
     }

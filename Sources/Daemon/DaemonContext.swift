@@ -12,6 +12,9 @@ public struct DaemonContext: Sendable {
     public let logger: Logger
     /// How long work may stand still before it counts as stalled.
     public let stallAfter: Duration
+    /// To be called when the work has turned, and as often as it likes: the start has succeeded, so that what fails
+    /// later is no mistake of the configuration.
+    public let started: @Sendable () -> Void
 }
 
 /// Turns librdkafka's own log into ours. While a broker is away it would write for ever: each facility gets one line a

@@ -1,3 +1,4 @@
+internal import DeadLetters
 internal import Kafka
 internal import Migrations
 internal import Operations
@@ -23,15 +24,22 @@ public enum DaemonExit: Int32, Sendable {
     case `internal` = 70
     /// It cannot go on now, and may after a restart; a stop that took too long, too.
     case temporary = 75
-    /// The configuration is wrong, or the database's schema is missing or too old: somebody must change something.
+    /// The configuration is wrong, or the database's schema is missing or too old: somebody must change something. Only
+    /// before the start has succeeded; what fails later is waited for.
     case configuration = 78
 
     /// What an error that ended a daemon means.
     init(_ error: any Error) {
         switch error {
-        case is InvalidSettings, is MigrationError, is OutboxRelayError: self = .configuration
+        case is InvalidSettings, is MigrationError, is OutboxRelayError, is DeadLetterHandlerError:
+            self = .configuration
         case let error as ProjectionError:
-            if case .unusable = error { self = .configuration } else { self = .temporary }
+            switch error {
+            case .unusable, .configuration: self = .configuration
+            case .kafka(let cause): self.init(cause)
+            case .drainTimedOut: self = .temporary
+            }
+        case let error as TransactionError: self = error.kind == .everything ? .configuration : .temporary
         case let error as PostgresError: self = error.kind == .everything ? .configuration : .temporary
         case let error as KafkaError:
             self = error.kind == .everything && !error.isFatal ? .configuration : .temporary

@@ -1,3 +1,4 @@
+public import Postgres
 public import Settings
 
 /// The settings of what a daemon is for; declares one section and those within it.
@@ -17,8 +18,22 @@ public protocol DaemonProgram: Sendable {
     static var operationsPort: Int { get }
     /// The sets of migrations that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
+    /// Whether a database server that takes no writes is the wrong one.
+    static var needsWrites: Bool { get }
+    /// For `--check=online`: looks at more than the migrations.
+    ///
+    /// - Returns: what works, but has limits that somebody should know of.
+    static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String]
     /// Works until the task is cancelled, and then returns when all is left in good order.
+    ///
+    /// When it throws after ``DaemonContext/started`` was called, it is run again.
     static func run(_ feature: Feature, in context: DaemonContext) async throws
+}
+
+extension DaemonProgram {
+    public static var needsWrites: Bool { true }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 }
 
 /// All settings of a daemon.
@@ -34,6 +49,7 @@ struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
         operations = OperationsSettings(from: reader, port: Program.operationsPort)
         kafka = KafkaSettings(from: reader, clientID: Program.name)
         postgres = PostgresSettings(from: reader, applicationName: Program.name)
+        postgres.configuration.access = Program.needsWrites ? .readWrite : .any
         feature = Program.Feature(from: reader)
     }
 }

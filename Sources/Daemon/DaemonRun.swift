@@ -58,45 +58,10 @@ struct DaemonRun<Program: DaemonProgram> {
         var kafka = settings.kafka.configuration
         let lines = KafkaLogLines(logger)
         kafka.log = { lines.write($0, $1, $2) }
-        let context = DaemonContext(
-            postgres: settings.postgres.configuration, kafka: kafka, health: health, logger: logger,
-            stallAfter: settings.operations.stallAfter)
-        health.notReady("database", because: "not reached yet")
-        return DaemonWork<Program>(context: context, feature: settings.feature, notifier: notifier)
+        return DaemonWork<Program>(
+            postgres: settings.postgres.configuration, kafka: kafka, feature: settings.feature, health: health,
+            logger: logger, stallAfter: settings.operations.stallAfter, notifier: notifier)
     }
-}
-
-/// The program's own work, behind the gate.
-private struct DaemonWork<Program: DaemonProgram>: Service {
-    let context: DaemonContext
-    let feature: Program.Feature
-    let notifier: SystemdNotifier
-
-    func run() async throws {
-        // Up as far as systemd is concerned: how long the database takes is not in our hands, and no reason to be
-        // started again.
-        notifier.ready()
-        try await cancelWhenGracefulShutdown {
-            notifier.status("waiting for the database")
-            let gate = DatabaseGate(
-                postgres: context.postgres, migrationSets: Program.migrationSets(for: feature), logger: context.logger)
-            do {
-                try await gate.pass()
-            } catch {
-                if Task.isCancelled { return }
-                throw error
-            }
-            context.health.ready("database")
-            notifier.status("working")
-            try await Program.run(feature, in: context)
-            if !Task.isCancelled { throw EndedByItself() }
-        }
-    }
-}
-
-/// A program returned although nobody asked it to.
-private struct EndedByItself: Error, CustomStringConvertible {
-    var description: String { "the work ended by itself" }
 }
 
 extension Logger {

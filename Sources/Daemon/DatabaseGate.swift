@@ -8,6 +8,8 @@ struct DatabaseGate {
     let postgres: PostgresConfiguration
     let migrationSets: [String]
     let logger: Logger
+    /// What else is looked at; answers notes.
+    var inspect: @Sendable (PostgresConnection) async throws -> [String] = { _ in [] }
 
     /// While the database stays away, this often is said so.
     private static let reminderInterval = Duration.seconds(60)
@@ -38,11 +40,12 @@ struct DatabaseGate {
 
     /// One attempt.
     ///
-    /// - Returns: notes about a schema that is newer than this program.
+    /// - Returns: notes: about a schema that is newer than this program, and what else was looked at.
     func check() async throws -> [String] {
         let connection = try await PostgresConnection.connect(postgres)
         do {
-            let notes = try await SchemaCheck.require(migrationSets, on: connection)
+            var notes = try await SchemaCheck.require(migrationSets, on: connection)
+            notes += try await inspect(connection)
             await connection.close()
             return notes
         } catch {

@@ -25,7 +25,11 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
         sending.turned(to: .working)
         let handler = DeadLetterHandler(
             configuration: feature.letters.configuration, postgres: context.postgres, kafka: context.kafka,
-            logger: context.logger, observer: ProjectionHealth(context), onTurn: { sending.progressed() })
+            logger: context.logger, observer: ProjectionHealth(context),
+            onTurn: {
+                context.started()
+                sending.progressed()
+            })
         guard let alerts = feature.alerts.configuration else { return try await handler.run() }
         let sender = AlertSender(context.postgres, alerts, logger: context.logger)
         try await withThrowingTaskGroup { group in

@@ -20,11 +20,12 @@ struct OnlineCheck<Program: DaemonProgram> {
     }
 
     private func database() async -> Problem? {
+        let feature = settings.feature
         let gate = DatabaseGate(
-            postgres: settings.postgres.configuration, migrationSets: Program.migrationSets(for: settings.feature),
-            logger: .quiet)
+            postgres: settings.postgres.configuration, migrationSets: Program.migrationSets(for: feature),
+            logger: .quiet, inspect: { try await Program.check(feature, on: $0) })
         do {
-            _ = try await gate.check()
+            for note in try await gate.check() { StandardError.write("note: \(note)") }
             return nil
         } catch {
             return Problem(text: "postgres: \(error)", exit: DaemonExit(error))

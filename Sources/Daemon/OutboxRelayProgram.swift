@@ -2,6 +2,7 @@ internal import Kafka
 internal import Logging
 internal import Operations
 internal import Outbox
+public import Postgres
 public import Settings
 internal import Synchronization
 
@@ -22,6 +23,10 @@ public enum OutboxRelayProgram: DaemonProgram {
     public static func migrationSets(for feature: Feature) -> [String] {
         if case .debezium = feature.relay.configuration.layout { return ["outbox-debezium"] }
         return feature.relay.configuration.retention == .keep ? ["outbox", "outbox-keep"] : ["outbox"]
+    }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
+        try await OutboxRelay.check(feature.relay.configuration, on: connection)
     }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
@@ -56,6 +61,7 @@ private final class RelayHealth: Sendable {
     func progress(_ progress: RelayProgress) {
         shards.withLock { shards in
             var shard = shards[progress.shard] ?? watch(progress)
+            report(progress)
             shard.loop.turned(to: .working)
             shard.loop.progressed()
             let hasWork = progress.isActive && (progress.inFlight > 0 || progress.backlog > 0)
@@ -63,6 +69,21 @@ private final class RelayHealth: Sendable {
             if progress.published != shard.published { shard.rows.progressed() }
             shard.published = progress.published
             shards[progress.shard] = shard
+        }
+    }
+
+    /// A relay that cannot publish is not ready, nor is one whose rows need an operator's hand.
+    private func report(_ progress: RelayProgress) {
+        let condition = "outbox shard \(progress.shard)"
+        switch progress.standing {
+        case .away(let reason): context.health.notReady(condition, because: "away: \(reason)")
+        case .publishing, .standingBy:
+            context.started()
+            if let trouble = progress.trouble {
+                context.health.notReady(condition, because: trouble)
+            } else {
+                context.health.ready(condition)
+            }
         }
     }
 

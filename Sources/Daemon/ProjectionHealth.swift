@@ -26,6 +26,7 @@ final class ProjectionHealth: ProjectionObserver {
     }
 
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {
+        context.started()
         partitions.withLock { partitions in
             var entry =
                 partitions[partition]

@@ -23,6 +23,7 @@ public enum QueryServiceProgram: DaemonProgram {
     public static let name = "query-service"
     public static let abstract = "Answers questions about orders over HTTP, and serves the live page."
     public static let operationsPort = 9_405
+    public static let needsWrites = false
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)
@@ -81,8 +82,10 @@ private struct QueryWork: Service {
 /// Makes watches of the service's loops, which turn whether or not the servers answer.
 private final class QueryHealth: Sendable {
     private let watches: [QueryService.Loop: WatchHandle]
+    private let started: @Sendable () -> Void
 
     init(_ context: DaemonContext) {
+        started = context.started
         watches = Dictionary(
             uniqueKeysWithValues: QueryService.Loop.allCases.map { loop in
                 (loop, context.health.watch(.loop, "\(loop) loop", limit: context.stallAfter))
@@ -90,5 +93,8 @@ private final class QueryHealth: Sendable {
         for watch in watches.values { watch.turned(to: .working) }
     }
 
-    func turned(_ loop: QueryService.Loop) { watches[loop]?.progressed() }
+    func turned(_ loop: QueryService.Loop) {
+        started()
+        watches[loop]?.progressed()
+    }
 }

@@ -98,7 +98,8 @@ struct RelaySettings: FeatureSettings {
     private static func debezium(_ section: SectionReader) -> DebeziumLayout {
         let defaults = DebeziumLayout()
         var layout = defaults
-        layout.id = section.string("id", default: defaults.id, "The event's identity, a uuid.")
+        layout.id = section.string(
+            "id", default: defaults.id, "The event's identity: a uuid, or any type that has a text.")
         layout.aggregateType = section.string(
             "aggregate_type", default: defaults.aggregateType, "What the topic is made of.")
         layout.aggregateID = section.string("aggregate_id", default: defaults.aggregateID, "The record's key.")
@@ -113,9 +114,13 @@ struct RelaySettings: FeatureSettings {
             "envelope", default: defaults.envelope,
             "Publish Millrace's envelope instead of the bare payload; needs sequence and timestamp.")
         layout.sequence = section.optionalString(
-            "sequence", example: "sequence", "The event's number within its aggregate, a bigint.")
+            "sequence", example: "sequence", "The event's number within its aggregate: an integer, or its text.")
         layout.timestamp = section.optionalString(
-            "timestamp", example: "created_at", "The event's time, a timestamptz.")
+            "timestamp", example: "created_at",
+            """
+            The event's time, which becomes the record's, too: timestamptz, timestamp (UTC), ISO 8601 text, or an \
+            integer of milliseconds since 1970.
+            """)
         layout.version = section.optionalString("version", example: "version", "The event's schema version.")
         layout.correlationID = section.optionalString(
             "correlation_id", example: "correlation_id", "The event's correlation id.")
@@ -124,7 +129,10 @@ struct RelaySettings: FeatureSettings {
         layout.metadata = section.optionalString("metadata", example: "metadata", "The event's metadata, JSON.")
         layout.headerColumns = section.properties(
             "header_columns", examples: [("tenant_id", "\"tenant-id\"")],
-            "More columns to publish as headers: the column, and the header's name.")
+            """
+            More columns to publish as headers: the column, and the header's name. Names that the relay writes itself \
+            are refused.
+            """)
         return layout
     }
 }

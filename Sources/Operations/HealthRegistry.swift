@@ -25,6 +25,7 @@ public final class HealthRegistry: Sendable {
     private struct State {
         var watches: [String: (subject: Subject, watch: ProgressWatch)] = [:]
         var unmet: [String: String] = [:]
+        var work: HealthRegistry?
     }
 
     private let state = Mutex(State())
@@ -38,6 +39,19 @@ public final class HealthRegistry: Sendable {
             let start = ContinuousClock.now
             self.now = { ContinuousClock.now - start }
         }
+    }
+
+    /// A registry for work that may fail and begin anew: its answers are part of this one's until the next call, with
+    /// which all that the work before has left is forgotten.
+    public func beginWork() -> HealthRegistry {
+        let work = HealthRegistry(now: now)
+        state.withLock { $0.work = work }
+        return work
+    }
+
+    /// The work has ended, and its watches with it.
+    public func endWork() {
+        state.withLock { $0.work = nil }
     }
 
     // MARK: loops
@@ -80,14 +94,16 @@ public final class HealthRegistry: Sendable {
 
     /// Whether all loops turn.
     public func live() -> Report {
-        let stalled = stalled(.loop)
+        let work = state.withLock { $0.work }
+        let stalled = stalled(.loop) + (work?.live().problems ?? [])
         return Report(isGood: stalled.isEmpty, problems: stalled)
     }
 
     /// Whether all conditions hold and no partition stands still.
     public func ready() -> Report {
-        let unmet = state.withLock { $0.unmet }.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-        let problems = unmet + stalled(.partition)
+        let (conditions, work) = state.withLock { ($0.unmet, $0.work) }
+        let unmet = conditions.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+        let problems = unmet + stalled(.partition) + (work?.ready().problems ?? [])
         return Report(isGood: problems.isEmpty, problems: problems)
     }
 

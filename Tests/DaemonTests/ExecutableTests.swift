@@ -1,3 +1,5 @@
+import EmbeddedKafka
+import EmbeddedPostgres
 import Foundation
 import Glibc
 import Kafka
@@ -168,6 +170,54 @@ import Testing
     private func get(_ path: String, _ port: Int) async throws -> String {
         let url = try #require(URL(string: "http://127.0.0.1:\(port)\(path)"))
         return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)
+    }
+
+    /// What would be a mistake of the configuration at the start is waited for later: here, a user who may no longer
+    /// log in.
+    @Test(arguments: [
+        ("outbox-relay", ["outbox"], "outbox_leader{shard=\"0\"} 1"),
+        ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_lag_records{"),
+    ])
+    func aUserWhoIsLockedOutForAWhile(_ name: String, _ sets: [String], _ isWorking: String) async throws {
+        try await TestDatabase.withPrivateServer { _, postgres in
+            try await Migrator(postgres).up(sets)
+            try await TestKafka.withPrivateCluster { _, kafka in
+                let administrator = try await PostgresConnection.connect(postgres)
+                try await administrator.execute(script: "CREATE ROLE worker SUPERUSER LOGIN")
+                let host = postgres.host?.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? ""
+                let daemon = try Executable(
+                    name,
+                    away + [
+                        "--set", "kafka.bootstrap_servers=\(kafka.bootstrapServers)",
+                        "--set", "postgres.url=postgresql://worker@/postgres?host=\(host)",
+                        "--set", "kafka.properties.session.timeout.ms=6000",
+                    ])
+                let port = try await daemon.port()
+                try await eventually { try await get("/metrics", port).contains(isWorking) }
+                #expect(try await get("/health/ready", port) == "ok\n")
+                try await administrator.execute(script: "ALTER ROLE worker NOLOGIN")
+                try await administrator.execute(
+                    .unprepared("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'worker'"))
+                try await produceUnknownEvent(kafka)
+                try await eventually { try await get("/health/ready", port).contains("28000") }
+                #expect(try await get("/health/live", port) == "ok\n")
+                try await administrator.execute(script: "ALTER ROLE worker LOGIN")
+                try await eventually { try await get("/health/ready", port) == "ok\n" }
+                try await daemon.stop()
+                await administrator.close()
+            }
+        }
+    }
+
+    /// Something for a projection to do: its offset moves.
+    private func produceUnknownEvent(_ kafka: KafkaClientConfiguration) async throws {
+        let producer = try Producer(kafka) { _ in }
+        let event = """
+            {"eventId":"11111111-1111-4111-8111-111111111111","eventType":"Unheard","aggregateId":"o-1",\
+            "aggregateType":"Order","sequence":1,"timestamp":"2026-03-01T12:00:00Z","version":1,"payload":{}}
+            """
+        try await producer.send(topic: "order-events", key: Array("o-1".utf8), value: Array(event.utf8))
+        await producer.close(timeoutMs: 1_000)
     }
 
     @Test func aDatabaseThatIsAwayIsWaitedFor() async throws {

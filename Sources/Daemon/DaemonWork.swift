@@ -1,0 +1,91 @@
+internal import CoreMetrics
+internal import Kafka
+internal import Logging
+internal import Operations
+internal import Postgres
+internal import ServiceLifecycle
+internal import Synchronization
+
+/// The program's own work: waits for the database, works, and begins anew when servers fail it.
+struct DaemonWork<Program: DaemonProgram>: Service {
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    let feature: Program.Feature
+    let health: HealthRegistry
+    let logger: Logger
+    let stallAfter: Duration
+    let notifier: SystemdNotifier
+
+    private let failures = Counter(label: "millrace_work_failures_total")
+
+    init(
+        postgres: PostgresConfiguration, kafka: KafkaClientConfiguration, feature: Program.Feature,
+        health: HealthRegistry, logger: Logger, stallAfter: Duration, notifier: SystemdNotifier
+    ) {
+        self.postgres = postgres
+        self.kafka = kafka
+        self.feature = feature
+        self.health = health
+        self.logger = logger
+        self.stallAfter = stallAfter
+        self.notifier = notifier
+        failures.increment(by: 0)
+    }
+
+    func run() async throws {
+        // Up as far as systemd is concerned: how long the database takes is not in our hands, and no reason to be
+        // started again.
+        notifier.ready()
+        health.notReady("database", because: "not reached yet")
+        try await cancelWhenGracefulShutdown { try await workUntilCancelled() }
+    }
+
+    private func workUntilCancelled() async throws {
+        let supervision = Mutex(WorkSupervision())
+        let started: @Sendable () -> Void = { [health] in
+            supervision.withLock { $0.started() }
+            health.ready("work")
+        }
+        while true {
+            do {
+                return try await workOnce(started)
+            } catch {
+                // A stop that fails is the daemon's end, as it was.
+                if Task.isCancelled { throw error }
+                health.endWork()
+                guard case .retry(let delay) = supervision.withLock({ $0.failed(error) }) else { throw error }
+                health.notReady("work", because: "failed: \(error)")
+                failures.increment()
+                notifier.status("waiting after a failure: \(error)")
+                logger.error(
+                    "the work failed and begins anew", metadata: ["error": "\(error)", "again_after": "\(delay)"])
+                do { try await Task.sleep(for: delay) } catch { return }
+            }
+        }
+    }
+
+    /// Returns when it was cancelled.
+    private func workOnce(_ started: @escaping @Sendable () -> Void) async throws {
+        notifier.status("waiting for the database")
+        let gate = DatabaseGate(
+            postgres: postgres, migrationSets: Program.migrationSets(for: feature), logger: logger)
+        do {
+            try await gate.pass()
+        } catch {
+            if Task.isCancelled { return }
+            throw error
+        }
+        health.ready("database")
+        notifier.status("working")
+        let context = DaemonContext(
+            postgres: postgres, kafka: kafka, health: health.beginWork(), logger: logger, stallAfter: stallAfter,
+            started: started)
+        try await Program.run(feature, in: context)
+        if !Task.isCancelled { throw EndedByItself() }
+    }
+}
+
+/// A program returned although nobody asked it to.
+private struct EndedByItself: Error, CustomStringConvertible {
+    var description: String { "the work ended by itself" }
+}
