@@ -62,22 +62,22 @@ struct Contribution: Hashable, Sendable {
     init(of facts: OrderFacts) {
         if facts.isEmpty { return }
         status = facts.status
-        for payment in facts.payments {
+        for payment in facts.payments.all {
             append(.paymentsCompleted, payment.completed)
             append(.paymentsFailed, payment.failed)
-            append(.paymentsRefunded, payment.refunded)
+            for refund in payment.refunds { append(.paymentsRefunded, refund) }
         }
         guard let created = facts.created else { return }
         let currency = created.fact.currency
         let paidAt = facts.firstPaidAt
-        let deliveredAt = facts.isDelivered ? facts.delivered?.at : nil
+        let deliveredAt = facts.deliveredAt
         customerID = ExactText(created.fact.customerID)
-        ordered = Ordered(at: created.at, currency: currency, isCancelled: facts.cancelledAt != nil)
+        ordered = Ordered(at: created.at, currency: currency, isCancelled: facts.cancelled != nil)
         append(.ordersCreated, created.at, currency)
-        append(.ordersConfirmed, facts.confirmedAt, currency)
+        append(.ordersConfirmed, facts.confirmed?.at, currency)
         append(.ordersPaid, paidAt, currency)
         append(.ordersDelivered, deliveredAt, currency)
-        append(.ordersCancelled, facts.cancelledAt, currency)
+        append(.ordersCancelled, facts.cancelled?.at, currency)
         append(.paid, from: created.at, to: paidAt)
         append(.shipped, from: created.at, to: facts.firstShippedAt)
         append(.delivered, from: created.at, to: deliveredAt)

@@ -19,9 +19,9 @@ enum DashboardStatements {
             SELECT id.place, o.*
             FROM unnest($1::text[]) WITH ORDINALITY AS id (order_id, place)
             CROSS JOIN LATERAL (
-                SELECT created_at, created_event_id, customer_id, currency, confirmed_at, cancelled_at,
-                    first_shipped_at, shipped_at, shipped_event_id, shipped_id,
-                    delivered_at, delivered_event_id, delivered_id, lines, payments
+                SELECT created_at, created_event_id, customer_id, currency, created_sequence,
+                    confirmed_at, confirmed_sequence, cancelled_at, cancelled_sequence,
+                    first_shipped_at, lines, payments, shipments
                 FROM dashboard_v1_orders WHERE order_id = id.order_id
                 OFFSET 0
                 FOR NO KEY UPDATE\(orFail ? " NOWAIT" : "")
@@ -53,27 +53,25 @@ enum DashboardStatements {
             pg_advisory_xact_lock('dashboard_v1_counters'::regclass::oid::int, lane)
         """)
 
-    /// The rows are there and locked; what is NULL of lines and payments did not change.
+    /// The rows are there and locked; what is NULL of lines, payments and shipments did not change.
     static let writeOrders = Statement(
         """
-        INSERT INTO dashboard_v1_orders AS o (
-            order_id, created_at, created_event_id, customer_id, currency, confirmed_at, cancelled_at,
-            first_shipped_at, shipped_at, shipped_event_id, shipped_id,
-            delivered_at, delivered_event_id, delivered_id, lines, payments)
-        SELECT order_id, created_at, created_event_id, customer_id, currency, confirmed_at, cancelled_at,
-            first_shipped_at, shipped_at, shipped_event_id, shipped_id,
-            delivered_at, delivered_event_id, delivered_id, lines, payments
-        FROM unnest($1::dashboard_v1_orders[])
+        INSERT INTO dashboard_v1_orders AS o (\(columns)) SELECT \(columns) FROM unnest($1::dashboard_v1_orders[])
         ON CONFLICT (order_id) DO UPDATE SET
             created_at = EXCLUDED.created_at, created_event_id = EXCLUDED.created_event_id,
             customer_id = EXCLUDED.customer_id, currency = EXCLUDED.currency,
-            confirmed_at = EXCLUDED.confirmed_at, cancelled_at = EXCLUDED.cancelled_at,
-            first_shipped_at = EXCLUDED.first_shipped_at, shipped_at = EXCLUDED.shipped_at,
-            shipped_event_id = EXCLUDED.shipped_event_id, shipped_id = EXCLUDED.shipped_id,
-            delivered_at = EXCLUDED.delivered_at, delivered_event_id = EXCLUDED.delivered_event_id,
-            delivered_id = EXCLUDED.delivered_id,
-            lines = COALESCE(EXCLUDED.lines, o.lines), payments = COALESCE(EXCLUDED.payments, o.payments)
+            created_sequence = EXCLUDED.created_sequence,
+            confirmed_at = EXCLUDED.confirmed_at, confirmed_sequence = EXCLUDED.confirmed_sequence,
+            cancelled_at = EXCLUDED.cancelled_at, cancelled_sequence = EXCLUDED.cancelled_sequence,
+            first_shipped_at = EXCLUDED.first_shipped_at,
+            lines = COALESCE(EXCLUDED.lines, o.lines), payments = COALESCE(EXCLUDED.payments, o.payments),
+            shipments = COALESCE(EXCLUDED.shipments, o.shipments)
         """)
+
+    private static let columns = """
+        order_id, created_at, created_event_id, customer_id, currency, confirmed_at, cancelled_at, first_shipped_at,
+        lines, payments, created_sequence, confirmed_sequence, cancelled_sequence, shipments
+        """
 
     static let addCounters = Statement(
         """

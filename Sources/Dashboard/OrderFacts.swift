@@ -12,57 +12,49 @@ public struct CreatedFact: Hashable, Sendable {
     }
 }
 
-/// Which shipment an event is of.
-public struct ShipmentFact: Hashable, Sendable {
-    public let shipmentID: String
-
-    public init(shipmentID: String) {
-        self.shipmentID = shipmentID
-    }
+/// Of a shipment's creation nothing is kept but when it was.
+public struct ShippedFact: Hashable, Sendable {
+    public init() {}
 }
 
-/// What is known of one payment: each of its three fates, the latest event of the kind.
-public struct PaymentFacts: Hashable, Sendable {
-    public let paymentID: String
-    public internal(set) var completed: Register<Money>?
-    public internal(set) var failed: Register<Money>?
-    public internal(set) var refunded: Register<Money>?
+/// When the order's last event of a kind was, by its sequence. Two events of one sequence and instant tell the same.
+public struct OrderInstant: Hashable, Sendable {
+    public let sequence: Int64
+    public let at: Timestamp
 
-    public init(
-        paymentID: String, completed: Register<Money>? = nil, failed: Register<Money>? = nil,
-        refunded: Register<Money>? = nil
-    ) {
-        self.paymentID = paymentID
-        self.completed = completed
-        self.failed = failed
-        self.refunded = refunded
+    public init(sequence: Int64, at: Timestamp) {
+        self.sequence = sequence
+        self.at = at
     }
 
-    mutating func merge(_ other: PaymentFacts) {
-        Register.merge(other.completed, into: &completed)
-        Register.merge(other.failed, into: &failed)
-        Register.merge(other.refunded, into: &refunded)
+    init(_ identity: EventIdentity) {
+        self.init(sequence: identity.sequence, at: identity.timestamp)
+    }
+
+    static func merge(_ other: OrderInstant?, into known: inout OrderInstant?) {
+        guard let other else { return }
+        guard let instant = known else { return known = other }
+        if (instant.sequence, instant.at) < (other.sequence, other.at) { known = other }
     }
 }
 
 /// What is known of one order, and just as well what some events tell of it. Both are elements of one
 /// join-semilattice: ``merge(_:)-(OrderFacts)`` is commutative, associative and idempotent, so that any interleaving,
 /// any splitting into batches and any duplication of events give the same facts.
+///
+/// Facts of one aggregate (the order, a payment, a shipment) are ordered by its sequence alone, and kept apart from
+/// those of others.
 public struct OrderFacts: Hashable, Sendable {
     public let orderID: String
     public internal(set) var created: Register<CreatedFact>?
-    /// The latest of each.
-    public internal(set) var confirmedAt: Timestamp?
-    public internal(set) var cancelledAt: Timestamp?
+    public internal(set) var confirmed: OrderInstant?
+    public internal(set) var cancelled: OrderInstant?
     /// When the first shipment was created.
     public internal(set) var firstShippedAt: Timestamp?
-    /// The latest shipment, and the latest delivery.
-    public internal(set) var shipped: Register<ShipmentFact>?
-    public internal(set) var delivered: Register<ShipmentFact>?
     /// nil before the first event that has lines.
     public internal(set) var lines: OrderLines?
-    /// In the order of their ids' bytes.
-    public internal(set) var payments: [PaymentFacts] = []
+    public internal(set) var payments = AggregateMap<PaymentFacts<Money>>()
+    public internal(set) var shipments = AggregateMap<ShipmentFacts<ShippedFact>>()
 
     /// Nothing is known yet.
     public init(orderID: String) {
@@ -77,70 +69,72 @@ public struct OrderFacts: Hashable, Sendable {
 
     /// Whether nothing was told so far.
     var isEmpty: Bool {
-        created == nil && confirmedAt == nil && cancelledAt == nil && shipped == nil && delivered == nil
-            && lines == nil && payments.isEmpty
+        created == nil && confirmed == nil && cancelled == nil && lines == nil && payments.isEmpty && shipments.isEmpty
     }
 
     /// Takes over what an event of the same order tells.
     public mutating func merge(_ event: OrderEvent) {
         let identity = event.identity
+        let stamp = EventStamp(identity)
+        let id = identity.aggregateID
         switch event.payload {
         case .orderCreated(let order):
             let fact = CreatedFact(customerID: order.customerID, currency: order.currency)
-            Register.merge(Register(identity, fact), into: &created)
-            merge(OrderLines(order.items, sequence: identity.sequence))
-        case .itemAdded(let line): merge(OrderLines([line], sequence: identity.sequence))
-        case .itemRemoved(let productID): merge(OrderLines(removing: productID, sequence: identity.sequence))
-        case .orderConfirmed: Self.keepLatest(identity.timestamp, in: &confirmedAt)
-        case .orderCancelled: Self.keepLatest(identity.timestamp, in: &cancelledAt)
+            Register.merge(Register(stamp, fact), into: &created)
+            merge(OrderLines(order.items, by: stamp))
+        case .itemAdded(let line): merge(OrderLines([line], by: stamp))
+        case .itemRemoved(let productID): merge(OrderLines(removing: productID, by: stamp))
+        case .orderConfirmed: OrderInstant.merge(OrderInstant(identity), into: &confirmed)
+        case .orderCancelled: OrderInstant.merge(OrderInstant(identity), into: &cancelled)
         case .paymentCompleted(let payment):
-            merge(PaymentFacts(paymentID: identity.aggregateID, completed: Register(identity, payment.money)))
+            payments.merge(PaymentFacts(id: id, completed: Register(stamp, payment.money)))
         case .paymentFailed(let payment):
-            merge(PaymentFacts(paymentID: identity.aggregateID, failed: Register(identity, payment.money)))
+            payments.merge(PaymentFacts(id: id, failed: Register(stamp, payment.money)))
         case .paymentRefunded(let payment):
-            merge(PaymentFacts(paymentID: identity.aggregateID, refunded: Register(identity, payment.money)))
+            payments.merge(PaymentFacts(id: id, refunds: [Register(stamp, payment.money)]))
         case .shipmentCreated:
             Self.keepEarliest(identity.timestamp, in: &firstShippedAt)
-            let fact = ShipmentFact(shipmentID: identity.aggregateID)
-            Register.merge(Register(identity, fact), into: &shipped)
-        case .shipmentDelivered:
-            let fact = ShipmentFact(shipmentID: identity.aggregateID)
-            Register.merge(Register(identity, fact), into: &delivered)
+            shipments.merge(ShipmentFacts(id: id, created: Register(stamp, ShippedFact())))
+        case .shipmentDelivered: shipments.merge(ShipmentFacts(id: id, delivered: stamp))
         }
     }
 
     /// Takes over what `other`, of the same order, knows.
     public mutating func merge(_ other: OrderFacts) {
         Register.merge(other.created, into: &created)
-        Self.keepLatest(other.confirmedAt, in: &confirmedAt)
-        Self.keepLatest(other.cancelledAt, in: &cancelledAt)
+        OrderInstant.merge(other.confirmed, into: &confirmed)
+        OrderInstant.merge(other.cancelled, into: &cancelled)
         Self.keepEarliest(other.firstShippedAt, in: &firstShippedAt)
-        Register.merge(other.shipped, into: &shipped)
-        Register.merge(other.delivered, into: &delivered)
         if let lines = other.lines { merge(lines) }
-        for payment in other.payments { merge(payment) }
+        payments.merge(other.payments)
+        shipments.merge(other.shipments)
     }
 
     private mutating func merge(_ other: OrderLines) {
         if lines == nil { lines = other } else { lines?.merge(other) }
     }
 
-    private mutating func merge(_ payment: PaymentFacts) {
-        let place = payments.firstIndex { ExactText.compare($0.paymentID, payment.paymentID) >= 0 } ?? payments.count
-        if place < payments.count, ExactText.compare(payments[place].paymentID, payment.paymentID) == 0 {
-            payments[place].merge(payment)
-        } else {
-            payments.insert(payment, at: place)
-        }
-    }
-
-    private static func keepLatest(_ other: Timestamp?, in known: inout Timestamp?) {
-        guard let other else { return }
-        known = max(known ?? other, other)
-    }
-
     private static func keepEarliest(_ other: Timestamp?, in known: inout Timestamp?) {
         guard let other else { return }
         known = min(known ?? other, other)
+    }
+}
+
+// MARK: - what follows from the facts
+
+extension OrderFacts {
+    public var status: OrderStatus {
+        OrderStatus(
+            isCreated: created != nil, isConfirmed: confirmed != nil, isCancelled: cancelled != nil,
+            payments: PaymentStatus(payments), shipments: ShipmentStatus(shipments))
+    }
+
+    /// When a payment was completed for the first time.
+    var firstPaidAt: Timestamp? { payments.all.lazy.compactMap(\.completed?.at).min() }
+
+    /// When the last shipment was delivered; nil unless all of them are.
+    var deliveredAt: Timestamp? {
+        guard ShipmentStatus(shipments) == .delivered else { return nil }
+        return shipments.all.lazy.compactMap(\.delivered?.moment).max()?.at
     }
 }

@@ -21,26 +21,28 @@ struct StoredOrders {
         if let at = try result.optionalTimestamp(row, 1) {
             guard let currency = Currency(utf8: try result.textBytes(row, 4)) else { throw StoredFactsError() }
             let fact = CreatedFact(customerID: try result.string(row, 3), currency: currency)
-            facts.created = Register(at: at, eventID: try result.eventID(row, 2), fact: fact)
+            let moment = EventMoment(at: at, eventID: try result.eventID(row, 2))
+            facts.created = Register(EventStamp(sequence: try result.int64(row, 5), moment: moment), fact)
         }
-        facts.confirmedAt = try result.optionalTimestamp(row, 5)
-        facts.cancelledAt = try result.optionalTimestamp(row, 6)
-        facts.firstShippedAt = try result.optionalTimestamp(row, 7)
-        facts.shipped = try shipment(row, from: 8)
-        facts.delivered = try shipment(row, from: 11)
-        if !result.isNull(row, 15) { facts.payments = try PaymentFacts.payments(json: result.textBytes(row, 15)) }
+        facts.confirmed = try instant(row, from: 6)
+        facts.cancelled = try instant(row, from: 8)
+        facts.firstShippedAt = try result.optionalTimestamp(row, 10)
+        if !result.isNull(row, 12) {
+            facts.payments = try PaymentFacts<Money>.payments(json: result.textBytes(row, 12))
+        }
+        if !result.isNull(row, 13) {
+            facts.shipments = try ShipmentFacts<ShippedFact>.shipments(json: result.textBytes(row, 13))
+        }
         return facts
     }
 
     func lines(_ row: Int) throws -> OrderLines? {
-        result.isNull(row, 14) ? nil : try OrderLines(json: result.textBytes(row, 14))
+        result.isNull(row, 11) ? nil : try OrderLines(json: result.textBytes(row, 11))
     }
 
-    private func shipment(_ row: Int, from column: Int) throws -> Register<ShipmentFact>? {
+    private func instant(_ row: Int, from column: Int) throws -> OrderInstant? {
         guard let at = try result.optionalTimestamp(row, column) else { return nil }
-        return Register(
-            at: at, eventID: try result.eventID(row, column + 1),
-            fact: ShipmentFact(shipmentID: try result.string(row, column + 2)))
+        return OrderInstant(sequence: try result.int64(row, column + 1), at: at)
     }
 }
 
@@ -64,39 +66,31 @@ struct DashboardTypes: Sendable {
 
     /// An order that has no row yet.
     func append(_ facts: OrderFacts, to rows: inout RecordArray) {
-        append(facts, lines: facts.lines, payments: facts.payments.isEmpty ? nil : facts.payments, to: &rows)
+        append(facts, before: OrderFacts(orderID: facts.orderID), to: &rows)
     }
 
-    /// An order that was merged. Lines and payments that are as they were are left alone.
+    /// An order that was merged. Lines, payments and shipments that are as they were are left alone.
+    ///
+    /// The fields are in the order of the table's columns.
     func append(_ facts: OrderFacts, before: OrderFacts, to rows: inout RecordArray) {
-        append(
-            facts, lines: facts.lines == before.lines ? nil : facts.lines,
-            payments: facts.payments == before.payments ? nil : facts.payments, to: &rows)
-    }
-
-    /// The fields in the order of the table's columns.
-    private func append(
-        _ facts: OrderFacts, lines: OrderLines?, payments: [PaymentFacts]?, to rows: inout RecordArray
-    ) {
+        let lines = facts.lines == before.lines ? nil : facts.lines
+        let payments = facts.payments == before.payments ? nil : facts.payments
+        let shipments = facts.shipments == before.shipments ? nil : facts.shipments
         rows.append { fields in
             fields.append(facts.orderID)
             fields.append(facts.created?.at)
             fields.append(facts.created?.eventID)
             fields.append(facts.created?.fact.customerID)
             fields.append(facts.created?.fact.currency.code)
-            fields.append(facts.confirmedAt)
-            fields.append(facts.cancelledAt)
+            fields.append(facts.confirmed?.at)
+            fields.append(facts.cancelled?.at)
             fields.append(facts.firstShippedAt)
-            Self.append(facts.shipped, to: &fields)
-            Self.append(facts.delivered, to: &fields)
             fields.append(utf8: lines?.json())
-            fields.append(utf8: payments.map(PaymentFacts.json))
+            fields.append(utf8: payments.map(PaymentFacts<Money>.json))
+            fields.append(facts.created?.stamp.sequence ?? 0)
+            fields.append(facts.confirmed?.sequence ?? 0)
+            fields.append(facts.cancelled?.sequence ?? 0)
+            fields.append(utf8: shipments.map(ShipmentFacts<ShippedFact>.json))
         }
-    }
-
-    private static func append(_ shipment: Register<ShipmentFact>?, to fields: inout RecordFields) {
-        fields.append(shipment?.at)
-        fields.append(shipment?.eventID)
-        fields.append(shipment?.fact.shipmentID)
     }
 }

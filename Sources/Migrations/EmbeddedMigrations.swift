@@ -11,9 +11,11 @@ extension MigrationCatalog {
     /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
         ("dashboard_0001_create", PackageResources.dashboard_0001_create_sql),
+        ("dashboard_0002_facts_by_aggregate", PackageResources.dashboard_0002_facts_by_aggregate_sql),
         ("dead-letters_0001_create", PackageResources.dead_letters_0001_create_sql),
         ("dead-letters_0002_lookups", PackageResources.dead_letters_0002_lookups_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
+        ("order-summary_0002_facts_by_aggregate", PackageResources.order_summary_0002_facts_by_aggregate_sql),
         ("outbox_0001_outbox", PackageResources.outbox_0001_outbox_sql),
         ("outbox_0002_failed_history", PackageResources.outbox_0002_failed_history_sql),
         ("outbox-debezium_0001_adopt", PackageResources.outbox_debezium_0001_adopt_sql),

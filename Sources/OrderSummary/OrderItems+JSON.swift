@@ -1,10 +1,11 @@
 internal import Orders
+internal import StreamCore
 internal import WireJSON
 
 /// How lines are kept in the columns `items` and `removed_items`.
 extension OrderItems {
     /// `[{"productId":…,"name":…,"quantity":…,"unitPrice":"…","sequence":…}, …]`: the lines as events have them, and
-    /// the sequence of the event that set each.
+    /// the sequence of the event that set each. Where that has none, `"at"` (µs since 1970) and `"eventId"` follow.
     func linesJSON() -> [UInt8] {
         Self.write(lines)
     }
@@ -32,6 +33,12 @@ extension OrderItems {
             }
             writer.key("sequence")
             writer.number(entry.sequence)
+            if let moment = entry.moment {
+                writer.key("at")
+                writer.number(moment.at.microseconds)
+                writer.key("eventId")
+                writer.string(moment.eventID)
+            }
             writer.endObject()
         }
         writer.endArray()
@@ -67,6 +74,8 @@ extension OrderItems {
         var quantity: Int32?
         var unitPrice: DecimalAmount?
         var sequence: Int64?
+        var at: Timestamp?
+        var eventID: EventID?
         try reader.enterObject()
         while let key = try reader.nextKey() {
             if reader.matches(key, "productId") {
@@ -79,17 +88,23 @@ extension OrderItems {
                 unitPrice = try? DecimalAmount(utf8: reader.span(of: reader.readText().range))
             } else if reader.matches(key, "sequence") {
                 sequence = try reader.readInt64()
+            } else if reader.matches(key, "at") {
+                at = Timestamp(microseconds: try reader.readInt64())
+            } else if reader.matches(key, "eventId") {
+                eventID = EventID(utf8: reader.span(of: try reader.readText().range))
             } else {
                 try reader.skipValue()
             }
         }
         guard let productID, let sequence else { return nil }
+        var moment: EventMoment?
+        if let at, let eventID { moment = EventMoment(at: at, eventID: eventID) }
         if name == nil, quantity == nil, unitPrice == nil {
-            return Entry(productID: productID, sequence: sequence, line: nil)
+            return Entry(productID: productID, sequence: sequence, moment: moment, line: nil)
         }
         guard let name, let quantity, let unitPrice else { return nil }
         let line = OrderLine(productID: productID, name: name, quantity: quantity, unitPrice: unitPrice)
-        return Entry(productID: productID, sequence: sequence, line: line)
+        return Entry(productID: productID, sequence: sequence, moment: moment, line: line)
     }
 }
 

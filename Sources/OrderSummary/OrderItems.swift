@@ -1,37 +1,24 @@
 public import Orders
 
 /// The lines of an order as a last-writer-wins map: for each product, the line that the event of the greatest
-/// sequence left there, or that it removed it. Removals are kept, lest an older event that comes later bring a line
+/// stamp left there, or that it removed it. Removals are kept, lest an older event that comes later bring a line
 /// back.
 ///
 /// Merging is commutative, associative and idempotent.
 public struct OrderItems: Hashable, Sendable {
-    /// What became of one product.
-    public struct Entry: Hashable, Sendable {
-        public let productID: String
-        /// Of the order's event that says so.
-        public let sequence: Int64
-        /// nil: removed.
-        public let line: OrderLine?
-
-        public init(productID: String, sequence: Int64, line: OrderLine?) {
-            self.productID = productID
-            self.sequence = sequence
-            self.line = line
-        }
-    }
+    public typealias Entry = LineEntry
 
     /// One a product, in the order of the product ids' bytes.
     public private(set) var entries: [Entry]
 
     /// The lines that one event sets. Of two lines of the same product the later one counts.
-    public init(_ lines: [OrderLine], sequence: Int64) {
-        self.init(lines.map { Entry(productID: $0.productID, sequence: sequence, line: $0) })
+    public init(_ lines: [OrderLine], by stamp: EventStamp) {
+        self.init(lines.map { Entry(productID: $0.productID, stamp: stamp, line: $0) })
     }
 
     /// The removal of one product.
-    public init(removing productID: String, sequence: Int64) {
-        entries = [Entry(productID: productID, sequence: sequence, line: nil)]
+    public init(removing productID: String, by stamp: EventStamp) {
+        entries = [Entry(productID: productID, stamp: stamp, line: nil)]
     }
 
     /// - Parameter unordered: in any order; of two of the same product the later one counts.
@@ -96,18 +83,5 @@ public struct OrderItems: Hashable, Sendable {
             total = try total.adding(line.unitPrice.multiplied(by: Int64(line.quantity)))
         }
         return total
-    }
-}
-
-extension OrderItems.Entry {
-    /// Whether `other` takes this one's place. Two events of one sequence are a fault of their writer; which of them
-    /// holds is decided by what they say, so that it is the same everywhere.
-    fileprivate func isBefore(_ other: Self) -> Bool {
-        if sequence != other.sequence { return sequence < other.sequence }
-        guard let line, let otherLine = other.line else { return line != nil && other.line == nil }
-        if line.quantity != otherLine.quantity { return line.quantity < otherLine.quantity }
-        if line.unitPrice != otherLine.unitPrice { return line.unitPrice < otherLine.unitPrice }
-        if line.unitPrice.scale != otherLine.unitPrice.scale { return line.unitPrice.scale < otherLine.unitPrice.scale }
-        return ExactText.compare(line.name, otherLine.name) < 0
     }
 }

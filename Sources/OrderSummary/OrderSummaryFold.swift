@@ -22,12 +22,6 @@ public struct OrderSummaryFold: Sendable {
         }
     }
 
-    /// Completes the lines of an order that the batch changes, by those that are stored.
-    mutating func mergeStoredItems(_ items: OrderItems, of orderID: String) {
-        guard let place = places[ExactText(orderID)], rows[place].items != nil else { return }
-        rows[place].mergeItems(items)
-    }
-
     /// The change of one order; nil when no event told of it.
     public subscript(orderID: String) -> OrderSummaryRow? {
         places[ExactText(orderID)].map { rows[$0] }

@@ -6,8 +6,7 @@ internal import StreamCore
 
 /// The read model `order_summary`: one row an order, from all events of orders, payments and shipments.
 ///
-/// A record's way: ``decode(_:)`` → fold per order → merge with the lines that are stored → one statement, which goes
-/// along with COMMIT.
+/// A record's way: ``decode(_:)`` → fold per order → one statement that merges, which goes along with COMMIT.
 public struct OrderSummaryProjection: Projection {
     public let name = "order-summary"
     public let version = 1
@@ -35,15 +34,5 @@ public struct OrderSummaryProjection: Projection {
 
     public func apply(_ events: [OrderEvent], in transaction: PostgresTransaction) async throws {
         try await writer.write(OrderSummaryFold(events), in: transaction)
-    }
-
-    public func reads(for events: [OrderEvent]) -> [(Statement, Parameters)] {
-        OrderSummaryWriter.storedItems(of: events).map { [$0] } ?? []
-    }
-
-    public func apply(
-        _ events: [OrderEvent], reading answers: [QueryResult], in transaction: PostgresTransaction
-    ) async throws {
-        try await writer.write(OrderSummaryFold(events), storedItems: answers.first, in: transaction)
     }
 }

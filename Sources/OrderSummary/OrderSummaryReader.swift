@@ -1,6 +1,6 @@
 public import Orders
 public import Postgres
-internal import StreamCore
+public import StreamCore
 internal import WireJSON
 
 /// A stored row: the facts, and what the table derives from them.
@@ -12,6 +12,11 @@ public struct StoredOrderSummary: Hashable, Sendable {
     public let isOpen: Bool
     public let itemCount: Int64?
     public let totalAmount: DecimalAmount?
+    public let updatedAt: Timestamp
+    public let lastEventID: EventID
+    /// The events of what is shown: paid, failed, refunded, shipped, delivered.
+    public let shownEventIDs: [EventID?]
+    public let confirmedAt: Timestamp?
 }
 
 /// Reads rows of the read model back as the facts that they are made of.
@@ -39,16 +44,15 @@ public enum OrderSummaryReader {
 
     private static let select = Statement(
         """
-        SELECT order_id, version, updated_at, last_event_id, confirmed_at, items, removed_items,
-            (created).at, (created).event_id, (created).customer_id, (created).currency, (created).shipping_address,
-            (cancelled).at, (cancelled).event_id, (cancelled).reason, (cancelled).cancelled_by,
-            (paid).at, (paid).event_id, (paid).payment_id, (paid).amount, (paid).currency, (paid).detail,
-            (failed).at, (failed).event_id, (failed).payment_id, (failed).amount, (failed).currency, (failed).detail,
-            (refunded).at, (refunded).event_id, (refunded).payment_id, (refunded).amount, (refunded).currency,
-            (refunded).detail,
-            (shipped).at, (shipped).event_id, (shipped).shipment_id, (shipped).carrier, (shipped).tracking_number,
-            (delivered).at, (delivered).event_id, (delivered).shipment_id,
-            status, payment_status, shipment_status, is_open, item_count, total_amount
+        SELECT order_id, version, (order_changed).at, (order_changed).event_id,
+            (confirmed).sequence, (confirmed).at, (confirmed).event_id, items, removed_items,
+            created_sequence, (created).at, (created).event_id,
+            (created).customer_id, (created).currency, (created).shipping_address,
+            cancelled_sequence, (cancelled).at, (cancelled).event_id, (cancelled).reason, (cancelled).cancelled_by,
+            to_jsonb(payments), to_jsonb(shipments),
+            status, payment_status, shipment_status, is_open, item_count, total_amount, updated_at, last_event_id,
+            (paid).event_id, (failed).event_id, (refunded).event_id, (shipped).event_id, (delivered).event_id,
+            confirmed_at
         FROM order_summary_v1
         WHERE order_id > $1
         ORDER BY order_id
@@ -68,29 +72,30 @@ private struct ResultFields {
     }
 
     mutating func stored() throws -> StoredOrderSummary {
-        var summary = OrderSummaryRow(
-            orderID: try text(), version: try result.int64(row, next()), updatedAt: try result.timestamp(row, next()),
-            lastEventID: try result.eventID(row, next()), confirmedAt: try result.optionalTimestamp(row, next()),
-            items: try items())
-        summary.restore(
-            created: try register { fields in
-                CreatedFact(
-                    customerID: try fields.text(), currency: try fields.currency(),
-                    shippingAddress: try fields.address())
-            },
-            cancelled: try register { fields in
-                OrderCancelled(reason: try fields.text(), cancelledBy: try fields.text())
-            },
-            paid: try payment(), failed: try payment(), refunded: try payment(),
-            shipped: try register { fields in
-                ShippedFact(
-                    shipmentID: try fields.text(), carrier: try fields.text(), trackingNumber: try fields.text())
-            },
-            delivered: try register { fields in DeliveredFact(shipmentID: try fields.text()) })
+        let orderID = try text()
+        let version = try result.int64(row, next())
+        let last = try moment().map { EventStamp(sequence: version, moment: $0) }
+        let confirmed = try stamp()
+        let items = try items()
+        let created = try register { fields in
+            CreatedFact(
+                customerID: try fields.text(), currency: try fields.currency(),
+                shippingAddress: try fields.address())
+        }
+        let cancelled = try register { fields in
+            OrderCancelled(reason: try fields.text(), cancelledBy: try fields.text())
+        }
+        let summary = OrderSummaryRow(
+            orderID: orderID, last: last, confirmed: confirmed, items: items, created: created, cancelled: cancelled,
+            payments: AggregateMap(try elements().map { try StoredFact($0).payment() }),
+            shipments: AggregateMap(try elements().map { try StoredFact($0).shipment() }))
         return StoredOrderSummary(
             row: summary, status: try text(), paymentStatus: try text(), shipmentStatus: try text(),
             isOpen: try result.bool(row, next()), itemCount: try result.optionalInt64(row, next()),
-            totalAmount: try optionalAmount())
+            totalAmount: try optionalAmount(), updatedAt: try result.timestamp(row, next()),
+            lastEventID: try result.eventID(row, next()),
+            shownEventIDs: try (0..<5).map { _ in try optionalEventID() },
+            confirmedAt: try result.optionalTimestamp(row, next()))
     }
 
     private mutating func next() -> Int {
@@ -100,14 +105,16 @@ private struct ResultFields {
 
     private mutating func text() throws -> String { try result.string(row, next()) }
 
-    private mutating func amount() throws -> DecimalAmount {
-        let value = try result.decimal(row, next())
-        return DecimalAmount(coefficient: value.coefficient, scale: value.scale)
+    private mutating func optionalEventID() throws -> EventID? {
+        let column = next()
+        return result.isNull(row, column) ? nil : try result.eventID(row, column)
     }
 
     private mutating func optionalAmount() throws -> DecimalAmount? {
+        let column = next()
         if result.isNull(row, column) { return nil }
-        return try amount()
+        let value = try result.decimal(row, column)
+        return DecimalAmount(coefficient: value.coefficient, scale: value.scale)
     }
 
     private mutating func currency() throws -> Currency {
@@ -121,44 +128,92 @@ private struct ResultFields {
         return try OrderItems(lines: result.textBytes(row, lines), removals: result.textBytes(row, removals))
     }
 
-    private mutating func address() throws -> ShippingAddress {
+    private mutating func json() throws -> JSONValue {
         let column = next()
+        if result.isNull(row, column) { return .null }
         var reader = try JSONReader(try result.textBytes(row, column))
-        let json = try JSONValue(from: &reader)
-        func text(_ key: String) throws(StoredItemsError) -> String {
-            guard case .string(let text)? = json[key] else { throw StoredItemsError() }
-            return text
-        }
-        return ShippingAddress(
-            name: try text("name"), street: try text("street"), city: try text("city"),
-            postalCode: try text("postalCode"), country: try text("country"))
+        return try JSONValue(from: &reader)
     }
 
-    private mutating func payment() throws -> Register<PaymentFact>? {
-        try register { fields in
-            let paymentID = try fields.text()
-            let amount = try fields.amount()
-            let money = Money(amount, try fields.currency())
-            return PaymentFact(paymentID: paymentID, money: money, detail: try fields.text())
-        }
+    private mutating func elements() throws -> [JSONValue] {
+        guard case .array(let elements) = try json() else { return [] }
+        return elements
+    }
+
+    private mutating func address() throws -> ShippingAddress {
+        let json = StoredFact(try json())
+        return ShippingAddress(
+            name: try json.text("name"), street: try json.text("street"), city: try json.text("city"),
+            postalCode: try json.text("postalCode"), country: try json.text("country"))
+    }
+
+    private mutating func moment() throws -> EventMoment? {
+        let (at, eventID) = (try result.optionalTimestamp(row, next()), try optionalEventID())
+        guard let at, let eventID else { return nil }
+        return EventMoment(at: at, eventID: eventID)
+    }
+
+    private mutating func stamp() throws -> EventStamp? {
+        let sequence = try result.optionalInt64(row, next())
+        let moment = try moment()
+        guard let sequence, let moment else { return nil }
+        return EventStamp(sequence: sequence, moment: moment)
     }
 
     /// A fact by its fields; nil when the row has none, with all its columns passed.
     private mutating func register<Fact>(_ read: (inout ResultFields) throws -> Fact) throws -> Register<Fact>? {
-        guard let at = try result.optionalTimestamp(row, next()) else {
-            column += 1 + Self.fieldCount(of: Fact.self)
+        guard let stamp = try stamp() else {
+            column += Fact.self == CreatedFact.self ? 3 : 2
             return nil
         }
-        let eventID = try result.eventID(row, next())
-        return Register(at: at, eventID: eventID, fact: try read(&self))
+        return Register(stamp, try read(&self))
+    }
+}
+
+/// An element of the columns `payments` or `shipments`, as PostgreSQL makes JSON of it.
+private struct StoredFact {
+    private let json: JSONValue
+
+    init(_ json: JSONValue) {
+        self.json = json
     }
 
-    private static func fieldCount<Fact>(of type: Fact.Type) -> Int {
-        switch type {
-        case is PaymentFact.Type: 4
-        case is CreatedFact.Type, is ShippedFact.Type: 3
-        case is OrderCancelled.Type: 2
-        default: 1
+    func payment() throws -> PaymentFacts<PaymentFact> {
+        guard case .number(let digits)? = json["amount"], let currency = Currency(try text("currency")) else {
+            throw StoredItemsError()
         }
+        let id = try text("payment_id")
+        let money = Money(try DecimalAmount(digits), currency)
+        let register = Register(try stamp(), PaymentFact(paymentID: id, money: money, detail: try text("detail")))
+        switch try text("fate") {
+        case "completed": return PaymentFacts(id: id, completed: register)
+        case "failed": return PaymentFacts(id: id, failed: register)
+        case "refunded": return PaymentFacts(id: id, refunds: [register])
+        default: throw StoredItemsError()
+        }
+    }
+
+    func shipment() throws -> ShipmentFacts<ShippedFact> {
+        let id = try text("shipment_id")
+        switch try text("fate") {
+        case "created":
+            let fact = ShippedFact(
+                shipmentID: id, carrier: try text("carrier"), trackingNumber: try text("tracking_number"))
+            return ShipmentFacts(id: id, created: Register(try stamp(), fact))
+        case "delivered": return ShipmentFacts(id: id, delivered: try stamp())
+        default: throw StoredItemsError()
+        }
+    }
+
+    func text(_ key: String) throws(StoredItemsError) -> String {
+        guard case .string(let text)? = json[key] else { throw StoredItemsError() }
+        return text
+    }
+
+    private func stamp() throws(StoredItemsError) -> EventStamp {
+        guard case .number(let digits)? = json["sequence"], let sequence = Int64(digits),
+            let at = Timestamp(try text("at")), let eventID = EventID(try text("event_id"))
+        else { throw StoredItemsError() }
+        return EventStamp(sequence: sequence, moment: EventMoment(at: at, eventID: eventID))
     }
 }

@@ -1,3 +1,5 @@
+internal import Orders
+
 extension OrderSummaryRow {
     /// The names of what is not as in `other`, event ids aside: the write model, from which rows are expected, knows
     /// none.

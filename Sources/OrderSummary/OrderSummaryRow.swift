@@ -4,127 +4,132 @@ public import StreamCore
 /// What is known of one order: a row of the read model, and just as well the change that some events make to it. Both
 /// are elements of one join-semilattice: ``merge(_:)`` is commutative, associative and idempotent, so that any
 /// interleaving, any splitting into batches and any duplication of events make the same row.
+///
+/// Facts of one aggregate (the order, a payment, a shipment) are ordered by its sequence alone, and kept apart from
+/// those of others. What is shown of several payments or shipments is the fact of the latest moment.
 public struct OrderSummaryRow: Hashable, Sendable {
     public let orderID: String
-    /// The greatest sequence of the order's own events; 0 before the first.
-    public private(set) var version: Int64
-    /// The latest event of whatever aggregate.
-    public private(set) var updatedAt: Timestamp
-    public private(set) var lastEventID: EventID
-    public private(set) var confirmedAt: Timestamp?
+    /// The last of the order's own events.
+    public private(set) var last: EventStamp?
+    public private(set) var confirmed: EventStamp?
     /// nil before the first event that has lines.
     public private(set) var items: OrderItems?
     public private(set) var created: Register<CreatedFact>?
     public private(set) var cancelled: Register<OrderCancelled>?
-    public private(set) var paid: Register<PaymentFact>?
-    public private(set) var failed: Register<PaymentFact>?
-    public private(set) var refunded: Register<PaymentFact>?
-    public private(set) var shipped: Register<ShippedFact>?
-    public private(set) var delivered: Register<DeliveredFact>?
+    public private(set) var payments = AggregateMap<PaymentFacts<PaymentFact>>()
+    public private(set) var shipments = AggregateMap<ShipmentFacts<ShippedFact>>()
 
     /// What one event tells of its order.
     public init(_ event: OrderEvent) {
         orderID = event.orderID
-        version = 0
-        updatedAt = event.identity.timestamp
-        lastEventID = event.identity.eventID
         merge(event)
     }
 
+    /// A row that was stored.
     init(
-        orderID: String, version: Int64, updatedAt: Timestamp, lastEventID: EventID, confirmedAt: Timestamp?,
-        items: OrderItems?
+        orderID: String, last: EventStamp?, confirmed: EventStamp?, items: OrderItems?,
+        created: Register<CreatedFact>?, cancelled: Register<OrderCancelled>?,
+        payments: AggregateMap<PaymentFacts<PaymentFact>>, shipments: AggregateMap<ShipmentFacts<ShippedFact>>
     ) {
         self.orderID = orderID
-        self.version = version
-        self.updatedAt = updatedAt
-        self.lastEventID = lastEventID
-        self.confirmedAt = confirmedAt
+        self.last = last
+        self.confirmed = confirmed
         self.items = items
+        self.created = created
+        self.cancelled = cancelled
+        self.payments = payments
+        self.shipments = shipments
     }
 
     /// Takes over what an event of the same order tells.
     public mutating func merge(_ event: OrderEvent) {
-        let identity = event.identity
-        mergeLatest(identity.timestamp, identity.eventID)
-        if event.aggregateType == .order { version = max(version, identity.sequence) }
+        let stamp = EventStamp(event.identity)
+        let id = event.identity.aggregateID
+        if event.aggregateType == .order { EventStamp.merge(stamp, into: &last) }
         switch event.payload {
         case .orderCreated(let order):
             let fact = CreatedFact(
                 customerID: order.customerID, currency: order.currency, shippingAddress: order.shippingAddress)
-            Register.merge(register(fact, identity), into: &created)
-            mergeItems(OrderItems(order.items, sequence: identity.sequence))
-        case .itemAdded(let line): mergeItems(OrderItems([line], sequence: identity.sequence))
-        case .itemRemoved(let productID): mergeItems(OrderItems(removing: productID, sequence: identity.sequence))
-        case .orderConfirmed: mergeConfirmed(identity.timestamp)
-        case .orderCancelled(let cancellation): Register.merge(register(cancellation, identity), into: &cancelled)
+            Register.merge(Register(stamp, fact), into: &created)
+            mergeItems(OrderItems(order.items, by: stamp))
+        case .itemAdded(let line): mergeItems(OrderItems([line], by: stamp))
+        case .itemRemoved(let productID): mergeItems(OrderItems(removing: productID, by: stamp))
+        case .orderConfirmed: EventStamp.merge(stamp, into: &confirmed)
+        case .orderCancelled(let cancellation): Register.merge(Register(stamp, cancellation), into: &cancelled)
         case .paymentCompleted(let payment):
-            let fact = PaymentFact(paymentID: identity.aggregateID, money: payment.money, detail: payment.method)
-            Register.merge(register(fact, identity), into: &paid)
-        case .paymentFailed(let payment): Register.merge(setback(payment, identity), into: &failed)
-        case .paymentRefunded(let payment): Register.merge(setback(payment, identity), into: &refunded)
+            let fact = PaymentFact(paymentID: id, money: payment.money, detail: payment.method)
+            payments.merge(PaymentFacts(id: id, completed: Register(stamp, fact)))
+        case .paymentFailed(let payment):
+            payments.merge(PaymentFacts(id: id, failed: Register(stamp, Self.fact(payment, id))))
+        case .paymentRefunded(let payment):
+            payments.merge(PaymentFacts(id: id, refunds: [Register(stamp, Self.fact(payment, id))]))
         case .shipmentCreated(let shipment):
             let fact = ShippedFact(
-                shipmentID: identity.aggregateID, carrier: shipment.carrier, trackingNumber: shipment.trackingNumber)
-            Register.merge(register(fact, identity), into: &shipped)
-        case .shipmentDelivered:
-            Register.merge(register(DeliveredFact(shipmentID: identity.aggregateID), identity), into: &delivered)
+                shipmentID: id, carrier: shipment.carrier, trackingNumber: shipment.trackingNumber)
+            shipments.merge(ShipmentFacts(id: id, created: Register(stamp, fact)))
+        case .shipmentDelivered: shipments.merge(ShipmentFacts(id: id, delivered: stamp))
         }
     }
 
     /// Takes over what `other`, of the same order, knows.
     public mutating func merge(_ other: OrderSummaryRow) {
-        mergeLatest(other.updatedAt, other.lastEventID)
-        version = max(version, other.version)
-        if let confirmedAt = other.confirmedAt { mergeConfirmed(confirmedAt) }
+        EventStamp.merge(other.last, into: &last)
+        EventStamp.merge(other.confirmed, into: &confirmed)
         if let items = other.items { mergeItems(items) }
         Register.merge(other.created, into: &created)
         Register.merge(other.cancelled, into: &cancelled)
-        Register.merge(other.paid, into: &paid)
-        Register.merge(other.failed, into: &failed)
-        Register.merge(other.refunded, into: &refunded)
-        Register.merge(other.shipped, into: &shipped)
-        Register.merge(other.delivered, into: &delivered)
+        payments.merge(other.payments)
+        shipments.merge(other.shipments)
     }
 
-    /// Takes over the lines that the stored row has.
-    mutating func mergeItems(_ other: OrderItems) {
+    private mutating func mergeItems(_ other: OrderItems) {
         if items == nil { items = other } else { items?.merge(other) }
     }
 
-    private mutating func mergeLatest(_ timestamp: Timestamp, _ eventID: EventID) {
-        guard timestamp > updatedAt || timestamp == updatedAt && eventID > lastEventID else { return }
-        updatedAt = timestamp
-        lastEventID = eventID
-    }
-
-    private mutating func mergeConfirmed(_ timestamp: Timestamp) {
-        confirmedAt = max(confirmedAt ?? timestamp, timestamp)
-    }
-
-    private func register<Fact>(_ fact: Fact, _ identity: EventIdentity) -> Register<Fact> {
-        Register(at: identity.timestamp, eventID: identity.eventID, fact: fact)
-    }
-
-    private func setback(_ payment: PaymentSetback, _ identity: EventIdentity) -> Register<PaymentFact> {
-        register(
-            PaymentFact(paymentID: identity.aggregateID, money: payment.money, detail: payment.reason), identity)
+    private static func fact(_ payment: PaymentSetback, _ id: String) -> PaymentFact {
+        PaymentFact(paymentID: id, money: payment.money, detail: payment.reason)
     }
 }
 
+// MARK: - what follows from the facts: the same as what the table says, which a test keeps equal
+
 extension OrderSummaryRow {
-    /// Sets the facts that a stored row holds.
-    mutating func restore(
-        created: Register<CreatedFact>?, cancelled: Register<OrderCancelled>?, paid: Register<PaymentFact>?,
-        failed: Register<PaymentFact>?, refunded: Register<PaymentFact>?, shipped: Register<ShippedFact>?,
-        delivered: Register<DeliveredFact>?
-    ) {
-        self.created = created
-        self.cancelled = cancelled
-        self.paid = paid
-        self.failed = failed
-        self.refunded = refunded
-        self.shipped = shipped
-        self.delivered = delivered
+    /// The greatest sequence of the order's own events; 0 before the first.
+    public var version: Int64 { last?.sequence ?? 0 }
+
+    /// The latest moment of the last events of all aggregates.
+    public var lastMoment: EventMoment? {
+        [last?.moment, payments.lastMoment, shipments.lastMoment].lazy.compactMap(\.self).max()
     }
+
+    public var updatedAt: Timestamp? { lastMoment?.at }
+    public var confirmedAt: Timestamp? { confirmed?.moment.at }
+
+    /// Of several payments and shipments, that of the latest moment.
+    public var paid: Register<PaymentFact>? { payments.latest(\.completed) }
+    public var failed: Register<PaymentFact>? { payments.latest(\.failed) }
+    public var refunded: Register<PaymentFact>? { payments.latest(\.refunds.last) }
+    public var shipped: Register<ShippedFact>? { shipments.latest(\.created) }
+    public var delivered: Register<DeliveredFact>? {
+        shipments.latest { shipment in
+            shipment.delivered.map { Register($0, DeliveredFact(shipmentID: shipment.id)) }
+        }
+    }
+
+    /// Completed payments that are not refunded as a whole.
+    var unrefundedPayments: Int { payments.all.count(where: \.isUnrefunded) }
+    /// Shipments that are not delivered.
+    var undeliveredShipments: Int { shipments.all.count { $0.delivered == nil } }
+
+    public var paymentStatus: PaymentStatus { PaymentStatus(payments) }
+    public var shipmentStatus: ShipmentStatus { ShipmentStatus(shipments) }
+
+    public var status: OrderStatus {
+        OrderStatus(
+            isCreated: created != nil, isConfirmed: confirmed != nil, isCancelled: cancelled != nil,
+            payments: paymentStatus, shipments: shipmentStatus)
+    }
+
+    /// Whether more is to come: neither cancelled nor delivered.
+    public var isOpen: Bool { status.isOpen }
 }

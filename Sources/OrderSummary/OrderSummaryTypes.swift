@@ -13,26 +13,41 @@ struct OrderSummaryTypes: Sendable {
     private let payment: PostgresType
     private let shipped: PostgresType
     private let delivered: PostgresType
+    private let moment: PostgresType
+    private let stamp: PostgresType
+    private let paymentFact: PostgresType
+    private let paymentFacts: PostgresType
+    private let shipmentFact: PostgresType
+    private let shipmentFacts: PostgresType
 
-    /// - Parameter result: of ``OrderSummaryStatements/types``.
+    /// The types whose OIDs a record on the wire names, in the order of the fields above.
+    static let statement: Statement = {
+        let names = [
+            "", "[]", "_created", "_cancelled", "_payment", "_shipped", "_delivered", "_moment", "_stamp",
+            "_payment_fact", "_payment_fact[]", "_shipment_fact", "_shipment_fact[]",
+        ]
+        return Statement(
+            "SELECT " + names.map { "'order_summary_v1\($0)'::regtype::oid::int8" }.joined(separator: ", "))
+    }()
+
+    /// - Parameter result: of ``statement``.
     init(_ result: QueryResult) throws(PostgresError) {
         func type(_ column: Int) throws(PostgresError) -> PostgresType {
             PostgresType(oid: UInt32(truncatingIfNeeded: try result.int64(0, column)))
         }
-        row = try type(0)
-        rows = try type(1)
-        created = try type(2)
-        cancelled = try type(3)
-        payment = try type(4)
-        shipped = try type(5)
-        delivered = try type(6)
+        (row, rows) = (try type(0), try type(1))
+        (created, cancelled, payment) = (try type(2), try type(3), try type(4))
+        (shipped, delivered) = (try type(5), try type(6))
+        (moment, stamp) = (try type(7), try type(8))
+        (paymentFact, paymentFacts) = (try type(9), try type(10))
+        (shipmentFact, shipmentFacts) = (try type(11), try type(12))
     }
 
     /// The parameter of ``OrderSummaryStatements/merge``.
     ///
     /// - Parameter order: the places of the changes in the order in which their rows are to be locked.
     func parameters(_ changes: [OrderSummaryRow], _ order: [Int]) throws(EventFailure) -> Parameters {
-        var records = RecordArray(of: row, as: rows, reservingBytes: changes.count * 600)
+        var records = RecordArray(of: row, as: rows, reservingBytes: changes.count * 800)
         for place in order {
             let total: DecimalAmount?
             do { total = try changes[place].items?.total() } catch {
@@ -45,10 +60,11 @@ struct OrderSummaryTypes: Sendable {
 
     /// The fields in the order of the table's columns; the last four are generated.
     private func append(_ change: OrderSummaryRow, total: DecimalAmount?, to fields: inout RecordFields) {
+        let latest = change.lastMoment
         fields.append(change.orderID)
         fields.append(change.version)
-        fields.append(change.updatedAt)
-        fields.append(change.lastEventID)
+        fields.append(latest?.at)
+        fields.append(latest?.eventID)
         fields.append(change.confirmedAt)
         fields.append(jsonb: change.items?.linesJSON())
         fields.append(jsonb: change.items?.removalsJSON())
@@ -72,8 +88,89 @@ struct OrderSummaryTypes: Sendable {
             fields.append(fact.trackingNumber)
         }
         append(change.delivered, delivered, to: &fields) { fact, fields in fields.append(fact.shipmentID) }
+        appendFacts(of: change, to: &fields)
         for _ in 0..<3 { fields.appendNull(.text) }
         fields.appendNull(.bool)
+    }
+
+    /// What merging needs to know beside what is shown.
+    private func appendFacts(of change: OrderSummaryRow, to fields: inout RecordFields) {
+        append(change.last?.moment, to: &fields)
+        append(change.payments.lastMoment, to: &fields)
+        append(change.shipments.lastMoment, to: &fields)
+        fields.append(change.created?.stamp.sequence ?? 0)
+        fields.append(change.cancelled?.stamp.sequence ?? 0)
+        if let confirmed = change.confirmed {
+            fields.append(record: stamp) { Self.append(confirmed, to: &$0) }
+        } else {
+            fields.appendNull(stamp)
+        }
+        if change.payments.isEmpty {
+            fields.appendNull(paymentFacts)
+        } else {
+            fields.append(records: facts(change.payments))
+        }
+        if change.shipments.isEmpty {
+            fields.appendNull(shipmentFacts)
+        } else {
+            fields.append(records: facts(change.shipments))
+        }
+        fields.append(Int64(change.unrefundedPayments))
+        fields.append(Int64(change.undeliveredShipments))
+    }
+
+    private func facts(_ payments: AggregateMap<PaymentFacts<PaymentFact>>) -> RecordArray {
+        var records = RecordArray(of: paymentFact, as: paymentFacts)
+        func append(_ fate: String, _ register: Register<PaymentFact>?) {
+            guard let register else { return }
+            records.append { fields in
+                fields.append(register.fact.paymentID)
+                fields.append(fate)
+                Self.append(register.stamp, to: &fields)
+                fields.append(Numeric(register.fact.money.amount))
+                fields.append(register.fact.money.currency.code)
+                fields.append(register.fact.detail)
+            }
+        }
+        for payment in payments.all {
+            append("completed", payment.completed)
+            append("failed", payment.failed)
+            for refund in payment.refunds { append("refunded", refund) }
+        }
+        return records
+    }
+
+    private func facts(_ shipments: AggregateMap<ShipmentFacts<ShippedFact>>) -> RecordArray {
+        var records = RecordArray(of: shipmentFact, as: shipmentFacts)
+        func append(_ fate: String, of id: String, _ stamp: EventStamp?, _ fact: ShippedFact?) {
+            guard let stamp else { return }
+            records.append { fields in
+                fields.append(id)
+                fields.append(fate)
+                Self.append(stamp, to: &fields)
+                fields.append(fact?.carrier)
+                fields.append(fact?.trackingNumber)
+            }
+        }
+        for shipment in shipments.all {
+            append("created", of: shipment.id, shipment.created?.stamp, shipment.created?.fact)
+            append("delivered", of: shipment.id, shipment.delivered, nil)
+        }
+        return records
+    }
+
+    private static func append(_ stamp: EventStamp, to fields: inout RecordFields) {
+        fields.append(stamp.sequence)
+        fields.append(stamp.moment.at)
+        fields.append(stamp.moment.eventID)
+    }
+
+    private func append(_ moment: EventMoment?, to fields: inout RecordFields) {
+        guard let moment else { return fields.appendNull(self.moment) }
+        fields.append(record: self.moment) { fields in
+            fields.append(moment.at)
+            fields.append(moment.eventID)
+        }
     }
 
     private func append(_ register: Register<PaymentFact>?, to fields: inout RecordFields) {

@@ -168,8 +168,8 @@ extension Envelope {
         guard let timestamp else { throw DecodeProblem(missing: "timestamp", in: start) }
         return OrderEvent(
             identity: EventIdentity(
-                eventID: eventID, eventType: type.rawValue, aggregateID: aggregateID, sequence: sequence?.value ?? 0,
-                timestamp: timestamp),
+                eventID: eventID, eventType: type.rawValue, aggregateType: type.aggregateType.rawValue,
+                aggregateID: aggregateID, sequence: sequence?.value ?? 0, timestamp: timestamp),
             correlationID: correlationID, causationID: causationID, metadata: metadata ?? EventMetadata(),
             payload: payload)
     }

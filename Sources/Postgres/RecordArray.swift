@@ -113,6 +113,13 @@ public struct RecordFields: Sendable {
         appendRecord(write)
     }
 
+    /// An array of records within the record.
+    public mutating func append(records: RecordArray) {
+        let (type, wire) = records.parameter
+        begin(type)
+        sized { $0.wire.append(wire) }
+    }
+
     fileprivate mutating func appendRecord(_ write: (inout RecordFields) -> Void) {
         sized { fields in
             let outer = fields.count

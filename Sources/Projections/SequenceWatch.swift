@@ -3,6 +3,8 @@ internal import StreamCore
 /// Watches the sequences of aggregates go by: a number left out is an event that never came, a number that does not
 /// grow is one that came late. It only counts; a read model must be right either way.
 ///
+/// An aggregate is known by its type and id: an order and its payment may have the same id.
+///
 /// The memory is fixed: a table of the aggregates seen last, in which two that meet in one slot displace each other.
 /// An aggregate that is not in the table is taken as it comes.
 struct SequenceWatch: Sendable {
@@ -33,7 +35,10 @@ struct SequenceWatch: Sendable {
     /// Notes an event that is applied for the first time. A sequence of 0 claims none.
     mutating func observe(_ identity: EventIdentity, into counts: inout Counts) {
         if identity.sequence == 0 { return }
-        let hash = identity.aggregateID.hashValue | 1
+        var hasher = Hasher()
+        hasher.combine(identity.aggregateType)
+        hasher.combine(identity.aggregateID)
+        let hash = hasher.finalize() | 1
         let index = hash >> 1 & (slots.count - 1)
         defer { slots[index] = Slot(hash: hash, sequence: max(identity.sequence, slots[index].known(hash) ?? .min)) }
         guard let last = slots[index].known(hash) else { return }

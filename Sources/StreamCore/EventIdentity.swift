@@ -4,7 +4,9 @@ public struct EventIdentity: Hashable, Sendable {
     public let eventID: EventID
     /// `OrderCreated` and the like.
     public let eventType: String
-    /// The aggregate that the event belongs to; also the record's key.
+    /// What kind of thing the aggregate is; empty when the producer does not say.
+    public let aggregateType: String
+    /// The aggregate that the event belongs to, unique within its type; also the record's key.
     public let aggregateID: String
     /// 1, 2, … within the aggregate; 0 when the event carries none.
     public let sequence: Int64
@@ -12,10 +14,12 @@ public struct EventIdentity: Hashable, Sendable {
     public let timestamp: Timestamp
 
     public init(
-        eventID: EventID, eventType: String, aggregateID: String, sequence: Int64, timestamp: Timestamp
+        eventID: EventID, eventType: String, aggregateType: String = "", aggregateID: String, sequence: Int64,
+        timestamp: Timestamp
     ) {
         self.eventID = eventID
         self.eventType = eventType
+        self.aggregateType = aggregateType
         self.aggregateID = aggregateID
         self.sequence = sequence
         self.timestamp = timestamp

@@ -84,10 +84,9 @@ struct DashboardTally: Sendable {
     }
 
     private mutating func add(_ payment: PaymentFacts) throws {
-        for fate in PaymentFacts.Fate.allCases {
-            guard let told = payment[fate] else { continue }
+        for told in payment.fates {
             var happenings = Happenings()
-            switch fate {
+            switch told.value.fate {
             case .completed:
                 happenings.completed = 1
                 happenings.revenue = told.value.amount
@@ -116,11 +115,10 @@ struct DashboardTally: Sendable {
         customer.lastOrderAt = max(customer.lastOrderAt ?? created.at, created.at)
         customers[own] = customer
         for payment in facts.payments {
-            for fate in [PaymentFacts.Fate.completed, .refunded] {
-                guard let told = payment[fate]?.value else { continue }
+            for told in payment.fates.map(\.value) where told.fate != .failed {
                 let key = CustomerKey(customer: id, currency: told.currency)
                 var paying = customers[key, default: Customer()]
-                if fate == .completed {
+                if told.fate == .completed {
                     paying.spent = try paying.spent.adding(told.amount)
                 } else {
                     paying.refunded = try paying.refunded.adding(told.amount)

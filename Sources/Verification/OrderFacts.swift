@@ -72,25 +72,34 @@ struct PaymentFacts: Hashable, Sendable {
 
     let id: ExactText
     var seen = SequenceSet()
-    /// One a fate at most, in the order of the fates: the last event of it.
+    /// The last completion and the last failure, and every refund: a payment may be refunded in parts.
     private(set) var fates: [Told<Content>] = []
 
     init(id: ExactText) {
         self.id = id
     }
 
-    subscript(fate: Fate) -> Told<Content>? { fates.first { $0.value.fate == fate } }
+    /// The last event of a fate.
+    subscript(fate: Fate) -> Told<Content>? { fates.last { $0.value.fate == fate } }
+
+    /// In the order of their sequences.
+    var refunds: [Told<Content>] { fates.filter { $0.value.fate == .refunded } }
 
     var last: Told<Content>? { fates.max { ($0.sequence, $0.at, $0.eventID) < ($1.sequence, $1.at, $1.eventID) } }
 
     mutating func merge(_ told: Told<Content>) {
-        let place = fates.firstIndex { $0.value.fate.rawValue >= told.value.fate.rawValue } ?? fates.endIndex
-        guard place < fates.endIndex, fates[place].value.fate == told.value.fate else {
+        let place = fates.firstIndex { Self.slot($0) >= Self.slot(told) } ?? fates.endIndex
+        guard place < fates.endIndex, Self.slot(fates[place]) == Self.slot(told) else {
             return fates.insert(told, at: place)
         }
         var known: Told<Content>? = fates[place]
         Told.merge(told, into: &known)
         if let known { fates[place] = known }
+    }
+
+    /// Events of one slot displace each other: those of one fate, but of refunds only those of one sequence.
+    private static func slot(_ told: Told<Content>) -> (UInt8, Int64) {
+        (told.value.fate.rawValue, told.value.fate == .refunded ? told.sequence : 0)
     }
 
     mutating func merge(_ other: PaymentFacts) {

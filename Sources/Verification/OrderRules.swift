@@ -1,3 +1,4 @@
+internal import Orders
 internal import StreamCore
 
 /// What follows from an order's facts: the rules of the read models, said a second time.
@@ -24,26 +25,23 @@ extension OrderFacts {
             .max { ($0.1.at, $0.1.eventID) < ($1.1.at, $1.1.eventID) }
     }
 
-    /// A payment that was made stays made when another one fails. A refund undoes the payment that it is of, and any
-    /// older one.
+    /// A payment that was made stays made when another one fails. All is refunded when the refunds of each completed
+    /// payment, in its currency, make up for it.
     var paymentStatus: String {
-        let paid = lastPayment(.completed)
-        if let refunded = lastPayment(.refunded) {
-            guard let paid else { return "refunded" }
-            return refunded.id == paid.id || refunded.told.at >= paid.told.at ? "refunded" : "paid"
+        let paid = payments.filter { $0[.completed] != nil }
+        if payments.contains(where: { $0[.refunded] != nil }) {
+            return paid.allSatisfy(\.isRefunded) ? "refunded" : "partially_refunded"
         }
-        if paid != nil { return "paid" }
+        if !paid.isEmpty { return "paid" }
         return lastPayment(.failed) == nil ? "pending" : "failed"
     }
 
-    /// The delivery of an earlier shipment does not deliver a later one.
+    /// All is delivered when each shipment is.
     var shipmentStatus: String {
-        let shipped = lastShipped
-        if let delivered = lastDelivered {
-            guard let shipped else { return "delivered" }
-            return delivered.id == shipped.id || delivered.told.at >= shipped.told.at ? "delivered" : "shipped"
-        }
-        return shipped == nil ? "pending" : "shipped"
+        if shipments.isEmpty { return "pending" }
+        let delivered = shipments.filter { $0.delivered != nil }
+        if delivered.isEmpty { return "shipped" }
+        return delivered.count == shipments.count ? "delivered" : "partially_delivered"
     }
 
     /// How far the order has come.
@@ -51,7 +49,7 @@ extension OrderFacts {
         if created == nil { return "incomplete" }
         if cancelled != nil { return "cancelled" }
         if shipmentStatus != "pending" { return shipmentStatus }
-        if paymentStatus == "paid" { return "paid" }
+        if ["paid", "partially_refunded"].contains(paymentStatus) { return "paid" }
         return confirmed == nil ? "created" : "confirmed"
     }
 
@@ -71,4 +69,18 @@ extension OrderFacts {
     var firstShippedAt: Timestamp? { shipments.compactMap { $0.created?.at }.min() }
     /// When the delivery was that delivers the order; nil while it is not delivered.
     var deliveredAt: Timestamp? { shipmentStatus == "delivered" ? lastDelivered?.told.at : nil }
+}
+
+extension PaymentFacts {
+    /// Whether the refunds of a completed payment make up for it.
+    fileprivate var isRefunded: Bool {
+        guard let paid = self[.completed]?.value else { return true }
+        var sum: DecimalAmount?
+        for refund in refunds where refund.value.currency == paid.currency {
+            // A sum of more than 38 digits is more than any payment.
+            guard let next = try? (sum ?? .zero).adding(refund.value.amount) else { return true }
+            sum = next
+        }
+        return sum.map { $0 >= paid.amount } ?? false
+    }
 }

@@ -1,3 +1,4 @@
+internal import Orders
 internal import Postgres
 
 /// The write model, the topics and the read model side by side, order by order.

@@ -1,3 +1,4 @@
+internal import Orders
 internal import Postgres
 
 /// The rows of a query that is sorted by its first column, an order's id, by bytes: fetched in pages through a cursor,

@@ -75,12 +75,12 @@ import Testing
         var changes = CounterChanges()
         for (number, currency) in RandomOrders.currencies.enumerated() {
             let money = Money(DecimalAmount(coefficient: 5, scale: 0), currency)
-            let payment = PaymentFacts(
-                paymentID: "p\(number)",
-                completed: Register(
-                    at: Timestamp(microseconds: RandomOrders.start), eventID: EventID(high: 1, low: 1), fact: money))
+            let moment = EventMoment(
+                at: Timestamp(microseconds: RandomOrders.start), eventID: EventID(high: 1, low: 1))
             var facts = OrderFacts(orderID: "order-\(number)")
-            facts.payments = [payment]
+            facts.payments.merge(
+                PaymentFacts(
+                    id: "p\(number)", completed: Register(EventStamp(sequence: 1, moment: moment), money)))
             try changes.move(from: Contribution(of: OrderFacts(orderID: facts.orderID)), to: Contribution(of: facts))
         }
         #expect(changes.minutes.count == 2)

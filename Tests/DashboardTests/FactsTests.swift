@@ -6,6 +6,8 @@ import Testing
 @testable import Dashboard
 
 @Suite struct FactsTests {
+    private typealias Shipments = ShipmentFacts<Dashboard.ShippedFact>
+
     /// Every permutation of an order's events gives the same facts, and so counts for the same.
     @Test(arguments: 0..<UInt64(12)) func anyOrderGivesTheSameFacts(_ seed: UInt64) throws {
         var orders = RandomOrders(seed: seed)
@@ -30,6 +32,36 @@ import Testing
         #expect(merged == expected)
     }
 
+    /// Facts of one payment follow its sequence, whatever the clocks say; each refund counts.
+    @Test func aLaterSequenceHoldsWhateverTheClockSays() throws {
+        let euro = RandomOrders.currency("EUR")
+        func money(_ amount: Int128) -> Money { Money(DecimalAmount(coefficient: amount, scale: 0), euro) }
+        func event(_ sequence: Int64, _ seconds: Int64, _ payload: OrderEventPayload) -> OrderEvent {
+            let at = Timestamp(microseconds: RandomOrders.start - seconds * 1_000_000)
+            return OrderEvent(
+                identity: EventIdentity(
+                    eventID: EventID(high: .max - UInt64(sequence), low: 1), eventType: payload.type.rawValue,
+                    aggregateID: "pay", sequence: sequence, timestamp: at), payload: payload)
+        }
+        func setback(_ amount: Int128) -> PaymentSetback {
+            PaymentSetback(orderID: "order", money: money(amount), reason: "r")
+        }
+        let events = [
+            event(1, 0, .paymentFailed(setback(1))), event(2, 0, .paymentFailed(setback(2))),
+            event(3, 5, .paymentFailed(setback(3))),
+            event(4, 4, .paymentCompleted(PaymentCompleted(orderID: "order", money: money(10), method: "card"))),
+            event(5, 3, .paymentRefunded(setback(4))), event(6, 9, .paymentRefunded(setback(6))),
+        ]
+        for permutation in events.permutations() {
+            let facts = OrderFactsFold(permutation).changes[0]
+            #expect(facts.payments.all.map(\.failed?.fact) == [money(3)])
+            #expect(PaymentStatus(facts.payments) == .refunded)
+            let refunds = Contribution(of: facts).payments.filter { $0.counter == .paymentsRefunded }
+            #expect(refunds.map(\.money) == [money(4), money(6)])
+        }
+        #expect(PaymentStatus(OrderFactsFold(Array(events.prefix(5))).changes[0].payments) == .partiallyRefunded)
+    }
+
     /// Both read models tell the same status of an order.
     @Test(arguments: 0..<UInt64(300)) func theStatusIsThatOfTheOrderSummary(_ seed: UInt64) throws {
         var orders = RandomOrders(seed: seed)
@@ -46,15 +78,22 @@ import Testing
         let facts = OrderFactsFold(orders.events(of: "order-1")).changes[0]
         let lines = try #require(facts.lines)
         #expect(try OrderLines(json: lines.json().span) == lines)
-        #expect(try PaymentFacts.payments(json: PaymentFacts.json(facts.payments).span) == facts.payments)
+        let payments = PaymentFacts<Money>.json(facts.payments)
+        #expect(try PaymentFacts<Money>.payments(json: payments.span) == facts.payments)
+        let shipments = Shipments.json(facts.shipments)
+        #expect(try Shipments.shipments(json: shipments.span) == facts.shipments)
     }
 
-    @Test func idsThatLookTheSameAreTwo() {
+    @Test func idsThatLookTheSameAreTwo() throws {
         // é as one code point, and as two.
         let lines = ["caf\u{E9}", "cafe\u{301}"].map {
             OrderLine(productID: $0, name: "Coffee", quantity: 1, unitPrice: .zero)
         }
-        #expect(OrderLines(lines, sequence: 1).entries.count == 2)
+        let stamp = EventStamp(
+            sequence: 0, moment: EventMoment(at: Timestamp(microseconds: 7), eventID: EventID(high: 1, low: 2)))
+        let known = OrderLines(lines, by: stamp)
+        #expect(known.entries.count == 2)
+        #expect(try OrderLines(json: known.json().span) == known)
     }
 
     @Test func storedFactsOfAnotherFormAreRefused() {
@@ -64,8 +103,15 @@ import Testing
         for json in lines {
             #expect(throws: StoredFactsError.self) { try OrderLines(json: json.utf8Span.span) }
         }
-        for json in ["null", #"[["p"]]"#, #"[["p",null,null]]"#, #"[["p",[1,"x","1","EUR"],null,null]]"#] {
-            #expect(throws: StoredFactsError.self) { try PaymentFacts.payments(json: json.utf8Span.span) }
+        let payments = [
+            "null", #"[["p"]]"#, #"[["p",null,null]]"#, #"[["p",[1,2,"x","1","EUR"],null,null]]"#,
+            #"[["p",null,null,[1]]]"#,
+        ]
+        for json in payments {
+            #expect(throws: StoredFactsError.self) { try PaymentFacts<Money>.payments(json: json.utf8Span.span) }
+        }
+        for json in ["null", #"[["s"]]"#, #"[["s",null]]"#, #"[["s",[1,2],null]]"#, #"[["s",null,null,null]]"#] {
+            #expect(throws: StoredFactsError.self) { try Shipments.shipments(json: json.utf8Span.span) }
         }
     }
 }

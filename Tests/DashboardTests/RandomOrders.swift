@@ -72,7 +72,12 @@ private struct Life {
         for _ in 0..<below(3) { tell(.paymentFailed(setback), of: id) }
         if below(4) > 0 {
             tell(.paymentCompleted(PaymentCompleted(orderID: orderID, money: money, method: "card")), of: id)
-            if below(4) == 0 { tell(.paymentRefunded(setback), of: id) }
+            for _ in 0..<[0, 0, 1, 2][below(4)] {
+                let part = Money(
+                    DecimalAmount(coefficient: below(2) == 0 ? money.amount.coefficient : 1, scale: money.amount.scale),
+                    currency)
+                tell(.paymentRefunded(PaymentSetback(orderID: orderID, money: part, reason: "returned")), of: id)
+            }
         }
     }
 
@@ -87,8 +92,9 @@ private struct Life {
         let aggregateID = aggregateID ?? orderID
         let sequence = sequences[aggregateID, default: 0] + 1
         sequences[aggregateID] = sequence
-        // Sometimes in the same microsecond, sometimes days later.
+        // Sometimes in the same microsecond, sometimes days later, and now and then the clock steps back.
         now += [0, 700, 90_000_000, 50_000_000_000][below(4)] * Int64(below(3))
+        if below(8) == 0 { now -= 30_000_000 }
         events.append(
             OrderEvent(
                 identity: EventIdentity(

@@ -49,6 +49,55 @@ import Testing
         }
     }
 
+    /// Owners of one aggregate at once, as where partitions were added or letters are retried: the numbers are those of
+    /// all events in one transaction.
+    @Test(arguments: 0..<UInt64(4)) func ownersOfOneAggregateLoseNothing(_ seed: UInt64) async throws {
+        var orders = RandomOrders(seed: seed)
+        let events = (0..<25).flatMap { orders.events(of: "order-\($0)") }
+        let expected = try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+            let connection = try await PostgresConnection.connect(database)
+            try await write(events, DashboardWriter(), connection)
+            let numbers = try await numbers(connection)
+            await connection.close()
+            return numbers
+        }
+        #expect(expected.count > 100)
+        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for owner in 0..<3 {
+                    // Each event has one owner or more, whatever its aggregate is.
+                    var own = events.enumerated().filter { $0.offset % 3 == owner || $0.offset % 7 == owner }
+                        .map(\.element)
+                    own.shuffle(using: &orders.random)
+                    let batches = own.splitAtRandom(largest: 20, using: &orders.random)
+                    group.addTask {
+                        let connection = try await PostgresConnection.connect(database)
+                        for batch in batches { try await write(batch, DashboardWriter(partSize: 6), connection) }
+                        await connection.close()
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let connection = try await PostgresConnection.connect(database)
+            #expect(try await numbers(connection) == expected)
+            await connection.close()
+        }
+    }
+
+    /// All that the views say, a text a row, numbers without zeros at their ends.
+    private func numbers(_ connection: PostgresConnection) async throws -> [String] {
+        let views = ["counters", "statuses", "products", "customers", "durations"]
+        let rows = views.map { view in
+            """
+            SELECT '\(view) ' || regexp_replace(
+                regexp_replace(to_jsonb(v)::text, '(\\.[0-9]*?)0+(?![0-9])', '\\1', 'g'), '\\.(?![0-9])', '', 'g') AS row FROM dashboard_\(view) AS v
+            """
+        }
+        let result = try await connection.execute(
+            Statement(rows.joined(separator: " UNION ALL ") + " ORDER BY row"))
+        return try (0..<result.rowCount).map { try result.string($0, 0) }
+    }
+
     /// Nobody waits for a transaction that counts in the same buckets, products and customers.
     @Test func aHotDayHoldsNobodyUp() async throws {
         try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in

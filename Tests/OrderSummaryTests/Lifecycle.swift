@@ -12,6 +12,10 @@ struct Lifecycle {
         guard let euro = Currency("EUR") else { preconditionFailure("EUR is a currency") }
         return euro
     }()
+    static let yen: Currency = {
+        guard let yen = Currency("JPY") else { preconditionFailure("JPY is a currency") }
+        return yen
+    }()
     static let address = ShippingAddress(
         name: "Erika", street: "Heidestraße 17", city: "Köln", postalCode: "51147", country: "DE")
 
@@ -21,15 +25,22 @@ struct Lifecycle {
     }
 
     /// Tells one more event, `seconds` after the start.
-    mutating func tell(_ payload: OrderEventPayload, of aggregateID: String? = nil, at seconds: Int64) {
+    ///
+    /// - Parameters:
+    ///   - isNumbered: whether it has a sequence.
+    ///   - eventID: nil for any.
+    mutating func tell(
+        _ payload: OrderEventPayload, of aggregateID: String? = nil, at seconds: Int64, isNumbered: Bool = true,
+        eventID: EventID? = nil
+    ) {
         let aggregateID = aggregateID ?? orderID
         let sequence = sequences[aggregateID, default: 0] + 1
-        sequences[aggregateID] = sequence
+        if isNumbered { sequences[aggregateID] = sequence }
         events.append(
             OrderEvent(
                 identity: EventIdentity(
-                    eventID: EventID(high: random.next(), low: random.next()), eventType: payload.type.rawValue,
-                    aggregateID: aggregateID, sequence: sequence,
+                    eventID: eventID ?? EventID(high: random.next(), low: random.next()),
+                    eventType: payload.type.rawValue, aggregateID: aggregateID, sequence: isNumbered ? sequence : 0,
                     timestamp: Timestamp(microseconds: 1_790_000_000_000_000 + seconds * 1_000_000)),
                 payload: payload))
     }
@@ -53,8 +64,10 @@ struct Lifecycle {
         .paymentFailed(PaymentSetback(orderID: orderID, money: Self.money("1"), reason: reason))
     }
 
-    func refunded(_ reason: String) -> OrderEventPayload {
-        .paymentRefunded(PaymentSetback(orderID: orderID, money: Self.money("2.50"), reason: reason))
+    func refunded(
+        _ reason: String, _ amount: DecimalAmount = "2.50", _ currency: Currency = Self.euro
+    ) -> OrderEventPayload {
+        .paymentRefunded(PaymentSetback(orderID: orderID, money: Money(amount, currency), reason: reason))
     }
 
     func shipped(_ carrier: String) -> OrderEventPayload {
@@ -64,7 +77,7 @@ struct Lifecycle {
     var delivered: OrderEventPayload { .shipmentDelivered(ShipmentDelivered(orderID: orderID)) }
 
     /// Everything that can happen to an order: lines added, replaced, removed and added again, a payment that fails,
-    /// two that succeed at the same instant, a refund, two shipments.
+    /// two that succeed at the same instant, refunds in parts, two shipments, and clocks that step back.
     static func full(orderID: String = "order-1", seed: UInt64 = 1) -> [OrderEvent] {
         var life = Lifecycle(orderID: orderID, seed: seed)
         life.tell(life.created([line("b", 1, "10.00"), line("a", 2, "2.50")]), at: 0)
@@ -77,7 +90,8 @@ struct Lifecycle {
         life.tell(life.failed("declined"), of: orderID + "-pay-1", at: 7)
         life.tell(life.completed("19.50"), of: orderID + "-pay-2", at: 8)
         life.tell(life.completed("19.50"), of: orderID + "-pay-3", at: 8)
-        life.tell(life.refunded("paid twice"), of: orderID + "-pay-3", at: 9)
+        life.tell(life.refunded("damaged"), of: orderID + "-pay-3", at: 9)
+        life.tell(life.refunded("paid twice", "17.00"), of: orderID + "-pay-3", at: 7)
         life.tell(life.shipped("DHL"), of: orderID + "-ship-1", at: 10)
         life.tell(life.shipped("UPS"), of: orderID + "-ship-2", at: 11)
         life.tell(life.delivered, of: orderID + "-ship-1", at: 12)

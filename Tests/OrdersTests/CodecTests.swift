@@ -30,7 +30,8 @@ struct CodecTests {
         let expected = OrderEvent(
             identity: EventIdentity(
                 eventID: EventID("0190c6b2-7d3a-7aaa-8bbb-0123456789ab")!, eventType: "PaymentCompleted",
-                aggregateID: "pay-1", sequence: 7, timestamp: Timestamp("2026-01-31T22:59:59Z")!),
+                aggregateType: "Payment", aggregateID: "pay-1", sequence: 7,
+                timestamp: Timestamp("2026-01-31T22:59:59Z")!),
             correlationID: nil, causationID: "cause",
             payload: .paymentCompleted(
                 PaymentCompleted(

@@ -45,7 +45,7 @@ enum SampleEvents {
         OrderEvent(
             identity: EventIdentity(
                 eventID: EventID(high: 0x0190_c6b2_7d3a_7aaa, low: 0x8bbb_0123_4567_89ab),
-                eventType: payload.type.rawValue,
+                eventType: payload.type.rawValue, aggregateType: payload.type.aggregateType.rawValue,
                 aggregateID: "order-1", sequence: sequence, timestamp: Timestamp(microseconds: 1_795_248_000_123_456)),
             correlationID: "corr-1", causationID: nil,
             metadata: EventMetadata(userID: "u", source: "order-service"), payload: payload)

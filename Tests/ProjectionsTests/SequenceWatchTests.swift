@@ -23,6 +23,18 @@ import Testing
         #expect(counts([("a", 1), ("b", 1), ("a", 2), ("a", 3), ("b", 2)]) == .init())
     }
 
+    @Test func aggregatesOfTwoTypesMayShareAnID() {
+        var watch = SequenceWatch(capacity: 1 << 10)
+        var counts = SequenceWatch.Counts()
+        for (type, sequence) in [("Order", 1), ("Payment", 1), ("Order", 2), ("Order", 3), ("Payment", 2)] {
+            let identity = EventIdentity(
+                eventID: EventID(high: 1, low: 2), eventType: "T", aggregateType: type, aggregateID: "1",
+                sequence: Int64(sequence), timestamp: Timestamp(microseconds: 0))
+            watch.observe(identity, into: &counts)
+        }
+        #expect(counts == .init())
+    }
+
     @Test func theFirstSightOfAnAggregateCountsNothing() {
         #expect(counts([("a", 7), ("a", 8)]) == .init())
     }

@@ -5,8 +5,10 @@ import { durationScale, funnel, topProducts } from "./series.js";
 import { windowName } from "./sales.js";
 import { NEW_ORDER_MS } from "./state.js";
 
-const STATUSES = ["incomplete", "created", "confirmed", "paid", "shipped", "delivered", "cancelled"];
-const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+const STATUSES = [
+  "incomplete", "created", "confirmed", "paid", "shipped", "partially_delivered", "delivered", "cancelled",
+];
+const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1).replaceAll("_", " ");
 const statusIcon = (status) => (STATUSES.includes(status) ? `s-${status}` : "i-unknown");
 
 /** A table of which `note` says what stands there when there are no rows. */

@@ -85,7 +85,7 @@ export function ticks(instants, resolution, most, offsetMin = (at) => -new Date(
 }
 
 /** The way of an order, in its order; cancelled ones left it. */
-const WAY = ["created", "confirmed", "paid", "shipped", "delivered"];
+const WAY = ["created", "confirmed", "paid", "shipped", "partially_delivered", "delivered"];
 
 /**
  * @returns {{steps: {status, orders, reached, share}[], aside: {status, orders, share}[], total: number}} `reached`:

@@ -14,7 +14,9 @@ enum OrderSort: String, CaseIterable, Sendable {
 
 /// Where an order can stand. Orders of which others tell before their own creation is known are in no list.
 enum OrderStatus: String, CaseIterable, Sendable {
-    case created, confirmed, paid, shipped, delivered, cancelled
+    case created, confirmed, paid, shipped
+    case partiallyDelivered = "partially_delivered"
+    case delivered, cancelled
 
     /// Whether more is to come: what the read model's index knows of the status.
     var isOpen: Bool { self != .delivered && self != .cancelled }

@@ -32,15 +32,15 @@ enum OrderStatements {
         SELECT
             o.order_id, o.customer_id,
             CASE WHEN o.status = 'cancelled' THEN 'cancelled'
-                WHEN parcel.is_delivered THEN 'delivered'
-                WHEN shipped.shipment_id IS NOT NULL THEN 'shipped'
-                WHEN paid.payment_id IS NOT NULL AND NOT money.is_refunded THEN 'paid'
+                WHEN parcels.status <> 'pending' THEN parcels.status
+                WHEN money.unrefunded > 0 THEN 'paid'
                 ELSE o.status END,
-            CASE WHEN money.is_refunded THEN 'refunded' WHEN paid.payment_id IS NOT NULL THEN 'paid'
+            CASE WHEN refunded.payment_id IS NOT NULL THEN
+                    CASE WHEN money.unrefunded = 0 THEN 'refunded' ELSE 'partially_refunded' END
+                WHEN paid.payment_id IS NOT NULL THEN 'paid'
                 WHEN failed.payment_id IS NOT NULL THEN 'failed' ELSE 'pending' END,
-            CASE WHEN parcel.is_delivered THEN 'delivered' WHEN shipped.shipment_id IS NOT NULL THEN 'shipped'
-                ELSE 'pending' END,
-            o.status <> 'cancelled' AND NOT parcel.is_delivered,
+            parcels.status,
+            o.status <> 'cancelled' AND parcels.status <> 'delivered',
             items.pieces, items.total, o.currency, items.lines, o.shipping_address::jsonb,
             o.cancel_reason, o.cancelled_by, o.cancelled_at,
             coalesce(paid.payment_id, refunded.payment_id, failed.payment_id), paid.amount, paid.currency, paid.method,
@@ -65,12 +65,13 @@ enum OrderStatements {
         LEFT JOIN LATERAL (
             SELECT * FROM shipments AS s WHERE s.order_id = o.order_id AND delivered_at IS NOT NULL
             ORDER BY delivered_at DESC, delivered_event_id DESC LIMIT 1) AS delivered ON true
-        CROSS JOIN LATERAL (SELECT
-            refunded.payment_id IS NOT NULL AND (paid.payment_id IS NULL OR refunded.payment_id = paid.payment_id
-                OR refunded.refunded_at >= paid.completed_at)) AS money (is_refunded)
-        CROSS JOIN LATERAL (SELECT
-            delivered.shipment_id IS NOT NULL AND (delivered.shipment_id = shipped.shipment_id
-                OR delivered.delivered_at >= shipped.created_at)) AS parcel (is_delivered)
+        CROSS JOIN LATERAL (
+            SELECT count(*) FROM payments AS p
+            WHERE p.order_id = o.order_id AND completed_at IS NOT NULL AND refunded_at IS NULL) AS money (unrefunded)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN count(*) = 0 THEN 'pending' WHEN count(delivered_at) = 0 THEN 'shipped'
+                WHEN count(delivered_at) < count(*) THEN 'partially_delivered' ELSE 'delivered' END
+            FROM shipments AS s WHERE s.order_id = o.order_id) AS parcels (status)
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(quantity), 0)::bigint AS pieces, coalesce(sum(quantity * unit_price), 0) AS total,
                 coalesce(jsonb_agg(jsonb_build_object('productId', product_id, 'name', name, 'quantity', quantity,

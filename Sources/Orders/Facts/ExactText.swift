@@ -1,25 +1,29 @@
 /// An identity, compared, ordered and hashed by its bytes, as PostgreSQL's collation "C" does it. Swift's own strings
 /// are equal when they look the same, and so would make one order of two whose identities are spelled by different
 /// code points.
-struct ExactText: Hashable, Sendable {
-    let text: String
+public struct ExactText: Hashable, Sendable {
+    public let text: String
 
-    init(_ text: String) {
+    @inlinable
+    public init(_ text: String) {
         self.text = text
     }
 
-    static func == (left: ExactText, right: ExactText) -> Bool {
+    @inlinable
+    public static func == (left: ExactText, right: ExactText) -> Bool {
         left.text.utf8.count == right.text.utf8.count && compare(left.text, right.text) == 0
     }
 
-    func hash(into hasher: inout Hasher) {
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
         let bytes = text.utf8Span.span
         // SAFETY: the pointer does not leave the closure.
         unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
 
     /// Below zero, zero or above it, as `memcmp` says; of two that begin alike the shorter is less.
-    static func compare(_ left: String, _ right: String) -> Int {
+    @inlinable
+    public static func compare(_ left: String, _ right: String) -> Int {
         let leftBytes = left.utf8Span.span
         let rightBytes = right.utf8Span.span
         for index in 0..<min(leftBytes.count, rightBytes.count) where leftBytes[index] != rightBytes[index] {
@@ -30,5 +34,6 @@ struct ExactText: Hashable, Sendable {
 }
 
 extension ExactText: Comparable {
-    static func < (left: ExactText, right: ExactText) -> Bool { compare(left.text, right.text) < 0 }
+    @inlinable
+    public static func < (left: ExactText, right: ExactText) -> Bool { compare(left.text, right.text) < 0 }
 }

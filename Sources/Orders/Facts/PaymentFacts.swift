@@ -1,0 +1,62 @@
+/// What an event of a payment tells: the money, and what else a read model keeps.
+public protocol PaymentDetail: Hashable, Sendable {
+    var money: Money { get }
+}
+
+extension Money: PaymentDetail {
+    public var money: Money { self }
+}
+
+/// What is known of one payment: its completion and its failure, of each the last event, and all of its refunds.
+public struct PaymentFacts<Fact: PaymentDetail>: AggregateFacts {
+    public let id: String
+    public private(set) var completed: Register<Fact>?
+    public private(set) var failed: Register<Fact>?
+    /// In the order of their stamps. A payment may be refunded in parts, so each of them counts; of two with one
+    /// sequence, which is a fault of their writer, the later one does.
+    public private(set) var refunds: [Register<Fact>] = []
+
+    public init(
+        id: String, completed: Register<Fact>? = nil, failed: Register<Fact>? = nil, refunds: [Register<Fact>] = []
+    ) {
+        self.id = id
+        self.completed = completed
+        self.failed = failed
+        for refund in refunds { merge(refund: refund) }
+    }
+
+    public mutating func merge(_ other: Self) {
+        Register.merge(other.completed, into: &completed)
+        Register.merge(other.failed, into: &failed)
+        for refund in other.refunds { merge(refund: refund) }
+    }
+
+    private mutating func merge(refund: Register<Fact>) {
+        let place = refunds.firstIndex { $0.stamp >= refund.stamp } ?? refunds.count
+        if place < refunds.count, refunds[place].stamp == refund.stamp { return }
+        let sequence = refund.stamp.sequence
+        if sequence > 0, place < refunds.count, refunds[place].stamp.sequence == sequence { return }
+        if sequence > 0, place > 0, refunds[place - 1].stamp.sequence == sequence {
+            refunds[place - 1] = refund
+        } else {
+            refunds.insert(refund, at: place)
+        }
+    }
+
+    public var last: EventStamp? {
+        [completed?.stamp, failed?.stamp, refunds.last?.stamp].lazy.compactMap(\.self).max()
+    }
+
+    /// Whether the payment was completed and its refunds do not make up for all of it. Refunds in another currency than
+    /// the payment's are not added up, and so make up for nothing.
+    public var isUnrefunded: Bool {
+        guard let paid = completed?.fact.money else { return false }
+        var refunded: DecimalAmount?
+        for refund in refunds where refund.fact.money.currency == paid.currency {
+            // A sum of more than 38 digits is more than any payment.
+            guard let sum = try? (refunded ?? .zero).adding(refund.fact.money.amount) else { return false }
+            refunded = sum
+        }
+        return refunded.map { $0 < paid.amount } ?? true
+    }
+}

@@ -1,0 +1,19 @@
+/// What is known of one shipment: its creation and its delivery, of each the last event.
+public struct ShipmentFacts<Fact: Hashable & Sendable>: AggregateFacts {
+    public let id: String
+    public private(set) var created: Register<Fact>?
+    public private(set) var delivered: EventStamp?
+
+    public init(id: String, created: Register<Fact>? = nil, delivered: EventStamp? = nil) {
+        self.id = id
+        self.created = created
+        self.delivered = delivered
+    }
+
+    public mutating func merge(_ other: Self) {
+        Register.merge(other.created, into: &created)
+        EventStamp.merge(other.delivered, into: &delivered)
+    }
+
+    public var last: EventStamp? { [created?.stamp, delivered].lazy.compactMap(\.self).max() }
+}
