@@ -60,6 +60,9 @@ enum EventBatches {
         ON CONFLICT DO NOTHING RETURNING event_id
         """
 
+    /// Time without a record after which reading is given up.
+    private static let readTimeout = Duration.seconds(60)
+
     /// Reads `count` events, all that Kafka has.
     static func read<Fold>(
         _ count: Int, from servers: BenchServers, _ fold: ([OrderEvent]) -> Fold
@@ -71,10 +74,17 @@ enum EventBatches {
         var expected: [TopicPartition: Int64] = [:]
         var batches: [EventBatch<Fold>] = []
         var read = 0
+        var deadline = ContinuousClock.now + readTimeout
         while read < count {
             let event = try await consumer.poll(
                 BatchLimits(maxRecords: limits.batchMaxRecords, maxBytes: limits.batchMaxBytes, maxWaitMs: 10_000))
-            guard case .batch(let records) = event else { throw BenchError("the events cannot be read: \(event)") }
+            guard case .batch(let records) = event else {
+                // A topic just made has no leaders for a moment.
+                if case .error(let error) = event, !error.isRetriable { throw error }
+                guard .now < deadline else { throw BenchError("the events cannot be read: \(event)") }
+                continue
+            }
+            deadline = .now + readTimeout
             batches.append(try batch(of: records, expected: &expected, servers, fold))
             read += records.count
         }
