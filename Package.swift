@@ -148,7 +148,9 @@ let systemLibraries: [Target] = [
 let tests: [Target] = [
     .target(
         name: "TestKit",
-        dependencies: ["EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations"],
+        dependencies: [
+            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "Blocking", "CRDKafka",
+        ],
         path: "Tests/TestKit", swiftSettings: strict),
     .test("ArchitectureTests", []),
     .test("StreamCoreTests", ["StreamCore"]),

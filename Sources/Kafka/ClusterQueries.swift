@@ -18,6 +18,12 @@ extension ClientHandle {
         let response = unsafe rd_kafka_query_watermark_offsets(
             pointer, partition.topic, partition.partition, &low, &high, timeoutMs)
         if response != RD_KAFKA_RESP_ERR_NO_ERROR { throw KafkaError(response, topicPartition: partition) }
+        guard low >= 0, high >= 0 else {
+            // A broker that answers with an error for the partition names no offset.
+            throw KafkaError(
+                RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, message: "the broker names no offsets",
+                topicPartition: partition)
+        }
         return Watermarks(low: low, high: high)
     }
 
@@ -27,6 +33,8 @@ extension ClientHandle {
         let end = Int64(RD_KAFKA_OFFSET_END)
         let list = PartitionList(Dictionary(partitions.map { ($0, end) }) { first, _ in first })
         try KafkaError.check(unsafe rd_kafka_offsets_for_times(pointer, list.pointer, timeoutMs))
+        // A partition that has no leader is not one that does not exist.
+        for case let error? in list.entries.map(\.error) where !error.isUnknownTopic { throw error }
         let found = list.entries.filter { $0.error == nil && $0.offset >= 0 }
         return Dictionary(found.map { ($0.partition, $0.offset) }) { first, _ in first }
     }

@@ -1,6 +1,7 @@
 internal import Blocking
 internal import CRDKafka
 public import StreamCore
+internal import Synchronization
 
 /// When ``Consumer/poll(_:)`` stops collecting.
 public struct BatchLimits: Hashable, Sendable {
@@ -39,6 +40,11 @@ public enum ConsumerEvent: Sendable {
     /// Something failed; see ``KafkaError/kind``, ``KafkaError/isOffsetOutOfRange`` and ``KafkaError/isFatal``. The
     /// consumer itself goes on trying, unless the error is fatal.
     case error(KafkaError)
+    /// The broker has no more records of these partitions: each ends at this offset, which the next record read will
+    /// have or pass. Between a partition's last record and its end there may be offsets without a record: transaction
+    /// markers, aborted transactions, what compaction removed. Only from a consumer that was made to tell ends; those
+    /// found together with records are ``RecordBatch/ends``.
+    case ends([TopicPartition: Int64])
     /// Nothing came in time, or somebody called ``Consumer/wake()``.
     case idle
 }
@@ -82,6 +88,7 @@ public actor Consumer {
     /// Where each assigned partition goes on after what was handed out. librdkafka's own position is the one before a
     /// seek until the first record after it, so records between the two would be lost to a second seek.
     var positions: [TopicPartition: StartOffset] = [:]
+    nonisolated let isAskingToFetch = Atomic(false)
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
@@ -95,28 +102,36 @@ public actor Consumer {
         "queued.max.messages.kbytes": "16384",
         "socket.nagle.disable": "true",
         "allow.auto.create.topics": "false",
+        // How long a dead member keeps its partitions. Brokers accept no less than 6 s unless they are told to.
+        "session.timeout.ms": "6000",
+        "heartbeat.interval.ms": "1500",
+        // How soon topics and partitions that are added are found.
+        "topic.metadata.refresh.interval.ms": "5000",
     ]
 
     private static let owned = [
         "enable.auto.commit": "false",
         "enable.auto.offset.store": "false",
         "auto.offset.reset": "error",
-        "enable.partition.eof": "false",
+        "isolation.level": "read_committed",
     ]
 
     /// Starts the client. Brokers need not be there yet; nothing is joined before ``subscribe(_:)``.
     ///
     /// - Parameters:
     ///   - group: the consumer group; also needed to read without one, by ``assign(_:)`` alone.
-    ///   - tellsEnds: whether reaching the end of a partition is an ``ConsumerEvent/error(_:)``, with
-    ///     ``KafkaError/isPartitionEnd``.
+    ///   - instance: makes it a static member of the group: the name of this instance, which no other member has. A
+    ///     static member that is closed or killed keeps its partitions until its session ends, and has them again at
+    ///     once when it comes back before. Nil for a member that leaves when it is closed.
+    ///   - tellsEnds: whether to hand out ``ConsumerEvent/ends(_:)``.
     /// - Throws: what is wrong with the configuration.
     public init(
-        _ configuration: KafkaClientConfiguration, group: String, tellsEnds: Bool = false
+        _ configuration: KafkaClientConfiguration, group: String, instance: String? = nil, tellsEnds: Bool = false
     ) throws(KafkaError) {
         var owned = Self.owned
         owned["group.id"] = group
-        if tellsEnds { owned["enable.partition.eof"] = "true" }
+        owned["group.instance.id"] = instance
+        owned["enable.partition.eof"] = tellsEnds ? "true" : "false"
         let handle = try ClientHandle(
             RD_KAFKA_CONSUMER, configuration, defaults: Self.defaults, owned: owned,
             events: RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR
@@ -148,31 +163,55 @@ public actor Consumer {
         var deadline = ContinuousClock.now + .milliseconds(timeoutMs)
         // A yield by `wake()` is kept until a poll that finds nothing, so it is never lost.
         while let event = unsafe queue.poll(timeoutMs: timeoutMs) {
+            let wasEmpty = builder.isEmpty
             if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH {
                 unsafe builder.append(event)
                 if builder.count >= limits.maxRecords || builder.byteCount >= limits.maxBytes { break }
-                if builder.count == 1 {
-                    timeoutMs = limits.lingerMs
-                    deadline = ContinuousClock.now + .milliseconds(timeoutMs)
-                    continue
-                }
+            } else if let end = unsafe end(event) {
+                builder.append(end: end.offset, of: end.partition)
             } else if let event = unsafe read(event) {
-                if builder.count == 0 { return event }
+                if wasEmpty { return event }
                 next = event
                 break
             }
-            if timeoutMs > 0 { timeoutMs = max(0, Self.milliseconds(until: deadline)) }
+            if wasEmpty && !builder.isEmpty {
+                timeoutMs = limits.lingerMs
+                deadline = ContinuousClock.now + .milliseconds(timeoutMs)
+            } else if timeoutMs > 0 {
+                timeoutMs = max(0, Self.milliseconds(until: deadline))
+            }
         }
-        if builder.count == 0 { return .idle }
+        return collected(builder)
+    }
+
+    private func collected(_ builder: consuming RecordBatchBuilder) -> ConsumerEvent {
         builder.close()
-        let batch = RecordBatch(builder, client: handle)
-        for (partition, offset) in batch.nextOffsets { positions[partition] = .offset(offset) }
-        return .batch(batch)
+        let ends = builder.ends
+        for (partition, offset) in builder.nextOffsets { positions[partition] = .offset(offset) }
+        for (partition, end) in ends { positions[partition] = .offset(end) }
+        if builder.count > 0 { return .batch(RecordBatch(builder, client: handle)) }
+        return ends.isEmpty ? .idle : .ends(ends)
     }
 
     /// Ends a ``poll(_:)`` that waits, or the next one that would.
     public nonisolated func wake() {
         queue.yield()
+    }
+
+    /// Reads an event that says where a partition ends, and frees it.
+    ///
+    /// - Returns: nil for any other event, which is left as it is.
+    private func end(_ event: OpaquePointer) -> PartitionPosition? {
+        guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR,
+            unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF,
+            // SAFETY: ours to free; copied before.
+            let partition = unsafe rd_kafka_event_topic_partition(event)
+        else { return nil }
+        defer {
+            unsafe rd_kafka_topic_partition_destroy(partition)
+            unsafe rd_kafka_event_destroy(event)
+        }
+        return unsafe PartitionPosition(partition.pointee)
     }
 
     private static func milliseconds(until deadline: ContinuousClock.Instant) -> Int32 {

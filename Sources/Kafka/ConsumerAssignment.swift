@@ -1,5 +1,7 @@
 internal import CRDKafka
+internal import Foundation
 public import StreamCore
+internal import Synchronization
 
 // MARK: - Which partitions, and from where
 
@@ -144,21 +146,70 @@ extension Consumer {
         return Watermarks(low: low, high: high)
     }
 
-    /// Asks the broker for the watermarks.
+    /// Asks the broker for the watermarks, on a thread of its own: while a broker is away, librdkafka may block that
+    /// thread for longer than the time limit. A task that is cancelled does not wait for it.
     ///
     /// - Parameter timeoutMs: milliseconds to wait for it.
-    public func queryWatermarks(_ partition: TopicPartition, timeoutMs: Int32) throws(KafkaError) -> Watermarks {
-        try handle.queryWatermarks(partition, timeoutMs: timeoutMs)
+    public nonisolated func queryWatermarks(
+        _ partition: TopicPartition, timeoutMs: Int32
+    ) async throws(KafkaError) -> Watermarks {
+        try await ask { [handle] () throws(KafkaError) in
+            try handle.queryWatermarks(partition, timeoutMs: timeoutMs)
+        }
     }
 
-    /// The partitions of topics, by topic; those that do not exist are left out.
+    /// Whether the broker removes records of a topic that newer ones of their key replace (`cleanup.policy`), asked as
+    /// ``queryWatermarks(_:timeoutMs:)`` asks.
+    ///
+    /// - Parameter timeoutMs: milliseconds to wait for it.
+    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request.
+    public nonisolated func isCompacted(topic: String, timeoutMs: Int32) async throws(KafkaError) -> Bool {
+        let policy = try await ask { [handle] () throws(KafkaError) in
+            try handle.topicSetting("cleanup.policy", of: topic, timeoutMs: timeoutMs)
+        }
+        return policy?.split(separator: ",").contains { $0.trimmingPrefix(" ") == "compact" } ?? false
+    }
+
+    /// The partitions of topics, by topic; those that do not exist are left out. Asked as
+    /// ``queryWatermarks(_:timeoutMs:)`` asks.
     ///
     /// - Parameters:
     ///   - topics: nil for all topics of the cluster.
     ///   - timeoutMs: milliseconds to wait for the broker.
-    public func partitions(
+    public nonisolated func partitions(
         of topics: [String]?, timeoutMs: Int32
-    ) throws(KafkaError) -> [String: [TopicPartition]] {
-        try handle.metadata(timeoutMs: timeoutMs, of: topics).topics
+    ) async throws(KafkaError) -> [String: [TopicPartition]] {
+        try await ask { [handle] () throws(KafkaError) in
+            try handle.metadata(timeoutMs: timeoutMs, of: topics).topics
+        }
+    }
+
+    private nonisolated func ask<Value: Sendable>(
+        _ question: @escaping @Sendable () throws(KafkaError) -> Value
+    ) async throws(KafkaError) -> Value {
+        let (answers, answer) = AsyncStream.makeStream(of: Result<Value, KafkaError>.self)
+        let thread = Thread {
+            do throws(KafkaError) { answer.yield(.success(try question())) } catch { answer.yield(.failure(error)) }
+            answer.finish()
+        }
+        thread.name = "kafka-ask"
+        thread.start()
+        // Ends without a value when this task is cancelled; the thread ends when librdkafka lets go of it.
+        for await result in answers { return try result.get() }
+        throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, message: "the question was given up before it was answered")
+    }
+
+    /// Makes the client look at once whether there is room to fetch more of this partition, by any request to the
+    /// partition's leader. Does not wait for it; one at a time.
+    public nonisolated func fetchSoon(_ partition: TopicPartition) {
+        guard isAskingToFetch.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
+            return
+        }
+        let thread = Thread { [self] in
+            _ = try? handle.queryWatermarks(partition, timeoutMs: 1)
+            isAskingToFetch.store(false, ordering: .relaxed)
+        }
+        thread.name = "kafka-ask"
+        thread.start()
     }
 }

@@ -24,7 +24,9 @@ public final class KafkaAdmin: Sendable {
     public func brokers() async throws(KafkaError) -> [KafkaBroker] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
-            try client.metadata(timeoutMs: timeoutMs, of: []).brokers
+            try PersistentQuestion(timeoutMs: timeoutMs).ask { (remainingMs) throws(KafkaError) in
+                try client.metadata(timeoutMs: remainingMs, of: []).brokers
+            }
         }
     }
 
@@ -36,32 +38,40 @@ public final class KafkaAdmin: Sendable {
     public func partitions(of topics: [String]? = nil) async throws(KafkaError) -> [String: [TopicPartition]] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
-            try client.metadata(timeoutMs: timeoutMs, of: topics).topics
+            try PersistentQuestion(timeoutMs: timeoutMs).ask { (remainingMs) throws(KafkaError) in
+                try client.metadata(timeoutMs: remainingMs, of: topics).topics
+            }
         }
     }
 
-    /// Between which offsets the partitions' records are.
+    /// Between which offsets the partitions' records are. Waits for partitions that have no leader at the moment.
     public func watermarks(
         of partitions: [TopicPartition]
     ) async throws(KafkaError) -> [TopicPartition: Watermarks] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
             var found: [TopicPartition: Watermarks] = [:]
+            let question = PersistentQuestion(timeoutMs: timeoutMs)
             for partition in partitions {
-                found[partition] = try client.queryWatermarks(partition, timeoutMs: timeoutMs)
+                found[partition] = try question.ask { (remainingMs) throws(KafkaError) in
+                    try client.queryWatermarks(partition, timeoutMs: remainingMs)
+                }
             }
             return found
         }
     }
 
-    /// Where the partitions end: the offsets that their next records will get. Asks each broker once, for all of its
-    /// partitions; ``watermarks(of:)`` asks for each partition.
+    /// Where the partitions end: the offsets up to which records can be read, that is, before the first transaction
+    /// under way. Asks each broker once, for all of its partitions; ``watermarks(of:)`` asks for each partition. Waits
+    /// for partitions that have no leader at the moment.
     ///
     /// - Returns: without the partitions that the cluster does not know.
     public func endOffsets(of partitions: [TopicPartition]) async throws(KafkaError) -> [TopicPartition: Int64] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
-            try client.queryEnds(of: partitions, timeoutMs: timeoutMs)
+            try PersistentQuestion(timeoutMs: timeoutMs).ask { (remainingMs) throws(KafkaError) in
+                try client.queryEnds(of: partitions, timeoutMs: remainingMs)
+            }
         }
     }
 

@@ -37,6 +37,9 @@ public struct KafkaClientConfiguration: Sendable {
                 problems.append(KafkaConfigurationProblem(property: property, message: "cannot be set: \(reason)"))
             } else if let problem = scratch.set(property, to: value) {
                 problems.append(problem)
+            } else if property == "isolation.level", value != "read_committed" {
+                let message = "can only be read_committed: a record of an aborted transaction is no event"
+                problems.append(KafkaConfigurationProblem(property: property, message: message))
             } else if property == "partition.assignment.strategy", value.contains("sticky"), !Self.isStickySafe {
                 let message = "needs librdkafka 2.3 or later; older ones end the process when a group refuses a member"
                 problems.append(KafkaConfigurationProblem(property: property, message: message))
@@ -61,7 +64,7 @@ public struct KafkaClientConfiguration: Sendable {
             "metadata.broker.list": bootstrap,
             "client.id": bootstrap,
             "group.id": "the consumer group is named after the service, the projection and its version",
-            "group.instance.id": "members join dynamically",
+            "group.instance.id": "it has a setting of its own, instance_id",
             "enable.auto.commit": commits,
             "enable.auto.offset.store": commits,
             "auto.commit.enable": commits,
@@ -72,6 +75,7 @@ public struct KafkaClientConfiguration: Sendable {
             "request.required.acks": acks,
             "transactional.id": "the effects' transaction is the database's",
             "delivery.report.only.error": reports,
+            "enable.partition.eof": "a partition's end is what tells that all of it was read",
             "enabled_events": "the clients choose the events they read",
             "opaque": "the clients use it",
             "produce.offset.report": reports,

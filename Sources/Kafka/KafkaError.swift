@@ -65,10 +65,6 @@ extension KafkaError {
         code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET.rawValue || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE.rawValue
     }
 
-    /// The consumer has read all that ``topicPartition`` has for now; see
-    /// ``Consumer/init(_:group:tellsEnds:)``.
-    public var isPartitionEnd: Bool { code == RD_KAFKA_RESP_ERR__PARTITION_EOF.rawValue }
-
     /// The broker does not know this kind of request.
     public var isUnsupported: Bool {
         code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE.rawValue

@@ -23,11 +23,14 @@ public final class RecordBatch: @unchecked Sendable {
 
     /// The offset after the last record of each partition in the batch: what to continue from once it is done.
     public let nextOffsets: [TopicPartition: Int64]
+    /// Partitions that end with or behind this batch, and where; see ``ConsumerEvent/ends(_:)``.
+    public let ends: [TopicPartition: Int64]
     /// Bytes of keys and values.
     public let byteCount: Int
 
     init(_ builder: consuming RecordBatchBuilder, client: ClientHandle) {
         nextOffsets = builder.nextOffsets
+        ends = builder.ends
         byteCount = builder.byteCount
         partitions = builder.partitions
         self.client = client
@@ -201,12 +204,15 @@ struct RecordBatchBuilder: ~Copyable {
     private(set) var partitions: [TopicPartition] = []
     private(set) var nextOffsets: [TopicPartition: Int64] = [:]
     private(set) var byteCount = 0
+    /// Where partitions end, as far as nothing was read beyond it since.
+    private(set) var ends: [TopicPartition: Int64] = [:]
 
     /// Where the next record most likely is: in the partition of the one before.
     private var current: (topic: OpaquePointer?, partition: Int32, index: Int) = (nil, -1, -1)
     private var lastOffset: Int64 = -1
 
     var count: Int { entries.count }
+    var isEmpty: Bool { entries.isEmpty && ends.isEmpty }
 
     deinit {
         for entry in entries { unsafe rd_kafka_event_destroy(entry.event) }
@@ -228,6 +234,10 @@ struct RecordBatchBuilder: ~Copyable {
         unsafe lastOffset = record.offset
     }
 
+    mutating func append(end offset: Int64, of partition: TopicPartition) {
+        ends[partition] = offset
+    }
+
     private mutating func select(_ record: rd_kafka_message_t) {
         closeRun()
         let topic = unsafe String(cString: rd_kafka_topic_name(record.rkt))
@@ -243,8 +253,11 @@ struct RecordBatchBuilder: ~Copyable {
         if index >= 0 { nextOffsets[partitions[index]] = lastOffset + 1 }
     }
 
-    /// Finishes ``nextOffsets``.
-    mutating func close() { closeRun() }
+    /// Finishes ``nextOffsets`` and ``ends``.
+    mutating func close() {
+        closeRun()
+        ends = ends.filter { partition, end in end >= nextOffsets[partition] ?? 0 }
+    }
 
     /// Gives the records up to the caller, who frees the events.
     consuming func take() -> [RecordBatch.Entry] {

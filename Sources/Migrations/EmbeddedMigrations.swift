@@ -25,5 +25,6 @@ extension MigrationCatalog {
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
         ("projections_0002_parking", PackageResources.projections_0002_parking_sql),
         ("projections_0003_deliveries", PackageResources.projections_0003_deliveries_sql),
+        ("projections_0004_record_marks", PackageResources.projections_0004_record_marks_sql),
     ]
 }

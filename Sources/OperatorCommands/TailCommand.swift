@@ -75,7 +75,7 @@ struct TailCommand: AsyncParsableCommand {
             case .error(let error):
                 guard error.isRetriable else { throw error }
                 trouble.say("\(error)")
-            case .assigned, .revoked, .lost, .idle:
+            case .assigned, .revoked, .lost, .ends, .idle:
                 break
             }
         }

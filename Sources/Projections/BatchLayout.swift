@@ -17,6 +17,8 @@ struct BatchLayout: Sendable {
         var failure: EventFailure?
         /// The index of the last event, nil when all records were skipped.
         var lastItem: Int?
+        /// The last record taken; nil when none was, only offsets without a record.
+        var mark: RecordMark?
     }
 
     private(set) var parts: [Part] = []
@@ -69,6 +71,15 @@ struct BatchLayout: Sendable {
         parts[part].end = offset + 1
     }
 
+    /// The partition ends here, behind offsets without a record.
+    mutating func appendHole(part: Int, to end: Int64) {
+        parts[part].end = max(parts[part].end, end)
+    }
+
+    mutating func appendMark(_ mark: RecordMark, part: Int) {
+        parts[part].mark = mark
+    }
+
     mutating func appendFailure(_ failure: EventFailure, part: Int, offset: Int64) {
         parts[part].end = offset
         parts[part].failure = failure
@@ -81,6 +92,8 @@ struct BatchSlice: Sendable, Equatable {
         let partition: TopicPartition
         /// The offset that is next when the slice is committed.
         let next: Int64
+        /// The last record that is passed then; nil when a later slice knows it.
+        var mark: RecordMark?
     }
 
     /// Indexes of the batch's events.

@@ -198,7 +198,9 @@ struct BatchSplitter: Sendable {
             }
         }
         return zip(layout.parts, ends).compactMap { part, end in
-            end.map { BatchSlice.Move(partition: part.partition, next: $0) }
+            end.map {
+                BatchSlice.Move(partition: part.partition, next: $0, mark: $0 == part.end ? part.mark : nil)
+            }
         }
     }
 }

@@ -146,10 +146,20 @@ actor BatchWriter<P: Projection> {
 
     func loadOffsets(_ partitions: [TopicPartition]) async -> RunnerState.Input {
         await attempt { session in
-            let offsets = try await session.offsets.load(partitions, on: session.connection)
+            let stored = try await session.offsets.load(partitions, on: session.connection)
             // After the offsets: what an owner from before parks later than this, moves one of these, and stops us.
             let failures = try await loadParked(session)
-            return .offsetsLoaded(offsets, failuresInARow: failures)
+            return .offsetsLoaded(
+                stored.mapValues(\.next), marks: stored.compactMapValues(\.mark), failuresInARow: failures)
+        }
+    }
+
+    /// Moves offsets by themselves, as far as they are where they are expected to be.
+    func rewind(_ moves: [OffsetMove]) async -> RunnerState.Input {
+        await attempt { session in
+            let (statement, parameters) = session.offsets.move(moves)
+            try await session.connection.execute(statement, parameters)
+            return .rewound
         }
     }
 

@@ -52,13 +52,23 @@ struct OffsetTable: Sendable {
 
     // MARK: offsets
 
-    /// The next offsets of these partitions. One never seen before begins at 0.
+    /// The next offsets of these partitions, and the last record before each. One never seen before begins at 0.
     func load(
         _ partitions: [TopicPartition], on connection: PostgresConnection
-    ) async throws -> [TopicPartition: Int64] {
+    ) async throws -> [TopicPartition: StoredPosition] {
         let parameters = key(partitions)
-        let results = try await connection.pipeline([(Self.insertMissing, parameters), (Self.select, parameters)])
-        return try Self.offsets(in: results[1])
+        let results = try await connection.pipeline([(Self.insertMissing, parameters), (Self.selectMarked, parameters)])
+        let found = results[1]
+        var positions: [TopicPartition: StoredPosition] = [:]
+        for row in 0..<found.rowCount {
+            let partition = TopicPartition(topic: try found.string(row, 0), partition: try found.int32(row, 1))
+            var position = StoredPosition(next: try found.int64(row, 2))
+            if let offset = try found.optionalInt64(row, 3) {
+                position.mark = RecordMark(offset: offset, digest: try found.int64(row, 4))
+            }
+            positions[partition] = position
+        }
+        return positions
     }
 
     /// The next offsets of these partitions, without those that never were anybody's; read by ``offsets(in:)``.
@@ -73,16 +83,22 @@ struct OffsetTable: Sendable {
 
     /// Moves the offsets of those partitions that are where they are expected to be: `affectedRows` tells how many
     /// were. The rows are locked until the transaction ends, so a second owner waits here and then finds out.
+    ///
+    /// A move without a mark keeps the one that is stored, which is below the next offset still, unless it goes back.
     func move(_ moves: [OffsetMove]) -> (Statement, Parameters) {
         var topics = TextArray()
         var numbers = Int32Array()
         var expected = Int64Array()
         var next = Int64Array()
+        var markOffsets = Int64Array()
+        var markDigests = Int64Array()
         for move in moves {
             topics.append(move.partition.topic)
             numbers.append(move.partition.partition)
             expected.append(move.expected)
             next.append(move.next)
+            markOffsets.append(move.mark?.offset)
+            markDigests.append(move.mark?.digest)
         }
         let parameters = Parameters {
             $0.append(projectionID)
@@ -90,6 +106,8 @@ struct OffsetTable: Sendable {
             $0.append(numbers)
             $0.append(expected)
             $0.append(next)
+            $0.append(markOffsets)
+            $0.append(markDigests)
         }
         return (Self.update, parameters)
     }
@@ -130,6 +148,12 @@ struct OffsetTable: Sendable {
         JOIN unnest($2, $3) AS wanted (topic, partition) USING (topic, partition)
         WHERE projection_id = $1
         """)
+    private static let selectMarked = Statement(
+        """
+        SELECT topic, partition, next_offset, mark_offset, mark_digest FROM projection_offsets
+        JOIN unnest($2, $3) AS wanted (topic, partition) USING (topic, partition)
+        WHERE projection_id = $1
+        """)
     private static let selectSettled = Statement(
         """
         SELECT o.topic, o.partition, o.next_offset FROM projection_offsets AS o
@@ -140,8 +164,15 @@ struct OffsetTable: Sendable {
         """)
     private static let update = Statement(
         """
-        UPDATE projection_offsets AS o SET next_offset = moves.next, updated_at = clock_timestamp()
-        FROM unnest($2, $3, $4, $5) AS moves (topic, partition, expected, next)
+        UPDATE projection_offsets AS o
+        SET next_offset = moves.next, updated_at = clock_timestamp(),
+            mark_offset = CASE
+                WHEN moves.mark_offset IS NOT NULL THEN moves.mark_offset
+                WHEN moves.next >= o.next_offset THEN o.mark_offset END,
+            mark_digest = CASE
+                WHEN moves.mark_offset IS NOT NULL THEN moves.mark_digest
+                WHEN moves.next >= o.next_offset THEN o.mark_digest END
+        FROM unnest($2, $3, $4, $5, $6, $7) AS moves (topic, partition, expected, next, mark_offset, mark_digest)
         WHERE o.projection_id = $1 AND o.topic = moves.topic AND o.partition = moves.partition
             AND o.next_offset = moves.expected
         """)

@@ -12,6 +12,10 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     private(set) var days: Set<Int32> = []
     private(set) var skipped: [SkipReason: Int] = [:]
     private var lastDay: Int32?
+    /// What was found in the place of the records that partitions were to begin with.
+    private(set) var continuity: [TopicPartition: Continuity] = [:]
+    /// Where partitions end, of those that were read to their ends.
+    private(set) var ends: [TopicPartition: Int64] = [:]
 
     /// The records themselves, where failures are parked: letters are made of them. They hold librdkafka's memory,
     /// whole answers of brokers, until the batch is written.
@@ -31,12 +35,14 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     ///
     /// - Parameters:
     ///   - positions: the partitions whose records are taken, and from which offset on.
+    ///   - marks: for partitions that must begin with a certain record, that record.
     ///   - route: where failures are parked; nil where they stop their partitions.
     ///   - group: the consumer group: retries of what another one parked are passed over, as versions of a projection
     ///     share their retry topic.
     init<P: Projection>(
         _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64],
-        parking route: DeadLetterRoute? = nil, of group: String = ""
+        expecting marks: [TopicPartition: RecordMark] = [:], parking route: DeadLetterRoute? = nil,
+        of group: String = ""
     ) where P.Event == Event {
         self.records = route == nil ? nil : records
         layout.reserveCapacity(records.count)
@@ -46,21 +52,77 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         var current: TopicPartition?
         var part: Int?
         var floor: Int64 = 0
+        var mark: RecordMark?
+        var isOther = false
+        /// For each part the last record that it passes.
+        var lastPassed: [Int?] = []
         for (index, record) in records.enumerated() {
             let partition = record.topicPartition
             if partition != current {
                 current = partition
                 part = layout.parts.firstIndex { $0.partition == partition }
                 floor = positions[partition] ?? .max
-                if part == nil && record.offset >= floor { part = layout.appendPart(partition, from: floor) }
+                mark = continuity[partition] == nil ? marks[partition] : nil
+                isOther = isRefused(partition)
             }
             let offset = record.offset
-            guard let part, offset >= floor, layout.parts[part].failure == nil else { continue }
+            if let expected = mark, offset >= expected.offset {
+                mark = nil
+                continuity[partition] = Continuity(expected, found: record)
+                isOther = isRefused(partition)
+            }
+            guard offset >= floor, !isOther else { continue }
+            if part == nil {
+                part = layout.appendPart(partition, from: floor)
+                lastPassed.append(nil)
+            }
+            guard let part, layout.parts[part].failure == nil else { continue }
             let place = Place(part: part, offset: offset, record: route == nil ? nil : Int32(index))
             if let route, partition.topic == route.retryTopic {
                 append(retry: record, of: projection, in: group, at: place)
             } else {
                 append(record, of: projection, at: place)
+            }
+            if layout.parts[part].failure == nil { lastPassed[part] = index }
+        }
+        for (part, index) in lastPassed.enumerated() {
+            if let index { layout.appendMark(RecordMark(records[index]), part: part) }
+        }
+        note(records.ends, positions, marks)
+    }
+
+    /// Only the ends of partitions, without a record.
+    ///
+    /// - Parameters:
+    ///   - positions: the partitions that are taken, and the next offset of each.
+    ///   - marks: for partitions that must begin with a certain record, that record.
+    init(
+        ends: [TopicPartition: Int64], from positions: [TopicPartition: Int64],
+        expecting marks: [TopicPartition: RecordMark]
+    ) {
+        records = nil
+        note(ends, positions, marks)
+    }
+
+    private func isRefused(_ partition: TopicPartition) -> Bool {
+        continuity[partition].map { $0 != .same } ?? false
+    }
+
+    /// Takes the partitions up to their ends, over offsets without a record.
+    private mutating func note(
+        _ ends: [TopicPartition: Int64], _ positions: [TopicPartition: Int64], _ marks: [TopicPartition: RecordMark]
+    ) {
+        for (partition, end) in ends {
+            guard let position = positions[partition] else { continue }
+            if let mark = marks[partition], continuity[partition] == nil {
+                continuity[partition] = .noRecord(mark)
+            }
+            guard !isRefused(partition) else { continue }
+            self.ends[partition] = end
+            if let part = layout.parts.firstIndex(where: { $0.partition == partition }) {
+                if layout.parts[part].failure == nil { layout.appendHole(part: part, to: end) }
+            } else if end > position {
+                layout.appendHole(part: layout.appendPart(partition, from: position), to: end)
             }
         }
     }

@@ -14,8 +14,8 @@ internal import StreamCore
 ///
 /// The offsets in PostgreSQL (`projection_offsets`) say where to begin. Kafka's committed offsets are a copy, made
 /// afterwards for lag tools, and never read. A partition seen for the first time begins at offset 0; when Kafka no
-/// longer has that, or no longer has the offset that comes next, the partition stops or goes on by
-/// ``ProjectionRunnerConfiguration/onTruncatedHistory``.
+/// longer has that, or no longer has the offset that comes next, or has another record where the last one applied was,
+/// the partition stops or goes on by ``ProjectionRunnerConfiguration/onTruncatedHistory``.
 ///
 /// Any number of runners of one projection may run, in one process or many: they share the partitions as a consumer
 /// group. A runner that lost a partition without knowing cannot commit, since it expects other offsets than there are.
@@ -62,7 +62,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         var kafka = kafka
         kafka.properties.merge(Self.consumerDefaults) { given, _ in given }
         let group = configuration.consumerGroup(of: projection)
-        let consumer = try Consumer(kafka, group: group)
+        let consumer = try Consumer(kafka, group: group, instance: configuration.instanceID, tellsEnds: true)
         let route = configuration.route
         let parking = route.map { route in
             Parking(

@@ -1,15 +1,20 @@
 /// How a ``ProjectionRunner`` works. The defaults are for a projection that should be both quick and small.
 public struct ProjectionRunnerConfiguration: Sendable {
-    /// What to do when Kafka no longer has the records that come next.
+    /// What to do when Kafka no longer has the records that come next, or has a topic of that name that was deleted and
+    /// made again.
     public enum TruncatedHistoryPolicy: String, Sendable, CaseIterable {
         /// The partition stops: its read model would lack events.
         case stop
-        /// The partition goes on with what there is, loudly: for read models that may lack the past.
+        /// The partition goes on from the oldest record that there is, loudly: for read models that may lack the past.
         case `continue`
     }
 
     /// The first part of the consumer group's name, `<service>.<projection>.v<version>`.
     public var service: String
+
+    /// The name of this instance in the consumer group, which no other instance has: with it a restart within the
+    /// session's time (6 s) needs no rebalance, and a stop leaves the partitions unread for that long. Nil for none.
+    public var instanceID: String?
 
     /// Most records in one transaction.
     public var batchMaxRecords = 2_000

@@ -205,12 +205,13 @@ struct ProjectionTelemetry {
                 metadata: ["partitions": "\(Self.text(partitions))"])
             released(partitions)
         case .stopped(let partition): stopped(partition)
-        case .continuedAfterTruncation(let partition, let from, let low, let high):
-            logger.error(
-                "Kafka no longer has the next records; going on without them, as on_truncated_history says",
+        case .rewound(let stopped, let low): rewound(stopped, to: low)
+        case .unverified(let partition, let next, let mark):
+            logger.notice(
+                "Kafka has deleted the last record applied, so that the topic cannot be told from one made anew",
                 metadata: [
-                    "topic": "\(partition.topic)", "partition": "\(partition.partition)", "next_offset": "\(from)",
-                    "low": "\(low)", "high": "\(high)",
+                    "topic": "\(partition.topic)", "partition": "\(partition.partition)", "next_offset": "\(next)",
+                    "last_offset": "\(mark.offset)",
                 ])
         case .fenced(let partitions):
             fences.increment()
@@ -227,7 +228,7 @@ struct ProjectionTelemetry {
             logger.info("the transaction of unknown outcome is settled", metadata: ["outcome": "\(outcome)"])
         case .stalled(let isStalled):
             logger.debug(isStalled ? "partitions paused: the database is behind" : "partitions resumed")
-        case .databaseFailing, .databaseRecovered, .kafkaFailing: reportAvailability(note)
+        case .databaseFailing, .databaseRecovered, .kafkaFailing, .examinationFailed: reportAvailability(note)
         }
     }
 
@@ -249,6 +250,14 @@ struct ProjectionTelemetry {
             kafkaFailures.increment()
             guard Self.isDue(&lastKafkaLine) else { return }
             logger.warning("the Kafka client reports an error; it goes on trying", metadata: ["error": "\(error)"])
+        case .examinationFailed(let partition, let error):
+            kafkaFailures.increment()
+            guard Self.isDue(&lastKafkaLine) else { return }
+            logger.warning(
+                "Kafka does not say which offsets a partition has; asking again",
+                metadata: [
+                    "topic": "\(partition.topic)", "partition": "\(partition.partition)", "error": "\(error)",
+                ])
         default: break
         }
     }
@@ -270,7 +279,38 @@ struct ProjectionTelemetry {
         case .truncatedHistory(let low, let high):
             metadata["low"] = "\(low)"
             metadata["high"] = "\(high)"
+            metadata["way_out"] = Self.wayOut
             logger.error("partition stopped: Kafka no longer has the next records", metadata: metadata)
+        case .replacedTopic(let low, let high):
+            metadata["low"] = "\(low)"
+            metadata["high"] = "\(high)"
+            metadata["way_out"] = Self.wayOut
+            logger.error(
+                """
+                partition stopped: Kafka has another record where the last one applied was, so the topic was deleted \
+                and made again, or its log was replaced
+                """, metadata: metadata)
+        }
+    }
+
+    private static let wayOut: Logger.MetadataValue = """
+        to go on from the oldest record that Kafka has, start once with \
+        --set projection.on_truncated_history=continue
+        """
+
+    /// The partition would stop here, if ``ProjectionRunnerConfiguration/onTruncatedHistory`` did not say otherwise.
+    private func rewound(_ stopped: StoppedPartition, to low: Int64) {
+        let metadata: Logger.Metadata = [
+            "topic": "\(stopped.partition.topic)", "partition": "\(stopped.partition.partition)",
+            "next_offset": "\(stopped.offset)", "from": "\(low)",
+        ]
+        if case .replacedTopic = stopped.reason {
+            logger.error(
+                "the topic was deleted and made again; reading it from where it begins now", metadata: metadata)
+        } else {
+            logger.error(
+                "Kafka no longer has the next records; going on without them, as on_truncated_history says",
+                metadata: metadata)
         }
     }
 

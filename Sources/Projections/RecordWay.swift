@@ -9,17 +9,19 @@ internal import StreamCore
 extension Intake {
     /// Consumer → batch → decode.
     ///
-    /// - Parameter positions: the partitions whose records are taken, and from which offset on.
-    func poll(from positions: [TopicPartition: Int64], _ round: inout Round) async throws(KafkaError) {
+    /// - Parameter order: which partitions' records are taken, and from which offset on.
+    func poll(_ order: IntakeOrder, _ round: inout Round) async throws(KafkaError) {
         switch try await consumer.poll(limits) {
         case .batch(let records):
-            let batch = PreparedBatch(records, for: projection, from: positions, parking: route, of: group)
-            guard !batch.layout.parts.isEmpty else { return }
-            round.report.polled = .batch(batch.layout)
-            round.batch = batch
+            take(
+                PreparedBatch(
+                    records, for: projection, from: order.positions, expecting: order.marks, parking: route, of: group),
+                &round)
             if records.count >= limits.maxRecords || records.byteCount >= limits.maxBytes {
-                await keepFetching(records[records.count - 1].topicPartition)
+                keepFetching(records[records.count - 1].topicPartition)
             }
+        case .ends(let ends):
+            take(PreparedBatch(ends: ends, from: order.positions, expecting: order.marks), &round)
         case .assigned(let partitions): round.report.polled = .assigned(partitions)
         case .revoked(let partitions): round.report.polled = .revoked(partitions)
         case .lost(let partitions): round.report.polled = .lost(partitions)
@@ -31,6 +33,14 @@ extension Intake {
             }
         case .idle: break
         }
+    }
+
+    private func take(_ batch: PreparedBatch<P.Event>, _ round: inout Round) {
+        round.report.continuity = batch.continuity
+        round.report.ends = batch.ends
+        guard !batch.layout.parts.isEmpty else { return }
+        round.report.polled = .batch(batch.layout)
+        round.batch = batch
     }
 }
 

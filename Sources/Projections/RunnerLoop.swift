@@ -99,6 +99,10 @@ struct RunnerLoop<P: Projection> {
             group.addTask { [intake] in .intake(await intake.run(order)) }
         case .wakeIntake:
             intake.consumer.wake()
+        case .examine(let partition, let doubt):
+            group.addTask { [intake] in .input(.examined(partition, await intake.examine(partition, doubt))) }
+        case .rewind(let moves):
+            group.addTask { [writer] in .input(await writer.rewind(moves)) }
         case .loadOffsets(let partitions):
             group.addTask { [writer] in .input(await writer.loadOffsets(partitions)) }
         case .write(let order):
@@ -148,8 +152,9 @@ struct RunnerLoop<P: Projection> {
         if let lastStanding, now - lastStanding < .seconds(1) { return }
         lastStanding = now
         for (partition, standing) in state.partitions where standing.isRead {
-            telemetry.standing(
-                partition, next: standing.committed, end: intake.consumer.watermarks(partition)?.high)
+            // At its end, the partition's watermark may be further: behind it is a transaction under way.
+            let end = standing.isAtEnd ? standing.end : intake.consumer.watermarks(partition)?.high
+            telemetry.standing(partition, next: standing.committed, end: end)
         }
     }
 }

@@ -8,6 +8,11 @@ extension RunnerState {
             database = .settling
             return [.settle(unsettled.moves)]
         }
+        let rewinding = rewind()
+        if !rewinding.isEmpty && !isStopping {
+            database = .rewinding
+            return [.rewind(rewinding)]
+        }
         let unknown = partitions.filter { $0.value.phase == .unknown }.keys.sorted()
         if !unknown.isEmpty && !isStopping {
             for partition in unknown { partitions[partition]?.phase = .loading }
@@ -42,7 +47,7 @@ extension RunnerState {
         let moves = slice.moves.map { move in
             OffsetMove(
                 partition: move.partition, expected: partitions[move.partition]?.committed ?? move.next,
-                next: move.next)
+                next: move.next, mark: move.mark)
         }
         return WriteOrder(
             batch: queue[0].id, slice: slice, moves: moves, isPersistent: doubtfulFailures >= settings.patience,
@@ -65,22 +70,6 @@ extension RunnerState {
         database = .idle
         defer { queue = [] }
         return queue.map { .discard($0.id) }
-    }
-
-    mutating func offsetsLoaded(_ offsets: [TopicPartition: Int64]) {
-        database = .idle
-        recovered()
-        var start = StartCommand()
-        for (partition, next) in offsets where partitions[partition]?.phase == .loading {
-            partitions[partition]?.loaded(next)
-            if partitions[partition]?.isWithConsumer == true {
-                start.moved[partition] = next
-            } else {
-                start.new[partition] = next
-            }
-            paused.remove(partition)
-        }
-        if start != StartCommand() { commands.append(.start(start)) }
     }
 
     mutating func written(_ outcome: WriteOutcome) -> [Action] {

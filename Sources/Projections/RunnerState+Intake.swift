@@ -16,8 +16,10 @@ extension RunnerState {
         }
         let due = takeDueCommands()
         guard polls || !due.isEmpty else { return nil }
-        return IntakeOrder(
+        var order = IntakeOrder(
             batch: BatchID(number: nextNumber()), commands: due, polls: polls, positions: takenPositions())
+        for partition in order.positions.keys { order.marks[partition] = partitions[partition]?.mark }
+        return order
     }
 
     /// While a revocation is not answered, nothing is started: moving a partition elsewhere gives it up for a moment,
@@ -61,13 +63,17 @@ extension RunnerState {
     mutating func intakeEnded(_ report: IntakeReport) -> [Action] {
         isIntakeUnderWay = false
         finishStarts(report)
+        compare(report.continuity)
         switch report.polled {
         case .nothing: break
         case .batch(let layout): taken(report.batch, layout)
         case .assigned(let assigned): take(assigned)
         case .revoked(let revoked): revoke(revoked)
         case .lost(let lost): lose(lost)
-        case .outOfRange(let outOfRange): outOfRange.forEach { reload($0) }
+        case .outOfRange(let outOfRange): outOfRange.forEach { doubt($0, .outOfRange) }
+        }
+        for (partition, end) in report.ends where partitions[partition]?.phase == .active {
+            partitions[partition]?.end = end
         }
         guard let failure = report.failure else {
             intakeBackoff.reset()
@@ -90,43 +96,15 @@ extension RunnerState {
 
     private mutating func finishStarts(_ report: IntakeReport) {
         var started: [TopicPartition: Int64] = [:]
-        for (partition, start) in report.starts {
+        for partition in report.started {
             partitions[partition]?.isWithConsumer = true
-            guard var state = partitions[partition], state.phase == .starting else { continue }
-            switch start {
-            case .at(let offset):
-                state.phase = .active
-                state.position = offset
-                started[partition] = offset
-                partitions[partition] = state
-            case .truncated(let low, let high):
-                partitions[partition] = state
-                truncated(partition, low: low, high: high)
-                if let position = partitions[partition]?.position, settings.continuesAfterTruncation(partition) {
-                    started[partition] = position
-                }
-            }
+            guard let state = partitions[partition], state.phase == .starting else { continue }
+            partitions[partition]?.phase = .active
+            started[partition] = state.position
         }
         if !started.isEmpty { note(.started(started)) }
         for partition in report.notStarted where partitions[partition]?.phase == .starting {
             partitions[partition]?.phase = .unknown
-        }
-    }
-
-    /// Kafka no longer has the offset that PostgreSQL expects next. The consumer was started at `low` when the run
-    /// continues all the same, and else behind the end, paused, where it fetches nothing.
-    private mutating func truncated(_ partition: TopicPartition, low: Int64, high: Int64) {
-        guard var state = partitions[partition] else { return }
-        if settings.continuesAfterTruncation(partition) {
-            note(.continuedAfterTruncation(partition, from: state.committed, low: low, high: high))
-            state.phase = .active
-            // The expectation stays what PostgreSQL has; the first transaction moves it across the hole.
-            state.position = low
-            partitions[partition] = state
-        } else {
-            stop(
-                StoppedPartition(
-                    partition: partition, offset: state.committed, reason: .truncatedHistory(low: low, high: high)))
         }
     }
 
@@ -145,8 +123,7 @@ extension RunnerState {
         note(.lost(lost))
         for partition in lost {
             drop(partition)
-            partitions[partition] = nil
-            paused.remove(partition)
+            forget(partition)
         }
         revocations = revocations.map { $0.filter { !lost.contains($0) } }.filter { !$0.isEmpty }
         commands.append(.giveUp(lost))
@@ -165,11 +142,14 @@ extension RunnerState {
             let moved = takeUncopied(revoked)
             if !moved.isEmpty { commands.append(.copyOffsets(moved)) }
             commands.append(.giveUp(revoked))
-            for partition in revoked {
-                partitions[partition] = nil
-                paused.remove(partition)
-            }
+            for partition in revoked { forget(partition) }
         }
+    }
+
+    private mutating func forget(_ partition: TopicPartition) {
+        partitions[partition] = nil
+        paused.remove(partition)
+        examineBackoffs[partition] = nil
     }
 
     /// Its offset is read again and the consumer started there; what was taken of it is dropped.
@@ -177,13 +157,14 @@ extension RunnerState {
         drop(partition)
         guard let phase = partitions[partition]?.phase else { return }
         switch phase {
-        case .unknown, .loading, .starting, .active, .ending: partitions[partition]?.phase = .unknown
+        case .unknown, .doubtful, .examining, .rewinding, .loading, .starting, .active, .ending:
+            partitions[partition]?.phase = .unknown
         case .stopped, .revoked: break
         }
     }
 
     /// Drops what was taken of a partition and is not under way.
-    private mutating func drop(_ partition: TopicPartition) {
+    mutating func drop(_ partition: TopicPartition) {
         for index in queue.indices { queue[index].plan.drop(partition) }
         commands = commands.map { command in
             guard case .start(var start) = command else { return command }
@@ -209,6 +190,7 @@ extension RunnerState {
                 continue
             }
             partitions[part.partition]?.position = part.end
+            examineBackoffs[part.partition] = nil
             if part.failure != nil {
                 partitions[part.partition]?.phase = .ending
                 commands.append(.pause([part.partition]))

@@ -14,6 +14,8 @@ extension RunnerState {
         var backoffCeiling = Duration.seconds(10)
         /// Short, since nobody polls meanwhile.
         var intakeBackoffCeiling = Duration.seconds(1)
+        /// Between two questions to Kafka about a partition that is in doubt.
+        var examineBackoffCeiling = Duration.seconds(5)
         var pruneInterval = Duration.seconds(900)
         var drainTimeout = Duration.seconds(20)
         /// Attempts in a row at which a batch failed with an error that passes as a rule, before it is held possible
@@ -42,6 +44,8 @@ extension RunnerState {
         case drain
         case database(Int)
         case intake
+        /// The next look at a partition that is in doubt.
+        case examine(TopicPartition)
         /// The next try of an open brake.
         case probe(Int)
     }
@@ -51,8 +55,13 @@ extension RunnerState {
         case stopRequested
         case timer(Timer)
         case intakeEnded(IntakeReport)
-        /// With the brake's count.
-        case offsetsLoaded([TopicPartition: Int64], failuresInARow: Int = 0)
+        /// With the brake's count. The marks are those of partitions that have one.
+        case offsetsLoaded(
+            [TopicPartition: Int64], marks: [TopicPartition: RecordMark] = [:], failuresInARow: Int = 0)
+        /// What Kafka says of a partition that is in doubt.
+        case examined(TopicPartition, Result<PartitionFindings, KafkaError>)
+        /// Offsets were moved elsewhere, or somebody else had moved them.
+        case rewound
         case written(WriteOutcome)
         case settled(SettleOutcome, failuresInARow: Int = 0)
         case pruned
@@ -68,6 +77,10 @@ extension RunnerState {
         /// End the poll that waits: there are commands for the consumer.
         case wakeIntake
         case loadOffsets([TopicPartition])
+        /// Ask Kafka about a partition.
+        case examine(TopicPartition, PartitionDoubt)
+        /// Move offsets to where Kafka's records begin.
+        case rewind([OffsetMove])
         case write(WriteOrder)
         case settle([OffsetMove])
         /// Drop the partitions of `processed_events` that are past their retention.
@@ -88,6 +101,7 @@ extension RunnerState {
     enum DatabaseLane: Sendable, Equatable {
         case idle
         case loading([TopicPartition])
+        case rewinding
         case writing(WriteOrder)
         case settling
         case pruning
@@ -99,7 +113,7 @@ extension RunnerState {
         var isAtRest: Bool {
             switch self {
             case .idle, .waiting: true
-            case .loading, .writing, .settling, .pruning, .counting, .probing: false
+            case .loading, .rewinding, .writing, .settling, .pruning, .counting, .probing: false
             }
         }
     }
@@ -115,6 +129,12 @@ struct PartitionState: Sendable, Equatable {
     enum Phase: Sendable, Equatable {
         /// Its offset must be read from PostgreSQL.
         case unknown
+        /// It is in doubt, and Kafka is to be asked about it.
+        case doubtful
+        /// Kafka is being asked, or is asked again after a while.
+        case examining
+        /// Kafka's records begin elsewhere, and the offset is to be moved there.
+        case rewinding(to: Int64)
         /// The offset is being read.
         case loading
         /// The consumer is to be started at the offset read.
@@ -135,15 +155,33 @@ struct PartitionState: Sendable, Equatable {
     var committed: Int64 = 0
     /// The next offset to take from Kafka.
     var position: Int64 = 0
+    /// The record that must come first, until it came.
+    var mark: RecordMark?
+    /// Where the partition ended when it was last read to its end.
+    var end: Int64?
+    /// Why it cannot simply go on from its offset, and what Kafka says of that.
+    var doubt: PartitionDoubt?
+    var findings: PartitionFindings?
     private var copied: Int64 = -1
 
     /// Its offset is known and nothing of it is about to change hands.
-    var isRead: Bool { phase == .active || phase == .ending || phase == .stopped }
+    var isRead: Bool {
+        switch phase {
+        case .active, .ending, .stopped, .doubtful, .examining: true
+        case .unknown, .loading, .rewinding, .starting, .revoked: false
+        }
+    }
+
+    /// All that Kafka has of it was taken.
+    var isAtEnd: Bool { end == position }
 
     mutating func loaded(_ next: Int64) {
-        phase = .starting
         committed = next
         position = next
+        end = nil
+        mark = nil
+        doubt = nil
+        findings = nil
     }
 
     mutating func takeUncopied() -> Int64? {
@@ -164,6 +202,8 @@ struct OffsetMove: Sendable, Equatable {
     let partition: TopicPartition
     let expected: Int64
     let next: Int64
+    /// The last record that is passed then; nil to keep what is stored, and to forget it when the offset goes back.
+    var mark: RecordMark?
 }
 
 struct WriteOrder: Sendable, Equatable {
@@ -215,7 +255,7 @@ struct DatabaseFailure: Sendable {
 }
 
 enum ConsumerCommand: Sendable, Equatable {
-    /// Fetch from these offsets, after a look at what Kafka still has.
+    /// Fetch from these offsets.
     case start(StartCommand)
     case giveUp([TopicPartition])
     case pause([TopicPartition])
@@ -233,6 +273,10 @@ struct StartCommand: Sendable, Equatable {
     /// Partitions that it has, at another offset.
     var moved: [TopicPartition: Int64] = [:]
 
+    mutating func add(_ partition: TopicPartition, at offset: Int64, isMoved: Bool) {
+        if isMoved { moved[partition] = offset } else { new[partition] = offset }
+    }
+
     mutating func remove(_ partition: TopicPartition) {
         new[partition] = nil
         moved[partition] = nil
@@ -247,6 +291,8 @@ struct IntakeOrder: Sendable, Equatable {
     let polls: Bool
     /// The partitions whose records are taken, with the offsets that they are taken from; lower ones are old.
     let positions: [TopicPartition: Int64]
+    /// The records that some of them must begin with.
+    var marks: [TopicPartition: RecordMark] = [:]
 }
 
 struct IntakeReport: Sendable {
@@ -262,15 +308,14 @@ struct IntakeReport: Sendable {
         case outOfRange([TopicPartition])
     }
 
-    enum Start: Sendable, Equatable {
-        case at(Int64)
-        case truncated(low: Int64, high: Int64)
-    }
-
-    /// What came of the commands to start.
-    var starts: [TopicPartition: Start] = [:]
-    /// Partitions that could not be started since Kafka did not answer.
+    /// Partitions that the consumer fetches from now.
+    var started: [TopicPartition] = []
+    /// Partitions that it did not take.
     var notStarted: [TopicPartition] = []
+    /// What came in the place of the records that partitions must begin with.
+    var continuity: [TopicPartition: Continuity] = [:]
+    /// Where partitions end that were read to their ends.
+    var ends: [TopicPartition: Int64] = [:]
     var polled = Polled.nothing
     var failure: KafkaError?
 }
@@ -282,7 +327,11 @@ enum RunnerNote: Sendable {
     case revoked([TopicPartition])
     case lost([TopicPartition])
     case stopped(StoppedPartition)
-    case continuedAfterTruncation(TopicPartition, from: Int64, low: Int64, high: Int64)
+    /// A partition goes on from where Kafka's records begin.
+    case rewound(StoppedPartition, to: Int64)
+    /// The marked record is gone in an ordinary way.
+    case unverified(TopicPartition, next: Int64, mark: RecordMark)
+    case examinationFailed(TopicPartition, KafkaError)
     case fenced([TopicPartition])
     case split(error: EventFailure)
     case brake(isOpen: Bool, failures: Int)

@@ -32,6 +32,8 @@ struct RunnerState: Sendable {
     var intakeBackoff: Backoff
     /// What to tell the consumer before the next poll.
     var commands: [ConsumerCommand] = []
+    /// When Kafka is asked again about partitions that were in doubt, until they go on.
+    var examineBackoffs: [TopicPartition: Backoff] = [:]
     /// Partitions that the consumer was told to pause.
     var paused: Set<TopicPartition> = []
 
@@ -70,9 +72,11 @@ struct RunnerState: Sendable {
             isStopping = true
         case .timer(let timer): actions += timerFired(timer, now: now)
         case .intakeEnded(let report): actions += intakeEnded(report)
-        case .offsetsLoaded(let offsets, let failures):
-            offsetsLoaded(offsets)
+        case .offsetsLoaded(let offsets, let marks, let failures):
+            offsetsLoaded(offsets, marks)
             counted(failures)
+        case .examined(let partition, let result): examined(partition, result)
+        case .rewound: rewound()
         case .written(let outcome): actions += written(outcome)
         case .settled(let outcome, let failures):
             settled(outcome)
@@ -116,6 +120,8 @@ struct RunnerState: Sendable {
             if case .waiting(number) = database { database = .idle }
         case .intake:
             isIntakeWaiting = false
+        case .examine(let partition):
+            return examine(partition)
         case .probe(let number):
             brake.fired(number)
         }
@@ -145,6 +151,7 @@ struct RunnerState: Sendable {
         answerRevocations()
         if isStopping, case .waiting = database { actions += dropQueue() }
         if case .idle = database { actions += advanceDatabase() }
+        if !isStopping { actions += examineDoubtful() }
         if isIntakeUnderWay {
             if !commands.isEmpty || isStopping { actions.append(.wakeIntake) }
         } else if !isIntakeWaiting {

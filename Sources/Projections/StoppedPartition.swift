@@ -9,6 +9,10 @@ public struct StoppedPartition: Sendable, Equatable {
         /// Kafka no longer has the record at ``offset``: it deleted records that were not yet applied, or the topic
         /// was made anew. What it has is the offsets from `low` to before `high`.
         case truncatedHistory(low: Int64, high: Int64)
+        /// Kafka has another record where the last one was that was applied: the topic was deleted and made again, or
+        /// its log was replaced, so ``offset`` says nothing of what comes next. What Kafka has is the offsets from
+        /// `low` to before `high`.
+        case replacedTopic(low: Int64, high: Int64)
     }
 
     /// Where an event failed.
@@ -30,11 +34,12 @@ public struct StoppedPartition: Sendable, Equatable {
         self.reason = reason
     }
 
-    /// For metrics and logs: the failure's class, or `truncated_history`.
+    /// For metrics and logs: the failure's class, `truncated_history` or `replaced_topic`.
     public var errorClass: String {
         switch reason {
         case .failedEvent(_, let failure): failure.errorClass
         case .truncatedHistory: "truncated_history"
+        case .replacedTopic: "replaced_topic"
         }
     }
 }

@@ -59,14 +59,13 @@ struct TopicReader: Sendable {
                 for (partition, next) in batch.nextOffsets where open.contains(partition) {
                     if let range = ranges[partition], next >= range.upperBound { finished.append(partition) }
                 }
-            case .error(let error):
-                guard let partition = error.topicPartition, error.isPartitionEnd else {
-                    if error.isOffsetOutOfRange { throw TopicTrouble.gone(error.topicPartition ?? some) }
-                    guard error.isRetriable else { throw error }
-                    break
-                }
+                finished += batch.ends.keys
+            case .ends(let ends):
                 lastProgress = .now
-                finished.append(partition)
+                finished += ends.keys
+            case .error(let error):
+                if error.isOffsetOutOfRange { throw TopicTrouble.gone(error.topicPartition ?? some) }
+                guard error.isRetriable else { throw error }
             case .assigned, .revoked, .lost, .idle:
                 break
             }

@@ -62,7 +62,7 @@ struct Member {
             }
         case .error(let error) where error.kind != .transient:
             throw error
-        case .error, .idle:
+        case .error, .ends, .idle:
             break
         }
     }
@@ -219,6 +219,70 @@ struct Member {
                 return log.ownersCount == 1
             }
             #expect(await member.consumer.close(timeoutMs: 60_000))
+        }
+    }
+
+    /// A member that dies says nothing. With the clients' own defaults its session is over after six seconds; with
+    /// librdkafka's, nobody would read its partitions for 45.
+    @Test(.enabled(if: TestKafka.isMock, "some brokers never end the session of a member that died"))
+    func aMemberThatDiesIsReplacedSoon() async throws {
+        try await TestKafka.withTopics(partitions: 2) { topics in
+            let kafka = KafkaClientConfiguration(
+                bootstrapServers: try TestKafka.clientConfiguration().bootstrapServers)
+            let group = TestKafka.uniqueName("group")
+            let log = GroupLog()
+            var first: Member? = Member(name: "first", consumer: try Consumer(kafka, group: group), log: log)
+            try await first?.consumer.subscribe(topics)
+            try await eventually {
+                try await first?.step()
+                return log.ownersCount == 1
+            }
+            // Dropped and not closed, which leaves the group without a word.
+            first = nil
+            log.withState { $0.owners = [:] }
+            let died = ContinuousClock.now
+            let second = Member(name: "second", consumer: try Consumer(kafka, group: group), log: log)
+            try await second.consumer.subscribe(topics)
+            try await eventually {
+                try await second.step()
+                return log.withState { $0.owners.count } == 2
+            }
+            #expect(ContinuousClock.now - died < .seconds(30))
+            #expect(await second.consumer.close(timeoutMs: 60_000))
+        }
+    }
+
+    @Test(.disabled(if: TestKafka.isMock, "the mock treats a static member as any other"))
+    func aStaticMemberComesBackWithoutARebalance() async throws {
+        try await TestKafka.withTopics(partitions: 2) { topics in
+            let kafka = try TestKafka.clientConfiguration(properties: ["session.timeout.ms": "30000"])
+            let group = TestKafka.uniqueName("group")
+            let log = GroupLog()
+            func member(_ name: String) async throws -> Member {
+                let member = Member(
+                    name: name, consumer: try Consumer(kafka, group: group, instance: name), log: log)
+                try await member.consumer.subscribe(topics)
+                return member
+            }
+            let other = try await member("other")
+            var restarted = try await member("restarted")
+            try await eventually {
+                try await other.step()
+                try await restarted.step()
+                return log.ownersCount == 2
+            }
+            let before = log.withState { $0.owners }
+            #expect(await restarted.consumer.close(timeoutMs: 60_000))
+            log.withState { state in state.owners = state.owners.filter { $0.value == "other" } }
+            restarted = try await member("restarted")
+            try await eventually {
+                // The other one is told of no change: a change would be a problem noted, or take its partition away.
+                try await other.step()
+                try await restarted.step()
+                return log.withState { $0.owners } == before
+            }
+            #expect(log.withState { $0.problems } == [])
+            for member in [other, restarted] { #expect(await member.consumer.close(timeoutMs: 60_000)) }
         }
     }
 

@@ -61,7 +61,8 @@ import Testing
             let owner = writer(configuration)
             let zombie = writer(configuration)
             for writer in [owner, zombie] {
-                guard case .offsetsLoaded([Self.partition: 0], _) = await writer.loadOffsets([Self.partition]) else {
+                guard case .offsetsLoaded([Self.partition: 0], [:], _) = await writer.loadOffsets([Self.partition])
+                else {
                     Issue.record("the offsets were not loaded")
                     return
                 }

@@ -189,16 +189,15 @@ import Testing
     }
 
     @Test func theRetryTopicGoesOnAfterTruncation() throws {
-        var driver = Driver {
+        var driver = try Driver.owning([p0: 5]) {
             $0.parks = true
             $0.retryTopic = "t"
         }
-        try driver.polled(.assigned([p0]))
+        try driver.polled(.outOfRange([p0]))
+        driver.examined(p0, low: 9, high: 20)
         try driver.database(.offsetsLoaded([p0: 5]))
-        try driver.polled()
-        try driver.polled(truncated: [p0: (9, 20)])
         #expect(driver.stopped == [])
-        #expect(driver.intake?.positions == [p0: 9])
+        #expect(driver.rewinding == [OffsetMove(partition: p0, expected: 5, next: 9)])
     }
 
     @Test func failuresThatWereFoundTogetherAreParkedTogether() throws {

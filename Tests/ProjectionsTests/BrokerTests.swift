@@ -109,4 +109,41 @@ import Testing
             }
         }
     }
+
+    /// What is in doubt is asked about by itself: neither the others of its assignment wait for the answer nor a stop.
+    @Test func aPartitionInDoubtHoldsUpNothing() async throws {
+        try await Ledger.withPrivateCluster(partitions: 8) { ledger, cluster in
+            try await produceTooMuch(ledger)
+            let other = try await ledger.keyElsewhere(than: "a")
+            cluster.pushRequestErrors(.listOffsets, Array(repeating: 6, count: 10_000))
+            let observer = Observer()
+            let log = RecordedLog()
+            try await running(ledger.runner(observer: observer, log: log)) {
+                try await eventually { !log.lines("does not say which offsets").isEmpty }
+                try await ledger.produce([ledger.next(other)])
+                try await eventually { try await ledger.rows()[other]?.count == 1 }
+                #expect(observer.now.stopped.isEmpty)
+                cluster.clearRequestErrors(.listOffsets)
+                try await eventually { !observer.now.stopped.isEmpty }
+            }
+        }
+    }
+
+    @Test func aPartitionWithoutALeaderHoldsUpNoOther() async throws {
+        try await Ledger.withPrivateCluster { ledger, cluster in
+            try await ledger.produce(count: 200, keys: 20)
+            try cluster.setPartitionLeader(topic: ledger.topics[0], partition: 2, broker: -1)
+            let leaderless = TopicPartition(topic: ledger.topics[0], partition: 2)
+            let before = ledger.remaining(nil)
+            #expect(before.count == 4, "there is something in each partition")
+            try await running(ledger.runner()) {
+                try await eventually {
+                    ledger.remaining(try await ledger.status()) == [leaderless: before[leaderless] ?? 0]
+                }
+                try cluster.setPartitionLeader(topic: ledger.topics[0], partition: 2, broker: 1)
+                try await ledger.caughtUp()
+            }
+            try await ledger.expectExact()
+        }
+    }
 }

@@ -145,6 +145,7 @@ import Testing
     @Test func nothingIsStartedWhileARevocationWaits() throws {
         var driver = try Driver.owning([p0: 0, p1: 0])
         try driver.polled(.outOfRange([p0]))
+        driver.examined(p0, low: 0, high: 10)
         try driver.polled(batch([(p1, 0)]))
         try driver.database(.offsetsLoaded([p0: 3]))
         #expect(driver.write?.moves.map(\.partition) == [p1])
@@ -219,36 +220,6 @@ import Testing
         }
         try driver.database(.databaseFailed(failure))
         #expect(driver.failed?.description.hasPrefix("the database refuses") == true)
-    }
-
-    @Test func truncatedHistoryStopsAPartition() throws {
-        var driver = Driver()
-        try driver.polled(.assigned([p0, p1]))
-        try driver.database(.offsetsLoaded([p0: 5, p1: 5]))
-        try driver.polled()
-        try driver.polled(truncated: [p0: (9, 20)])
-        #expect(driver.stopped.map(\.reason) == [.truncatedHistory(low: 9, high: 20)])
-        #expect(driver.intake?.commands == [.pause([p0])])
-        #expect(driver.intake?.positions == [p1: 5])
-    }
-
-    @Test func truncatedHistoryMayBePassedOver() throws {
-        var driver = Driver { $0.continuesAfterTruncation = true }
-        try driver.polled(.assigned([p0]))
-        try driver.database(.offsetsLoaded([p0: 5]))
-        try driver.polled()
-        try driver.polled(truncated: [p0: (9, 20)])
-        #expect(driver.intake?.positions == [p0: 9])
-        try driver.polled(batch([(p0, 9)]))
-        #expect(driver.write?.moves == [OffsetMove(partition: p0, expected: 5, next: 11)])
-    }
-
-    @Test func anOffsetThatGoesOutOfRangeIsReadAnew() throws {
-        var driver = try Driver.owning([p0: 5])
-        try driver.polled(.outOfRange([p0]))
-        try driver.database(.offsetsLoaded([p0: 5]))
-        try driver.polled()
-        #expect(driver.intake?.commands == [.start(StartCommand(moved: [p0: 5]))])
     }
 
     @Test func stoppingWritesWhatWasTakenAndThenLeaves() throws {

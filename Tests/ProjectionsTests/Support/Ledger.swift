@@ -149,10 +149,10 @@ final class Ledger: Sendable {
 
     func runner(
         _ projection: LedgerProjection? = nil, _ configuration: ProjectionRunnerConfiguration? = nil,
-        postgres: PostgresConfiguration? = nil, kafkaProperties: [String: String] = [:], observer: Observer? = nil,
-        log: RecordedLog? = nil
+        postgres: PostgresConfiguration? = nil, kafka other: KafkaClientConfiguration? = nil,
+        kafkaProperties: [String: String] = [:], observer: Observer? = nil, log: RecordedLog? = nil
     ) -> ProjectionRunner<LedgerProjection> {
-        var kafka = kafka
+        var kafka = other ?? kafka
         kafka.properties.merge(kafkaProperties) { _, given in given }
         return ProjectionRunner(
             projection: projection ?? self.projection(), configuration: configuration ?? self.configuration(),

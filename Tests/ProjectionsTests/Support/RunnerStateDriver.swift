@@ -13,6 +13,7 @@ struct Driver {
     var now = ContinuousClock.now
     var intake: IntakeOrder?
     var database: RunnerState.Action?
+    var examining: [TopicPartition: PartitionDoubt] = [:]
     var sleeping: [RunnerState.Timer] = []
     var discarded: [BatchID] = []
     var probeDelays: [Duration] = []
@@ -34,7 +35,8 @@ struct Driver {
                 #expect(intake == nil, "one intake at a time")
                 intake = order
             case .wakeIntake: #expect(intake != nil)
-            case .loadOffsets, .write, .settle, .prune, .count, .probe:
+            case .examine(let partition, let doubt): examining[partition] = doubt
+            case .loadOffsets, .rewind, .write, .settle, .prune, .count, .probe:
                 #expect(database == nil, "one piece of database work at a time")
                 database = action
             case .sleep(let timer, let duration):
@@ -50,18 +52,17 @@ struct Driver {
 
     /// Ends the intake under way.
     mutating func polled(
-        _ polled: IntakeReport.Polled = .nothing, truncated: [TopicPartition: (Int64, Int64)] = [:]
+        _ polled: IntakeReport.Polled = .nothing, _ change: (inout IntakeReport) -> Void = { _ in }
     ) throws {
         let order = try #require(intake, "no intake is under way")
         intake = nil
         var report = IntakeReport(batch: order.batch)
         report.polled = polled
         for case .start(let start) in order.commands {
-            for (partition, next) in start.new.merging(start.moved, uniquingKeysWith: { $1 }) {
-                report.starts[partition] =
-                    truncated[partition].map { .truncated(low: $0.0, high: $0.1) } ?? .at(next)
-            }
+            report.started += start.new.keys
+            report.started += start.moved.keys
         }
+        change(&report)
         send(.intakeEnded(report))
     }
 
@@ -71,6 +72,15 @@ struct Driver {
         var report = IntakeReport(batch: order.batch)
         report.failure = error
         send(.intakeEnded(report))
+    }
+
+    /// Kafka answers about a partition that is in doubt.
+    mutating func examined(
+        _ partition: TopicPartition, low: Int64, high: Int64, isCompacted: Bool? = nil
+    ) {
+        let doubt = examining.removeValue(forKey: partition)
+        #expect(doubt != nil, "nobody asks about \(partition)")
+        send(.examined(partition, .success(PartitionFindings(low: low, high: high, isCompacted: isCompacted))))
     }
 
     mutating func database(_ input: RunnerState.Input) throws {
@@ -114,6 +124,10 @@ struct Driver {
 
     var loading: [TopicPartition]? {
         if case .loadOffsets(let partitions) = database { partitions } else { nil }
+    }
+
+    var rewinding: [OffsetMove]? {
+        if case .rewind(let moves) = database { moves } else { nil }
     }
 
     var settling: [OffsetMove]? {

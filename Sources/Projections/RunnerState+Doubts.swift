@@ -1,0 +1,133 @@
+internal import Kafka
+internal import StreamCore
+
+// Partitions that do not simply go on from where PostgreSQL says: Kafka does not have the offset, or has another record
+// there. Kafka is asked about each by itself, then PostgreSQL, and both together decide (``PartitionStart``).
+
+extension RunnerState {
+    /// Nothing more is taken of a partition until Kafka and PostgreSQL were asked about it.
+    mutating func doubt(_ partition: TopicPartition, _ doubt: PartitionDoubt) {
+        switch partitions[partition]?.phase {
+        case .starting, .active, .ending: break
+        // It is being looked after, or is not ours; such news is of a start before.
+        case .unknown, .doubtful, .examining, .rewinding, .loading, .stopped, .revoked, nil: return
+        }
+        drop(partition)
+        partitions[partition]?.phase = .doubtful
+        partitions[partition]?.doubt = doubt
+        partitions[partition]?.end = nil
+    }
+
+    /// What came in the place of the marked records.
+    mutating func compare(_ continuity: [TopicPartition: Continuity]) {
+        for (partition, found) in continuity {
+            switch found {
+            case .same: partitions[partition]?.mark = nil
+            case .otherRecord(let mark): doubt(partition, .otherRecord(mark))
+            case .noRecord(let mark): doubt(partition, .noRecord(mark))
+            }
+        }
+    }
+
+    /// Kafka is asked at once the first time, and later after a while: a partition may come to be in doubt again and
+    /// again, or have no leader.
+    mutating func examineDoubtful() -> [Action] {
+        var actions: [Action] = []
+        for partition in partitions.filter({ $0.value.phase == .doubtful }).keys.sorted() {
+            partitions[partition]?.phase = .examining
+            var backoff =
+                examineBackoffs[partition]
+                ?? Backoff(initial: settings.backoffInitial, ceiling: settings.examineBackoffCeiling)
+            if backoff.attempts == 0 {
+                actions += examine(partition)
+                _ = backoff.next()
+            } else {
+                actions.append(.sleep(.examine(partition), backoff.next()))
+            }
+            examineBackoffs[partition] = backoff
+        }
+        return actions
+    }
+
+    func examine(_ partition: TopicPartition) -> [Action] {
+        guard !isStopping, let state = partitions[partition], state.phase == .examining, let doubt = state.doubt
+        else { return [] }
+        return [.examine(partition, doubt)]
+    }
+
+    mutating func examined(_ partition: TopicPartition, _ result: Result<PartitionFindings, KafkaError>) {
+        guard partitions[partition]?.phase == .examining else { return }
+        switch result {
+        case .success(let findings):
+            partitions[partition]?.findings = findings
+            // PostgreSQL has the last word on where it is: somebody else may have moved it.
+            partitions[partition]?.phase = .unknown
+        case .failure(let error):
+            note(.examinationFailed(partition, error))
+            partitions[partition]?.phase = .doubtful
+        }
+    }
+
+    mutating func offsetsLoaded(_ offsets: [TopicPartition: Int64], _ marks: [TopicPartition: RecordMark]) {
+        database = .idle
+        recovered()
+        var start = StartCommand()
+        for (partition, next) in offsets {
+            guard var state = partitions[partition], state.phase == .loading else { continue }
+            let stored = StoredPosition(next: next, mark: marks[partition])
+            let decision = PartitionStart(stored, doubt: state.doubt, findings: state.findings)
+            let findings = state.findings
+            state.loaded(next)
+            state.phase = .starting
+            if case .verifying(let mark) = decision { state.mark = mark }
+            partitions[partition] = state
+            paused.remove(partition)
+            switch decision {
+            case .verifying(let mark): start.add(partition, at: mark.offset, isMoved: state.isWithConsumer)
+            case .unverified:
+                if let mark = stored.mark { note(.unverified(partition, next: next, mark: mark)) }
+                start.add(partition, at: next, isMoved: state.isWithConsumer)
+            case .truncated, .replaced:
+                guard let findings else { preconditionFailure("decided without a look at Kafka") }
+                notThere(partition, next, findings, isReplaced: decision == .replaced)
+            }
+        }
+        if start != StartCommand() { commands.append(.start(start)) }
+    }
+
+    /// Kafka does not have what comes next: the one place that decides what comes of it.
+    private mutating func notThere(
+        _ partition: TopicPartition, _ next: Int64, _ findings: PartitionFindings, isReplaced: Bool
+    ) {
+        let (low, high) = (findings.low, findings.high)
+        let stopped = StoppedPartition(
+            partition: partition, offset: next,
+            reason: isReplaced ? .replacedTopic(low: low, high: high) : .truncatedHistory(low: low, high: high))
+        if settings.continuesAfterTruncation(partition) {
+            note(.rewound(stopped, to: low))
+            partitions[partition]?.phase = .rewinding(to: low)
+        } else {
+            stop(stopped)
+        }
+    }
+
+    /// The offsets of partitions that go on elsewhere are moved there by themselves, before any record is applied: the
+    /// records' own transactions then move them forward only, from an offset that Kafka has.
+    mutating func rewind() -> [OffsetMove] {
+        var moves: [OffsetMove] = []
+        for (partition, state) in partitions.sorted(by: { $0.key < $1.key }) {
+            guard case .rewinding(let low) = state.phase else { continue }
+            moves.append(OffsetMove(partition: partition, expected: state.committed, next: low))
+        }
+        return moves
+    }
+
+    /// They are read again, whoever moved them.
+    mutating func rewound() {
+        database = .idle
+        recovered()
+        for (partition, state) in partitions {
+            if case .rewinding = state.phase { partitions[partition]?.phase = .unknown }
+        }
+    }
+}

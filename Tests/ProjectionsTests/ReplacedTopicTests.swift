@@ -1,0 +1,139 @@
+import EmbeddedKafka
+import Kafka
+import Logging
+import StreamCore
+import TestKit
+import Testing
+
+@testable import Projections
+
+/// A topic of the same name that is not the one before.
+@Suite struct ReplacedTopicTests {
+    /// Produces events to a topic's only partition, and notes none of them.
+    private func fill(_ ledger: Ledger, _ kafka: KafkaClientConfiguration, key: String, count: Int) async throws {
+        let producer = try Producer(kafka) { _ in }
+        for _ in 0..<count {
+            let event = ledger.next(key)
+            try await producer.send(topic: ledger.topics[0], key: Array(key.utf8), value: event.wire)
+        }
+        await producer.close(timeoutMs: 5_000)
+    }
+
+    private func expectStop(
+        _ ledger: Ledger, _ kafka: KafkaClientConfiguration, at next: Int64, count: Int
+    ) async throws {
+        let observer = Observer()
+        let log = RecordedLog()
+        try await running(ledger.runner(kafka: kafka, observer: observer, log: log)) {
+            try await eventually { !observer.now.stopped.isEmpty }
+        }
+        let stopped = try #require(observer.now.stopped.first)
+        #expect(stopped.offset == next)
+        let high = Int64(count)
+        let isShorter = high < next
+        let reason: StoppedPartition.Reason =
+            isShorter ? .truncatedHistory(low: 0, high: high) : .replacedTopic(low: 0, high: high)
+        #expect(stopped.reason == reason)
+        let line = try #require(log.lines("partition stopped").first)
+        #expect(line.level == .error)
+        #expect(line.metadata["way_out"]?.contains("--set projection.on_truncated_history=continue") == true)
+        #expect(try await ledger.rows()["new"] == nil)
+        #expect(try await ledger.status()?.nextOffsets[stopped.partition] == next)
+    }
+
+    /// A broker that was wiped, and filled again with fewer, as many and more records than before.
+    @Test(arguments: [5, 19, 20, 30]) func aWipedBrokerStopsThePartition(count: Int) async throws {
+        try await Ledger.withPrivateCluster(partitions: 1) { ledger, _ in
+            try await ledger.produce(count: 20, keys: 2)
+            try await running(ledger.runner()) { try await ledger.caughtUp() }
+            let wiped = try MockCluster()
+            try wiped.createTopic(ledger.topics[0], partitions: 1)
+            let kafka = TestKafka.clientConfiguration(for: wiped)
+            try await fill(ledger, kafka, key: "new", count: count)
+            try await expectStop(ledger, kafka, at: 20, count: count)
+
+            // What the line says that the operator may do: nothing is skipped.
+            let continuing = ledger.configuration { $0.onTruncatedHistory = .continue }
+            try await running(ledger.runner(nil, continuing, kafka: kafka)) {
+                try await eventually { try await ledger.rows()["new"]?.count == Int64(count) }
+            }
+            #expect(try await ledger.rows()["new"]?.disorders == 0)
+            // From then on as ever.
+            try await fill(ledger, kafka, key: "new", count: 1)
+            try await running(ledger.runner(kafka: kafka)) {
+                try await eventually { try await ledger.rows()["new"]?.count == Int64(count + 1) }
+            }
+            withExtendedLifetime(wiped) {}
+        }
+    }
+
+    @Test func theSameTopicGoesOnAfterRestarts() async throws {
+        try await Ledger.with(partitions: 2) { ledger in
+            for _ in 0..<3 {
+                let log = RecordedLog()
+                try await ledger.produce(count: 40, keys: 4)
+                // A value that is NULL, and one that is empty, are the last of their partition.
+                try await ledger.produce(key: "k0", nil)
+                try await ledger.produce(key: "k1", [])
+                try await running(ledger.runner(log: log)) { try await ledger.caughtUp() }
+                #expect(log.lines("partition stopped").isEmpty)
+                #expect(log.lines("cannot be told").isEmpty)
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test(.disabled(if: TestKafka.isMock, "the mock cannot delete topics"))
+    func aTopicDeletedAndMadeAgainStopsThePartition() async throws {
+        try await Ledger.with(partitions: 1) { ledger in
+            try await ledger.produce(count: 20, keys: 2)
+            try await running(ledger.runner()) { try await ledger.caughtUp() }
+            let admin = try KafkaAdmin(ledger.kafka)
+            try await admin.deleteTopic(ledger.topics[0])
+            try await eventually { try await admin.partitions()[ledger.topics[0]] == nil }
+            try await eventually {
+                do throws(KafkaError) {
+                    try await admin.createTopic(ledger.topics[0], partitions: 1)
+                    return true
+                } catch {
+                    // It is still being deleted.
+                    return false
+                }
+            }
+            try await fill(ledger, ledger.kafka, key: "new", count: 30)
+            try await expectStop(ledger, ledger.kafka, at: 20, count: 30)
+        }
+    }
+
+    /// The last thing in the partition are markers and an aborted transaction, and then nothing more comes.
+    @Test(.disabled(if: TestKafka.isMock, "the mock knows no transaction markers"))
+    func offsetsWithoutRecordsArePassed() async throws {
+        try await Ledger.with(partitions: 1) { ledger in
+            let transaction = Transaction(ledger.kafka, topic: ledger.topics[0])
+            let events = [ledger.next("a"), ledger.next("a")]
+            try await transaction.run(events.map { (Array("a".utf8), $0.wire) }, .commit)
+            try await transaction.run([(Array("b".utf8), ledger.next("b").wire)], .abort)
+            let partition = TopicPartition(topic: ledger.topics[0], partition: 0)
+            let observer = Observer()
+            try await running(ledger.runner(observer: observer)) {
+                // Two events and their marker, one aborted and its marker.
+                try await eventually { try await ledger.status()?.nextOffsets[partition] == 5 }
+                try await eventually { observer.now.standing[partition]?.next == 5 }
+                #expect(observer.now.standing[partition]?.end == 5)
+                try await transaction.run([(Array("a".utf8), ledger.next("a").wire)], .commit)
+                try await eventually { try await ledger.rows()["a"]?.count == 3 }
+                try await eventually {
+                    let end = try await KafkaAdmin(ledger.kafka).endOffsets(of: [partition])[partition]
+                    return try await ledger.status()?.nextOffsets[partition] == end
+                }
+            }
+            // Goes on from behind the markers.
+            let log = RecordedLog()
+            try await ledger.produce([ledger.next("c")])
+            try await running(ledger.runner(log: log)) { try await ledger.caughtUp() }
+            #expect(log.lines("partition stopped").isEmpty)
+            #expect(try await ledger.rows()["b"] == nil)
+            #expect(try await ledger.rows()["c"]?.count == 1)
+        }
+    }
+}

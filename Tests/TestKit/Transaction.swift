@@ -1,0 +1,71 @@
+internal import Blocking
+internal import CRDKafka
+internal import Foundation
+package import Kafka
+
+/// A transaction of a Kafka producer, which the product has none of. The mock cluster takes transactions, but hands out
+/// records of aborted ones, and keeps no markers.
+package struct Transaction: Sendable {
+    package enum End: Sendable {
+        case commit, abort
+    }
+
+    package struct Failed: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    private let servers: String
+    private let topic: String
+    private let partition: Int32
+
+    package init(_ kafka: KafkaClientConfiguration, topic: String, partition: Int32 = 0) {
+        servers = kafka.bootstrapServers
+        self.topic = topic
+        self.partition = partition
+    }
+
+    /// Produces the records in one transaction.
+    package func run(_ records: [(key: [UInt8], value: [UInt8])], _ end: End) async throws {
+        let result = await onOwnThread("transaction") { Result { try self.runBlocking(records, end) } }
+        try result.get()
+    }
+
+    private func runBlocking(_ records: [(key: [UInt8], value: [UInt8])], _ end: End) throws {
+        // SAFETY: the client takes the configuration; it is ours to free, once, and alone used here.
+        let configuration = unsafe rd_kafka_conf_new()
+        var reason = [CChar](repeating: 0, count: 512)
+        let properties = ["bootstrap.servers": servers, "transactional.id": UUID().uuidString]
+        for (name, value) in properties {
+            guard unsafe rd_kafka_conf_set(configuration, name, value, &reason, reason.count) == RD_KAFKA_CONF_OK
+            else { throw Failed(description: name) }
+        }
+        guard let client = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &reason, reason.count) else {
+            unsafe rd_kafka_conf_destroy(configuration)
+            throw Failed(description: "the producer does not start")
+        }
+        defer { unsafe rd_kafka_destroy(client) }
+        unsafe try check(rd_kafka_init_transactions(client, 60_000))
+        unsafe try check(rd_kafka_begin_transaction(client))
+        guard let handle = unsafe rd_kafka_topic_new(client, topic, nil) else { throw Failed(description: topic) }
+        defer { unsafe rd_kafka_topic_destroy(handle) }
+        for (key, value) in records {
+            var value = value
+            let sent = unsafe rd_kafka_produce(
+                handle, partition, RD_KAFKA_MSG_F_COPY, &value, value.count, key, key.count, nil)
+            if sent != 0 { throw Failed(description: "a record was not taken") }
+        }
+        guard unsafe rd_kafka_flush(client, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw Failed(description: "the records were not sent")
+        }
+        switch end {
+        case .commit: unsafe try check(rd_kafka_commit_transaction(client, 60_000))
+        case .abort: unsafe try check(rd_kafka_abort_transaction(client, 60_000))
+        }
+    }
+
+    private func check(_ error: OpaquePointer?) throws {
+        guard let error = unsafe error else { return }
+        defer { unsafe rd_kafka_error_destroy(error) }
+        throw unsafe Failed(description: String(cString: rd_kafka_error_string(error)))
+    }
+}
