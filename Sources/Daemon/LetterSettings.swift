@@ -1,4 +1,5 @@
 internal import DeadLetters
+internal import Projections
 internal import Settings
 
 /// `[letters]` and `[retries]`: whose dead letters are kept, and which are tried again by themselves.
@@ -22,6 +23,7 @@ struct LetterSettings: FeatureSettings {
             DeadLetterHandlerConfiguration.ConsumerTopics(
                 $0, letterTopic: letterPrefix + $0, retryTopic: retryPrefix + $0)
         }
+        letters.ingest.instanceID = ProjectionSettings.instanceID(section, example: "dead-letter-handler-0")
         letters.foreignTopics = Self.foreignTopics(section)
         letters.retentionDays = section.integer(
             "retention_days", default: letters.retentionDays, in: 1...3_650,

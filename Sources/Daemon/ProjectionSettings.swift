@@ -16,6 +16,7 @@ struct ProjectionSettings: Sendable {
         runner.service = section.string(
             "service", default: defaults.service,
             "The first part of the consumer group's name, service.projection.vN.")
+        runner.instanceID = Self.instanceID(section, example: "\(consumer)-0")
         topicSuffix = section.string(
             "topic_suffix", default: "-events",
             "The topics to read are an aggregate type in lower case and this, as the relay's setting of that name.")
@@ -29,7 +30,10 @@ struct ProjectionSettings: Sendable {
             "How long a batch waits for more records after its first; 0 takes what is there.")
         runner.onTruncatedHistory = section.choice(
             "on_truncated_history", default: defaults.onTruncatedHistory,
-            "What to do when Kafka no longer has the records that come next: stop the partition, or go on without.")
+            """
+            What to do when Kafka no longer has the records that come next, or has a topic of that name that was \
+            deleted and made again: stop the partition, or go on from the oldest record that there is.
+            """)
         runner.processedEventsRetentionDays = section.integer(
             "processed_events_retention_days", default: defaults.processedEventsRetentionDays, in: 1...3_650,
             """
@@ -53,5 +57,19 @@ struct ProjectionSettings: Sendable {
         section.reject(runner.validate())
         runner.onFailure = FailureSettings(from: reader, consumer: consumer, order: order).policy
         configuration = runner
+    }
+
+    /// Reads `instance_id`, the name of a static member of the consumer group.
+    static func instanceID(_ section: SectionReader, example: String) -> String? {
+        section.optionalString(
+            "instance_id", example: example,
+            """
+            The name of this instance in the consumer group, which no other running instance may have (in \
+            Kubernetes the name of a StatefulSet's pod). With it a restart within the session's time needs no \
+            rebalance, and after a stop nobody reads this instance's partitions for that long; without it a stop \
+            gives them to the others at once. The time is session.timeout.ms of kafka.properties, 6000 by \
+            default.
+            """
+        ) { $0.isEmpty ? "must not be empty" : nil }
     }
 }
