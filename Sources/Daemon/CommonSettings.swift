@@ -57,7 +57,7 @@ struct KafkaSettings: Sendable {
         let clientID = section.string(
             "client_id", default: defaultClientID, "How the brokers' logs and quotas name this process.")
         let properties = section.properties(
-            "properties",
+            "properties", underscoreIsDot: true,
             examples: [("security.protocol", "\"ssl\""), ("sasl.password", "{ file = \"kafka-password\" }")],
             """
             More properties of librdkafka by their own names, quoted or nested. Those that the program owns \
@@ -79,7 +79,8 @@ struct PostgresSettings: Sendable {
         let section = reader.section("postgres", "The PostgreSQL database.")
         let url = section.requiredURL(
             "url", schemes: ["postgresql", "postgres"], example: "postgresql://millrace@localhost:5432/millrace",
-            environment: "DATABASE_URL", "A connection URL, with the parameters of libpq (sslmode, host …).")
+            environment: "DATABASE_URL", password: "password",
+            "A connection URL, with the parameters of libpq (sslmode, host …).")
         let defaults = PostgresConfiguration()
         var configuration = defaults
         do {
@@ -113,7 +114,7 @@ struct PostgresSettings: Sendable {
             "tcp_user_timeout_ms", default: defaults.tcpUserTimeoutMs, in: 0...600_000,
             "How long sent data may stay unacknowledged before the connection is given up; 0 for the system's.")
         configuration.settings = section.properties(
-            "settings", examples: [("synchronous_commit", "\"on\"")],
+            "settings", underscoreIsDot: false, examples: [("synchronous_commit", "\"on\"")],
             "Further settings of the session by the server's own names.")
         self.configuration = configuration
     }

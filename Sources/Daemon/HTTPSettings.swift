@@ -20,7 +20,7 @@ struct HTTPSettings: FeatureSettings {
             "token_files", default: [],
             """
             Files of bearer tokens, one a line; a request for data needs one of them. They are read again when they \
-            change. Without any, nobody needs a token.
+            change, and a file that is removed takes its tokens along. Without any, nobody needs a token.
             """)
         http.allowUnauthenticated = section.boolean(
             "allow_unauthenticated", default: defaults.allowUnauthenticated,

@@ -44,7 +44,7 @@ struct LetterSettings: FeatureSettings {
     ) -> [DeadLetterHandlerConfiguration.ForeignTopic] {
         let dialects = LetterDialect.allCases.filter { $0 != .millrace }.map(\.rawValue)
         let topics = section.properties(
-            "foreign", examples: [("orders.DLT", "\"spring\""), ("connect-dlq", "\"auto\"")],
+            "foreign", underscoreIsDot: false, examples: [("orders.DLT", "\"spring\""), ("connect-dlq", "\"auto\"")],
             "Dead-letter topics of other programs, and in whose form their headers are: \(dialects.joined(separator: ", "))."
         )
         return topics.sorted { $0.key < $1.key }.compactMap { topic, word in
@@ -71,7 +71,8 @@ struct LetterSettings: FeatureSettings {
             "attempts", default: looking.attemptsLimit, in: 1...1_000,
             "After so many failed retries a letter waits for an operator.")
         let own = section.properties(
-            "policies", examples: [("sql_23503", "\"initial_ms=1000 ceiling_ms=60000 attempts=20\"")],
+            "policies", underscoreIsDot: false,
+            examples: [("sql_23503", "\"initial_ms=1000 ceiling_ms=60000 attempts=20\"")],
             "Classes with a policy of their own, which comes before the above. What it leaves out is as above.")
         var policies: [RetryPolicy] = []
         // The more particular pattern comes first, whatever the order in the file.

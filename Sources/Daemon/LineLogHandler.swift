@@ -86,7 +86,7 @@ enum LogText {
     static func word(_ text: String) -> String {
         let isWord =
             !text.isEmpty
-            && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+            && text.unicodeScalars.allSatisfy { $0 != " " && $0 != "\"" && $0 != "=" && !PrintableText.isUnsafe($0) }
         return isWord ? text : quoted(text)
     }
 
@@ -104,9 +104,7 @@ enum LogText {
             case "\n": result += "\\n"
             case "\r": result += "\\r"
             case "\t": result += "\\t"
-            case _ where scalar.value < 0x20 || scalar.value == 0x7F:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            case _ where PrintableText.isUnsafe(scalar): result += PrintableText.escapeSequence(scalar)
             default: result.unicodeScalars.append(scalar)
             }
         }

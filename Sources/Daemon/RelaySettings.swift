@@ -128,7 +128,7 @@ struct RelaySettings: FeatureSettings {
             "causation_id", example: "causation_id", "The event's causation id.")
         layout.metadata = section.optionalString("metadata", example: "metadata", "The event's metadata, JSON.")
         layout.headerColumns = section.properties(
-            "header_columns", examples: [("tenant_id", "\"tenant-id\"")],
+            "header_columns", underscoreIsDot: false, examples: [("tenant_id", "\"tenant-id\"")],
             """
             More columns to publish as headers: the column, and the header's name. Names that the relay writes itself \
             are refused.

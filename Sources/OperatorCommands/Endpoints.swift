@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import Kafka
 internal import Postgres
+internal import Settings
 
 /// Where a command finds its database.
 struct DatabaseOptions: ParsableArguments {
@@ -21,6 +22,7 @@ struct DatabaseOptions: ParsableArguments {
         guard let url = database ?? Endpoints.value(of: "DATABASE_URL") else {
             throw ValidationError("No database: give --database, set DATABASE_URL, or run `millrace dev` here.")
         }
+        if let database { try Endpoints.refusePassword(inURL: database, of: "--database") }
         var configuration = try PostgresConfiguration(url: url)
         configuration.schema = schema
         configuration.applicationName = applicationName
@@ -37,7 +39,10 @@ struct KafkaOptions: ParsableArguments {
     @Option(
         name: .customLong("kafka"),
         help: ArgumentHelp(
-            "A property of librdkafka, such as security.protocol=SSL; may be repeated.", valueName: "name=value"))
+            """
+            A property of librdkafka, such as security.protocol=SSL; may be repeated. Secrets by reference: \
+            sasl.password.file=PATH or sasl.password.env=NAME.
+            """, valueName: "name=value"))
     var properties: [String] = []
 
     /// - Throws: when no servers are given, or a property is not one.
@@ -51,7 +56,9 @@ struct KafkaOptions: ParsableArguments {
             guard let equals = property.firstIndex(of: "="), equals != property.startIndex else {
                 throw ValidationError("--kafka takes name=value, not \"\(property)\".")
             }
-            parsed[String(property[..<equals])] = String(property[property.index(after: equals)...])
+            let (name, value) = try Self.property(
+                String(property[..<equals]), String(property[property.index(after: equals)...]))
+            parsed[name] = value
         }
         let configuration = KafkaClientConfiguration(
             bootstrapServers: servers, clientID: clientID, properties: parsed)
@@ -60,6 +67,37 @@ struct KafkaOptions: ParsableArguments {
             throw CommandFailure(problems.map(\.description).joined(separator: "; "), .configuration)
         }
         return configuration
+    }
+}
+
+extension KafkaOptions {
+    /// A property as librdkafka takes it: a secret is read from where its reference says.
+    static func property(
+        _ name: String, _ value: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> (name: String, value: String) {
+        for suffix in [".file", ".env"] where name.hasSuffix(suffix) {
+            let secret = String(name.dropLast(suffix.count))
+            guard SecretText.isValue(of: secret) else { continue }
+            if suffix == ".env" {
+                guard let text = environment[value] else {
+                    throw ValidationError("--kafka \(name): the environment has no variable \(value).")
+                }
+                return (secret, text)
+            }
+            guard var text = try? String(contentsOfFile: value, encoding: .utf8) else {
+                throw ValidationError("--kafka \(name): cannot read \(value).")
+            }
+            if text.last?.isNewline == true { text.removeLast() }
+            return (secret, text)
+        }
+        guard !SecretText.isValue(of: name) else {
+            throw ValidationError(
+                """
+                --kafka \(name): a secret does not belong on a command line, which others can read. Give \
+                --kafka \(name).file=PATH or --kafka \(name).env=NAME.
+                """)
+        }
+        return (name, value)
     }
 }
 
@@ -76,6 +114,16 @@ enum Endpoints {
         let environment = ProcessInfo.processInfo.environment
         if let value = environment[name], !value.isEmpty { return value }
         return read(folder: DevFolder.defaultPath())[name]
+    }
+
+    /// - Throws: when a URL of the command line holds a password; the message does not.
+    static func refusePassword(inURL url: String, of option: String) throws {
+        guard SecretText.isInURL(url) else { return }
+        throw ValidationError(
+            """
+            \(option): a password does not belong on a command line, which others can read. Leave it out, and give it as \
+            PGPASSWORD or in the file that PGPASSFILE names; or give the whole URL as DATABASE_URL.
+            """)
     }
 
     static func read(folder: String) -> [String: String] {

@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Foundation
+internal import StreamCore
 
 /// `millrace`, the operators' command line: reads the arguments and hands over to a subcommand.
 public struct MillraceCommand: AsyncParsableCommand {
@@ -34,7 +35,8 @@ public struct MillraceCommand: AsyncParsableCommand {
             exit()
         } catch {
             guard let failure = CommandFailure(explaining: error) else { exit(withError: error) }
-            StandardError.write("millrace: \(failure.message)\n")
+            // A message may quote what a server or a record has said.
+            StandardError.write("millrace: \(PrintableText.escapedLines(failure.message))\n")
             Foundation.exit(failure.exitCode.rawValue)
         }
     }

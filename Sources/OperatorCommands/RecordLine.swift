@@ -126,7 +126,7 @@ struct RecordLine {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(object) else { return "{}" }
-        return String(decoding: data, as: UTF8.self)
+        return PrintableText.escaped(json: String(decoding: data, as: UTF8.self))
     }
 
     private static func textOnly(_ bytes: [UInt8]?) -> String? {

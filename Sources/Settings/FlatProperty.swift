@@ -6,12 +6,15 @@ struct FlatProperty {
     let reference: [String: LocatedValue]?
 
     /// The entries of `table` in the order of their names; two writings of one name keep the first.
-    static func flatten(_ table: [String: LocatedValue], under prefix: String = "") -> [FlatProperty] {
+    ///
+    /// - Parameter underscoreIsDot: whether `_` in a variable's name stands for a dot, which such a name cannot hold.
+    static func flatten(
+        _ table: [String: LocatedValue], under prefix: String = "", underscoreIsDot: Bool
+    ) -> [FlatProperty] {
         var properties: [FlatProperty] = []
         for (key, value) in table.sorted(by: { $0.key < $1.key }) {
-            // A variable's name cannot hold a dot, and no property of librdkafka has an underscore.
-            let part =
-                if case .environment = value.origin { key.map { $0 == "_" ? "." : String($0) }.joined() } else { key }
+            let isVariable = if case .environment = value.origin { true } else { false }
+            let part = isVariable && underscoreIsDot ? key.map { $0 == "_" ? "." : String($0) }.joined() : key
             let name = prefix.isEmpty ? part : "\(prefix).\(part)"
             guard case .table(let inner) = value.value else {
                 properties.append(FlatProperty(name: name, value: value, reference: nil))
@@ -20,7 +23,7 @@ struct FlatProperty {
             if inner.count == 1, inner["file"] != nil || inner["env"] != nil {
                 properties.append(FlatProperty(name: name, value: value, reference: inner))
             } else {
-                properties += flatten(inner, under: name)
+                properties += flatten(inner, under: name, underscoreIsDot: underscoreIsDot)
             }
         }
         return properties
@@ -35,6 +38,7 @@ struct FlatProperty {
             return (try secret.resolve(sources).reveal(), true)
         }
         let hidden = isSecret(property: name)
+        if hidden, case .commandLine(let key) = value.origin { throw SecretReference.onCommandLine(key) }
         switch value.value {
         case .text(let text), .string(let text): return (text, hidden)
         case .integer(let number): return (String(number), hidden)

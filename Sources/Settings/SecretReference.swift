@@ -16,10 +16,15 @@ enum SecretReference {
             }
             self = reference
         case (.text, .commandLine(let key)):
-            throw Rejection(text: "a secret does not belong on a command line; set \(key).file or \(key).env")
+            throw Self.onCommandLine(key)
         default:
             throw Rejection(text: "a secret is not written here; give \(Self.forms)")
         }
+    }
+
+    /// Process lists and shells' histories show command lines.
+    static func onCommandLine(_ key: String) -> Rejection {
+        Rejection(text: "a secret does not belong on a command line; set \(key).file or \(key).env")
     }
 
     /// - Returns: nil when the table is no reference.
@@ -67,6 +72,15 @@ enum SecretReference {
 }
 
 // MARK: - what is never shown
+
+/// What must not be shown, nor stand on a command line.
+public enum SecretText {
+    /// Whether a `scheme://…` holds a password, or something that may be one.
+    public static func isInURL(_ url: String) -> Bool { withoutPassword(url: url) != url }
+
+    /// Whether the value of a free key, such as librdkafka's `sasl.password`, is a secret.
+    public static func isValue(of property: String) -> Bool { isSecret(property: property) }
+}
 
 /// A URL as it may be shown: `scheme://user:<hidden>@host/…`, and the same for a `password=` of its query.
 func withoutPassword(url: String) -> String {

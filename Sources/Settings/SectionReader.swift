@@ -50,17 +50,29 @@ public struct SectionReader {
         }
     }
 
-    /// A required `scheme://…`, whose password is never shown.
+    /// A required `scheme://…`, whose password is never shown. By `--set` it may have none.
+    ///
+    /// - Parameter password: the setting of this section that holds the password instead.
     public func requiredURL(
-        _ key: String, schemes: [String], example: String, environment: String? = nil, _ documentation: String
+        _ key: String, schemes: [String], example: String, environment: String? = nil, password: String,
+        _ documentation: String
     ) -> String {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.exampleText = TOMLText.string(example)
         setting.isRequired = true
         setting.environmentName = environment
+        let found = reader.value(of: setting, in: name)
+        let isOnCommandLine = if case .commandLine? = found?.origin { true } else { false }
+        let variable = environment ?? setting.variable(in: name)
         return read(setting, show: { TOMLText.string(withoutPassword(url: $0)) }) { value throws(Rejection) in
             try value.string { url in
-                schemes.contains { url.hasPrefix($0 + "://") }
+                if isOnCommandLine && SecretText.isInURL(url) {
+                    return """
+                        a password does not belong on a command line; leave it out and set \(name).\(password).file or \
+                        \(name).\(password).env, or give the whole URL as \(variable)
+                        """
+                }
+                return schemes.contains { url.hasPrefix($0 + "://") }
                     ? nil : "must begin with " + schemes.map { "\($0)://" }.joined(separator: " or ")
             }
         } ?? ""
@@ -145,12 +157,15 @@ public struct SectionReader {
     }
 
     /// A table of free keys and texts, `[section.key]`: those of all layers together. Keys with dots may be quoted or
-    /// nested, `"a.b" = 1` is `a.b = 1`. Numbers and booleans become text, references to secrets are resolved. In the
-    /// environment, where a name cannot hold a dot, `_` stands for it.
+    /// nested, `"a.b" = 1` is `a.b = 1`. Numbers and booleans become text, references to secrets are resolved. By `--set` a
+    /// value that is a secret by its name is given as a reference only.
     ///
-    /// - Parameter check: says what is wrong with a key, or nil.
+    /// - Parameters:
+    ///   - underscoreIsDot: what `_` stands for in the name of a variable, which cannot hold a dot: a dot where keys have
+    ///     no underscores, otherwise itself, and then `__` is a dot.
+    ///   - check: says what is wrong with a key, or nil.
     public func properties(
-        _ key: String, examples: [(key: String, value: String)], _ documentation: String,
+        _ key: String, underscoreIsDot: Bool, examples: [(key: String, value: String)], _ documentation: String,
         check: (String) -> String? = { _ in nil }
     ) -> [String: String] {
         var setting = DeclaredSetting(key: key, documentation: documentation)
@@ -165,7 +180,8 @@ public struct SectionReader {
                     at: found.origin)
                 continue
             }
-            for property in FlatProperty.flatten(table) where entries[property.name] == nil {
+            for property in FlatProperty.flatten(table, underscoreIsDot: underscoreIsDot)
+            where entries[property.name] == nil {
                 let path = "\(key).\(property.name)"
                 if let problem = check(property.name) {
                     report(Rejection(text: problem), about: path, at: property.value.origin)

@@ -105,8 +105,26 @@ import Testing
                 """)
     }
 
+    @Test func variablesNameSettingsOfSessionsAsTheServerDoes() throws {
+        let settings = try relay(
+            [],
+            environment: [
+                "MILLRACE_POSTGRES__SETTINGS__LOCK_TIMEOUT": "5s",
+                "MILLRACE_KAFKA__PROPERTIES__SOCKET_TIMEOUT_MS": "9000",
+                "MILLRACE_RELAY__DEBEZIUM__HEADER_COLUMNS__TENANT_ID": "tenant-id",
+            ])
+        #expect(settings.postgres.configuration.settings == ["lock_timeout": "5s"])
+        #expect(settings.kafka.configuration.properties == ["socket.timeout.ms": "9000"])
+    }
+
     @Test func aURLThatLibpqCannotReadIsNotQuoted() {
-        let text = problems(["postgres.url=postgresql://me:hunter2@[::1/db"])
+        let sources = SettingsSources(
+            environment: ["DATABASE_URL": "postgresql://me:hunter2@[::1/db"],
+            overrides: ["kafka.bootstrap_servers=k:9092"], foreignSections: DaemonCatalog.featureSections)
+        let error = #expect(throws: InvalidSettings.self) {
+            try DaemonSettings<OutboxRelayProgram>.load(sources)
+        }
+        let text = error?.description ?? ""
         #expect(text.contains("is no connection URL"))
         #expect(!text.contains("hunter2"))
     }

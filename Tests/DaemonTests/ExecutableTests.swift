@@ -280,14 +280,21 @@ import Testing
     ) async throws {
         try await TestDatabase.withSchema(migrating: sets) { configuration in
             // Keywords of a URL's query replace what stands before it.
-            let query = configuration.parameters
+            let password = NSTemporaryDirectory() + "millrace-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: password) }
+            var secret: [String] = []
+            if let text = configuration.parameters["password"] {
+                try Data(text.utf8).write(to: URL(filePath: password))
+                secret = ["--set", "postgres.password.file=\(password)"]
+            }
+            let query = configuration.parameters.filter { $0.key != "password" }
                 .map { "\($0)=\($1.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? "")" }
             let connection = try await PostgresConnection.connect(configuration)
             try await body(
                 [
                     "--set", "postgres.url=postgresql://?\(query.joined(separator: "&"))",
                     "--set", "postgres.schema=\(configuration.schema)",
-                ], connection)
+                ] + secret, connection)
             await connection.close()
         }
     }

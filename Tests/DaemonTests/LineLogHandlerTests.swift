@@ -52,6 +52,21 @@ import Testing
         #expect(object["time"].flatMap { Timestamp($0) } != nil)
     }
 
+    /// C1 controls, separators of lines, marks that turn text around, a tag beyond the basic plane.
+    @Test(arguments: [LogFormat.text, .json])
+    func nothingSpoilsALine(_ format: LogFormat) throws {
+        let spoiling = "a\u{9B}31m\u{85}b\u{2028}c\u{2029}d\u{202E}e\u{7F}\u{1B}[2J\u{E0041}é漢"
+        logger(format).error("\(spoiling)", metadata: ["value": "\(spoiling)"])
+        let line = lines.text
+        let escaped = #"a\u009b31m\u0085b\u2028c\u2029d\u202ee\u007f\u001b[2J\udb40\udc41é漢"#
+        #expect(line.components(separatedBy: escaped).count == 3, "\(line)")
+        #expect(line.unicodeScalars.allSatisfy { $0 == "\n" || !PrintableText.isUnsafe($0) })
+        if format == .json {
+            let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: String])
+            #expect(object["value"] == spoiling)
+        }
+    }
+
     @Test func whateverIsLoggedHasALimit() {
         logger(.text).info("m", metadata: ["value": "\(String(repeating: "é", count: 100_000))"])
         #expect(lines.text.utf8.count < 2_200)

@@ -1,3 +1,4 @@
+import Foundation
 import OrderShop
 import Testing
 
@@ -53,6 +54,46 @@ import Testing
         ] as [([UInt8], String)])
     func bytesThatWouldSpoilATerminalAreEscaped(bytes: [UInt8], text: String) {
         #expect(RecordLine.printable(bytes) == text)
+    }
+
+    @Test func jsonSpoilsNoTerminal() throws {
+        let text = "a\u{9B}2J\u{2028}\u{202E}\u{7F}é"
+        let json = Self.line(key: Array(text.utf8), headers: [(text, Array(text.utf8))], value: Array(text.utf8)).json
+        #expect(json.components(separatedBy: #"a\u009b2J\u2028\u202e\u007fé"#).count == 5, "\(json)")
+        let object = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+        #expect(object["value"] as? String == text)
+    }
+
+    @Test(arguments: [Int64.max, .min, 1_764_201_600_000_000_000, -1])
+    func anyTimestampIsShown(milliseconds: Int64) {
+        let line = RecordLine(
+            partition: 0, offset: 1, timestampMs: milliseconds, key: nil, headers: [], value: Array("v".utf8))
+        #expect(line.text.hasPrefix("0/1 ") && line.text.hasSuffix(" key=(null) [] v"), "\(line.text)")
+        #expect(line.json.contains(#""value":"v""#))
+    }
+
+    @Test func secretsAreNamedAndNotGiven() throws {
+        #expect(try KafkaOptions.property("security.protocol", "SSL").value == "SSL")
+        let named = try KafkaOptions.property("sasl.password.env", "PW", environment: ["PW": "hunter2"])
+        #expect(named.name == "sasl.password" && named.value == "hunter2")
+        let path = NSTemporaryDirectory() + "millrace-\(UUID().uuidString)"
+        try Data("hunter3\n".utf8).write(to: URL(filePath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let filed = try KafkaOptions.property("ssl.key.password.file", path)
+        #expect(filed.name == "ssl.key.password" && filed.value == "hunter3")
+        func complaint(_ body: () throws -> Void) -> String {
+            do { try body() } catch { return "\(error)" }
+            return ""
+        }
+        let property = complaint { _ = try KafkaOptions.property("sasl.password", "hunter2") }
+        #expect(property.contains("--kafka sasl.password.file=PATH") && !property.contains("hunter2"), "\(property)")
+        let missing = complaint { _ = try KafkaOptions.property("sasl.password.env", "NONE", environment: [:]) }
+        #expect(missing.contains("no variable NONE"))
+        for url in ["postgres://u:hunter2@h/d", "postgres://h/d?password=hunter2"] {
+            let said = complaint { try Endpoints.refusePassword(inURL: url, of: "--database") }
+            #expect(said.contains("PGPASSFILE") && !said.contains("hunter2"), "\(said)")
+        }
+        #expect(complaint { try Endpoints.refusePassword(inURL: "postgres://u@h/d", of: "--database") }.isEmpty)
     }
 
     @Test func bytesThatAreNoTextAreBase64InJSON() {

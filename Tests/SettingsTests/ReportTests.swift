@@ -119,6 +119,10 @@ import Testing
                 # Its password. Not set by default.
                 #password = { file = "pg-password" }
 
+                # The sessions' own.
+                [database.settings]
+                #work_mem = "4MB"
+
                 """)
     }
 

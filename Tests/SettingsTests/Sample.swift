@@ -19,6 +19,7 @@ struct Sample: SettingsDeclaration {
     var servers: String
     var properties: [String: String]
     var url: String
+    var sessions: [String: String]
     var password: Secret?
 
     init(from reader: SettingsReader) {
@@ -39,11 +40,14 @@ struct Sample: SettingsDeclaration {
         servers = kafka.requiredString(
             "servers", example: "localhost:9092", environment: "TEST_SERVERS", "Where brokers are.")
         properties = kafka.properties(
-            "properties", examples: [("linger.ms", "5")], "librdkafka's own."
+            "properties", underscoreIsDot: true, examples: [("linger.ms", "5")], "librdkafka's own."
         ) { $0 == "group.id" ? "is set by the program" : nil }
         let database = reader.section("database", "The database.")
         url = database.requiredURL(
-            "url", schemes: ["postgresql", "postgres"], example: "postgresql://localhost/mill", "Where it is.")
+            "url", schemes: ["postgresql", "postgres"], example: "postgresql://localhost/mill",
+            password: "password", "Where it is.")
+        sessions = database.properties(
+            "settings", underscoreIsDot: false, examples: [("work_mem", "\"4MB\"")], "The sessions' own.")
         password = database.secret("password", example: "pg-password", "Its password.")
     }
 }

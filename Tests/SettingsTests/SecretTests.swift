@@ -57,6 +57,43 @@ import Testing
                 """)
     }
 
+    @Test(arguments: [
+        (
+            "kafka.properties.sasl.password=hunter2",
+            "--set kafka.properties.sasl.password: a secret does not belong on a command line; set "
+                + "kafka.properties.sasl.password.file or kafka.properties.sasl.password.env"
+        ),
+        (
+            "database.url=postgres://me:hunter2@h/d",
+            "--set database.url: a password does not belong on a command line; leave it out and set "
+                + "database.password.file or database.password.env, or give the whole URL as MILLRACE_DATABASE__URL"
+        ),
+        (
+            "database.url=postgres://h/d?password=hunter2",
+            "--set database.url: a password does not belong on a command line; leave it out and set "
+                + "database.password.file or database.password.env, or give the whole URL as MILLRACE_DATABASE__URL"
+        ),
+    ])
+    func aCommandLineIsNoPlaceForOneWithinOtherSettings(_ override: String, _ problem: String) throws {
+        let file = try folder.write("m.toml", required)
+        let said = problems(of: SettingsSources(file: file, overrides: [override]), in: folder)
+        #expect(said.hasSuffix(problem), "\(said)")
+        #expect(!said.contains("hunter2"))
+    }
+
+    @Test func aCommandLineMayNameWhereOneIs() throws {
+        let file = try folder.write("m.toml", required)
+        let overrides = [
+            "kafka.properties.sasl.password.file=\(folder.path)/pg-password", "database.url=postgres://me@h/d",
+            "database.password.env=PG",
+        ]
+        let settings = try Sample.load(
+            SettingsSources(file: file, environment: ["PG": "from outside"], overrides: overrides)
+        ).settings
+        #expect(settings.properties == ["sasl.password": secret])
+        #expect(settings.url == "postgres://me@h/d" && settings.password?.reveal() == "from outside")
+    }
+
     @Test func propertiesMayBeSecret() throws {
         let text = required + "[kafka.properties]\nsasl.password = { file = \"pg-password\" }\nsasl.username = \"me\"\n"
         let loaded = try Sample.load(SettingsSources(file: try folder.write("m.toml", text)))

@@ -75,7 +75,8 @@ struct Pipeline {
     func deadLetters(_ arguments: String..., codes: Set<Int32> = [0]) async throws -> Executable {
         let command = try Executable(
             "millrace",
-            ["dead-letters"] + arguments + ["--database", url, "--schema", postgres.schema, "--as", "tests"])
+            ["dead-letters"] + arguments + ["--schema", postgres.schema, "--as", "tests"],
+            environment: ["DATABASE_URL": url])
         let code = try await command.exitCode()
         #expect(codes.contains(code), "\(arguments): \(code): \(command.output) \(command.errors)")
         return command
@@ -99,11 +100,16 @@ struct Pipeline {
     private func start(_ name: String, _ settings: [String: String]) throws -> Executable {
         var all = settings
         all["operations.port"] = "0"
-        all["postgres.url"] = url
         all["postgres.schema"] = postgres.schema
         all["kafka.bootstrap_servers"] = kafka.bootstrapServers
-        for (property, value) in kafka.properties { all["kafka.properties.\(property)"] = value }
-        return try Executable(name, all.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] })
+        // Either may hold a secret, which a command line may not.
+        var environment = ["DATABASE_URL": url]
+        for (property, value) in kafka.properties {
+            environment["MILLRACE_KAFKA__PROPERTIES__" + property.uppercased().replacing(".", with: "_")] = value
+        }
+        return try Executable(
+            name, all.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] },
+            environment: environment)
     }
 
     // MARK: the shop

@@ -54,7 +54,8 @@ public final class TokenSource: Sendable {
         digests = Mutex(all)
     }
 
-    /// Reads the files that have changed. One that cannot be used leaves its old tokens valid, and says so.
+    /// Reads the files that have changed. One that cannot be used leaves its old tokens valid, and says so; one that is
+    /// gone takes its tokens along. With no file left no token is valid, which lets nobody in.
     public func reload(logger: Logger) {
         let all: [TokenDigest]? = files.withLock { files in
             var isChanged = false
@@ -79,6 +80,14 @@ public final class TokenSource: Sendable {
         } catch {
             // Whatever is there now was looked at; nil lets a file that is missing be looked for again.
             file.mark = mark(file.path)
+            if file.mark == nil, errno == ENOENT {
+                guard !file.digests.isEmpty else { return false }
+                file.digests = []
+                file.complaint = nil
+                logger.warning(
+                    "the file of tokens is gone, and its tokens with it", metadata: ["file": .string(file.path)])
+                return true
+            }
             if file.complaint != error.description {
                 logger.warning("keeping the old tokens", metadata: ["error": .string(error.description)])
                 file.complaint = error.description

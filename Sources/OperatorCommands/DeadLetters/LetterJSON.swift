@@ -14,7 +14,7 @@ enum LetterJSON {
         let encoder = JSONEncoder()
         encoder.outputFormatting = formatting
         guard let data = try? encoder.encode(object) else { return "{}" }
-        return String(decoding: data, as: UTF8.self)
+        return PrintableText.escaped(json: String(decoding: data, as: UTF8.self))
     }
 
     static func text(_ bytes: [UInt8]?) -> String? { bytes.flatMap { String(validating: $0, as: UTF8.self) } }

@@ -91,17 +91,37 @@ import Testing
         reload()
         #expect(log.all.isEmpty)
 
-        try FileManager.default.removeItem(atPath: path)
-        reload()
-        reload()
-        #expect(log.all.map { $0.contains("No such file") } == [true])
         _ = try file("tokens", "short\n")
         reload()
-        #expect(log.all.count == 2 && log.all[1].contains("tokens:1: a token has at least 16 characters"))
-        #expect(!log.all[1].contains("short"))
+        reload()
+        #expect(log.all.count == 1 && log.all[0].contains("tokens:1: a token has at least 16 characters"))
+        #expect(!log.all[0].contains("short"))
         _ = try file("tokens", "the-other-of-tokens\n")
         reload()
-        #expect(log.all.count == 3 && log.all[2].contains("read the tokens again"))
+        #expect(log.all.count == 2 && log.all[1].contains("read the tokens again"))
+    }
+
+    @Test func aFileThatIsGoneTakesItsTokensAlong() async throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let (gone, kept) = (try file("gone", "the-first-of-tokens\n"), try file("kept", "the-other-of-tokens\n"))
+        let tokens = try TokenSource(files: [gone, kept])
+        try await ServedHTTP.run(Self.routes) {
+            $0.tokens = tokens
+        } _: { server in
+            let client = try server.client()
+            func status(_ token: String) async throws -> Int {
+                try await client.get("/v1/orders", headers: Self.bearer(token)).status
+            }
+            #expect(try await status("the-first-of-tokens") == 200)
+            try FileManager.default.removeItem(atPath: gone)
+            try await eventually { try await status("the-first-of-tokens") == 401 }
+            #expect(try await status("the-other-of-tokens") == 200)
+            try FileManager.default.removeItem(atPath: kept)
+            try await eventually { try await status("the-other-of-tokens") == 401 }
+            #expect(try await client.get("/v1/orders").status == 401, "without any token nobody is let in")
+            _ = try file("gone", "the-third-of-tokens\n")
+            try await eventually { try await status("the-third-of-tokens") == 200 }
+        }
     }
 
     @Test(arguments: [
