@@ -16,6 +16,7 @@ extension MigrationCatalog {
         ("dead-letters_0002_lookups", PackageResources.dead_letters_0002_lookups_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
         ("order-summary_0002_facts_by_aggregate", PackageResources.order_summary_0002_facts_by_aggregate_sql),
+        ("order-summary_0003_page_order", PackageResources.order_summary_0003_page_order_sql),
         ("outbox_0001_outbox", PackageResources.outbox_0001_outbox_sql),
         ("outbox_0002_failed_history", PackageResources.outbox_0002_failed_history_sql),
         ("outbox-debezium_0001_adopt", PackageResources.outbox_debezium_0001_adopt_sql),

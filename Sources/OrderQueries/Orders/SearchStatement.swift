@@ -6,11 +6,11 @@ internal import Synchronization
 ///
 /// There is one text for each combination of conditions, so that a text's one plan suits all values:
 ///
-/// - By time: within one customer, the index of customers is in that order. Otherwise it is the one of open and closed
-///   orders, each of which is in that order; where both are wanted, a page of each is merged.
-/// - By amount: the index of amounts, or a customer's orders, sorted.
-/// - A range of amounts in the order of time suits no index alone: what is best depends on the values, so such a
-///   statement is planned each time.
+/// - Within one customer there is an index in the order of time, and one in that of amounts.
+/// - Otherwise there is one of open and closed orders in either order, each of which is in that order by itself; where
+///   both are wanted, a page of each is merged.
+/// - A range of amounts in the order of time, or of times in the order of amounts, suits no index alone: what is best
+///   depends on the values, so such a statement is planned each time.
 ///
 /// A page begins behind the last one's position, which the index finds; deep pages cost what the first one does. The
 /// limit stands in the text, in three sizes: with a parameter there the planner takes it for a tenth of the table.
@@ -54,7 +54,7 @@ struct SearchStatement {
 
     private static let statementsByShape = Mutex<[Shape: Statement]>([:])
 
-    /// There are a few hundred shapes; those that are used are few.
+    /// There are some hundred shapes; those that are used are few.
     private static func cached(_ shape: Shape) -> Statement {
         statementsByShape.withLock { statements in
             if let statement = statements[shape] { return statement }
@@ -121,11 +121,13 @@ private struct Shape: Hashable {
             let isBehind = sort.isDescending ? "<" : ">"
             behind = "(\(Self.key(sort)), order_id) \(isBehind) (\(next()), \(next()))"
         }
-        if filter.customer == nil && sort.isByTime {
+        if filter.customer == nil {
             let statuses = filter.statuses.isEmpty ? OrderStatus.allCases : filter.statuses
             classes = [true, false].filter { isOpen in statuses.contains { $0.isOpen == isOpen } }
-            isPlannedEachTime = filter.minAmount != nil || filter.maxAmount != nil
         }
+        isPlannedEachTime =
+            sort.isByTime
+            ? filter.minAmount != nil || filter.maxAmount != nil : filter.from != nil || filter.to != nil
     }
 
     private static func key(_ sort: OrderSort) -> String { sort.isByTime ? "created_at" : "total_amount" }
