@@ -1,3 +1,5 @@
+internal import StreamCore
+
 /// The states of a letter.
 enum LetterState: String, Sendable, Hashable {
     /// Waits: for its time, for an operator, or behind another.
@@ -163,6 +165,6 @@ struct LetterLife: Sendable, Hashable {
 
     /// What the history says of a failure; it may be long on the letter itself.
     private static func text(_ letter: Letter) -> String {
-        LetterText.cut("\(letter.errorClass): \(letter.message)", limit: 300)
+        "\(letter.errorClass): \(letter.message)".shortened(toBytes: 300)
     }
 }

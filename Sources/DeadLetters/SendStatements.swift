@@ -48,7 +48,7 @@ enum SendStatements {
         for (send, reason) in outcome.refused {
             rows.append(send.sendID)
             refused.append(send.letterID)
-            reasons.append(LetterText.cut(reason, limit: 300))
+            reasons.append(reason.shortened(toBytes: 300))
         }
         if rows.count == 0 { return }
         var statements = [(delete, Parameters { $0.append(rows) })]

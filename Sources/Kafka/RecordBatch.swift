@@ -66,11 +66,13 @@ public struct RecordView: Sendable {
         let topicPartition: TopicPartition
         let offset: Int64
         let value: [UInt8]?
+        let headers: [RecordHeader]?
 
-        init(_ topicPartition: TopicPartition, _ offset: Int64, _ value: [UInt8]?) {
+        init(_ topicPartition: TopicPartition, _ offset: Int64, _ value: [UInt8]?, _ headers: [RecordHeader]?) {
             self.topicPartition = topicPartition
             self.offset = offset
             self.value = value
+            self.headers = headers
         }
     }
 
@@ -88,11 +90,13 @@ public struct RecordView: Sendable {
 
     /// This record as one that was elsewhere first: for records that are delivered again through another topic.
     ///
-    /// - Parameter value: takes the place of this record's value; nil leaves that as it is.
+    /// - Parameters:
+    ///   - value: takes the place of this record's value; nil leaves that as it is.
+    ///   - headers: take the place of this record's headers; nil leaves those as they are.
     public func standing(
-        for topicPartition: TopicPartition, offset: Int64, value: [UInt8]? = nil
+        for topicPartition: TopicPartition, offset: Int64, value: [UInt8]? = nil, headers: [RecordHeader]? = nil
     ) -> RecordView {
-        RecordView(self, origin: Origin(topicPartition, offset, value))
+        RecordView(self, origin: Origin(topicPartition, offset, value, headers))
     }
 
     // SAFETY, for all accesses below: the message lives as long as the batch, which `self` holds, and is not changed.
@@ -145,6 +149,7 @@ public struct RecordView: Sendable {
 extension RecordView {
     /// All headers in their order; names may repeat. Copied; parsed when first asked for.
     public var headers: [RecordHeader] {
+        if let headers = origin?.headers { return headers }
         guard let list = unsafe headerList else { return [] }
         var headers: [RecordHeader] = []
         headers.reserveCapacity(unsafe rd_kafka_header_cnt(list))
@@ -163,6 +168,7 @@ extension RecordView {
     ///
     /// - Returns: nil when there is none; a header whose `value` is nil when its value is NULL.
     public func header(named name: String) -> RecordHeader? {
+        if let headers = origin?.headers { return headers.last { $0.name == name } }
         guard let list = unsafe headerList else { return nil }
         var value: UnsafeRawPointer?
         var size = 0

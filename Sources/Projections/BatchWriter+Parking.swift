@@ -233,24 +233,27 @@ extension BatchWriter {
         }
     }
 
-    /// Values that the broker does not take are kept in the database, and their letters say so.
+    /// What the broker does not take of a record is kept in the database, and its letter says so.
     private func deliver(
         _ letters: [Letter], _ parking: Parking, _ session: Session, in transaction: PostgresTransaction
     ) async throws {
         let producer = try await producer(parking)
-        var again: [Letter] = []
-        var statements: [(Statement, Parameters)] = []
-        for index in try await producer.deliver(letters) {
-            var letter = letters[index]
-            if let origin = letter.origin, let value = letter.record?.value, letter.reason.carriesRecord {
-                statements.append(session.parked.keep(value, of: origin))
+        var open = letters
+        while true {
+            let refused = Set(try await producer.deliver(open))
+            for (index, letter) in open.enumerated() where !refused.contains(index) && letter.isKeptNow {
+                guard let origin = letter.origin, let record = letter.record else { continue }
+                let (statement, parameters) = session.parked.keep(letter.kept, of: record, at: origin)
+                try await transaction.execute(statement, parameters)
             }
-            letter.isValueKept = true
-            again.append(letter)
+            if refused.isEmpty { return }
+            open = try refused.sorted().map { index in
+                guard let shorter = open[index].shorter else {
+                    throw LetterError.unacceptable(topic: parking.route.letterTopic)
+                }
+                return shorter
+            }
         }
-        guard !again.isEmpty else { return }
-        for statement in statements { try await transaction.execute(statement.0, statement.1) }
-        if try await !producer.deliver(again).isEmpty { throw LetterError.oversized(topic: parking.route.letterTopic) }
     }
 
     private func producer(_ parking: Parking) async throws -> LetterProducer {
@@ -273,14 +276,14 @@ extension BatchWriter {
         _ batch: inout PreparedBatch<P.Event>, _ slice: BatchSlice, _ session: Session
     ) async throws {
         for item in batch.layout.heavyItems where slice.items.contains(item) && slice.failures[item] == nil {
-            let (statement, parameters) = session.parked.keptValue(of: batch.origin(item))
-            let result = try await session.connection.execute(statement, parameters)
-            // It is gone with its row: the event is applied, and there is nothing left to do but to say so again.
-            guard result.rowCount == 1, let record = batch.record(item) else { continue }
             let origin = batch.origin(item)
-            let value = [UInt8](copying: result.bytes(0, 0))
+            let results = try await session.connection.pipeline(session.parked.kept(of: origin))
+            // It is gone with its row: the event is applied, and there is nothing left to do but to say so again.
+            guard let kept = try ParkedEvents.Kept(results), let record = batch.record(item) else { continue }
+            if let key = kept.key { batch.fill(item, key: key) }
             do throws(EventFailure) {
-                let original = record.standing(for: origin.partition, offset: origin.offset, value: value)
+                let original = record.standing(
+                    for: origin.partition, offset: origin.offset, value: kept.value, headers: kept.headers)
                 guard case .event(let identity, let event) = try projection.decode(original) else { continue }
                 batch.fill(item, identity, event)
             } catch {
@@ -375,7 +378,8 @@ extension Letter {
         stage = failure?.stage
         errorClass = failure?.failure.errorClass
         message = failure?.failure.message ?? (reason == .blocked ? "an earlier event of its key is parked" : nil)
-        isValueKept = reason.carriesRecord && request?.isValueKept == true
+        if reason.carriesRecord && request?.isValueKept == true { kept = .value }
+        isKeptBefore = kept != .none
     }
 
     fileprivate static func brakeOpened(after count: Int, _ failure: EventFailure?) -> Letter {

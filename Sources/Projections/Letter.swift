@@ -17,10 +17,12 @@ enum LetterHeader {
     static let originTimestamp: StaticString = "millrace.origin.timestamp"
     static let eventID: StaticString = "millrace.event-id"
     static let valueKept: StaticString = "millrace.value.kept"
+    static let headersKept: StaticString = "millrace.headers.kept"
+    static let keyKept: StaticString = "millrace.key.kept"
     static let action: StaticString = "millrace.action"
     static let row: StaticString = "millrace.row"
 
-    /// The value of ``valueKept``.
+    /// The value of ``valueKept``, ``headersKept`` and ``keyKept``.
     static let inDatabase = "database"
     /// Values of ``row``: a discarded event has its row still, or has had none since it was discarded.
     static let rowKept = "kept"
@@ -60,8 +62,27 @@ struct Letter: Sendable {
     var stage: StoppedPartition.Stage?
     var errorClass: String?
     var message: String?
-    /// The value is in `parked_events`, as the broker does not take it.
-    var isValueKept = false
+    /// What the letter lacks, as the broker does not take it.
+    var kept = KeptParts.none
+    /// It has been in the database since an earlier letter, and this one's record has nothing of it.
+    var isKeptBefore = false
+
+    /// What it lacks is to be written to the database.
+    var isKeptNow: Bool { kept != .none && !isKeptBefore && reason.carriesRecord }
+
+    /// The letter with less of the record; nil when nothing more can be left out.
+    var shorter: Letter? {
+        guard let next = reason.carriesRecord ? kept.next : kept == .record ? nil : .record else { return nil }
+        var letter = self
+        letter.kept = next
+        return letter
+    }
+
+    /// A key in the place of one that the broker does not take, or where it wants one and there is none.
+    var standInKey: [UInt8] {
+        let place = origin.map { "\($0.partition.topic)/\($0.partition.partition)/\($0.offset)" }
+        return Array((place ?? reason.rawValue).utf8)
+    }
     /// The discarded event's row stays.
     var isRowKept = false
 }
@@ -78,9 +99,7 @@ struct LetterSender: Sendable {
     func headers(of letter: Letter) -> RecordHeaders {
         let headers = RecordHeaders(capacity: 24)
         if letter.reason.carriesRecord, let record = letter.record {
-            for header in record.headers where !LetterHeader.isOurs(header.name) {
-                headers.append(header.name, header.value?.span)
-            }
+            for header in letter.ownHeaders(of: record) { headers.append(header.name, header.value?.span) }
         }
         for (name, text) in texts(of: letter) {
             if let text { headers.append(name, text.utf8Span.span) }
@@ -88,14 +107,15 @@ struct LetterSender: Sendable {
         return headers
     }
 
-    private func texts(of letter: Letter) -> [(StaticString, String?)] {
-        [
+    func texts(of letter: Letter) -> [(StaticString, String?)] {
+        let kept = letter.reason.carriesRecord ? letter.kept : .none
+        return [
             (LetterHeader.topic, letter.origin?.partition.topic),
             (LetterHeader.partition, letter.origin.map { String($0.partition.partition) }),
             (LetterHeader.offset, letter.origin.map { String($0.offset) }),
             (LetterHeader.group, group),
             (LetterHeader.deliveryCount, letter.delivery.map { String($0) }),
-            (LetterHeader.message, letter.message.map { Self.cut($0, to: Self.messageLimit) }),
+            (LetterHeader.message, letter.message.map { $0.shortened(toBytes: Self.messageLimit) }),
             (LetterHeader.consumer, consumer),
             (LetterHeader.reason, letter.reason.rawValue),
             (LetterHeader.order, route.order.rawValue),
@@ -103,19 +123,34 @@ struct LetterSender: Sendable {
             (LetterHeader.errorClass, letter.errorClass),
             (LetterHeader.originTimestamp, letter.timestampMs.map { String($0) }),
             (LetterHeader.eventID, letter.eventID?.description),
-            (LetterHeader.valueKept, letter.isValueKept ? LetterHeader.inDatabase : nil),
+            (LetterHeader.valueKept, kept >= .value ? LetterHeader.inDatabase : nil),
+            (LetterHeader.headersKept, kept >= .headers ? LetterHeader.inDatabase : nil),
+            (LetterHeader.keyKept, kept >= .record ? LetterHeader.inDatabase : nil),
             (LetterHeader.row, letter.isRowKept ? LetterHeader.rowKept : nil),
         ]
     }
+}
 
-    /// The longest beginning of whole characters that has at most so many bytes.
-    static func cut(_ text: String, to limit: Int) -> String {
-        guard text.utf8.count > limit else { return text }
-        var size = 0
-        let characters = text.prefix { character in
-            size += character.utf8.count
-            return size <= limit
-        }
-        return String(characters)
+/// The parts of a record that a letter lacks, because the broker takes no letter with them: they stand in
+/// `parked_events`. Each has those before it.
+enum KeptParts: Int, Sendable, Comparable {
+    case none
+    case value
+    case headers
+    /// The key too, for which the letter has another.
+    case record
+
+    static func < (left: KeptParts, right: KeptParts) -> Bool { left.rawValue < right.rawValue }
+
+    var next: KeptParts? { KeptParts(rawValue: rawValue + 1) }
+
+    /// As `parked_events.kept` has it.
+    var name: String { "\(self)" }
+}
+
+extension Letter {
+    /// The original record's headers, as far as the letter has them.
+    func ownHeaders(of record: RecordView) -> [RecordHeader] {
+        kept >= .headers ? [] : record.headers.filter { !LetterHeader.isOurs($0.name) }
     }
 }

@@ -6,15 +6,19 @@ internal import Synchronization
 enum LetterError: Error, CustomStringConvertible {
     case refused(KafkaError, topic: String)
     case late(topic: String, milliseconds: Int)
-    /// Too large even without its value.
-    case oversized(topic: String)
+    /// Refused for good even without anything of its record.
+    case unacceptable(topic: String)
 
     var description: String {
         switch self {
         case .refused(let error, let topic): "the letters for \(topic) were not delivered: \(error)"
         case .late(let topic, let milliseconds):
             "the letters for \(topic) were not acknowledged within \(milliseconds) ms"
-        case .oversized(let topic): "a letter for \(topic) is too large, even without its value"
+        case .unacceptable(let topic):
+            """
+            the broker takes no letter in \(topic), not even one without anything of its record: look at the topic's \
+            max.message.bytes and at its rules
+            """
         }
     }
 }
@@ -49,16 +53,16 @@ final class LetterProducer: Sendable {
         await producer.close(timeoutMs: 1_000)
     }
 
-    /// - Returns: the indexes of those letters whose values are larger than the broker takes; all others are
-    ///   acknowledged.
+    /// - Returns: the indexes of those letters that the broker does not take as they are, for their size as a rule; all
+    ///   others are acknowledged.
     /// - Throws: ``LetterError`` when others are not; some may be there all the same.
     func deliver(_ letters: [Letter]) async throws(LetterError) -> [Int] {
         let refused = try await deliver(letters, Array(letters.indices))
         if letters.count == 1 { return refused }
         // A broker refuses a batch for one of its records: what is refused alone is too large itself.
-        var tooLarge: [Int] = []
-        for index in refused { tooLarge += try await deliver(letters, [index]) }
-        return tooLarge
+        var unacceptable: [Int] = []
+        for index in refused { unacceptable += try await deliver(letters, [index]) }
+        return unacceptable
     }
 
     private func deliver(_ letters: [Letter], _ indexes: [Int]) async throws(LetterError) -> [Int] {
@@ -91,7 +95,7 @@ final class LetterProducer: Sendable {
             producer.purge()
             throw .late(topic: sender.route.letterTopic, milliseconds: sender.route.letterTimeoutMs)
         }
-        return outcome.tooLarge
+        return outcome.unacceptable
     }
 
     private func produce(
@@ -99,9 +103,10 @@ final class LetterProducer: Sendable {
     ) async throws(KafkaError) {
         while true {
             do throws(KafkaError) {
-                let hasValue = letter.reason.carriesRecord && !letter.isValueKept
+                let hasValue = letter.reason.carriesRecord && letter.kept < .value
+                let standIn = letter.standInKey
                 try producer.produce(
-                    topic: sender.route.letterTopic, key: letter.record?.key,
+                    topic: sender.route.letterTopic, key: letter.kept == .record ? standIn.span : letter.record?.key,
                     value: hasValue ? letter.record?.value : nil, headers: sender.headers(of: letter), tag: tag)
                 return
             } catch {
@@ -117,7 +122,7 @@ final class LetterProducer: Sendable {
 /// What became of the letters under way. Reports come on the producer's thread.
 final class LetterFlight: Sendable {
     struct Outcome: Sendable {
-        var tooLarge: [Int] = []
+        var unacceptable: [Int] = []
         var error: KafkaError?
         var isComplete = false
     }
@@ -154,8 +159,8 @@ final class LetterFlight: Sendable {
         let waiter = state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard tag >> 32 == state.generation & 0x7FFF_FFFF, state.outstanding > 0 else { return nil }
             if let error {
-                if Self.isTooLarge(error) {
-                    state.outcome.tooLarge.append(Int(tag & 0xFFFF_FFFF))
+                if Self.isAboutLetter(error) {
+                    state.outcome.unacceptable.append(Int(tag & 0xFFFF_FFFF))
                 } else {
                     state.outcome.error = error
                 }
@@ -187,8 +192,7 @@ final class LetterFlight: Sendable {
         waiter?.resume()
     }
 
-    /// Refused for its size: by the client, by the broker, or as more than the client's whole queue.
-    private static func isTooLarge(_ error: KafkaError) -> Bool {
-        error.isQueueFull || ["MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_MSG_SIZE"].contains(error.name)
-    }
+    /// Refused for what it is: for its size (by the client, by the broker, or as more than the client's whole queue),
+    /// or by a rule of the topic.
+    private static func isAboutLetter(_ error: KafkaError) -> Bool { error.isQueueFull || error.kind == .permanent }
 }

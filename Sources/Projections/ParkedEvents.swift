@@ -1,3 +1,4 @@
+internal import Kafka
 internal import Postgres
 internal import StreamCore
 
@@ -72,9 +73,34 @@ struct ParkedEvents: Sendable {
         return rows
     }
 
-    /// A value that no broker took; NULL and no row mean the same: its event is done with.
-    func keptValue(of origin: RecordOrigin) -> (Statement, Parameters) {
-        (Self.selectKept, key(of: [origin]))
+    /// What the database has of a record that no letter could carry; read by ``Kept/init(_:)``.
+    func kept(of origin: RecordOrigin) -> [(Statement, Parameters)] {
+        [(Self.selectKept, key(of: [origin])), (Self.selectKeptHeaders, key(of: [origin]))]
+    }
+
+    /// The parts of a record that stand in the database alone.
+    struct Kept {
+        let value: [UInt8]?
+        /// nil where the letter has them.
+        let headers: [RecordHeader]?
+        /// nil where the letter has it, or the record had none.
+        let key: [UInt8]?
+
+        /// - Returns: nil when there is nothing: the event is done with.
+        init?(_ results: [QueryResult]) throws {
+            let row = results[0]
+            guard row.rowCount == 1 else { return nil }
+            value = row.isNull(0, 0) ? nil : [UInt8](copying: row.bytes(0, 0))
+            key = row.isNull(0, 1) ? nil : [UInt8](copying: row.bytes(0, 1))
+            let hasHeaders = try row.bool(0, 2)
+            var headers: [RecordHeader] = []
+            let rows = results[1]
+            for index in 0..<rows.rowCount {
+                let value = rows.isNull(index, 1) ? nil : [UInt8](copying: rows.bytes(index, 1))
+                headers.append(RecordHeader(name: try rows.string(index, 0), value: value))
+            }
+            self.headers = hasHeaders ? headers : nil
+        }
     }
 
     // MARK: changing
@@ -125,15 +151,29 @@ struct ParkedEvents: Sendable {
     /// a retry that comes late must be told from one of then.
     func discard(_ handled: [Handled]) -> (Statement, Parameters) { (Self.discardRows, key(of: handled)) }
 
-    /// Keeps a value that no broker takes.
-    func keep(_ value: Span<UInt8>, of origin: RecordOrigin) -> (Statement, Parameters) {
-        var parameters = Parameters(reservingBytes: value.count + 256)
+    /// Keeps what no broker takes of a record.
+    func keep(_ parts: KeptParts, of record: RecordView, at origin: RecordOrigin) -> (Statement, Parameters) {
+        var names = TextArray()
+        var values = ByteaArray()
+        for header in record.headers where parts >= .headers && !LetterHeader.isOurs(header.name) {
+            names.append(header.name)
+            values.append(header.value)
+        }
+        var parameters = Parameters(reservingBytes: (record.value?.count ?? 0) + 1_024)
         parameters.append(projectionID)
         parameters.append(origin.partition.topic)
         parameters.append(origin.partition.partition)
         parameters.append(origin.offset)
-        parameters.append(bytea: value)
-        return (Self.keepValue, parameters)
+        parameters.append(parts.name)
+        append(record.value, to: &parameters)
+        parameters.append(names)
+        parameters.append(values)
+        append(parts == .record ? record.key : nil, to: &parameters)
+        return (Self.keepRecord, parameters)
+    }
+
+    private func append(_ bytes: Span<UInt8>?, to parameters: inout Parameters) {
+        if let bytes { parameters.append(bytea: bytes) } else { parameters.append(nil as [UInt8]?) }
     }
 
     private func key(of origins: [RecordOrigin]) -> Parameters {
@@ -188,10 +228,19 @@ struct ParkedEvents: Sendable {
         "SELECT n, origin_partition, origin_offset FROM millrace_first_parked($1, $2, $3, $4)")
     private static let selectKept = Statement(
         """
-        SELECT kept_value FROM parked_events
+        SELECT kept_value, kept_key, kept IN ('headers', 'record') IS TRUE FROM parked_events
         WHERE projection_id = $1
             AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
-            AND kept_value IS NOT NULL
+            AND (kept_value IS NOT NULL OR kept IS NOT NULL)
+        """)
+    private static let selectKeptHeaders = Statement(
+        """
+        SELECT header.name, header.value
+        FROM parked_events CROSS JOIN LATERAL
+            unnest(kept_header_names, kept_header_values) WITH ORDINALITY AS header (name, value, n)
+        WHERE projection_id = $1
+            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+        ORDER BY header.n
         """)
     private static let insertRows = Statement(
         """
@@ -235,11 +284,15 @@ struct ParkedEvents: Sendable {
         WHERE p.projection_id = $1
             AND (p.topic, p.partition, p.record_offset) = (n.topic, n.partition, n.record_offset)
         """)
-    private static let keepValue = Statement(
+    private static let keepRecord = Statement(
         """
-        INSERT INTO parked_events AS p (projection_id, topic, partition, record_offset, reason, kept_value)
-        VALUES ($1, $2, $3, $4, 'failed', $5)
-        ON CONFLICT (projection_id, topic, partition, record_offset) DO UPDATE SET kept_value = excluded.kept_value
+        INSERT INTO parked_events (
+            projection_id, topic, partition, record_offset, reason, kept, kept_value, kept_header_names,
+            kept_header_values, kept_key)
+        VALUES ($1, $2, $3, $4, 'failed', $5, $6, $7, $8, $9)
+        ON CONFLICT (projection_id, topic, partition, record_offset) DO UPDATE SET kept = excluded.kept,
+            kept_value = excluded.kept_value, kept_header_names = excluded.kept_header_names,
+            kept_header_values = excluded.kept_header_values, kept_key = excluded.kept_key
         """)
     private static let updateFailures = Statement(
         """

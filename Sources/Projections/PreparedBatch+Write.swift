@@ -97,6 +97,7 @@ extension PreparedBatch {
     }
 
     func keyBytes(_ item: Int) -> [UInt8]? {
+        if let key = keptKeys[item] { return key }
         guard let record = record(item), let key = record.key else { return nil }
         return [UInt8](copying: key)
     }

@@ -23,6 +23,8 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     private var recordOfItem: [Int32] = []
     /// What the items ask for that are records of the retry topic.
     private(set) var retries: [Int: RetryRequest] = [:]
+    /// Keys that were read from the database.
+    private(set) var keptKeys: [Int: [UInt8]] = [:]
 
     init() {
         records = nil
@@ -229,6 +231,11 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     mutating func fill(_ item: Int, _ identity: EventIdentity, _ event: Event) {
         eventOfItem?[item] = Int32(events.count)
         append(identity, event)
+    }
+
+    /// Gives an item the key of its record, which its letter could not carry.
+    mutating func fill(_ item: Int, key: [UInt8]) {
+        keptKeys[item] = key
     }
 
     // MARK: items

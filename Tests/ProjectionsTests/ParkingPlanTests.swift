@@ -197,10 +197,13 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(parse(headers) == nil)
     }
 
-    @Test func textsAreCutAtACharacter() {
-        #expect(LetterSender.cut("aé", to: 3) == "aé")
-        #expect(LetterSender.cut("aé", to: 2) == "a")
-        #expect(LetterSender.cut(String(repeating: "🙂", count: 400), to: 1_000).utf8.count == 1_000)
+    @Test func aMessageKeepsItsCause() {
+        let sender = LetterSender(consumer: "c", group: "g", route: DeadLetterRoute(consumer: "c"))
+        var letter = Letter(reason: .brakeOpened)
+        letter.message = "$" + String(repeating: "[0]", count: 600) + ": expected an object"
+        let message = sender.texts(of: letter).first { "\($0.0)" == "__dlq.errors.message" }?.1
+        #expect(message?.hasPrefix("$[0]") == true && message?.hasSuffix(": expected an object") == true)
+        #expect(message?.utf8.count ?? .max <= 1_000)
     }
 }
 

@@ -61,7 +61,7 @@ struct ListLetters: AsyncParsableCommand {
                 LetterFormat.text(letter.consumer), LetterFormat.text(letter.errorClass), letter.fingerprint,
                 TextTable.cut(RecordLine.printable(letter.key), to: 36),
                 letter.eventType.map(LetterFormat.text) ?? "-", String(letter.attempts),
-                TextTable.cut(LetterFormat.text(letter.message), to: 80),
+                TextTable.shorten(LetterFormat.text(letter.message), to: 80),
             ])
         }
         return table.text
@@ -137,7 +137,7 @@ struct ListGroups: AsyncParsableCommand {
                 LetterFormat.age(of: group.firstSeen, now: now) + " ago",
                 LetterFormat.age(of: group.lastSeen, now: now) + " ago",
                 LetterFormat.text("\(group.name)"), String(group.exampleLetter),
-                TextTable.cut(LetterFormat.text(group.exampleMessage), to: 80),
+                TextTable.shorten(LetterFormat.text(group.exampleMessage), to: 80),
             ])
         }
         return table.text

@@ -25,6 +25,12 @@ struct TextTable {
         }.joined(separator: "\n")
     }
 
+    /// The first and the last characters: of a message, where and why.
+    static func shorten(_ text: String, to length: Int) -> String {
+        guard text.count > length, length > 0 else { return text }
+        return text.prefix(length / 2) + "…" + text.suffix(length - 1 - length / 2)
+    }
+
     /// The first characters, with a sign that there were more.
     static func cut(_ text: String, to length: Int) -> String {
         text.count <= length ? text : text.prefix(max(0, length - 1)) + "…"

@@ -52,6 +52,8 @@ struct LedgerProjection: Projection {
     var undecodable: (key: String, sequence: Int64)?
     /// Says of any event whether it cannot be decoded.
     var isUndecodable: @Sendable (LedgerEvent) -> Bool = { _ in false }
+    /// Sees the headers of each record that is decoded.
+    var sawHeaders: @Sendable ([RecordHeader]) -> Void = { _ in }
     /// Runs in the transaction before the ledger is written.
     var beforeApply: Hook = { _, _ in }
 
@@ -67,6 +69,7 @@ struct LedgerProjection: Projection {
         if value.isEmpty { return .skipped(SkipReason("empty")) }
         guard let text = String(validating: value) else { return .skipped(SkipReason("invalid_utf8")) }
         guard let event = LedgerEvent(text) else { return .skipped(SkipReason("other")) }
+        sawHeaders(record.headers)
         if let undecodable, undecodable.key == event.key, undecodable.sequence == event.sequence {
             throw EventFailure("undecodable", "the test says so", eventID: event.id)
         }
