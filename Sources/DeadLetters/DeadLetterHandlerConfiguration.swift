@@ -56,12 +56,14 @@ public struct DeadLetterHandlerConfiguration: Sendable {
     /// Milliseconds after which a topic that took no letters is tried again.
     public var topicHoldMs = 10_000
 
-    /// Letters that are looked up as due at once, at most; each brings its whole sequence.
-    public var dueLettersAtOnce = 500
-    /// Letters of one sequence that are sent at once, at most.
-    public var sequenceLetters = 1_000
+    /// Letters that are looked up as due at once, at most; each brings what is before it in its sequence.
+    public var dueLettersAtOnce = 2_000
+    /// Letters of one sequence that are sent at once, at most; so many only after many were applied in a row.
+    public var sequenceLetters = 10_000
+    /// Letters that are looked up as not answered at once, at most; each brings what was sent with it.
+    public var stuckLetters = 1_000
     /// Letters in flight to Kafka, at most.
-    public var sendLetters = 500
+    public var sendLetters = 2_000
     /// Bytes of letters in flight to Kafka, about.
     public var sendBytes = 4 << 20
     /// Letters pruned by one statement, at most.
@@ -97,6 +99,7 @@ public struct DeadLetterHandlerConfiguration: Sendable {
         require((1...3_600_000).contains(topicHoldMs), "topicHoldMs is not within 1…3600000")
         require((1...10_000).contains(dueLettersAtOnce), "dueLettersAtOnce is not within 1…10000")
         require((1...10_000).contains(sequenceLetters), "sequenceLetters is not within 1…10000")
+        require((1...10_000).contains(stuckLetters), "stuckLetters is not within 1…10000")
         require((1...10_000).contains(sendLetters), "sendLetters is not within 1…10000")
         require((1...(64 << 20)).contains(sendBytes), "sendBytes is not within 1…64 MiB")
         require((1...10_000).contains(pruneLetters), "pruneLetters is not within 1…10000")

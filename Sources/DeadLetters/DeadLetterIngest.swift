@@ -25,7 +25,9 @@ public struct DeadLetterIngest: Projection {
         let sources = configuration.sources
         topics = sources.keys.sorted()
         readers = sources.mapValues { LetterReader($0) }
-        writer = IngestWriter(policies: RetryPolicies(policies: configuration.policies), results: results)
+        writer = IngestWriter(
+            policies: RetryPolicies(policies: configuration.policies), results: results,
+            largestSet: configuration.sequenceLetters)
     }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<LetterNotice> {

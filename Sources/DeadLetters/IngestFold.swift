@@ -15,7 +15,7 @@ struct IngestFold {
         for notice in notices {
             switch notice {
             case .letter(let letter): add(notice, letter.name)
-            case .resolved(let name, _), .discarded(let name, _): add(notice, name)
+            case .resolved(let name, _), .discarded(let name, _, _): add(notice, name)
             case .brake: brakes.append(notice)
             }
         }

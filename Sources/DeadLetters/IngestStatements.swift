@@ -8,7 +8,8 @@ enum IngestStatements {
 
     private static let findLetters: Statement = """
         SELECT l.letter_id, l.consumer, l.origin_topic, l.origin_partition, l.origin_offset,
-            l.state, l.reason, l.attempts, l.delivery, l.error_class, l.fingerprint, l.first_error_class
+            l.state, l.reason, l.attempts, l.delivery, l.error_class, l.fingerprint, l.first_error_class,
+            l.is_discard_open, l.is_row_forgotten
         FROM unnest($1, $2, $3, $4) AS wanted (consumer, origin_topic, origin_partition, origin_offset)
         JOIN dead_letters AS l USING (consumer, origin_topic, origin_partition, origin_offset)
         ORDER BY l.letter_id
@@ -29,7 +30,8 @@ enum IngestStatements {
                 reason: LetterReason(rawValue: try rows.string(row, 6)) ?? .failed,
                 attempts: try rows.int32(row, 7), delivery: try rows.int32(row, 8),
                 errorClass: try rows.string(row, 9), fingerprint: try rows.string(row, 10),
-                firstErrorClass: try rows.string(row, 11))
+                firstErrorClass: try rows.string(row, 11), isDiscardOpen: try rows.bool(row, 12),
+                isRowForgotten: try rows.bool(row, 13))
             found[try name(rows, row, from: 1)] = (try rows.int64(row, 0), life)
         }
         return found
@@ -204,13 +206,17 @@ enum IngestStatements {
             error_class = c.error_class, message = coalesce(c.message, l.message), fingerprint = c.fingerprint,
             first_error_class = c.first_error_class,
             first_message = CASE WHEN c.is_first THEN coalesce(c.message, l.first_message) ELSE l.first_message END,
+            unanswered = 0, is_discard_open = c.is_discard_open, is_row_forgotten = c.is_row_forgotten,
             next_attempt_at = CASE
                 WHEN c.due_ms IS NULL THEN l.next_attempt_at
+                -- Somebody asked for it while it was under way.
+                WHEN l.state = 'retrying' AND c.state = 'pending' AND l.next_attempt_at IS NOT NULL
+                    THEN l.next_attempt_at
                 WHEN c.due_ms >= 0 THEN clock_timestamp() + c.due_ms * interval '1 ms' END,
             state_since = CASE WHEN l.state = c.state THEN l.state_since ELSE clock_timestamp() END
-        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS c (
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) AS c (
             letter_id, state, reason, attempts, delivery, stage, error_class, message, fingerprint, first_error_class,
-            is_first, due_ms)
+            is_first, due_ms, is_discard_open, is_row_forgotten)
         WHERE l.letter_id = c.letter_id
         """
 
@@ -219,7 +225,7 @@ enum IngestStatements {
         var (states, reasons, stages, classes) = (TextArray(), TextArray(), TextArray(), TextArray())
         var (messages, fingerprints, firstClasses) = (TextArray(), TextArray(), TextArray())
         var (attempts, deliveries) = (Int32Array(), Int32Array())
-        var isFirst = BoolArray()
+        var (isFirst, areDiscardsOpen, areRowsForgotten) = (BoolArray(), BoolArray(), BoolArray())
         var due = Int64Array()
         for letter in letters {
             guard let id = letter.letterID else { continue }
@@ -235,6 +241,8 @@ enum IngestStatements {
             fingerprints.append(life.fingerprint)
             firstClasses.append(life.firstErrorClass)
             isFirst.append(life.isFirstFailure)
+            areDiscardsOpen.append(life.isDiscardOpen)
+            areRowsForgotten.append(life.isRowForgotten)
             switch life.due {
             case .unchanged: due.appendNull()
             case .never: due.append(Int64(-1))
@@ -254,6 +262,8 @@ enum IngestStatements {
             $0.append(firstClasses)
             $0.append(isFirst)
             $0.append(due)
+            $0.append(areDiscardsOpen)
+            $0.append(areRowsForgotten)
         }
         try await transaction.execute(updateLetters, parameters)
     }
@@ -289,56 +299,6 @@ enum IngestStatements {
             $0.append(reasons)
         }
         try await transaction.execute(insertHistory, parameters)
-    }
-
-    /// The first open letter of a sequence, if it only waited for another, becomes due. A new letter is due only when
-    /// it is alone: the one before it was resolved before this one came.
-    ///
-    /// Step by step, so that no plan looks for the letters of one step among all those that are pending. A head is
-    /// looked at once more when it is changed; IS TRUE keeps the planner from looking for it by that.
-    private static let promoteHeads: Statement = """
-        WITH freed AS MATERIALIZED (
-            SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.is_new) AS is_new
-            FROM unnest($1, $2) AS freed (letter_id, is_new)
-            CROSS JOIN LATERAL (
-                SELECT consumer, origin_topic, sequence FROM dead_letters AS own
-                WHERE own.letter_id = freed.letter_id OFFSET 0
-            ) AS l
-            WHERE l.sequence IS NOT NULL GROUP BY l.consumer, l.origin_topic, l.sequence
-        ), heads AS MATERIALIZED (
-            SELECT head.letter_id FROM freed
-            CROSS JOIN LATERAL (
-                SELECT letter_id, state, reason, next_attempt_at FROM dead_letters AS other
-                WHERE (other.consumer, other.origin_topic, other.sequence)
-                    = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state IN ('pending', 'retrying')
-                ORDER BY other.letter_id LIMIT 1
-            ) AS head
-            WHERE head.state = 'pending' AND head.reason = 'blocked' AND head.next_attempt_at IS NULL
-                AND NOT EXISTS (
-                    SELECT FROM dead_letters AS other
-                    WHERE (other.consumer, other.origin_topic, other.sequence)
-                        = (freed.consumer, freed.origin_topic, freed.sequence)
-                        AND other.state IN ('pending', 'retrying')
-                        AND (other.state = 'retrying' OR freed.is_new AND other.letter_id <> head.letter_id))
-        )
-        UPDATE dead_letters AS l SET next_attempt_at = clock_timestamp()
-        FROM heads WHERE l.letter_id = heads.letter_id AND (l.state = 'pending') IS TRUE
-        """
-
-    static func promote(_ letters: [ChangedLetter], _ transaction: PostgresTransaction) async throws {
-        var ids = Int64Array()
-        var isNew = BoolArray()
-        for letter in letters where letter.life.freesSequence {
-            guard let id = letter.letterID else { continue }
-            ids.append(id)
-            isNew.append(letter.first != nil && letter.life.state == .pending)
-        }
-        if ids.count == 0 { return }
-        let parameters = Parameters {
-            $0.append(ids)
-            $0.append(isNew)
-        }
-        try await transaction.execute(promoteHeads, parameters)
     }
 }
 

@@ -5,6 +5,8 @@ internal import StreamCore
 struct IngestWriter: Sendable {
     let policies: RetryPolicies
     let results: ReplayResults
+    /// Letters of one sequence that may be sent at once.
+    let largestSet: Int
 
     /// Two handlers that meet over one letter: who comes second reads again. It can lose that race only as often as
     /// others insert the very same letters.
@@ -42,7 +44,7 @@ struct IngestWriter: Sendable {
         guard open.isEmpty else { throw LetterRace() }
         guard !changed.isEmpty else { return }
         try await IngestStatements.insertHistory(changed, transaction)
-        try await IngestStatements.promote(changed, transaction)
+        try await SequencePromotion.promote(after: changed, largestSet: largestSet, transaction)
         if !groups.isEmpty { try await IngestStatements.insertNewGroupAlerts(groups, transaction) }
         results.count(changed)
     }

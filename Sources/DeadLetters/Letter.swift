@@ -62,8 +62,8 @@ public enum LetterNotice: Sendable, Hashable {
     case letter(Letter)
     /// A retry was applied.
     case resolved(LetterName, delivery: Int32?)
-    /// The consumer forgot an event that an operator had given up.
-    case discarded(LetterName, delivery: Int32?)
+    /// The consumer no longer waits for an event that an operator had given up, and kept its row or had none.
+    case discarded(LetterName, delivery: Int32?, isRowKept: Bool)
     /// Everything fails at a consumer, or no longer does.
     case brake(consumer: String, isOpen: Bool, errorClass: String, message: String)
 }

@@ -28,6 +28,15 @@ struct LetterLife: Sendable, Hashable {
         case after(Int64)
     }
 
+    enum Freeing: Int16, Sendable, Hashable {
+        /// It is new and blocked: if it is alone, what it waited for is over.
+        case alone = 0
+        /// It is applied.
+        case resolved = 1
+        /// It is given up.
+        case discarded = 2
+    }
+
     struct Entry: Sendable, Hashable {
         let action: String
         let from: LetterState?
@@ -48,14 +57,21 @@ struct LetterLife: Sendable, Hashable {
     private(set) var isFirstFailure = false
     private(set) var due = Due.unchanged
     private(set) var history: [Entry] = []
-    /// Whether others of its sequence may be next because of what happened.
-    private(set) var freesSequence = false
+    /// Why others of its sequence may be next because of what happened; nil when they may not.
+    private(set) var frees: Freeing?
+    /// Discarded, and the consumer has not confirmed it.
+    private(set) var isDiscardOpen: Bool
+    /// The consumer may have deleted the event's row when it was told of the discard.
+    private(set) var isRowForgotten: Bool
+    private var isRowFound = false
 
     /// A letter that is known.
     init(
         state: LetterState, reason: LetterReason, attempts: Int32, delivery: Int32, errorClass: String,
-        fingerprint: String, firstErrorClass: String
+        fingerprint: String, firstErrorClass: String, isDiscardOpen: Bool = false, isRowForgotten: Bool = false
     ) {
+        self.isDiscardOpen = isDiscardOpen
+        self.isRowForgotten = isRowForgotten
         self.state = state
         self.reason = reason
         self.attempts = attempts
@@ -72,11 +88,11 @@ struct LetterLife: Sendable, Hashable {
             errorClass: letter.errorClass, fingerprint: letter.fingerprint.description,
             firstErrorClass: letter.errorClass)
         due = Self.due(letter, policies, failedAttempts: 0, using: &random)
-        freesSequence = letter.reason == .blocked && letter.isOrdered
+        if letter.reason == .blocked && letter.isOrdered { frees = .alone }
         history.append(Entry(action: "parked", from: nil, to: .pending, reason: Self.text(letter)))
     }
 
-    var isChanged: Bool { !history.isEmpty || due != .unchanged }
+    var isChanged: Bool { !history.isEmpty || due != .unchanged || isRowFound }
 
     /// Takes a notice about this letter.
     mutating func receive(
@@ -85,7 +101,7 @@ struct LetterLife: Sendable, Hashable {
         switch notice {
         case .letter(let letter): receive(letter, policies, using: &random)
         case .resolved(_, let count): resolve(count)
-        case .discarded(_, let count): confirmDiscard(count)
+        case .discarded(_, let count, let isRowKept): confirmDiscard(count, isRowKept)
         case .brake: break
         }
     }
@@ -98,6 +114,7 @@ struct LetterLife: Sendable, Hashable {
         let counts = state == .pending ? letter.delivery > delivery : letter.delivery >= delivery
         guard counts else { return }
         delivery = letter.delivery
+        (isDiscardOpen, isRowForgotten) = (false, false)
         let isReopened = state == .resolved || state == .discarded
         switch letter.reason {
         case .failed:
@@ -122,14 +139,20 @@ struct LetterLife: Sendable, Hashable {
         delivery = max(delivery, count ?? delivery)
         guard state != .resolved else { return }
         due = .never
-        freesSequence = true
+        frees = .resolved
+        isDiscardOpen = false
         move(to: .resolved, "resolved", nil)
     }
 
-    private mutating func confirmDiscard(_ count: Int32?) {
+    private mutating func confirmDiscard(_ count: Int32?, _ isRowKept: Bool) {
+        if isRowKept && isRowForgotten { (isRowForgotten, isRowFound) = (false, true) }
         switch state {
         case .discarded:
-            freesSequence = true
+            delivery = max(delivery, count ?? delivery)
+            guard isDiscardOpen else { return }
+            isDiscardOpen = false
+            due = .never
+            frees = .discarded
             move(to: .discarded, "discard_confirmed", nil)
         case .resolved:
             // It was applied before it was given up: that is what happened to it.
@@ -143,7 +166,8 @@ struct LetterLife: Sendable, Hashable {
             }
             delivery = max(delivery, count ?? delivery)
             due = .never
-            freesSequence = true
+            frees = .discarded
+            isRowForgotten = !isRowKept
             move(to: .discarded, "discard_confirmed", nil)
         }
     }

@@ -76,7 +76,10 @@ public struct LetterReader: Sendable {
             consumer: consumer, origin: TopicPartition(topic: topic, partition: partition), offset: offset)
         let delivery = headers.smallNumber("__dlq.errors.delivery.count")
         if reason == "resolved" { return .resolved(name, delivery: delivery) }
-        if reason == "discarded" { return .discarded(name, delivery: delivery) }
+        if reason == "discarded" {
+            let isRowKept = headers.text("millrace.row", limit: 20) == "kept"
+            return .discarded(name, delivery: delivery, isRowKept: isRowKept)
+        }
         // Any other word is a letter all the same: what a newer consumer writes must not be lost.
         let isBlocked = reason == LetterReason.blocked.rawValue
         let originAt = headers.number("millrace.origin.timestamp")

@@ -2,7 +2,7 @@ internal import Postgres
 internal import StreamCore
 
 /// Forgets what is over: resolved and discarded letters past their retention, and old alerts. Open letters never, nor
-/// those whose discard the consumer has not been told of.
+/// those whose discard the consumer has not confirmed.
 struct LetterRetention: Sendable {
     let connection: PostgresConnection
     let days: Int
@@ -12,6 +12,7 @@ struct LetterRetention: Sendable {
         DELETE FROM dead_letters WHERE letter_id IN (
             SELECT letter_id FROM dead_letters AS l
             WHERE state IN ('resolved', 'discarded') AND state_since < clock_timestamp() - $1 * interval '1 day'
+                AND NOT is_discard_open
                 AND NOT EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id)
             ORDER BY state_since LIMIT $2 FOR UPDATE SKIP LOCKED)
         """

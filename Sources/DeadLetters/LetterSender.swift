@@ -61,7 +61,7 @@ struct LetterSender {
             }
         }
         try await produce(sendable, into: &outcome)
-        try await SendStatements.finish(outcome, on: connection)
+        try await SendStatements.finish(outcome, stuckAfterMs: configuration.stuckAfterMs, on: connection)
         telemetry.sent(outcome)
         for topic in outcome.held.keys { heldUntil[topic] = .now + .milliseconds(configuration.topicHoldMs) }
         if outcome.findsCulprit { singles = page.count }

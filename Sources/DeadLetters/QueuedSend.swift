@@ -20,14 +20,19 @@ struct QueuedSend: Sendable {
     /// The value is an operator's, and this the id of the event that it makes.
     let editedEventID: EventID?
     let isValueWithConsumer: Bool
+    /// The consumer may have deleted the event's row when it was told of a discard.
+    let isRowForgotten: Bool
     let headers: [RecordHeader]
 
-    /// The next sends in order: at most so many, and so many bytes or a single one, without those for some topics. The
-    /// newest edit's value is what is sent. Sizes are read without the values (they are known to TOAST).
+    /// The next sends in order: at most so many, and so many bytes or a single one, without those for some topics. What
+    /// a send carries was decided when it was queued: sent twice, it is twice the same. A discard carries nothing, so
+    /// that it can be sent whatever the event is. Sizes are read without the values (they are known to TOAST).
     private static let readPage: Statement = """
         WITH page AS MATERIALIZED (
-            SELECT s.send_id, coalesce(octet_length(l.value), 0) + coalesce(octet_length(l.key), 0) + 500 AS size
+            SELECT s.send_id, coalesce(octet_length(l.key), 0) + 500 + CASE s.action
+                WHEN 'apply' THEN coalesce(octet_length(e.value), octet_length(l.value), 0) ELSE 0 END AS size
             FROM dead_letter_sends AS s JOIN dead_letters AS l USING (letter_id)
+            LEFT JOIN dead_letter_edits AS e ON e.letter_id = s.letter_id AND e.edit = coalesce(s.edit, l.edit)
             WHERE l.replay_topic IS NULL OR l.replay_topic <> ALL ($3)
             ORDER BY s.send_id LIMIT $1
         ), fitting AS (
@@ -36,13 +41,13 @@ struct QueuedSend: Sendable {
             WHERE through - size < $2
         )
         SELECT s.send_id, s.letter_id, s.action, s.delivery, l.dialect, l.consumer, l.replay_topic, l.origin_topic,
-            l.origin_partition, l.origin_offset, l.key, coalesce(e.value, l.value), e.event_id,
-            l.value_kept = 'consumer' AND e.value IS NULL, l.header_names, l.header_values
+            l.origin_partition, l.origin_offset, l.key,
+            CASE s.action WHEN 'apply' THEN coalesce(e.value, l.value) END, e.event_id,
+            s.action = 'apply' AND l.value_kept = 'consumer' AND e.value IS NULL, l.is_row_forgotten,
+            CASE s.action WHEN 'apply' THEN l.header_names ELSE '{}' END,
+            CASE s.action WHEN 'apply' THEN l.header_values ELSE '{}' END
         FROM fitting JOIN dead_letter_sends AS s USING (send_id) JOIN dead_letters AS l USING (letter_id)
-        LEFT JOIN LATERAL (
-            SELECT value, event_id FROM dead_letter_edits AS e WHERE e.letter_id = l.letter_id
-            ORDER BY edit DESC LIMIT 1
-        ) AS e ON true
+        LEFT JOIN dead_letter_edits AS e ON e.letter_id = s.letter_id AND e.edit = coalesce(s.edit, l.edit)
         ORDER BY s.send_id
         """
 
@@ -74,8 +79,9 @@ struct QueuedSend: Sendable {
         value = rows.optionalBytes(row, 11)
         editedEventID = try rows.optionalEventID(row, 12)
         isValueWithConsumer = try rows.bool(row, 13)
-        let names = BinaryArray.elements(rows.bytes(row, 14))
-        let values = BinaryArray.elements(rows.bytes(row, 15))
+        isRowForgotten = try rows.bool(row, 14)
+        let names = BinaryArray.elements(rows.bytes(row, 15))
+        let values = BinaryArray.elements(rows.bytes(row, 16))
         headers = zip(names, values).map { name, value in
             RecordHeader(name: String(decoding: name ?? [], as: UTF8.self), value: value)
         }
@@ -100,6 +106,7 @@ struct QueuedSend: Sendable {
         result.append("__dlq.errors.delivery.count", String(delivery).utf8Span.span)
         result.append("millrace.action", action.utf8Span.span)
         if isValueWithConsumer { result.append("millrace.value.kept", "database".utf8Span.span) }
+        if isRowForgotten && action == "apply" { result.append("millrace.row", "forgotten".utf8Span.span) }
         return result
     }
 }

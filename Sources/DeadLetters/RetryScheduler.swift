@@ -7,49 +7,84 @@ struct RetryScheduler: Sendable {
     let connection: PostgresConnection
     let configuration: DeadLetterHandlerConfiguration
 
-    /// A sequence of which a letter is under way is left alone until it is answered: its letters would overtake. The
-    /// rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off is the end
-    /// of a sequence, which follows when its beginning is answered.
+    /// Of a sequence in which nothing is under way the first letters are sent: one alone as long as it fails, else a set
+    /// of the size that is due, see ``SequencePromotion``. Who asks for a later letter asks for those before it: it
+    /// passes that on to the first, and is sent when those before it are over. If the first is under way, it is sent
+    /// again should it fail.
+    ///
+    /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off remains
+    /// due, or follows when what is before it is answered.
     private static let sendDue: Statement = """
         WITH due AS MATERIALIZED (
-            SELECT letter_id, consumer, origin_topic, sequence FROM dead_letters AS l
+            SELECT letter_id, consumer, origin_topic, sequence, next_attempt_at FROM dead_letters AS l
             WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()
-                AND (sequence IS NULL OR NOT EXISTS (
+            ORDER BY next_attempt_at LIMIT $1
+        ), sequences AS MATERIALIZED (
+            SELECT d.consumer, d.origin_topic, d.sequence, head.letter_id AS head,
+                CASE head.reason WHEN 'failed' THEN 1 ELSE least(head.set_size, $2) END AS set_size,
+                NOT EXISTS (
                     SELECT FROM dead_letters AS other
                     WHERE (other.consumer, other.origin_topic, other.sequence)
-                        = (l.consumer, l.origin_topic, l.sequence)
-                        AND other.state = 'retrying'))
-            ORDER BY next_attempt_at LIMIT $1
-        ), chosen AS MATERIALIZED (
-            SELECT letter_id FROM due WHERE sequence IS NULL
-            UNION ALL
-            (SELECT member.letter_id
-            FROM (SELECT DISTINCT consumer, origin_topic, sequence FROM due WHERE sequence IS NOT NULL) AS sequences
+                        = (d.consumer, d.origin_topic, d.sequence) AND other.state = 'retrying') AS is_free
+            FROM (
+                SELECT consumer, origin_topic, sequence, min(next_attempt_at) AS since FROM due
+                WHERE sequence IS NOT NULL GROUP BY consumer, origin_topic, sequence) AS d
+            CROSS JOIN LATERAL (
+                SELECT letter_id, reason, set_size FROM dead_letters AS l
+                WHERE (l.consumer, l.origin_topic, l.sequence) = (d.consumer, d.origin_topic, d.sequence)
+                    AND l.state IN ('pending', 'retrying')
+                ORDER BY letter_id LIMIT 1
+            ) AS head
+            ORDER BY d.since
+        ), members AS MATERIALIZED (
+            SELECT member.letter_id, s.set_size
+            FROM (SELECT * FROM sequences WHERE is_free) AS s
             CROSS JOIN LATERAL (
                 SELECT letter_id FROM dead_letters AS l
-                WHERE (l.consumer, l.origin_topic, l.sequence)
-                    = (sequences.consumer, sequences.origin_topic, sequences.sequence)
+                WHERE (l.consumer, l.origin_topic, l.sequence) = (s.consumer, s.origin_topic, s.sequence)
                     AND l.state IN ('pending', 'retrying')
-                ORDER BY letter_id LIMIT $2
+                ORDER BY letter_id LIMIT s.set_size
             ) AS member
-            LIMIT 5000)
+            LIMIT $3
+        ), asking AS MATERIALIZED (
+            SELECT d.letter_id, s.head, s.is_free
+            FROM due AS d JOIN sequences AS s USING (consumer, origin_topic, sequence)
+            WHERE d.letter_id <> s.head AND (NOT s.is_free OR s.head IN (SELECT letter_id FROM members))
+                AND d.letter_id NOT IN (SELECT letter_id FROM members)
+        ), targets AS MATERIALIZED (
+            SELECT letter_id, 'send' AS role, set_size FROM members
+            UNION ALL SELECT letter_id, 'send', 1 FROM due WHERE sequence IS NULL
+            UNION ALL SELECT letter_id, 'wait', 1 FROM asking
+            UNION ALL SELECT DISTINCT head, 'ask', 1 FROM asking WHERE NOT is_free
         ), locked AS MATERIALIZED (
-            SELECT letter_id FROM dead_letters
-            WHERE letter_id = ANY (ARRAY(SELECT letter_id FROM chosen)) AND state = 'pending'
-            ORDER BY letter_id FOR UPDATE
+            SELECT own.letter_id, t.role, t.set_size
+            FROM (SELECT * FROM targets ORDER BY letter_id) AS t
+            CROSS JOIN LATERAL (
+                SELECT letter_id FROM dead_letters AS l
+                WHERE l.letter_id = t.letter_id AND (l.state = 'pending' OR l.state = 'retrying' AND t.role = 'ask')
+                FOR UPDATE
+            ) AS own
         ), sent AS (
             UPDATE dead_letters AS l
-            SET state = 'retrying', delivery = delivery + 1, next_attempt_at = NULL, state_since = clock_timestamp()
-            FROM locked WHERE l.letter_id = locked.letter_id
-            RETURNING l.letter_id, l.delivery
+            SET state = 'retrying', delivery = delivery + 1, next_attempt_at = NULL, state_since = clock_timestamp(),
+                set_size = locked.set_size
+            FROM locked WHERE l.letter_id = locked.letter_id AND locked.role = 'send'
+            RETURNING l.letter_id, l.delivery, l.edit
+        ), passed_on AS (
+            UPDATE dead_letters AS l
+            SET next_attempt_at = CASE locked.role WHEN 'ask' THEN clock_timestamp() ELSE 'infinity' END
+            FROM locked WHERE l.letter_id = locked.letter_id AND locked.role <> 'send'
         ), queued AS (
-            INSERT INTO dead_letter_sends (letter_id, action, delivery)
-            SELECT letter_id, 'apply', delivery FROM sent ORDER BY letter_id
+            INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)
+            SELECT letter_id, 'apply', delivery, edit FROM sent ORDER BY letter_id
         )
         INSERT INTO dead_letter_history (letter_id, actor, action, from_state, to_state, reason)
         SELECT letter_id, 'dead-letter-handler', 'sent', 'pending', 'retrying', 'delivery ' || delivery
         FROM sent ORDER BY letter_id
         """
+
+    /// Letters that one statement sends, at most, beside those without a sequence.
+    private static let lettersAtOnce: Int64 = 10_000
 
     /// Moves due letters and their sequences to the sends.
     ///
@@ -58,31 +93,53 @@ struct RetryScheduler: Sendable {
         let parameters = Parameters {
             $0.append(Int64(configuration.dueLettersAtOnce))
             $0.append(Int64(configuration.sequenceLetters))
+            $0.append(Self.lettersAtOnce)
         }
         return try await connection.withTransaction { transaction in
             try await transaction.execute(Self.sendDue, parameters).affectedRows
         }
     }
 
-    /// How often a letter was sent without an answer of its own doubles what it waits: its deliveries but for the first
-    /// and those that failed.
+    /// Each delivery that is not answered doubles what the letter waits. Of a sequence all that is under way is sent
+    /// again, from its first on: it was sent together, and is applied in order only.
     private static let sendStuckAgain: Statement = """
         WITH stuck AS MATERIALIZED (
-            SELECT letter_id FROM dead_letters AS l
+            SELECT letter_id, consumer, origin_topic, sequence FROM dead_letters AS l
             WHERE state = 'retrying' AND state_since < clock_timestamp() - $1 * interval '1 ms'
-                AND state_since < clock_timestamp()
-                    - $1 * power(2, least(5, greatest(0, delivery - attempts - 2))) * interval '1 ms'
+                AND state_since < clock_timestamp() - $1 * power(2, least(5, unanswered)) * interval '1 ms'
                 AND NOT EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id)
-                AND (sequence IS NULL OR NOT EXISTS (
-                    SELECT FROM dead_letters AS other JOIN dead_letter_sends AS s USING (letter_id)
-                    WHERE (other.consumer, other.origin_topic, other.sequence)
-                        = (l.consumer, l.origin_topic, l.sequence)
-                        AND other.state = 'retrying'))
-            ORDER BY letter_id LIMIT $2 FOR UPDATE OF l
+            ORDER BY state_since LIMIT $2
+        ), sets AS MATERIALIZED (
+            SELECT consumer, origin_topic, sequence
+            FROM (SELECT DISTINCT consumer, origin_topic, sequence FROM stuck WHERE sequence IS NOT NULL) AS s
+            WHERE NOT EXISTS (
+                SELECT FROM dead_letters AS other JOIN dead_letter_sends AS send USING (letter_id)
+                WHERE (other.consumer, other.origin_topic, other.sequence) = (s.consumer, s.origin_topic, s.sequence)
+                    AND other.state = 'retrying')
+        ), members AS MATERIALIZED (
+            SELECT letter_id, true AS is_first FROM stuck WHERE sequence IS NULL
+            UNION ALL
+            SELECT member.letter_id,
+                row_number() OVER (
+                    PARTITION BY s.consumer, s.origin_topic, s.sequence ORDER BY member.letter_id) = 1
+            FROM sets AS s
+            CROSS JOIN LATERAL (
+                SELECT letter_id FROM dead_letters AS l
+                WHERE (l.consumer, l.origin_topic, l.sequence) = (s.consumer, s.origin_topic, s.sequence)
+                    AND l.state = 'retrying'
+            ) AS member
+        ), locked AS MATERIALIZED (
+            SELECT own.letter_id, m.is_first
+            FROM (SELECT * FROM members ORDER BY letter_id) AS m
+            CROSS JOIN LATERAL (
+                SELECT letter_id FROM dead_letters AS l
+                WHERE l.letter_id = m.letter_id AND l.state = 'retrying' FOR UPDATE
+            ) AS own
         ), again AS (
             UPDATE dead_letters AS l
-            SET state = 'pending', next_attempt_at = clock_timestamp(), state_since = clock_timestamp()
-            FROM stuck WHERE l.letter_id = stuck.letter_id
+            SET state = 'pending', state_since = clock_timestamp(), unanswered = unanswered + 1,
+                next_attempt_at = CASE WHEN locked.is_first THEN clock_timestamp() END
+            FROM locked WHERE l.letter_id = locked.letter_id
             RETURNING l.letter_id, l.delivery
         )
         INSERT INTO dead_letter_history (letter_id, actor, action, from_state, to_state, reason)
@@ -91,16 +148,45 @@ struct RetryScheduler: Sendable {
         FROM again ORDER BY letter_id
         """
 
-    /// Makes letters due that were sent and not answered.
+    /// Tells consumers again of discards that they have not confirmed: until they do, keys may wait for letters that are
+    /// over.
+    private static let discardAgain: Statement = """
+        WITH open AS MATERIALIZED (
+            SELECT letter_id FROM dead_letters AS l
+            WHERE is_discard_open AND state = 'discarded' AND next_attempt_at <= clock_timestamp()
+                AND NOT EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id)
+            ORDER BY next_attempt_at LIMIT $1
+        ), locked AS MATERIALIZED (
+            SELECT letter_id FROM dead_letters
+            WHERE letter_id = ANY (ARRAY(SELECT letter_id FROM open)) AND is_discard_open AND state = 'discarded'
+            ORDER BY letter_id FOR UPDATE
+        ), again AS (
+            UPDATE dead_letters AS l
+            SET delivery = delivery + 1, unanswered = unanswered + 1, next_attempt_at = NULL
+            FROM locked WHERE l.letter_id = locked.letter_id
+            RETURNING l.letter_id, l.delivery
+        ), queued AS (
+            INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)
+            SELECT letter_id, 'discard', delivery, 0 FROM again ORDER BY letter_id
+        )
+        INSERT INTO dead_letter_history (letter_id, actor, action, from_state, to_state, reason)
+        SELECT letter_id, 'dead-letter-handler', 'discard_sent_again', 'discarded', 'discarded',
+            'no answer to delivery ' || delivery - 1
+        FROM again ORDER BY letter_id
+        """
+
+    /// Makes letters due that were sent and not answered, and queues discards again that were not.
     ///
     /// - Returns: how many letters.
     func sendStuckAgain() async throws -> Int {
         let parameters = Parameters {
             $0.append(Double(configuration.stuckAfterMs))
-            $0.append(Int64(configuration.sequenceLetters))
+            $0.append(Int64(configuration.stuckLetters))
         }
+        let discards = Parameters { $0.append(Int64(configuration.stuckLetters)) }
         return try await connection.withTransaction { transaction in
-            try await transaction.execute(Self.sendStuckAgain, parameters).affectedRows
+            let letters = try await transaction.execute(Self.sendStuckAgain, parameters).affectedRows
+            return letters + (try await transaction.execute(Self.discardAgain, discards).affectedRows)
         }
     }
 }

@@ -20,9 +20,9 @@ import Testing
                         "SELECT reason, error_class FROM dead_letters ORDER BY origin_offset")
                         == ["failed invalid_json", "blocked blocked", "blocked blocked", "failed other"])
 
-                // An operator asks for the first; its whole sequence goes, and fails again.
+                // An operator asks for the first; it goes alone, and fails again.
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
-                try await consumer.play { await consumer.received.count == 3 }
+                try await consumer.play { await consumer.received.count == 1 }
                 try await scene.waitFor(1, "attempts = 1 AND state = 'pending' AND delivery = 2")
                 try await scene.waitFor(4, "state = 'pending'")
 
@@ -147,12 +147,12 @@ import Testing
                 await consumer.repair()
                 try await scene.waitFor(2, "state = 'pending'")
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
-                try await consumer.play(answering: false) { await consumer.received.count == 2 }
+                try await consumer.play(answering: false) { await consumer.received.count == 1 }
                 try await consumer.play {
                     try await scene.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") == 2
                 }
             }
-            #expect(await consumer.received.map(\.delivery).sorted().prefix(4) == [2, 2, 3, 3])
+            #expect(await consumer.received.prefix(2).map(\.delivery) == [2, 3])
             #expect(await consumer.applied == ["a": [1, 2]])
             await consumer.close()
         }
@@ -178,11 +178,11 @@ import Testing
                 await consumer.repair()
                 try await scene.waitFor(3, "state = 'pending'")
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now()")
-                try await consumer.play { await consumer.received.count == 6 }
+                try await consumer.play { await consumer.received.count == 4 }
                 try await scene.waitFor(3, "state = 'resolved'")
                 try await eventually { try await scene.number("SELECT count(*) FROM dead_letter_sends") == 0 }
             }
-            #expect(await consumer.received.map(\.offset) == [1, 2, 3, 1, 2, 3])
+            #expect(await consumer.received.map(\.offset) == [1, 1, 2, 3])
             #expect(await consumer.received.allSatisfy { $0.delivery == 2 })
             #expect(await consumer.applied == ["a": [1, 2, 3]])
             await consumer.close()
@@ -244,8 +244,8 @@ import Testing
                 try await scene.execute(
                     """
                     INSERT INTO dead_letter_edits (letter_id, edit, value, event_id, actor, reason)
-                    SELECT letter_id, edit, convert_to('value ' || edit, 'UTF8'),
-                        ('00000000-0000-0000-0000-00000000000' || edit)::uuid, 'alice', 'typo'
+                    SELECT letter_id, edits.edit, convert_to('value ' || edits.edit, 'UTF8'),
+                        ('00000000-0000-0000-0000-00000000000' || edits.edit)::uuid, 'alice', 'typo'
                     FROM dead_letters, (VALUES (1), (2)) AS edits (edit);
                     """)
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now()")

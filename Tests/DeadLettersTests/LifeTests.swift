@@ -27,7 +27,8 @@ func plainLetter(
         var random = SystemRandomNumberGenerator()
         var life = LetterLife(
             state: state, reason: reason, attempts: 0, delivery: delivery, errorClass: "old", fingerprint: "old",
-            firstErrorClass: reason == .blocked ? "blocked" : "old")
+            firstErrorClass: reason == .blocked ? "blocked" : "old", isDiscardOpen: state == .discarded,
+            isRowForgotten: state == .discarded)
         for notice in notices { life.receive(notice, policies: policies, using: &random) }
         return life
     }
@@ -38,7 +39,9 @@ func plainLetter(
 
     private func blocked(_ delivery: Int32) -> LetterNotice { .letter(plainLetter(.blocked, delivery: delivery)) }
     private func resolved(_ delivery: Int32?) -> LetterNotice { .resolved(plainLetter().name, delivery: delivery) }
-    private func discarded(_ delivery: Int32?) -> LetterNotice { .discarded(plainLetter().name, delivery: delivery) }
+    private func discarded(_ delivery: Int32?, isRowKept: Bool = true) -> LetterNotice {
+        .discarded(plainLetter().name, delivery: delivery, isRowKept: isRowKept)
+    }
 
     @Test func aFailedRetry() {
         let life = life(.retrying, [failed(2)])
@@ -91,21 +94,29 @@ func plainLetter(
     func resolvedEndsAnyState(_ state: LetterState) {
         for count in [Int32?.none, 1, 2, 9] {
             let life = life(state, [resolved(count)])
-            #expect(life.state == .resolved && life.freesSequence && life.due == .never)
+            #expect(life.state == .resolved && life.frees == .resolved && life.due == .never)
+            #expect(!life.isDiscardOpen)
             #expect(life.delivery == max(2, count ?? 2))
         }
     }
 
     @Test func discards() {
         let confirmed = life(.discarded, [discarded(2)])
-        #expect(confirmed.state == .discarded && confirmed.freesSequence)
+        #expect(confirmed.state == .discarded && confirmed.frees == .discarded)
         #expect(confirmed.history.map(\.action) == ["discard_confirmed"])
+        #expect(!confirmed.isDiscardOpen && !confirmed.isRowForgotten)
+        #expect(life(.discarded, [discarded(2), discarded(2)]).history.count == 1)
+        // A consumer that deletes the row of what it discards.
+        let forgotten = life(.discarded, [discarded(2, isRowKept: false)])
+        #expect(!forgotten.isDiscardOpen && forgotten.isRowForgotten)
+        // The answer is an earlier one's, given again.
+        #expect(life(.discarded, [discarded(2, isRowKept: false), discarded(2)]).isRowForgotten == false)
         // Reopened since, by a failure that came late: the discard came later still.
         #expect(life(.pending, [discarded(3)]).state == .discarded)
         #expect(life(.pending, [discarded(nil)]).state == .discarded)
         // Restored since.
         let restored = life(.pending, [discarded(2)])
-        #expect(restored.state == .pending && !restored.freesSequence && restored.history.count == 1)
+        #expect(restored.state == .pending && restored.frees == nil && restored.history.count == 1)
         #expect(life(.retrying, delivery: 3, [discarded(2)]).state == .retrying)
         #expect(life(.resolved, [discarded(2)]).state == .resolved)
     }
@@ -117,9 +128,9 @@ func plainLetter(
             Issue.record("no policy")
             return
         }
-        #expect((500...1_000).contains(delay) && !failed.freesSequence)
+        #expect((500...1_000).contains(delay) && failed.frees == nil)
         let blocked = LetterLife(plainLetter(.blocked), policies: policies, using: &random)
-        #expect(blocked.due == .never && blocked.freesSequence)
+        #expect(blocked.due == .never && blocked.frees == .alone)
         var foreign = plainLetter(errorClass: "sql_1")
         foreign.dialect = .connect
         #expect(LetterLife(foreign, policies: policies, using: &random).due == .never)

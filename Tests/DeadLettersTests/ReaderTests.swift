@@ -86,7 +86,7 @@ import Testing
                 == .resolved(name, delivery: 2))
         #expect(
             Self.ours.read(record(Self.origin + [("millrace.reason", "discarded")], value: nil))
-                == .discarded(name, delivery: nil))
+                == .discarded(name, delivery: nil, isRowKept: false))
         #expect(
             Self.ours.read(
                 record(

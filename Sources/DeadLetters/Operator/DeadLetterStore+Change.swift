@@ -121,8 +121,8 @@ struct LetterChunk {
             change == .discard
             ? """
             , told AS (
-                INSERT INTO dead_letter_sends (letter_id, action, delivery)
-                SELECT letter_id, 'discard', delivery FROM changed WHERE dialect = 'millrace' ORDER BY letter_id
+                INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)
+                SELECT letter_id, 'discard', delivery, 0 FROM changed WHERE dialect = 'millrace' ORDER BY letter_id
             )
             """ : ""
         let sql = """

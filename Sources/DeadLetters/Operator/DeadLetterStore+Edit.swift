@@ -14,8 +14,7 @@ extension DeadLetterStore {
     ///
     /// - Returns: nil when it may.
     public static func obstacle(toEditing letter: Letter) -> Skip? {
-        if letter.summary.state != .pending { return Skip(rawValue: letter.summary.state.rawValue) }
-        return letter.isValueWithConsumer ? .isValueWithConsumer : nil
+        letter.summary.state == .pending ? nil : Skip(rawValue: letter.summary.state.rawValue)
     }
 
     /// Adds a corrected value, which the next retry sends in place of the letter's own. The letter keeps its own.
@@ -32,8 +31,7 @@ extension DeadLetterStore {
             let own = try await transaction.execute(
                 .unprepared(
                     """
-                    SELECT CASE WHEN state <> 'pending' THEN state
-                        WHEN value_kept = 'consumer' THEN 'value_with_consumer' ELSE 'ok' END
+                    SELECT CASE WHEN state <> 'pending' THEN state ELSE 'ok' END
                     FROM dead_letters WHERE letter_id = $1 FOR UPDATE
                     """), Parameters { $0.append(letterID) })
             guard own.rowCount == 1 else { return .noSuchLetter }

@@ -82,7 +82,7 @@ extension DeadLetterStore.Letter {
     static let columns = """
         \(DeadLetterStore.Summary.columns), l.origin_at, l.key, l.value, l.value_kept = 'consumer', l.header_names, \
         l.header_values, l.event_id, l.stage, l.first_error_class, l.first_message, l.replay_topic, l.delivery, \
-        l.state_since
+        l.state_since, coalesce(l.next_attempt_at = 'infinity', false), l.is_discard_open
         """
 
     init(_ row: inout LetterRow) throws(PostgresError) {
@@ -99,6 +99,8 @@ extension DeadLetterStore.Letter {
         replayTopic = try row.text()
         delivery = try row.int32()
         stateSince = try row.timestamp()
+        isNextInSequence = try row.bool()
+        isDiscardOpen = try row.bool()
     }
 }
 

@@ -19,10 +19,6 @@ extension DeadLetterStore {
         case hasNoReplayTopic = "no_replay_topic"
         /// The consumer has not been told of the discard yet; restored now, its retry could overtake that.
         case isDiscardUnderway = "discard_underway"
-        /// The value is with the consumer: there is nothing here to correct.
-        case isValueWithConsumer = "value_with_consumer"
-        /// The value was with the consumer, which forgot it with the discard.
-        case isValueGone = "value_gone"
 
         /// For people: what is so, and what to do.
         public var explanation: String {
@@ -33,8 +29,6 @@ extension DeadLetterStore {
             case .isDiscarded: "discarded: restore it first"
             case .hasNoReplayTopic: "nobody knows the topic to replay it to"
             case .isDiscardUnderway: "its discard is still being sent: try again in a moment"
-            case .isValueWithConsumer: "its value is with the consumer, too large to be edited here"
-            case .isValueGone: "its value was with the consumer, which forgot it with the discard"
             }
         }
     }
@@ -68,7 +62,7 @@ extension DeadLetterStore.Change {
         case .restore:
             """
             CASE WHEN l.state <> 'discarded' THEN l.state WHEN \(Self.isDiscardUnderway) THEN 'discard_underway'
-                WHEN l.value_kept = 'consumer' THEN 'value_gone' ELSE 'ok' END
+                ELSE 'ok' END
             """
         }
     }
@@ -78,7 +72,7 @@ extension DeadLetterStore.Change {
         switch self {
         case .retry: "l.state = 'pending' AND l.replay_topic IS NOT NULL"
         case .discard: "l.state = 'pending'"
-        case .restore: "l.state = 'discarded' AND l.value_kept = 'here' AND NOT \(Self.isDiscardUnderway)"
+        case .restore: "l.state = 'discarded' AND NOT \(Self.isDiscardUnderway)"
         }
     }
 
@@ -92,8 +86,12 @@ extension DeadLetterStore.Change {
         case .retry: "next_attempt_at = numbered.due"
         // A delivery of its own, so that a late copy of an earlier failure does not open the letter again.
         case .discard:
-            "state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1"
-        case .restore: "state = 'pending', state_since = clock_timestamp(), next_attempt_at = NULL"
+            """
+            state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1,
+                unanswered = 0, is_discard_open = l.dialect = 'millrace', is_row_forgotten = l.dialect = 'millrace'
+            """
+        case .restore:
+            "state = 'pending', state_since = clock_timestamp(), next_attempt_at = NULL, is_discard_open = false"
         }
     }
 

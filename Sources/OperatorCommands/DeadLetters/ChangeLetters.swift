@@ -8,8 +8,8 @@ struct RetryLetters: AsyncParsableCommand {
         commandName: "retry",
         abstract: "Sends pending letters to their consumer again.",
         discussion: """
-            The handler sends a letter with its whole sequence: all pending letters of the same key, in their order. \
-            Retrying a group that has thousands of letters? Try one first, then all of them with --rate.
+            The handler sends the pending letters of a key in their order: the first one alone, as long as it fails, and \
+            those behind it when it is applied. A letter behind others asks for those before it. Retrying a group that has thousands of letters? Try one first, then all of them with --rate.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -35,8 +35,8 @@ struct DiscardLetters: AsyncParsableCommand {
         commandName: "discard",
         abstract: "Gives pending letters up; what waits behind them goes on.",
         discussion: """
-            The event will not take effect. The letter stays until its retention ends and can be restored; only a \
-            value that is with the consumer, being larger than the broker takes, is gone with the discard.
+            The event will not take effect. The letter stays until its retention ends and can be restored. A discard \
+            that cannot be sent to the consumer makes the letter pending again.
 
             \(DeadLettersCommand.exitCodes)
             """)

@@ -152,6 +152,8 @@ enum LetterJSON {
         let value: String?
         let valueBase64: String?
         let isValueWithConsumer: Bool
+        let isNextInSequence: Bool
+        let isDiscardOpen: Bool
         let history: [Change]
         let edits: [Edit]
         let openBefore: Int64
@@ -173,6 +175,8 @@ enum LetterJSON {
             value = LetterJSON.text(letter.value)
             valueBase64 = LetterJSON.base64Otherwise(letter.value)
             isValueWithConsumer = letter.isValueWithConsumer
+            isNextInSequence = letter.isNextInSequence
+            isDiscardOpen = letter.isDiscardOpen
             history = detail.history.map {
                 Change(
                     at: $0.at.description, actor: $0.actor, action: $0.action, from: $0.from, to: $0.to,

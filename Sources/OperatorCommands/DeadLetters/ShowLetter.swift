@@ -74,7 +74,11 @@ struct LetterText {
         if let time = letter.originAt { lines.append(("written", ago(time))) }
         lines.append(("came", ago(summary.createdAt)))
         lines.append(("retries", "\(summary.attempts) failed; delivery \(letter.delivery)"))
-        if let time = summary.nextAttemptAt {
+        if letter.isDiscardOpen {
+            lines.append(("discard", "the consumer has not confirmed it yet; it is told again until it does"))
+        } else if letter.isNextInSequence {
+            lines.append(("next retry", "when the letters before it are over"))
+        } else if let time = summary.nextAttemptAt {
             lines.append(("next retry", time > now ? LetterFormat.time(time) : "due since \(LetterFormat.time(time))"))
         } else if summary.state == .pending {
             lines.append(("next retry", "when somebody asks for it"))
@@ -124,7 +128,7 @@ struct LetterText {
         }
         let title = """
             open letters of the same key: \(count(detail.openBefore)) before, \(count(detail.openBehind)) behind. \
-            A retry sends them in this order:
+            They are sent in this order:
             """
         var lines = detail.sequence.map { line($0, mark: " ") }
         let own = DeadLetterStore.Neighbour(detail.letter)

@@ -80,15 +80,14 @@ import Testing
         }
     }
 
-    @Test func aValueThatTheConsumerForgotIsNotRestored() async throws {
+    @Test func aValueThatIsWithTheConsumerIsDiscardedAndRestored() async throws {
         try await Self.withStates { scene in
             try await scene.connection.execute("UPDATE dead_letters SET value = NULL, value_kept = 'consumer'")
-            #expect(
-                try await scene.store.change(.restore, .letters([4]), by: LetterScene.audit).skipped == [
-                    .isValueGone: 1
-                ])
-            // With the consumer as it is, the value can be sent by it.
-            #expect(try await scene.store.change(.retry, .letters([1]), by: LetterScene.audit).changed == 1)
+            for change in [DeadLetterStore.Change.discard, .restore, .retry] {
+                #expect(try await scene.store.change(change, .letters([1]), by: LetterScene.audit).changed == 1)
+                try await scene.connection.execute("DELETE FROM dead_letter_sends")
+            }
+            #expect(try await scene.store.show(1)?.letter.isValueWithConsumer == true)
         }
     }
 
@@ -151,8 +150,9 @@ import Testing
             #expect(try await outcome(2) == .skipped(.isRetrying))
             #expect(try await outcome(4) == .skipped(.isDiscarded))
             #expect(try await outcome(77) == .noSuchLetter)
+            // A value that is with the consumer can be replaced by one that can be sent.
             try await scene.connection.execute("UPDATE dead_letters SET value = NULL, value_kept = 'consumer'")
-            #expect(try await outcome(1) == .skipped(.isValueWithConsumer))
+            #expect(try await outcome(1) == .edited(3))
         }
     }
 }

@@ -132,6 +132,7 @@ struct ConsumerLetter: Sendable {
         add("__dlq.errors.delivery.count", String(delivery))
         add("millrace.consumer", consumer)
         add("millrace.reason", reason)
+        if reason == "discarded" { add("millrace.row", "kept") }
         if reason == "failed" || reason == "blocked" {
             add("__dlq.errors.message", reason == "failed" ? message : nil)
             add("millrace.order", order)

@@ -1,0 +1,70 @@
+internal import Postgres
+internal import StreamCore
+
+/// Makes the next letter of a sequence due when the one before it is over.
+enum SequencePromotion {
+    /// A sequence's letters are sent in sets: the first one is so large, and each is so many times as large as the one
+    /// before it was, as long as nothing fails. So what is sent in vain, behind one that fails, is at most so many times
+    /// what was applied since the last failure.
+    static let growth: Int32 = 8
+
+    /// The first open letter of a sequence becomes due if it only waited for another, or somebody asked for it: one that
+    /// failed itself waits for its own time, or for an operator. A new letter is due only when it is alone: the one
+    /// before it was resolved before this one came.
+    ///
+    /// Step by step, so that no plan looks for the letters of one step among all those that are pending. A head is
+    /// looked at once more when it is changed; IS TRUE keeps the planner from looking for it by that.
+    private static let promoteHeads: Statement = """
+        WITH freed AS MATERIALIZED (
+            SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.cause = 0) AS is_alone,
+                max(CASE freed.cause WHEN 1 THEN least(l.set_size, $3) * $4 ELSE 1 END) AS set_size
+            FROM unnest($1, $2) AS freed (letter_id, cause)
+            CROSS JOIN LATERAL (
+                SELECT consumer, origin_topic, sequence, set_size FROM dead_letters AS own
+                WHERE own.letter_id = freed.letter_id OFFSET 0
+            ) AS l
+            WHERE l.sequence IS NOT NULL GROUP BY l.consumer, l.origin_topic, l.sequence
+        ), heads AS MATERIALIZED (
+            SELECT head.letter_id, least(freed.set_size, $3) AS set_size FROM freed
+            CROSS JOIN LATERAL (
+                SELECT letter_id, state, reason, next_attempt_at FROM dead_letters AS other
+                WHERE (other.consumer, other.origin_topic, other.sequence)
+                    = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state IN ('pending', 'retrying')
+                ORDER BY other.letter_id LIMIT 1
+            ) AS head
+            WHERE head.state = 'pending'
+                AND (head.next_attempt_at = 'infinity' OR head.reason = 'blocked' AND head.next_attempt_at IS NULL)
+                AND NOT EXISTS (
+                    SELECT FROM dead_letters AS other
+                    WHERE (other.consumer, other.origin_topic, other.sequence)
+                        = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state = 'retrying')
+                AND (NOT freed.is_alone OR NOT EXISTS (
+                    SELECT FROM dead_letters AS other
+                    WHERE (other.consumer, other.origin_topic, other.sequence)
+                        = (freed.consumer, freed.origin_topic, freed.sequence)
+                        AND other.state IN ('pending', 'retrying') AND other.letter_id > head.letter_id))
+        )
+        UPDATE dead_letters AS l SET next_attempt_at = clock_timestamp(), set_size = heads.set_size
+        FROM heads WHERE l.letter_id = heads.letter_id AND (l.state = 'pending') IS TRUE
+        """
+
+    static func promote(
+        after letters: [ChangedLetter], largestSet: Int, _ transaction: PostgresTransaction
+    ) async throws {
+        var ids = Int64Array()
+        var causes = Int32Array()
+        for letter in letters {
+            guard let frees = letter.life.frees, let id = letter.letterID else { continue }
+            ids.append(id)
+            causes.append(Int32(frees.rawValue))
+        }
+        if ids.count == 0 { return }
+        let parameters = Parameters {
+            $0.append(ids)
+            $0.append(causes)
+            $0.append(Int32(clamping: largestSet))
+            $0.append(growth)
+        }
+        try await transaction.execute(promoteHeads, parameters)
+    }
+}
