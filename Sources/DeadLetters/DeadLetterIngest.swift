@@ -27,7 +27,7 @@ public struct DeadLetterIngest: Projection {
         readers = sources.mapValues { LetterReader($0) }
         writer = IngestWriter(
             policies: RetryPolicies(policies: configuration.policies), results: results,
-            largestSet: configuration.sequenceLetters)
+            largestSet: configuration.sequenceLetters, blockedHeadMs: configuration.stuckAfterMs)
     }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<LetterNotice> {
@@ -44,23 +44,17 @@ public struct DeadLetterIngest: Projection {
         try await writer.write(events, in: transaction)
     }
 
-    /// A record of Kafka is named by its place: two hashes of that make an id that is the same at every delivery (a
-    /// UUID of version 8, RFC 9562).
+    /// A record of Kafka is named by its place, and by its time: a topic that was deleted and made again has others at
+    /// the same places. Two hashes of that make an id that is the same at every delivery (a UUID of version 8,
+    /// RFC 9562).
     static func eventID(of record: LetterRecord) -> EventID {
         func hash(_ seed: UInt64) -> UInt64 {
-            var hash: UInt64 = 0xcbf2_9ce4_8422_2325 ^ seed
-            func mix(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-            for byte in record.topicPartition.topic.utf8 { mix(byte) }
-            for shift in stride(from: 0, to: 32, by: 8) {
-                mix(UInt8(truncatingIfNeeded: record.topicPartition.partition >> Int32(shift)))
-            }
-            for shift in stride(from: 0, to: 64, by: 8) {
-                mix(UInt8(truncatingIfNeeded: record.offset >> Int64(shift)))
-            }
-            // FNV-1a leaves neighbours near each other; MurmurHash3's finaliser takes them apart.
-            hash = (hash ^ hash >> 33) &* 0xff51_afd7_ed55_8ccd
-            hash = (hash ^ hash >> 33) &* 0xc4ce_b9fe_1a85_ec53
-            return hash ^ hash >> 33
+            var hash = StableHash(seed: seed)
+            for byte in record.topicPartition.topic.utf8 { hash.mix(byte) }
+            hash.mix(UInt64(truncatingIfNeeded: record.topicPartition.partition))
+            hash.mix(UInt64(bitPattern: record.offset))
+            hash.mix(UInt64(bitPattern: record.timestampMs ?? -1))
+            return hash.value
         }
         let high = hash(0) & ~0xF000 | 0x8000
         let low = hash(0x9e37_79b9_7f4a_7c15) & ~(3 << 62) | 2 << 62

@@ -4,6 +4,17 @@ struct IngestFold {
     struct Entry {
         let name: LetterName
         var notices: [LetterNotice]
+
+        /// A delivery of the handler's is answered, and not only a letter written.
+        var isAnswer: Bool {
+            notices.contains { notice in
+                switch notice {
+                case .letter(let letter): letter.delivery > 1
+                case .resolved, .discarded: true
+                case .brake: false
+                }
+            }
+        }
     }
 
     /// Letters in the order in which they came first.
@@ -58,14 +69,15 @@ struct ChangedLetter {
         return nil
     }
 
-    init(
-        _ entry: IngestFold.Entry, letterID: Int64, life: LetterLife, policies: RetryPolicies,
-        using random: inout some RandomNumberGenerator
-    ) {
-        name = entry.name
+    init(_ name: LetterName, letterID: Int64, life: LetterLife) {
+        self.name = name
         self.letterID = letterID
-        var life = life
-        for notice in entry.notices { life.receive(notice, policies: policies, using: &random) }
         self.life = life
+    }
+
+    mutating func receive(
+        _ entry: IngestFold.Entry, policies: RetryPolicies, using random: inout some RandomNumberGenerator
+    ) {
+        for notice in entry.notices { life.receive(notice, policies: policies, using: &random) }
     }
 }

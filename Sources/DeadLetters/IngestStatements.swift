@@ -6,60 +6,81 @@ internal import StreamCore
 enum IngestStatements {
     // MARK: known letters
 
+    /// The rows by names. An answer may be to a delivery of a release that did not say what it is about as fully as it
+    /// is known now; then it is about the letter that fits best. Locked in the order of their numbers, once all are
+    /// found.
     private static let findLetters: Statement = """
-        SELECT l.letter_id, l.consumer, l.origin_topic, l.origin_partition, l.origin_offset,
+        WITH matches AS MATERIALIZED (
+            SELECT w.place, m.letter_id
+            FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY AS w (
+                consumer, origin_topic, origin_partition, origin_offset, consumer_group, origin_mark, is_answer, place)
+            CROSS JOIN LATERAL (
+                SELECT letter_id FROM dead_letters AS l
+                WHERE (l.consumer, l.origin_topic, l.origin_partition, l.origin_offset)
+                        = (w.consumer, w.origin_topic, w.origin_partition, w.origin_offset)
+                    AND (l.consumer_group = w.consumer_group OR w.is_answer AND l.consumer_group = '')
+                    AND (l.origin_mark = w.origin_mark OR w.is_answer AND '' IN (l.origin_mark, w.origin_mark))
+                ORDER BY l.consumer_group = w.consumer_group DESC, l.origin_mark = w.origin_mark DESC, letter_id DESC
+                LIMIT 1
+            ) AS m
+        )
+        SELECT matches.place, l.letter_id,
             l.state, l.reason, l.attempts, l.delivery, l.error_class, l.fingerprint, l.first_error_class,
             l.is_discard_open, l.is_row_forgotten
-        FROM unnest($1, $2, $3, $4) AS wanted (consumer, origin_topic, origin_partition, origin_offset)
-        JOIN dead_letters AS l USING (consumer, origin_topic, origin_partition, origin_offset)
+        FROM matches JOIN dead_letters AS l USING (letter_id)
         ORDER BY l.letter_id
         FOR UPDATE OF l
         """
 
     /// Reads and locks the letters that have rows.
+    ///
+    /// - Returns: number and life of the letters, by the entries' indexes.
     static func find(
-        _ names: [LetterName], _ transaction: PostgresTransaction
-    ) async throws -> [LetterName: (Int64, LetterLife)] {
-        var parameters = Parameters()
-        append(names, to: &parameters)
+        _ entries: [IngestFold.Entry], _ transaction: PostgresTransaction
+    ) async throws -> [Int: (letterID: Int64, life: LetterLife)] {
+        var (consumers, topics, groups, marks) = (TextArray(), TextArray(), TextArray(), TextArray())
+        var partitions = Int32Array()
+        var offsets = Int64Array()
+        var areAnswers = BoolArray()
+        for entry in entries {
+            consumers.append(entry.name.consumer)
+            topics.append(entry.name.origin.topic)
+            partitions.append(entry.name.origin.partition)
+            offsets.append(entry.name.offset)
+            groups.append(entry.name.group)
+            marks.append(entry.name.mark)
+            areAnswers.append(entry.isAnswer)
+        }
+        let parameters = Parameters {
+            $0.append(consumers)
+            $0.append(topics)
+            $0.append(partitions)
+            $0.append(offsets)
+            $0.append(groups)
+            $0.append(marks)
+            $0.append(areAnswers)
+        }
         let rows = try await transaction.execute(findLetters, parameters)
-        var found: [LetterName: (Int64, LetterLife)] = [:]
+        var found: [Int: (letterID: Int64, life: LetterLife)] = [:]
         for row in 0..<rows.rowCount {
             let life = LetterLife(
-                state: LetterState(rawValue: try rows.string(row, 5)) ?? .pending,
-                reason: LetterReason(rawValue: try rows.string(row, 6)) ?? .failed,
-                attempts: try rows.int32(row, 7), delivery: try rows.int32(row, 8),
-                errorClass: try rows.string(row, 9), fingerprint: try rows.string(row, 10),
-                firstErrorClass: try rows.string(row, 11), isDiscardOpen: try rows.bool(row, 12),
-                isRowForgotten: try rows.bool(row, 13))
-            found[try name(rows, row, from: 1)] = (try rows.int64(row, 0), life)
+                state: LetterState(rawValue: try rows.string(row, 2)) ?? .pending,
+                reason: LetterReason(rawValue: try rows.string(row, 3)) ?? .failed,
+                attempts: try rows.int32(row, 4), delivery: try rows.int32(row, 5),
+                errorClass: try rows.string(row, 6), fingerprint: try rows.string(row, 7),
+                firstErrorClass: try rows.string(row, 8), isDiscardOpen: try rows.bool(row, 9),
+                isRowForgotten: try rows.bool(row, 10))
+            found[Int(try rows.int64(row, 0)) - 1] = (try rows.int64(row, 1), life)
         }
         return found
     }
 
-    private static func append(_ names: [LetterName], to parameters: inout Parameters) {
-        var consumers = TextArray()
-        var topics = TextArray()
-        var partitions = Int32Array()
-        var offsets = Int64Array()
-        for name in names {
-            consumers.append(name.consumer)
-            topics.append(name.origin.topic)
-            partitions.append(name.origin.partition)
-            offsets.append(name.offset)
-        }
-        parameters.append(consumers)
-        parameters.append(topics)
-        parameters.append(partitions)
-        parameters.append(offsets)
-    }
-
     private static func name(_ rows: QueryResult, _ row: Int, from column: Int) throws(PostgresError) -> LetterName {
         LetterName(
-            consumer: try rows.string(row, column),
+            consumer: try rows.string(row, column), group: try rows.string(row, column + 4),
             origin: TopicPartition(
                 topic: try rows.string(row, column + 1), partition: try rows.int32(row, column + 2)),
-            offset: try rows.int64(row, column + 3))
+            offset: try rows.int64(row, column + 3), mark: try rows.string(row, column + 5))
     }
 
     // MARK: groups
@@ -161,24 +182,26 @@ enum IngestStatements {
         INSERT INTO dead_letters (
             consumer, origin_topic, origin_partition, origin_offset, origin_at, key, value, value_kept,
             header_names, header_values, sequence, event_id, event_type, state, reason, stage, error_class, message,
-            first_error_class, first_message, fingerprint, dialect, replay_topic, attempts, delivery, next_attempt_at)
+            first_error_class, first_message, fingerprint, dialect, replay_topic, attempts, delivery, next_attempt_at,
+            consumer_group, origin_mark)
         SELECT
             consumer, origin_topic, origin_partition, origin_offset, origin_at, key, value, value_kept,
             coalesce(names, '{}'), coalesce(values, '{}'),
-            CASE WHEN is_ordered THEN CASE WHEN octet_length(key) <= 255 THEN key ELSE sha256(key) END END,
+            CASE WHEN is_ordered THEN sha256(convert_to(consumer_group, 'UTF8') || '\\x00'::bytea || key) END,
             event_id, event_type, state, reason, stage, error_class, message, first_error_class, first_message,
-            fingerprint, dialect, replay_topic, attempts, delivery, clock_timestamp() + due_ms * interval '1 ms'
+            fingerprint, dialect, replay_topic, attempts, delivery, clock_timestamp() + due_ms * interval '1 ms',
+            consumer_group, origin_mark
         FROM unnest(
             $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-            $26, $27)
+            $26, $27, $28, $29)
             WITH ORDINALITY AS letters (
                 consumer, origin_topic, origin_partition, origin_offset, origin_at, key, value, value_kept, is_ordered,
                 event_id, event_type, state, reason, stage, error_class, message, first_error_class, first_message,
-                fingerprint, dialect, replay_topic, attempts, delivery, due_ms, place)
+                fingerprint, dialect, replay_topic, attempts, delivery, due_ms, consumer_group, origin_mark, place)
         LEFT JOIN original_headers USING (place)
         ORDER BY place
-        ON CONFLICT (consumer, origin_topic, origin_partition, origin_offset) DO NOTHING
-        RETURNING letter_id, consumer, origin_topic, origin_partition, origin_offset
+        ON CONFLICT (consumer, origin_topic, origin_partition, origin_offset, consumer_group, origin_mark) DO NOTHING
+        RETURNING letter_id, consumer, origin_topic, origin_partition, origin_offset, consumer_group, origin_mark
         """
 
     /// Inserts letters in their order.

@@ -7,6 +7,8 @@ struct IngestWriter: Sendable {
     let results: ReplayResults
     /// Letters of one sequence that may be sent at once.
     let largestSet: Int
+    /// Milliseconds until a letter is tried again that the consumer calls blocked though none is before it.
+    let blockedHeadMs: Int
 
     /// Two handlers that meet over one letter: who comes second reads again. It can lose that race only as often as
     /// others insert the very same letters.
@@ -20,18 +22,24 @@ struct IngestWriter: Sendable {
         var changed: [ChangedLetter] = []
         var groups: [GroupKey] = []
         for _ in 0..<Self.rounds where !open.isEmpty {
-            let known = try await IngestStatements.find(open.map(\.name), transaction)
+            let known = try await IngestStatements.find(open, transaction)
             var fresh: [ChangedLetter] = []
             var updated: [ChangedLetter] = []
-            for entry in open {
-                if let (letterID, life) = known[entry.name] {
-                    let letter = ChangedLetter(
-                        entry, letterID: letterID, life: life, policies: policies, using: &random)
-                    if letter.life.isChanged { updated.append(letter) }
+            // Two names may mean one letter, where one says more than the other.
+            var places: [Int64: Int] = [:]
+            for (index, entry) in open.enumerated() {
+                if let (letterID, life) = known[index] {
+                    let place = places[letterID] ?? updated.count
+                    if place == updated.count {
+                        updated.append(ChangedLetter(entry.name, letterID: letterID, life: life))
+                        places[letterID] = place
+                    }
+                    updated[place].receive(entry, policies: policies, using: &random)
                 } else if let letter = ChangedLetter(new: entry, policies: policies, using: &random) {
                     fresh.append(letter)
                 }
             }
+            updated.removeAll { !$0.life.isChanged }
             groups += try await IngestStatements.newGroups(of: fresh + updated, transaction)
             if !updated.isEmpty { try await IngestStatements.update(updated, transaction) }
             let lettersIDs = fresh.isEmpty ? [:] : try await IngestStatements.insert(fresh, transaction)
@@ -44,7 +52,8 @@ struct IngestWriter: Sendable {
         guard open.isEmpty else { throw LetterRace() }
         guard !changed.isEmpty else { return }
         try await IngestStatements.insertHistory(changed, transaction)
-        try await SequencePromotion.promote(after: changed, largestSet: largestSet, transaction)
+        try await SequencePromotion.promote(
+            after: changed, largestSet: largestSet, blockedHeadMs: blockedHeadMs, transaction)
         if !groups.isEmpty { try await IngestStatements.insertNewGroupAlerts(groups, transaction) }
         results.count(changed)
     }

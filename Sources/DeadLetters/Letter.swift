@@ -4,13 +4,20 @@ public import StreamCore
 /// What names a letter: the consumer that could not apply the event, and where the event stood first.
 public struct LetterName: Sendable, Hashable {
     public let consumer: String
+    /// The consumer group, and so the version, that parked the event; empty when unknown.
+    public let group: String
     public let origin: TopicPartition
     public let offset: Int64
+    /// Tells the record from others that stood at the same place, as the topic was deleted and made again: of our own
+    /// letters the record's timestamp, of others a hash of key and value; empty when unknown.
+    public let mark: String
 
-    public init(consumer: String, origin: TopicPartition, offset: Int64) {
+    public init(consumer: String, group: String = "", origin: TopicPartition, offset: Int64, mark: String = "") {
         self.consumer = consumer
+        self.group = group
         self.origin = origin
         self.offset = offset
+        self.mark = mark
     }
 }
 

@@ -32,6 +32,8 @@ struct LetterColumns {
     private var attempts = Int32Array()
     private var deliveries = Int32Array()
     private var due = Int64Array()
+    private var groups = TextArray()
+    private var marks = TextArray()
 
     /// - Parameter life: what became of the letter within its first batch.
     mutating func append(_ letter: Letter, _ life: LetterLife) {
@@ -66,6 +68,8 @@ struct LetterColumns {
         attempts.append(life.attempts)
         deliveries.append(life.delivery)
         if case .after(let milliseconds) = life.due { due.append(milliseconds) } else { due.appendNull() }
+        groups.append(letter.name.group)
+        marks.append(letter.name.mark)
     }
 
     var parameters: Parameters {
@@ -97,6 +101,8 @@ struct LetterColumns {
             $0.append(attempts)
             $0.append(deliveries)
             $0.append(due)
+            $0.append(groups)
+            $0.append(marks)
         }
     }
 }

@@ -35,6 +35,8 @@ struct LetterLife: Sendable, Hashable {
         case resolved = 1
         /// It is given up.
         case discarded = 2
+        /// The consumer says that another is before it. If none is here, it is tried again after a while.
+        case blockedAgain = 3
     }
 
     struct Entry: Sendable, Hashable {
@@ -131,6 +133,7 @@ struct LetterLife: Sendable, Hashable {
             move(to: .pending, isReopened ? "reopened" : "failed_again", Self.text(letter))
         case .blocked:
             due = .never
+            frees = .blockedAgain
             move(to: .pending, isReopened ? "reopened" : "blocked_again", nil)
         }
     }

@@ -38,6 +38,7 @@ public struct LetterReader: Sendable {
 
     static let messageLimit = 1_000
     static let consumerLimit = 200
+    private static let groupLimit = 1_000
 
     public init(_ source: LetterSource) {
         self.source = source
@@ -72,8 +73,11 @@ public struct LetterReader: Sendable {
             let partition = headers.smallNumber("__dlq.errors.partition"),
             let offset = headers.number("__dlq.errors.offset")
         else { return nil }
+        let originMs = headers.number("millrace.origin.timestamp")
         let name = LetterName(
-            consumer: consumer, origin: TopicPartition(topic: topic, partition: partition), offset: offset)
+            consumer: consumer, group: headers.text("__dlq.errors.group", limit: Self.groupLimit) ?? "",
+            origin: TopicPartition(topic: topic, partition: partition), offset: offset,
+            mark: originMs.map { String($0) } ?? "")
         let delivery = headers.smallNumber("__dlq.errors.delivery.count")
         if reason == "resolved" { return .resolved(name, delivery: delivery) }
         if reason == "discarded" {
@@ -82,9 +86,8 @@ public struct LetterReader: Sendable {
         }
         // Any other word is a letter all the same: what a newer consumer writes must not be lost.
         let isBlocked = reason == LetterReason.blocked.rawValue
-        let originAt = headers.number("millrace.origin.timestamp")
         var letter = Letter(
-            name: name, originAt: originAt.flatMap(Self.timestamp), key: record.key, value: record.value,
+            name: name, originAt: originMs.flatMap(Self.timestamp), key: record.key, value: record.value,
             headers: record.headers.filter { header in
                 !LetterDialect.millrace.headerPrefixes.contains { header.name.hasPrefix($0) }
             },
@@ -105,6 +108,17 @@ public struct LetterReader: Sendable {
             ["millrace.event-id", "event-id"].lazy
             .compactMap { headers.text($0, limit: 40).flatMap { EventID($0) } }.first
         letter.eventType = headers.text("event-type", limit: 200)
+    }
+
+    /// A hash of key and value: others do not say when the original record was written.
+    private static func mark(of record: LetterRecord) -> String {
+        var hash = StableHash()
+        for part in [record.key, record.value] {
+            // NULL and empty differ, and a part does not run into the next.
+            hash.mix(UInt64(bitPattern: Int64(part?.count ?? -1)))
+            for byte in part ?? [] { hash.mix(byte) }
+        }
+        return String(hash.value, radix: 16)
     }
 
     static func timestamp(_ milliseconds: Int64) -> Timestamp? {
@@ -144,7 +158,7 @@ public struct LetterReader: Sendable {
             consumer: consumer ?? account.consumer ?? record.topicPartition.topic,
             origin: isWhole
                 ? TopicPartition(topic: account.topic ?? "", partition: account.partition ?? 0) : record.topicPartition,
-            offset: isWhole ? account.offset ?? 0 : record.offset)
+            offset: isWhole ? account.offset ?? 0 : record.offset, mark: Self.mark(of: record))
         // Back to the very topic that it lies in would be a circle.
         let replayTopic = account.topic == record.topicPartition.topic ? nil : account.topic
         var letter = Letter(

@@ -15,6 +15,9 @@ struct QueuedSend: Sendable {
     let topic: String?
     let origin: TopicPartition
     let offset: Int64
+    /// The consumer group that parked the event, and the mark of its record; see ``LetterName``.
+    let group: String
+    let mark: String
     let key: [UInt8]?
     let value: [UInt8]?
     /// The value is an operator's, and this the id of the event that it makes.
@@ -45,7 +48,7 @@ struct QueuedSend: Sendable {
             CASE s.action WHEN 'apply' THEN coalesce(e.value, l.value) END, e.event_id,
             s.action = 'apply' AND l.value_kept = 'consumer' AND e.value IS NULL, l.is_row_forgotten,
             CASE s.action WHEN 'apply' THEN l.header_names ELSE '{}' END,
-            CASE s.action WHEN 'apply' THEN l.header_values ELSE '{}' END
+            CASE s.action WHEN 'apply' THEN l.header_values ELSE '{}' END, l.consumer_group, l.origin_mark
         FROM fitting JOIN dead_letter_sends AS s USING (send_id) JOIN dead_letters AS l USING (letter_id)
         LEFT JOIN dead_letter_edits AS e ON e.letter_id = s.letter_id AND e.edit = coalesce(s.edit, l.edit)
         ORDER BY s.send_id
@@ -82,6 +85,8 @@ struct QueuedSend: Sendable {
         isRowForgotten = try rows.bool(row, 14)
         let names = BinaryArray.elements(rows.bytes(row, 15))
         let values = BinaryArray.elements(rows.bytes(row, 16))
+        group = try rows.string(row, 17)
+        mark = try rows.string(row, 18)
         headers = zip(names, values).map { name, value in
             RecordHeader(name: String(decoding: name ?? [], as: UTF8.self), value: value)
         }
@@ -91,7 +96,7 @@ struct QueuedSend: Sendable {
     ///
     /// A record that goes back to its topic carries nothing of what made it a letter, or it would look like one.
     func recordHeaders() -> RecordHeaders {
-        let result = RecordHeaders(capacity: headers.count + 6)
+        let result = RecordHeaders(capacity: headers.count + 9)
         for header in headers where !LetterDialect.isAdded(header.name) {
             if let editedEventID, header.name == "event-id" {
                 result.append(header.name, editedEventID.description.utf8Span.span)
@@ -103,6 +108,8 @@ struct QueuedSend: Sendable {
         result.append("__dlq.errors.topic", origin.topic.utf8Span.span)
         result.append("__dlq.errors.partition", String(origin.partition).utf8Span.span)
         result.append("__dlq.errors.offset", String(offset).utf8Span.span)
+        if !group.isEmpty { result.append("__dlq.errors.group", group.utf8Span.span) }
+        if !mark.isEmpty { result.append("millrace.origin.timestamp", mark.utf8Span.span) }
         result.append("__dlq.errors.delivery.count", String(delivery).utf8Span.span)
         result.append("millrace.action", action.utf8Span.span)
         if isValueWithConsumer { result.append("millrace.value.kept", "database".utf8Span.span) }

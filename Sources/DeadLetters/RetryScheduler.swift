@@ -7,13 +7,13 @@ struct RetryScheduler: Sendable {
     let connection: PostgresConnection
     let configuration: DeadLetterHandlerConfiguration
 
-    /// Of a sequence in which nothing is under way the first letters are sent: one alone as long as it fails, else a set
-    /// of the size that is due, see ``SequencePromotion``. Who asks for a later letter asks for those before it: it
+    /// Of a sequence in which nothing is under way the first letters are sent: one alone as long as it fails, else a
+    /// set of the size that is due, see ``SequencePromotion``. Who asks for a later letter asks for those before it: it
     /// passes that on to the first, and is sent when those before it are over. If the first is under way, it is sent
     /// again should it fail.
     ///
-    /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off remains
-    /// due, or follows when what is before it is answered.
+    /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off
+    /// remains due, or follows when what is before it is answered.
     private static let sendDue: Statement = """
         WITH due AS MATERIALIZED (
             SELECT letter_id, consumer, origin_topic, sequence, next_attempt_at FROM dead_letters AS l
@@ -148,8 +148,8 @@ struct RetryScheduler: Sendable {
         FROM again ORDER BY letter_id
         """
 
-    /// Tells consumers again of discards that they have not confirmed: until they do, keys may wait for letters that are
-    /// over.
+    /// Tells consumers again of discards that they have not confirmed: until they do, keys may wait for letters that
+    /// are over.
     private static let discardAgain: Statement = """
         WITH open AS MATERIALIZED (
             SELECT letter_id FROM dead_letters AS l

@@ -4,19 +4,21 @@ internal import StreamCore
 /// Makes the next letter of a sequence due when the one before it is over.
 enum SequencePromotion {
     /// A sequence's letters are sent in sets: the first one is so large, and each is so many times as large as the one
-    /// before it was, as long as nothing fails. So what is sent in vain, behind one that fails, is at most so many times
-    /// what was applied since the last failure.
+    /// before it was, as long as nothing fails. So what is sent in vain, behind one that fails, is at most so many
+    /// times what was applied since the last failure.
     static let growth: Int32 = 8
 
-    /// The first open letter of a sequence becomes due if it only waited for another, or somebody asked for it: one that
-    /// failed itself waits for its own time, or for an operator. A new letter is due only when it is alone: the one
-    /// before it was resolved before this one came.
+    /// The first open letter of a sequence becomes due if it only waited for another, or somebody asked for it: one
+    /// that failed itself waits for its own time, or for an operator. A new letter is due only when it is alone: the one
+    /// before it was resolved before this one came. One that the consumer calls blocked though it is the first here, as
+    /// the letter before it is lost, is tried again after a while.
     ///
     /// Step by step, so that no plan looks for the letters of one step among all those that are pending. A head is
     /// looked at once more when it is changed; IS TRUE keeps the planner from looking for it by that.
     private static let promoteHeads: Statement = """
         WITH freed AS MATERIALIZED (
             SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.cause = 0) AS is_alone,
+                bool_or(freed.cause < 3) AS is_freed, min(freed.letter_id) FILTER (WHERE freed.cause = 3) AS blocked,
                 max(CASE freed.cause WHEN 1 THEN least(l.set_size, $3) * $4 ELSE 1 END) AS set_size
             FROM unnest($1, $2) AS freed (letter_id, cause)
             CROSS JOIN LATERAL (
@@ -25,7 +27,9 @@ enum SequencePromotion {
             ) AS l
             WHERE l.sequence IS NOT NULL GROUP BY l.consumer, l.origin_topic, l.sequence
         ), heads AS MATERIALIZED (
-            SELECT head.letter_id, least(freed.set_size, $3) AS set_size FROM freed
+            SELECT head.letter_id, least(freed.set_size, $3) AS set_size,
+                CASE WHEN is_freed THEN 0 ELSE $5 END AS due_ms
+            FROM freed
             CROSS JOIN LATERAL (
                 SELECT letter_id, state, reason, next_attempt_at FROM dead_letters AS other
                 WHERE (other.consumer, other.origin_topic, other.sequence)
@@ -33,7 +37,9 @@ enum SequencePromotion {
                 ORDER BY other.letter_id LIMIT 1
             ) AS head
             WHERE head.state = 'pending'
-                AND (head.next_attempt_at = 'infinity' OR head.reason = 'blocked' AND head.next_attempt_at IS NULL)
+                AND CASE WHEN is_freed
+                    THEN head.next_attempt_at = 'infinity' OR head.reason = 'blocked' AND head.next_attempt_at IS NULL
+                    ELSE head.next_attempt_at IS NULL AND head.letter_id = freed.blocked END
                 AND NOT EXISTS (
                     SELECT FROM dead_letters AS other
                     WHERE (other.consumer, other.origin_topic, other.sequence)
@@ -44,12 +50,13 @@ enum SequencePromotion {
                         = (freed.consumer, freed.origin_topic, freed.sequence)
                         AND other.state IN ('pending', 'retrying') AND other.letter_id > head.letter_id))
         )
-        UPDATE dead_letters AS l SET next_attempt_at = clock_timestamp(), set_size = heads.set_size
+        UPDATE dead_letters AS l
+        SET next_attempt_at = clock_timestamp() + heads.due_ms * interval '1 ms', set_size = heads.set_size
         FROM heads WHERE l.letter_id = heads.letter_id AND (l.state = 'pending') IS TRUE
         """
 
     static func promote(
-        after letters: [ChangedLetter], largestSet: Int, _ transaction: PostgresTransaction
+        after letters: [ChangedLetter], largestSet: Int, blockedHeadMs: Int, _ transaction: PostgresTransaction
     ) async throws {
         var ids = Int64Array()
         var causes = Int32Array()
@@ -64,6 +71,7 @@ enum SequencePromotion {
             $0.append(causes)
             $0.append(Int32(clamping: largestSet))
             $0.append(growth)
+            $0.append(Double(blockedHeadMs))
         }
         try await transaction.execute(promoteHeads, parameters)
     }

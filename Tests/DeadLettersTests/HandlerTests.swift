@@ -39,6 +39,7 @@ import Testing
             #expect(retry.headers["event-type"] == "OrderCreated")
             #expect(retry.headers["__dlq.errors.topic"] == "order-events")
             #expect(retry.headers["__dlq.errors.partition"] == "0")
+            #expect(retry.headers["__dlq.errors.group"] == "millrace.\(scene.consumer).v1")
             #expect(retry.headers["millrace.reason"] == nil && retry.headers["__dlq.errors.message"] == nil)
             #expect(
                 try await scene.text(

@@ -82,7 +82,8 @@ extension DeadLetterStore.Letter {
     static let columns = """
         \(DeadLetterStore.Summary.columns), l.origin_at, l.key, l.value, l.value_kept = 'consumer', l.header_names, \
         l.header_values, l.event_id, l.stage, l.first_error_class, l.first_message, l.replay_topic, l.delivery, \
-        l.state_since, coalesce(l.next_attempt_at = 'infinity', false), l.is_discard_open
+        l.state_since, coalesce(l.next_attempt_at = 'infinity', false), l.is_discard_open, \
+        l.consumer_group
         """
 
     init(_ row: inout LetterRow) throws(PostgresError) {
@@ -101,6 +102,7 @@ extension DeadLetterStore.Letter {
         stateSince = try row.timestamp()
         isNextInSequence = try row.bool()
         isDiscardOpen = try row.bool()
+        consumerGroup = try row.string()
     }
 }
 

@@ -126,6 +126,8 @@ extension DeadLetterStore {
         /// The number of the last delivery, from 1.
         public let delivery: Int32
         public let stateSince: Timestamp
+        /// The consumer group, and so the version, that parked the event; empty when unknown.
+        public let consumerGroup: String
         /// Somebody asked for it: it is sent when the letters before it in its sequence are over.
         public let isNextInSequence: Bool
         /// It is discarded, and the consumer has not confirmed that yet.

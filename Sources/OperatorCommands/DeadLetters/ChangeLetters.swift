@@ -8,8 +8,9 @@ struct RetryLetters: AsyncParsableCommand {
         commandName: "retry",
         abstract: "Sends pending letters to their consumer again.",
         discussion: """
-            The handler sends the pending letters of a key in their order: the first one alone, as long as it fails, and \
-            those behind it when it is applied. A letter behind others asks for those before it. Retrying a group that has thousands of letters? Try one first, then all of them with --rate.
+            The handler sends the pending letters of a key in their order: the first one alone, as long as it fails, \
+            and those behind it when it is applied. A letter behind others asks for those before it. Retrying a group \
+            that has thousands of letters? Try one first, then all of them with --rate.
 
             \(DeadLettersCommand.exitCodes)
             """)

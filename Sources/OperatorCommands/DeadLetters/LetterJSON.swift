@@ -152,6 +152,7 @@ enum LetterJSON {
         let value: String?
         let valueBase64: String?
         let isValueWithConsumer: Bool
+        let consumerGroup: String?
         let isNextInSequence: Bool
         let isDiscardOpen: Bool
         let history: [Change]
@@ -175,6 +176,7 @@ enum LetterJSON {
             value = LetterJSON.text(letter.value)
             valueBase64 = LetterJSON.base64Otherwise(letter.value)
             isValueWithConsumer = letter.isValueWithConsumer
+            consumerGroup = letter.consumerGroup.isEmpty ? nil : letter.consumerGroup
             isNextInSequence = letter.isNextInSequence
             isDiscardOpen = letter.isDiscardOpen
             history = detail.history.map {

@@ -63,6 +63,7 @@ struct LetterText {
             ("letter", "\(summary.letterID)"),
             ("state", "\(summary.state.rawValue) since \(ago(letter.stateSince))"),
             ("consumer", LetterFormat.text(summary.consumer)),
+            ("parked by", letter.consumerGroup.isEmpty ? "unknown" : LetterFormat.text(letter.consumerGroup)),
             ("group", LetterFormat.text("\(summary.consumer)/\(summary.errorClass)/\(summary.fingerprint)")),
             ("error", LetterFormat.text(summary.message)),
         ]

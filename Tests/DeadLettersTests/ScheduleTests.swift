@@ -1,0 +1,160 @@
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import DeadLetters
+
+/// What is sent when, of letters that wait for each other.
+@Suite struct ScheduleTests {
+    private func name(_ offset: Int64) -> LetterName { plainLetter(offset: offset).name }
+
+    /// What was sent since the last look, by offsets.
+    private func sent(_ desk: Desk) async throws -> [String] {
+        let sends = try await desk.lines(
+            """
+            SELECT l.origin_offset::text FROM dead_letter_sends JOIN dead_letters AS l USING (letter_id)
+            ORDER BY send_id
+            """)
+        try await desk.database.execute(script: "DELETE FROM dead_letter_sends")
+        return sends
+    }
+
+    @Test func theFirstOfASequenceIsSentAloneUntilItIsApplied() async throws {
+        try await Desk.run { desk in
+            try await desk.ingest(plainLetter(offset: 1))
+            try await desk.ingest((2...100).map { .letter(plainLetter(.blocked, offset: $0)) })
+            // Whoever asks for one of them, asks for the first, once.
+            for delivery in Int32(2)...4 {
+                try await desk.database.execute(
+                    script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset IN (40, 60)")
+                #expect(try await desk.scheduler.sendDue() == 1)
+                #expect(try await sent(desk) == ["1"])
+                #expect(try await desk.scheduler.sendDue() == 0)
+                try await desk.ingest(plainLetter(offset: 1, delivery: delivery))
+                #expect(try await desk.scheduler.sendDue() == 0)
+            }
+            // While it is under way somebody asks again: another try follows the failure.
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset IN (1, 40)")
+            #expect(try await desk.scheduler.sendDue() == 1)
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 60")
+            #expect(try await desk.scheduler.sendDue() == 0)
+            try await desk.ingest(plainLetter(offset: 1, delivery: 5))
+            #expect(try await desk.scheduler.sendDue() == 1)
+            #expect(try await sent(desk) == ["1", "1"])
+            let last = "SELECT max(delivery)::bigint FROM dead_letters WHERE origin_offset > 1"
+            #expect(try await desk.number(last) == 1)
+            try await desk.checkGroups()
+        }
+    }
+
+    @Test func whatWaitsFlowsInSetsThatGrow() async throws {
+        try await Desk.run({ $0.sequenceLetters = 100 }) { desk in
+            try await desk.ingest(plainLetter(offset: 1))
+            try await desk.ingest((2...400).map { .letter(plainLetter(.blocked, offset: $0)) })
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
+            var sizes: [Int] = []
+            func step(_ failing: Int64? = nil) async throws {
+                _ = try await desk.scheduler.sendDue()
+                let offsets = try await sent(desk).compactMap { Int64($0) }
+                sizes.append(offsets.count)
+                let deliveries = try await desk.lines(
+                    "SELECT delivery::text FROM dead_letters WHERE state = 'retrying' ORDER BY letter_id")
+                let delivery = deliveries.first.flatMap { Int32($0) } ?? 0
+                try await desk.ingest(
+                    offsets.map { offset in
+                        guard let failing, offset >= failing else { return .resolved(name(offset), delivery: delivery) }
+                        return .letter(
+                            plainLetter(offset == failing ? .failed : .blocked, offset: offset, delivery: delivery))
+                    })
+            }
+            for _ in 0..<3 { try await step() }
+            #expect(sizes == [1, 8, 64])
+            // One in the next set fails: from there on it begins anew.
+            try await step(100)
+            #expect(sizes == [1, 8, 64, 100])
+            #expect(try await desk.scheduler.sendDue() == 0)
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 100")
+            for _ in 0..<5 { try await step() }
+            #expect(sizes == [1, 8, 64, 100, 1, 8, 64, 100, 100])
+            while try await desk.number("SELECT count(*) FROM dead_letters WHERE state <> 'resolved'") > 0 {
+                try await step()
+            }
+            #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") == 400)
+            try await desk.checkGroups()
+        }
+    }
+
+    /// A letter that failed itself is sent after those before it only if somebody asked for it.
+    @Test func whoAskedIsSentWhenThoseBeforeAreOver() async throws {
+        try await Desk.run { desk in
+            try await desk.ingest((1...3).map { .letter(plainLetter(offset: $0)) })
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset < 3")
+            #expect(try await desk.scheduler.sendDue() == 1)
+            try await desk.ingest([.resolved(name(1), delivery: 2)])
+            #expect(try await desk.scheduler.sendDue() == 1)
+            try await desk.ingest([.resolved(name(2), delivery: 2)])
+            #expect(try await desk.scheduler.sendDue() == 0)
+            #expect(try await desk.states() == ["resolved", "resolved", "pending"])
+        }
+    }
+
+    @Test func stuckLettersAreSentAgainEachTimeLater() async throws {
+        try await Desk.run({ $0.stuckAfterMs = 60_000 }) { desk in
+            try await desk.ingest(
+                plainLetter(offset: 1), plainLetter(.blocked, offset: 2), plainLetter(.blocked, offset: 3))
+            try await desk.ingest([.resolved(name(1), delivery: 1)])
+            #expect(try await desk.scheduler.sendDue() == 2)
+            let age = { (seconds: Int) in
+                try await desk.database.execute(
+                    script: "UPDATE dead_letters SET state_since = now() - interval '\(seconds) s'")
+            }
+            try await age(61)
+            // Not sent yet: they wait for the sender, not for the consumer.
+            #expect(try await desk.scheduler.sendStuckAgain() == 0)
+            try await desk.database.execute(script: "DELETE FROM dead_letter_sends WHERE letter_id = 2")
+            #expect(try await desk.scheduler.sendStuckAgain() == 0)
+            try await desk.database.execute(script: "DELETE FROM dead_letter_sends")
+            try await age(59)
+            #expect(try await desk.scheduler.sendStuckAgain() == 0)
+            try await age(61)
+            #expect(try await desk.scheduler.sendStuckAgain() == 2)
+            #expect(try await desk.scheduler.sendDue() == 2)
+            #expect(try await sent(desk) == ["2", "3"])
+            try await age(61)
+            #expect(try await desk.scheduler.sendStuckAgain() == 0)
+            try await age(121)
+            #expect(try await desk.scheduler.sendStuckAgain() == 2)
+            #expect(
+                try await desk.lines("SELECT action FROM dead_letter_history WHERE letter_id = 2 ORDER BY at")
+                    == ["parked", "sent", "sent_again", "sent", "sent_again"])
+            // An answer ends the growing, be it that another is before it.
+            #expect(try await desk.scheduler.sendDue() == 2)
+            try await desk.ingest(plainLetter(.blocked, offset: 2, delivery: 4))
+            #expect(try await desk.number("SELECT unanswered::bigint FROM dead_letters WHERE origin_offset = 2") == 0)
+            try await desk.checkGroups()
+        }
+    }
+
+    /// A set of which not all are stuck yet goes again as a whole, by one look.
+    @Test func aLargeSetThatIsStuckGoesAgainAtOnce() async throws {
+        try await Desk.run({ ($0.stuckAfterMs, $0.stuckLetters) = (60_000, 10) }) { desk in
+            try await desk.ingest((1...10_000).map { .letter(plainLetter(.blocked, offset: $0)) })
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET set_size = 10000; UPDATE dead_letters SET next_attempt_at = now()")
+            #expect(try await desk.scheduler.sendDue() == 10_000)
+            #expect(try await sent(desk).count == 10_000)
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET state_since = now() - interval '61 s' WHERE origin_offset > 5000")
+            #expect(try await desk.scheduler.sendStuckAgain() == 10_000)
+            #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE next_attempt_at IS NOT NULL") == 1)
+            #expect(try await desk.scheduler.sendDue() == 10_000)
+            try await desk.checkGroups()
+        }
+    }
+}
