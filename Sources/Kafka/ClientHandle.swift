@@ -1,5 +1,6 @@
 internal import CRDKafka
 internal import Foundation
+internal import Synchronization
 
 /// Owns one librdkafka client. Whatever holds memory of the client's (batches, topics, queues) holds this too, so that
 /// the client goes last.
@@ -8,6 +9,8 @@ internal import Foundation
 final class ClientHandle: @unchecked Sendable {
     let pointer: OpaquePointer
     private let log: LogSink
+    /// What callbacks still use until the client is destroyed.
+    private let kept = Mutex<[any AnyObject & Sendable]>([])
 
     /// Starts a client of librdkafka: its threads run and connect from then on.
     ///
@@ -42,8 +45,13 @@ final class ClientHandle: @unchecked Sendable {
     deinit {
         // Destroying waits for the client's threads, so it must not hold up the thread that let go of it last, which
         // may be one of Swift's pool. A consumer that was not closed leaves without a word; its session times out.
-        let last = unsafe LastReference(pointer: pointer, log: log)
+        let last = unsafe LastReference(pointer: pointer, log: log, kept: kept.withLock { $0 })
         Thread.detachNewThread { last.destroy() }
+    }
+
+    /// Keeps an object that callbacks use until the client is destroyed.
+    func keep(_ object: any AnyObject & Sendable) {
+        kept.withLock { $0.append(object) }
     }
 
     /// The error after which this client is of no more use, when there was one.
@@ -76,9 +84,10 @@ final class ClientHandle: @unchecked Sendable {
 private struct LastReference: @unchecked Sendable {
     let pointer: OpaquePointer
     let log: LogSink
+    let kept: [any AnyObject & Sendable]
 
     func destroy() {
         unsafe rd_kafka_destroy_flags(pointer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
-        withExtendedLifetime(log) {}
+        withExtendedLifetime((log, kept)) {}
     }
 }

@@ -78,6 +78,8 @@ public struct KafkaClientConfiguration: Sendable {
             "enable.partition.eof": "a partition's end is what tells that all of it was read",
             "enabled_events": "the clients choose the events they read",
             "opaque": "the clients use it",
+            "partitioner": "keys go to partitions as with Kafka's Java clients, or a key's records lose their order",
+            "partitioner_cb": "keys go to partitions as with Kafka's Java clients",
             "produce.offset.report": reports,
         ]
     }()

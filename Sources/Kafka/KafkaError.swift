@@ -71,6 +71,12 @@ extension KafkaError {
             || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION.rawValue
     }
 
+    /// A record, or the batch that it was sent in, is larger than the topic takes.
+    public var isTooLarge: Bool {
+        code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue
+            || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE.rawValue
+    }
+
     /// The topic is not there, or not there yet.
     public var isUnknownTopic: Bool {
         code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC.rawValue || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION.rawValue
@@ -85,6 +91,13 @@ extension KafkaError {
 
     /// The client was closed before or during the call.
     public var isClosed: Bool { code == RD_KAFKA_RESP_ERR__DESTROY.rawValue }
+
+    /// The client holds a record for delivered though no broker told where it is.
+    static var impliedDelivery: KafkaError {
+        KafkaError(
+            RD_KAFKA_RESP_ERR__NO_OFFSET,
+            message: "the success of a later batch implies the record's delivery, but no broker confirmed it")
+    }
 
     static func closed(_ what: String) -> KafkaError {
         KafkaError(RD_KAFKA_RESP_ERR__DESTROY, message: "\(what) is closed")

@@ -5,15 +5,25 @@ internal import CRDKafka
 public struct DeliveryReport: Sendable {
     /// The tag that the record was produced with.
     public let tag: UInt64
-    /// Why it was not delivered; nil when all in-sync replicas have it.
+    /// Why it was not delivered; nil when all in-sync replicas have it, at ``offset``.
+    ///
+    /// A success without an offset is an error too: the client then only concludes from the success of a later batch
+    /// that an earlier one was taken, while a broker that knows nothing of this producer yet takes any batch first.
     ///
     /// After a timeout the broker may have it all the same. A broker refuses a batch as a whole, so an error of kind
     /// `permanent` may be the fault of a neighbour: only a record that was refused when sent alone is at fault itself.
     public let error: KafkaError?
     /// Where it went.
     public let partition: Int32
-    /// Its offset there; −1 when it was not delivered.
+    /// Its offset there; negative when it was not delivered.
     public let offset: Int64
+
+    init(tag: UInt64, error: KafkaError?, partition: Int32, offset: Int64) {
+        self.tag = tag
+        self.error = error ?? (offset < 0 ? .impliedDelivery : nil)
+        self.partition = partition
+        self.offset = offset
+    }
 }
 
 /// A keyed, idempotent producer: records with one key keep their order, a retry neither repeats nor reorders them, and
@@ -25,7 +35,8 @@ public struct DeliveryReport: Sendable {
 /// suspends until deliveries have made room. A record that cannot be delivered within `message.timeout.ms` is reported
 /// with an error.
 ///
-/// Keys go to partitions as with Kafka's Java clients (murmur2), so that both may write one topic.
+/// Keys go to partitions as with Kafka's Java clients (murmur2), so that both may write one topic; ``partitions(of:)``
+/// tells how many there are.
 @safe
 public final class Producer: Sendable {
     private let handle: ClientHandle
@@ -35,7 +46,6 @@ public final class Producer: Sendable {
     private static let defaults = [
         "linger.ms": "1",
         "queue.buffering.max.kbytes": "4096",
-        "partitioner": "murmur2_random",
         "socket.nagle.disable": "true",
     ]
 
@@ -152,6 +162,11 @@ public final class Producer: Sendable {
         if refusal.isQueueFull { deliveries.noteFull(attempt) }
         return refusal.isFatal ? handle.fatalError ?? refusal : refusal
     }
+
+    /// How many partitions a topic has, by what the last record to it that was given a partition was told; nil before.
+    ///
+    /// A key's record goes to partition `murmur2(key) & 0x7FFFFFFF % count`.
+    public func partitions(of topic: String) -> Int? { topics.partitions(of: topic) }
 
     /// Suspends until deliveries have made room since ``produce(topic:key:value:headers:tag:)`` last found the queue
     /// full. Returns also when the task is cancelled or the producer closes.

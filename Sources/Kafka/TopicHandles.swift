@@ -3,11 +3,21 @@ internal import Synchronization
 
 /// The topic handles of one producer, looked up by name once and kept: a record's way then takes no lock of the
 /// client's.
+///
+/// Each topic's partitioner is librdkafka's `murmur2_random`, called by one of ours that remembers how many partitions
+/// the topic has: callers can tell a record's partition before they send it.
 @safe
 final class TopicHandles: Sendable {
-    // SAFETY: each handle counts one reference, given back once in `deinit`, before the client goes.
+    /// How many partitions a topic had when a record was last given one; 0 before.
+    private final class PartitionCount: Sendable {
+        let value = Atomic<Int32>(0)
+    }
+
+    // SAFETY: each handle counts one reference, given back once in `deinit`, before the client goes. The counts live as
+    // long as the client (see `ClientHandle.keep`), which calls partitioners until it is destroyed.
     @safe private struct Handles: @unchecked Sendable {
         var byName: [String: OpaquePointer] = unsafe [:]
+        var counts: [String: PartitionCount] = [:]
         /// What was asked for last: the next record mostly goes there too.
         var last: (name: String, handle: OpaquePointer)?
     }
@@ -33,11 +43,37 @@ final class TopicHandles: Sendable {
                 unsafe handles.last = (topic, known)
                 return unsafe known
             }
-            guard let handle = unsafe rd_kafka_topic_new(client.pointer, topic, nil) else {
+            let count = handles.counts[topic] ?? PartitionCount()
+            guard let handle = unsafe make(topic, count) else {
                 throw KafkaError(rd_kafka_last_error(), message: "no topic can have this name")
             }
+            client.keep(count)
+            handles.counts[topic] = count
             unsafe handles.byName[topic] = handle
             return unsafe handle
         }
+    }
+
+    /// How many partitions the topic has, as far as records have been given one.
+    func partitions(of topic: String) -> Int? {
+        let count = handles.withLock { $0.counts[topic] }?.value.load(ordering: .relaxed) ?? 0
+        return count > 0 ? Int(count) : nil
+    }
+
+    private func make(_ topic: String, _ count: PartitionCount) -> OpaquePointer? {
+        // SAFETY: the copy of the default topic configuration is ours until `rd_kafka_topic_new` takes it, which it
+        // does also when it fails. The opaque pointer is read by partitioners only, while `count` lives.
+        guard let configuration = unsafe rd_kafka_default_topic_conf_dup(client.pointer) else { return nil }
+        unsafe rd_kafka_topic_conf_set_opaque(configuration, Unmanaged.passUnretained(count).toOpaque())
+        unsafe rd_kafka_topic_conf_set_partitioner_cb(configuration) { topic, key, size, partitions, opaque, record in
+            if let opaque = unsafe opaque {
+                let count = unsafe Unmanaged<PartitionCount>.fromOpaque(opaque).takeUnretainedValue()
+                if count.value.load(ordering: .relaxed) != partitions {
+                    count.value.store(partitions, ordering: .relaxed)
+                }
+            }
+            return unsafe rd_kafka_msg_partitioner_murmur2_random(topic, key, size, partitions, opaque, record)
+        }
+        return unsafe rd_kafka_topic_new(client.pointer, topic, configuration)
     }
 }

@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: [
         "group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset", "enable.idempotence", "acks",
         "request.required.acks", "transactional.id", "bootstrap.servers", "metadata.broker.list", "client.id",
-        "delivery.report.only.error",
+        "delivery.report.only.error", "partitioner",
     ])
     func refusesWhatTheClientsOwnAndSaysWhy(property: String) throws {
         let configuration = KafkaClientConfiguration(bootstrapServers: "localhost", properties: [property: "true"])

@@ -46,6 +46,17 @@ final class Reports: Sendable {
         }
     }
 
+    @Test func partitionsAreKnownWithTheFirstRecord() async throws {
+        try await TestKafka.withTopics(partitions: 3) { topics in
+            let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
+            #expect(producer.partitions(of: topics[0]) == nil)
+            try await producer.send(topic: topics[0], key: Array("a".utf8), value: value)
+            #expect(producer.partitions(of: topics[0]) == 3)
+            #expect(producer.partitions(of: "another") == nil)
+            await producer.close(timeoutMs: 5_000)
+        }
+    }
+
     @Test func aFullQueueIsBackPressureAndLosesNothing() async throws {
         try await TestKafka.withTopics { topics in
             let reports = Reports()
