@@ -30,9 +30,9 @@ public enum OutboxRelayProgram: DaemonProgram {
     }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
-        if context.kafka.properties["message.timeout.ms"] != nil {
+        for property in ["message.timeout.ms", "delivery.timeout.ms"] where context.kafka.properties[property] != nil {
             context.logger.warning(
-                "kafka.properties.message.timeout.ms has no effect on the relay, which never gives a record up")
+                "kafka.properties.\(property) has no effect on the relay, which never gives a record up")
         }
         let health = RelayHealth(context)
         try await OutboxRelay(

@@ -20,17 +20,25 @@ final class Flight: Sendable {
         let error: KafkaError
     }
 
-    /// What became of the first record to a topic.
+    /// What became of the first record to a topic or a partition.
     struct Proof {
-        let topic: String
-        let failure: Failure?
+        let probe: SendGates.Probe
+        /// The record's row.
+        let id: Int64
+        /// Where it went.
+        let partition: Int
+        let error: KafkaError?
     }
 
     private struct State {
         var table: FlightTable
         var failures: [Failure] = []
         var failureCount = 0
-        var probes: [UInt64: String] = [:]
+        /// The lowest row that failed or was not trusted.
+        var lowestFailed: Int64?
+        /// Partitions of which a record failed: whatever is acknowledged there afterwards may have come before it.
+        var broken: Set<Int32> = []
+        var probes: [UInt64: SendGates.Probe] = [:]
         var proofs: [Proof] = []
         var producer: Producer?
         var lost: (any Error)?
@@ -42,7 +50,41 @@ final class Flight: Sendable {
 
         mutating func note(_ failure: Failure) {
             failureCount += 1
+            stay(failure.id)
             if failures.count < Flight.failureLimit { failures.append(failure) }
+        }
+
+        /// The row stays in the outbox and has to be read again.
+        mutating func stay(_ id: Int64) {
+            lowestFailed = min(lowestFailed ?? id, id)
+        }
+
+        /// - Returns: the row, when it is delivered.
+        mutating func land(_ report: DeliveryReport) -> FlightTable.Landed? {
+            guard let error = report.error else {
+                if broken.contains(report.partition) {
+                    if let row = table.fail(report.tag) { stay(row.id) }
+                    return nil
+                }
+                guard let row = table.acknowledge(report.tag) else { return nil }
+                partitions = max(partitions, Int(report.partition) + 1)
+                prove(report, row)
+                return row
+            }
+            guard let row = table.fail(report.tag) else { return nil }
+            // Behind a first record nothing is in flight.
+            if prove(report, row) { return nil }
+            broken.insert(report.partition)
+            note(Failure(id: row.id, error: error))
+            return nil
+        }
+
+        @discardableResult
+        private mutating func prove(_ report: DeliveryReport, _ row: FlightTable.Landed) -> Bool {
+            guard !probes.isEmpty, let probe = probes.removeValue(forKey: report.tag) else { return false }
+            proofs.append(
+                Flight.Proof(probe: probe, id: row.id, partition: Int(report.partition), error: report.error))
+            return true
         }
     }
 
@@ -80,13 +122,13 @@ final class Flight: Sendable {
         try handover.withLock { _ in try body() }
     }
 
-    /// - Parameter topicToProve: set when this is the first record to the topic.
-    func launch(id: Int64, bytes: Int, occurredAt: Timestamp, topicToProve: String?) -> Launch {
+    /// - Parameter probe: set when this is the first record to a topic or a partition.
+    func launch(id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendGates.Probe?) -> Launch {
         state.withLock { state in
             if state.failureCount > 0 || state.lost != nil { return .interrupted }
             guard state.table.hasRoom else { return .full }
             let tag = state.table.launch(id: id, bytes: bytes, occurredAt: occurredAt)
-            if let topicToProve { state.probes[tag] = topicToProve }
+            if let probe { state.probes[tag] = probe }
             return .launched(tag: tag)
         }
     }
@@ -129,12 +171,15 @@ final class Flight: Sendable {
     /// Whether a record failed, so that the producer has to be replaced.
     var hasFailed: Bool { state.withLock { $0.failureCount > 0 } }
 
+    /// Whether nothing may be sent: the producer has to be replaced, or the lock is lost.
+    var isInterrupted: Bool { state.withLock { $0.failureCount > 0 || $0.lost != nil } }
+
     /// A failure that the producer's thread did not report.
     func fail(_ failure: Failure) {
         state.withLock { $0.note(failure) }
     }
 
-    /// What became of the topics that were tried, since the last call.
+    /// What became of the first records, since the last call.
     func takeProofs() -> [Proof] {
         state.withLock { state in
             if state.proofs.isEmpty { return [] }
@@ -152,46 +197,37 @@ final class Flight: Sendable {
 
     /// Nothing that the last producer had is in flight any more.
     ///
-    /// - Returns: the rows that failed.
-    func abandonProducer() -> [Failure] {
+    /// - Returns: the rows that failed, and the lowest row that is to be sent again.
+    func abandonProducer() -> (failures: [Failure], lowest: Int64?) {
         state.withLock { state in
             defer {
                 state.failures = []
                 state.failureCount = 0
+                state.lowestFailed = nil
+                state.broken = []
                 state.probes = [:]
                 state.proofs = []
             }
             state.producer = nil
-            state.table.abandon()
-            return state.failures
+            // A first record that failed has no other trace.
+            for proof in state.proofs where proof.error != nil { state.stay(proof.id) }
+            if let lowest = state.table.abandon() { state.stay(lowest) }
+            return (state.failures, state.lowestFailed)
         }
     }
 
     /// The delivery reports, on the producer's thread.
     func report(_ deliveries: [DeliveryReport]) {
         let (acknowledged, oldest, hasNews) = state.withLock { state in
-            let before = state.table.acknowledged.count
+            var acknowledged = 0
             var oldest: Timestamp?
             for report in deliveries {
-                guard let error = report.error else {
-                    if !state.probes.isEmpty, let topic = state.probes.removeValue(forKey: report.tag) {
-                        state.proofs.append(Proof(topic: topic, failure: nil))
-                    }
-                    let row = state.table.acknowledge(report.tag)
-                    state.partitions = max(state.partitions, Int(report.partition) + 1)
-                    if oldest == nil { oldest = row?.occurredAt }
-                    continue
-                }
-                guard let row = state.table.fail(report.tag) else { continue }
-                let failure = Failure(id: row.id, error: error)
-                if let topic = state.probes.removeValue(forKey: report.tag) {
-                    state.proofs.append(Proof(topic: topic, failure: failure))
-                } else {
-                    state.note(failure)
-                }
+                guard let row = state.land(report) else { continue }
+                acknowledged += 1
+                if oldest == nil { oldest = row.occurredAt }
             }
-            if state.table.acknowledged.count > before { state.hasPublished = true }
-            return (state.table.acknowledged.count - before, oldest, state.failureCount > 0 || !state.proofs.isEmpty)
+            if acknowledged > 0 { state.hasPublished = true }
+            return (acknowledged, oldest, state.failureCount > 0 || !state.proofs.isEmpty)
         }
         if acknowledged > 0 {
             reports.delivered(acknowledged, oldest: oldest)

@@ -118,12 +118,18 @@ struct FlightTable {
     }
 
     /// The producer is given up: what it had is not in flight any more, and reports that still come mean nothing.
-    mutating func abandon() {
+    ///
+    /// - Returns: the lowest row that it had.
+    @discardableResult
+    mutating func abandon() -> Int64? {
+        var lowest: Int64?
         for index in slots.indices where slots[index].bytes >= 0 {
+            lowest = min(lowest ?? .max, slots[index].id)
             _ = land(UInt64(slots[index].generation) << 32 | UInt64(index))
         }
         // Tags stay below 2⁶³.
         generation = (generation + 1) & 0x7FFF_FFFF
+        return lowest
     }
 
     // MARK: removal

@@ -17,13 +17,16 @@ struct GapTracker {
         /// Ascending, apart from each other.
         var ranges: [ClosedRange<Int64>]
         /// Who may still fill them; nil until asked for the first time.
-        var holders: Set<String>?
+        var holders: LockHolders?
         /// The first page whose snapshot shows all that the holders have left behind.
         var lastProbe: UInt64?
     }
 
     /// Ranges in one page's statement, at most. More are joined to wider ones: that costs rows read twice and no more.
     static let maximumRanges = 64
+
+    /// Ranges that wait for the same transactions, at most; more are joined as well.
+    static let maximumKept = 4_096
 
     private var groups: [Group] = []
 
@@ -38,6 +41,9 @@ struct GapTracker {
     mutating func notice(_ range: ClosedRange<Int64>) {
         if let last = groups.last, last.holders == nil {
             groups[groups.count - 1].ranges.append(range)
+            if last.ranges.count >= 2 * Self.maximumKept {
+                groups[groups.count - 1].ranges = Self.joined(groups[groups.count - 1].ranges, limit: Self.maximumKept)
+            }
         } else {
             groups.append(Group(ranges: [range]))
         }
@@ -58,19 +64,19 @@ struct GapTracker {
     }
 
     /// - Parameters:
-    ///   - holders: virtual transactions that hold the lock now.
+    ///   - holders: transactions that hold the lock now.
     ///   - nextRequest: the number of the first page that will be read after they were asked for.
-    mutating func lockHolders(_ holders: Set<String>, nextRequest: UInt64) {
+    mutating func lockHolders(_ holders: LockHolders, nextRequest: UInt64) {
         var kept: [Group] = []
         for var group in groups {
             if group.lastProbe == nil {
-                let remaining = group.holders?.intersection(holders) ?? holders
+                let remaining = group.holders?.remaining(among: holders) ?? holders
                 group.holders = remaining
                 if remaining.isEmpty { group.lastProbe = nextRequest }
             }
             // One long transaction must not leave a group behind at each asking.
             if let last = kept.last, last.holders == group.holders, last.lastProbe == group.lastProbe {
-                kept[kept.count - 1].ranges = Self.joined(last.ranges + group.ranges, limit: Int.max)
+                kept[kept.count - 1].ranges = Self.joined(last.ranges + group.ranges, limit: Self.maximumKept)
             } else {
                 kept.append(group)
             }
@@ -119,5 +125,23 @@ struct GapTracker {
             }
         }
         return bridged
+    }
+}
+
+/// The transactions that hold the lock of those who insert.
+struct LockHolders: Equatable, Sendable {
+    /// Virtual transactions of sessions.
+    var running: Set<String> = []
+    /// Prepared transactions: they belong to no session, and have another name than before they were prepared.
+    var prepared: Set<String> = []
+
+    var isEmpty: Bool { running.isEmpty && prepared.isEmpty }
+
+    /// Who of these still holds the lock, as it is held now: one that no longer runs may be among the prepared.
+    func remaining(among current: LockHolders) -> LockHolders {
+        let stillRunning = running.intersection(current.running)
+        return LockHolders(
+            running: stillRunning,
+            prepared: stillRunning.count == running.count ? prepared.intersection(current.prepared) : current.prepared)
     }
 }

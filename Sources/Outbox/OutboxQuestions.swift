@@ -6,33 +6,52 @@ struct OutboxQuestions: Sendable {
     let session: LockSession
     let statements: OutboxStatements
 
-    /// The virtual transactions that may still fill gaps; see ``GapTracker``.
-    func lockHolders() async throws -> Set<String> {
+    /// The transactions that may still fill gaps; see ``GapTracker``.
+    func lockHolders() async throws -> LockHolders {
         var others = Int32Array()
         others.append(session.serverProcessID)
         others.append(await reader.serverProcessID)
         var parameters = Parameters()
         parameters.append(others)
         let result = try await reader.execute(statements.lockHolders, parameters)
-        return Set(try (0..<result.rowCount).map { try result.string($0, 0) })
+        var holders = LockHolders()
+        for row in 0..<result.rowCount {
+            let name = try result.string(row, 0)
+            if try result.bool(row, 1) { holders.prepared.insert(name) } else { holders.running.insert(name) }
+        }
+        return holders
     }
 
-    /// The lanes that wait for an operator.
-    func blockedLanes(by rule: TopicRule) async throws -> Set<Lane> {
+    /// The lanes that wait for an operator, each with the id of its lowest row that was set aside.
+    func blockedLanes(by rule: TopicRule) async throws -> [Lane: Int64] {
         let result = try await reader.execute(statements.blockedLanes)
-        var lanes: Set<Lane> = []
+        var lanes: [Lane: Int64] = [:]
         for row in 0..<result.rowCount {
             let topic = try result.optionalString(row, 2) ?? rule.name(for: result.optionalString(row, 0) ?? "")
             let key = try result.optionalString(row, 3) ?? result.optionalString(row, 1) ?? ""
-            lanes.insert(Lane(topic: topic, key: Array(key.utf8)))
+            let lane = Lane(topic: topic, key: Array(key.utf8))
+            lanes[lane] = min(lanes[lane] ?? .max, try result.int64(row, 4))
         }
         return lanes
     }
 
-    /// The highest id ever drawn; 0 when it cannot be known.
-    func lastPosition() async throws -> Int64 {
-        try await reader.execute(statements.lastPosition).optionalInt64(0, 0) ?? 0
+    /// What the ids are drawn from, and what holds the rows.
+    func origin() async throws -> OutboxOrigin {
+        let result = try await reader.execute(statements.origin)
+        return OutboxOrigin(
+            lastPosition: try result.optionalInt64(0, 0) ?? 0, file: try result.optionalInt64(0, 1) ?? 0)
     }
+}
+
+/// By which it is noticed that ids begin anew: after TRUNCATE … RESTART IDENTITY, or a sequence that was set back.
+struct OutboxOrigin: Equatable {
+    /// The highest id drawn; 0 when it cannot be known.
+    let lastPosition: Int64
+    /// The number of the file that holds the table's rows.
+    let file: Int64
+
+    /// Whether ids below those that were read before may come.
+    func mayRepeat(_ before: OutboxOrigin) -> Bool { lastPosition < before.lastPosition || file != before.file }
 }
 
 /// When rare things were done last.
@@ -53,6 +72,8 @@ struct Housekeeping {
     /// Gaps are mostly filled within a commit's time, before anybody has to be asked.
     var gaps = Timer(.milliseconds(50))
     var progress = Timer(.seconds(1))
+    /// Whether the table was emptied and its ids begin anew.
+    var origin = Timer(.milliseconds(100))
     /// Whether an operator has freed a key.
     var blocked: Timer
 

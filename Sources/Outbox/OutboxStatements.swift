@@ -2,9 +2,9 @@ internal import Postgres
 
 /// All SQL of a relay, for one table and one shard.
 struct OutboxStatements: Sendable {
-    /// `$1` position, `$2` limit.
+    /// `$1` position, `$2` limit, `$3` the last id, `$4` the bytes above which a row comes without its values.
     let page: Statement
-    /// `$1` position, `$2` limit, `$3` and `$4` the gaps' lowest and highest ids.
+    /// As `page`; `$5` and `$6` the gaps' lowest and highest ids.
     let pageWithGaps: Statement
     /// `$1` and `$2` the lowest and highest ids of ranges whose rows were all acknowledged.
     let remove: Statement
@@ -18,14 +18,13 @@ struct OutboxStatements: Sendable {
     let blockedLanes: Statement
     /// `$1` the server processes that do not count.
     let lockHolders: Statement
-    /// The table's highest id ever drawn; NULL when its position has no sequence.
-    let lastPosition: Statement
+    /// The table's highest id ever drawn, NULL when its position has no sequence; and the file that holds its rows.
+    let origin: Statement
 
     init(_ configuration: OutboxRelayConfiguration, layout: RowLayout, shard: Int) {
         let table = SQLIdentifier.quoted(configuration.table)
         let failed = SQLIdentifier.quoted(configuration.failedTable)
         let id = SQLIdentifier.quoted(layout.position)
-        let list = layout.expressions.joined(separator: ", ")
         var filters = ""
         if configuration.retention == .keep { filters += " AND published_at IS NULL" }
         if configuration.shards > 1 {
@@ -36,20 +35,23 @@ struct OutboxStatements: Sendable {
                 " AND (hashtextextended(coalesce(\(key), \(aggregate), ''), 0) & 9223372036854775807)"
                 + " % \(configuration.shards) = \(shard)"
         }
-        let forward = "SELECT \(list) FROM \(table) WHERE \(id) > $1\(filters) ORDER BY \(id) LIMIT $2"
-        page = Statement(forward)
+        // LIMIT keeps the planner from asking for a row's size wherever it is compared.
+        let whole = "SELECT *, \(Self.size(configuration, layout)) AS millrace_bytes FROM \(table)"
+        let forward = "\(whole) WHERE \(id) > $1 AND \(id) <= $3\(filters) ORDER BY \(id) LIMIT $2"
+        let list = Self.list(layout)
+        page = Statement("SELECT \(list) FROM (\(forward)) AS page ORDER BY \(id)")
         // The gaps' rows are looked up range by range (LATERAL … LIMIT keeps the planner from joining the table).
         pageWithGaps = Statement(
             """
-            SELECT * FROM (
-                SELECT late.* FROM unnest($3::bigint[], $4::bigint[]) AS gap (low, high)
+            SELECT \(list) FROM (
+                SELECT late.* FROM unnest($5::bigint[], $6::bigint[]) AS gap (low, high)
                 CROSS JOIN LATERAL (
-                    SELECT \(Self.named(layout)) FROM \(table)
-                    WHERE \(id) >= gap.low AND \(id) <= gap.high AND \(id) <= $1\(filters) ORDER BY \(id) LIMIT $2
+                    \(whole) WHERE \(id) >= gap.low AND \(id) <= gap.high AND \(id) <= $1\(filters)
+                    ORDER BY \(id) LIMIT $2
                 ) AS late
                 UNION ALL
-                (SELECT \(Self.named(layout)) FROM \(table) WHERE \(id) > $1\(filters) ORDER BY \(id) LIMIT $2)
-            ) AS page ORDER BY id LIMIT $2
+                (\(forward))
+            ) AS page ORDER BY \(id) LIMIT $2
             """)
         let acknowledged = "unnest($1::bigint[], $2::bigint[]) AS done (low, high) WHERE \(id) >= low AND \(id) <= high"
         switch configuration.retention {
@@ -63,18 +65,22 @@ struct OutboxStatements: Sendable {
         self.setAside = setAside.typed
         setAsideWhole = setAside.whole
         blockedLanes = Statement(
-            "SELECT DISTINCT aggregate_type, aggregate_id, topic, key FROM \(failed) WHERE state = 'failed'")
+            """
+            SELECT aggregate_type, aggregate_id, topic, key, min(id) FROM \(failed) WHERE state = 'failed'
+            GROUP BY aggregate_type, aggregate_id, topic, key
+            """)
         lockHolders = Statement(
             """
-            SELECT DISTINCT virtualtransaction FROM pg_locks
+            SELECT DISTINCT virtualtransaction, pid IS NULL FROM pg_locks
             WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND relation = \(SQLText.quoted(table))::regclass AND pid <> ALL ($1)
+                AND relation = \(SQLText.quoted(table))::regclass AND (pid IS NULL OR pid <> ALL ($1))
             """)
-        lastPosition = Statement(
+        origin = Statement(
             """
             SELECT pg_sequence_last_value(
-                pg_get_serial_sequence(\(SQLText.quoted(table)), \(SQLText.quoted(layout.position)))::regclass)
+                pg_get_serial_sequence(\(SQLText.quoted(table)), \(SQLText.quoted(layout.position)))::regclass),
+                pg_relation_filenode(\(SQLText.quoted(table))::regclass)::bigint
             """)
     }
 
@@ -90,6 +96,8 @@ struct OutboxStatements: Sendable {
         var parameters = Parameters()
         parameters.append(request.after)
         parameters.append(Int64(request.limit))
+        parameters.append(request.upTo)
+        parameters.append(request.rowBytes)
         if request.gaps.isEmpty { return (page, parameters) }
         var low = Int64Array()
         var high = Int64Array()
@@ -102,7 +110,34 @@ struct OutboxStatements: Sendable {
         return (pageWithGaps, parameters)
     }
 
-    private static func named(_ layout: RowLayout) -> String {
-        zip(RowColumn.allCases, layout.expressions).map { "\($1) AS \($0.name)" }.joined(separator: ", ")
+    private static let values: Set<RowColumn> = [.metadata, .payload, .headers]
+
+    /// The row's columns, without its values where they are too large, and its size.
+    private static func list(_ layout: RowLayout) -> String {
+        let columns = zip(RowColumn.allCases, layout.expressions).map { column, expression in
+            values.contains(column) ? "CASE WHEN millrace_bytes <= $4 THEN \(expression) END" : expression
+        }
+        return (columns + ["millrace_bytes"]).joined(separator: ", ")
+    }
+
+    /// How many bytes the row's values have, about, without fetching those that are stored apart from the row. Only of
+    /// a compressed value the stored size tells too little: it may be a hundredth.
+    private static func size(_ configuration: OutboxRelayConfiguration, _ layout: RowLayout) -> String {
+        let terms: [(stored: String, value: String)]
+        switch configuration.layout {
+        case .millrace: terms = ["payload", "metadata", "headers"].map { ($0, "\($0)::text") }
+        case .debezium(let debezium):
+            var columns = [(debezium.payload, layout.expressions[RowColumn.payload.rawValue])]
+            for name in [debezium.metadata].compactMap(\.self) + debezium.headerColumns.keys.sorted() {
+                columns.append((name, SQLIdentifier.quoted(name) + "::text"))
+            }
+            terms = columns.map { (SQLIdentifier.quoted($0), $1) }
+        }
+        return terms.map { stored, value in
+            """
+            coalesce(CASE WHEN pg_column_compression(\(stored)) IS NULL OR pg_column_size(\(stored)) > $4
+                THEN pg_column_size(\(stored)) ELSE octet_length(\(value)) END, 0)
+            """
+        }.joined(separator: " + ")
     }
 }

@@ -3,6 +3,9 @@ internal import StreamCore
 
 /// Rows as they came, in libpq's memory.
 struct Page: Sendable {
+    /// Behind the ``RowColumn``s comes the size of the row.
+    private static let sizeColumn = RowColumn.allCases.count
+
     let request: ScanCursor.Request
     let result: QueryResult
     /// The rows' ids, ascending.
@@ -11,6 +14,8 @@ struct Page: Sendable {
     let keyHashes: [UInt32]
     /// Of all texts, about.
     let bytes: Int
+    /// The size of the first row that was too large to come with its values: the page ends before it.
+    let tooLarge: Int?
 
     /// Looks at each row once for all that is asked of the page as a whole: it is larger than a processor's own cache,
     /// so that looking costs more than what is done there.
@@ -22,18 +27,25 @@ struct Page: Sendable {
         ids.reserveCapacity(result.rowCount)
         keyHashes.reserveCapacity(result.rowCount)
         var bytes = 0
+        var tooLarge: Int?
         for row in 0..<result.rowCount {
+            let size = try result.int32(row, Self.sizeColumn)
+            if size > request.rowBytes {
+                tooLarge = Int(size)
+                break
+            }
             ids.append(try result.int64(row, RowColumn.id.rawValue))
             keyHashes.append(Murmur2.hash(Self.key(of: row, in: result)))
-            bytes += 200 + result.bytes(row, RowColumn.payload.rawValue).count
+            bytes += 200 + Int(size)
         }
         self.ids = ids
         self.keyHashes = keyHashes
         self.bytes = bytes
+        self.tooLarge = tooLarge
     }
 
-    /// As many rows as were asked for: there may be more.
-    var isFull: Bool { ids.count >= request.limit }
+    /// As many rows as were asked for, or as many as could come: there may be more.
+    var isFull: Bool { ids.count >= request.limit || tooLarge != nil }
 
     /// The record's key.
     @_lifetime(borrow result)

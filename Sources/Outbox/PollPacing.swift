@@ -46,7 +46,14 @@ struct PollPacing {
 }
 
 /// How many rows to ask for, so that a page stays within its bytes.
+///
+/// The sizes of the next rows are not known when they are asked for. So the server holds back the values of each row
+/// that is larger than its share, ``rowBytes``: no page is larger than ``overrun`` times its target, unless it is one
+/// row.
 struct PageSizing {
+    /// A page may be so many times larger than its target, where rows are of different sizes.
+    static let overrun = 8
+
     /// Rows of a page, at most.
     let maximumRows: Int
     /// Bytes of a page, about.
@@ -59,6 +66,14 @@ struct PageSizing {
         self.targetBytes = targetBytes
         // The first page is small: nothing is known yet of the rows.
         rows = min(maximumRows, 64)
+    }
+
+    /// A row that is larger comes without its values; none does when it comes alone.
+    var rowBytes: Int32 { rows == 1 ? .max : Int32(clamping: Self.overrun * targetBytes / rows) }
+
+    /// A page ended before a row of this size.
+    mutating func met(tooLarge bytes: Int) {
+        rows = max(1, min(rows / 2, targetBytes / max(1, bytes)))
     }
 
     /// A page was read. Sizes shrink at once and grow by doubling: the next rows may be larger than the last.

@@ -9,21 +9,54 @@ internal import StreamCore
 /// is taken; and librdkafka, told to stop at gaps, does not number them anew. Hence the relay may forget the producer,
 /// go back to the lowest row that is not acknowledged, and send all in order through a new one.
 enum RelayProducer {
+    /// - Parameter batches: how large they may be.
     static func make(
-        _ configuration: OutboxRelayConfiguration, _ kafka: KafkaClientConfiguration, _ flight: Flight,
-        _ reports: RelayReports
+        _ configuration: OutboxRelayConfiguration, _ kafka: KafkaClientConfiguration, _ batches: BatchLimit,
+        _ flight: Flight, _ reports: RelayReports
     ) throws(KafkaError) -> Producer {
-        let defaults = [
-            // What is in flight is bounded by the flight table; the producer's own bound only has to be above it.
-            "queue.buffering.max.kbytes": String(max(4_096, configuration.maxInFlightBytes >> 9))
-        ]
         var kafka = kafka
-        kafka.properties.merge(defaults) { given, _ in given }
         kafka.properties["message.timeout.ms"] = "0"
+        // Another name of the same.
+        kafka.properties["delivery.timeout.ms"] = nil
+        kafka.properties["batch.size"] = batches.property ?? kafka.properties["batch.size"]
+        // What is in flight is bounded by the flight table; the producer's own bound only has to be above it. The table
+        // lets one more row go than fits, which may be as large as a record can be.
+        let largest = kafka.properties["message.max.bytes"].flatMap { Int($0) } ?? 1_000_000
+        let needed = max(4_096, (2 * configuration.maxInFlightBytes + largest) >> 10 + 1)
+        let given = kafka.properties["queue.buffering.max.kbytes"].flatMap { Int($0) }
+        // A record that is larger than the whole queue would wait for ever.
+        kafka.properties["queue.buffering.max.kbytes"] = String(given.map { max($0, largest >> 10 + 64) } ?? needed)
         // What is fatal is told by the records that fail with it.
         return try Producer(
             kafka, stopsAtGap: true, onError: { if !$0.isFatal { reports.kafka($0) } },
             onDelivery: { flight.report($0) })
+    }
+}
+
+/// How large a batch may be: a topic whose `max.message.bytes` is below the client's `batch.size` refuses whole batches
+/// of records that it takes one by one. A pure value.
+struct BatchLimit: Equatable {
+    private static let least = 1_024
+
+    private var bytes: Int
+    private var isLowered = false
+
+    init(_ kafka: KafkaClientConfiguration) {
+        func number(_ property: String) -> Int? { kafka.properties[property].flatMap { Int($0) } }
+        bytes = min(number("batch.size") ?? 1_000_000, number("message.max.bytes") ?? 1_000_000)
+    }
+
+    /// The client's property; nil while it is as configured.
+    var property: String? { isLowered ? String(bytes) : nil }
+
+    /// Halves the limit when a batch of several records was refused as too large.
+    ///
+    /// - Returns: whether it did: then it is not the records' fault.
+    mutating func lower(after errors: [KafkaError]) -> Bool {
+        guard errors.count(where: \.isTooLarge) > 1, bytes > Self.least else { return false }
+        bytes = max(Self.least, bytes / 2)
+        isLowered = true
+        return true
     }
 }
 
@@ -61,5 +94,14 @@ struct RowFailure: Error {
 
     init(_ error: KafkaError) {
         self.init(error.name.lowercased(), error.message)
+    }
+
+    /// What mapping or handing over the row threw.
+    init(of error: any Error) {
+        switch error {
+        case let failure as RowFailure: self = failure
+        case let error as KafkaError where DeliveryFailure(error) == .record: self.init(error)
+        default: self.init("invalid_row", "\(error)")
+        }
     }
 }

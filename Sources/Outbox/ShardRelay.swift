@@ -9,8 +9,8 @@ internal import StreamCore
 /// Each step runs while the others do: the next page is read while one is launched, many pages are in flight, and rows
 /// are removed as they are acknowledged.
 ///
-/// Whatever goes wrong has one cure: forget what is not acknowledged and go back to the lowest row. Rows that are on
-/// their way are told apart by the ``FlightTable``, so going back repeats nothing that Kafka has.
+/// Whatever goes wrong has one cure: forget what is not acknowledged and go back to the lowest row of it. Rows that are
+/// on their way are told apart by the ``FlightTable``, so going back repeats nothing that Kafka has.
 final class ShardRelay {
     private let configuration: OutboxRelayConfiguration
     private let layout: RowLayout
@@ -20,33 +20,24 @@ final class ShardRelay {
     private let session: LockSession
     private let kafka: KafkaClientConfiguration
     private let flight: Flight
+    private let launcher: PageLauncher
     private let stop: StopSignal
     private let reports: RelayReports
 
     private var producer: Producer
+    private var batchLimit: BatchLimit
     private var cursor = ScanCursor()
+    private var origin: OutboxOrigin?
     private var pacing: PollPacing
     private var sizing: PageSizing
     private var sweeps: SweepSchedule
-    private var blocked = BlockedLanes()
-    private var gates = TopicGates()
-    private var topics: TopicNames
-    private var envelope = EnvelopeWriter()
-    private var headers = RelayHeaders()
-    /// Rows of a batch that was refused for a record in it: each goes alone until the guilty one is found.
-    private var suspects: Set<Int64> = []
     private var restartBackoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(10))
     private var housekeeping: Housekeeping
-    /// A topic that is known to be open, so that the next row need not look.
-    private var openTopic: String?
+    private var lastScan = ScanCursor.Scan.forward
     /// When the last event read happened, while there are more to read.
     private var lagging: Timestamp?
-    /// The last page was full: there may be more rows behind it.
+    /// The last page of new rows was full: there may be more behind it.
     private var isBehind = false
-    /// Rows passed over since the cursor was at the lowest row: their key or their topic is held.
-    private var left: Int64 = 0
-    /// Rows of the page at hand that are not sent yet.
-    private var unlaunched: Int64 = 0
 
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
@@ -67,10 +58,13 @@ final class ShardRelay {
             busy: .milliseconds(configuration.busyPollMs), idle: .milliseconds(configuration.idlePollMs))
         sizing = PageSizing(maximumRows: configuration.pageRows, targetBytes: configuration.pageBytes)
         sweeps = SweepSchedule(interval: .milliseconds(configuration.sweepIntervalMs), now: .now)
-        topics = TopicNames(rule: layout.topics)
         housekeeping = Housekeeping(configuration)
-        producer = try RelayProducer.make(configuration, kafka, flight, reports)
+        batchLimit = BatchLimit(kafka)
+        producer = try RelayProducer.make(configuration, kafka, batchLimit, flight, reports)
         flight.use(producer)
+        launcher = PageLauncher(
+            configuration, layout: layout, session: session, flight: flight, producer: producer, stop: stop,
+            reports: reports)
     }
 
     /// Runs until told to stop; then waits for acknowledgements as long as configured.
@@ -85,252 +79,124 @@ final class ShardRelay {
             throw error
         }
         await producer.close(timeoutMs: Int32(clamping: configuration.drainTimeoutMs))
-        let undelivered = flight.rows + flight.abandonProducer().count
+        let undelivered = flight.rows + flight.abandonProducer().failures.count
         if undelivered > 0 { reports.undelivered(undelivered) }
     }
 
     // MARK: - read
 
     private func publishUntilStopped() async throws {
-        _ = blocked.replace(with: try await questions.blockedLanes(by: layout.topics), now: .now)
+        try await begin()
         var asked = ContinuousClock.now
         var page = try await read(nextRequest())
         while !stop.isSet {
             try await settle()
             // A page that was asked for before the cursor was rewound is dropped.
-            let isCurrent = cursor.take(page.ids, of: page.request)
-            if isCurrent { noteRead(page) }
-            if isCurrent && page.isFull {
+            guard let current = page, cursor.take(current.ids, isFull: current.isFull, of: current.request) else {
+                page = try await read(nextRequest())
+                continue
+            }
+            noteRead(current)
+            if current.isFull || current.request.isSlice || cursor.hasBackground {
                 _ = pacing.next(after: .full, cost: .zero)
                 asked = .now
                 let request = nextRequest()
                 let (reader, (statement, parameters)) = (reader, statements.query(for: request))
-                async let following = reader.execute(statement, parameters)
-                try await launch(page)
-                page = try Page(request, try await following)
+                async let following = Self.fetch(request, reader, statement, parameters)
+                try await launch(current)
+                page = try arrived(try await following, for: request)
             } else {
-                if isCurrent {
-                    try await launch(page)
-                    let wait = pacing.next(after: page.ids.isEmpty ? .empty : .some, cost: .now - asked)
-                    await flight.newsBell.wait(atMost: wait)
-                }
+                try await launch(current)
+                let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: .now - asked)
+                await flight.newsBell.wait(atMost: wait)
                 asked = .now
                 page = try await read(nextRequest())
             }
         }
     }
 
-    private func nextRequest() -> ScanCursor.Request {
-        let request = cursor.nextRequest(limit: sizing.rows)
-        flight.willRead(request.number)
-        return request
+    /// Before the first page: who waits for an operator, and which ids were drawn already.
+    private func begin() async throws {
+        _ = launcher.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics))
+        let origin = try await questions.origin()
+        self.origin = origin
+        // Most transactions end within milliseconds, and then nobody has to look for late rows of before.
+        var writers = try await questions.lockHolders()
+        let deadline = ContinuousClock.now + Self.writersPatience
+        while !writers.isEmpty && !stop.isSet && ContinuousClock.now < deadline {
+            await flight.newsBell.wait(atMost: .milliseconds(10))
+            writers = writers.remaining(among: try await questions.lockHolders())
+        }
+        cursor.begin(frontier: origin.lastPosition, hasWriters: !writers.isEmpty)
     }
 
-    private func read(_ request: ScanCursor.Request) async throws -> Page {
+    private static let writersPatience = Duration.seconds(1)
+
+    /// New rows and those that were left behind take turns.
+    private func nextRequest() -> ScanCursor.Request {
+        if let first = launcher.serveBacklog() { cursor.serveBacklog(from: first) }
+        if cursor.backlogPosition != nil && !launcher.gates.isServing { cursor.stopBacklog() }
+        var request: ScanCursor.Request?
+        if lastScan == .forward {
+            request = cursor.nextBackgroundRequest(limit: sizing.rows, rowBytes: sizing.rowBytes)
+        }
+        let next = request ?? cursor.nextRequest(limit: sizing.rows, rowBytes: sizing.rowBytes)
+        lastScan = next.scan
+        flight.willRead(next.number)
+        return next
+    }
+
+    private func read(_ request: ScanCursor.Request) async throws -> Page? {
         let (statement, parameters) = statements.query(for: request)
-        return try Page(request, try await reader.execute(statement, parameters))
+        return try arrived(try await Self.fetch(request, reader, statement, parameters), for: request)
+    }
+
+    /// What came of a page's statement, and how long it took.
+    private struct Fetched {
+        /// nil: the server cancelled it for its time, and it may be asked for less.
+        let result: QueryResult?
+        let duration: Duration
+    }
+
+    private static func fetch(
+        _ request: ScanCursor.Request, _ reader: PostgresConnection, _ statement: Statement, _ parameters: Parameters
+    ) async throws -> Fetched {
+        let start = ContinuousClock.now
+        var result: QueryResult?
+        do throws(PostgresError) {
+            result = try await reader.execute(statement, parameters)
+        } catch {
+            guard request.isDivisible && error.isStatementTimeout else { throw error }
+        }
+        return Fetched(result: result, duration: ContinuousClock.now - start)
+    }
+
+    private func arrived(_ fetched: Fetched, for request: ScanCursor.Request) throws -> Page? {
+        cursor.took(fetched.result == nil ? .seconds(60) : fetched.duration, for: request)
+        return try fetched.result.map { try Page(request, $0) }
     }
 
     private func noteRead(_ page: Page) {
-        isBehind = page.isFull
-        lagging =
-            page.isFull ? try? page.result.optionalTimestamp(page.ids.count - 1, RowColumn.occurredAt.rawValue) : nil
         sizing.read(rows: page.ids.count, bytes: page.bytes)
+        if let size = page.tooLarge { sizing.met(tooLarge: size) }
         reports.read(rows: page.ids.count)
-        if !cursor.isRescanning { sweeps.finished(at: .now) }
-    }
-
-    // MARK: - launch: map and produce
-
-    /// Why launching a page's rows came to a halt.
-    private enum Halt {
-        case finished
-        /// No room in flight.
-        case full
-        /// The producer's own queue is full: wait for any delivery.
-        case producerFull
-        /// The first record to a topic was sent; see whether the topic takes it.
-        case proving(String)
-        /// This row has to go alone.
-        case suspect(Int64)
-        case unpublishable(Int64, Lane, RowFailure)
-        /// The producer failed or the lock is lost.
-        case interrupted
+        guard page.request.scan == .forward else { return }
+        isBehind = page.isFull || page.request.isSlice
+        lagging =
+            page.isFull && !page.ids.isEmpty
+            ? try? page.result.optionalTimestamp(page.ids.count - 1, RowColumn.occurredAt.rawValue) : nil
     }
 
     private func launch(_ page: Page) async throws {
-        if page.ids.isEmpty { return }
-        try await ensureLock()
-        // Only rows that the cursor has passed before can be on their way already.
-        let known = flight.known(among: page.ids.filter { $0 <= page.request.seen }, ofPage: page.request.number)
-        let order = LaunchOrder.places(of: page, partitions: flight.partitions)
-        var place = 0
-        defer { unlaunched = 0 }
-        while !stop.isSet && cursor.isCurrent(page.request) {
-            let halt = launchRows(of: page, in: order, from: &place, skipping: known)
-            unlaunched = Int64(page.ids.count - place)
-            switch halt {
-            case .finished, .interrupted: return
-            case .full: try await wait { flight.hasAmpleRoom }
-            case .producerFull: await flight.roomBell.wait(atMost: .milliseconds(50))
-            case .proving(let topic): try await waitForProof(of: topic)
-            case .suspect(let id): try await launchAlone(id, in: order, at: &place, of: page)
-            case .unpublishable(let id, let lane, let failure): try await setAside(id, lane, failure)
+        if !page.ids.isEmpty { try await ensureLock() }
+        switch try await launcher.launch(page, backlog: cursor.backlogPosition, tellProgress) {
+        case .interrupted: cursor.putBack(page.ids, of: page.request)
+        case .finished:
+            guard cursor.finish(page.request) else { return }
+            if page.request.scan == .backlog { launcher.caughtUp() } else {
+                launcher.finishSweep()
+                sweeps.finished(at: .now)
             }
-        }
-    }
-
-    /// Launches rows until all are, or something has to be waited for. `place` is where to go on in `order`, which is
-    /// the page's own where it is nil.
-    private func launchRows(
-        of page: Page, in order: [Int]?, from place: inout Int, skipping known: Set<Int64>, alone: Bool = false
-    ) -> Halt {
-        flight.handingOver {
-            while place < page.ids.count {
-                let row = order?[place] ?? place
-                let id = page.ids[row]
-                if !known.isEmpty && known.contains(id) {
-                    place += 1
-                    continue
-                }
-                if !alone && !suspects.isEmpty && suspects.contains(id) { return .suspect(id) }
-                let halt = launchRow(of: page, at: row)
-                switch halt {
-                case .full, .producerFull, .interrupted: return halt ?? .finished
-                default: place += 1
-                }
-                if let halt { return halt }
-                if alone { return .finished }
-            }
-            return .finished
-        }
-    }
-
-    /// - Returns: nil when the row was launched, or left in the outbox because its key or topic is held.
-    private func launchRow(of page: Page, at index: Int) -> Halt? {
-        let id = page.ids[index]
-        do throws(any Error) {
-            let row = try page.result.outboxRow(index, as: layout.value)
-            let key: Span<UInt8>
-            if let ownKey = row.key { key = ownKey } else { key = row.aggregateID }
-            let topic = topics.topic(aggregateType: row.aggregateType, explicit: row.topic)
-            if !blocked.isEmpty && blocked.contains(topic: topic.name, key: key) {
-                left += 1
-                return nil
-            }
-            guard topic.isLegal else {
-                throw RowFailure("invalid_topic", "no topic can have the name that the row asks for")
-            }
-            var topicToProve: String?
-            switch topic.name == openTopic ? .open : gates.gate(of: topic.name) {
-            case .open: openTopic = topic.name
-            case .untried: topicToProve = topic.name
-            case .proving, .held:
-                gates.leave()
-                left += 1
-                return nil
-            }
-            return try send(row, to: topic.name, key: key, topicToProve: topicToProve)
-        } catch {
-            let lane = page.lane(at: index, topics: &topics)
-            switch error {
-            case let failure as RowFailure: return .unpublishable(id, lane, failure)
-            case let error as KafkaError where DeliveryFailure(error) == .record:
-                return .unpublishable(id, lane, RowFailure(error))
-            default: return .unpublishable(id, lane, RowFailure("invalid_row", "\(error)"))
-            }
-        }
-    }
-
-    /// - Throws: ``RowFailure`` or ``KafkaError`` when the row itself is at fault.
-    private func send(
-        _ row: borrowing OutboxRow, to topic: String, key: Span<UInt8>, topicToProve: String?
-    ) throws -> Halt? {
-        let headers = try headers.make(row, as: layout.value)
-        if let reason = self.headers.leftOutReason { reports.leftOut(self.headers.leftOut, ofRow: row.id, reason) }
-        if layout.value == .envelope {
-            guard EnvelopeWriter.canTell(row.occurredAt) else {
-                throw RowFailure("invalid_timestamp", "occurred_at is not within the years 0000 to 9999")
-            }
-            envelope.write(row)
-        }
-        let timestampMs = layout.timesRecords ? row.occurredAt.microseconds / 1_000 : 0
-        let size = key.count + (layout.value == .envelope ? envelope.count : row.payload?.count ?? 0)
-        let tag: UInt64
-        switch flight.launch(id: row.id, bytes: size, occurredAt: row.occurredAt, topicToProve: topicToProve) {
-        case .launched(let launched): tag = launched
-        case .full: return .full
-        case .interrupted: return .interrupted
-        }
-        do throws(KafkaError) {
-            switch layout.value {
-            case .envelope:
-                try producer.produce(
-                    topic: topic, key: key, value: envelope.bytes, headers: headers, timestampMs: timestampMs, tag: tag)
-            case .payload:
-                try producer.produce(
-                    topic: topic, key: key, value: row.payload, headers: headers, timestampMs: timestampMs, tag: tag)
-            }
-        } catch {
-            flight.recall(tag)
-            if error.isQueueFull { return .producerFull }
-            switch DeliveryFailure(error) {
-            case .record: throw error
-            case .topic:
-                hold(topic, error)
-                left += 1
-                return nil
-            case .producer:
-                flight.fail(Flight.Failure(id: row.id, error: error))
-                return .interrupted
-            }
-        }
-        guard let topicToProve else { return nil }
-        gates.prove(topicToProve)
-        return .proving(topicToProve)
-    }
-
-    // MARK: - wait
-
-    private func wait(until condition: () -> Bool) async throws {
-        while !stop.isSet && !condition() {
-            try flight.checkLock()
-            // The broker may be away for hours, which is not for this loop to be blamed for.
-            try await tellProgress()
-            await flight.roomBell.wait(atMost: .seconds(1))
-        }
-    }
-
-    /// Gives a topic a moment to take its first record; if it takes longer, other topics go on meanwhile.
-    private func waitForProof(of topic: String) async throws {
-        let deadline = ContinuousClock.now + .milliseconds(500)
-        while gates.gate(of: topic) == .proving && !stop.isSet && !flight.hasFailed && ContinuousClock.now < deadline {
-            try flight.checkLock()
-            try await tellProgress()
-            await flight.roomBell.wait(atMost: .milliseconds(50))
-            try await takeProofs()
-        }
-    }
-
-    /// Sends one row with nothing else in flight, so that what happens to it is its own doing.
-    private func launchAlone(
-        _ id: Int64, in order: [Int]?, at place: inout Int, of page: Page
-    ) async throws {
-        try await wait { flight.rows == 0 || flight.hasFailed }
-        if stop.isSet || flight.hasFailed { return }
-        let start = place
-        let halt = launchRows(of: page, in: order, from: &place, skipping: [], alone: true)
-        if case .unpublishable(let id, let lane, let failure) = halt { return try await setAside(id, lane, failure) }
-        try await wait { flight.rows == 0 || flight.hasFailed }
-        try await takeProofs()
-        if flight.hasFailed {
-            let failures = try await replaceProducer()
-            if let failure = failures.first(where: { $0.id == id }), DeliveryFailure(failure.error) == .record {
-                try await setAside(
-                    id, page.lane(at: order?[place - 1] ?? place - 1, topics: &topics), RowFailure(failure.error))
-            }
-        } else if flight.rows == 0 && place > start {
-            suspects.remove(id)
         }
     }
 
@@ -339,23 +205,22 @@ final class ShardRelay {
     /// Between two pages: failures, topics, the lock, and what is due.
     private func settle() async throws {
         try flight.checkLock()
-        try await takeProofs()
-        if flight.hasFailed {
-            for failure in try await replaceProducer() where DeliveryFailure(failure.error) == .record {
-                suspects.insert(failure.id)
-            }
-        }
+        if launcher.settle() { restartBackoff.reset() }
+        if flight.hasFailed { try await replaceProducer() }
         let now = ContinuousClock.now
-        if gates.release(now: now) || sweeps.isDue(at: now) && !cursor.isRescanning { rewind() }
+        if sweeps.isDue(at: now) {
+            cursor.startSweep()
+            sweeps.started(at: now)
+        }
         if cursor.gaps.wantsLockHolders && housekeeping.gaps.isDue(now) {
             cursor.lockHolders(try await questions.lockHolders())
         }
-        if !blocked.isEmpty && housekeeping.blocked.isDue(now) {
-            if blocked.replace(with: try await questions.blockedLanes(by: layout.topics), now: now) {
+        if launcher.gates.hasBlockedLanes && housekeeping.blocked.isDue(now) {
+            if launcher.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics)) {
                 reports.released()
-                rewind()
             }
         }
+        if housekeeping.origin.isDue(now) { try await lookAtOrigin() }
         try await tellProgress()
     }
 
@@ -364,20 +229,24 @@ final class ShardRelay {
         guard housekeeping.progress.isDue(.now) else { return }
         // What the last page did not show was not there: only behind a full one can there be more.
         let position = cursor.isRescanning && cursor.position > 0 ? cursor.position : cursor.highest
-        let unread = isBehind ? max(0, try await questions.lastPosition() - max(position, 0)) : 0
+        let unread = isBehind ? max(0, (origin?.lastPosition ?? 0) - max(position, 0)) : 0
         reports.progress(
             .init(
-                inFlight: flight.rows, backlog: unread / Int64(configuration.shards) + unlaunched + left,
-                blockedKeys: blocked.lanes.count, heldTopics: gates.heldCount,
+                inFlight: flight.rows,
+                backlog: unread / Int64(configuration.shards) + launcher.unlaunched + launcher.left,
+                blockedKeys: launcher.gates.blockedCount, heldTopics: launcher.gates.heldCount,
                 oldest: [flight.oldest, lagging].compactMap(\.self).min()))
     }
 
-    private func rewind() {
-        cursor.rewind()
-        left = 0
-        openTopic = nil
-        gates.rewound()
-        sweeps.started(at: .now)
+    /// Notices that the table was emptied and its ids begin anew.
+    private func lookAtOrigin() async throws {
+        let current = try await questions.origin()
+        if let origin, current.mayRepeat(origin) {
+            cursor.restart(knowsRows: current.lastPosition >= origin.lastPosition)
+            launcher.restartBacklog()
+            sweeps.finished(at: .now)
+        }
+        origin = current
     }
 
     /// - Throws: when the session that holds the lock does not answer, or no longer holds it.
@@ -389,58 +258,27 @@ final class ShardRelay {
         flight.noteContact()
     }
 
-    private func takeProofs() async throws {
-        for proof in flight.takeProofs() {
-            guard let failure = proof.failure else {
-                restartBackoff.reset()
-                if gates.open(proof.topic) { rewind() }
-                continue
-            }
-            if DeliveryFailure(failure.error) == .topic {
-                // No other row of the topic was sent: they all come again when it is tried again.
-                hold(proof.topic, failure.error)
-            } else {
-                flight.fail(failure)
-            }
-        }
-    }
-
-    private func hold(_ topic: String, _ error: KafkaError) {
-        openTopic = nil
-        let wait = gates.hold(topic, now: .now)
-        reports.held(topic, error, for: wait)
-    }
-
-    /// Gives up the producer with all it holds, and goes back to the lowest row with a new one.
-    private func replaceProducer() async throws -> [Flight.Failure] {
+    /// Gives up the producer with all it holds, and goes back to the lowest row of that with a new one.
+    private func replaceProducer() async throws {
         producer.purge()
         await producer.close(timeoutMs: 0)
-        let failures = flight.abandonProducer()
+        let (failures, lowest) = flight.abandonProducer()
         reports.replacing(failures.first?.error, rows: failures.count)
         if !failures.contains(where: { DeliveryFailure($0.error) == .record }) {
             await flight.newsBell.wait(atMost: restartBackoff.next())
         }
         try flight.checkLock()
-        producer = try RelayProducer.make(configuration, kafka, flight, reports)
+        let hadLargeBatches = batchLimit.lower(after: failures.map(\.error))
+        producer = try RelayProducer.make(configuration, kafka, batchLimit, flight, reports)
         flight.use(producer)
-        gates.forgetProofs()
-        rewind()
-        return failures
+        try await launcher.replace(producer, after: hadLargeBatches ? [] : failures)
+        if let lowest { cursor.rewind(to: lowest) }
     }
+}
 
-    /// Moves a row to the failed ones; its key waits from now on. Where that fails, the row stays, its key waits as
-    /// well, and it is tried again after a while.
-    private func setAside(_ id: Int64, _ lane: Lane, _ failure: RowFailure) async throws {
-        blocked.block(lane)
-        suspects.remove(id)
-        do {
-            try await session.setAside(id, lane, failure)
-            reports.setAside(id, failure)
-        } catch let error as PostgresError where error.endsConnection || error.code == .cancelled {
-            throw error
-        } catch {
-            blocked.block(lane, until: .now + .milliseconds(configuration.unblockIntervalMs) * 15)
-            reports.cannotSetAside(id, failure, error)
-        }
+extension PostgresError {
+    /// The server or the client gave a statement up for the time it took; the connection is of use as before.
+    fileprivate var isStatementTimeout: Bool {
+        code == .deadlineExceeded || code == .server && sqlState == .queryCanceled
     }
 }

@@ -73,6 +73,9 @@ struct ShardTenure: Sendable {
             let connection = try await LockSession.connect(postgres)
             do {
                 let inspection = try await OutboxInspection.of(configuration, shard: shard, on: connection)
+                try await ShardRegistry(
+                    schema: postgres.schema, table: configuration.table, shards: configuration.shards
+                ).enter(on: connection)
                 reports.back()
                 if let session = try await waitForLock(connection, inspection.statements, bell, &end) {
                     try await publish(session, inspection, &end)

@@ -44,8 +44,10 @@ import Testing
 
     @Test func reportsOfAnAbandonedProducerMeanNothing() {
         var table = FlightTable(maximumRows: 2, maximumBytes: 100)
-        let old = table.launch(id: 1, bytes: 1)
-        table.abandon()
+        let old = table.launch(id: 7, bytes: 1)
+        _ = table.launch(id: 5, bytes: 1)
+        #expect(table.abandon() == 5)
+        #expect(table.abandon() == nil)
         #expect(table.rows == 0)
         #expect(table.bytes == 0)
         let new = table.launch(id: 2, bytes: 1)

@@ -1,12 +1,12 @@
 import Foundation
 import Glibc
-import Kafka
 import Logging
 import StreamCore
 import Synchronization
 import TestKit
 import Testing
 
+@testable import Kafka
 @testable import Outbox
 
 @Suite struct FlightTests {
@@ -15,9 +15,7 @@ import Testing
     /// A record that reached the producer after the others were taken back would overtake them: they come again, from
     /// the next leader.
     @Test func nothingIsHandedOverAfterTheLockIsLost() async throws {
-        let reports = RelayReports(shard: 0, logger: Logger(label: "flight") { _ in SwiftLogNoOpLogHandler() }) { _ in }
-        let flight = Flight(
-            OutboxRelayConfiguration(), newsBell: Doorbell(), roomBell: Doorbell(), reports: reports)
+        let flight = Self.flight()
         // Nobody is there: what the producer is given, it holds.
         let producer = try Producer(KafkaClientConfiguration(bootstrapServers: "127.0.0.1:1")) { flight.report($0) }
         flight.use(producer)
@@ -25,7 +23,7 @@ import Testing
         try flight.handingOver {
             guard
                 case .launched(let tag) = flight.launch(
-                    id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 0), topicToProve: nil)
+                    id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
             else {
                 Issue.record("there is room")
                 return
@@ -41,11 +39,72 @@ import Testing
             #expect(!isTakenBack.withLock { $0 })
         }
         try await eventually { flight.rows == 0 }
-        let later = flight.launch(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 0), topicToProve: nil)
+        let later = flight.launch(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
         guard case .interrupted = later else {
             Issue.record("nothing may be sent any more")
             return
         }
         await producer.close(timeoutMs: 0)
+    }
+
+    /// librdkafka holds a batch for delivered when a later one was taken; a broker that knows nothing of the producer
+    /// takes the later one though it refused the first.
+    @Test func successWithoutAnOffsetIsAFailure() {
+        let flight = Self.flight()
+        let first = launch(1, in: flight)
+        let second = launch(2, in: flight)
+        flight.report([delivered(first, offset: -1), delivered(second, offset: 0)])
+        #expect(flight.takeAcknowledged(limit: 10) == [], "nor is the younger row taken for published: it comes again")
+        #expect(flight.hasFailed)
+        let (failures, lowest) = flight.abandonProducer()
+        #expect(failures.map(\.id) == [1])
+        #expect(failures.first.map { DeliveryFailure($0.error) } == .producer, "no record is at fault")
+        #expect(lowest == 1)
+    }
+
+    @Test func behindAFailureOnlyOtherPartitionsAreTrusted() {
+        let flight = Self.flight()
+        let tags = (Int64(1)...5).map { launch($0, in: flight) }
+        flight.report([
+            delivered(tags[0], partition: 3, offset: 7),
+            DeliveryReport(tag: tags[1], error: .closed("test"), partition: 3, offset: -1),
+            delivered(tags[2], partition: 3, offset: 8), delivered(tags[3], partition: 4, offset: 1),
+        ])
+        #expect(flight.takeAcknowledged(limit: 10) == [1, 4])
+        let (failures, lowest) = flight.abandonProducer()
+        #expect(failures.map(\.id) == [2])
+        #expect(lowest == 2)
+        #expect(flight.rows == 0)
+        flight.finishRemoval()
+        let again = launch(3, in: flight)
+        flight.report([delivered(again, partition: 3, offset: 9)])
+        #expect(flight.takeAcknowledged(limit: 10) == [3], "another producer, another partition state")
+    }
+
+    @Test func failedFirstRecordIsReadAgainWithTheProducersOtherRows() {
+        let flight = Self.flight()
+        let probe = SendGates.Probe(topic: "t", partition: 0)
+        let tag = launch(4, in: flight, probe: probe)
+        flight.report([DeliveryReport(tag: tag, error: .closed("test"), partition: 0, offset: -1)])
+        #expect(!flight.hasFailed, "what it means is for the publisher to say")
+        #expect(flight.abandonProducer().lowest == 4)
+    }
+
+    private static func flight() -> Flight {
+        let reports = RelayReports(shard: 0, logger: Logger(label: "flight") { _ in SwiftLogNoOpLogHandler() }) { _ in }
+        return Flight(OutboxRelayConfiguration(), newsBell: Doorbell(), roomBell: Doorbell(), reports: reports)
+    }
+
+    private func launch(_ id: Int64, in flight: Flight, probe: SendGates.Probe? = nil) -> UInt64 {
+        let answer = flight.launch(id: id, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: probe)
+        guard case .launched(let tag) = answer else {
+            Issue.record("there is room")
+            return 0
+        }
+        return tag
+    }
+
+    private func delivered(_ tag: UInt64, partition: Int32 = 0, offset: Int64) -> DeliveryReport {
+        DeliveryReport(tag: tag, error: nil, partition: partition, offset: offset)
     }
 }

@@ -14,3 +14,36 @@ import Testing
         #expect(Int32(bitPattern: Murmur2.hash(Array(key.utf8).span)) == hash)
     }
 }
+
+@Suite struct LaunchQueueTests {
+    @Test func rowsThatWaitComeAgainInTheirOrder() {
+        var queue = LaunchQueue(order: [2, 0, 1, 3], count: 4)
+        #expect(queue.next == 2)
+        queue.deferNext()
+        queue.advance()
+        #expect(queue.next == 1)
+        queue.deferNext()
+        queue.advance()
+        #expect(queue.next == nil)
+        #expect(queue.hasWaiting)
+        queue.goThroughWaiting()
+        #expect(queue.next == 2)
+        queue.deferNext()
+        queue.advance()
+        #expect(queue.next == nil)
+        queue.goThroughWaiting()
+        #expect(queue.next == 2)
+        queue.advance()
+        #expect(queue.next == nil)
+        #expect(!queue.hasWaiting)
+    }
+
+    @Test func withoutAnOrderRowsComeAsTheyAre() {
+        var queue = LaunchQueue(order: nil, count: 2)
+        #expect(queue.next == 0)
+        queue.advance()
+        #expect(queue.next == 1)
+        queue.advance()
+        #expect(queue.next == nil)
+    }
+}

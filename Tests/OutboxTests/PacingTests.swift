@@ -43,6 +43,21 @@ import Testing
         #expect(sizing.rows == 1)
     }
 
+    @Test func rowsThatAreTooLargeForAPageComeInSmallerOnes() {
+        var sizing = PageSizing(maximumRows: 1_000, targetBytes: 1 << 20)
+        for _ in 0..<6 { sizing.read(rows: sizing.rows, bytes: sizing.rows * 400) }
+        #expect(sizing.rows == 1_000)
+        #expect(Int(sizing.rowBytes) * sizing.rows <= PageSizing.overrun << 20)
+        sizing.met(tooLarge: 100_000)
+        #expect(sizing.rows == 10)
+        #expect(sizing.rowBytes > 100_000)
+        sizing.met(tooLarge: 900_000)
+        #expect(sizing.rows == 1)
+        #expect(sizing.rowBytes == .max, "a row alone comes whatever its size")
+        sizing.met(tooLarge: 1)
+        #expect(sizing.rows == 1)
+    }
+
     @Test func sweepsCostAShareOfTheTime() {
         let start = ContinuousClock.now
         var sweeps = SweepSchedule(interval: .seconds(10), now: start)

@@ -88,7 +88,9 @@ struct Service {
 
     /// Ends the relays' sessions that hold a shard's lock.
     func terminateLeader(in postgres: PostgresConfiguration) async throws {
-        try await terminate("pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)", postgres)
+        try await terminate(
+            "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted)",
+            postgres)
     }
 
     /// Ends all sessions of the relays.
@@ -184,6 +186,16 @@ actor Reader {
             order[record.key, default: []].append(record.sequence)
         }
         return order
+    }
+
+    /// The sequences of each key in the order of their last publication.
+    var lastOccurrences: [String: [Int64]] {
+        var seen: [String: Set<Int64>] = [:]
+        var order: [String: [Int64]] = [:]
+        for record in records.reversed() where seen[record.key, default: []].insert(record.sequence).inserted {
+            order[record.key, default: []].append(record.sequence)
+        }
+        return order.mapValues { $0.reversed() }
     }
 
     func close() async {

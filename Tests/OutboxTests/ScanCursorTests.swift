@@ -8,7 +8,7 @@ private struct Table {
 
     func page(_ request: ScanCursor.Request) -> [Int64] {
         let rows = visible.filter { id in
-            id > request.after || request.gaps.contains { $0.contains(id) }
+            id > request.after && id <= request.upTo || request.gaps.contains { $0.contains(id) }
         }
         return Array(rows.sorted().prefix(request.limit))
     }
@@ -21,7 +21,7 @@ private struct Table {
     private mutating func read(limit: Int = 100) -> [Int64] {
         let request = cursor.nextRequest(limit: limit)
         let ids = table.page(request)
-        #expect(outcome(cursor.take(ids, of: request)))
+        #expect(outcome(cursor.take(ids, isFull: ids.count == request.limit, of: request)))
         return ids
     }
 
@@ -44,10 +44,10 @@ private struct Table {
     @Test mutating func gapOfRunningTransactionIsKeptUntilItsRowIsThere() {
         table.visible = [1, 3]
         _ = read()
-        cursor.lockHolders(["4/7"])
+        cursor.lockHolders(LockHolders(running: ["4/7"]))
         for _ in 0..<3 {
             #expect(read() == [])
-            cursor.lockHolders(["4/7", "5/1"])
+            cursor.lockHolders(LockHolders(running: ["4/7", "5/1"]))
         }
         table.visible.insert(2)
         #expect(read() == [2])
@@ -57,9 +57,9 @@ private struct Table {
     @Test mutating func gapOfRolledBackTransactionIsForgottenAfterOneMoreLook() {
         table.visible = [1, 3]
         _ = read()
-        cursor.lockHolders(["4/7"])
+        cursor.lockHolders(LockHolders(running: ["4/7"]))
         _ = read()
-        cursor.lockHolders([])
+        cursor.lockHolders(LockHolders(running: []))
         #expect(!cursor.gaps.isEmpty, "the holder may have committed just before it let go of the lock")
         _ = read()
         #expect(cursor.gaps.isEmpty)
@@ -68,8 +68,8 @@ private struct Table {
     @Test mutating func rowCommittedJustBeforeTheLockWasReleasedIsRead() {
         table.visible = [1, 3]
         _ = read()
-        cursor.lockHolders(["4/7"])
-        cursor.lockHolders([])
+        cursor.lockHolders(LockHolders(running: ["4/7"]))
+        cursor.lockHolders(LockHolders(running: []))
         table.visible.insert(2)
         #expect(read() == [2])
         #expect(cursor.gaps.isEmpty)
@@ -79,8 +79,8 @@ private struct Table {
         table.visible = [1, 3]
         _ = read()
         let early = cursor.nextRequest(limit: 10)
-        cursor.lockHolders([])
-        #expect(outcome(cursor.take([], of: early)))
+        cursor.lockHolders(LockHolders(running: []))
+        #expect(outcome(cursor.take([], isFull: false, of: early)))
         #expect(!cursor.gaps.isEmpty)
         _ = read()
         #expect(cursor.gaps.isEmpty)
@@ -89,8 +89,8 @@ private struct Table {
     @Test mutating func unrelatedHoldersThatCameLaterDoNotKeepAGap() {
         table.visible = [1, 3]
         _ = read()
-        cursor.lockHolders(["4/7"])
-        cursor.lockHolders(["9/9"])
+        cursor.lockHolders(LockHolders(running: ["4/7"]))
+        cursor.lockHolders(LockHolders(running: ["9/9"]))
         _ = read()
         #expect(cursor.gaps.isEmpty)
     }
@@ -98,7 +98,7 @@ private struct Table {
     @Test mutating func fullPageDoesNotForgetGapsBehindItsLastRow() {
         table.visible = [1, 5, 9]
         _ = read()
-        cursor.lockHolders([])
+        cursor.lockHolders(LockHolders(running: []))
         table.visible.formUnion([2, 3])
         #expect(read(limit: 2) == [2, 3])
         #expect(cursor.gaps.ranges(upTo: 100).contains { $0.contains(4) })
@@ -121,10 +121,10 @@ private struct Table {
     @Test mutating func rewindReadsAllAgainAndNoticesNoGapTwice() {
         table.visible = [1, 4, 8]
         _ = read()
-        cursor.lockHolders([])
+        cursor.lockHolders(LockHolders(running: []))
         _ = read()
         #expect(cursor.gaps.isEmpty)
-        cursor.rewind()
+        cursor.rewind(to: .min)
         #expect(cursor.isRescanning)
         #expect(read(limit: 2) == [1, 4])
         #expect(cursor.isRescanning)
@@ -138,7 +138,7 @@ private struct Table {
         table.visible = [5]
         _ = read()
         table.visible = []
-        cursor.rewind()
+        cursor.rewind(to: .min)
         #expect(read() == [])
         #expect(!cursor.isRescanning, "else each look would step over all dead rows")
         let next = cursor.nextRequest(limit: 1)
@@ -148,19 +148,19 @@ private struct Table {
     @Test mutating func rowWithAnUnexpectedIDIsFoundByTheSweep() {
         table.visible = [10]
         _ = read()
-        cursor.lockHolders([])
+        cursor.lockHolders(LockHolders(running: []))
         _ = read()
         table.visible = [3]
         #expect(read() == [], "no gap foretold it")
-        cursor.rewind()
-        #expect(read() == [3])
+        cursor.startSweep()
+        #expect(background(5) == [3])
     }
 
     @Test mutating func openGapAheadOfARewoundCursorIsKept() {
         table.visible = [1, 2, 5]
         _ = read()
-        cursor.rewind()
-        cursor.lockHolders([])
+        cursor.rewind(to: .min)
+        cursor.lockHolders(LockHolders(running: []))
         #expect(read(limit: 2) == [1, 2])
         #expect(!cursor.gaps.isEmpty, "3 and 4 were not looked at by this page")
         table.visible.insert(4)
@@ -170,8 +170,8 @@ private struct Table {
     @Test mutating func pageThatWasAskedForBeforeARewindIsDropped() {
         table.visible = [1, 2]
         let request = cursor.nextRequest(limit: 10)
-        cursor.rewind()
-        #expect(!outcome(cursor.take([1, 2], of: request)))
+        cursor.rewind(to: .min)
+        #expect(!outcome(cursor.take([1, 2], isFull: false, of: request)))
         #expect(read() == [1, 2])
     }
 
@@ -191,11 +191,206 @@ private struct Table {
         for step in Int64(0)..<200 {
             table.visible = [step * 2 + 1]
             _ = read()
-            cursor.lockHolders(["1/1"])
+            cursor.lockHolders(LockHolders(running: ["1/1"]))
         }
-        cursor.lockHolders([])
+        cursor.lockHolders(LockHolders(running: []))
         _ = read()
         #expect(cursor.gaps.isEmpty)
+    }
+
+    @Test mutating func memoryOfGapsIsBoundedWhileATransactionStaysOpen() {
+        // An hour of another shard's rows, one between any two of ours.
+        var request = cursor.nextRequest(limit: 1_000)
+        for page in Int64(0)..<400 {
+            let ids = (Int64(1)...1_000).map { 2 * (page * 1_000 + $0) }
+            #expect(outcome(cursor.take(ids, isFull: true, of: request)))
+            cursor.lockHolders(LockHolders(running: ["1/1"]))
+            request = cursor.nextRequest(limit: 1_000)
+        }
+        #expect(cursor.gaps.count <= 2 * GapTracker.maximumKept)
+        for missing: Int64 in [1, 399_999, 799_999] {
+            #expect(request.gaps.contains { $0.contains(missing) }, "\(missing) may still appear")
+        }
+    }
+
+    // MARK: who may fill a gap
+
+    @Test mutating func preparedTransactionKeepsItsGap() {
+        table.visible = [2]
+        _ = read()
+        cursor.lockHolders(LockHolders(running: ["4/7"]))
+        // PREPARE TRANSACTION: the lock goes on under another name.
+        cursor.lockHolders(LockHolders(prepared: ["-1/731"]))
+        for _ in 0..<3 { #expect(read() == []) }
+        cursor.lockHolders(LockHolders(prepared: ["-1/731", "-1/800"]))
+        #expect(read() == [])
+        table.visible.insert(1)
+        cursor.lockHolders(LockHolders(prepared: ["-1/800"]))
+        #expect(read() == [1])
+        #expect(cursor.gaps.isEmpty)
+    }
+
+    @Test mutating func transactionPreparedByOthersKeepsNoGap() {
+        table.visible = [2]
+        _ = read()
+        cursor.lockHolders(LockHolders(running: ["4/7"]))
+        cursor.lockHolders(LockHolders(running: ["4/7"], prepared: ["-1/9"]))
+        cursor.lockHolders(LockHolders(running: ["5/1"]))
+        _ = read()
+        #expect(cursor.gaps.isEmpty)
+    }
+
+    // MARK: slices
+
+    @Test mutating func whatWasDrawnBeforeTheStartIsReadInSlices() {
+        let last: Int64 = 10_000_000
+        table.visible = [3, last - 1]
+        cursor.begin(frontier: last, hasWriters: false)
+        var widest: Int64 = 0
+        var all: [Int64] = []
+        var pages = 0
+        while true {
+            let request = cursor.nextRequest(limit: 100)
+            guard request.isSlice else { break }
+            pages += 1
+            widest = max(widest, request.upTo - max(0, request.after))
+            let ids = table.page(request)
+            #expect(outcome(cursor.take(ids, isFull: false, of: request)))
+            cursor.took(.milliseconds(100), for: request)
+            all += ids
+        }
+        #expect(all == [3, last - 1])
+        #expect(widest == SliceWidth().ids)
+        #expect(pages == Int((last + widest - 1) / widest))
+        #expect(cursor.gaps.isEmpty, "nobody can fill them")
+        #expect(cursor.position == last)
+    }
+
+    @Test mutating func gapsOfTheStartAreKeptWhileSomebodyMayFillThem() {
+        cursor.begin(frontier: 1_000_000, hasWriters: true)
+        table.visible = [5]
+        for _ in 0..<40 where cursor.position < 1_000_000 { _ = read() }
+        #expect(cursor.position == 1_000_000)
+        cursor.lockHolders(LockHolders(running: ["1/1"]))
+        table.visible = [900_000]
+        #expect(read() == [900_000])
+    }
+
+    @Test func slicesFollowTheTimeThatTheyTake() {
+        var slice = SliceWidth()
+        let first = slice.ids
+        slice.took(.milliseconds(1))
+        #expect(slice.ids == 4 * first)
+        slice.took(.milliseconds(100))
+        #expect(slice.ids == 4 * first)
+        slice.took(.milliseconds(300))
+        #expect(slice.ids == first)
+        slice.took(.seconds(30))
+        #expect(slice.ids == first / 64)
+        for _ in 0..<10 { slice.took(.seconds(30)) }
+        #expect(slice.ids == SliceWidth.least)
+        for _ in 0..<60 { slice.took(.zero) }
+        #expect(slice.end(after: .max - 5) == .max - 1)
+        #expect(slice.end(after: -7) == 0)
+    }
+
+    // MARK: what lies below the position
+
+    @Test mutating func backlogIsReadUpToTheForwardScan() {
+        table.visible = [2, 4, 6, 8]
+        _ = read()
+        #expect(cursor.nextBackgroundRequest(limit: 2) == nil)
+        cursor.serveBacklog(from: 4)
+        #expect(background(2) == [4, 6])
+        table.visible.insert(9)
+        #expect(read() == [9])
+        #expect(background(2) == [8, 9])
+        #expect(!cursor.hasBackground)
+    }
+
+    @Test mutating func backlogGoesBackForWhatWasLeftBehindIt() throws {
+        table.visible = [2, 4, 6]
+        _ = read()
+        cursor.serveBacklog(from: 4)
+        let stale = try backgroundRequest(1)
+        cursor.serveBacklog(from: 2)
+        #expect(!outcome(cursor.take([4], isFull: true, of: stale)))
+        #expect(background(1) == [2])
+        cursor.serveBacklog(from: 6)
+        #expect(background(1) == [4], "it gets there anyway")
+        cursor.stopBacklog()
+        #expect(!cursor.hasBackground)
+    }
+
+    @Test mutating func backlogNeverOvertakesARewoundForwardScan() throws {
+        table.visible = [2, 4, 6]
+        _ = read()
+        cursor.serveBacklog(from: 2)
+        let stale = try backgroundRequest(5)
+        cursor.rewind(to: 4)
+        #expect(!outcome(cursor.take([2, 4, 6], isFull: false, of: stale)))
+        #expect(background(5) == [2])
+        #expect(!cursor.hasBackground, "the forward scan sends the others, in their order")
+        #expect(read() == [4, 6])
+    }
+
+    @Test mutating func sweepAndBacklogTakeTurns() {
+        table.visible = [1, 2, 3]
+        _ = read()
+        cursor.serveBacklog(from: 1)
+        cursor.startSweep()
+        var scans: [ScanCursor.Scan] = []
+        while let request = cursor.nextBackgroundRequest(limit: 1) {
+            let ids = table.page(request)
+            #expect(outcome(cursor.take(ids, isFull: ids.count == 1, of: request)))
+            _ = cursor.finish(request)
+            scans.append(request.scan)
+        }
+        #expect(scans.prefix(4) == [.backlog, .sweep, .backlog, .sweep])
+        #expect(!cursor.hasBackground)
+    }
+
+    @Test mutating func interruptedPageComesAgain() throws {
+        table.visible = [1, 2, 3]
+        let request = cursor.nextRequest(limit: 2)
+        #expect(outcome(cursor.take([1, 2], isFull: true, of: request)))
+        cursor.putBack([1, 2], of: request)
+        #expect(read() == [1, 2, 3])
+        cursor.serveBacklog(from: 2)
+        let page = try backgroundRequest(5)
+        #expect(outcome(cursor.take([2, 3], isFull: false, of: page)))
+        cursor.putBack([2, 3], of: page)
+        #expect(background(5) == [2, 3])
+    }
+
+    @Test mutating func idsThatBeginAnewAreReadFromTheLowestOn() {
+        table.visible = [1_000]
+        _ = read()
+        cursor.lockHolders(LockHolders())
+        _ = read()
+        table.visible = [1]
+        #expect(read() == [])
+        cursor.restart(knowsRows: false)
+        #expect(read() == [1])
+        #expect(cursor.nextRequest(limit: 1).seen == 1, "row 1,000 is another one now")
+        cursor.restart(knowsRows: true)
+        #expect(cursor.nextRequest(limit: 1).seen == 1)
+    }
+
+    private mutating func backgroundRequest(_ limit: Int) throws -> ScanCursor.Request {
+        let request = cursor.nextBackgroundRequest(limit: limit)
+        return try #require(request)
+    }
+
+    private mutating func background(_ limit: Int) -> [Int64] {
+        guard let request = cursor.nextBackgroundRequest(limit: limit) else {
+            Issue.record("there is nothing to read")
+            return []
+        }
+        let ids = table.page(request)
+        #expect(outcome(cursor.take(ids, isFull: ids.count == limit, of: request)))
+        _ = cursor.finish(request)
+        return ids
     }
 
     /// Random transactions, some rolled back, some slow: every committed row is read exactly once, and rows of one key,
@@ -213,7 +408,7 @@ private struct Table {
         func step(_ limit: Int) {
             let request = cursor.nextRequest(limit: limit)
             let ids = table.page(request)
-            let isCurrent = cursor.take(ids, of: request)
+            let isCurrent = cursor.take(ids, isFull: ids.count == request.limit, of: request)
             #expect(isCurrent)
             seen += ids
             table.visible.subtract(ids)  // published and removed
@@ -234,7 +429,7 @@ private struct Table {
                     table.visible.formUnion(writer.ids)
                     committed[writer.key, default: []] += writer.ids
                 }
-            case 3: cursor.lockHolders(Set(running.map(\.name)))
+            case 3: cursor.lockHolders(LockHolders(running: Set(running.map(\.name))))
             default: step(Int.random(in: 1...6, using: &random))
             }
         }

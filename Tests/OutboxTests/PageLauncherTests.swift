@@ -1,0 +1,124 @@
+import Kafka
+import Logging
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import Outbox
+
+/// Launching must end or suspend whatever has happened to the producer and the lock: a loop that does neither takes a
+/// processor for ever.
+@Suite struct PageLauncherTests {
+    private struct LockIsLost: Error {}
+
+    /// A launcher with a page of three rows of one key, and a producer that finds no broker.
+    private struct Scene {
+        let configuration: OutboxRelayConfiguration
+        let flight: Flight
+        let launcher: PageLauncher
+        let producer: Producer
+        let page: Page
+
+        init(_ postgres: PostgresConfiguration) async throws {
+            let configuration = quickConfiguration()
+            self.configuration = configuration
+            let reports = RelayReports(shard: 0, logger: testLogger) { _ in }
+            let flight = Flight(configuration, newsBell: Doorbell(), roomBell: Doorbell(), reports: reports)
+            self.flight = flight
+            let kafka = KafkaClientConfiguration(bootstrapServers: "127.0.0.1:1")
+            producer = try RelayProducer.make(configuration, kafka, BatchLimit(kafka), flight, reports)
+            flight.use(producer)
+            let layout = RowLayout(configuration)
+            let statements = OutboxStatements(configuration, layout: layout, shard: 0)
+            let connection = try await LockSession.connect(postgres)
+            let session = try #require(
+                try await LockSession.acquire(
+                    on: connection, table: configuration.table, schema: postgres.schema, shard: 0,
+                    statements: statements))
+            launcher = PageLauncher(
+                layout: layout, session: session, flight: flight, producer: producer, stop: StopSignal(),
+                reports: reports)
+            let service = try await Service(postgres)
+            try await service.commit("t", "a", 1...3)
+            var cursor = ScanCursor()
+            let (statement, parameters) = statements.query(for: cursor.nextRequest(limit: 10))
+            var again = ScanCursor()
+            page = try Page(again.nextRequest(limit: 10), try await service.connection.execute(statement, parameters))
+        }
+
+        /// The rows were refused in one batch: each goes alone from now on.
+        func suspectAll() async throws {
+            let error = try #require(throws: KafkaError.self) {
+                try producer.produce(
+                    topic: String(repeating: "x", count: 600), key: nil, value: nil, headers: nil, tag: 1)
+            }
+            #expect(DeliveryFailure(error) == .record)
+            let failures = page.ids.map { Flight.Failure(id: $0, error: error) }
+            try await launcher.replace(producer, after: failures)
+        }
+
+        func close() async {
+            await producer.close(timeoutMs: 0)
+        }
+    }
+
+    private func withScene(_ body: (Scene) async throws -> Void) async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            let scene = try await Scene(postgres)
+            try await body(scene)
+            await scene.close()
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5))) func suspectBehindAFailedRowEndsTheLaunch() async throws {
+        try await withScene { scene in
+            try await scene.suspectAll()
+            let error = try #require(throws: KafkaError.self) {
+                try scene.producer.produce(
+                    topic: String(repeating: "x", count: 600), key: nil, value: nil, headers: nil, tag: 1)
+            }
+            scene.flight.fail(Flight.Failure(id: 99, error: error))
+            #expect(try await scene.launcher.launch(scene.page, backlog: nil) == .interrupted)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false])
+    func lostLockWithNothingInFlightEndsTheLaunch(suspects: Bool) async throws {
+        try await withScene { scene in
+            if suspects { try await scene.suspectAll() }
+            scene.flight.lose(LockIsLost())
+            await #expect(throws: LockIsLost.self) {
+                _ = try await scene.launcher.launch(scene.page, backlog: nil)
+            }
+        }
+    }
+
+    @Test(.timeLimit(.minutes(5))) func failureWhileASuspectIsAloneEndsTheLaunch() async throws {
+        try await withScene { scene in
+            try await scene.suspectAll()
+            let (flight, producer) = (scene.flight, scene.producer)
+            async let failing: Void = Self.purgeWhatIsInFlight(flight, producer)
+            let outcome = try await scene.launcher.launch(scene.page, backlog: nil)
+            try await failing
+            #expect(outcome == .interrupted)
+            #expect(flight.rows <= 1, "the second suspect was not sent")
+        }
+    }
+
+    @concurrent private static func purgeWhatIsInFlight(_ flight: Flight, _ producer: Producer) async throws {
+        try await eventually { flight.rows > 0 }
+        producer.purge()
+    }
+
+    /// While the first record of a topic is on its way for too long, the others are left behind, and remembered.
+    @Test(.timeLimit(.minutes(5))) func followersOfAFirstRecordAreLeftBehind() async throws {
+        try await withScene { scene in
+            let outcome = try await scene.launcher.launch(scene.page, backlog: nil)
+            #expect(outcome == .finished)
+            #expect(scene.flight.rows == 1)
+            #expect(scene.launcher.gates.isProving)
+            #expect(scene.launcher.serveBacklog() == nil, "not before the topic is open")
+        }
+    }
+}

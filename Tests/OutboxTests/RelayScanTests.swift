@@ -1,0 +1,221 @@
+import EmbeddedPostgres
+import Foundation
+import Kafka
+import Migrations
+import Outbox
+import Postgres
+import TestKit
+import Testing
+
+/// Rows that are found by more than reading on: late ones, those that were left behind, those behind dead ones.
+@Suite struct RelayScanTests {
+    @Test func preparedTransactionIsPublishedOnceItCommits() async throws {
+        var settings = PostgresServerConfiguration.withoutDurability
+        settings["max_prepared_transactions"] = "4"
+        try await TestDatabase.withPrivateServer(settings: settings) { _, postgres in
+            try await Migrator(postgres).up(["outbox"])
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let (late, other) = (try await Service(postgres), try await Service(postgres))
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await late.connection.execute(
+                        script: """
+                            BEGIN;
+                            INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload)
+                                VALUES ('Tested', '\(topics[0])', 'late', 1, '{}');
+                            PREPARE TRANSACTION 'p1'
+                            """)
+                    // Each is read in a page of its own, and after each the relay asks who may still come.
+                    for number in Int64(1)...10 {
+                        try await other.commit(topics[0], "other", number...number)
+                        try await reader.readSequences(["other": number])
+                    }
+                    try await late.connection.execute(script: "COMMIT PREPARED 'p1'")
+                    try await reader.readSequences(["late": 1, "other": 10])
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test(arguments: ["TRUNCATE outbox RESTART IDENTITY", "ALTER SEQUENCE outbox_id_seq RESTART", "VACUUM FULL outbox"])
+    func idsThatBeginAnewAreReadWithoutTheSweep(script: String) async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                let service = try await Service(postgres)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await service.commit(topics[0], "a", 1...1_000)
+                    try await reader.readSequences(["a": 1_000])
+                    try await eventually { try await service.count() == 0 }
+                    try await service.connection.execute(script: script)
+                    for number in Int64(1_001)...1_005 {
+                        try await service.commit(topics[0], "a", number...number)
+                        try await reader.readSequences(["a": number])
+                    }
+                    try await eventually { try await service.count() == 0 }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    /// A row in `outbox_failed` holds back 200,000 younger ones of its key.
+    @Test func heldRowsDoNotDelayNewOnes() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                var configuration = quickConfiguration()
+                // As often as it may be.
+                configuration.sweepIntervalMs = 100
+                let service = try await Service(postgres)
+                try await service.commit(topics[0], "held", 1...200_000)
+                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 1")
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(configuration, postgres, kafka) {
+                    try await service.commit(topics[0], "new", 1...1)
+                    try await reader.readSequences(["new": 1])
+                    var waits: [Duration] = []
+                    for number in Int64(2)...40 {
+                        let start = ContinuousClock.now
+                        try await service.commit(topics[0], "new", number...number)
+                        try await reader.readSequences(["new": number])
+                        waits.append(ContinuousClock.now - start)
+                    }
+                    // Reading 200,000 rows takes seconds.
+                    #expect(waits.sorted()[waits.count * 9 / 10] < .milliseconds(500))
+                    #expect(try await service.count() >= 199_999, "they are still held")
+                }
+                #expect(await reader.firstOccurrences["held"] == nil)
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func freedRowsComeInTheirOrderBeforeNewOnes() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics(partitions: 2) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                try await service.commit(topics[0], "held", 1...3_000)
+                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 5")
+                let failures = OutboxFailures()
+                let reader = try await Reader(kafka, topics, partitions: 2)
+                try await withRelay(quickConfiguration(), postgres, kafka) {
+                    try await reader.readSequences(["held": 4])
+                    try await service.commit(topics[0], "new", 1...3)
+                    try await reader.readSequences(["held": 4, "new": 3])
+                    let row = try #require(try await failures.list(on: service.connection).first)
+                    try await service.connection.execute(script: "UPDATE outbox_failed SET headers = NULL")
+                    #expect(try await failures.retry([row.id], on: service.connection) == 1)
+                    // New rows of the key and of another one come while the old ones are sent.
+                    for number in Int64(0)..<20 {
+                        try await service.commit(topics[0], "held", 3_001 + number * 10...3_010 + number * 10)
+                        try await service.commit(topics[0], "new", 4 + number...4 + number)
+                    }
+                    try await reader.readSequences(["held": 3_200, "new": 23])
+                    try await eventually { try await service.count() == 0 }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func startBehindDeadRowsWorksWithinTheStatementTimeout() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let (service, pin) = (try await Service(postgres), try await Service(postgres))
+                try await pin.connection.execute(
+                    script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox")
+                try await service.commit(topics[0], "dead", 1...500_000)
+                try await service.connection.execute(script: "DELETE FROM outbox")
+                try await service.commit(topics[0], "a", 1...3)
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                var hasty = postgres
+                hasty.statementTimeoutMs = 60
+                var configuration = quickConfiguration()
+                configuration.sweepIntervalMs = 100
+                try await withRelay(configuration, hasty, kafka) {
+                    try await reader.readSequences(["a": 3])
+                    try await service.commit(topics[0], "a", 4...5)
+                    try await reader.readSequences(["a": 5])
+                }
+                try await pin.connection.execute(script: "ROLLBACK")
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func rowsWithoutAKeyBelongToOneShard() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                try await service.connection.execute(
+                    script: """
+                        CREATE TABLE outboxevent (id uuid NOT NULL PRIMARY KEY DEFAULT gen_random_uuid(),
+                            aggregatetype text NOT NULL, aggregateid text, type text NOT NULL, payload jsonb);
+                        SELECT millrace_adopt_outbox('outboxevent');
+                        INSERT INTO outboxevent (aggregatetype, aggregateid, type, payload)
+                            SELECT '\(topics[0])', CASE WHEN n % 2 = 0 THEN 'k-' || n END, 'Tested', to_jsonb(n)
+                            FROM generate_series(1, 50) AS n
+                        """)
+                var configuration = quickConfiguration()
+                configuration.table = "outboxevent"
+                var layout = DebeziumLayout()
+                layout.topic = "${routedByValue}"
+                configuration.layout = .debezium(layout)
+                configuration.shards = 3
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                try await withRelay(configuration, postgres, kafka) {
+                    try await eventually { try await service.count(in: "outboxevent") == 0 }
+                    try await eventually {
+                        try await reader.poll()
+                        return await reader.records.count >= 50
+                    }
+                }
+                let values = await reader.records.compactMap(\.value).compactMap(Int.init)
+                #expect(values.count == 50)
+                #expect(values.filter { $0 % 2 == 1 } == Array(stride(from: 1, through: 49, by: 2)), "in their order")
+                await reader.close()
+            }
+        }
+    }
+
+    @Test func relaysThatDivideTheKeysDifferentlyRefuseEachOther() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let service = try await Service(postgres)
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                var configuration = quickConfiguration()
+                configuration.shards = 2
+                try await withRelay(configuration, postgres, kafka) {
+                    try await service.commit(topics[0], "a", 1...3)
+                    try await reader.readSequences(["a": 3])
+                    configuration.shards = 3
+                    let other = OutboxRelay(
+                        configuration: configuration, postgres: postgres, kafka: kafka, logger: testLogger)
+                    let error = try await #require(throws: OutboxRelayError.self) { try await other.run() }
+                    #expect(error.code == .configuration)
+                    #expect(error.description.contains("shards = 2"))
+                    // The one that was there goes on, and another like it may stand by.
+                    configuration.shards = 2
+                    try await withRelay(configuration, postgres, kafka) {
+                        try await service.commit(topics[0], "a", 4...6)
+                        try await reader.readSequences(["a": 6])
+                    }
+                }
+                configuration.shards = 3
+                try await withRelay(configuration, postgres, kafka) {
+                    try await service.commit(topics[0], "a", 7...9)
+                    try await reader.readSequences(["a": 9])
+                }
+                await reader.close()
+            }
+        }
+    }
+}
