@@ -30,6 +30,8 @@ final class ShardRelay {
     private var origin: OutboxOrigin?
     private var pacing: PollPacing
     private var sizing: PageSizing
+    /// Of the backlog and the sweep: rows there may be of other sizes than new ones.
+    private var backgroundSizing: PageSizing
     private var sweeps: SweepSchedule
     private var restartBackoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(10))
     private var housekeeping: Housekeeping
@@ -57,6 +59,7 @@ final class ShardRelay {
         pacing = PollPacing(
             busy: .milliseconds(configuration.busyPollMs), idle: .milliseconds(configuration.idlePollMs))
         sizing = PageSizing(maximumRows: configuration.pageRows, targetBytes: configuration.pageBytes)
+        backgroundSizing = sizing
         sweeps = SweepSchedule(interval: .milliseconds(configuration.sweepIntervalMs), now: .now)
         housekeeping = Housekeeping(configuration)
         batchLimit = BatchLimit(kafka)
@@ -138,7 +141,8 @@ final class ShardRelay {
         if cursor.backlogPosition != nil && !launcher.gates.isServing { cursor.stopBacklog() }
         var request: ScanCursor.Request?
         if lastScan == .forward {
-            request = cursor.nextBackgroundRequest(limit: sizing.rows, rowBytes: sizing.rowBytes)
+            request = cursor.nextBackgroundRequest(
+                limit: backgroundSizing.rows, rowBytes: backgroundSizing.rowBytes)
         }
         let next = request ?? cursor.nextRequest(limit: sizing.rows, rowBytes: sizing.rowBytes)
         lastScan = next.scan
@@ -177,14 +181,18 @@ final class ShardRelay {
     }
 
     private func noteRead(_ page: Page) {
-        sizing.read(rows: page.ids.count, bytes: page.bytes)
-        if let size = page.tooLarge { sizing.met(tooLarge: size) }
         reports.read(rows: page.ids.count)
-        guard page.request.scan == .forward else { return }
+        guard page.request.scan == .forward else { return Self.adapt(&backgroundSizing, to: page) }
+        Self.adapt(&sizing, to: page)
         isBehind = page.isFull || page.request.isSlice
         lagging =
             page.isFull && !page.ids.isEmpty
             ? try? page.result.optionalTimestamp(page.ids.count - 1, RowColumn.occurredAt.rawValue) : nil
+    }
+
+    private static func adapt(_ sizing: inout PageSizing, to page: Page) {
+        sizing.read(rows: page.ids.count, bytes: page.bytes)
+        if let size = page.tooLarge { sizing.met(tooLarge: size) }
     }
 
     private func launch(_ page: Page) async throws {

@@ -37,8 +37,8 @@ import Testing
                     on: connection, table: configuration.table, schema: postgres.schema, shard: 0,
                     statements: statements))
             launcher = PageLauncher(
-                layout: layout, session: session, flight: flight, producer: producer, stop: StopSignal(),
-                reports: reports)
+                configuration, layout: layout, session: session, flight: flight, producer: producer,
+                stop: StopSignal(), reports: reports)
             let service = try await Service(postgres)
             try await service.commit("t", "a", 1...3)
             var cursor = ScanCursor()
