@@ -19,6 +19,8 @@ public struct RelayProgress: Sendable, Hashable {
     public let backlog: Int64
     /// Keys that wait for an operator.
     public let blockedKeys: Int
+    /// Topics that take no records now.
+    public let heldTopics: Int
     /// Rows that Kafka has, and that the database refuses to remove.
     public let unremovedRows: Int
     /// What an operator has to look at although events are published; nil when there is nothing.

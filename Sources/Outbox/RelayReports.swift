@@ -149,8 +149,8 @@ final class RelayReports: Sendable {
         let progress = state.withLock { state in
             let progress = RelayProgress(
                 shard: shard, standing: standing, inFlight: numbers.inFlight, backlog: numbers.backlog,
-                blockedKeys: numbers.blockedKeys, unremovedRows: state.unremoved, trouble: state.trouble,
-                published: state.published)
+                blockedKeys: numbers.blockedKeys, heldTopics: numbers.heldTopics, unremovedRows: state.unremoved,
+                trouble: state.trouble, published: state.published)
             state.progress = progress
             state.lastBeat = .now
             return progress

@@ -53,7 +53,7 @@ import Testing
     private func readAll(
         _ configuration: OutboxRelayConfiguration, _ connection: PostgresConnection
     ) async throws -> [Int64] {
-        let layout = RowLayout(configuration, payloadType: "jsonb")
+        let layout = RowLayout(configuration, types: ["payload": "jsonb"])
         let statements = OutboxStatements(configuration, layout: layout, shard: 0)
         var cursor = ScanCursor()
         var sizing = PageSizing(maximumRows: 1_000, targetBytes: configuration.pageBytes)
