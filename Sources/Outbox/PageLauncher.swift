@@ -70,7 +70,8 @@ final class PageLauncher {
     private static let patience = Duration.milliseconds(500)
 
     init(
-        _ configuration: OutboxRelayConfiguration, layout: RowLayout, session: LockSession, flight: Flight, producer: Producer,
+        _ configuration: OutboxRelayConfiguration, layout: RowLayout, session: LockSession, flight: Flight,
+        producer: Producer,
         stop: StopSignal, reports: RelayReports
     ) {
         self.configuration = configuration

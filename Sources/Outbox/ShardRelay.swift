@@ -201,7 +201,9 @@ final class ShardRelay {
         case .interrupted: cursor.putBack(page.ids, of: page.request)
         case .finished:
             guard cursor.finish(page.request) else { return }
-            if page.request.scan == .backlog { launcher.caughtUp() } else {
+            if page.request.scan == .backlog {
+                launcher.caughtUp()
+            } else {
                 launcher.finishSweep()
                 sweeps.finished(at: .now)
             }

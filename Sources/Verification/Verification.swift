@@ -84,8 +84,10 @@ public struct Verification: Sendable {
                 if !current.waiting.isEmpty { try await Task.sleep(for: Self.patience) }
             }
             let ends = try await topics.watermarks().mapValues(\.high)
-            let projections = try await reading.withTransaction { try await ReadSnapshot.take(in: $0) }
-            while .now < deadline, try await !projections.hasPassed(ends, on: reading) {
+            while .now < deadline {
+                // Each time anew: a projection may have begun since.
+                let projections = try await reading.withTransaction { try await ReadSnapshot.take(in: $0) }
+                if try await projections.hasPassed(ends, on: reading) { break }
                 try await Task.sleep(for: Self.patience)
             }
             try await current.refresh(asking, all: true)

@@ -82,7 +82,8 @@ import Testing
                 try await scene.execute(
                     """
                     WITH given_up AS (
-                        UPDATE dead_letters SET state = 'discarded', delivery = delivery + 1, state_since = now()
+                        UPDATE dead_letters SET state = 'discarded', delivery = delivery + 1, state_since = now(),
+                            is_discard_open = true, is_row_forgotten = true
                         WHERE origin_offset = 1 RETURNING letter_id, delivery
                     ) INSERT INTO dead_letter_sends (letter_id, action, delivery)
                     SELECT letter_id, 'discard', delivery FROM given_up

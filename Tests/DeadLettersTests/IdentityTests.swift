@@ -46,11 +46,11 @@ import Testing
     @Test func aTopicMadeAgainHasOtherRecordsAtTheSamePlaces() async throws {
         try await Desk.run { desk in
             try await desk.ingest(letter())
-            try await desk.ingest([.resolved(letter().name, delivery: 1)])
+            try await desk.ingest([.resolved(letter().name, delivery: 2)])
             // The same once more, and another record.
             try await desk.ingest(letter(), letter(mark: "2000"))
             #expect(try await letters(desk) == ["g.v1 1000 1 resolved", "g.v1 2000 1 pending"])
-            try await desk.ingest([.resolved(letter(mark: "2000").name, delivery: 1)])
+            try await desk.ingest([.resolved(letter(mark: "2000").name, delivery: 2)])
             #expect(try await letters(desk) == ["g.v1 1000 1 resolved", "g.v1 2000 1 resolved"])
 
             let foreign = LetterReader(.foreign(dialect: .kip1191, consumer: "billing"))

@@ -58,7 +58,7 @@ import Testing
         ("status", ""), ("status", "paid,"), ("status", sql), ("min_amount", "-1"), ("min_amount", "1e5"),
         ("min_amount", "NaN"), ("min_amount", "1."), ("min_amount", ".5"), ("max_amount", "1234567890123456789"),
         ("max_amount", sql), ("from", "yesterday"), ("from", "2026-02-30"), ("from", "infinity"), ("from", sql),
-        ("to", "2026-05-04 10:00:00Z"), ("cursor", "abc"), ("cursor", sql), ("total", "1"), ("total", ""),
+        ("to", "2026-05-04 at 10:00:00Z"), ("cursor", "abc"), ("cursor", sql), ("total", "1"), ("total", ""),
         ("customer", ""), ("customer", "a\u{0}b"), ("customer", "a\nb"),
         ("customer", String(repeating: "x", count: 256)),
     ])
