@@ -11,6 +11,8 @@ RATE        ?= 50
 RUN_ARGS    ?=
 # Which benches `make bench` runs; empty for all.
 BENCH       ?=
+# What `make chaos-short` does, and when, follows from it.
+SEED        ?= 1
 # Which tests `make test` runs: a regular expression; empty for all.
 FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
@@ -22,7 +24,7 @@ WITHOUT_KAFKA := PostgresTests|MigrationsTests|OperationsTests
 # What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
 PYTHON      ?= /usr/bin/python3
 
-.PHONY: help setup build run test test-broker test-api test-browser bench format lint clean
+.PHONY: help setup build run test test-broker chaos-short test-api test-browser bench format lint clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +72,10 @@ test-browser: ## Test the live page in a headless Chromium, before all of Millra
 bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
 	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build -c release --product $$program 1>&2 || exit 1; done
 	@$(RELEASE_DIR)/millrace-bench $(BENCH)
+
+chaos-short: setup ## Kill each daemon, take the broker away, let a projection join and leave, all under load; then verify. SEED=n for another order
+	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build --product $$program 1>&2 || exit 1; done
+	@MILLRACE_BROKER=$$(scripts/setup broker) .build/debug/millrace-bench chaos-short --seed $(SEED)
 
 format: ## Rewrite the sources in the project's format
 	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests bench

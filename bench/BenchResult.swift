@@ -22,6 +22,10 @@ struct BenchResult {
     var orderViolations: Int?
     /// Events that never took effect.
     var lost: Int?
+    /// What was done to the system, in order, and how long it took until all events committed before were applied.
+    var recoveries: [(fault: String, seconds: Double)] = []
+    /// What was random followed from it.
+    var seed: UInt64?
 
     enum Key: String {
         case name, events, seconds
@@ -64,6 +68,11 @@ struct BenchResult {
         }
         for case (let key, let count?) in [(Key.orderViolations, orderViolations), (.lost, lost)] {
             members.append("\"\(key.rawValue)\": \(count)")
+        }
+        if let seed { members.append("\"seed\": \(seed)") }
+        if !recoveries.isEmpty {
+            let each = recoveries.map { "\"\($0.fault)\": \(($0.seconds * 1_000).rounded() / 1_000)" }
+            members.append("\"recovery_s\": {\(each.joined(separator: ", "))}")
         }
         return "{\(members.joined(separator: ", "))}"
     }

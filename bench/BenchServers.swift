@@ -23,15 +23,23 @@ final class BenchServers: Sendable {
     /// Ends every topic's name, so that a real cluster can be used again and again.
     let topicSuffix: String
 
+    /// What is random in a bench follows from it.
+    let seed: UInt64
     private let server: PostgresServer
     private let mock: MockCluster?
+    private let broker: RestartableBroker?
     private let admin: KafkaAdmin
     private let folder: URL
     private let made = Mutex<[String]>([])
 
     /// Starts the servers, and makes schema and topics. Whoever calls it calls ``stop()`` in the end.
-    static func start(partitions: Int32) async throws -> BenchServers {
-        let servers = try await BenchServers(partitions: partitions)
+    ///
+    /// - Parameters:
+    ///   - partitions: of each topic.
+    ///   - onBroker: whether Kafka is a broker's own process instead of the mock cluster.
+    ///   - seed: what is random in a bench follows from it.
+    static func start(partitions: Int32, onBroker: Bool = false, seed: UInt64 = 1) async throws -> BenchServers {
+        let servers = try await BenchServers(partitions, onBroker, seed)
         do {
             try await servers.prepare()
         } catch {
@@ -41,8 +49,9 @@ final class BenchServers: Sendable {
         return servers
     }
 
-    private init(partitions: Int32) async throws {
+    private init(_ partitions: Int32, _ onBroker: Bool, _ seed: UInt64) async throws {
         self.partitions = partitions
+        self.seed = seed
         let run = String(UInt64.random(in: 0...UInt64.max), radix: 36)
         folder = FileManager.default.temporaryDirectory.appending(path: "millrace-bench-\(run)")
         server = try await PostgresServer.start(
@@ -51,13 +60,21 @@ final class BenchServers: Sendable {
                 // The longest statements must be seen whole.
                 settings: ["track_activity_query_size": "16kB"], tcp: .freePort, isTemporary: true))
         postgres = try PostgresConfiguration(url: server.url)
-        if let cluster = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"] {
+        if let cluster = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"], !cluster.isEmpty {
             mock = nil
+            broker = nil
             topicSuffix = "-events-bench-\(run)"
             kafka = KafkaClientConfiguration(bootstrapServers: cluster)
+        } else if onBroker {
+            mock = nil
+            let own = try await RestartableBroker(folder: folder.appending(path: "kafka").path)
+            broker = own
+            topicSuffix = "-events"
+            kafka = KafkaClientConfiguration(bootstrapServers: own.bootstrapServers)
         } else {
             let cluster = try MockCluster()
             mock = cluster
+            broker = nil
             topicSuffix = "-events"
             kafka = KafkaClientConfiguration(
                 bootstrapServers: cluster.bootstrapServers, properties: Self.mockProperties)
@@ -79,6 +96,22 @@ final class BenchServers: Sendable {
 
     var topics: [String] { ["order", "payment", "shipment"].map { $0 + topicSuffix } }
 
+    /// Whether ``killBroker()`` can be called.
+    var hasOwnBroker: Bool { broker != nil }
+
+    /// Waits until the broker has written to its files what it has acknowledged until now.
+    func waitUntilBrokerHasWritten() async throws {
+        guard let broker else { throw BenchError("the broker is not this bench's own") }
+        let now = Date()
+        try await wait("writing broker", within: .seconds(30)) { await broker.lastWrite() ?? .distantPast > now }
+    }
+
+    /// Kills the broker.
+    func killBroker() async { await broker?.kill() }
+
+    /// Starts the broker again on the same port with the same data.
+    func startBroker() async throws { try await broker?.start() }
+
     private func prepare() async throws {
         try await makeTopics(topics)
         try await Migrator(postgres).up(["outbox", "orders", "projections", "order-summary", "dead-letters"])
@@ -94,6 +127,13 @@ final class BenchServers: Sendable {
                 try await admin.createTopic(topic, partitions: partitions)
             }
         }
+        // Right after a cluster has made a topic, its partitions may have no leaders yet.
+        let wanted = topics.flatMap { topic in
+            (0..<partitions).map { TopicPartition(topic: topic, partition: $0) }
+        }
+        try await wait("leaders of \(topics.joined(separator: ", "))", within: .seconds(30)) {
+            (try? await admin.watermarks(of: wanted)) != nil
+        }
     }
 
     /// Removes all of it.
@@ -101,6 +141,7 @@ final class BenchServers: Sendable {
         if mock == nil {
             for topic in made.withLock({ $0 }) { try? await admin.deleteTopic(topic) }
         }
+        await broker?.stop()
         await server.stop(.immediate)
     }
 
@@ -108,9 +149,17 @@ final class BenchServers: Sendable {
         topics.flatMap { topic in (0..<partitions).map { TopicPartition(topic: topic, partition: $0) } }
     }
 
+    /// libpq's URL of the database.
+    var databaseURL: String { server.url }
+
+    /// The offset behind the last record of each partition.
+    func ends() async throws -> [TopicPartition: Int64] {
+        try await admin.watermarks(of: allPartitions).mapValues(\.high)
+    }
+
     /// How many records the topics have had so far.
     func recordsProduced() async throws -> Int64 {
-        try await admin.watermarks(of: allPartitions).values.reduce(0) { $0 + $1.high }
+        try await ends().values.reduce(0, +)
     }
 
     /// Starts a daemon on these servers.
@@ -135,5 +184,38 @@ final class BenchServers: Sendable {
             guard ContinuousClock.now < deadline else { throw BenchError("no \(what) within \(limit)") }
             try await Task.sleep(for: pause)
         }
+    }
+}
+
+/// A broker that can be stopped, and started again where it was.
+private actor RestartableBroker {
+    private let program: String
+    private let folder: String
+    private let port: Int
+    private var server: BrokerServer?
+    nonisolated let bootstrapServers: String
+
+    init(folder: String) async throws {
+        self.folder = folder
+        program = try BrokerServer.findProgram(in: ProcessInfo.processInfo.environment)
+        let first = try await BrokerServer.start(program: program, folder: folder)
+        (port, bootstrapServers) = (first.port, first.bootstrapServers)
+        server = first
+    }
+
+    func start() async throws {
+        server = try await BrokerServer.start(program: program, folder: folder, port: port)
+    }
+
+    func lastWrite() -> Date? { server?.lastWrite() }
+
+    func kill() async {
+        await server?.kill()
+        server = nil
+    }
+
+    func stop() async {
+        await server?.stop()
+        server = nil
     }
 }

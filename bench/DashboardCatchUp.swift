@@ -47,7 +47,7 @@ enum DashboardCatchUp {
         try await requireAllCounted(connection)
         await connection.close()
         let (peak, processor) = (try projection.peakResidentMiB(), try projection.processorSeconds())
-        try projection.stop()
+        try await projection.stop()
 
         var result = BenchResult(name: name)
         result.events = events

@@ -32,8 +32,8 @@ enum EndToEnd {
             try await group.waitForAll()
         }
         let peak = try max(relay.peakResidentMiB(), projection.peakResidentMiB())
-        try projection.stop()
-        try relay.stop()
+        try await projection.stop()
+        try await relay.stop()
 
         let latencies = pending.latencies
         var result = BenchResult(name: name)

@@ -10,11 +10,14 @@ struct MillraceBench: AsyncParsableCommand {
         discussion: "KAFKA_BOOTSTRAP_SERVERS names a cluster to use instead. Benches: "
             + benches.map(\.name).joined(separator: ", ") + ".")
 
-    @Argument(help: "Which benches to run; all when none is named.")
+    @Argument(help: "Which benches to run; all but chaos-short when none is named.")
     var names: [String] = []
 
     @Option(help: "How often each bench runs; every run prints its own line.")
     var runs = 1
+
+    @Option(help: "What chaos-short does, and when, follows from it.")
+    var seed: UInt64 = 1
 
     @Option(help: "The results file, added to.")
     var results = ".millrace/bench.jsonl"
@@ -33,6 +36,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: QuerySearch.name, runAll: QuerySearch.run),
         Bench(name: StreamBench.name, runAll: StreamBench.run),
         Bench(name: ReadYourWrite.name, runAll: ReadYourWrite.run),
+        Bench(chaos: ChaosShort.name, run: ChaosShort.run),
     ]
 
     func validate() throws {
@@ -43,10 +47,11 @@ struct MillraceBench: AsyncParsableCommand {
     }
 
     func run() async throws {
-        for bench in Self.benches where names.isEmpty || names.contains(bench.name) {
+        for bench in Self.benches where names.isEmpty ? !bench.isChaos : names.contains(bench.name) {
             for _ in 0..<max(runs, 1) {
                 say("\(bench.name) …")
-                let servers = try await BenchServers.start(partitions: bench.partitions)
+                let servers = try await BenchServers.start(
+                    partitions: bench.partitions, onBroker: bench.isChaos, seed: seed)
                 let results: [BenchResult]
                 do {
                     results = try await bench.run(servers)
@@ -78,6 +83,8 @@ struct MillraceBench: AsyncParsableCommand {
 struct Bench: Sendable {
     let name: String
     let partitions: Int32
+    /// Breaks things, on a broker that can be stopped, and measures how long they stay broken.
+    let isChaos: Bool
     let run: @Sendable (BenchServers) async throws -> [BenchResult]
 
     init(
@@ -86,12 +93,21 @@ struct Bench: Sendable {
     ) {
         self.name = name
         self.partitions = partitions
+        isChaos = false
+        self.run = { servers in [try await run(servers)] }
+    }
+
+    init(chaos name: String, run: @escaping @Sendable (BenchServers) async throws -> BenchResult) {
+        self.name = name
+        partitions = ChaosShort.partitions
+        isChaos = true
         self.run = { servers in [try await run(servers)] }
     }
 
     init(name: String, runAll: @escaping @Sendable (BenchServers) async throws -> [BenchResult]) {
         self.name = name
         partitions = BenchServers.manyPartitions
+        isChaos = false
         run = runAll
     }
 }

@@ -48,7 +48,7 @@ struct Poison: Sendable {
             try await scene.retryAll(database, servers)
         }
         let peak = try handler.peakResidentMiB()
-        try handler.stop()
+        try await handler.stop()
 
         var result = BenchResult(name: name)
         result.events = Self.events

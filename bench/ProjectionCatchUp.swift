@@ -35,7 +35,7 @@ enum ProjectionCatchUp {
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         await connection.close()
         let (peak, processor) = (try projection.peakResidentMiB(), try projection.processorSeconds())
-        try projection.stop()
+        try await projection.stop()
 
         var result = BenchResult(name: name)
         result.events = events

@@ -127,7 +127,7 @@ enum QueryByID {
             variables: "\\set n random(0, \(QueryModel.orders - 1))", values: ["ARRAY['order-' || :n]"])
         let statement = try await service.statement(for: load.targets[0], on: servers.postgres)
         let result = try await load.run(on: servers, service, statement: statement)
-        try service.process.stop()
+        try await service.process.stop()
         return [result]
     }
 }
@@ -169,7 +169,7 @@ enum QuerySearch {
                 say(results.last?.line() ?? "")
             }
         }
-        try service.process.stop()
+        try await service.process.stop()
         return results
     }
 

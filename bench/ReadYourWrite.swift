@@ -32,9 +32,9 @@ enum ReadYourWrite {
         result.eventsPerS = Double(latencies.count) / Double(seconds)
         result.peakRssMib = try service.process.peakResidentMiB()
         result.take(latencies)
-        try service.process.stop()
-        try projection.stop()
-        try relay.stop()
+        try await service.process.stop()
+        try await projection.stop()
+        try await relay.stop()
         return [result]
     }
 

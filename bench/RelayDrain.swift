@@ -92,7 +92,7 @@ struct Drain {
         }
         await connection.close()
         let (peak, processor) = (try relay.peakResidentMiB(), try relay.processorSeconds())
-        try relay.stop()
+        try await relay.stop()
         guard try await servers.recordsProduced() == Int64(rows) else {
             throw BenchError("rows were published twice, though nothing had failed")
         }

@@ -25,7 +25,7 @@ enum RelayLatency {
         let read = try await arrivals
         let (peak, processor) = (try relay.peakResidentMiB(), try relay.processorSeconds() - processorBefore)
         await reader.close()
-        try relay.stop()
+        try await relay.stop()
 
         var latencies = Latencies()
         for commit in commits {

@@ -27,7 +27,7 @@ enum StreamBench {
         let latencies = try await watchChanges(streams, on: servers, connection)
         let peak = try service.process.peakResidentMiB()
         streams.stop()
-        try service.process.stop()
+        try await service.process.stop()
         let after = try await catchUpRate(round: 2, on: servers, connection)
         await connection.close()
 
@@ -58,7 +58,7 @@ enum StreamBench {
         }
         guard let first else { throw BenchError("the projection was done before it was looked at") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
-        try projection.stop()
+        try await projection.stop()
         let rate = Double(known + Int64(events) - first.applied) / seconds
         say("\(Int(rate)) events/s")
         return rate
@@ -97,7 +97,7 @@ enum StreamBench {
             if change >= 0 { for instant in seen { latencies.record(instant - committed) } }
         }
         await producer.close(timeoutMs: 5_000)
-        try projection.stop()
+        try await projection.stop()
         return latencies
     }
 

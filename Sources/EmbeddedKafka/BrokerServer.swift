@@ -1,11 +1,12 @@
 internal import Blocking
-internal import Foundation
+public import Foundation
 
 /// A Kafka-compatible broker in a process of its own on 127.0.0.1: `noida-db`, which is on PyPI and shares no code with
 /// Apache Kafka, with librdkafka, or with us. For `millrace dev --broker`, tests and benches.
 ///
 /// It keeps its records in a folder and finds them again at the next start, unlike ``MockCluster``. It writes them every
-/// few seconds and when it is asked to stop: killed, it loses records that it has acknowledged.
+/// few seconds and when it is asked to stop: killed, it loses records that it has acknowledged since, and stopped under
+/// load the last few.
 public final class BrokerServer: Sendable {
     /// The program, started where nothing else is said.
     public static let programName = "noida-db"
@@ -16,6 +17,7 @@ public final class BrokerServer: Sendable {
     public var bootstrapServers: String { "127.0.0.1:\(port)" }
     /// The port on 127.0.0.1.
     public let port: Int
+    private let folder: String
     private let process: SupervisedProcess
 
     /// Starts a broker on the data in `folder` and waits until it takes connections.
@@ -43,6 +45,7 @@ public final class BrokerServer: Sendable {
 
     private init(_ program: String, _ folder: String, _ port: Int) throws(SystemError) {
         self.port = port
+        self.folder = folder
         let command = [
             program, "start", "--only", "kafka", "--kafka-port", String(port), "--data-dir", folder,
         ]
@@ -64,10 +67,23 @@ public final class BrokerServer: Sendable {
         }
     }
 
-    /// Asks the broker to stop, which makes it write what it has, and waits until it has ended.
+    /// Asks the broker to stop, which makes it write what it has, and waits until it has ended. May be called once, as
+    /// may ``kill()`` instead.
     public func stop() async {
         process.stop()
         _ = await process.waitForEnd()
+    }
+
+    /// Ends the broker without asking, and waits until it has ended.
+    public func kill() async {
+        process.signal(SIGKILL)
+        _ = await process.waitForEnd()
+    }
+
+    /// When the broker wrote its data last; nil when it has not yet.
+    public func lastWrite() -> Date? {
+        let data = URL(filePath: folder).appending(path: "kafka.json")
+        return try? data.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate
     }
 }
 

@@ -1,12 +1,12 @@
 /// Random numbers that are the same for the same seed, on every machine and with every toolchain: xoshiro256**
 /// (Blackman, Vigna), its state filled by SplitMix64.
-struct SeededGenerator: RandomNumberGenerator, Sendable {
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
     /// - Parameters:
     ///   - seed: what the user gave.
     ///   - stream: one of many independent streams of that seed.
-    init(seed: UInt64, stream: UInt64 = 0) {
+    public init(seed: UInt64, stream: UInt64 = 0) {
         var mix = Self.mixed(seed) ^ Self.mixed(stream &+ 0x9E37_79B9_7F4A_7C15)
         func word() -> UInt64 {
             mix &+= 0x9E37_79B9_7F4A_7C15
@@ -23,7 +23,7 @@ struct SeededGenerator: RandomNumberGenerator, Sendable {
         return z ^ (z >> 31)
     }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         let scrambled = Self.rotated(state.1 &* 5, by: 7) &* 9
         let shifted = state.1 << 17
         state.2 ^= state.0

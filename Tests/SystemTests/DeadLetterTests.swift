@@ -42,8 +42,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: TestKafka.isMock, "a real cluster takes no injected errors"))
-    func killedAgainAndAgainNothingIsLostOrAppliedTwice() async throws {
+    @Test func killedAgainAndAgainNothingIsLostOrAppliedTwice() async throws {
         try await TestDatabase.withSchema(migrating: Pipeline.sets) { postgres in
             try await TestKafka.withPrivateCluster { cluster, kafka in
                 let suffix = "-" + TestKafka.uniqueName("events")

@@ -1,3 +1,4 @@
+import EmbeddedKafka
 import Foundation
 import Glibc
 import Postgres
@@ -42,6 +43,30 @@ import Testing
                 }
                 dev.signal(SIGINT)
                 #expect(try await dev.exitCode() == 0, "\(dev.output) \(dev.errors)")
+            }
+        }
+    }
+
+    private static let broker = try? BrokerServer.findProgram(in: ProcessInfo.processInfo.environment)
+
+    /// What a first run published is there for the second: nothing is sent again, and both runs' events are in the end.
+    @Test(.enabled(if: broker != nil, "noida-db is not installed"))
+    func aBrokerKeepsTheHistory() async throws {
+        let program = try #require(Self.broker)
+        try await TestSlots.hold {
+            let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
+            defer { try? FileManager.default.removeItem(atPath: data) }
+            for _ in 1...2 {
+                let dev = try Executable(
+                    "millrace",
+                    [
+                        "dev", "--broker", "--data", data, "--partitions", "1", "--orders", "20", "--load", "0",
+                        "--verify",
+                    ],
+                    environment: [BrokerServer.programVariable: program])
+                let code = try await dev.exitCode()
+                #expect(code == 0, "\(dev.output) \(dev.errors)")
+                #expect(!dev.output.contains("cluster is gone"), "\(dev.output)")
             }
         }
     }

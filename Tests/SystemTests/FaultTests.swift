@@ -50,8 +50,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: TestKafka.isMock, "a real cluster takes no injected errors"))
-    func produceErrorsAndABrokerThatGoesAway() async throws {
+    @Test func produceErrorsAndABrokerThatGoesAway() async throws {
         try await TestDatabase.withSchema(migrating: Pipeline.sets) { postgres in
             try await TestKafka.withPrivateCluster { cluster, kafka in
                 let suffix = "-" + TestKafka.uniqueName("events")

@@ -1,0 +1,36 @@
+import OrderShop
+
+/// What `chaos-short` does to the system, in order: a pure function of the seed.
+struct ChaosPlan {
+    enum Fault: String {
+        case relayKilled = "relay_killed"
+        case orderSummaryKilled = "order_summary_killed"
+        case dashboardKilled = "dashboard_killed"
+        case handlerKilled = "dead_letter_handler_killed"
+        case queryServiceKilled = "query_service_killed"
+        case brokerKilled = "broker_killed"
+        case secondProjectionJoined = "second_projection_joined"
+        case secondProjectionLeft = "second_projection_left"
+    }
+
+    struct Step {
+        let fault: Fault
+        /// Between the recovery from the fault before and this one.
+        let pause: Duration
+    }
+
+    let steps: [Step]
+
+    /// What comes in any order. The second projection leaves before the next fault: noida-db, started again with a group of
+    /// two members, gives the same partitions to both.
+    private static let episodes: [[Fault]] = [
+        [.relayKilled], [.orderSummaryKilled], [.dashboardKilled], [.handlerKilled], [.queryServiceKilled],
+        [.brokerKilled], [.secondProjectionJoined, .secondProjectionLeft],
+    ]
+
+    init(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let faults = Self.episodes.shuffled(using: &random).flatMap { $0 }
+        steps = faults.map { Step(fault: $0, pause: .milliseconds(Int.random(in: 0...3_000, using: &random))) }
+    }
+}
