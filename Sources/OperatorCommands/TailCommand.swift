@@ -10,7 +10,8 @@ struct TailCommand: AsyncParsableCommand {
         abstract: "Prints a topic's records: partition, offset, time, key, headers, value.",
         discussion: """
             Joins no consumer group and commits nothing. Bytes that are no UTF-8 text or would move the cursor are \
-            shown as \\xNN in text, and as base64 in JSON. Order holds within a partition only.
+            shown as \\xNN in text, and as base64 in JSON. Order holds within a partition only. A partition that is \
+            added meanwhile is found within some seconds, and read from its beginning.
             """)
 
     enum Start: String, ExpressibleByArgument, CaseIterable {
@@ -43,7 +44,7 @@ struct TailCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try kafka.configuration(clientID: "millrace-tail")
-        let admin = try KafkaAdmin(configuration)
+        let admin = try KafkaAdmin(configuration, timeoutMs: 5_000)
         guard let partitions = try await admin.partitions(of: [topic])[topic], !partitions.isEmpty else {
             let known = try await admin.partitions().keys.sorted().joined(separator: ", ")
             throw CommandFailure("there is no topic \(topic). Topics: \(known)", .unavailable)
@@ -55,15 +56,22 @@ struct TailCommand: AsyncParsableCommand {
         try await StopSignals.run(onStop: {
             isStopping.set(); consumer.wake()
         }) {
-            try await follow(consumer, until: isStopping)
+            var search = PartitionSearch(topic: topic, known: Set(partitions), admin: admin)
+            try await follow(consumer, &search, until: isStopping)
         }
         _ = await consumer.close(timeoutMs: 5_000)
     }
 
-    private func follow(_ consumer: Consumer, until isStopping: AtomicFlag) async throws {
+    private func follow(
+        _ consumer: Consumer, _ search: inout PartitionSearch, until isStopping: AtomicFlag
+    ) async throws {
         let trouble = RareNotice()
         var remaining = limit ?? .max
         while remaining > 0, !isStopping.isSet {
+            let added = await search.added(now: .now)
+            if !added.isEmpty {
+                try await consumer.assign(Dictionary(uniqueKeysWithValues: added.map { ($0, .beginning) }))
+            }
             switch try await consumer.poll(BatchLimits(maxRecords: min(remaining, 1_000), maxWaitMs: 500)) {
             case .batch(let batch):
                 for record in batch.prefix(remaining) {
@@ -79,6 +87,32 @@ struct TailCommand: AsyncParsableCommand {
                 break
             }
         }
+    }
+}
+
+/// Looks now and then for partitions that were added to a topic.
+private struct PartitionSearch {
+    let topic: String
+    var known: Set<TopicPartition>
+    let admin: KafkaAdmin
+    private var lastLook = ContinuousClock.now
+
+    private static let interval = Duration.seconds(5)
+
+    init(topic: String, known: Set<TopicPartition>, admin: KafkaAdmin) {
+        self.topic = topic
+        self.known = known
+        self.admin = admin
+    }
+
+    /// Those that are new since the last call; none while the brokers are away, or it is too early to ask again.
+    mutating func added(now: ContinuousClock.Instant) async -> [TopicPartition] {
+        guard now - lastLook >= Self.interval else { return [] }
+        lastLook = now
+        guard let found = try? await admin.partitions(of: [topic])[topic] else { return [] }
+        let added = found.filter { !known.contains($0) }
+        known.formUnion(added)
+        return added
     }
 }
 

@@ -22,6 +22,8 @@ struct DevStatistics {
     private let prunesOutbox: Bool
     private var connection: PostgresConnection?
     private var partitions: [TopicPartition] = []
+    /// When the partitions were asked for: some may be added later.
+    private var partitionsAskedFor = ContinuousClock.now
     private var milestone: Milestone?
 
     /// What Kafka had at an instant: all that was published before it lies below these ends.
@@ -49,7 +51,8 @@ struct DevStatistics {
 
     private mutating func read(_ connection: PostgresConnection) async throws -> DevSnapshot {
         let before = try await connection.execute("SELECT clock_timestamp()").timestamp(0, 0)
-        if partitions.isEmpty {
+        if partitions.isEmpty || ContinuousClock.now - partitionsAskedFor > .seconds(5) {
+            partitionsAskedFor = .now
             partitions = try await kafka.partitions(of: DevKafka.topics).values.flatMap { $0 }
         }
         let watermarks = try await kafka.watermarks(of: partitions)
