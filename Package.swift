@@ -211,7 +211,7 @@ let tests: [Target] = [
         "OperatorCommandsTests",
         [
             "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "Outbox", "OrderShop", "Orders", "Verification",
-            "Migrations", "Postgres", "StreamCore", "TestKit",
+            "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
         ]),
     .test(
         "DaemonTests",

@@ -51,17 +51,18 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
     private func start() async -> DaemonExit {
         ProcessStart.prepare()
         let environment = ProcessInfo.processInfo.environment
-        let settings: DaemonSettings<Program>
+        let loaded: LoadedSettings<DaemonSettings<Program>>
         do {
-            settings = try DaemonSettings<Program>.load(
+            loaded = try DaemonSettings<Program>.load(
                 SettingsSources(
                     file: config, environment: environment, overrides: overrides,
-                    foreignSections: DaemonCatalog.featureSections)
-            ).settings
+                    foreignSections: DaemonCatalog.featureSections))
         } catch {
             StandardError.write("\(error)")
             return .configuration
         }
+        let settings = loaded.settings
+        if check != nil { for warning in loaded.warnings { StandardError.write("warning: \(warning)") } }
         switch check {
         case .offline:
             print("the configuration is valid")
@@ -69,7 +70,9 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
         case .online:
             return await OnlineCheck<Program>(settings: settings).run()
         case nil:
-            return await DaemonRun<Program>(settings: settings, environment: environment).run()
+            return await DaemonRun<Program>(
+                settings: settings, warnings: loaded.warnings, environment: environment
+            ).run()
         }
     }
 }

@@ -7,6 +7,8 @@ internal import ServiceLifecycle
 /// A daemon's life: health and metrics are served, the database is waited for, the program works until a signal.
 struct DaemonRun<Program: DaemonProgram> {
     let settings: DaemonSettings<Program>
+    /// What was found while the settings were read.
+    let warnings: [String]
     let environment: [String: String]
 
     func run() async -> DaemonExit {
@@ -36,6 +38,7 @@ struct DaemonRun<Program: DaemonProgram> {
             Task { await group.triggerGracefulShutdown() }
         }
         signals.listen()
+        for warning in warnings { logger.warning("\(warning)") }
         logger.notice("starting", metadata: ["stop_timeout": "\(settings.operations.stopTimeout)"])
         do {
             try await group.run()

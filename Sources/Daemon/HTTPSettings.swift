@@ -34,6 +34,7 @@ struct HTTPSettings: FeatureSettings {
             interface, host, and the address that a request came to are always allowed.
             """)
         Self.readLimits(section, &http)
+        for file in tokenFiles { section.noteSecretFile(file) }
         do {
             if !tokenFiles.isEmpty { http.tokens = try TokenSource(files: tokenFiles) }
             if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {

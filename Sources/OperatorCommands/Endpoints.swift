@@ -119,10 +119,11 @@ enum Endpoints {
     /// - Throws: when a URL of the command line holds a password; the message does not.
     static func refusePassword(inURL url: String, of option: String) throws {
         guard SecretText.isInURL(url) else { return }
+        let other = option == "--database" ? "; or give the whole URL as DATABASE_URL" : ""
         throw ValidationError(
             """
             \(option): a password does not belong on a command line, which others can read. Leave it out, and give it as \
-            PGPASSWORD or in the file that PGPASSFILE names; or give the whole URL as DATABASE_URL.
+            PGPASSWORD or in the file that PGPASSFILE names\(other).
             """)
     }
 

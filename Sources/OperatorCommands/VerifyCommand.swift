@@ -69,6 +69,7 @@ struct VerifyCommand: AsyncParsableCommand {
     var output = Output.text
 
     func validate() throws {
+        if let readDatabase { try Endpoints.refusePassword(inURL: readDatabase, of: "--read-database") }
         guard examples >= 0 else { throw ValidationError("--examples is not negative.") }
         guard (1...100_000_000).contains(ordersInMemory) else {
             throw ValidationError("--orders-in-memory is 1 to 100000000.")

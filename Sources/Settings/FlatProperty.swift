@@ -30,12 +30,12 @@ struct FlatProperty {
     }
 
     /// The value as text, and whether it must be hidden.
-    func text(_ sources: SettingsSources) throws(Rejection) -> (String, isSecret: Bool) {
+    func text(_ reader: SettingsReader) throws(Rejection) -> (String, isSecret: Bool) {
         if let reference {
             guard let secret = try SecretReference(reference, origin: value.origin) else {
                 throw Rejection(text: "expected a value")
             }
-            return (try secret.resolve(sources).reveal(), true)
+            return (try reader.resolve(secret).reveal(), true)
         }
         let hidden = isSecret(property: name)
         if hidden, case .commandLine(let key) = value.origin { throw SecretReference.onCommandLine(key) }

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// Where a secret is kept: `{ file = "…" }` or `{ env = "…" }`.
 enum SecretReference {
     /// A file and, when a configuration file names it, that file.
@@ -48,8 +50,8 @@ enum SecretReference {
                 throw Rejection(text: "the environment has no variable \(name)")
             }
             return Secret(value)
-        case .file(let name, let configuration):
-            let path = Self.path(of: name, namedIn: configuration, credentials: sources.environment[Self.credentials])
+        case .file:
+            let path = filePath(sources) ?? ""
             do {
                 var text = try contents(of: path)
                 if text.last?.isNewline == true { text.removeLast() }
@@ -58,6 +60,12 @@ enum SecretReference {
                 throw Rejection(text: "secret file \(path): \(error.text)")
             }
         }
+    }
+
+    /// Where the file is; nil for a variable.
+    func filePath(_ sources: SettingsSources) -> String? {
+        guard case .file(let name, let configuration) = self else { return nil }
+        return Self.path(of: name, namedIn: configuration, credentials: sources.environment[Self.credentials])
     }
 
     /// systemd names the folder of `LoadCredential=` so.
@@ -69,6 +77,16 @@ enum SecretReference {
         guard let configuration, let slash = configuration.lastIndex(of: "/") else { return name }
         return configuration[...slash] + name
     }
+}
+
+/// What is wrong with the rights to a file that holds a secret; nil when nothing is, or the file is not there.
+func exposure(ofSecretFile path: String) -> String? {
+    guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+        let permissions = (attributes[.posixPermissions] as? NSNumber)?.intValue, permissions & 0o027 != 0
+    else { return nil }
+    let who = permissions & 0o007 != 0 ? "every user of this machine" : "its group"
+    return "secret file \(path) has mode 0\(String(permissions & 0o777, radix: 8)): \(who) can "
+        + "\(permissions & 0o022 != 0 ? "change" : "read") it; set 0600, or 0640 for a group that may read it"
 }
 
 // MARK: - what is never shown

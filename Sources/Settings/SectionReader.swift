@@ -149,7 +149,7 @@ public struct SectionReader {
         setting.shownText = Secret.hidden
         declare(setting)
         do {
-            return try SecretReference(found).resolve(reader.sources)
+            return try reader.resolve(SecretReference(found))
         } catch {
             report(error, about: key, at: found.origin)
             return nil
@@ -188,7 +188,7 @@ public struct SectionReader {
                     continue
                 }
                 do {
-                    let (text, isSecret) = try property.text(reader.sources)
+                    let (text, isSecret) = try property.text(reader)
                     entries[property.name] = (text, property.value.origin, isSecret)
                 } catch {
                     report(error, about: path, at: property.value.origin)
@@ -202,6 +202,9 @@ public struct SectionReader {
     }
 
     // MARK: rules across settings
+
+    /// Warns of a file that holds secrets, when others than its owner and group can read it.
+    public func noteSecretFile(_ path: String) { reader.noteSecretFile(path) }
 
     /// Notes a problem that no single value has, at the place where `key` was set.
     ///

@@ -16,13 +16,15 @@ extension SettingsDeclaration {
         let settings = Self(from: reader)
         let problems = reader.finish()
         guard problems.isEmpty else { throw InvalidSettings(problems: problems) }
-        return LoadedSettings(settings: settings, sections: reader.sections)
+        return LoadedSettings(settings: settings, warnings: reader.warnings, sections: reader.sections)
     }
 }
 
 /// A configuration that was read, and where each of its values came from.
 public struct LoadedSettings<Settings: SettingsDeclaration>: Sendable {
     public let settings: Settings
+    /// What does not keep a program from starting and should be mended all the same: secret files that others can read.
+    public let warnings: [String]
     let sections: [DeclaredSection]
 }
 
@@ -35,6 +37,7 @@ public final class SettingsReader {
     let layers: [SettingsLayer]
     var sections: [DeclaredSection] = []
     private var problems: [SettingsProblem]
+    private(set) var warnings: [String] = []
     private let paths: [String]
     /// Whether a file's values are unknown, so that nothing can be called missing.
     let isIncomplete: Bool
@@ -61,6 +64,17 @@ public final class SettingsReader {
 
     func report(_ problem: SettingsProblem) {
         problems.append(problem)
+    }
+
+    /// - Returns: the secret.
+    func resolve(_ reference: SecretReference) throws(Rejection) -> Secret {
+        let secret = try reference.resolve(sources)
+        if let path = reference.filePath(sources) { noteSecretFile(path) }
+        return secret
+    }
+
+    func noteSecretFile(_ path: String) {
+        if let exposure = exposure(ofSecretFile: path), !warnings.contains(exposure) { warnings.append(exposure) }
     }
 
     /// The value that counts for a setting: that of the highest layer which has one.

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import OrderShop
 import Testing
@@ -94,6 +95,10 @@ import Testing
             #expect(said.contains("PGPASSFILE") && !said.contains("hunter2"), "\(said)")
         }
         #expect(complaint { try Endpoints.refusePassword(inURL: "postgres://u@h/d", of: "--database") }.isEmpty)
+        #expect(throws: (any Error).self) {
+            try VerifyCommand.parse(["--read-database", "postgres://u:hunter2@h/d"])
+        }
+        #expect(throws: Never.self) { try VerifyCommand.parse(["--read-database", "postgres://u@h/d"]) }
     }
 
     @Test func bytesThatAreNoTextAreBase64InJSON() {

@@ -1,3 +1,4 @@
+import Foundation
 import Settings
 import Testing
 
@@ -17,6 +18,26 @@ import Testing
         let file = try folder.write("m.toml", required + line)
         let settings = try Sample.load(SettingsSources(file: file, environment: ["PG": secret])).settings
         #expect(settings.password?.reveal() == secret)
+    }
+
+    @Test(arguments: [
+        (0o600, nil), (0o640, nil), (0o400, nil), (0o644, "mode 0644: every user of this machine can read it"),
+        (0o660, "mode 0660: its group can change it"), (0o666, "mode 0666: every user of this machine can change it"),
+    ])
+    func filesThatOthersCanReadAreWarnedOf(mode: Int, warning: String?) throws {
+        for name in ["pg-password", "sasl-password"] {
+            try folder.write(name, secret)
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: folder.path + "/" + name)
+        }
+        let file = try folder.write(
+            "m.toml",
+            required + "password = { file = \"pg-password\" }\n"
+                + "[kafka.properties]\n\"sasl.password\" = { file = \"sasl-password\" }\n")
+        let warnings = try Sample.load(SettingsSources(file: file)).warnings
+        #expect(warnings.count == (warning == nil ? 0 : 2))
+        for text in warnings {
+            #expect(text.contains(warning ?? "") && text.contains(folder.path) && !text.contains(secret), "\(text)")
+        }
     }
 
     @Test func filesAreFoundInTheCredentialsFolderFirst() throws {
