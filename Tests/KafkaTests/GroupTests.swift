@@ -224,8 +224,7 @@ struct Member {
 
     /// A member that dies says nothing. With the clients' own defaults its session is over after six seconds; with
     /// librdkafka's, nobody would read its partitions for 45.
-    @Test(.enabled(if: TestKafka.isMock, "some brokers never end the session of a member that died"))
-    func aMemberThatDiesIsReplacedSoon() async throws {
+    @Test func aMemberThatDiesIsReplacedSoon() async throws {
         try await TestKafka.withTopics(partitions: 2) { topics in
             let kafka = KafkaClientConfiguration(
                 bootstrapServers: try TestKafka.clientConfiguration().bootstrapServers)

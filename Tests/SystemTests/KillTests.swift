@@ -5,6 +5,10 @@ import Testing
 
 /// `kill -9` of a daemon at the instants that matter, and at any other; after each the read model is exact.
 @Suite struct KillTests {
+    /// Started again under its name, a projection has its partitions back at once; not every broker removes a member
+    /// that was killed from its group.
+    private static let named = ["projection.instance_id": "alone"]
+
     /// Locks that make a daemon wait in the middle of its work, until the connection closes.
     private func holding(
         _ lock: String, in pipeline: Pipeline, _ body: () async throws -> Void
@@ -41,7 +45,7 @@ import Testing
             }
             #expect(try await pipeline.number("SELECT count(*) FROM outbox") == rows)
             let relay = try pipeline.relay()
-            let projection = try pipeline.projection()
+            let projection = try pipeline.projection(Self.named)
             try await pipeline.expectEverythingArrives()
             // Acknowledged and not deleted: published again, and recognised.
             #expect(try await pipeline.recordsProduced() == 2 * rows)
@@ -55,7 +59,7 @@ import Testing
             let relay = try pipeline.relay()
             try await pipeline.play(orders: 20)
             try await holding("LOCK TABLE order_summary_v1 IN SHARE MODE", in: pipeline) {
-                let doomed = try pipeline.projection()
+                let doomed = try pipeline.projection(Self.named)
                 // Its transaction has moved offsets and remembered events, and waits to write the read model.
                 try await eventually {
                     try await pipeline.number(
@@ -67,7 +71,7 @@ import Testing
                 doomed.signal(SIGKILL)
                 _ = try await doomed.exitCode()
             }
-            let projection = try pipeline.projection()
+            let projection = try pipeline.projection(Self.named)
             try await pipeline.expectEverythingArrives()
             for daemon in [relay, projection] { try await daemon.stop() }
         }
@@ -78,14 +82,15 @@ import Testing
             let relay = try pipeline.relay()
             try await pipeline.play(orders: 20)
             // It never gets to copy an offset to Kafka.
-            let doomed = try pipeline.projection(["projection.offset_copy_interval_ms": "600000"])
+            let doomed = try pipeline.projection(
+                Self.named.merging(["projection.offset_copy_interval_ms": "600000"]) { _, given in given })
             try await eventually {
                 try await pipeline.number("SELECT count(*) FROM order_summary") > 0
             }
             doomed.signal(SIGKILL)
             _ = try await doomed.exitCode()
             let applied = try await pipeline.number("SELECT sum(next_offset) FROM projection_offsets")
-            let projection = try pipeline.projection()
+            let projection = try pipeline.projection(Self.named)
             try await pipeline.expectEverythingArrives()
             #expect(try await pipeline.number("SELECT sum(next_offset) FROM projection_offsets") >= applied)
             for daemon in [relay, projection] { try await daemon.stop() }
@@ -97,8 +102,8 @@ import Testing
             async let load: Void = pipeline.play(orders: 400, seed: 7)
             for round in 1...6 {
                 let relay = try pipeline.relay()
-                let projection = try pipeline.projection()
-                let dashboard = try pipeline.dashboard()
+                let projection = try pipeline.projection(Self.named)
+                let dashboard = try pipeline.dashboard(Self.named)
                 // Each round gets somewhere before it is killed, wherever it then is.
                 let applied = try await pipeline.number("SELECT count(*) FROM processed_events")
                 let published = try await pipeline.recordsProduced()
@@ -116,8 +121,8 @@ import Testing
             }
             try await load
             let relay = try pipeline.relay()
-            let projection = try pipeline.projection()
-            let dashboard = try pipeline.dashboard()
+            let projection = try pipeline.projection(Self.named)
+            let dashboard = try pipeline.dashboard(Self.named)
             try await pipeline.expectEverythingArrives()
             try await pipeline.expectTheDashboardIsExact()
             for daemon in [relay, projection, dashboard] { try await daemon.stop() }

@@ -46,8 +46,8 @@ struct Pipeline {
         try start("order-summary-projection", consumer("order-summary").merging(settings) { _, given in given })
     }
 
-    func dashboard() throws -> Executable {
-        try start("dashboard-projection", consumer("dashboard"))
+    func dashboard(_ settings: [String: String] = [:]) throws -> Executable {
+        try start("dashboard-projection", consumer("dashboard").merging(settings) { _, given in given })
     }
 
     private func consumer(_ name: String) -> [String: String] {
