@@ -136,12 +136,13 @@ import Testing
     }
 
     /// Runs a relay over a table of `columns`, adopted, with rows that `insert` writes, until there are `count` records.
+    /// Their times may lie far back, so the topic keeps records of any age.
     private func run(
         columns: String, _ layout: DebeziumLayout, count: Int, insert: (String) -> String,
         _ body: (Service, [PublishedRecord]) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
-            try await TestKafka.withTopics { topics in
+            try await TestKafka.withTopics(settings: ["retention.ms": "-1"]) { topics in
                 let kafka = try TestKafka.clientConfiguration()
                 let service = try await Service(postgres)
                 try await service.connection.execute(
