@@ -27,16 +27,21 @@ public struct DeadLetterHandler: Sendable {
         onTurn: @escaping @Sendable () -> Void = {}
     ) {
         self.configuration = configuration
-        var sessions = postgres
-        // Short statements over big tables: compiling one takes longer than running it.
-        sessions.settings["jit"] = "off"
-        // The tables are empty at first, and a plan made then is ruinous later.
-        sessions.settings["plan_cache_mode"] = "force_custom_plan"
-        self.postgres = sessions
+        self.postgres = Self.sessions(postgres)
         self.kafka = kafka
         self.logger = logger
         self.observer = observer
         self.onTurn = onTurn
+    }
+
+    /// How the handler's statements are planned.
+    static func sessions(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
+        var sessions = postgres
+        // Short statements over big tables: compiling one takes longer than running it.
+        sessions.settings["jit"] = "off"
+        // The tables are empty at first, and a plan made then is ruinous later, also that of a foreign key's check.
+        sessions.settings["plan_cache_mode"] = "force_custom_plan"
+        return sessions
     }
 
     /// Runs until the task is cancelled, and then ends gracefully: the batch under way is committed, what is in flight

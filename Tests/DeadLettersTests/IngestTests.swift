@@ -18,7 +18,10 @@ struct Desk {
         _ body: (Desk) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dead-letters"]) { postgres in
-            let database = try await PostgresConnection.connect(postgres)
+            var sessions = DeadLetterHandler.sessions(postgres)
+            // As long as all waits of tests: it must be no measure of how busy the machine is.
+            sessions.statementTimeoutMs = 120_000
+            let database = try await PostgresConnection.connect(sessions)
             var configuration = DeadLetterHandlerConfiguration(consumers: ["orders"])
             change(&configuration)
             try await body(
