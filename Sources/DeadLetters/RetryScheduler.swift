@@ -13,7 +13,8 @@ struct RetryScheduler: Sendable {
     /// again should it fail.
     ///
     /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off
-    /// remains due, or follows when what is before it is answered.
+    /// remains due, or follows when what is before it is answered. So does a letter whose first was over by the time
+    /// that its row could be locked: nothing would wake it any more, if it waited.
     private static let sendDue: Statement = """
         WITH due AS MATERIALIZED (
             SELECT letter_id, consumer, origin_topic, sequence, next_attempt_at FROM dead_letters AS l
@@ -52,12 +53,12 @@ struct RetryScheduler: Sendable {
             WHERE d.letter_id <> s.head AND (NOT s.is_free OR s.head IN (SELECT letter_id FROM members))
                 AND d.letter_id NOT IN (SELECT letter_id FROM members)
         ), targets AS MATERIALIZED (
-            SELECT letter_id, 'send' AS role, set_size FROM members
-            UNION ALL SELECT letter_id, 'send', 1 FROM due WHERE sequence IS NULL
-            UNION ALL SELECT letter_id, 'wait', 1 FROM asking
-            UNION ALL SELECT DISTINCT head, 'ask', 1 FROM asking WHERE NOT is_free
+            SELECT letter_id, 'send' AS role, set_size, NULL::bigint AS head FROM members
+            UNION ALL SELECT letter_id, 'send', 1, NULL FROM due WHERE sequence IS NULL
+            UNION ALL SELECT letter_id, 'wait', 1, head FROM asking
+            UNION ALL SELECT DISTINCT head, 'ask', 1, NULL::bigint FROM asking WHERE NOT is_free
         ), locked AS MATERIALIZED (
-            SELECT own.letter_id, t.role, t.set_size
+            SELECT own.letter_id, t.role, t.set_size, t.head
             FROM (SELECT * FROM targets ORDER BY letter_id) AS t
             CROSS JOIN LATERAL (
                 SELECT letter_id FROM dead_letters AS l
@@ -73,7 +74,9 @@ struct RetryScheduler: Sendable {
         ), passed_on AS (
             UPDATE dead_letters AS l
             SET next_attempt_at = CASE locked.role WHEN 'ask' THEN clock_timestamp() ELSE 'infinity' END
-            FROM locked WHERE l.letter_id = locked.letter_id AND locked.role <> 'send'
+            FROM locked
+            WHERE l.letter_id = locked.letter_id AND (locked.role = 'ask' OR locked.role = 'wait'
+                AND locked.head IN (SELECT letter_id FROM locked AS own WHERE own.role <> 'wait'))
         ), queued AS (
             INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)
             SELECT letter_id, 'apply', delivery, edit FROM sent ORDER BY letter_id

@@ -9,6 +9,8 @@ import Testing
 /// Ingesting and scheduling on a database, without Kafka.
 struct Desk {
     let database: PostgresConnection
+    /// For further sessions.
+    let sessions: PostgresConfiguration
     let writer: IngestWriter
     let scheduler: RetryScheduler
     let configuration: DeadLetterHandlerConfiguration
@@ -26,7 +28,7 @@ struct Desk {
             change(&configuration)
             try await body(
                 Desk(
-                    database: database,
+                    database: database, sessions: sessions,
                     writer: IngestWriter(
                         policies: RetryPolicies(policies: policies), results: ReplayResults(),
                         largestSet: configuration.sequenceLetters, blockedHeadMs: 60_000),

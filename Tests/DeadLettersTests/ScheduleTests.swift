@@ -104,6 +104,37 @@ import Testing
         }
     }
 
+    /// The schedule saw the first letter under way, and finds it resolved when it has its row.
+    @Test func noLetterWaitsForOneThatIsOver() async throws {
+        try await Desk.run { desk in
+            try await desk.ingest(plainLetter(offset: 1), plainLetter(.blocked, offset: 2))
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
+            #expect(try await desk.scheduler.sendDue() == 1)
+            #expect(try await sent(desk) == ["1"])
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 2")
+            let ingesting = try await PostgresConnection.connect(desk.sessions)
+            let scheduling = try await ingesting.withTransaction { transaction in
+                try await desk.writer.write([.resolved(name(1), delivery: 2)], in: transaction)
+                let scheduling = Task { try await desk.scheduler.sendDue() }
+                try await eventually {
+                    try await transaction.execute(
+                        """
+                        SELECT count(*) FROM pg_locks
+                        WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))
+                        """
+                    ).int64(0, 0) > 0
+                }
+                return scheduling
+            }
+            await ingesting.close()
+            #expect(try await scheduling.value == 0)
+            #expect(try await desk.scheduler.sendDue() == 1)
+            #expect(try await sent(desk) == ["2"])
+        }
+    }
+
     @Test func stuckLettersAreSentAgainEachTimeLater() async throws {
         try await Desk.run({ $0.stuckAfterMs = 60_000 }) { desk in
             try await desk.ingest(
