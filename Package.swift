@@ -166,7 +166,7 @@ let tests: [Target] = [
         "OutboxTests",
         [
             "Outbox", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "StreamCore", "TestKit",
-            .logging,
+            .logging, "outbox-relay",
         ]),
     .test(
         "ProjectionsTests",

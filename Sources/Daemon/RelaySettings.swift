@@ -43,12 +43,15 @@ struct RelaySettings: FeatureSettings {
         relay.shards = section.integer(
             "shards", default: defaults.shards, in: 1...1_024,
             """
-            Into how many parts the keys are divided; each is published by one relay at a time. The same for all \
-            relays of a table: stop them all to change it.
+            Into how many parts the keys are divided. Each is published by one relay at a time, and all relays of a \
+            table that are up share them evenly. The same for all of them: stop them all to change it.
             """)
         relay.electionIntervalMs = section.integer(
             "election_interval_ms", default: defaults.electionIntervalMs, in: 10...60_000,
-            "The time between two attempts of a standby to take a shard over, about.")
+            """
+            The time between two looks at which relays are up and which shards are free, about. A relay that ends is \
+            replaced within this time; one that joins has its part of the shards within a few times as long.
+            """)
         relay.leaseCheckMs = section.integer(
             "lease_check_ms", default: defaults.leaseCheckMs, in: 100...60_000,
             "How long a relay trusts its lock without an answer from the database; then it asks before it publishes.")

@@ -58,6 +58,7 @@ final class StopSignal: Sendable {
     private struct State {
         var isSet = false
         var bells: [Doorbell] = []
+        var children: [StopSignal] = []
     }
 
     private let state = Mutex(State())
@@ -80,11 +81,28 @@ final class StopSignal: Sendable {
         state.withLock { $0.bells.removeAll { $0 === bell } }
     }
 
+    /// A signal of a part of the work: it is set by itself, and with this one.
+    func child() -> StopSignal {
+        let child = StopSignal()
+        let isSet = state.withLock { state in
+            state.children.append(child)
+            return state.isSet
+        }
+        if isSet { child.set() }
+        return child
+    }
+
+    /// The part is over.
+    func forget(_ child: StopSignal) {
+        state.withLock { $0.children.removeAll { $0 === child } }
+    }
+
     func set() {
-        let bells = state.withLock { state in
+        let (bells, children) = state.withLock { state in
             state.isSet = true
-            return state.bells
+            return (state.bells, state.children)
         }
         for bell in bells { bell.ring() }
+        for child in children { child.set() }
     }
 }

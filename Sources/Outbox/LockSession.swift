@@ -60,17 +60,39 @@ struct LockSession: Sendable {
         return try await PostgresConnection.connect(configuration)
     }
 
-    /// Takes the shard's lock if nobody has it.
+    /// Takes a shard's lock if nobody has it.
     ///
     /// - Returns: nil when another session has it.
     static func acquire(
-        on connection: PostgresConnection, table: String, schema: String, shard: Int, statements: OutboxStatements
+        _ key: AdvisoryLockKey, on connection: PostgresConnection, _ statements: OutboxStatements
     ) async throws(PostgresError) -> LockSession? {
-        let key = AdvisoryLockKey("millrace.outbox:\(schema).\(table)/\(shard)")
         guard try await connection.tryAdvisoryLock(key) else { return nil }
-        return LockSession(
-            connection: connection, statements: statements, key: key,
-            serverProcessID: await connection.serverProcessID)
+        return await LockSession(key, connection, statements)
+    }
+
+    /// Waits for a shard's lock: the server gives it to this session when its owner ends. Others see that somebody
+    /// waits.
+    ///
+    /// - Returns: nil when the owner kept it for longer than the session's `lock_timeout` or `statement_timeout`.
+    static func waitFor(
+        _ key: AdvisoryLockKey, on connection: PostgresConnection, _ statements: OutboxStatements
+    ) async throws(PostgresError) -> LockSession? {
+        var parameters = Parameters()
+        parameters.append(key.number)
+        do throws(PostgresError) {
+            try await connection.execute("SELECT pg_advisory_lock($1)", parameters)
+        } catch {
+            guard error.isStatementTimeout || error.sqlState == .lockNotAvailable else { throw error }
+            return nil
+        }
+        return await LockSession(key, connection, statements)
+    }
+
+    private init(_ key: AdvisoryLockKey, _ connection: PostgresConnection, _ statements: OutboxStatements) async {
+        self.connection = connection
+        self.statements = statements
+        self.key = key
+        serverProcessID = await connection.serverProcessID
     }
 
     /// Asks the server whether the lock is held and rows can be removed.
@@ -151,8 +173,11 @@ struct LockSession: Sendable {
         if moved == 0, try await !remaining([id]).isEmpty { throw RemovalIgnored() }
     }
 
-    /// Ends the session, and with it the lock.
-    func release() async {
-        await connection.close()
+}
+
+extension PostgresError {
+    /// The server or the client gave a statement up for the time it took; the connection is of use as before.
+    var isStatementTimeout: Bool {
+        code == .deadlineExceeded || code == .server && sqlState == .queryCanceled
     }
 }

@@ -6,7 +6,8 @@ internal import StreamCore
 /// Publishes the events that services commit to an outbox table: each at least once, those of one key in their order,
 /// none lost, whatever crashes.
 ///
-/// Several relays may run on one table: one publishes each shard, the others stand by and take over within seconds.
+/// Several relays may run on one table: one publishes each shard, and all that are up share the shards evenly. When one
+/// ends, the others take its shards over within seconds.
 public struct OutboxRelay: Sendable {
     private let configuration: OutboxRelayConfiguration
     private let postgres: PostgresConfiguration
@@ -15,7 +16,7 @@ public struct OutboxRelay: Sendable {
     private let onProgress: @Sendable (RelayProgress) -> Void
 
     /// - Parameters:
-    ///   - postgres: where the outbox is; the relay opens up to three connections a shard.
+    ///   - postgres: where the outbox is; the relay opens one connection, and up to three for each shard that it publishes.
     ///   - onProgress: called about once a second and shard while the relay's loops move, whether or not there is
     ///     anything to publish, and whether or not the servers answer.
     public init(
@@ -50,23 +51,12 @@ public struct OutboxRelay: Sendable {
     // Not on the caller's actor: a loop that publishes must not depend on what else runs there.
     @concurrent
     private func publishAllShards(until stop: StopSignal) async throws {
-        try await withThrowingTaskGroup { group in
-            for shard in 0..<configuration.shards {
-                let reports = RelayReports(shard: shard, logger: logger, onProgress: onProgress)
-                let tenure = ShardTenure(
-                    configuration: configuration, postgres: postgres, kafka: kafka, shard: shard, stop: stop,
-                    reports: reports)
-                group.addTask { try await tenure.run() }
-            }
-            do {
-                try await group.waitForAll()
-            } catch {
-                // One shard cannot go on: the others end gracefully, then the process does.
-                stop.set()
-                while await group.nextResult() != nil {}
-                throw error
-            }
+        let reports = (0..<configuration.shards).map {
+            RelayReports(shard: $0, logger: logger, onProgress: onProgress)
         }
+        try await ShardCoordinator(
+            configuration: configuration, postgres: postgres, kafka: kafka, reports: reports, stop: stop
+        ).run()
     }
 }
 

@@ -133,6 +133,10 @@ final class RelayReports: Sendable {
 
     /// The loop moves, and another process publishes: that one has the numbers.
     func standby() {
+        if state.withLock({ $0.progress?.standing != .standingBy }) {
+            leader.record(0)
+            logger.info("standing by: another relay publishes this shard")
+        }
         databaseUp.record(1)
         idle(unknown: 0)
         tell(.standingBy, Numbers(inFlight: 0, backlog: 0, blockedKeys: 0, heldTopics: 0))
@@ -164,20 +168,24 @@ final class RelayReports: Sendable {
 
     // MARK: changes of state
 
-    func standingBy() {
-        leader.record(0)
-        logger.info("standing by: another relay publishes this shard")
-    }
-
     /// Something about the tables that an operator should know.
     func note(_ text: String) {
         logger.notice("outbox table", metadata: ["note": "\(text)"])
     }
 
     func leading() {
+        back()
         leader.record(1)
         logger.info("publishing this shard")
     }
+
+    /// Another process has fewer shards than its part.
+    func handingOver() {
+        logger.info("handing this shard over to another relay")
+    }
+
+    /// Whether the database keeps rows that Kafka has.
+    var hasUnremovedRows: Bool { state.withLock { $0.unremoved > 0 } }
 
     /// Publishing has ended: what could not be removed will be published again.
     func stopped() {

@@ -285,10 +285,3 @@ final class ShardRelay {
         if let lowest { cursor.rewind(to: lowest) }
     }
 }
-
-extension PostgresError {
-    /// The server or the client gave a statement up for the time it took; the connection is of use as before.
-    fileprivate var isStatementTimeout: Bool {
-        code == .deadlineExceeded || code == .server && sqlState == .queryCanceled
-    }
-}

@@ -71,11 +71,11 @@ import Testing
     }
 }
 
-@Suite struct TenurePacingTests {
-    private typealias Outcome = TenurePacing.Outcome
+@Suite struct OwnershipPacingTests {
+    private typealias Outcome = OwnershipPacing.Outcome
 
     @Test func failuresToConnectWaitSecondsAtMost() {
-        var pacing = TenurePacing()
+        var pacing = OwnershipPacing()
         #expect(pacing.next(after: Outcome(lasted: .zero)) <= .milliseconds(100))
         for _ in 0..<20 { _ = pacing.next(after: Outcome(lasted: .zero)) }
         let wait = pacing.next(after: Outcome(lasted: .zero))
@@ -84,7 +84,7 @@ import Testing
 
     /// What is published and never removed would be published again at each try.
     @Test func publishingWithoutRemovingWaitsMinutes() {
-        var pacing = TenurePacing()
+        var pacing = OwnershipPacing()
         let futile = Outcome(hasPublished: true, lasted: .seconds(1))
         var waits: [Duration] = []
         for _ in 0..<20 { waits.append(pacing.next(after: futile)) }
@@ -94,7 +94,7 @@ import Testing
 
     @Test func onlyARemovalOrALongTimeShowsThatThingsWork() {
         for good in [Outcome(hasPublished: true, hasRemoved: true, lasted: .zero), Outcome(lasted: .seconds(60))] {
-            var pacing = TenurePacing()
+            var pacing = OwnershipPacing()
             for _ in 0..<20 { _ = pacing.next(after: Outcome(hasPublished: true, lasted: .zero)) }
             #expect(pacing.next(after: good) <= .milliseconds(100))
         }

@@ -14,12 +14,34 @@ package func eventually(
     }
 }
 
+/// Runs a part of a test that might never end. When it takes too long, `end` is called, which must make it end, and
+/// the test fails. The time begins with the call: a time limit of the test itself would count its wait for a slot, too.
+package func withDeadline(
+    endingBy end: @escaping @Sendable () -> Void, sourceLocation: SourceLocation = #_sourceLocation,
+    _ body: () async throws -> Void
+) async throws {
+    try await withThrowingTaskGroup { group in
+        group.addTask {
+            do { try await Task.sleep(for: DeadlinePassed.limit) } catch { return }
+            end()
+            throw DeadlinePassed(place: sourceLocation)
+        }
+        try await body()
+        group.cancelAll()
+        try await group.waitForAll()
+    }
+}
+
 /// A condition that ``eventually(sourceLocation:_:)`` waited for did not come true.
 package struct DeadlinePassed: Error, CustomStringConvertible {
     /// The same for all: it only ends a test that hangs, and must be no measure of how busy the machine is.
     package static let limit = Duration.seconds(120)
 
     package let place: SourceLocation
+
+    package init(place: SourceLocation) {
+        self.place = place
+    }
 
     package var description: String { "\(place): the condition did not hold within \(Self.limit)" }
 }

@@ -2,72 +2,46 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-/// One shard's life in one process: stand by, be elected, publish, lose the lock or the database, stand by again.
-struct ShardTenure: Sendable {
-    let configuration: OutboxRelayConfiguration
-    let postgres: PostgresConfiguration
-    let kafka: KafkaClientConfiguration
-    let shard: Int
-    let stop: StopSignal
-    let reports: RelayReports
+/// The time for which this process owns one shard: it takes the lock, publishes as long as it holds, and ends.
+struct ShardOwnership: Sendable {
+    /// How the lock is taken.
+    enum Way: Sendable {
+        /// If nobody has it.
+        case ifFree
+        /// When its owner gives it up.
+        case whenGivenUp
+    }
 
-    /// How one try ended.
-    private struct End {
-        /// Nil when it was told to stop.
+    /// What is told while it lasts.
+    enum Milestone: Sendable {
+        /// The lock is had.
+        case lock
+        /// Publishing begins: settings, tables and rights are right.
+        case start
+    }
+
+    /// What came of it.
+    struct End: Sendable {
+        /// Nil when it was told to stop, or somebody else has the lock.
         var error: (any Error)?
-        /// The shard was led or stood by for: settings, tables and rights are right.
-        var hasStarted = false
+        /// The lock was had.
+        var hadLock = false
         var hasPublished = false
         var hasRemoved = false
     }
 
-    /// Runs until told to stop.
-    ///
-    /// What refuses the first start is a mistake of the deployment, and ends the relay. What comes later (a password
-    /// changed, a table missing for a while, no more threads) passes or is mended: the relay waits, and says so.
-    ///
-    /// - Throws: ``OutboxRelayError`` when trying again is of no use.
-    func run() async throws {
-        let bell = stop.bell()
-        var pacing = TenurePacing()
-        var hasStarted = false
-        while !stop.isSet {
-            let start = ContinuousClock.now
-            let end = await standByAndPublish(bell)
-            hasStarted = hasStarted || end.hasStarted
-            guard let error = end.error else { continue }
-            if !hasStarted, let refusal = Self.refusal(error) { throw refusal }
-            reports.away(error)
-            let wait = pacing.next(
-                after: .init(
-                    hasPublished: end.hasPublished, hasRemoved: end.hasRemoved, lasted: ContinuousClock.now - start))
-            await pause(wait, bell)
-        }
-    }
+    let configuration: OutboxRelayConfiguration
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    let keys: RelayLockKeys
+    let shard: Int
+    /// Ends the work on this shard.
+    let stop: StopSignal
+    let reports: RelayReports
+    let onMilestone: @Sendable (Milestone) -> Void
 
-    /// What no waiting mends, when it is met at the start.
-    private static func refusal(_ error: any Error) -> OutboxRelayError? {
-        switch error {
-        case let error as OutboxRelayError: error
-        case let error as PostgresError where error.kind == .everything:
-            OutboxRelayError(.database, error.description)
-        case let error as KafkaError where error.kind == .everything && !error.isFatal:
-            OutboxRelayError(.kafka, error.description)
-        default: nil
-        }
-    }
-
-    /// Waits, and shows meanwhile that the loop moves.
-    private func pause(_ wait: Duration, _ bell: Doorbell) async {
-        let end = ContinuousClock.now + wait
-        while !stop.isSet, case let left = end - .now, left > .zero {
-            await bell.wait(atMost: min(left, .seconds(1)))
-            reports.alive()
-        }
-    }
-
-    /// Waits for the lock and publishes as long as it holds.
-    private func standByAndPublish(_ bell: Doorbell) async -> End {
+    /// Runs until told to stop, or until something fails.
+    func run(_ way: Way) async -> End {
         var end = End()
         do {
             let connection = try await LockSession.connect(postgres)
@@ -76,8 +50,11 @@ struct ShardTenure: Sendable {
                 try await ShardRegistry(
                     schema: postgres.schema, table: configuration.table, shards: configuration.shards
                 ).enter(on: connection)
-                reports.back()
-                if let session = try await waitForLock(connection, inspection.statements, bell, &end) {
+                // Before the shard's lock: whoever sees that one must see whose it is.
+                try await keys.share(.owner, on: connection)
+                if let session = try await takeLock(way, on: connection, inspection.statements) {
+                    end.hadLock = true
+                    onMilestone(.lock)
                     try await publish(session, inspection, &end)
                 }
             } catch {
@@ -90,22 +67,26 @@ struct ShardTenure: Sendable {
         return end
     }
 
-    /// - Returns: nil when told to stop.
-    private func waitForLock(
-        _ connection: PostgresConnection, _ statements: OutboxStatements, _ bell: Doorbell, _ end: inout End
+    /// - Returns: nil when somebody else has the lock, or when told to stop.
+    private func takeLock(
+        _ way: Way, on connection: PostgresConnection, _ statements: OutboxStatements
     ) async throws -> LockSession? {
-        while !stop.isSet {
-            let session = try await LockSession.acquire(
-                on: connection, table: configuration.table, schema: postgres.schema, shard: shard,
-                statements: statements)
-            if let session { return session }
-            if !end.hasStarted { reports.standingBy() }
-            end.hasStarted = true
-            reports.standby()
-            let interval = Duration.milliseconds(configuration.electionIntervalMs)
-            await bell.wait(atMost: interval * Double.random(in: 0.75...1.25))
+        let key = keys.shards[shard]
+        switch way {
+        case .ifFree: return try await LockSession.acquire(key, on: connection, statements)
+        case .whenGivenUp:
+            let bell = stop.bell()
+            defer { stop.forget(bell) }
+            return try await withThrowingTaskGroup { group in
+                group.addTask { try await LockSession.waitFor(key, on: connection, statements) }
+                group.addTask {
+                    await bell.wait()
+                    return nil
+                }
+                defer { group.cancelAll() }
+                return try await group.next() ?? nil
+            }
         }
-        return nil
     }
 
     private func publish(_ session: LockSession, _ inspection: OutboxInspection, _ end: inout End) async throws {
@@ -124,8 +105,7 @@ struct ShardTenure: Sendable {
             let relay = try ShardRelay(
                 configuration, layout: inspection.layout, statements: inspection.statements, reader: reader,
                 session: session, kafka: kafka, flight: flight, stop: stop, reports: reports)
-            if !end.hasStarted { inspection.notes.forEach(reports.note) }
-            end.hasStarted = true
+            onMilestone(.start)
             reports.leading()
             let outcome = await run(relay, session, flight)
             end.hasPublished = flight.hasPublished

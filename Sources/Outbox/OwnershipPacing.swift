@@ -6,7 +6,7 @@ internal import StreamCore
 /// never gets to remove anything would publish the same rows at each try, and must do so ever more rarely.
 ///
 /// A pure value: it neither sleeps nor reads a clock.
-struct TenurePacing {
+struct OwnershipPacing {
     /// What became of one try.
     struct Outcome {
         /// Rows were sent to Kafka.

@@ -1,0 +1,220 @@
+internal import Kafka
+internal import Logging
+internal import Postgres
+internal import StreamCore
+internal import Synchronization
+
+/// Runs the shards that this process publishes: looks who is up, lets ``ShardDistribution`` decide, and starts and ends
+/// a ``ShardOwnership`` for each shard.
+struct ShardCoordinator: Sendable {
+    let configuration: OutboxRelayConfiguration
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    let reports: [RelayReports]
+    let stop: StopSignal
+
+    /// What a shard's task has to say.
+    private enum News: Sendable {
+        case reached(ShardOwnership.Milestone, Int)
+        case ended(Int, ShardOwnership.End, lasted: Duration)
+    }
+
+    /// What the loop keeps.
+    private struct State {
+        var distribution: ShardDistribution
+        var pacings: [OwnershipPacing]
+        /// Ends the work on a shard.
+        var stops: [Int: StopSignal] = [:]
+        var membership: RelayMembership?
+        var lookBackoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
+        var nextLook = ContinuousClock.now
+        /// Why nobody can be asked who owns what; nil when somebody can.
+        var trouble: (any Error)?
+        /// The tables are right and the database answers: from now on the process waits for whatever fails.
+        var hasStarted = false
+    }
+
+    /// A task's news, and the bell that says that there are some.
+    private final class Mailbox: Sendable {
+        private let news = Mutex<[News]>([])
+        let bell: Doorbell
+
+        init(_ bell: Doorbell) {
+            self.bell = bell
+        }
+
+        func post(_ item: News) {
+            news.withLock { $0.append(item) }
+            bell.ring()
+        }
+
+        func takeAll() -> [News] {
+            news.withLock { news in
+                defer { news = [] }
+                return news
+            }
+        }
+    }
+
+    /// Runs until told to stop, and then until all shards are given back.
+    ///
+    /// What refuses the first start is a mistake of the deployment, and ends the relay. What comes later (a password
+    /// changed, a table missing for a while, no more threads) passes or is mended: the relay waits, and says so.
+    ///
+    /// - Throws: ``OutboxRelayError`` when trying again is of no use.
+    func run() async throws {
+        let keys = RelayLockKeys(
+            schema: postgres.schema, table: configuration.table, shards: configuration.shards)
+        let mailbox = Mailbox(stop.bell())
+        let refusal = await withDiscardingTaskGroup { group -> OutboxRelayError? in
+            var state = State(
+                distribution: ShardDistribution(
+                    member: keys.process, shards: configuration.shards, patience: interval * 3),
+                pacings: Array(repeating: OwnershipPacing(), count: configuration.shards))
+            var refusal: OutboxRelayError?
+            while !stop.isSet && refusal == nil {
+                refusal = take(mailbox.takeAll(), &state)
+                if refusal == nil && state.nextLook <= .now {
+                    refusal = await look(keys, mailbox, &state, &group)
+                }
+                if refusal == nil {
+                    tellStanding(state)
+                    await mailbox.bell.wait(atMost: min(.seconds(1), max(.zero, state.nextLook - .now)))
+                }
+            }
+            // The others end gracefully, then the process does.
+            for stop in state.stops.values { stop.set() }
+            await state.membership?.leave()
+            return refusal
+        }
+        if let refusal { throw refusal }
+    }
+
+    private var interval: Duration { .milliseconds(configuration.electionIntervalMs) }
+
+    // MARK: - look
+
+    /// Looks who is up and does what that asks for.
+    ///
+    /// - Returns: why the process cannot work at all.
+    private func look(
+        _ keys: RelayLockKeys, _ mailbox: Mailbox, _ state: inout State, _ group: inout DiscardingTaskGroup
+    ) async -> OutboxRelayError? {
+        do {
+            let membership = try await enter(keys, &state)
+            let view = try await membership.look()
+            if state.trouble != nil { reports.forEach { $0.back() } }
+            state.trouble = nil
+            state.lookBackoff.reset()
+            state.nextLook = .now + interval * Double.random(in: 0.75...1.25)
+            // What Kafka has and the database keeps would be published again by the next owner.
+            let bound = Set(reports.indices.filter { reports[$0].hasUnremovedRows })
+            for action in state.distribution.looked(at: view, keeping: bound, now: .now) {
+                run(action, keys, mailbox, &state, &group)
+            }
+            // A process that has nothing to publish stands by, which is to have started.
+            if state.stops.isEmpty { state.hasStarted = true }
+            return nil
+        } catch {
+            if !state.hasStarted, let refusal = Self.refusal(error) { return refusal }
+            await state.membership?.leave()
+            state.membership = nil
+            state.trouble = error
+            state.nextLook = .now + state.lookBackoff.next()
+            return nil
+        }
+    }
+
+    private func enter(_ keys: RelayLockKeys, _ state: inout State) async throws -> RelayMembership {
+        if let membership = state.membership { return membership }
+        let connection = try await LockSession.connect(postgres)
+        do {
+            // Wrong tables are told of before anything is published.
+            let inspection = try await OutboxInspection.of(configuration, shard: 0, on: connection)
+            let registry = ShardRegistry(
+                schema: postgres.schema, table: configuration.table, shards: configuration.shards)
+            let membership = try await RelayMembership.enter(keys, registry: registry, on: connection)
+            if !state.hasStarted { inspection.notes.forEach { reports[0].note($0) } }
+            state.membership = membership
+            return membership
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    private func run(
+        _ action: ShardDistribution.Action, _ keys: RelayLockKeys, _ mailbox: Mailbox, _ state: inout State,
+        _ group: inout DiscardingTaskGroup
+    ) {
+        let shard: Int
+        let way: ShardOwnership.Way
+        switch action {
+        case .giveUp(let shard):
+            reports[shard].handingOver()
+            state.stops[shard]?.set()
+            return
+        case .take(let free): (shard, way) = (free, .ifFree)
+        case .ask(let owned): (shard, way) = (owned, .whenGivenUp)
+        }
+        let signal = stop.child()
+        state.stops[shard] = signal
+        let ownership = ShardOwnership(
+            configuration: configuration, postgres: postgres, kafka: kafka, keys: keys, shard: shard, stop: signal,
+            reports: reports[shard], onMilestone: { mailbox.post(.reached($0, shard)) })
+        group.addTask {
+            let start = ContinuousClock.now
+            let end = await ownership.run(way)
+            mailbox.post(.ended(shard, end, lasted: .now - start))
+        }
+    }
+
+    // MARK: - what the shards say
+
+    /// - Returns: why the process cannot work at all.
+    private func take(_ news: [News], _ state: inout State) -> OutboxRelayError? {
+        for item in news {
+            switch item {
+            case .reached(.lock, let shard): state.distribution.holds(shard, now: .now)
+            case .reached(.start, _): state.hasStarted = true
+            case .ended(let shard, let end, let lasted):
+                if let signal = state.stops.removeValue(forKey: shard) { stop.forget(signal) }
+                guard let error = end.error else {
+                    state.distribution.ended(shard, end.hadLock ? .released : .notFree, now: .now)
+                    continue
+                }
+                if !state.hasStarted, let refusal = Self.refusal(error) { return refusal }
+                reports[shard].away(error)
+                let wait = state.pacings[shard].next(
+                    after: .init(hasPublished: end.hasPublished, hasRemoved: end.hasRemoved, lasted: lasted))
+                state.distribution.ended(shard, .failed(wait: wait), now: .now)
+                state.nextLook = min(state.nextLook, .now + wait)
+            }
+        }
+        return nil
+    }
+
+    /// What no waiting mends, when it is met at the start.
+    private static func refusal(_ error: any Error) -> OutboxRelayError? {
+        switch error {
+        case let error as OutboxRelayError: error
+        case let error as PostgresError where error.kind == .everything:
+            OutboxRelayError(.database, error.description)
+        case let error as KafkaError where error.kind == .everything && !error.isFatal:
+            OutboxRelayError(.kafka, error.description)
+        default: nil
+        }
+    }
+
+    /// Once a second: the loop moves, whatever it waits for. A shard that is published tells of itself.
+    private func tellStanding(_ state: State) {
+        for shard in reports.indices {
+            switch state.distribution.role(for: shard) {
+            case .owner: break
+            case .pausing: reports[shard].alive()
+            case .none:
+                if let trouble = state.trouble { reports[shard].away(trouble) } else { reports[shard].standby() }
+            }
+        }
+    }
+}
