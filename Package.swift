@@ -51,7 +51,8 @@ let composition: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "DeadLetters", "Outbox", "OrderShop", "Orders", "Verification", "Migrations", "Settings",
+            "Daemon", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders", "Verification", "Migrations",
+            "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
         ],
@@ -210,8 +211,8 @@ let tests: [Target] = [
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "Outbox", "OrderShop", "Orders", "Verification",
-            "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
+            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders",
+            "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
         ]),
     .test(
         "DaemonTests",

@@ -25,11 +25,13 @@ struct FailureSettings {
         route.order = section.choice(
             "order", default: order,
             "What waits for a failed event: later events of its key, which become dead letters behind it, or nothing.")
-        route.brakeAfter = section.integer(
-            "brake_after", default: defaults.brakeAfter, in: 0...100_000,
+        route.breakerAfter = section.integer(
+            "circuit_breaker_after", default: defaults.breakerAfter, in: 0...100_000,
             """
-            After so many failures with no success in between, as of a bad release, nothing more becomes a dead letter: \
-            one event at a time is tried until one can be applied. 0 for never.
+            Events of a partition that fail, as of a bad release, before its circuit breaker opens: events of one type \
+            and error class with none of that type applied in between, or any events with none applied in between. \
+            Then nothing more of the partition becomes a dead letter, and one event at a time is tried until one can \
+            be applied; other partitions go on. Raise it where long runs of bad events are normal. 0 for never.
             """)
         section.reject(route.validate())
         policy = choice == .stop ? .stop : .park(route)

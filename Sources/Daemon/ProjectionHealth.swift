@@ -45,8 +45,31 @@ final class ProjectionHealth: ProjectionObserver {
             "\(stopped.partition)", because: "stopped at offset \(stopped.offset): \(stopped.errorClass)")
     }
 
+    func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {
+        context.health.notReady(Self.condition(partition, hold), because: reason)
+    }
+
+    func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {
+        context.health.ready(Self.condition(partition, hold))
+    }
+
+    private static func condition(_ partition: TopicPartition, _ hold: PartitionHold) -> String {
+        "\(partition) \(hold.rawValue)"
+    }
+
+    func databaseFailing(because reason: String) {
+        context.health.notReady(Self.database, because: reason)
+    }
+
+    func databaseRecovered() {
+        context.health.ready(Self.database)
+    }
+
+    private static let database = "database"
+
     func partitionReleased(_ partition: TopicPartition) {
         context.health.ready("\(partition)")
+        for hold in PartitionHold.allCases { context.health.ready(Self.condition(partition, hold)) }
         partitions.withLock { $0.removeValue(forKey: partition) }?.watch.end()
     }
 }

@@ -84,6 +84,12 @@ extension MockCluster {
         unsafe rd_kafka_mock_clear_request_errors(cluster, request.rawValue)
     }
 
+    /// Lets all brokers refuse a topic in their metadata; Kafka's error code, or 0 for none.
+    public func setTopicError(_ topic: String, _ code: Int32) {
+        // SAFETY: the cluster lives as long as this object, and the name is only borrowed.
+        unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(code))
+    }
+
     /// Makes every answer of a broker take this many milliseconds.
     public func setRoundTripTime(broker: Int32, milliseconds: Int32) throws(MockClusterError) {
         try check(unsafe rd_kafka_mock_broker_set_rtt(cluster, broker, milliseconds))

@@ -30,5 +30,6 @@ extension MigrationCatalog {
         ("projections_0003_deliveries", PackageResources.projections_0003_deliveries_sql),
         ("projections_0004_record_marks", PackageResources.projections_0004_record_marks_sql),
         ("projections_0005_kept_records", PackageResources.projections_0005_kept_records_sql),
+        ("projections_0006_circuit_breakers", PackageResources.projections_0006_circuit_breakers_sql),
     ]
 }

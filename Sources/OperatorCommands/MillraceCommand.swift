@@ -11,14 +11,14 @@ public struct MillraceCommand: AsyncParsableCommand {
             Where a command needs a database or Kafka, it takes them from its options, else from DATABASE_URL and \
             KAFKA_BOOTSTRAP_SERVERS, else from a `millrace dev` that runs in this folder.
 
-            Exit codes: 0 done · 1 `verify` found differences, `dead-letters` and `outbox` nothing to act upon · \
+            Exit codes: 0 done · 1 `verify` found differences, `dead-letters`, `outbox` and `projection` nothing to act upon · \
             2 `verify` could not compare all · 64 wrong usage · \
             69 a server cannot be reached or refuses · 70 a failure that should not happen · 78 the configuration or \
             the database schema is wrong.
             """,
         subcommands: [
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
-            OutboxCommand.self, DeadLettersCommand.self, ConfigCommand.self,
+            OutboxCommand.self, ProjectionCommand.self, DeadLettersCommand.self, ConfigCommand.self,
         ])
 
     public init() {}

@@ -98,8 +98,8 @@ struct BatchSlice: Sendable, Equatable {
 
     /// Indexes of the batch's events.
     let items: Range<Int>
-    /// Parts of the batch whose events within `items` are left out; nil when none is.
-    let excludedParts: Set<Int>?
+    /// Of parts that end early, the first item that is left out.
+    let cutOffs: [Int: Int]
     let moves: [Move]
     /// Those of `items` that are known to fail, and are parked.
     var failures: [Int: ItemFailure] = [:]

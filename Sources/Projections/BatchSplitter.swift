@@ -21,11 +21,10 @@ struct BatchSplitter: Sendable {
     private var done = 0
     /// A slice that ended here has failed, so the next ends earlier.
     private var failedEnd: Int?
-    private var dropped: Set<Int> = []
+    /// Of parts that end early, the first item that is left out.
+    private var cutOffs: [Int: Int] = [:]
     /// Events that are parked, by why.
     private var marks: [Int: ItemFailure]
-    /// The next slice ends here at the latest.
-    private var limit: Int?
     private var isFinished = false
     /// An event that failed alone, which may be to blame if others do not fail beside it.
     var suspect: Int?
@@ -37,14 +36,12 @@ struct BatchSplitter: Sendable {
 
     /// The slice to apply next; nil when the whole batch is done with. The same until one of the functions below is
     /// called.
-    ///
-    /// - Parameter maxFailures: how many of its events may be parked as failed; at least one.
-    mutating func next(maxFailures: Int = .max) -> BatchSlice? {
+    mutating func next() -> BatchSlice? {
         while !isFinished {
-            let items = limited(window, maxFailures)
+            let items = limited(window)
             let moves = moves(of: items)
             if !moves.isEmpty {
-                var slice = BatchSlice(items: items, excludedParts: dropped.isEmpty ? nil : dropped, moves: moves)
+                var slice = BatchSlice(items: items, cutOffs: cutOffs, moves: moves)
                 if !marks.isEmpty { slice.failures = marks.filter { items.contains($0.key) && isLive($0.key) } }
                 return slice
             }
@@ -62,13 +59,7 @@ struct BatchSplitter: Sendable {
         done = end
         suspect = nil
         if let failedEnd, failedEnd <= end { self.failedEnd = nil }
-        if let limit, limit <= end { self.limit = nil }
         isFinished = end == layout.itemCount
-    }
-
-    /// The slice must not go beyond this event.
-    mutating func limit(to end: Int) {
-        if end > done { limit = end }
     }
 
     /// The slice failed in a way that will not change, and failures are parked.
@@ -77,7 +68,7 @@ struct BatchSplitter: Sendable {
     mutating func failed(
         _ slice: BatchSlice, culprit: Int?, _ failure: ItemFailure
     ) -> FailureVerdict {
-        guard dropped == slice.excludedParts ?? [] else { return .split }
+        guard cutOffs == slice.cutOffs else { return .split }
         let live = slice.items.filter { isLive($0) && marks[$0] == nil && !layout.withoutEvent.contains($0) }
         let found = culprit.flatMap { live.contains($0) ? $0 : nil } ?? (live.count == 1 ? live[0] : nil)
         guard let found else {
@@ -95,14 +86,7 @@ struct BatchSplitter: Sendable {
         failedEnd = nil
     }
 
-    /// Forgets which events failed when they were applied: it may have been for a reason that passed.
-    mutating func forgetFailures() {
-        marks = layout.failures
-        failedEnd = nil
-        limit = nil
-    }
-
-    /// The events that may be tried while nothing is parked.
+    /// The events that may be tried by themselves.
     var candidates: [Int] {
         guard !isFinished else { return [] }
         return (done..<layout.itemCount).filter {
@@ -110,12 +94,19 @@ struct BatchSplitter: Sendable {
         }
     }
 
-    private func isLive(_ item: Int) -> Bool { !dropped.contains(Int(layout.partOfItem[item])) }
+    /// Those of one part.
+    func candidates(in part: Int) -> [Int] {
+        candidates.filter { Int(layout.partOfItem[$0]) == part }
+    }
+
+    private func isLive(_ item: Int) -> Bool {
+        cutOffs.isEmpty || item < cutOffs[Int(layout.partOfItem[item])] ?? .max
+    }
 
     /// The slice failed in a way that will not change, and its partition stops.
     mutating func failed(_ slice: BatchSlice) -> FailureVerdict {
         // A part dropped while the slice was tried may have been the one that failed: try what is left as it is.
-        guard dropped == slice.excludedParts ?? [] else { return .split }
+        guard cutOffs == slice.cutOffs else { return .split }
         let items = slice.items
         let live = items.filter(isLive)
         guard let first = live.first else { return .noEvent }
@@ -144,7 +135,6 @@ struct BatchSplitter: Sendable {
     mutating func widen(beyond slice: BatchSlice, around item: Int) -> Bool {
         guard suspect == nil, slice.items.upperBound < layout.itemCount else { return false }
         failedEnd = nil
-        limit = nil
         suspect = item
         return true
     }
@@ -154,10 +144,16 @@ struct BatchSplitter: Sendable {
         if let part = layout.parts.firstIndex(where: { $0.partition == partition }) { drop(part: part) }
     }
 
-    func isDropped(part: Int) -> Bool { dropped.contains(part) }
+    /// The part does not come to its end: something of it is left out, or all.
+    func isCut(part: Int) -> Bool { cutOffs[part] != nil }
 
-    mutating func drop(part: Int) {
-        dropped.insert(part)
+    func isDropped(part: Int) -> Bool { cutOffs[part] == 0 }
+
+    mutating func drop(part: Int) { cut(part: part, at: 0) }
+
+    /// Leaves out the events of a part from this one on.
+    mutating func cut(part: Int, at item: Int) {
+        cutOffs[part] = min(item, cutOffs[part] ?? .max)
     }
 
     private var window: Range<Int> {
@@ -165,18 +161,10 @@ struct BatchSplitter: Sendable {
         return done..<layout.itemCount
     }
 
-    /// Ends behind the last failure that may be parked, and behind the first value that the database keeps.
-    private func limited(_ items: Range<Int>, _ maxFailures: Int) -> Range<Int> {
-        if marks.isEmpty && layout.heavyItems.isEmpty && limit == nil { return items }
-        var end = min(items.upperBound, limit ?? .max)
-        if let heavy = layout.heavyItems.first(where: { $0 >= items.lowerBound }) { end = min(end, heavy + 1) }
-        guard marks.count > maxFailures else { return items.lowerBound..<end }
-        var count = 0
-        for item in items.lowerBound..<end where marks[item] != nil && isLive(item) {
-            count += 1
-            if count == maxFailures { return items.lowerBound..<item + 1 }
-        }
-        return items.lowerBound..<end
+    /// Ends behind the first value that the database keeps.
+    private func limited(_ items: Range<Int>) -> Range<Int> {
+        guard let heavy = layout.heavyItems.first(where: { $0 >= items.lowerBound }) else { return items }
+        return items.lowerBound..<min(items.upperBound, heavy + 1)
     }
 
     /// How far the offsets of the partitions move with the events of `items`. A partition whose last event is among
@@ -184,17 +172,17 @@ struct BatchSplitter: Sendable {
     private func moves(of items: Range<Int>) -> [BatchSlice.Move] {
         var ends = [Int64?](repeating: nil, count: layout.parts.count)
         for (index, part) in layout.parts.enumerated() {
-            guard !dropped.contains(index) else { continue }
+            guard cutOffs[index] == nil else { continue }
             if let last = part.lastItem {
                 if items.contains(last) { ends[index] = part.end }
             } else if items.upperBound == layout.itemCount {
                 ends[index] = part.end
             }
         }
-        if items.upperBound < layout.itemCount {
-            for item in items.reversed() {
+        if items.upperBound < layout.itemCount || !cutOffs.isEmpty {
+            for item in items.reversed() where isLive(item) {
                 let part = Int(layout.partOfItem[item])
-                if ends[part] == nil && !dropped.contains(part) { ends[part] = layout.offsetOfItem[item] + 1 }
+                if ends[part] == nil { ends[part] = layout.offsetOfItem[item] + 1 }
             }
         }
         return zip(layout.parts, ends).compactMap { part, end in

@@ -34,10 +34,19 @@ struct ParkingRefused: Error {
     let cause: PostgresError
 }
 
-/// A slice would park more events one after the other than the brake allows.
+/// A slice would park more events of a partition than its circuit breaker allows.
 struct SliceTooLong: Error {
-    /// The item behind the last one that may be in it.
-    let end: Int
+    /// Of such partitions' parts, the first item that may not be in it.
+    let cuts: [Int: Int]
+}
+
+/// A slice needs letters that cannot be written.
+struct LettersMissing: Error {
+    /// Of the parts that need some, the first item that does.
+    let cuts: [Int: Int]
+    /// nil when it was known before, and nothing was sent.
+    let error: LetterError?
+    let undelivered: UndeliveredLetter?
 }
 
 /// What the database says of the keys and origins of a slice.
@@ -64,8 +73,8 @@ struct SliceOutcome {
     var handled: [ParkedEvents.Handled] = []
     var discarded: [ParkedEvents.Handled] = []
     var letters: [Letter] = []
-    /// The brake's count.
-    var failures = (count: 0, isReset: false)
+    /// What circuit breakers count.
+    var tally: FailureTally
     var counts = ParkingCounts()
 }
 
@@ -113,7 +122,7 @@ extension BatchWriter {
     }
 
     /// - Returns: nil when all items are simply applied.
-    /// - Throws: ``SliceTooLong`` when the brake must open before its end.
+    /// - Throws: ``SliceTooLong`` when a circuit breaker must open before its end.
     func plan(
         _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ slice: BatchSlice, _ found: Parked
     ) throws -> SlicePlan? {
@@ -122,11 +131,11 @@ extension BatchWriter {
         let subjects = batch.subjects(
             items, failures: slice.failures, order: parking.route.order, passed: found.passed)
         let plan = ParkingPlan(subjects, parked: found.rows, rows: found.states)
-        if let allowed = plan.allowance(after: failuresInARow, limit: parking.route.brakeAfter) {
-            throw SliceTooLong(end: items[allowed - 1] + 1)
-        }
         let applied = items.indices.filter { plan.isApplied($0) && subjects[$0].eventID != nil }.map { items[$0] }
-        return SlicePlan(parking: plan, failures: slice.failures, applied: .list(applied))
+        let slicePlan = SlicePlan(parking: plan, failures: slice.failures, applied: .list(applied))
+        let cuts = breakerCuts(slicePlan, batch, items)
+        if !cuts.isEmpty { throw SliceTooLong(cuts: cuts) }
+        return slicePlan
     }
 
     // MARK: what comes of it
@@ -134,13 +143,8 @@ extension BatchWriter {
     func outcome(
         of plan: SlicePlan?, _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ fresh: ItemSelection
     ) -> SliceOutcome {
-        var outcome = SliceOutcome()
-        guard let plan else {
-            outcome.failures = fresh.isEmpty ? (failuresInARow, false) : (0, true)
-            return outcome
-        }
-        let applied = Set(fresh)
-        outcome.failures = plan.parking.failures(after: failuresInARow) { applied.contains(items[$0]) }
+        var outcome = SliceOutcome(tally: tally(plan, batch, items, fresh))
+        guard let plan else { return outcome }
         for (index, verdict) in plan.parking.verdicts.enumerated() {
             let item = items[index]
             let failure = plan.failures[item]
@@ -213,19 +217,13 @@ extension BatchWriter {
             if !outcome.resolved.isEmpty { statements.append(session.parked.delete(outcome.resolved)) }
             if !outcome.handled.isEmpty { statements.append(session.parked.note(outcome.handled)) }
             if !outcome.discarded.isEmpty { statements.append(session.parked.discard(outcome.discarded)) }
-            let failures = outcome.failures
-            let added = failures.isReset ? failures.count : failures.count - failuresInARow
-            let isCounted = added > 0 || failures.isReset && failuresInARow > 0
-            if isCounted { statements.append(session.parked.count(added, isReset: failures.isReset)) }
+            let isCounted = !outcome.tally.isUnchanged
+            if isCounted { statements += session.breakers.count(outcome.tally) }
             let results = try await transaction.pipeline(statements)
             if isCounted {
-                let count = Int(try results[results.count - 1].int32(0, 0))
-                committed.failuresInARow = count
-                let limit = parking.route.brakeAfter
-                if limit > 0, count >= limit, failures.isReset || count - added < limit {
-                    letters.append(.brakeOpened(after: count, outcome.counts.example?.failure.failure))
-                    committed.parking.letters[.brakeOpened] = 1
-                }
+                let opened = try counted(outcome.tally, results[results.count - 1], &committed)
+                letters += opened
+                if !opened.isEmpty { committed.parking.letters[.brakeOpened] = opened.count }
             }
             if !letters.isEmpty { try await deliver(letters, parking, session, in: transaction) }
         } catch let error as PostgresError where error.kind == .permanent {
@@ -234,7 +232,7 @@ extension BatchWriter {
     }
 
     /// What the broker does not take of a record is kept in the database, and its letter says so.
-    private func deliver(
+    func deliver(
         _ letters: [Letter], _ parking: Parking, _ session: Session, in transaction: PostgresTransaction
     ) async throws {
         let producer = try await producer(parking)
@@ -292,51 +290,6 @@ extension BatchWriter {
         }
     }
 
-    /// Learns whether anything is parked.
-    ///
-    /// - Returns: the brake's count.
-    func loadParked(_ session: Session) async throws -> Int {
-        guard parking != nil else { return 0 }
-        let (statement, parameters) = session.parked.state()
-        let result = try await session.connection.execute(statement, parameters)
-        guard result.rowCount == 1 else { return 0 }
-        failuresInARow = Int(try result.int32(0, 0))
-        mayHaveParked = try result.bool(0, 1)
-        return failuresInARow
-    }
-
-    /// Tries one event, and takes it back: whether the brake may be released.
-    ///
-    /// Any event will do, also one that is blocked: when it can be applied, it is not everything that fails.
-    func probe(_ batch: PreparedBatch<P.Event>, _ order: ProbeOrder) async -> RunnerState.Input {
-        guard let parking else { return .probed(nil) }
-        applying = .list([order.item])
-        do {
-            let session = try await openSession()
-            do {
-                try await session.connection.withTransaction { transaction in
-                    try await projection.apply(batch.events(applying), in: transaction)
-                    try await transaction.execute(.unprepared("SET CONSTRAINTS ALL IMMEDIATE"))
-                    throw TakenBack()
-                }
-            } catch is TakenBack {}
-            guard order.releasesBrake else { return .probed(nil) }
-            try await session.connection.withTransaction { transaction in
-                let (statement, parameters) = session.parked.count(0, isReset: true)
-                try await transaction.execute(statement, parameters)
-                try await deliver([.brakeReleased()], parking, session, in: transaction)
-            }
-            failuresInARow = 0
-            return .probed(nil)
-        } catch {
-            switch outcome(of: error, in: batch) {
-            case .written(.permanent(let failure, _)): return .probed(failure.failure)
-            case .databaseFailed(let failure), .written(.tooSlow(let failure)): return .databaseFailed(failure)
-            default: return .databaseFailed(failure(of: error))
-            }
-        }
-    }
-
     /// How much is parked: rows, and keys that are blocked.
     func countParked() async -> (RunnerState.Input, rows: Int64, keys: Int64) {
         var counted: (rows: Int64, keys: Int64) = (0, 0)
@@ -380,18 +333,5 @@ extension Letter {
         message = failure?.failure.message ?? (reason == .blocked ? "an earlier event of its key is parked" : nil)
         if reason.carriesRecord && request?.isValueKept == true { kept = .value }
         isKeptBefore = kept != .none
-    }
-
-    fileprivate static func brakeOpened(after count: Int, _ failure: EventFailure?) -> Letter {
-        var letter = Letter(reason: .brakeOpened)
-        letter.errorClass = failure?.errorClass
-        letter.message = "\(count) events failed one after the other; \(failure?.message ?? "nothing more is parked")"
-        return letter
-    }
-
-    fileprivate static func brakeReleased() -> Letter {
-        var letter = Letter(reason: .brakeReleased)
-        letter.message = "an event could be applied again"
-        return letter
     }
 }

@@ -66,7 +66,7 @@ extension BatchWriter {
     ///
     /// - Parameter isTolerant: an event may be to blame for any error that it fails with alone.
     /// - Returns: the events that failed, and those that were applied.
-    /// - Throws: ``FoundFailing`` where the brake would open; ``Unproven`` when an error may be anybody's.
+    /// - Throws: ``FoundFailing`` where a circuit breaker would open; ``Unproven`` when an error may be anybody's.
     func apply(
         _ fresh: ItemSelection, of batch: PreparedBatch<P.Event>, _ search: FailureSearch, isTolerant: Bool,
         in transaction: PostgresTransaction
@@ -75,7 +75,7 @@ extension BatchWriter {
         var (failures, applied): ([Int: ItemFailure], [Int]) = ([:], [])
         var doubts: (failures: [Int: ItemFailure], cause: DatabaseFailure?) = ([:], nil)
         var blocked: Set<SequenceKey> = []
-        var inARow = failuresInARow
+        var tally = FailureTally(failureCounts, limit: parking?.route.breakerAfter ?? 0)
         while let part = search.next {
             let free = part.map { fresh[$0] }.filter { item in
                 blocked.isEmpty || batch.sequence(item).map { !blocked.contains($0) } ?? true
@@ -88,7 +88,7 @@ extension BatchWriter {
                 try await attempt(free, of: batch, in: transaction)
                 search.succeeded()
                 applied += free
-                inARow = 0
+                count(free, of: batch, in: &tally)
             } catch {
                 var (failure, named) = try blamed(error, in: batch, isTolerant: isTolerant)
                 if part.count == 1 {
@@ -98,8 +98,9 @@ extension BatchWriter {
                         doubts.cause = cause
                     }
                     if parking?.route.order == .key, let key = batch.sequence(free[0]) { blocked.insert(key) }
-                    inARow += 1
-                    try check(doubts, failures, inARow, hasApplied: !applied.isEmpty)
+                    let partition = batch.partition(free[0])
+                    tally.failed(failure.failure.errorClass, batch.eventType(free[0]), in: partition)
+                    try check(doubts, failures, isOpen: tally.isOpen(partition), hasApplied: !applied.isEmpty)
                 }
                 named = named ?? suspect(of: error, in: batch)
                 search.failed(suspect: named.flatMap { fresh.firstIndex(of: $0) })
@@ -140,12 +141,12 @@ extension BatchWriter {
     /// Ends a search that has found enough for now.
     private func check(
         _ doubts: (failures: [Int: ItemFailure], cause: DatabaseFailure?), _ failures: [Int: ItemFailure],
-        _ inARow: Int, hasApplied: Bool
+        isOpen: Bool, hasApplied: Bool
     ) throws {
         if let cause = doubts.cause, !hasApplied, doubts.failures.count >= Self.unprovenLimit {
             throw Unproven(failures: doubts.failures, cause: cause)
         }
-        guard let limit = parking?.route.brakeAfter, limit > 0, inARow >= limit else { return }
+        guard isOpen else { return }
         let known = failures.filter { doubts.failures[$0.key] == nil }
         if known.isEmpty, let cause = doubts.cause { throw Unproven(failures: doubts.failures, cause: cause) }
         throw FoundFailing(failures: known)
@@ -176,10 +177,8 @@ extension BatchWriter {
     ) throws -> SlicePlan {
         var slice = slice
         slice.failures.merge(failures) { known, _ in known }
-        let limit = parking?.route.brakeAfter ?? 0
-        let isWithinBudget = limit == 0 || slice.failures.count <= max(1, limit - failuresInARow)
         let fresh = Set(fresh)
-        guard isWithinBudget, let plan = try? plan(batch, items, slice, found),
+        guard let plan = try? plan(batch, items, slice, found),
             plan.applied.filter(fresh.contains) == applied.sorted()
         else { throw FoundFailing(failures: failures) }
         return plan

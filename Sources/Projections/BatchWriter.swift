@@ -12,8 +12,11 @@ actor BatchWriter<P: Projection> {
         var fresh = ItemSelection.range(0..<0)
         var duplicates = 0
         var parking = ParkingCounts()
-        /// The brake's count, when it was written.
-        var failuresInARow: Int?
+        /// What was counted for circuit breakers, of each partition that something was counted of.
+        var counts: [TopicPartition: FailureCounts] = [:]
+        var news: [TopicPartition: BreakerNews] = [:]
+        /// A letter that Kafka did not take; nothing was committed.
+        var undelivered: UndeliveredLetter?
         var sequences = SequenceWatch.Counts()
         /// About how far events that fail are from each other; nil when none did, or nobody looked.
         var failureDistance: Int?
@@ -39,8 +42,8 @@ actor BatchWriter<P: Projection> {
     /// Some of this projection's events may be parked. Learnt whenever partitions come, so that it is true before an
     /// event can be blocked; as long as it is false, nothing is looked up.
     var mayHaveParked = false
-    /// The brake's count as last seen.
-    var failuresInARow = 0
+    /// What circuit breakers count, as last seen, of the partitions that have counts.
+    var failureCounts: [TopicPartition: FailureCounts] = [:]
     /// As of the last transaction: where events fail, there are often more, and what a try does before it fails is in
     /// vain.
     private var failureDistance: Int?
@@ -51,6 +54,7 @@ actor BatchWriter<P: Projection> {
         let connection: PostgresConnection
         let offsets: OffsetTable
         let parked: ParkedEvents
+        let breakers: CircuitBreakerTable
         var days: ProcessedEventDays
         let insertProcessed: Statement
         let deleteProcessed: Statement
@@ -123,16 +127,18 @@ actor BatchWriter<P: Projection> {
                 committed = try await resolve(error, batch, order, session)
             }
             failureDistance = committed.failureDistance
-            if let count = committed.failuresInARow { failuresInARow = count }
+            for (partition, counts) in committed.counts { failureCounts[partition] = counts.isEmpty ? nil : counts }
             if committed.parking.hasRows { mayHaveParked = true }
             for item in committed.fresh {
                 if let identity = batch.identity(item) { sequences.observe(identity, into: &committed.sequences) }
             }
             committed.duration = .now - start
-            return (.written(.committed(failuresInARow: committed.failuresInARow)), committed)
+            return (.written(.committed(committed.news)), committed)
         } catch {
             failureDistance = nil
-            return (outcome(of: error, in: batch), Committed())
+            var committed = Committed()
+            committed.undelivered = (Self.cause(of: error) as? LettersMissing)?.undelivered
+            return (outcome(of: error, in: batch), committed)
         }
     }
 
@@ -148,9 +154,9 @@ actor BatchWriter<P: Projection> {
         await attempt { session in
             let stored = try await session.offsets.load(partitions, on: session.connection)
             // After the offsets: what an owner from before parks later than this, moves one of these, and stops us.
-            let failures = try await loadParked(session)
+            let open = try await loadParked(partitions, session)
             return .offsetsLoaded(
-                stored.mapValues(\.next), marks: stored.compactMapValues(\.mark), failuresInARow: failures)
+                stored.mapValues(\.next), marks: stored.compactMapValues(\.mark), open: open)
         }
     }
 
@@ -168,12 +174,12 @@ actor BatchWriter<P: Projection> {
         await attempt { session in
             let partitions = moves.map(\.partition)
             let offsets = try await session.offsets.settled(partitions, on: session.connection)
-            let failures = try await loadParked(session)
+            let open = try await loadParked(partitions, session)
             if moves.allSatisfy({ offsets[$0.partition] == $0.next }) {
-                return .settled(.committed, failuresInARow: failures)
+                return .settled(.committed, open: open)
             }
             let isUntouched = moves.allSatisfy { offsets[$0.partition] == $0.expected }
-            return .settled(isUntouched ? .notCommitted : .fenced, failuresInARow: failures)
+            return .settled(isUntouched ? .notCommitted : .fenced, open: open)
         }
     }
 
@@ -209,7 +215,8 @@ actor BatchWriter<P: Projection> {
             let days = ProcessedEventDays(projectionID: offsets.projectionID)
             let session = Session(
                 connection: connection, offsets: offsets,
-                parked: ParkedEvents(projectionID: offsets.projectionID), days: days,
+                parked: ParkedEvents(projectionID: offsets.projectionID),
+                breakers: CircuitBreakerTable(projectionID: offsets.projectionID), days: days,
                 insertProcessed: Self.insertProcessed(into: days.table),
                 deleteProcessed: Self.deleteProcessed(from: days.table))
             self.session = session
@@ -246,7 +253,9 @@ actor BatchWriter<P: Projection> {
         case is Fenced:
             return .written(.fenced)
         case let slice as SliceTooLong:
-            return .written(.tooLong(end: slice.end))
+            return .written(.tooLong(slice.cuts))
+        case let missing as LettersMissing:
+            return .written(.lettersMissing(missing.cuts, missing.error))
         case let found as FoundFailing:
             return .written(.failing(found.failures))
         case let unproven as Unproven:
@@ -292,6 +301,11 @@ actor BatchWriter<P: Projection> {
         let id = failure.eventID ?? item.flatMap { batch.identity($0)?.eventID }
         let failure = EventFailure(failure.errorClass, failure.message, eventID: id)
         return .written(.permanent(ItemFailure(stage: .apply, failure: failure), item: item))
+    }
+
+    /// What a transaction was rolled back for.
+    private static func cause(of error: any Error) -> any Error {
+        if case TransactionError.rolledBack(let cause) = error { cause } else { error }
     }
 
     /// What an error means where no event can be to blame.

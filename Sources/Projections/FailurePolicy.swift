@@ -27,13 +27,15 @@ public struct DeadLetterRoute: Sendable, Equatable {
     public var retryTopic: String
     /// See ``Order-swift.enum``.
     public var order = Order.key
-    /// Events parked one after the other, with none applied in between, before the brake opens: then nothing more is
-    /// parked, and one event at a time is tried until one can be applied. What is blocked counts from the second
-    /// failure on. 0: never.
-    public var brakeAfter = 50
-    /// Milliseconds until the first try of an open brake, before jitter; the time doubles with each.
+    /// Events of one partition that fail with one error class, before that partition's circuit breaker opens: those of
+    /// one type with none of that type applied in between, or any one after the other with nothing applied in between.
+    /// Then nothing more of the partition is parked, and one event at a time is tried until one can be applied. What is
+    /// blocked counts from the second failure on. 0: never.
+    public var breakerAfter = 50
+    /// Milliseconds until the first trial of a partition whose circuit breaker is open, or that cannot park as no letter
+    /// can be written, before jitter; the time doubles with each.
     public var probeInitialMs = 1_000
-    /// No time between two tries of an open brake is longer, in milliseconds.
+    /// No time between two such trials is longer, in milliseconds.
     public var probeCeilingMs = 30_000
     /// Milliseconds that letters may take to be acknowledged before their transaction is given up and tried again; at
     /// most 20,000, as the database ends a transaction in which nothing happens.
@@ -57,7 +59,7 @@ public struct DeadLetterRoute: Sendable, Equatable {
         }
         require(!letterTopic.isEmpty && !retryTopic.isEmpty, "letterTopic or retryTopic is empty")
         require(letterTopic != retryTopic, "letterTopic and retryTopic are the same")
-        require(brakeAfter >= 0, "brakeAfter is negative")
+        require(breakerAfter >= 0, "breakerAfter is negative")
         require(
             probeInitialMs > 0 && probeCeilingMs >= probeInitialMs,
             "probeInitialMs and probeCeilingMs are not in order")

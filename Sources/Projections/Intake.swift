@@ -59,6 +59,8 @@ struct Intake<P: Projection>: Sendable {
             // With nothing in it too: it is the answer that the group waits for.
             if !start.new.isEmpty || start.moved.isEmpty {
                 try await consumer.assign(start.new.mapValues(StartOffset.offset))
+                // What was paused before it was given up may be so still.
+                if !start.new.isEmpty { try await consumer.resume(Array(start.new.keys)) }
             }
             report.started += start.new.keys
         } catch {

@@ -23,6 +23,25 @@ enum LetterError: Error, CustomStringConvertible {
     }
 }
 
+/// A letter that Kafka did not take, to try again whether it does. When it does, the letter comes twice: its transaction
+/// writes it once more, and the handler knows it by its origin.
+struct UndeliveredLetter: Sendable {
+    let letter: Letter
+    let producer: LetterProducer
+
+    /// - Returns: why Kafka still does not take it; nil when Kafka does, or refuses it for what it is, or when only
+    ///   another producer can tell.
+    func deliver() async -> LetterError? {
+        guard !producer.isUseless else { return nil }
+        do throws(LetterError) {
+            _ = try await producer.deliver([letter])
+            return nil
+        } catch {
+            return error
+        }
+    }
+}
+
 /// Produces letters and waits until Kafka has acknowledged all of them. One call at a time.
 final class LetterProducer: Sendable {
     private let producer: Producer
@@ -35,6 +54,8 @@ final class LetterProducer: Sendable {
             "linger.ms": "0",
             "queue.buffering.max.kbytes": "65536",
             "message.timeout.ms": "\(route.letterTimeoutMs)",
+            // A topic that is just being made is waited for, one that is not there is told as such.
+            "topic.metadata.propagation.max.ms": "\(max(1, route.letterTimeoutMs / 2))",
         ]
     }
 

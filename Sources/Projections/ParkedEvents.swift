@@ -2,7 +2,7 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-/// The statements about what is parked: table `parked_events`, and the brake's count in `projections`.
+/// The statements about what is parked: table `parked_events`.
 struct ParkedEvents: Sendable {
     let projectionID: Int16
 
@@ -201,21 +201,9 @@ struct ParkedEvents: Sendable {
         return parameters
     }
 
-    // MARK: the brake, and numbers
+    // MARK: numbers
 
-    /// Sets the brake's count, or adds to it what others may have changed meanwhile.
-    ///
-    /// - Parameter isReset: an event was applied, so what was counted before is of no matter.
-    func count(_ failures: Int, isReset: Bool) -> (Statement, Parameters) {
-        let parameters = Parameters {
-            $0.append(projectionID)
-            $0.append(isReset)
-            $0.append(Int32(clamping: failures))
-        }
-        return (Self.updateFailures, parameters)
-    }
-
-    /// The brake's count, and whether anything is parked.
+    /// Whether anything is parked that blocks a key.
     func state() -> (Statement, Parameters) {
         (Self.selectState, Parameters { $0.append(projectionID) })
     }
@@ -294,18 +282,8 @@ struct ParkedEvents: Sendable {
             kept_value = excluded.kept_value, kept_header_names = excluded.kept_header_names,
             kept_header_values = excluded.kept_header_values, kept_key = excluded.kept_key
         """)
-    private static let updateFailures = Statement(
-        """
-        UPDATE projections SET failures_in_a_row = CASE WHEN $2 THEN $3 ELSE failures_in_a_row + $3 END
-        WHERE id = $1
-        RETURNING failures_in_a_row
-        """)
     private static let selectState = Statement(
-        """
-        SELECT failures_in_a_row, EXISTS (
-            SELECT FROM parked_events WHERE projection_id = $1 AND sequence IS NOT NULL)
-        FROM projections WHERE id = $1
-        """)
+        "SELECT EXISTS (SELECT FROM parked_events WHERE projection_id = $1 AND sequence IS NOT NULL)")
     private static let selectCounts = Statement(
         """
         SELECT count(*), (

@@ -157,54 +157,13 @@ struct ParkingPlan: Sendable, Equatable {
     /// The items at these places are to be applied, if they were not before.
     func isApplied(_ index: Int) -> Bool { verdicts[index] == .apply || verdicts[index] == .resolve }
 
-    // MARK: the brake
-
-    /// Counts events that are parked one after the other, with none applied in between.
-    ///
-    /// Those that are blocked count from the second failure on: when a release fails every event, most of them are soon
-    /// behind another one. When one key alone has failed, and nothing but that key comes, nothing is wrong with the
-    /// release.
-    private static func count(_ verdict: Verdict, after count: Int) -> Int {
-        switch verdict {
-        case .parkFailed: count + 1
-        case .parkBlocked: count >= 2 ? count + 1 : count
-        case .apply, .resolve, .appliedBefore, .failAgain, .blockAgain, .discard, .discardNothing, .discardedSince,
-            .outdated, .tooEarly:
-            count
+    /// What is said of the item is a letter.
+    func needsLetter(_ index: Int) -> Bool {
+        switch verdicts[index] {
+        case .apply, .outdated, .tooEarly: false
+        case .parkFailed, .parkBlocked, .resolve, .appliedBefore, .failAgain, .blockAgain, .discard, .discardNothing,
+            .discardedSince:
+            true
         }
-    }
-
-    /// The brake's count after the slice.
-    ///
-    /// - Parameters:
-    ///   - before: the count before it.
-    ///   - isFresh: whether the item at this place was applied, and for the first time.
-    /// - Returns: whether something was applied, and the count since, or since the slice before.
-    func failures(after before: Int, isFresh: (Int) -> Bool) -> (count: Int, isReset: Bool) {
-        var count = before
-        var isReset = false
-        for (index, verdict) in verdicts.enumerated() {
-            if isApplied(index) && isFresh(index) {
-                count = 0
-                isReset = true
-            }
-            count = Self.count(verdict, after: count)
-        }
-        return (count, isReset)
-    }
-
-    /// How many of the items may be in one transaction, so that the brake opens in time; nil for all.
-    ///
-    /// - Parameters:
-    ///   - before: the brake's count.
-    ///   - limit: at which it opens; 0: never.
-    func allowance(after before: Int, limit: Int) -> Int? {
-        guard limit > 0 else { return nil }
-        var count = before
-        for (index, verdict) in verdicts.enumerated() {
-            count = isApplied(index) ? 0 : Self.count(verdict, after: count)
-            if count >= limit && index + 1 < verdicts.count { return index + 1 }
-        }
-        return nil
     }
 }

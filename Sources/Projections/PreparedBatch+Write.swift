@@ -27,8 +27,8 @@ extension ItemSelection: RandomAccessCollection {
 
 extension PreparedBatch {
     func items(of slice: BatchSlice) -> ItemSelection {
-        guard let excluded = slice.excludedParts else { return .range(slice.items) }
-        return .list(slice.items.filter { !excluded.contains(Int(layout.partOfItem[$0])) })
+        guard !slice.cutOffs.isEmpty else { return .range(slice.items) }
+        return .list(slice.items.filter { $0 < slice.cutOffs[Int(layout.partOfItem[$0])] ?? .max })
     }
 
     /// The events of items that have one.

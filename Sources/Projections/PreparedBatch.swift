@@ -258,10 +258,27 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         records.map { $0[Int(recordOfItem[item])] }
     }
 
+    /// The partition that the item's record came from.
+    func partition(_ item: Int) -> TopicPartition {
+        layout.parts[Int(layout.partOfItem[item])].partition
+    }
+
+    /// The type of an item's event, or of one that cannot be decoded as far as its record's header tells; empty where
+    /// it is not known.
+    func eventType(_ item: Int) -> String {
+        if let identity = identity(item) { return Self.countable(identity.eventType) }
+        guard let value = record(item)?.header(named: "event-type")?.value else { return "" }
+        return String(validating: value, as: UTF8.self).map(Self.countable) ?? ""
+    }
+
+    /// A type as a table can have it: what no table takes, or nobody names a type, is none.
+    private static func countable(_ type: String) -> String {
+        type.utf8.count > 200 || type.utf8.contains(0) ? "" : type
+    }
+
     /// Where the item's record was first.
     func origin(_ item: Int) -> RecordOrigin {
         if let request = retries[item] { return request.origin }
-        let partition = layout.parts[Int(layout.partOfItem[item])].partition
-        return RecordOrigin(partition: partition, offset: layout.offsetOfItem[item])
+        return RecordOrigin(partition: partition(item), offset: layout.offsetOfItem[item])
     }
 }

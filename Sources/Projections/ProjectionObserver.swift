@@ -14,6 +14,26 @@ public protocol ProjectionObserver: Sendable {
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?)
     /// The partition stopped, and stays so until it is assigned anew.
     func partitionStopped(_ stopped: StoppedPartition)
+    /// The partition takes nothing for a while, and goes on by itself when it can.
+    ///
+    /// - Parameter reason: for people, without values from records.
+    func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String)
+    /// What held the partition is over.
+    func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold)
+    /// The database cannot be reached, or refuses all work; it is tried again.
+    ///
+    /// - Parameter reason: for people, without values from records.
+    func databaseFailing(because reason: String)
+    /// The database works again.
+    func databaseRecovered()
     /// The partition is no longer ours.
     func partitionReleased(_ partition: TopicPartition)
+}
+
+/// What holds a partition until it passes.
+public enum PartitionHold: String, Sendable, CaseIterable {
+    /// Its circuit breaker is open: too many events failed.
+    case circuitBreaker = "circuit breaker"
+    /// An event that cannot be applied cannot become a dead letter either: Kafka takes none.
+    case deadLetters = "dead letters"
 }

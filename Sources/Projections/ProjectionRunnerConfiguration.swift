@@ -96,7 +96,6 @@ public struct ProjectionRunnerConfiguration: Sendable {
         if let route {
             settings.parks = true
             settings.retryTopic = route.retryTopic
-            settings.brakeAfter = route.brakeAfter
             settings.probeInitial = .milliseconds(route.probeInitialMs)
             settings.probeCeiling = .milliseconds(route.probeCeilingMs)
         }

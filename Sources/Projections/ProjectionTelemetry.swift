@@ -23,17 +23,22 @@ struct ProjectionTelemetry {
     private let stoppedPartitions: Gauge
     private let parkedRows: Gauge
     private let blockedKeys: Gauge
-    private let openBrake: Gauge
-    private let probes: Counter
+    private let openBreakers: Gauge
+    private let partitionsWithoutLetters: Gauge
+    private let trials: Counter
+    private let letterFailures: Counter
     private let earlyRetries: Counter
     private let outdatedRetries: Counter
     private var letters: [Letter.Reason: Counter] = [:]
     private var skipped: [SkipReason: Counter] = [:]
     private var lags: [TopicPartition: Gauge] = [:]
     private var stopped: Set<TopicPartition> = []
+    private var held: [PartitionHold: Set<TopicPartition>] = [:]
 
     private var lastDatabaseLine: ContinuousClock.Instant?
     private var lastKafkaLine: ContinuousClock.Instant?
+    private var lastLetterLine: ContinuousClock.Instant?
+    private var isDatabaseFailing = false
     private var lastSequenceLine: ContinuousClock.Instant?
     private static let rarely = Duration.seconds(60)
 
@@ -61,9 +66,12 @@ struct ProjectionTelemetry {
         stoppedPartitions.record(0)
         parkedRows = Gauge(label: Self.label("parked_events"), dimensions: dimensions)
         blockedKeys = Gauge(label: Self.label("blocked_keys"), dimensions: dimensions)
-        openBrake = Gauge(label: Self.label("brake_open"), dimensions: dimensions)
-        openBrake.record(0)
-        probes = counter("brake_tries_total")
+        openBreakers = Gauge(label: Self.label("circuit_breakers_open"), dimensions: dimensions)
+        openBreakers.record(0)
+        partitionsWithoutLetters = Gauge(label: Self.label("partitions_without_letters"), dimensions: dimensions)
+        partitionsWithoutLetters.record(0)
+        trials = counter("circuit_breaker_trials_failed_total")
+        letterFailures = counter("letter_failures_total")
         earlyRetries = counter("retries_too_early_total")
         outdatedRetries = counter("retries_outdated_total")
     }
@@ -147,20 +155,6 @@ struct ProjectionTelemetry {
         blockedKeys.record(keys)
     }
 
-    private mutating func brake(isOpen: Bool, failures: Int) {
-        openBrake.record(isOpen ? 1 : 0)
-        if isOpen {
-            logger.critical(
-                """
-                the brake is open: too many events failed one after the other, so nothing more is parked and nothing \
-                goes on; one event at a time is tried until one can be applied
-                """, metadata: ["failures_in_a_row": "\(failures)"])
-        } else {
-            counter(of: .brakeReleased).increment()
-            logger.warning("the brake is released: an event could be applied; going on where it stopped")
-        }
-    }
-
     func pruned(_ count: Int) {
         guard count > 0 else { return }
         logger.info("dropped partitions of processed_events past their retention", metadata: ["count": "\(count)"])
@@ -173,7 +167,8 @@ struct ProjectionTelemetry {
     }
 
     mutating func standing(_ partition: TopicPartition, next: Int64, end: Int64?) {
-        observer?.partition(partition, isAt: next, of: stopped.contains(partition) ? nil : end)
+        let hasNowhereToGo = stopped.contains(partition) || held.values.contains { $0.contains(partition) }
+        observer?.partition(partition, isAt: next, of: hasNowhereToGo ? nil : end)
         guard let end else { return }
         let gauge =
             lags[partition] ?? Gauge(label: Self.label("lag_records"), dimensions: dimensions(of: partition))
@@ -220,10 +215,7 @@ struct ProjectionTelemetry {
                 metadata: ["partitions": "\(Self.text(partitions))"])
         case .split(let failure):
             logger.debug("batch failed for one of its events; splitting it", metadata: ["error": "\(failure)"])
-        case .brake(let isOpen, let failures): brake(isOpen: isOpen, failures: failures)
-        case .probeFailed(let failure):
-            probes.increment()
-            logger.info("the brake stays open: the event tried fails", metadata: ["error": "\(failure)"])
+        case .breaker, .trialFailed, .lettersFailing, .cannotPark, .canPark: reportHolds(note)
         case .settled(let outcome):
             logger.info("the transaction of unknown outcome is settled", metadata: ["outcome": "\(outcome)"])
         case .stalled(let isStalled):
@@ -236,13 +228,19 @@ struct ProjectionTelemetry {
         switch note {
         case .databaseFailing(let failure, let attempt):
             databaseFailures.increment()
+            if attempt > 1 || !failure.mayConcernOneEvent {
+                isDatabaseFailing = true
+                observer?.databaseFailing(because: "\(failure.underlying)")
+            }
             guard attempt == 1 && failure.kind != .transient || Self.isDue(&lastDatabaseLine) else { return }
             logger.warning(
-                failure.underlying is LetterError
-                    ? "letters could not be written, and so their events are not passed; trying again"
-                    : "the database's work failed; trying again",
+                "the database's work failed; trying again",
                 metadata: ["error": "\(failure.underlying)", "attempt": "\(attempt)"])
         case .databaseRecovered:
+            if isDatabaseFailing {
+                isDatabaseFailing = false
+                observer?.databaseRecovered()
+            }
             guard lastDatabaseLine != nil else { return }
             lastDatabaseLine = nil
             logger.info("the database works again")
@@ -261,6 +259,73 @@ struct ProjectionTelemetry {
         default: break
         }
     }
+
+    // MARK: partitions that are held
+
+    private mutating func reportHolds(_ note: RunnerNote) {
+        switch note {
+        case .breaker(let partition, .open(let kinds)):
+            let reason = kinds.map(\.description).joined(separator: "; ")
+            held(.circuitBreaker, partition, "open: \(reason)")
+            logger.critical(
+                """
+                circuit breaker open: too many events of the partition failed, so nothing more of it is parked, and one \
+                event at a time is tried until one can be applied; other partitions go on
+                """, metadata: Self.metadata(partition).merging(["reason": "\(reason)"]) { first, _ in first })
+        case .breaker(let partition, .closed(let by)):
+            ended(.circuitBreaker, partition)
+            if by == .success { counter(of: .brakeReleased).increment() }
+            logger.warning(
+                by == .success
+                    ? "circuit breaker closed: an event could be applied; going on where the partition stopped"
+                    : "circuit breaker closed by an operator or another instance; going on where the partition stopped",
+                metadata: Self.metadata(partition))
+        case .trialFailed(let partition, let failure):
+            trials.increment()
+            logger.info(
+                "circuit breaker stays open: the event tried fails",
+                metadata: Self.metadata(partition).merging(["error": "\(failure)"]) { first, _ in first })
+        case .lettersFailing(let error):
+            letterFailures.increment()
+            guard Self.isDue(&lastLetterLine) else { return }
+            logger.error(
+                """
+                Kafka takes no dead letters; partitions with an event that cannot be applied wait before it, and all \
+                others go on
+                """, metadata: ["error": "\(error)"])
+        case .cannotPark(let partition):
+            held(.deadLetters, partition, "Kafka takes none, and the next event cannot be passed without one")
+            logger.warning("partition held: its next event needs a dead letter", metadata: Self.metadata(partition))
+        case .canPark(let partition):
+            ended(.deadLetters, partition)
+            lastLetterLine = nil
+            logger.info("partition goes on: Kafka takes dead letters again", metadata: Self.metadata(partition))
+        default: break
+        }
+    }
+
+    private static func metadata(_ partition: TopicPartition) -> Logger.Metadata {
+        ["topic": "\(partition.topic)", "partition": "\(partition.partition)"]
+    }
+
+    private mutating func held(_ hold: PartitionHold, _ partition: TopicPartition, _ reason: String) {
+        held[hold, default: []].insert(partition)
+        observer?.partition(partition, isHeldBy: hold, because: reason)
+        recordHolds()
+    }
+
+    private mutating func ended(_ hold: PartitionHold, _ partition: TopicPartition) {
+        guard held[hold]?.remove(partition) != nil else { return }
+        observer?.partition(partition, isNoLongerHeldBy: hold)
+        recordHolds()
+    }
+
+    private func recordHolds() {
+        openBreakers.record(held[.circuitBreaker]?.count ?? 0)
+        partitionsWithoutLetters.record(held[.deadLetters]?.count ?? 0)
+    }
+
+    // MARK: partitions that are not read
 
     private mutating func stopped(_ partition: StoppedPartition) {
         stopped.insert(partition.partition)
@@ -318,6 +383,7 @@ struct ProjectionTelemetry {
         for partition in partitions {
             observer?.partitionReleased(partition)
             stopped.remove(partition)
+            for hold in PartitionHold.allCases { ended(hold, partition) }
             // Somebody else tells the lag of a partition that is not ours.
             lags.removeValue(forKey: partition)?.destroy()
         }

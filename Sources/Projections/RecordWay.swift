@@ -65,6 +65,7 @@ extension BatchWriter {
                 statements = []
             }
             var plan = try plan(batch, items, order.slice, found)
+            if let plan, !order.mayWriteLetters { try requireNoLetters(plan, batch, items) }
 
             let applied = plan?.applied ?? items
             applying = applied
@@ -86,6 +87,7 @@ extension BatchWriter {
                 if !failures.isEmpty {
                     plan = try self.plan(
                         batch, items, order.slice, found, around: failures, applied: rest, fresh)
+                    if let plan, !order.mayWriteLetters { try requireNoLetters(plan, batch, items) }
                     let kept = Set(rest)
                     if remembers {
                         let rest = ItemSelection.list(fresh.filter { !kept.contains($0) })
@@ -99,11 +101,15 @@ extension BatchWriter {
             }
             committed.fresh = fresh
 
-            if let parking, plan != nil || failuresInARow > 0 {
+            if let parking, plan != nil || !failureCounts.isEmpty {
                 // What fails by now is an event's fault, what fails later is not.
                 try await transaction.flush()
                 let outcome = outcome(of: plan, batch, items, fresh)
-                try await settle(outcome, parking, session, in: transaction, &committed)
+                do {
+                    try await settle(outcome, parking, session, in: transaction, &committed)
+                } catch let error as LetterError {
+                    throw missing(error, letters: outcome.letters, plan, batch, items)
+                }
             }
             return committed
         }

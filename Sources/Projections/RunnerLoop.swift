@@ -10,6 +10,8 @@ struct RunnerLoop<P: Projection> {
     private var telemetry: ProjectionTelemetry
     /// The events of the batches that the state machine knows.
     private var batches: [BatchID: PreparedBatch<P.Event>] = [:]
+    /// The letter that Kafka did not take.
+    private var undelivered: UndeliveredLetter?
     private var ending: Ending?
     private var lastStanding: ContinuousClock.Instant?
 
@@ -77,6 +79,7 @@ struct RunnerLoop<P: Projection> {
                 telemetry.observed(committed.sequences)
                 telemetry.parked(committed.parking)
             }
+            if let letter = committed.undelivered { undelivered = letter }
             return input
         case .pruned(let input, let count):
             telemetry.pruned(count)
@@ -126,6 +129,11 @@ struct RunnerLoop<P: Projection> {
         case .probe(let order):
             guard let batch = batches[order.batch] else { preconditionFailure("a batch was discarded too early") }
             group.addTask { [writer] in .input(await writer.probe(batch, order)) }
+        case .tryBreaker(let order):
+            guard let batch = batches[order.batch] else { preconditionFailure("a batch was discarded too early") }
+            group.addTask { [writer] in .input(await writer.tryBreaker(batch, order)) }
+        case .tryLetter:
+            group.addTask { [undelivered] in .input(.letterTried(await undelivered?.deliver())) }
         case .sleep(let timer, let duration):
             group.addTask {
                 // Cut short only when the run is over and nobody listens any more.

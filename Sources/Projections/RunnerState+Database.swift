@@ -31,19 +31,24 @@ extension RunnerState {
         }
         var actions: [Action] = []
         while !queue.isEmpty {
+            if let trial = nextTrial() {
+                database = .trying(trial)
+                return actions + [.tryBreaker(trial)]
+            }
             guard let order = nextWrite() else {
                 actions.append(.discard(finishFirst()))
                 continue
             }
-            if brake.isOpen { return actions + (isStopping ? dropQueue() : advanceBrake()) }
             database = .writing(order)
             return actions + [.write(order)]
         }
-        return actions
+        // A batch that was cut short leaves partitions to be read again.
+        let isUnknownLeft = partitions.values.contains { $0.phase == .unknown }
+        return isUnknownLeft && !isStopping ? actions + advanceDatabase() : actions
     }
 
     private mutating func nextWrite() -> WriteOrder? {
-        guard let slice = queue[0].plan.next(maxFailures: brake.budget) else { return nil }
+        guard let slice = queue[0].plan.next() else { return nil }
         let moves = slice.moves.map { move in
             OffsetMove(
                 partition: move.partition, expected: partitions[move.partition]?.committed ?? move.next,
@@ -51,15 +56,19 @@ extension RunnerState {
         }
         return WriteOrder(
             batch: queue[0].id, slice: slice, moves: moves, isPersistent: doubtfulFailures >= settings.patience,
-            suspect: queue[0].plan.suspect)
+            mayWriteLetters: letterOutage.isOver, suspect: queue[0].plan.suspect)
     }
 
-    /// The first batch is written: partitions that end with it stop now.
+    /// The first batch is written: partitions that end with it stop now. One that was cut short and goes on is read
+    /// again.
     private mutating func finishFirst() -> BatchID {
         let batch = queue.removeFirst()
-        for (index, part) in batch.plan.layout.parts.enumerated() {
-            guard let failure = part.failure, !batch.plan.isDropped(part: index) else { continue }
-            isolated(part.partition, part.end, .decode, failure)
+        for (index, part) in batch.plan.layout.parts.enumerated() where !batch.plan.isDropped(part: index) {
+            if batch.plan.isCut(part: index) {
+                if partitions[part.partition]?.phase == .active { reload(part.partition) }
+            } else if let failure = part.failure {
+                isolated(part.partition, part.end, .decode, failure)
+            }
         }
         return batch.id
     }
@@ -76,9 +85,9 @@ extension RunnerState {
         guard case .writing(let order) = database else { return [] }
         database = .idle
         switch outcome {
-        case .committed(let failures):
+        case .committed(let news):
             committed(order)
-            counted(failures)
+            return breakersCounted(news)
         case .fenced:
             return fenced(order)
         case .unknown(let failure):
@@ -89,8 +98,11 @@ extension RunnerState {
         case .failing(let failures):
             if let example = failures.first { note(.split(error: example.value.failure)) }
             queue[0].plan.mark(failures)
-        case .tooLong(let end):
-            queue[0].plan.limit(to: end)
+        case .tooLong(let cuts):
+            for (part, item) in cuts { queue[0].plan.cut(part: part, at: item) }
+        case .lettersMissing(let cuts, let error):
+            if error != nil { recovered() }
+            return lettersMissing(cuts, error)
         case .tooSlow(let failure):
             // Large batches take long; that one event does, for any reason, takes patience but not much.
             let doubts = doubtfulFailures + (queue[0].plan.shrink() ? 0 : max(1, settings.patience / 2))
@@ -114,16 +126,16 @@ extension RunnerState {
         let candidates = queue.flatMap { batch in batch.plan.candidates.map { (batch.id, $0) } }
             .filter { $0.0 != order.batch || failures[$0.1] == nil }
         guard !candidates.isEmpty, !isStopping else { return databaseFailed(cause) }
-        let (batch, item) = candidates[Brake.place(of: backoff.attempts, among: candidates.count)]
+        let (batch, item) = candidates[CircuitBreaker.place(of: backoff.attempts, among: candidates.count)]
         unproven = (failures, cause)
         database = .probing
-        return [.probe(ProbeOrder(batch: batch, item: item, releasesBrake: false))]
+        return [.probe(ProbeOrder(batch: batch, item: item))]
     }
 
     /// - Parameter failure: why the other event cannot be applied either; nil when it can.
-    mutating func triedBeside(
-        _ unproven: (failures: [Int: ItemFailure], cause: DatabaseFailure), _ failure: EventFailure?
-    ) -> [Action] {
+    mutating func probed(_ failure: EventFailure?) -> [Action] {
+        guard let unproven else { return [] }
+        self.unproven = nil
         database = .idle
         guard failure == nil else { return databaseFailed(unproven.cause) }
         recovered()
@@ -135,6 +147,7 @@ extension RunnerState {
     private mutating func committed(_ order: WriteOrder) {
         recovered()
         for move in order.moves { partitions[move.partition]?.committed = move.next }
+        lettersPassed(order.moves.map(\.partition))
         queue[0].plan.succeeded(order.slice)
     }
 
@@ -172,8 +185,10 @@ extension RunnerState {
         stop(StoppedPartition(partition: partition, offset: offset, reason: .failedEvent(stage, failure)))
     }
 
-    mutating func settled(_ outcome: SettleOutcome) {
-        guard case .settling = database, let order = unsettled else { return }
+    mutating func settled(
+        _ outcome: SettleOutcome, _ open: [TopicPartition: [FailureCounts.Kind]]
+    ) -> [Action] {
+        guard case .settling = database, let order = unsettled else { return [] }
         database = .idle
         unsettled = nil
         note(.settled(outcome))
@@ -182,6 +197,7 @@ extension RunnerState {
         case .notCommitted: recovered()
         case .fenced: for move in order.moves { reload(move.partition) }
         }
+        return breakersCounted(open.mapValues { BreakerNews(open: $0, hasCounted: true) })
     }
 
     mutating func databaseFailed(_ failure: DatabaseFailure) -> [Action] {

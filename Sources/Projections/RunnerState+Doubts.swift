@@ -10,7 +10,7 @@ extension RunnerState {
         switch partitions[partition]?.phase {
         case .starting, .active, .ending: break
         // It is being looked after, or is not ours; such news is of a start before.
-        case .unknown, .doubtful, .examining, .rewinding, .loading, .stopped, .revoked, nil: return
+        case .unknown, .doubtful, .examining, .rewinding, .loading, .held, .stopped, .revoked, nil: return
         }
         drop(partition)
         partitions[partition]?.phase = .doubtful
@@ -68,12 +68,16 @@ extension RunnerState {
         }
     }
 
-    mutating func offsetsLoaded(_ offsets: [TopicPartition: Int64], _ marks: [TopicPartition: RecordMark]) {
+    mutating func offsetsLoaded(
+        _ offsets: [TopicPartition: Int64], _ marks: [TopicPartition: RecordMark],
+        _ open: [TopicPartition: [FailureCounts.Kind]]
+    ) {
         database = .idle
         recovered()
         var start = StartCommand()
         for (partition, next) in offsets {
             guard var state = partitions[partition], state.phase == .loading else { continue }
+            breakerLoaded(partition, open: open[partition] ?? [])
             let stored = StoredPosition(next: next, mark: marks[partition])
             let decision = PartitionStart(stored, doubt: state.doubt, findings: state.findings)
             let findings = state.findings

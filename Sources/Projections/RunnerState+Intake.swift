@@ -149,7 +149,15 @@ extension RunnerState {
     private mutating func forget(_ partition: TopicPartition) {
         partitions[partition] = nil
         paused.remove(partition)
+        // The client would keep a pause of a partition that is given up, and fetch nothing when it comes back.
+        commands = commands.compactMap { command in
+            guard case .pause(let paused) = command else { return command }
+            let rest = paused.filter { $0 != partition }
+            return rest.isEmpty ? nil : .pause(rest)
+        }
         examineBackoffs[partition] = nil
+        breakers[partition] = nil
+        forgetLetters(of: partition)
     }
 
     /// Its offset is read again and the consumer started there; what was taken of it is dropped.
@@ -157,7 +165,7 @@ extension RunnerState {
         drop(partition)
         guard let phase = partitions[partition]?.phase else { return }
         switch phase {
-        case .unknown, .doubtful, .examining, .rewinding, .loading, .starting, .active, .ending:
+        case .unknown, .doubtful, .examining, .rewinding, .loading, .starting, .active, .ending, .held:
             partitions[partition]?.phase = .unknown
         case .stopped, .revoked: break
         }

@@ -28,7 +28,6 @@ extension RunnerState {
         var parks = false
         /// A topic that goes on after truncation in any case: what it lacks is sent again.
         var retryTopic: String?
-        var brakeAfter = 0
         var probeInitial = Duration.seconds(1)
         var probeCeiling = Duration.seconds(30)
         var countInterval = Duration.seconds(60)
@@ -46,8 +45,10 @@ extension RunnerState {
         case intake
         /// The next look at a partition that is in doubt.
         case examine(TopicPartition)
-        /// The next try of an open brake.
-        case probe(Int)
+        /// The next trial of a partition whose circuit breaker is open.
+        case trial(TopicPartition, Int)
+        /// The next try to write a letter that Kafka did not take.
+        case letters
     }
 
     enum Input: Sendable {
@@ -55,19 +56,24 @@ extension RunnerState {
         case stopRequested
         case timer(Timer)
         case intakeEnded(IntakeReport)
-        /// With the brake's count. The marks are those of partitions that have one.
+        /// The marks are those of partitions that have one, `open` is what circuit breakers are open for.
         case offsetsLoaded(
-            [TopicPartition: Int64], marks: [TopicPartition: RecordMark] = [:], failuresInARow: Int = 0)
+            [TopicPartition: Int64], marks: [TopicPartition: RecordMark] = [:],
+            open: [TopicPartition: [FailureCounts.Kind]] = [:])
         /// What Kafka says of a partition that is in doubt.
         case examined(TopicPartition, Result<PartitionFindings, KafkaError>)
         /// Offsets were moved elsewhere, or somebody else had moved them.
         case rewound
         case written(WriteOutcome)
-        case settled(SettleOutcome, failuresInARow: Int = 0)
+        case settled(SettleOutcome, open: [TopicPartition: [FailureCounts.Kind]] = [:])
         case pruned
         case counted
-        /// Why the event that was tried cannot be applied; nil when it can, and the brake's count is reset.
+        /// Why the event that was tried cannot be applied; nil when it can.
         case probed(EventFailure?)
+        /// What came of a partition's trial.
+        case tried(TrialOutcome)
+        /// Why Kafka still does not take the letter that failed; nil when it does.
+        case letterTried(LetterError?)
         /// The database's work failed; nothing of it was committed.
         case databaseFailed(DatabaseFailure)
     }
@@ -89,6 +95,10 @@ extension RunnerState {
         case count
         /// Try one event, and take it back.
         case probe(ProbeOrder)
+        /// Try one event of a partition whose circuit breaker is open; when it can be applied, its count ends.
+        case tryBreaker(TrialOrder)
+        /// Send the letter that failed again, beside the database's work.
+        case tryLetter
         case sleep(Timer, Duration)
         /// The batch is done with; its events may be freed.
         case discard(BatchID)
@@ -107,13 +117,14 @@ extension RunnerState {
         case pruning
         case counting
         case probing
+        case trying(TrialOrder)
         /// Backing off until this timer.
         case waiting(Int)
 
         var isAtRest: Bool {
             switch self {
             case .idle, .waiting: true
-            case .loading, .rewinding, .writing, .settling, .pruning, .counting, .probing: false
+            case .loading, .rewinding, .writing, .settling, .pruning, .counting, .probing, .trying: false
             }
         }
     }
@@ -121,6 +132,8 @@ extension RunnerState {
     struct QueuedBatch: Sendable {
         let id: BatchID
         var plan: BatchSplitter
+        /// Parts in which nothing is to be tried, though their circuit breakers are open.
+        var triedParts: Set<Int> = []
     }
 }
 
@@ -143,6 +156,8 @@ struct PartitionState: Sendable, Equatable {
         case active
         /// A failed event ends it as soon as the events before it are written.
         case ending
+        /// Nothing is taken for a while: its circuit breaker is open, or letters cannot be written.
+        case held
         case stopped
         /// It is to be given up.
         case revoked
@@ -167,7 +182,7 @@ struct PartitionState: Sendable, Equatable {
     /// Its offset is known and nothing of it is about to change hands.
     var isRead: Bool {
         switch phase {
-        case .active, .ending, .stopped, .doubtful, .examining: true
+        case .active, .ending, .held, .stopped, .doubtful, .examining: true
         case .unknown, .loading, .rewinding, .starting, .revoked: false
         }
     }
@@ -212,13 +227,15 @@ struct WriteOrder: Sendable, Equatable {
     let moves: [OffsetMove]
     /// It failed before, again and again, with an error that passes as a rule.
     var isPersistent = false
+    /// Kafka takes letters, as far as is known.
+    var mayWriteLetters = true
     /// An event that failed alone for a reason that need not be its own: the others are to be tried beside it.
     var suspect: Int?
 }
 
 enum WriteOutcome: Sendable {
-    /// With the brake's count, when it changed.
-    case committed(failuresInARow: Int? = nil)
+    /// With what was counted for circuit breakers.
+    case committed([TopicPartition: BreakerNews] = [:])
     /// An offset was not what it was expected to be: another owner is alive, or was.
     case fenced
     /// The connection was lost in COMMIT.
@@ -230,8 +247,11 @@ enum WriteOutcome: Sendable {
     /// These events fail, each by itself, with an error that is seldom an event's, and no other was tried with
     /// success; nothing was committed.
     case unproven([Int: ItemFailure], DatabaseFailure)
-    /// The slice must end at this item, as the brake may open there; nothing was committed.
-    case tooLong(end: Int)
+    /// Parts of the batch must end before these items, as circuit breakers open there; nothing was committed.
+    case tooLong([Int: Int])
+    /// Parts of the batch must end before these items, as those need letters that cannot be written; nothing was
+    /// committed. Without an error when none was sent.
+    case lettersMissing([Int: Int], LetterError?)
     /// The server gave up after its time limit; nothing was committed.
     case tooSlow(DatabaseFailure)
 }
@@ -334,8 +354,11 @@ enum RunnerNote: Sendable {
     case examinationFailed(TopicPartition, KafkaError)
     case fenced([TopicPartition])
     case split(error: EventFailure)
-    case brake(isOpen: Bool, failures: Int)
-    case probeFailed(EventFailure)
+    case breaker(TopicPartition, BreakerNote)
+    case trialFailed(TopicPartition, EventFailure)
+    case lettersFailing(LetterError)
+    case cannotPark(TopicPartition)
+    case canPark(TopicPartition)
     case databaseFailing(DatabaseFailure, attempt: Int)
     case databaseRecovered
     case settled(SettleOutcome)

@@ -24,7 +24,9 @@ struct RunnerState: Sendable {
     /// Events of the first batch that fail alone, for which another event is now tried: when that one can be applied,
     /// it is they who are to blame.
     var unproven: (failures: [Int: ItemFailure], cause: DatabaseFailure)?
-    var brake: Brake
+    /// The open circuit breakers.
+    var breakers: [TopicPartition: CircuitBreaker] = [:]
+    var letterOutage: LetterOutage
 
     var isIntakeUnderWay = false
     /// The intake waits for a timer after a Kafka failure.
@@ -54,7 +56,8 @@ struct RunnerState: Sendable {
         self.settings = settings
         backoff = Backoff(initial: settings.backoffInitial, ceiling: settings.backoffCeiling)
         intakeBackoff = Backoff(initial: settings.backoffInitial, ceiling: settings.intakeBackoffCeiling)
-        brake = Brake(limit: settings.brakeAfter, initial: settings.probeInitial, ceiling: settings.probeCeiling)
+        letterOutage = LetterOutage(
+            backoff: Backoff(initial: settings.probeInitial, ceiling: settings.probeCeiling))
     }
 
     /// Takes in what happened.
@@ -72,17 +75,15 @@ struct RunnerState: Sendable {
             isStopping = true
         case .timer(let timer): actions += timerFired(timer, now: now)
         case .intakeEnded(let report): actions += intakeEnded(report)
-        case .offsetsLoaded(let offsets, let marks, let failures):
-            offsetsLoaded(offsets, marks)
-            counted(failures)
+        case .offsetsLoaded(let offsets, let marks, let open): offsetsLoaded(offsets, marks, open)
         case .examined(let partition, let result): examined(partition, result)
         case .rewound: rewound()
         case .written(let outcome): actions += written(outcome)
-        case .settled(let outcome, let failures):
-            settled(outcome)
-            counted(failures)
+        case .settled(let outcome, let open): actions += settled(outcome, open)
         case .pruned, .counted: database = .idle
         case .probed(let failure): actions += probed(failure)
+        case .tried(let outcome): actions += tried(outcome)
+        case .letterTried(let error): actions += letterTried(error)
         case .databaseFailed(let failure): actions += databaseFailed(failure)
         }
         if !isFinished { actions += advance(now: now) }
@@ -122,8 +123,10 @@ struct RunnerState: Sendable {
             isIntakeWaiting = false
         case .examine(let partition):
             return examine(partition)
-        case .probe(let number):
-            brake.fired(number)
+        case .trial(let partition, let number):
+            trialDue(partition, number)
+        case .letters:
+            return isStopping ? [] : [.tryLetter]
         }
         return []
     }

@@ -34,7 +34,7 @@ private struct Case {
         while let slice = splitter.next(), outcome.transactions < 1_000 {
             outcome.transactions += 1
             let items = slice.items.filter {
-                !(slice.excludedParts ?? []).contains(Int(layout.partOfItem[$0]))
+                $0 < slice.cutOffs[Int(layout.partOfItem[$0])] ?? .max
             }
             if items.contains(where: { letters[$0].isUppercase }) {
                 if case .isolated(let item) = splitter.failed(slice) { outcome.isolated.append(item) }
@@ -110,8 +110,33 @@ private struct Case {
         #expect(splitter.failed(slice) == .split)
         let last = splitter.next()
         let rest = try #require(last)
-        #expect(rest.excludedParts == [0])
+        #expect(rest.cutOffs == [0: 0])
         #expect(rest.moves.map(\.next) == [201])
+    }
+
+    @Test func aPartThatIsCutEndsThereAndTheOthersGoOn() throws {
+        var splitter = BatchSplitter(Case("abaabb", skippedAtEndOfB: 2).layout)
+        splitter.cut(part: 0, at: 2)
+        let next = splitter.next()
+        let slice = try #require(next)
+        #expect(slice.items == 0..<6 && slice.cutOffs == [0: 2])
+        #expect(slice.moves.map(\.next) == [101, 205])
+        #expect(splitter.candidates(in: 0) == [0] && splitter.candidates(in: 1) == [1, 4, 5])
+        splitter.cut(part: 0, at: 3)
+        #expect(splitter.next()?.cutOffs == [0: 2], "the first cut counts")
+        splitter.succeeded(slice)
+        #expect(splitter.next() == nil)
+        #expect(splitter.isCut(part: 0) && !splitter.isDropped(part: 0) && !splitter.isCut(part: 1))
+    }
+
+    @Test func aSliceThatFailsWhileAPartIsCutIsTriedAsItIsNow() throws {
+        var splitter = BatchSplitter(Case("ab").layout)
+        let next = splitter.next()
+        let slice = try #require(next)
+        splitter.cut(part: 1, at: 1)
+        let failure = ItemFailure(stage: .apply, failure: EventFailure("bad", "bad"))
+        #expect(splitter.failed(slice, culprit: 1, failure) == .split)
+        #expect(splitter.next()?.moves.map(\.next) == [101])
     }
 
     @Test func aSliceWithoutEventsBlamesNone() throws {

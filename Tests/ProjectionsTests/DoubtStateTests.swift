@@ -17,7 +17,6 @@ import Testing
     private func driver(_ change: (inout RunnerState.Settings) -> Void = { _ in }) throws -> Driver {
         try Driver.owning([p0: 0, p1: 0]) {
             $0.parks = true
-            $0.brakeAfter = 50
             change(&$0)
         }
     }
@@ -29,11 +28,11 @@ import Testing
         let order = try #require(driver.write)
         try driver.database(.written(.unproven([0: failure], cause)))
         let probe = try #require(driver.probe)
-        #expect(probe.batch != order.batch && !probe.releasesBrake)
+        #expect(probe.batch != order.batch)
         try driver.database(.probed(nil))
         #expect(driver.write?.batch == order.batch)
         #expect(driver.write?.slice.failures == [0: failure])
-        #expect(driver.failed == nil && driver.brakeNotes == [])
+        #expect(driver.failed == nil && driver.breakerNotes(p0) == [])
     }
 
     @Test(arguments: [true, false])
@@ -115,7 +114,7 @@ import Testing
         try driver.database(.written(.unproven([0: failure], slow)))
         let order = try #require(driver.write)
         #expect(order.slice.items == 0..<8 && order.suspect == 0 && order.isPersistent)
-        try driver.database(.written(.committed(failuresInARow: 1)))
+        try driver.database(.written(.committed()))
         #expect(driver.state.partitions[p0]?.committed == 8)
     }
 

@@ -79,10 +79,11 @@ import Testing
             let move = OffsetMove(partition: partition, expected: 0, next: slice.moves[0].next)
             let order = WriteOrder(batch: BatchID(number: 1), slice: slice, moves: [move])
             let (first, committed) = await writers[0].write(prepared, order)
-            guard case .written(.committed(failuresInARow: 1)) = first else {
+            guard case .written(.committed(let news)) = first else {
                 Issue.record("not committed: \(first)")
                 return
             }
+            #expect(news == [partition: BreakerNews(open: [], hasCounted: true)])
             #expect(committed.parking.letters == [.failed: 1])
             guard case (.written(.fenced), _) = await writers[1].write(prepared, order) else {
                 Issue.record("not fenced")
@@ -106,7 +107,7 @@ import Testing
                 try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
                 // A retriable error, of which the client has no end until it gives the letters up.
                 cluster.pushRequestErrors(.produce, Array(repeating: 7, count: 60))
-                try await eventually { !log.lines("letters could not be written").isEmpty }
+                try await eventually { !log.lines("Kafka takes no dead letters").isEmpty }
                 #expect(try await scene.parked() == 0)
                 cluster.clearRequestErrors(.produce)
                 try await ledger.caughtUp()

@@ -124,48 +124,12 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("?a1 a0") == "tooEarly apply")
     }
 
-    private func wholePlan(_ words: String) -> ParkingPlan {
-        var parked: [RecordOrigin: ParkingPlan.Row] = [:]
-        let subjects = words.split(separator: " ").map { word in
-            var name = String(word)
-            var subject = ParkingPlan.Subject()
-            subject.hasFailed = name.hasSuffix("!")
-            if subject.hasFailed { name.removeLast() }
-            if name.hasPrefix("~") {
-                name.removeFirst()
-                subject.role = .retry(ParkingPlan.Delivery(origin: origin(name), number: 2, isPassed: true))
-                parked[origin(name)] = ParkingPlan.Row(isInSequence: true, isDiscarded: false, delivery: 1)
-            }
-            subject.sequence = key(name)
-            return subject
+    @Test func whatIsSaidOfAnItemIsALetter() {
+        let subjects = (0..<3).map { index in
+            ParkingPlan.Subject(sequence: key("a"), hasFailed: index == 1, eventID: nil)
         }
-        return ParkingPlan(subjects, parked: [:], rows: parked)
-    }
-
-    @Test(arguments: [
-        ("a1 b1!", [0], 1, true), ("b1! a1", [1], 0, true), ("a1! b1!", [], 5, false), ("a1 b1!", [], 4, false),
-        ("~a1!", [], 3, false), ("b1! ~a1 c1!", [1], 1, true), ("a1! a2", [], 5, false),
-    ])
-    func failuresAreCountedSinceTheLastEventApplied(_ words: String, fresh: [Int], count: Int, isReset: Bool) {
-        let failures = wholePlan(words).failures(after: 3) { fresh.contains($0) }
-        #expect(failures.count == count)
-        #expect(failures.isReset == isReset)
-    }
-
-    @Test func whatIsBehindOneKeyAloneDoesNotCount() {
-        let hot = wholePlan("a1! a2 a3 a4")
-        #expect(hot.failures(after: 0) { _ in false }.count == 1)
-        #expect(hot.allowance(after: 0, limit: 2) == nil)
-        let two = wholePlan("a1! a2 b1! a3 a4")
-        #expect(two.failures(after: 0) { _ in false }.count == 4)
-    }
-
-    @Test func aSliceEndsWhereTheBrakeOpens() {
-        #expect(wholePlan("a1! b1! a2 a3 a4").allowance(after: 0, limit: 4) == 4)
-        #expect(wholePlan("a1! b1! a2 a3 c1").allowance(after: 0, limit: 5) == nil)
-        #expect(wholePlan("a1! b1! c1 d1! e1!").allowance(after: 0, limit: 3) == nil)
-        #expect(wholePlan("a1! b1!").allowance(after: 2, limit: 3) == 1)
-        #expect(wholePlan("a1! b1!").allowance(after: 2, limit: 0) == nil)
+        let plan = ParkingPlan(subjects, parked: [:])
+        #expect((0..<3).map(plan.needsLetter) == [false, true, true])
     }
 }
 

@@ -93,7 +93,7 @@ import Testing
         #expect(driver.intake?.commands.last == .giveUp([p0]))
         try driver.backOff()
         #expect(driver.write?.moves == [OffsetMove(partition: p1, expected: 0, next: 2)])
-        #expect(driver.write?.slice.excludedParts == [0])
+        #expect(driver.write?.slice.cutOffs == [0: 0])
     }
 
     @Test func aLostPartitionIsGivenUpAtOnceAndNotWritten() throws {
@@ -198,7 +198,7 @@ import Testing
         let failed = ItemFailure(stage: .apply, failure: failure)
         // The second event of p0, at index 2 of the batch.
         while let order = driver.write {
-            let isBad = order.slice.items.contains(2) && order.slice.excludedParts?.contains(0) != true
+            let isBad = order.slice.items.contains(2) && order.slice.cutOffs[0] == nil
             try driver.database(.written(isBad ? .permanent(failed, item: nil) : .committed()))
         }
         #expect(

@@ -78,7 +78,7 @@ struct DevDatabase: Sendable {
                 try await transaction.execute("DELETE FROM dead_letters")
                 try await transaction.execute("DELETE FROM dead_letter_groups")
                 try await transaction.execute("DELETE FROM dead_letter_alerts WHERE sent_at IS NULL")
-                try await transaction.execute("UPDATE projections SET failures_in_a_row = 0")
+                try await transaction.execute("DELETE FROM circuit_breakers")
                 return try await transaction.execute(
                     "UPDATE outbox SET published_at = NULL WHERE published_at IS NOT NULL"
                 ).affectedRows

@@ -247,6 +247,9 @@ final class Observer: ProjectionObserver {
         var standing: [TopicPartition: (next: Int64, end: Int64?)] = [:]
         var stopped: [StoppedPartition] = []
         var released: [TopicPartition] = []
+        var held: [TopicPartition: Set<PartitionHold>] = [:]
+        var everHeld: Set<TopicPartition> = []
+        var databaseProblem: String?
     }
 
     private let state = Mutex(State())
@@ -258,5 +261,16 @@ final class Observer: ProjectionObserver {
         state.withLock { $0.standing[partition] = (next, end) }
     }
     func partitionStopped(_ stopped: StoppedPartition) { state.withLock { $0.stopped.append(stopped) } }
+    func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {
+        state.withLock {
+            $0.held[partition, default: []].insert(hold)
+            $0.everHeld.insert(partition)
+        }
+    }
+    func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {
+        state.withLock { _ = $0.held[partition]?.remove(hold) }
+    }
+    func databaseFailing(because reason: String) { state.withLock { $0.databaseProblem = reason } }
+    func databaseRecovered() { state.withLock { $0.databaseProblem = nil } }
     func partitionReleased(_ partition: TopicPartition) { state.withLock { $0.released.append(partition) } }
 }

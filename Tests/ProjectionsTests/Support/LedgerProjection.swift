@@ -54,6 +54,7 @@ struct LedgerProjection: Projection {
     var isUndecodable: @Sendable (LedgerEvent) -> Bool = { _ in false }
     /// Sees the headers of each record that is decoded.
     var sawHeaders: @Sendable ([RecordHeader]) -> Void = { _ in }
+    var eventType: @Sendable (LedgerEvent) -> String = { _ in "Entered" }
     /// Runs in the transaction before the ledger is written.
     var beforeApply: Hook = { _, _ in }
 
@@ -76,7 +77,7 @@ struct LedgerProjection: Projection {
         if isUndecodable(event) { throw EventFailure("undecodable", "the test says so", eventID: event.id) }
         return .event(
             EventIdentity(
-                eventID: event.id, eventType: "Entered", aggregateID: event.key, sequence: event.sequence,
+                eventID: event.id, eventType: eventType(event), aggregateID: event.key, sequence: event.sequence,
                 timestamp: event.timestamp),
             event)
     }

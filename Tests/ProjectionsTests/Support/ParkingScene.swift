@@ -192,11 +192,13 @@ final class ParkingScene: Sendable {
         try await number("SELECT count(DISTINCT sequence) FROM parked_events")
     }
 
-    func failuresInARow() async throws -> Int64 {
-        try await number("SELECT coalesce(max(failures_in_a_row), 0)::bigint FROM projections")
+    /// Partitions whose circuit breakers are open.
+    func openBreakers() async throws -> Int64 {
+        try await number(
+            "SELECT count(DISTINCT (topic, partition)) FROM circuit_breakers WHERE opened_at IS NOT NULL")
     }
 
-    private func number(_ sql: String) async throws -> Int64 {
+    func number(_ sql: String) async throws -> Int64 {
         try await ledger.withConnection { try await $0.execute(.unprepared(sql)).int64(0, 0) }
     }
 

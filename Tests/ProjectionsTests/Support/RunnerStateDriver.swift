@@ -16,7 +16,8 @@ struct Driver {
     var examining: [TopicPartition: PartitionDoubt] = [:]
     var sleeping: [RunnerState.Timer] = []
     var discarded: [BatchID] = []
-    var probeDelays: [Duration] = []
+    var trialDelays: [Duration] = []
+    var letterTries = 0
     var notes: [RunnerNote] = []
     var finished: [TopicPartition: Int64]?
     var failed: ProjectionError?
@@ -36,12 +37,13 @@ struct Driver {
                 intake = order
             case .wakeIntake: #expect(intake != nil)
             case .examine(let partition, let doubt): examining[partition] = doubt
-            case .loadOffsets, .rewind, .write, .settle, .prune, .count, .probe:
+            case .loadOffsets, .rewind, .write, .settle, .prune, .count, .probe, .tryBreaker:
                 #expect(database == nil, "one piece of database work at a time")
                 database = action
             case .sleep(let timer, let duration):
                 sleeping.append(timer)
-                if case .probe = timer { probeDelays.append(duration) }
+                if case .trial = timer { trialDelays.append(duration) }
+            case .tryLetter: letterTries += 1
             case .discard(let id): discarded.append(id)
             case .report(let note): notes.append(note)
             case .finish(let offsets): finished = offsets
@@ -113,13 +115,28 @@ struct Driver {
         if case .count = database { true } else { false }
     }
 
-    mutating func fireProbe() throws {
-        try fire { if case .probe = $0 { true } else { false } }
+    var trial: TrialOrder? {
+        if case .tryBreaker(let order) = database { order } else { nil }
     }
 
-    /// Whether the brake was said to open or to close, in order.
-    var brakeNotes: [Bool] {
-        notes.compactMap { if case .brake(let isOpen, _) = $0 { isOpen } else { nil } }
+    mutating func fireTrial(_ partition: TopicPartition = p0) throws {
+        try fire { if case .trial(partition, _) = $0 { true } else { false } }
+    }
+
+    /// What was said of a partition's circuit breaker, in order.
+    func breakerNotes(_ partition: TopicPartition) -> [BreakerNote] {
+        notes.compactMap { if case .breaker(partition, let note) = $0 { note } else { nil } }
+    }
+
+    /// Partitions that were said to be unable to park, and to be able again.
+    var lettersNotes: [String] {
+        notes.compactMap {
+            switch $0 {
+            case .cannotPark(let partition): "-\(partition.partition)"
+            case .canPark(let partition): "+\(partition.partition)"
+            default: nil
+            }
+        }
     }
 
     var loading: [TopicPartition]? {

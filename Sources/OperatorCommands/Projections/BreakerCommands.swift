@@ -1,0 +1,129 @@
+internal import ArgumentParser
+internal import DeadLetters
+internal import Projections
+internal import StreamCore
+
+/// `millrace projection breakers list`.
+struct ListBreakers: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Shows what holds partitions: one line an error class and event type.",
+        discussion: BreakersCommand.exitCodes)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var filter: BreakerFilterOptions
+
+    @Option(name: .shortAndLong, help: "table, json, or jsonl: one object a line.")
+    var output = LetterOutput.table
+
+    func run() async throws {
+        let open = try await database.withBreakers { try await $0.list(filter.filter, on: $1) }
+        let report = BreakerReport(open)
+        switch output {
+        case .table: print(open.isEmpty ? "no circuit breaker is open" : report.table(now: LetterFormat.now))
+        case .json: print(LetterJSON.page(report.objects))
+        case .jsonl: for object in report.objects { print(LetterJSON.line(object)) }
+        }
+        if open.isEmpty { throw ExitCode.nothingMatched }
+    }
+}
+
+/// `millrace projection breakers release`.
+struct ReleaseBreakers: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "release",
+        abstract: "Closes open circuit breakers; bad events become dead letters again, up to the limit.",
+        discussion: """
+            The projection notices at the partition's next trial, within 30 seconds. Who did it and why is kept in \
+            table circuit_breaker_releases.
+
+            \(BreakersCommand.exitCodes)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var filter: BreakerFilterOptions
+
+    @Flag(help: "All there are; needed where nothing else is said.")
+    var all = false
+
+    @OptionGroup var audit: LetterAuditOptions
+
+    @Option(name: .shortAndLong, help: "table, json or jsonl.")
+    var output = LetterOutput.table
+
+    func validate() throws {
+        guard all == filter.isEmpty else {
+            throw ValidationError("Say which: a filter such as --projection, or --all; not both.")
+        }
+    }
+
+    func run() async throws {
+        let by = OpenCircuitBreakers.Audit(actor: audit.audit.actor, reason: audit.audit.reason)
+        let breakers = try await database.withBreakers { breakers, connection in
+            audit.execute
+                ? try await breakers.release(filter.filter, by: by, on: connection)
+                : try await breakers.list(filter.filter, on: connection)
+        }
+        let report = BreakerReport(breakers)
+        switch output {
+        case .table: print(report.released(isDone: audit.execute, now: LetterFormat.now))
+        case .json: print(LetterJSON.page(report.objects))
+        case .jsonl: for object in report.objects { print(LetterJSON.line(object)) }
+        }
+        if breakers.isEmpty { throw ExitCode.nothingMatched }
+    }
+}
+
+/// Circuit breakers as the commands print them.
+struct BreakerReport {
+    private let breakers: [OpenCircuitBreakers.Entry]
+
+    init(_ breakers: [OpenCircuitBreakers.Entry]) {
+        self.breakers = breakers
+    }
+
+    struct Object: Encodable {
+        let projection: String
+        let version: Int
+        let topic: String
+        let partition: Int32
+        let errorClass: String?
+        let eventType: String?
+        let failures: Int
+        let openedAt: String
+    }
+
+    /// Without a class and a type: whatever failed one after the other.
+    var objects: [Object] {
+        breakers.map {
+            Object(
+                projection: $0.projection, version: $0.version, topic: $0.partition.topic,
+                partition: $0.partition.partition, errorClass: $0.errorClass.isEmpty ? nil : $0.errorClass,
+                eventType: $0.eventType.isEmpty ? nil : $0.eventType, failures: $0.failures,
+                openedAt: $0.openedAt.description)
+        }
+    }
+
+    func table(now: Timestamp) -> String {
+        var table = TextTable(["PROJECTION", "PARTITION", "CLASS", "TYPE", "FAILURES", "OPEN FOR"])
+        for breaker in breakers {
+            table.add([
+                "\(LetterFormat.text(breaker.projection)) v\(breaker.version)",
+                LetterFormat.text(breaker.partition.description),
+                breaker.errorClass.isEmpty ? "any" : LetterFormat.text(breaker.errorClass),
+                breaker.eventType.isEmpty ? "any" : LetterFormat.text(breaker.eventType),
+                LetterFormat.count(Int64(breaker.failures)), LetterFormat.age(of: breaker.openedAt, now: now),
+            ])
+        }
+        return table.text
+    }
+
+    func released(isDone: Bool, now: Timestamp) -> String {
+        guard !breakers.isEmpty else { return "nothing matched" }
+        let partitions = Set(breakers.map { "\($0.projection) \($0.version) \($0.partition)" }).count
+        var lines = ["\(isDone ? "released" : "would release") \(partitions) partition\(partitions == 1 ? "" : "s")"]
+        lines.append(table(now: now))
+        if !isDone { lines.append("dry run: nothing was changed. Add --execute --reason \"why\" to do it.") }
+        return lines.joined(separator: "\n")
+    }
+}
