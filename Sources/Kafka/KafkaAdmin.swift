@@ -12,12 +12,19 @@ public final class KafkaAdmin: Sendable {
 
     /// Starts a client. Brokers need not be there yet.
     ///
-    /// - Parameter timeoutMs: milliseconds that each request may take.
+    /// - Parameters:
+    ///   - timeoutMs: milliseconds that each request may take.
+    ///   - countsOpenTransactions: whether a partition ends behind all its records; else it ends before the first
+    ///     record of a transaction under way, as for a consumer.
     /// - Throws: what is wrong with the configuration.
-    public init(_ configuration: KafkaClientConfiguration, timeoutMs: Int32 = 10_000) throws(KafkaError) {
+    public init(
+        _ configuration: KafkaClientConfiguration, timeoutMs: Int32 = 10_000, countsOpenTransactions: Bool = false
+    ) throws(KafkaError) {
         self.configuration = configuration
         self.timeoutMs = timeoutMs
-        client = try ClientHandle(RD_KAFKA_PRODUCER, configuration, defaults: [:], owned: [:], events: 0)
+        let isolation = countsOpenTransactions ? "read_uncommitted" : "read_committed"
+        client = try ClientHandle(
+            RD_KAFKA_PRODUCER, configuration, defaults: [:], owned: ["isolation.level": isolation], events: 0)
     }
 
     /// The brokers that the cluster's metadata names.
@@ -61,8 +68,7 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// Where the partitions end: the offsets up to which records can be read, that is, before the first transaction
-    /// under way. Asks each broker once, for all of its partitions; ``watermarks(of:)`` asks for each partition. Waits
+    /// Where the partitions end: the offsets up to which records can be read. Asks each broker once, for all of its partitions; ``watermarks(of:)`` asks for each partition. Waits
     /// for partitions that have no leader at the moment.
     ///
     /// - Returns: without the partitions that the cluster does not know.

@@ -8,18 +8,23 @@ struct ReplayPlan: Sendable {
     /// The ends of the partitions before the write model's snapshot.
     let marker: [TopicPartition: Int64]
     let ranges: [TopicPartition: Range<Int64>]
+    /// Records that nobody can read yet, as a transaction is open; they may be events that the write model counts.
+    private let hidden: [TopicPartition: Range<Int64>]
 
     var recordCount: Int64 { ranges.values.reduce(0) { $0 + Int64($1.count) } }
 
     /// - Parameters:
     ///   - before: from before the write model's snapshot.
-    ///   - after: from after the read models' snapshot.
+    ///   - after: from after the read models' snapshot, with the records that cannot be read.
     ///   - incompleteHistory: why the topics are known not to hold everything.
     /// - Throws: ``VerificationError`` when Kafka no longer has events that a projection has yet to apply.
     init(
-        _ before: [TopicPartition: Watermarks], _ after: [TopicPartition: Watermarks], _ snapshot: ReadSnapshot,
-        _ incompleteHistory: String?
+        _ before: [TopicPartition: Watermarks],
+        _ after: (watermarks: [TopicPartition: Watermarks], hidden: [TopicPartition: Range<Int64>]),
+        _ snapshot: ReadSnapshot, _ incompleteHistory: String?
     ) throws {
+        hidden = after.hidden
+        let after = after.watermarks
         let cut = after.filter { $0.value.low > 0 }.min { $0.key < $1.key }
         let reason =
             incompleteHistory
@@ -52,18 +57,27 @@ struct ReplayPlan: Sendable {
         self.ranges = ranges
     }
 
-    /// A comparison with the write model, which knows nothing of what operators did with parked events: while that may
-    /// be the reason of a difference, there is no verdict.
+    /// A comparison of the write model with the topics: while records are hidden, an event that is not found may be
+    /// among them.
+    func judged(_ comparison: Verdict.Comparison) -> Verdict.Comparison {
+        guard comparison.differing > 0, let hiding else { return comparison }
+        return comparison.leavingOpen(
+            "\(comparison.differing) orders differ, and \(hiding): whether that is why shows when it has ended")
+    }
+
+    /// A comparison of a read model. With the write model it says nothing while records are hidden, nor of what
+    /// operators did with parked events: while that may be the reason of a difference, there is no verdict.
     func judged(_ comparison: Verdict.Comparison, by cut: ProjectionCut) -> Verdict.Comparison {
+        guard standard == .writeModel, comparison.differing > 0 else { return comparison }
+        if let hiding {
+            return comparison.leavingOpen(
+                "\(comparison.differing) rows differ, and \(hiding): whether that is why shows when it has ended")
+        }
         let unclear = cut.parkedWithoutKey + cut.retried.count
-        guard standard == .writeModel, unclear > 0, comparison.differing > 0 else { return comparison }
-        var judged = comparison
-        judged.undecided =
+        if unclear == 0 { return comparison }
+        return comparison.leavingOpen(
             "\(comparison.differing) rows differ, and \(unclear) events were parked, retried or discarded: the write "
-            + "model cannot tell whether that is why"
-        judged.leftOut += judged.differing
-        judged.differing = 0
-        return judged
+                + "model cannot tell whether that is why")
     }
 
     /// Why the dashboard cannot be compared; nil when it can.
@@ -76,5 +90,24 @@ struct ReplayPlan: Sendable {
             return "\(comparer.uncountable) orders have events under way; give --wait, or more time"
         }
         return nil
+    }
+
+    /// What an open transaction hides; nil without one.
+    private var hiding: String? {
+        guard let first = hidden.keys.min(), let range = hidden[first] else { return nil }
+        let others = hidden.count > 1 ? " and of \(hidden.count - 1) more partitions" : ""
+        return "an open transaction hides the records of \(first) from offset \(range.lowerBound) to "
+            + "\(range.upperBound - 1)\(others)"
+    }
+}
+
+extension Verdict.Comparison {
+    /// The same without a verdict on what differs.
+    fileprivate func leavingOpen(_ reason: String) -> Verdict.Comparison {
+        var open = self
+        open.undecided = reason
+        open.leftOut += open.differing
+        open.differing = 0
+        return open
     }
 }

@@ -5,12 +5,15 @@ internal import StreamCore
 /// The events' topics, and the projections' retry topics.
 struct Topics: Sendable {
     private let admin: KafkaAdmin
+    /// Sees the records behind a transaction under way, which nobody can read yet.
+    private let uncommitted: KafkaAdmin
     private let reader: TopicReader
     private let partitions: [TopicPartition]
     private let names: Set<String>
 
     init(_ kafka: KafkaClientConfiguration, _ configuration: VerificationConfiguration) async throws {
         admin = try KafkaAdmin(kafka)
+        uncommitted = try KafkaAdmin(kafka, countsOpenTransactions: true)
         reader = TopicReader(kafka, silenceTimeoutMs: configuration.silenceTimeoutMs)
         let topics = AggregateType.allCases.map { $0.topic(suffix: configuration.topicSuffix) }
         let found = try await admin.partitions(of: topics)
@@ -21,6 +24,18 @@ struct Topics: Sendable {
     }
 
     func watermarks() async throws -> [TopicPartition: Watermarks] { try await admin.watermarks(of: partitions) }
+
+    /// Where the partitions end, and which of their records cannot be read as a transaction is open.
+    func ends() async throws -> (watermarks: [TopicPartition: Watermarks], hidden: [TopicPartition: Range<Int64>]) {
+        // In this order: what arrives in between makes no record look hidden.
+        let all = try await uncommitted.endOffsets(of: partitions)
+        let watermarks = try await watermarks()
+        var hidden: [TopicPartition: Range<Int64>] = [:]
+        for (partition, end) in all {
+            if let readable = watermarks[partition]?.high, readable < end { hidden[partition] = readable..<end }
+        }
+        return (watermarks, hidden)
+    }
 
     /// Reads the ranges and hands out each record as an event, nil for those that are none of ours; and the key of
     /// those that should be events and are not.

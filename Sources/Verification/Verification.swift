@@ -63,7 +63,7 @@ public struct Verification: Sendable {
                 try await read.execute(script: Self.snapshot)
                 var snapshot = try await ReadSnapshot.take(in: read)
                 try await topics.readRetries(&snapshot)
-                let after = try await topics.watermarks()
+                let after = try await topics.ends()
                 let plan = try ReplayPlan(before, after, snapshot, incompleteHistory)
                 return try await compare(plan, snapshot, marker, topics, written, read)
             }
@@ -121,7 +121,7 @@ public struct Verification: Sendable {
         verdict.underWay.setAside = marker.setAside.count
         verdict.underWay.projections.append(
             .init(snapshot.summary, waiting: waiting.summary))
-        verdict.comparisons = plan.standard == .events ? [comparer.topics] : []
+        verdict.comparisons = plan.standard == .events ? [plan.judged(comparer.topics)] : []
         verdict.comparisons.append(plan.judged(comparer.summary, by: snapshot.summary))
         if let dashboard = snapshot.dashboard {
             verdict.underWay.projections.append(

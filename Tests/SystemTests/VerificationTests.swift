@@ -115,6 +115,29 @@ import Verification
         }
     }
 
+    /// Records behind the beginning of an open transaction are in the topic, and nobody can read them.
+    @Test(.disabled(if: TestKafka.isMock, "the mock hands out records of open transactions"))
+    func whatAnOpenTransactionHidesIsNotLost() async throws {
+        try await Pipeline.with { pipeline in
+            let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
+            let foreign = Transaction(pipeline.kafka, topic: Pipeline.topics(pipeline.topicSuffix)[0])
+            try await foreign.held([([1], [1])], .abort) {
+                try await pipeline.play(orders: 40, seed: 26)
+                try await eventually { try await pipeline.number("SELECT count(*) FROM outbox") == 0 }
+                for incomplete in [nil, "not asked for"] {
+                    let verdict = try await pipeline.verdict { $0.incompleteHistory = incomplete }
+                    #expect(verdict.decision == .undecided, "\(verdict)")
+                    let comparison = try #require(verdict.comparisons.first)
+                    #expect(comparison.differing == 0)
+                    #expect(comparison.leftOut > 0)
+                    #expect(comparison.undecided?.contains("an open transaction hides the records of") == true)
+                }
+            }
+            try await pipeline.expectEverythingArrives()
+            for daemon in daemons { try await daemon.stop() }
+        }
+    }
+
     @Test func parkedEventsAreComparedWithout() async throws {
         try await Pipeline.with { pipeline in
             try await pipeline.execute(

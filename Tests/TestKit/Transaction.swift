@@ -26,46 +26,86 @@ package struct Transaction: Sendable {
 
     /// Produces the records in one transaction.
     package func run(_ records: [(key: [UInt8], value: [UInt8])], _ end: End) async throws {
-        let result = await onOwnThread("transaction") { Result { try self.runBlocking(records, end) } }
-        try result.get()
+        try await held(records, end) {}
     }
 
-    private func runBlocking(_ records: [(key: [UInt8], value: [UInt8])], _ end: End) throws {
-        // SAFETY: the client takes the configuration; it is ours to free, once, and alone used here.
+    /// Produces the records in one transaction, which is open until `body` has returned.
+    package func held(
+        _ records: [(key: [UInt8], value: [UInt8])], _ end: End, _ body: () async throws -> Void
+    ) async throws {
+        let producer = try await Self.onThread { [servers] in try TransactionalProducer(servers) }
+        let (topic, partition) = (topic, partition)
+        try await Self.onThread { try producer.begin(records, topic, partition) }
+        do {
+            try await body()
+        } catch {
+            try await Self.onThread { try producer.finish(.abort) }
+            throw error
+        }
+        try await Self.onThread { try producer.finish(end) }
+    }
+
+    /// librdkafka's transactions block.
+    private static func onThread<Value: Sendable>(_ call: @escaping @Sendable () throws -> Value) async throws -> Value
+    {
+        try await onOwnThread("transaction") { Result { try call() } }.get()
+    }
+}
+
+// SAFETY: librdkafka's client is thread-safe; destroyed once, in `deinit`.
+@safe
+private final class TransactionalProducer: @unchecked Sendable {
+    private let client: OpaquePointer
+
+    init(_ servers: String) throws {
+        // SAFETY: the client takes the configuration; until then it is ours to free, once, and alone used here.
         let configuration = unsafe rd_kafka_conf_new()
         var reason = [CChar](repeating: 0, count: 512)
         let properties = ["bootstrap.servers": servers, "transactional.id": UUID().uuidString]
         for (name, value) in properties {
             guard unsafe rd_kafka_conf_set(configuration, name, value, &reason, reason.count) == RD_KAFKA_CONF_OK
-            else { throw Failed(description: name) }
+            else {
+                unsafe rd_kafka_conf_destroy(configuration)
+                throw Transaction.Failed(description: name)
+            }
         }
         guard let client = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &reason, reason.count) else {
             unsafe rd_kafka_conf_destroy(configuration)
-            throw Failed(description: "the producer does not start")
+            throw Transaction.Failed(description: "the producer does not start")
         }
-        defer { unsafe rd_kafka_destroy(client) }
-        unsafe try check(rd_kafka_init_transactions(client, 60_000))
-        unsafe try check(rd_kafka_begin_transaction(client))
-        guard let handle = unsafe rd_kafka_topic_new(client, topic, nil) else { throw Failed(description: topic) }
+        unsafe self.client = client
+        unsafe try Self.check(rd_kafka_init_transactions(client, 60_000))
+    }
+
+    deinit { unsafe rd_kafka_destroy(client) }
+
+    func begin(_ records: [(key: [UInt8], value: [UInt8])], _ topic: String, _ partition: Int32) throws {
+        unsafe try Self.check(rd_kafka_begin_transaction(client))
+        guard let handle = unsafe rd_kafka_topic_new(client, topic, nil) else {
+            throw Transaction.Failed(description: topic)
+        }
         defer { unsafe rd_kafka_topic_destroy(handle) }
         for (key, value) in records {
             var value = value
             let sent = unsafe rd_kafka_produce(
                 handle, partition, RD_KAFKA_MSG_F_COPY, &value, value.count, key, key.count, nil)
-            if sent != 0 { throw Failed(description: "a record was not taken") }
+            if sent != 0 { throw Transaction.Failed(description: "a record was not taken") }
         }
         guard unsafe rd_kafka_flush(client, 60_000) == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw Failed(description: "the records were not sent")
-        }
-        switch end {
-        case .commit: unsafe try check(rd_kafka_commit_transaction(client, 60_000))
-        case .abort: unsafe try check(rd_kafka_abort_transaction(client, 60_000))
+            throw Transaction.Failed(description: "the records were not sent")
         }
     }
 
-    private func check(_ error: OpaquePointer?) throws {
+    func finish(_ end: Transaction.End) throws {
+        switch end {
+        case .commit: unsafe try Self.check(rd_kafka_commit_transaction(client, 60_000))
+        case .abort: unsafe try Self.check(rd_kafka_abort_transaction(client, 60_000))
+        }
+    }
+
+    private static func check(_ error: OpaquePointer?) throws {
         guard let error = unsafe error else { return }
         defer { unsafe rd_kafka_error_destroy(error) }
-        throw unsafe Failed(description: String(cString: rd_kafka_error_string(error)))
+        throw unsafe Transaction.Failed(description: String(cString: rd_kafka_error_string(error)))
     }
 }

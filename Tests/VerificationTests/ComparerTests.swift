@@ -169,12 +169,32 @@ import Testing
 @Suite struct ReplayPlanTests {
     static let partition = ComparerTests.partition
 
-    static func plan(low: Int64, next: Int64, incomplete: String? = nil) throws -> ReplayPlan {
+    static func plan(
+        low: Int64, next: Int64, incomplete: String? = nil, hidden: [TopicPartition: Range<Int64>] = [:]
+    ) throws -> ReplayPlan {
         var snapshot = ReadSnapshot()
         snapshot.summary = ProjectionCut(name: "order-summary", nextOffsets: [partition: next], parkedAt: [])
         return try ReplayPlan(
-            [partition: Watermarks(low: low, high: 90)], [partition: Watermarks(low: low, high: 100)], snapshot,
-            incomplete)
+            [partition: Watermarks(low: low, high: 90)], ([partition: Watermarks(low: low, high: 100)], hidden),
+            snapshot, incomplete)
+    }
+
+    /// With the events as the standard the read models are known, and only the write model's events may be hidden.
+    @Test func whatAnOpenTransactionHidesLeavesTheVerdictOpen() throws {
+        var wrong = Verdict.Comparison(name: "any")
+        wrong.note("a", [.missing], limit: 1)
+        let cut = ProjectionCut(name: "order-summary")
+        let byEvents = try Self.plan(low: 0, next: 80, hidden: [Self.partition: 100..<107])
+        #expect(byEvents.judged(wrong).differing == 0)
+        #expect(byEvents.judged(wrong).leftOut == 1)
+        #expect(byEvents.judged(wrong).undecided?.contains("from offset 100 to 106") == true)
+        #expect(byEvents.judged(wrong, by: cut).differing == 1)
+        let byTables = try Self.plan(low: 0, next: 80, incomplete: "so", hidden: [Self.partition: 100..<107])
+        #expect(byTables.judged(wrong, by: cut).undecided?.contains("an open transaction hides") == true)
+        let right = Verdict.Comparison(name: "any")
+        #expect(byTables.judged(right) == right)
+        #expect(byTables.judged(right, by: cut) == right)
+        #expect(try Self.plan(low: 0, next: 80).judged(wrong).differing == 1)
     }
 
     @Test func aTopicWithItsBeginningIsReadFromThere() throws {
