@@ -13,19 +13,21 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-// MARK: executables: parse the command line, hand over
+// MARK: executables: start one program
 
 let executables: [Target] = [
     // librdkafka takes eight blocks of memory a record and frees them on another thread: with mimalloc in the place of
     // the C library's malloc, the relay takes a sixth less processor time.
     .executableTarget(
-        name: "outbox-relay", dependencies: ["Daemon"], swiftSettings: strict,
+        name: "outbox-relay", dependencies: ["OutboxRelayProgram", "Daemon"], swiftSettings: strict,
         linkerSettings: [.linkedLibrary("mimalloc")]),
     .executableTarget(
-        name: "order-summary-projection", dependencies: ["Daemon"], swiftSettings: strict),
-    .executableTarget(name: "dead-letter-handler", dependencies: ["Daemon"], swiftSettings: strict),
-    .executableTarget(name: "dashboard-projection", dependencies: ["Daemon"], swiftSettings: strict),
-    .executableTarget(name: "query-service", dependencies: ["Daemon"], swiftSettings: strict),
+        name: "order-summary-projection", dependencies: ["OrderSummaryProgram", "Daemon"], swiftSettings: strict),
+    .executableTarget(
+        name: "dashboard-projection", dependencies: ["DashboardProgram", "Daemon"], swiftSettings: strict),
+    .executableTarget(
+        name: "dead-letter-handler", dependencies: ["DeadLetterHandlerProgram", "Daemon"], swiftSettings: strict),
+    .executableTarget(name: "query-service", dependencies: ["QueryServiceProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
         name: "millrace-bench",
@@ -37,26 +39,56 @@ let executables: [Target] = [
         path: "bench", swiftSettings: strict),
 ]
 
-// MARK: composition: config → clients → feature → service group
+// MARK: commands: what an operator types
 
-let composition: [Target] = [
-    .target(
-        name: "Daemon",
-        dependencies: [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "OrderQueries", "DashboardPage",
-            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
-            .serviceLifecycle, .argumentParser,
-        ],
-        swiftSettings: strict),
+let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Daemon", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders", "Verification", "Migrations",
+            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders", "Verification", "Migrations",
             "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
         ],
+        swiftSettings: strict)
+]
+
+// MARK: programs: the settings and the composition of one daemon each; the catalog names them all
+
+let programs: [Target] = [
+    .target(
+        name: "Catalog",
+        dependencies: [
+            "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
+            "QueryServiceProgram", "Daemon", "Settings",
+        ],
         swiftSettings: strict),
+    .target(
+        name: "OutboxRelayProgram",
+        dependencies: ["Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres", .logging],
+        path: "Sources/Programs/OutboxRelay", swiftSettings: strict),
+    .target(
+        name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "OrderSummary"],
+        path: "Sources/Programs/OrderSummary", swiftSettings: strict),
+    .target(
+        name: "DashboardProgram",
+        dependencies: ["ProjectionPrograms", "Daemon", "Dashboard", "Projections", "Settings"],
+        path: "Sources/Programs/Dashboard", swiftSettings: strict),
+    .target(
+        name: "DeadLetterHandlerProgram",
+        dependencies: ["ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "Operations", "Settings"],
+        path: "Sources/Programs/DeadLetterHandler", swiftSettings: strict),
+    .target(
+        name: "QueryServiceProgram",
+        dependencies: [
+            "Daemon", "OrderQueries", "DashboardPage", "Operations", "Settings", .logging, .serviceLifecycle,
+        ],
+        path: "Sources/Programs/QueryService", swiftSettings: strict),
+    // What all programs of projections share.
+    .target(
+        name: "ProjectionPrograms",
+        dependencies: ["Daemon", "Projections", "Operations", "Settings", "Postgres", "StreamCore"],
+        path: "Sources/Programs/Projection", swiftSettings: strict),
 ]
 
 // MARK: features: what Millrace is for
@@ -95,12 +127,19 @@ let features: [Target] = [
         name: "Verification",
         dependencies: ["Orders", "Kafka", "Postgres", "StreamCore"],
         swiftSettings: strict),
-    .target(
-        name: "Migrations",
-        dependencies: ["Postgres", "StreamCore", .logging],
-        resources: [.embedInCode("SQL")],
-        swiftSettings: strict),
     .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
+]
+
+// MARK: framework: config → clients → service group; knows no feature
+
+let framework: [Target] = [
+    .target(
+        name: "Daemon",
+        dependencies: [
+            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
+            .serviceLifecycle, .argumentParser,
+        ],
+        swiftSettings: strict)
 ]
 
 // MARK: support
@@ -111,6 +150,11 @@ let support: [Target] = [
         dependencies: [
             .logging, .coreMetrics, .serviceLifecycle, .crypto, .hummingbirdCore, .nioCore, .nioPosix, .nioHTTP1,
         ],
+        swiftSettings: strict),
+    .target(
+        name: "Migrations",
+        dependencies: ["Postgres", "StreamCore", .logging],
+        resources: [.embedInCode("SQL")],
         swiftSettings: strict),
     .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
 ]
@@ -211,14 +255,16 @@ let tests: [Target] = [
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "OperatorCommands", "Daemon", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders",
+            "Blocking", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders",
             "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
         ]),
     .test(
         "DaemonTests",
         [
-            "Daemon", "Settings", "Outbox", "Migrations", "Postgres", "Kafka", "EmbeddedKafka", "EmbeddedPostgres",
-            "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection", "dead-letter-handler",
+            "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms", "Daemon", "Settings",
+            "Outbox",
+            "Migrations", "Postgres", "Kafka", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", .logging,
+            "outbox-relay", "order-summary-projection", "dead-letter-handler",
             "query-service",
         ]),
     .test(
@@ -250,8 +296,8 @@ extension Target.Dependency {
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
 }
 
-/// The levels above are the architecture: a target imports only what its `dependencies` name, and the names point
-/// down. `ArchitectureTests` keeps the sources to it.
+/// The arrays above are the levels of the architecture, from the top: a target imports only what its `dependencies`
+/// name, and none of a level above its own. `ArchitectureTests` reads this file and keeps the sources to it.
 let package = Package(
     name: "millrace",
     products: [
@@ -272,5 +318,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
-    targets: executables + composition + features + support + domain + clients + base + systemLibraries + tests
+    targets: executables + commands + programs + features + framework + support + domain + clients + base
+        + systemLibraries + tests
 )

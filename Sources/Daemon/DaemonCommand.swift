@@ -56,7 +56,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             loaded = try DaemonSettings<Program>.load(
                 SettingsSources(
                     file: config, environment: environment, overrides: overrides,
-                    foreignSections: DaemonCatalog.featureSections))
+                    foreignSections: SharedSections.names))
         } catch {
             StandardError.write("\(error)")
             return .configuration

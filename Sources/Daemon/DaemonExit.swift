@@ -1,10 +1,5 @@
-internal import DeadLetters
-internal import Kafka
 internal import Migrations
 internal import Operations
-internal import Outbox
-internal import Postgres
-internal import Projections
 internal import Settings
 internal import StreamCore
 
@@ -31,18 +26,12 @@ public enum DaemonExit: Int32, Sendable {
     /// What an error that ended a daemon means.
     init(_ error: any Error) {
         switch error {
-        case is InvalidSettings, is MigrationError, is OutboxRelayError, is DeadLetterHandlerError:
-            self = .configuration
-        case let error as ProjectionError:
-            switch error {
-            case .unusable, .configuration: self = .configuration
-            case .kafka(let cause): self.init(cause)
-            case .drainTimedOut: self = .temporary
+        case is InvalidSettings, is MigrationError: self = .configuration
+        case let error as any RemediableError:
+            switch error.remedy {
+            case .changeSetup: self = .configuration
+            case .startAgain: self = .temporary
             }
-        case let error as TransactionError: self = error.kind == .everything ? .configuration : .temporary
-        case let error as PostgresError: self = error.kind == .everything ? .configuration : .temporary
-        case let error as KafkaError:
-            self = error.kind == .everything && !error.isFatal ? .configuration : .temporary
         case is OperationsServer.BindError, is HTTPServer.BindError: self = .temporary
         case is HTTPServerConfiguration.Invalid: self = .configuration
         default: self = .internal

@@ -16,6 +16,8 @@ public protocol DaemonProgram: Sendable {
     static var abstract: String { get }
     /// Where it serves health and metrics by default.
     static var operationsPort: Int { get }
+    /// What of Kafka it reads with the default settings, for what is made before it runs: topics, above all.
+    static var consumers: [Consumption] { get }
     /// The sets of migrations that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
     /// Whether a database server that takes no writes is the wrong one.
@@ -30,21 +32,40 @@ public protocol DaemonProgram: Sendable {
     static func run(_ feature: Feature, in context: DaemonContext) async throws
 }
 
+/// What one consumer of a daemon reads.
+public struct Consumption: Hashable, Sendable {
+    /// The consumer's name, by which its offsets and dead letters are found.
+    public let consumer: String
+    /// The topics of its events.
+    public let topics: [String]
+    /// Where what it cannot apply goes and comes back from; empty where nothing does.
+    public let letterTopics: [String]
+
+    public init(consumer: String, topics: [String], letterTopics: [String]) {
+        self.consumer = consumer
+        self.topics = topics
+        self.letterTopics = letterTopics
+    }
+}
+
 extension DaemonProgram {
+    public static var consumers: [Consumption] { [] }
+
     public static var needsWrites: Bool { true }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 }
 
 /// All settings of a daemon.
-struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
+public struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
     var log: LogSettings
     var operations: OperationsSettings
     var kafka: KafkaSettings
     var postgres: PostgresSettings
-    var feature: Program.Feature
+    /// Those of what the daemon is for.
+    public var feature: Program.Feature
 
-    init(from reader: SettingsReader) {
+    public init(from reader: SettingsReader) {
         log = LogSettings(from: reader)
         operations = OperationsSettings(from: reader, port: Program.operationsPort)
         kafka = KafkaSettings(from: reader, clientID: Program.name)

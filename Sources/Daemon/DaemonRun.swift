@@ -1,6 +1,6 @@
 internal import CoreMetrics
 internal import Kafka
-internal import Logging
+public import Logging
 internal import Operations
 internal import ServiceLifecycle
 
@@ -69,5 +69,5 @@ struct DaemonRun<Program: DaemonProgram> {
 
 extension Logger {
     /// Writes nothing.
-    static var quiet: Logger { Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() } }
+    public static var quiet: Logger { Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() } }
 }

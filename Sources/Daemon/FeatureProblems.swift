@@ -1,11 +1,13 @@
-internal import Settings
+public import Settings
 
 extension SectionReader {
     /// Notes what a feature's own `validate()` says. Its texts begin with a property's name (`idlePollMs: must …`),
     /// which becomes the setting's.
     ///
-    /// - Parameter inner: the sections within this one, by the prefix that their properties have.
-    func reject(_ problems: [String], inner: [String: SectionReader] = [:]) {
+    /// - Parameters:
+    ///   - problems: of the feature's configuration.
+    ///   - inner: the sections within this one, by the prefix that their properties have.
+    public func reject(_ problems: [String], inner: [String: SectionReader] = [:]) {
         for problem in problems {
             let name = problem.prefix { $0 != ":" && $0 != " " }
             let text = asSettings(problem.dropFirst(name.count).drop { $0 == ":" || $0 == " " })

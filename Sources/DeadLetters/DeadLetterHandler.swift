@@ -2,7 +2,7 @@ public import Kafka
 public import Logging
 public import Postgres
 public import Projections
-internal import StreamCore
+public import StreamCore
 
 /// Handles dead letters: keeps them with their history in PostgreSQL, retries them by policy and on an operator's word,
 /// in the order of their keys, and forgets them when they are over.
@@ -89,7 +89,9 @@ public struct DeadLetterHandler: Sendable {
 }
 
 /// The handler cannot work until somebody changes something.
-public struct DeadLetterHandlerError: Error, Sendable, CustomStringConvertible {
+public struct DeadLetterHandlerError: RemediableError, Sendable, CustomStringConvertible {
+    public var remedy: Remedy { .changeSetup }
+
     /// What has to change.
     public enum Code: Sendable, Hashable {
         /// The handler's settings.

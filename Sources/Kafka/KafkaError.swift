@@ -110,3 +110,8 @@ extension KafkaError: CustomStringConvertible {
         return "Kafka: \(message) [\(name)]\(isFatal ? ", fatal" : "")\(place)"
     }
 }
+
+extension KafkaError: RemediableError {
+    /// A client that is of no more use is replaced by a start.
+    public var remedy: Remedy { kind == .everything && !isFatal ? .changeSetup : .startAgain }
+}

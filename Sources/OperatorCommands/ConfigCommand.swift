@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Daemon
+internal import Catalog
 internal import Foundation
 internal import Settings
 
@@ -8,7 +8,7 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
         abstract: "Shows what a daemon is configured to do, and its commented defaults.",
-        discussion: "Daemons: \(DaemonCatalog.all.map(\.name).joined(separator: ", ")).",
+        discussion: "Daemons: \(Catalog.daemons.map(\.name).joined(separator: ", ")).",
         subcommands: [Show.self, Default.self])
 
     struct Show: AsyncParsableCommand {
@@ -51,9 +51,9 @@ struct ConfigCommand: AsyncParsableCommand {
         }
     }
 
-    private static func entry(_ name: String) throws -> DaemonCatalog.Entry {
-        guard let entry = DaemonCatalog.entry(named: name) else {
-            let names = DaemonCatalog.all.map(\.name).joined(separator: ", ")
+    private static func entry(_ name: String) throws -> CatalogDaemon {
+        guard let entry = Catalog.daemon(named: name) else {
+            let names = Catalog.daemons.map(\.name).joined(separator: ", ")
             throw ValidationError("There is no daemon \(name). Daemons: \(names).")
         }
         return entry

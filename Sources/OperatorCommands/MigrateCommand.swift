@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Catalog
 internal import Migrations
 
 /// `millrace migrate`: brings database schemas to what the daemons need.
@@ -20,7 +21,7 @@ struct MigrateCommand: AsyncParsableCommand {
         var names: [String] = standard
 
         /// What the demo shop and the daemons need, in the order in which they are applied.
-        static let standard = ["outbox", "orders", "projections", "order-summary", "dashboard", "dead-letters"]
+        static let standard = Catalog.migrationSets
         private static let others = MigrationCatalog.embedded.sets.filter { !standard.contains($0) }
     }
 

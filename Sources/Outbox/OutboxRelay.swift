@@ -1,7 +1,7 @@
 public import Kafka
 public import Logging
 public import Postgres
-internal import StreamCore
+public import StreamCore
 
 /// Publishes the events that services commit to an outbox table: each at least once, those of one key in their order,
 /// none lost, whatever crashes.
@@ -61,7 +61,9 @@ public struct OutboxRelay: Sendable {
 }
 
 /// A relay cannot work until somebody changes something.
-public struct OutboxRelayError: Error, Sendable, CustomStringConvertible {
+public struct OutboxRelayError: RemediableError, Sendable, CustomStringConvertible {
+    public var remedy: Remedy { .changeSetup }
+
     /// What has to change.
     public enum Code: Sendable, Hashable {
         /// The relay's settings.

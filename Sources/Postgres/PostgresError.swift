@@ -128,3 +128,7 @@ extension String {
         return text.split(whereSeparator: \.isNewline).joined(separator: " | ")
     }
 }
+
+extension PostgresError: RemediableError {
+    public var remedy: Remedy { kind == .everything ? .changeSetup : .startAgain }
+}

@@ -39,6 +39,10 @@ public enum TransactionError: Error, Sendable, Hashable {
     }
 }
 
+extension TransactionError: RemediableError {
+    public var remedy: Remedy { kind == .everything ? .changeSetup : .startAgain }
+}
+
 extension TransactionError: CustomStringConvertible, CustomDebugStringConvertible {
     public var description: String {
         switch self {

@@ -1,4 +1,5 @@
 public import Kafka
+public import StreamCore
 
 /// Why a projection's run ended by itself. Everything else is waited out, or stops one partition.
 public enum ProjectionError: Error, Sendable {
@@ -12,6 +13,16 @@ public enum ProjectionError: Error, Sendable {
     /// After the request to stop, the work under way did not end within the time limit. What it did is either
     /// committed as a whole or not at all.
     case drainTimedOut
+}
+
+extension ProjectionError: RemediableError {
+    public var remedy: Remedy {
+        switch self {
+        case .unusable, .configuration: .changeSetup
+        case .kafka(let cause): cause.remedy
+        case .drainTimedOut: .startAgain
+        }
+    }
 }
 
 extension ProjectionError: CustomStringConvertible {

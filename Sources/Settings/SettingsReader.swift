@@ -20,6 +20,18 @@ extension SettingsDeclaration {
     }
 }
 
+extension SettingsDeclaration {
+    /// What counts where nothing is configured; what is required has an empty value.
+    public static var defaults: Self { Self(from: SettingsReader(SettingsSources())) }
+
+    /// The names of all sections.
+    public static var sectionNames: [String] {
+        let reader = SettingsReader(SettingsSources())
+        _ = Self(from: reader)
+        return reader.sections.map(\.name)
+    }
+}
+
 /// A configuration that was read, and where each of its values came from.
 public struct LoadedSettings<Settings: SettingsDeclaration>: Sendable {
     public let settings: Settings

@@ -1,3 +1,4 @@
 import Daemon
+import DashboardProgram
 
 await DashboardProgram.main()

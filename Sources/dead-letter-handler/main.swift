@@ -1,3 +1,4 @@
 import Daemon
+import DeadLetterHandlerProgram
 
 await DeadLetterHandlerProgram.main()

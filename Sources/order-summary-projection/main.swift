@@ -1,3 +1,4 @@
 import Daemon
+import OrderSummaryProgram
 
 await OrderSummaryProgram.main()

@@ -1,3 +1,4 @@
 import Daemon
+import OutboxRelayProgram
 
 await OutboxRelayProgram.main()

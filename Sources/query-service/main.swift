@@ -1,3 +1,4 @@
 import Daemon
+import QueryServiceProgram
 
 await QueryServiceProgram.main()

@@ -1,51 +1,13 @@
 import Foundation
 import Testing
 
-/// Keeps the sources to the module map of docs/architecture.md: the compiler lets a file import any module of the
-/// package that happens to be built before it, so the arrows need a test of their own.
+/// Keeps the sources to what Package.swift says of them: the compiler lets a file import any module of the package that
+/// happens to be built before it, so the arrows need a test of their own.
 @Suite struct DependencyTests {
-    /// What each target may import of the package, level by level from the bottom. A level may import those below
-    /// it only where it is written here.
-    static let allowed: [String: Set<String>] = {
-        let base: Set = ["StreamCore"]
-        let clients: Set = ["Kafka", "Postgres"]
-        let embedded: Set = ["EmbeddedKafka", "EmbeddedPostgres"]
-        let below: Set = base.union(clients).union(["Blocking", "Orders", "WireJSON", "Operations", "Settings"])
-        let features: Set = [
-            "Outbox", "Projections", "DeadLetters", "OrderSummary", "Dashboard", "DashboardPage", "OrderQueries",
-            "OrderShop", "Verification", "Migrations",
-        ]
-        return [
-            "StreamCore": [],
-            "WireJSON": base,
-            "Blocking": ["CLinux"],
-            "Kafka": ["CRDKafka", "Blocking", "StreamCore"],
-            "Postgres": ["CLibPQ", "Blocking", "StreamCore"],
-            "EmbeddedKafka": ["CRDKafka", "Blocking"],
-            "EmbeddedPostgres": ["Blocking"],
-            "Orders": ["StreamCore", "WireJSON"],
-            "Operations": [],
-            "Settings": [],
-            "Outbox": clients.union(["StreamCore", "WireJSON"]),
-            "Projections": clients.union(base),
-            "DeadLetters": clients.union(["Projections", "StreamCore"]),
-            "OrderSummary": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
-            "Dashboard": clients.union(["Projections", "Orders", "StreamCore", "WireJSON"]),
-            "OrderShop": ["Postgres", "StreamCore", "WireJSON"],
-            "Verification": clients.union(["Orders", "StreamCore"]),
-            "Migrations": ["Postgres", "StreamCore"],
-            "DashboardPage": [],
-            "OrderQueries": clients.union(["Operations", "StreamCore", "WireJSON"]),
-            "Daemon": below.union(features),
-            "OperatorCommands": below.union(features).union(embedded).union(["Daemon"]),
-            "outbox-relay": ["Daemon"],
-            "order-summary-projection": ["Daemon"],
-            "dead-letter-handler": ["Daemon"],
-            "dashboard-projection": ["Daemon"],
-            "query-service": ["Daemon"],
-            "millrace": ["OperatorCommands"],
-        ]
-    }()
+    private let manifest: PackageManifest
+    static let root = PackageManifest.root
+
+    init() throws { manifest = try PackageManifest() }
 
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
@@ -53,9 +15,6 @@ import Testing
         "NIOHTTP1": ["Operations"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]
-
-    static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent()
 
     struct Source: Sendable, CustomTestStringConvertible {
         let target: String
@@ -66,14 +25,15 @@ import Testing
         }
     }
 
-    static func sources(below folder: String) throws -> [Source] {
-        let top = root.appending(path: folder)
-        let targets = try FileManager.default.contentsOfDirectory(atPath: top.path)
-        return targets.flatMap { target -> [Source] in
-            let files = FileManager.default.enumerator(at: top.appending(path: target), includingPropertiesForKeys: nil)
-            return (files?.allObjects as? [URL] ?? []).filter { $0.pathExtension == "swift" }
-                .map { Source(target: target, url: $0) }
-        }
+    /// The sources of the targets, or all that are below a folder.
+    func sources() -> [Source] {
+        manifest.targets.values.filter { $0.level != "tests" }.flatMap { Self.sources(below: $0.folder, of: $0.name) }
+    }
+
+    static func sources(below folder: String, of target: String) -> [Source] {
+        let files = FileManager.default.enumerator(at: root.appending(path: folder), includingPropertiesForKeys: nil)
+        return (files?.allObjects as? [URL] ?? []).filter { $0.pathExtension == "swift" }
+            .map { Source(target: target, url: $0) }
     }
 
     /// The modules that a file imports, whatever stands before `import`.
@@ -91,21 +51,49 @@ import Testing
 
     private static let accessLevels: Set<Substring> = ["public", "package", "internal", "private", "fileprivate"]
 
-    @Test func everySourceImportsOnlyWhatItsLevelMay() throws {
-        let sources = try Self.sources(below: "Sources")
-        #expect(sources.count > 50, "the sources were not found")
-        let own = Set(Self.allowed.keys).union(["CRDKafka", "CLibPQ", "CLinux"])
+    @Test func noTargetNamesOneAboveIt() {
+        #expect(manifest.targets.count > 30 && manifest.levels.count > 8, "Package.swift was not understood")
+        for target in manifest.targets.values where target.level != "tests" {
+            let level = manifest.levels.firstIndex(of: target.level) ?? 0
+            for name in target.dependencies {
+                guard let other = manifest.targets[name] else { continue }
+                let otherLevel = manifest.levels.firstIndex(of: other.level) ?? 0
+                #expect(otherLevel >= level, "\(target.name) must not import \(name), which is above it")
+            }
+        }
+    }
+
+    @Test func theFrameworkAndTheFeaturesDoNotKnowEachOther() {
+        let features = manifest.targets.values.filter { $0.level == "features" }
+        #expect(features.count > 5)
+        #expect(manifest.closure(of: "Daemon").isDisjoint(with: features.map(\.name)))
+        for feature in features { #expect(!manifest.closure(of: feature.name).contains("Daemon")) }
+    }
+
+    @Test func everySourceImportsOnlyWhatItsTargetNames() throws {
+        let sources = self.sources()
+        #expect(sources.count > 300, "the sources were not found")
+        let own = Set(manifest.targets.keys)
         for source in sources {
-            let allowed = try #require(Self.allowed[source.target], "\(source.target) has no place in the module map")
-            for name in try Self.imports(of: source)
-            where own.contains(name.replacing("_", with: "-")) || own.contains(name) {
+            let allowed = try #require(manifest.targets[source.target]).dependencies
+            for name in try Self.imports(of: source) where own.contains(name) {
                 #expect(allowed.contains(name), "\(source.testDescription) must not import \(name)")
             }
         }
     }
 
+    @Test func everyDependencyIsImported() throws {
+        for target in manifest.targets.values where target.level != "tests" {
+            let sources = Self.sources(below: target.folder, of: target.name)
+            let imported = Set(try sources.flatMap { try Self.imports(of: $0) })
+            for name in target.dependencies where !sources.isEmpty {
+                #expect(imported.contains(name), "\(target.name) names \(name) and does not import it")
+            }
+        }
+    }
+
     @Test func ownedLibrariesHaveOneImporter() throws {
-        for source in try Self.sources(below: "Sources") {
+        for source in sources() {
             for name in try Self.imports(of: source) {
                 guard let owners = Self.owners[name] else { continue }
                 #expect(owners.contains(source.target), "\(source.testDescription) must not import \(name)")
@@ -113,16 +101,16 @@ import Testing
         }
     }
 
-    @Test func executablesOnlyParseAndHandOver() throws {
-        for name in ["outbox-relay", "order-summary-projection", "dashboard-projection", "millrace"] {
-            let lines = try Self.sources(below: "Sources").filter { $0.target == name }.map { try $0.lines().count }
+    @Test func executablesOnlyStartTheirProgram() throws {
+        for target in manifest.targets.values where target.level == "executables" && target.folder != "bench" {
+            let lines = try Self.sources(below: target.folder, of: target.name).map { try $0.lines().count }
             #expect(!lines.isEmpty)
-            #expect(lines.reduce(0, +) <= 60, "\(name) has grown beyond 60 lines")
+            #expect(lines.reduce(0, +) <= 10, "\(target.name) has grown beyond 10 lines")
         }
     }
 
     @Test func everyUncheckedClaimNamesItsGuarantee() throws {
-        for source in try Self.sources(below: "Sources") {
+        for source in sources() {
             let lines = try source.lines()
             for (index, line) in lines.enumerated()
             where line.contains("@unchecked Sendable") || line.contains("nonisolated(unsafe)") {
@@ -137,7 +125,8 @@ import Testing
     @Test func testsNeverSleep() throws {
         // Assembled so that this file does not find itself.
         let sleeps = ["Task" + ".sleep", "Thread" + ".sleep", "u" + "sleep("]
-        for source in try Self.sources(below: "Tests") where source.url.lastPathComponent != "Eventually.swift" {
+        for source in Self.sources(below: "Tests", of: "tests") where source.url.lastPathComponent != "Eventually.swift"
+        {
             for (index, line) in try source.lines().enumerated() where sleeps.contains(where: line.contains) {
                 Issue.record("\(source.testDescription):\(index + 1) waits for a time instead of a condition")
             }

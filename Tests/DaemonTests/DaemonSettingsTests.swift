@@ -5,7 +5,10 @@ import Settings
 import Testing
 
 @testable import Daemon
+@testable import OrderSummaryProgram
 @testable import Outbox
+@testable import OutboxRelayProgram
+@testable import ProjectionPrograms
 
 /// What is written becomes what the clients and features are given.
 @Suite struct DaemonSettingsTests {
@@ -17,7 +20,7 @@ import Testing
         try DaemonSettings.load(
             SettingsSources(
                 environment: environment, overrides: required + overrides,
-                foreignSections: DaemonCatalog.featureSections)
+                foreignSections: SharedSections.names)
         ).settings
     }
 
@@ -120,7 +123,7 @@ import Testing
     @Test func aURLThatLibpqCannotReadIsNotQuoted() {
         let sources = SettingsSources(
             environment: ["DATABASE_URL": "postgresql://me:hunter2@[::1/db"],
-            overrides: ["kafka.bootstrap_servers=k:9092"], foreignSections: DaemonCatalog.featureSections)
+            overrides: ["kafka.bootstrap_servers=k:9092"], foreignSections: SharedSections.names)
         let error = #expect(throws: InvalidSettings.self) {
             try DaemonSettings<OutboxRelayProgram>.load(sources)
         }

@@ -1,10 +1,10 @@
-import Daemon
+import Catalog
 import Foundation
 import Testing
 
 /// `config/` shows operators every setting. It is written by the code, so it cannot say anything else.
 @Suite struct DefaultFileTests {
-    private static let names = DaemonCatalog.all.map(\.name)
+    private static let names = Catalog.daemons.map(\.name)
 
     private func path(of name: String) -> String {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -15,7 +15,7 @@ import Testing
     /// To write the files anew: `MILLRACE_WRITE_CONFIG=1 swift test --filter DefaultFileTests`.
     @Test(arguments: names)
     func theFilesSayWhatTheCodeSays(_ name: String) throws {
-        let expected = try #require(DaemonCatalog.entry(named: name)).defaultFile()
+        let expected = try #require(Catalog.daemon(named: name)).defaultFile()
         if ProcessInfo.processInfo.environment["MILLRACE_WRITE_CONFIG"] != nil {
             try expected.write(toFile: path(of: name), atomically: true, encoding: .utf8)
         }
@@ -31,7 +31,7 @@ import Testing
 
     @Test(arguments: names)
     func theFilesAreValid(_ name: String) throws {
-        let entry = try #require(DaemonCatalog.entry(named: name))
+        let entry = try #require(Catalog.daemon(named: name))
         let report = try entry.report(file: path(of: name), environment: [:], origins: true)
         #expect(report.contains("bootstrap_servers = \"localhost:9092\""))
     }
@@ -50,7 +50,7 @@ import Testing
         }
         let file = "\(folder)/all.toml"
         try uncommented.joined(separator: "\n").write(toFile: file, atomically: false, encoding: .utf8)
-        let report = try #require(DaemonCatalog.entry(named: name))
+        let report = try #require(Catalog.daemon(named: name))
             .report(file: file, environment: [:], origins: true)
         #expect(!report.contains("is not set"), "\(report)")
         #expect(!report.contains("# default"), "every setting stands in the file")

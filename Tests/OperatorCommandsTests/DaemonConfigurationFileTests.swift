@@ -1,20 +1,20 @@
-import Daemon
+import Catalog
 import Foundation
 import Testing
 
 @testable import OperatorCommands
 
 @Suite struct DaemonConfigurationFileTests {
-    @Test(arguments: DevDaemons.names, [true, false])
+    @Test(arguments: Catalog.daemons.map(\.name), [true, false])
     func theDaemonsUnderstandIt(daemon: String, isMock: Bool) throws {
+        let entry = try #require(Catalog.daemon(named: daemon))
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID()).toml")
         defer { try? FileManager.default.removeItem(at: file) }
         let text = DaemonConfigurationFile(
             databaseURL: "postgresql://postgres@%2Ftmp%2Fa%22b:5432/postgres", bootstrapServers: "127.0.0.1:9092",
-            isMock: isMock, port: 8_080, httpPort: daemon == "query-service" ? 8_081 : nil
-        ).text(for: daemon)
+            isMock: isMock, port: 8_080, httpPort: 8_081
+        ).text(for: entry)
         try Data(text.utf8).write(to: file)
-        let entry = try #require(DaemonCatalog.entry(named: daemon))
         let report = try entry.report(file: file.path, environment: [:], origins: false)
         #expect(report.contains("port = 8080"))
         #expect(report.contains("port = 8081") == (daemon == "query-service"))

@@ -1,4 +1,4 @@
-import Foundation
+package import Foundation
 package import Testing
 
 /// A built executable that runs as a child process, its output going to files.
@@ -10,14 +10,17 @@ package final class Executable {
     package init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         folder = NSTemporaryDirectory() + "millrace-daemon-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        // The executables lie beside the tests' own.
-        process.executableURL = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-            .appending(path: name)
+        process.executableURL = Self.url(of: name)
         process.arguments = arguments
         process.environment = environment.merging(["PATH": "/usr/bin:/bin"]) { own, _ in own }
         process.standardOutput = try Self.file(folder + "/output")
         process.standardError = try Self.file(folder + "/errors")
         try process.run()
+    }
+
+    /// The executables lie beside the tests' own.
+    package static func url(of name: String) -> URL {
+        URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: name)
     }
 
     deinit {

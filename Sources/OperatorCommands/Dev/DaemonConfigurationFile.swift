@@ -1,3 +1,5 @@
+internal import Catalog
+
 /// The TOML that a daemon of `millrace dev` is started with: the servers of the session, all else by default.
 struct DaemonConfigurationFile {
     let databaseURL: String
@@ -6,10 +8,10 @@ struct DaemonConfigurationFile {
     let isMock: Bool
     /// Where it answers for its health.
     let port: Int
-    /// Where it answers requests, if it does.
-    var httpPort: Int?
+    /// Where the one that answers requests does so.
+    let httpPort: Int
 
-    func text(for daemon: String) -> String {
+    func text(for daemon: CatalogDaemon) -> String {
         var lines = [
             "# Written by `millrace dev` at every start. All that is not here has its default.",
             "[operations]",
@@ -21,14 +23,11 @@ struct DaemonConfigurationFile {
             "[kafka]",
             "bootstrap_servers = \(Self.quoted(bootstrapServers))",
         ]
-        if let httpPort { lines += ["", "[http]", "port = \(httpPort)"] }
+        if daemon.sections.contains("http") { lines += ["", "[http]", "port = \(httpPort)"] }
         if isMock {
-            switch daemon {
-            case "outbox-relay": lines += Self.relayOfMock
-            case "query-service": break
-            case "dead-letter-handler": lines += Self.consumerOfMock
-            default: lines += Self.projectionOfMock + Self.consumerOfMock
-            }
+            if daemon.sections.contains("relay") { lines += Self.relayOfMock }
+            if daemon.sections.contains("projection") { lines += Self.projectionOfMock }
+            if !daemon.sections.isDisjoint(with: ["projection", "letters"]) { lines += Self.consumerOfMock }
         }
         return lines.joined(separator: "\n") + "\n"
     }

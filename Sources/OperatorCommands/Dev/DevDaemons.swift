@@ -1,4 +1,5 @@
 internal import Blocking
+internal import Catalog
 internal import Foundation
 
 /// The daemons of a `millrace dev`: their configuration files, and how they are started.
@@ -6,12 +7,6 @@ struct DevDaemons {
     let supervisors: [DaemonSupervisor]
     private let folder: DevFolder
     private let ports: [(daemon: String, port: Int)]
-
-    static let names = [
-        "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler",
-        queryService,
-    ]
-    private static let queryService = "query-service"
 
     /// Where questions about orders are answered, and the page is.
     let queryURL: String
@@ -28,13 +23,14 @@ struct DevDaemons {
         var ports: [(daemon: String, port: Int)] = []
         let httpPort = try LoopbackPort.findFree(preferring: Self.httpPort)
         queryURL = "http://127.0.0.1:\(httpPort)"
-        for name in Self.names {
+        for daemon in Catalog.daemons {
+            let name = daemon.name
             let port = try LoopbackPort.findFree()
             let file = folder.configurationFile(of: name)
             let text = DaemonConfigurationFile(
                 databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port,
-                httpPort: name == Self.queryService ? httpPort : nil
-            ).text(for: name)
+                httpPort: httpPort
+            ).text(for: daemon)
             try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
             supervisors.append(
                 DaemonSupervisor(

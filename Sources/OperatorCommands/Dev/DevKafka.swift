@@ -1,3 +1,4 @@
+internal import Catalog
 internal import EmbeddedKafka
 internal import Foundation
 internal import Kafka
@@ -17,12 +18,7 @@ struct DevKafka: Sendable {
     let cluster: String
     private let server: Server
 
-    /// What the shop's events go to.
-    static let topics = ["order-events", "payment-events", "shipment-events"]
-    /// What reads them all.
-    static let projections = ["order-summary", "dashboard"]
-    /// Where dead letters go, and come back from.
-    private static let deadLetterTopics = projections.flatMap { ["dlq.\($0)", "retry.\($0)"] }
+    private static let topics = Catalog.eventTopics + Catalog.letterTopics
 
     /// Whether it started empty with this session, and ends with it.
     var isMock: Bool { if case .mock = server { true } else { false } }
@@ -42,7 +38,7 @@ struct DevKafka: Sendable {
         }
         guard usesBroker else {
             let mock = try MockCluster()
-            for topic in topics + deadLetterTopics { try mock.createTopic(topic, partitions: partitions) }
+            for topic in topics { try mock.createTopic(topic, partitions: partitions) }
             return DevKafka(bootstrapServers: mock.bootstrapServers, cluster: "mock", server: .mock(mock))
         }
         let broker = try await BrokerServer.start(
@@ -67,7 +63,7 @@ struct DevKafka: Sendable {
         let admin = try KafkaAdmin(
             KafkaClientConfiguration(bootstrapServers: bootstrapServers, clientID: "millrace-dev"))
         let present = try await admin.partitions()
-        for topic in Self.topics + Self.deadLetterTopics where present[topic] == nil {
+        for topic in Self.topics where present[topic] == nil {
             do {
                 try await admin.createTopic(topic, partitions: partitions)
             } catch {

@@ -1,3 +1,4 @@
+internal import Catalog
 internal import Kafka
 internal import Postgres
 internal import StreamCore
@@ -53,7 +54,7 @@ struct DevStatistics {
         let before = try await connection.execute("SELECT clock_timestamp()").timestamp(0, 0)
         if partitions.isEmpty || ContinuousClock.now - partitionsAskedFor > .seconds(5) {
             partitionsAskedFor = .now
-            partitions = try await kafka.partitions(of: DevKafka.topics).values.flatMap { $0 }
+            partitions = try await kafka.partitions(of: Catalog.eventTopics).values.flatMap { $0 }
         }
         let watermarks = try await kafka.watermarks(of: partitions)
         var snapshot = DevSnapshot()
@@ -77,7 +78,7 @@ struct DevStatistics {
     /// Where the slowest projection is in each partition; absent where one of them has not been yet.
     private func nextOffsets(_ connection: PostgresConnection) async throws -> [TopicPartition: Int64] {
         var projections = TextArray()
-        for name in DevKafka.projections { projections.append(name) }
+        for name in Catalog.projections { projections.append(name) }
         let rows = try await connection.execute(
             """
             SELECT topic, partition, min(next_offset) FROM (

@@ -1,3 +1,4 @@
+internal import Daemon
 internal import Outbox
 internal import Settings
 

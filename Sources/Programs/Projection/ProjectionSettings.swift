@@ -1,15 +1,16 @@
-internal import Projections
-internal import Settings
+internal import Daemon
+public import Projections
+public import Settings
 
 /// `[projection]`: how a read model is kept.
-struct ProjectionSettings: Sendable {
-    var configuration: ProjectionRunnerConfiguration
-    var topicSuffix: String
+public struct ProjectionSettings: Sendable {
+    public var configuration: ProjectionRunnerConfiguration
+    public var topicSuffix: String
 
     /// - Parameters:
     ///   - consumer: the projection's name.
     ///   - order: what its read model needs of dead letters.
-    init(from reader: SettingsReader, consumer: String, order: DeadLetterRoute.Order) {
+    public init(from reader: SettingsReader, consumer: String, order: DeadLetterRoute.Order) {
         let section = reader.section("projection", "How the read model is kept.")
         let defaults = ProjectionRunnerConfiguration(service: "millrace")
         var runner = defaults
@@ -60,7 +61,7 @@ struct ProjectionSettings: Sendable {
     }
 
     /// Reads `instance_id`, the name of a static member of the consumer group.
-    static func instanceID(_ section: SectionReader, example: String) -> String? {
+    public static func instanceID(_ section: SectionReader, example: String) -> String? {
         section.optionalString(
             "instance_id", example: example,
             """

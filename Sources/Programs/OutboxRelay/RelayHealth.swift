@@ -1,50 +1,11 @@
-internal import Kafka
-internal import Logging
+internal import Daemon
 internal import Operations
 internal import Outbox
-public import Postgres
-public import Settings
 internal import Synchronization
-
-/// The daemon `outbox-relay`.
-public enum OutboxRelayProgram: DaemonProgram {
-    public struct Feature: FeatureSettings {
-        let relay: RelaySettings
-
-        public init(from reader: SettingsReader) {
-            relay = RelaySettings(from: reader)
-        }
-    }
-
-    public static let name = "outbox-relay"
-    public static let abstract = "Publishes the events of an outbox table in PostgreSQL to Kafka."
-    public static let operationsPort = 9_401
-
-    public static func migrationSets(for feature: Feature) -> [String] {
-        if case .debezium = feature.relay.configuration.layout { return ["outbox-debezium"] }
-        return feature.relay.configuration.retention == .keep ? ["outbox", "outbox-keep"] : ["outbox"]
-    }
-
-    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
-        try await OutboxRelay.check(feature.relay.configuration, on: connection)
-    }
-
-    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
-        for property in ["message.timeout.ms", "delivery.timeout.ms"] where context.kafka.properties[property] != nil {
-            context.logger.warning(
-                "kafka.properties.\(property) has no effect on the relay, which never gives a record up")
-        }
-        let health = RelayHealth(context)
-        try await OutboxRelay(
-            configuration: feature.relay.configuration, postgres: context.postgres, kafka: context.kafka,
-            logger: context.logger, onProgress: { health.progress($0) }
-        ).run()
-    }
-}
 
 /// Makes watches of what the relay reports: its loops turn whether or not the servers answer, its rows move when they
 /// do.
-private final class RelayHealth: Sendable {
+final class RelayHealth: Sendable {
     private struct Shard {
         let loop: WatchHandle
         let rows: WatchHandle

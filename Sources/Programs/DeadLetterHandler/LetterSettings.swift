@@ -1,4 +1,6 @@
+internal import Daemon
 internal import DeadLetters
+internal import ProjectionPrograms
 internal import Projections
 internal import Settings
 

@@ -1,5 +1,7 @@
+public import Daemon
 internal import DeadLetters
 internal import Operations
+internal import ProjectionPrograms
 public import Settings
 
 /// The daemon `dead-letter-handler`.

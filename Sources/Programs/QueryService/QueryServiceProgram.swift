@@ -1,3 +1,4 @@
+public import Daemon
 internal import DashboardPage
 internal import Foundation
 internal import Logging

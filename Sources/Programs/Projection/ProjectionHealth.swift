@@ -1,11 +1,12 @@
+public import Daemon
 internal import Operations
-internal import Projections
-internal import StreamCore
+public import Projections
+public import StreamCore
 internal import Synchronization
 
 /// Makes watches of what a projection's runner reports: its loop turns whether or not the servers answer, its
 /// partitions move when they do.
-final class ProjectionHealth: ProjectionObserver {
+public final class ProjectionHealth: ProjectionObserver {
     private struct Partition {
         let watch: WatchHandle
         var next: Int64
@@ -15,17 +16,17 @@ final class ProjectionHealth: ProjectionObserver {
     private let loop: WatchHandle
     private let partitions = Mutex<[TopicPartition: Partition]>([:])
 
-    init(_ context: DaemonContext) {
+    public init(_ context: DaemonContext) {
         self.context = context
         loop = context.health.watch(.loop, "projection loop", limit: context.stallAfter)
         loop.turned(to: .working)
     }
 
-    func loopTurned() {
+    public func loopTurned() {
         loop.progressed()
     }
 
-    func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {
+    public func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {
         context.started()
         partitions.withLock { partitions in
             var entry =
@@ -40,16 +41,16 @@ final class ProjectionHealth: ProjectionObserver {
         }
     }
 
-    func partitionStopped(_ stopped: StoppedPartition) {
+    public func partitionStopped(_ stopped: StoppedPartition) {
         context.health.notReady(
             "\(stopped.partition)", because: "stopped at offset \(stopped.offset): \(stopped.errorClass)")
     }
 
-    func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {
+    public func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {
         context.health.notReady(Self.condition(partition, hold), because: reason)
     }
 
-    func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {
+    public func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {
         context.health.ready(Self.condition(partition, hold))
     }
 
@@ -57,17 +58,17 @@ final class ProjectionHealth: ProjectionObserver {
         "\(partition) \(hold.rawValue)"
     }
 
-    func databaseFailing(because reason: String) {
+    public func databaseFailing(because reason: String) {
         context.health.notReady(Self.database, because: reason)
     }
 
-    func databaseRecovered() {
+    public func databaseRecovered() {
         context.health.ready(Self.database)
     }
 
     private static let database = "database"
 
-    func partitionReleased(_ partition: TopicPartition) {
+    public func partitionReleased(_ partition: TopicPartition) {
         context.health.ready("\(partition)")
         for hold in PartitionHold.allCases { context.health.ready(Self.condition(partition, hold)) }
         partitions.withLock { $0.removeValue(forKey: partition) }?.watch.end()

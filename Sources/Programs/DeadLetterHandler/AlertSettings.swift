@@ -1,3 +1,4 @@
+internal import Daemon
 internal import DeadLetters
 internal import Settings
 

@@ -1,0 +1,8 @@
+/// One file or environment may serve several daemons: sections that another daemon declares are left to it, and not
+/// taken for a slip of the pen. A daemon links no other, so that their names stand here; a test holds them to what the
+/// daemons declare.
+public enum SharedSections {
+    public static let names: Set<String> = [
+        "relay", "projection", "dashboard", "dead_letters", "letters", "retries", "alerts", "http", "queries", "page",
+    ]
+}

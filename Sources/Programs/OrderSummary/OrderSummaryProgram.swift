@@ -1,0 +1,14 @@
+public import OrderSummary
+public import ProjectionPrograms
+
+/// The daemon `order-summary-projection`.
+public enum OrderSummaryProgram: ProjectionProgram {
+    public static let name = "order-summary-projection"
+    public static let abstract = "Keeps the read model order_summary from the events of orders in Kafka."
+    public static let operationsPort = 9_402
+    public static let migrationSet = "order-summary"
+
+    public static func projection(topicSuffix: String) -> OrderSummaryProjection {
+        OrderSummaryProjection(topicSuffix: topicSuffix)
+    }
+}

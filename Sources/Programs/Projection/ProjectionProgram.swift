@@ -1,0 +1,62 @@
+public import Daemon
+public import Postgres
+public import Projections
+public import Settings
+
+/// A daemon that keeps one read model and does nothing else: all of it but the projection is here.
+public protocol ProjectionProgram: DaemonProgram where Feature == ProjectionFeature<Self> {
+    associatedtype ReadModel: Projection
+
+    /// What its read model needs of dead letters.
+    static var order: DeadLetterRoute.Order { get }
+    /// The set of migrations with the read model's tables.
+    static var migrationSet: String { get }
+    /// - Parameter topicSuffix: ends the name of each topic, behind an aggregate type in lower case.
+    static func projection(topicSuffix: String) -> ReadModel
+}
+
+/// The settings of a daemon that keeps one read model.
+public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
+    public let projection: ProjectionSettings
+
+    public init(from reader: SettingsReader) {
+        projection = ProjectionSettings(
+            from: reader, consumer: Program.projection(topicSuffix: "").name, order: Program.order)
+    }
+}
+
+extension ProjectionProgram {
+    public static var order: DeadLetterRoute.Order { .key }
+
+    public static var needsWrites: Bool { true }
+
+    public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events"))] }
+
+    public static func migrationSets(for feature: Feature) -> [String] { ["projections", migrationSet] }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        let projection = projection(topicSuffix: feature.projection.topicSuffix)
+        try await ProjectionRunner(projection, feature.projection, in: context).run()
+    }
+}
+
+extension ProjectionRunner {
+    /// Runs a projection as a daemon's work.
+    public init(_ projection: P, _ settings: ProjectionSettings, in context: DaemonContext) {
+        self.init(
+            projection: projection, configuration: settings.configuration, postgres: context.postgres,
+            kafka: context.kafka, logger: context.logger, observer: ProjectionHealth(context))
+    }
+}
+
+extension Consumption {
+    /// What a projection reads that parks what it cannot apply.
+    public init(_ projection: some Projection) {
+        let route = DeadLetterRoute(consumer: projection.name)
+        self.init(
+            consumer: projection.name, topics: projection.topics,
+            letterTopics: [route.letterTopic, route.retryTopic])
+    }
+}

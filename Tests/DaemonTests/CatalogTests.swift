@@ -1,0 +1,35 @@
+import Catalog
+import Daemon
+import Foundation
+import Migrations
+import TestKit
+import Testing
+
+/// The one list, and what must agree with it.
+@Suite struct CatalogTests {
+    @Test func everySectionOfADaemonIsKnownToTheOthers() {
+        let common: Set = ["log", "operations", "kafka", "postgres"]
+        let declared = Catalog.daemons.reduce(into: Set<String>()) { $0.formUnion($1.sections) }
+        // A section within another comes with it.
+        #expect(declared.subtracting(common).filter { !$0.contains(".") } == SharedSections.names)
+    }
+
+    @Test func everySetOfMigrationsIsThere() {
+        let embedded = MigrationCatalog.embedded.sets
+        #expect(Catalog.migrationSets.allSatisfy(embedded.contains))
+        #expect(Set(Catalog.projections).isSubset(of: Catalog.migrationSets))
+    }
+
+    /// A daemon is what it is for, and nothing of its siblings: the marks of modules in the names of symbols tell.
+    @Test(arguments: [
+        ("outbox-relay", "Outbox", ["OrderQueries", "DashboardPage", "Projections", "DeadLetters"]),
+        ("order-summary-projection", "OrderSummary", ["OrderQueries", "DashboardPage", "Outbox", "Dashboard"]),
+        ("query-service", "OrderQueries", ["Outbox", "DeadLetters", "OrderSummary"]),
+    ])
+    func anExecutableLinksOnlyItsOwn(_ name: String, own: String, others: [String]) throws {
+        let program = try Data(contentsOf: Executable.url(of: name), options: .mappedIfSafe)
+        func holds(_ module: String) -> Bool { program.range(of: Data("$s\(module.utf8.count)\(module)".utf8)) != nil }
+        #expect(holds(own))
+        for module in others { #expect(!holds(module), "\(module) is linked into \(name)") }
+    }
+}
