@@ -209,11 +209,14 @@ struct ShardCoordinator: Sendable {
     /// Once a second: the loop moves, whatever it waits for. A shard that is published tells of itself.
     private func tellStanding(_ state: State) {
         for shard in reports.indices {
-            switch state.distribution.role(for: shard) {
-            case .owner: break
-            case .pausing: reports[shard].alive()
-            case .none:
-                if let trouble = state.trouble { reports[shard].away(trouble) } else { reports[shard].standby() }
+            let role = state.distribution.role(for: shard)
+            if role == .owner { continue }
+            if let trouble = state.trouble {
+                reports[shard].away(trouble)
+            } else if role == .pausing {
+                reports[shard].alive()
+            } else {
+                reports[shard].standby()
             }
         }
     }
