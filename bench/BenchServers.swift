@@ -162,6 +162,12 @@ final class BenchServers: Sendable {
         try await ends().values.reduce(0, +)
     }
 
+    /// How many records a topic of this bench has had so far.
+    func recordsProduced(to topic: String) async throws -> Int64 {
+        let all = (0..<partitions).map { TopicPartition(topic: topic, partition: $0) }
+        return try await admin.watermarks(of: all).values.reduce(0) { $0 + $1.high }
+    }
+
     /// Starts a daemon on these servers.
     func start(_ daemon: String, settings: [String: String] = [:]) throws -> DaemonProcess {
         let file = folder.appending(path: "\(daemon).toml")

@@ -32,6 +32,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: EndToEnd.name, partitions: BenchServers.fewPartitions, run: EndToEnd.run),
         Bench(name: Poison.undecodable.name, run: Poison.undecodable.run),
         Bench(name: Poison.inapplicable.name, run: Poison.inapplicable.run),
+        Bench(name: LettersDrain.name, partitions: BenchServers.fewPartitions, run: LettersDrain.run),
         Bench(name: QueryByID.name, runAll: QueryByID.run),
         Bench(name: QuerySearch.name, runAll: QuerySearch.run),
         Bench(name: StreamBench.name, runAll: StreamBench.run),

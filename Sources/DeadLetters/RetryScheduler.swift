@@ -15,43 +15,35 @@ struct RetryScheduler: Sendable {
     /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off
     /// remains due, or follows when what is before it is answered. So does a letter whose first was over by the time
     /// that its row could be locked: nothing would wake it any more, if it waited.
+    ///
+    /// What is found goes on as arrays: the planner expects few elements of one, and looks letters up by their numbers.
+    /// Of a common table expression it may expect so many that it reads all letters there are.
     private static let sendDue: Statement = """
         WITH due AS MATERIALIZED (
             SELECT letter_id, consumer, origin_topic, sequence, next_attempt_at FROM dead_letters AS l
             WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()
             ORDER BY next_attempt_at LIMIT $1
         ), sequences AS MATERIALIZED (
-            SELECT d.consumer, d.origin_topic, d.sequence, head.letter_id AS head,
+            SELECT d.*, head.letter_id AS head,
                 CASE head.reason WHEN 'failed' THEN 1 ELSE least(head.set_size, $2) END AS set_size,
                 NOT EXISTS (
-                    SELECT FROM dead_letters AS other
-                    WHERE (other.consumer, other.origin_topic, other.sequence)
-                        = (d.consumer, d.origin_topic, d.sequence) AND other.state = 'retrying') AS is_free
+                    SELECT FROM dead_letters_under_way_of(d.consumer, d.origin_topic, d.sequence, 1)) AS is_free
             FROM (
-                SELECT consumer, origin_topic, sequence, min(next_attempt_at) AS since FROM due
-                WHERE sequence IS NOT NULL GROUP BY consumer, origin_topic, sequence) AS d
-            CROSS JOIN LATERAL (
-                SELECT letter_id, reason, set_size FROM dead_letters AS l
-                WHERE (l.consumer, l.origin_topic, l.sequence) = (d.consumer, d.origin_topic, d.sequence)
-                    AND l.state IN ('pending', 'retrying')
-                ORDER BY letter_id LIMIT 1
-            ) AS head
+                SELECT consumer, origin_topic, sequence, min(next_attempt_at) AS since,
+                    array_agg(letter_id) AS letters
+                FROM due WHERE sequence IS NOT NULL GROUP BY consumer, origin_topic, sequence) AS d
+            CROSS JOIN LATERAL dead_letters_open_of(d.consumer, d.origin_topic, d.sequence, 1) AS head
             ORDER BY d.since
         ), members AS MATERIALIZED (
             SELECT member.letter_id, s.set_size
             FROM (SELECT * FROM sequences WHERE is_free) AS s
-            CROSS JOIN LATERAL (
-                SELECT letter_id FROM dead_letters AS l
-                WHERE (l.consumer, l.origin_topic, l.sequence) = (s.consumer, s.origin_topic, s.sequence)
-                    AND l.state IN ('pending', 'retrying')
-                ORDER BY letter_id LIMIT s.set_size
-            ) AS member
+            CROSS JOIN LATERAL dead_letters_open_of(s.consumer, s.origin_topic, s.sequence, s.set_size) AS member
             LIMIT $3
         ), asking AS MATERIALIZED (
-            SELECT d.letter_id, s.head, s.is_free
-            FROM due AS d JOIN sequences AS s USING (consumer, origin_topic, sequence)
-            WHERE d.letter_id <> s.head AND (NOT s.is_free OR s.head IN (SELECT letter_id FROM members))
-                AND d.letter_id NOT IN (SELECT letter_id FROM members)
+            SELECT asking.letter_id, s.head, s.is_free
+            FROM sequences AS s CROSS JOIN LATERAL unnest(s.letters) AS asking (letter_id)
+            WHERE asking.letter_id <> s.head AND (NOT s.is_free OR s.head IN (SELECT letter_id FROM members))
+                AND asking.letter_id NOT IN (SELECT letter_id FROM members)
         ), targets AS MATERIALIZED (
             SELECT letter_id, 'send' AS role, set_size, NULL::bigint AS head FROM members
             UNION ALL SELECT letter_id, 'send', 1, NULL FROM due WHERE sequence IS NULL
@@ -59,7 +51,11 @@ struct RetryScheduler: Sendable {
             UNION ALL SELECT DISTINCT head, 'ask', 1, NULL::bigint FROM asking WHERE NOT is_free
         ), locked AS MATERIALIZED (
             SELECT own.letter_id, t.role, t.set_size, t.head
-            FROM (SELECT * FROM targets ORDER BY letter_id) AS t
+            FROM unnest(
+                ARRAY(SELECT letter_id FROM targets ORDER BY letter_id),
+                ARRAY(SELECT role FROM targets ORDER BY letter_id),
+                ARRAY(SELECT set_size FROM targets ORDER BY letter_id),
+                ARRAY(SELECT head FROM targets ORDER BY letter_id)) AS t (letter_id, role, set_size, head)
             CROSS JOIN LATERAL (
                 SELECT letter_id FROM dead_letters AS l
                 WHERE l.letter_id = t.letter_id AND (l.state = 'pending' OR l.state = 'retrying' AND t.role = 'ask')
@@ -105,6 +101,8 @@ struct RetryScheduler: Sendable {
 
     /// Each delivery that is not answered doubles what the letter waits. Of a sequence all that is under way is sent
     /// again, from its first on: it was sent together, and is applied in order only.
+    ///
+    /// IS TRUE keeps the planner from looking for each letter among all those that are under way.
     private static let sendStuckAgain: Statement = """
         WITH stuck AS MATERIALIZED (
             SELECT letter_id, consumer, origin_topic, sequence FROM dead_letters AS l
@@ -113,30 +111,24 @@ struct RetryScheduler: Sendable {
                 AND NOT EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id)
             ORDER BY state_since LIMIT $2
         ), sets AS MATERIALIZED (
-            SELECT consumer, origin_topic, sequence
+            SELECT s.*, array_agg(member.letter_id ORDER BY member.letter_id) AS letters
             FROM (SELECT DISTINCT consumer, origin_topic, sequence FROM stuck WHERE sequence IS NOT NULL) AS s
-            WHERE NOT EXISTS (
-                SELECT FROM dead_letters AS other JOIN dead_letter_sends AS send USING (letter_id)
-                WHERE (other.consumer, other.origin_topic, other.sequence) = (s.consumer, s.origin_topic, s.sequence)
-                    AND other.state = 'retrying')
+            CROSS JOIN LATERAL dead_letters_under_way_of(s.consumer, s.origin_topic, s.sequence, NULL) AS member
+            GROUP BY s.consumer, s.origin_topic, s.sequence
+            HAVING NOT bool_or(member.letter_id IN (SELECT letter_id FROM dead_letter_sends))
         ), members AS MATERIALIZED (
             SELECT letter_id, true AS is_first FROM stuck WHERE sequence IS NULL
             UNION ALL
-            SELECT member.letter_id,
-                row_number() OVER (
-                    PARTITION BY s.consumer, s.origin_topic, s.sequence ORDER BY member.letter_id) = 1
-            FROM sets AS s
-            CROSS JOIN LATERAL (
-                SELECT letter_id FROM dead_letters AS l
-                WHERE (l.consumer, l.origin_topic, l.sequence) = (s.consumer, s.origin_topic, s.sequence)
-                    AND l.state = 'retrying'
-            ) AS member
+            SELECT member.letter_id, member.place = 1
+            FROM sets AS s CROSS JOIN LATERAL unnest(s.letters) WITH ORDINALITY AS member (letter_id, place)
         ), locked AS MATERIALIZED (
             SELECT own.letter_id, m.is_first
-            FROM (SELECT * FROM members ORDER BY letter_id) AS m
+            FROM unnest(
+                ARRAY(SELECT letter_id FROM members ORDER BY letter_id),
+                ARRAY(SELECT is_first FROM members ORDER BY letter_id)) AS m (letter_id, is_first)
             CROSS JOIN LATERAL (
                 SELECT letter_id FROM dead_letters AS l
-                WHERE l.letter_id = m.letter_id AND l.state = 'retrying' FOR UPDATE
+                WHERE l.letter_id = m.letter_id AND (l.state = 'retrying') IS TRUE FOR UPDATE
             ) AS own
         ), again AS (
             UPDATE dead_letters AS l

@@ -30,25 +30,16 @@ enum SequencePromotion {
             SELECT head.letter_id, least(freed.set_size, $3) AS set_size,
                 CASE WHEN is_freed THEN 0 ELSE $5 END AS due_ms
             FROM freed
-            CROSS JOIN LATERAL (
-                SELECT letter_id, state, reason, next_attempt_at FROM dead_letters AS other
-                WHERE (other.consumer, other.origin_topic, other.sequence)
-                    = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state IN ('pending', 'retrying')
-                ORDER BY other.letter_id LIMIT 1
-            ) AS head
+            CROSS JOIN LATERAL dead_letters_open_of(freed.consumer, freed.origin_topic, freed.sequence, 1) AS head
             WHERE head.state = 'pending'
                 AND CASE WHEN is_freed
                     THEN head.next_attempt_at = 'infinity' OR head.reason = 'blocked' AND head.next_attempt_at IS NULL
                     ELSE head.next_attempt_at IS NULL AND head.letter_id = freed.blocked END
                 AND NOT EXISTS (
-                    SELECT FROM dead_letters AS other
-                    WHERE (other.consumer, other.origin_topic, other.sequence)
-                        = (freed.consumer, freed.origin_topic, freed.sequence) AND other.state = 'retrying')
+                    SELECT FROM dead_letters_under_way_of(freed.consumer, freed.origin_topic, freed.sequence, 1))
                 AND (NOT freed.is_alone OR NOT EXISTS (
-                    SELECT FROM dead_letters AS other
-                    WHERE (other.consumer, other.origin_topic, other.sequence)
-                        = (freed.consumer, freed.origin_topic, freed.sequence)
-                        AND other.state IN ('pending', 'retrying') AND other.letter_id > head.letter_id))
+                    SELECT FROM dead_letters_open_of(freed.consumer, freed.origin_topic, freed.sequence, 2) AS other
+                    WHERE other.letter_id > head.letter_id))
         )
         UPDATE dead_letters AS l
         SET next_attempt_at = clock_timestamp() + heads.due_ms * interval '1 ms', set_size = heads.set_size

@@ -99,13 +99,13 @@ struct ParkingPlan: Sendable, Equatable {
     ///     slice has retries of the key, if there are as many.
     ///   - rows: what is parked of the origins that are retried or discarded.
     init(_ subjects: [Subject], parked: [SequenceKey: [RecordOrigin]], rows: [RecordOrigin: Row] = [:]) {
-        var state = State(parked: parked.mapValues { $0 }, rows: rows)
+        var state = State(parked: parked.mapValues { Line($0) }, rows: rows)
         verdicts = subjects.map { subject in
             switch subject.role {
             case .first:
                 guard subject.hasFailed || state.first(subject.sequence) != nil else { return .apply }
                 // Its own origin is of no matter: a retry of it cannot be in the slice, as it was not passed before.
-                if let sequence = subject.sequence { state.parked[sequence, default: []].append(nil) }
+                if let sequence = subject.sequence { state.parked[sequence, default: Line([])].append() }
                 return subject.hasFailed ? .parkFailed : .parkBlocked
             case .retry(let delivery): return state.retry(delivery, subject)
             case .discard(let delivery): return state.discard(delivery, subject)
@@ -113,9 +113,31 @@ struct ParkingPlan: Sendable, Equatable {
         }
     }
 
+    /// What is parked of a sequence, in order. Rows go from its front as a rule, and a slice may retry thousands of one
+    /// sequence: to take one out costs the same however many there are.
+    private struct Line {
+        /// nil for one of the slice's own.
+        private var origins: [RecordOrigin?]
+        private var front = 0
+        /// Taken out though others were before them.
+        private var gone: Set<RecordOrigin> = []
+
+        init(_ origins: [RecordOrigin]) { self.origins = origins }
+
+        /// The first row; nil when there is none, and nil in it for one of the slice's own.
+        var first: RecordOrigin?? { origins[front...].first }
+
+        mutating func append() { origins.append(nil) }
+
+        mutating func remove(_ origin: RecordOrigin) {
+            gone.insert(origin)
+            while front < origins.count, let next = origins[front], gone.remove(next) != nil { front += 1 }
+        }
+    }
+
     /// What is parked as the slice goes on.
     private struct State {
-        var parked: [SequenceKey: [RecordOrigin?]]
+        var parked: [SequenceKey: Line]
         var rows: [RecordOrigin: Row]
 
         /// The first row of a sequence; nil when there is none, and nil in it for one of the slice's own.
@@ -150,7 +172,7 @@ struct ParkingPlan: Sendable, Equatable {
 
         private mutating func remove(_ origin: RecordOrigin, _ sequence: SequenceKey?) {
             rows[origin] = nil
-            if let sequence { parked[sequence]?.removeAll { $0 == origin } }
+            if let sequence { parked[sequence]?.remove(origin) }
         }
     }
 

@@ -20,9 +20,7 @@ struct Desk {
         _ body: (Desk) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dead-letters"]) { postgres in
-            var sessions = DeadLetterHandler.sessions(postgres)
-            // As long as all waits of tests: it must be no measure of how busy the machine is.
-            sessions.statementTimeoutMs = 120_000
+            let sessions = DeadLetterHandler.sessions(postgres)
             let database = try await PostgresConnection.connect(sessions)
             var configuration = DeadLetterHandlerConfiguration(consumers: ["orders"])
             change(&configuration)

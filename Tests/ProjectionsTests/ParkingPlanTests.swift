@@ -77,6 +77,30 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("~a2 ~a3 ~a4 a5", parked: ["a2", "a3", "a4"]) == "resolve resolve resolve apply")
     }
 
+    /// What one retry takes may not grow with what waits behind it: compared with each other, these would take minutes.
+    @Test func aLongSequenceIsRetriedInOneGo() {
+        let origins = (0..<40_000).map { origin("a\($0)") }
+        let subjects = origins.map { origin in
+            var subject = ParkingPlan.Subject()
+            subject.sequence = key("a")
+            subject.role = .retry(ParkingPlan.Delivery(origin: origin, number: 2, isPassed: true))
+            subject.eventID = eventID("a\(origin.offset)")
+            return subject
+        }
+        let row = ParkingPlan.Row(isInSequence: true, isDiscarded: false, delivery: 1)
+        let rows = Dictionary(uniqueKeysWithValues: origins.map { ($0, row) })
+        let start = ContinuousClock.now
+        let plan = ParkingPlan(subjects, parked: [SequenceKey(topic: "t", key: Array("a".utf8)): origins], rows: rows)
+        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(plan.verdicts.allSatisfy { $0 == .resolve })
+    }
+
+    @Test func whatIsDiscardedInTheMiddleBlocksNobody() {
+        #expect(
+            plan("-a3 ~a4 ~a2 ~a4 a5", parked: ["a2", "a3", "a4"]) == "discard blockAgain resolve resolve apply")
+        #expect(plan("-a3 ~a2 a5", parked: ["a2", "a3", "a4"]) == "discard resolve parkBlocked")
+    }
+
     @Test func aRetryThatOvertakesIsBlocked() {
         #expect(plan("~a3 ~a2", parked: ["a2", "a3"]) == "blockAgain resolve")
     }

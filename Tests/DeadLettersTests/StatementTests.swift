@@ -1,0 +1,106 @@
+import Postgres
+import StreamCore
+import TestKit
+import Testing
+
+@testable import DeadLetters
+
+/// What the statements read, whatever the planner believes of the letters, and what the schema holds together.
+@Suite struct StatementTests {
+    /// Rows of `dead_letters` that were read until now.
+    private func rowsRead(_ desk: Desk) async throws -> Int64 {
+        try await desk.database.execute(script: "SELECT pg_stat_force_next_flush()")
+        return try await desk.number(
+            """
+            SELECT (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables
+            WHERE relid = 'dead_letters'::regclass
+            """)
+    }
+
+    /// One long sequence, all that the planner knows of. Then it expects every sequence to be like it.
+    private func fillLongSequence(_ desk: Desk, letters: Int) async throws {
+        try await desk.database.execute(script: "ALTER TABLE dead_letters SET (autovacuum_enabled = off)")
+        try await desk.database.execute(
+            script: """
+                INSERT INTO dead_letters (
+                    consumer, consumer_group, origin_topic, origin_partition, origin_offset, key, value, value_kept,
+                    header_names, header_values, sequence, state, reason, error_class, message, first_error_class,
+                    first_message, fingerprint, dialect, replay_topic)
+                SELECT 'orders', '', 'order-events', 0, 1000000 + n, 'long', 'x', 'here', '{}', '{}', sha256('long'),
+                    'pending', 'blocked', 'c', 'm', 'c', 'm', '0000000000000001', 'millrace', 'retry.orders'
+                FROM generate_series(1, \(letters)) AS n ORDER BY n
+                """)
+        try await desk.database.execute(script: "VACUUM (ANALYZE) dead_letters")
+    }
+
+    /// 10,000 letters in 500 keys beside 30,000 in one. Whoever looks for a short sequence among the letters in the order
+    /// of their numbers reads the 30,000 each time: fifteen million rows a statement.
+    @Test func shortSequencesBesideALongOneAreFoundByIndex() async throws {
+        try await Desk.run { desk in
+            try await fillLongSequence(desk, letters: 30_000)
+            let most: Int64 = 500_000
+
+            var read = try await rowsRead(desk)
+            for batch in 0..<5 {
+                try await desk.ingest(
+                    (0..<2_000).map { index in
+                        let offset = Int64(batch * 2_000 + index)
+                        return .letter(
+                            plainLetter(offset < 500 ? .failed : .blocked, offset: offset, key: "k\(offset % 500)"))
+                    })
+            }
+            #expect(try await rowsRead(desk) - read < most, "ingesting new letters")
+
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset < 1000000")
+            read = try await rowsRead(desk)
+            let sent = try await desk.scheduler.sendDue()
+            #expect(try await rowsRead(desk) - read < most, "scheduling")
+            #expect((1...500).contains(sent))
+
+            let offsets = try await desk.lines(
+                "SELECT l.origin_offset::text FROM dead_letter_sends JOIN dead_letters AS l USING (letter_id)")
+            #expect(offsets.count == sent)
+            try await desk.database.execute(script: "DELETE FROM dead_letter_sends")
+            read = try await rowsRead(desk)
+            try await desk.ingest(
+                offsets.compactMap { Int64($0) }.map { .resolved(plainLetter(offset: $0).name, delivery: 2) })
+            #expect(try await rowsRead(desk) - read < most, "ingesting answers, and making the next letters due")
+
+            try await desk.database.execute(
+                script: """
+                    UPDATE dead_letters SET state = 'retrying', state_since = '2020-01-01'
+                    WHERE state = 'pending' AND origin_offset < 1000000
+                    """)
+            read = try await rowsRead(desk)
+            #expect(try await desk.scheduler.sendStuckAgain() > 0)
+            #expect(try await rowsRead(desk) - read < most, "sending stuck letters again")
+            try await desk.checkGroups()
+        }
+    }
+
+    /// Foreign keys in all but name: checked once a statement.
+    @Test func historyAndSendsBelongToALetter() async throws {
+        try await Desk.run { desk in
+            try await desk.ingest(plainLetter(offset: 1), plainLetter(offset: 2, key: "b"))
+            for insert in [
+                "dead_letter_history (letter_id, actor, action) VALUES (1, 'a', 'b'), (99, 'a', 'b')",
+                "dead_letter_sends (letter_id, action, delivery) VALUES (1, 'apply', 2), (99, 'apply', 2)",
+            ] {
+                let error = await #expect(throws: PostgresError.self) {
+                    try await desk.database.execute(script: "INSERT INTO \(insert)")
+                }
+                #expect(error?.sqlState?.code == "23503")
+            }
+            #expect(try await desk.number("SELECT count(*) FROM dead_letter_history") == 2)
+            try await desk.database.execute(
+                script: """
+                    INSERT INTO dead_letter_sends (letter_id, action, delivery) VALUES (1, 'apply', 2), (2, 'apply', 2)
+                    """)
+            try await desk.database.execute(script: "DELETE FROM dead_letters WHERE letter_id = 1")
+            for table in ["dead_letter_history", "dead_letter_sends"] {
+                #expect(try await desk.lines("SELECT letter_id::text FROM \(table)") == ["2"])
+            }
+        }
+    }
+}
