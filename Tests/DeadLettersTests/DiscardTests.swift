@@ -108,6 +108,58 @@ import Testing
         }
     }
 
+    /// Of a consumer that is gone for good: one letter waits, one is being retried, one was discarded in vain, one is over.
+    @Test func aDiscardWithoutTellingClosesLettersAtOnce() async throws {
+        try await Desk.run { desk in
+            let store = DeadLetterStore(desk.database)
+            try await desk.ingest((1...4).map { .letter(plainLetter(offset: $0, key: "k\($0)")) })
+            try await store.change(.retry, .letters([2]), by: Self.audit)
+            #expect(try await desk.scheduler.sendDue() == 1)
+            try await store.change(.discard, .letters([3]), by: Self.audit)
+            try await desk.ingest([.resolved(plainLetter(offset: 4).name, delivery: 1)])
+            var expected = DeadLetterStore.Outcome()
+            (expected.changed, expected.skipped) = (3, [.isResolved: 1])
+            let all = DeadLetterStore.Selection.letters([1, 2, 3, 4])
+            #expect(try await store.preview(.discardWithoutTelling, all) == expected)
+            #expect(try await desk.states() == ["pending", "retrying", "discarded", "resolved"])
+
+            #expect(try await store.change(.discardWithoutTelling, all, by: Self.audit) == expected)
+            #expect(try await desk.states() == ["discarded", "discarded", "discarded", "resolved"])
+            #expect(
+                try await desk.number(
+                    """
+                    SELECT count(*) FROM dead_letters WHERE is_discard_open OR next_attempt_at IS NOT NULL
+                    """) == 0)
+            #expect(try await desk.number("SELECT count(*) FROM dead_letter_sends") == 0)
+            let history = """
+                SELECT letter_id::text, from_state, to_state, actor, reason FROM dead_letter_history
+                WHERE action = 'discarded_without_telling' ORDER BY letter_id
+                """
+            let why = "discarded mara a test event; the consumer was not told: should it come back, it may hold the key"
+            #expect(
+                try await desk.lines(history) == [
+                    "1 pending \(why) blocked", "2 retrying \(why) blocked", "3 discarded \(why) blocked",
+                ])
+            // It is over: nothing is sent, a second call finds nothing, and late failures open nothing.
+            try await desk.database.execute(script: "UPDATE dead_letters SET state_since = now() - interval '9 days'")
+            #expect(try await desk.scheduler.sendStuckAgain() == 0)
+            #expect(try await desk.scheduler.sendDue() == 0)
+            #expect(try await store.change(.discardWithoutTelling, all, by: Self.audit).changed == 0)
+            try await desk.ingest(plainLetter(offset: 1), plainLetter(offset: 2, delivery: 2))
+            #expect(try await desk.states() == ["discarded", "discarded", "discarded", "resolved"])
+            try await desk.checkGroups()
+
+            // It came back: restored, the letter can be discarded as others are, and its consumer is told.
+            try await store.change(.restore, .letters([1]), by: Self.audit)
+            try await store.change(.discard, .letters([1]), by: Self.audit)
+            #expect(
+                try await desk.lines("SELECT letter_id::text, action, delivery::text FROM dead_letter_sends")
+                    == ["1 discard 3"])
+            let retention = LetterRetention(connection: desk.database, days: 7, lettersAtOnce: 10)
+            #expect(try await retention.prune() == 3)
+        }
+    }
+
     /// A send that is sent twice carries the same both times, whatever an operator corrects in between.
     @Test func aCorrectionIsPartOfTheNextDelivery() async throws {
         try await Desk.run { desk in

@@ -115,34 +115,27 @@ struct LetterChunk {
         let done = condition.next { $0.append(self.done) }
         let interval = condition.next { $0.append(perSecond.map { 1 / $0 } ?? 0) }
         let actor = condition.next { $0.append(audit.actor) }
-        let reason = condition.next { $0.append(audit.reason) }
-        let (action, from, to) = change.history
-        let told =
-            change == .discard
-            ? """
-            , told AS (
-                INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)
-                SELECT letter_id, 'discard', delivery, 0 FROM changed WHERE dialect = 'millrace' ORDER BY letter_id
-            )
-            """ : ""
+        let why = [audit.reason, change.historyNote].compactMap { $0 }.joined(separator: "; ")
+        let reason = condition.next { $0.append(why) }
+        let (action, to) = change.history
         let sql = """
             WITH page AS MATERIALIZED (
                 SELECT l.letter_id FROM dead_letters AS l WHERE \(page) ORDER BY l.letter_id LIMIT \(Self.size)
             ), picked AS MATERIALIZED (
-                SELECT l.letter_id FROM dead_letters AS l
+                SELECT l.letter_id, l.state FROM dead_letters AS l
                 WHERE l.letter_id IN (SELECT letter_id FROM page) AND \(change.isLegal)
                 ORDER BY l.letter_id FOR UPDATE
             ), numbered AS MATERIALIZED (
-                SELECT letter_id, \(start) + make_interval(
+                SELECT letter_id, state AS was, \(start) + make_interval(
                     secs => (\(done) + row_number() OVER (ORDER BY letter_id) - 1) * \(interval)) AS due FROM picked
             ), changed AS (
                 UPDATE dead_letters AS l SET \(change.assignments) FROM numbered
                 WHERE l.letter_id = numbered.letter_id
-                RETURNING l.letter_id, l.delivery, l.dialect
+                RETURNING l.letter_id, l.delivery, l.dialect, numbered.was
             ), written AS (
                 INSERT INTO dead_letter_history (letter_id, actor, action, from_state, to_state, reason)
-                SELECT letter_id, \(actor), '\(action)', '\(from.rawValue)', '\(to.rawValue)', \(reason) FROM changed
-            )\(told)
+                SELECT letter_id, \(actor), '\(action)', was, '\(to.rawValue)', \(reason) FROM changed
+            )\(change.sends)
             SELECT (SELECT count(*) FROM page), coalesce((SELECT max(letter_id) FROM page), 0),
                 (SELECT count(*) FROM changed)
             """

@@ -5,6 +5,9 @@ extension DeadLetterStore {
         case retry
         /// A pending letter is given up, and its consumer told to forget it.
         case discard
+        /// A letter that is not over is given up at once, and its consumer, which is gone for good, is told nothing. One
+        /// that comes back has the event still parked, and so may hold its key blocked.
+        case discardWithoutTelling = "discard_without_telling"
         /// A discarded letter is pending again, and waits for an operator.
         case restore
     }
@@ -59,6 +62,8 @@ extension DeadLetterStore.Change {
             """
         case .discard:
             "CASE WHEN l.state <> 'pending' THEN l.state ELSE 'ok' END"
+        case .discardWithoutTelling:
+            "CASE WHEN \(isLegal) THEN 'ok' ELSE l.state END"
         case .restore:
             """
             CASE WHEN l.state <> 'discarded' THEN l.state WHEN \(Self.isDiscardUnderway) THEN 'discard_underway'
@@ -72,6 +77,7 @@ extension DeadLetterStore.Change {
         switch self {
         case .retry: "l.state = 'pending' AND l.replay_topic IS NOT NULL"
         case .discard: "l.state = 'pending'"
+        case .discardWithoutTelling: "(l.state IN ('pending', 'retrying') OR l.is_discard_open)"
         case .restore: "l.state = 'discarded' AND NOT \(Self.isDiscardUnderway)"
         }
     }
@@ -90,17 +96,50 @@ extension DeadLetterStore.Change {
             state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1,
                 unanswered = 0, is_discard_open = l.dialect = 'millrace', is_row_forgotten = l.dialect = 'millrace'
             """
+        // A number of its own here, too. Whether the consumer has the event's row is as it was.
+        case .discardWithoutTelling:
+            """
+            state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1,
+                unanswered = 0, is_discard_open = false
+            """
         case .restore:
             "state = 'pending', state_since = clock_timestamp(), next_attempt_at = NULL, is_discard_open = false"
         }
     }
 
-    /// The history's action, and the states before and after.
-    var history: (action: String, from: DeadLetterStore.State, to: DeadLetterStore.State) {
+    /// The history's action, and the state after.
+    var history: (action: String, to: DeadLetterStore.State) {
         switch self {
-        case .retry: ("retry_requested", .pending, .pending)
-        case .discard: ("discard_requested", .pending, .discarded)
-        case .restore: ("restored", .discarded, .pending)
+        case .retry: ("retry_requested", .pending)
+        case .discard: ("discard_requested", .discarded)
+        case .discardWithoutTelling: ("discarded_without_telling", .discarded)
+        case .restore: ("restored", .pending)
+        }
+    }
+
+    /// What the history adds to the operator's reason; nil for nothing.
+    var historyNote: String? {
+        self == .discardWithoutTelling
+            ? "the consumer was not told: should it come back, it may hold the key blocked" : nil
+    }
+
+    /// What happens to the sends of the letters in `changed`: a further common table expression, or nothing.
+    var sends: String {
+        switch self {
+        case .retry, .restore: ""
+        case .discard:
+            """
+            , told AS (
+                INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)
+                SELECT letter_id, 'discard', delivery, 0 FROM changed WHERE dialect = 'millrace' ORDER BY letter_id
+            )
+            """
+        case .discardWithoutTelling:
+            """
+            , untold AS (
+                DELETE FROM dead_letter_sends AS s USING changed WHERE s.letter_id = changed.letter_id
+            )
+            """
         }
     }
 }

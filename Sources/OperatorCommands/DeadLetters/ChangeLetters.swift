@@ -39,6 +39,10 @@ struct DiscardLetters: AsyncParsableCommand {
             The event will not take effect. The letter stays until its retention ends and can be restored. A discard \
             that cannot be sent to the consumer makes the letter pending again.
 
+            --without-telling is for a consumer that is gone for good: it closes letters at once, also those that are \
+            being retried or whose discard was never confirmed, and sends nothing. The consumer keeps the events \
+            parked. Should it come back, it may hold their keys blocked.
+
             \(DeadLettersCommand.exitCodes)
             """)
 
@@ -46,11 +50,15 @@ struct DiscardLetters: AsyncParsableCommand {
     @OptionGroup var letters: LetterSelectionOptions
     @OptionGroup var audit: LetterAuditOptions
 
+    @Flag(help: "Close them at once and tell the consumer nothing: it is gone for good.")
+    var withoutTelling = false
+
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
     var output = LetterOutput.table
 
     func run() async throws {
-        try await LetterChanges(.discard, database, letters, audit, output).run()
+        let change: DeadLetterStore.Change = withoutTelling ? .discardWithoutTelling : .discard
+        try await LetterChanges(change, database, letters, audit, output).run()
     }
 }
 
@@ -129,8 +137,11 @@ struct LetterChangeReport {
     }
 
     var text: String {
-        let verb = isDone ? Self.past(change) : "would \(change.rawValue)"
+        let verb = isDone ? Self.past(change) : "would \(Self.infinitive(change))"
         var lines = ["\(verb) \(LetterFormat.letters(outcome.changed))\(pace)"]
+        if change == .discardWithoutTelling && outcome.changed > 0 {
+            lines.append("  without telling their consumer: should it come back, it may hold their keys blocked")
+        }
         for (skip, count) in outcome.skipped.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             lines.append("  left as they are: \(LetterFormat.count(count)) \(skip.explanation)")
         }
@@ -150,10 +161,18 @@ struct LetterChangeReport {
         return ", the last one due in \(Int64(seconds.rounded(.up))) s"
     }
 
+    private static func infinitive(_ change: DeadLetterStore.Change) -> String {
+        switch change {
+        case .retry: "retry"
+        case .discard, .discardWithoutTelling: "discard"
+        case .restore: "restore"
+        }
+    }
+
     private static func past(_ change: DeadLetterStore.Change) -> String {
         switch change {
         case .retry: "requested the retry of"
-        case .discard: "discarded"
+        case .discard, .discardWithoutTelling: "discarded"
         case .restore: "restored"
         }
     }

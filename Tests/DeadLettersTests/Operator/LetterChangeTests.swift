@@ -28,6 +28,7 @@ import Testing
         let rest: [(DeadLetterStore.Change, changed: Int64, [Skip: Int64])] = [
             (.retry, 1, [.isRetrying: 1, .isResolved: 1, .isDiscarded: 1, .hasNoReplayTopic: 1]),
             (.discard, 2, [.isRetrying: 1, .isResolved: 1, .isDiscarded: 1]),
+            (.discardWithoutTelling, 3, [.isResolved: 1, .isDiscarded: 1]),
             (.restore, 1, [.isPending: 2, .isRetrying: 1, .isResolved: 1]),
         ]
         for (change, changed, skipped) in rest {

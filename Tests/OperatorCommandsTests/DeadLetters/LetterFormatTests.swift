@@ -112,5 +112,13 @@ import Testing
         #expect(
             LetterChangeReport(.discard, outcome, isDone: true).json
                 == #"{"action":"discard","changed":1203,"executed":true,"missing":[99],"skipped":{"retrying":2}}"#)
+        var three = DeadLetterStore.Outcome()
+        three.changed = 3
+        let without = "  without telling their consumer: should it come back, it may hold their keys blocked"
+        #expect(
+            LetterChangeReport(.discardWithoutTelling, three, isDone: true).text == "discarded 3 letters\n\(without)")
+        #expect(
+            LetterChangeReport(.discardWithoutTelling, three, isDone: false).text
+                .hasPrefix("would discard 3 letters\n\(without)\ndry run: nothing was changed."))
     }
 }
