@@ -11,7 +11,7 @@ struct IngestFold {
                 switch notice {
                 case .letter(let letter): letter.delivery > 1
                 case .resolved, .discarded: true
-                case .brake: false
+                case .breaker: false
                 }
             }
         }
@@ -19,7 +19,7 @@ struct IngestFold {
 
     /// Letters in the order in which they came first.
     private(set) var entries: [Entry] = []
-    private(set) var brakes: [LetterNotice] = []
+    private(set) var breakers: [LetterNotice] = []
     private var places: [LetterName: Int] = [:]
 
     init(_ notices: [LetterNotice]) {
@@ -27,7 +27,7 @@ struct IngestFold {
             switch notice {
             case .letter(let letter): add(notice, letter.name)
             case .resolved(let name, _), .discarded(let name, _, _): add(notice, name)
-            case .brake: brakes.append(notice)
+            case .breaker: breakers.append(notice)
             }
         }
     }

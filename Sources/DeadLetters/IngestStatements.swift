@@ -145,20 +145,20 @@ enum IngestStatements {
         try await transaction.execute(newGroupAlerts, parameters(Set(groups).sorted()))
     }
 
-    private static let brakeAlerts: Statement = """
+    private static let breakerAlerts: Statement = """
         INSERT INTO dead_letter_alerts (kind, consumer, error_class, message)
         SELECT kind, consumer, error_class, message
-        FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS brakes (kind, consumer, error_class, message, place)
+        FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS breakers (kind, consumer, error_class, message, place)
         ORDER BY place
         """
 
-    static func insertBrakes(_ brakes: [LetterNotice], _ transaction: PostgresTransaction) async throws {
+    static func insertBreakers(_ breakers: [LetterNotice], _ transaction: PostgresTransaction) async throws {
         var kinds = TextArray()
         var consumers = TextArray()
         var classes = TextArray()
         var messages = TextArray()
-        for case .brake(let consumer, let isOpen, let errorClass, let message) in brakes {
-            kinds.append(isOpen ? "brake_opened" : "brake_released")
+        for case .breaker(let consumer, let isOpen, let errorClass, let message) in breakers {
+            kinds.append(isOpen ? "circuit_breaker_opened" : "circuit_breaker_closed")
             consumers.append(consumer)
             classes.append(errorClass)
             messages.append(message)
@@ -169,7 +169,7 @@ enum IngestStatements {
             $0.append(classes)
             $0.append(messages)
         }
-        try await transaction.execute(brakeAlerts, parameters)
+        try await transaction.execute(breakerAlerts, parameters)
     }
 
     // MARK: new letters

@@ -17,7 +17,7 @@ struct IngestWriter: Sendable {
     func write(_ notices: [LetterNotice], in transaction: PostgresTransaction) async throws {
         var random = SystemRandomNumberGenerator()
         let fold = IngestFold(notices)
-        if !fold.brakes.isEmpty { try await IngestStatements.insertBrakes(fold.brakes, transaction) }
+        if !fold.breakers.isEmpty { try await IngestStatements.insertBreakers(fold.breakers, transaction) }
         var open = fold.entries
         var changed: [ChangedLetter] = []
         var groups: [GroupKey] = []

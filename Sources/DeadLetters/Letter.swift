@@ -72,5 +72,5 @@ public enum LetterNotice: Sendable, Hashable {
     /// The consumer no longer waits for an event that an operator had given up, and kept its row or had none.
     case discarded(LetterName, delivery: Int32?, isRowKept: Bool)
     /// Everything fails at a consumer, or no longer does.
-    case brake(consumer: String, isOpen: Bool, errorClass: String, message: String)
+    case breaker(consumer: String, isOpen: Bool, errorClass: String, message: String)
 }

@@ -104,7 +104,7 @@ struct LetterLife: Sendable, Hashable {
         case .letter(let letter): receive(letter, policies, using: &random)
         case .resolved(_, let count): resolve(count)
         case .discarded(_, let count, let isRowKept): confirmDiscard(count, isRowKept)
-        case .brake: break
+        case .breaker: break
         }
     }
 

@@ -64,9 +64,9 @@ public struct LetterReader: Sendable {
         guard let reason = headers.text("millrace.reason", limit: 40) else { return nil }
         let errorClass = headers.text("millrace.error.class", limit: 200).map(LetterText.errorClass)
         let message = headers.text("__dlq.errors.message", limit: Self.messageLimit)
-        if reason == "brake-opened" || reason == "brake-released" {
-            return .brake(
-                consumer: consumer, isOpen: reason == "brake-opened",
+        if reason == "circuit-breaker-opened" || reason == "circuit-breaker-closed" {
+            return .breaker(
+                consumer: consumer, isOpen: reason == "circuit-breaker-opened",
                 errorClass: errorClass ?? LetterText.unknownClass, message: message ?? "")
         }
         guard let topic = headers.topic("__dlq.errors.topic"),

@@ -18,6 +18,7 @@ extension MigrationCatalog {
         ("dead-letters_0004_identity", PackageResources.dead_letters_0004_identity_sql),
         ("dead-letters_0005_checks_by_statement", PackageResources.dead_letters_0005_checks_by_statement_sql),
         ("dead-letters_0006_sequence_lookups", PackageResources.dead_letters_0006_sequence_lookups_sql),
+        ("dead-letters_0007_circuit_breakers", PackageResources.dead_letters_0007_circuit_breakers_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
         ("order-summary_0002_facts_by_aggregate", PackageResources.order_summary_0002_facts_by_aggregate_sql),
         ("order-summary_0003_page_order", PackageResources.order_summary_0003_page_order_sql),

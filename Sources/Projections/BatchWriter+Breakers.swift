@@ -207,14 +207,14 @@ extension Letter {
     static func breakerOpened(
         _ partition: TopicPartition, _ kind: FailureCounts.Kind, after count: Int
     ) -> Letter {
-        var letter = Letter(reason: .brakeOpened)
+        var letter = Letter(reason: .breakerOpened)
         letter.errorClass = kind.errorClass.isEmpty ? nil : kind.errorClass
         letter.message = "\(partition): \(count) \(kind) with none applied in between; nothing more is parked"
         return letter
     }
 
     static func breakerClosed(_ partition: TopicPartition, _ eventType: String) -> Letter {
-        var letter = Letter(reason: .brakeReleased)
+        var letter = Letter(reason: .breakerClosed)
         letter.message = "\(partition): an event \(eventType) could be applied again"
         return letter
     }

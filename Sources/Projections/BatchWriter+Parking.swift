@@ -223,7 +223,7 @@ extension BatchWriter {
             if isCounted {
                 let opened = try counted(outcome.tally, results[results.count - 1], &committed)
                 letters += opened
-                if !opened.isEmpty { committed.parking.letters[.brakeOpened] = opened.count }
+                if !opened.isEmpty { committed.parking.letters[.breakerOpened] = opened.count }
             }
             if !letters.isEmpty { try await deliver(letters, parking, session, in: transaction) }
         } catch let error as PostgresError where error.kind == .permanent {

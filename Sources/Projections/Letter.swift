@@ -45,15 +45,15 @@ struct Letter: Sendable {
         case resolved
         /// A letter's event will not be applied.
         case discarded
-        case brakeOpened = "brake-opened"
-        case brakeReleased = "brake-released"
+        case breakerOpened = "circuit-breaker-opened"
+        case breakerClosed = "circuit-breaker-closed"
 
         /// The letter carries the event's value and headers.
         var carriesRecord: Bool { self == .failed || self == .blocked }
     }
 
     let reason: Reason
-    /// The record that it is about; nil for those about the brake.
+    /// The record that it is about; nil for those about a circuit breaker.
     var record: RecordView?
     var origin: RecordOrigin?
     var delivery: Int?

@@ -274,7 +274,7 @@ struct ProjectionTelemetry {
                 """, metadata: Self.metadata(partition).merging(["reason": "\(reason)"]) { first, _ in first })
         case .breaker(let partition, .closed(let by)):
             ended(.circuitBreaker, partition)
-            if by == .success { counter(of: .brakeReleased).increment() }
+            if by == .success { counter(of: .breakerClosed).increment() }
             logger.warning(
                 by == .success
                     ? "circuit breaker closed: an event could be applied; going on where the partition stopped"

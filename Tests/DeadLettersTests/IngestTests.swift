@@ -191,17 +191,17 @@ struct Desk {
         }
     }
 
-    @Test func alertsOfNewGroupsAndBrakes() async throws {
+    @Test func alertsOfNewGroupsAndCircuitBreakers() async throws {
         try await Desk.run { desk in
             try await desk.ingest([
                 .letter(plainLetter(offset: 1, message: "no JSON at 1")),
                 .letter(plainLetter(offset: 2, message: "no JSON at 2")),
                 .letter(plainLetter(.blocked, offset: 3)),
-                .brake(consumer: "orders", isOpen: true, errorClass: "undefined_table", message: "no table"),
+                .breaker(consumer: "orders", isOpen: true, errorClass: "undefined_table", message: "no table"),
             ])
             try await desk.ingest(plainLetter(offset: 4, key: "b", message: "no JSON at 4"))
             try await desk.ingest([
-                .brake(consumer: "orders", isOpen: false, errorClass: "undefined_table", message: "")
+                .breaker(consumer: "orders", isOpen: false, errorClass: "undefined_table", message: "")
             ])
             // One that fails in another way.
             try await desk.database.execute(
@@ -215,8 +215,8 @@ struct Desk {
                         coalesce(letters::text, '-')
                     FROM dead_letter_alerts ORDER BY alert_id
                     """) == [
-                        "brake_opened undefined_table - -", "new_group invalid_json 1 2",
-                        "brake_released undefined_table - -", "new_group other 1 1",
+                        "circuit_breaker_opened undefined_table - -", "new_group invalid_json 1 2",
+                        "circuit_breaker_closed undefined_table - -", "new_group other 1 1",
                     ])
             try await desk.checkGroups()
         }

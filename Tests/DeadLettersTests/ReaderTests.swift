@@ -78,7 +78,7 @@ import Testing
         #expect(one.fingerprint == other.fingerprint)
     }
 
-    @Test func answersAndBrakes() {
+    @Test func answersAndCircuitBreakers() {
         let name = LetterName(
             consumer: "orders", origin: TopicPartition(topic: "order-events", partition: 3), offset: 41)
         let count = [("__dlq.errors.delivery.count", "2")]
@@ -92,10 +92,10 @@ import Testing
             Self.ours.read(
                 record(
                     [
-                        ("millrace.reason", "brake-opened"), ("millrace.error.class", "UndefinedTable"),
+                        ("millrace.reason", "circuit-breaker-opened"), ("millrace.error.class", "UndefinedTable"),
                         ("__dlq.errors.message", "no table"),
                     ], key: nil, value: nil))
-                == .brake(consumer: "orders", isOpen: true, errorClass: "undefined_table", message: "no table"))
+                == .breaker(consumer: "orders", isOpen: true, errorClass: "undefined_table", message: "no table"))
     }
 
     @Test func aValueInTheConsumersDatabase() throws {

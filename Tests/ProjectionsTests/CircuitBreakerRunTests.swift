@@ -48,14 +48,14 @@ import Testing
             let observer = Observer()
             try await produce(rounds: 3, keys: 200, ledger)
             try await running(scene.runner(projection(ledger, failingWhile: failing), observer: observer, log: log)) {
-                try await scene.awaitLetters("brake-opened", 1)
+                try await scene.awaitLetters("circuit-breaker-opened", 1)
                 try await eventually { log.lines("stays open").count >= 3 }
                 #expect(try await parkedByPartition(scene) == ["0": 50])
                 #expect(try await scene.openBreakers() == 1)
                 #expect(observer.now.held.values.map { $0 } == [[.circuitBreaker]])
                 failing.isOn = false
                 try await ledger.caughtUp()
-                try await scene.awaitLetters("brake-released", 1)
+                try await scene.awaitLetters("circuit-breaker-closed", 1)
                 try await scene.retryUntilResolved()
             }
             try await ledger.expectExact()
@@ -104,7 +104,7 @@ import Testing
             }
             let parked = try await scene.parked()
             #expect(parked == 50)
-            #expect(try await scene.letters("brake-opened").count == 1)
+            #expect(try await scene.letters("circuit-breaker-opened").count == 1)
             failing.isOn = false
             try await running(scene.runner(projection(ledger, failingWhile: failing))) {
                 try await ledger.caughtUp()
@@ -147,7 +147,7 @@ import Testing
             try await ledger.produce(count: 400, keys: 200)
             let broken = ledger.projection { $0.isUndecodable = { _ in true } }
             try await running(scene.runner(broken, log: log)) {
-                try await scene.awaitLetters("brake-opened", 1)
+                try await scene.awaitLetters("circuit-breaker-opened", 1)
                 try await eventually { try await scene.openBreakers() == 1 }
                 let applied = try await ledger.status()?.nextOffsets
                 try await ledger.produce(count: 200, keys: 200)
@@ -179,7 +179,7 @@ import Testing
             try await running(scene.runner(broken) { $0.batchMaxRecords = 5 }) {
                 try await ledger.caughtUp()
                 #expect(try await scene.letters("failed").count == 30)
-                #expect(try await scene.letters("brake-opened").count == (breakerAfter == 0 ? 0 : 1))
+                #expect(try await scene.letters("circuit-breaker-opened").count == (breakerAfter == 0 ? 0 : 1))
                 #expect(try await scene.openBreakers() == 0)
                 #expect(try await ledger.rows().filter { $0.key.hasPrefix("good") }.count == 3)
             }
@@ -300,7 +300,7 @@ import Testing
             try await running(scene.runner(broken)) {
                 try await ledger.caughtUp()
                 #expect(try await scene.letters("failed").count == 40)
-                #expect(try await scene.letters("brake-opened").isEmpty)
+                #expect(try await scene.letters("circuit-breaker-opened").isEmpty)
             }
         }
     }
@@ -323,7 +323,7 @@ import Testing
                 try await ledger.produce([ledger.next("good\(round)")])
             }
             try await running(scene.runner(broken)) {
-                try await scene.awaitLetters("brake-opened", 1)
+                try await scene.awaitLetters("circuit-breaker-opened", 1)
                 try await eventually { try await scene.openBreakers() == 1 }
                 #expect(try await scene.parked() == 4)
                 #expect(try await ledger.rows().count == 3)

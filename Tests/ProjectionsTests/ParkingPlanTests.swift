@@ -187,7 +187,7 @@ private func origin(_ word: String) -> RecordOrigin {
 
     @Test func aMessageKeepsItsCause() {
         let sender = LetterSender(consumer: "c", group: "g", route: DeadLetterRoute(consumer: "c"))
-        var letter = Letter(reason: .brakeOpened)
+        var letter = Letter(reason: .breakerOpened)
         letter.message = "$" + String(repeating: "[0]", count: 600) + ": expected an object"
         let message = sender.texts(of: letter).first { "\($0.0)" == "__dlq.errors.message" }?.1
         #expect(message?.hasPrefix("$[0]") == true && message?.hasSuffix(": expected an object") == true)

@@ -4,7 +4,7 @@ internal import StreamCore
 /// What is to be told, as it stands in `dead_letter_alerts`.
 struct Alert: Sendable {
     let alertID: Int64
-    /// `new_group`, `threshold`, `brake_opened` or `brake_released`.
+    /// `new_group`, `threshold`, `circuit_breaker_opened` or `circuit_breaker_closed`.
     let kind: String
     let consumer: String
     let errorClass: String?
@@ -51,7 +51,7 @@ enum AlertTable {
                     AND b.consumer = a.consumer
                     AND (b.kind = a.kind AND b.error_class IS NOT DISTINCT FROM a.error_class
                         AND b.fingerprint IS NOT DISTINCT FROM a.fingerprint
-                        OR b.kind LIKE 'brake\\_%' AND a.kind LIKE 'brake\\_%')),
+                        OR b.kind LIKE 'circuit\\_breaker\\_%' AND a.kind LIKE 'circuit\\_breaker\\_%')),
             clock_timestamp()
         FROM dead_letter_alerts AS a
         WHERE a.sent_at IS NULL AND a.given_up_at IS NULL AND a.next_try_at <= clock_timestamp()

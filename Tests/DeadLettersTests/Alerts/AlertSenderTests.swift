@@ -156,7 +156,7 @@ import Testing
             try await eventually { try await scene.count("sent_at IS NOT NULL") == 1 }
             try await scene.add()
             try await scene.add(errorClass: "invalid_json")
-            try await scene.add("brake_opened", errorClass: nil)
+            try await scene.add("circuit_breaker_opened", errorClass: nil)
             try await eventually { try await scene.count("sent_at IS NOT NULL") == 3 }
             #expect(try await scene.count("sent_at IS NULL AND next_try_at > now() + interval '10 minutes'") == 1)
             #expect(scene.server.requests.count == 3)
