@@ -140,6 +140,26 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
+    /// Adds partitions to a topic.
+    ///
+    /// - Parameter total: how many it has then.
+    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request; ``KafkaError/isUnknownTopic``.
+    public func addPartitions(to name: String, total: Int) async throws(KafkaError) {
+        let (client, timeoutMs) = (client, timeoutMs)
+        try await blocking { () throws(KafkaError) in
+            var reason = [CChar](repeating: 0, count: 512)
+            // SAFETY: ours to free; librdkafka copies it for the request.
+            var partitions = unsafe rd_kafka_NewPartitions_new(name, total, &reason, reason.count)
+            guard unsafe partitions != nil else {
+                throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, message: String(zeroTerminated: reason))
+            }
+            defer { unsafe rd_kafka_NewPartitions_destroy(partitions) }
+            unsafe try client.askForTopics(timeoutMs: timeoutMs, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS) { options, queue in
+                unsafe rd_kafka_CreatePartitions(client.pointer, &partitions, 1, options, queue)
+            }
+        }
+    }
+
     private func blocking<Value: Sendable>(
         _ call: @escaping @Sendable () throws(KafkaError) -> Value
     ) async throws(KafkaError) -> Value {
@@ -178,9 +198,14 @@ extension ClientHandle {
         }
         var count = 0
         let topics =
-            operation == RD_KAFKA_ADMIN_OP_CREATETOPICS
-            ? unsafe rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
-            : unsafe rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count)
+            switch operation {
+            case RD_KAFKA_ADMIN_OP_CREATETOPICS:
+                unsafe rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+            case RD_KAFKA_ADMIN_OP_CREATEPARTITIONS:
+                unsafe rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count)
+            default:
+                unsafe rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count)
+            }
         for index in 0..<count {
             guard let topic = unsafe topics?[index] else { continue }
             let response = unsafe rd_kafka_topic_result_error(topic)
