@@ -34,5 +34,6 @@ extension MigrationCatalog {
         ("projections_0004_record_marks", PackageResources.projections_0004_record_marks_sql),
         ("projections_0005_kept_records", PackageResources.projections_0005_kept_records_sql),
         ("projections_0006_circuit_breakers", PackageResources.projections_0006_circuit_breakers_sql),
+        ("projections_0007_parked_records", PackageResources.projections_0007_parked_records_sql),
     ]
 }

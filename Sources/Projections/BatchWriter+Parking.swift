@@ -326,7 +326,7 @@ extension Letter {
         record = batch.record(item)
         origin = batch.origin(item)
         delivery = request?.delivery ?? 1
-        timestampMs = request == nil ? record?.timestampMs : request?.timestampMs
+        timestampMs = origin?.timestampMs
         eventID = batch.identity(item)?.eventID ?? failure?.failure.eventID
         stage = failure?.stage
         errorClass = failure?.failure.errorClass

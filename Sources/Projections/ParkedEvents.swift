@@ -54,7 +54,10 @@ struct ParkedEvents: Sendable {
         for row in 0..<result.rowCount {
             let key = limits[Int(try result.int64(row, 0)) - 1].key
             let partition = TopicPartition(topic: key.topic, partition: try result.int32(row, 1))
-            rows[key, default: []].append(RecordOrigin(partition: partition, offset: try result.int64(row, 2)))
+            rows[key, default: []].append(
+                RecordOrigin(
+                    partition: partition, offset: try result.int64(row, 2),
+                    timestampMs: try result.optionalInt64(row, 3)))
         }
         return rows
     }
@@ -66,9 +69,11 @@ struct ParkedEvents: Sendable {
         var rows: [RecordOrigin: ParkingPlan.Row] = [:]
         for row in 0..<result.rowCount {
             let partition = TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))
-            rows[RecordOrigin(partition: partition, offset: try result.int64(row, 2))] = ParkingPlan.Row(
-                isInSequence: try result.bool(row, 3), isDiscarded: try result.bool(row, 4),
-                delivery: Int(try result.int32(row, 5)))
+            let origin = RecordOrigin(
+                partition: partition, offset: try result.int64(row, 2), timestampMs: try result.optionalInt64(row, 3))
+            rows[origin] = ParkingPlan.Row(
+                isInSequence: try result.bool(row, 4), isDiscarded: try result.bool(row, 5),
+                delivery: Int(try result.int32(row, 6)))
         }
         return rows
     }
@@ -109,6 +114,7 @@ struct ParkedEvents: Sendable {
         var topics = TextArray()
         var partitions = Int32Array()
         var offsets = Int64Array()
+        var timestamps = Int64Array()
         var keys = ByteaArray()
         var ids = UUIDArray()
         var days = DateArray()
@@ -119,6 +125,7 @@ struct ParkedEvents: Sendable {
             topics.append(row.origin.partition.topic)
             partitions.append(row.origin.partition.partition)
             offsets.append(row.origin.offset)
+            timestamps.append(row.origin.timestampMs)
             keys.append(row.key)
             ids.append(row.eventID)
             days.append(day: row.day)
@@ -131,6 +138,7 @@ struct ParkedEvents: Sendable {
             $0.append(topics)
             $0.append(partitions)
             $0.append(offsets)
+            $0.append(timestamps)
             $0.append(keys)
             $0.append(ids)
             $0.append(days)
@@ -164,6 +172,7 @@ struct ParkedEvents: Sendable {
         parameters.append(origin.partition.topic)
         parameters.append(origin.partition.partition)
         parameters.append(origin.offset)
+        parameters.append(origin.timestampMs)
         parameters.append(parts.name)
         append(record.value, to: &parameters)
         parameters.append(names)
@@ -180,16 +189,19 @@ struct ParkedEvents: Sendable {
         var topics = TextArray()
         var partitions = Int32Array()
         var offsets = Int64Array()
+        var timestamps = Int64Array()
         for origin in origins {
             topics.append(origin.partition.topic)
             partitions.append(origin.partition.partition)
             offsets.append(origin.offset)
+            timestamps.append(origin.timestampMs)
         }
         return Parameters {
             $0.append(projectionID)
             $0.append(topics)
             $0.append(partitions)
             $0.append(offsets)
+            $0.append(timestamps)
         }
     }
 
@@ -213,72 +225,70 @@ struct ParkedEvents: Sendable {
     }
 
     private static let selectFirst = Statement(
-        "SELECT n, origin_partition, origin_offset FROM millrace_first_parked($1, $2, $3, $4)")
+        "SELECT n, origin_partition, origin_offset, origin_timestamp FROM millrace_first_parked($1, $2, $3, $4)")
+    /// `wanted` names this row `p`. A timestamp that is not known is that of any record.
+    private static let isWanted = """
+        p.projection_id = $1
+            AND (p.topic, p.partition, p.record_offset) = (wanted.topic, wanted.partition, wanted.record_offset)
+            AND (p.record_timestamp = wanted.record_timestamp OR p.record_timestamp IS NULL
+                OR wanted.record_timestamp IS NULL)
+        """
+    private static let wanted = "unnest($2, $3, $4, $5) AS wanted (topic, partition, record_offset, record_timestamp)"
+    private static let delivered =
+        "unnest($2, $3, $4, $5, $6) AS wanted (topic, partition, record_offset, record_timestamp, delivery)"
     private static let selectKept = Statement(
         """
-        SELECT kept_value, kept_key, kept IN ('headers', 'record') IS TRUE FROM parked_events
-        WHERE projection_id = $1
-            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
-            AND (kept_value IS NOT NULL OR kept IS NOT NULL)
+        SELECT p.kept_value, p.kept_key, p.kept IN ('headers', 'record') IS TRUE
+        FROM \(wanted) JOIN parked_events AS p ON \(isWanted)
+        WHERE p.kept_value IS NOT NULL OR p.kept IS NOT NULL
         """)
     private static let selectKeptHeaders = Statement(
         """
         SELECT header.name, header.value
-        FROM parked_events CROSS JOIN LATERAL
-            unnest(kept_header_names, kept_header_values) WITH ORDINALITY AS header (name, value, n)
-        WHERE projection_id = $1
-            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+        FROM \(wanted) JOIN parked_events AS p ON \(isWanted) CROSS JOIN LATERAL
+            unnest(p.kept_header_names, p.kept_header_values) WITH ORDINALITY AS header (name, value, n)
         ORDER BY header.n
         """)
     private static let insertRows = Statement(
         """
         INSERT INTO parked_events
-            (projection_id, topic, partition, record_offset, sequence, event_id, event_day, reason, error_class,
-                delivery)
-        SELECT $1, topic, partition, record_offset, millrace_sequence(key), event_id, event_day, reason, error_class,
-            delivery
-        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY
-            AS rows (topic, partition, record_offset, key, event_id, event_day, reason, error_class, delivery, n)
+            (projection_id, topic, partition, record_offset, record_timestamp, sequence, event_id, event_day, reason,
+                error_class, delivery)
+        SELECT $1, topic, partition, record_offset, record_timestamp, millrace_sequence(key), event_id, event_day, reason,
+            error_class, delivery
+        FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY AS rows (
+            topic, partition, record_offset, record_timestamp, key, event_id, event_day, reason, error_class, delivery, n)
         ORDER BY n
-        ON CONFLICT (projection_id, topic, partition, record_offset) DO NOTHING
+        ON CONFLICT (projection_id, topic, partition, record_offset, coalesce(record_timestamp, -1)) DO NOTHING
         """)
-    private static let deleteRows = Statement(
-        """
-        DELETE FROM parked_events
-        WHERE projection_id = $1
-            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
-        """)
+    private static let deleteRows = Statement("DELETE FROM parked_events AS p USING \(wanted) WHERE \(isWanted)")
     private static let selectStates = Statement(
         """
-        SELECT topic, partition, record_offset, sequence IS NOT NULL, reason = 'discarded', delivery
-        FROM parked_events
-        WHERE projection_id = $1
-            AND (topic, partition, record_offset) IN (SELECT * FROM unnest($2, $3, $4))
+        SELECT wanted.topic, wanted.partition, wanted.record_offset, wanted.record_timestamp,
+            p.sequence IS NOT NULL, p.reason = 'discarded', p.delivery
+        FROM \(wanted) JOIN parked_events AS p ON \(isWanted)
+        ORDER BY p.position DESC
         """)
     private static let noteDeliveries = Statement(
         """
         UPDATE parked_events AS p
-        SET delivery = n.delivery, reason = CASE p.reason WHEN 'discarded' THEN 'failed' ELSE p.reason END
-        FROM unnest($2, $3, $4, $5) AS n (topic, partition, record_offset, delivery)
-        WHERE p.projection_id = $1
-            AND (p.topic, p.partition, p.record_offset) = (n.topic, n.partition, n.record_offset)
+        SET delivery = wanted.delivery, reason = CASE p.reason WHEN 'discarded' THEN 'failed' ELSE p.reason END
+        FROM \(delivered) WHERE \(isWanted)
         """)
     /// Without its day: processed events of that day need not be remembered for it.
     private static let discardRows = Statement(
         """
         UPDATE parked_events AS p
-        SET sequence = NULL, reason = 'discarded', event_day = NULL, delivery = n.delivery
-        FROM unnest($2, $3, $4, $5) AS n (topic, partition, record_offset, delivery)
-        WHERE p.projection_id = $1
-            AND (p.topic, p.partition, p.record_offset) = (n.topic, n.partition, n.record_offset)
+        SET sequence = NULL, reason = 'discarded', event_day = NULL, delivery = wanted.delivery
+        FROM \(delivered) WHERE \(isWanted)
         """)
     private static let keepRecord = Statement(
         """
         INSERT INTO parked_events (
-            projection_id, topic, partition, record_offset, reason, kept, kept_value, kept_header_names,
-            kept_header_values, kept_key)
-        VALUES ($1, $2, $3, $4, 'failed', $5, $6, $7, $8, $9)
-        ON CONFLICT (projection_id, topic, partition, record_offset) DO UPDATE SET kept = excluded.kept,
+            projection_id, topic, partition, record_offset, record_timestamp, reason, kept, kept_value,
+            kept_header_names, kept_header_values, kept_key)
+        VALUES ($1, $2, $3, $4, $5, 'failed', $6, $7, $8, $9, $10)
+        ON CONFLICT (projection_id, topic, partition, record_offset, coalesce(record_timestamp, -1)) DO UPDATE SET kept = excluded.kept,
             kept_value = excluded.kept_value, kept_header_names = excluded.kept_header_names,
             kept_header_values = excluded.kept_header_values, kept_key = excluded.kept_key
         """)

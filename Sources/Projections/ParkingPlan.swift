@@ -31,7 +31,8 @@ struct ParkingPlan: Sendable, Equatable {
     struct Delivery: Sendable, Equatable {
         let origin: RecordOrigin
         let number: Int
-        /// What it stands for has been passed by its own partition's owner.
+        /// What it stands for has been passed by its own partition's owner. Where there is a row it was in any case, also
+        /// when the topic was made again since, and its offsets began anew.
         let isPassed: Bool
         /// The event was discarded by a release that deleted its row: that there is none does not mean it is applied.
         var isForgotten = false
@@ -131,7 +132,17 @@ struct ParkingPlan: Sendable, Equatable {
 
         mutating func remove(_ origin: RecordOrigin) {
             gone.insert(origin)
-            while front < origins.count, let next = origins[front], gone.remove(next) != nil { front += 1 }
+            while front < origins.count, let next = origins[front], take(next) { front += 1 }
+        }
+
+        /// Whether the row was taken out, by its own name or by one that lacks the timestamp. Only rows from before rows
+        /// had one are searched for.
+        private mutating func take(_ row: RecordOrigin) -> Bool {
+            if gone.remove(row) != nil { return true }
+            let found =
+                row.timestampMs == nil
+                ? gone.first { $0.isSame(as: row) } : RecordOrigin(partition: row.partition, offset: row.offset)
+            return found.flatMap { gone.remove($0) } != nil
         }
     }
 
@@ -144,12 +155,13 @@ struct ParkingPlan: Sendable, Equatable {
         func first(_ sequence: SequenceKey?) -> RecordOrigin?? { sequence.flatMap { parked[$0]?.first } }
 
         mutating func retry(_ delivery: Delivery, _ subject: Subject) -> Verdict {
-            guard delivery.isPassed else { return .tooEarly }
+            guard delivery.isPassed || rows[delivery.origin] != nil else { return .tooEarly }
             let forgotten = delivery.isForgotten ? Row(isInSequence: false, isDiscarded: true, delivery: 0) : nil
             guard let row = rows[delivery.origin] ?? forgotten else { return .appliedBefore }
             if row.isDiscarded && delivery.number <= row.delivery { return .discardedSince(row.delivery) }
             if delivery.number < row.delivery { return .outdated }
-            let isBlocked = row.isInSequence && first(subject.sequence).map { $0 != delivery.origin } ?? false
+            let isFirst = first(subject.sequence).map { $0?.isSame(as: delivery.origin) == true } ?? true
+            let isBlocked = row.isInSequence && !isFirst
             guard !isBlocked && !subject.hasFailed else {
                 rows[delivery.origin] = Row(
                     isInSequence: row.isInSequence, isDiscarded: false, delivery: delivery.number)
@@ -160,7 +172,7 @@ struct ParkingPlan: Sendable, Equatable {
         }
 
         mutating func discard(_ delivery: Delivery, _ subject: Subject) -> Verdict {
-            guard delivery.isPassed else { return .tooEarly }
+            guard delivery.isPassed || rows[delivery.origin] != nil else { return .tooEarly }
             guard let row = rows[delivery.origin] else { return .discardNothing }
             if delivery.number < row.delivery {
                 return row.isDiscarded ? .discardedSince(row.delivery) : .outdated

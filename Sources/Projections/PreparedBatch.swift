@@ -279,6 +279,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     /// Where the item's record was first.
     func origin(_ item: Int) -> RecordOrigin {
         if let request = retries[item] { return request.origin }
-        return RecordOrigin(partition: partition(item), offset: layout.offsetOfItem[item])
+        return RecordOrigin(
+            partition: partition(item), offset: layout.offsetOfItem[item], timestampMs: record(item)?.timestampMs)
     }
 }

@@ -5,6 +5,15 @@ internal import StreamCore
 struct RecordOrigin: Hashable, Sendable {
     let partition: TopicPartition
     let offset: Int64
+    /// When the record was written, in milliseconds since 1970: a topic that was deleted and made again has another
+    /// record at the same offset. nil where it is not known.
+    var timestampMs: Int64?
+
+    /// Whether both may be the same record.
+    func isSame(as other: RecordOrigin) -> Bool {
+        partition == other.partition && offset == other.offset
+            && (timestampMs == nil || other.timestampMs == nil || timestampMs == other.timestampMs)
+    }
 }
 
 /// What a record of the retry topic asks for, by its headers.
@@ -20,8 +29,6 @@ struct RetryRequest: Sendable, Equatable {
     let delivery: Int
     /// The value is in `parked_events`.
     let isValueKept: Bool
-    /// When the original record was written, in milliseconds since 1970.
-    let timestampMs: Int64?
     /// The consumer group that parked the event; nil in a request that does not say.
     let group: String?
     /// The event was discarded by a release that deleted its row.
@@ -43,11 +50,12 @@ struct RetryRequest: Sendable, Equatable {
             let delivery = text(LetterHeader.deliveryCount).flatMap({ Int($0) }), delivery > 0,
             let action = text(LetterHeader.action).flatMap(Action.init(rawValue:))
         else { return nil }
-        origin = RecordOrigin(partition: TopicPartition(topic: topic, partition: partition), offset: offset)
+        origin = RecordOrigin(
+            partition: TopicPartition(topic: topic, partition: partition), offset: offset,
+            timestampMs: text(LetterHeader.originTimestamp).flatMap { Int64($0) })
         self.action = action
         self.delivery = delivery
         isValueKept = text(LetterHeader.valueKept) == LetterHeader.inDatabase
-        timestampMs = text(LetterHeader.originTimestamp).flatMap { Int64($0) }
         group = text(LetterHeader.group)
         isForgotten = text(LetterHeader.row) == LetterHeader.rowForgotten
     }

@@ -148,6 +148,19 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("?a1 a0") == "tooEarly apply")
     }
 
+    /// The topic was made again, and has not come as far.
+    @Test func whatIsParkedWasPassed() {
+        #expect(plan("?a1", parked: ["a1"]) == "resolve")
+    }
+
+    @Test func aRecordIsToldFromAnotherAtItsPlace() {
+        let known = RecordOrigin(partition: p0, offset: 7, timestampMs: 5)
+        let other = RecordOrigin(partition: p0, offset: 7, timestampMs: 6)
+        #expect(known.isSame(as: known) && !known.isSame(as: other))
+        #expect(RecordOrigin(partition: p0, offset: 7).isSame(as: other), "not known")
+        #expect(!RecordOrigin(partition: p0, offset: 8).isSame(as: other))
+    }
+
     @Test func whatIsSaidOfAnItemIsALetter() {
         let subjects = (0..<3).map { index in
             ParkingPlan.Subject(sequence: key("a"), hasFailed: index == 1, eventID: nil)

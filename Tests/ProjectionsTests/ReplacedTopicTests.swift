@@ -67,6 +67,47 @@ import Testing
         }
     }
 
+    /// What is parked of the topic before and of the one made again stands at the same offset: each is applied by its own
+    /// letter, and none counts as applied for the other.
+    @Test func whatIsParkedOfTheTopicBeforeIsToldFromTheNew() async throws {
+        try await Ledger.withPrivateCluster(partitions: 1) { ledger, cluster in
+            let scene = try ParkingScene(ledger)
+            for topic in [scene.route.letterTopic, scene.route.retryTopic] {
+                try cluster.createTopic(topic, partitions: 1)
+            }
+            try await ledger.produce([ledger.next("old", amount: -5), ledger.next("good")])
+            try await running(scene.runner()) { try await ledger.caughtUp() }
+            let old = try await scene.letters("failed")
+            #expect(old.count == 1)
+
+            let wiped = try MockCluster()
+            for topic in [ledger.topics[0], scene.route.letterTopic, scene.route.retryTopic] {
+                try wiped.createTopic(topic, partitions: 1)
+            }
+            let kafka = TestKafka.clientConfiguration(for: wiped)
+            let producer = try Producer(kafka) { _ in }
+            let bad = ledger.next("new", amount: -7)
+            try await producer.send(topic: ledger.topics[0], key: Array("new".utf8), value: bad.wire)
+            let continuing = scene.configuration { $0.onTruncatedHistory = .continue }
+            try await running(ledger.runner(nil, continuing, kafka: kafka)) {
+                try await eventually { try await scene.parked() == 2 }
+                let new = try await scene.letters(on: kafka).filter { $0.reason == "failed" }
+                #expect(new.count == 1 && new.first?.origin == old.first?.origin)
+                try await scene.execute("ALTER TABLE ledger DROP CONSTRAINT ledger_least_check")
+                // Also of an offset that the topic made again has not reached.
+                try await scene.retry(old, through: producer)
+                try await eventually { try await scene.parked() == 1 }
+                #expect(try await ledger.rows().keys.sorted() == ["good", "old"])
+                try await scene.retry(new, through: producer)
+                try await eventually { try await scene.parked() == 0 }
+            }
+            #expect(try await ledger.rows()["old"]?.sum == -5)
+            #expect(try await ledger.rows()["new"]?.sum == -7)
+            await producer.close(timeoutMs: 5_000)
+            withExtendedLifetime(wiped) {}
+        }
+    }
+
     @Test func theSameTopicGoesOnAfterRestarts() async throws {
         try await Ledger.with(partitions: 2) { ledger in
             for _ in 0..<3 {

@@ -85,9 +85,11 @@ final class ParkingScene: Sendable {
     // MARK: letters
 
     /// All letters so far, in order.
-    func letters() async throws -> [LetterRecord] {
+    ///
+    /// - Parameter kafka: another cluster than the ledger's.
+    func letters(on kafka: KafkaClientConfiguration? = nil) async throws -> [LetterRecord] {
         let topic = TopicPartition(topic: route.letterTopic, partition: 0)
-        let consumer = try Consumer(ledger.kafka, group: TestKafka.uniqueName("letters"))
+        let consumer = try Consumer(kafka ?? ledger.kafka, group: TestKafka.uniqueName("letters"))
         var letters: [LetterRecord] = []
         do {
             let end = try await consumer.queryWatermarks(topic, timeoutMs: 60_000).high
@@ -130,7 +132,7 @@ final class ParkingScene: Sendable {
     /// Sends letters to the retry topic, as the handler does.
     func retry(
         _ letters: [LetterRecord], delivery: Int = 2, action: String = "apply", times: Int = 1,
-        value: [UInt8]? = nil, headers more: [String: String] = [:]
+        value: [UInt8]? = nil, headers more: [String: String] = [:], through other: Producer? = nil
     ) async throws {
         for letter in letters {
             var headers = letter.allHeaders.filter {
@@ -144,10 +146,11 @@ final class ParkingScene: Sendable {
             }
             add("__dlq.errors.delivery.count", "\(delivery)")
             add("millrace.action", action)
+            add("millrace.origin.timestamp", letter["millrace.origin.timestamp"])
             add("millrace.value.kept", letter["millrace.value.kept"])
             for (name, value) in more { add(name, value) }
             for _ in 0..<times {
-                try await producer.send(
+                try await (other ?? producer).send(
                     topic: route.retryTopic, key: letter.key, value: action == "apply" ? value ?? letter.value : nil,
                     headers: headers)
             }
