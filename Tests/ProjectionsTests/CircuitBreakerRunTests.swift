@@ -179,7 +179,8 @@ import Testing
             try await running(scene.runner(broken) { $0.batchMaxRecords = 5 }) {
                 try await ledger.caughtUp()
                 #expect(try await scene.letters("failed").count == 30)
-                #expect(try await scene.letters("circuit-breaker-opened").count == (breakerAfter == 0 ? 0 : 1))
+                // Near the end a good event in the same batch closes it, and the last bad ones may open it again.
+                #expect(try await scene.letters("circuit-breaker-opened").isEmpty == (breakerAfter == 0))
                 #expect(try await scene.openBreakers() == 0)
                 #expect(try await ledger.rows().filter { $0.key.hasPrefix("good") }.count == 3)
             }
