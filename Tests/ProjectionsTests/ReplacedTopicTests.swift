@@ -145,36 +145,4 @@ import Testing
             try await expectStop(ledger, ledger.kafka, at: 20, count: 30)
         }
     }
-
-    /// The last thing in the partition are markers and an aborted transaction, and then nothing more comes.
-    @Test(.disabled(if: TestKafka.isMock, "the mock knows no transaction markers"))
-    func offsetsWithoutRecordsArePassed() async throws {
-        try await Ledger.with(partitions: 1) { ledger in
-            let transaction = Transaction(ledger.kafka, topic: ledger.topics[0])
-            let events = [ledger.next("a"), ledger.next("a")]
-            try await transaction.run(events.map { (Array("a".utf8), $0.wire) }, .commit)
-            try await transaction.run([(Array("b".utf8), ledger.next("b").wire)], .abort)
-            let partition = TopicPartition(topic: ledger.topics[0], partition: 0)
-            let observer = Observer()
-            try await running(ledger.runner(observer: observer)) {
-                // Two events and their marker, one aborted and its marker.
-                try await eventually { try await ledger.status()?.nextOffsets[partition] == 5 }
-                try await eventually { observer.now.standing[partition]?.next == 5 }
-                #expect(observer.now.standing[partition]?.end == 5)
-                try await transaction.run([(Array("a".utf8), ledger.next("a").wire)], .commit)
-                try await eventually { try await ledger.rows()["a"]?.count == 3 }
-                try await eventually {
-                    let end = try await KafkaAdmin(ledger.kafka).endOffsets(of: [partition])[partition]
-                    return try await ledger.status()?.nextOffsets[partition] == end
-                }
-            }
-            // Goes on from behind the markers.
-            let log = RecordedLog()
-            try await ledger.produce([ledger.next("c")])
-            try await running(ledger.runner(log: log)) { try await ledger.caughtUp() }
-            #expect(log.lines("partition stopped").isEmpty)
-            #expect(try await ledger.rows()["b"] == nil)
-            #expect(try await ledger.rows()["c"]?.count == 1)
-        }
-    }
 }
