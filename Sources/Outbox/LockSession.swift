@@ -44,6 +44,15 @@ struct LockSession: Sendable {
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         """
 
+    private static let unlockAll: Statement = "SELECT pg_advisory_unlock_all()"
+
+    /// Ends a session that ``connect(_:)`` opened, and its locks. A session that is only closed has its locks until the
+    /// server notices: whoever comes next could meet them.
+    static func end(_ connection: PostgresConnection) async {
+        _ = try? await connection.execute(unlockAll, Parameters(), timeoutMs: 1_000)
+        await connection.close()
+    }
+
     /// Opens a session for the lock: one whose death both ends notice within seconds.
     static func connect(_ postgres: PostgresConfiguration) async throws(PostgresError) -> PostgresConnection {
         var configuration = postgres

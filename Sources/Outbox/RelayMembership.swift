@@ -49,7 +49,7 @@ struct RelayMembership: Sendable {
     }
 
     func leave() async {
-        await connection.close()
+        await LockSession.end(connection)
     }
 }
 

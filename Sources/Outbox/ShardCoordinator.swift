@@ -138,7 +138,7 @@ struct ShardCoordinator: Sendable {
             state.membership = membership
             return membership
         } catch {
-            await connection.close()
+            await LockSession.end(connection)
             throw error
         }
     }

@@ -60,7 +60,7 @@ struct ShardOwnership: Sendable {
             } catch {
                 end.error = error
             }
-            await connection.close()
+            await LockSession.end(connection)
         } catch {
             end.error = error
         }
