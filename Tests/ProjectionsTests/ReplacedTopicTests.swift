@@ -75,7 +75,9 @@ import Testing
             for topic in [scene.route.letterTopic, scene.route.retryTopic] {
                 try cluster.createTopic(topic, partitions: 1)
             }
-            try await ledger.produce([ledger.next("old", amount: -5), ledger.next("good")])
+            // One after the other, for the offset.
+            try await ledger.produce([ledger.next("old", amount: -5)])
+            try await ledger.produce([ledger.next("good")])
             try await running(scene.runner()) { try await ledger.caughtUp() }
             let old = try await scene.letters("failed")
             #expect(old.count == 1)
