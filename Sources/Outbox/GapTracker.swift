@@ -20,10 +20,25 @@ struct GapTracker {
         var holders: LockHolders?
         /// The first page whose snapshot shows all that the holders have left behind.
         var lastProbe: UInt64?
+        /// The first page whose snapshot shows what those have left behind that have ended since the last look.
+        var news: UInt64?
+        /// All holders were in progress when they were asked for last.
+        var isQuiet = false
+
+        /// The parts up to `id` and above it.
+        func divided(at id: Int64) -> (below: Group, above: Group) {
+            var (below, above) = (self, self)
+            below.ranges = ranges.filter { $0.lowerBound <= id }.map { $0.lowerBound...min($0.upperBound, id) }
+            above.ranges = ranges.filter { $0.upperBound > id }.map { max($0.lowerBound, id + 1)...$0.upperBound }
+            return (below, above)
+        }
     }
 
     /// Ranges in one page's statement, at most. More are joined to wider ones: that costs rows read twice and no more.
     static let maximumRanges = 64
+
+    /// Ranges that are looked into outside of a page's statement, at most.
+    static let maximumLook = 512
 
     /// Ranges that wait for the same transactions, at most; more are joined as well.
     static let maximumKept = 4_096
@@ -34,6 +49,12 @@ struct GapTracker {
 
     /// Whether asking who holds the lock could let gaps be forgotten.
     var wantsLockHolders: Bool { groups.contains { $0.lastProbe == nil } }
+
+    /// Whether a transaction has ended that may have filled a gap, and nobody has looked since.
+    var hasNews: Bool { groups.contains { $0.lastProbe != nil || $0.news != nil } }
+
+    /// Whether a holder has ended since this page was asked for.
+    func hasNews(since request: UInt64) -> Bool { groups.contains { ($0.news ?? 0) > request } }
 
     /// How many ranges are kept.
     var count: Int { groups.reduce(0) { $0 + $1.ranges.count } }
@@ -70,36 +91,64 @@ struct GapTracker {
         var kept: [Group] = []
         for var group in groups {
             if group.lastProbe == nil {
-                let remaining = group.holders?.remaining(among: holders) ?? holders
+                let remaining = (group.holders ?? holders).remaining(among: holders)
+                // Asked for the first time: whoever has ended before is not known.
+                if group.holders != remaining { group.news = nextRequest }
                 group.holders = remaining
                 if remaining.isEmpty { group.lastProbe = nextRequest }
+                group.isQuiet = remaining.isQuiet(by: holders)
             }
-            // One long transaction must not leave a group behind at each asking.
-            if let last = kept.last, last.holders == group.holders, last.lastProbe == group.lastProbe {
-                kept[kept.count - 1].ranges = Self.joined(last.ranges + group.ranges, limit: Self.maximumKept)
-            } else {
-                kept.append(group)
-            }
+            Self.append(group, to: &kept)
         }
         groups = kept
     }
 
-    /// A page was read that covered all gaps up to `id`.
-    mutating func probed(upTo id: Int64, by request: UInt64) {
-        for index in groups.indices.reversed() {
-            guard let lastProbe = groups[index].lastProbe, request >= lastProbe else { continue }
-            groups[index].ranges.removeAll { $0.upperBound <= id }
-            if groups[index].ranges.isEmpty { groups.remove(at: index) }
+    /// One long transaction must not leave a group behind at each asking, nor a part of one at each page.
+    private static func append(_ group: Group, to kept: inout [Group]) {
+        if let last = kept.last, last.holders == group.holders, last.lastProbe == group.lastProbe,
+            last.isQuiet == group.isQuiet, (last.news == nil) == (group.news == nil)
+        {
+            kept[kept.count - 1].ranges = joined(last.ranges + group.ranges, limit: maximumKept)
+            kept[kept.count - 1].news = [last.news, group.news].compactMap(\.self).max()
+        } else {
+            kept.append(group)
         }
     }
 
-    /// The ranges to look into: ascending, apart from each other, at most ``maximumRanges``.
-    func ranges(upTo position: Int64) -> [ClosedRange<Int64>] {
+    /// A page was read that covered all gaps up to `id`.
+    mutating func probed(upTo id: Int64, by request: UInt64) {
+        var kept: [Group] = []
+        for group in groups {
+            guard let news = group.lastProbe ?? group.news, request >= news else {
+                kept.append(group)
+                continue
+            }
+            // The page that a look comes before has noticed gaps above `id`, which the look did not cover.
+            var (below, above) = group.divided(at: id)
+            below.news = nil
+            if below.lastProbe == nil && !below.ranges.isEmpty { Self.append(below, to: &kept) }
+            if !above.ranges.isEmpty { kept.append(above) }
+        }
+        groups = kept
+    }
+
+    /// The ranges to look into: ascending, apart from each other.
+    ///
+    /// - Parameter limit: how many, at most.
+    func ranges(upTo position: Int64, limit: Int = Self.maximumRanges) -> [ClosedRange<Int64>] {
         if groups.isEmpty { return [] }
         let all = groups.flatMap(\.ranges).compactMap { range -> ClosedRange<Int64>? in
             range.lowerBound > position ? nil : range.clamped(to: Int64.min...position)
         }
-        return Self.joined(all, limit: Self.maximumRanges)
+        return Self.joined(all, limit: limit)
+    }
+
+    /// The ranges that somebody may have filled before the holders were asked for last: ascending, apart from each
+    /// other.
+    func openRanges(upTo position: Int64) -> [ClosedRange<Int64>] {
+        var open = self
+        open.groups.removeAll { $0.isQuiet && $0.news == nil && $0.lastProbe == nil }
+        return open.ranges(upTo: position, limit: Self.maximumLook)
     }
 
     /// `ranges` in order, neighbours joined, and those joined that lie nearest to each other until `limit` are left.
@@ -134,6 +183,14 @@ struct LockHolders: Equatable, Sendable {
     var running: Set<String> = []
     /// Prepared transactions: they belong to no session, and have another name than before they were prepared.
     var prepared: Set<String> = []
+    /// Those that have a transaction id which was in progress in the snapshot of the statement that asked: no earlier
+    /// snapshot shows anything of theirs. Only of the holders as they are asked for.
+    var numbered: Set<String> = []
+
+    /// Whether all of them were in progress when `current` was asked for.
+    func isQuiet(by current: LockHolders) -> Bool {
+        !isEmpty && running.isSubset(of: current.numbered) && prepared.isSubset(of: current.numbered)
+    }
 
     var isEmpty: Bool { running.isEmpty && prepared.isEmpty }
 

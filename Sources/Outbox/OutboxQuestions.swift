@@ -17,6 +17,7 @@ struct OutboxQuestions: Sendable {
         var holders = LockHolders()
         for row in 0..<result.rowCount {
             let name = try result.string(row, 0)
+            if try result.bool(row, 2) { holders.numbered.insert(name) }
             if try result.bool(row, 1) { holders.prepared.insert(name) } else { holders.running.insert(name) }
         }
         return holders

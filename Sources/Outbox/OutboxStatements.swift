@@ -69,12 +69,30 @@ struct OutboxStatements: Sendable {
             SELECT aggregate_type, aggregate_id, topic, key, min(id) FROM \(failed) WHERE state = 'failed'
             GROUP BY aggregate_type, aggregate_id, topic, key
             """)
+        // `pg_locks` is read after the statement's snapshot was taken. A transaction ends for snapshots before it lets go
+        // of its locks: one that the snapshot shows as ended is left out. Of its ids the lowest is that of the
+        // transaction, the others are those of its savepoints; `pg_locks` has their lower halves.
         lockHolders = Statement(
             """
-            SELECT DISTINCT virtualtransaction, pid IS NULL FROM pg_locks
-            WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND relation = \(SQLText.quoted(table))::regclass AND (pid IS NULL OR pid <> ALL ($1))
+            WITH locks AS MATERIALIZED (
+                SELECT locktype, virtualtransaction, pid, mode, database, relation, transactionid FROM pg_locks
+                WHERE granted AND locktype IN ('relation', 'transactionid')
+            ), holders AS (
+                SELECT DISTINCT virtualtransaction, pid IS NULL AS prepared FROM locks
+                WHERE locktype = 'relation' AND mode = 'RowExclusiveLock'
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    AND relation = \(SQLText.quoted(table))::regclass AND (pid IS NULL OR pid <> ALL ($1))
+            ), numbered AS (
+                SELECT virtualtransaction, prepared, (
+                    SELECT min(newest + (transactionid::text::bigint - newest % 4294967296 + 6442450944) % 4294967296
+                        - 2147483648)
+                    FROM locks, txid_snapshot_xmax(txid_current_snapshot()) AS newest
+                    WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock'
+                        AND locks.virtualtransaction = holders.virtualtransaction
+                ) AS number FROM holders
+            )
+            SELECT virtualtransaction, prepared, number IS NOT NULL FROM numbered
+            WHERE number IS NULL OR NOT txid_visible_in_snapshot(number, txid_current_snapshot())
             """)
         origin = Statement(
             """

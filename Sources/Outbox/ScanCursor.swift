@@ -18,7 +18,9 @@
 /// new never waits for them: the backlog, for rows that were left behind while they might not be sent (see
 /// ``SendGates``), and the sweep, for rows whose ids no gap foretold.
 ///
-/// No statement walks more of the index than a slice of ids, since dead rows may lie there by the million.
+/// No statement walks more of the index than a slice of ids, since dead rows may lie there by the million. Where the
+/// gaps are too wide for a page's statement, it goes without them, and before its rows are sent the gaps are looked into
+/// in slices of their own (``GapLook``), by later snapshots: they show all that the page's snapshot showed there.
 ///
 /// A pure value: it neither reads nor waits.
 struct ScanCursor {
@@ -49,12 +51,18 @@ struct ScanCursor {
         let rowBytes: Int32
         /// No row above this id has been read before.
         let seen: Int64
+        /// Whether the statement looks into the gaps; otherwise they are to be looked into before the page is sent.
+        var hasGaps = true
+        /// Whether it looks into gaps alone.
+        var isLook = false
         fileprivate let epoch: UInt64
 
         /// Whether the statement looks at a part of the ids only.
         var isSlice: Bool { upTo != .max }
         /// Whether it may be asked for fewer ids.
-        var isDivisible: Bool { isSlice && upTo - max(after, 0) > SliceWidth.least }
+        var isDivisible: Bool {
+            isSlice && upTo - max(after, 0) > SliceWidth.least || GapLook.width(gaps) > SliceWidth.least
+        }
     }
 
     /// All rows up to here have been read, except those in gaps.
@@ -68,6 +76,8 @@ struct ScanCursor {
     /// Nobody can fill a gap up to here.
     private var settled = Int64.min
     private var slice = SliceWidth()
+    private var look: GapLook?
+    private var gapSlice = SliceWidth()
     /// Rows up to here may be on their way, whatever was read since.
     private var known = Int64.min
     private var requests: UInt64 = 0
@@ -102,9 +112,47 @@ struct ScanCursor {
     mutating func nextRequest(limit: Int, rowBytes: Int32 = .max) -> Request {
         requests += 1
         let upTo = position < frontier ? min(frontier, slice.end(after: position)) : .max
+        let ranges = gaps.ranges(upTo: position)
+        let isWide = GapLook.width(ranges) > min(GapLook.mostOfAPage, gapSlice.ids)
         return Request(
-            number: requests, scan: .forward, after: position, upTo: upTo, gaps: gaps.ranges(upTo: position),
-            limit: limit, rowBytes: rowBytes, seen: seen, epoch: epoch)
+            number: requests, scan: .forward, after: position, upTo: upTo, gaps: isWide ? [] : ranges,
+            limit: limit, rowBytes: rowBytes, seen: seen, hasGaps: !isWide, epoch: epoch)
+    }
+
+    /// The page was taken: whether gaps may have to be looked into before its rows are sent. Then the holders have to be
+    /// asked for, and ``beginLook(before:)`` is next.
+    func needsLook(before request: Request, isEmpty: Bool) -> Bool {
+        request.scan == .forward && isCurrent(request) && !request.hasGaps && (!isEmpty || gaps.hasNews)
+    }
+
+    /// The holders were asked for after the page was read.
+    mutating func beginLook(before request: Request) {
+        let ranges = gaps.openRanges(upTo: request.after)
+        look = ranges.isEmpty ? nil : GapLook(ranges, upTo: request.after, first: requests + 1)
+    }
+
+    /// Whether the look has to begin anew, though a slice of it has shown rows. The holders were asked for twice since.
+    ///
+    /// One that has ended meanwhile may have left rows in what was looked into before, or was not to be looked into, and
+    /// younger ones in this slice. One that is there both times had committed nothing when the slice was read: a holder
+    /// that is letting go of its locks while it is asked for is gone the next time.
+    var isLookOutdated: Bool { look.map { gaps.hasNews(since: $0.first) } ?? false }
+
+    /// The next slice of the gaps; nil when all are looked into, or when the cursor was rewound.
+    mutating func nextLook(limit: Int, rowBytes: Int32 = .max) -> Request? {
+        guard let look else { return nil }
+        requests += 1
+        return Request(
+            number: requests, scan: .forward, after: look.upTo, upTo: look.upTo, gaps: look.slice(of: gapSlice.ids),
+            limit: limit, rowBytes: rowBytes, seen: seen, isLook: true, epoch: epoch)
+    }
+
+    private mutating func takeLook(_ ids: [Int64], _ isFull: Bool, _ request: Request) {
+        for id in ids { gaps.fill(id) }
+        look?.pass(isFull ? ids.last ?? .min : request.gaps.last?.upperBound ?? .max)
+        guard let look, look.left.isEmpty else { return }
+        gaps.probed(upTo: look.upTo, by: look.first)
+        self.look = nil
     }
 
     /// The next page of the backlog or the sweep; nil when there is nothing to look at.
@@ -129,6 +177,7 @@ struct ScanCursor {
     mutating func take(_ ids: [Int64], isFull: Bool, of request: Request) -> Bool {
         guard isCurrent(request) else { return false }
         switch request.scan {
+        case .forward where request.isLook: takeLook(ids, isFull, request)
         case .forward: takeForward(ids, isFull, request)
         case .backlog: backlog = isFull ? ids.last ?? request.after : max(request.after, request.upTo)
         case .sweep: sweep = isFull ? ids.last ?? request.after : max(request.after, request.upTo)
@@ -151,6 +200,7 @@ struct ScanCursor {
             // It shows all there is: the cursor need not step over the dead rows behind it again.
             position = max(position, last, highest)
         }
+        if !request.hasGaps { return }
         // A full page may have left out the last of the gaps; what lies behind its last row was not looked at.
         let probed = isFull ? min(request.after, ids.last ?? request.after) : request.after
         gaps.probed(upTo: probed, by: request.number)
@@ -197,6 +247,7 @@ struct ScanCursor {
     /// Goes back, if need be, so that the row with this id is read again.
     mutating func rewind(to id: Int64) {
         epoch += 1
+        look = nil
         position = min(position, id == .min ? .min : id - 1)
     }
 
@@ -231,7 +282,8 @@ struct ScanCursor {
 
     /// How long the page's statement took.
     mutating func took(_ duration: Duration, for request: Request) {
-        guard request.isSlice else { return }
+        if !request.gaps.isEmpty { gapSlice.took(duration) }
+        guard request.isSlice, !request.isLook else { return }
         if request.scan == .forward { slice.took(duration) } else { backgroundSlice.took(duration) }
     }
 

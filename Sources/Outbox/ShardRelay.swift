@@ -100,6 +100,10 @@ final class ShardRelay {
                 continue
             }
             noteRead(current)
+            guard try await lookIntoGaps(before: current) else {
+                page = try await read(nextRequest())
+                continue
+            }
             if current.isFull || current.request.isSlice || cursor.hasBackground {
                 _ = pacing.next(after: .full, cost: .zero)
                 asked = .now
@@ -153,6 +157,33 @@ final class ShardRelay {
     private func read(_ request: ScanCursor.Request) async throws -> Page? {
         let (statement, parameters) = statements.query(for: request)
         return try arrived(try await Self.fetch(request, reader, statement, parameters), for: request)
+    }
+
+    /// Sends what became visible in gaps that the page's statement did not look into: the page may have younger rows of
+    /// the same keys.
+    ///
+    /// - Returns: false when the page has to be read again.
+    private func lookIntoGaps(before page: Page) async throws -> Bool {
+        guard cursor.needsLook(before: page.request, isEmpty: page.ids.isEmpty) else { return true }
+        cursor.lockHolders(try await questions.lockHolders())
+        cursor.beginLook(before: page.request)
+        while !stop.isSet, let request = cursor.nextLook(limit: sizing.rows, rowBytes: sizing.rowBytes) {
+            flight.willRead(request.number)
+            try await tellProgress()
+            guard let late = try await read(request) else { continue }
+            if !late.ids.isEmpty {
+                for _ in 0..<2 { cursor.lockHolders(try await questions.lockHolders()) }
+                if cursor.isLookOutdated {
+                    cursor.beginLook(before: page.request)
+                    continue
+                }
+            }
+            guard cursor.take(late.ids, isFull: late.isFull, of: request) else { return false }
+            reports.read(rows: late.ids.count)
+            Self.adapt(&sizing, to: late)
+            try await launch(late)
+        }
+        return cursor.isCurrent(page.request)
     }
 
     /// What came of a page's statement, and how long it took.

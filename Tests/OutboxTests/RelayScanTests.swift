@@ -149,6 +149,41 @@ import Testing
         }
     }
 
+    /// A transaction that is open when the relay starts may still fill any gap among 500,000 dead rows. Each page has to
+    /// look for its rows, and no statement may walk all the dead ones.
+    @Test func writerOpenAtTheStartBehindDeadRowsIsWaitedForWithinTheStatementTimeout() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withTopics { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let (service, pin) = (try await Service(postgres), try await Service(postgres))
+                let writer = try await Service(postgres)
+                try await pin.connection.execute(
+                    script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox")
+                try await service.commit(topics[0], "dead", 1...250_000)
+                try await writer.connection.execute(script: "BEGIN")
+                try await writer.commit(topics[0], "late", 1...1)
+                try await service.commit(topics[0], "dead", 1...250_000)
+                try await service.connection.execute(script: "DELETE FROM outbox")
+                let reader = try await Reader(kafka, topics, partitions: 1)
+                var hasty = postgres
+                hasty.statementTimeoutMs = 60
+                var configuration = quickConfiguration()
+                configuration.sweepIntervalMs = 100
+                try await withRelay(configuration, hasty, kafka) {
+                    for number in Int64(1)...5 {
+                        try await service.commit(topics[0], "a", number...number)
+                        try await reader.readSequences(["a": number])
+                    }
+                    try await writer.connection.execute(script: "COMMIT")
+                    try await service.commit(topics[0], "late", 2...2)
+                    try await reader.readSequences(["a": 5, "late": 2])
+                }
+                try await pin.connection.execute(script: "ROLLBACK")
+                await reader.close()
+            }
+        }
+    }
+
     @Test func rowsWithoutAKeyBelongToOneShard() async throws {
         try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
             try await TestKafka.withTopics { topics in

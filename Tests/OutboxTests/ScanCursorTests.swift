@@ -2,28 +2,9 @@ import Testing
 
 @testable import Outbox
 
-/// A table as a snapshot shows it, to drive the cursor with.
-private struct Table {
-    var visible: Set<Int64> = []
-
-    func page(_ request: ScanCursor.Request) -> [Int64] {
-        let rows = visible.filter { id in
-            id > request.after && id <= request.upTo || request.gaps.contains { $0.contains(id) }
-        }
-        return Array(rows.sorted().prefix(request.limit))
-    }
-}
-
-@Suite struct ScanCursorTests {
-    private var cursor = ScanCursor()
-    private var table = Table()
-
-    private mutating func read(limit: Int = 100) -> [Int64] {
-        let request = cursor.nextRequest(limit: limit)
-        let ids = table.page(request)
-        #expect(outcome(cursor.take(ids, isFull: ids.count == request.limit, of: request)))
-        return ids
-    }
+@Suite struct ScanCursorTests: ScanSuite {
+    var cursor = ScanCursor()
+    var table = ScanTable()
 
     @Test mutating func eachRowIsReadOnce() {
         table.visible = [1, 2, 3]
@@ -31,80 +12,6 @@ private struct Table {
         table.visible.formUnion([4, 5])
         #expect(read() == [4, 5])
         #expect(read() == [])
-    }
-
-    @Test mutating func lateRowComesBeforeYoungerOnes() {
-        table.visible = [1, 2, 4]
-        #expect(read() == [1, 2, 4])
-        table.visible.formUnion([3, 5])
-        #expect(read() == [3, 5])
-        #expect(cursor.nextRequest(limit: 1).gaps.contains { $0.contains(3) } == false)
-    }
-
-    @Test mutating func gapOfRunningTransactionIsKeptUntilItsRowIsThere() {
-        table.visible = [1, 3]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: ["4/7"]))
-        for _ in 0..<3 {
-            #expect(read() == [])
-            cursor.lockHolders(LockHolders(running: ["4/7", "5/1"]))
-        }
-        table.visible.insert(2)
-        #expect(read() == [2])
-        #expect(cursor.gaps.ranges(upTo: 10) == [Int64.min + 1...0])
-    }
-
-    @Test mutating func gapOfRolledBackTransactionIsForgottenAfterOneMoreLook() {
-        table.visible = [1, 3]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: ["4/7"]))
-        _ = read()
-        cursor.lockHolders(LockHolders(running: []))
-        #expect(!cursor.gaps.isEmpty, "the holder may have committed just before it let go of the lock")
-        _ = read()
-        #expect(cursor.gaps.isEmpty)
-    }
-
-    @Test mutating func rowCommittedJustBeforeTheLockWasReleasedIsRead() {
-        table.visible = [1, 3]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: ["4/7"]))
-        cursor.lockHolders(LockHolders(running: []))
-        table.visible.insert(2)
-        #expect(read() == [2])
-        #expect(cursor.gaps.isEmpty)
-    }
-
-    @Test mutating func pageAskedForBeforeTheLockWasDoesNotForget() {
-        table.visible = [1, 3]
-        _ = read()
-        let early = cursor.nextRequest(limit: 10)
-        cursor.lockHolders(LockHolders(running: []))
-        #expect(outcome(cursor.take([], isFull: false, of: early)))
-        #expect(!cursor.gaps.isEmpty)
-        _ = read()
-        #expect(cursor.gaps.isEmpty)
-    }
-
-    @Test mutating func unrelatedHoldersThatCameLaterDoNotKeepAGap() {
-        table.visible = [1, 3]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: ["4/7"]))
-        cursor.lockHolders(LockHolders(running: ["9/9"]))
-        _ = read()
-        #expect(cursor.gaps.isEmpty)
-    }
-
-    @Test mutating func fullPageDoesNotForgetGapsBehindItsLastRow() {
-        table.visible = [1, 5, 9]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: []))
-        table.visible.formUnion([2, 3])
-        #expect(read(limit: 2) == [2, 3])
-        #expect(cursor.gaps.ranges(upTo: 100).contains { $0.contains(4) })
-        #expect(cursor.gaps.ranges(upTo: 100).contains { $0.contains(7) })
-        #expect(read(limit: 2) == [])
-        #expect(cursor.gaps.isEmpty)
     }
 
     @Test mutating func smallPagesAdvance() {
@@ -156,88 +63,12 @@ private struct Table {
         #expect(background(5) == [3])
     }
 
-    @Test mutating func openGapAheadOfARewoundCursorIsKept() {
-        table.visible = [1, 2, 5]
-        _ = read()
-        cursor.rewind(to: .min)
-        cursor.lockHolders(LockHolders(running: []))
-        #expect(read(limit: 2) == [1, 2])
-        #expect(!cursor.gaps.isEmpty, "3 and 4 were not looked at by this page")
-        table.visible.insert(4)
-        #expect(read() == [4, 5])
-    }
-
     @Test mutating func pageThatWasAskedForBeforeARewindIsDropped() {
         table.visible = [1, 2]
         let request = cursor.nextRequest(limit: 10)
         cursor.rewind(to: .min)
         #expect(!outcome(cursor.take([1, 2], isFull: false, of: request)))
         #expect(read() == [1, 2])
-    }
-
-    @Test mutating func manyGapsAreJoinedAndNoneIsLost() {
-        let ids = stride(from: Int64(1), through: 2_001, by: 2)
-        table.visible = Set(ids)
-        _ = read(limit: 5_000)
-        let ranges = cursor.nextRequest(limit: 1).gaps
-        #expect(ranges.count == GapTracker.maximumRanges)
-        for missing in stride(from: Int64(2), through: 2_000, by: 2) {
-            #expect(ranges.contains { $0.contains(missing) })
-        }
-        for (left, right) in zip(ranges, ranges.dropFirst()) { #expect(left.upperBound < right.lowerBound) }
-    }
-
-    @Test mutating func longTransactionDoesNotPileUpGroups() {
-        for step in Int64(0)..<200 {
-            table.visible = [step * 2 + 1]
-            _ = read()
-            cursor.lockHolders(LockHolders(running: ["1/1"]))
-        }
-        cursor.lockHolders(LockHolders(running: []))
-        _ = read()
-        #expect(cursor.gaps.isEmpty)
-    }
-
-    @Test mutating func memoryOfGapsIsBoundedWhileATransactionStaysOpen() {
-        // An hour of another shard's rows, one between any two of ours.
-        var request = cursor.nextRequest(limit: 1_000)
-        for page in Int64(0)..<400 {
-            let ids = (Int64(1)...1_000).map { 2 * (page * 1_000 + $0) }
-            #expect(outcome(cursor.take(ids, isFull: true, of: request)))
-            cursor.lockHolders(LockHolders(running: ["1/1"]))
-            request = cursor.nextRequest(limit: 1_000)
-        }
-        #expect(cursor.gaps.count <= 2 * GapTracker.maximumKept)
-        for missing: Int64 in [1, 399_999, 799_999] {
-            #expect(request.gaps.contains { $0.contains(missing) }, "\(missing) may still appear")
-        }
-    }
-
-    // MARK: who may fill a gap
-
-    @Test mutating func preparedTransactionKeepsItsGap() {
-        table.visible = [2]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: ["4/7"]))
-        // PREPARE TRANSACTION: the lock goes on under another name.
-        cursor.lockHolders(LockHolders(prepared: ["-1/731"]))
-        for _ in 0..<3 { #expect(read() == []) }
-        cursor.lockHolders(LockHolders(prepared: ["-1/731", "-1/800"]))
-        #expect(read() == [])
-        table.visible.insert(1)
-        cursor.lockHolders(LockHolders(prepared: ["-1/800"]))
-        #expect(read() == [1])
-        #expect(cursor.gaps.isEmpty)
-    }
-
-    @Test mutating func transactionPreparedByOthersKeepsNoGap() {
-        table.visible = [2]
-        _ = read()
-        cursor.lockHolders(LockHolders(running: ["4/7"]))
-        cursor.lockHolders(LockHolders(running: ["4/7"], prepared: ["-1/9"]))
-        cursor.lockHolders(LockHolders(running: ["5/1"]))
-        _ = read()
-        #expect(cursor.gaps.isEmpty)
     }
 
     // MARK: slices
@@ -272,8 +103,8 @@ private struct Table {
         for _ in 0..<40 where cursor.position < 1_000_000 { _ = read() }
         #expect(cursor.position == 1_000_000)
         cursor.lockHolders(LockHolders(running: ["1/1"]))
-        table.visible = [900_000]
-        #expect(read() == [900_000])
+        table.visible = [900_000, 1_000_001]
+        #expect(readWithLook().rows == [900_000, 1_000_001])
     }
 
     @Test func slicesFollowTheTimeThatTheyTake() {
@@ -294,170 +125,20 @@ private struct Table {
         #expect(slice.end(after: -7) == 0)
     }
 
-    // MARK: what lies below the position
-
-    @Test mutating func backlogIsReadUpToTheForwardScan() {
-        table.visible = [2, 4, 6, 8]
-        _ = read()
-        #expect(cursor.nextBackgroundRequest(limit: 2) == nil)
-        cursor.serveBacklog(from: 4)
-        #expect(background(2) == [4, 6])
-        table.visible.insert(9)
-        #expect(read() == [9])
-        #expect(background(2) == [8, 9])
-        #expect(!cursor.hasBackground)
-    }
-
-    @Test mutating func backlogGoesBackForWhatWasLeftBehindIt() throws {
-        table.visible = [2, 4, 6]
-        _ = read()
-        cursor.serveBacklog(from: 4)
-        let stale = try backgroundRequest(1)
-        cursor.serveBacklog(from: 2)
-        #expect(!outcome(cursor.take([4], isFull: true, of: stale)))
-        #expect(background(1) == [2])
-        cursor.serveBacklog(from: 6)
-        #expect(background(1) == [4], "it gets there anyway")
-        cursor.stopBacklog()
-        #expect(!cursor.hasBackground)
-    }
-
-    @Test mutating func backlogNeverOvertakesARewoundForwardScan() throws {
-        table.visible = [2, 4, 6]
-        _ = read()
-        cursor.serveBacklog(from: 2)
-        let stale = try backgroundRequest(5)
-        cursor.rewind(to: 4)
-        #expect(!outcome(cursor.take([2, 4, 6], isFull: false, of: stale)))
-        #expect(background(5) == [2])
-        #expect(!cursor.hasBackground, "the forward scan sends the others, in their order")
-        #expect(read() == [4, 6])
-    }
-
-    @Test mutating func sweepAndBacklogTakeTurns() {
-        table.visible = [1, 2, 3]
-        _ = read()
-        cursor.serveBacklog(from: 1)
-        cursor.startSweep()
-        var scans: [ScanCursor.Scan] = []
-        while let request = cursor.nextBackgroundRequest(limit: 1) {
-            let ids = table.page(request)
-            #expect(outcome(cursor.take(ids, isFull: ids.count == 1, of: request)))
-            _ = cursor.finish(request)
-            scans.append(request.scan)
-        }
-        #expect(scans.prefix(4) == [.backlog, .sweep, .backlog, .sweep])
-        #expect(!cursor.hasBackground)
-    }
-
-    @Test mutating func interruptedPageComesAgain() throws {
-        table.visible = [1, 2, 3]
-        let request = cursor.nextRequest(limit: 2)
-        #expect(outcome(cursor.take([1, 2], isFull: true, of: request)))
-        cursor.putBack([1, 2], of: request)
-        #expect(read() == [1, 2, 3])
-        cursor.serveBacklog(from: 2)
-        let page = try backgroundRequest(5)
-        #expect(outcome(cursor.take([2, 3], isFull: false, of: page)))
-        cursor.putBack([2, 3], of: page)
-        #expect(background(5) == [2, 3])
-    }
-
-    @Test mutating func idsThatBeginAnewAreReadFromTheLowestOn() {
-        table.visible = [1_000]
-        _ = read()
-        cursor.lockHolders(LockHolders())
-        _ = read()
-        table.visible = [1]
-        #expect(read() == [])
-        cursor.restart(knowsRows: false)
-        #expect(read() == [1])
-        #expect(cursor.nextRequest(limit: 1).seen == 1, "row 1,000 is another one now")
-        cursor.restart(knowsRows: true)
-        #expect(cursor.nextRequest(limit: 1).seen == 1)
-    }
-
-    private mutating func backgroundRequest(_ limit: Int) throws -> ScanCursor.Request {
-        let request = cursor.nextBackgroundRequest(limit: limit)
-        return try #require(request)
-    }
-
-    private mutating func background(_ limit: Int) -> [Int64] {
-        guard let request = cursor.nextBackgroundRequest(limit: limit) else {
-            Issue.record("there is nothing to read")
-            return []
-        }
-        let ids = table.page(request)
-        #expect(outcome(cursor.take(ids, isFull: ids.count == limit, of: request)))
-        _ = cursor.finish(request)
-        return ids
-    }
-
     /// Random transactions, some rolled back, some slow: every committed row is read exactly once, and rows of one key,
     /// whose transactions follow each other, in their order.
-    @Test(arguments: 0..<40) func everyInterleavingReadsAllOnceInOrder(seed: UInt64) {
-        var random = SplitMix(seed)
-        var cursor = ScanCursor()
-        var table = Table()
-        struct Writer { let key: Int; let ids: [Int64]; let name: String }
-        var running: [Writer] = []
-        var nextID: Int64 = 1
-        var committed: [Int: [Int64]] = [:]
-        var seen: [Int64] = []
-        var names = 0
-        func step(_ limit: Int) {
-            let request = cursor.nextRequest(limit: limit)
-            let ids = table.page(request)
-            let isCurrent = cursor.take(ids, isFull: ids.count == request.limit, of: request)
-            #expect(isCurrent)
-            seen += ids
-            table.visible.subtract(ids)  // published and removed
-        }
-        for _ in 0..<600 {
-            switch Int.random(in: 0..<6, using: &random) {
-            case 0, 1:
-                let key = Int.random(in: 0..<8, using: &random)
-                guard !running.contains(where: { $0.key == key }) else { break }
-                let ids = (0..<Int64.random(in: 1...3, using: &random)).map { nextID + $0 }
-                nextID += Int64(ids.count)
-                names += 1
-                running.append(Writer(key: key, ids: ids, name: "1/\(names)"))
-            case 2:
-                guard let index = running.indices.randomElement(using: &random) else { break }
-                let writer = running.remove(at: index)
-                if Int.random(in: 0..<5, using: &random) > 0 {
-                    table.visible.formUnion(writer.ids)
-                    committed[writer.key, default: []] += writer.ids
-                }
-            case 3: cursor.lockHolders(LockHolders(running: Set(running.map(\.name))))
-            default: step(Int.random(in: 1...6, using: &random))
-            }
-        }
-        for writer in running { table.visible.formUnion(writer.ids); committed[writer.key, default: []] += writer.ids }
-        for _ in 0..<400 { step(6) }
-        #expect(seen.count == Set(seen).count)
-        let order = Dictionary(uniqueKeysWithValues: seen.enumerated().map { ($1, $0) })
-        for ids in committed.values {
+    @Test(arguments: 0..<40, [1, 3_000, 50_000] as [Int64])
+    func everyInterleavingReadsAllOnceInOrder(seed: UInt64, stride: Int64) {
+        var run = Interleaving(seed: seed, stride: stride)
+        for _ in 0..<800 { run.step() }
+        run.finish()
+        if stride > 1 { #expect(run.slices > 0) }
+        #expect(run.sent.count == Set(run.sent).count)
+        let order = Dictionary(uniqueKeysWithValues: run.sent.enumerated().map { ($1, $0) })
+        for ids in run.committed.values {
             let places = ids.map { order[$0] ?? -1 }
             #expect(!places.contains(-1))
             #expect(places == places.sorted())
         }
-    }
-}
-
-/// What a mutating call answered: `#expect` cannot take such a call itself.
-func outcome(_ value: Bool) -> Bool { value }
-
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

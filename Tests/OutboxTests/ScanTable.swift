@@ -1,0 +1,85 @@
+import Testing
+
+@testable import Outbox
+
+/// A table as a snapshot shows it, to drive the cursor with.
+struct ScanTable {
+    var visible: Set<Int64> = []
+
+    func page(_ request: ScanCursor.Request) -> [Int64] {
+        let rows = visible.filter { id in
+            id > request.after && id <= request.upTo || request.gaps.contains { $0.contains(id) }
+        }
+        return Array(rows.sorted().prefix(request.limit))
+    }
+}
+
+/// A suite that reads a table with a cursor.
+protocol ScanSuite {
+    var cursor: ScanCursor { get set }
+    var table: ScanTable { get set }
+}
+
+extension ScanSuite {
+    mutating func read(limit: Int = 100) -> [Int64] {
+        let request = cursor.nextRequest(limit: limit)
+        let ids = table.page(request)
+        #expect(outcome(cursor.take(ids, isFull: ids.count == request.limit, of: request)))
+        return ids
+    }
+
+    /// Reads a forward page, and the slices that come before it.
+    mutating func readWithLook(
+        _ holders: LockHolders? = nil, limit: Int = 1_000
+    ) -> (rows: [Int64], slices: Int) {
+        let request = cursor.nextRequest(limit: limit)
+        let ids = table.page(request)
+        #expect(outcome(cursor.take(ids, isFull: ids.count == limit, of: request)))
+        guard cursor.needsLook(before: request, isEmpty: ids.isEmpty) else { return (ids, 0) }
+        if let holders { cursor.lockHolders(holders) }
+        cursor.beginLook(before: request)
+        var rows: [Int64] = []
+        var slices = 0
+        while let look = cursor.nextLook(limit: limit) {
+            slices += 1
+            #expect(GapLook.width(look.gaps) <= SliceWidth().ids && look.gaps.count <= GapTracker.maximumRanges)
+            let late = table.page(look)
+            #expect(outcome(cursor.take(late, isFull: late.count == limit, of: look)))
+            rows += late
+        }
+        return (rows + ids, slices)
+    }
+
+    mutating func backgroundRequest(_ limit: Int) throws -> ScanCursor.Request {
+        let request = cursor.nextBackgroundRequest(limit: limit)
+        return try #require(request)
+    }
+
+    mutating func background(_ limit: Int) -> [Int64] {
+        guard let request = cursor.nextBackgroundRequest(limit: limit) else {
+            Issue.record("there is nothing to read")
+            return []
+        }
+        let ids = table.page(request)
+        #expect(outcome(cursor.take(ids, isFull: ids.count == limit, of: request)))
+        _ = cursor.finish(request)
+        return ids
+    }
+}
+
+/// What a mutating call answered: `#expect` cannot take such a call itself.
+func outcome(_ value: Bool) -> Bool { value }
+
+struct SplitMix: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
