@@ -21,6 +21,7 @@
 /// No statement walks more of the index than a slice of ids, since dead rows may lie there by the million. Where the
 /// gaps are too wide for a page's statement, it goes without them, and before its rows are sent the gaps are looked into
 /// in slices of their own (``GapLook``), by later snapshots: they show all that the page's snapshot showed there.
+/// Before rows of the backlog and the sweep are sent, the gaps below their page are looked into in the same way.
 ///
 /// A pure value: it neither reads nor waits.
 struct ScanCursor {
@@ -122,7 +123,9 @@ struct ScanCursor {
     /// The page was taken: whether gaps may have to be looked into before its rows are sent. Then the holders have to be
     /// asked for, and ``beginLook(before:)`` is next.
     func needsLook(before request: Request, isEmpty: Bool) -> Bool {
-        request.scan == .forward && isCurrent(request) && !request.hasGaps && (!isEmpty || gaps.hasNews)
+        guard isCurrent(request) else { return false }
+        if request.scan == .forward { return !request.hasGaps && (!isEmpty || gaps.hasNews) }
+        return !isEmpty && !gaps.ranges(upTo: request.after).isEmpty
     }
 
     /// The holders were asked for after the page was read.

@@ -61,6 +61,23 @@ import Testing
         #expect(!cursor.hasBackground)
     }
 
+    @Test mutating func sweepBetweenTheRowsOfATransactionSendsThemInTheirOrder() throws {
+        table.visible = [2, 4]
+        #expect(read() == [2, 4])
+        cursor.lockHolders(LockHolders(running: ["1/1"], numbered: ["1/1"]))
+        cursor.startSweep()
+        #expect(background(1) == [2])
+        table.visible.formUnion([1, 3])
+        let request = try backgroundRequest(5)
+        #expect(outcome(cursor.take(table.page(request), isFull: false, of: request)))
+        #expect(table.page(request) == [3, 4])
+        #expect(cursor.needsLook(before: request, isEmpty: false))
+        cursor.lockHolders(LockHolders())
+        cursor.beginLook(before: request)
+        let look = cursor.nextLook(limit: 5)
+        #expect(look.map(table.page) == [1], "before 3 is sent")
+    }
+
     @Test mutating func interruptedPageComesAgain() throws {
         table.visible = [1, 2, 3]
         let request = cursor.nextRequest(limit: 2)

@@ -39,6 +39,7 @@ struct Interleaving {
         switch Int.random(in: 0..<8, using: &random) {
         case 0...3: write()
         case 4: cursor.lockHolders(holders)
+        case 5: sweep(limit: Int.random(in: 1...6, using: &random))
         default: read(limit: Int.random(in: 1...6, using: &random))
         }
     }
@@ -95,6 +96,13 @@ struct Interleaving {
     private mutating func read(limit: Int) {
         let request = cursor.nextRequest(limit: limit)
         send(request)
+    }
+
+    private mutating func sweep(limit: Int) {
+        cursor.startSweep()
+        guard let request = cursor.nextBackgroundRequest(limit: limit) else { return }
+        send(request)
+        _ = cursor.finish(request)
     }
 
     /// As a relay does it.
