@@ -1,8 +1,0 @@
-import Foundation
-import Testing
-
-/// Bytes of memory that this process has resident, from `/proc/self/statm`.
-func residentBytes() throws -> Int {
-    let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
-    return try #require(Int(fields[1])) * sysconf(Int32(_SC_PAGESIZE))
-}
