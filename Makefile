@@ -16,7 +16,7 @@ SEED        ?= 1
 # Which tests `make test` runs: a regular expression; empty for all.
 FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
-UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|OrdersTests|SettingsTests
+UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|EventsTests|OrdersTests|SettingsTests
 
 # Tests that use servers, but no Kafka.
 WITHOUT_KAFKA := PostgresTests|MigrationsTests|OperationsTests

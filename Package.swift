@@ -34,7 +34,7 @@ let executables: [Target] = [
         dependencies: [
             "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka",
             "EmbeddedPostgres",
-            "Kafka", "Postgres", "Orders", "StreamCore", .argumentParser, .logging,
+            "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
 ]
@@ -45,7 +45,8 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders", "Verification", "Migrations",
+            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification",
+            "Migrations",
             "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
@@ -108,11 +109,11 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
-        dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON"],
+        dependencies: ["Projections", "Events", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "Dashboard",
-        dependencies: ["Projections", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
+        dependencies: ["Projections", "Events", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
         swiftSettings: strict),
     .target(
         name: "OrderQueries",
@@ -125,7 +126,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "Verification",
-        dependencies: ["Orders", "Kafka", "Postgres", "StreamCore"],
+        dependencies: ["Events", "Orders", "Kafka", "Postgres", "StreamCore"],
         swiftSettings: strict),
     .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
 ]
@@ -162,7 +163,9 @@ let support: [Target] = [
 // MARK: domain
 
 let domain: [Target] = [
-    .target(name: "Orders", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict)
+    // What every domain's events have in common.
+    .target(name: "Events", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict),
+    .target(name: "Orders", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
 ]
 
 // MARK: clients: each owns its C library; the embedded servers stand beside them
@@ -203,7 +206,8 @@ let tests: [Target] = [
     .test("BlockingTests", ["Blocking", "TestKit"]),
     .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
-    .test("OrdersTests", ["Orders", "StreamCore", "WireJSON"]),
+    .test("EventsTests", ["Events", "TestKit"]),
+    .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
     .test("SettingsTests", ["Settings"]),
     .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
@@ -228,34 +232,40 @@ let tests: [Target] = [
     .test(
         "OrderSummaryTests",
         [
-            "OrderSummary", "Projections", "Orders", "Kafka", "Postgres", "StreamCore", "TestKit",
+            "OrderSummary", "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore", "TestKit",
         ]),
     .test(
         "DashboardTests",
         [
-            "Dashboard", "OrderShop", "Verification", "OrderSummary", "Projections", "Orders", "Kafka", "Postgres",
+            "Dashboard", "OrderShop", "Verification", "OrderSummary", "Projections", "Events", "Orders", "Kafka",
+            "Postgres",
             "StreamCore", "TestKit", .logging,
         ]),
     .test("DashboardPageTests", ["DashboardPage"]),
     .test(
         "OrderQueriesTests",
         [
-            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Orders",
+            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Events", "Orders",
             "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "OrderShopTests",
-        ["OrderShop", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit"]),
+        [
+            "OrderShop", "Events", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON",
+            "TestKit",
+        ]),
     .test(
         "VerificationTests",
         [
-            "Verification", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Orders", "Kafka", "Postgres",
+            "Verification", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Events", "Orders", "Kafka",
+            "Postgres",
             "StreamCore", "WireJSON", "TestKit",
         ]),
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Orders",
+            "Blocking", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events",
+            "Orders",
             "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
         ]),
     .test(

@@ -1,3 +1,4 @@
+public import Events
 public import Orders
 
 /// The lines of an order as a last-writer-wins map: for each product, the line that the event of the greatest

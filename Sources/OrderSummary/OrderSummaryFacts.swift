@@ -1,3 +1,4 @@
+public import Events
 public import Orders
 
 /// What OrderCreated tells beside the lines.

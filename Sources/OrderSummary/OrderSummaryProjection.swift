@@ -1,3 +1,4 @@
+internal import Events
 public import Kafka
 public import Orders
 public import Postgres

@@ -1,4 +1,5 @@
-public import Orders
+public import Events
+internal import Orders
 public import Postgres
 public import StreamCore
 internal import WireJSON

@@ -1,3 +1,4 @@
+internal import Events
 internal import Orders
 public import Postgres
 internal import Synchronization

@@ -1,3 +1,4 @@
+public import Events
 internal import WireJSON
 
 /// What a record's value turned out to be.

@@ -1,3 +1,4 @@
+internal import Events
 internal import WireJSON
 
 /// What turns the payload of one schema version of an event type into the next one's. Pure; sees the payload alone.

@@ -1,3 +1,4 @@
+internal import Events
 internal import WireJSON
 
 /// The payload of each event type in its current version.

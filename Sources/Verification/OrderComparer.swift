@@ -1,3 +1,4 @@
+internal import Events
 internal import Orders
 
 /// All that is known of one order from each side.

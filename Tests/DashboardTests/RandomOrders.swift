@@ -1,5 +1,7 @@
+import Events
 import Orders
 import StreamCore
+import TestKit
 
 /// Events of orders, drawn at random: all kinds of them, payments and shipments in numbers, lines that change, two
 /// currencies, and also histories that no shop would write.
@@ -104,19 +106,6 @@ private struct Life {
     }
 
     private mutating func below(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &random) }
-}
-
-/// Sebastiano Vigna's SplitMix64: the same numbers for the same seed.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
 }
 
 extension Array {

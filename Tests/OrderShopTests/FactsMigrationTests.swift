@@ -1,3 +1,4 @@
+import Events
 import Migrations
 import OrderSummary
 import Orders

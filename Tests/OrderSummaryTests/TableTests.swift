@@ -1,3 +1,4 @@
+import Events
 import OrderSummary
 import Orders
 import Postgres

@@ -1,3 +1,4 @@
+import Events
 import StreamCore
 import Testing
 import WireJSON

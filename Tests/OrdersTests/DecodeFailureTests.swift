@@ -1,4 +1,6 @@
+import Events
 import Orders
+import TestKit
 import Testing
 
 /// What is wrong with a record is said by class and path, and nothing breaks the decoder.
@@ -175,18 +177,5 @@ extension DecodeFailureTests.Case {
     /// The same record, found wrong at another place.
     func expecting(_ path: String) -> Self {
         Self(.missingField, path, json)
-    }
-}
-
-/// Sebastiano Vigna's SplitMix64: the same numbers for the same seed.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -1,4 +1,5 @@
 internal import DeadLetters
+internal import Events
 internal import Orders
 internal import StreamCore
 internal import WireJSON

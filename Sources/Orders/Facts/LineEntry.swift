@@ -1,3 +1,5 @@
+public import Events
+
 /// What became of one product of an order: the line that the order's last event about it left there, or that it
 /// removed it.
 public struct LineEntry: Hashable, Sendable {

@@ -1,3 +1,5 @@
+public import Events
+
 /// How far an order has come. The raw values are what read models store and APIs answer.
 public enum OrderStatus: String, CaseIterable, Hashable, Sendable {
     /// Other events told of it before OrderCreated came.

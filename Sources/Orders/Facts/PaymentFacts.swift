@@ -1,3 +1,5 @@
+public import Events
+
 /// What an event of a payment tells: the money, and what else a read model keeps.
 public protocol PaymentDetail: Hashable, Sendable {
     var money: Money { get }

@@ -1,3 +1,5 @@
+public import Events
+
 /// What is known of one shipment: its creation and its delivery, of each the last event.
 public struct ShipmentFacts<Fact: Hashable & Sendable>: AggregateFacts {
     public let id: String

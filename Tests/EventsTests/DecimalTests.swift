@@ -1,4 +1,5 @@
-import Orders
+import Events
+import TestKit
 import Testing
 
 struct DecimalTests {
@@ -97,7 +98,9 @@ struct DecimalTests {
 }
 
 struct MoneyTests {
-    let euro = SampleEvents.euro
+    let euro: Currency
+
+    init() throws { euro = try #require(Currency("EUR")) }
 
     @Test(arguments: ["", "EU", "EURO", "eur", "E1R", "ÄÖ", "€"])
     func refusesOtherCurrencies(_ code: String) {

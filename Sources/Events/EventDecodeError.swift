@@ -1,4 +1,4 @@
-internal import WireJSON
+public import WireJSON
 
 /// Why a record is no event that can be used. It stays so however often it is tried: a permanent failure.
 ///
@@ -40,27 +40,27 @@ extension EventDecodeError: CustomStringConvertible {
 
 /// A failure while the cursor is at work: a place in the bytes, whose path is looked up only when it leaves the
 /// decoder.
-struct DecodeProblem: Error {
-    let errorClass: EventDecodeError.Class
+public struct DecodeProblem: Error {
+    public let errorClass: EventDecodeError.Class
     /// Bytes from the start of the text that was read.
-    let offset: Int
+    public let offset: Int
     /// The field that `offset`'s object lacks; empty when the problem is with what is there.
-    let missingField: String
-    let detail: String
+    public let missingField: String
+    public let detail: String
 
-    init(_ errorClass: EventDecodeError.Class, at offset: Int, _ detail: String) {
+    public init(_ errorClass: EventDecodeError.Class, at offset: Int, _ detail: String) {
         self.errorClass = errorClass
         self.offset = offset
         self.missingField = ""
         self.detail = detail
     }
 
-    init(_ error: JSONError) {
+    public init(_ error: JSONError) {
         self.init(Self.errorClass(of: error), at: error.offset, error.description)
     }
 
     /// - Parameter offset: where the object starts that lacks `field`.
-    init(missing field: String, in offset: Int, _ errorClass: EventDecodeError.Class = .missingField) {
+    public init(missing field: String, in offset: Int, _ errorClass: EventDecodeError.Class = .missingField) {
         self.errorClass = errorClass
         self.offset = offset
         self.missingField = field
@@ -81,7 +81,7 @@ struct DecodeProblem: Error {
     /// - Parameters:
     ///   - bytes: the text that was read.
     ///   - root: the path that the text itself stands at in the record.
-    func located(in bytes: Span<UInt8>, root: String = "$") -> EventDecodeError {
+    public func located(in bytes: Span<UInt8>, root: String = "$") -> EventDecodeError {
         var path = root + JSONPath.locate(offset, in: bytes).dropFirst()
         if !missingField.isEmpty { path += "." + missingField }
         return EventDecodeError(errorClass, path: path, detail: detail)

@@ -1,67 +1,67 @@
-internal import StreamCore
-internal import WireJSON
+public import StreamCore
+public import WireJSON
 
-/// The cursor over an event's JSON, in the terms of the domain: identities, amounts, currencies, each checked where
+/// The cursor over an event's JSON, in the terms of events: identities, times, amounts, currencies, each checked where
 /// it is read, and every failure as one type.
-struct FieldReader: ~Escapable {
+public struct FieldReader: ~Escapable {
     /// The longest identity, in bytes of UTF-8: it becomes a key of records and of rows, and PostgreSQL's index
     /// entries end at 2,700 bytes.
-    static var maximumIdentityLength: Int { 255 }
+    public static var maximumIdentityLength: Int { 255 }
     /// Digits before and behind the point of an amount. So the total of 700,000 lines of 2³¹ pieces fits 38 digits.
-    static var maximumIntegerDigits: Int { 15 }
-    static var maximumFractionDigits: Int { 8 }
+    public static var maximumIntegerDigits: Int { 15 }
+    public static var maximumFractionDigits: Int { 8 }
 
-    private(set) var json: JSONReader
+    public private(set) var json: JSONReader
 
     @_lifetime(copy json)
-    init(_ json: JSONReader) {
+    public init(_ json: JSONReader) {
         self.json = json
     }
 
     @_lifetime(copy bytes)
-    init(_ bytes: Span<UInt8>) throws(DecodeProblem) {
+    public init(_ bytes: Span<UInt8>) throws(DecodeProblem) {
         do { self.init(try JSONReader(bytes)) } catch { throw DecodeProblem(error) }
     }
 
     // MARK: structure
 
     /// Steps into an object; returns where it starts.
-    mutating func enterObject() throws(DecodeProblem) -> Int {
+    public mutating func enterObject() throws(DecodeProblem) -> Int {
         do {
             try json.enterObject()
             return json.offset - 1
         } catch { throw DecodeProblem(error) }
     }
 
-    mutating func nextKey() throws(DecodeProblem) -> JSONText? {
+    public mutating func nextKey() throws(DecodeProblem) -> JSONText? {
         do { return try json.nextKey() } catch { throw DecodeProblem(error) }
     }
 
-    mutating func enterArray() throws(DecodeProblem) {
+    public mutating func enterArray() throws(DecodeProblem) {
         do { try json.enterArray() } catch { throw DecodeProblem(error) }
     }
 
-    mutating func nextElement() throws(DecodeProblem) -> Bool {
+    public mutating func nextElement() throws(DecodeProblem) -> Bool {
         do { return try json.nextElement() } catch { throw DecodeProblem(error) }
     }
 
     @discardableResult
-    mutating func skip() throws(DecodeProblem) -> Range<Int> {
+    public mutating func skip() throws(DecodeProblem) -> Range<Int> {
         do { return try json.skipValue() } catch { throw DecodeProblem(error) }
     }
 
-    mutating func finish() throws(DecodeProblem) {
+    public mutating func finish() throws(DecodeProblem) {
         do { try json.finish() } catch { throw DecodeProblem(error) }
     }
 
-    @inline(__always)
-    func matches(_ key: JSONText, _ name: StaticString) -> Bool {
+    @inlinable @inline(__always)
+    public func matches(_ key: JSONText, _ name: StaticString) -> Bool {
         json.matches(key, name)
     }
 
     /// Refuses the second of two fields of one name: which of them is meant nobody can say.
-    @inline(__always)
-    func once(_ isFirst: Bool, _ key: JSONText) throws(DecodeProblem) {
+    @inlinable @inline(__always)
+    public func once(_ isFirst: Bool, _ key: JSONText) throws(DecodeProblem) {
         guard isFirst else {
             throw DecodeProblem(.wrongShape, at: key.range.lowerBound, "the field stands here twice")
         }
@@ -69,23 +69,23 @@ struct FieldReader: ~Escapable {
 
     // MARK: values
 
-    mutating func rawText() throws(DecodeProblem) -> JSONText {
+    public mutating func rawText() throws(DecodeProblem) -> JSONText {
         do { return try json.readText() } catch { throw DecodeProblem(error) }
     }
 
     /// A text of any length that PostgreSQL can hold.
-    mutating func text() throws(DecodeProblem) -> String {
+    public mutating func text() throws(DecodeProblem) -> String {
         try string(of: rawText())
     }
 
     /// Steps over a null; false, with the cursor before it, when anything else comes.
-    mutating func isNull() throws(DecodeProblem) -> Bool {
+    public mutating func isNull() throws(DecodeProblem) -> Bool {
         do { return try json.readNull() } catch { throw DecodeProblem(error) }
     }
 
     /// A text that nothing depends on; nil for a value that is no text, and for a text that PostgreSQL cannot hold:
     /// what is not needed does not stop an event.
-    mutating func incidentalText() throws(DecodeProblem) -> String? {
+    public mutating func incidentalText() throws(DecodeProblem) -> String? {
         guard try kind() == .string else {
             try skip()
             return nil
@@ -95,12 +95,12 @@ struct FieldReader: ~Escapable {
     }
 
     /// What the next value is.
-    mutating func kind() throws(DecodeProblem) -> JSONKind {
+    public mutating func kind() throws(DecodeProblem) -> JSONKind {
         do { return try json.peek() } catch { throw DecodeProblem(error) }
     }
 
     /// The identity of an aggregate, a customer or a product.
-    mutating func identity() throws(DecodeProblem) -> String {
+    public mutating func identity() throws(DecodeProblem) -> String {
         let text = try rawText()
         let identity = try string(of: text)
         guard (1...Self.maximumIdentityLength).contains(identity.utf8.count) else {
@@ -109,14 +109,14 @@ struct FieldReader: ~Escapable {
         return identity
     }
 
-    mutating func eventID() throws(DecodeProblem) -> EventID {
+    public mutating func eventID() throws(DecodeProblem) -> EventID {
         let text = try rawText()
         let id = text.hasEscapes ? EventID(try string(of: text)) : EventID(utf8: json.span(of: text.range))
         guard let id else { throw invalid(text, "expected a UUID") }
         return id
     }
 
-    mutating func timestamp() throws(DecodeProblem) -> Timestamp {
+    public mutating func timestamp() throws(DecodeProblem) -> Timestamp {
         let text = try rawText()
         let decoded = text.hasEscapes ? try string(of: text) : nil
         do {
@@ -125,7 +125,7 @@ struct FieldReader: ~Escapable {
         } catch { throw invalid(text, error.description) }
     }
 
-    mutating func currency() throws(DecodeProblem) -> Currency {
+    public mutating func currency() throws(DecodeProblem) -> Currency {
         let text = try rawText()
         let currency = text.hasEscapes ? Currency(try string(of: text)) : Currency(utf8: json.span(of: text.range))
         guard let currency else { throw invalid(text, "expected three upper-case letters") }
@@ -133,7 +133,7 @@ struct FieldReader: ~Escapable {
     }
 
     /// An integer, which may be written as `1.0` or `1e3`: languages without integers do so.
-    mutating func integer() throws(DecodeProblem) -> Int64 {
+    public mutating func integer() throws(DecodeProblem) -> Int64 {
         do { return try json.readInt64() } catch {
             if error.code == .notAnInteger, let value = wholeNumber(in: error.offset..<json.offset) { return value }
             throw DecodeProblem(error)
@@ -147,16 +147,8 @@ struct FieldReader: ~Escapable {
         return Int64(exactly: number.coefficient)
     }
 
-    mutating func quantity() throws(DecodeProblem) -> Int32 {
-        let value = try integer()
-        guard let quantity = Int32(exactly: value), quantity >= 1 else {
-            throw DecodeProblem(.invalidValue, at: json.offset - 1, "expected a quantity of 1–2147483647")
-        }
-        return quantity
-    }
-
     /// An amount, written as a number or as the string of one.
-    mutating func amount() throws(DecodeProblem) -> DecimalAmount {
+    public mutating func amount() throws(DecodeProblem) -> DecimalAmount {
         let range: Range<Int>
         do {
             range = try json.peek() == .string ? json.readText().range : json.readNumber()
