@@ -97,7 +97,7 @@ let programs: [Target] = [
 let features: [Target] = [
     .target(
         name: "Outbox",
-        dependencies: ["Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics],
+        dependencies: ["Leadership", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics],
         swiftSettings: strict),
     .target(
         name: "Projections",
@@ -105,7 +105,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "DeadLetters",
-        dependencies: ["Projections", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto],
+        dependencies: ["Projections", "Leadership", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto],
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
@@ -160,6 +160,12 @@ let support: [Target] = [
     .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
 ]
 
+// MARK: shared protocols: what several features agree on
+
+let sharedProtocols: [Target] = [
+    .target(name: "Leadership", dependencies: ["Postgres", "StreamCore"], swiftSettings: strict)
+]
+
 // MARK: domain
 
 let domain: [Target] = [
@@ -210,12 +216,13 @@ let tests: [Target] = [
     .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
     .test("SettingsTests", ["Settings"]),
     .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
+    .test("LeadershipTests", ["Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test(
         "OutboxTests",
         [
-            "Outbox", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "StreamCore", "TestKit",
-            .logging, "outbox-relay",
+            "Outbox", "Leadership", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations",
+            "StreamCore", "TestKit", .logging, "outbox-relay",
         ]),
     .test(
         "ProjectionsTests",
@@ -328,6 +335,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
-    targets: executables + commands + programs + features + framework + support + domain + clients + base
-        + systemLibraries + tests
+    targets: executables + commands + programs + features + framework + support + sharedProtocols + domain + clients
+        + base + systemLibraries + tests
 )

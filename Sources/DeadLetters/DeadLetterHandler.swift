@@ -1,4 +1,5 @@
 public import Kafka
+internal import Leadership
 public import Logging
 public import Postgres
 public import Projections
@@ -58,13 +59,10 @@ public struct DeadLetterHandler: Sendable {
         let runner = ProjectionRunner(
             projection: DeadLetterIngest(configuration, results: results), configuration: configuration.ingest,
             postgres: postgres, kafka: kafka, logger: logger, observer: observer)
-        let stop = StopBell()
-        let tenure = HandlerTenure(
-            configuration: configuration, postgres: postgres, kafka: kafka,
-            telemetry: HandlerTelemetry(logger, results: results), stop: stop, onTurn: onTurn)
+        let telemetry = HandlerTelemetry(logger, results: results)
         try await withThrowingTaskGroup { group in
             group.addTask { try await runner.run() }
-            group.addTask { try await Self.run(tenure, until: stop) }
+            group.addTask { try await lead(telemetry) }
             do {
                 try await group.waitForAll()
             } catch {
@@ -76,14 +74,12 @@ public struct DeadLetterHandler: Sendable {
         }
     }
 
-    private static func run(_ tenure: HandlerTenure, until stop: StopBell) async throws {
-        // Cancelling must end the work in good order, and cancelled tasks can neither finish a transaction nor wait. So
-        // the work is a task of its own, which lives as long as this function: the cancellation arrives as a request.
-        let work = Task { try await tenure.run() }
-        try await withTaskCancellationHandler {
-            try await work.value
-        } onCancel: {
-            stop.set()
+    private func lead(_ telemetry: HandlerTelemetry) async throws {
+        try await StopSignal.onCancellation { stop in
+            try await HandlerLeader(
+                configuration: configuration, postgres: postgres, kafka: kafka, telemetry: telemetry, stop: stop,
+                onTurn: onTurn
+            ).run()
         }
     }
 }

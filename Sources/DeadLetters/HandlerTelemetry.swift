@@ -77,6 +77,7 @@ final class HandlerTelemetry: Sendable {
     }
 
     func leading() {
+        back()
         leader.record(1)
         logger.info("sending the letters")
     }
@@ -93,7 +94,7 @@ final class HandlerTelemetry: Sendable {
         }
     }
 
-    func back() {
+    private func back() {
         let wasAway = lines.withLock { lines in
             defer { lines.isAway = false }
             return lines.isAway

@@ -1,13 +1,14 @@
 internal import Kafka
+internal import Leadership
 internal import StreamCore
 internal import Synchronization
 
 /// What the publisher, the producer's thread and the remover of a shard share: the ``FlightTable``, what failed, and
-/// the bells by which they wake each other.
+/// the signals by which they wake each other.
 final class Flight: Sendable {
     /// The answer to a row that wants to be sent.
-    enum Launch {
-        case launched(tag: UInt64)
+    enum Admission {
+        case admitted(tag: UInt64)
         /// No room: wait.
         case full
         /// The producer failed, or the lock is lost: nothing may be sent.
@@ -95,18 +96,18 @@ final class Flight: Sendable {
     /// Held while records are handed to the producer, and while they are taken back.
     private let handover = Mutex(())
     private let reports: RelayReports
-    /// For the publisher while it pauses: a failure, a proof, the lock lost, and what others ring it for.
-    let newsBell: Doorbell
-    /// For the publisher while it waits for rows to land: rung for every batch of reports.
-    let roomBell: Doorbell
+    /// For the publisher while it pauses: a failure, a proof, the lock lost, and what others wake it for.
+    let newsSignal: WakeSignal
+    /// For the publisher while it waits for rows to land: raised for every batch of reports.
+    let roomSignal: WakeSignal
     /// For the remover: rows acknowledged, or no more to come.
-    let removerBell = Doorbell()
+    let removerSignal = WakeSignal()
 
     init(
-        _ configuration: OutboxRelayConfiguration, newsBell: Doorbell, roomBell: Doorbell, reports: RelayReports
+        _ configuration: OutboxRelayConfiguration, newsSignal: WakeSignal, roomSignal: WakeSignal, reports: RelayReports
     ) {
-        self.newsBell = newsBell
-        self.roomBell = roomBell
+        self.newsSignal = newsSignal
+        self.roomSignal = roomSignal
         self.reports = reports
         let table = FlightTable(
             maximumRows: configuration.maxInFlightRows, maximumBytes: configuration.maxInFlightBytes)
@@ -115,21 +116,21 @@ final class Flight: Sendable {
 
     // MARK: publishing
 
-    /// Hands records to the producer: launches rows and produces them. Meanwhile nobody takes back what the producer
-    /// holds, so that a record is either taken back with those before it or never launched. Were one to come behind, it
+    /// Hands records to the producer: admits rows and produces them. Meanwhile nobody takes back what the producer
+    /// holds, so that a record is either taken back with those before it or never produced. Were one to come behind, it
     /// would overtake them.
     func handingOver<Result>(_ body: () throws -> Result) rethrows -> Result {
         try handover.withLock { _ in try body() }
     }
 
     /// - Parameter probe: set when this is the first record to a topic or a partition.
-    func launch(id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendGates.Probe?) -> Launch {
+    func admit(id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendGates.Probe?) -> Admission {
         state.withLock { state in
             if state.failureCount > 0 || state.lost != nil { return .interrupted }
             guard state.table.hasRoom else { return .full }
-            let tag = state.table.launch(id: id, bytes: bytes, occurredAt: occurredAt)
+            let tag = state.table.admit(id: id, bytes: bytes, occurredAt: occurredAt)
             if let probe { state.probes[tag] = probe }
-            return .launched(tag: tag)
+            return .admitted(tag: tag)
         }
     }
 
@@ -231,10 +232,10 @@ final class Flight: Sendable {
         }
         if acknowledged > 0 {
             reports.delivered(acknowledged, oldest: oldest)
-            removerBell.ring()
+            removerSignal.raise()
         }
-        if hasNews { newsBell.ring() }
-        roomBell.ring()
+        if hasNews { newsSignal.raise() }
+        roomSignal.raise()
     }
 
     // MARK: removing
@@ -249,7 +250,7 @@ final class Flight: Sendable {
             if state.table.finishRemoval(leaving: left) { state.hasRemoved = true }
             state.lastContact = .now
         }
-        roomBell.ring()
+        roomSignal.raise()
     }
 
     /// The rows that could not be removed are taken for removal again.
@@ -269,7 +270,7 @@ final class Flight: Sendable {
     /// No more rows will be sent: the remover ends when it has removed what is acknowledged.
     func finish() {
         state.withLock { $0.isFinished = true }
-        removerBell.ring()
+        removerSignal.raise()
     }
 
     var isFinished: Bool { state.withLock { $0.isFinished } }
@@ -290,8 +291,8 @@ final class Flight: Sendable {
             return state.producer
         }
         handover.withLock { _ in producer?.purge() }
-        newsBell.ring()
-        roomBell.ring()
+        newsSignal.raise()
+        roomSignal.raise()
     }
 
     /// - Throws: why the lock was lost, when it was.

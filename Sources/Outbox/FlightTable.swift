@@ -74,7 +74,7 @@ struct FlightTable {
     /// The row is about to be sent.
     ///
     /// - Returns: the tag of its record; below 2⁶³.
-    mutating func launch(id: Int64, bytes size: Int, occurredAt: Timestamp = Timestamp(microseconds: 0)) -> UInt64 {
+    mutating func admit(id: Int64, bytes size: Int, occurredAt: Timestamp = Timestamp(microseconds: 0)) -> UInt64 {
         let index: Int
         if let last = free.popLast() {
             index = Int(last)

@@ -1,15 +1,16 @@
 internal import Postgres
+internal import StreamCore
 
 /// What a relay asks the database now and then, besides reading rows.
 struct OutboxQuestions: Sendable {
     let reader: PostgresConnection
-    let session: LockSession
+    let writer: OutboxWriter
     let statements: OutboxStatements
 
     /// The transactions that may still fill gaps; see ``GapTracker``.
     func lockHolders() async throws -> LockHolders {
         var others = Int32Array()
-        others.append(session.serverProcessID)
+        others.append(writer.serverProcessID)
         others.append(await reader.serverProcessID)
         var parameters = Parameters()
         parameters.append(others)
@@ -57,28 +58,15 @@ struct OutboxOrigin: Equatable {
 
 /// When rare things were done last.
 struct Housekeeping {
-    struct Timer {
-        let interval: Duration
-        private var last: ContinuousClock.Instant?
-
-        init(_ interval: Duration) { self.interval = interval }
-
-        mutating func isDue(_ now: ContinuousClock.Instant) -> Bool {
-            if let last, now - last < interval { return false }
-            last = now
-            return true
-        }
-    }
-
     /// Gaps are mostly filled within a commit's time, before anybody has to be asked.
-    var gaps = Timer(.milliseconds(50))
-    var progress = Timer(.seconds(1))
+    var gaps = Interval(.milliseconds(50))
+    var progress = Interval(.seconds(1))
     /// Whether the table was emptied and its ids begin anew.
-    var origin = Timer(.milliseconds(100))
+    var origin = Interval(.milliseconds(100))
     /// Whether an operator has freed a key.
-    var blocked: Timer
+    var blocked: Interval
 
     init(_ configuration: OutboxRelayConfiguration) {
-        blocked = Timer(.milliseconds(configuration.unblockIntervalMs))
+        blocked = Interval(.milliseconds(configuration.unblockIntervalMs))
     }
 }

@@ -1,4 +1,5 @@
 public import Kafka
+internal import Leadership
 public import Logging
 public import Postgres
 public import StreamCore
@@ -39,17 +40,9 @@ public struct OutboxRelay: Sendable {
     public func run() async throws {
         let problems = configuration.validate()
         guard problems.isEmpty else { throw OutboxRelayError(.configuration, problems.joined(separator: "; ")) }
-        let stop = StopSignal()
-        try await withTaskCancellationHandler {
-            // The one task that is not a child: cancelling must end the reading, not the waiting for acknowledgements.
-            try await Task { try await publishAllShards(until: stop) }.value
-        } onCancel: {
-            stop.set()
-        }
+        try await StopSignal.onCancellation { stop in try await publishAllShards(until: stop) }
     }
 
-    // Not on the caller's actor: a loop that publishes must not depend on what else runs there.
-    @concurrent
     private func publishAllShards(until stop: StopSignal) async throws {
         let reports = (0..<configuration.shards).map {
             RelayReports(shard: $0, logger: logger, onProgress: onProgress)

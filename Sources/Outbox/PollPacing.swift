@@ -29,7 +29,7 @@ struct PollPacing {
 
     /// The wait after a page.
     ///
-    /// - Parameter cost: how long it took to read and launch.
+    /// - Parameter cost: how long it took to read and produce.
     mutating func next(after page: Page, cost: Duration) -> Duration {
         switch page {
         case .full:

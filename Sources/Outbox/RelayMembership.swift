@@ -1,3 +1,4 @@
+internal import Leadership
 internal import Postgres
 
 /// The session by which the relay processes of a table know of each other: each says by a lock that it is up, and reads

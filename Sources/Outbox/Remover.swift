@@ -1,3 +1,4 @@
+internal import Leadership
 internal import Postgres
 internal import StreamCore
 
@@ -7,7 +8,7 @@ internal import StreamCore
 /// and so at each try. They stay in the flight as published, are tried again less and less often, and no more is sent
 /// when there are too many of them.
 struct Remover: Sendable {
-    let session: LockSession
+    let writer: OutboxWriter
     let flight: Flight
     let rowsAtOnce: Int
     let reports: RelayReports
@@ -34,9 +35,9 @@ struct Remover: Sendable {
                 let ids = flight.takeAcknowledged(limit: rowsAtOnce)
                 if ids.isEmpty {
                     if flight.isFinished { return }
-                    await flight.removerBell.wait(atMost: Self.heartbeat)
+                    await flight.removerSignal.wait(atMost: Self.heartbeat)
                     if ContinuousClock.now - flight.lastContact >= Self.heartbeat {
-                        try await session.verify()
+                        try await writer.lock.verify()
                         flight.noteContact()
                     }
                     continue
@@ -75,9 +76,9 @@ struct Remover: Sendable {
     private func remove(_ ids: ArraySlice<Int64>, _ statements: inout Int) async throws -> Left {
         statements -= 1
         do throws(PostgresError) {
-            let count = try await session.remove(Array(ids))
+            let count = try await writer.remove(Array(ids))
             if count >= ids.count { return Left() }
-            let remaining = try await session.remaining(Array(ids))
+            let remaining = try await writer.remaining(Array(ids))
             return Left(ids: remaining, error: remaining.isEmpty ? nil : RemovalIgnored())
         } catch {
             if error.endsConnection || error.code == .cancelled { throw error }

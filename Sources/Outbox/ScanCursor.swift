@@ -232,7 +232,7 @@ struct ScanCursor {
         return true
     }
 
-    /// The page was not launched to its end: its rows come again.
+    /// The page was not produced to its end: its rows come again.
     mutating func putBack(_ ids: [Int64], of request: Request) {
         guard let first = ids.first else { return }
         switch request.scan {

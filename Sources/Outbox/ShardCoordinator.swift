@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Leadership
 internal import Logging
 internal import Postgres
 internal import StreamCore
@@ -34,18 +35,18 @@ struct ShardCoordinator: Sendable {
         var hasStarted = false
     }
 
-    /// A task's news, and the bell that says that there are some.
+    /// A task's news, and the signal that says that there are some.
     private final class Mailbox: Sendable {
         private let news = Mutex<[News]>([])
-        let bell: Doorbell
+        let signal: WakeSignal
 
-        init(_ bell: Doorbell) {
-            self.bell = bell
+        init(_ signal: WakeSignal) {
+            self.signal = signal
         }
 
         func post(_ item: News) {
             news.withLock { $0.append(item) }
-            bell.ring()
+            signal.raise()
         }
 
         func takeAll() -> [News] {
@@ -65,7 +66,7 @@ struct ShardCoordinator: Sendable {
     func run() async throws {
         let keys = RelayLockKeys(
             schema: postgres.schema, table: configuration.table, shards: configuration.shards)
-        let mailbox = Mailbox(stop.bell())
+        let mailbox = Mailbox(stop.subscribe())
         let refusal = await withDiscardingTaskGroup { group -> OutboxRelayError? in
             var state = State(
                 distribution: ShardDistribution(
@@ -79,7 +80,7 @@ struct ShardCoordinator: Sendable {
                 }
                 if refusal == nil {
                     tellStanding(state)
-                    await mailbox.bell.wait(atMost: min(.seconds(1), max(.zero, state.nextLook - .now)))
+                    await mailbox.signal.wait(atMost: min(.seconds(1), max(.zero, state.nextLook - .now)))
                 }
             }
             // The others end gracefully, then the process does.
@@ -127,7 +128,7 @@ struct ShardCoordinator: Sendable {
 
     private func enter(_ keys: RelayLockKeys, _ state: inout State) async throws -> RelayMembership {
         if let membership = state.membership { return membership }
-        let connection = try await LockSession.connect(postgres)
+        let connection = try await LockSession.connect(OutboxWriter.sessions(postgres))
         do {
             // Wrong tables are told of before anything is published.
             let inspection = try await OutboxInspection.of(configuration, shard: 0, on: connection)
@@ -148,14 +149,14 @@ struct ShardCoordinator: Sendable {
         _ group: inout DiscardingTaskGroup
     ) {
         let shard: Int
-        let way: ShardOwnership.Way
+        let mode: LeadershipMode
         switch action {
         case .giveUp(let shard):
             reports[shard].handingOver()
             state.stops[shard]?.set()
             return
-        case .take(let free): (shard, way) = (free, .ifFree)
-        case .ask(let owned): (shard, way) = (owned, .whenGivenUp)
+        case .take(let free): (shard, mode) = (free, .ifFree)
+        case .ask(let owned): (shard, mode) = (owned, .whenHandedOver)
         }
         let signal = stop.child()
         state.stops[shard] = signal
@@ -164,7 +165,7 @@ struct ShardCoordinator: Sendable {
             reports: reports[shard], onMilestone: { mailbox.post(.reached($0, shard)) })
         group.addTask {
             let start = ContinuousClock.now
-            let end = await ownership.run(way)
+            let end = await ownership.run(mode)
             mailbox.post(.ended(shard, end, lasted: .now - start))
         }
     }
@@ -178,7 +179,7 @@ struct ShardCoordinator: Sendable {
             case .reached(.lock, let shard): state.distribution.holds(shard, now: .now)
             case .reached(.start, _): state.hasStarted = true
             case .ended(let shard, let end, let lasted):
-                if let signal = state.stops.removeValue(forKey: shard) { stop.forget(signal) }
+                if let signal = state.stops.removeValue(forKey: shard) { stop.unsubscribe(signal) }
                 guard let error = end.error else {
                     state.distribution.ended(shard, end.hadLock ? .released : .notFree, now: .now)
                     continue

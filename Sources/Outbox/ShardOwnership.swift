@@ -1,17 +1,11 @@
 internal import Kafka
+internal import Leadership
 internal import Postgres
 internal import StreamCore
+internal import Synchronization
 
 /// The time for which this process owns one shard: it takes the lock, publishes as long as it holds, and ends.
 struct ShardOwnership: Sendable {
-    /// How the lock is taken.
-    enum Way: Sendable {
-        /// If nobody has it.
-        case ifFree
-        /// When its owner gives it up.
-        case whenGivenUp
-    }
-
     /// What is told while it lasts.
     enum Milestone: Sendable {
         /// The lock is had.
@@ -40,74 +34,55 @@ struct ShardOwnership: Sendable {
     let reports: RelayReports
     let onMilestone: @Sendable (Milestone) -> Void
 
-    /// Runs until told to stop, or until something fails.
-    func run(_ way: Way) async -> End {
+    /// Runs until told to stop, until the lock is not had, or until something fails.
+    func run(_ mode: LeadershipMode) async -> End {
         var end = End()
+        let hadLock = Atomic(false)
+        let election = LeaderElection(
+            keys.shards[shard], postgres: OutboxWriter.sessions(postgres), mode: mode, stop: stop,
+            onChange: { change in
+                guard case .lockTaken = change else { return }
+                hadLock.store(true, ordering: .releasing)
+                onMilestone(.lock)
+            })
         do {
-            let connection = try await LockSession.connect(postgres)
-            do {
-                let inspection = try await OutboxInspection.of(configuration, shard: shard, on: connection)
-                try await ShardRegistry(
-                    schema: postgres.schema, table: configuration.table, shards: configuration.shards
-                ).enter(on: connection)
-                // Before the shard's lock: whoever sees that one must see whose it is.
-                try await keys.share(.owner, on: connection)
-                if let session = try await takeLock(way, on: connection, inspection.statements) {
-                    end.hadLock = true
-                    onMilestone(.lock)
-                    try await publish(session, inspection, &end)
-                }
-            } catch {
-                end.error = error
+            try await election.run(prepare: prepare) { lock, inspection in
+                try await publish(await OutboxWriter(lock, inspection.statements), inspection, &end)
             }
-            await LockSession.end(connection)
         } catch {
             end.error = error
         }
+        end.hadLock = hadLock.load(ordering: .acquiring)
         return end
     }
 
-    /// - Returns: nil when somebody else has the lock, or when told to stop.
-    private func takeLock(
-        _ way: Way, on connection: PostgresConnection, _ statements: OutboxStatements
-    ) async throws -> LockSession? {
-        let key = keys.shards[shard]
-        switch way {
-        case .ifFree: return try await LockSession.acquire(key, on: connection, statements)
-        case .whenGivenUp:
-            let bell = stop.bell()
-            defer { stop.forget(bell) }
-            return try await withThrowingTaskGroup { group in
-                group.addTask { try await LockSession.waitFor(key, on: connection, statements) }
-                group.addTask {
-                    await bell.wait()
-                    return nil
-                }
-                defer { group.cancelAll() }
-                return try await group.next() ?? nil
-            }
-        }
+    /// Before the shard's lock is asked for: the tables are right, and whoever sees the lock can see whose it is.
+    private func prepare(_ connection: PostgresConnection) async throws -> OutboxInspection {
+        let inspection = try await OutboxInspection.of(configuration, shard: shard, on: connection)
+        try await ShardRegistry(
+            schema: postgres.schema, table: configuration.table, shards: configuration.shards
+        ).enter(on: connection)
+        try await keys.share(.owner, on: connection)
+        return inspection
     }
 
-    private func publish(_ session: LockSession, _ inspection: OutboxInspection, _ end: inout End) async throws {
-        // A standby grants the lock as well: what is published must be removable.
-        try await session.verify()
-        let bell = stop.bell()
-        defer { stop.forget(bell) }
-        let roomBell = stop.bell()
-        defer { stop.forget(roomBell) }
-        let flight = Flight(configuration, newsBell: bell, roomBell: roomBell, reports: reports)
+    private func publish(_ writer: OutboxWriter, _ inspection: OutboxInspection, _ end: inout End) async throws {
+        let signal = stop.subscribe()
+        defer { stop.unsubscribe(signal) }
+        let roomSignal = stop.subscribe()
+        defer { stop.unsubscribe(roomSignal) }
+        let flight = Flight(configuration, newsSignal: signal, roomSignal: roomSignal, reports: reports)
         var readerConfiguration = postgres
         readerConfiguration.settings.merge(OutboxStatements.planning) { $1 }
         let reader = try await PostgresConnection.connect(readerConfiguration)
         do {
-            try await session.requireSameServer(as: reader)
+            try await writer.requireSameServer(as: reader)
             let relay = try ShardRelay(
                 configuration, layout: inspection.layout, statements: inspection.statements, reader: reader,
-                session: session, kafka: kafka, flight: flight, stop: stop, reports: reports)
+                writer: writer, kafka: kafka, flight: flight, stop: stop, reports: reports)
             onMilestone(.start)
             reports.leading()
-            let outcome = await run(relay, session, flight)
+            let outcome = await run(relay, writer, flight)
             end.hasPublished = flight.hasPublished
             end.hasRemoved = flight.hasRemoved
             reports.stopped()
@@ -120,13 +95,13 @@ struct ShardOwnership: Sendable {
     }
 
     /// Publishes and removes until one of the two ends.
-    private func run(_ relay: ShardRelay, _ session: LockSession, _ flight: Flight) async -> Result<Void, any Error> {
+    private func run(_ relay: ShardRelay, _ writer: OutboxWriter, _ flight: Flight) async -> Result<Void, any Error> {
         let remover = Remover(
-            session: session, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
+            writer: writer, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
         return await withThrowingTaskGroup { group in
             group.addTask { try await remover.run() }
             if let channel = configuration.notifyChannel {
-                group.addTask { await listen(channel, ringing: flight.newsBell) }
+                group.addTask { await listen(channel, waking: flight.newsSignal) }
             }
             do {
                 try await relay.run()
@@ -145,11 +120,11 @@ struct ShardOwnership: Sendable {
         }
     }
 
-    /// Rings for each NOTIFY. Only a hint: without it, polling finds the rows.
-    private func listen(_ channel: String, ringing bell: Doorbell) async {
+    /// Wakes the publisher for each NOTIFY. Only a hint: without it, polling finds the rows.
+    private func listen(_ channel: String, waking signal: WakeSignal) async {
         while !Task.isCancelled {
             do {
-                for try await _ in try await PostgresListener.connect(postgres, channels: [channel]) { bell.ring() }
+                for try await _ in try await PostgresListener.connect(postgres, channels: [channel]) { signal.raise() }
             } catch {
                 try? await Task.sleep(for: .seconds(1))
             }

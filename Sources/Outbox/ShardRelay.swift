@@ -1,12 +1,13 @@
 internal import Kafka
+internal import Leadership
 internal import Postgres
 internal import StreamCore
 
 /// Publishes one shard for as long as it holds the shard's lock. A row's way, top to bottom:
 ///
-///     read a page  →  launch its rows  →  Kafka acknowledges  →  Remover removes them
+///     read a page  →  produce its rows  →  Kafka acknowledges  →  Remover removes them
 ///
-/// Each step runs while the others do: the next page is read while one is launched, many pages are in flight, and rows
+/// Each step runs while the others do: the next page is read while one is produced, many pages are in flight, and rows
 /// are removed as they are acknowledged.
 ///
 /// Whatever goes wrong has one cure: forget what is not acknowledged and go back to the lowest row of it. Rows that are
@@ -17,10 +18,10 @@ final class ShardRelay {
     private let statements: OutboxStatements
     private let reader: PostgresConnection
     private let questions: OutboxQuestions
-    private let session: LockSession
+    private let writer: OutboxWriter
     private let kafka: KafkaClientConfiguration
     private let flight: Flight
-    private let launcher: PageLauncher
+    private let pages: PageProducer
     private let stop: StopSignal
     private let reports: RelayReports
 
@@ -43,15 +44,15 @@ final class ShardRelay {
 
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
-        reader: PostgresConnection, session: LockSession, kafka: KafkaClientConfiguration, flight: Flight,
+        reader: PostgresConnection, writer: OutboxWriter, kafka: KafkaClientConfiguration, flight: Flight,
         stop: StopSignal, reports: RelayReports
     ) throws(KafkaError) {
         self.configuration = configuration
         self.layout = layout
         self.statements = statements
         self.reader = reader
-        questions = OutboxQuestions(reader: reader, session: session, statements: statements)
-        self.session = session
+        questions = OutboxQuestions(reader: reader, writer: writer, statements: statements)
+        self.writer = writer
         self.kafka = kafka
         self.flight = flight
         self.stop = stop
@@ -65,8 +66,8 @@ final class ShardRelay {
         batchLimit = BatchLimit(kafka)
         producer = try RelayProducer.make(configuration, kafka, batchLimit, flight, reports)
         flight.use(producer)
-        launcher = PageLauncher(
-            configuration, layout: layout, session: session, flight: flight, producer: producer, stop: stop,
+        pages = PageProducer(
+            configuration, layout: layout, writer: writer, flight: flight, producer: producer, stop: stop,
             reports: reports)
     }
 
@@ -110,12 +111,12 @@ final class ShardRelay {
                 let request = nextRequest()
                 let (reader, (statement, parameters)) = (reader, statements.query(for: request))
                 async let following = Self.fetch(request, reader, statement, parameters)
-                try await launch(current)
+                try await produce(current)
                 page = try arrived(try await following, for: request)
             } else {
-                try await launch(current)
+                try await produce(current)
                 let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: .now - asked)
-                await flight.newsBell.wait(atMost: wait)
+                await flight.newsSignal.wait(atMost: wait)
                 asked = .now
                 page = try await read(nextRequest())
             }
@@ -124,14 +125,14 @@ final class ShardRelay {
 
     /// Before the first page: who waits for an operator, and which ids were drawn already.
     private func begin() async throws {
-        _ = launcher.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics))
+        _ = pages.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics))
         let origin = try await questions.origin()
         self.origin = origin
         // Most transactions end within milliseconds, and then nobody has to look for late rows of before.
         var writers = try await questions.lockHolders()
         let deadline = ContinuousClock.now + Self.writersPatience
         while !writers.isEmpty && !stop.isSet && ContinuousClock.now < deadline {
-            await flight.newsBell.wait(atMost: .milliseconds(10))
+            await flight.newsSignal.wait(atMost: .milliseconds(10))
             writers = writers.remaining(among: try await questions.lockHolders())
         }
         cursor.begin(frontier: origin.lastPosition, hasWriters: !writers.isEmpty)
@@ -141,8 +142,8 @@ final class ShardRelay {
 
     /// New rows and those that were left behind take turns.
     private func nextRequest() -> ScanCursor.Request {
-        if let first = launcher.serveBacklog() { cursor.serveBacklog(from: first) }
-        if cursor.backlogPosition != nil && !launcher.gates.isServing { cursor.stopBacklog() }
+        if let first = pages.serveBacklog() { cursor.serveBacklog(from: first) }
+        if cursor.backlogPosition != nil && !pages.gates.isServing { cursor.stopBacklog() }
         var request: ScanCursor.Request?
         if lastScan == .forward {
             request = cursor.nextBackgroundRequest(
@@ -181,7 +182,7 @@ final class ShardRelay {
             guard cursor.take(late.ids, isFull: late.isFull, of: request) else { return false }
             reports.read(rows: late.ids.count)
             Self.adapt(&sizing, to: late)
-            try await launch(late)
+            try await produce(late)
         }
         return cursor.isCurrent(page.request)
     }
@@ -226,16 +227,16 @@ final class ShardRelay {
         if let size = page.tooLarge { sizing.met(tooLarge: size) }
     }
 
-    private func launch(_ page: Page) async throws {
+    private func produce(_ page: Page) async throws {
         if !page.ids.isEmpty { try await ensureLock() }
-        switch try await launcher.launch(page, backlog: cursor.backlogPosition, tellProgress) {
+        switch try await pages.produce(page, backlog: cursor.backlogPosition, tellProgress) {
         case .interrupted: cursor.putBack(page.ids, of: page.request)
         case .finished:
             guard cursor.finish(page.request) else { return }
             if page.request.scan == .backlog {
-                launcher.caughtUp()
+                pages.caughtUp()
             } else {
-                launcher.finishSweep()
+                pages.finishSweep()
                 sweeps.finished(at: .now)
             }
         }
@@ -246,7 +247,7 @@ final class ShardRelay {
     /// Between two pages: failures, topics, the lock, and what is due.
     private func settle() async throws {
         try flight.checkLock()
-        if launcher.settle() { restartBackoff.reset() }
+        if pages.settle() { restartBackoff.reset() }
         if flight.hasFailed { try await replaceProducer() }
         let now = ContinuousClock.now
         if sweeps.isDue(at: now) {
@@ -256,8 +257,8 @@ final class ShardRelay {
         if cursor.gaps.wantsLockHolders && housekeeping.gaps.isDue(now) {
             cursor.lockHolders(try await questions.lockHolders())
         }
-        if launcher.gates.hasBlockedLanes && housekeeping.blocked.isDue(now) {
-            if launcher.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics)) {
+        if pages.gates.hasBlockedLanes && housekeeping.blocked.isDue(now) {
+            if pages.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics)) {
                 reports.released()
             }
         }
@@ -274,8 +275,8 @@ final class ShardRelay {
         reports.progress(
             .init(
                 inFlight: flight.rows,
-                backlog: unread / Int64(configuration.shards) + launcher.unlaunched + launcher.left,
-                blockedKeys: launcher.gates.blockedCount, heldTopics: launcher.gates.heldCount,
+                backlog: unread / Int64(configuration.shards) + pages.unproduced + pages.left,
+                blockedKeys: pages.gates.blockedCount, heldTopics: pages.gates.heldCount,
                 oldest: [flight.oldest, lagging].compactMap(\.self).min()))
     }
 
@@ -284,7 +285,7 @@ final class ShardRelay {
         let current = try await questions.origin()
         if let origin, current.mayRepeat(origin) {
             cursor.restart(knowsRows: current.lastPosition >= origin.lastPosition)
-            launcher.restartBacklog()
+            pages.restartBacklog()
             sweeps.finished(at: .now)
         }
         origin = current
@@ -295,7 +296,7 @@ final class ShardRelay {
         try flight.checkLock()
         guard ContinuousClock.now - flight.lastContact >= .milliseconds(configuration.leaseCheckMs) else { return }
         // This process may have been suspended for long: another one may hold the lock by now.
-        try await session.verify()
+        try await writer.lock.verify()
         flight.noteContact()
     }
 
@@ -306,13 +307,13 @@ final class ShardRelay {
         let (failures, lowest) = flight.abandonProducer()
         reports.replacing(failures.first?.error, rows: failures.count)
         if !failures.contains(where: { DeliveryFailure($0.error) == .record }) {
-            await flight.newsBell.wait(atMost: restartBackoff.next())
+            await flight.newsSignal.wait(atMost: restartBackoff.next())
         }
         try flight.checkLock()
         let hadLargeBatches = batchLimit.lower(after: failures.map(\.error))
         producer = try RelayProducer.make(configuration, kafka, batchLimit, flight, reports)
         flight.use(producer)
-        try await launcher.replace(producer, after: hadLargeBatches ? [] : failures)
+        try await pages.replace(producer, after: hadLargeBatches ? [] : failures)
         if let lowest { cursor.rewind(to: lowest) }
     }
 }

@@ -93,6 +93,11 @@ public struct PostgresError: Error, Sendable, Hashable {
     public var endsConnection: Bool {
         code == .connectionLost || code == .connectionClosed || code == .cannotConnect
     }
+
+    /// Whether the server or the client gave a statement up for the time it took; the connection is of use as before.
+    public var isStatementTimeout: Bool {
+        code == .deadlineExceeded || code == .server && sqlState == .queryCanceled
+    }
 }
 
 extension PostgresError: CustomStringConvertible {

@@ -63,6 +63,26 @@ import Testing
         }
     }
 
+    /// What the lower levels may name; a level that is not in the list of its own must not name its neighbours.
+    static let lowerLevels: [String: Set<String>] = [
+        "sharedProtocols": ["clients", "base"], "domain": ["domain", "base"], "clients": ["base", "systemLibraries"],
+        "base": ["base", "systemLibraries"],
+    ]
+
+    @Test(arguments: lowerLevels.keys.sorted())
+    func lowerLevelsNameOnlyWhatStandsBelow(level: String) {
+        let targets = manifest.targets.values.filter { $0.level == level }
+        #expect(!targets.isEmpty)
+        for target in targets {
+            for name in target.dependencies {
+                guard let other = manifest.targets[name] else { continue }
+                #expect(
+                    Self.lowerLevels[level]?.contains(other.level) == true,
+                    "\(target.name) must not import \(name)")
+            }
+        }
+    }
+
     @Test func theFrameworkAndTheFeaturesDoNotKnowEachOther() {
         let features = manifest.targets.values.filter { $0.level == "features" }
         #expect(features.count > 5)

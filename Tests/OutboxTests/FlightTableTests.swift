@@ -6,8 +6,8 @@ import Testing
 @Suite struct FlightTableTests {
     @Test func rowGoesFromFlightToRemoval() {
         var table = FlightTable(maximumRows: 10, maximumBytes: 1_000)
-        let first = table.launch(id: 7, bytes: 100)
-        let second = table.launch(id: 5, bytes: 50)
+        let first = table.admit(id: 7, bytes: 100)
+        let second = table.admit(id: 5, bytes: 50)
         #expect(table.rows == 2)
         #expect(table.bytes == 150)
         #expect(table.acknowledge(first)?.id == 7)
@@ -22,11 +22,11 @@ import Testing
     @Test func roomIsBoundedByRowsBytesAndRemovals() {
         var table = FlightTable(maximumRows: 2, maximumBytes: 100)
         #expect(table.hasRoom)
-        let large = table.launch(id: 1, bytes: 5_000)
+        let large = table.admit(id: 1, bytes: 5_000)
         #expect(!table.hasRoom, "one row may be larger than the limit, but goes alone")
         table.acknowledge(large)
         #expect(table.hasRoom)
-        for id in Int64(2)...4 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        for id in Int64(2)...4 { table.acknowledge(table.admit(id: id, bytes: 1)) }
         #expect(!table.hasRoom, "removal is behind")
         _ = table.takeAcknowledged(limit: 100)
         #expect(!table.hasRoom)
@@ -36,7 +36,7 @@ import Testing
 
     @Test func failedRowIsNotRemoved() {
         var table = FlightTable(maximumRows: 2, maximumBytes: 100)
-        let tag = table.launch(id: 1, bytes: 1)
+        let tag = table.admit(id: 1, bytes: 1)
         #expect(table.fail(tag)?.id == 1)
         #expect(table.isEmpty)
         #expect(table.fail(tag)?.id == nil)
@@ -44,13 +44,13 @@ import Testing
 
     @Test func reportsOfAnAbandonedProducerMeanNothing() {
         var table = FlightTable(maximumRows: 2, maximumBytes: 100)
-        let old = table.launch(id: 7, bytes: 1)
-        _ = table.launch(id: 5, bytes: 1)
+        let old = table.admit(id: 7, bytes: 1)
+        _ = table.admit(id: 5, bytes: 1)
         #expect(table.abandon() == 5)
         #expect(table.abandon() == nil)
         #expect(table.rows == 0)
         #expect(table.bytes == 0)
-        let new = table.launch(id: 2, bytes: 1)
+        let new = table.admit(id: 2, bytes: 1)
         #expect(old != new)
         #expect(table.acknowledge(old)?.id == nil)
         #expect(table.acknowledge(new)?.id == 2)
@@ -59,8 +59,8 @@ import Testing
 
     @Test func knowsRowsUntilNoPageCanShowThem() {
         var table = FlightTable(maximumRows: 10, maximumBytes: 100)
-        let tag = table.launch(id: 1, bytes: 1)
-        let other = table.launch(id: 2, bytes: 1)
+        let tag = table.admit(id: 1, bytes: 1)
+        let other = table.admit(id: 2, bytes: 1)
         _ = other
         #expect(table.known(among: [1, 2, 3], ofPage: 1) == [1, 2])
         table.acknowledge(tag)
@@ -75,7 +75,7 @@ import Testing
 
     @Test func removalTakesAtMostTheLimit() {
         var table = FlightTable(maximumRows: 10, maximumBytes: 100)
-        for id in Int64(1)...5 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        for id in Int64(1)...5 { table.acknowledge(table.admit(id: id, bytes: 1)) }
         #expect(table.takeAcknowledged(limit: 3) == [1, 2, 3])
         table.finishRemoval()
         #expect(table.takeAcknowledged(limit: 3) == [4, 5])
@@ -83,7 +83,7 @@ import Testing
 
     @Test func ofManyThoseWithoutHolesAreRemovedFirst() {
         var table = FlightTable(maximumRows: 2_000, maximumBytes: 100_000)
-        let tags = (Int64(1)...1_000).map { table.launch(id: $0, bytes: 1) }
+        let tags = (Int64(1)...1_000).map { table.admit(id: $0, bytes: 1) }
         for (index, tag) in tags.enumerated() where index != 500 { table.acknowledge(tag) }
         #expect(table.takeAcknowledged(limit: 400) == Array(1...400))
         table.finishRemoval()
@@ -96,14 +96,14 @@ import Testing
 
     @Test func rowsThatCannotBeRemovedStayKnownAndTakeRoom() {
         var table = FlightTable(maximumRows: 2, maximumBytes: 100)
-        for id in Int64(1)...3 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        for id in Int64(1)...3 { table.acknowledge(table.admit(id: id, bytes: 1)) }
         _ = table.takeAcknowledged(limit: 10)
         table.willRead(5)
         #expect(outcome(table.finishRemoval(leaving: [2])))
         #expect(table.unremoved == [2])
         #expect(!table.isEmpty)
         #expect(table.known(among: [1, 2, 3], ofPage: 9) == [2], "published, whatever later pages show")
-        for id in Int64(4)...6 { table.acknowledge(table.launch(id: id, bytes: 1)) }
+        for id in Int64(4)...6 { table.acknowledge(table.admit(id: id, bytes: 1)) }
         #expect(!table.hasRoom)
         table.retryUnremoved()
         #expect(table.takeAcknowledged(limit: 10) == [2, 4, 5, 6])
@@ -113,8 +113,8 @@ import Testing
     @Test func oldestIsOfTheRowsInFlight() {
         var table = FlightTable(maximumRows: 10, maximumBytes: 100)
         #expect(table.oldest == nil)
-        let first = table.launch(id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 5))
-        _ = table.launch(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 7))
+        let first = table.admit(id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 5))
+        _ = table.admit(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 7))
         #expect(table.oldest == Timestamp(microseconds: 5))
         table.acknowledge(first)
         #expect(table.oldest == Timestamp(microseconds: 7))

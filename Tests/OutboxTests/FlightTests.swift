@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Leadership
 import Logging
 import StreamCore
 import Synchronization
@@ -22,7 +23,7 @@ import Testing
         let isTakenBack = Mutex(false)
         try flight.handingOver {
             guard
-                case .launched(let tag) = flight.launch(
+                case .admitted(let tag) = flight.admit(
                     id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
             else {
                 Issue.record("there is room")
@@ -39,7 +40,7 @@ import Testing
             #expect(!isTakenBack.withLock { $0 })
         }
         try await eventually { flight.rows == 0 }
-        let later = flight.launch(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
+        let later = flight.admit(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
         guard case .interrupted = later else {
             Issue.record("nothing may be sent any more")
             return
@@ -51,8 +52,8 @@ import Testing
     /// takes the later one though it refused the first.
     @Test func successWithoutAnOffsetIsAFailure() {
         let flight = Self.flight()
-        let first = launch(1, in: flight)
-        let second = launch(2, in: flight)
+        let first = admit(1, in: flight)
+        let second = admit(2, in: flight)
         flight.report([delivered(first, offset: -1), delivered(second, offset: 0)])
         #expect(flight.takeAcknowledged(limit: 10) == [], "nor is the younger row taken for published: it comes again")
         #expect(flight.hasFailed)
@@ -64,7 +65,7 @@ import Testing
 
     @Test func behindAFailureOnlyOtherPartitionsAreTrusted() {
         let flight = Self.flight()
-        let tags = (Int64(1)...5).map { launch($0, in: flight) }
+        let tags = (Int64(1)...5).map { admit($0, in: flight) }
         flight.report([
             delivered(tags[0], partition: 3, offset: 7),
             DeliveryReport(tag: tags[1], error: .closed("test"), partition: 3, offset: -1),
@@ -76,7 +77,7 @@ import Testing
         #expect(lowest == 2)
         #expect(flight.rows == 0)
         flight.finishRemoval()
-        let again = launch(3, in: flight)
+        let again = admit(3, in: flight)
         flight.report([delivered(again, partition: 3, offset: 9)])
         #expect(flight.takeAcknowledged(limit: 10) == [3], "another producer, another partition state")
     }
@@ -84,7 +85,7 @@ import Testing
     @Test func failedFirstRecordIsReadAgainWithTheProducersOtherRows() {
         let flight = Self.flight()
         let probe = SendGates.Probe(topic: "t", partition: 0)
-        let tag = launch(4, in: flight, probe: probe)
+        let tag = admit(4, in: flight, probe: probe)
         flight.report([DeliveryReport(tag: tag, error: .closed("test"), partition: 0, offset: -1)])
         #expect(!flight.hasFailed, "what it means is for the publisher to say")
         #expect(flight.abandonProducer().lowest == 4)
@@ -92,12 +93,12 @@ import Testing
 
     private static func flight() -> Flight {
         let reports = RelayReports(shard: 0, logger: Logger(label: "flight") { _ in SwiftLogNoOpLogHandler() }) { _ in }
-        return Flight(OutboxRelayConfiguration(), newsBell: Doorbell(), roomBell: Doorbell(), reports: reports)
+        return Flight(OutboxRelayConfiguration(), newsSignal: WakeSignal(), roomSignal: WakeSignal(), reports: reports)
     }
 
-    private func launch(_ id: Int64, in flight: Flight, probe: SendGates.Probe? = nil) -> UInt64 {
-        let answer = flight.launch(id: id, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: probe)
-        guard case .launched(let tag) = answer else {
+    private func admit(_ id: Int64, in flight: Flight, probe: SendGates.Probe? = nil) -> UInt64 {
+        let answer = flight.admit(id: id, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: probe)
+        guard case .admitted(let tag) = answer else {
             Issue.record("there is room")
             return 0
         }

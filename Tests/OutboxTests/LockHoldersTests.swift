@@ -1,4 +1,5 @@
 import EmbeddedPostgres
+import Leadership
 import Migrations
 import Postgres
 import StreamCore
@@ -43,9 +44,10 @@ import Testing
         let configuration = quickConfiguration()
         let statements = OutboxStatements(configuration, layout: RowLayout(configuration), shard: 0)
         let connection = try await LockSession.connect(postgres)
-        let session = try #require(
-            try await LockSession.acquire(AdvisoryLockKey("lock holders"), on: connection, statements))
+        let lock = try #require(
+            try await LockSession.tryLock(AdvisoryLockKey("lock holders"), on: connection))
         return OutboxQuestions(
-            reader: try await PostgresConnection.connect(postgres), session: session, statements: statements)
+            reader: try await PostgresConnection.connect(postgres),
+            writer: await OutboxWriter(lock, statements), statements: statements)
     }
 }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Leadership
 public import Logging
 public import Postgres
 internal import StreamCore
@@ -31,20 +32,35 @@ public struct AlertSender: Sendable {
         guard let url = URL(string: configuration.url), let key = configuration.secret.key else {
             return reports.misconfigured(configuration.validate())
         }
-        let session = PostgresSession(
-            database, onEvent: { if case .cannotConnect(let error, _, _) = $0 { reports.cannotWork(error) } })
-        var turn = AlertTurn(url: url, key: key, configuration: configuration, reports: reports, lock: lock)
-        while !Task.isCancelled {
-            do {
-                let connection = try await session.connection()
+        do {
+            try await StopSignal.onCancellation { stop in try await lead(url, key, until: stop) }
+        } catch {
+            // No error is permanent to the election.
+            reports.cannotWork(error)
+        }
+    }
+
+    private func lead(_ url: URL, _ key: [UInt8], until stop: StopSignal) async throws {
+        let pause = Duration.milliseconds(configuration.pollIntervalMs)
+        let election = LeaderElection(
+            lock, postgres: database, mode: .standby(interval: pause), stop: stop,
+            onChange: { change in
+                switch change {
+                case .standingBy: reports.works()
+                case .lockTaken: break
+                case .failed(let error): reports.cannotWork(error)
+                }
+            })
+        try await election.run { session in
+            let connection = session.connection
+            var turn = AlertTurn(url: url, key: key, configuration: configuration, reports: reports, stop: stop)
+            try await turn.begin(on: connection)
+            while !stop.isSet {
                 try await turn.run(on: connection)
                 reports.works()
-            } catch {
-                if !Task.isCancelled { reports.cannotWork(error) }
+                await stop.wait(atMost: pause)
             }
-            do { try await Task.sleep(for: .milliseconds(configuration.pollIntervalMs)) } catch { break }
         }
-        await session.close()
     }
 }
 
@@ -54,41 +70,32 @@ struct AlertTurn {
     private let key: [UInt8]
     private let configuration: AlertConfiguration
     private let reports: AlertReports
-    private let lock: AdvisoryLockKey
+    private let stop: StopSignal
     private var policy: AlertPolicy
-    /// The session in which this process is the active sender.
-    private var active: PostgresConnection?
 
-    init(
-        url: URL, key: [UInt8], configuration: AlertConfiguration, reports: AlertReports, lock: AdvisoryLockKey
-    ) {
+    init(url: URL, key: [UInt8], configuration: AlertConfiguration, reports: AlertReports, stop: StopSignal) {
         self.url = url
         self.key = key
         self.configuration = configuration
         self.reports = reports
-        self.lock = lock
+        self.stop = stop
         policy = AlertPolicy(configuration)
     }
 
+    /// Goes on where the leader before has ended.
+    mutating func begin(on connection: PostgresConnection) async throws {
+        policy.resume(from: try await AlertTable.lastCrossings(connection))
+    }
+
     mutating func run(on connection: PostgresConnection) async throws {
-        guard try await isActive(on: connection) else { return }
         for crossing in policy.observe(try await AlertTable.openLetters(connection)) {
             try await AlertTable.add(crossing, connection)
         }
         // An endpoint that needs all its time for each alert must not keep thresholds from being looked at.
         let end = ContinuousClock.now + .milliseconds(max(configuration.timeoutMs, 1_000))
-        while !Task.isCancelled, ContinuousClock.now < end, let alert = try await AlertTable.next(connection) {
+        while !stop.isSet, ContinuousClock.now < end, let alert = try await AlertTable.next(connection) {
             try await handle(alert, connection)
         }
-    }
-
-    private mutating func isActive(on connection: PostgresConnection) async throws(PostgresError) -> Bool {
-        if active === connection { return true }
-        active = nil
-        guard try await connection.tryAdvisoryLock(lock) else { return false }
-        policy.resume(from: try await AlertTable.lastCrossings(connection))
-        active = connection
-        return true
     }
 
     private func handle(_ alert: Alert, _ connection: PostgresConnection) async throws(PostgresError) {
@@ -114,9 +121,7 @@ struct AlertTurn {
         let signature = WebhookSignature(
             id: alert.messageID, timestamp: Int64(Date().timeIntervalSince1970), body: body, key: key)
         let headers = signature.headers + [("content-type", "application/json"), ("user-agent", "millrace")]
-        do {
-            try await WebhookExchange.post(url, headers: headers, body: body, timeoutMs: configuration.timeoutMs)
-        } catch {
+        if let error = await post(body, headers) {
             // The attempt is counted; one that our own end broke off is made again.
             if error == .cancelled { return }
             guard let next else {
@@ -128,6 +133,21 @@ struct AlertTurn {
         }
         try await AlertTable.sent(alert, connection)
         reports.sent(alert, tries: tries)
+    }
+
+    /// - Returns: why the endpoint has not taken the message; nil when it has.
+    private func post(
+        _ body: [UInt8], _ headers: [(name: String, value: String)]
+    ) async -> WebhookExchange.Failure? {
+        let (url, timeoutMs) = (url, configuration.timeoutMs)
+        return await stop.cancelling { () async -> WebhookExchange.Failure? in
+            do throws(WebhookExchange.Failure) {
+                try await WebhookExchange.post(url, headers: headers, body: body, timeoutMs: timeoutMs)
+                return nil
+            } catch {
+                return error
+            }
+        }
     }
 }
 

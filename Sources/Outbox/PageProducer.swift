@@ -1,16 +1,17 @@
 internal import Kafka
+internal import Leadership
 internal import Postgres
 internal import StreamCore
 
 /// Hands the rows of pages to the producer: maps them to records, keeps those back that may not be sent yet, and waits
 /// for room.
 ///
-/// Each turn of its loops launches or leaves a row, or suspends, or ends: nothing spins while the producer has failed
+/// Each turn of its loops produces or leaves a row, or suspends, or ends: nothing spins while the producer has failed
 /// or the lock is lost.
-final class PageLauncher {
-    /// How launching a page ended.
+final class PageProducer {
+    /// How producing a page ended.
     enum Outcome {
-        /// Each of its rows is launched, or left in the outbox and remembered.
+        /// Each of its rows is produced, or left in the outbox and remembered.
         case finished
         /// The producer failed, the lock is lost or the relay stops: the page has to be read again.
         case interrupted
@@ -38,7 +39,7 @@ final class PageLauncher {
 
     private let configuration: OutboxRelayConfiguration
     private let layout: RowLayout
-    private let session: LockSession
+    private let writer: OutboxWriter
     private let flight: Flight
     private let stop: StopSignal
     private let reports: RelayReports
@@ -61,7 +62,7 @@ final class PageLauncher {
     private var hasProven = false
     private var onWait: () async throws -> Void = {}
     /// Rows of the page at hand that are not sent yet.
-    private(set) var unlaunched: Int64 = 0
+    private(set) var unproduced: Int64 = 0
     /// Rows that were left in the outbox because their key or their topic is held, about: counted anew by each sweep.
     private(set) var left: Int64 = 0
     private var leftInSweep: Int64 = 0
@@ -70,13 +71,13 @@ final class PageLauncher {
     private static let patience = Duration.milliseconds(500)
 
     init(
-        _ configuration: OutboxRelayConfiguration, layout: RowLayout, session: LockSession, flight: Flight,
+        _ configuration: OutboxRelayConfiguration, layout: RowLayout, writer: OutboxWriter, flight: Flight,
         producer: Producer,
         stop: StopSignal, reports: RelayReports
     ) {
         self.configuration = configuration
         self.layout = layout
-        self.session = session
+        self.writer = writer
         self.flight = flight
         self.producer = producer
         self.stop = stop
@@ -84,33 +85,33 @@ final class PageLauncher {
         topics = TopicNames(rule: layout.topics)
     }
 
-    /// Launches a page's rows.
+    /// Produces a page's rows.
     ///
     /// - Parameters:
     ///   - partitions: how many the topics have, about.
     ///   - backlog: the id that the scan of the backlog has come to; nil when there is none.
     /// - Throws: how the lock was lost, or what the database refused.
     ///   - onWait: called in every wait.
-    func launch(
+    func produce(
         _ page: Page, backlog: Int64?, _ onWait: @escaping () async throws -> Void = {}
     ) async throws -> Outcome {
         if page.ids.isEmpty { return .finished }
         self.onWait = onWait
-        defer { unlaunched = 0 }
+        defer { unproduced = 0 }
         self.backlog = backlog
         gates.begin(page: page.request.number, now: .now)
         // Only rows that the cursor has passed before can be on their way already.
         let known = flight.known(among: page.ids.filter { $0 <= page.request.seen }, ofPage: page.request.number)
-        let order = LaunchOrder.places(of: page, partitions: flight.partitions)
-        var queue = LaunchQueue(order: order, count: page.ids.count)
+        let order = ProduceOrder.places(of: page, partitions: flight.partitions)
+        var queue = ProduceQueue(order: order, count: page.ids.count)
         while !stop.isSet && !flight.isInterrupted {
-            let halt = launchRows(of: page, &queue, skipping: known)
-            unlaunched = Int64(queue.remaining)
+            let halt = produceRows(of: page, &queue, skipping: known)
+            unproduced = Int64(queue.remaining)
             switch halt {
             case .interrupted: return .interrupted
             case .full: try await wait { flight.hasAmpleRoom }
-            case .producerFull: await flight.roomBell.wait(atMost: .milliseconds(50))
-            case .suspect(let id): try await launchAlone(id, &queue, of: page)
+            case .producerFull: await flight.roomSignal.wait(atMost: .milliseconds(50))
+            case .suspect(let id): try await produceAlone(id, &queue, of: page)
             case .unpublishable(let id, let lane, let failure): try await setAside(id, lane, failure)
             case .finished:
                 if !queue.hasWaiting { return .finished }
@@ -123,8 +124,8 @@ final class PageLauncher {
     }
 
     /// Goes on with a pass until its end, or until something has to be waited for.
-    private func launchRows(
-        of page: Page, _ queue: inout LaunchQueue, skipping known: Set<Int64>
+    private func produceRows(
+        of page: Page, _ queue: inout ProduceQueue, skipping known: Set<Int64>
     ) -> Halt {
         let start = ContinuousClock.now
         return flight.handingOver {
@@ -133,7 +134,7 @@ final class PageLauncher {
                     queue.advance()
                     continue
                 }
-                switch launchRow(of: page, at: row, now: start) {
+                switch produceRow(of: page, at: row, now: start) {
                 case .passed: queue.advance()
                 case .deferred: queue.deferNext()
                 case .halt(.unpublishable(let id, let lane, let failure)):
@@ -146,7 +147,7 @@ final class PageLauncher {
         }
     }
 
-    private func launchRow(
+    private func produceRow(
         of page: Page, at index: Int, now: ContinuousClock.Instant, isAlone: Bool = false
     ) -> Step {
         let id = page.ids[index]
@@ -195,8 +196,8 @@ final class PageLauncher {
         let timestampMs = layout.timesRecords ? row.occurredAt.microseconds / 1_000 : 0
         let size = key.count + (layout.value == .envelope ? envelope.count : row.payload?.count ?? 0)
         let tag: UInt64
-        switch flight.launch(id: row.id, bytes: size, occurredAt: row.occurredAt, probe: probe) {
-        case .launched(let launched): tag = launched
+        switch flight.admit(id: row.id, bytes: size, occurredAt: row.occurredAt, probe: probe) {
+        case .admitted(let admitted): tag = admitted
         case .full: return .halt(.full)
         case .interrupted: return .halt(.interrupted)
         }
@@ -233,7 +234,7 @@ final class PageLauncher {
         while !stop.isSet && !flight.isInterrupted && !condition() {
             // The broker may be away for hours, which is not for this loop to be blamed for.
             try await onWait()
-            await flight.roomBell.wait(atMost: .seconds(1))
+            await flight.roomSignal.wait(atMost: .seconds(1))
         }
         try flight.checkLock()
     }
@@ -245,7 +246,7 @@ final class PageLauncher {
         while proven.isEmpty && gates.isProving && !stop.isSet && !flight.isInterrupted {
             if ContinuousClock.now >= deadline { break }
             try await onWait()
-            await flight.roomBell.wait(atMost: .milliseconds(50))
+            await flight.roomSignal.wait(atMost: .milliseconds(50))
             takeProofs()
         }
         try flight.checkLock()
@@ -253,18 +254,18 @@ final class PageLauncher {
     }
 
     /// Sends the next row with nothing else in flight, so that what happens to it is its own doing.
-    private func launchAlone(_ id: Int64, _ queue: inout LaunchQueue, of page: Page) async throws {
+    private func produceAlone(_ id: Int64, _ queue: inout ProduceQueue, of page: Page) async throws {
         try await wait { flight.rows == 0 }
         guard let row = queue.next, !stop.isSet, !flight.isInterrupted else { return }
         let lane = page.lane(at: row, topics: &topics)
-        switch flight.handingOver({ launchRow(of: page, at: row, now: .now, isAlone: true) }) {
+        switch flight.handingOver({ produceRow(of: page, at: row, now: .now, isAlone: true) }) {
         case .passed: queue.advance()
         case .deferred: return queue.deferNext()
         case .halt(.unpublishable(let id, let lane, let failure)):
             queue.advance()
             return try await setAside(id, lane, failure)
         case .halt(.full): return try await wait { flight.hasAmpleRoom }
-        case .halt: return await flight.roomBell.wait(atMost: .milliseconds(50))
+        case .halt: return await flight.roomSignal.wait(atMost: .milliseconds(50))
         }
         alone = (id, lane)
         try await wait { flight.rows == 0 }
@@ -337,7 +338,7 @@ final class PageLauncher {
         gates.block(lane, id: id)
         suspects.remove(id)
         do {
-            try await session.setAside(id, lane, failure)
+            try await writer.setAside(id, lane, failure)
             reports.setAside(id, failure)
         } catch let error as PostgresError where error.endsConnection || error.code == .cancelled {
             throw error

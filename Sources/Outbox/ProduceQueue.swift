@@ -1,6 +1,6 @@
-/// Which row of a page is launched next: one after the other, then those that had to wait for others, as often as need
+/// Which row of a page is produced next: one after the other, then those that had to wait for others, as often as need
 /// be. Rows that wait keep their order. A pure value.
-struct LaunchQueue {
+struct ProduceQueue {
     private let order: [Int]?
     private let count: Int
     private var place = 0
@@ -9,20 +9,20 @@ struct LaunchQueue {
     private var again: [Int]?
 
     /// - Parameters:
-    ///   - order: the page's rows as they are to be launched; nil when they are launched as they come.
+    ///   - order: the page's rows as they are to be produced; nil when they are produced as they come.
     ///   - count: how many there are.
     init(order: [Int]?, count: Int) {
         self.order = order
         self.count = count
     }
 
-    /// The row to launch; nil at the end of a pass.
+    /// The row to produce; nil at the end of a pass.
     var next: Int? {
         if let again { return place < again.count ? again[place] : nil }
         return place < count ? order?[place] ?? place : nil
     }
 
-    /// The next row is launched, or left in the outbox.
+    /// The next row is produced, or left in the outbox.
     mutating func advance() {
         place += 1
     }
@@ -33,7 +33,7 @@ struct LaunchQueue {
         place += 1
     }
 
-    /// Rows that are not launched yet.
+    /// Rows that are not produced yet.
     var remaining: Int { (again?.count ?? count) - place + waiting.count }
 
     /// Whether rows of this pass have to wait.

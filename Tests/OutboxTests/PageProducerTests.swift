@@ -1,4 +1,5 @@
 import Kafka
+import Leadership
 import Logging
 import Postgres
 import StreamCore
@@ -7,16 +8,16 @@ import Testing
 
 @testable import Outbox
 
-/// Launching must end or suspend whatever has happened to the producer and the lock: a loop that does neither takes a
+/// Producing must end or suspend whatever has happened to the producer and the lock: a loop that does neither takes a
 /// processor for ever.
-@Suite struct PageLauncherTests {
+@Suite struct PageProducerTests {
     private struct LockIsLost: Error {}
 
-    /// A launcher with a page of three rows of one key, and a producer that finds no broker.
+    /// A pages with a page of three rows of one key, and a producer that finds no broker.
     private struct Scene {
         let configuration: OutboxRelayConfiguration
         let flight: Flight
-        let launcher: PageLauncher
+        let pages: PageProducer
         let producer: Producer
         let page: Page
         let stop = StopSignal()
@@ -25,7 +26,7 @@ import Testing
             let configuration = quickConfiguration()
             self.configuration = configuration
             let reports = RelayReports(shard: 0, logger: testLogger) { _ in }
-            let flight = Flight(configuration, newsBell: Doorbell(), roomBell: Doorbell(), reports: reports)
+            let flight = Flight(configuration, newsSignal: WakeSignal(), roomSignal: WakeSignal(), reports: reports)
             self.flight = flight
             let kafka = KafkaClientConfiguration(bootstrapServers: "127.0.0.1:1")
             producer = try RelayProducer.make(configuration, kafka, BatchLimit(kafka), flight, reports)
@@ -33,12 +34,12 @@ import Testing
             let layout = RowLayout(configuration)
             let statements = OutboxStatements(configuration, layout: layout, shard: 0)
             let connection = try await LockSession.connect(postgres)
-            let session = try #require(
-                try await LockSession.acquire(
-                    AdvisoryLockKey("page launcher in \(postgres.schema)"), on: connection, statements))
-            launcher = PageLauncher(
-                configuration, layout: layout, session: session, flight: flight, producer: producer,
-                stop: stop, reports: reports)
+            let lock = try #require(
+                try await LockSession.tryLock(
+                    AdvisoryLockKey("page producer in \(postgres.schema)"), on: connection))
+            pages = PageProducer(
+                configuration, layout: layout, writer: await OutboxWriter(lock, statements), flight: flight,
+                producer: producer, stop: stop, reports: reports)
             let service = try await Service(postgres)
             try await service.commit("t", "a", 1...3)
             var cursor = ScanCursor()
@@ -55,7 +56,7 @@ import Testing
             }
             #expect(DeliveryFailure(error) == .record)
             let failures = page.ids.map { Flight.Failure(id: $0, error: error) }
-            try await launcher.replace(producer, after: failures)
+            try await pages.replace(producer, after: failures)
         }
 
         func close() async {
@@ -68,14 +69,14 @@ import Testing
     ) async throws {
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
             let scene = try await Scene(postgres)
-            // A launch that does not end by itself ends when it is told to stop, even if it never suspends.
+            // A call that does not end by itself ends when it is told to stop, even if it never suspends.
             let stop = scene.stop
             try await withDeadline(endingBy: { stop.set() }, sourceLocation: sourceLocation) { try await body(scene) }
             await scene.close()
         }
     }
 
-    @Test func suspectBehindAFailedRowEndsTheLaunch() async throws {
+    @Test func suspectBehindAFailedRowEndsProducing() async throws {
         try await withScene { scene in
             try await scene.suspectAll()
             let error = try #require(throws: KafkaError.self) {
@@ -83,27 +84,27 @@ import Testing
                     topic: String(repeating: "x", count: 600), key: nil, value: nil, headers: nil, tag: 1)
             }
             scene.flight.fail(Flight.Failure(id: 99, error: error))
-            #expect(try await scene.launcher.launch(scene.page, backlog: nil) == .interrupted)
+            #expect(try await scene.pages.produce(scene.page, backlog: nil) == .interrupted)
         }
     }
 
     @Test(arguments: [true, false])
-    func lostLockWithNothingInFlightEndsTheLaunch(suspects: Bool) async throws {
+    func lostLockWithNothingInFlightEndsProducing(suspects: Bool) async throws {
         try await withScene { scene in
             if suspects { try await scene.suspectAll() }
             scene.flight.lose(LockIsLost())
             await #expect(throws: LockIsLost.self) {
-                _ = try await scene.launcher.launch(scene.page, backlog: nil)
+                _ = try await scene.pages.produce(scene.page, backlog: nil)
             }
         }
     }
 
-    @Test func failureWhileASuspectIsAloneEndsTheLaunch() async throws {
+    @Test func failureWhileASuspectIsAloneEndsProducing() async throws {
         try await withScene { scene in
             try await scene.suspectAll()
             let (flight, producer) = (scene.flight, scene.producer)
             async let failing: Void = Self.purgeWhatIsInFlight(flight, producer)
-            let outcome = try await scene.launcher.launch(scene.page, backlog: nil)
+            let outcome = try await scene.pages.produce(scene.page, backlog: nil)
             try await failing
             #expect(outcome == .interrupted)
             #expect(flight.rows <= 1, "the second suspect was not sent")
@@ -118,11 +119,11 @@ import Testing
     /// While the first record of a topic is on its way for too long, the others are left behind, and remembered.
     @Test func followersOfAFirstRecordAreLeftBehind() async throws {
         try await withScene { scene in
-            let outcome = try await scene.launcher.launch(scene.page, backlog: nil)
+            let outcome = try await scene.pages.produce(scene.page, backlog: nil)
             #expect(outcome == .finished)
             #expect(scene.flight.rows == 1)
-            #expect(scene.launcher.gates.isProving)
-            #expect(scene.launcher.serveBacklog() == nil, "not before the topic is open")
+            #expect(scene.pages.gates.isProving)
+            #expect(scene.pages.serveBacklog() == nil, "not before the topic is open")
         }
     }
 }

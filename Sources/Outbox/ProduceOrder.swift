@@ -1,4 +1,4 @@
-/// The order in which the rows of a page are launched: partition by partition, each partition's in their own order.
+/// The order in which the rows of a page are produced: partition by partition, each partition's in their own order.
 ///
 /// librdkafka sends what a partition has gathered within `linger.ms`. Rows in the order of their ids come to each of
 /// twenty partitions one at a time, and it would send thousands of batches of four records a second, each with a
@@ -6,13 +6,13 @@
 /// key, and a key's rows stay as they are, since they are of one partition.
 ///
 /// Only a guess of where a row goes: a wrong one costs time and nothing else.
-struct LaunchOrder {
-    /// A page that is not full of rows is launched as it is: nobody is waiting behind it.
+struct ProduceOrder {
+    /// A page that is not full of rows is produced as it is: nobody is waiting behind it.
     private static let minimumRows = 128
 
     /// - Parameters:
     ///   - partitions: how many the topics have, as far as is known.
-    /// - Returns: the places of the page's rows; nil when they are launched as they come.
+    /// - Returns: the places of the page's rows; nil when they are produced as they come.
     static func places(of page: Page, partitions: Int) -> [Int]? {
         guard partitions > 1, page.ids.count >= minimumRows else { return nil }
         var runs = [[Int]](repeating: [], count: partitions)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Outbox
 
-@Suite struct LaunchOrderTests {
+@Suite struct ProduceOrderTests {
     /// The values of Apache Kafka's own test of its hash (`UtilsTest.testMurmur2`).
     @Test(
         arguments: [
@@ -15,9 +15,9 @@ import Testing
     }
 }
 
-@Suite struct LaunchQueueTests {
+@Suite struct ProduceQueueTests {
     @Test func rowsThatWaitComeAgainInTheirOrder() {
-        var queue = LaunchQueue(order: [2, 0, 1, 3], count: 4)
+        var queue = ProduceQueue(order: [2, 0, 1, 3], count: 4)
         #expect(queue.next == 2)
         queue.deferNext()
         queue.advance()
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test func withoutAnOrderRowsComeAsTheyAre() {
-        var queue = LaunchQueue(order: nil, count: 2)
+        var queue = ProduceQueue(order: nil, count: 2)
         #expect(queue.next == 0)
         queue.advance()
         #expect(queue.next == 1)
