@@ -69,7 +69,8 @@ test-browser: ## Test the live page in a headless Chromium, before all of Millra
 	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
 	MILLRACE_BIN=.build/debug $(PYTHON) -m unittest discover --start-directory Tests/Browser --verbose
 
-bench: setup ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
+bench: ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
+	@scripts/setup bench 1>&2
 	@for program in $(PROGRAMS) millrace-bench; do $(SWIFT) build -c release --product $$program 1>&2 || exit 1; done
 	@$(RELEASE_DIR)/millrace-bench $(BENCH)
 

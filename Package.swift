@@ -45,9 +45,8 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification",
-            "Migrations",
-            "Settings",
+            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification", "Tail",
+            "Migrations", "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
         ],
@@ -128,6 +127,7 @@ let features: [Target] = [
         name: "Verification",
         dependencies: ["Events", "Orders", "Kafka", "Postgres", "StreamCore"],
         swiftSettings: strict),
+    .target(name: "Tail", dependencies: ["Kafka", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
 ]
 
@@ -268,12 +268,12 @@ let tests: [Target] = [
             "Postgres",
             "StreamCore", "WireJSON", "TestKit",
         ]),
+    .test("TailTests", ["Tail", "Kafka", "StreamCore", "TestKit", "millrace"]),
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events",
-            "Orders",
-            "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
+            "Blocking", "Tail", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop",
+            "Events", "Orders", "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
         ]),
     .test(
         "DaemonTests",

@@ -37,6 +37,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: QuerySearch.name, runAll: QuerySearch.run),
         Bench(name: StreamBench.name, runAll: StreamBench.run),
         Bench(name: ReadYourWrite.name, runAll: ReadYourWrite.run),
+        Bench(name: TailBench.name, runAll: TailBench.run),
         Bench(chaos: ChaosShort.name, run: ChaosShort.run),
     ]
 

@@ -11,6 +11,25 @@ public struct KafkaBroker: Hashable, Sendable {
     public let port: Int32
 }
 
+/// A place in a partition whose offset the brokers tell.
+public enum PartitionPlace: Hashable, Sendable {
+    /// The oldest record that the broker has.
+    case beginning
+    /// Behind the last record that can be read.
+    case end
+    /// The first record with this timestamp, in milliseconds since 1970, or a later one.
+    case time(Int64)
+
+    /// The protocol's ListOffsets takes both ends for instants of their own, and librdkafka hands them on as they are.
+    var listOffsetsTime: Int64 {
+        switch self {
+        case .beginning: Int64(RD_KAFKA_OFFSET_BEGINNING)
+        case .end: Int64(RD_KAFKA_OFFSET_END)
+        case .time(let milliseconds): max(milliseconds, 0)
+        }
+    }
+}
+
 /// Questions that any client can put to the cluster. Each blocks the calling thread up to its time limit.
 extension ClientHandle {
     func queryWatermarks(_ partition: TopicPartition, timeoutMs: Int32) throws(KafkaError) -> Watermarks {
@@ -27,11 +46,13 @@ extension ClientHandle {
         return Watermarks(low: low, high: high)
     }
 
-    /// The offsets that the partitions' next records will get; partitions that the cluster does not know are left out.
-    func queryEnds(of partitions: [TopicPartition], timeoutMs: Int32) throws(KafkaError) -> [TopicPartition: Int64] {
-        // The protocol's ListOffsets takes the end for an instant of its own, and librdkafka hands it on as it is.
-        let end = Int64(RD_KAFKA_OFFSET_END)
-        let list = PartitionList(Dictionary(partitions.map { ($0, end) }) { first, _ in first })
+    /// The offsets of places in partitions; partitions that the cluster does not know are left out, and those that have
+    /// no record at or after a time.
+    func queryOffsets(
+        _ places: [TopicPartition: PartitionPlace], timeoutMs: Int32
+    ) throws(KafkaError) -> [TopicPartition: Int64] {
+        if places.isEmpty { return [:] }
+        let list = PartitionList(places.mapValues(\.listOffsetsTime))
         try KafkaError.check(unsafe rd_kafka_offsets_for_times(pointer, list.pointer, timeoutMs))
         // A partition that has no leader is not one that does not exist.
         for case let error? in list.entries.map(\.error) where !error.isUnknownTopic { throw error }

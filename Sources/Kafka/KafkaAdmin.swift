@@ -68,15 +68,25 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// Where the partitions end: the offsets up to which records can be read. Asks each broker once, for all of its partitions; ``watermarks(of:)`` asks for each partition. Waits
-    /// for partitions that have no leader at the moment.
+    /// Where the partitions end: the offsets up to which records can be read. Asks as ``offsets(of:)`` does.
     ///
     /// - Returns: without the partitions that the cluster does not know.
     public func endOffsets(of partitions: [TopicPartition]) async throws(KafkaError) -> [TopicPartition: Int64] {
+        try await offsets(of: Dictionary(partitions.map { ($0, .end) }) { first, _ in first })
+    }
+
+    /// The offsets of places in partitions. Asks each broker once, for all of its partitions; ``watermarks(of:)`` asks
+    /// for each partition. Waits for partitions that have no leader at the moment.
+    ///
+    /// - Returns: without the partitions that the cluster does not know, and those that have no record at or after the
+    ///   time asked for.
+    public func offsets(
+        of places: [TopicPartition: PartitionPlace]
+    ) async throws(KafkaError) -> [TopicPartition: Int64] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
             try PersistentQuestion(timeoutMs: timeoutMs).ask { (remainingMs) throws(KafkaError) in
-                try client.queryEnds(of: partitions, timeoutMs: remainingMs)
+                try client.queryOffsets(places, timeoutMs: remainingMs)
             }
         }
     }

@@ -176,10 +176,12 @@ public final class Producer: Sendable {
 
     /// Produces one record, waiting for room and then for its delivery.
     ///
+    /// - Parameter timestampMs: the record's time in milliseconds since 1970; 0 or less for now.
+    ///
     /// - Throws: why it was not delivered.
     @discardableResult
     public func send(
-        topic: String, key: [UInt8]?, value: [UInt8]?, headers: [RecordHeader] = []
+        topic: String, key: [UInt8]?, value: [UInt8]?, headers: [RecordHeader] = [], timestampMs: Int64 = 0
     ) async throws(KafkaError) -> DeliveryReport {
         let tag = deliveries.nextOwnTag()
         while true {
@@ -187,7 +189,8 @@ public final class Producer: Sendable {
                 let report = try await deliveries.report(for: tag) { () throws(KafkaError) in
                     try self.enqueue(
                         topic: topic, key: key?.span, value: value?.span,
-                        headers: headers.isEmpty ? nil : RecordHeaders(headers), tag: tag)
+                        headers: headers.isEmpty ? nil : RecordHeaders(headers), timestampMs: timestampMs,
+                        tag: tag)
                 }
                 if let error = report.error { throw error }
                 return report

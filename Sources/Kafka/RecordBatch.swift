@@ -1,4 +1,5 @@
 internal import CRDKafka
+internal import Foundation
 public import StreamCore
 internal import Synchronization
 
@@ -176,6 +177,35 @@ extension RecordView {
             return nil
         }
         return unsafe RecordHeader(name: name, value: copy(value, size))
+    }
+
+    /// Hands out all headers in their order, names and values where they are; names may repeat.
+    ///
+    /// - Parameter body: gets the name's bytes, and the value's: nil when it is NULL.
+    public func forEachHeader(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>?) -> Void) {
+        if let headers = origin?.headers {
+            for header in headers { body(header.name.utf8Span.span, header.value?.span) }
+            return
+        }
+        guard let list = unsafe headerList else { return }
+        var index = 0
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var size = 0
+        // SAFETY: names are zero-terminated, values have `size` bytes; both live as long as the message.
+        while unsafe rd_kafka_header_get_all(list, index, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            let found = unsafe name
+        {
+            let start = unsafe UnsafeRawPointer(found).assumingMemoryBound(to: UInt8.self)
+            let bytes = unsafe UnsafeBufferPointer(start: start, count: strlen(found))
+            if let value = unsafe value {
+                let data = unsafe UnsafeBufferPointer(start: value.assumingMemoryBound(to: UInt8.self), count: size)
+                unsafe body(Span(_unsafeElements: bytes), Span(_unsafeElements: data))
+            } else {
+                unsafe body(Span(_unsafeElements: bytes), nil)
+            }
+            index += 1
+        }
     }
 
     private func copy(_ start: UnsafeRawPointer?, _ count: Int) -> [UInt8]? {

@@ -71,6 +71,8 @@ extension ExitCode {
     static let unavailable = ExitCode(69)
     /// `EX_SOFTWARE`: should not happen.
     static let software = ExitCode(70)
+    /// `EX_IOERR`: something cannot be read or written.
+    static let inputOutput = ExitCode(74)
     /// `EX_CONFIG`: configuration or schema is wrong.
     static let configuration = ExitCode(78)
 }

@@ -1,118 +1,258 @@
 internal import ArgumentParser
+internal import Catalog
+internal import Foundation
 internal import Kafka
 internal import StreamCore
 internal import Synchronization
+internal import Tail
 
-/// `millrace tail`: prints a topic's records as they come.
+/// `millrace tail`: shows records of topics.
 struct TailCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail",
-        abstract: "Prints a topic's records: partition, offset, time, key, headers, value.",
+        abstract: "Shows records of topics: the last ones, those of a time or an order, and new ones as they come.",
         discussion: """
-            Joins no consumer group and commits nothing. Bytes that are no UTF-8 text or would move the cursor are \
-            shown as \\xNN in text, and as base64 in JSON. Order holds within a partition only. A partition that is \
-            added meanwhile is found within some seconds, and read from its beginning.
+            Shows the last 10 records, or with --from, --since or a filter all that match, and ends at the end of the \
+            topics; -f goes on. Joins no consumer group and commits nothing. Standard output is data only.
+
+            Records of one partition come in their order; -n orders those of several by time. All conditions must hold; \
+            of --key, --type, --order and --aggregate that are given several times, one.
+
+            Examples:
+              millrace tail -f
+              millrace tail '*-events' --since 15m --type OrderCancelled
+              millrace tail --order ord-17
+              millrace tail \(topic) --where payload.currency==EUR -o jsonl | jq .value.payload
+              millrace tail \(topic) --from 0 -o '%p/%o %k %S\\n'
+
+            Exit codes: 0 done, stopped, or nobody reads the output any more · 64 wrong usage · 69 Kafka cannot be \
+            reached, or has no such topic · 74 the output cannot be written · 78 the configuration is wrong.
             """)
 
-    enum Start: String, ExpressibleByArgument, CaseIterable {
-        case beginning
-        case end
-    }
+    /// For the examples.
+    private static let topic = Catalog.eventTopics.first ?? "TOPIC"
 
-    enum Output: String, ExpressibleByArgument, CaseIterable {
-        case text
-        case json
-    }
-
-    @Argument(help: "The topic's name.")
-    var topic: String
+    @Argument(
+        help: ArgumentHelp(
+            "Topics, or patterns in quotes such as 'order-*' (default: \(Catalog.eventTopics.joined(separator: ", "))).",
+            valueName: "topic"))
+    var topics: [String] = []
 
     @OptionGroup var kafka: KafkaOptions
-
-    @Option(help: "Where to start: beginning or end.")
-    var from = Start.end
-
-    @Option(help: "Ends after so many records (default: follows until Ctrl-C).")
-    var limit: Int?
-
-    @Option(name: .shortAndLong, help: "text, or json: one object a line.")
-    var output = Output.text
-
-    func validate() throws {
-        guard limit ?? 1 >= 1 else { throw ValidationError("--limit is at least 1.") }
-    }
+    @OptionGroup var range: TailRangeOptions
+    @OptionGroup var filters: TailFilterOptions
+    @OptionGroup var form: TailFormOptions
 
     func run() async throws {
+        let now = LetterFormat.now
+        var request = TailRequest(topics: (topics.isEmpty ? Catalog.eventTopics : topics).map { TopicPattern($0) })
+        request.filter = try filters.filter()
+        try range.apply(to: &request, now: now)
+        let settings = try form.settings()
         let configuration = try kafka.configuration(clientID: "millrace-tail")
-        let admin = try KafkaAdmin(configuration, timeoutMs: 5_000)
-        guard let partitions = try await admin.partitions(of: [topic])[topic], !partitions.isEmpty else {
-            let known = try await admin.partitions().keys.sorted().joined(separator: ", ")
-            throw CommandFailure("there is no topic \(topic). Topics: \(known)", .unavailable)
-        }
-        let consumer = try Consumer(configuration, group: "millrace-tail-\(UInt32.random(in: 0 ... .max))")
-        let start: StartOffset = from == .beginning ? .beginning : .end
-        try await consumer.assign(Dictionary(uniqueKeysWithValues: partitions.map { ($0, start) }))
-        let isStopping = AtomicFlag()
-        try await StopSignals.run(onStop: {
-            isStopping.set(); consumer.wake()
-        }) {
-            var search = PartitionSearch(topic: topic, known: Set(partitions), admin: admin)
-            try await follow(consumer, &search, until: isStopping)
-        }
-        _ = await consumer.close(timeoutMs: 5_000)
-    }
-
-    private func follow(
-        _ consumer: Consumer, _ search: inout PartitionSearch, until isStopping: AtomicFlag
-    ) async throws {
+        let stop = AtomicFlag()
         let trouble = RareNotice()
-        var remaining = limit ?? .max
-        while remaining > 0, !isStopping.isSet {
-            let added = await search.added(now: .now)
-            if !added.isEmpty {
-                try await consumer.assign(Dictionary(uniqueKeysWithValues: added.map { ($0, .beginning) }))
-            }
-            switch try await consumer.poll(BatchLimits(maxRecords: min(remaining, 1_000), maxWaitMs: 500)) {
-            case .batch(let batch):
-                for record in batch.prefix(remaining) {
-                    let line = RecordLine(record)
-                    print(output == .text ? line.text : line.json)
-                }
-                remaining -= batch.count
-                StandardOutput.flush()
-            case .error(let error):
-                guard error.isRetriable else { throw error }
-                trouble.say("\(error)")
-            case .assigned, .revoked, .lost, .ends, .idle:
-                break
-            }
+        let output = DataOutput(descriptor: 1) { stop.isSet }
+        let reader = try TailReader(
+            configuration, request, to: output, isStopping: { stop.isSet }, onTrouble: { trouble.say("\($0)") })
+        do {
+            try await StopSignals.run(onStop: { stop.set() }) { try await reader.run(settings) }
+        } catch let error as TailError {
+            throw CommandFailure(error.description, .unavailable)
+        } catch let error as DataOutputError {
+            throw CommandFailure(error.description, .inputOutput)
         }
     }
 }
 
-/// Looks now and then for partitions that were added to a topic.
-private struct PartitionSearch {
-    let topic: String
-    var known: Set<TopicPartition>
-    let admin: KafkaAdmin
-    private var lastLook = ContinuousClock.now
+/// Which part of the topics.
+struct TailRangeOptions: ParsableArguments {
+    @Flag(name: [.customShort("f"), .long], help: "Go on with records as they come, until Ctrl-C.")
+    var follow = false
 
-    private static let interval = Duration.seconds(5)
+    @Option(name: [.customShort("n"), .customLong("last")], help: "The last so many, over all partitions.")
+    var last: Int?
 
-    init(topic: String, known: Set<TopicPartition>, admin: KafkaAdmin) {
-        self.topic = topic
-        self.known = known
-        self.admin = admin
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            Where to begin: beginning, end, an offset, -N (before the end), +N (behind the beginning), a time such as \
+            2026-03-01T12:00:00Z, 15m (ago), or @ with milliseconds since 1970.
+            """, valueName: "place"))
+    var from: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Where to end, in the same words; without that record.", valueName: "place"))
+    var to: String?
+
+    @Option(help: ArgumentHelp("Begin so long ago: 90s, 15m, 2h, 7d.", valueName: "time"))
+    var since: String?
+
+    @Option(
+        name: [.customShort("p"), .customLong("partition")],
+        help: ArgumentHelp("Only these partitions: 0,2-4.", valueName: "numbers"))
+    var partitions: String?
+
+    @Option(name: [.customShort("c"), .long], help: "End after so many records.")
+    var count: Int?
+
+    func validate() throws {
+        if from != nil && since != nil { throw ValidationError("Give --from or --since, not both.") }
+        guard last ?? 1 >= 1, last ?? 1 <= 1_000_000 else { throw ValidationError("-n is 1 to 1000000.") }
+        guard count ?? 1 >= 1 else { throw ValidationError("-c is at least 1.") }
+        var request = TailRequest(topics: [])
+        try apply(to: &request, now: LetterFormat.now)
     }
 
-    /// Those that are new since the last call; none while the brokers are away, or it is too early to ask again.
-    mutating func added(now: ContinuousClock.Instant) async -> [TopicPartition] {
-        guard now - lastLook >= Self.interval else { return [] }
-        lastLook = now
-        guard let found = try? await admin.partitions(of: [topic])[topic] else { return [] }
-        let added = found.filter { !known.contains($0) }
-        known.formUnion(added)
-        return added
+    /// Without a place to begin it is the last 10 records; with a filter, those of all records that match.
+    func apply(to request: inout TailRequest, now: Timestamp) throws {
+        do {
+            if let from { request.from = try TailPoint(parsing: from, now: now) }
+            if let to { request.to = try TailPoint(parsing: to, now: now) }
+            if let since {
+                let point = try TailPoint(parsing: since, now: now)
+                guard case .time = point else { throw ValidationError("--since is a time such as 15m.") }
+                request.from = point
+            }
+        } catch let error as TailSyntaxError {
+            throw ValidationError(error.description)
+        }
+        request.last = last
+        let begins = from != nil || since != nil || to != nil
+        if last == nil, !begins, request.filter.conditions.isEmpty { request.last = 10 }
+        request.limit = count
+        request.follows = follow
+        if let partitions { request.partitions = try Self.numbers(partitions) }
+    }
+
+    static func numbers(_ text: String) throws -> Set<Int32> {
+        var numbers: Set<Int32> = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int32($0) }
+            guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first >= 0,
+                last >= first, last - first < 100_000
+            else { throw ValidationError("-p takes partitions such as 0,2-4, not \"\(text)\".") }
+            numbers.formUnion(first...last)
+        }
+        return numbers
+    }
+}
+
+/// Which records.
+struct TailFilterOptions: ParsableArguments {
+    @Option(help: "Records with exactly this key.")
+    var key: [String] = []
+
+    @Option(help: "Records whose value contains this text.")
+    var grep: [String] = []
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Records with this header: name=value, name!=value, or name.", valueName: "condition"))
+    var header: [String] = []
+
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            """
+            Records with this in their JSON: path==value, path!=value, path (exists), !path. A path is \
+            payload.items[0].sku.
+            """, valueName: "condition"))
+    var `where`: [String] = []
+
+    @Option(help: ArgumentHelp("Events of this order, and of its payments and shipments.", valueName: "id"))
+    var order: [String] = []
+
+    @Option(help: ArgumentHelp("Events of this aggregate.", valueName: "id"))
+    var aggregate: [String] = []
+
+    @Option(help: ArgumentHelp("Events of this type, such as OrderCreated.", valueName: "event type"))
+    var type: [String] = []
+
+    func validate() throws { _ = try filter() }
+
+    func filter() throws -> RecordFilter {
+        var conditions: [RecordCondition] = []
+        // The cheapest first.
+        if !key.isEmpty { conditions.append(.any(key.map { .key(Array($0.utf8)) })) }
+        do {
+            conditions += try header.map { try RecordCondition.header(parsing: $0) }
+            if !type.isEmpty { conditions.append(.type(type.map { Array($0.utf8) })) }
+            conditions += grep.map { .contains(Array($0.utf8)) }
+            conditions += try `where`.map { .json(try JSONCondition(parsing: $0)) }
+        } catch let error as TailSyntaxError {
+            throw ValidationError(error.description)
+        }
+        let aggregates =
+            aggregate.map { RecordCondition.aggregate($0) }
+            + order.map { RecordCondition.aggregate($0, orReferredToBy: "orderId") }
+        if !aggregates.isEmpty { conditions.append(.any(aggregates)) }
+        return RecordFilter(conditions)
+    }
+}
+
+/// How records are shown.
+struct TailFormOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("o"), .long],
+        help: ArgumentHelp(
+            """
+            pretty, json (one array), jsonl (an object a line), raw (values), or a format: %t topic, %p partition, %o \
+            offset, %T timestamp, %k key, %K its length, %s value, %S its length (-1: null), %R the same in 4 bytes, %h \
+            headers, %% a percent sign; \\n \\r \\t \\0 \\\\ \\xNN.
+            """, valueName: "form"))
+    var output = "pretty"
+
+    @Flag(help: "Leave values out; show their sizes.")
+    var metaOnly = false
+
+    @Option(help: "How bytes that are no text are shown: base64 or hex.")
+    var bytes = Bytes.base64
+
+    @Option(help: "Colours in pretty: auto (on a terminal, unless NO_COLOR is set), always or never.")
+    var color = Colour.auto
+
+    @Flag(help: "Do not cut the lines of pretty at the terminal's width.")
+    var wide = false
+
+    enum Bytes: String, ExpressibleByArgument, CaseIterable {
+        case base64, hex
+    }
+
+    enum Colour: String, ExpressibleByArgument, CaseIterable {
+        case auto, always, never
+    }
+
+    func validate() throws { _ = try settings() }
+
+    func settings() throws -> PrinterSettings {
+        var settings = PrinterSettings()
+        do {
+            settings.output = try RecordOutput(parsing: output)
+        } catch {
+            throw ValidationError(error.description)
+        }
+        if metaOnly, case .format = settings.output {
+            throw ValidationError("--meta-only goes with pretty, json and jsonl.")
+        }
+        settings.isTerminal = StandardOutput.isTerminal
+        settings.isColoured = Self.isColoured(
+            color, isTerminal: settings.isTerminal, environment: ProcessInfo.processInfo.environment)
+        settings.columns = wide ? nil : StandardOutput.columns
+        settings.isMetaOnly = metaOnly
+        settings.notation = bytes == .hex ? .hex : .base64
+        return settings
+    }
+
+    /// As https://no-color.org says: a NO_COLOR that is not empty.
+    static func isColoured(_ choice: Colour, isTerminal: Bool, environment: [String: String]) -> Bool {
+        switch choice {
+        case .always: true
+        case .never: false
+        case .auto: isTerminal && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+        }
     }
 }
 

@@ -15,6 +15,15 @@ extension JSONReader {
         return text.range.count == name.utf8CodeUnitCount && bytes.extracting(text.range).isEqual(to: name)
     }
 
+    /// Whether `text` is `name`, which is known at run time only.
+    public func matches(_ text: JSONText, _ name: Span<UInt8>) -> Bool {
+        if text.hasEscapes {
+            guard let decoded = try? string(of: text) else { return false }
+            return decoded.utf8Span.span.isEqual(to: name)
+        }
+        return bytes.extracting(text.range).isEqual(to: name)
+    }
+
     @usableFromInline
     func decodedMatches(_ text: JSONText, _ name: StaticString) -> Bool {
         guard let decoded = try? string(of: text) else { return false }
@@ -37,6 +46,13 @@ extension JSONReader {
 }
 
 extension Span<UInt8> {
+    /// Whether these bytes are those of `other`.
+    public func isEqual(to other: Span<UInt8>) -> Bool {
+        guard count == other.count else { return false }
+        for index in indices where self[index] != other[index] { return false }
+        return true
+    }
+
     /// Whether these bytes are those of `name`.
     @inlinable
     public func isEqual(to name: StaticString) -> Bool {

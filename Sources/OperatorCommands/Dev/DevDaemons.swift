@@ -74,7 +74,7 @@ struct DevDaemons {
               Try, in another terminal\(setting):
                 psql \(database.url) -c 'SELECT order_id, status, total_amount, currency FROM order_summary LIMIT 5'
                 curl '\(queryURL)/v1/orders?limit=2'
-                \(millrace) tail order-events --limit 5
+                \(millrace) tail order-events -f
                 \(millrace) load --orders 1000 --rate 0
                 \(millrace) verify --wait 30s
               Ctrl-C stops everything; the data stays in \(folder.path)

@@ -1,0 +1,83 @@
+public import StreamCore
+
+/// Where to begin or to end in each partition.
+public enum TailPoint: Sendable, Hashable {
+    case beginning
+    case end
+    case offset(Int64)
+    /// So many offsets before the partition's end.
+    case beforeEnd(Int64)
+    /// So many offsets behind its beginning.
+    case afterBeginning(Int64)
+    /// The first record that is as old as this, in milliseconds since 1970, or younger.
+    case time(Int64)
+
+    /// `beginning`, `end`, an offset, `-N`, `+N`, `@` and milliseconds since 1970, a date with or without a time (UTC
+    /// where no zone is given), or how long ago: `15m`.
+    ///
+    /// - Throws: what is wrong with the text.
+    public init(parsing text: String, now: Timestamp) throws(TailSyntaxError) {
+        let problem = TailSyntaxError(
+            "\"\(text)\" is no place in a topic: beginning, end, an offset, -N (before the end), +N (behind the "
+                + "beginning), 15m (ago), 2026-03-01T12:00:00Z or @ with milliseconds since 1970")
+        switch text {
+        case "beginning", "start", "oldest": self = .beginning
+        case "end", "newest", "latest": self = .end
+        default:
+            let isNumber = text.dropFirst().utf8.allSatisfy { (0x30...0x39).contains($0) }
+            if isNumber, let number = Int64(text) {
+                switch text.first {
+                case "-": self = .beforeEnd(-number)
+                case "+": self = .afterBeginning(number)
+                default: self = .offset(number)
+                }
+            } else if text.hasPrefix("@"), let milliseconds = Int64(text.dropFirst()) {
+                self = .time(milliseconds)
+            } else if let age = Self.milliseconds(text) {
+                self = .ago(milliseconds: age, now: now)
+            } else if let time = Timestamp(text) ?? Timestamp(text + "Z") ?? Timestamp(text + "T00:00Z") {
+                self = .time(time.microseconds / 1_000)
+            } else {
+                throw problem
+            }
+        }
+    }
+
+    /// So long before now.
+    public static func ago(milliseconds: Int64, now: Timestamp) -> TailPoint {
+        .time(now.microseconds / 1_000 - milliseconds)
+    }
+
+    /// The milliseconds of `250ms`, `30s`, `15m`, `2h`, `7d`.
+    private static func milliseconds(_ text: String) -> Int64? {
+        let units: [(suffix: String, milliseconds: Int64)] = [
+            ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
+        ]
+        guard let unit = units.first(where: { text.hasSuffix($0.suffix) }),
+            let number = Int64(text.dropLast(unit.suffix.count)), (0...100_000_000).contains(number)
+        else { return nil }
+        return number * unit.milliseconds
+    }
+}
+
+/// What there is of a partition.
+struct PartitionBounds: Sendable, Equatable {
+    /// The oldest record that the broker has.
+    let low: Int64
+    /// Behind the last one.
+    let high: Int64
+
+    /// The offset of a point, within the bounds; a time's is `found`, or the end when the brokers know no such record.
+    func offset(of point: TailPoint, found: Int64?) -> Int64 {
+        let offset: Int64 =
+            switch point {
+            case .beginning: low
+            case .end: high
+            case .offset(let offset): offset
+            case .beforeEnd(let count): high.subtractingReportingOverflow(count).partialValue
+            case .afterBeginning(let count): low.addingReportingOverflow(count).overflow ? high : low + count
+            case .time: found ?? high
+            }
+        return min(max(offset, low), high)
+    }
+}
