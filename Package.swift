@@ -96,15 +96,17 @@ let programs: [Target] = [
 let features: [Target] = [
     .target(
         name: "Outbox",
-        dependencies: ["Leadership", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics],
+        dependencies: ["Leadership", "Letters", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics],
         swiftSettings: strict),
     .target(
         name: "Projections",
-        dependencies: ["Kafka", "Postgres", "StreamCore", .logging, .metrics],
+        dependencies: ["Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics],
         swiftSettings: strict),
     .target(
         name: "DeadLetters",
-        dependencies: ["Projections", "Leadership", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto],
+        dependencies: [
+            "Projections", "Leadership", "Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto,
+        ],
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
@@ -125,7 +127,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "Verification",
-        dependencies: ["Events", "Orders", "Kafka", "Postgres", "StreamCore"],
+        dependencies: ["Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"],
         swiftSettings: strict),
     .target(name: "Tail", dependencies: ["Kafka", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
@@ -163,7 +165,8 @@ let support: [Target] = [
 // MARK: shared protocols: what several features agree on
 
 let sharedProtocols: [Target] = [
-    .target(name: "Leadership", dependencies: ["Postgres", "StreamCore"], swiftSettings: strict)
+    .target(name: "Leadership", dependencies: ["Postgres", "StreamCore"], swiftSettings: strict),
+    .target(name: "Letters", dependencies: ["Kafka", "StreamCore"], swiftSettings: strict),
 ]
 
 // MARK: domain
@@ -217,6 +220,7 @@ let tests: [Target] = [
     .test("SettingsTests", ["Settings"]),
     .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("LeadershipTests", ["Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
+    .test("LettersTests", ["Letters", "Kafka", "StreamCore"]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
     .test(
         "OutboxTests",
@@ -227,14 +231,14 @@ let tests: [Target] = [
     .test(
         "ProjectionsTests",
         [
-            "Projections", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore",
-            "TestKit", .logging,
+            "Projections", "Letters", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "StreamCore", "TestKit", .logging,
         ]),
     .test(
         "DeadLettersTests",
         [
-            "DeadLetters", "Projections", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
-            "StreamCore", "TestKit", .logging, .crypto,
+            "DeadLetters", "Projections", "Letters", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
+            "EmbeddedPostgres", "StreamCore", "TestKit", .logging, .crypto,
         ]),
     .test(
         "OrderSummaryTests",

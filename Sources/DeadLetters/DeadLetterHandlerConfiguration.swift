@@ -1,3 +1,4 @@
+internal import Letters
 public import Projections
 
 /// Whose dead letters are handled, and how.

@@ -1,3 +1,5 @@
+internal import Letters
+
 /// In whose form a dead letter says where it came from and why.
 ///
 /// - `millrace`: `__dlq.errors.*` and `millrace.*`, UTF-8 text; docs/dead-letters.md.
@@ -33,7 +35,7 @@ public enum LetterDialect: String, Sendable, Hashable, CaseIterable {
     var headerPrefixes: [String] {
         switch self {
         case .auto, .unknown: []
-        case .millrace: ["__dlq.errors.", "millrace."]
+        case .millrace: LetterHeaderNames.prefixes
         case .kip1191: ["__dlq.errors."]
         case .streams: ["__streams.errors."]
         case .connect: ["__connect.errors."]

@@ -1,3 +1,4 @@
+internal import Letters
 internal import StreamCore
 
 /// The states of a letter.

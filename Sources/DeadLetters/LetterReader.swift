@@ -1,4 +1,5 @@
 public import Kafka
+internal import Letters
 public import StreamCore
 
 /// A record of a dead-letter topic, copied out of its batch.
@@ -36,9 +37,8 @@ public enum LetterSource: Sendable, Hashable {
 public struct LetterReader: Sendable {
     private let source: LetterSource
 
-    static let messageLimit = 1_000
+    private static let messageLimit = LetterReport.messageLimit
     static let consumerLimit = 200
-    private static let groupLimit = 1_000
 
     public init(_ source: LetterSource) {
         self.source = source
@@ -61,52 +61,39 @@ public struct LetterReader: Sendable {
     private func millrace(
         _ record: LetterRecord, _ headers: LetterHeaders, _ consumer: String, _ retryTopic: String
     ) -> LetterNotice? {
-        guard let reason = headers.text("millrace.reason", limit: 40) else { return nil }
-        let errorClass = headers.text("millrace.error.class", limit: 200).map(LetterText.errorClass)
-        let message = headers.text("__dlq.errors.message", limit: Self.messageLimit)
-        if reason == "circuit-breaker-opened" || reason == "circuit-breaker-closed" {
+        guard let report = LetterReport(headers) else { return nil }
+        let errorClass = report.errorClass.map(LetterText.errorClass)
+        if report.reason.isAboutBreaker {
             return .breaker(
-                consumer: consumer, isOpen: reason == "circuit-breaker-opened",
-                errorClass: errorClass ?? LetterText.unknownClass, message: message ?? "")
+                consumer: consumer, isOpen: report.reason == .breakerOpened,
+                errorClass: errorClass ?? LetterText.unknownClass, message: report.message ?? "")
         }
-        guard let topic = headers.topic("__dlq.errors.topic"),
-            let partition = headers.smallNumber("__dlq.errors.partition"),
-            let offset = headers.number("__dlq.errors.offset")
-        else { return nil }
-        let originMs = headers.number("millrace.origin.timestamp")
+        guard let origin = report.origin else { return nil }
         let name = LetterName(
-            consumer: consumer, group: headers.text("__dlq.errors.group", limit: Self.groupLimit) ?? "",
-            origin: TopicPartition(topic: topic, partition: partition), offset: offset,
-            mark: originMs.map { String($0) } ?? "")
-        let delivery = headers.smallNumber("__dlq.errors.delivery.count")
-        if reason == "resolved" { return .resolved(name, delivery: delivery) }
-        if reason == "discarded" {
-            let isRowKept = headers.text("millrace.row", limit: 20) == "kept"
-            return .discarded(name, delivery: delivery, isRowKept: isRowKept)
-        }
-        // Any other word is a letter all the same: what a newer consumer writes must not be lost.
-        let isBlocked = reason == LetterReason.blocked.rawValue
+            consumer: consumer, group: report.group ?? "", origin: origin.partition, offset: origin.offset,
+            mark: origin.timestampMs.map { String($0) } ?? "")
+        let delivery = report.delivery.map { Int32(clamping: $0) }
+        if report.reason == .resolved { return .resolved(name, delivery: delivery) }
+        if report.reason == .discarded { return .discarded(name, delivery: delivery, isRowKept: report.isRowKept) }
+        let isBlocked = report.reason == .blocked
         var letter = Letter(
-            name: name, originAt: originMs.flatMap(Self.timestamp), key: record.key, value: record.value,
-            headers: record.headers.filter { header in
-                !LetterDialect.millrace.headerPrefixes.contains { header.name.hasPrefix($0) }
-            },
-            isOrdered: record.key != nil && headers.text("millrace.order", limit: 20) != "none",
+            name: name, originAt: origin.timestampMs.flatMap(Self.timestamp), key: record.key, value: record.value,
+            headers: record.headers.filter { !LetterHeaderNames.contain($0.name) },
+            isOrdered: record.key != nil && report.isOrdered,
             reason: isBlocked ? .blocked : .failed,
-            stage: isBlocked ? nil : headers.text("millrace.stage", limit: 40),
+            stage: isBlocked ? nil : report.stage,
             errorClass: isBlocked ? LetterText.blockedClass : errorClass ?? LetterText.unknownClass,
-            message: message ?? (isBlocked ? "an earlier event of this key failed" : ""), dialect: .millrace,
+            message: report.message ?? (isBlocked ? "an earlier event of this key failed" : ""), dialect: .millrace,
             replayTopic: retryTopic, delivery: max(1, delivery ?? 1))
-        letter.isValueWithConsumer = headers.text("millrace.value.kept", limit: 20) == "database" && record.value == nil
+        letter.isValueWithConsumer = report.kept >= .value && record.value == nil
         addEvent(to: &letter, headers)
+        letter.eventID = report.eventID ?? letter.eventID
         return .letter(letter)
     }
 
     /// The event's identity, as the headers of the original record have it.
     private func addEvent(to letter: inout Letter, _ headers: LetterHeaders) {
-        letter.eventID =
-            ["millrace.event-id", "event-id"].lazy
-            .compactMap { headers.text($0, limit: 40).flatMap { EventID($0) } }.first
+        letter.eventID = headers.text("event-id", limit: 40).flatMap { EventID($0) }
         letter.eventType = headers.text("event-type", limit: 200)
     }
 

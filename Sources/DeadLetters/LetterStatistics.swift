@@ -1,3 +1,4 @@
+internal import Letters
 internal import Metrics
 internal import Postgres
 internal import StreamCore

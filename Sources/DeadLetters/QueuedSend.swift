@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Letters
 internal import Postgres
 internal import StreamCore
 
@@ -6,8 +7,7 @@ internal import StreamCore
 struct QueuedSend: Sendable {
     let sendID: Int64
     let letterID: Int64
-    /// `apply` or `discard`.
-    let action: String
+    let action: RetryRequest.Action
     let delivery: Int32
     let dialect: LetterDialect
     let consumer: String
@@ -71,7 +71,11 @@ struct QueuedSend: Sendable {
     private init(_ rows: QueryResult, _ row: Int) throws(PostgresError) {
         sendID = try rows.int64(row, 0)
         letterID = try rows.int64(row, 1)
-        action = try rows.string(row, 2)
+        let word = try rows.string(row, 2)
+        guard let action = RetryRequest.Action(rawValue: word) else {
+            throw PostgresError(.decoding, "a letter's send has an action that is not known")
+        }
+        self.action = action
         delivery = try rows.int32(row, 3)
         dialect = LetterDialect(rawValue: try rows.string(row, 4)) ?? .unknown
         consumer = try rows.string(row, 5)
@@ -105,15 +109,11 @@ struct QueuedSend: Sendable {
             }
         }
         guard dialect == .millrace else { return result }
-        result.append("__dlq.errors.topic", origin.topic.utf8Span.span)
-        result.append("__dlq.errors.partition", String(origin.partition).utf8Span.span)
-        result.append("__dlq.errors.offset", String(offset).utf8Span.span)
-        if !group.isEmpty { result.append("__dlq.errors.group", group.utf8Span.span) }
-        if !mark.isEmpty { result.append("millrace.origin.timestamp", mark.utf8Span.span) }
-        result.append("__dlq.errors.delivery.count", String(delivery).utf8Span.span)
-        result.append("millrace.action", action.utf8Span.span)
-        if isValueWithConsumer { result.append("millrace.value.kept", "database".utf8Span.span) }
-        if isRowForgotten && action == "apply" { result.append("millrace.row", "forgotten".utf8Span.span) }
+        let origin = RecordOrigin(partition: origin, offset: offset, timestampMs: Int64(mark))
+        let request = RetryRequest(
+            action, origin, delivery: Int(delivery), group: group.isEmpty ? nil : group,
+            isValueKept: isValueWithConsumer, isForgotten: isRowForgotten && action == .apply)
+        result.append(request.fields)
         return result
     }
 }

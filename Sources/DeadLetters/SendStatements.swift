@@ -1,3 +1,4 @@
+internal import Letters
 internal import Postgres
 internal import StreamCore
 
@@ -65,7 +66,7 @@ enum SendStatements {
         for send in outcome.acknowledged {
             rows.append(send.sendID)
             if send.dialect != .millrace { replayed.append(send.letterID) }
-            if send.action == "discard" { discards.append(send.letterID) }
+            if send.action == .discard { discards.append(send.letterID) }
         }
         for (send, reason) in outcome.refused {
             rows.append(send.sendID)

@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Letters
 internal import StreamCore
 internal import WireJSON
 
@@ -23,9 +24,6 @@ struct RelayHeaders: ~Copyable {
         "event-id", "event-type", "event-version", "correlation-id", "content-type",
     ]
     private static let ofPayload: Set<String> = ["id"]
-    /// Headers of dead letters: a record that came with them would be taken for one.
-    private static let reservedPrefixes = ["millrace.", "__dlq.errors."]
-
     private var text = RecordBuffer()
     /// Headers of the last row that were left out.
     private(set) var leftOut = 0
@@ -40,10 +38,11 @@ struct RelayHeaders: ~Copyable {
         }
     }
 
-    /// Whether a header of this name is ours, in any case of its letters.
+    /// Whether a header of this name is ours, in any case of its letters. So are those of dead letters: a record that came
+    /// with them would be taken for one.
     static func isReserved(_ name: String, _ own: Set<String>) -> Bool {
         let lower = name.lowercased()
-        return own.contains(lower) || reservedPrefixes.contains { lower.hasPrefix($0) }
+        return own.contains(lower) || LetterHeaderNames.contain(lower)
     }
 
     /// - Throws: ``RowFailure`` when the row's own headers are no object.

@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Letters
 internal import StreamCore
 internal import Synchronization
 

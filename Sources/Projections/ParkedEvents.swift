@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Letters
 internal import Postgres
 internal import StreamCore
 
@@ -163,7 +164,7 @@ struct ParkedEvents: Sendable {
     func keep(_ parts: KeptParts, of record: RecordView, at origin: RecordOrigin) -> (Statement, Parameters) {
         var names = TextArray()
         var values = ByteaArray()
-        for header in record.headers where parts >= .headers && !LetterHeader.isOurs(header.name) {
+        for header in record.headers where parts >= .headers && !LetterHeaderNames.contain(header.name) {
             names.append(header.name)
             values.append(header.value)
         }

@@ -1,3 +1,4 @@
+internal import Letters
 internal import StreamCore
 
 /// What stands for the order of a key: nothing of one may overtake anything of it.

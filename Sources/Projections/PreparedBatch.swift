@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Letters
 internal import StreamCore
 
 /// The decoded events of a batch, in the order in which they were polled, and what else there is to do: its *items*.

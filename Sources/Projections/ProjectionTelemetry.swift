@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Letters
 internal import Logging
 internal import Metrics
 internal import StreamCore

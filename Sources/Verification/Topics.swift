@@ -1,5 +1,6 @@
 internal import Events
 internal import Kafka
+internal import Letters
 internal import Orders
 internal import StreamCore
 
@@ -108,18 +109,12 @@ struct Topics: Sendable {
     /// - Returns: nil for a request of another consumer group, for one to discard, and for one without the event's
     ///   value: that was applied as it is in its topic.
     private static func retry(_ record: RecordView, of group: String?) -> (RecordOrigin, OrderEvent)? {
-        func text(_ name: String) -> String? {
-            record.header(named: name)?.value.flatMap { String(validating: $0, as: UTF8.self) }
-        }
-        guard let topic = text("__dlq.errors.topic"),
-            let partition = text("__dlq.errors.partition").flatMap({ Int32($0) }),
-            let offset = text("__dlq.errors.offset").flatMap({ Int64($0) }),
-            text("millrace.action") == "apply", text("millrace.value.kept") == nil,
-            text("__dlq.errors.group").map({ $0 == group }) ?? true,
+        guard let request = RetryRequest(record), request.action == .apply, !request.isValueKept,
+            request.group.map({ $0 == group }) ?? true,
             case .success(let event?) = decode(record)
         else { return nil }
         return (
-            RecordOrigin(partition: TopicPartition(topic: topic, partition: partition), offset: offset), event
+            RecordOrigin(partition: request.origin.partition, offset: request.origin.offset), event
         )
     }
 

@@ -1,4 +1,5 @@
 import Kafka
+import Letters
 import StreamCore
 import Testing
 

@@ -1,6 +1,7 @@
 import EmbeddedKafka
 import EmbeddedPostgres
 import Kafka
+import Letters
 import Postgres
 import StreamCore
 import TestKit

@@ -1,3 +1,4 @@
+import Letters
 import StreamCore
 import Testing
 
@@ -167,44 +168,6 @@ private func origin(_ word: String) -> RecordOrigin {
         }
         let plan = ParkingPlan(subjects, parked: [:])
         #expect((0..<3).map(plan.needsLetter) == [false, true, true])
-    }
-}
-
-@Suite struct RetryRequestTests {
-    private static let complete = [
-        "__dlq.errors.topic": "t", "__dlq.errors.partition": "3", "__dlq.errors.offset": "17",
-        "__dlq.errors.delivery.count": "2", "millrace.action": "apply",
-    ]
-
-    private func parse(_ headers: [String: String]) -> RetryRequest? {
-        RetryRequest { name in headers["\(name)"].map { Array($0.utf8) } }
-    }
-
-    @Test func itNamesItsOriginAndWhatToDo() throws {
-        let request = try #require(parse(Self.complete))
-        #expect(request.origin == RecordOrigin(partition: TopicPartition(topic: "t", partition: 3), offset: 17))
-        #expect(request.action == .apply && request.delivery == 2 && !request.isValueKept)
-        #expect(parse(Self.complete.merging(["millrace.value.kept": "database"]) { $1 })?.isValueKept == true)
-        #expect(parse(Self.complete.merging(["millrace.action": "discard"]) { $1 })?.action == .discard)
-    }
-
-    @Test(arguments: Array(complete.keys), ["", "-1", "x", "99999999999999999999"])
-    func oneThatDoesNotIsNone(_ name: String, value: String) {
-        var headers = Self.complete
-        headers[name] = nil
-        #expect(parse(headers) == nil)
-        if name == "__dlq.errors.topic" { return }
-        headers[name] = value
-        #expect(parse(headers) == nil)
-    }
-
-    @Test func aMessageKeepsItsCause() {
-        let sender = LetterSender(consumer: "c", group: "g", route: DeadLetterRoute(consumer: "c"))
-        var letter = Letter(reason: .breakerOpened)
-        letter.message = "$" + String(repeating: "[0]", count: 600) + ": expected an object"
-        let message = sender.texts(of: letter).first { "\($0.0)" == "__dlq.errors.message" }?.1
-        #expect(message?.hasPrefix("$[0]") == true && message?.hasSuffix(": expected an object") == true)
-        #expect(message?.utf8.count ?? .max <= 1_000)
     }
 }
 

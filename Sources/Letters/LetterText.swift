@@ -1,10 +1,10 @@
 internal import StreamCore
 
 /// Text from records: whatever the bytes are, PostgreSQL takes what comes out of here.
-enum LetterText {
+public enum LetterText {
     /// The bytes as UTF-8 text: what is invalid is replaced, NUL (which PostgreSQL's `text` cannot hold) is left out,
     /// and it ends at a character within `limit` bytes.
-    static func clean(_ bytes: [UInt8], limit: Int) -> String {
+    public static func clean(_ bytes: [UInt8], limit: Int) -> String {
         // What is cut need not be decoded; a character cut in half here is cut off below.
         var text = String(decoding: bytes.prefix(limit + 4), as: UTF8.self)
         if text.utf8.contains(0) { text = String(decoding: text.utf8.filter { $0 != 0 }, as: UTF8.self) }
@@ -12,7 +12,7 @@ enum LetterText {
     }
 
     /// The text up to the last whole character within `limit` bytes.
-    static func cut(_ text: String, limit: Int) -> String {
+    public static func cut(_ text: String, limit: Int) -> String {
         guard text.utf8.count > limit else { return text }
         var end = text.utf8.index(text.utf8.startIndex, offsetBy: limit)
         while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
@@ -24,7 +24,7 @@ enum LetterText {
     /// `java.lang.NullPointerException` is `null_pointer_exception`, `sql_23505` stays what it is.
     ///
     /// - Returns: `unknown` when nothing of it is left.
-    static func errorClass(_ name: String) -> String {
+    public static func errorClass(_ name: String) -> String {
         let qualifiers: Set<UInt8> = [UInt8(ascii: "."), UInt8(ascii: "$"), UInt8(ascii: "/")]
         let last = name.utf8.split { qualifiers.contains($0) }.last
         let bytes = Array(last ?? name.utf8[...])
@@ -51,9 +51,9 @@ enum LetterText {
     }
 
     /// The class of what says nothing of its error.
-    static let unknownClass = "unknown"
+    public static let unknownClass = "unknown"
     /// The class of events that wait behind another.
-    static let blockedClass = "blocked"
+    public static let blockedClass = "blocked"
 
     private static func isSmall(_ byte: UInt8) -> Bool {
         (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
@@ -62,7 +62,7 @@ enum LetterText {
     private static func isCapital(_ byte: UInt8) -> Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
 
     /// Whether a topic can be called so (Apache Kafka, `org.apache.kafka.common.internals.Topic`).
-    static func isTopicName(_ name: String) -> Bool {
+    public static func isTopicName(_ name: String) -> Bool {
         guard (1...249).contains(name.utf8.count), name != ".", name != ".." else { return false }
         return name.utf8.allSatisfy { byte in
             isSmall(byte) || isCapital(byte) || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")

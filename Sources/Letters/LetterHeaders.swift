@@ -1,46 +1,47 @@
-internal import Kafka
-internal import StreamCore
+public import Kafka
 
 /// A dead letter's headers by their names; of several with one name the last counts.
-struct LetterHeaders {
+public struct LetterHeaders {
     private let values: [String: [UInt8]]
 
-    init(_ headers: [RecordHeader]) {
+    public init(_ headers: [RecordHeader]) {
         var values: [String: [UInt8]] = [:]
         for header in headers { values[header.name] = header.value }
         self.values = values
     }
 
-    func contains(_ name: String) -> Bool { values[name] != nil }
+    /// Whether there is a header of this name with a value.
+    public func contains(_ name: String) -> Bool { values[name] != nil }
 
-    func containsAny(withPrefix prefix: String) -> Bool { values.keys.contains { $0.hasPrefix(prefix) } }
+    /// Whether the name of any header with a value begins so.
+    public func containsAny(withPrefix prefix: String) -> Bool { values.keys.contains { $0.hasPrefix(prefix) } }
 
     /// Readable text; nil when there is none.
-    func text(_ name: String, limit: Int) -> String? {
+    public func text(_ name: String, limit: Int) -> String? {
         guard let bytes = values[name] else { return nil }
         let text = LetterText.clean(bytes, limit: limit)
         return text.isEmpty ? nil : text
     }
 
     /// A topic's name; nil when no topic can be called so.
-    func topic(_ name: String) -> String? {
+    public func topic(_ name: String) -> String? {
         guard let text = text(name, limit: 300), LetterText.isTopicName(text) else { return nil }
         return text
     }
 
     /// A number that is not negative, in decimal digits; nil for anything else.
-    func number(_ name: String) -> Int64? {
+    public func number(_ name: String) -> Int64? {
         values[name].flatMap(Self.decimal)
     }
 
     /// A number that is not negative and fits into 32 bits, in decimal digits.
-    func smallNumber(_ name: String) -> Int32? { number(name).flatMap { Int32(exactly: $0) } }
+    public func smallNumber(_ name: String) -> Int32? { number(name).flatMap { Int32(exactly: $0) } }
 
     /// A number that is not negative: `width` bytes, big-endian, or decimal digits, which other writers of these
     /// headers use.
     ///
     /// Digits win: bytes that are all ASCII digits would be a partition above 800 million or an offset above 3·10¹⁸.
-    func binaryNumber(_ name: String, width: Int) -> Int64? {
+    public func binaryNumber(_ name: String, width: Int) -> Int64? {
         guard let bytes = values[name] else { return nil }
         if let number = Self.decimal(bytes) { return number }
         guard bytes.count == width, bytes[0] < 0x80 else { return nil }
