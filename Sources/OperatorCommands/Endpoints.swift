@@ -9,6 +9,12 @@ struct DatabaseOptions: ParsableArguments {
     @Option(help: "The database's URL: postgresql://user@host:port/database.")
     var database: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "A file with the password, if the URL has none; a relative path is looked for in $CREDENTIALS_DIRECTORY.",
+            valueName: "path"))
+    var passwordFile: String?
+
     @Option(help: "The schema that holds the tables.")
     var schema = "public"
 
@@ -24,6 +30,10 @@ struct DatabaseOptions: ParsableArguments {
         }
         if let database { try Endpoints.refusePassword(inURL: database, of: "--database") }
         var configuration = try PostgresConfiguration(url: url)
+        if let passwordFile {
+            let password = try SecretFile(passwordFile, of: "--password-file").text
+            if configuration.password == nil { configuration.password = password }
+        }
         configuration.schema = schema
         configuration.applicationName = applicationName
         configuration.access = access
@@ -84,11 +94,7 @@ extension KafkaOptions {
                 }
                 return (secret, text)
             }
-            guard var text = try? String(contentsOfFile: value, encoding: .utf8) else {
-                throw ValidationError("--kafka \(name): cannot read \(value).")
-            }
-            if text.last?.isNewline == true { text.removeLast() }
-            return (secret, text)
+            return (secret, try SecretFile(value, of: "--kafka \(name)", environment: environment).text)
         }
         guard !SecretText.isValue(of: name) else {
             throw ValidationError(
@@ -98,6 +104,28 @@ extension KafkaOptions {
                 """)
         }
         return (name, value)
+    }
+}
+
+/// A secret in a file that the command line names.
+struct SecretFile {
+    /// The secret, without the line end that editors add.
+    let text: String
+
+    /// - Parameters:
+    ///   - name: the file's path; a relative one is looked for in `$CREDENTIALS_DIRECTORY` if that is set.
+    ///   - option: what names it, for the error's text.
+    /// - Throws: when it cannot be read.
+    init(
+        _ name: String, of option: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws {
+        let folder = environment["CREDENTIALS_DIRECTORY"] ?? ""
+        let path = name.hasPrefix("/") || folder.isEmpty ? name : folder + "/" + name
+        guard var text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw ValidationError("\(option): cannot read \(path).")
+        }
+        if text.last?.isNewline == true { text.removeLast() }
+        self.text = text
     }
 }
 
@@ -119,7 +147,9 @@ enum Endpoints {
     /// - Throws: when a URL of the command line holds a password; the message does not.
     static func refusePassword(inURL url: String, of option: String) throws {
         guard SecretText.isInURL(url) else { return }
-        let other = option == "--database" ? "; or give the whole URL as DATABASE_URL" : ""
+        let other =
+            option == "--database"
+            ? ", or in one for --password-file; or give the whole URL as DATABASE_URL" : ""
         throw ValidationError(
             """
             \(option): a password does not belong on a command line, which others can read. Leave it out, and give it as \

@@ -35,7 +35,13 @@ enum SecretReference {
         let name = try located.value.string { $0.isEmpty ? "names no \(key == "file" ? "file" : "variable")" : nil }
         if key == "env" {
             self = .environment(name)
-        } else if case .file(let path, _) = origin {
+        } else {
+            self.init(file: name, namedAt: origin)
+        }
+    }
+
+    init(file name: String, namedAt origin: Origin) {
+        if case .file(let path, _) = origin {
             self = .file(name, namedIn: path)
         } else {
             self = .file(name, namedIn: nil)

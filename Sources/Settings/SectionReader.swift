@@ -156,6 +156,17 @@ public struct SectionReader {
         }
     }
 
+    /// Files that hold secrets, which the program itself reads: a list of paths. A relative one is looked for where a
+    /// reference `{ file = "…" }` is: in `$CREDENTIALS_DIRECTORY`, else beside the file that names it. Those that other
+    /// users can read are warned of.
+    public func secretFiles(_ key: String, _ documentation: String) -> [String] {
+        var setting = DeclaredSetting(key: key, documentation: documentation)
+        setting.defaultText = TOMLText.strings([])
+        let origin = reader.value(of: setting, in: name)?.origin ?? .defaultValue
+        let names = read(setting, show: TOMLText.strings) { value throws(Rejection) in try value.strings() } ?? []
+        return names.map { reader.secretFile($0, namedAt: origin) }
+    }
+
     /// A table of free keys and texts, `[section.key]`: those of all layers together. Keys with dots may be quoted or
     /// nested, `"a.b" = 1` is `a.b = 1`. Numbers and booleans become text, references to secrets are resolved. By `--set` a
     /// value that is a secret by its name is given as a reference only.
@@ -202,9 +213,6 @@ public struct SectionReader {
     }
 
     // MARK: rules across settings
-
-    /// Warns of a file that holds secrets, when others than its owner and group can read it.
-    public func noteSecretFile(_ path: String) { reader.noteSecretFile(path) }
 
     /// Notes a problem that no single value has, at the place where `key` was set.
     ///

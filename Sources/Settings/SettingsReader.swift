@@ -85,7 +85,14 @@ public final class SettingsReader {
         return secret
     }
 
-    func noteSecretFile(_ path: String) {
+    /// - Returns: the path of a file of secrets that the program reads by itself.
+    func secretFile(_ name: String, namedAt origin: Origin) -> String {
+        let path = SecretReference(file: name, namedAt: origin).filePath(sources) ?? name
+        noteSecretFile(path)
+        return path
+    }
+
+    private func noteSecretFile(_ path: String) {
         if let exposure = exposure(ofSecretFile: path), !warnings.contains(exposure) { warnings.append(exposure) }
     }
 

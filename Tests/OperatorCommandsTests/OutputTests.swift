@@ -25,6 +25,10 @@ import Testing
             do { try body() } catch { return "\(error)" }
             return ""
         }
+        let credentials = ["CREDENTIALS_DIRECTORY": (path as NSString).deletingLastPathComponent]
+        let name = (path as NSString).lastPathComponent
+        let given = try KafkaOptions.property("ssl.key.password.file", name, environment: credentials)
+        #expect(given.value == filed.value)
         let property = complaint { _ = try KafkaOptions.property("sasl.password", "hunter2") }
         #expect(property.contains("--kafka sasl.password.file=PATH") && !property.contains("hunter2"), "\(property)")
         let missing = complaint { _ = try KafkaOptions.property("sasl.password.env", "NONE", environment: [:]) }

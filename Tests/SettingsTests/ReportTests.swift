@@ -53,6 +53,7 @@ import Testing
                 [database]
                 url = "postgres://h"  # environment MILLRACE_DATABASE__URL
                 password = <hidden>   # environment MILLRACE_DATABASE__PASSWORD
+                token_files = []      # default
 
                 """)
     }
@@ -118,6 +119,9 @@ import Testing
 
                 # Its password. Not set by default.
                 #password = { file = "pg-password" }
+
+                # Who may ask.
+                #token_files = []
 
                 # The sessions' own.
                 [database.settings]

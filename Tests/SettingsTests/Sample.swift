@@ -21,6 +21,7 @@ struct Sample: SettingsDeclaration {
     var url: String
     var sessions: [String: String]
     var password: Secret?
+    var tokens: [String]
 
     init(from reader: SettingsReader) {
         let log = reader.section("log", "What is written.")
@@ -49,6 +50,7 @@ struct Sample: SettingsDeclaration {
         sessions = database.properties(
             "settings", underscoreIsDot: false, examples: [("work_mem", "\"4MB\"")], "The sessions' own.")
         password = database.secret("password", example: "pg-password", "Its password.")
+        tokens = database.secretFiles("token_files", "Who may ask.")
     }
 }
 

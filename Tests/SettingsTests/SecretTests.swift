@@ -48,6 +48,22 @@ import Testing
         #expect(settings.password?.reveal() == "from systemd")
     }
 
+    /// The program reads such files itself, from where it would have found any other secret.
+    @Test func filesOfTheProgramsOwnAreFoundInTheSameFolders() throws {
+        try FileManager.default.setAttributes(
+            [.posixPermissions: 0o644], ofItemAtPath: folder.path + "/pg-password")
+        let file = try folder.write("m.toml", required + "token_files = [\"pg-password\", \"/abs/tokens\"]")
+        let beside = try Sample.load(SettingsSources(file: file))
+        #expect(beside.settings.tokens == [folder.path + "/pg-password", "/abs/tokens"])
+        #expect(beside.warnings.count == 1, "\(beside.warnings)")
+        let environment = ["CREDENTIALS_DIRECTORY": "/run/credentials/unit"]
+        let given = try Sample.load(SettingsSources(file: file, environment: environment)).settings.tokens
+        #expect(given == ["/run/credentials/unit/pg-password", "/abs/tokens"])
+        let overrides = ["database.token_files=own"]
+        let named = try Sample.load(SettingsSources(file: file, overrides: overrides)).settings.tokens
+        #expect(named == ["own"], "of nobody's folder but the working directory")
+    }
+
     @Test func aHigherLayerReplacesTheWholeReference() throws {
         let file = try folder.write("m.toml", required + "password = { env = \"NONE\" }")
         let sources = SettingsSources(file: file, overrides: ["database.password.file=\(folder.path)/pg-password"])

@@ -17,11 +17,12 @@ struct HTTPSettings: FeatureSettings {
         http.port = section.integer("port", default: defaults.port, in: 0...65_535, "Its port; 0 for any free one.")
         http.threads = section.integer(
             "threads", default: defaults.threads, in: 1...64, "Threads that read requests and write answers.")
-        let tokenFiles = section.strings(
-            "token_files", default: [],
+        let tokenFiles = section.secretFiles(
+            "token_files",
             """
             Files of bearer tokens, one a line; a request for data needs one of them. They are read again when they \
-            change, and a file that is removed takes its tokens along. Without any, nobody needs a token.
+            change, and a file that is removed takes its tokens along. Without any, nobody needs a token. A relative \
+            path is looked for like the files of other secrets.
             """)
         http.allowUnauthenticated = section.boolean(
             "allow_unauthenticated", default: defaults.allowUnauthenticated,
@@ -35,7 +36,6 @@ struct HTTPSettings: FeatureSettings {
             interface, host, and the address that a request came to are always allowed.
             """)
         Self.readLimits(section, &http)
-        for file in tokenFiles { section.noteSecretFile(file) }
         do {
             if !tokenFiles.isEmpty { http.tokens = try TokenSource(files: tokenFiles) }
             if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {
