@@ -20,6 +20,8 @@ public protocol DaemonProgram: Sendable {
     static var consumers: [Consumption] { get }
     /// The sets of migrations that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
+    /// What its metrics are, in one sentence each, by their names.
+    static var metricHelp: [String: String] { get }
     /// Whether a database server that takes no writes is the wrong one.
     static var needsWrites: Bool { get }
     /// For `--check=online`: looks at more than the migrations.
@@ -50,6 +52,8 @@ public struct Consumption: Hashable, Sendable {
 
 extension DaemonProgram {
     public static var consumers: [Consumption] { [] }
+
+    public static var metricHelp: [String: String] { [:] }
 
     public static var needsWrites: Bool { true }
 

@@ -14,7 +14,7 @@ struct DaemonRun<Program: DaemonProgram> {
     func run() async -> DaemonExit {
         let log = settings.log
         LoggingSystem.bootstrap { LineLogHandler(label: $0, level: log.level, format: log.format) }
-        let metrics = PrometheusMetrics()
+        let metrics = PrometheusMetrics(help: Program.metricHelp.merging(DaemonMetrics.help) { own, _ in own })
         MetricsSystem.bootstrap(metrics)
         let logger = Logger(label: Program.name)
         let notifier = SystemdNotifier(environment: environment)

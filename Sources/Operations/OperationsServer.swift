@@ -36,7 +36,9 @@ public struct OperationsServer: Service {
             HTTPRoute("/health/live") { _ in Self.answer(health.live()) },
             HTTPRoute("/health/ready") { _ in Self.answer(health.ready()) },
             HTTPRoute("/metrics") { _ in
-                Self.text(metrics.exposition(), 200, type: "text/plain; version=0.0.4; charset=utf-8")
+                Self.text(
+                    metrics.exposition() + Self.exposition(of: health), 200,
+                    type: "text/plain; version=0.0.4; charset=utf-8")
             },
         ]
         server = HTTPServer(configuration: configuration, routes: routes, logger: logger, onListening: onListening)
@@ -52,6 +54,14 @@ public struct OperationsServer: Service {
     private static func answer(_ report: HealthRegistry.Report) -> HTTPResponse {
         let body = report.isGood ? "ok\n" : report.problems.map { $0 + "\n" }.joined()
         return text(body, report.isGood ? 200 : 503, type: "text/plain; charset=utf-8")
+    }
+
+    /// The same answers as metrics, for whoever has nobody that probes.
+    private static func exposition(of health: HealthRegistry) -> String {
+        prometheusHead("millrace_live", "gauge", help: "1 while all loops turn, else 0.")
+            + "millrace_live \(health.live().isGood ? 1 : 0)\n"
+            + prometheusHead("millrace_ready", "gauge", help: "1 while the process is ready for work, else 0.")
+            + "millrace_ready \(health.ready().isGood ? 1 : 0)\n"
     }
 
     private static func text(_ body: String, _ status: Int, type: String) -> HTTPResponse {

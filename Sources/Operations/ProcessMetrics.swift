@@ -9,24 +9,30 @@ enum ProcessMetrics {
             let ticks = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
             // Fields 14 and 15 of proc_pid_stat(5); the two before the state are cut off, so 3 is at index 0.
             if let user = Double(fields[11]), let system = Double(fields[12]) {
-                text += line("process_cpu_seconds_total", "counter", (user + system) / ticks)
+                text += line(
+                    "process_cpu_seconds_total", "counter", "User and system processor time of the process.",
+                    (user + system) / ticks)
             }
             if let pages = Double(fields[21]) {
                 text += line(
-                    "process_resident_memory_bytes", "gauge", pages * Double(sysconf(Int32(_SC_PAGESIZE))))
+                    "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
+                    pages * Double(sysconf(Int32(_SC_PAGESIZE))))
             }
             if let start = Double(fields[19]), let boot = bootTime() {
-                text += line("process_start_time_seconds", "gauge", boot + start / ticks)
+                text += line(
+                    "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.",
+                    boot + start / ticks)
             }
         }
         if let descriptors = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-            text += line("process_open_fds", "gauge", Double(descriptors.count))
+            text += line(
+                "process_open_fds", "gauge", "Open file descriptors of the process.", Double(descriptors.count))
         }
         return text
     }
 
-    private static func line(_ name: String, _ type: String, _ value: Double) -> String {
-        "# TYPE \(name) \(type)\n\(name) \(prometheusNumber(value))\n"
+    private static func line(_ name: String, _ type: String, _ help: String, _ value: Double) -> String {
+        prometheusHead(name, type, help: help) + "\(name) \(prometheusNumber(value))\n"
     }
 
     /// The fields of `/proc/self/stat` behind the program's name, which may hold anything.

@@ -15,12 +15,17 @@ public final class PrometheusMetrics: MetricsFactory {
     }
 
     private let seriesLimit: Int
+    private let help: [String: String]
     private let families = Mutex<[String: Family]>([:])
     private let refused = CounterSeries()
 
-    /// - Parameter seriesLimit: how many series one name may have.
-    public init(seriesLimit: Int = 1_000) {
+    /// - Parameters:
+    ///   - seriesLimit: how many series one name may have.
+    ///   - help: what metrics are, in one sentence each, by the names that they are exposed under; those of HTTP servers
+    ///     are known.
+    public init(seriesLimit: Int = 1_000, help: [String: String] = [:]) {
         self.seriesLimit = seriesLimit
+        self.help = help.merging(HTTPMetricHelp.help) { own, _ in own }
     }
 
     /// All metrics in the text format, version 0.0.4, in the order of their names; those of the process stand last.
@@ -30,12 +35,14 @@ public final class PrometheusMetrics: MetricsFactory {
         var text = ""
         let families = families.withLock { $0 }
         for (name, family) in families.sorted(by: { $0.key < $1.key }) where !family.series.isEmpty {
-            text += "# TYPE \(name) \(family.type)\n"
+            text += prometheusHead(name, family.type, help: help[name])
             for (labels, series) in family.series.sorted(by: { $0.key < $1.key }) {
                 series.append(name: name, labels: labels, to: &text)
             }
         }
-        text += "# TYPE millrace_metrics_refused_total counter\n"
+        text += prometheusHead(
+            "millrace_metrics_refused_total", "counter",
+            help: "Series that were not made because their name had too many, or was another kind of metric.")
         refused.append(name: "millrace_metrics_refused_total", labels: "", to: &text)
         return text + ProcessMetrics.exposition()
     }

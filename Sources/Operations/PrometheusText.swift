@@ -33,6 +33,14 @@ func prometheusLabels(_ dimensions: [(String, String)]) -> String {
     return "{" + text.joined(separator: ",") + "}"
 }
 
+/// The lines before the series of one name.
+func prometheusHead(_ name: String, _ type: String, help: String?) -> String {
+    let type = "# TYPE \(name) \(type)\n"
+    guard let help else { return type }
+    let escaped = help.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
+    return "# HELP \(name) \(escaped)\n" + type
+}
+
 /// A number as Prometheus reads it.
 func prometheusNumber(_ value: Double) -> String {
     if value.isNaN { return "NaN" }

@@ -64,6 +64,12 @@ import Testing
             #expect(answer.status == 200)
             #expect(answer.type == "text/plain; version=0.0.4; charset=utf-8")
             #expect(answer.body.contains("# TYPE hits_total counter\nhits_total 3\n"))
+            #expect(answer.body.hasSuffix("# TYPE millrace_ready gauge\nmillrace_ready 1\n"))
+            #expect(answer.body.contains("\nmillrace_live 1\n"))
+            health.notReady("database", because: "gone")
+            loop.turned(to: .working)
+            answer = try await get("/metrics", port: port)
+            #expect(answer.body.contains("\nmillrace_ready 0\n") && answer.body.contains("\nmillrace_live 0\n"))
 
             #expect(try await get("/", port: port).status == 404)
         }

@@ -8,7 +8,7 @@ import Testing
     /// What is exposed, without the process's own metrics.
     private var exposition: String {
         let text = metrics.exposition()
-        let end = text.firstRange(of: "# TYPE millrace_metrics_refused_total")?.lowerBound ?? text.endIndex
+        let end = text.firstRange(of: "# HELP millrace_metrics_refused_total")?.lowerBound ?? text.endIndex
         return String(text[..<end])
     }
 
@@ -72,6 +72,14 @@ import Testing
                 relay_published_total{result="ok",topic="order-events"} 42
 
                 """)
+    }
+
+    @Test func helpStandsBeforeTheType() {
+        let metrics = PrometheusMetrics(help: ["lag": "Rows that \\ wait,\nat most.", "never_made": "Nothing."])
+        Gauge(label: "lag", factory: metrics).record(7)
+        let text = metrics.exposition()
+        #expect(text.hasPrefix("# HELP lag Rows that \\\\ wait,\\nat most.\n# TYPE lag gauge\nlag 7\n"))
+        #expect(!text.contains("never_made"))
     }
 
     @Test func labelsAreEscapedAndJoinedWithTheBuckets() {

@@ -19,6 +19,7 @@ public enum DashboardProgram: DaemonProgram {
     public static let name = "dashboard-projection"
     public static let abstract = "Counts the events of orders in Kafka by time, product, customer and status."
     public static let operationsPort = 9_403
+    public static let metricHelp = ProjectionMetrics.help
 
     public static var consumers: [Consumption] { [Consumption(DashboardProjection(topicSuffix: "-events"))] }
 

@@ -2,6 +2,7 @@ public import Daemon
 internal import DeadLetters
 internal import Operations
 internal import ProjectionPrograms
+internal import Projections
 public import Settings
 
 /// The daemon `dead-letter-handler`.
@@ -19,6 +20,7 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
     public static let name = "dead-letter-handler"
     public static let abstract = "Keeps, retries and explains what consumers could not apply."
     public static let operationsPort = 9_404
+    public static let metricHelp = DeadLetterMetrics.help.merging(ProjectionMetrics.help) { own, _ in own }
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dead-letters"] }
 

@@ -18,6 +18,7 @@ public enum OutboxRelayProgram: DaemonProgram {
     public static let name = "outbox-relay"
     public static let abstract = "Publishes the events of an outbox table in PostgreSQL to Kafka."
     public static let operationsPort = 9_401
+    public static let metricHelp = OutboxMetrics.help
 
     public static func migrationSets(for feature: Feature) -> [String] {
         if case .debezium = feature.relay.configuration.layout { return ["outbox-debezium"] }

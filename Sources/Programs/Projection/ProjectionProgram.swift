@@ -28,6 +28,8 @@ public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
 extension ProjectionProgram {
     public static var order: DeadLetterRoute.Order { .key }
 
+    public static var metricHelp: [String: String] { ProjectionMetrics.help }
+
     public static var needsWrites: Bool { true }
 
     public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events"))] }

@@ -1,0 +1,7 @@
+/// The metrics that every daemon has.
+enum DaemonMetrics {
+    /// What each metric is, in one sentence, by its name.
+    static let help: [String: String] = [
+        "millrace_work_failures_total": "Times that the daemon's work failed and began anew."
+    ]
+}
