@@ -31,15 +31,16 @@ struct DaemonRun<Program: DaemonProgram> {
                     service(work(health, notifier, logger)),
                 ],
                 logger: .quiet))
-        let signals = StopSignals(timeout: settings.operations.stopTimeout, logger: logger) {
-            notifier.stopping()
+        let stopTimeout = settings.operations.stopTimeout
+        let signals = StopSignals(timeout: stopTimeout, logger: logger) {
+            notifier.stopping(within: stopTimeout + .seconds(5))
             health.notReady("process", because: "stopping")
             // Nobody's child: a signal comes from outside of all tasks.
             Task { await group.triggerGracefulShutdown() }
         }
         signals.listen()
         for warning in warnings { logger.warning("\(warning)") }
-        logger.notice("starting", metadata: ["stop_timeout": "\(settings.operations.stopTimeout)"])
+        logger.notice("starting", metadata: ["stop_timeout": "\(stopTimeout)"])
         do {
             try await group.run()
             logger.notice("stopped")

@@ -56,7 +56,6 @@ struct DaemonWork<Program: DaemonProgram>: Service {
                 guard case .retry(let delay) = supervision.withLock({ $0.failed(error) }) else { throw error }
                 health.notReady("work", because: "failed: \(error)")
                 failures.increment()
-                notifier.status("waiting after a failure: \(error)")
                 logger.error(
                     "the work failed and begins anew", metadata: ["error": "\(error)", "again_after": "\(delay)"])
                 do { try await Task.sleep(for: delay) } catch { return }
@@ -66,7 +65,6 @@ struct DaemonWork<Program: DaemonProgram>: Service {
 
     /// Returns when it was cancelled.
     private func workOnce(_ started: @escaping @Sendable () -> Void) async throws {
-        notifier.status("waiting for the database")
         let gate = DatabaseGate(
             postgres: postgres, migrationSets: Program.migrationSets(for: feature), logger: logger)
         do {
@@ -76,7 +74,6 @@ struct DaemonWork<Program: DaemonProgram>: Service {
             throw error
         }
         health.ready("database")
-        notifier.status("working")
         let context = DaemonContext(
             postgres: postgres, kafka: kafka, health: health.beginWork(), logger: logger, stallAfter: stallAfter,
             started: started)

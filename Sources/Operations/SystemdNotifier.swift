@@ -20,8 +20,12 @@ public struct SystemdNotifier: Sendable {
 
     /// The start is over.
     public func ready() { send("READY=1") }
-    /// The process is stopping.
-    public func stopping() { send("STOPPING=1") }
+    /// The process is stopping, and ends within this time whatever happens: systemd may wait so long even where its own
+    /// `TimeoutStopSec=` is shorter.
+    public func stopping(within timeout: Duration) {
+        // A whole number of microseconds; systemd refuses anything else.
+        send("STOPPING=1\nEXTEND_TIMEOUT_USEC=\(Int64(timeout / .microseconds(1)))")
+    }
     /// The process still makes progress.
     public func alive() { send("WATCHDOG=1") }
     /// One line for `systemctl status`.

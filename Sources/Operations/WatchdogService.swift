@@ -1,7 +1,8 @@
 public import Logging
 public import ServiceLifecycle
 
-/// Feeds systemd's watchdog as long as all loops move, and says once in the log when they do not.
+/// Tells systemd how the process is: feeds its watchdog as long as all loops move, and says in its status whether the
+/// process is ready and what is missing. What does not move is also said once in the log.
 public struct WatchdogService: Service {
     private let health: HealthRegistry
     private let notifier: SystemdNotifier
@@ -13,19 +14,29 @@ public struct WatchdogService: Service {
         self.logger = logger
     }
 
-    /// Looks at the loops at half the watchdog's interval, or every five seconds, until the process stops.
+    /// Looks at the health once a second, or at half the watchdog's interval, until the process stops.
     public func run() async throws {
-        let interval = notifier.watchdogInterval.map { $0 / 2 } ?? .seconds(5)
+        let start = ContinuousClock.now
         // Thrown by the sleep when the process stops, which is how this loop ends.
         try? await cancelWhenGracefulShutdown {
+            var reports = SupervisorReports(watchdogInterval: notifier.watchdogInterval)
             var reported: [String] = []
             while true {
-                let report = health.live()
-                if report.isGood { notifier.alive() }
-                if report.problems != reported { log(report, before: reported) }
-                reported = report.problems
-                try await Task.sleep(for: interval)
+                let live = health.live()
+                for message in reports.looked(live: live, ready: health.ready(), now: ContinuousClock.now - start) {
+                    send(message)
+                }
+                if live.problems != reported { log(live, before: reported) }
+                reported = live.problems
+                try await Task.sleep(for: reports.lookInterval)
             }
+        }
+    }
+
+    private func send(_ message: SupervisorReports.Message) {
+        switch message {
+        case .alive: notifier.alive()
+        case .status(let text): notifier.status(text)
         }
     }
 

@@ -229,6 +229,24 @@ import Testing
         #expect(daemon.errors.split(separator: "\n").count { $0.contains("waiting for the database") } == 1)
     }
 
+    /// What systemd is told of a daemon's life, over a socket of its own kind.
+    @Test(arguments: [false, true])
+    func theSupervisorIsTold(abstract: Bool) async throws {
+        let socket = try NotifySocket(abstract: abstract)
+        let daemon = try Executable(
+            "outbox-relay", away + ["--set", "operations.stop_timeout_s=7"],
+            environment: ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "200000"])
+        var messages: Set<String> = []
+        while !messages.isSuperset(of: ["READY=1", "WATCHDOG=1", "STATUS=not ready: database: not reached yet"]) {
+            messages.insert(try await socket.next())
+        }
+        daemon.signal(SIGTERM)
+        while !messages.contains("STOPPING=1\nEXTEND_TIMEOUT_USEC=12000000") {
+            messages.insert(try await socket.next())
+        }
+        #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+    }
+
     @Test func anAddressInUse() async throws {
         let first = try Executable("outbox-relay", away)
         let port = try await first.port()

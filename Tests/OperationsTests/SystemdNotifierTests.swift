@@ -6,45 +6,6 @@ import Synchronization
 import TestKit
 import Testing
 
-/// A socket such as systemd's.
-private final class NotifySocket: Sendable {
-    let path: String
-    private let descriptor: Int32
-
-    init(abstract: Bool = false) throws {
-        let name = "millrace-notify-" + UUID().uuidString
-        path = abstract ? "@" + name : NSTemporaryDirectory() + name
-        descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        var bytes = Array(path.utf8)
-        if abstract { bytes[0] = 0 }
-        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count + (abstract ? 0 : 1))
-        // SAFETY: the address lives through the call.
-        let bound = unsafe withUnsafePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(descriptor, $0, length) }
-        }
-        try #require(descriptor >= 0 && bound == 0, "errno \(errno)")
-    }
-
-    deinit {
-        close(descriptor)
-        if path.hasPrefix("/") { unsafe unlink(path) }
-    }
-
-    /// The next message; waits for it.
-    func next() async throws -> String {
-        var buffer = [UInt8](repeating: 0, count: 4_096)
-        var count = -1
-        try await eventually {
-            count = unsafe recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-            return count >= 0
-        }
-        return String(decoding: buffer.prefix(count), as: UTF8.self)
-    }
-}
-
 @Suite struct SystemdNotifierTests {
     @Test(arguments: [false, true])
     func messagesArriveWhole(abstract: Bool) async throws {
@@ -56,8 +17,8 @@ private final class NotifySocket: Sendable {
         #expect(try await socket.next() == "STATUS=two lines")
         notifier.alive()
         #expect(try await socket.next() == "WATCHDOG=1")
-        notifier.stopping()
-        #expect(try await socket.next() == "STOPPING=1")
+        notifier.stopping(within: .milliseconds(1_500))
+        #expect(try await socket.next() == "STOPPING=1\nEXTEND_TIMEOUT_USEC=1500000")
     }
 
     @Test(arguments: [
@@ -94,17 +55,17 @@ private final class NotifySocket: Sendable {
         }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await service.run() }
-            #expect(try await socket.next() == "WATCHDOG=1")
+            #expect(try await socket.nextButStatus() == "WATCHDOG=1")
             loop.turned(to: .working)
             try await severalLooks()
-            notifier.status("stalled")
-            while try await socket.next() != "STATUS=stalled" {}
+            notifier.ready()
+            while try await socket.nextButStatus() != "READY=1" {}
             try await severalLooks()
-            notifier.status("still stalled")
-            #expect(try await socket.next() == "STATUS=still stalled", "nothing may be sent in between")
+            notifier.ready()
+            #expect(try await socket.nextButStatus() == "READY=1", "no sign of life may be sent in between")
             loop.progressed()
             loop.turned(to: .idle)
-            #expect(try await socket.next() == "WATCHDOG=1")
+            #expect(try await socket.nextButStatus() == "WATCHDOG=1")
             group.cancelAll()
         }
     }
