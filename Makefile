@@ -24,7 +24,7 @@ WITHOUT_KAFKA := PostgresTests|MigrationsTests|OperationsTests
 # What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
 PYTHON      ?= /usr/bin/python3
 
-.PHONY: help setup build run test test-broker chaos-short test-api test-browser check-systemd check-deploy bench format lint clean
+.PHONY: help setup build run test test-broker chaos-short test-api test-browser check-systemd check-deploy manifests bench format lint clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,13 +72,18 @@ test-browser: ## Test the live page in a headless Chromium, before all of Millra
 check-systemd: ## Check the units in systemd/, and run the daemons under the real systemd (as root, in namespaces of its own)
 	@$(MAKE) check-deploy DEPLOY_TESTS=test_systemd
 
-DEPLOY_TESTS := test_systemd test_alerts test_gateway
+DEPLOY_TESTS := test_systemd test_alerts test_gateway test_kubernetes
 
 check-deploy: ## Check all that deploys Millrace: units, manifests, image, gateway and alerts; DEPLOY_TESTS for some
 	@scripts/setup deploy
 	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
+	.build/deploy/bin/hadolint Dockerfile
 	.build/deploy/bin/shellcheck scripts/* .ci/run
 	cd Tests/Deploy && MILLRACE_BIN=$(CURDIR)/.build/debug ../../.build/deploy/bin/python -m unittest -v $(DEPLOY_TESTS)
+
+manifests: ## Write kubernetes/rendered anew
+	@scripts/setup deploy
+	scripts/render-manifests
 
 bench: ## Run the benches, or some of them: make bench BENCH="relay-drain end-to-end"
 	@scripts/setup bench 1>&2

@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+# One image with all programs; the pod's command says which one runs. Swift's libraries are linked in.
+FROM swift:6.2-bookworm AS build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends librdkafka-dev libpq-dev libmimalloc-dev pkg-config \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /build
+COPY Package.swift Package.resolved* ./
+RUN --mount=type=cache,target=/build/.build swift package resolve
+COPY Sources Sources
+COPY bench bench
+COPY Tests Tests
+RUN --mount=type=cache,target=/build/.build \
+    for program in outbox-relay order-summary-projection dashboard-projection dead-letter-handler query-service millrace; do \
+        swift build -c release --static-swift-stdlib --product "$program" \
+        && install -D --strip ".build/release/$program" "/programs/$program" || exit 1; \
+    done
+
+FROM debian:12-slim
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends \
+        ca-certificates libjs-chart.js libmimalloc2.0 libpq5 librdkafka1 libstdc++6 tzdata \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=build /programs/ /usr/bin/
+# The number, not a name: Kubernetes can then see that it is not root.
+USER 65532:65532
+CMD ["/usr/bin/millrace", "--help"]

@@ -1,0 +1,224 @@
+"""The manifests in kubernetes/: rendered, valid, safe, and with configurations that the daemons accept."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import jsonschema
+import kubernetes_validate
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / ".build/debug")).resolve()
+TOOLS = ROOT / ".build/deploy/bin"
+OVERLAYS = ["dev", "production", "keda"]
+DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "query-service"}
+# The oldest version whose pods can sleep before a stop, and a current one.
+VERSIONS = ["1.30", "1.35"]
+
+
+def documents(overlay):
+    return [d for d in yaml.safe_load_all((ROOT / f"kubernetes/rendered/{overlay}.yaml").read_text()) if d]
+
+
+def of_kind(overlay, kind):
+    return {d["metadata"]["name"]: d for d in documents(overlay) if d["kind"] == kind}
+
+
+def pods(overlay):
+    """The pod templates of Deployments and Jobs, by their names."""
+    return {name: d["spec"]["template"] for kind in ["Deployment", "Job"] for name, d in of_kind(overlay, kind).items()}
+
+
+class Manifests(unittest.TestCase):
+    def test_the_rendered_files_are_up_to_date(self):
+        rule = ROOT / "kubernetes/overlays/production/prometheus-rule.yaml"
+        before = rule.read_text()
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([ROOT / "scripts/render-manifests", folder], check=True)
+            self.assertEqual(rule.read_text(), before, "run scripts/render-manifests")
+            for overlay in OVERLAYS:
+                self.assertEqual((pathlib.Path(folder) / f"{overlay}.yaml").read_text(),
+                                 (ROOT / f"kubernetes/rendered/{overlay}.yaml").read_text(),
+                                 "run scripts/render-manifests")
+
+    def test_every_object_is_valid(self):
+        own = {path.stem: json.loads(path.read_text()) for path in (ROOT / "Tests/Deploy/schemas").glob("*.json")}
+        for overlay in OVERLAYS:
+            for document in documents(overlay):
+                kind = document["kind"]
+                with self.subTest(overlay=overlay, kind=kind, name=document["metadata"]["name"]):
+                    if kind in own:
+                        self.assertEqual(document["apiVersion"], own[kind]["apiVersion"])
+                        jsonschema.validate(document, own[kind]["schema"])
+                        continue
+                    for version in VERSIONS:
+                        kubernetes_validate.validate(document, version, strict=True)
+
+    def test_a_mistake_would_be_seen(self):
+        deployment = of_kind("production", "Deployment")["outbox-relay"]
+        deployment["spec"]["template"]["spec"]["containers"][0]["livenessProb"] = {}
+        with self.assertRaises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(deployment, VERSIONS[0], strict=True)
+        route = of_kind("production", "HTTPRoute")["queries"]
+        route["spec"]["rules"][0]["timeout"] = {}
+        schema = json.loads((ROOT / "Tests/Deploy/schemas/HTTPRoute.json").read_text())["schema"]
+        with self.assertRaises(jsonschema.ValidationError):
+            jsonschema.validate(route, schema)
+
+    def test_checkov(self):
+        files = [argument for overlay in OVERLAYS for argument in ["-f", ROOT / f"kubernetes/rendered/{overlay}.yaml"]]
+        done = subprocess.run(
+            [TOOLS / "checkov", *files, "-f", ROOT / "Dockerfile", "--framework", "kubernetes", "dockerfile",
+             "--config-file", ROOT / "kubernetes/checkov.yaml", "--compact", "--quiet", "--skip-download",
+             "--output", "json"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        reports = json.loads(done.stdout)
+        passed = {report["check_type"]: report["summary"]["passed"] for report in reports}
+        self.assertGreater(passed["kubernetes"], 500)
+        self.assertGreater(passed["dockerfile"], 10)
+
+
+class Configurations(unittest.TestCase):
+    """What a pod mounts is put together as the kubelet does it, and the daemon is asked."""
+
+    def lay_out(self, overlay, name, folder):
+        """The files of a pod's volumes, below `folder`, at their mount paths. Secrets hold something that fits."""
+        maps = of_kind(overlay, "ConfigMap")
+        spec = pods(overlay)[name]["spec"]
+        mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
+        for volume in spec["volumes"]:
+            target = folder / mounts[volume["name"]].lstrip("/")
+            for source in volume.get("projected", {}).get("sources", []):
+                data = maps[source["configMap"]["name"]]["data"]
+                for item in source["configMap"]["items"]:
+                    path = target / item["path"]
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(data[item["key"]])
+            if "secret" in volume:
+                target.mkdir(parents=True, exist_ok=True)
+                for key in ["pg-password", "kafka-password", "api-tokens"]:
+                    (target / key).write_text("0123456789abcdef0123456789abcdef")
+                    (target / key).chmod(volume["secret"]["defaultMode"])
+        return folder
+
+    def run_daemon(self, overlay, name, *arguments):
+        container = pods(overlay)[name]["spec"]["containers"][0]
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = self.lay_out(overlay, name, pathlib.Path(temporary))
+            environment = {e["name"]: str(folder) + e["value"] for e in container["env"]}
+            program, option, configuration = container["command"]
+            self.assertEqual(option, "--config")
+            command = [BIN / pathlib.Path(program).name, *arguments] if arguments[0] != "show" else [
+                BIN / "millrace", "config", "show", name]
+            return subprocess.run([*command, "--config", str(folder) + configuration],
+                                  env={**environment, "PATH": os.environ["PATH"]}, capture_output=True, text=True)
+
+    def test_the_daemons_accept_them(self):
+        for overlay in OVERLAYS:
+            self.assertEqual(set(of_kind(overlay, "Deployment")), DAEMONS)
+            for name in DAEMONS:
+                with self.subTest(overlay=overlay, daemon=name):
+                    done = self.run_daemon(overlay, name, "--check")
+                    self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                     (0, "the configuration is valid\n", ""))
+
+    def test_a_stop_ends_before_the_kubelet_kills(self):
+        for overlay in OVERLAYS:
+            for name in DAEMONS:
+                with self.subTest(overlay=overlay, daemon=name):
+                    done = self.run_daemon(overlay, name, "show")
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    numbers = {key: int(value.replace("_", "")) for key, value in
+                               re.findall(r"^(\w+) = ([0-9_]+)", done.stdout, re.MULTILINE)}
+                    spec = pods(overlay)[name]["spec"]
+                    hook = spec["containers"][0].get("lifecycle", {}).get("preStop", {}).get("sleep", {})
+                    grace = spec["terminationGracePeriodSeconds"] - hook.get("seconds", 0)
+                    self.assertGreater(grace, numbers["stop_timeout_s"] + 5)
+                    self.assertGreater(numbers["stop_timeout_s"] * 1_000, numbers.get("drain_timeout_ms", 0))
+                    port = next(p for p in spec["containers"][0]["ports"] if p["name"] == "operations")
+                    self.assertEqual(port["containerPort"], numbers["port"] if name != "query-service" else 9400)
+
+    def test_a_query_is_answered_before_the_gateway_gives_up(self):
+        shown = self.run_daemon("production", "query-service", "show").stdout
+        wait = int(re.search(r"^max_wait_s = (\d+)", shown, re.MULTILINE).group(1))
+        rules = of_kind("production", "HTTPRoute")["queries"]["spec"]["rules"]
+        limits = {rule["name"]: rule["timeouts"]["request"] for rule in rules}
+        self.assertEqual(limits, {"stream": "0s", "queries": "10s"})
+        self.assertLess(wait, 10)
+        for rule in rules:
+            self.assertLessEqual({match["method"] for match in rule["matches"]}, {"GET", "HEAD"},
+                                 "what is tried again must change nothing")
+
+    def test_migrations_are_those_that_the_daemons_need(self):
+        known = subprocess.run([BIN / "millrace", "migrate", "up", "--help"], capture_output=True, text=True).stdout
+        for name, job in of_kind("production", "Job").items():
+            arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+            sets = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
+            self.assertTrue(sets, name)
+            for migration in sets:
+                self.assertIn(migration, known)
+            # The command line is one that the program takes: it fails at the database, which is away.
+            with tempfile.TemporaryDirectory() as folder:
+                (pathlib.Path(folder) / "pg-password").write_text("secret")
+                url = "postgresql://127.0.0.1:9/none"
+                done = subprocess.run(
+                    [BIN / "millrace", "migrate", "up", *[a.replace("$(DATABASE)", url) for a in arguments]],
+                    env={"CREDENTIALS_DIRECTORY": folder}, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 69, done.stderr)
+
+
+class Rules(unittest.TestCase):
+    """What must hold for every pod, and no tool knows."""
+
+    def test_pods_are_found_by_what_is_meant_for_them(self):
+        for overlay in OVERLAYS:
+            policies = of_kind(overlay, "NetworkPolicy")
+            self.assertEqual(policies["default-deny"]["spec"]["podSelector"], {})
+            databases = policies["servers"]["spec"]["podSelector"]["matchExpressions"][0]["values"]
+            for name, template in pods(overlay).items():
+                self.assertIn(template["metadata"]["labels"]["millrace/database"], databases, name)
+            for kind in ["PodDisruptionBudget"]:
+                for name, budget in of_kind(overlay, kind).items():
+                    self.assertEqual(budget["spec"]["selector"]["matchLabels"],
+                                     {"app.kubernetes.io/name": name})
+
+    def test_secrets_are_files_that_others_cannot_read(self):
+        for overlay in OVERLAYS:
+            for name, template in pods(overlay).items():
+                for variable in template["spec"]["containers"][0]["env"]:
+                    self.assertNotIn("secretKeyRef", variable.get("valueFrom", {}), name)
+                secrets = [v["secret"] for v in template["spec"]["volumes"] if "secret" in v]
+                self.assertEqual([s["defaultMode"] for s in secrets], [0o440], name)
+
+    def test_nobody_says_how_many_there_are_but_the_scaler(self):
+        production, keda = of_kind("production", "Deployment"), of_kind("keda", "Deployment")
+        self.assertNotIn("replicas", production["query-service"]["spec"])
+        scaled = {o["spec"]["scaleTargetRef"]["name"]: o for o in of_kind("keda", "ScaledObject").values()}
+        self.assertEqual(set(scaled), {"order-summary-projection", "dashboard-projection"})
+        for name in scaled:
+            self.assertIn("replicas", production[name]["spec"])
+            self.assertNotIn("replicas", keda[name]["spec"])
+
+    def test_scalers_ask_for_the_groups_that_there_are(self):
+        for scaled in of_kind("keda", "ScaledObject").values():
+            group = scaled["spec"]["triggers"][0]["metadata"]["consumerGroup"]
+            service, projection, version = group.split(".")
+            self.assertEqual(f"{projection}-projection", scaled["spec"]["scaleTargetRef"]["name"])
+            servers = scaled["spec"]["triggers"][0]["metadata"]["bootstrapServers"]
+            data = next(m["data"] for n, m in of_kind("keda", "ConfigMap").items() if n.startswith("millrace-servers"))
+            self.assertIn(f'bootstrap_servers = "{servers}"', data["kafka.toml"])
+
+    def test_alerts_are_those_of_the_rules(self):
+        rules = yaml.safe_load((ROOT / "config/prometheus/rules.yml").read_text())
+        for overlay in ["production", "keda"]:
+            self.assertEqual(of_kind(overlay, "PrometheusRule")["millrace"]["spec"], rules)
+
+
+if __name__ == "__main__":
+    unittest.main()
