@@ -19,6 +19,7 @@ extension MigrationCatalog {
         ("dead-letters_0005_checks_by_statement", PackageResources.dead_letters_0005_checks_by_statement_sql),
         ("dead-letters_0006_sequence_lookups", PackageResources.dead_letters_0006_sequence_lookups_sql),
         ("dead-letters_0007_circuit_breakers", PackageResources.dead_letters_0007_circuit_breakers_sql),
+        ("dead-letters_0008_generic_plans", PackageResources.dead_letters_0008_generic_plans_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
         ("order-summary_0002_facts_by_aggregate", PackageResources.order_summary_0002_facts_by_aggregate_sql),
         ("order-summary_0003_page_order", PackageResources.order_summary_0003_page_order_sql),
@@ -35,5 +36,6 @@ extension MigrationCatalog {
         ("projections_0005_kept_records", PackageResources.projections_0005_kept_records_sql),
         ("projections_0006_circuit_breakers", PackageResources.projections_0006_circuit_breakers_sql),
         ("projections_0007_parked_records", PackageResources.projections_0007_parked_records_sql),
+        ("projections_0008_blocked_keys", PackageResources.projections_0008_blocked_keys_sql),
     ]
 }

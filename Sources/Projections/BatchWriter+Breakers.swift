@@ -114,7 +114,7 @@ extension BatchWriter {
 
     // MARK: beside the transaction
 
-    /// Learns whether anything is parked, and what is counted of these partitions.
+    /// Learns which keys are blocked, and what is counted of these partitions.
     ///
     /// - Returns: what circuit breakers are open for.
     func loadParked(
@@ -122,9 +122,9 @@ extension BatchWriter {
     ) async throws -> [TopicPartition: [FailureCounts.Kind]] {
         guard parking != nil else { return [:] }
         let results = try await session.connection.pipeline([
-            session.parked.state(), session.breakers.select(partitions),
+            session.parked.blockedKeys(), session.breakers.select(partitions),
         ])
-        mayHaveParked = try results[0].bool(0, 0)
+        blockedKeys = try ParkedEvents.blockedKeys(in: results[0])
         for partition in partitions { failureCounts[partition] = nil }
         guard limit > 0 else { return [:] }
         for (partition, kind, count) in try CircuitBreakerTable.counts(in: results[1]) {

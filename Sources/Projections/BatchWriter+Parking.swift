@@ -21,12 +21,9 @@ struct ParkingCounts: Sendable, Equatable {
     var outdated = 0
     /// One that failed, for the log.
     var example: (origin: RecordOrigin, failure: ItemFailure)?
-    /// Rows were inserted.
-    var hasRows = false
 
     static func == (left: ParkingCounts, right: ParkingCounts) -> Bool {
         left.letters == right.letters && left.tooEarly == right.tooEarly && left.outdated == right.outdated
-            && left.hasRows == right.hasRows
     }
 }
 
@@ -99,19 +96,24 @@ extension BatchWriter {
         }
     }
 
+    /// Only keys that may be blocked are looked up, and those of retries: of these another one may know more.
+    ///
     /// - Returns: nil when nothing can be parked of the slice's keys: the usual case.
     func lookup(_ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ session: Session) -> Lookup? {
         guard let parking, !items.isEmpty else { return nil }
         let retried = batch.retries.isEmpty ? [] : items.filter { batch.retries[$0] != nil }
-        let mayBeBlocked = mayHaveParked && parking.route.order == .key
-        guard mayBeBlocked || !retried.isEmpty else { return nil }
+        guard !blockedKeys.isEmpty || !retried.isEmpty else { return nil }
         var limits: [SequenceKey: Int32] = [:]
         if parking.route.order == .key {
-            for item in items {
-                guard let key = batch.sequence(item) else { continue }
-                limits[key, default: 1] += batch.retries[item] == nil ? 0 : 1
+            for item in retried {
+                if let key = batch.sequence(item) { limits[key, default: 1] += 1 }
+            }
+            for item in blockedKeys.isEmpty ? .range(0..<0) : items {
+                guard let key = batch.sequence(item), limits[key] == nil, blockedKeys.mayContain(key) else { continue }
+                limits[key] = 1
             }
         }
+        guard !limits.isEmpty || !retried.isEmpty else { return nil }
         let keys = limits.map { (key: $0.key, limit: $0.value) }
         var statements = [session.parked.first(of: keys)]
         if !retried.isEmpty {
@@ -210,7 +212,7 @@ extension BatchWriter {
         _ committed: inout Committed
     ) async throws {
         committed.parking = outcome.counts
-        committed.parking.hasRows = !outcome.rows.isEmpty
+        committed.blocked = outcome.rows.compactMap(\.sequence)
         var letters = outcome.letters
         do {
             var statements: [(Statement, Parameters)] = []
@@ -295,12 +297,13 @@ extension BatchWriter {
     func countParked() async -> (RunnerState.Input, rows: Int64, keys: Int64) {
         var counted: (rows: Int64, keys: Int64) = (0, 0)
         let input = await attempt { session in
-            guard mayHaveParked else { return .counted }
             let (statement, parameters) = session.parked.counts()
             let result = try await session.connection.execute(statement, parameters)
             counted = (try result.int64(0, 0), try result.int64(0, 1))
-            // Nobody else inserts rows that block keys of our partitions, so this is true until we do.
-            mayHaveParked = counted.keys > 0
+            if blockedKeys.isOutdated(blocked: counted.keys) {
+                let (statement, parameters) = session.parked.blockedKeys()
+                blockedKeys = try ParkedEvents.blockedKeys(in: try await session.connection.execute(statement, parameters))
+            }
             return .counted
         }
         return (input, counted.rows, counted.keys)

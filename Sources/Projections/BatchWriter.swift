@@ -12,6 +12,8 @@ actor BatchWriter<P: Projection> {
         var fresh = ItemSelection.range(0..<0)
         var duplicates = 0
         var parking = ParkingCounts()
+        /// The keys of the events that were parked.
+        var blocked: [SequenceKey] = []
         /// What was counted for circuit breakers, of each partition that something was counted of.
         var counts: [TopicPartition: FailureCounts] = [:]
         var news: [TopicPartition: BreakerNews] = [:]
@@ -39,9 +41,8 @@ actor BatchWriter<P: Projection> {
     private let mustForgetSequences = Atomic(false)
     /// The items that the transaction under way applies, or tries to.
     var applying = ItemSelection.range(0..<0)
-    /// Some of this projection's events may be parked. Learnt whenever partitions come, so that it is true before an
-    /// event can be blocked; as long as it is false, nothing is looked up.
-    var mayHaveParked = false
+    /// The keys that are looked up before events of theirs are applied.
+    var blockedKeys = BlockedKeys()
     /// What circuit breakers count, as last seen, of the partitions that have counts.
     var failureCounts: [TopicPartition: FailureCounts] = [:]
     /// As of the last transaction: where events fail, there are often more, and what a try does before it fails is in
@@ -128,7 +129,7 @@ actor BatchWriter<P: Projection> {
             }
             failureDistance = committed.failureDistance
             for (partition, counts) in committed.counts { failureCounts[partition] = counts.isEmpty ? nil : counts }
-            if committed.parking.hasRows { mayHaveParked = true }
+            blockedKeys.insert(committed.blocked)
             for item in committed.fresh {
                 if let identity = batch.identity(item) { sequences.observe(identity, into: &committed.sequences) }
             }

@@ -17,6 +17,9 @@ struct ParkedEvents: Sendable {
         let reason: Letter.Reason
         let errorClass: String?
         var delivery = 1
+
+        /// What it blocks.
+        var sequence: SequenceKey? { key.map { SequenceKey(topic: origin.partition.topic, key: $0) } }
     }
 
     /// A delivery of a parked event that was handled.
@@ -216,9 +219,20 @@ struct ParkedEvents: Sendable {
 
     // MARK: numbers
 
-    /// Whether anything is parked that blocks a key.
-    func state() -> (Statement, Parameters) {
-        (Self.selectState, Parameters { $0.append(projectionID) })
+    /// The keys that are blocked, as far as ``BlockedKeys`` takes them; read by ``blockedKeys(in:)``.
+    func blockedKeys() -> (Statement, Parameters) {
+        let parameters = Parameters {
+            $0.append(projectionID)
+            $0.append(Int64(BlockedKeys.limit + 1))
+        }
+        return (Self.selectBlockedKeys, parameters)
+    }
+
+    static func blockedKeys(in result: QueryResult) throws -> BlockedKeys {
+        BlockedKeys(
+            stored: try (0..<result.rowCount).map { row in
+                SequenceKey(topic: try result.string(row, 0), key: [UInt8](copying: result.bytes(row, 1)))
+            })
     }
 
     func counts() -> (Statement, Parameters) {
@@ -293,8 +307,8 @@ struct ParkedEvents: Sendable {
             kept_value = excluded.kept_value, kept_header_names = excluded.kept_header_names,
             kept_header_values = excluded.kept_header_values, kept_key = excluded.kept_key
         """)
-    private static let selectState = Statement(
-        "SELECT EXISTS (SELECT FROM parked_events WHERE projection_id = $1 AND sequence IS NOT NULL)")
+    private static let selectBlockedKeys = Statement(
+        "SELECT blocked_topic, blocked_sequence FROM millrace_blocked_keys($1, $2)")
     private static let selectCounts = Statement(
         """
         SELECT count(*), (
