@@ -56,13 +56,15 @@ public struct DeadLetterHandler: Sendable {
         let problems = configuration.validate()
         guard problems.isEmpty else { throw DeadLetterHandlerError(.configuration, problems.joined(separator: "; ")) }
         let results = ReplayResults()
+        let due = DueSignal()
         let runner = ProjectionRunner(
-            projection: DeadLetterIngest(configuration, results: results), configuration: configuration.ingest,
-            postgres: postgres, kafka: kafka, logger: logger, observer: observer)
+            projection: DeadLetterIngest(configuration, results: results, due: due),
+            configuration: configuration.ingest, postgres: postgres, kafka: kafka, logger: logger, observer: observer,
+            onCommit: { due.committed() })
         let telemetry = HandlerTelemetry(logger, results: results)
         try await withThrowingTaskGroup { group in
             group.addTask { try await runner.run() }
-            group.addTask { try await lead(telemetry) }
+            group.addTask { try await lead(telemetry, due) }
             do {
                 try await group.waitForAll()
             } catch {
@@ -74,11 +76,11 @@ public struct DeadLetterHandler: Sendable {
         }
     }
 
-    private func lead(_ telemetry: HandlerTelemetry) async throws {
+    private func lead(_ telemetry: HandlerTelemetry, _ due: DueSignal) async throws {
         try await StopSignal.onCancellation { stop in
             try await HandlerLeader(
                 configuration: configuration, postgres: postgres, kafka: kafka, telemetry: telemetry, stop: stop,
-                onTurn: onTurn
+                due: due, onTurn: onTurn
             ).run()
         }
     }

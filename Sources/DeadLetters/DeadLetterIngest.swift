@@ -18,15 +18,15 @@ public struct DeadLetterIngest: Projection {
 
     /// - Parameter configuration: a valid one.
     public init(_ configuration: DeadLetterHandlerConfiguration) {
-        self.init(configuration, results: ReplayResults())
+        self.init(configuration, results: ReplayResults(), due: DueSignal())
     }
 
-    init(_ configuration: DeadLetterHandlerConfiguration, results: ReplayResults) {
+    init(_ configuration: DeadLetterHandlerConfiguration, results: ReplayResults, due: DueSignal) {
         let sources = configuration.sources
         topics = sources.keys.sorted()
         readers = sources.mapValues { LetterReader($0) }
         writer = IngestWriter(
-            policies: RetryPolicies(policies: configuration.policies), results: results,
+            policies: RetryPolicies(policies: configuration.policies), results: results, due: due,
             largestSet: configuration.sequenceLetters, blockedHeadMs: configuration.stuckAfterMs)
     }
 

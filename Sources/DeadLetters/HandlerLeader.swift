@@ -13,6 +13,8 @@ struct HandlerLeader: Sendable {
     let kafka: KafkaClientConfiguration
     let telemetry: HandlerTelemetry
     let stop: StopSignal
+    /// Letters became due.
+    let due: DueSignal
     let onTurn: @Sendable () -> Void
 
     private static let shortestPause = Duration.milliseconds(5)
@@ -76,7 +78,7 @@ struct HandlerLeader: Sendable {
     }
 
     /// Until told to stop: what is due, what is queued; now and then the stuck, the numbers and the old. While there is
-    /// work it goes on at once; then it looks less and less often.
+    /// work it goes on at once; then it looks less and less often, and when answers have made letters due.
     private func turn(
         _ connection: PostgresConnection, _ sender: inout LetterSender, _ statistics: inout LetterStatistics
     ) async throws {
@@ -116,7 +118,8 @@ struct HandlerLeader: Sendable {
             if scheduled > 0 || turn.done > 0 {
                 pause = min(Self.shortestPause, idle)
             } else {
-                await stop.wait(atMost: pause)
+                let limit = pause
+                await stop.cancelling { [due] in await due.wait(atMost: limit) }
                 pause = min(pause * 2, idle)
             }
         }

@@ -5,6 +5,7 @@ internal import StreamCore
 struct IngestWriter: Sendable {
     let policies: RetryPolicies
     let results: ReplayResults
+    let due: DueSignal
     /// Letters of one sequence that may be sent at once.
     let largestSet: Int
     /// Milliseconds until a letter is tried again that the consumer calls blocked though none is before it.
@@ -52,8 +53,9 @@ struct IngestWriter: Sendable {
         guard open.isEmpty else { throw LetterRace() }
         guard !changed.isEmpty else { return }
         try await IngestStatements.insertHistory(changed, transaction)
-        try await SequencePromotion.promote(
+        let promoted = try await SequencePromotion.promote(
             after: changed, largestSet: largestSet, blockedHeadMs: blockedHeadMs, transaction)
+        if promoted > 0 { due.note() }
         if !groups.isEmpty { try await IngestStatements.insertNewGroupAlerts(groups, transaction) }
         results.count(changed)
     }

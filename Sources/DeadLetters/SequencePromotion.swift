@@ -46,9 +46,10 @@ enum SequencePromotion {
         FROM heads WHERE l.letter_id = heads.letter_id AND (l.state = 'pending') IS TRUE
         """
 
+    /// - Returns: of how many sequences the first letter becomes due, at once or after a while.
     static func promote(
         after letters: [ChangedLetter], largestSet: Int, blockedHeadMs: Int, _ transaction: PostgresTransaction
-    ) async throws {
+    ) async throws -> Int {
         var ids = Int64Array()
         var causes = Int32Array()
         for letter in letters {
@@ -56,7 +57,7 @@ enum SequencePromotion {
             ids.append(id)
             causes.append(Int32(frees.rawValue))
         }
-        if ids.count == 0 { return }
+        if ids.count == 0 { return 0 }
         let parameters = Parameters {
             $0.append(ids)
             $0.append(causes)
@@ -64,6 +65,6 @@ enum SequencePromotion {
             $0.append(growth)
             $0.append(Double(blockedHeadMs))
         }
-        try await transaction.execute(promoteHeads, parameters)
+        return try await transaction.execute(promoteHeads, parameters).affectedRows
     }
 }

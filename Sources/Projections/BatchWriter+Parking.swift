@@ -302,7 +302,8 @@ extension BatchWriter {
             counted = (try result.int64(0, 0), try result.int64(0, 1))
             if blockedKeys.isOutdated(blocked: counted.keys) {
                 let (statement, parameters) = session.parked.blockedKeys()
-                blockedKeys = try ParkedEvents.blockedKeys(in: try await session.connection.execute(statement, parameters))
+                let keys = try await session.connection.execute(statement, parameters)
+                blockedKeys = try ParkedEvents.blockedKeys(in: keys)
             }
             return .counted
         }

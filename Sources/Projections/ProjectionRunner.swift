@@ -26,6 +26,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
     private let kafka: KafkaClientConfiguration
     private let logger: Logger
     private let observer: (any ProjectionObserver)?
+    private let onCommit: @Sendable () -> Void
 
     /// Milliseconds that leaving the group may take.
     private static var closeTimeoutMs: Int32 { 5_000 }
@@ -37,9 +38,12 @@ public struct ProjectionRunner<P: Projection>: Sendable {
 
     /// - Parameters:
     ///   - observer: hears of progress, partition by partition; nil for nobody.
+    ///   - onCommit: called after each transaction that is known to be committed, from the runner's loop, so it must
+    ///     return at once.
     public init(
         projection: P, configuration: ProjectionRunnerConfiguration, postgres: PostgresConfiguration,
-        kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil
+        kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil,
+        onCommit: @escaping @Sendable () -> Void = {}
     ) {
         self.projection = projection
         self.configuration = configuration
@@ -47,6 +51,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         self.kafka = kafka
         self.logger = logger
         self.observer = observer
+        self.onCommit = onCommit
     }
 
     /// Runs until the task is cancelled, which stops it gracefully: no more is taken, what was taken is committed, the
@@ -81,10 +86,11 @@ public struct ProjectionRunner<P: Projection>: Sendable {
 
         // Cancelling must end the run in good order, and cancelled tasks can neither finish a transaction nor wait. So
         // the work is a task of its own, which lives as long as this function: the cancellation arrives as a request.
-        let work = Task { [configuration, logger, observer] in
+        let work = Task { [configuration, logger, observer, onCommit] in
             try await Self.run(
                 intake, writer, until: stops, settings: configuration.stateSettings,
-                telemetry: ProjectionTelemetry(projection: projection, logger: logger, observer: observer))
+                telemetry: ProjectionTelemetry(projection: projection, logger: logger, observer: observer),
+                onCommit: onCommit)
         }
         try await withTaskCancellationHandler {
             try await work.value
@@ -95,10 +101,11 @@ public struct ProjectionRunner<P: Projection>: Sendable {
 
     private static func run(
         _ intake: Intake<P>, _ writer: BatchWriter<P>, until stops: AsyncStream<Void>,
-        settings: RunnerState.Settings, telemetry: sending ProjectionTelemetry
+        settings: RunnerState.Settings, telemetry: sending ProjectionTelemetry, onCommit: @escaping @Sendable () -> Void
     ) async throws {
         let consumer = intake.consumer
-        var loop = RunnerLoop(intake: intake, writer: writer, settings: settings, telemetry: telemetry)
+        var loop = RunnerLoop(
+            intake: intake, writer: writer, settings: settings, telemetry: telemetry, onCommit: onCommit)
         let outcome: Result<Void, any Error>
         do {
             let retries = intake.route.map { [$0.retryTopic] } ?? []

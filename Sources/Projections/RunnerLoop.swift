@@ -6,6 +6,7 @@ internal import StreamCore
 struct RunnerLoop<P: Projection> {
     private let intake: Intake<P>
     private let writer: BatchWriter<P>
+    private let onCommit: @Sendable () -> Void
     private var state: RunnerState
     private var telemetry: ProjectionTelemetry
     /// The events of the batches that the state machine knows.
@@ -29,8 +30,10 @@ struct RunnerLoop<P: Projection> {
     }
 
     init(
-        intake: Intake<P>, writer: BatchWriter<P>, settings: RunnerState.Settings, telemetry: ProjectionTelemetry
+        intake: Intake<P>, writer: BatchWriter<P>, settings: RunnerState.Settings, telemetry: ProjectionTelemetry,
+        onCommit: @escaping @Sendable () -> Void
     ) {
+        self.onCommit = onCommit
         self.intake = intake
         self.writer = writer
         self.telemetry = telemetry
@@ -73,6 +76,7 @@ struct RunnerLoop<P: Projection> {
             return .intakeEnded(round.report)
         case .written(let order, let input, let committed):
             if case .written(.committed) = input {
+                onCommit()
                 telemetry.committed(
                     order, applied: committed.fresh.count, duplicates: committed.duplicates,
                     took: committed.duration)

@@ -28,7 +28,7 @@ struct Desk {
                 Desk(
                     database: database, sessions: sessions,
                     writer: IngestWriter(
-                        policies: RetryPolicies(policies: policies), results: ReplayResults(),
+                        policies: RetryPolicies(policies: policies), results: ReplayResults(), due: DueSignal(),
                         largestSet: configuration.sequenceLetters, blockedHeadMs: 60_000),
                     scheduler: RetryScheduler(connection: database, configuration: configuration),
                     configuration: configuration))
@@ -246,7 +246,7 @@ struct Desk {
     @Test func twoHandlersMayMeetOverOneLetter() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dead-letters"]) { postgres in
             let writer = IngestWriter(
-                policies: RetryPolicies(policies: []), results: ReplayResults(), largestSet: 10_000,
+                policies: RetryPolicies(policies: []), results: ReplayResults(), due: DueSignal(), largestSet: 10_000,
                 blockedHeadMs: 60_000)
             try await withThrowingTaskGroup { group in
                 for _ in 0..<4 {

@@ -10,7 +10,9 @@ import Testing
     @Test func answersToSeveralRequestsComeWithoutADelay() async throws {
         try await TestKafka.withPrivateCluster { cluster, _ in
             try cluster.createTopic("many", partitions: 24)
-            let producer = try Producer(TestKafka.clientConfiguration(for: cluster, properties: ["linger.ms": "0"])) { _ in }
+            let producer = try Producer(TestKafka.clientConfiguration(for: cluster, properties: ["linger.ms": "0"])) {
+                _ in
+            }
             var quickest = Duration.seconds(100)
             for round in 0..<60 {
                 let start = ContinuousClock.now

@@ -1,6 +1,7 @@
 import Kafka
 import Postgres
 import StreamCore
+import Synchronization
 import TestKit
 import Testing
 
@@ -23,6 +24,25 @@ import Testing
             }
             try await ledger.expectExact()
             #expect(observer.now.stopped == [])
+        }
+    }
+
+    /// Who waits for what a transaction wrote sees it when it is told.
+    @Test func eachCommitIsTold() async throws {
+        try await Ledger.with(partitions: 1) { ledger in
+            let commits = Mutex(0)
+            let runner = ProjectionRunner(
+                projection: ledger.projection(), configuration: ledger.configuration(), postgres: ledger.postgres,
+                kafka: ledger.kafka, logger: Ledger.logger, onCommit: { commits.withLock { $0 += 1 } })
+            try await running(runner) {
+                for round in 1...3 {
+                    try await ledger.produce(count: 10, keys: 2)
+                    try await ledger.caughtUp()
+                    try await eventually { commits.withLock { $0 } >= round }
+                }
+            }
+            // A transaction has one of the thirty records at least.
+            #expect(commits.withLock { $0 } <= 30)
         }
     }
 
