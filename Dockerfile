@@ -4,7 +4,7 @@ FROM swift:6.2-bookworm AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends librdkafka-dev libpq-dev libmimalloc-dev pkg-config \
+    && apt-get install -y --no-install-recommends libcurl4-openssl-dev libmimalloc-dev libpq-dev librdkafka-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Package.swift Package.resolved* ./
@@ -14,7 +14,7 @@ COPY bench bench
 COPY Tests Tests
 RUN --mount=type=cache,target=/build/.build \
     for program in outbox-relay order-summary-projection dashboard-projection dead-letter-handler query-service millrace; do \
-        swift build -c release --static-swift-stdlib --product "$program" \
+        swift build -c release --static-swift-stdlib -Xlinker --as-needed -Xlinker -lcurl --product "$program" \
         && install -D --strip ".build/release/$program" "/programs/$program" || exit 1; \
     done
 
@@ -22,7 +22,7 @@ FROM debian:12-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates libjs-chart.js libmimalloc2.0 libpq5 librdkafka1 libstdc++6 tzdata \
+        ca-certificates libcurl4 libjs-chart.js libmimalloc2.0 libpq5 librdkafka1 libstdc++6 tzdata \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /programs/ /usr/bin/
 # The number, not a name: Kubernetes can then see that it is not root.
