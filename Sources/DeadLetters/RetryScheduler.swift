@@ -12,6 +12,10 @@ struct RetryScheduler: Sendable {
     /// passes that on to the first, and is sent when those before it are over. If the first is under way, it is sent
     /// again should it fail.
     ///
+    /// Of a set of full size the next one follows when half of it is over (see ``SequencePromotion``): its first letter is
+    /// due at '-infinity', and is sent behind those under way as long as none of these has failed. Else nobody has asked
+    /// for it, and it waits again.
+    ///
     /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off
     /// remains due, or follows when what is before it is answered. So does a letter whose first was over by the time
     /// that its row could be locked: nothing would wake it any more, if it waited.
@@ -24,20 +28,30 @@ struct RetryScheduler: Sendable {
             WHERE state = 'pending' AND next_attempt_at <= clock_timestamp()
             ORDER BY next_attempt_at LIMIT $1
         ), sequences AS MATERIALIZED (
-            SELECT d.*, head.letter_id AS head,
-                CASE head.reason WHEN 'failed' THEN 1 ELSE least(head.set_size, $2) END AS set_size,
-                NOT EXISTS (
-                    SELECT FROM dead_letters_under_way_of(d.consumer, d.origin_topic, d.sequence, 1)) AS is_free
+            SELECT d.*, under_way.behind, coalesce(next.letter_id, head.letter_id) AS head,
+                CASE WHEN next.letter_id IS NOT NULL THEN least(next.set_size, $2)
+                    WHEN head.reason = 'failed' THEN 1 ELSE least(head.set_size, $2) END AS set_size,
+                next.letter_id IS NOT NULL OR under_way.behind = 0
+                    AND (d.letters IS NOT NULL OR d.follower = head.letter_id) AS is_free
             FROM (
                 SELECT consumer, origin_topic, sequence, min(next_attempt_at) AS since,
-                    array_agg(letter_id) AS letters
+                    array_agg(letter_id) FILTER (WHERE next_attempt_at > '-infinity') AS letters,
+                    min(letter_id) FILTER (WHERE next_attempt_at = '-infinity') AS follower
                 FROM due WHERE sequence IS NOT NULL GROUP BY consumer, origin_topic, sequence) AS d
             CROSS JOIN LATERAL dead_letters_open_of(d.consumer, d.origin_topic, d.sequence, 1) AS head
+            CROSS JOIN LATERAL (
+                SELECT dead_letters_last_under_way_of(d.consumer, d.origin_topic, d.sequence) AS behind OFFSET 0
+            ) AS under_way
+            LEFT JOIN LATERAL (
+                SELECT behind.letter_id, behind.set_size
+                FROM dead_letters_open_behind(d.consumer, d.origin_topic, d.sequence, under_way.behind, 1) AS behind
+            ) AS next ON under_way.behind > 0 AND head.state = 'retrying' AND next.letter_id = d.follower
             ORDER BY d.since
         ), members AS MATERIALIZED (
             SELECT member.letter_id, s.set_size
             FROM (SELECT * FROM sequences WHERE is_free) AS s
-            CROSS JOIN LATERAL dead_letters_open_of(s.consumer, s.origin_topic, s.sequence, s.set_size) AS member
+            CROSS JOIN LATERAL dead_letters_open_behind(
+                s.consumer, s.origin_topic, s.sequence, s.behind, s.set_size) AS member
             LIMIT $3
         ), asking AS MATERIALIZED (
             SELECT asking.letter_id, s.head, s.is_free
@@ -49,6 +63,8 @@ struct RetryScheduler: Sendable {
             UNION ALL SELECT letter_id, 'send', 1, NULL FROM due WHERE sequence IS NULL
             UNION ALL SELECT letter_id, 'wait', 1, head FROM asking
             UNION ALL SELECT DISTINCT head, 'ask', 1, NULL::bigint FROM asking WHERE NOT is_free
+            UNION ALL SELECT follower, 'give up', 1, NULL FROM sequences
+            WHERE follower <> head AND follower NOT IN (SELECT letter_id FROM members)
         ), locked AS MATERIALIZED (
             SELECT own.letter_id, t.role, t.set_size, t.head
             FROM unnest(
@@ -69,9 +85,10 @@ struct RetryScheduler: Sendable {
             RETURNING l.letter_id, l.delivery, l.edit
         ), passed_on AS (
             UPDATE dead_letters AS l
-            SET next_attempt_at = CASE locked.role WHEN 'ask' THEN clock_timestamp() ELSE 'infinity' END
+            SET next_attempt_at = CASE locked.role
+                WHEN 'ask' THEN clock_timestamp() WHEN 'wait' THEN 'infinity'::timestamptz END
             FROM locked
-            WHERE l.letter_id = locked.letter_id AND (locked.role = 'ask' OR locked.role = 'wait'
+            WHERE l.letter_id = locked.letter_id AND (locked.role IN ('ask', 'give up') OR locked.role = 'wait'
                 AND locked.head IN (SELECT letter_id FROM locked AS own WHERE own.role <> 'wait'))
         ), queued AS (
             INSERT INTO dead_letter_sends (letter_id, action, delivery, edit)

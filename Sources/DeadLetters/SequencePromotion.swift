@@ -13,13 +13,18 @@ enum SequencePromotion {
     /// before it was resolved before this one came. One that the consumer calls blocked though it is the first here, as
     /// the letter before it is lost, is tried again after a while.
     ///
+    /// A set of full size is followed by another one, as large, when half of it is over and none of it has failed: the
+    /// first letter behind it becomes due at '-infinity'. So consumer, ingest and sender work at the same time. Should
+    /// the rest of the set fail, at most three times as much was sent in vain as was applied since the last failure.
+    ///
     /// Step by step, so that no plan looks for the letters of one step among all those that are pending. A head is
     /// looked at once more when it is changed; IS TRUE keeps the planner from looking for it by that.
     private static let promoteHeads: Statement = """
         WITH freed AS MATERIALIZED (
             SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.cause = 0) AS is_alone,
                 bool_or(freed.cause < 3) AS is_freed, min(freed.letter_id) FILTER (WHERE freed.cause = 3) AS blocked,
-                max(CASE freed.cause WHEN 1 THEN least(l.set_size, $3) * $4 ELSE 1 END) AS set_size
+                max(CASE freed.cause WHEN 1 THEN least(l.set_size, $3) * $4 ELSE 1 END) AS set_size,
+                bool_or(freed.cause = 1 AND l.set_size >= $3) AS is_full
             FROM unnest($1, $2) AS freed (letter_id, cause)
             CROSS JOIN LATERAL (
                 SELECT consumer, origin_topic, sequence, set_size FROM dead_letters AS own
@@ -40,10 +45,25 @@ enum SequencePromotion {
                 AND (NOT freed.is_alone OR NOT EXISTS (
                     SELECT FROM dead_letters_open_of(freed.consumer, freed.origin_topic, freed.sequence, 2) AS other
                     WHERE other.letter_id > head.letter_id))
+        ), followers AS MATERIALIZED (
+            SELECT follower.letter_id
+            FROM (SELECT consumer, origin_topic, sequence FROM freed WHERE is_full) AS f
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS letters, max(letter_id) AS last
+                FROM dead_letters_under_way_of(f.consumer, f.origin_topic, f.sequence, $3 / 2 + 1)
+            ) AS under_way
+            CROSS JOIN LATERAL dead_letters_open_of(f.consumer, f.origin_topic, f.sequence, 1) AS first
+            CROSS JOIN LATERAL dead_letters_open_behind(
+                f.consumer, f.origin_topic, f.sequence, under_way.last, 1) AS follower
+            WHERE under_way.letters BETWEEN 1 AND $3 / 2 AND first.state = 'retrying' AND follower.state = 'pending'
+                AND follower.reason = 'blocked' AND follower.next_attempt_at IS NULL
         )
-        UPDATE dead_letters AS l
-        SET next_attempt_at = clock_timestamp() + heads.due_ms * interval '1 ms', set_size = heads.set_size
-        FROM heads WHERE l.letter_id = heads.letter_id AND (l.state = 'pending') IS TRUE
+        UPDATE dead_letters AS l SET next_attempt_at = due.at, set_size = due.set_size
+        FROM (
+            SELECT letter_id, clock_timestamp() + due_ms * interval '1 ms' AS at, set_size FROM heads
+            UNION ALL SELECT letter_id, '-infinity', $3 FROM followers
+        ) AS due
+        WHERE l.letter_id = due.letter_id AND (l.state = 'pending') IS TRUE
         """
 
     /// - Returns: of how many sequences the first letter becomes due, at once or after a while.

@@ -20,6 +20,7 @@ extension MigrationCatalog {
         ("dead-letters_0006_sequence_lookups", PackageResources.dead_letters_0006_sequence_lookups_sql),
         ("dead-letters_0007_circuit_breakers", PackageResources.dead_letters_0007_circuit_breakers_sql),
         ("dead-letters_0008_generic_plans", PackageResources.dead_letters_0008_generic_plans_sql),
+        ("dead-letters_0009_following_sets", PackageResources.dead_letters_0009_following_sets_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
         ("order-summary_0002_facts_by_aggregate", PackageResources.order_summary_0002_facts_by_aggregate_sql),
         ("order-summary_0003_page_order", PackageResources.order_summary_0003_page_order_sql),

@@ -89,6 +89,108 @@ import Testing
         }
     }
 
+    /// 400 letters of a key in sets of 100, as far as the first full one, of which the first `answered` are applied.
+    private func runFullSet(_ answered: Int64, _ body: (Desk) async throws -> Void) async throws {
+        try await Desk.run({ $0.sequenceLetters = 100 }) { desk in
+            try await desk.ingest(plainLetter(offset: 1))
+            try await desk.ingest((2...400).map { .letter(plainLetter(.blocked, offset: $0)) })
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
+            for size in [1, 8, 64] {
+                #expect(try await desk.scheduler.sendDue() == size)
+                let offsets = try await sent(desk).compactMap { Int64($0) }
+                try await desk.ingest(offsets.map { .resolved(name($0), delivery: 2) })
+            }
+            #expect(try await desk.scheduler.sendDue() == 100)
+            #expect(try await sent(desk) == (74...173).map(String.init))
+            try await resolve(74..<(74 + answered), desk)
+            try await body(desk)
+        }
+    }
+
+    private func resolve(_ offsets: Range<Int64>, _ desk: Desk) async throws {
+        try await desk.ingest(offsets.map { .resolved(name($0), delivery: 2) })
+    }
+
+    @Test func aFullSetIsFollowedWhenHalfOfItIsOver() async throws {
+        try await runFullSet(49) { desk in
+            #expect(try await desk.scheduler.sendDue() == 0)
+            try await resolve(123..<124, desk)
+            #expect(try await desk.scheduler.sendDue() == 100)
+            #expect(try await sent(desk) == (174...273).map(String.init))
+            // 150 are under way now.
+            try await resolve(124..<223, desk)
+            #expect(try await desk.scheduler.sendDue() == 0)
+            try await resolve(223..<224, desk)
+            #expect(try await desk.scheduler.sendDue() == 100)
+            #expect(try await sent(desk) == (274...373).map(String.init))
+            // Nothing is due while the answers to the end come at once, and then the rest.
+            try await resolve(224..<374, desk)
+            #expect(try await desk.scheduler.sendDue() == 27)
+            #expect(try await sent(desk) == (374...400).map(String.init))
+            try await resolve(374..<401, desk)
+            #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") == 400)
+            try await desk.checkGroups()
+        }
+    }
+
+    @Test func nothingFollowsASetOfWhichOneHasFailed() async throws {
+        try await runFullSet(50) { desk in
+            // It was to follow, and was not sent yet.
+            #expect(
+                try await desk.lines("SELECT origin_offset::text FROM dead_letters WHERE next_attempt_at = '-infinity'")
+                    == ["174"])
+            try await desk.ingest(plainLetter(.failed, offset: 124, delivery: 2))
+            #expect(try await desk.scheduler.sendDue() == 0)
+            try await desk.ingest((125...173).map { .letter(plainLetter(.blocked, offset: $0, delivery: 2)) })
+            #expect(try await desk.scheduler.sendDue() == 0)
+            #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE next_attempt_at IS NOT NULL") == 0)
+            try await goOnBehindFailure(desk)
+        }
+    }
+
+    @Test func whatFollowedInVainComesAgainInOrder() async throws {
+        try await runFullSet(50) { desk in
+            #expect(try await desk.scheduler.sendDue() == 100)
+            #expect(try await sent(desk) == (174...273).map(String.init))
+            try await desk.ingest(plainLetter(.failed, offset: 124, delivery: 2))
+            try await desk.ingest((125...273).map { .letter(plainLetter(.blocked, offset: $0, delivery: 2)) })
+            #expect(try await desk.scheduler.sendDue() == 0)
+            #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE next_attempt_at IS NOT NULL") == 0)
+            try await goOnBehindFailure(desk)
+        }
+    }
+
+    /// The letter 124 failed; it is repaired, and all behind it is sent in order, in sets that begin anew.
+    private func goOnBehindFailure(_ desk: Desk) async throws {
+        try await desk.database.execute(
+            script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 124")
+        var received: [Int64] = []
+        var sizes: [Int] = []
+        while try await desk.scheduler.sendDue() > 0 {
+            let offsets = try await sent(desk).compactMap { Int64($0) }
+            received += offsets
+            sizes.append(offsets.count)
+            try await desk.ingest(offsets.map { .resolved(name($0), delivery: 100) })
+        }
+        #expect(sizes == [1, 8, 64, 100, 100, 4])
+        #expect(received == Array(124...400))
+        try await desk.checkGroups()
+    }
+
+    /// Somebody asks for a letter far behind while a set is to be followed.
+    @Test func whoAsksForALaterLetterIsNotForgottenByWhatFollows() async throws {
+        try await runFullSet(50) { desk in
+            try await desk.database.execute(
+                script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset IN (200, 350)")
+            #expect(try await desk.scheduler.sendDue() == 100)
+            #expect(try await sent(desk) == (174...273).map(String.init))
+            let waiting = "SELECT origin_offset::text FROM dead_letters WHERE next_attempt_at = 'infinity'"
+            #expect(try await desk.lines(waiting) == ["350"])
+            try await desk.checkGroups()
+        }
+    }
+
     /// A letter that failed itself is sent after those before it only if somebody asked for it.
     @Test func whoAskedIsSentWhenThoseBeforeAreOver() async throws {
         try await Desk.run { desk in

@@ -128,7 +128,7 @@ extension DeadLetterStore.Summary {
     static let columns = """
         l.letter_id, l.consumer, l.state, l.reason, l.error_class, l.fingerprint, l.message, l.origin_topic, \
         l.origin_partition, l.origin_offset, substring(l.key FROM 1 FOR 1024) AS key, l.event_type, l.attempts, \
-        nullif(l.next_attempt_at, 'infinity') AS next_attempt_at, l.created_at, l.dialect
+        CASE WHEN isfinite(l.next_attempt_at) THEN l.next_attempt_at END AS next_attempt_at, l.created_at, l.dialect
         """
 
     init(_ row: inout LetterRow) throws(PostgresError) {
