@@ -187,18 +187,18 @@ struct ProjectionTelemetry {
         switch note {
         case .assigned(let partitions):
             rebalances.increment()
-            logger.info("partitions assigned", metadata: ["partitions": "\(Self.text(partitions))"])
+            logger.info("partitions assigned", metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
         case .started(let offsets):
             logger.info("reading", metadata: ["from": "\(PartitionRanges.text(offsets))"])
         case .revoked(let partitions):
             rebalances.increment()
-            logger.info("partitions revoked", metadata: ["partitions": "\(Self.text(partitions))"])
+            logger.info("partitions revoked", metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
             released(partitions)
         case .lost(let partitions):
             rebalances.increment()
             logger.warning(
                 "partitions lost: the group gave them away already; nothing more of them is written",
-                metadata: ["partitions": "\(Self.text(partitions))"])
+                metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
             released(partitions)
         case .stopped(let partition): stopped(partition)
         case .rewound(let stopped, let low): rewound(stopped, to: low)
@@ -213,7 +213,7 @@ struct ProjectionTelemetry {
             fences.increment()
             logger.warning(
                 "another owner moved the offsets; the batch is dropped and the offsets are read again",
-                metadata: ["partitions": "\(Self.text(partitions))"])
+                metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
         case .split(let failure):
             logger.debug("batch failed for one of its events; splitting it", metadata: ["error": "\(failure)"])
         case .breaker, .trialFailed, .lettersFailing, .cannotPark, .canPark: reportHolds(note)
@@ -389,10 +389,6 @@ struct ProjectionTelemetry {
             lags.removeValue(forKey: partition)?.destroy()
         }
         stoppedPartitions.record(stopped.count)
-    }
-
-    private static func text(_ partitions: [TopicPartition]) -> String {
-        PartitionRanges.text(partitions)
     }
 
     private static func isDue(_ last: inout ContinuousClock.Instant?) -> Bool {

@@ -1,7 +1,7 @@
 internal import StreamCore
 
 extension RunnerState {
-    /// The next work for the idle database lane: what became of an unknown transaction, then the offsets that intake
+    /// The next work for the idle database worker: what became of an unknown transaction, then the offsets that intake
     /// waits for, then the batches.
     mutating func advanceDatabase() -> [Action] {
         if let unsettled {

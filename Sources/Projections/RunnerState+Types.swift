@@ -108,7 +108,7 @@ extension RunnerState {
         case fail(ProjectionError)
     }
 
-    enum DatabaseLane: Sendable, Equatable {
+    enum DatabaseActivity: Sendable, Equatable {
         case idle
         case loading([TopicPartition])
         case rewinding

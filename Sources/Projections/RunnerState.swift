@@ -3,7 +3,7 @@ internal import StreamCore
 /// What a running projection does next, as a pure function of what happened: it holds no client, reads no clock and
 /// never waits. ``RunnerLoop`` carries its actions out and hands it what came of them.
 ///
-/// There are two lanes, each with at most one thing under way, so that their order is the order of the actions: the
+/// There are two workers, each with at most one thing under way, so that their order is the order of the actions: the
 /// *intake* (commands to the consumer, then one poll) and the *database* (reading offsets, or one transaction). While
 /// the database works on a batch, the intake takes and decodes the next; a batch that waits stops the intake.
 struct RunnerState: Sendable {
@@ -14,7 +14,7 @@ struct RunnerState: Sendable {
     /// Revoked partitions that are to be given up together, as soon as no transaction of theirs is under way.
     var revocations: [[TopicPartition]] = []
 
-    var database = DatabaseLane.idle
+    var database = DatabaseActivity.idle
     /// The outcome of this transaction is unknown; it is looked up before anything else is written.
     var unsettled: WriteOrder?
     var backoff: Backoff
@@ -148,7 +148,7 @@ struct RunnerState: Sendable {
         return moved
     }
 
-    /// Gives the idle lanes something to do.
+    /// Gives the idle workers something to do.
     private mutating func advance(now: ContinuousClock.Instant) -> [Action] {
         var actions: [Action] = []
         answerRevocations()

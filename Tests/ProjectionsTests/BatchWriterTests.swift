@@ -87,14 +87,14 @@ import Testing
 
     @Test func ofTwoAtOnceOneCommits() async throws {
         try await withSchema { configuration, connection in
-            let gate = Gate()
-            let slow = writer(configuration) { _, _ in await gate.wait() }
+            let latch = Latch()
+            let slow = writer(configuration) { _, _ in await latch.wait() }
             let fast = writer(configuration)
             for writer in [slow, fast] { _ = await writer.loadOffsets([Self.partition]) }
             let (first, firstOrder) = try work("slow", from: 0, count: 3)
             let (second, secondOrder) = try work("fast", from: 0, count: 3)
             async let slowOutcome = slow.write(first, firstOrder)
-            try await eventually { gate.isWaiting }
+            try await eventually { latch.isWaiting }
             // Waits for the row that the slow one holds.
             async let fastOutcome = fast.write(second, secondOrder)
             try await eventually {
@@ -102,7 +102,7 @@ import Testing
                     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%moves%'")
                 return try waiting.int64(0, 0) > 0
             }
-            gate.open()
+            latch.open()
             guard case (.written(.committed), _) = await slowOutcome, case (.written(.fenced), _) = await fastOutcome
             else {
                 Issue.record("not exactly the first one committed")

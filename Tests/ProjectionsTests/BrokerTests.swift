@@ -89,8 +89,8 @@ import Testing
     /// Kafka deletes what the projection, held up by its database, has not read yet.
     @Test func historyTruncatedWhileRunningIsNoticed() async throws {
         try await Ledger.withPrivateCluster(partitions: 1) { ledger, _ in
-            let gate = Gate()
-            let projection = ledger.projection { $0.beforeApply = { _, _ in await gate.wait() } }
+            let latch = Latch()
+            let projection = ledger.projection { $0.beforeApply = { _, _ in await latch.wait() } }
             let observer = Observer()
             try await ledger.produce([ledger.next("a")])
             // Fetches one record at a time, so that what is deleted was not fetched before.
@@ -98,9 +98,9 @@ import Testing
                 projection, ledger.configuration { $0.batchMaxRecords = 1 },
                 kafkaProperties: ["queued.min.messages": "1", "fetch.message.max.bytes": "1000"], observer: observer)
             try await running(runner) {
-                try await eventually { gate.isWaiting }
+                try await eventually { latch.isWaiting }
                 try await produceTooMuch(ledger)
-                gate.open()
+                latch.open()
                 try await eventually { !observer.now.stopped.isEmpty }
             }
             guard case .truncatedHistory = observer.now.stopped.first?.reason else {

@@ -96,15 +96,15 @@ import Testing
             let scene = try ParkingScene(ledger)
             try cluster.createTopic(scene.route.letterTopic, partitions: 1)
             try cluster.createTopic(scene.route.retryTopic, partitions: 1)
-            let gate = Gate()
-            let projection = ledger.projection { $0.beforeApply = { _, _ in await gate.wait() } }
+            let latch = Latch()
+            let projection = ledger.projection { $0.beforeApply = { _, _ in await latch.wait() } }
             try await scene.produce(key: Array("bad".utf8), LedgerEvent(key: "bad", sequence: 1, amount: -1).wire)
             try await scene.produce(key: Array("good".utf8), LedgerEvent(key: "good", sequence: 1).wire)
             try await running(scene.runner(projection)) {
-                try await eventually { gate.isWaiting }
+                try await eventually { latch.isWaiting }
                 let invalidRecord: Int32 = 87
                 cluster.pushRequestErrors(.produce, [invalidRecord, invalidRecord])
-                gate.open()
+                latch.open()
                 try await eventually { try await ledger.rows()["good"] != nil }
                 #expect(try await scene.letters("failed").map { $0["millrace.value.kept"] } == ["database"])
             }

@@ -230,3 +230,24 @@ final class Switch: Sendable {
         set { state.withLock { $0 = newValue } }
     }
 }
+
+/// Poison in the middle of the events of 20 keys; returns the poison and what comes behind it in its key.
+func producePoison(
+    _ ledger: Ledger, key: String = "k7", amount: Int64 = 1
+) async throws -> (bad: LedgerEvent, behind: Int) {
+    try await ledger.produce(count: 100, keys: 20)
+    let bad = ledger.next(key, amount: amount)
+    try await ledger.produce([bad])
+    try await ledger.produce(count: 100, keys: 20)
+    return (bad, 5)
+}
+
+func expectOthersApplied(_ ledger: Ledger, but bad: LedgerEvent) async throws {
+    var expected = ledger.expectedRows()
+    expected[bad.key] = nil
+    var rows = try await ledger.rows()
+    let own = rows.removeValue(forKey: bad.key)
+    #expect(rows == expected)
+    #expect(own?.lastSequence == bad.sequence - 1)
+    #expect(own?.disorders == 0)
+}

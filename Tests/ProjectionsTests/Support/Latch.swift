@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Holds up whoever comes, until it is opened for good.
-final class Gate: Sendable {
+final class Latch: Sendable {
     private struct State {
         var isOpen = false
         var waiting: [CheckedContinuation<Void, Never>] = []
