@@ -46,7 +46,7 @@ let commands: [Target] = [
         name: "OperatorCommands",
         dependencies: [
             "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification", "Tail",
-            "Migrations", "Settings",
+            "Inspection", "Migrations", "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
         ],
@@ -130,6 +130,9 @@ let features: [Target] = [
         dependencies: ["Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"],
         swiftSettings: strict),
     .target(name: "Tail", dependencies: ["Kafka", "StreamCore", "WireJSON"], swiftSettings: strict),
+    .target(
+        name: "Inspection", dependencies: ["Tail", "Migrations", "Kafka", "Postgres", "StreamCore"],
+        swiftSettings: strict),
     .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
 ]
 
@@ -274,9 +277,12 @@ let tests: [Target] = [
         ]),
     .test("TailTests", ["Tail", "Kafka", "StreamCore", "TestKit", "millrace"]),
     .test(
+        "InspectionTests",
+        ["Inspection", "Tail", "Migrations", "Projections", "Kafka", "Postgres", "StreamCore", "TestKit"]),
+    .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "Tail", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop",
+            "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop",
             "Events", "Orders", "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
         ]),
     .test(

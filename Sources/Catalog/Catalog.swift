@@ -25,6 +25,11 @@ public enum Catalog {
     /// The names of all projections.
     public static let projections = daemons.flatMap(\.consumers).map(\.consumer)
 
+    /// The program that each consumer runs in.
+    public static let programs = Dictionary(
+        daemons.flatMap { daemon in daemon.consumers.map { ($0.consumer, daemon.name) } }
+    ) { first, _ in first }
+
     /// The topics of events that somebody reads.
     public static let eventTopics = unique(daemons.flatMap(\.consumers).flatMap(\.topics))
 

@@ -11,6 +11,25 @@ public struct KafkaBroker: Hashable, Sendable {
     public let port: Int32
 }
 
+/// How a topic's partitions are kept.
+public struct TopicState: Hashable, Sendable {
+    /// How many there are.
+    public let partitions: Int
+    /// Copies of the partition that has the fewest.
+    public let replicas: Int
+    /// Partitions that nobody can write to or read from at the moment.
+    public let withoutLeader: Int
+    /// Partitions of which a copy is behind or away.
+    public let underReplicated: Int
+
+    public init(partitions: Int, replicas: Int, withoutLeader: Int, underReplicated: Int) {
+        self.partitions = partitions
+        self.replicas = replicas
+        self.withoutLeader = withoutLeader
+        self.underReplicated = underReplicated
+    }
+}
+
 /// A place in a partition whose offset the brokers tell.
 public enum PartitionPlace: Hashable, Sendable {
     /// The oldest record that the broker has.
@@ -63,6 +82,8 @@ extension ClientHandle {
     struct Metadata {
         var brokers: [KafkaBroker] = []
         var topics: [String: [TopicPartition]] = [:]
+        /// The same topics.
+        var states: [String: TopicState] = [:]
     }
 
     /// - Parameter topics: nil for all.
@@ -112,6 +133,11 @@ extension ClientHandle {
             let partitions = unsafe UnsafeBufferPointer(start: topic.partitions, count: Int(topic.partition_cnt))
             metadata.topics[name] = unsafe partitions.map { unsafe TopicPartition(topic: name, partition: $0.id) }
                 .sorted()
+            metadata.states[name] = unsafe TopicState(
+                partitions: partitions.count,
+                replicas: partitions.map { unsafe Int($0.replica_cnt) }.min() ?? 0,
+                withoutLeader: partitions.count { unsafe $0.leader < 0 },
+                underReplicated: partitions.count { unsafe $0.isr_cnt < $0.replica_cnt })
         }
         return metadata
     }

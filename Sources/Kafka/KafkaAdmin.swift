@@ -51,6 +51,16 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
+    /// How the topics' partitions are kept, by topic.
+    public func topicStates() async throws(KafkaError) -> [String: TopicState] {
+        let (client, timeoutMs) = (client, timeoutMs)
+        return try await blocking { () throws(KafkaError) in
+            try PersistentQuestion(timeoutMs: timeoutMs).ask { (remainingMs) throws(KafkaError) in
+                try client.metadata(timeoutMs: remainingMs, of: nil).states
+            }
+        }
+    }
+
     /// Between which offsets the partitions' records are. Waits for partitions that have no leader at the moment.
     public func watermarks(
         of partitions: [TopicPartition]
@@ -88,6 +98,17 @@ public final class KafkaAdmin: Sendable {
             try PersistentQuestion(timeoutMs: timeoutMs).ask { (remainingMs) throws(KafkaError) in
                 try client.queryOffsets(places, timeoutMs: remainingMs)
             }
+        }
+    }
+
+    /// A topic's setting as the broker has it, the topic's own or a default.
+    ///
+    /// - Returns: nil when the broker names no such setting.
+    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request; ``KafkaError/isUnknownTopic``.
+    public func setting(_ name: String, of topic: String) async throws(KafkaError) -> String? {
+        let (client, timeoutMs) = (client, timeoutMs)
+        return try await blocking { () throws(KafkaError) in
+            try client.topicSetting(name, of: topic, timeoutMs: timeoutMs)
         }
     }
 

@@ -18,6 +18,7 @@ public struct MillraceCommand: AsyncParsableCommand {
             """,
         subcommands: [
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
+            TraceCommand.self, LagCommand.self, DoctorCommand.self, StatusCommand.self,
             OutboxCommand.self, ProjectionCommand.self, DeadLettersCommand.self, ConfigCommand.self,
         ])
 

@@ -5,7 +5,7 @@ internal import StreamCore
 public struct TailReader: Sendable {
     private let kafka: KafkaClientConfiguration
     private let request: TailRequest
-    private let output: DataOutput
+    private let output: DataOutput?
     private let admin: KafkaAdmin
     private let isStopping: @Sendable () -> Bool
     /// Gets what may pass by itself, for the person who waits.
@@ -16,11 +16,12 @@ public struct TailReader: Sendable {
     private static let limits = BatchLimits(maxRecords: 5_000, maxBytes: 8 << 20, maxWaitMs: 100)
 
     /// - Parameters:
+    ///   - output: nil for records that are only collected.
     ///   - isStopping: asked between batches, and while the output takes nothing.
     ///   - onTrouble: called with errors that may pass by themselves.
     /// - Throws: what is wrong with the configuration.
     public init(
-        _ kafka: KafkaClientConfiguration, _ request: TailRequest, to output: DataOutput,
+        _ kafka: KafkaClientConfiguration, _ request: TailRequest, to output: DataOutput?,
         isStopping: @escaping @Sendable () -> Bool, onTrouble: @escaping @Sendable (KafkaError) -> Void
     ) throws(KafkaError) {
         self.kafka = kafka
@@ -36,6 +37,7 @@ public struct TailReader: Sendable {
     /// - Parameter settings: how records are shown; whether topics are named, is found here.
     /// - Throws: `KafkaError`, ``TailError``, ``DataOutputError``.
     public func run(_ settings: PrinterSettings) async throws {
+        guard let output else { preconditionFailure("a run needs an output") }
         let partitions = try await findPartitions()
         var settings = settings
         settings.namesTopics = request.topics.count > 1 || request.topics.contains(where: \.isPattern)
@@ -44,7 +46,7 @@ public struct TailReader: Sendable {
         let bounds = try await bounds(of: partitions)
         var ranges = try await ranges(bounds)
         if let last = request.last {
-            try await showLast(last, ranges, bounds, &sink)
+            try sink.show(try await lastRecords(last, ranges, bounds))
             guard request.follows else { return try sink.end() }
             ranges = bounds.mapValues { TailProgress.Range(start: $0.high, end: nil) }
         }
@@ -53,6 +55,15 @@ public struct TailReader: Sendable {
             try sink.show(batch, &progress)
         }
         try sink.end()
+    }
+
+    /// The last records that match, in the order of time.
+    ///
+    /// - Parameter count: how many at most.
+    /// - Throws: `KafkaError`, ``TailError``.
+    public func collect(last count: Int) async throws -> [CopiedRecord] {
+        let bounds = try await bounds(of: try await findPartitions())
+        return try await lastRecords(count, try await ranges(bounds), bounds)
     }
 
     private var filter: RecordFilter {
@@ -132,10 +143,9 @@ public struct TailReader: Sendable {
     // MARK: the last ones
 
     /// Reads from near the ends, and from further away as long as there were too few: offsets are not counts.
-    private func showLast(
-        _ count: Int, _ ranges: [TopicPartition: TailProgress.Range], _ bounds: [TopicPartition: PartitionBounds],
-        _ sink: inout TailSink
-    ) async throws {
+    private func lastRecords(
+        _ count: Int, _ ranges: [TopicPartition: TailProgress.Range], _ bounds: [TopicPartition: PartitionBounds]
+    ) async throws -> [CopiedRecord] {
         // How many records lie between two that are wanted, nobody knows.
         var span = filter.conditions.isEmpty ? Int64(count) : .max
         var records = LastRecords(count: count)
@@ -157,7 +167,7 @@ public struct TailReader: Sendable {
             if isAll || records.noted >= count || isStopping() { break }
             span = span.multipliedReportingOverflow(by: 4).overflow ? .max : span * 4
         }
-        try sink.show(records.take())
+        return records.take()
     }
 
     // MARK: records
@@ -211,7 +221,7 @@ public struct TailReader: Sendable {
                 }
                 onTrouble(error)
             case .idle:
-                if output.hasNoReader { return }
+                if output?.hasNoReader ?? false { return }
             case .assigned, .revoked, .lost:
                 break
             }

@@ -1,0 +1,154 @@
+internal import Postgres
+
+/// Whether the outbox is published.
+struct OutboxBacklogCheck: Check {
+    let name = "outbox"
+    /// Rows are counted up to here.
+    static let countLimit: Int64 = 100_000
+    /// An older row is worth a warning, in seconds.
+    static let limitSeconds: Int64 = 60
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let table = SQLIdentifier.quoted(scene.expected.outbox)
+        let row = try await scene.database().execute(
+            .unprepared(
+                """
+                SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(occurred_at)), 0)::bigint
+                FROM (SELECT occurred_at FROM \(table) WHERE published_at IS NULL AND isfinite(occurred_at)
+                    ORDER BY id LIMIT \(Self.countLimit)) AS waiting
+                """))
+        return [Self.finding(rows: try row.int64(0, 0), ageSeconds: try row.int64(0, 1))]
+    }
+
+    static func finding(rows: Int64, ageSeconds: Int64) -> Finding {
+        if rows == 0 { return Finding(.ok, "empty") }
+        let count = rows >= countLimit ? "\(rows) rows or more" : "\(rows) rows"
+        let text = "\(count) wait, the oldest for \(Age.text(seconds: ageSeconds))"
+        if ageSeconds < limitSeconds { return Finding(.ok, text) }
+        return Finding(
+            .critical, text, remedy: "see that outbox-relay runs and reaches Kafka; then `millrace outbox failed list`")
+    }
+}
+
+/// Whether the outbox's dead rows are removed.
+struct OutboxDeadRowsCheck: Check {
+    let name = "outbox dead rows"
+    /// So many are worth a warning.
+    static let limit: Int64 = 1_000_000
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(
+            Self.query, Parameters { $0.append(SQLIdentifier.quoted(scene.expected.outbox)) })
+        guard rows.rowCount > 0 else { throw CheckSkipped("there is no table \(scene.expected.outbox)") }
+        let (dead, vacuumed) = (try rows.int64(0, 0), try rows.optionalInt64(0, 1))
+        let last = vacuumed.map { "vacuumed \(Age.text(seconds: $0)) ago" } ?? "never vacuumed"
+        if dead < Self.limit { return [Finding(.ok, "\(dead) dead rows, \(last)")] }
+        return [
+            Finding(
+                .warning, "\(dead) dead rows, \(last)",
+                remedy: "end old transactions and prepared ones, drop unused replication slots; then VACUUM "
+                    + SQLIdentifier.quoted(scene.expected.outbox))
+        ]
+    }
+
+    private static let query: Statement = """
+        SELECT n_dead_tup, extract(epoch FROM clock_timestamp() - greatest(last_vacuum, last_autovacuum))::bigint
+        FROM pg_stat_user_tables WHERE relid = to_regclass($1)
+        """
+}
+
+/// Rows that cannot be published: later rows of their keys wait.
+struct FailedRowsCheck: Check {
+    let name = "outbox failed rows"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let count = try await scene.database().execute(
+            "SELECT count(*) FROM outbox_failed WHERE state = 'failed'"
+        ).int64(0, 0)
+        if count == 0 { return [Finding(.ok, "none")] }
+        return [
+            Finding(
+                .critical, "\(count) rows cannot be published; later rows of their keys wait",
+                remedy: "millrace outbox failed list")
+        ]
+    }
+}
+
+/// Keys whose events wait behind one that could not be applied.
+struct BlockedKeysCheck: Check {
+    let name = "blocked keys"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(Self.query)
+        var findings: [Finding] = []
+        for row in 0..<rows.rowCount {
+            let consumer = "\(try rows.string(row, 0)) v\(try rows.int32(row, 1))"
+            findings.append(
+                Finding(
+                    .warning,
+                    "\(consumer): \(try rows.int64(row, 2)) events of \(try rows.int64(row, 3)) keys are parked, the "
+                        + "oldest for \(Age.text(seconds: try rows.int64(row, 4)))",
+                    remedy: "millrace dead-letters groups"))
+        }
+        return findings.isEmpty ? [Finding(.ok, "none")] : findings
+    }
+
+    private static let query: Statement = """
+        SELECT p.name, p.version, count(*), count(DISTINCT (e.topic, e.sequence)),
+            extract(epoch FROM clock_timestamp() - min(e.parked_at))::bigint
+        FROM parked_events AS e JOIN projections AS p ON p.id = e.projection_id
+        WHERE e.reason <> 'discarded' GROUP BY p.name, p.version ORDER BY p.name, p.version
+        """
+}
+
+/// Partitions that hold back their events because all of them fail.
+struct CircuitBreakersCheck: Check {
+    let name = "circuit breakers"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(Self.query)
+        var findings: [Finding] = []
+        for row in 0..<rows.rowCount {
+            findings.append(
+                Finding(
+                    .critical,
+                    "\(try rows.string(row, 0)) v\(try rows.int32(row, 1)): open in \(try rows.int64(row, 2)) partitions for "
+                        + Age.text(seconds: try rows.int64(row, 3)),
+                    remedy: "millrace projection breakers list; mend the release, or release them if the events are bad"
+                ))
+        }
+        return findings.isEmpty ? [Finding(.ok, "all closed")] : findings
+    }
+
+    private static let query: Statement = """
+        SELECT p.name, p.version, count(DISTINCT (b.topic, b.partition)),
+            extract(epoch FROM clock_timestamp() - min(b.opened_at))::bigint
+        FROM circuit_breakers AS b JOIN projections AS p ON p.id = b.projection_id
+        WHERE b.opened_at IS NOT NULL GROUP BY p.name, p.version ORDER BY p.name, p.version
+        """
+}
+
+/// Dead letters that are not done with.
+struct OpenLettersCheck: Check {
+    let name = "dead letters"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(Self.query)
+        var findings: [Finding] = []
+        for row in 0..<rows.rowCount {
+            findings.append(
+                Finding(
+                    .warning,
+                    "\(try rows.string(row, 0)): \(try rows.int64(row, 1)) open, in \(try rows.int64(row, 2)) groups, the last "
+                        + "\(Age.text(seconds: try rows.int64(row, 3))) ago",
+                    remedy: "millrace dead-letters groups --consumer \(try rows.string(row, 0))"))
+        }
+        return findings.isEmpty ? [Finding(.ok, "none is open")] : findings
+    }
+
+    private static let query: Statement = """
+        SELECT consumer, sum(pending + retrying)::bigint, count(*),
+            extract(epoch FROM clock_timestamp() - max(last_seen))::bigint
+        FROM dead_letter_groups WHERE pending + retrying > 0 GROUP BY consumer ORDER BY consumer
+        """
+}

@@ -1,0 +1,175 @@
+internal import Foundation
+internal import Migrations
+internal import Postgres
+internal import StreamCore
+
+/// Whether the database takes writes, and has connections left.
+struct DatabaseCheck: Check {
+    let name = "database"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        guard let connection = scene.connection else {
+            return [
+                Finding(
+                    .critical, "the database cannot be reached",
+                    remedy: "start PostgreSQL, or name another with --database")
+            ]
+        }
+        let row = try await connection.execute(Self.query)
+        let version = try row.string(0, 0)
+        let (used, most) = (try row.int64(0, 2), try row.int64(0, 3))
+        var findings = [Finding(.ok, "PostgreSQL \(version), \(used) of \(most) connections in use")]
+        if try row.bool(0, 1) {
+            findings = [
+                Finding(
+                    .note, "PostgreSQL \(version) is a standby: it takes no writes",
+                    remedy: "look at the primary as well")
+            ]
+        }
+        if used * 10 > most * 8 {
+            findings.append(
+                Finding(
+                    .warning, "\(used) of \(most) connections are in use",
+                    remedy: "raise max_connections, or find who holds them in pg_stat_activity"))
+        }
+        return findings
+    }
+
+    private static let query: Statement = """
+        SELECT current_setting('server_version'), pg_is_in_recovery(),
+            (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+            current_setting('max_connections')::bigint
+        """
+}
+
+/// Whether this machine and the database agree on the time: retries, ages and retention depend on both.
+struct ClockCheck: Check {
+    let name = "clock"
+    /// More is worth a warning, in milliseconds.
+    static let limitMs: Int64 = 1_000
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let connection = try scene.database()
+        let before = Self.nowMs
+        let theirs = try await connection.execute("SELECT clock_timestamp()").timestamp(0, 0).microseconds / 1_000
+        return [Self.finding(before: before, theirs: theirs, after: Self.nowMs)]
+    }
+
+    private static var nowMs: Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }
+
+    /// Their time was taken at some moment between ours: only what lies outside is a difference.
+    static func finding(before: Int64, theirs: Int64, after: Int64) -> Finding {
+        let difference = theirs < before ? theirs - before : max(theirs - after, 0)
+        if abs(difference) <= limitMs {
+            return Finding(.ok, "the database's clock is within \(limitMs) ms of this one's")
+        }
+        return Finding(
+            .warning,
+            "the database's clock is \(abs(difference)) ms \(difference > 0 ? "ahead of" : "behind") this one's",
+            remedy: "see that both machines run NTP: chronyc tracking")
+    }
+}
+
+/// Whether the schema is what the programs need.
+struct SchemaFilesCheck: Check {
+    let name = "schema"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        _ = try scene.database()
+        let states = try await Migrator(scene.postgres).status(scene.expected.migrationSets)
+        return Self.findings(states.map { ($0.description, $0.set, $0.state) })
+    }
+
+    static func findings(_ states: [(text: String, set: String, state: MigrationStatus.State)]) -> [Finding] {
+        var findings: [Finding] = []
+        let missing = states.filter { $0.state == .missing }
+        if !missing.isEmpty {
+            let sets = Set(missing.map(\.set)).sorted().map { " --set \($0)" }.joined()
+            findings.append(
+                Finding(
+                    .critical, "missing: " + missing.map(\.text).joined(separator: ", "),
+                    remedy: "millrace migrate up\(sets)"))
+        }
+        for changed in states where changed.state == .changed {
+            findings.append(
+                Finding(
+                    .warning, "\(changed.text): its file is not the one that was applied",
+                    remedy: "find out which release was deployed; restore the file that was applied"))
+        }
+        let unknown = states.filter { $0.state == .unknown }
+        if !unknown.isEmpty {
+            findings.append(
+                Finding(
+                    .note, "newer than this program: " + unknown.map(\.text).joined(separator: ", "),
+                    remedy: "use the `millrace` of the newest release that is deployed"))
+        }
+        let applied = states.count { $0.state == .applied }
+        return findings.isEmpty ? [Finding(.ok, "all \(applied) migrations are applied")] : findings
+    }
+}
+
+/// Whether the roles may do what the programs have to.
+struct RightsCheck: Check {
+    let name = "rights"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let connection = try scene.database()
+        var findings: [Finding] = []
+        let user = try await connection.execute("SELECT current_user::text").string(0, 0)
+        for role in scene.expected.roles.isEmpty ? [user] : scene.expected.roles {
+            let rows = try await connection.execute(
+                Self.missing,
+                Parameters {
+                    $0.append(role)
+                    $0.append(scene.postgres.schema)
+                })
+            var lacks: [String] = []
+            for row in 0..<rows.rowCount { lacks.append("\(try rows.string(row, 1)) on \(try rows.string(row, 0))") }
+            if lacks.isEmpty { continue }
+            let shown =
+                lacks.prefix(5).joined(separator: ", ") + (lacks.count > 5 ? " and \(lacks.count - 5) more" : "")
+            findings.append(
+                Finding(
+                    .warning, "\(role) lacks \(shown)",
+                    remedy: "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+                        + "\(SQLIdentifier.quoted(scene.postgres.schema)) TO \(SQLIdentifier.quoted(role))"))
+        }
+        return findings.isEmpty ? [Finding(.ok, "all rights on the tables of \(scene.postgres.schema)")] : findings
+    }
+
+    private static let missing: Statement = """
+        SELECT c.relname::text, string_agg(r.name, ', ' ORDER BY r.n)
+        FROM pg_class AS c
+        CROSS JOIN (VALUES (1, 'SELECT'), (2, 'INSERT'), (3, 'UPDATE'), (4, 'DELETE')) AS r (n, name)
+        WHERE c.relnamespace = to_regnamespace(quote_ident($2)) AND c.relkind IN ('r', 'p')
+            AND NOT has_table_privilege($1::text::name, c.oid, r.name)
+        GROUP BY c.relname ORDER BY c.relname
+        """
+}
+
+/// Which programs are connected.
+struct ProgramsCheck: Check {
+    let name = "programs"
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let connection = try scene.database()
+        let rows = try await connection.execute(Self.connected)
+        var counts: [String: Int64] = [:]
+        for row in 0..<rows.rowCount { counts[try rows.string(row, 0)] = try rows.int64(row, 1) }
+        let seesAll = try await connection.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE')").bool(0, 0)
+        return scene.expected.programs.map { program in
+            if let count = counts[program] { return Finding(.ok, "\(program): \(count) connections") }
+            if !seesAll {
+                return Finding(
+                    .note, "\(program) is not seen, and this user may not see all connections",
+                    remedy: "GRANT pg_monitor TO the user that `millrace doctor` connects as")
+            }
+            return Finding(.warning, "\(program) is not connected", remedy: "start \(program), if it should run here")
+        }
+    }
+
+    private static let connected: Statement = """
+        SELECT application_name, count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name IS NOT NULL GROUP BY application_name
+        """
+}

@@ -1,0 +1,108 @@
+internal import Postgres
+
+/// Ages for people.
+enum Age {
+    /// `3d 4h`, `5m 10s`.
+    static func text(seconds: Int64) -> String {
+        switch max(seconds, 0) {
+        case ..<60: "\(max(seconds, 0))s"
+        case ..<3_600: "\(seconds / 60)m \(seconds % 60)s"
+        case ..<86_400: "\(seconds / 3_600)h \(seconds / 60 % 60)m"
+        default: "\(seconds / 86_400)d \(seconds / 3_600 % 24)h"
+        }
+    }
+}
+
+/// Transactions that stay open: dead rows cannot be removed meanwhile, and gaps of the outbox are asked for again.
+struct PinnedTransactionsCheck: Check {
+    let name = "open transactions"
+    /// An older one is worth a warning, in seconds.
+    let limitSeconds: Int64
+
+    init(limitSeconds: Int64 = 60) {
+        self.limitSeconds = limitSeconds
+    }
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(Self.query, Parameters { $0.append(limitSeconds) })
+        var findings: [Finding] = []
+        for row in 0..<rows.rowCount {
+            let (pid, seconds) = (try rows.int32(row, 0), try rows.int64(row, 1))
+            let who = "\(try rows.string(row, 2)), \(try rows.string(row, 3)), \(try rows.string(row, 4))"
+            findings.append(
+                Finding(
+                    .warning, "pid \(pid) has a transaction open for \(Age.text(seconds: seconds)) (\(who))",
+                    remedy: "end it where it was begun, or: SELECT pg_terminate_backend(\(pid))"))
+        }
+        return findings.isEmpty ? [Finding(.ok, "none is older than \(Age.text(seconds: limitSeconds))")] : findings
+    }
+
+    private static let query: Statement = """
+        SELECT pid, extract(epoch FROM clock_timestamp() - xact_start)::bigint, coalesce(usename::text, '?'),
+            coalesce(nullif(application_name, ''), 'no application name'), coalesce(state, '?')
+        FROM pg_stat_activity
+        WHERE xact_start < clock_timestamp() - $1 * interval '1 second' AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend' AND (datname = current_database() OR backend_xmin IS NOT NULL)
+        ORDER BY xact_start LIMIT 10
+        """
+}
+
+/// Prepared transactions that nobody has ended: they keep locks and dead rows, also over a restart.
+struct PreparedTransactionsCheck: Check {
+    let name = "prepared transactions"
+    let limitSeconds: Int64
+
+    init(limitSeconds: Int64 = 60) {
+        self.limitSeconds = limitSeconds
+    }
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(Self.query, Parameters { $0.append(limitSeconds) })
+        var findings: [Finding] = []
+        for row in 0..<rows.rowCount {
+            let gid = try rows.string(row, 0)
+            findings.append(
+                Finding(
+                    .warning,
+                    "\(gid) of \(try rows.string(row, 2)) is prepared for \(Age.text(seconds: try rows.int64(row, 1)))",
+                    remedy: "ask its transaction manager, then COMMIT PREPARED or ROLLBACK PREPARED"))
+        }
+        return findings.isEmpty ? [Finding(.ok, "none is older than \(Age.text(seconds: limitSeconds))")] : findings
+    }
+
+    private static let query: Statement = """
+        SELECT gid, extract(epoch FROM clock_timestamp() - prepared)::bigint, owner::text FROM pg_prepared_xacts
+        WHERE database = current_database() AND prepared < clock_timestamp() - $1 * interval '1 second'
+        ORDER BY prepared LIMIT 10
+        """
+}
+
+/// Replication slots that nobody reads: they keep write-ahead log until the disk is full.
+struct ReplicationSlotsCheck: Check {
+    let name = "replication slots"
+    /// So much write-ahead log kept is worth a warning, in bytes.
+    static let limitBytes: Int64 = 1 << 30
+
+    func run(_ scene: CheckScene) async throws -> [Finding] {
+        let rows = try await scene.database().execute(Self.query)
+        var findings: [Finding] = []
+        for row in 0..<rows.rowCount {
+            let (slot, active, kept) = (try rows.string(row, 0), try rows.bool(row, 1), try rows.int64(row, 2))
+            guard !active || kept > Self.limitBytes else { continue }
+            findings.append(
+                Finding(
+                    .warning,
+                    "\(slot) is \(active ? "behind" : "not in use") and keeps \(kept >> 20) MiB of write-ahead log",
+                    remedy: active
+                        ? "see why its reader is behind"
+                        : "if nobody needs it: SELECT pg_drop_replication_slot('\(slot)')"))
+        }
+        return findings.isEmpty ? [Finding(.ok, "\(rows.rowCount) slots, all in use")] : findings
+    }
+
+    private static let query: Statement = """
+        SELECT slot_name::text, active, coalesce(CASE WHEN pg_is_in_recovery() THEN 0
+            ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) END, 0)::bigint
+        FROM pg_replication_slots ORDER BY slot_name
+        """
+}

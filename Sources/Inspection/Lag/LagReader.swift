@@ -1,0 +1,169 @@
+internal import Foundation
+public import Kafka
+public import Postgres
+internal import StreamCore
+
+/// Reads where consumers stand: projections from PostgreSQL, whose word counts, other groups from Kafka.
+public actor LagReader {
+    private let connection: PostgresConnection?
+    private let kafka: KafkaClientConfiguration
+    private let admin: KafkaAdmin
+    private let timeoutMs: Int32
+    private let groups: [String]
+    private let looksAtRetention: Bool
+    /// The programs of consumers, by whose names the database knows their connections.
+    private let programs: [String: String]
+    private var retentionMs: [String: Int64] = [:]
+    private var topicsAsked: Set<String> = []
+
+    /// - Parameters:
+    ///   - connection: to the database with the projections' offsets; nil for consumer groups only.
+    ///   - groups: consumer groups whose offsets are in Kafka.
+    ///   - programs: the program that each consumer runs in.
+    ///   - looksAtRetention: whether to ask how long each topic keeps records: a question a topic.
+    ///   - timeoutMs: milliseconds that each question to Kafka may take.
+    /// - Throws: what is wrong with the configuration.
+    public init(
+        _ connection: PostgresConnection?, _ kafka: KafkaClientConfiguration, groups: [String],
+        programs: [String: String], looksAtRetention: Bool = true, timeoutMs: Int32 = 5_000
+    ) throws(KafkaError) {
+        self.connection = connection
+        self.kafka = kafka
+        self.groups = groups
+        self.programs = programs
+        self.looksAtRetention = looksAtRetention
+        self.timeoutMs = timeoutMs
+        admin = try KafkaAdmin(kafka, timeoutMs: timeoutMs)
+    }
+
+    /// Reads everything anew.
+    ///
+    /// - Throws: `PostgresError`, `KafkaError`.
+    public func read() async throws -> LagReading {
+        let topics = try await admin.partitions()
+        var partitions = Set(try await projectionPositions().values.flatMap(\.keys))
+        let committed = try await groupPositions(topics)
+        partitions.formUnion(committed.values.flatMap(\.keys))
+        let names = Set(partitions.map(\.topic))
+        let all = names.flatMap { topics[$0] ?? [] }
+        // The ends first: what a consumer reads meanwhile makes it no further behind.
+        let ends = try await admin.endOffsets(of: all)
+        let beginnings = try await admin.offsets(of: Dictionary(uniqueKeysWithValues: all.map { ($0, .beginning) }))
+        var positions = try await projectionPositions()
+        for consumer in positions.keys { addUnassigned(to: &positions[consumer, default: [:]], topics, beginnings) }
+        positions.merge(committed) { own, _ in own }
+        var reading = LagReading(atMs: Int64(Date().timeIntervalSince1970 * 1_000), positions: positions)
+        reading.ends = ends
+        reading.beginnings = beginnings
+        reading.isRunning = try await running()
+        if looksAtRetention { reading.retentionMs = await retention(of: names) }
+        try await addTimes(to: &reading)
+        return reading
+    }
+
+    /// A partition that nobody was ever assigned has no offset: all of it is unread.
+    private func addUnassigned(
+        to positions: inout [TopicPartition: LagReading.Position], _ topics: [String: [TopicPartition]],
+        _ beginnings: [TopicPartition: Int64]
+    ) {
+        for topic in Set(positions.keys.map(\.topic)) {
+            for partition in topics[topic] ?? [] where positions[partition] == nil {
+                positions[partition] = LagReading.Position(next: beginnings[partition] ?? 0, movedAtMs: nil)
+            }
+        }
+    }
+
+    // MARK: positions
+
+    private func projectionPositions() async throws -> [LagReading.Consumer: [TopicPartition: LagReading.Position]] {
+        guard let connection else { return [:] }
+        let rows = try await connection.execute(Self.offsets)
+        var positions: [LagReading.Consumer: [TopicPartition: LagReading.Position]] = [:]
+        for row in 0..<rows.rowCount {
+            let consumer = LagReading.Consumer(
+                name: try rows.string(row, 0), version: Int(try rows.int32(row, 1)))
+            let partition = TopicPartition(topic: try rows.string(row, 2), partition: try rows.int32(row, 3))
+            positions[consumer, default: [:]][partition] = LagReading.Position(
+                next: try rows.int64(row, 4), movedAtMs: try rows.timestamp(row, 5).microseconds / 1_000)
+        }
+        return positions
+    }
+
+    private func groupPositions(
+        _ topics: [String: [TopicPartition]]
+    ) async throws -> [LagReading.Consumer: [TopicPartition: LagReading.Position]] {
+        var positions: [LagReading.Consumer: [TopicPartition: LagReading.Position]] = [:]
+        for group in groups {
+            let committed = try await admin.committed(group: group, topics.values.flatMap(\.self))
+            positions[LagReading.Consumer(name: group, version: nil)] = committed.mapValues {
+                LagReading.Position(next: $0, movedAtMs: nil)
+            }
+        }
+        return positions
+    }
+
+    private static let offsets: Statement = """
+        SELECT p.name, p.version, o.topic, o.partition, o.next_offset, o.updated_at
+        FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
+        """
+
+    /// Which programs are connected, where the database's user may see others' connections.
+    private func running() async throws -> [String: Bool] {
+        guard let connection else { return [:] }
+        let rows = try await connection.execute(Self.connected)
+        var names: Set<String> = []
+        for row in 0..<rows.rowCount { names.insert(try rows.string(row, 0)) }
+        let seesAll = try await connection.execute(Self.seesAll).bool(0, 0)
+        var running: [String: Bool] = [:]
+        for (consumer, program) in programs {
+            // A program that is not seen may be one of another user.
+            if names.contains(program) || seesAll { running[consumer] = names.contains(program) }
+        }
+        return running
+    }
+
+    private static let connected: Statement = """
+        SELECT DISTINCT application_name FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name IS NOT NULL
+        """
+    private static let seesAll: Statement = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
+
+    // MARK: Kafka
+
+    /// Only what the brokers tell, and asked once: the mock cluster tells nothing.
+    private func retention(of topics: Set<String>) async -> [String: Int64] {
+        for topic in topics where topicsAsked.insert(topic).inserted {
+            guard let text = try? await admin.setting("retention.ms", of: topic), let value = Int64(text), value >= 0
+            else { continue }
+            retentionMs[topic] = value
+        }
+        return retentionMs
+    }
+
+    /// Reads the first unread record of each partition.
+    private func addTimes(to reading: inout LagReading) async throws {
+        var wanted: [TopicPartition: Set<Int64>] = [:]
+        for positions in reading.positions.values {
+            for (partition, position) in positions {
+                let next = max(position.next, reading.beginnings[partition] ?? 0)
+                if let end = reading.ends[partition], next < end { wanted[partition, default: []].insert(next) }
+            }
+        }
+        // Several consumers of a partition may stand at different offsets: each round reads one of each partition.
+        while !wanted.isEmpty {
+            let round = wanted.compactMapValues(\.first)
+            let times = try await RecordTimes(kafka, timeout: .milliseconds(timeoutMs)).read(round)
+            for (partition, offset) in round {
+                wanted[partition]?.remove(offset)
+                if wanted[partition]?.isEmpty ?? true { wanted[partition] = nil }
+                guard let time = times[partition] else { continue }
+                for (consumer, positions) in reading.positions {
+                    guard let position = positions[partition],
+                        max(position.next, reading.beginnings[partition] ?? 0) == offset
+                    else { continue }
+                    reading.positions[consumer]?[partition]?.oldestUnreadMs = time
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+public import StreamCore
+
+/// Where consumers stood at an instant, as read from the database and from Kafka.
+public struct LagReading: Sendable {
+    /// Who reads.
+    public struct Consumer: Sendable, Hashable {
+        public let name: String
+        public let version: Int?
+
+        public init(name: String, version: Int?) {
+            self.name = name
+            self.version = version
+        }
+    }
+
+    /// Where a consumer stands in a partition.
+    public struct Position: Sendable {
+        public let next: Int64
+        /// When it moved last; nil when nobody has written it down.
+        public let movedAtMs: Int64?
+        public var oldestUnreadMs: Int64?
+
+        public init(next: Int64, movedAtMs: Int64?, oldestUnreadMs: Int64? = nil) {
+            self.next = next
+            self.movedAtMs = movedAtMs
+            self.oldestUnreadMs = oldestUnreadMs
+        }
+    }
+
+    /// Milliseconds since 1970.
+    public var atMs: Int64
+    public var positions: [Consumer: [TopicPartition: Position]]
+    /// Where partitions end, as far as Kafka says.
+    public var ends: [TopicPartition: Int64] = [:]
+    /// The oldest records that the brokers have.
+    public var beginnings: [TopicPartition: Int64] = [:]
+    /// How long topics keep records, in milliseconds, where that is limited and known.
+    public var retentionMs: [String: Int64] = [:]
+    /// Whether the consumers' processes are there, as far as that is known.
+    public var isRunning: [String: Bool] = [:]
+
+    public init(atMs: Int64, positions: [Consumer: [TopicPartition: Position]]) {
+        self.atMs = atMs
+        self.positions = positions
+    }
+}
+
+/// What follows from readings, one after the other: a pure value that reads no clock.
+public struct LagTracker: Sendable {
+    private struct Key: Hashable {
+        let consumer: LagReading.Consumer
+        let partition: TopicPartition
+    }
+
+    private var windows: [Key: LagWindow] = [:]
+
+    public init() {}
+
+    /// Notes a reading, and says how things are.
+    public mutating func report(_ reading: LagReading) -> LagReport {
+        var rows: [LagReport.Row] = []
+        var known: [Key: LagWindow] = [:]
+        for (consumer, positions) in reading.positions {
+            for (partition, position) in positions {
+                let key = Key(consumer: consumer, partition: partition)
+                var window = windows[key] ?? LagWindow()
+                if let end = reading.ends[partition] {
+                    window.note(
+                        LagSample(
+                            // Ends are read before offsets, which cannot be beyond them.
+                            atMs: reading.atMs, next: position.next, end: max(end, position.next),
+                            oldestUnreadMs: position.oldestUnreadMs, movedAtMs: position.movedAtMs))
+                    known[key] = window
+                }
+                rows.append(Self.row(consumer, partition, position, window, reading))
+            }
+        }
+        // What nobody reads any more is forgotten.
+        windows = known
+        return LagReport(
+            rows: rows.sorted {
+                ($0.consumer, $0.version ?? 0, $0.partition) < ($1.consumer, $1.version ?? 0, $1.partition)
+            })
+    }
+
+    private static func row(
+        _ consumer: LagReading.Consumer, _ partition: TopicPartition, _ position: LagReading.Position,
+        _ window: LagWindow, _ reading: LagReading
+    ) -> LagReport.Row {
+        let isKnown = reading.ends[partition] != nil
+        let last = isKnown ? window.last : nil
+        let retentionMs = reading.retentionMs[partition.topic]
+        return LagReport.Row(
+            consumer: consumer.name, version: consumer.version, partition: partition, next: position.next,
+            end: last?.end, lag: last?.lag, secondsBehind: last?.behindMs.map { Double($0) / 1_000 },
+            readPerSecond: isKnown ? window.readPerSecond : nil,
+            writtenPerSecond: isKnown ? window.writtenPerSecond : nil,
+            secondsToCatchUp: isKnown ? window.secondsToCatchUp : nil,
+            state: isKnown ? window.state(isRunning: reading.isRunning[consumer.name]) : nil,
+            secondsUntilRemoval: isKnown ? retentionMs.flatMap { window.secondsUntilRemoval(retentionMs: $0) } : nil,
+            removedUnread: reading.beginnings[partition].map { max($0 - position.next, 0) } ?? 0)
+    }
+}

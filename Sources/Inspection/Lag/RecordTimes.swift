@@ -1,0 +1,59 @@
+internal import Kafka
+internal import StreamCore
+
+/// Reads the times of single records.
+struct RecordTimes {
+    private let kafka: KafkaClientConfiguration
+
+    /// Time after which partitions that did not answer are left out.
+    private let timeout: Duration
+
+    init(_ kafka: KafkaClientConfiguration, timeout: Duration) {
+        self.timeout = timeout
+        var small = kafka
+        // One record of each partition is wanted, and no more need be fetched.
+        small.properties["fetch.message.max.bytes"] = "65536"
+        small.properties["queued.min.messages"] = "1"
+        self.kafka = small
+    }
+
+    /// The times of the first records at or behind the offsets, in milliseconds since 1970; partitions that have no such
+    /// record, or whose record has no time, are left out.
+    func read(_ offsets: [TopicPartition: Int64]) async throws(KafkaError) -> [TopicPartition: Int64] {
+        let consumer = try Consumer(kafka, group: "millrace-inspect-\(UInt32.random(in: 0 ... .max))", tellsEnds: true)
+        let result: Result<[TopicPartition: Int64], KafkaError>
+        do throws(KafkaError) {
+            try await consumer.assign(offsets.mapValues { .offset($0) })
+            result = .success(try await drain(consumer, Set(offsets.keys)))
+        } catch {
+            result = .failure(error)
+        }
+        _ = await consumer.close(timeoutMs: 2_000)
+        return try result.get()
+    }
+
+    private func drain(
+        _ consumer: Consumer, _ partitions: Set<TopicPartition>
+    ) async throws(KafkaError) -> [TopicPartition: Int64] {
+        var open = partitions
+        var times: [TopicPartition: Int64] = [:]
+        let deadline = ContinuousClock.now + timeout
+        while !open.isEmpty, ContinuousClock.now < deadline {
+            switch try await consumer.poll(BatchLimits(maxRecords: 500, maxWaitMs: 50)) {
+            case .batch(let batch):
+                for record in batch where open.remove(record.topicPartition) != nil {
+                    times[record.topicPartition] = record.timestampMs
+                }
+                open.subtract(batch.ends.keys)
+                try await consumer.pause(Array(batch.nextOffsets.keys))
+            case .ends(let ends): open.subtract(ends.keys)
+            case .error(let error):
+                // What retention has removed meanwhile is another look's to tell.
+                if let partition = error.topicPartition, error.isOffsetOutOfRange { open.remove(partition) }
+                guard error.isRetriable || error.isOffsetOutOfRange else { throw error }
+            case .idle, .assigned, .revoked, .lost: break
+            }
+        }
+        return times
+    }
+}

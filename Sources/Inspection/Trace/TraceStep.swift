@@ -1,0 +1,78 @@
+public import StreamCore
+
+/// One thing that happened to an aggregate's events, or is true of them.
+public struct TraceStep: Sendable, Hashable, Encodable {
+    /// When; nil when nobody has written it down. It then stands behind the step that it follows from.
+    public let at: Timestamp?
+    /// Where: `outbox row 7`, a topic with partition and offset, a projection, `dead letter 42`.
+    public let place: String
+    public let text: String
+    /// What comes first of steps at the same time.
+    let order: Int
+
+    init(_ at: Timestamp?, _ place: String, _ text: String, order: Int) {
+        self.at = at
+        self.place = place
+        self.text = text
+        self.order = order
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case at, place, text
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(at?.description, forKey: .at)
+        try container.encode(place, forKey: .place)
+        try container.encode(text, forKey: .text)
+    }
+}
+
+/// Steps in the order of time: a pure value.
+public struct TraceTimeline: Sendable {
+    /// A step, and how long after the dated one before it, in microseconds.
+    public struct Entry: Sendable {
+        public let step: TraceStep
+        public let after: Int64?
+    }
+
+    /// Each begins with the step that tells its time; the others of it have none.
+    private var groups: [[TraceStep]] = []
+
+    public init() {}
+
+    /// Adds steps that follow from each other. Undated ones stay behind the dated one before them.
+    mutating func add(_ steps: [TraceStep]) {
+        var group: [TraceStep] = []
+        for step in steps {
+            if step.at != nil, !group.isEmpty {
+                groups.append(group)
+                group = []
+            }
+            group.append(step)
+        }
+        if !group.isEmpty { groups.append(group) }
+    }
+
+    public var isEmpty: Bool { groups.isEmpty }
+
+    public var entries: [Entry] {
+        let sorted = groups.enumerated().sorted { left, right in
+            let (one, other) = (left.element[0], right.element[0])
+            let (first, second) = (one.at ?? Self.never, other.at ?? Self.never)
+            return (first, one.order, left.offset) < (second, other.order, right.offset)
+        }
+        var entries: [Entry] = []
+        var last: Timestamp?
+        for step in sorted.flatMap(\.element) {
+            let after = step.at.flatMap { at in last.map { at.microseconds - $0.microseconds } }
+            entries.append(Entry(step: step, after: after))
+            last = step.at ?? last
+        }
+        return entries
+    }
+
+    /// What has no time and follows from nothing comes last.
+    private static let never = Timestamp(microseconds: .max)
+}

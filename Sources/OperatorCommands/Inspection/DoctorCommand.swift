@@ -1,0 +1,101 @@
+internal import ArgumentParser
+internal import Catalog
+internal import Inspection
+internal import Kafka
+internal import Postgres
+
+/// `millrace doctor`: looks at what a runbook would look at.
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Checks database, Kafka, schema, topics and what waits, and says what to do.",
+        discussion: """
+            Changes nothing. For all of it, connect as a user with pg_monitor: others see their own connections only.
+
+            Exit codes: 0 all is well, or only notes · 1 warnings · 2 something is critical: events wait, or can be lost · \
+            64 wrong usage · 78 the configuration is wrong.
+            """)
+
+    enum Output: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var kafka: KafkaOptions
+
+    @Flag(help: "Leave Kafka out.")
+    var withoutKafka = false
+
+    @Option(
+        help: ArgumentHelp(
+            "A role that programs connect as (default: the connected user); may be repeated.", valueName: "role"))
+    var role: [String] = []
+
+    @Option(help: "The outbox table, as relay.table names it.")
+    var table = "outbox"
+
+    @Flag(help: "Show what is well, too.")
+    var all = false
+
+    @Option(name: .shortAndLong, help: "text, or json: one array.")
+    var output = Output.text
+
+    func run() async throws {
+        let postgres = try database.configuration(applicationName: "millrace-doctor", access: .any)
+        let admin =
+            withoutKafka ? nil : try KafkaAdmin(try kafka.configuration(clientID: "millrace-doctor"), timeoutMs: 5_000)
+        // A database that is away is a finding.
+        let connection = try? await PostgresConnection.connect(postgres)
+        let scene = CheckScene(
+            postgres: postgres, connection: connection, admin: admin, expected: Self.expected(table: table, roles: role)
+        )
+        let findings = await Doctor.examine(scene)
+        await connection?.close()
+        print(output == .json ? LetterJSON.page(findings) : Self.text(findings, all: all))
+        StandardOutput.flush()
+        if let code = Self.exitCode(findings) { throw code }
+    }
+
+    static func expected(table: String, roles: [String]) -> Expectations {
+        var expected = Expectations()
+        // The demo shop's tables are no part of a system.
+        expected.migrationSets = Array(Set(Catalog.daemons.flatMap(\.migrationSets) + ["outbox"])).sorted()
+        expected.eventTopics = Catalog.eventTopics
+        expected.letterTopics = Catalog.letterTopics
+        expected.programs = Catalog.daemons.map(\.name)
+        expected.roles = roles
+        expected.outbox = table
+        return expected
+    }
+
+    static func exitCode(_ findings: [Finding]) -> ExitCode? {
+        switch findings.map(\.severity).max() {
+        case .critical: ExitCode(2)
+        case .warning: ExitCode(1)
+        default: nil
+        }
+    }
+
+    static func text(_ findings: [Finding], all: Bool) -> String {
+        let shown = findings.filter { all || $0.severity > .ok }
+        var lines: [String] = []
+        let width = shown.map(\.check.count).max() ?? 0
+        for finding in shown.sorted(by: { $0.severity > $1.severity }) {
+            let severity = finding.severity.rawValue.padding(to: 9)
+            lines.append("\(severity) \(finding.check.padding(to: width))  \(LetterFormat.text(finding.finding))")
+            if let remedy = finding.remedy {
+                lines.append(String(repeating: " ", count: width + 12) + "→ \(LetterFormat.text(remedy))")
+            }
+        }
+        let worst = findings.map(\.severity).max() ?? .ok
+        let wellCount = findings.count { $0.severity == .ok }
+        lines.append(
+            "\(worst <= .note ? "all is well" : "not well: \(worst.rawValue)"); \(wellCount) of \(findings.count) findings are ok"
+        )
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension String {
+    fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(width - count, 0)) }
+}

@@ -1,0 +1,133 @@
+internal import ArgumentParser
+internal import Catalog
+internal import Inspection
+internal import Kafka
+internal import Postgres
+
+/// `millrace lag`: how far consumers are behind.
+struct LagCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "lag",
+        abstract: "Shows how far consumers are behind, in records and in time, and how they do.",
+        discussion: """
+            Projections' offsets come from PostgreSQL; those of other consumer groups (--group) from Kafka. The state is \
+            found as Burrow finds it, from how offsets and lag change: ok, warn (the lag grows at each look), stall (it \
+            does not move for 20 s though there is something to read), stop (the same, and the program is not \
+            connected). Looks twice, \(defaultInterval) apart, or again and again with --watch; growth and groups need --watch.
+
+            Exit codes: 0 shown · 1 something is above --fail-above, or unread records were removed · 64 wrong usage · \
+            69 a server cannot be reached or refuses · 78 the configuration or the database schema is wrong.
+            """)
+
+    private static let defaultInterval = "1s"
+
+    enum Output: String, ExpressibleByArgument, CaseIterable {
+        case table, json
+    }
+
+    /// Records, or a time when a unit is given.
+    enum Limit: ExpressibleByArgument {
+        case records(Int64)
+        case seconds(Double)
+
+        init?(argument: String) {
+            if let records = Int64(argument), records >= 0 {
+                self = .records(records)
+            } else if let duration = DurationArgument(argument: argument)?.duration, argument.last?.isLetter == true {
+                self = .seconds(duration / .seconds(1))
+            } else {
+                return nil
+            }
+        }
+    }
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var kafka: KafkaOptions
+
+    @Option(help: ArgumentHelp("Also this consumer group, whose offsets are in Kafka.", valueName: "name"))
+    var group: [String] = []
+
+    @Option(help: ArgumentHelp("Only this projection or group.", valueName: "name"))
+    var consumer: String?
+
+    @Flag(help: "Look again and again, until Ctrl-C.")
+    var watch = false
+
+    @Option(help: "The time between two looks.")
+    var interval = DurationArgument(.seconds(1))
+
+    @Option(
+        help: ArgumentHelp(
+            "Exit with 1 when a partition is further behind: records, or a time such as 30s.", valueName: "limit"))
+    var failAbove: Limit?
+
+    @Option(
+        help: ArgumentHelp(
+            "Warn when unread records are removed within this time, at the current rate.", valueName: "time"))
+    var warnRemoval = DurationArgument(.seconds(86_400))
+
+    @Option(name: .shortAndLong, help: "table, or json: one object a look.")
+    var output = Output.table
+
+    func validate() throws {
+        guard interval.duration >= .milliseconds(100) else { throw ValidationError("--interval is at least 100ms.") }
+        if watch && failAbove != nil { throw ValidationError("--fail-above does not go with --watch.") }
+    }
+
+    func run() async throws {
+        let kafka = try kafka.configuration(clientID: "millrace-lag")
+        let connection = try await PostgresConnection.connect(
+            database.configuration(applicationName: "millrace-lag", access: .any))
+        let reader = try LagReader(connection, kafka, groups: group, programs: Catalog.programs)
+        let stop = AtomicFlag()
+        var tracker = LagTracker()
+        var report = LagReport(rows: [])
+        try await StopSignals.run(onStop: { stop.set() }) {
+            var looks = 0
+            while !stop.isSet {
+                report = Self.only(consumer, tracker.report(try await reader.read()))
+                looks += 1
+                if watch || looks == 2 { show(report) }
+                if !watch && looks == 2 { return }
+                try await Self.pause(interval.duration, unless: stop)
+            }
+        }
+        await connection.close()
+        if let problem = Self.problem(report, failAbove), !watch { throw CommandFailure(problem, .failure) }
+    }
+
+    private static func only(_ consumer: String?, _ report: LagReport) -> LagReport {
+        guard let consumer else { return report }
+        return LagReport(rows: report.rows.filter { $0.consumer == consumer })
+    }
+
+    private static func pause(_ time: Duration, unless stop: AtomicFlag) async throws {
+        let deadline = ContinuousClock.now + time
+        while ContinuousClock.now < deadline, !stop.isSet {
+            try await Task.sleep(for: min(.milliseconds(50), deadline - .now))
+        }
+    }
+
+    private func show(_ report: LagReport) {
+        switch output {
+        case .json: print(LetterJSON.line(LagView(report)))
+        case .table:
+            if watch, StandardOutput.isTerminal { print("\u{1B}[H\u{1B}[2J", terminator: "") }
+            print(LagView(report).table(warnRemovalSeconds: warnRemoval.duration / .seconds(1)))
+        }
+        StandardOutput.flush()
+    }
+
+    /// What is beyond the limit; nil when nothing is.
+    static func problem(_ report: LagReport, _ limit: Limit?) -> String? {
+        let removed = report.rows.reduce(0) { $0 + $1.removedUnread }
+        if removed > 0 { return "\(LetterFormat.count(removed)) offsets were removed before they were read" }
+        let worst: LagReport.Row?
+        switch limit {
+        case nil: return nil
+        case .records(let most)?: worst = report.rows.first { $0.lag ?? .max > most }
+        case .seconds(let most)?: worst = report.rows.first { $0.lag == nil || $0.secondsBehind ?? 0 > most }
+        }
+        return worst.map { "\($0.consumer) is behind in \($0.partition)" }
+    }
+}

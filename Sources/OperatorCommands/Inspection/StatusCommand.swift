@@ -1,0 +1,91 @@
+internal import ArgumentParser
+internal import Catalog
+internal import Inspection
+internal import Kafka
+internal import Postgres
+
+/// `millrace status`: is all well?
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Answers on one screen, and within half a second, whether all is well.",
+        discussion: """
+            A server that does not answer within \(timeoutMs) ms is not well. `millrace doctor` looks closer and says \
+            what to do.
+
+            Exit codes: 0 all is well · 1 it is not · 64 wrong usage · 78 the configuration is wrong.
+            """)
+
+    /// All questions together may take so long.
+    static let timeoutMs = 450
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var kafka: KafkaOptions
+
+    @Option(name: .shortAndLong, help: "text, or json: one array.")
+    var output = DoctorCommand.Output.text
+
+    func run() async throws {
+        let postgres = try database.configuration(applicationName: "millrace-status", access: .any)
+        let kafka = try kafka.configuration(clientID: "millrace-status")
+        async let waiting = Answer.within(Self.timeoutMs) { await Self.waiting(postgres) }
+        async let reading = Answer.within(Self.timeoutMs) { await Self.lag(postgres, kafka) }
+        let late = Finding(.critical, "no answer within \(Self.timeoutMs) ms", check: "database")
+        let lateKafka = Finding(.critical, "no answer within \(Self.timeoutMs) ms", check: "kafka")
+        let findings = (await waiting ?? [late]) + (await reading ?? [lateKafka])
+        switch output {
+        case .json: print(LetterJSON.page(findings))
+        case .text: print(DoctorCommand.text(findings, all: true))
+        }
+        StandardOutput.flush()
+        if findings.contains(where: { $0.severity > .note }) { throw ExitCode(1) }
+    }
+
+    private static func waiting(_ postgres: PostgresConfiguration) async -> [Finding] {
+        let connection = try? await PostgresConnection.connect(postgres)
+        let scene = CheckScene(
+            postgres: postgres, connection: connection, admin: nil,
+            expected: DoctorCommand.expected(table: "outbox", roles: []))
+        let findings = await Doctor.examine(scene, Doctor.quickChecks)
+        await connection?.close()
+        return findings
+    }
+
+    private static func lag(_ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration) async -> [Finding] {
+        guard let connection = try? await PostgresConnection.connect(postgres) else { return [] }
+        do {
+            let reader = try LagReader(
+                connection, kafka, groups: [], programs: Catalog.programs, looksAtRetention: false,
+                timeoutMs: Int32(timeoutMs))
+            var tracker = LagTracker()
+            let report = tracker.report(try await reader.read())
+            await connection.close()
+            return report.findings
+        } catch {
+            await connection.close()
+            return [Finding(.critical, "\(error)", check: "lag")]
+        }
+    }
+}
+
+/// An answer that may come too late.
+enum Answer {
+    /// - Returns: nil when it took longer; the question is then left to itself, as one that blocks a thread cannot be
+    ///   taken back.
+    static func within<Value: Sendable>(
+        _ milliseconds: Int, _ question: @escaping @Sendable () async -> Value
+    ) async -> Value? {
+        let (answers, answer) = AsyncStream.makeStream(of: Value?.self)
+        let asking = Task { answer.yield(await question()) }
+        let waiting = Task {
+            try? await Task.sleep(for: .milliseconds(milliseconds))
+            answer.yield(nil)
+        }
+        defer {
+            asking.cancel()
+            waiting.cancel()
+        }
+        for await first in answers { return first }
+        return nil
+    }
+}

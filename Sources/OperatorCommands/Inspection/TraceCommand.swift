@@ -1,0 +1,107 @@
+internal import ArgumentParser
+internal import Catalog
+internal import Inspection
+internal import Postgres
+internal import StreamCore
+internal import Tail
+
+/// `millrace trace`: an aggregate's whole way.
+struct TraceCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "trace",
+        abstract: "Shows an aggregate's way in the order of time: outbox, topics, projections, dead letters.",
+        discussion: """
+            Reads the topics of events, from their beginning or from --since on, and shows what happened to the \
+            aggregate's events and how long each step took. A projection writes down when it applied the last record \
+            of a partition only; of others it is known that they were applied, and not when.
+
+            Exit codes: 0 shown · 1 nothing is known of it · 64 wrong usage · 69 a server cannot be reached or refuses \
+            · 78 the configuration is wrong.
+            """)
+
+    enum Output: String, ExpressibleByArgument, CaseIterable {
+        case table, json
+    }
+
+    @Argument(help: "The aggregate's id.")
+    var aggregate: String
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var kafka: KafkaOptions
+
+    @Flag(help: "Also the payments and shipments of the order with this id.")
+    var order = false
+
+    @Option(help: ArgumentHelp("Begin so long ago: 90s, 15m, 2h, 7d (default: read everything).", valueName: "time"))
+    var since: String?
+
+    @Option(
+        name: .customLong("topic"),
+        help: ArgumentHelp(
+            "A topic, or a pattern (default: \(Catalog.eventTopics.joined(separator: ", "))).", valueName: "topic"))
+    var topics: [String] = []
+
+    @Option(name: .shortAndLong, help: "table or json.")
+    var output = Output.table
+
+    func validate() throws { _ = try start(now: LetterFormat.now) }
+
+    private func start(now: Timestamp) throws -> TailPoint {
+        guard let since else { return .beginning }
+        guard let point = try? TailPoint(parsing: since, now: now), case .time = point else {
+            throw ValidationError("--since is a time such as 15m, not \"\(since)\".")
+        }
+        return point
+    }
+
+    func run() async throws {
+        let start = try start(now: LetterFormat.now)
+        let kafka = try kafka.configuration(clientID: "millrace-trace")
+        let connection = try await PostgresConnection.connect(
+            database.configuration(applicationName: "millrace-trace", access: .any))
+        let trace = AggregateTrace(of: aggregate, orReferredToBy: order ? "orderId" : nil, on: connection)
+        let stop = AtomicFlag()
+        let topics = topics.isEmpty ? Catalog.eventTopics : topics
+        let timeline: TraceTimeline
+        do {
+            timeline = try await StopSignals.run(onStop: { stop.set() }) {
+                try await trace.read(kafka, topics: topics, from: start, isStopping: { stop.isSet })
+            }
+        } catch let error as TailError {
+            throw CommandFailure(error.description, .unavailable)
+        }
+        await connection.close()
+        switch output {
+        case .table: if !timeline.isEmpty { print(Self.table(timeline.entries)) }
+        case .json: print(LetterJSON.page(timeline.entries.map(\.step)))
+        }
+        if timeline.isEmpty {
+            throw CommandFailure("nothing is known of \(aggregate)", .failure)
+        }
+    }
+
+    static func table(_ entries: [TraceTimeline.Entry]) -> String {
+        var table = TextTable(["TIME", "AFTER", "WHERE", "WHAT"])
+        for entry in entries {
+            let time = entry.step.at.map { String($0.description.dropLast(4)).replacing("T", with: " ") } ?? ""
+            table.add([
+                time, entry.after.map(elapsed) ?? "", LetterFormat.text(entry.step.place),
+                LetterFormat.text(entry.step.text),
+            ])
+        }
+        return table.text
+    }
+
+    /// `+12ms`, `+3.2s`, `+5m 10s`.
+    static func elapsed(_ microseconds: Int64) -> String {
+        let sign = microseconds < 0 ? "-" : "+"
+        let size = Int64(clamping: microseconds.magnitude)
+        switch size {
+        case ..<1_000_000: return "\(sign)\(size / 1_000)ms"
+        case ..<60_000_000: return "\(sign)\(size / 1_000_000).\(size / 100_000 % 10)s"
+        default:
+            return sign
+                + LetterFormat.age(of: Timestamp(microseconds: 0), now: Timestamp(microseconds: size))
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import StreamCore
+import Testing
+
+@testable import Inspection
+
+@Suite struct LagWindowTests {
+    /// Looks a second apart: offsets and ends.
+    private func window(
+        _ looks: [(next: Int64, end: Int64)], everyMs: Int64 = 1_000, oldestUnreadMs: Int64? = 0,
+        movedAtMs: Int64? = nil
+    ) -> LagWindow {
+        var window = LagWindow()
+        for (index, look) in looks.enumerated() {
+            window.note(
+                LagSample(
+                    atMs: Int64(index) * everyMs, next: look.next, end: look.end, oldestUnreadMs: oldestUnreadMs,
+                    movedAtMs: movedAtMs))
+        }
+        return window
+    }
+
+    @Test func whoHasReadEverythingIsOK() {
+        #expect(window([(10, 10)]).state(isRunning: false) == .ok)
+        #expect(LagWindow().state(isRunning: nil) == .ok)
+        // Once within the window is enough.
+        #expect(window([(10, 10), (10, 20), (12, 30)]).state(isRunning: true) == .ok)
+    }
+
+    @Test func whoMovesAndCatchesUpIsOK() {
+        #expect(window([(0, 100), (30, 110), (60, 120), (90, 125)]).state(isRunning: true) == .ok)
+        #expect(window([(0, 100), (1, 110), (2, 120)]).state(isRunning: true) == .ok, "three looks are too few")
+    }
+
+    @Test func whoseLagGrowsAtEachLookIsWarned() {
+        #expect(window([(0, 100), (10, 120), (20, 140), (30, 160)]).state(isRunning: true) == .warn)
+        #expect(window([(0, 100), (10, 120), (35, 140), (40, 160)]).state(isRunning: true) == .ok)
+    }
+
+    @Test func whoDoesNotMoveStallsOrHasStopped() {
+        let still = window([(5, 100), (5, 100), (5, 100)], everyMs: 10_000)
+        #expect(still.state(isRunning: true) == .stall)
+        #expect(still.state(isRunning: nil) == .stall)
+        #expect(still.state(isRunning: false) == .stop)
+        #expect(
+            window([(5, 100), (5, 100)], everyMs: 10_000).state(isRunning: true) == .ok, "ten seconds are no stall")
+    }
+
+    /// What PostgreSQL has written down tells at the first look.
+    @Test func oneLookIsEnoughWhereItIsKnownWhenItMoved() {
+        var window = LagWindow()
+        window.note(LagSample(atMs: 100_000, next: 5, end: 9, oldestUnreadMs: 70_000, movedAtMs: 60_000))
+        #expect(window.state(isRunning: true) == .stall)
+        // It was idle as there was nothing to read: a record that has just come makes nobody stall.
+        var idle = LagWindow()
+        idle.note(LagSample(atMs: 100_000, next: 5, end: 6, oldestUnreadMs: 99_000, movedAtMs: 10_000))
+        #expect(idle.state(isRunning: true) == .ok)
+        // A record of a producer whose clock is ahead.
+        var ahead = LagWindow()
+        ahead.note(LagSample(atMs: 100_000, next: 5, end: 6, oldestUnreadMs: 500_000, movedAtMs: 10_000))
+        #expect(ahead.state(isRunning: true) == .ok)
+        #expect(ahead.last?.behindMs == 0)
+    }
+
+    @Test func aConsumerThatIsSetBackBeginsAnew() {
+        let back = window([(100, 200), (100, 210), (100, 220), (0, 230)], everyMs: 10_000)
+        #expect(back.state(isRunning: true) == .ok)
+        #expect(back.readPerSecond == nil)
+    }
+
+    @Test func ratesAndTheTimeToCatchUp() {
+        let catching = window([(0, 100), (30, 110), (60, 120)])
+        #expect(catching.readPerSecond == 30 && catching.writtenPerSecond == 10)
+        #expect(catching.secondsToCatchUp == 3)
+        #expect(window([(0, 100), (10, 120)]).secondsToCatchUp == nil, "it will not be")
+        #expect(window([(5, 5)]).secondsToCatchUp == 0)
+        #expect(window([(0, 100)]).secondsToCatchUp == nil)
+    }
+
+    @Test func oldLooksAreForgotten() {
+        var window = LagWindow()
+        window.note(LagSample(atMs: 0, next: 10, end: 10))
+        window.note(LagSample(atMs: LagWindow.spanMs + 1, next: 11, end: 90, oldestUnreadMs: 0))
+        #expect(window.readPerSecond == nil)
+    }
+
+    @Test func unreadRecordsAreRemovedAtTheCurrentRate() {
+        func left(_ behind: [Int64], retention: Int64 = 100_000, everyMs: Int64 = 10_000) -> Double? {
+            var window = LagWindow()
+            for (index, age) in behind.enumerated() {
+                let now = 1_000_000 + Int64(index) * everyMs
+                window.note(LagSample(atMs: now, next: Int64(index), end: 1_000, oldestUnreadMs: now - age))
+            }
+            return window.secondsUntilRemoval(retentionMs: retention)
+        }
+        #expect(left([30_000, 40_000]) == 60, "it stands still: each second is a second")
+        #expect(left([30_000, 35_000]) == 130, "it is half as fast as time")
+        #expect(left([30_000, 20_000]) == nil, "it catches up")
+        #expect(left([30_000]) == nil)
+        #expect(left([100_000, 110_000]) == 0)
+    }
+
+    // MARK: the tracker
+
+    @Test func theTrackerTellsPartitionsApartAndForgetsThoseThatAreGone() throws {
+        let one = TopicPartition(topic: "t", partition: 0)
+        let two = TopicPartition(topic: "t", partition: 1)
+        let consumer = LagReading.Consumer(name: "orders", version: 2)
+        var tracker = LagTracker()
+        var reading = LagReading(
+            atMs: 1_000,
+            positions: [consumer: [one: .init(next: 5, movedAtMs: nil), two: .init(next: 3, movedAtMs: nil)]])
+        reading.ends = [one: 9]
+        reading.beginnings = [one: 0, two: 7]
+        let first = tracker.report(reading)
+        #expect(first.rows.map(\.lag) == [4, nil])
+        #expect(first.rows.map(\.state) == [.ok, nil])
+        #expect(first.rows.map(\.removedUnread) == [0, 4])
+        #expect(
+            first.findings == [Finding(.critical, "4 offsets were removed before they were read", check: "orders v2")])
+        reading.atMs = 3_000
+        reading.positions = [consumer: [one: .init(next: 9, movedAtMs: nil)]]
+        // The end was read before the offset.
+        reading.ends = [one: 8]
+        let second = tracker.report(reading)
+        #expect(second.rows.map(\.lag) == [0])
+        #expect(second.rows.first?.readPerSecond == 2)
+        #expect(second.findings == [Finding(.ok, "0 behind, 0s at most", check: "orders v2")])
+        #expect(LagReport(rows: []).findings.map(\.severity) == [.note])
+    }
+}

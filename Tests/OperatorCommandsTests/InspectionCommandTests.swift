@@ -1,0 +1,116 @@
+import ArgumentParser
+import Catalog
+import Inspection
+import StreamCore
+import TestKit
+import Testing
+
+@testable import OperatorCommands
+
+@Suite struct InspectionCommandTests {
+    private func row(lag: Int64?, removed: Int64 = 0) -> LagReport.Row {
+        let partition = TopicPartition(topic: "t", partition: 0)
+        var reading = LagReading(
+            atMs: 10_000,
+            positions: [
+                .init(name: "orders", version: 2): [
+                    partition: .init(next: 1_000, movedAtMs: nil, oldestUnreadMs: 7_000)
+                ]
+            ])
+        if let lag { reading.ends = [partition: 1_000 + lag] }
+        reading.beginnings = [partition: 1_000 + removed]
+        var tracker = LagTracker()
+        return tracker.report(reading).rows[0]
+    }
+
+    @Test func lagIsShownInColumns() {
+        let report = LagReport(rows: [row(lag: 12_345)])
+        #expect(
+            LagView(report).table(warnRemovalSeconds: 60) == """
+                CONSUMER   PARTITION  NEXT   LAG     BEHIND  READ/S  WRITTEN/S  CATCH UP  STATE
+                orders v2  t[0]       1,000  12,345  3.0s    -       -          -         ok
+                ok: 12,345 behind, 3.0s at most
+                """)
+        let json = LetterJSON.line(LagView(report))
+        #expect(json.contains(#""lag":12345,"#) && json.contains(#""state":"ok""#) && json.contains(#""topic":"t""#))
+        #expect(LagView(LagReport(rows: [])).table(warnRemovalSeconds: 0) == "no consumer has an offset")
+        let removed = LagView(LagReport(rows: [row(lag: 9, removed: 4)])).table(warnRemovalSeconds: 0)
+        #expect(removed.hasSuffix("orders v2 t[0]: 4 offsets were removed before they were read"))
+    }
+
+    @Test func aLimitIsRecordsOrATime() throws {
+        let report = LagReport(rows: [row(lag: 10)])
+        func problem(_ text: String) throws -> String? {
+            let limit: LagCommand.Limit = try #require(LagCommand.Limit(argument: text))
+            return LagCommand.problem(report, limit)
+        }
+        let problems = try ["10", "9", "3s", "2s"].map(problem)
+        #expect(problems == [nil, "orders is behind in t[0]", nil, "orders is behind in t[0]"])
+        #expect(LagCommand.problem(report, nil) == nil)
+        #expect(
+            LagCommand.problem(LagReport(rows: [row(lag: 1, removed: 2)]), nil)
+                == "2 offsets were removed before they were read")
+        let unknown = LagReport(rows: [row(lag: nil)])
+        #expect(LagCommand.problem(unknown, .records(1_000)) != nil, "what nobody knows is no good news")
+        for text in ["", "-1", "x", "1.5"] { #expect(LagCommand.Limit(argument: text) == nil) }
+    }
+
+    @Test func findingsAreShownTheWorstFirstWithWhatToDo() {
+        let findings = [
+            Finding(.ok, "fine", check: "a"), Finding(.warning, "odd", remedy: "look", check: "outbox"),
+            Finding(.critical, "bad\u{1B}", check: "b"),
+        ]
+        #expect(
+            DoctorCommand.text(findings, all: false) == """
+                critical  b       bad\\x1B
+                warning   outbox  odd
+                                  → look
+                not well: critical; 1 of 3 findings are ok
+                """)
+        #expect(
+            DoctorCommand.text([findings[0]], all: true) == "ok        a  fine\nall is well; 1 of 1 findings are ok")
+        #expect(DoctorCommand.exitCode(findings) == ExitCode(2))
+        #expect(DoctorCommand.exitCode(Array(findings.prefix(2))) == ExitCode(1))
+        #expect(DoctorCommand.exitCode([findings[0], Finding(.note, "n")]) == nil)
+        #expect(
+            LetterJSON.line(findings[1]) == #"{"check":"outbox","finding":"odd","remedy":"look","severity":"warning"}"#)
+    }
+
+    /// Names come from the catalog.
+    @Test func whatIsExpectedIsWhatTheCatalogHas() {
+        let expected = DoctorCommand.expected(table: "events", roles: ["r"])
+        #expect(expected.eventTopics == Catalog.eventTopics && expected.letterTopics == Catalog.letterTopics)
+        #expect(expected.programs == Catalog.daemons.map(\.name))
+        #expect(expected.migrationSets.contains("projections") && !expected.migrationSets.contains("orders"))
+        #expect(expected.outbox == "events" && expected.roles == ["r"])
+        #expect(Catalog.programs["order-summary"] == "order-summary-projection")
+    }
+
+    @Test(
+        arguments: [
+            (12_345, "+12ms"), (3_250_000, "+3.2s"), (310_000_000, "+5m 10s"), (-2_000, "-2ms"), (0, "+0ms"),
+        ] as [(Int64, String)])
+    func theTimeBetweenTwoSteps(microseconds: Int64, text: String) {
+        #expect(TraceCommand.elapsed(microseconds) == text)
+    }
+
+    @Test func anAnswerThatIsLateIsNone() async {
+        let soon = await Answer.within(60_000) { 7 }
+        #expect(soon == 7)
+        let (never, end) = AsyncStream.makeStream(of: Void.self)
+        let late = await Answer.within(20) { () -> Int in
+            for await _ in never {}
+            return 1
+        }
+        end.finish()
+        #expect(late == nil)
+    }
+
+    @Test(arguments: [
+        ["lag", "--interval", "1ms"], ["lag", "--watch", "--fail-above", "3"], ["lag", "--fail-above", "much"],
+        ["trace"], ["trace", "o-1", "--since", "5"], ["doctor", "-o", "yaml"], ["status", "-o", "table"],
+    ])
+    func wrongUse(_ arguments: [String]) {
+        #expect(throws: (any Error).self) { try MillraceCommand.parseAsRoot(arguments) }
+    }
+}
