@@ -45,7 +45,7 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification", "Tail",
+            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Verification", "Tail",
             "Inspection", "Migrations", "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
@@ -60,7 +60,7 @@ let programs: [Target] = [
         name: "Catalog",
         dependencies: [
             "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
-            "QueryServiceProgram", "Daemon", "Settings",
+            "QueryServiceProgram", "Daemon", "Settings", "Events",
         ],
         swiftSettings: strict),
     .target(
@@ -100,7 +100,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "Projections",
-        dependencies: ["Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics],
+        dependencies: ["Events", "Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics],
         swiftSettings: strict),
     .target(
         name: "DeadLetters",
@@ -110,11 +110,11 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderSummary",
-        dependencies: ["Projections", "Events", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON"],
+        dependencies: ["Projections", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "Dashboard",
-        dependencies: ["Projections", "Events", "Orders", "Postgres", "Kafka", "StreamCore", "WireJSON", .logging],
+        dependencies: ["Projections", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", .logging],
         swiftSettings: strict),
     .target(
         name: "OrderQueries",
@@ -142,7 +142,7 @@ let framework: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Migrations", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
+            "Migrations", "Operations", "Settings", "Events", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
             .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict)
@@ -218,7 +218,7 @@ let tests: [Target] = [
     .test("BlockingTests", ["Blocking", "TestKit"]),
     .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
     .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
-    .test("EventsTests", ["Events", "TestKit"]),
+    .test("EventsTests", ["Events", "StreamCore", "WireJSON", "TestKit"]),
     .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
     .test("SettingsTests", ["Settings"]),
     .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),

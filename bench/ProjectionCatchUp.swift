@@ -105,7 +105,7 @@ enum LifecycleEvents {
     private static func send(
         _ event: OrderEvent, through producer: Producer, to servers: BenchServers
     ) async throws {
-        let value = OrderEventEncoder.envelope(event)
+        let value = EventEncoder.envelope(event)
         let topic = event.aggregateType.rawValue.lowercased() + servers.topicSuffix
         let key = Array(event.identity.aggregateID.utf8)
         while true {

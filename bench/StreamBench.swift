@@ -1,3 +1,4 @@
+import Events
 import Foundation
 import Kafka
 import Migrations
@@ -87,7 +88,7 @@ enum StreamBench {
             let event = created(order)
             _ = try await producer.send(
                 topic: "order" + servers.topicSuffix, key: Array(order.utf8),
-                value: OrderEventEncoder.envelope(event))
+                value: EventEncoder.envelope(event))
             try await servers.wait("change", within: .seconds(30), every: .milliseconds(1)) {
                 try await applied(connection) > known
             }

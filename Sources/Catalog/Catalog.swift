@@ -1,6 +1,7 @@
 internal import Daemon
 internal import DashboardProgram
 internal import DeadLetterHandlerProgram
+public import Events
 internal import OrderSummaryProgram
 internal import OutboxRelayProgram
 internal import QueryServiceProgram
@@ -29,6 +30,12 @@ public enum Catalog {
     public static let programs = Dictionary(
         daemons.flatMap { daemon in daemon.consumers.map { ($0.consumer, daemon.name) } }
     ) { first, _ in first }
+
+    /// By what a consumer's events are checked: those of its domain, and only the envelope where nothing here knows the
+    /// consumer.
+    public static func codec(of consumer: String) -> EventCodec {
+        daemons.lazy.flatMap(\.consumers).first { $0.consumer == consumer }?.codec ?? .envelope
+    }
 
     /// The topics of events that somebody reads.
     public static let eventTopics = unique(daemons.flatMap(\.consumers).flatMap(\.topics))

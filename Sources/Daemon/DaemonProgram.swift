@@ -1,3 +1,4 @@
+public import Events
 public import Postgres
 public import Settings
 
@@ -35,18 +36,22 @@ public protocol DaemonProgram: Sendable {
 }
 
 /// What one consumer of a daemon reads.
-public struct Consumption: Hashable, Sendable {
+public struct Consumption: Sendable {
     /// The consumer's name, by which its offsets and dead letters are found.
     public let consumer: String
     /// The topics of its events.
     public let topics: [String]
     /// Where what it cannot apply goes and comes back from; empty where nothing does.
     public let letterTopics: [String]
+    /// What its events are, by which a corrected value is checked before it is sent.
+    public let codec: EventCodec
 
-    public init(consumer: String, topics: [String], letterTopics: [String]) {
+    /// - Parameter codec: the consumer's domain; if not given, only the envelope is looked at.
+    public init(consumer: String, topics: [String], letterTopics: [String], codec: EventCodec = .envelope) {
         self.consumer = consumer
         self.topics = topics
         self.letterTopics = letterTopics
+        self.codec = codec
     }
 }
 

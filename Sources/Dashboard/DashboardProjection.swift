@@ -1,14 +1,12 @@
-internal import Events
-public import Kafka
+public import Events
 public import Orders
 public import Postgres
 public import Projections
-internal import StreamCore
 
 /// The read model `dashboard`: what happened in each minute, hour and day, orders by status, products, customers and
 /// durations, from all events of orders, payments and shipments.
 ///
-/// A record's way: ``decode(_:)`` → fold per order → lock and read the orders → merge → the difference between what
+/// A record's way: decode → fold per order → lock and read the orders → merge → the difference between what
 /// each order counts for now and what it counted for before → one statement a table.
 ///
 /// **Order.** What an order counts for is a function of its facts, and facts merge in any order, those of one aggregate
@@ -16,7 +14,9 @@ internal import StreamCore
 /// later event of its key. Until it is tried again, the numbers lack it and what needs it (without OrderCreated, all
 /// that needs the order's customer or currency); then they are as if it had come in time. Counters that add events up
 /// without facts would stand any order too, but could not move an order from one status to the next.
-public struct DashboardProjection: Projection {
+public struct DashboardProjection: EventProjection {
+    public typealias Payload = OrderEventPayload
+
     public let name = "dashboard"
     public let version = 1
     public let topics: [String]
@@ -26,21 +26,7 @@ public struct DashboardProjection: Projection {
 
     /// - Parameter topicSuffix: ends the name of each topic, as the relay's setting of that name.
     public init(topicSuffix: String = "-events") {
-        topics = AggregateType.allCases.map { $0.topic(suffix: topicSuffix) }
-    }
-
-    public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<OrderEvent> {
-        guard let value = record.value else { return .skipped(.tombstone) }
-        do {
-            switch try OrderEventDecoder.decode(value) {
-            case .event(let event): return .event(event.identity, event)
-            case .unknownType: return .skipped(.unknownType)
-            }
-        } catch {
-            // The value need not be readable; the relay says whose it is in a header as well.
-            let eventID = record.header(named: "event-id")?.value.flatMap { EventID(utf8: $0.span) }
-            throw EventFailure(error.errorClass.rawValue, "\(error.path): \(error.detail)", eventID: eventID)
-        }
+        topics = AggregateType.topics(suffix: topicSuffix)
     }
 
     public func apply(_ events: [OrderEvent], in transaction: PostgresTransaction) async throws {

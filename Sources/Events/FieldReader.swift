@@ -11,14 +11,17 @@ public struct FieldReader: ~Escapable {
     public static var maximumIntegerDigits: Int { 15 }
     public static var maximumFractionDigits: Int { 8 }
 
-    public private(set) var json: JSONReader
+    /// For what the fields below do not have.
+    public var json: JSONReader
 
     @_lifetime(copy json)
+    @inlinable
     public init(_ json: JSONReader) {
         self.json = json
     }
 
     @_lifetime(copy bytes)
+    @inlinable
     public init(_ bytes: Span<UInt8>) throws(DecodeProblem) {
         do { self.init(try JSONReader(bytes)) } catch { throw DecodeProblem(error) }
     }
@@ -26,6 +29,7 @@ public struct FieldReader: ~Escapable {
     // MARK: structure
 
     /// Steps into an object; returns where it starts.
+    @inlinable
     public mutating func enterObject() throws(DecodeProblem) -> Int {
         do {
             try json.enterObject()
@@ -33,23 +37,28 @@ public struct FieldReader: ~Escapable {
         } catch { throw DecodeProblem(error) }
     }
 
+    @inlinable
     public mutating func nextKey() throws(DecodeProblem) -> JSONText? {
         do { return try json.nextKey() } catch { throw DecodeProblem(error) }
     }
 
+    @inlinable
     public mutating func enterArray() throws(DecodeProblem) {
         do { try json.enterArray() } catch { throw DecodeProblem(error) }
     }
 
+    @inlinable
     public mutating func nextElement() throws(DecodeProblem) -> Bool {
         do { return try json.nextElement() } catch { throw DecodeProblem(error) }
     }
 
     @discardableResult
+    @inlinable
     public mutating func skip() throws(DecodeProblem) -> Range<Int> {
         do { return try json.skipValue() } catch { throw DecodeProblem(error) }
     }
 
+    @inlinable
     public mutating func finish() throws(DecodeProblem) {
         do { try json.finish() } catch { throw DecodeProblem(error) }
     }
@@ -67,18 +76,34 @@ public struct FieldReader: ~Escapable {
         }
     }
 
+    /// What a field holds that must be there.
+    ///
+    /// - Parameters:
+    ///   - value: nil when it was not met.
+    ///   - start: where the object starts that lacks it.
+    @inlinable @inline(__always)
+    public static func required<T>(
+        _ value: T?, _ name: StaticString, in start: Int
+    ) throws(DecodeProblem) -> T {
+        guard let value else { throw DecodeProblem(missing: name.description, in: start) }
+        return value
+    }
+
     // MARK: values
 
+    @inlinable
     public mutating func rawText() throws(DecodeProblem) -> JSONText {
         do { return try json.readText() } catch { throw DecodeProblem(error) }
     }
 
     /// A text of any length that PostgreSQL can hold.
+    @inlinable
     public mutating func text() throws(DecodeProblem) -> String {
         try string(of: rawText())
     }
 
     /// Steps over a null; false, with the cursor before it, when anything else comes.
+    @inlinable
     public mutating func isNull() throws(DecodeProblem) -> Bool {
         do { return try json.readNull() } catch { throw DecodeProblem(error) }
     }
@@ -95,6 +120,7 @@ public struct FieldReader: ~Escapable {
     }
 
     /// What the next value is.
+    @inlinable
     public mutating func kind() throws(DecodeProblem) -> JSONKind {
         do { return try json.peek() } catch { throw DecodeProblem(error) }
     }
@@ -170,7 +196,8 @@ public struct FieldReader: ~Escapable {
         return amount
     }
 
-    private func string(of text: JSONText) throws(DecodeProblem) -> String {
+    /// What a text stands for.
+    public func string(of text: JSONText) throws(DecodeProblem) -> String {
         let string: String
         do { string = try json.string(of: text) } catch { throw DecodeProblem(error) }
         // Only an escape can make a NUL, and PostgreSQL's text holds none.

@@ -30,7 +30,7 @@ extension OrderItems {
                 writer.key("quantity")
                 writer.number(line.quantity)
                 writer.key("unitPrice")
-                OrderEventEncoder.write(line.unitPrice, to: &writer)
+                line.unitPrice.write(to: &writer)
             }
             writer.key("sequence")
             writer.number(entry.sequence)

@@ -1,4 +1,4 @@
-internal import Events
+public import Events
 public import Orders
 
 /// A batch of events as one change an order.

@@ -197,7 +197,7 @@ struct OrderSummaryTypes: Sendable {
 
     private static func json(_ address: ShippingAddress) -> [UInt8] {
         var writer = JSONWriter()
-        OrderEventEncoder.write(address, to: &writer)
+        address.write(to: &writer)
         return writer.finish()
     }
 }

@@ -1,31 +1,13 @@
 public import Events
-public import StreamCore
+internal import StreamCore
 
-/// One event of an order, a payment or a shipment, as its envelope and payload say.
-public struct OrderEvent: Hashable, Sendable {
-    public let identity: EventIdentity
-    /// What the producer's work was part of; nil when it named nothing.
-    public let correlationID: String?
-    /// The command or event that this one follows from; nil when the producer named none.
-    public let causationID: String?
-    public let metadata: EventMetadata
-    public let payload: OrderEventPayload
+/// One event of an order, a payment or a shipment.
+public typealias OrderEvent = Event<OrderEventPayload>
 
-    public init(
-        identity: EventIdentity, correlationID: String? = nil, causationID: String? = nil,
-        metadata: EventMetadata = EventMetadata(), payload: OrderEventPayload
-    ) {
-        self.identity = identity
-        self.correlationID = correlationID
-        self.causationID = causationID
-        self.metadata = metadata
-        self.payload = payload
-    }
+/// From a record's bytes to an event of an order, a payment or a shipment.
+public typealias OrderEventDecoder = EventDecoder<OrderEventPayload>
 
-    public var type: OrderEventType { payload.type }
-
-    public var aggregateType: AggregateType { payload.type.aggregateType }
-
+extension Event where Payload == OrderEventPayload {
     /// The order that the event is about, whichever aggregate it belongs to.
     public var orderID: String {
         switch payload {

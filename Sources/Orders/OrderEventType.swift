@@ -1,19 +1,15 @@
-internal import WireJSON
+public import Events
+public import WireJSON
 
 /// What kind of thing an event belongs to.
-public enum AggregateType: String, CaseIterable, Hashable, Sendable {
+public enum AggregateType: String, AggregateKind {
     case order = "Order"
     case payment = "Payment"
     case shipment = "Shipment"
-
-    /// The Kafka topic that its events go to.
-    ///
-    /// - Parameter suffix: what the relay that publishes them puts behind the type in lower case.
-    public func topic(suffix: String = "-events") -> String { rawValue.lowercased() + suffix }
 }
 
 /// The events that are known, by the names that they have on the wire.
-public enum OrderEventType: String, CaseIterable, Hashable, Sendable {
+public enum OrderEventType: String, EventType {
     case orderCreated = "OrderCreated"
     case itemAdded = "ItemAdded"
     case itemRemoved = "ItemRemoved"
@@ -25,13 +21,12 @@ public enum OrderEventType: String, CaseIterable, Hashable, Sendable {
     case shipmentCreated = "ShipmentCreated"
     case shipmentDelivered = "ShipmentDelivered"
 
-    /// The schema version that is written, and that older events are upcast to.
-    public var currentVersion: Int {
+    public var upcasts: [any UpcastStep.Type] {
         switch self {
-        case .orderCreated: 2
+        case .orderCreated: OrderEventUpcasters.orderCreated
         case .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled, .paymentCompleted, .paymentFailed,
             .paymentRefunded, .shipmentCreated, .shipmentDelivered:
-            1
+            []
         }
     }
 
@@ -43,8 +38,7 @@ public enum OrderEventType: String, CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// The type that `text` names.
-    init?(_ text: JSONText, in reader: borrowing JSONReader) {
+    public init?(_ text: JSONText, in reader: borrowing JSONReader) {
         if reader.matches(text, "OrderCreated") {
             self = .orderCreated
         } else if reader.matches(text, "OrderConfirmed") {

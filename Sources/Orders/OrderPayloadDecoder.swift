@@ -46,10 +46,10 @@ enum OrderPayloadDecoder {
             }
         }
         return OrderCreated(
-            customerID: try required(customerID, "customerId", start),
-            currency: try required(currency, "currency", start),
-            items: try required(items, "items", start),
-            shippingAddress: try required(address, "shippingAddress", start))
+            customerID: try FieldReader.required(customerID, "customerId", in: start),
+            currency: try FieldReader.required(currency, "currency", in: start),
+            items: try FieldReader.required(items, "items", in: start),
+            shippingAddress: try FieldReader.required(address, "shippingAddress", in: start))
     }
 
     private static func lines(_ fields: inout FieldReader) throws(DecodeProblem) -> [OrderLine] {
@@ -83,10 +83,10 @@ enum OrderPayloadDecoder {
             }
         }
         return OrderLine(
-            productID: try required(productID, "productId", start),
-            name: try required(name, "name", start),
-            quantity: try required(quantity, "quantity", start),
-            unitPrice: try required(unitPrice, "unitPrice", start))
+            productID: try FieldReader.required(productID, "productId", in: start),
+            name: try FieldReader.required(name, "name", in: start),
+            quantity: try FieldReader.required(quantity, "quantity", in: start),
+            unitPrice: try FieldReader.required(unitPrice, "unitPrice", in: start))
     }
 
     private static func shippingAddress(_ fields: inout FieldReader) throws(DecodeProblem) -> ShippingAddress {
@@ -117,11 +117,11 @@ enum OrderPayloadDecoder {
             }
         }
         return ShippingAddress(
-            name: try required(name, "name", start),
-            street: try required(street, "street", start),
-            city: try required(city, "city", start),
-            postalCode: try required(postalCode, "postalCode", start),
-            country: try required(country, "country", start))
+            name: try FieldReader.required(name, "name", in: start),
+            street: try FieldReader.required(street, "street", in: start),
+            city: try FieldReader.required(city, "city", in: start),
+            postalCode: try FieldReader.required(postalCode, "postalCode", in: start),
+            country: try FieldReader.required(country, "country", in: start))
     }
 
     private static func itemAdded(_ fields: inout FieldReader) throws(DecodeProblem) -> OrderLine {
@@ -135,7 +135,7 @@ enum OrderPayloadDecoder {
                 try fields.skip()
             }
         }
-        return try required(item, "item", start)
+        return try FieldReader.required(item, "item", in: start)
     }
 
     private static func itemRemoved(_ fields: inout FieldReader) throws(DecodeProblem) -> String {
@@ -149,7 +149,7 @@ enum OrderPayloadDecoder {
                 try fields.skip()
             }
         }
-        return try required(productID, "productId", start)
+        return try FieldReader.required(productID, "productId", in: start)
     }
 
     /// Has no fields of its own; that it is an object is checked all the same.
@@ -175,8 +175,8 @@ enum OrderPayloadDecoder {
             }
         }
         return OrderCancelled(
-            reason: try required(reason, "reason", start),
-            cancelledBy: try required(cancelledBy, "cancelledBy", start))
+            reason: try FieldReader.required(reason, "reason", in: start),
+            cancelledBy: try FieldReader.required(cancelledBy, "cancelledBy", in: start))
     }
 
     // MARK: payments
@@ -217,8 +217,13 @@ enum OrderPayloadDecoder {
                 try fields.skip()
             }
         }
-        let money = Money(try required(amount, "amount", start), try required(currency, "currency", start))
-        return (try required(orderID, "orderId", start), money, try required(detail, name, start))
+        let money = Money(
+            try FieldReader.required(amount, "amount", in: start),
+            try FieldReader.required(currency, "currency", in: start))
+        return (
+            try FieldReader.required(orderID, "orderId", in: start), money,
+            try FieldReader.required(detail, name, in: start)
+        )
     }
 
     // MARK: shipments
@@ -243,9 +248,9 @@ enum OrderPayloadDecoder {
             }
         }
         return ShipmentCreated(
-            orderID: try required(orderID, "orderId", start),
-            carrier: try required(carrier, "carrier", start),
-            trackingNumber: try required(trackingNumber, "trackingNumber", start))
+            orderID: try FieldReader.required(orderID, "orderId", in: start),
+            carrier: try FieldReader.required(carrier, "carrier", in: start),
+            trackingNumber: try FieldReader.required(trackingNumber, "trackingNumber", in: start))
     }
 
     private static func shipmentDelivered(_ fields: inout FieldReader) throws(DecodeProblem) -> ShipmentDelivered {
@@ -259,12 +264,6 @@ enum OrderPayloadDecoder {
                 try fields.skip()
             }
         }
-        return ShipmentDelivered(orderID: try required(orderID, "orderId", start))
-    }
-
-    @inline(__always)
-    private static func required<T>(_ value: T?, _ name: StaticString, _ start: Int) throws(DecodeProblem) -> T {
-        guard let value else { throw DecodeProblem(missing: name.description, in: start) }
-        return value
+        return ShipmentDelivered(orderID: try FieldReader.required(orderID, "orderId", in: start))
     }
 }

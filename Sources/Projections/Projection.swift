@@ -1,3 +1,4 @@
+public import Events
 public import Kafka
 public import Postgres
 public import StreamCore
@@ -21,6 +22,9 @@ public protocol Projection: Sendable {
     /// otherwise. False for a projection whose tables tell what they have of an event, so that to apply it twice is to
     /// apply it once; the runner remembers nevertheless where parked events block their keys.
     var remembersEvents: Bool { get }
+    /// What its events are, for tools that check a corrected event before it is sent. If not said otherwise, only the
+    /// envelope is looked at.
+    var codec: EventCodec { get }
 
     /// Reads one record.
     ///
@@ -60,6 +64,8 @@ public protocol Projection: Sendable {
 
 extension Projection {
     public var remembersEvents: Bool { true }
+
+    public var codec: EventCodec { .envelope }
 
     public func reads(for events: [Event]) -> [(Statement, Parameters)] { [] }
 

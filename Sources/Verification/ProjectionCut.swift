@@ -1,3 +1,4 @@
+internal import Events
 internal import Orders
 internal import Postgres
 internal import StreamCore

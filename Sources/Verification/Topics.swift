@@ -17,7 +17,7 @@ struct Topics: Sendable {
         admin = try KafkaAdmin(kafka)
         uncommitted = try KafkaAdmin(kafka, countsOpenTransactions: true)
         reader = TopicReader(kafka, silenceTimeoutMs: configuration.silenceTimeoutMs)
-        let topics = AggregateType.allCases.map { $0.topic(suffix: configuration.topicSuffix) }
+        let topics = AggregateType.topics(suffix: configuration.topicSuffix)
         let found = try await admin.partitions(of: topics)
         names = Set(topics)
         partitions = found.values.flatMap(\.self)

@@ -90,6 +90,24 @@ import Testing
         for feature in features { #expect(!manifest.closure(of: feature.name).contains("Daemon")) }
     }
 
+    /// Relay, projection runtime, dead letters and operations carry the events of any domain. Only what is about orders
+    /// may be built with Orders; what is not named here, a target of tomorrow too, may not.
+    @Test func onlyWhatIsAboutOrdersKnowsThem() {
+        let aboutOrders: Set = ["OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification"]
+        let domains = manifest.targets.values.filter { $0.level == "domain" && $0.name != "Events" }.map(\.name)
+        #expect(domains.contains("Orders"))
+        let below = ["features", "framework", "support", "clients", "base"]
+        let generic = manifest.targets.values.filter { below.contains($0.level) && !aboutOrders.contains($0.name) }
+        #expect(generic.count > 10)
+        #expect(aboutOrders.isSubset(of: manifest.targets.keys))
+        for target in generic {
+            for domain in domains {
+                #expect(!manifest.closure(of: target.name).contains(domain), "\(target.name) must not know \(domain)")
+            }
+        }
+        #expect(manifest.closure(of: "Events").isDisjoint(with: domains))
+    }
+
     @Test func everySourceImportsOnlyWhatItsTargetNames() throws {
         let sources = self.sources()
         #expect(sources.count > 300, "the sources were not found")

@@ -1,3 +1,4 @@
+import Events
 import OrderShop
 import Orders
 import Postgres

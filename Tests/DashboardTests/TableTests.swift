@@ -1,3 +1,4 @@
+import Events
 import Orders
 import Postgres
 import StreamCore

@@ -1,3 +1,4 @@
+import Events
 import Kafka
 import OrderSummary
 import Orders
@@ -10,7 +11,7 @@ import Testing
 struct DecodeTests {
     @Test func readsEventsPassesOthersAndRefusesTheRest() async throws {
         let event = Lifecycle.full()[0]
-        let sound = OrderEventEncoder.envelope(event)
+        let sound = EventEncoder.envelope(event)
         let values: [[UInt8]?] = [
             sound, nil, [], Array(#"{"eventType":"OrderArchived"}"#.utf8), Array("{".utf8), [0xFF], Array("[]".utf8),
             Array(String(decoding: sound, as: UTF8.self).replacing(#""version":2"#, with: #""version":9"#).utf8),

@@ -21,7 +21,7 @@ struct DecodeFailureTests {
             _ errorClass: EventDecodeError.Class, _ path: String, of sample: Int = 0, _ old: String, _ new: String
         ) {
             let sound = String(
-                decoding: OrderEventEncoder.envelope(SampleEvents.event(SampleEvents.payloads[sample])), as: UTF8.self)
+                decoding: EventEncoder.envelope(SampleEvents.event(SampleEvents.payloads[sample])), as: UTF8.self)
             let broken = sound.replacing(old, with: new, maxReplacements: 1)
             precondition(broken != sound, "\(old) is not in \(sound)")
             self.init(errorClass, path, broken)
@@ -98,7 +98,7 @@ struct DecodeFailureTests {
 
     @Test func tellsExactlyWhatIsWrongWithATime() {
         let sound = String(
-            decoding: OrderEventEncoder.envelope(SampleEvents.event(.orderConfirmed)), as: UTF8.self)
+            decoding: EventEncoder.envelope(SampleEvents.event(.orderConfirmed)), as: UTF8.self)
         let local = sound.replacing(".123456Z", with: "")
         let error = #expect(throws: EventDecodeError.self) { try OrderEventDecoder.decode(Array(local.utf8).span) }
         #expect(
@@ -109,7 +109,7 @@ struct DecodeFailureTests {
     }
 
     @Test func refusesInvalidUTF8() {
-        var bytes = OrderEventEncoder.envelope(SampleEvents.event(SampleEvents.payloads[0]))
+        var bytes = EventEncoder.envelope(SampleEvents.event(SampleEvents.payloads[0]))
         bytes[bytes.count - 5] = 0xFF
         let error = #expect(throws: EventDecodeError.self) { try OrderEventDecoder.decode(bytes.span) }
         #expect(error?.errorClass == .invalidUTF8)
@@ -138,7 +138,7 @@ struct DecodeFailureTests {
         let name = String(repeating: "é", count: 1_000_000)
         let event = SampleEvents.event(
             .itemAdded(OrderLine(productID: "p", name: name, quantity: 1, unitPrice: .zero)))
-        let bytes = OrderEventEncoder.envelope(event)
+        let bytes = EventEncoder.envelope(event)
         #expect(try OrderEventDecoder.decode(bytes.span) == .event(event))
     }
 
@@ -151,7 +151,7 @@ struct DecodeFailureTests {
         var failures = 0
         for round in 0..<2_000 {
             let payload = SampleEvents.payloads[round % SampleEvents.payloads.count]
-            var bytes = OrderEventEncoder.envelope(SampleEvents.event(payload))
+            var bytes = EventEncoder.envelope(SampleEvents.event(payload))
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 let index = Int.random(in: 0..<bytes.count, using: &random)
                 switch Int.random(in: 0..<4, using: &random) {

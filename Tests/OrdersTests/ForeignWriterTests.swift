@@ -14,7 +14,7 @@ struct ForeignWriterTests {
     }
 
     private func decode(_ payload: OrderEventPayload, _ old: String, _ new: String) throws -> OrderEvent? {
-        let sound = String(decoding: OrderEventEncoder.envelope(SampleEvents.event(payload)), as: UTF8.self)
+        let sound = String(decoding: EventEncoder.envelope(SampleEvents.event(payload)), as: UTF8.self)
         let other = sound.replacing(old, with: new, maxReplacements: 1)
         try #require(other != sound)
         guard case .event(let event) = try OrderEventDecoder.decode(Array(other.utf8).span) else { return nil }
@@ -54,7 +54,7 @@ struct ForeignWriterTests {
 
     @Test func aByteOrderMarkIsPassedOver() throws {
         let event = SampleEvents.event(.orderConfirmed)
-        let bytes = [0xEF, 0xBB, 0xBF] + OrderEventEncoder.envelope(event)
+        let bytes = [0xEF, 0xBB, 0xBF] + EventEncoder.envelope(event)
         #expect(try OrderEventDecoder.decode(bytes.span) == .event(event))
         let cut = Array(bytes.dropLast())
         let error = #expect(throws: EventDecodeError.self) { try OrderEventDecoder.decode(cut.span) }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Catalog
 internal import DeadLetters
 internal import Foundation
 internal import StreamCore
@@ -39,7 +40,11 @@ struct EditLetter: AsyncParsableCommand {
                 throw CommandFailure("there is no letter \(letter)", .nothingMatched)
             }
             if let skip = DeadLetterStore.obstacle(toEditing: detail.letter) { throw Self.refusal(letter, skip) }
-            let edited = noCheck ? EditedEvent(unchecked: given) : try EditedEvent(given, replacing: detail.letter)
+            let edited =
+                noCheck
+                ? EditedEvent(unchecked: given)
+                : try EditedEvent(
+                    given, replacing: detail.letter, as: Catalog.codec(of: detail.letter.summary.consumer))
             guard audit.execute else {
                 print(LetterFormat.value(edited.value))
                 print("dry run: letter \(letter) would get this value. Add --execute --reason \"why\" to do it.")

@@ -1,6 +1,5 @@
 internal import DeadLetters
 internal import Events
-internal import Orders
 internal import StreamCore
 internal import WireJSON
 
@@ -18,24 +17,30 @@ struct EditedEvent {
     /// - Parameters:
     ///   - given: an event as JSON; its `eventId` may be left out.
     ///   - letter: whose value it replaces.
+    ///   - codec: what the letter's consumer takes.
     /// - Throws: ``CommandFailure`` when it is no event that consumers would take, or belongs to another key.
-    init(_ given: [UInt8], replacing letter: DeadLetterStore.Letter, eventID: EventID = Self.newID()) throws {
+    init(
+        _ given: [UInt8], replacing letter: DeadLetterStore.Letter, as codec: EventCodec,
+        eventID: EventID = Self.newID()
+    ) throws {
         self.eventID = eventID
         value = try Self.rewritten(given, eventID, original: letter.eventID)
-        let decoded: DecodedOrderEvent
+        let decoded: EventCodec.Decoded
         do throws(EventDecodeError) {
-            decoded = try OrderEventDecoder.decode(value.span)
+            decoded = try codec.decode(value.span)
         } catch {
             throw Self.failure("the value is no event: \(error)")
         }
-        guard case .event(let event) = decoded else {
-            guard case .unknownType(let name) = decoded else { return }
+        let identity: EventIdentity
+        switch decoded {
+        case .event(let event): identity = event
+        case .unknownType(let name):
             throw Self.failure("the value is no event: its eventType \(LetterFormat.text(name)) is not known")
         }
-        if let key = letter.key, Array(event.identity.aggregateID.utf8) != key {
+        if let key = letter.key, Array(identity.aggregateID.utf8) != key {
             throw Self.failure(
                 """
-                the value's aggregateId \(LetterFormat.text(event.identity.aggregateID)) is not the letter's key \
+                the value's aggregateId \(LetterFormat.text(identity.aggregateID)) is not the letter's key \
                 \(RecordLine.printable(key)): it would leave the order of its key
                 """)
         }

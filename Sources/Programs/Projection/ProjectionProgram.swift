@@ -59,6 +59,6 @@ extension Consumption {
         let route = DeadLetterRoute(consumer: projection.name)
         self.init(
             consumer: projection.name, topics: projection.topics,
-            letterTopics: [route.letterTopic, route.retryTopic])
+            letterTopics: [route.letterTopic, route.retryTopic], codec: projection.codec)
     }
 }

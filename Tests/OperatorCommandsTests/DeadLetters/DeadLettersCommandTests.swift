@@ -1,5 +1,7 @@
 import ArgumentParser
+import Catalog
 import DeadLetters
+import Events
 import Foundation
 import Migrations
 import Orders
@@ -84,7 +86,8 @@ import Testing
             try await scene.add(key: "pay-1")
             let letter = try #require(try await scene.store.show(1)?.letter)
             let id = try #require(EventID("33333333-3333-4333-8333-333333333333"))
-            let edited = try EditedEvent(Array(Self.corrected.utf8), replacing: letter, eventID: id)
+            let edited = try EditedEvent(
+                Array(Self.corrected.utf8), replacing: letter, as: Catalog.codec(of: "order-summary"), eventID: id)
             guard case .event(let event) = try OrderEventDecoder.decode(edited.value.span) else {
                 Issue.record("no event")
                 return
@@ -109,10 +112,28 @@ import Testing
             try await scene.add(key: "pay-1")
             let letter = try #require(try await scene.store.show(1)?.letter)
             let failure = #expect(throws: CommandFailure.self) {
-                _ = try EditedEvent(Array(value.utf8), replacing: letter)
+                _ = try EditedEvent(Array(value.utf8), replacing: letter, as: Catalog.codec(of: "order-summary"))
             }
             #expect(failure?.exitCode == .wrongData)
             #expect(failure?.message.contains(reason) == true, "\(failure?.message ?? "")")
+        }
+    }
+
+    /// Where nothing knows the consumer's domain, the envelope must be sound, and nothing is said of the payload.
+    @Test func theEnvelopeOfAnotherDomainIsChecked() async throws {
+        try await Self.run { scene in
+            try await scene.add(key: "pay-1")
+            let letter = try #require(try await scene.store.show(1)?.letter)
+            let foreign = Self.corrected.replacing("PaymentCompleted", with: "PaymentDreamt")
+                .replacing("\"currency\":\"EUR\",", with: "")
+            let codec = Catalog.codec(of: "somebody-elses")
+            let edited = try EditedEvent(Array(foreign.utf8), replacing: letter, as: codec)
+            #expect(String(decoding: edited.value, as: UTF8.self).contains("PaymentDreamt"))
+            let failure = #expect(throws: CommandFailure.self) {
+                let broken = foreign.replacing("\"timestamp\"", with: "\"time\"")
+                _ = try EditedEvent(Array(broken.utf8), replacing: letter, as: codec)
+            }
+            #expect(failure?.message.contains("$.timestamp") == true, "\(failure?.message ?? "")")
         }
     }
 

@@ -1,0 +1,120 @@
+public import WireJSON
+
+/// From a record's bytes to an event of one domain in one pass: envelope → payload by type and version → event.
+///
+/// Fields that are not known are stepped over. A payload of the current version is decoded where it stands if the
+/// type and version came before it, as they do in what Millrace writes; else it is located, and decoded once they are
+/// known.
+public enum EventDecoder<Payload: EventPayload> {
+    /// - Parameter value: the record's value; an absent one is a tombstone, which is the caller's to see.
+    /// - Throws: what is wrong, as a permanent failure.
+    @inlinable
+    public static func decode(_ value: Span<UInt8>) throws(EventDecodeError) -> DecodedEvent<Payload> {
+        guard !value.isEmpty else {
+            throw EventDecodeError(.emptyValue, path: "$", detail: "the record's value has no bytes")
+        }
+        var envelope = Envelope()
+        let outcome: Outcome
+        do {
+            outcome = try decodeCurrent(value, &envelope)
+        } catch {
+            if let name = unknownTypeName(in: value) { return .unknownType(name) }
+            throw error.located(in: value)
+        }
+        switch outcome {
+        case .decoded(let result): return result
+        case .outdated(let type, let version):
+            let payload = try upcast(value.extracting(envelope.payloadRange), of: type, from: version)
+            do {
+                return .event(try envelope.event(payload, in: try FieldReader(value)))
+            } catch { throw error.located(in: value) }
+        }
+    }
+
+    @usableFromInline
+    enum Outcome {
+        case decoded(DecodedEvent<Payload>)
+        case outdated(Payload.Kind, version: Int)
+    }
+
+    @inlinable
+    static func decodeCurrent(
+        _ value: Span<UInt8>, _ envelope: inout Envelope
+    ) throws(DecodeProblem) -> Outcome {
+        var fields = try FieldReader(value)
+        var payload: Payload?
+        while try envelope.read(&fields) {
+            let start = fields.json.offset
+            if let type = try type(envelope, fields), envelope.hasVersion(type.currentVersion) {
+                payload = try Payload.decode(type, &fields)
+            } else {
+                try fields.skip()
+            }
+            envelope.tookPayload(start..<fields.json.offset)
+        }
+        if let payload { return .decoded(.event(try envelope.event(payload, in: fields))) }
+        guard let type = try type(envelope, fields) else {
+            return .decoded(.unknownType(try fields.string(of: envelope.requiredType())))
+        }
+        let version = try envelope.checkedVersion(of: type.rawValue, current: type.currentVersion)
+        try envelope.requirePayload()
+        if version < type.currentVersion { return .outdated(type, version: version) }
+        var located = FieldReader(fields.json.reader(at: envelope.payloadRange.lowerBound))
+        return .decoded(.event(try envelope.event(Payload.decode(type, &located), in: fields)))
+    }
+
+    @inlinable
+    static func type(
+        _ envelope: Envelope, _ fields: borrowing FieldReader
+    ) throws(DecodeProblem) -> Payload.Kind? {
+        Payload.Kind(try envelope.requiredType(), in: fields.json)
+    }
+
+    /// The `eventType` of a value whose envelope is not ours, if it is well-formed and that type is not known: other
+    /// producers' events may lack what ours must have.
+    @usableFromInline
+    static func unknownTypeName(in value: Span<UInt8>) -> String? {
+        guard var json = try? JSONReader(value), (try? json.enterObject()) != nil else { return nil }
+        var name: String?
+        do {
+            while let key = try json.nextKey() {
+                if json.matches(key, "eventType"), try json.peek() == .string {
+                    let text = try json.readText()
+                    guard Payload.Kind(text, in: json) == nil else { return nil }
+                    name = try json.string(of: text)
+                } else {
+                    try json.skipValue()
+                }
+            }
+            try json.finish()
+        } catch {
+            return nil
+        }
+        return name
+    }
+
+    /// Brings a payload of `version` to the current one and decodes it. Rewrites it as a tree, which is slow: old
+    /// events are met in rebuilds only.
+    @usableFromInline
+    static func upcast(
+        _ payload: Span<UInt8>, of type: Payload.Kind, from version: Int
+    ) throws(EventDecodeError) -> Payload {
+        var tree: JSONValue
+        do {
+            var reader = try JSONReader(payload)
+            tree = try JSONValue(from: &reader)
+        } catch {
+            throw DecodeProblem(error).located(in: payload, root: "$.payload")
+        }
+        for step in type.upcasts.dropFirst(version - 1) { try step.apply(to: &tree) }
+        var writer = JSONWriter()
+        tree.write(to: &writer)
+        let current = writer.finish()
+        do {
+            var fields = try FieldReader(current.span)
+            return try Payload.decode(type, &fields)
+        } catch {
+            throw error.located(in: current.span, root: "$.payload")
+        }
+    }
+}
