@@ -87,7 +87,7 @@ let programs: [Target] = [
     // What all programs of projections share.
     .target(
         name: "ProjectionPrograms",
-        dependencies: ["Daemon", "Projections", "Operations", "Settings", "Postgres", "StreamCore"],
+        dependencies: ["Daemon", "Migrations", "Projections", "Operations", "Settings", "Postgres", "StreamCore"],
         path: "Sources/Programs/Projection", swiftSettings: strict),
 ]
 
@@ -118,12 +118,12 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderQueries",
-        dependencies: ["Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
+        dependencies: ["Orders", "Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
         name: "OrderShop",
-        dependencies: ["Postgres", "StreamCore", "WireJSON"],
+        dependencies: ["Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "Verification",
@@ -334,6 +334,14 @@ let package = Package(
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
         .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
+        // What a package with a domain of its own is built with; docs/your-own-projection.md.
+        .library(name: "MillraceEvents", targets: ["Events", "WireJSON", "StreamCore"]),
+        .library(name: "MillraceKafka", targets: ["Kafka", "StreamCore"]),
+        .library(name: "MillracePostgres", targets: ["Postgres", "StreamCore"]),
+        .library(
+            name: "MillraceProjections",
+            targets: ["Projections", "ProjectionPrograms", "DeadLetters", "Daemon", "Migrations", "Settings"]),
+        .library(name: "MillraceTestKit", targets: ["TestKit", "EmbeddedKafka", "EmbeddedPostgres"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

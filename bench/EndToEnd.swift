@@ -1,6 +1,8 @@
+import Events
 import Foundation
 import OrderShop
 import Postgres
+import StreamCore
 import Synchronization
 
 /// 1,000 orders a second for 60 s: the time from the commit of an order until its row is visible in `order_summary`.
@@ -54,7 +56,7 @@ enum EndToEnd {
         configuration.duration = duration
         configuration.creationOnly = true
         let load = ShopLoad(configuration, database: servers.postgres) { commit in
-            for event in commit.events { pending.add(event.aggregateID, committed: commit.instant) }
+            for event in commit.events { pending.add(event.identity.aggregateID, committed: commit.instant) }
         }
         _ = try await load.run()
     }

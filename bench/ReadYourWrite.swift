@@ -1,6 +1,8 @@
+import Events
 import Foundation
 import OrderShop
 import Postgres
+import StreamCore
 
 /// 200 orders a second for 30 s: the time from an order's commit until a request that waits for its version is
 /// answered with it.
@@ -50,7 +52,7 @@ enum ReadYourWrite {
         configuration.creationOnly = true
         let load = ShopLoad(configuration, database: servers.postgres) { commit in
             for event in commit.events {
-                writing.yield(Written(order: event.aggregateID, committed: commit.instant))
+                writing.yield(Written(order: event.identity.aggregateID, committed: commit.instant))
             }
         }
         async let asked = ask(written, port: port)

@@ -1,3 +1,6 @@
+internal import Events
+internal import Orders
+
 /// What the shop sells: a fixed list, some of it popular.
 struct Catalogue: Sendable {
     struct Product: Sendable {
@@ -41,14 +44,14 @@ struct Catalogue: Sendable {
     }
 
     /// A line of one product, priced in the order's currency; the popular products come more often.
-    func line(currency: ShopCurrency, using random: inout SeededGenerator) -> ShopLine {
+    func line(currency: ShopCurrency, using random: inout SeededGenerator) -> OrderLine {
         // Ranks are spread over the list, so that the popular ones are not all of one kind.
         let product = products[popularity.sample(using: &random) &* 37 % products.count]
         let price = (Double(product.priceInEuroCents) * currency.minorPerEuroCent).rounded()
         let quantity = random.chance(0.7) ? 1 : 2 + random.below(4)
-        return ShopLine(
-            productID: product.id, name: product.name, quantity: quantity,
-            unitPrice: ShopAmount(minorUnits: Int64(price), currency: currency))
+        return OrderLine(
+            productID: product.id, name: product.name, quantity: Int32(quantity),
+            unitPrice: currency.amount(minorUnits: Int64(price)))
     }
 }
 

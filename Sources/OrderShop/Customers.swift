@@ -1,3 +1,5 @@
+internal import Orders
+
 /// A customer of the shop. The same number is the same customer in every run.
 struct Customer: Sendable {
     let id: String
@@ -5,7 +7,7 @@ struct Customer: Sendable {
     let email: String
     let country: String
     let currency: ShopCurrency
-    let address: ShopAddress
+    let address: ShippingAddress
 }
 
 /// Everybody who may order, some of them much more often than others.
@@ -33,7 +35,7 @@ struct Customers: Sendable {
         let id = "cust-\(paddedNumber(number, width: 6))"
         return Customer(
             id: id, name: "\(given) \(family)", email: "\(id)@example.com", country: country, currency: currency,
-            address: ShopAddress(
+            address: ShippingAddress(
                 name: "\(given) \(family)", street: street, city: city, postalCode: postalCode, country: country))
     }
 

@@ -1,3 +1,5 @@
+public import Events
+public import Orders
 public import StreamCore
 
 /// One order's life from the cart to the door, as a state machine: each step gives the events that one transaction
@@ -26,7 +28,7 @@ public struct OrderLifecycle: Sendable {
 
     private struct Payment {
         let id: String
-        let amount: ShopAmount
+        let minorUnits: Int64
         var sequence: Int64 = 0
         var isPaid = false
     }
@@ -45,7 +47,7 @@ public struct OrderLifecycle: Sendable {
     private var correlationID: EventID?
     private var lastEventID: EventID?
     private var sequence: Int64 = 0
-    private var lines: [ShopLine] = []
+    private var lines: [OrderLine] = []
     private var payments: [Payment] = []
     private var shipments: [Shipment] = []
     private var parcels = 1
@@ -74,17 +76,17 @@ public struct OrderLifecycle: Sendable {
     ///
     /// - Parameter now: the writing service's clock.
     /// - Returns: the step's events, to be written together; empty when the history is over.
-    public mutating func advance(at now: Timestamp) -> [ShopEvent] {
+    public mutating func advance(at now: Timestamp) -> [OrderEvent] {
         guard let step = upcoming else { return [] }
         clock = Timestamp(microseconds: max(now.microseconds, clock.microseconds &+ 1))
-        var events: [ShopEvent] = []
+        var events: [OrderEvent] = []
         upcoming = play(step, into: &events)
         return events
     }
 
     // MARK: the steps: each writes its events and says what comes next
 
-    private mutating func play(_ step: Step, into events: inout [ShopEvent]) -> Step? {
+    private mutating func play(_ step: Step, into events: inout [OrderEvent]) -> Step? {
         switch step {
         case .place: return place(&events)
         case .changeItems(let remaining): return changeItems(remaining: remaining, &events)
@@ -97,7 +99,7 @@ public struct OrderLifecycle: Sendable {
         case .pay(let attempt): return pay(attempt: attempt, &events)
         case .paySecondPart:
             let last = payments.count - 1
-            append(payment: last, .paymentCompleted(payments[last].amount, method: "gift-card"), to: &events)
+            append(payment: last, completed(last, "gift-card"), to: &events)
             return fulfil()
         case .ship(let parcel): return ship(parcel: parcel, &events)
         case .deliver(let parcel): return deliver(parcel: parcel, &events)
@@ -107,7 +109,7 @@ public struct OrderLifecycle: Sendable {
         }
     }
 
-    private mutating func place(_ events: inout [ShopEvent]) -> Step? {
+    private mutating func place(_ events: inout [OrderEvent]) -> Step? {
         // Most carts are small: 1–8 different products, about 2.7 on average.
         var count = 1
         while count < 8, decisions.chance(0.63) { count += 1 }
@@ -117,7 +119,9 @@ public struct OrderLifecycle: Sendable {
         }
         append(
             order: .orderCreated(
-                customerID: customer.id, currency: customer.currency, lines: lines, address: customer.address),
+                OrderCreated(
+                    customerID: customer.id, currency: customer.currency.currency, items: lines,
+                    shippingAddress: customer.address)),
             to: &events)
         if isTruncated { return nil }
         if decisions.chance(0.18) {
@@ -127,7 +131,7 @@ public struct OrderLifecycle: Sendable {
         return decide()
     }
 
-    private mutating func changeItems(remaining: Int, _ events: inout [ShopEvent]) -> Step? {
+    private mutating func changeItems(remaining: Int, _ events: inout [OrderEvent]) -> Step? {
         if lines.count > 1, decisions.chance(0.4) {
             let removed = lines.remove(at: decisions.below(lines.count))
             append(order: .itemRemoved(productID: removed.productID), to: &events)
@@ -135,8 +139,9 @@ public struct OrderLifecycle: Sendable {
             // Another quantity of a product that is there: the new line replaces the old one.
             let index = decisions.below(lines.count)
             let old = lines[index]
-            lines[index] = ShopLine(
-                productID: old.productID, name: old.name, quantity: 1 + decisions.below(6), unitPrice: old.unitPrice)
+            lines[index] = OrderLine(
+                productID: old.productID, name: old.name, quantity: Int32(1 + decisions.below(6)),
+                unitPrice: old.unitPrice)
             append(order: .itemAdded(lines[index]), to: &events)
         } else {
             let line = Catalogue.standard.line(currency: customer.currency, using: &decisions)
@@ -159,13 +164,13 @@ public struct OrderLifecycle: Sendable {
         return fate < 0.11 ? .cancel(reason: "ordered twice", by: "customer") : .confirm
     }
 
-    private mutating func cancel(reason: String, by: String, _ events: inout [ShopEvent]) -> Step? {
-        append(order: .orderCancelled(reason: reason, by: by), to: &events)
+    private mutating func cancel(reason: String, by: String, _ events: inout [OrderEvent]) -> Step? {
+        append(order: .orderCancelled(OrderCancelled(reason: reason, cancelledBy: by)), to: &events)
         wait(mean: 0.1)
         return payments.contains(where: \.isPaid) ? .refund(reason: "order cancelled") : nil
     }
 
-    private mutating func pay(attempt: Int, _ events: inout [ShopEvent]) -> Step? {
+    private mutating func pay(attempt: Int, _ events: inout [OrderEvent]) -> Step? {
         let total = lines.reduce(0) { $0 + $1.minorUnits }
         if attempt == 1 {
             // A few pay a part by gift card afterwards; all others pay everything at once.
@@ -175,19 +180,19 @@ public struct OrderLifecycle: Sendable {
         let current = payments.count - 1
         if decisions.chance(attempt == 1 ? 0.13 : 0.4) {
             let reason = decisions.pick(["card declined", "insufficient funds", "3-D Secure timeout", "expired card"])
-            append(payment: current, .paymentFailed(payments[current].amount, reason: reason), to: &events)
+            append(payment: current, .paymentFailed(setback(current, reason)), to: &events)
             wait(mean: 0.12)
             let answer = decisions.unit()
             if attempt >= 4 || answer < 0.15 {
                 return .cancel(reason: "payment failed", by: "system")
             }
             // Some try another way to pay, which is a payment of its own; the others the same again.
-            if answer < 0.4 { open(amount: payments[current].amount.minorUnits) }
+            if answer < 0.4 { open(amount: payments[current].minorUnits) }
             return .pay(attempt: attempt + 1)
         }
         let method = decisions.pick(["card", "card", "card", "paypal", "sepa-debit", "invoice"])
-        append(payment: current, .paymentCompleted(payments[current].amount, method: method), to: &events)
-        let rest = total - payments[current].amount.minorUnits
+        append(payment: current, completed(current, method), to: &events)
+        let rest = total - payments[current].minorUnits
         if rest > 0 {
             open(amount: rest)
             wait(mean: 0.05)
@@ -204,11 +209,14 @@ public struct OrderLifecycle: Sendable {
         return .ship(parcel: 0)
     }
 
-    private mutating func ship(parcel: Int, _ events: inout [ShopEvent]) -> Step? {
+    private mutating func ship(parcel: Int, _ events: inout [OrderEvent]) -> Step? {
         shipments.append(Shipment(id: "shp-\(orderID.dropFirst(4))-\(parcel + 1)"))
         let carrier = decisions.pick(["DHL", "UPS", "La Poste", "Royal Mail", "Yamato"])
         let tracking = "\(carrier.prefix(2).uppercased())\(100_000_000_000 + decisions.below(899_999_999_999))"
-        append(shipment: parcel, .shipmentCreated(carrier: carrier, trackingNumber: tracking), to: &events)
+        append(
+            shipment: parcel,
+            .shipmentCreated(ShipmentCreated(orderID: orderID, carrier: carrier, trackingNumber: tracking)),
+            to: &events)
         if parcel + 1 < parcels {
             wait(mean: 0.1)
             return .ship(parcel: parcel + 1)
@@ -222,23 +230,22 @@ public struct OrderLifecycle: Sendable {
         decisions.chance(0.02) ? .refund(reason: "lost in transit") : .deliver(parcel: parcel)
     }
 
-    private mutating func deliver(parcel: Int, _ events: inout [ShopEvent]) -> Step? {
-        append(shipment: parcel, .shipmentDelivered, to: &events)
+    private mutating func deliver(parcel: Int, _ events: inout [OrderEvent]) -> Step? {
+        append(shipment: parcel, .shipmentDelivered(ShipmentDelivered(orderID: orderID)), to: &events)
         wait(mean: 0.2)
         if parcel + 1 < parcels { return arrival(ofParcel: parcel + 1) }
         return decisions.chance(0.04) ? .refund(reason: "returned") : nil
     }
 
-    private mutating func refundAll(reason: String, _ events: inout [ShopEvent]) {
+    private mutating func refundAll(reason: String, _ events: inout [OrderEvent]) {
         for index in payments.indices where payments[index].isPaid {
-            append(payment: index, .paymentRefunded(payments[index].amount, reason: reason), to: &events)
+            append(payment: index, .paymentRefunded(setback(index, reason)), to: &events)
         }
     }
 
     private mutating func open(amount minorUnits: Int64) {
         let id = "pay-\(orderID.dropFirst(4))-\(payments.count + 1)"
-        payments.append(
-            Payment(id: id, amount: ShopAmount(minorUnits: minorUnits, currency: customer.currency)))
+        payments.append(Payment(id: id, minorUnits: minorUnits))
     }
 
     /// Half of the mean for sure and the rest at random: nobody confirms in no time, and nothing takes for ever.
@@ -250,33 +257,44 @@ public struct OrderLifecycle: Sendable {
 // MARK: - events
 
 extension OrderLifecycle {
-    private mutating func append(order fact: ShopFact, to events: inout [ShopEvent]) {
-        sequence += 1
-        append(.order, orderID, sequence, fact, to: &events)
+    private func money(of index: Int) -> Money { customer.currency.money(minorUnits: payments[index].minorUnits) }
+
+    private func completed(_ index: Int, _ method: String) -> OrderEventPayload {
+        .paymentCompleted(PaymentCompleted(orderID: orderID, money: money(of: index), method: method))
     }
 
-    private mutating func append(payment index: Int, _ fact: ShopFact, to events: inout [ShopEvent]) {
+    private func setback(_ index: Int, _ reason: String) -> PaymentSetback {
+        PaymentSetback(orderID: orderID, money: money(of: index), reason: reason)
+    }
+
+    private mutating func append(order fact: OrderEventPayload, to events: inout [OrderEvent]) {
+        sequence += 1
+        append(orderID, sequence, fact, to: &events)
+    }
+
+    private mutating func append(payment index: Int, _ fact: OrderEventPayload, to events: inout [OrderEvent]) {
         payments[index].sequence += 1
         if case .paymentCompleted = fact { payments[index].isPaid = true }
-        append(.payment, payments[index].id, payments[index].sequence, fact, to: &events)
+        append(payments[index].id, payments[index].sequence, fact, to: &events)
     }
 
-    private mutating func append(shipment index: Int, _ fact: ShopFact, to events: inout [ShopEvent]) {
+    private mutating func append(shipment index: Int, _ fact: OrderEventPayload, to events: inout [OrderEvent]) {
         shipments[index].sequence += 1
-        append(.shipment, shipments[index].id, shipments[index].sequence, fact, to: &events)
+        append(shipments[index].id, shipments[index].sequence, fact, to: &events)
     }
 
+    /// Within one order each event is later than the one before, whatever the clock does. All of an order's events are
+    /// correlated by the id of the first one.
     private mutating func append(
-        _ aggregate: ShopEvent.Aggregate, _ aggregateID: String, _ sequence: Int64, _ fact: ShopFact,
-        to events: inout [ShopEvent]
+        _ aggregateID: String, _ sequence: Int64, _ fact: OrderEventPayload, to events: inout [OrderEvent]
     ) {
         if !events.isEmpty { clock = Timestamp(microseconds: clock.microseconds + 1) }
         let id = EventID(version7At: clock, using: &identifiers)
         events.append(
-            ShopEvent(
-                id: id, aggregate: aggregate, aggregateID: aggregateID, orderID: orderID, customerID: customer.id,
-                sequence: sequence, timestamp: clock, correlationID: correlationID ?? id, causationID: lastEventID,
-                fact: fact))
+            OrderEvent(
+                fact, of: aggregateID, sequence: sequence, at: clock, eventID: id,
+                correlationID: (correlationID ?? id).description, causationID: lastEventID?.description,
+                metadata: EventMetadata(userID: customer.id, source: "order-shop")))
         correlationID = correlationID ?? id
         lastEventID = id
     }

@@ -1,4 +1,6 @@
+public import Events
 internal import Foundation
+public import Orders
 public import Postgres
 internal import StreamCore
 internal import Synchronization
@@ -40,7 +42,7 @@ public final class ShopLoad: Sendable {
     /// A transaction that was committed.
     public struct Commit: Sendable {
         /// What it wrote, in order.
-        public let events: [ShopEvent]
+        public let events: [OrderEvent]
         /// When COMMIT was answered, by the monotonic clock.
         public let instant: ContinuousClock.Instant
     }
@@ -162,7 +164,7 @@ public final class ShopLoad: Sendable {
                 continue
             }
             let started = turns.count { $0.order.hasNotStarted }
-            var events: [ShopEvent] = []
+            var events: [OrderEvent] = []
             for index in turns.indices { events += turns[index].order.advance(at: .now) }
             guard try await shop.write(events, unless: { isOver(since: nil) }) else { break }
             count(events.count, of: turns, started: started)

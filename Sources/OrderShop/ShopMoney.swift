@@ -1,7 +1,9 @@
+internal import Events
+internal import Orders
 internal import Postgres
 
-/// A currency that the shop sells in.
-public enum ShopCurrency: String, Sendable, CaseIterable {
+/// A currency that the shop sells in. The shop counts in its minor units (cents; whole yen).
+enum ShopCurrency: String, Sendable, CaseIterable {
     case euro = "EUR"
     case dollar = "USD"
     case pound = "GBP"
@@ -21,23 +23,28 @@ public enum ShopCurrency: String, Sendable, CaseIterable {
         case .yen: 1.6
         }
     }
+
+    /// As events write it.
+    var currency: Currency {
+        guard let currency = Currency(rawValue) else { preconditionFailure("\(rawValue) is three upper-case letters") }
+        return currency
+    }
+
+    func amount(minorUnits: Int64) -> DecimalAmount {
+        DecimalAmount(coefficient: Int128(minorUnits), scale: fractionDigits)
+    }
+
+    func money(minorUnits: Int64) -> Money { Money(amount(minorUnits: minorUnits), currency) }
 }
 
-/// An exact amount in a currency's minor units (cents; whole yen).
-public struct ShopAmount: Hashable, Sendable {
-    public let minorUnits: Int64
-    public let currency: ShopCurrency
-
-    /// The decimal digits, such as `12.50` or `1250`.
-    public var decimal: String {
-        guard currency.fractionDigits == 2 else { return String(minorUnits) }
-        let cents = minorUnits % 100
-        return "\(minorUnits / 100).\(cents < 10 ? "0" : "")\(cents)"
-    }
+extension OrderLine {
+    /// What the line costs, in minor units of its order's currency: the shop's prices have as many digits behind the
+    /// point as the currency has.
+    var minorUnits: Int64 { Int64(unitPrice.coefficient) * Int64(quantity) }
 }
 
 extension ArrayColumn where Element == NumericElement {
-    mutating func append(_ amount: ShopAmount) {
-        append(coefficient: Int128(amount.minorUnits), scale: amount.currency.fractionDigits)
+    mutating func append(_ amount: DecimalAmount) {
+        append(coefficient: amount.coefficient, scale: amount.scale)
     }
 }

@@ -1,3 +1,5 @@
+internal import Events
+internal import Orders
 internal import Postgres
 internal import StreamCore
 internal import WireJSON
@@ -23,16 +25,16 @@ struct ShopStatements {
     private var outbox = OutboxRows()
 
     /// - Parameter events: in order, at most one of each aggregate.
-    init(_ events: [ShopEvent]) {
+    init(_ events: [OrderEvent]) {
         for event in events { add(event) }
     }
 
-    private mutating func add(_ event: ShopEvent) {
+    private mutating func add(_ event: OrderEvent) {
         outbox.append(event)
-        switch event.fact {
-        case .orderCreated(let customerID, let currency, let lines, let address):
-            orders.append(event, customerID, currency, lines, address)
-            for line in lines { items.append(event.orderID, line) }
+        switch event.payload {
+        case .orderCreated(let order):
+            orders.append(event, order)
+            for line in order.items { items.append(event.orderID, line) }
         case .itemAdded(let line):
             items.append(event.orderID, line)
             changes.append(event, status: nil, itemsChanged: true)
@@ -41,16 +43,16 @@ struct ShopStatements {
             changes.append(event, status: nil, itemsChanged: true)
         case .orderConfirmed:
             changes.append(event, status: "confirmed")
-        case .orderCancelled(let reason, let by):
-            changes.append(event, status: "cancelled", reason: reason, by: by)
-        case .paymentCompleted(let amount, let method):
-            payments.append(event, status: "completed", amount, method: method)
-        case .paymentFailed(let amount, let reason):
-            payments.append(event, status: "failed", amount, reason: reason)
-        case .paymentRefunded(let amount, let reason):
-            payments.append(event, status: "refunded", amount, reason: reason)
-        case .shipmentCreated(let carrier, let trackingNumber):
-            shipments.append(event, carrier, trackingNumber)
+        case .orderCancelled(let cancellation):
+            changes.append(event, status: "cancelled", reason: cancellation.reason, by: cancellation.cancelledBy)
+        case .paymentCompleted(let payment):
+            payments.append(event, status: "completed", payment.money, method: payment.method)
+        case .paymentFailed(let payment):
+            payments.append(event, status: "failed", payment.money, reason: payment.reason)
+        case .paymentRefunded(let payment):
+            payments.append(event, status: "refunded", payment.money, reason: payment.reason)
+        case .shipmentCreated(let shipment):
+            shipments.append(event, shipment.carrier, shipment.trackingNumber)
         case .shipmentDelivered:
             deliveries.append(event)
         }

@@ -1,3 +1,5 @@
+internal import Events
+internal import Orders
 internal import Postgres
 internal import StreamCore
 internal import WireJSON
@@ -8,19 +10,17 @@ struct NewOrders {
     private var orderIDs = TextArray(), customerIDs = TextArray(), currencies = TextArray(), totals = NumericArray()
     private var addresses = JSONArray(), times = TimestampArray(), eventIDs = UUIDArray()
 
-    mutating func append(
-        _ event: ShopEvent, _ customerID: String, _ currency: ShopCurrency, _ lines: [ShopLine],
-        _ address: ShopAddress
-    ) {
+    mutating func append(_ event: OrderEvent, _ order: OrderCreated) {
         orderIDs.append(event.orderID)
-        customerIDs.append(customerID)
-        currencies.append(currency.rawValue)
-        totals.append(ShopAmount(minorUnits: lines.reduce(0) { $0 + $1.minorUnits }, currency: currency))
+        customerIDs.append(order.customerID)
+        currencies.append(order.currency.code)
+        let total = order.items.reduce(0) { $0 + $1.minorUnits }
+        totals.append(DecimalAmount(coefficient: Int128(total), scale: order.items.first?.unitPrice.scale ?? 0))
         var json = JSONWriter()
-        OutboxPayload.write(address, to: &json)
+        order.shippingAddress.write(to: &json)
         addresses.append(json: json.span)
-        times.append(event.timestamp)
-        eventIDs.append(event.id)
+        times.append(event.identity.timestamp)
+        eventIDs.append(event.identity.eventID)
     }
 
     var write: ShopStatements.Write {
@@ -48,11 +48,11 @@ struct PutItems {
     private var orderIDs = TextArray(), productIDs = TextArray(), names = TextArray()
     private var quantities = Int32Array(), prices = NumericArray()
 
-    mutating func append(_ orderID: String, _ line: ShopLine) {
+    mutating func append(_ orderID: String, _ line: OrderLine) {
         orderIDs.append(orderID)
         productIDs.append(line.productID)
         names.append(line.name)
-        quantities.append(Int32(line.quantity))
+        quantities.append(line.quantity)
         prices.append(line.unitPrice)
     }
 
@@ -102,16 +102,16 @@ struct OrderChanges {
     private var reasons = TextArray(), actors = TextArray(), times = TimestampArray(), eventIDs = UUIDArray()
 
     mutating func append(
-        _ event: ShopEvent, status: String?, itemsChanged: Bool = false, reason: String? = nil, by actor: String? = nil
+        _ event: OrderEvent, status: String?, itemsChanged: Bool = false, reason: String? = nil, by actor: String? = nil
     ) {
         orderIDs.append(event.orderID)
-        versions.append(event.sequence)
+        versions.append(event.identity.sequence)
         statuses.append(status)
         self.itemsChanged.append(itemsChanged)
         reasons.append(reason)
         actors.append(actor)
-        times.append(event.timestamp)
-        eventIDs.append(event.id)
+        times.append(event.identity.timestamp)
+        eventIDs.append(event.identity.eventID)
     }
 
     var write: ShopStatements.Write {

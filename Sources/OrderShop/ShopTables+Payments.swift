@@ -1,3 +1,5 @@
+internal import Events
+internal import Orders
 internal import Postgres
 internal import StreamCore
 internal import WireJSON
@@ -10,18 +12,18 @@ struct PaymentChanges {
     private var times = TimestampArray(), eventIDs = UUIDArray()
 
     mutating func append(
-        _ event: ShopEvent, status: String, _ amount: ShopAmount, method: String? = nil, reason: String? = nil
+        _ event: OrderEvent, status: String, _ money: Money, method: String? = nil, reason: String? = nil
     ) {
-        paymentIDs.append(event.aggregateID)
+        paymentIDs.append(event.identity.aggregateID)
         orderIDs.append(event.orderID)
         statuses.append(status)
-        amounts.append(amount)
-        currencies.append(amount.currency.rawValue)
-        versions.append(event.sequence)
+        amounts.append(money.amount)
+        currencies.append(money.currency.code)
+        versions.append(event.identity.sequence)
         methods.append(method)
         reasons.append(reason)
-        times.append(event.timestamp)
-        eventIDs.append(event.id)
+        times.append(event.identity.timestamp)
+        eventIDs.append(event.identity.eventID)
     }
 
     var write: ShopStatements.Write {
@@ -72,13 +74,13 @@ struct NewShipments {
     private var shipmentIDs = TextArray(), orderIDs = TextArray(), carriers = TextArray()
     private var trackingNumbers = TextArray(), times = TimestampArray(), eventIDs = UUIDArray()
 
-    mutating func append(_ event: ShopEvent, _ carrier: String, _ trackingNumber: String) {
-        shipmentIDs.append(event.aggregateID)
+    mutating func append(_ event: OrderEvent, _ carrier: String, _ trackingNumber: String) {
+        shipmentIDs.append(event.identity.aggregateID)
         orderIDs.append(event.orderID)
         carriers.append(carrier)
         trackingNumbers.append(trackingNumber)
-        times.append(event.timestamp)
-        eventIDs.append(event.id)
+        times.append(event.identity.timestamp)
+        eventIDs.append(event.identity.eventID)
     }
 
     var write: ShopStatements.Write {
@@ -104,11 +106,11 @@ struct NewShipments {
 struct Deliveries {
     private var shipmentIDs = TextArray(), versions = Int64Array(), times = TimestampArray(), eventIDs = UUIDArray()
 
-    mutating func append(_ event: ShopEvent) {
-        shipmentIDs.append(event.aggregateID)
-        versions.append(event.sequence)
-        times.append(event.timestamp)
-        eventIDs.append(event.id)
+    mutating func append(_ event: OrderEvent) {
+        shipmentIDs.append(event.identity.aggregateID)
+        versions.append(event.identity.sequence)
+        times.append(event.identity.timestamp)
+        eventIDs.append(event.identity.eventID)
     }
 
     var write: ShopStatements.Write {
@@ -136,22 +138,21 @@ struct OutboxRows {
     private var correlationIDs = TextArray(), causationIDs = TextArray()
     private var metadata = JSONArray(), payloads = JSONArray()
 
-    mutating func append(_ event: ShopEvent) {
-        let (type, version) = OutboxPayload.type(of: event.fact)
-        eventIDs.append(event.id)
-        types.append(type)
-        aggregateTypes.append(event.aggregate.rawValue)
-        aggregateIDs.append(event.aggregateID)
-        sequences.append(event.sequence)
-        times.append(event.timestamp)
-        versions.append(version)
-        correlationIDs.append(event.correlationID.description)
-        causationIDs.append(event.causationID?.description)
+    mutating func append(_ event: OrderEvent) {
+        eventIDs.append(event.identity.eventID)
+        types.append(event.type.rawValue)
+        aggregateTypes.append(event.aggregateType.rawValue)
+        aggregateIDs.append(event.identity.aggregateID)
+        sequences.append(event.identity.sequence)
+        times.append(event.identity.timestamp)
+        versions.append(Int32(event.type.currentVersion))
+        correlationIDs.append(event.correlationID)
+        causationIDs.append(event.causationID)
         var json = JSONWriter()
-        OutboxPayload.writeMetadata(of: event, to: &json)
+        event.metadata.write(to: &json)
         metadata.append(json: json.span)
         json.reset()
-        OutboxPayload.write(event, to: &json)
+        event.payload.write(to: &json)
         payloads.append(json: json.span)
     }
 

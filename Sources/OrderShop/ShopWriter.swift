@@ -1,3 +1,5 @@
+internal import Events
+internal import Orders
 internal import Postgres
 internal import StreamCore
 
@@ -41,7 +43,7 @@ struct ShopWriter {
     ///   - isStopped: asked between attempts.
     /// - Returns: whether the events are written; false only when it was stopped.
     /// - Throws: ``WriteConflict``; `PostgresError` when trying again cannot help.
-    mutating func write(_ events: [ShopEvent], unless isStopped: () -> Bool) async throws -> Bool {
+    mutating func write(_ events: [OrderEvent], unless isStopped: () -> Bool) async throws -> Bool {
         let writes = ShopStatements(events).writes
         var mayBeWritten = false
         while !isStopped() {
@@ -80,16 +82,16 @@ struct ShopWriter {
     }
 
     /// Whether the transaction with this event was committed: its aggregate then has reached the event's sequence.
-    private static func isWritten(_ event: ShopEvent, _ connection: PostgresConnection) async throws -> Bool {
+    private static func isWritten(_ event: OrderEvent, _ connection: PostgresConnection) async throws -> Bool {
         let statement: Statement =
-            switch event.aggregate {
+            switch event.aggregateType {
             case .order: "SELECT 1 FROM orders WHERE order_id = $1 AND last_event_id = $2"
             case .payment: "SELECT 1 FROM payments WHERE payment_id = $1 AND last_event_id = $2"
             case .shipment: "SELECT 1 FROM shipments WHERE shipment_id = $1 AND last_event_id = $2"
             }
         var parameters = Parameters()
-        parameters.append(event.aggregateID)
-        parameters.append(event.id)
+        parameters.append(event.identity.aggregateID)
+        parameters.append(event.identity.eventID)
         return try await connection.execute(statement, parameters).rowCount == 1
     }
 

@@ -1,4 +1,5 @@
 import Operations
+import Orders
 import StreamCore
 import Testing
 

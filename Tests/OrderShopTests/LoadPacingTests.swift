@@ -1,3 +1,5 @@
+import Events
+import Orders
 import StreamCore
 import Testing
 
@@ -28,8 +30,8 @@ import Testing
         return OpenOrders(plan) { OrderLifecycle(number: $0, run: 1, seed: 9, customers: customers) }
     }
 
-    private static func play(_ turns: inout [OpenOrders.Turn]) -> [ShopEvent] {
-        var events: [ShopEvent] = []
+    private static func play(_ turns: inout [OpenOrders.Turn]) -> [OrderEvent] {
+        var events: [OrderEvent] = []
         for index in turns.indices { events += turns[index].order.advance(at: Timestamp(microseconds: 0)) }
         return events
     }

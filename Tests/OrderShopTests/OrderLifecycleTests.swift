@@ -1,3 +1,5 @@
+import Events
+import Orders
 import StreamCore
 import Testing
 
@@ -7,9 +9,9 @@ import Testing
     static let start = Timestamp("2026-03-01T12:00:00Z").map(\.microseconds) ?? 0
 
     /// Plays an order to its end, one second a step.
-    static func history(_ number: Int, seed: UInt64, run: Int64 = 1, interval: Int64 = 1_000_000) -> [[ShopEvent]] {
+    static func history(_ number: Int, seed: UInt64, run: Int64 = 1, interval: Int64 = 1_000_000) -> [[OrderEvent]] {
         var order = OrderLifecycle(number: number, run: run, seed: seed, customers: Customers(count: 100))
-        var steps: [[ShopEvent]] = []
+        var steps: [[OrderEvent]] = []
         while !order.isOver {
             let now = Timestamp(microseconds: start + Int64(steps.count) * interval)
             steps.append(order.advance(at: now))
@@ -24,17 +26,22 @@ import Testing
     }
 
     @Test func theClockChangesNothingButTimes() {
-        let slow = Self.history(3, seed: 7).joined().map(\.fact)
-        let fast = Self.history(3, seed: 7, interval: 1).joined().map(\.fact)
+        let slow = Self.history(3, seed: 7).joined().map(\.payload)
+        let fast = Self.history(3, seed: 7, interval: 1).joined().map(\.payload)
         #expect(slow == fast)
     }
 
     @Test func runsOfOneSeedShareHistoriesAndNoIdentities() {
         let first = (0..<100).flatMap { Self.history($0, seed: 7, run: 1).joined() }
         let second = (0..<100).flatMap { Self.history($0, seed: 7, run: 2).joined() }
-        #expect(first.map(\.fact) == second.map(\.fact))
-        #expect(Set(first.map(\.id)).isDisjoint(with: second.map(\.id)))
-        #expect(Set(first.map(\.aggregateID)).isDisjoint(with: second.map(\.aggregateID)))
+        // What differs is the order's id, which payments and shipments name.
+        func told(_ event: OrderEvent) -> String {
+            let payload = String(decoding: EventEncoder.payload(event.payload), as: UTF8.self)
+            return "\(event.type) \(payload.replacing("\"\(event.orderID)\"", with: "order"))"
+        }
+        #expect(first.map(told) == second.map(told))
+        #expect(Set(first.map(\.identity.eventID)).isDisjoint(with: second.map(\.identity.eventID)))
+        #expect(Set(first.map(\.identity.aggregateID)).isDisjoint(with: second.map(\.identity.aggregateID)))
     }
 
     @Test func sequencesHaveNoGapsAndTimesGrow() {
@@ -44,12 +51,13 @@ import Testing
                 let steps = Self.history(number, seed: 11, interval: interval)
                 var last: [String: Int64] = [:]
                 for event in steps.joined() {
-                    #expect(event.sequence == last[event.aggregateID, default: 0] + 1)
-                    last[event.aggregateID] = event.sequence
+                    #expect(event.identity.sequence == last[event.identity.aggregateID, default: 0] + 1)
+                    last[event.identity.aggregateID] = event.identity.sequence
                 }
                 let events = Array(steps.joined())
-                #expect(zip(events, events.dropFirst()).allSatisfy { $0.timestamp < $1.timestamp })
-                #expect(zip(events, events.dropFirst()).allSatisfy { $1.causationID == $0.id })
+                #expect(zip(events, events.dropFirst()).allSatisfy { $0.identity.timestamp < $1.identity.timestamp })
+                #expect(
+                    zip(events, events.dropFirst()).allSatisfy { $1.causationID == $0.identity.eventID.description })
             }
         }
     }
@@ -58,7 +66,7 @@ import Testing
         for number in 0..<1_000 {
             for step in Self.history(number, seed: 5) {
                 #expect(!step.isEmpty)
-                #expect(Set(step.map(\.aggregateID)).count == step.count)
+                #expect(Set(step.map(\.identity.aggregateID)).count == step.count)
             }
         }
     }
@@ -70,9 +78,11 @@ import Testing
         let count = 3_000
         for number in 0..<count {
             let events = Self.history(number, seed: 1).joined()
-            for kind in Set(events.map { OutboxPayload.type(of: $0.fact).name }) { kinds[kind, default: 0] += 1 }
-            if Set(events.filter { $0.aggregate == .payment }.map(\.aggregateID)).count > 1 { severalPayments += 1 }
-            if case .orderCreated(_, _, let lines, _) = events.first?.fact { lineCounts.insert(lines.count) }
+            for kind in Set(events.map(\.type.rawValue)) { kinds[kind, default: 0] += 1 }
+            if Set(events.filter { $0.aggregateType == .payment }.map(\.identity.aggregateID)).count > 1 {
+                severalPayments += 1
+            }
+            if case .orderCreated(let order) = events.first?.payload { lineCounts.insert(order.items.count) }
         }
         #expect(kinds.count == 10)
         #expect(kinds["OrderCreated"] == count)
@@ -83,28 +93,30 @@ import Testing
         #expect(lineCounts == Set(1...8))
     }
 
-    @Test func refundsGiveBackWhatWasPaid() {
+    @Test func refundsGiveBackWhatWasPaid() throws {
         for number in 0..<2_000 {
-            var balance: [String: Int64] = [:]
+            var balance: [String: Money] = [:]
             var isRefunded = false
             for event in Self.history(number, seed: 2).joined() {
-                switch event.fact {
-                case .paymentCompleted(let amount, _): balance[event.aggregateID, default: 0] += amount.minorUnits
-                case .paymentRefunded(let amount, _):
-                    balance[event.aggregateID, default: 0] -= amount.minorUnits
+                let payment = event.identity.aggregateID
+                switch event.payload {
+                case .paymentCompleted(let told):
+                    balance[payment] = try balance[payment]?.adding(told.money) ?? told.money
+                case .paymentRefunded(let told):
+                    balance[payment] = try balance[payment]?.subtracting(told.money)
                     isRefunded = true
                 default: break
                 }
             }
-            if isRefunded { #expect(balance.values.allSatisfy { $0 == 0 }) }
+            if isRefunded { #expect(balance.values.allSatisfy { $0.amount == .zero }) }
         }
     }
 
     @Test func eventIdsAreVersionSevenOfTheEventsTime() {
         for event in Self.history(0, seed: 3).joined() {
-            #expect(event.id.high >> 12 & 0xF == 7)
-            #expect(event.id.low >> 62 == 2)
-            #expect(Int64(event.id.high >> 16) == event.timestamp.microseconds / 1_000)
+            #expect(event.identity.eventID.high >> 12 & 0xF == 7)
+            #expect(event.identity.eventID.low >> 62 == 2)
+            #expect(Int64(event.identity.eventID.high >> 16) == event.identity.timestamp.microseconds / 1_000)
         }
     }
 

@@ -1,4 +1,5 @@
 import EmbeddedPostgres
+import Events
 import Migrations
 import OrderShop
 import Orders
@@ -60,6 +61,35 @@ import Testing
                                         WHERE i.order_id = o.order_id)
                 """)
             #expect(try behind.int64(0, 0) == 0)
+            await connection.close()
+        }
+    }
+
+    /// The shop's events are those of the domain, and what their encoder writes is what the outbox holds.
+    @Test func theOutboxHoldsWhatTheDecoderReads() async throws {
+        try await ShopDatabase.with { database in
+            let commits = Mutex<[OrderEvent]>([])
+            let load = ShopLoad(
+                Self.configuration(orders: 60), database: database,
+                onCommit: { commit in commits.withLock { $0 += commit.events } })
+            try await load.run()
+            let written = commits.withLock { $0 }
+            for event in written {
+                #expect(try OrderEventDecoder.decode(EventEncoder.envelope(event).span) == .event(event))
+            }
+            let connection = try await PostgresConnection.connect(database)
+            let rows = try await connection.execute(
+                "SELECT event_id::text, event_type, version, payload::text, metadata::text FROM outbox")
+            let expected = Dictionary(uniqueKeysWithValues: written.map { ($0.identity.eventID.description, $0) })
+            #expect(rows.rowCount == written.count && !written.isEmpty)
+            for row in 0..<rows.rowCount {
+                let event = try #require(expected[try rows.string(row, 0)])
+                #expect(try rows.string(row, 1) == event.type.rawValue)
+                #expect(Int(try rows.int32(row, 2)) == event.type.currentVersion)
+                #expect(
+                    try rows.string(row, 3) == String(decoding: EventEncoder.payload(event.payload), as: UTF8.self))
+                #expect(try rows.string(row, 4).contains(event.metadata.userID ?? "nobody"))
+            }
             await connection.close()
         }
     }

@@ -1,4 +1,5 @@
 internal import Operations
+internal import Orders
 internal import StreamCore
 
 /// What a list of orders is ordered by.
@@ -12,14 +13,9 @@ enum OrderSort: String, CaseIterable, Sendable {
     var isDescending: Bool { self == .timeDescending || self == .amountDescending }
 }
 
-/// Where an order can stand. Orders of which others tell before their own creation is known are in no list.
-enum OrderStatus: String, CaseIterable, Sendable {
-    case created, confirmed, paid, shipped
-    case partiallyDelivered = "partially_delivered"
-    case delivered, cancelled
-
-    /// Whether more is to come: what the read model's index knows of the status.
-    var isOpen: Bool { self != .delivered && self != .cancelled }
+extension OrderStatus {
+    /// Where an order of a list can stand. Orders of which others tell before their own creation is known are in no list.
+    static let listed = allCases.filter { $0 != .incomplete }
 }
 
 /// Which orders a list has, and in which order: what a cursor is bound to.
@@ -94,11 +90,11 @@ struct OrderSearch: Sendable {
 
     private static func statuses(_ parameters: inout QueryParameters) -> [OrderStatus] {
         let words = parameters.list("status")
-        let known = Set(words.compactMap { OrderStatus(rawValue: $0) })
-        if words.contains(where: { OrderStatus(rawValue: $0) == nil }) {
-            let all = OrderStatus.allCases.map(\.rawValue).joined(separator: ", ")
+        let known = OrderStatus.listed.filter { words.contains($0.rawValue) }
+        if words.contains(where: { word in !known.contains { $0.rawValue == word } }) {
+            let all = OrderStatus.listed.map(\.rawValue).joined(separator: ", ")
             parameters.complain("status", "must be one or several of \(all)")
         }
-        return OrderStatus.allCases.filter { known.contains($0) }
+        return known
     }
 }

@@ -1,3 +1,4 @@
+internal import Orders
 internal import Postgres
 internal import WireJSON
 
@@ -19,6 +20,40 @@ enum OrderJSON {
         static let refundAmount = 22, refundCurrency = 23, refundReason = 24, refundedAt = 25
         static let shipmentID = 26, carrier = 27, trackingNumber = 28, shippedAt = 29, deliveredAt = 30
         static let createdAt = 31, confirmedAt = 32, updatedAt = 33, version = 34, lastEventID = 35
+        // Behind the columns of an order in the write model.
+        static let isCancelled = 36, isCompleted = 37, isUnrefunded = 38, isRefunded = 39, isFailed = 40
+        static let knownShipments = 41, deliveredShipments = 42
+    }
+
+    /// How far an order of the write model is. The facts are the row's, the rule is the domain's.
+    private struct Statuses {
+        let order: OrderStatus
+        let payments: PaymentStatus
+        let shipments: ShipmentStatus
+
+        init(_ rows: QueryResult, _ row: Int) throws(PostgresError) {
+            payments = PaymentStatus(
+                isCompleted: try rows.bool(row, Column.isCompleted),
+                isUnrefunded: try rows.bool(row, Column.isUnrefunded),
+                isRefunded: try rows.bool(row, Column.isRefunded), isFailed: try rows.bool(row, Column.isFailed))
+            shipments = ShipmentStatus(
+                known: Int(try rows.int64(row, Column.knownShipments)),
+                delivered: Int(try rows.int64(row, Column.deliveredShipments)))
+            order = OrderStatus(
+                isCreated: true, isConfirmed: !rows.isNull(row, Column.confirmedAt),
+                isCancelled: try rows.bool(row, Column.isCancelled), payments: payments, shipments: shipments)
+        }
+
+        func write(to writer: inout JSONWriter) {
+            writer.key("status")
+            writer.string(order.rawValue)
+            writer.key("paymentStatus")
+            writer.string(payments.rawValue)
+            writer.key("shipmentStatus")
+            writer.string(shipments.rawValue)
+            writer.key("isOpen")
+            writer.bool(order.isOpen)
+        }
     }
 
     /// An order takes about so many bytes.
@@ -43,11 +78,15 @@ enum OrderJSON {
         writer.beginObject()
         try order.text("orderId", Column.orderID, &writer)
         try order.text("customerId", Column.customerID, &writer)
-        try order.text("status", Column.status, &writer)
-        try order.text("paymentStatus", Column.paymentStatus, &writer)
-        try order.text("shipmentStatus", Column.shipmentStatus, &writer)
-        writer.key("isOpen")
-        writer.bool(try rows.bool(row, Column.isOpen))
+        switch freshness {
+        case .readModel:
+            try order.text("status", Column.status, &writer)
+            try order.text("paymentStatus", Column.paymentStatus, &writer)
+            try order.text("shipmentStatus", Column.shipmentStatus, &writer)
+            writer.key("isOpen")
+            writer.bool(try rows.bool(row, Column.isOpen))
+        case .writeModel: try Statuses(rows, row).write(to: &writer)
+        }
         writer.key("itemCount")
         writer.number(try rows.optionalInt64(row, Column.itemCount) ?? 0)
         try order.amount("totalAmount", Column.totalAmount, &writer)

@@ -25,22 +25,14 @@ enum OrderStatements {
         FROM dashboard_customers WHERE customer_id = ANY($1) ORDER BY customer_id, currency
         """
 
-    /// The orders out of the write model (migration set `orders`), by the rules of the read model: of
-    /// several payments or shipments the one with the latest event of a kind counts.
+    /// The orders out of the write model (migration set `orders`), by the rules of the read model: of several payments or
+    /// shipments the one with the latest event of a kind counts. The statuses are not made here: behind the columns come
+    /// the facts that they depend on, for `OrderJSON.Statuses`.
     static let byIDFromWriteModel = Statement(
         """
         SELECT
             o.order_id, o.customer_id,
-            CASE WHEN o.status = 'cancelled' THEN 'cancelled'
-                WHEN parcels.status <> 'pending' THEN parcels.status
-                WHEN money.unrefunded > 0 THEN 'paid'
-                ELSE o.status END,
-            CASE WHEN refunded.payment_id IS NOT NULL THEN
-                    CASE WHEN money.unrefunded = 0 THEN 'refunded' ELSE 'partially_refunded' END
-                WHEN paid.payment_id IS NOT NULL THEN 'paid'
-                WHEN failed.payment_id IS NOT NULL THEN 'failed' ELSE 'pending' END,
-            parcels.status,
-            o.status <> 'cancelled' AND parcels.status <> 'delivered',
+            NULL, NULL, NULL, NULL,
             items.pieces, items.total, o.currency, items.lines, o.shipping_address::jsonb,
             o.cancel_reason, o.cancelled_by, o.cancelled_at,
             coalesce(paid.payment_id, refunded.payment_id, failed.payment_id), paid.amount, paid.currency, paid.method,
@@ -48,6 +40,8 @@ enum OrderStatements {
             refunded.amount, refunded.currency, refunded.refund_reason, refunded.refunded_at,
             shipped.shipment_id, shipped.carrier, shipped.tracking_number, shipped.created_at, delivered.delivered_at,
             o.created_at, o.confirmed_at, latest.at, o.version, latest.event_id,
+            o.status = 'cancelled', paid.payment_id IS NOT NULL, money.unrefunded > 0,
+            refunded.payment_id IS NOT NULL, failed.payment_id IS NOT NULL, parcels.known, parcels.delivered,
             array_position($1::text[], o.order_id)
         FROM orders AS o
         LEFT JOIN LATERAL (
@@ -69,9 +63,8 @@ enum OrderStatements {
             SELECT count(*) FROM payments AS p
             WHERE p.order_id = o.order_id AND completed_at IS NOT NULL AND refunded_at IS NULL) AS money (unrefunded)
         CROSS JOIN LATERAL (
-            SELECT CASE WHEN count(*) = 0 THEN 'pending' WHEN count(delivered_at) = 0 THEN 'shipped'
-                WHEN count(delivered_at) < count(*) THEN 'partially_delivered' ELSE 'delivered' END
-            FROM shipments AS s WHERE s.order_id = o.order_id) AS parcels (status)
+            SELECT count(*), count(delivered_at)
+            FROM shipments AS s WHERE s.order_id = o.order_id) AS parcels (known, delivered)
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(quantity), 0)::bigint AS pieces, coalesce(sum(quantity * unit_price), 0) AS total,
                 coalesce(jsonb_agg(jsonb_build_object('productId', product_id, 'name', name, 'quantity', quantity,

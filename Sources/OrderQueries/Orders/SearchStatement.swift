@@ -1,3 +1,4 @@
+internal import Orders
 internal import Postgres
 internal import StreamCore
 internal import Synchronization
@@ -122,7 +123,7 @@ private struct Shape: Hashable {
             behind = "(\(Self.key(sort)), order_id) \(isBehind) (\(next()), \(next()))"
         }
         if filter.customer == nil {
-            let statuses = filter.statuses.isEmpty ? OrderStatus.allCases : filter.statuses
+            let statuses = filter.statuses.isEmpty ? OrderStatus.listed : filter.statuses
             classes = [true, false].filter { isOpen in statuses.contains { $0.isOpen == isOpen } }
         }
         isPlannedEachTime =

@@ -1,5 +1,9 @@
 public import Events
 
+// The rule of the statuses stands here for Swift, and once more in SQL, in the generated columns of `order_summary_v1`
+// (order-summary_0002). A test keeps the two equal for every combination of facts. `Verification` has a third one, on
+// purpose, by which it checks both.
+
 /// How far an order has come. The raw values are what read models store and APIs answer.
 public enum OrderStatus: String, CaseIterable, Hashable, Sendable {
     /// Other events told of it before OrderCreated came.
@@ -51,15 +55,29 @@ public enum PaymentStatus: String, CaseIterable, Hashable, Sendable {
     /// The refunds of each completed payment make up for it.
     case refunded
 
-    public init<Fact>(_ payments: AggregateMap<PaymentFacts<Fact>>) {
-        let hasRefunds = payments.all.contains { !$0.refunds.isEmpty }
-        if hasRefunds {
-            self = payments.all.contains(where: \.isUnrefunded) ? .partiallyRefunded : .refunded
-        } else if payments.all.contains(where: { $0.completed != nil }) {
+    /// The one rule.
+    ///
+    /// - Parameters:
+    ///   - isCompleted: whether a payment was completed, refunded since or not.
+    ///   - isUnrefunded: whether of a completed payment something is left.
+    ///   - isRefunded: whether something is refunded.
+    ///   - isFailed: whether a payment failed.
+    public init(isCompleted: Bool, isUnrefunded: Bool, isRefunded: Bool, isFailed: Bool) {
+        if isRefunded {
+            self = isUnrefunded ? .partiallyRefunded : .refunded
+        } else if isCompleted {
             self = .paid
         } else {
-            self = payments.all.contains { $0.failed != nil } ? .failed : .pending
+            self = isFailed ? .failed : .pending
         }
+    }
+
+    public init<Fact>(_ payments: AggregateMap<PaymentFacts<Fact>>) {
+        self.init(
+            isCompleted: payments.all.contains { $0.completed != nil },
+            isUnrefunded: payments.all.contains(where: \.isUnrefunded),
+            isRefunded: payments.all.contains { !$0.refunds.isEmpty },
+            isFailed: payments.all.contains { $0.failed != nil })
     }
 }
 
@@ -70,11 +88,22 @@ public enum ShipmentStatus: String, CaseIterable, Hashable, Sendable {
     case partiallyDelivered = "partially_delivered"
     case delivered
 
+    /// The one rule.
+    ///
+    /// - Parameters:
+    ///   - known: how many shipments there are.
+    ///   - delivered: how many of them are delivered.
+    public init(known: Int, delivered: Int) {
+        if known == 0 {
+            self = .pending
+        } else if delivered == 0 {
+            self = .shipped
+        } else {
+            self = delivered < known ? .partiallyDelivered : .delivered
+        }
+    }
+
     public init<Fact>(_ shipments: AggregateMap<ShipmentFacts<Fact>>) {
-        let delivered = shipments.all.count { $0.delivered != nil }
-        self =
-            shipments.isEmpty
-            ? .pending
-            : delivered == 0 ? .shipped : delivered < shipments.all.count ? .partiallyDelivered : .delivered
+        self.init(known: shipments.all.count, delivered: shipments.all.count { $0.delivered != nil })
     }
 }
