@@ -21,10 +21,13 @@ UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTest
 # Tests that use servers, but no Kafka.
 WITHOUT_KAFKA := PostgresTests|MigrationsTests|OperationsTests
 
+# Where the example is built: beside what is built of this package already, so that nothing is compiled twice.
+EXAMPLE_SCRATCH ?= .build
+
 # What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
 PYTHON      ?= /usr/bin/python3
 
-.PHONY: help setup build run test test-broker chaos-short test-api test-browser check-systemd check-deploy manifests bench format lint clean
+.PHONY: help setup build run test test-broker test-example chaos-short test-api test-browser check-systemd check-deploy manifests bench format lint clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +62,9 @@ ifeq ($(KAFKA_BOOTSTRAP_SERVERS),)
 else
 	scripts/run-tests --skip-build --skip '^($(UNIT_TESTS)|$(WITHOUT_KAFKA))\.'
 endif
+
+test-example: setup ## Build and test Examples/library, a package with a domain of its own, on the library products
+	$(SWIFT) test --package-path Examples/library --scratch-path $(EXAMPLE_SCRATCH)
 
 test-api: setup ## Ask the query service what /openapi.json says, and what it does not say (schemathesis, from PyPI)
 	@for program in $(PROGRAMS); do $(SWIFT) build --product $$program || exit 1; done
@@ -95,10 +101,10 @@ chaos-short: setup ## Kill each daemon, take the broker away, let a projection j
 	@MILLRACE_BROKER=$$(scripts/setup broker) .build/debug/millrace-bench chaos-short --seed $(SEED)
 
 format: ## Rewrite the sources in the project's format
-	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests bench
+	$(SWIFT) format --in-place --parallel --recursive Package.swift Sources Tests Examples bench
 
 lint: ## Check the format; fails on any difference
-	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests bench
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests Examples bench
 
 clean: ## Remove what was built, and the data of `make run`
 	rm -rf .build .millrace

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Migrations
 internal import Settings
 
 extension DaemonProgram {
@@ -43,6 +44,13 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             valueName: "mode"))
     var check: CheckMode?
 
+    @Flag(help: "Only apply the migrations that the database schema lacks, and exit.")
+    var migrate = false
+
+    func validate() throws {
+        if migrate, check != nil { throw ValidationError("--migrate and --check exclude each other.") }
+    }
+
     func run() async throws {
         let exit = await start()
         if exit != .ok { throw ExitCode(exit.rawValue) }
@@ -62,6 +70,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             return .configuration
         }
         let settings = loaded.settings
+        if migrate { return await applyMigrations(settings) }
         if check != nil { for warning in loaded.warnings { StandardError.write("warning: \(warning)") } }
         switch check {
         case .offline:
@@ -73,6 +82,19 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             return await DaemonRun<Program>(
                 settings: settings, warnings: loaded.warnings, environment: environment
             ).run()
+        }
+    }
+
+    private func applyMigrations(_ settings: DaemonSettings<Program>) async -> DaemonExit {
+        let migrator = Migrator(settings.postgres.configuration, catalog: Program.migrations)
+        do {
+            let applied = try await migrator.up(Program.migrationSets(for: settings.feature))
+            for migration in applied { print("applied \(migration)") }
+            if applied.isEmpty { print("the database has the schema") }
+            return .ok
+        } catch {
+            StandardError.write("postgres: \(error)")
+            return DaemonExit(error)
         }
     }
 }

@@ -1,4 +1,5 @@
 public import Events
+public import Migrations
 public import Postgres
 public import Settings
 
@@ -19,6 +20,8 @@ public protocol DaemonProgram: Sendable {
     static var operationsPort: Int { get }
     /// What of Kafka it reads with the default settings, for what is made before it runs: topics, above all.
     static var consumers: [Consumption] { get }
+    /// The migrations that it knows: those of Millrace, and its own.
+    static var migrations: MigrationCatalog { get }
     /// The sets of migrations that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
     /// What its metrics are, in one sentence each, by their names.
@@ -59,6 +62,8 @@ extension DaemonProgram {
     public static var consumers: [Consumption] { [] }
 
     public static var metricHelp: [String: String] { [:] }
+
+    public static var migrations: MigrationCatalog { .embedded }
 
     public static var needsWrites: Bool { true }
 

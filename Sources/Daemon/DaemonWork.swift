@@ -66,7 +66,8 @@ struct DaemonWork<Program: DaemonProgram>: Service {
     /// Returns when it was cancelled.
     private func workOnce(_ started: @escaping @Sendable () -> Void) async throws {
         let gate = DatabaseGate(
-            postgres: postgres, migrationSets: Program.migrationSets(for: feature), logger: logger)
+            postgres: postgres, catalog: Program.migrations, migrationSets: Program.migrationSets(for: feature),
+            logger: logger)
         do {
             try await gate.pass()
         } catch {

@@ -6,6 +6,7 @@ internal import StreamCore
 /// What a daemon passes before it works: a database that answers, with the schema that this program needs.
 struct DatabaseGate {
     let postgres: PostgresConfiguration
+    let catalog: MigrationCatalog
     let migrationSets: [String]
     let logger: Logger
     /// What else is looked at; answers notes.
@@ -44,7 +45,7 @@ struct DatabaseGate {
     func check() async throws -> [String] {
         let connection = try await PostgresConnection.connect(postgres)
         do {
-            var notes = try await SchemaCheck.require(migrationSets, on: connection)
+            var notes = try await SchemaCheck.require(migrationSets, on: connection, catalog: catalog)
             notes += try await inspect(connection)
             await connection.close()
             return notes

@@ -22,8 +22,9 @@ struct OnlineCheck<Program: DaemonProgram> {
     private func database() async -> Problem? {
         let feature = settings.feature
         let gate = DatabaseGate(
-            postgres: settings.postgres.configuration, migrationSets: Program.migrationSets(for: feature),
-            logger: .quiet, inspect: { try await Program.check(feature, on: $0) })
+            postgres: settings.postgres.configuration, catalog: Program.migrations,
+            migrationSets: Program.migrationSets(for: feature), logger: .quiet,
+            inspect: { try await Program.check(feature, on: $0) })
         do {
             for note in try await gate.check() { StandardError.write("note: \(note)") }
             return nil

@@ -16,6 +16,21 @@ public struct MigrationCatalog: Sendable {
         sets = grouped.keys.sorted()
     }
 
+    /// This catalog and more files: a program's own.
+    ///
+    /// - Parameter files: named as ``Migration/init(fileName:sql:)`` says; their sets are others than those of this
+    ///   catalog. Anything else is a mistake of the program, and ends it.
+    public func adding(_ files: [(name: String, sql: [UInt8])]) -> MigrationCatalog {
+        var all = migrations.values.flatMap(\.self)
+        for file in files {
+            guard let migration = Migration(fileName: file.name, sql: file.sql), migrations[migration.set] == nil else {
+                preconditionFailure("\(file.name) is no <set>_<NNNN>_<name> of a set of the program's own")
+            }
+            all.append(migration)
+        }
+        do throws(MigrationError) { return try MigrationCatalog(all) } catch { preconditionFailure(error.description) }
+    }
+
     /// The set's migrations in order.
     ///
     /// - Throws: ``MigrationError`` when there is no such set.

@@ -1,10 +1,10 @@
-package import Testing
+public import Testing
 
 /// Looks at a condition again and again until it holds; the one place in the tests where time passes unused.
 ///
 /// - Parameter condition: may be looked at any number of times.
 /// - Throws: ``DeadlinePassed`` when the condition did not hold in time; what the condition throws.
-package func eventually(
+public func eventually(
     sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + DeadlinePassed.limit
@@ -16,7 +16,7 @@ package func eventually(
 
 /// Runs a part of a test that might never end. When it takes too long, `end` is called, which must make it end, and
 /// the test fails. The time begins with the call: a time limit of the test itself would count its wait for a slot, too.
-package func withDeadline(
+public func withDeadline(
     endingBy end: @escaping @Sendable () -> Void, sourceLocation: SourceLocation = #_sourceLocation,
     _ body: () async throws -> Void
 ) async throws {
@@ -33,15 +33,15 @@ package func withDeadline(
 }
 
 /// A condition that ``eventually(sourceLocation:_:)`` waited for did not come true.
-package struct DeadlinePassed: Error, CustomStringConvertible {
+public struct DeadlinePassed: Error, CustomStringConvertible {
     /// The same for all: it only ends a test that hangs, and must be no measure of how busy the machine is.
-    package static let limit = Duration.seconds(120)
+    public static let limit = Duration.seconds(120)
 
-    package let place: SourceLocation
+    public let place: SourceLocation
 
-    package init(place: SourceLocation) {
+    public init(place: SourceLocation) {
         self.place = place
     }
 
-    package var description: String { "\(place): the condition did not hold within \(Self.limit)" }
+    public var description: String { "\(place): the condition did not hold within \(Self.limit)" }
 }

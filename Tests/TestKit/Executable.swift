@@ -1,13 +1,13 @@
-package import Foundation
-package import Testing
+public import Foundation
+public import Testing
 
 /// A built executable that runs as a child process, its output going to files.
-package final class Executable {
+public final class Executable {
     private let process = Process()
     private let folder: String
 
     /// - Parameter environment: the whole environment but for `PATH`: what surrounds the tests must not matter.
-    package init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
+    public init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         folder = NSTemporaryDirectory() + "millrace-daemon-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         process.executableURL = Self.url(of: name)
@@ -19,7 +19,7 @@ package final class Executable {
     }
 
     /// The executables lie beside the tests' own.
-    package static func url(of name: String) -> URL {
+    public static func url(of name: String) -> URL {
         URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: name)
     }
 
@@ -39,22 +39,22 @@ package final class Executable {
     }
 
     /// What it wrote to standard output so far.
-    package var output: String { text("output") }
+    public var output: String { text("output") }
     /// What it wrote to standard error so far.
-    package var errors: String { text("errors") }
+    public var errors: String { text("errors") }
 
-    package func signal(_ number: Int32) {
+    public func signal(_ number: Int32) {
         kill(process.processIdentifier, number)
     }
 
     /// Waits until it has written `text` to standard error.
-    package func waitForLog(_ text: String) async throws {
+    public func waitForLog(_ text: String) async throws {
         try await wait("no \"\(text)\" in") { errors.contains(text) || !process.isRunning }
         if !errors.contains(text) { throw Complaint(description: "no \"\(text)\" in: \(errors)") }
     }
 
     /// Waits until it serves operations: health and metrics.
-    package func port() async throws -> Int {
+    public func port() async throws -> Int {
         let text = "serving operations address="
         try await waitForLog(text)
         let line = errors.split(separator: "\n").first { $0.contains(text) }
@@ -62,7 +62,7 @@ package final class Executable {
     }
 
     /// Waits for the end.
-    package func exitCode() async throws -> Int32 {
+    public func exitCode() async throws -> Int32 {
         try await wait("still running") { !process.isRunning }
         return process.terminationStatus
     }
@@ -70,7 +70,7 @@ package final class Executable {
     /// Stops a daemon as a service manager does, and expects that it ends well.
     ///
     /// It is told once it serves: before, a process may not yet have asked to be told of signals, and just dies of them.
-    package func stop(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    public func stop(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         _ = try await port()
         signal(SIGTERM)
         let code = try await exitCode()

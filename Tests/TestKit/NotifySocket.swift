@@ -3,11 +3,11 @@ import Glibc
 import Testing
 
 /// A socket for messages to a supervisor, such as systemd's.
-package final class NotifySocket: Sendable {
-    package let path: String
+public final class NotifySocket: Sendable {
+    public let path: String
     private let descriptor: Int32
 
-    package init(abstract: Bool = false) throws {
+    public init(abstract: Bool = false) throws {
         let name = "millrace-notify-" + UUID().uuidString
         path = abstract ? "@" + name : NSTemporaryDirectory() + name
         descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
@@ -30,7 +30,7 @@ package final class NotifySocket: Sendable {
     }
 
     /// The next message; waits for it.
-    package func next() async throws -> String {
+    public func next() async throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4_096)
         var count = -1
         try await eventually {
@@ -41,7 +41,7 @@ package final class NotifySocket: Sendable {
     }
 
     /// The next message that is not a status; waits for it.
-    package func nextButStatus() async throws -> String {
+    public func nextButStatus() async throws -> String {
         while true {
             let message = try await next()
             if !message.hasPrefix("STATUS=") { return message }

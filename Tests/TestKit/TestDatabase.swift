@@ -1,21 +1,21 @@
-package import EmbeddedPostgres
-internal import Migrations
-package import Postgres
+public import EmbeddedPostgres
+public import Migrations
+public import Postgres
 
 /// PostgreSQL for tests: one private server a test process, or the one that `DATABASE_URL` names. Every test has a
 /// schema of its own.
-package enum TestDatabase {
+public enum TestDatabase {
     /// Runs `body` with a configuration whose schema is new and has only the migration sets named, and drops that
     /// schema afterwards.
-    package static func withSchema<Result>(
-        migrating sets: [String] = [],
+    public static func withSchema<Result>(
+        migrating sets: [String] = [], of catalog: MigrationCatalog = .embedded,
         _ body: (PostgresConfiguration) async throws -> Result
     ) async throws -> Result {
-        try await TestSlots.hold { try await inNewSchema(migrating: sets, body) }
+        try await TestSlots.hold { try await inNewSchema(migrating: sets, catalog, body) }
     }
 
     private static func inNewSchema<Result>(
-        migrating sets: [String], _ body: (PostgresConfiguration) async throws -> Result
+        migrating sets: [String], _ catalog: MigrationCatalog, _ body: (PostgresConfiguration) async throws -> Result
     ) async throws -> Result {
         var configuration = try await SharedServer.shared.configuration()
         let schema = "test_" + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -24,7 +24,7 @@ package enum TestDatabase {
         try await administrator.execute(script: "CREATE SCHEMA \(schema)")
         let result: Result
         do {
-            if !sets.isEmpty { try await Migrator(configuration).up(sets) }
+            if !sets.isEmpty { try await Migrator(configuration, catalog: catalog).up(sets) }
             result = try await body(configuration)
         } catch {
             try? await drop(schema, administrator)
@@ -40,7 +40,7 @@ package enum TestDatabase {
     }
 
     /// Runs `body` with a server of its own, for tests that stop and restart it.
-    package static func withPrivateServer<Result>(
+    public static func withPrivateServer<Result>(
         settings: [String: String] = PostgresServerConfiguration.withoutDurability,
         tcp: PostgresServerConfiguration.TCP = .none,
         _ body: (PostgresServer, PostgresConfiguration) async throws -> Result

@@ -1,11 +1,11 @@
-package import EmbeddedKafka
+public import EmbeddedKafka
 internal import Foundation
-package import Kafka
+public import Kafka
 internal import Synchronization
 
 /// The Kafka cluster that a test process uses: the one that `KAFKA_BOOTSTRAP_SERVERS` names, or a mock cluster of its
 /// own, made when first asked for and shared by all tests, which keep apart by their topics' and groups' names.
-package enum TestKafka {
+public enum TestKafka {
     private static let givenServers: String? = {
         let servers = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"]
         return servers?.isEmpty == false ? servers : nil
@@ -16,19 +16,19 @@ package enum TestKafka {
     }
 
     /// Whether the cluster is the mock, which lacks what its documentation says.
-    package static var isMock: Bool { givenServers == nil }
+    public static var isMock: Bool { givenServers == nil }
 
     /// How to reach the cluster, with group timeouts short enough for tests.
     ///
     /// - Parameter properties: more of librdkafka's properties, over those.
-    package static func clientConfiguration(
+    public static func clientConfiguration(
         properties: [String: String] = [:]
     ) throws -> KafkaClientConfiguration {
         configuration(for: try givenServers ?? sharedMock.get().bootstrapServers, properties)
     }
 
     /// How to reach a cluster of the test's own.
-    package static func clientConfiguration(
+    public static func clientConfiguration(
         for cluster: MockCluster, properties: [String: String] = [:]
     ) -> KafkaClientConfiguration {
         configuration(for: cluster.bootstrapServers, properties)
@@ -56,7 +56,7 @@ package enum TestKafka {
     ///   - partitions: how many each has.
     ///   - settings: the topics' own (`max.message.bytes`); the mock has none and takes all.
     ///   - body: gets the topics' names.
-    package static func withTopics<Result>(
+    public static func withTopics<Result>(
         _ count: Int = 1, partitions: Int32 = 1, settings: [String: String] = [:],
         _ body: ([String]) async throws -> Result
     ) async throws -> Result {
@@ -65,7 +65,7 @@ package enum TestKafka {
     }
 
     /// Runs a test with topics of these names, which no other test has, and deletes them where the cluster can.
-    package static func withTopics<Result>(
+    public static func withTopics<Result>(
         named names: [String], partitions: Int32, settings: [String: String] = [:],
         _ body: () async throws -> Result
     ) async throws -> Result {
@@ -84,7 +84,7 @@ package enum TestKafka {
     }
 
     /// Runs a test with a mock cluster of its own, to inject faults into.
-    package static func withPrivateCluster<Result>(
+    public static func withPrivateCluster<Result>(
         brokers: Int32 = 1, _ body: (MockCluster, KafkaClientConfiguration) async throws -> Result
     ) async throws -> Result {
         try await TestSlots.hold {
@@ -95,7 +95,7 @@ package enum TestKafka {
     }
 
     /// A name that no other test and no other run has, for topics and groups.
-    package static func uniqueName(_ what: String) -> String {
+    public static func uniqueName(_ what: String) -> String {
         "millrace-test-\(what)-\(UUID().uuidString.lowercased())"
     }
 }

@@ -1,12 +1,12 @@
 /// How many tests may use servers at once. Swift Testing starts all tests of the process together; without a limit
 /// hundreds of them would share two processors and the server's connections, and every deadline would be missed.
-package enum TestSlots {
+public enum TestSlots {
     private static let slots = Slots(count: 4)
     @TaskLocal private static var isHeld = false
 
     /// Runs `body` when a slot is free. Within another call's `body` it runs at once: a test needs one slot, however
     /// many schemas, topics and servers it uses.
-    package static func hold<Result>(_ body: () async throws -> Result) async throws -> Result {
+    public static func hold<Result>(_ body: () async throws -> Result) async throws -> Result {
         if isHeld { return try await body() }
         await slots.take()
         let result: Swift.Result<Result, any Error>

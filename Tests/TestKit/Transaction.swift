@@ -1,36 +1,36 @@
 internal import Blocking
 internal import CRDKafka
 internal import Foundation
-package import Kafka
+public import Kafka
 
 /// A transaction of a Kafka producer, which the product has none of. The mock cluster takes transactions, but hands out
 /// records of aborted ones, and keeps no markers.
-package struct Transaction: Sendable {
-    package enum End: Sendable {
+public struct Transaction: Sendable {
+    public enum End: Sendable {
         case commit, abort
     }
 
-    package struct Failed: Error, CustomStringConvertible {
-        package let description: String
+    public struct Failed: Error, CustomStringConvertible {
+        public let description: String
     }
 
     private let servers: String
     private let topic: String
     private let partition: Int32
 
-    package init(_ kafka: KafkaClientConfiguration, topic: String, partition: Int32 = 0) {
+    public init(_ kafka: KafkaClientConfiguration, topic: String, partition: Int32 = 0) {
         servers = kafka.bootstrapServers
         self.topic = topic
         self.partition = partition
     }
 
     /// Produces the records in one transaction.
-    package func run(_ records: [(key: [UInt8], value: [UInt8])], _ end: End) async throws {
+    public func run(_ records: [(key: [UInt8], value: [UInt8])], _ end: End) async throws {
         try await held(records, end) {}
     }
 
     /// Produces the records in one transaction, which is open until `body` has returned.
-    package func held(
+    public func held(
         _ records: [(key: [UInt8], value: [UInt8])], _ end: End, _ body: () async throws -> Void
     ) async throws {
         let producer = try await Self.onThread { [servers] in try TransactionalProducer(servers) }

@@ -11,7 +11,8 @@ struct EditLetter: AsyncParsableCommand {
         abstract: "Gives a pending letter a corrected value, which its next retry sends.",
         discussion: """
             Take the value from `show -o json` or `export`, correct it, and give it back as a whole. It must be an \
-            event: its eventId becomes a new one, since the consumer may remember the old, and causationId names the \
+            event of the consumer's domain (of a consumer that Millrace does not know, the envelope is checked only): \
+            its eventId becomes a new one, since the consumer may remember the old, and causationId names the \
             original. The letter keeps its own value, and may be edited again. `retry` sends it.
 
             \(DeadLettersCommand.exitCodes)

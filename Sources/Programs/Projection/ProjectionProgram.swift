@@ -1,4 +1,5 @@
 public import Daemon
+public import Migrations
 public import Postgres
 public import Projections
 public import Settings
@@ -29,6 +30,8 @@ extension ProjectionProgram {
     public static var order: DeadLetterRoute.Order { .key }
 
     public static var metricHelp: [String: String] { ProjectionMetrics.help }
+
+    public static var migrations: MigrationCatalog { .embedded }
 
     public static var needsWrites: Bool { true }
 

@@ -1,0 +1,4 @@
+import Daemon
+import Loyalty
+
+await PointsProgram.main()
