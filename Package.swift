@@ -282,8 +282,9 @@ let tests: [Target] = [
     .test(
         "OperatorCommandsTests",
         [
-            "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop",
-            "Events", "Orders", "Verification", "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser,
+            "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox",
+            "OrderShop", "Events", "Orders", "Verification", "Migrations", "Postgres", "StreamCore", "TestKit",
+            .argumentParser,
         ]),
     .test(
         "DaemonTests",
