@@ -27,6 +27,8 @@ let executables: [Target] = [
         name: "dashboard-projection", dependencies: ["DashboardProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(
         name: "dead-letter-handler", dependencies: ["DeadLetterHandlerProgram", "Daemon"], swiftSettings: strict),
+    .executableTarget(
+        name: "sql-projection", dependencies: ["SQLProjectionProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "query-service", dependencies: ["QueryServiceProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
@@ -45,8 +47,8 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Verification", "Tail",
-            "Inspection", "Migrations", "Settings",
+            "Catalog", "DeadLetters", "Projections", "SQLProjections", "Outbox", "OrderShop", "Events", "Verification",
+            "Tail", "Inspection", "Migrations", "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
         ],
@@ -60,7 +62,7 @@ let programs: [Target] = [
         name: "Catalog",
         dependencies: [
             "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
-            "QueryServiceProgram", "Daemon", "Settings", "Events",
+            "SQLProjectionProgram", "QueryServiceProgram", "Daemon", "Settings", "Events",
         ],
         swiftSettings: strict),
     .target(
@@ -74,6 +76,13 @@ let programs: [Target] = [
         name: "DashboardProgram",
         dependencies: ["ProjectionPrograms", "Daemon", "Dashboard", "Projections", "Settings"],
         path: "Sources/Programs/Dashboard", swiftSettings: strict),
+    .target(
+        name: "SQLProjectionProgram",
+        dependencies: [
+            "ProjectionPrograms", "Daemon", "SQLProjections", "Projections", "Settings", "Postgres",
+            "StreamCore",
+        ],
+        path: "Sources/Programs/SQLProjection", swiftSettings: strict),
     .target(
         name: "DeadLetterHandlerProgram",
         dependencies: ["ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "Operations", "Settings"],
@@ -115,6 +124,10 @@ let features: [Target] = [
     .target(
         name: "Dashboard",
         dependencies: ["Projections", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", .logging],
+        swiftSettings: strict),
+    .target(
+        name: "SQLProjections",
+        dependencies: ["Projections", "Settings", "Postgres", "Kafka", "StreamCore", "WireJSON", .crypto],
         swiftSettings: strict),
     .target(
         name: "OrderQueries",
@@ -255,6 +268,11 @@ let tests: [Target] = [
             "Postgres",
             "StreamCore", "TestKit", .logging,
         ]),
+    .test(
+        "SQLProjectionsTests",
+        [
+            "SQLProjections", "Projections", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
+        ]),
     .test("DashboardPageTests", ["DashboardPage"]),
     .test(
         "OrderQueriesTests",
@@ -333,6 +351,7 @@ let package = Package(
         .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
+        .executable(name: "sql-projection", targets: ["sql-projection"]),
         .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
         // What a package with a domain of its own is built with; docs/your-own-projection.md.

@@ -5,6 +5,7 @@ public import Events
 internal import OrderSummaryProgram
 internal import OutboxRelayProgram
 internal import QueryServiceProgram
+internal import SQLProjectionProgram
 
 /// What there is of Millrace: the one list from which commands, `millrace dev` and tests take daemons, consumers,
 /// topics and migration sets.
@@ -14,6 +15,7 @@ public enum Catalog {
         CatalogDaemon(OutboxRelayProgram.self),
         CatalogDaemon(OrderSummaryProgram.self),
         CatalogDaemon(DashboardProgram.self),
+        CatalogDaemon(SQLProjectionProgram.self),
         CatalogDaemon(DeadLetterHandlerProgram.self),
         CatalogDaemon(QueryServiceProgram.self),
     ]

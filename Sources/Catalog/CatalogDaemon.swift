@@ -6,6 +6,8 @@ public struct CatalogDaemon: Sendable {
     public let name: String
     /// What of Kafka it reads with the default settings.
     public let consumers: [Consumption]
+    /// Whether there is something to do for it with the default settings.
+    public let worksByDefault: Bool
     /// The sets of migrations that it needs with the default settings.
     public let migrationSets: [String]
     /// The sections of its settings.
@@ -18,6 +20,7 @@ public struct CatalogDaemon: Sendable {
         typealias Settings = DaemonSettings<Program>
         name = Program.name
         consumers = Program.consumers
+        worksByDefault = Program.worksByDefault
         migrationSets = Program.migrationSets(for: Settings.defaults.feature)
         sections = Set(Settings.sectionNames)
         defaultFile = { Settings.defaultFile(of: Program.name) }

@@ -22,6 +22,8 @@ public protocol DaemonProgram: Sendable {
     static var consumers: [Consumption] { get }
     /// The migrations that it knows: those of Millrace, and its own.
     static var migrations: MigrationCatalog { get }
+    /// Whether there is something to do for it with the default settings.
+    static var worksByDefault: Bool { get }
     /// The sets of migrations that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
     /// What its metrics are, in one sentence each, by their names.
@@ -64,6 +66,8 @@ extension DaemonProgram {
     public static var metricHelp: [String: String] { [:] }
 
     public static var migrations: MigrationCatalog { .embedded }
+
+    public static var worksByDefault: Bool { true }
 
     public static var needsWrites: Bool { true }
 

@@ -3,6 +3,7 @@
 /// daemons declare.
 public enum SharedSections {
     public static let names: Set<String> = [
-        "relay", "projection", "dashboard", "dead_letters", "letters", "retries", "alerts", "http", "queries", "page",
+        "relay", "projection", "sql_projections", "dashboard", "dead_letters", "letters", "retries", "alerts", "http",
+        "queries", "page",
     ]
 }

@@ -38,5 +38,6 @@ extension MigrationCatalog {
         ("projections_0006_circuit_breakers", PackageResources.projections_0006_circuit_breakers_sql),
         ("projections_0007_parked_records", PackageResources.projections_0007_parked_records_sql),
         ("projections_0008_blocked_keys", PackageResources.projections_0008_blocked_keys_sql),
+        ("sql-projections_0001_create", PackageResources.sql_projections_0001_create_sql),
     ]
 }

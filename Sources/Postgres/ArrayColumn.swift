@@ -283,6 +283,9 @@ extension ArrayColumn where Element == JSONBElement {
     public mutating func append(jsonb: Span<UInt8>) {
         appendVersioned(jsonb)
     }
+    public mutating func append(jsonbUTF8 jsonb: [UInt8]?) {
+        if let jsonb { appendVersioned(jsonb.span) } else { appendNull() }
+    }
 }
 
 extension ArrayColumn where Element == ByteaElement {

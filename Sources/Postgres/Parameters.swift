@@ -139,6 +139,15 @@ public struct Parameters: Sendable {
         }
     }
 
+    /// `jsonb` from the UTF-8 bytes of its text.
+    public mutating func append(jsonbUTF8 text: [UInt8]?) {
+        guard let text else { return appendNull(.jsonb) }
+        append(.jsonb) {
+            $0.append(UInt8(1))
+            $0.append(text.span)
+        }
+    }
+
     /// `numeric`.
     public mutating func append(_ value: (some PostgresDecimal)?) {
         guard let value else { return appendNull(.numeric) }

@@ -50,6 +50,8 @@ public struct PostgresError: Error, Sendable, Hashable {
     public var constraint: String?
     /// The SQL that failed.
     public var sql: String?
+    /// Where in the SQL, in characters from 1, when the server says it.
+    public var position: Int?
     /// Where in our source it was raised.
     public let file: String
     public let line: Int

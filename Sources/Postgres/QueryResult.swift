@@ -262,6 +262,7 @@ extension PostgresError {
         table = field(ErrorField.table)
         column = field(ErrorField.column)
         constraint = field(ErrorField.constraint)
+        position = field(ErrorField.position).flatMap { Int($0) }
         self.sql = sql
     }
 
@@ -282,5 +283,6 @@ extension PostgresError {
         static let table = Int32(UInt8(ascii: "t"))
         static let column = Int32(UInt8(ascii: "c"))
         static let constraint = Int32(UInt8(ascii: "n"))
+        static let position = Int32(UInt8(ascii: "P"))
     }
 }

@@ -32,6 +32,8 @@ public struct SQLState: Sendable, Hashable, CustomStringConvertible {
     public static let cannotConnectNow = SQLState("57P03")
     /// 25006: the server, or the session, takes no writes.
     public static let readOnlyTransaction = SQLState("25006")
+    /// The role has no right to do this.
+    public static let insufficientPrivilege = SQLState("42501")
     /// 42P01: there is no such table.
     public static let undefinedTable = SQLState("42P01")
     /// 26000: no statement is prepared under that name.

@@ -23,7 +23,7 @@ struct DevDaemons {
         var ports: [(daemon: String, port: Int)] = []
         let httpPort = try LoopbackPort.findFree(preferring: Self.httpPort)
         queryURL = "http://127.0.0.1:\(httpPort)"
-        for daemon in Catalog.daemons {
+        for daemon in Catalog.daemons where daemon.worksByDefault {
             let name = daemon.name
             let port = try LoopbackPort.findFree()
             let file = folder.configurationFile(of: name)

@@ -2,10 +2,11 @@ internal import ArgumentParser
 internal import Postgres
 internal import Projections
 
-/// `millrace projection`: what operators do with running projections.
+/// `millrace projection`: what operators do with running projections, and what authors do with folders of SQL.
 struct ProjectionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "projection", abstract: "Looks after projections.", subcommands: [BreakersCommand.self])
+        commandName: "projection", abstract: "Looks after projections, and tries folders of SQL.",
+        subcommands: [NewFolder.self, TestFolder.self, CheckFolder.self, ExplainFolder.self, BreakersCommand.self])
 }
 
 /// `millrace projection breakers`: the circuit breakers of partitions.

@@ -29,7 +29,7 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
         sending.turned(to: .working)
         let handler = DeadLetterHandler(
             configuration: feature.letters.configuration, postgres: context.postgres, kafka: context.kafka,
-            logger: context.logger, observer: ProjectionHealth(context),
+            logger: context.logger, observer: ProjectionHealth(context, projection: "dead letters"),
             onTurn: {
                 context.started()
                 sending.progressed()

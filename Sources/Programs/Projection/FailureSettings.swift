@@ -8,25 +8,44 @@ struct FailureSettings {
         case park, stop
     }
 
-    var policy: FailurePolicy
+    private let choice: Choice
+    private let breakerAfter: Int
+    /// Where the letters of the one projection go; nil where there are several, whose topics follow from their names.
+    private let route: DeadLetterRoute?
+
+    /// What becomes of a projection's failures.
+    ///
+    /// - Parameter order: what its read model needs, where no setting says it.
+    func policy(of consumer: String, order: DeadLetterRoute.Order) -> FailurePolicy {
+        guard choice == .park else { return .stop }
+        if let route { return .park(route) }
+        var route = DeadLetterRoute(consumer: consumer)
+        route.order = order
+        route.breakerAfter = breakerAfter
+        return .park(route)
+    }
 
     /// - Parameters:
-    ///   - consumer: the projection's name.
+    ///   - consumer: the projection's name; nil where there are several.
     ///   - order: what its read model needs.
-    init(from reader: SettingsReader, consumer: String, order: DeadLetterRoute.Order) {
+    init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order) {
         let section = reader.section("dead_letters", "What becomes of an event that can never be decoded or applied.")
-        let choice = section.choice(
+        choice = section.choice(
             "on_failure", default: Choice.park,
             "It becomes a dead letter, and all else goes on; or its partition stops before it.")
-        let defaults = DeadLetterRoute(consumer: consumer)
+        let defaults = DeadLetterRoute(consumer: consumer ?? "")
         var route = defaults
-        route.letterTopic = section.string("letter_topic", default: defaults.letterTopic, "Where dead letters go.")
-        route.retryTopic = section.string(
-            "retry_topic", default: defaults.retryTopic, "Where they come back from, for another try.")
-        route.order = section.choice(
-            "order", default: order,
-            "What waits for a failed event: later events of its key, which become dead letters behind it, or nothing.")
-        route.breakerAfter = section.integer(
+        if consumer != nil {
+            route.letterTopic = section.string("letter_topic", default: defaults.letterTopic, "Where dead letters go.")
+            route.retryTopic = section.string(
+                "retry_topic", default: defaults.retryTopic, "Where they come back from, for another try.")
+            route.order = section.choice(
+                "order", default: order,
+                """
+                What waits for a failed event: later events of its key, which become dead letters behind it, or nothing.
+                """)
+        }
+        breakerAfter = section.integer(
             "circuit_breaker_after", default: defaults.breakerAfter, in: 0...100_000,
             """
             Events of a partition that fail, as of a bad release, before its circuit breaker opens: events of one type \
@@ -34,7 +53,8 @@ struct FailureSettings {
             Then nothing more of the partition becomes a dead letter, and one event at a time is tried until one can \
             be applied; other partitions go on. Raise it where long runs of bad events are normal. 0 for never.
             """)
+        route.breakerAfter = breakerAfter
         section.reject(route.validate())
-        policy = choice == .stop ? .stop : .park(route)
+        self.route = consumer == nil ? nil : route
     }
 }

@@ -13,12 +13,14 @@ public final class ProjectionHealth: ProjectionObserver {
     }
 
     private let context: DaemonContext
+    private let projection: String
     private let loop: WatchHandle
     private let partitions = Mutex<[TopicPartition: Partition]>([:])
 
-    public init(_ context: DaemonContext) {
+    public init(_ context: DaemonContext, projection: String) {
         self.context = context
-        loop = context.health.watch(.loop, "projection loop", limit: context.stallAfter)
+        self.projection = projection
+        loop = context.health.watch(.loop, "projection loop of \(projection)", limit: context.stallAfter)
         loop.turned(to: .working)
     }
 

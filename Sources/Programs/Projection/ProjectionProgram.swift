@@ -35,6 +35,8 @@ extension ProjectionProgram {
 
     public static var needsWrites: Bool { true }
 
+    public static var worksByDefault: Bool { true }
+
     public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events"))] }
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", migrationSet] }
@@ -50,9 +52,14 @@ extension ProjectionProgram {
 extension ProjectionRunner {
     /// Runs a projection as a daemon's work.
     public init(_ projection: P, _ settings: ProjectionSettings, in context: DaemonContext) {
+        self.init(projection, settings.configuration, in: context)
+    }
+
+    /// Runs one of several projections of a daemon.
+    public init(_ projection: P, _ configuration: ProjectionRunnerConfiguration, in context: DaemonContext) {
         self.init(
-            projection: projection, configuration: settings.configuration, postgres: context.postgres,
-            kafka: context.kafka, logger: context.logger, observer: ProjectionHealth(context))
+            projection: projection, configuration: configuration, postgres: context.postgres, kafka: context.kafka,
+            logger: context.logger, observer: ProjectionHealth(context, projection: projection.name))
     }
 }
 

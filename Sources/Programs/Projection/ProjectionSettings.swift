@@ -5,22 +5,27 @@ public import Settings
 /// `[projection]`: how a read model is kept.
 public struct ProjectionSettings: Sendable {
     public var configuration: ProjectionRunnerConfiguration
+    /// Ends the names of the topics of a program with one projection.
     public var topicSuffix: String
+    private let failures: FailureSettings
 
     /// - Parameters:
-    ///   - consumer: the projection's name.
+    ///   - consumer: the projection's name; nil for a program with several, which have their topics from elsewhere.
     ///   - order: what its read model needs of dead letters.
-    public init(from reader: SettingsReader, consumer: String, order: DeadLetterRoute.Order) {
+    public init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key) {
         let section = reader.section("projection", "How the read model is kept.")
         let defaults = ProjectionRunnerConfiguration(service: "millrace")
         var runner = defaults
         runner.service = section.string(
             "service", default: defaults.service,
             "The first part of the consumer group's name, service.projection.vN.")
-        runner.instanceID = Self.instanceID(section, example: "\(consumer)-0")
-        topicSuffix = section.string(
-            "topic_suffix", default: "-events",
-            "The topics to read are an aggregate type in lower case and this, as the relay's setting of that name.")
+        runner.instanceID = Self.instanceID(section, example: "\(consumer ?? "projections")-0")
+        topicSuffix = "-events"
+        if consumer != nil {
+            topicSuffix = section.string(
+                "topic_suffix", default: topicSuffix,
+                "The topics to read are an aggregate type in lower case and this, as the relay's setting of that name.")
+        }
         runner.batchMaxRecords = section.integer(
             "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000, "Most records in one transaction.")
         runner.batchMaxBytes = section.integer(
@@ -56,8 +61,18 @@ public struct ProjectionSettings: Sendable {
             "offset_copy_interval_ms", default: defaults.offsetCopyIntervalMs, in: 10...600_000,
             "The time between two copies of the offsets to Kafka, where lag tools look for them.")
         section.reject(runner.validate())
-        runner.onFailure = FailureSettings(from: reader, consumer: consumer, order: order).policy
+        failures = FailureSettings(from: reader, consumer: consumer, order: order)
+        runner.onFailure = failures.policy(of: consumer ?? "", order: order)
         configuration = runner
+    }
+
+    /// What counts for one of several projections.
+    ///
+    /// - Parameter order: what its read model needs of dead letters.
+    public func configuration(of consumer: String, order: DeadLetterRoute.Order) -> ProjectionRunnerConfiguration {
+        var configuration = configuration
+        configuration.onFailure = failures.policy(of: consumer, order: order)
+        return configuration
     }
 
     /// Reads `instance_id`, the name of a static member of the consumer group.

@@ -1,0 +1,160 @@
+internal import ArgumentParser
+internal import EmbeddedPostgres
+internal import Foundation
+internal import Migrations
+internal import Postgres
+internal import SQLProjections
+
+/// `millrace projection new`.
+struct NewFolder: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "new", abstract: "Writes a folder to start a projection in SQL from: commented, with a case.")
+
+    @Argument(help: ArgumentHelp("The folder to make; its last part names the projection.", valueName: "dir"))
+    var path: String
+
+    func run() async throws {
+        let folder = URL(filePath: path)
+        guard !FileManager.default.fileExists(atPath: folder.path) else {
+            throw CommandFailure("\(path) is there already: name another folder.", .failure)
+        }
+        for (name, text) in FolderTemplate.files(name: folder.lastPathComponent.lowercased()) {
+            let file = folder.appending(path: name)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: file)
+        }
+        print("made \(path); next: millrace projection test \(path)")
+    }
+}
+
+/// `millrace projection test`.
+struct TestFolder: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "test", abstract: "Runs a folder's cases: events in, rows out.",
+        discussion: "A case is a file tests/NAME.toml. \(FolderOptions.discussion)")
+
+    @OptionGroup var options: FolderOptions
+
+    func run() async throws {
+        try await options.run { try await $0.test() }
+    }
+}
+
+/// `millrace projection check`.
+struct CheckFolder: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Shows whether the rows are the same in whatever order and batches events arrive.",
+        discussion: """
+            Each case's events are applied in many orders that keep the order of keys, in batches from one event to \
+            all, with batches rolled back and applied again. The smallest sequence of events that comes to other rows is \
+            shown. \(FolderOptions.discussion)
+            """)
+
+    @OptionGroup var options: FolderOptions
+
+    @Option(help: "Ways to try, of each case.")
+    var ways = 200
+
+    @Option(help: "Where the ways come from; the same seed tries the same ones.")
+    var seed: UInt64 = 1
+
+    func validate() throws {
+        if ways < 1 || ways > 1_000_000 { throw ValidationError("--ways is 1 to 1000000.") }
+    }
+
+    func run() async throws {
+        try await options.run { try await $0.check(count: ways, seed: seed) }
+    }
+}
+
+/// `millrace projection explain`.
+struct ExplainFolder: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "explain", abstract: "Shows how PostgreSQL runs each statement on filled tables.",
+        discussion: "A table that a statement can only read from end to end is named. \(FolderOptions.discussion)")
+
+    @OptionGroup var options: FolderOptions
+
+    @Option(help: "How often the cases' events are applied, each time for other aggregates.")
+    var copies = 500
+
+    func validate() throws {
+        if copies < 1 || copies > 1_000_000 { throw ValidationError("--copies is 1 to 1000000.") }
+    }
+
+    func run() async throws {
+        try await options.run { try await $0.explain(copies: copies) }
+    }
+}
+
+/// Which folder, and where it is tried.
+struct FolderOptions: ParsableArguments {
+    static let discussion = """
+        The folder is tried on a PostgreSQL of its own, which is started for it and removed again.
+
+        Exit codes: 0 all is well · 1 something differs · 64 wrong usage · 69 no PostgreSQL can be started · 78 the \
+        folder cannot be used.
+        """
+
+    @Argument(help: ArgumentHelp("The projection's folder.", valueName: "dir"))
+    var path: String
+
+    /// Prints what a trial finds.
+    ///
+    /// - Throws: exit code 1 when something is not as it should be.
+    func run(_ trial: (FolderTrial) async throws -> [FolderTrial.Finding]) async throws {
+        let folder: ProjectionFolder
+        do {
+            folder = try ProjectionFolder(path: path)
+        } catch {
+            throw CommandFailure(error.description, .configuration)
+        }
+        let findings: [FolderTrial.Finding]
+        do {
+            findings = try await TrialDatabase.run { try await trial(FolderTrial(folder, on: $0)) }
+        } catch let error as InvalidFolder {
+            throw CommandFailure(error.description, .configuration)
+        }
+        guard !findings.isEmpty else {
+            throw CommandFailure("\(path)/tests has no case: add tests/NAME.toml.", .configuration)
+        }
+        for finding in findings {
+            print("\(finding.isGood ? "ok  " : "FAIL") \(finding.subject)")
+            for line in finding.lines { print(line) }
+        }
+        if findings.contains(where: { !$0.isGood }) { throw ExitCode(1) }
+    }
+}
+
+/// A PostgreSQL for a trial: its own, in a temporary folder.
+private enum TrialDatabase {
+    static func run<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
+        let path = NSTemporaryDirectory() + "millrace-trial-" + UUID().uuidString
+        let server: PostgresServer
+        do {
+            server = try await PostgresServer.start(
+                PostgresServerConfiguration(
+                    folder: path, settings: PostgresServerConfiguration.withoutDurability, isTemporary: true))
+        } catch {
+            throw CommandFailure("a PostgreSQL to try the folder on cannot be started: \(error)", .unavailable)
+        }
+        let result: Swift.Result<Result, any Error>
+        do {
+            let configuration = try PostgresConfiguration(url: server.url)
+            try await Migrator(configuration).up(["projections", "sql-projections"])
+            let connection = try await PostgresConnection.connect(configuration)
+            do { result = .success(try await body(connection)) } catch {
+                await connection.close()
+                throw error
+            }
+            await connection.close()
+        } catch {
+            await server.stop(.immediate)
+            throw error
+        }
+        await server.stop(.immediate)
+        return try result.get()
+    }
+}

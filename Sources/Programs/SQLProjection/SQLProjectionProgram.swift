@@ -1,0 +1,89 @@
+public import Daemon
+public import Postgres
+internal import ProjectionPrograms
+internal import Projections
+internal import SQLProjections
+public import Settings
+internal import StreamCore
+
+/// The daemon `sql-projection`: keeps the read models that folders of SQL describe.
+public enum SQLProjectionProgram: DaemonProgram {
+    public struct Feature: FeatureSettings {
+        let folders: [ProjectionFolder]
+        let isIsolated: Bool
+        let projection: ProjectionSettings
+
+        public init(from reader: SettingsReader) {
+            let section = reader.section("sql_projections", "Which folders of SQL are run.")
+            let paths = section.strings(
+                "folders", default: [],
+                "The projections' folders: each has a projection.toml, a schema.sql and files of statements.")
+            isIsolated = section.boolean(
+                "isolate", default: true,
+                """
+                Whether the statements of a version run as a role of its own, which owns its schema and may write \
+                nothing else. The role has the schema's name; it is made at the first start, for which the database \
+                user needs CREATEROLE, unless an administrator made it and granted it to the user.
+                """)
+            var folders: [ProjectionFolder] = []
+            for path in paths {
+                do {
+                    folders.append(try ProjectionFolder(path: path))
+                } catch {
+                    for problem in error.problems { section.reject("folders", "\(problem)") }
+                }
+            }
+            for name in Set(folders.map(\.schemaName)) where folders.count(where: { $0.schemaName == name }) > 1 {
+                section.reject("folders", "two folders describe the same projection and version, \(name)")
+            }
+            self.folders = folders
+            projection = ProjectionSettings(from: reader, consumer: nil)
+        }
+    }
+
+    public static let name = "sql-projection"
+    public static let abstract = "Keeps read models that folders of SQL describe, from events in Kafka."
+    public static let operationsPort = 9_406
+    public static let worksByDefault = false
+    public static let metricHelp = ProjectionMetrics.help
+
+    public static func migrationSets(for feature: Feature) -> [String] { ["projections", "sql-projections"] }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
+        feature.folders.isEmpty ? ["sql_projections.folders names no folder: there is nothing to run"] : []
+    }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        guard !feature.folders.isEmpty else { throw NoFolders() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for folder in feature.folders {
+                group.addTask { try await run(folder, feature, in: context) }
+            }
+            // One that ends by itself, when going on makes no sense, ends all.
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+
+    private static func run(_ folder: ProjectionFolder, _ feature: Feature, in context: DaemonContext) async throws {
+        let version = VersionSchema(folder, isIsolated: feature.isIsolated)
+        let connection = try await PostgresConnection.connect(context.postgres)
+        do {
+            try await version.prepare(connection)
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+        try await ProjectionRunner(
+            version.projection, feature.projection.configuration(of: folder.name, order: folder.order), in: context
+        ).run()
+    }
+}
+
+/// There is nothing to run.
+struct NoFolders: Error, RemediableError, CustomStringConvertible {
+    var remedy: Remedy { .changeSetup }
+    let description = "sql_projections.folders names no folder: there is nothing to run"
+}

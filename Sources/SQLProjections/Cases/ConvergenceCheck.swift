@@ -1,0 +1,76 @@
+internal import Projections
+internal import StreamCore
+
+/// Whether a read model is the same however its events arrive: in each order that keeps the order of keys, in batches of
+/// any size, with batches rolled back and applied again.
+struct ConvergenceCheck {
+    /// A way that comes to something else than the events one by one.
+    struct Counterexample: Sendable {
+        let schedule: Schedule
+        let expected: CaseRunner.Outcome
+        let found: CaseRunner.Outcome
+    }
+
+    let runner: CaseRunner
+    /// How many ways are tried.
+    let count: Int
+    let seed: UInt64
+
+    /// - Returns: the smallest counterexample that was found; nil when all ways come to the same.
+    func counterexample(of events: [SQLEvent]) async throws -> Counterexample? {
+        let expected = try await runner.outcome(of: .oneByOne(events.count), events)
+        var random = SeededRandom(seed: seed)
+        let keys = events.map(key)
+        var tried: Set<Schedule> = []
+        for _ in 0..<count {
+            let schedule = Schedule.random(keys, using: &random)
+            guard tried.insert(schedule).inserted else { continue }
+            let found = try await runner.outcome(of: schedule, events)
+            if found != expected {
+                return try await smallest(Counterexample(schedule: schedule, expected: expected, found: found), events)
+            }
+        }
+        return nil
+    }
+
+    /// What keeps an event in its place: its aggregate, in the topic where it stands.
+    private func key(_ event: SQLEvent) -> String? {
+        runner.folder.order == .none ? nil : event.topic + "/" + event.aggregateID
+    }
+
+    /// Takes away what is not needed for the difference.
+    private func smallest(_ first: Counterexample, _ events: [SQLEvent]) async throws -> Counterexample {
+        var best = first
+        var isSmaller = true
+        while isSmaller {
+            isSmaller = false
+            for schedule in best.schedule.simplifications {
+                let plain = Schedule(batches: schedule.order.sorted().map { .init(events: [$0]) })
+                let expected = try await runner.outcome(of: plain, events)
+                let found = try await runner.outcome(of: schedule, events)
+                guard found != expected else { continue }
+                best = Counterexample(schedule: schedule, expected: expected, found: found)
+                isSmaller = true
+                break
+            }
+        }
+        return best
+    }
+}
+
+/// SplitMix64, so that a check can be repeated (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").
+struct SeededRandom: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+}

@@ -1,0 +1,82 @@
+internal import Foundation
+internal import Postgres
+internal import StreamCore
+
+/// How PostgreSQL runs each statement when the tables are filled, and where it has no index to use.
+struct PlanReport {
+    struct Plan: Sendable {
+        let place: SQLPlace
+        /// The lines of EXPLAIN.
+        let lines: [String]
+        /// Tables of the projection that are read from end to end.
+        let scanned: [String]
+    }
+
+    private struct TakenBack: Error {}
+
+    let version: VersionSchema
+    let connection: PostgresConnection
+
+    /// Fills the tables with copies of the cases' events, each for other aggregates, and explains; takes all back.
+    ///
+    /// - Parameter copies: how many of each case.
+    func plans(of cases: [ProjectionCase], copies: Int) async throws -> [Plan] {
+        let projection = version.projection
+        var plans: [Plan] = []
+        do {
+            try await connection.withTransaction { transaction in
+                var last: [SQLEvent] = []
+                for copy in 0..<copies {
+                    last = cases.flatMap { sample in sample.events.map { Self.copy($0, copy) } }
+                    guard !last.isEmpty else { break }
+                    try await projection.apply(last, in: transaction)
+                    try await transaction.flush()
+                }
+                let session = VersionSession(schema: projection.folder.schemaName, role: nil)
+                _ = try await transaction.pipeline([session.enter])
+                // A table that is read from end to end even so has no index for the statement, be it large or small.
+                try await transaction.execute(script: "ANALYZE; SET LOCAL enable_seqscan = off")
+                for handler in projection.folder.handlers {
+                    let own = last.filter { handler.type == nil || $0.type == handler.type }
+                    guard let first = own.first else { continue }
+                    for statement in handler.statements {
+                        let parameters =
+                            projection.folder.mode == .batch
+                            ? SQLEvent.arrays(of: own) : first.values(of: statement.columns, position: 1)
+                        plans.append(try await plan(statement, parameters, transaction))
+                    }
+                }
+                throw TakenBack()
+            }
+        } catch is TakenBack {}
+        return plans
+    }
+
+    private func plan(
+        _ statement: SQLStatement, _ parameters: Parameters, _ transaction: PostgresTransaction
+    ) async throws -> Plan {
+        let found = try await transaction.execute(
+            .unprepared("EXPLAIN (COSTS OFF) " + statement.statement.sql), parameters)
+        let lines = try (0..<found.rowCount).map { try found.string($0, 0) }
+        let scanned = lines.compactMap { line -> String? in
+            guard let range = line.firstRange(of: "Seq Scan on ") else { return nil }
+            return line[range.upperBound...].split(separator: " ").first.map(String.init)
+        }
+        return Plan(place: statement.place, lines: lines, scanned: scanned)
+    }
+
+    /// The same event of another aggregate.
+    private static func copy(_ event: SQLEvent, _ number: Int) -> SQLEvent {
+        guard number > 0 else { return event }
+        var copy = event
+        copy.aggregateID += "-\(number)"
+        copy.eventID = EventID(high: event.eventID.high ^ UInt64(number) << 16, low: event.eventID.low)
+        if let payload = event.payload {
+            // Ids in the payload name other aggregates, too.
+            let text = String(decoding: payload, as: UTF8.self)
+            copy.payload = Array(
+                text.replacing("\"\(event.aggregateID)\"", with: "\"\(copy.aggregateID)\"").utf8)
+        }
+        return copy
+    }
+}

@@ -1,0 +1,73 @@
+/// A folder to start from: a small ledger that works, with a case.
+public enum FolderTemplate {
+    /// Texts by file names.
+    public static func files(name: String) -> [String: String] {
+        [
+            "projection.toml": """
+            # What the read model is, and how its statements see events. docs/sql-projections.md explains each setting.
+            [projection]
+            name = "\(name)"
+
+            # Raise it when schema.sql changes: the new version is built beside the old one.
+            version = 1
+
+            # The topics to read.
+            topics = ["account-events"]
+
+            # "batch": a statement runs once for all events of its type in a batch. "event": once for each.
+            mode = "batch"
+
+            # What waits for an event that cannot be applied: later events of its key, or ("none") nothing.
+            order = "key"
+
+            # Where the fields of an event stand in a record: millrace, debezium, cloudevents or changelog.
+            [envelope]
+            format = "millrace"
+
+            """,
+            "schema.sql": """
+            -- The tables of this version. They are made once, in a schema of the version's own.
+
+            CREATE TABLE balances (
+                account text PRIMARY KEY,
+                balance numeric NOT NULL,
+                entries bigint NOT NULL
+            );
+
+            """,
+            "MoneyDeposited.sql": """
+            -- Runs once for all events MoneyDeposited of a batch; "events" holds them. Columns: event_id, type,
+            -- aggregate_type, aggregate_id, sequence, occurred_at, version, correlation_id, metadata, payload, topic,
+            -- partition, "offset", position.
+
+            INSERT INTO balances (account, balance, entries)
+            SELECT aggregate_id, sum((payload ->> 'amount')::numeric), count(*)
+            FROM events
+            GROUP BY aggregate_id
+            ON CONFLICT (account) DO UPDATE
+            SET balance = balances.balance + excluded.balance,
+                entries = balances.entries + excluded.entries;
+
+            """,
+            "tests/two-deposits.toml": """
+            # Events in, rows out. `millrace projection test` compares; `millrace projection check` applies the same
+            # events in other orders and batches, and says whether the rows are always the same.
+
+            [[events]]
+            type = "MoneyDeposited"
+            id = "account-1"
+            payload = { amount = "10.50" }
+
+            [[events]]
+            type = "MoneyDeposited"
+            id = "account-1"
+            payload = { amount = "0.25" }
+
+            [[expect]]
+            query = "SELECT account, balance, entries FROM balances ORDER BY account"
+            rows = [["account-1", "10.75", "2"]]
+
+            """,
+        ]
+    }
+}

@@ -1,0 +1,124 @@
+public import Postgres
+
+/// Tries a projection's folder on a database: its cases, whether it converges, and how its statements run. What it
+/// makes there it drops.
+public struct FolderTrial: Sendable {
+    /// One thing that was tried, for a person to read.
+    public struct Finding: Sendable {
+        /// What was tried: a case's name, or a statement's place.
+        public let subject: String
+        /// Whether it is as it should be.
+        public let isGood: Bool
+        /// Lines that say more.
+        public let lines: [String]
+    }
+
+    public let folder: ProjectionFolder
+    private let cases: [ProjectionCase]
+    private let connection: PostgresConnection
+
+    /// - Parameter connection: to a database in which schemas may be made; it must not hold this version.
+    /// - Throws: ``InvalidFolder`` when a case cannot be read.
+    public init(_ folder: ProjectionFolder, on connection: PostgresConnection) throws(InvalidFolder) {
+        self.folder = folder
+        self.connection = connection
+        cases = try ProjectionCase.all(of: folder)
+    }
+
+    /// Whether the cases' queries answer as they should.
+    public func test() async throws -> [Finding] {
+        try await prepared { version in
+            let runner = try await runner(version)
+            var findings: [Finding] = []
+            for sample in cases {
+                let lines = try await runner.differences(of: sample)
+                findings.append(Finding(subject: sample.name, isGood: lines.isEmpty, lines: lines))
+            }
+            return findings
+        }
+    }
+
+    /// Whether each case's events come to the same rows in other orders and batches.
+    ///
+    /// - Parameters:
+    ///   - count: ways to try, of each case.
+    ///   - seed: where the ways come from; the same seed tries the same ones.
+    public func check(count: Int, seed: UInt64) async throws -> [Finding] {
+        try await prepared { version in
+            let runner = try await runner(version)
+            let check = ConvergenceCheck(runner: runner, count: count, seed: seed)
+            var findings: [Finding] = []
+            for sample in cases {
+                if let found = try await check.counterexample(of: sample.events) {
+                    let lines = CounterexampleText(found, sample.events).lines
+                    findings.append(Finding(subject: sample.name, isGood: false, lines: lines))
+                } else {
+                    let once = try await runner.outcome(of: .oneByOne(sample.events.count), sample.events)
+                    let isIdempotent = try await runner.outcomeOfDoubling(sample.events) == once
+                    let note = "an event applied twice would count twice; the runtime's memory of events prevents it"
+                    findings.append(
+                        Finding(subject: sample.name, isGood: true, lines: isIdempotent ? [] : ["  note: " + note]))
+                }
+            }
+            return findings
+        }
+    }
+
+    /// The plan of each statement on filled tables.
+    ///
+    /// - Parameter copies: how often the cases' events are applied, each time for other aggregates.
+    public func explain(copies: Int) async throws -> [Finding] {
+        try await prepared { version in
+            let plans = try await PlanReport(version: version, connection: connection).plans(of: cases, copies: copies)
+            return plans.map { plan in
+                let warnings = plan.scanned.map { "  reads all of \($0): it has no index for this" }
+                return Finding(
+                    subject: plan.place.description, isGood: plan.scanned.isEmpty,
+                    lines: plan.lines.map { "  " + $0 } + warnings)
+            }
+        }
+    }
+
+    private func runner(_ version: VersionSchema) async throws -> CaseRunner {
+        try await CaseRunner(version, on: connection, ignoring: folder.uncheckedColumns)
+    }
+
+    /// Makes the version, without a role, and drops it.
+    private func prepared<Result>(_ body: (VersionSchema) async throws -> Result) async throws -> Result {
+        let version = VersionSchema(folder, isIsolated: false)
+        let result: Swift.Result<Result, any Error>
+        do {
+            try await version.prepare(connection)
+            result = .success(try await body(version))
+        } catch {
+            result = .failure(error)
+        }
+        try await version.drop(connection)
+        return try result.get()
+    }
+}
+
+/// A counterexample for a person to read.
+private struct CounterexampleText {
+    let lines: [String]
+
+    init(_ example: ConvergenceCheck.Counterexample, _ events: [SQLEvent]) {
+        var lines = ["  these events, applied like this, come to other rows than one by one:"]
+        for (number, batch) in example.schedule.batches.enumerated() {
+            let suffix = batch.isRolledBackOnce ? " (rolled back once, then applied again)" : ""
+            lines.append("    batch \(number + 1)\(suffix):")
+            for index in batch.events {
+                let event = events[index]
+                lines.append("      events[\(index)] \(event.type) \(event.aggregateID) sequence \(event.sequence)")
+            }
+        }
+        switch (example.expected, example.found) {
+        case (.rows(let expected), .rows(let found)):
+            lines += expected.filter { !found.contains($0) }.map { "  - " + $0 }
+            lines += found.filter { !expected.contains($0) }.map { "  + " + $0 }
+        case (.refused(let message), _): lines.append("  one by one they are refused: \(message)")
+        case (_, .refused(let message)): lines.append("  they are refused: \(message)")
+        }
+        self.lines = lines
+    }
+}

@@ -1,0 +1,150 @@
+internal import Crypto
+internal import Foundation
+internal import Postgres
+public import Projections
+internal import Settings
+
+/// A projection's folder: `projection.toml`, `schema.sql`, and a file of statements for each event type, or `apply.sql`
+/// for all.
+public struct ProjectionFolder: Sendable {
+    public let path: String
+    public let name: String
+    public let version: Int
+    public let topics: [String]
+    public let mode: ProjectionMode
+    public let order: DeadLetterRoute.Order
+    public let strictSequence: Bool
+    public let unknownTypes: UnknownTypePolicy
+    /// Makes the version's tables; runs once.
+    public let schema: SQLFile
+    /// In the order in which they run in batch mode.
+    let handlers: [EventHandler]
+    let envelope: EnvelopeReader
+    /// `table.column` of values that may differ between two ways of applying the same events.
+    let uncheckedColumns: [String]
+
+    /// The statements of one file.
+    struct EventHandler: Sendable {
+        /// nil for `apply.sql`, whose statements see all events.
+        let type: String?
+        let statements: [SQLStatement]
+    }
+
+    /// Reads a folder.
+    ///
+    /// - Throws: ``InvalidFolder`` with all that is wrong; nothing is asked of a database here.
+    public init(path: String) throws(InvalidFolder) {
+        self.path = path
+        let settings: ProjectionFileSettings
+        do {
+            let file = path + "/projection.toml"
+            settings = try ProjectionFileSettings.load(SettingsSources(file: file)).settings
+        } catch {
+            throw InvalidFolder(error.problems.map { FolderProblem($0.description) })
+        }
+        name = settings.name
+        version = settings.version
+        topics = settings.topics
+        mode = settings.mode
+        order = settings.order
+        strictSequence = settings.strictSequence
+        unknownTypes = settings.unknownTypes
+        envelope = settings.reader
+        uncheckedColumns = settings.uncheckedColumns
+
+        var problems: [FolderProblem] = []
+        var schema: SQLFile?
+        var handlers: [EventHandler] = []
+        do throws(FolderProblem) {
+            for file in try Self.files(in: path, order: settings.typeOrder) {
+                if file.stem == "schema" {
+                    schema = file
+                    try SchemaScript.check(file)
+                } else {
+                    do throws(FolderProblem) {
+                        let statements = try SQLStatement.statements(of: file, mode: settings.mode)
+                        let type = file.stem == "apply" ? nil : file.stem
+                        handlers.append(EventHandler(type: type, statements: statements))
+                    } catch {
+                        problems.append(error)
+                    }
+                }
+            }
+            if schema == nil { problems.append(FolderProblem("\(path)/schema.sql: no such file")) }
+            if handlers.isEmpty && problems.isEmpty {
+                throw FolderProblem("\(path): no statement file; add TYPE.sql for an event type, or apply.sql for all")
+            }
+        } catch {
+            problems.append(error)
+        }
+        for type in settings.typeOrder where !handlers.contains(where: { $0.type ?? "apply" == type }) {
+            problems.append(FolderProblem("\(path)/projection.toml: projection.types: there is no file \(type).sql"))
+        }
+        guard problems.isEmpty, let schema else { throw InvalidFolder(problems) }
+        self.schema = schema
+        self.handlers = handlers
+    }
+
+    private static func files(in path: String, order: [String]) throws(FolderProblem) -> [SQLFile] {
+        var files: [SQLFile] = []
+        do {
+            for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+            where name.hasSuffix(".sql") && !name.hasPrefix(".") {
+                let file = path + "/" + name
+                guard let text = String(validating: try Data(contentsOf: URL(filePath: file)), as: UTF8.self) else {
+                    throw FolderProblem("\(file): is not UTF-8")
+                }
+                files.append(SQLFile(path: file, text: text))
+            }
+        } catch let problem as FolderProblem {
+            throw problem
+        } catch {
+            throw FolderProblem("\(path): cannot be read: \(error.localizedDescription)")
+        }
+        func rank(_ file: SQLFile) -> Int { order.firstIndex(of: file.stem) ?? order.count }
+        return files.enumerated().sorted { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }
+            .map(\.element)
+    }
+
+    // MARK: what is made of it
+
+    /// The schema of this version's tables: `customer_orders_v1`.
+    public var schemaName: String { Self.identifier(name) + "_v\(version)" }
+
+    static func identifier(_ name: String) -> String { name.map { $0 == "-" ? "_" : String($0) }.joined() }
+
+    /// What tells `schema.sql` from another one.
+    var schemaChecksum: [UInt8] { Array(SHA256.hash(data: Array(schema.text.utf8))) }
+
+    /// What tells the statements, and how they see events, from others.
+    var statementsChecksum: [UInt8] {
+        var hash = SHA256()
+        for handler in handlers {
+            hash.update(data: Array((handler.type ?? "").utf8) + [0])
+            for statement in handler.statements { hash.update(data: Array(statement.statement.sql.utf8) + [0]) }
+        }
+        hash.update(data: Array("\(mode) \(order) \(strictSequence) \(unknownTypes) \(topics)".utf8))
+        return Array(hash.finalize())
+    }
+
+    /// Whether any statement is for events of this type.
+    func handles(_ type: String) -> Bool { handlers.contains { $0.type == nil || $0.type == type } }
+}
+
+/// What `schema.sql` may not hold.
+enum SchemaScript {
+    private static let transactions: Set<String> = ["begin", "commit", "rollback", "start", "abort", "savepoint"]
+
+    /// - Throws: where a statement would end the transaction that the script runs in.
+    static func check(_ file: SQLFile) throws(FolderProblem) {
+        let tokens = try SQLScanner.tokens(of: file)
+        for statement in tokens.split(whereSeparator: { $0.token == .semicolon }) {
+            guard let first = statement.first, case .word(let word) = first.token, transactions.contains(word) else {
+                continue
+            }
+            throw FolderProblem(
+                "schema.sql runs in one transaction with its registration; leave \(word.uppercased()) out",
+                at: file.place(at: first.range.lowerBound))
+        }
+    }
+}

@@ -1,0 +1,73 @@
+/// A file of SQL as its author wrote it.
+public struct SQLFile: Hashable, Sendable {
+    /// The path, as messages show it.
+    public let path: String
+    public let text: String
+
+    public init(path: String, text: String) {
+        self.path = path
+        self.text = text
+    }
+
+    /// The file's name without folders and `.sql`.
+    var stem: String {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        return name.hasSuffix(".sql") ? String(name.dropLast(4)) : name
+    }
+
+    /// A place in the file, for messages.
+    ///
+    /// - Parameter offset: bytes of UTF-8 from the start.
+    func place(at offset: Int) -> SQLPlace {
+        var line = 1
+        var column = 1
+        var index = 0
+        for scalar in text.unicodeScalars {
+            if index >= offset { break }
+            index += UTF8.width(scalar)
+            if scalar == "\n" {
+                line += 1
+                column = 1
+            } else {
+                column += 1
+            }
+        }
+        return SQLPlace(path: path, line: line, column: column)
+    }
+}
+
+/// Where something stands in a file of SQL. Lines and columns count from 1; a column is a character.
+public struct SQLPlace: Hashable, Sendable, CustomStringConvertible {
+    public let path: String
+    public let line: Int
+    public let column: Int
+
+    /// `file:line:column`.
+    public var description: String { "\(path):\(line):\(column)" }
+}
+
+/// What is wrong with a projection's folder, with the place where it is known.
+public struct FolderProblem: Error, Hashable, Sendable, CustomStringConvertible {
+    public let place: SQLPlace?
+    /// What is wrong, and what to do.
+    public let text: String
+
+    init(_ text: String, at place: SQLPlace? = nil) {
+        self.place = place
+        self.text = text
+    }
+
+    public var description: String { place.map { "\($0): \(text)" } ?? text }
+}
+
+/// A projection's folder that cannot be used, with everything that is wrong with it.
+public struct InvalidFolder: Error, Sendable, CustomStringConvertible {
+    public let problems: [FolderProblem]
+
+    init(_ problems: [FolderProblem]) {
+        self.problems = problems
+    }
+
+    /// One problem a line.
+    public var description: String { problems.map(\.description).joined(separator: "\n") }
+}

@@ -1,0 +1,93 @@
+public import Kafka
+public import Postgres
+public import Projections
+internal import StreamCore
+
+/// A projection whose statements are files of SQL.
+///
+/// A record's way: ``decode(_:)`` by the envelope mapping → statements of the event's type, as the version's own role
+/// and in its schema → COMMIT.
+public struct SQLProjection: Projection {
+    public let folder: ProjectionFolder
+    public var name: String { folder.name }
+    public var version: Int { folder.version }
+    public var topics: [String] { folder.topics }
+
+    private let enter: (Statement, Parameters)
+    private let leave: [(Statement, Parameters)]
+    private let sequences: SequenceTable?
+
+    /// - Parameter role: the role that the statements run as; nil for the session's own.
+    public init(_ folder: ProjectionFolder, role: String?) {
+        self.folder = folder
+        let session = VersionSession(schema: folder.schemaName, role: role)
+        enter = session.enter
+        leave = session.leave
+        sequences = folder.strictSequence ? SequenceTable(schema: folder.schemaName) : nil
+    }
+
+    public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<SQLEvent> {
+        guard let event = try folder.envelope.event(of: copy record) else { return .skipped(.tombstone) }
+        guard folder.handles(event.type) else {
+            guard folder.unknownTypes == .fail else { return .skipped(.unknownType) }
+            throw EventFailure(
+                "unknown_type", "the folder has no statement for the event's type", eventID: event.eventID)
+        }
+        return .event(event.identity, event)
+    }
+
+    public func reads(for events: [SQLEvent]) -> [(Statement, Parameters)] {
+        sequences.map { [$0.lock(events)] } ?? []
+    }
+
+    public func apply(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws {
+        let reads = reads(for: events)
+        let answers = reads.isEmpty ? [] : try await transaction.pipeline(reads)
+        try await apply(events, reading: answers, in: transaction)
+    }
+
+    public func apply(
+        _ events: [SQLEvent], reading answers: [QueryResult], in transaction: PostgresTransaction
+    ) async throws {
+        var statements: [(Statement, Parameters)] = []
+        if let sequences {
+            let known = try sequences.read(answers)
+            statements.append(try sequences.advance(events, from: known))
+        }
+        statements.append(enter)
+        switch folder.mode {
+        case .batch: appendBatch(events, to: &statements)
+        case .event: appendEach(events, to: &statements)
+        }
+        _ = try await transaction.pipeline(statements)
+        for (statement, parameters) in leave { try await transaction.enqueue(statement, parameters) }
+    }
+
+    private func appendBatch(_ events: [SQLEvent], to statements: inout [(Statement, Parameters)]) {
+        for handler in folder.handlers {
+            let own = handler.type.map { type in events.filter { $0.type == type } } ?? events
+            guard !own.isEmpty else { continue }
+            let arrays = SQLEvent.arrays(of: own)
+            for statement in handler.statements { statements.append((statement.statement, arrays)) }
+        }
+    }
+
+    private func appendEach(_ events: [SQLEvent], to statements: inout [(Statement, Parameters)]) {
+        for (index, event) in events.enumerated() {
+            for handler in folder.handlers where handler.type == nil || handler.type == event.type {
+                for statement in handler.statements {
+                    let values = event.values(of: statement.columns, position: Int64(index + 1))
+                    statements.append((statement.statement, values))
+                }
+            }
+        }
+    }
+}
+
+extension SQLEvent {
+    var identity: EventIdentity {
+        EventIdentity(
+            eventID: eventID, eventType: type, aggregateType: aggregateType, aggregateID: aggregateID,
+            sequence: sequence, timestamp: occurredAt)
+    }
+}

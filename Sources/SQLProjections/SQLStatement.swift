@@ -1,0 +1,165 @@
+internal import Postgres
+
+/// How a projection's statements see events.
+public enum ProjectionMode: String, CaseIterable, Sendable {
+    /// A statement runs once for all events of its type in a batch; it reads them from the relation `events`.
+    case batch
+    /// A statement runs once for each event of its type; it names the event's values, `:payload` and the like.
+    case event
+}
+
+/// One statement of a projection, ready to be prepared.
+struct SQLStatement: Sendable, Hashable {
+    /// What PostgreSQL runs.
+    let statement: Statement
+    /// The values of `$1`, `$2`, …; in batch mode all columns as arrays.
+    let columns: [EventColumn]
+
+    private let file: SQLFile
+    /// Pieces of the author's text in the text that runs: where each begins there, and in the file, in characters.
+    private let pieces: [Piece]
+
+    private struct Piece: Hashable {
+        let generated: Int
+        let original: Int
+    }
+
+    /// The key words that such a statement may begin with: those that `WITH` may stand before.
+    private static let beginnings: Set<String> = ["insert", "update", "delete", "merge", "select", "values", "with"]
+
+    /// The statements of a file.
+    ///
+    /// - Throws: what is wrong with one.
+    static func statements(of file: SQLFile, mode: ProjectionMode) throws(FolderProblem) -> [SQLStatement] {
+        let tokens = try SQLScanner.tokens(of: file)
+        var statements: [SQLStatement] = []
+        for tokens in tokens.split(whereSeparator: { $0.token == .semicolon }) {
+            statements.append(try SQLStatement(Array(tokens), of: file, mode: mode))
+        }
+        guard !statements.isEmpty else { throw FolderProblem("no statement", at: file.place(at: 0)) }
+        return statements
+    }
+
+    private init(_ tokens: [SQLScanner.Found], of file: SQLFile, mode: ProjectionMode) throws(FolderProblem) {
+        self.file = file
+        guard case .word(let first) = tokens[0].token, Self.beginnings.contains(first) else {
+            throw FolderProblem(
+                "a statement must begin with INSERT, UPDATE, DELETE, MERGE, SELECT, VALUES or WITH",
+                at: file.place(at: tokens[0].range.lowerBound))
+        }
+        for token in tokens where token.token == .positional {
+            throw FolderProblem(
+                mode == .batch
+                    ? "a statement of mode \"batch\" has no parameters; it reads the relation events"
+                    : "name the event's values instead, :payload and the like",
+                at: file.place(at: token.range.lowerBound))
+        }
+        var writer = PieceWriter(file: file)
+        switch mode {
+        case .batch:
+            columns = EventColumn.allCases.dropLast()
+            try Self.writeBatch(tokens, first, &writer)
+        case .event:
+            columns = try Self.writeEvent(tokens, &writer)
+        }
+        statement = Statement(writer.text)
+        pieces = writer.pieces.map { Piece(generated: $0.generated, original: $0.original) }
+    }
+
+    /// Puts the relation `events` before what the author wrote.
+    private static func writeBatch(
+        _ tokens: [SQLScanner.Found], _ first: String, _ writer: inout PieceWriter
+    ) throws(FolderProblem) {
+        for case (.parameter(let name), let range) in tokens.map({ ($0.token, $0.range) }) {
+            throw FolderProblem(
+                "a statement of mode \"batch\" has no parameter :\(name); it reads the relation events",
+                at: writer.file.place(at: range.lowerBound))
+        }
+        var rest = tokens[...]
+        var beginning = "WITH " + EventColumn.relation
+        if first == "with" {
+            rest = rest.dropFirst()
+            if rest.first?.token == .word("recursive") {
+                rest = rest.dropFirst()
+                beginning = "WITH RECURSIVE " + EventColumn.relation
+            }
+            beginning += ","
+        }
+        guard let start = rest.first?.range.lowerBound, let end = rest.last?.range.upperBound else {
+            throw FolderProblem("nothing comes after WITH", at: writer.file.place(at: tokens[0].range.lowerBound))
+        }
+        writer.append(beginning + " ")
+        writer.append(start..<end)
+    }
+
+    /// Puts `$1`, `$2`, … in the place of the names.
+    private static func writeEvent(
+        _ tokens: [SQLScanner.Found], _ writer: inout PieceWriter
+    ) throws(FolderProblem) -> [EventColumn] {
+        var columns: [EventColumn] = []
+        var end = tokens[0].range.lowerBound
+        for token in tokens {
+            guard case .parameter(let name) = token.token else { continue }
+            guard let column = EventColumn(rawValue: name) else {
+                let names = EventColumn.allCases.map { ":\($0.rawValue)" }.joined(separator: ", ")
+                throw FolderProblem(
+                    "there is no :\(name); an event has \(names)", at: writer.file.place(at: token.range.lowerBound))
+            }
+            if !columns.contains(column) { columns.append(column) }
+            writer.append(end..<token.range.lowerBound)
+            writer.append("$\((columns.firstIndex(of: column) ?? 0) + 1)")
+            end = token.range.upperBound
+        }
+        writer.append(end..<(tokens.last?.range.upperBound ?? end))
+        return columns
+    }
+
+    // MARK: places
+
+    /// Where the statement begins in its file.
+    var place: SQLPlace { file.place(at: pieces.first?.original ?? 0) }
+
+    /// The place that an error of PostgreSQL names.
+    ///
+    /// - Parameter prefix: characters that were sent before the statement's own text.
+    func place(of error: PostgresError, prefix: Int = 0) -> SQLPlace {
+        guard let position = error.position.map({ $0 - 1 - prefix }),
+            let piece = pieces.last(where: { $0.generated <= position })
+        else { return place }
+        // Characters of the author's text from the piece's start.
+        let start = file.text.utf8.index(file.text.startIndex, offsetBy: piece.original)
+        let scalars = file.text.unicodeScalars
+        let end = scalars.index(start, offsetBy: position - piece.generated, limitedBy: scalars.endIndex) ?? start
+        return file.place(at: file.text.utf8.distance(from: file.text.startIndex, to: end))
+    }
+
+    /// The types of the parameters, as PREPARE lists them.
+    func parameterTypes(_ mode: ProjectionMode) -> [String] {
+        columns.map { mode == .batch ? $0.type + "[]" : $0.type }
+    }
+}
+
+/// Puts a statement's text together from pieces of a file and text between them.
+private struct PieceWriter {
+    let file: SQLFile
+    private(set) var text = ""
+    private(set) var pieces: [(generated: Int, original: Int)] = []
+    private var characters = 0
+
+    init(file: SQLFile) {
+        self.file = file
+    }
+
+    mutating func append(_ added: String) {
+        text += added
+        characters += added.unicodeScalars.count
+    }
+
+    /// - Parameter range: bytes of the file.
+    mutating func append(_ range: Range<Int>) {
+        pieces.append((characters, range.lowerBound))
+        let utf8 = file.text.utf8
+        let start = utf8.index(utf8.startIndex, offsetBy: range.lowerBound)
+        append(String(file.text[start..<utf8.index(start, offsetBy: range.count)]))
+    }
+}

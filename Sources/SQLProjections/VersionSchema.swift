@@ -1,0 +1,189 @@
+internal import Foundation
+public import Postgres
+public import StreamCore
+
+/// The schema of one version of a projection: made once, with `schema.sql`, and registered in `sql_projections`.
+public struct VersionSchema: Sendable {
+    /// Why a version cannot be run.
+    public struct Refusal: Error, Sendable, CustomStringConvertible, RemediableError {
+        public let description: String
+        public var remedy: Remedy { .changeSetup }
+    }
+
+    private let folder: ProjectionFolder
+    private let role: String?
+
+    /// - Parameters:
+    ///   - folder: what the version is.
+    ///   - isIsolated: whether the statements run as a role of the version's own, which may write nothing else.
+    public init(_ folder: ProjectionFolder, isIsolated: Bool) {
+        self.folder = folder
+        role = isIsolated ? folder.schemaName : nil
+    }
+
+    /// The projection, once the version is prepared.
+    public var projection: SQLProjection { SQLProjection(folder, role: role) }
+
+    /// Makes the schema if it is not there, and checks each statement in it.
+    ///
+    /// Several daemons may do so at once: they wait for each other.
+    ///
+    /// - Parameter connection: its search path holds the tables of the runtime. It must not be in a transaction.
+    /// - Throws: ``Refusal`` when the schema belongs to another `schema.sql`; ``InvalidFolder`` with what PostgreSQL
+    ///   says of the files; `PostgresError`.
+    public func prepare(_ connection: PostgresConnection) async throws {
+        try await install(connection)
+        try await check(connection)
+    }
+
+    /// Drops the version's tables and its registration, if they are there; for trials.
+    func drop(_ connection: PostgresConnection) async throws {
+        try await connection.withTransaction { transaction in
+            let registered = try await transaction.execute(
+                .unprepared("DELETE FROM sql_projections WHERE name = $1 AND version = $2 RETURNING schema_name"),
+                Parameters {
+                    $0.append(folder.name)
+                    $0.append(Int32(folder.version))
+                })
+            guard registered.rowCount > 0 else { return }
+            try await transaction.execute(
+                script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(folder.schemaName)) CASCADE")
+        }
+    }
+
+    // MARK: the schema
+
+    private func install(_ connection: PostgresConnection) async throws {
+        try await connection.withTransaction { transaction in
+            try await transaction.execute(
+                .unprepared("SELECT pg_advisory_xact_lock(hashtextextended('millrace sql_projections ' || $1, 0))"),
+                Parameters { $0.append(folder.schemaName) })
+            let found = try await transaction.execute(
+                .unprepared("SELECT schema_checksum FROM sql_projections WHERE name = $1 AND version = $2"),
+                Parameters {
+                    $0.append(folder.name)
+                    $0.append(Int32(folder.version))
+                })
+            guard found.rowCount == 0 else {
+                let checksum = found.bytes(0, 0)
+                guard checksum.indices.map({ checksum[$0] }) == folder.schemaChecksum else { throw schemaChanged }
+                return
+            }
+            try await create(transaction)
+            try await transaction.execute(
+                .unprepared(
+                    """
+                    INSERT INTO sql_projections (name, version, schema_name, schema_checksum) VALUES ($1, $2, $3, $4)
+                    """),
+                Parameters {
+                    $0.append(folder.name)
+                    $0.append(Int32(folder.version))
+                    $0.append(folder.schemaName)
+                    $0.append(folder.schemaChecksum)
+                })
+        }
+    }
+
+    private var schemaChanged: Refusal {
+        Refusal(
+            description: """
+                \(folder.schema.path) is not the one that version \(folder.version) of \(folder.name) was made with; \
+                raise projection.version, so that a new version is built beside the old one
+                """)
+    }
+
+    private func create(_ transaction: PostgresTransaction) async throws {
+        let schema = SQLIdentifier.quoted(folder.schemaName)
+        let exists = try await transaction.execute(
+            .unprepared("SELECT 1 FROM pg_namespace WHERE nspname = $1"),
+            Parameters { $0.append(folder.schemaName) })
+        guard exists.rowCount == 0 else {
+            throw Refusal(
+                description: """
+                    the schema \(folder.schemaName) exists, and is none that was made for \(folder.name); \
+                    drop it or give the projection another name
+                    """)
+        }
+        if let role { try await makeRole(role, transaction) }
+        let owner = role.map { " AUTHORIZATION \(SQLIdentifier.quoted($0))" } ?? ""
+        try await transaction.execute(script: "CREATE SCHEMA \(schema)\(owner)")
+        let session = VersionSession(schema: folder.schemaName, role: role)
+        _ = try await transaction.pipeline([session.enter])
+        do {
+            try await transaction.execute(script: folder.schema.text)
+        } catch {
+            guard error.kind != .transient else { throw error }
+            throw InvalidFolder([problem(error, at: place(of: error))])
+        }
+        if folder.strictSequence { try await transaction.execute(script: SequenceTable.definition) }
+        _ = try await transaction.pipeline(session.leave)
+        if role != nil, folder.strictSequence {
+            // The statements have no business in it; the daemon itself has.
+            try await transaction.execute(
+                script: "ALTER TABLE \(schema).\(SequenceTable.name) OWNER TO CURRENT_USER")
+        }
+    }
+
+    private func makeRole(_ role: String, _ transaction: PostgresTransaction) async throws {
+        let found = try await transaction.execute(
+            .unprepared("SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = $1"),
+            Parameters { $0.append(role) })
+        if found.rowCount > 0, try found.bool(0, 0) { return }
+        let name = SQLIdentifier.quoted(role)
+        do {
+            try await transaction.execute(
+                script: (found.rowCount == 0 ? "CREATE ROLE \(name) NOLOGIN; " : "") + "GRANT \(name) TO CURRENT_USER")
+        } catch {
+            guard error.sqlState == .insufficientPrivilege else { throw error }
+            throw Refusal(
+                description: """
+                    the role \(role), which the statements of \(folder.name) run as, cannot be made by this user: let \
+                    an administrator run CREATE ROLE \(name) NOLOGIN; GRANT \(name) TO this user; or set \
+                    sql_projections.isolate = false
+                    """)
+        }
+    }
+
+    // MARK: the statements
+
+    /// Prepares each statement as it will run, and undoes it.
+    private func check(_ connection: PostgresConnection) async throws {
+        var problems: [FolderProblem] = []
+        let session = VersionSession(schema: folder.schemaName, role: role)
+        for handler in folder.handlers {
+            for statement in handler.statements {
+                let types = statement.parameterTypes(folder.mode).joined(separator: ", ")
+                let prefix = "PREPARE millrace_check\(types.isEmpty ? "" : " (\(types))") AS "
+                do {
+                    try await connection.withTransaction { transaction in
+                        _ = try await transaction.pipeline([session.enter])
+                        try await transaction.execute(script: prefix + statement.statement.sql)
+                        try await transaction.execute(script: "DEALLOCATE millrace_check")
+                    }
+                } catch let error as PostgresError where error.kind != .transient {
+                    problems.append(problem(error, at: statement.place(of: error, prefix: prefix.unicodeScalars.count)))
+                }
+            }
+        }
+        if !problems.isEmpty { throw InvalidFolder(problems) }
+    }
+
+    private func place(of error: PostgresError) -> SQLPlace {
+        let scalars = folder.schema.text.unicodeScalars
+        guard let position = error.position,
+            let index = scalars.index(scalars.startIndex, offsetBy: position - 1, limitedBy: scalars.endIndex)
+        else { return folder.schema.place(at: 0) }
+        return folder.schema.place(at: folder.schema.text.utf8.distance(from: folder.schema.text.startIndex, to: index))
+    }
+
+    private func problem(_ error: PostgresError, at place: SQLPlace) -> FolderProblem {
+        var text = error.message
+        if let state = error.sqlState { text += " (SQLSTATE \(state))" }
+        if let hint = error.hint { text += "; hint: \(hint)" }
+        return FolderProblem(text, at: place)
+    }
+}
+
+extension InvalidFolder: RemediableError {
+    public var remedy: Remedy { .changeSetup }
+}

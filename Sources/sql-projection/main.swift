@@ -1,0 +1,4 @@
+import Daemon
+import SQLProjectionProgram
+
+await SQLProjectionProgram.main()

@@ -1,0 +1,22 @@
+import Foundation
+
+/// A projection's folder in a temporary place, gone when it is released.
+final class Folder: Sendable {
+    let path: String
+
+    /// - Parameters:
+    ///   - files: texts by file names.
+    ///   - cases: the same, of names that begin with `tests/`.
+    init(_ files: [String: String], cases: [String: String] = [:]) throws {
+        path = NSTemporaryDirectory() + "millrace-projection-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        if !cases.isEmpty {
+            try FileManager.default.createDirectory(atPath: path + "/tests", withIntermediateDirectories: true)
+        }
+        for (name, text) in files.merging(cases, uniquingKeysWith: { given, _ in given }) {
+            try text.write(toFile: path + "/" + name, atomically: true, encoding: .utf8)
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+}

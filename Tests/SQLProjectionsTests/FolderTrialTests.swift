@@ -1,0 +1,139 @@
+import Postgres
+import TestKit
+import Testing
+
+@testable import SQLProjections
+
+@Suite struct FolderTrialTests {
+    private func trial<Result>(
+        _ files: [String: String], _ body: (FolderTrial) async throws -> Result
+    ) async throws -> Result {
+        let name = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
+        var files = FolderTemplate.files(name: name).merging(files) { _, given in given }
+        // Folders are made flat here, but for the cases.
+        let cases = files.filter { $0.key.hasPrefix("tests/") }
+        for key in cases.keys { files[key] = nil }
+        let place = try Folder(files, cases: cases)
+        return try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"]) { postgres in
+            let connection = try await PostgresConnection.connect(postgres)
+            let result: Swift.Result<Result, any Error>
+            do {
+                result = .success(try await body(FolderTrial(ProjectionFolder(path: place.path), on: connection)))
+            } catch {
+                result = .failure(error)
+            }
+            let left = try await connection.execute(
+                .unprepared("SELECT 1 FROM pg_namespace WHERE nspname = $1"), Parameters { $0.append(name + "_v1") })
+            #expect(left.rowCount == 0, "the trial left its schema")
+            await connection.close()
+            return try result.get()
+        }
+    }
+
+    @Test func theFolderToStartFromWorks() async throws {
+        try await trial([:]) { trial in
+            let tested = try await trial.test()
+            #expect(tested.map(\.subject) == ["two-deposits"])
+            #expect(!tested.contains { !$0.isGood }, "\(tested)")
+            let checked = try await trial.check(count: 50, seed: 1)
+            #expect(!checked.contains { !$0.isGood }, "\(checked)")
+            #expect(checked.first?.lines.first?.contains("applied twice would count twice") == true)
+            let explained = try await trial.explain(copies: 300)
+            #expect(explained.map(\.isGood) == [true], "\(explained)")
+            #expect(explained.first?.lines.contains { $0.contains("Insert on balances") } == true)
+        }
+    }
+
+    @Test func whatDiffersIsShownAsADiff() async throws {
+        let sample = """
+            [[events]]
+            type = "MoneyDeposited"
+            id = "a"
+            payload = '{"amount": 1.10}'
+            [[expect]]
+            query = "SELECT account, balance, NULL AS x, entries = 1 AS y FROM balances"
+            rows = [["a", "1.10", "∅", true], ["b", "0", "∅", true]]
+            """
+        try await trial(["tests/two-deposits.toml": sample]) { trial in
+            let found = try await trial.test()
+            #expect(found.map(\.isGood) == [false])
+            #expect(found[0].lines.dropFirst() == ["  - b | 0 | ∅ | true"])
+        }
+    }
+
+    /// What is written over instead of merged depends on what comes last.
+    @Test func theSmallestSequenceThatDiffersIsShown() async throws {
+        let wrong = """
+            INSERT INTO balances
+            SELECT DISTINCT ON (payload ->> 'customer') payload ->> 'customer', (payload ->> 'amount')::numeric, 1
+            FROM events ORDER BY payload ->> 'customer', position DESC
+            ON CONFLICT (account) DO UPDATE SET balance = excluded.balance
+            """
+        let events = (1...6).map { number in
+            """
+            [[events]]
+            type = "MoneyDeposited"
+            id = "account-\(number)"
+            payload = { customer = "c\(number % 3)", amount = "\(number)" }
+            """
+        }
+        try await trial([
+            "MoneyDeposited.sql": wrong, "tests/two-deposits.toml": events.joined(separator: "\n"),
+        ]) { trial in
+            let found = try await trial.check(count: 50, seed: 1)
+            #expect(found.map(\.isGood) == [false])
+            let lines = found[0].lines
+            // Two events of one customer, the later one first.
+            #expect(lines.count { $0.contains("events[") } == 2, "\(lines)")
+            #expect(
+                lines.contains { $0.hasPrefix("  - balances (c") } && lines.contains { $0.hasPrefix("  + balances (c") }
+            )
+        }
+    }
+
+    @Test func aStatementThatReadsAllIsNamed() async throws {
+        let slow = """
+            UPDATE balances SET entries = entries + 1 WHERE balance IN (SELECT (payload ->> 'amount')::numeric FROM events)
+            """
+        try await trial([
+            "ZLast.sql": slow,
+            "tests/two-deposits.toml": """
+            [[events]]
+            type = "MoneyDeposited"
+            id = "a"
+            payload = { amount = "1" }
+            [[events]]
+            type = "ZLast"
+            id = "a"
+            payload = { amount = "-1" }
+            """,
+        ]) { trial in
+            let found = try await trial.explain(copies: 300)
+            #expect(found.map(\.isGood) == [true, false])
+            #expect(found[1].lines.last == "  reads all of balances: it has no index for this")
+        }
+    }
+
+    @Test(arguments: [
+        ("events = 1", "events: expected [[events]]"), ("[[expect]]\nquery = \"SELECT 1\"\nrows = []", "no [[events]]"),
+        ("[[events]]\ntype = \"A\"", "events[0]: id is required"), ("[[event]]\nid = \"a\"", "event: unknown key"),
+        ("[[events]]\ntype = \"A\"\nid = \"a\"\nat = \"now\"", "events[0].at: expected a date and time"),
+        ("[[events]]\ntype = \"A\"\nid = \"a\"\npayload = \"{\"", "events[0].payload: is no JSON"),
+        ("[[events]]\ntype = \"A\"\nid = \"a\"\nsequense = 1", "events[0]: unknown key sequense"),
+        ("[[events]]\ntype = \"A\"\nid = \"a\"\n[[expect]]\nquery = \"SELECT 1\"", "expect[0]: rows is required"),
+        ("[[events]", ":1:"),
+    ]) func aCaseThatCannotBeReadIsTold(_ text: String, _ expected: String) async throws {
+        let place = try Folder(
+            FolderTemplate.files(name: "a").filter { !$0.key.hasPrefix("tests/") },
+            cases: [
+                "tests/a.toml": text
+            ])
+        let folder = try ProjectionFolder(path: place.path)
+        do throws(InvalidFolder) {
+            _ = try ProjectionCase.all(of: folder)
+            Issue.record("it was read")
+        } catch {
+            #expect(error.description.contains(expected), "\(error)")
+        }
+    }
+}

@@ -1,0 +1,183 @@
+import Foundation
+import Kafka
+import Postgres
+import Projections
+import StreamCore
+import TestKit
+import Testing
+
+@testable import SQLProjections
+
+@Suite struct RunTests {
+    private static let schema = """
+        CREATE TABLE balances (account text PRIMARY KEY, balance numeric NOT NULL, entries int NOT NULL);
+        """
+    /// Sums in SQL, so that an event counts once wherever it stands in the batch.
+    private static let batch = [
+        "schema.sql": schema,
+        "Deposited.sql": """
+        INSERT INTO balances
+        SELECT aggregate_id, sum((payload ->> 'amount')::numeric), count(*) FROM events GROUP BY 1
+        ON CONFLICT (account) DO UPDATE
+        SET balance = balances.balance + excluded.balance, entries = balances.entries + excluded.entries
+        """,
+    ]
+    private static let event = [
+        "schema.sql": schema,
+        "Deposited.sql": """
+        INSERT INTO balances VALUES (:aggregate_id, (:payload ->> 'amount')::numeric, 1)
+        ON CONFLICT (account) DO UPDATE
+        SET balance = balances.balance + excluded.balance, entries = balances.entries + 1
+        """,
+    ]
+
+    private func deposit(_ account: Int, _ sequence: Int, _ amount: String = "1.10", id: UUID = UUID()) -> [UInt8] {
+        Scene.event("Deposited", "a\(account)", sequence, "{\"amount\":\(amount)}", eventID: id)
+    }
+
+    private func balances(_ scene: Scene, _ folder: ProjectionFolder) async throws -> [String] {
+        try await scene.column(
+            "SELECT account || ' ' || balance || ' ' || entries FROM \(folder.schemaName).balances ORDER BY 1")
+    }
+
+    @Test(arguments: ProjectionMode.allCases) func everyEventTakesEffectOnce(_ mode: ProjectionMode) async throws {
+        try await Scene.with { scene in
+            let (_, folder) = try scene.folder(
+                mode == .batch ? Self.batch : Self.event, settings: "mode = \"\(mode)\"")
+            let version = try await scene.version(folder)
+            var again: [(String, [UInt8])] = []
+            for sequence in 1...20 {
+                for account in 1...5 {
+                    let event = deposit(account, sequence)
+                    try await scene.produce("a\(account)", event)
+                    if sequence % 7 == 0 { again.append(("a\(account)", event)) }
+                }
+            }
+            try await scene.run(version)
+            // A second delivery, and types that nobody asked for.
+            for (key, event) in again { try await scene.produce(key, event) }
+            try await scene.produce("a1", Scene.event("Frozen", "a1", 21, "{}"))
+            try await scene.produce("a1", nil)
+            try await scene.run(version)
+            #expect(try await balances(scene, folder) == (1...5).map { "a\($0) 22.00 20" })
+        }
+    }
+
+    @Test(arguments: ProjectionMode.allCases) func oneBadEventIsParkedAlone(_ mode: ProjectionMode) async throws {
+        try await Scene.with { scene in
+            let (_, folder) = try scene.folder(
+                mode == .batch ? Self.batch : Self.event, settings: "mode = \"\(mode)\"\norder = \"none\"")
+            let version = try await scene.version(folder)
+            var route = DeadLetterRoute(consumer: scene.name)
+            route.order = .none
+            try await TestKafka.withTopics(named: [route.letterTopic, route.retryTopic], partitions: 1) {
+                for sequence in 1...10 {
+                    try await scene.produce("a1", deposit(1, sequence, sequence == 4 ? "\"much\"" : "2"))
+                }
+                try await scene.run(version) { $0.onFailure = .park(route) }
+                #expect(try await balances(scene, folder) == ["a1 18 9"])
+                #expect(try await scene.column("SELECT error_class FROM parked_events") == ["sql_22P02"])
+            }
+        }
+    }
+
+    @Test func aStatementSeesTheEventAsItIs() async throws {
+        try await Scene.with { scene in
+            let (_, folder) = try scene.folder([
+                "schema.sql": "CREATE TABLE seen (line text)",
+                "apply.sql": """
+                INSERT INTO seen SELECT concat_ws('|', event_id, type, aggregate_type, aggregate_id, sequence,
+                    occurred_at AT TIME ZONE 'UTC', version, correlation_id, metadata ->> 'source', payload ->> 'a',
+                    topic = '\(scene.topic)', partition >= 0, "offset", position) FROM events
+                """,
+            ])
+            let id = UUID()
+            try await scene.produce("k", Scene.event("Any", "k", 7, "{\"a\":\"é\"}", eventID: id))
+            try await scene.run(scene.version(folder))
+            #expect(
+                try await scene.column("SELECT line FROM \(folder.schemaName).seen") == [
+                    "\(id.uuidString.lowercased())|Any|Account|k|7|2026-05-01 10:00:00.5|1|c|test|é|t|t|0|1"
+                ])
+        }
+    }
+
+    // MARK: what a folder may not do
+
+    @Test func statementsAreCheckedWhereTheyStand() async throws {
+        try await Scene.with { scene in
+            let (place, folder) = try scene.folder([
+                "schema.sql": Self.schema, "A.sql": "INSERT INTO balances\nSELECT acount FROM events",
+                "B.sql": "WITH é AS (SELECT 'é') SELECT 'é', balance_ FROM balances",
+            ])
+            let error = await #expect(throws: InvalidFolder.self) { try await scene.version(folder) }
+            let problems = error?.problems.map { $0.description.replacing(place.path + "/", with: "") } ?? []
+            #expect(problems.count == 2)
+            #expect(problems.first?.hasPrefix("A.sql:2:8: column \"acount\" does not exist (SQLSTATE 42703)") == true)
+            #expect(problems.last?.hasPrefix("B.sql:1:36: column \"balance_\" does not exist") == true, "\(problems)")
+        }
+    }
+
+    @Test func aSchemaThatIsWrongIsToldAndLeavesNothing() async throws {
+        try await Scene.with { scene in
+            let (place, folder) = try scene.folder([
+                "schema.sql": "CREATE TABLE a (id int);\nCREATE TABLE b (id itn);", "apply.sql": "SELECT 1",
+            ])
+            let error = await #expect(throws: InvalidFolder.self) { try await scene.version(folder) }
+            #expect(
+                error?.description.replacing(place.path + "/", with: "")
+                    == "schema.sql:2:20: type \"itn\" does not exist (SQLSTATE 42704)")
+            let schemas = try await scene.column(
+                "SELECT nspname::text FROM pg_namespace WHERE nspname = '\(folder.schemaName)'")
+            #expect(schemas.isEmpty)
+        }
+    }
+
+    @Test func statementsWriteNowhereElse() async throws {
+        try await Scene.with { scene in
+            let other = "\"\(scene.postgres.schema)\".projection_offsets"
+            let (_, folder) = try scene.folder([
+                "schema.sql": Self.schema, "apply.sql": "DELETE FROM \(other) WHERE false",
+            ])
+            let error = await #expect(throws: InvalidFolder.self) { try await scene.version(folder) }
+            #expect(error?.description.contains("apply.sql:1:13: permission denied for schema") == true)
+        }
+    }
+
+    @Test func aChangedSchemaNeedsANewVersion() async throws {
+        try await Scene.with { scene in
+            let (_, folder) = try scene.folder(Self.batch)
+            _ = try await scene.version(folder)
+            _ = try await scene.version(folder)
+            var files = Self.batch
+            files["schema.sql"] = Self.schema + "CREATE TABLE more (id int);"
+            let (_, changed) = try scene.folder(files)
+            let error = await #expect(throws: VersionSchema.Refusal.self) { try await scene.version(changed) }
+            #expect(error?.description.contains("raise projection.version") == true)
+            let (_, next) = try scene.folder(files, version: 2)
+            _ = try await scene.version(next)
+        }
+    }
+
+    // MARK: order
+
+    @Test func aGapParksTheEventsBehindIt() async throws {
+        try await Scene.with { scene in
+            let (_, folder) = try scene.folder(Self.event, settings: "mode = \"event\"\nstrict_sequence = true")
+            let version = try await scene.version(folder)
+            let route = DeadLetterRoute(consumer: scene.name)
+            try await TestKafka.withTopics(named: [route.letterTopic, route.retryTopic], partitions: 1) {
+                for sequence in [1, 2, 4, 5] { try await scene.produce("a1", deposit(1, sequence)) }
+                for sequence in 1...3 { try await scene.produce("a2", deposit(2, sequence)) }
+                // A sequence that another event has had.
+                try await scene.produce("a3", deposit(3, 1))
+                try await scene.produce("a3", deposit(3, 1))
+                try await scene.run(version) { $0.onFailure = .park(route) }
+                #expect(try await balances(scene, folder) == ["a1 2.20 2", "a2 3.30 3", "a3 1.10 1"])
+                #expect(
+                    try await scene.column(
+                        "SELECT concat_ws(' ', reason, error_class) FROM parked_events ORDER BY 1")
+                        == ["blocked", "failed sequence_gap", "failed sequence_repeated"])
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+CREATE TABLE accounts (
+    account_id text PRIMARY KEY,
+    owner text,
+    currency text NOT NULL,
+    balance numeric NOT NULL,
+    status text NOT NULL CHECK (status IN ('open', 'frozen')),
+    opened_at timestamptz NOT NULL,
+    sequence bigint NOT NULL
+);
+
+-- What moved, with the balance after it. A movement of an account that was never opened violates NOT NULL and becomes a
+-- dead letter: the statements below find no balance for it.
+CREATE TABLE transactions (
+    account_id text NOT NULL,
+    sequence bigint NOT NULL,
+    kind text NOT NULL,
+    amount numeric NOT NULL,
+    balance numeric NOT NULL,
+    counterparty text,
+    occurred_at timestamptz NOT NULL,
+    PRIMARY KEY (account_id, sequence)
+);
+
+-- By month: what came in, what went out, and the balance at its end.
+CREATE VIEW statements AS
+SELECT account_id, date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month,
+    sum(amount) FILTER (WHERE amount > 0) AS paid_in, -sum(amount) FILTER (WHERE amount < 0) AS paid_out,
+    (array_agg(balance ORDER BY sequence DESC))[1] AS closing_balance, count(*) AS entries
+FROM transactions GROUP BY 1, 2;
