@@ -52,6 +52,38 @@ exec env -i PATH=/usr/sbin:/usr/bin container=unshare SYSTEMD_UNIT_PATH="$stage/
 """
 
 
+# What the boot needs of the machine, in short.
+PROBE = r"""
+set -eu
+mount --make-rprivate /
+mount -t proc proc /proc
+mount -t tmpfs tmpfs /run
+mkdir /run/upper /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work overlay /etc
+"""
+
+
+def cgroups():
+    """The folder in which systemd's groups of processes are made."""
+    hierarchy = pathlib.Path("/sys/fs/cgroup/systemd")
+    return hierarchy if hierarchy.is_dir() else hierarchy.parent
+
+
+def why_it_cannot_boot():
+    """What this machine does not allow; None when it allows a boot."""
+    done = subprocess.run(["unshare", "--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child",
+                           "bash", "-c", PROBE], capture_output=True, text=True)
+    if done.returncode != 0:
+        return f"no namespaces of one's own: {done.stderr.strip()}"
+    group = cgroups() / f"millrace-probe-{os.getpid()}"
+    try:
+        group.mkdir()
+        group.rmdir()
+    except OSError as error:
+        return f"no groups of processes of one's own: {error}"
+    return None
+
+
 class Supervisor:
     """Boots on entry; on exit process 1 is killed, and all that it runs with it."""
 
@@ -87,8 +119,7 @@ class Supervisor:
         return path.read_text() if path.exists() else ""
 
     def __enter__(self):
-        hierarchy = pathlib.Path("/sys/fs/cgroup/systemd")
-        self.cgroup = (hierarchy if hierarchy.is_dir() else hierarchy.parent) / self.stage.name
+        self.cgroup = cgroups() / self.stage.name
         self.cgroup.mkdir()
         self.output = open(self.stage / "log/systemd.log", "w")
         self.process = subprocess.Popen(
