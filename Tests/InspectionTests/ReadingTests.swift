@@ -10,6 +10,10 @@ import Testing
 /// Lag and traces, read from a real database and the cluster of the tests.
 @Suite struct ReadingTests {
     private static let sets = ["outbox", "projections", "dead-letters"]
+    /// Noon of yesterday, in milliseconds since 1970: a broker may remove records of long ago at once.
+    private static let noonMs = (Int64(Timestamp.now.day) - 1) * 86_400_000 + 43_200_000
+    /// Its day, as ISO 8601 has it.
+    private static let day = String(Timestamp(microseconds: noonMs * 1_000).description.prefix(10))
 
     private func withScene(
         partitions: Int32 = 1, _ body: (PostgresConnection, KafkaClientConfiguration, String) async throws -> Void
@@ -37,7 +41,7 @@ import Testing
 
     private static func event(_ type: String, _ sequence: Int, payload: String = "{}") -> String {
         """
-        {"eventType":"\(type)","aggregateId":"o-1","sequence":\(sequence),"timestamp":"2026-03-01T12:00:0\(sequence)Z",\
+        {"eventType":"\(type)","aggregateId":"o-1","sequence":\(sequence),"timestamp":"\(Self.day)T12:00:0\(sequence)Z",\
         "payload":\(payload)}
         """
     }
@@ -46,15 +50,16 @@ import Testing
 
     @Test func projectionsAreReadFromTheDatabaseAndTheirLagFromKafka() async throws {
         try await withScene { connection, kafka, topic in
-            let start: Int64 = 1_772_366_400_000
+            let start = Self.noonMs
             try await send(topic, [("a", "1", start), ("a", "2", start + 1_000), ("a", "3", start + 2_000)])
             try await connection.execute(
                 script: """
                     INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'orders', 2, 'g');
                     INSERT INTO projection_offsets (projection_id, topic, partition, next_offset, updated_at)
-                    VALUES (1, '\(topic)', 0, 1, '2026-03-01T12:00:00Z')
+                    VALUES (1, '\(topic)', 0, 1, '\(Self.day)T12:00:00Z')
                     """)
-            let reader = try LagReader(connection, kafka, groups: [], programs: ["orders": "no-such-program"])
+            let reader = try LagReader(
+                connection, kafka, groups: [], programs: ["orders": "no-such-program"], timeoutMs: 60_000)
             let reading = try await reader.read()
             let partition = TopicPartition(topic: topic, partition: 0)
             let position = try #require(reading.positions[.init(name: "orders", version: 2)]?[partition])
@@ -73,7 +78,7 @@ import Testing
     /// It has no offset yet, and all of it is unread: it must not look as if nothing were.
     @Test func aPartitionThatNobodyWasAssignedIsUnread() async throws {
         try await withScene(partitions: 2) { connection, kafka, topic in
-            let keys = (0..<20).map { (key: "k\($0)", value: "v", timestampMs: Int64(1_772_366_400_000)) }
+            let keys = (0..<20).map { (key: "k\($0)", value: "v", timestampMs: Self.noonMs) }
             try await send(topic, keys)
             try await connection.execute(
                 script: """
@@ -82,7 +87,7 @@ import Testing
                     VALUES (1, '\(topic)', 0, 0)
                     """)
             var tracker = LagTracker()
-            let reader = try LagReader(connection, kafka, groups: [], programs: [:])
+            let reader = try LagReader(connection, kafka, groups: [], programs: [:], timeoutMs: 60_000)
             let report = tracker.report(try await reader.read())
             #expect(report.rows.map(\.partition.partition) == [0, 1])
             #expect(report.totalLag == 20)
@@ -99,7 +104,7 @@ import Testing
             try await consumer.assign([partition: .beginning])
             try await consumer.commit([partition: 1], timeoutMs: 60_000)
             await consumer.close(timeoutMs: 5_000)
-            let reader = try LagReader(nil, kafka, groups: [group], programs: [:])
+            let reader = try LagReader(nil, kafka, groups: [group], programs: [:], timeoutMs: 60_000)
             let reading = try await reader.read()
             #expect(reading.positions[.init(name: group, version: nil)]?[partition]?.next == 1)
             var tracker = LagTracker()
@@ -119,7 +124,7 @@ import Testing
 
     @Test func anAggregatesWholeWay() async throws {
         try await withScene { connection, kafka, topic in
-            let start: Int64 = 1_772_366_401_500
+            let start = Self.noonMs + 1_500
             try await send(
                 topic,
                 [
@@ -131,22 +136,22 @@ import Testing
             try await connection.execute(
                 script: """
                     INSERT INTO outbox (id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, payload)
-                    VALUES (7, 'Cancelled', 'Order', 'o-1', 4, '2026-03-01T12:00:09Z', '{}'),
-                        (8, 'Cancelled', 'Order', 'o-2', 4, '2026-03-01T12:00:09Z', '{}');
+                    VALUES (7, 'Cancelled', 'Order', 'o-1', 4, '\(Self.day)T12:00:09Z', '{}'),
+                        (8, 'Cancelled', 'Order', 'o-2', 4, '\(Self.day)T12:00:09Z', '{}');
                     INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'orders', 2, 'g');
                     INSERT INTO projection_offsets (projection_id, topic, partition, next_offset, updated_at)
-                    VALUES (1, '\(topic)', 0, 3, '2026-03-01T12:00:02.600Z');
+                    VALUES (1, '\(topic)', 0, 3, '\(Self.day)T12:00:02.600Z');
                     INSERT INTO parked_events
                         (projection_id, topic, partition, record_offset, reason, error_class, parked_at)
-                    VALUES (1, '\(topic)', 0, 2, 'failed', 'missing_field', '2026-03-01T12:00:02.600Z');
+                    VALUES (1, '\(topic)', 0, 2, 'failed', 'missing_field', '\(Self.day)T12:00:02.600Z');
                     INSERT INTO dead_letters
                         (consumer, origin_topic, origin_partition, origin_offset, value_kept, header_names, header_values,
                          state, reason, error_class, message, first_error_class, first_message, fingerprint, dialect,
                          event_type, created_at)
                     VALUES ('orders', '\(topic)', 0, 2, 'here', '{}', '{}', 'pending', 'failed', 'missing_field', 'm',
-                        'missing_field', 'm', 'f', 'millrace', 'ItemAdded', '2026-03-01T12:00:02.700Z');
+                        'missing_field', 'm', 'f', 'millrace', 'ItemAdded', '\(Self.day)T12:00:02.700Z');
                     INSERT INTO dead_letter_history (letter_id, at, actor, action, to_state, reason)
-                    SELECT letter_id, '2026-03-01T12:00:08Z', 'mara', 'retry', 'retrying', 'mended' FROM dead_letters
+                    SELECT letter_id, '\(Self.day)T12:00:08Z', 'mara', 'retry', 'retrying', 'mended' FROM dead_letters
                     """)
             let letter = try await connection.execute("SELECT letter_id FROM dead_letters").int64(0, 0)
             let steps = try await trace(connection, kafka, topic)
