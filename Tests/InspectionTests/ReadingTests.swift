@@ -1,3 +1,4 @@
+import Foundation
 import Kafka
 import Postgres
 import StreamCore
@@ -11,7 +12,7 @@ import Testing
 @Suite struct ReadingTests {
     private static let sets = ["outbox", "projections", "dead-letters"]
     /// Noon of yesterday, in milliseconds since 1970: a broker may remove records of long ago at once.
-    private static let noonMs = (Int64(Timestamp.now.day) - 1) * 86_400_000 + 43_200_000
+    private static let noonMs = (Int64(Date().timeIntervalSince1970) / 86_400 - 1) * 86_400_000 + 43_200_000
     /// Its day, as ISO 8601 has it.
     private static let day = String(Timestamp(microseconds: noonMs * 1_000).description.prefix(10))
 
