@@ -1,6 +1,5 @@
 internal import Crypto
 internal import Foundation
-internal import Postgres
 public import Projections
 internal import Settings
 
@@ -115,17 +114,6 @@ public struct ProjectionFolder: Sendable {
 
     /// What tells `schema.sql` from another one.
     var schemaChecksum: [UInt8] { Array(SHA256.hash(data: Array(schema.text.utf8))) }
-
-    /// What tells the statements, and how they see events, from others.
-    var statementsChecksum: [UInt8] {
-        var hash = SHA256()
-        for handler in handlers {
-            hash.update(data: Array((handler.type ?? "").utf8) + [0])
-            for statement in handler.statements { hash.update(data: Array(statement.statement.sql.utf8) + [0]) }
-        }
-        hash.update(data: Array("\(mode) \(order) \(strictSequence) \(unknownTypes) \(topics)".utf8))
-        return Array(hash.finalize())
-    }
 
     /// Whether any statement is for events of this type.
     func handles(_ type: String) -> Bool { handlers.contains { $0.type == nil || $0.type == type } }
