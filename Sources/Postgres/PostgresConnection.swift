@@ -294,15 +294,7 @@ public actor PostgresConnection {
         }
     }
 
-    // MARK: for the pool and for sessions
-
-    /// Makes the session fit for its next user: outside any transaction. Closed, if that cannot be had.
-    func reset() -> Bool {
-        transaction = nil
-        guard link.isOpen else { return false }
-        if !link.isIdleOutsideTransaction { makeIdle() }
-        return link.isOpen && link.isIdleOutsideTransaction
-    }
+    // MARK: for listeners
 
     /// Blocks this session's thread until another session notifies a channel that this one listens to.
     func waitForNotifications(

@@ -21,10 +21,6 @@ public struct PostgresError: Error, Sendable, Hashable {
         case deadlineExceeded
         /// The task was cancelled, and the statement with it.
         case cancelled
-        /// No connection became free in time.
-        case poolTimeout
-        /// The pool is closed.
-        case poolClosed
         /// A result's value is NULL, of another type, or out of the asked type's range.
         case decoding
         /// A value cannot be expressed in PostgreSQL's format.
@@ -71,8 +67,7 @@ public struct PostgresError: Error, Sendable, Hashable {
         switch code {
         case .configuration, .usage: .everything
         case .cannotConnect: sqlState?.kind ?? .transient
-        case .connectionLost, .connectionClosed, .poolTimeout, .poolClosed, .cancelled, .deadlineExceeded:
-            .transient
+        case .connectionLost, .connectionClosed, .cancelled, .deadlineExceeded: .transient
         case .server: sqlState?.kind ?? .everything
         case .encoding: .permanent
         case .decoding: .everything
@@ -85,9 +80,7 @@ public struct PostgresError: Error, Sendable, Hashable {
         switch code {
         case .server: sqlState?.mayConcernOneRow ?? false
         case .deadlineExceeded, .encoding: true
-        case .configuration, .cannotConnect, .connectionLost, .connectionClosed, .cancelled, .poolTimeout, .poolClosed,
-            .decoding, .usage:
-            false
+        case .configuration, .cannotConnect, .connectionLost, .connectionClosed, .cancelled, .decoding, .usage: false
         }
     }
 

@@ -44,18 +44,6 @@ import Testing
             #expect(error?.sqlState == SQLState("3D000"))
         }
     }
-
-    @Test func aPoolSurvivesARestart() async throws {
-        try await TestDatabase.withPrivateServer(tcp: .freePort) { server, configuration in
-            #expect(configuration.host == "127.0.0.1")
-            let pool = PostgresPool(configuration)
-            try await pool.withConnection { try await $0.execute(script: "CREATE TABLE t AS SELECT 7 AS a") }
-            try await server.restart(.immediate)
-            let kept = try await pool.withConnection { try await $0.execute("SELECT a FROM t").int32(0, 0) }
-            #expect(kept == 7)
-            await pool.close()
-        }
-    }
 }
 
 @Suite struct EmbeddedServerTests {

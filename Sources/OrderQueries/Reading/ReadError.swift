@@ -31,7 +31,6 @@ enum ReadError: Error, Sendable {
         switch error.code {
         case .deadlineExceeded: self = .deadlineExceeded
         case .cancelled: self = .cancelled
-        case .poolTimeout: self = .overloaded
         default:
             if error.sqlState == .queryCanceled {
                 self = .deadlineExceeded
