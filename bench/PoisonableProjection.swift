@@ -46,7 +46,7 @@ struct PoisonableProjection: Projection {
     private let insert: Statement
     /// Makes poison undecodable; nil when the database refuses it.
     private let refuses: PoisonCause?
-    private let time = Timestamp(microseconds: Int64(Date().timeIntervalSince1970) * 1_000_000)
+    private let time = Timestamp.now
 
     init(name: String, topic: String, table: String, refuses: PoisonCause?) {
         self.name = name

@@ -179,7 +179,7 @@ enum LifecycleEvents {
 
     /// Today at noon, so that all events are of one day.
     fileprivate static let start: Int64 = {
-        let now = Int64(Date().timeIntervalSince1970) / 86_400
+        let now = Timestamp.now.microseconds / 86_400_000_000
         return (now * 86_400 + 43_200 - 3_600) * 1_000_000
     }()
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Postgres
+import StreamCore
 
 /// The read model of the query benches: 1,000,000 orders of 20,000 customers, one every 30 seconds of the last year,
 /// written by the server itself. An order's number says all about it, so that questions can be made of numbers.
@@ -11,7 +12,7 @@ enum QueryModel {
 
     /// When order 0 was created, in seconds since 1970: midnight, about a year ago.
     static let start: Int = {
-        let today = Int(Date().timeIntervalSince1970) / 86_400
+        let today = Int(Timestamp.now.microseconds / 86_400_000_000)
         return (today - orders * secondsBetweenOrders / 86_400 - 1) * 86_400
     }()
 

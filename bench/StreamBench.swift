@@ -103,7 +103,7 @@ enum StreamBench {
     }
 
     private static func created(_ order: String) -> OrderEvent {
-        let now = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
+        let now = Timestamp.now
         return LifecycleEvents.created(order, at: now)
     }
 }

@@ -56,7 +56,7 @@ struct LineLogHandler: LogHandler {
         _ event: LogEvent, _ pairs: [(key: String, value: Logger.MetadataValue)], to line: inout String
     ) {
         let level = event.level.rawValue.uppercased()
-        line += "\(Timestamp.now()) \(level)"
+        line += "\(Timestamp.now) \(level)"
         line += String(repeating: " ", count: max(1, 9 - level.count))
         line += LogText.escaped(LogText.cut("\(event.message)"))
         for (key, value) in pairs { line += " \(key)=\(LogText.word(LogText.cut("\(value)")))" }
@@ -65,7 +65,7 @@ struct LineLogHandler: LogHandler {
     private func appendJSON(
         _ event: LogEvent, _ pairs: [(key: String, value: Logger.MetadataValue)], to line: inout String
     ) {
-        line += "{\"time\":\"\(Timestamp.now())\",\"level\":\"\(event.level.rawValue)\""
+        line += "{\"time\":\"\(Timestamp.now)\",\"level\":\"\(event.level.rawValue)\""
         line += ",\"logger\":\(LogText.quoted(label)),\"message\":\(LogText.quoted(LogText.cut("\(event.message)")))"
         for (key, value) in pairs {
             let name = ["time", "level", "logger", "message"].contains(key) ? key + "_" : key
@@ -131,15 +131,5 @@ enum StandardError {
 
     static func write(_ text: String) {
         write(Array((text + "\n").utf8))
-    }
-}
-
-extension Timestamp {
-    /// The system's clock.
-    static func now() -> Timestamp {
-        var time = timespec()
-        // SAFETY: the kernel fills the struct that it is given.
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000)
     }
 }

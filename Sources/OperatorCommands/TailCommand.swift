@@ -44,7 +44,7 @@ struct TailCommand: AsyncParsableCommand {
     @OptionGroup var form: TailFormOptions
 
     func run() async throws {
-        let now = LetterFormat.now
+        let now = Timestamp.now
         var request = TailRequest(topics: (topics.isEmpty ? Catalog.eventTopics : topics).map { TopicPattern($0) })
         request.filter = try filters.filter()
         try range.apply(to: &request, now: now)
@@ -103,7 +103,7 @@ struct TailRangeOptions: ParsableArguments {
         guard last ?? 1 >= 1, last ?? 1 <= 1_000_000 else { throw ValidationError("-n is 1 to 1000000.") }
         guard count ?? 1 >= 1 else { throw ValidationError("-c is at least 1.") }
         var request = TailRequest(topics: [])
-        try apply(to: &request, now: LetterFormat.now)
+        try apply(to: &request, now: Timestamp.now)
     }
 
     /// Without a place to begin it is the last 10 records; with a filter, those of all records that match.

@@ -1,4 +1,3 @@
-internal import Glibc
 internal import Kafka
 internal import Logging
 internal import Metrics
@@ -325,14 +324,5 @@ final class RelayReports: Sendable {
     func undelivered(_ rows: Int) {
         logger.warning(
             "stopped before all was acknowledged; the rows will be published again", metadata: ["rows": "\(rows)"])
-    }
-}
-
-extension Timestamp {
-    /// The system's clock.
-    static var now: Timestamp {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000)
     }
 }

@@ -119,7 +119,7 @@ struct AlertTurn {
         try await AlertTable.begin(alert, until: max(next ?? timeout, timeout), connection)
         let body = AlertBody(alert).json
         let signature = WebhookSignature(
-            id: alert.messageID, timestamp: Int64(Date().timeIntervalSince1970), body: body, key: key)
+            id: alert.messageID, timestamp: Timestamp.now.microseconds / 1_000_000, body: body, key: key)
         let headers = signature.headers + [("content-type", "application/json"), ("user-agent", "millrace")]
         if let error = await post(body, headers) {
             // The attempt is counted; one that our own end broke off is made again.

@@ -5,8 +5,6 @@ internal import WireJSON
 
 /// Letters' parts as text that no terminal can be spoilt with.
 enum LetterFormat {
-    static var now: Timestamp { Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000)) }
-
     static func text(_ string: String) -> String { RecordLine.printable(Array(string.utf8)) }
 
     /// `2026-03-01 12:00:00` in UTC.

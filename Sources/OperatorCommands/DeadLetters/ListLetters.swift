@@ -42,7 +42,7 @@ struct ListLetters: AsyncParsableCommand {
             if page.letters.isEmpty {
                 print("no letters")
             } else {
-                print(Self.table(page.letters, now: LetterFormat.now))
+                print(Self.table(page.letters, now: .now))
             }
         }
         if let next = page.next, output != .json {
@@ -121,7 +121,7 @@ struct ListGroups: AsyncParsableCommand {
         switch output {
         case .json: print(LetterJSON.page(groups.map { LetterJSON.Group($0) }))
         case .jsonl: for group in groups { print(LetterJSON.line(LetterJSON.Group(group))) }
-        case .table: print(groups.isEmpty ? "no groups" : Self.table(groups, now: LetterFormat.now))
+        case .table: print(groups.isEmpty ? "no groups" : Self.table(groups, now: .now))
         }
         if groups.isEmpty { throw ExitCode.nothingMatched }
     }

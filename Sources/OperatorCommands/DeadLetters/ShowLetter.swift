@@ -27,7 +27,7 @@ struct ShowLetter: AsyncParsableCommand {
             throw CommandFailure("there is no letter \(letter)", .nothingMatched)
         }
         switch output {
-        case .table: print(LetterText(detail, now: LetterFormat.now).text)
+        case .table: print(LetterText(detail, now: .now).text)
         case .json: print(LetterJSON.page(LetterJSON.Detail(detail)))
         case .jsonl: print(LetterJSON.line(LetterJSON.Detail(detail)))
         }

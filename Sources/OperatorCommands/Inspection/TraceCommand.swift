@@ -44,7 +44,7 @@ struct TraceCommand: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "table or json.")
     var output = Output.table
 
-    func validate() throws { _ = try start(now: LetterFormat.now) }
+    func validate() throws { _ = try start(now: .now) }
 
     private func start(now: Timestamp) throws -> TailPoint {
         guard let since else { return .beginning }
@@ -55,7 +55,7 @@ struct TraceCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let start = try start(now: LetterFormat.now)
+        let start = try start(now: .now)
         let kafka = try kafka.configuration(clientID: "millrace-trace")
         let connection = try await PostgresConnection.connect(
             database.configuration(applicationName: "millrace-trace", access: .any))

@@ -41,7 +41,7 @@ struct ListFailedRows: AsyncParsableCommand {
         switch output {
         case .json: print(LetterJSON.page(FailedRowJSON.Page(rows: rows.map { .init($0) }, next: next)))
         case .jsonl: for row in rows { print(LetterJSON.line(FailedRowJSON.Summary(row))) }
-        case .table: print(rows.isEmpty ? "no rows" : Self.table(rows, now: LetterFormat.now))
+        case .table: print(rows.isEmpty ? "no rows" : Self.table(rows, now: .now))
         }
         if let next, output != .json { StandardError.write("there are more: --after \(next)\n") }
         if rows.isEmpty { throw ExitCode.nothingMatched }

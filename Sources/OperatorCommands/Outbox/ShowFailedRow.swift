@@ -26,7 +26,7 @@ struct ShowFailedRow: AsyncParsableCommand {
             throw CommandFailure("row \(row) is not among the failed ones", .nothingMatched)
         }
         switch output {
-        case .table: print(FailedRowText(detail, now: LetterFormat.now).text)
+        case .table: print(FailedRowText(detail, now: .now).text)
         case .json: print(LetterJSON.page(FailedRowJSON.Detail(detail)))
         case .jsonl: print(LetterJSON.line(FailedRowJSON.Detail(detail)))
         }

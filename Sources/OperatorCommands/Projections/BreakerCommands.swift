@@ -20,7 +20,7 @@ struct ListBreakers: AsyncParsableCommand {
         let open = try await database.withBreakers { try await $0.list(filter.filter, on: $1) }
         let report = BreakerReport(open)
         switch output {
-        case .table: print(open.isEmpty ? "no circuit breaker is open" : report.table(now: LetterFormat.now))
+        case .table: print(open.isEmpty ? "no circuit breaker is open" : report.table(now: .now))
         case .json: print(LetterJSON.page(report.objects))
         case .jsonl: for object in report.objects { print(LetterJSON.line(object)) }
         }
@@ -66,7 +66,7 @@ struct ReleaseBreakers: AsyncParsableCommand {
         }
         let report = BreakerReport(breakers)
         switch output {
-        case .table: print(report.released(isDone: audit.execute, now: LetterFormat.now))
+        case .table: print(report.released(isDone: audit.execute, now: .now))
         case .json: print(LetterJSON.page(report.objects))
         case .jsonl: for object in report.objects { print(LetterJSON.line(object)) }
         }

@@ -232,7 +232,7 @@ final class DashboardHub: Sendable {
     private func update(
         _ channel: StreamChannel, _ reader: DashboardReader, _ progress: Int64, _ memory: inout Memory
     ) async throws(PostgresError) {
-        let now = WallClock.now()
+        let now = Timestamp.now
         var document = DashboardDocument(window: channel.window, at: now)
         let before = channel.document
         if let before, before.to == document.to, memory.progressByWindow[channel.window] == progress {

@@ -68,7 +68,7 @@ final class PipelineWatch: Sendable {
     }
 
     private func note(_ readings: [ProjectionReading], _ outbox: OutboxReading?, _ letters: DeadLetterReading?) {
-        let now = WallClock.now()
+        let now = Timestamp.now
         state.withLock { state in
             state.tracker.note(readings, at: now)
             state.partitions = Set(readings.flatMap(\.next.keys)).sorted()
@@ -86,7 +86,7 @@ final class PipelineWatch: Sendable {
                     let client = try admin ?? KafkaAdmin(kafka, timeoutMs: Int32(Self.timeoutMs))
                     admin = client
                     // The instant comes first: what is published meanwhile may or may not be below the ends.
-                    let now = WallClock.now()
+                    let now = Timestamp.now
                     let reading = EndReading(at: now, ends: try await client.endOffsets(of: partitions))
                     state.withLock { $0.tracker.note(reading) }
                 } catch {

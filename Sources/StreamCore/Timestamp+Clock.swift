@@ -1,9 +1,8 @@
 internal import Glibc
-internal import StreamCore
 
-/// The time of day, which is what clients are told.
-enum WallClock {
-    static func now() -> Timestamp {
+extension Timestamp {
+    /// The time of day by the system's clock, which may be set back.
+    public static var now: Timestamp {
         var time = timespec()
         // SAFETY: the call fills the value that it is given and keeps nothing of it.
         unsafe clock_gettime(CLOCK_REALTIME, &time)
