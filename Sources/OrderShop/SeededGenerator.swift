@@ -1,3 +1,5 @@
+internal import StreamCore
+
 /// Random numbers that are the same for the same seed, on every machine and with every toolchain: xoshiro256**
 /// (Blackman, Vigna), its state filled by SplitMix64.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
@@ -7,20 +9,9 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
     ///   - seed: what the user gave.
     ///   - stream: one of many independent streams of that seed.
     public init(seed: UInt64, stream: UInt64 = 0) {
-        var mix = Self.mixed(seed) ^ Self.mixed(stream &+ 0x9E37_79B9_7F4A_7C15)
-        func word() -> UInt64 {
-            mix &+= 0x9E37_79B9_7F4A_7C15
-            return Self.mixed(mix)
-        }
-        state = (word(), word(), word(), word())
-    }
-
-    /// SplitMix64's output function.
-    private static func mixed(_ value: UInt64) -> UInt64 {
-        var z = value
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
+        let mixed = SplitMix64.mixed(seed) ^ SplitMix64.mixed(stream &+ 0x9E37_79B9_7F4A_7C15)
+        var filler = SplitMix64(state: mixed)
+        state = (filler.next(), filler.next(), filler.next(), filler.next())
     }
 
     public mutating func next() -> UInt64 {

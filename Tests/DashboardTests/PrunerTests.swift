@@ -67,7 +67,7 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for owner in 0..<2 {
                     group.addTask {
-                        var random = SplitMix64(state: UInt64(owner))
+                        var random = SplitMix64(seed: UInt64(owner))
                         let own = events.indices.filter { $0 % 2 == owner }.map { events[$0] }
                         let connection = try await PostgresConnection.connect(database)
                         for batch in own.shuffled(using: &random).splitAtRandom(largest: 20, using: &random) {

@@ -9,7 +9,7 @@ struct RandomOrders {
     var random: SplitMix64
 
     init(seed: UInt64) {
-        random = SplitMix64(state: seed)
+        random = SplitMix64(seed: seed)
     }
 
     static func currency(_ code: String) -> Currency {

@@ -2,6 +2,7 @@ import Kafka
 import Logging
 import Postgres
 import Projections
+import StreamCore
 import TestKit
 import Testing
 
@@ -17,7 +18,7 @@ import Testing
             try await TestDatabase.withSchema(migrating: Shop.sets) { database in
                 let connection = try await PostgresConnection.connect(database)
                 try await Shop.play(orders: 400, in: database, connection)
-                var random = SplitMix64(state: seed)
+                var random = SplitMix64(seed: seed)
                 let records = try await Shop.records(connection).shuffledWithDuplicates(using: &random)
                 let half = records.count / 2
                 try await produce(records[..<half], suffix)

@@ -12,7 +12,7 @@ import Testing
     /// All events of a shop in any order, with duplicates, in batches of random sizes and of one or many parts.
     @Test(arguments: 0..<UInt64(3)) func anyBatchingGivesWhatTheWriteModelSays(_ seed: UInt64) async throws {
         try await withShop(orders: 250) { database, connection, events in
-            var random = SplitMix64(state: seed)
+            var random = SplitMix64(seed: seed)
             let writer = DashboardWriter(partSize: Int(seed) * 15 + 10)
             let told = events.shuffledWithDuplicates(using: &random)
             for batch in told.splitAtRandom(largest: 200, using: &random) {
@@ -31,7 +31,7 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for owner in 0..<UInt64(3) {
                     group.addTask {
-                        var random = SplitMix64(state: seed * 3 + owner)
+                        var random = SplitMix64(seed: seed * 3 + owner)
                         // By payment, shipment or order, as partitions of topics are; and some that others have too.
                         let own = events.filter { event in
                             UInt64(event.identity.aggregateID.utf8.reduce(0) { $0 &+ Int($1) } % 3) == owner

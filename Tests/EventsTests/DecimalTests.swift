@@ -1,5 +1,5 @@
 import Events
-import TestKit
+import StreamCore
 import Testing
 
 struct DecimalTests {
@@ -84,7 +84,7 @@ struct DecimalTests {
 
     /// Text → decimal → text for random decimals.
     @Test func comesBackFromText() throws {
-        var random = SplitMix64(state: 7)
+        var random = SplitMix64(seed: 7)
         for _ in 0..<2_000 {
             let bits = Int.random(in: 1...126, using: &random)
             let coefficient = Int128(truncatingIfNeeded: UInt128.random(in: 0..<(1 << UInt128(bits)), using: &random))

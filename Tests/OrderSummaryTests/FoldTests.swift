@@ -115,7 +115,7 @@ struct FoldTests {
     /// merged as a tree.
     @Test(arguments: 0..<UInt64(20))
     func anyBatchingMakesTheSameRow(_ seed: UInt64) throws {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         for _ in 0..<25 {
             let subset = Lifecycle.full().filter { _ in Int.random(in: 0..<4, using: &random) > 0 }
             guard let expected = OrderSummaryFold(subset).rows.first else { continue }

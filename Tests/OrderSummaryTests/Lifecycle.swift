@@ -22,7 +22,7 @@ struct Lifecycle {
 
     init(orderID: String = "order-1", seed: UInt64) {
         self.orderID = orderID
-        random = SplitMix64(state: seed)
+        random = SplitMix64(seed: seed)
     }
 
     /// Tells one more event, `seconds` after the start.
@@ -98,19 +98,6 @@ struct Lifecycle {
         life.tell(life.delivered, of: orderID + "-ship-1", at: 12)
         life.tell(.orderCancelled(OrderCancelled(reason: "too late", cancelledBy: "customer")), at: 13)
         return life.events
-    }
-}
-
-/// Sebastiano Vigna's SplitMix64: the same numbers for the same seed.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
 

@@ -43,7 +43,7 @@ struct TableTests {
     /// Random interleavings of several orders' events, with duplicates, in batches cut at random, give the fold's rows.
     @Test(arguments: 0..<UInt64(4))
     func anyBatchingMakesTheSameRows(_ seed: UInt64) async throws {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             let writer = OrderSummaryWriter()
@@ -61,7 +61,7 @@ struct TableTests {
     @Test(arguments: 0..<UInt64(3), [true, false])
     func concurrentOwnersMakeTheSameRows(_ seed: UInt64, _ areOfDifferentTopics: Bool) async throws {
         try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
-            var random = SplitMix64(state: seed)
+            var random = SplitMix64(seed: seed)
             let all = (0..<30).flatMap { Lifecycle.full(orderID: "order-\($0)", seed: seed * 100 + UInt64($0)) }
             var owners: [[[OrderEvent]]] = []
             var told: [OrderEvent] = []
@@ -92,7 +92,7 @@ struct TableTests {
     @Test(arguments: 0..<UInt64(6))
     func faultyStreamsMakeTheSameRows(_ seed: UInt64) async throws {
         try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
-            var random = SplitMix64(state: seed)
+            var random = SplitMix64(seed: seed)
             var all: [OrderEvent] = []
             for order in 0..<20 {
                 for writer in 0..<3 {

@@ -1,6 +1,6 @@
 import Events
 import Orders
-import TestKit
+import StreamCore
 import Testing
 
 /// What is wrong with a record is said by class and path, and nothing breaks the decoder.
@@ -145,7 +145,7 @@ struct DecodeFailureTests {
     /// Random bytes changed, removed, doubled: each outcome is an event, an unknown type or a typed error.
     @Test(arguments: 0..<UInt64(8))
     func survivesMutations(_ seed: UInt64) {
-        var random = SplitMix64(state: seed)
+        var random = SplitMix64(seed: seed)
         let alphabet =
             Array(#"{}[]":,0123456789-+.eE\u"abntrufls "#.utf8) + [0x00, 0x1F, 0x7F, 0x80, 0xC3, 0xED, 0xF4, 0xFF]
         var failures = 0

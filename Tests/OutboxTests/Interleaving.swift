@@ -1,3 +1,4 @@
+import StreamCore
 import Testing
 
 @testable import Outbox
@@ -14,7 +15,7 @@ struct Interleaving {
 
     /// From one id to the next. Where it is large, the gaps are too wide for a page's statement.
     private let stride: Int64
-    private var random: SplitMix
+    private var random: SplitMix64
     private var cursor = ScanCursor()
     private var table = ScanTable()
     private var running: [Writer] = []
@@ -32,7 +33,7 @@ struct Interleaving {
 
     init(seed: UInt64, stride: Int64) {
         self.stride = stride
-        random = SplitMix(seed)
+        random = SplitMix64(seed: seed)
     }
 
     mutating func step() {

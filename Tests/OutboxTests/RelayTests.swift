@@ -275,7 +275,7 @@ func write(
         for writer in 0..<writers {
             group.addTask {
                 let service = try await Service(postgres)
-                var random = SplitMix(UInt64(writer))
+                var random = SplitMix64(seed: UInt64(writer))
                 var counts: [String: Int64] = [:]
                 for _ in 0..<transactions {
                     let key = "w\(writer)-k\(Int.random(in: 0..<5, using: &random))"
