@@ -131,7 +131,7 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderQueries",
-        dependencies: ["Orders", "Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging],
+        dependencies: ["Orders", "Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .deque],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
@@ -333,6 +333,7 @@ extension Target.Dependency {
     static let logging = product(name: "Logging", package: "swift-log")
     static let metrics = product(name: "Metrics", package: "swift-metrics")
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
+    static let deque = product(name: "DequeModule", package: "swift-collections")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
@@ -367,6 +368,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),

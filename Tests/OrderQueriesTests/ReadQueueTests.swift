@@ -56,16 +56,16 @@ import Testing
     }
 
     @Test func whatIsPutBackComesFirst() {
-        var queue = FIFO<Int>()
-        for value in 1...3 { queue.append(value) }
-        let first = queue.popFirst()
-        #expect(first == 1)
-        queue.prepend(1)
-        queue.prepend(0)
-        let removed = queue.removeAll { $0 == 2 }
-        #expect(removed == [2])
-        let rest = (0..<4).map { _ in queue.popFirst() }
-        #expect(rest == [0, 1, 3, nil])
+        var queue = ReadQueue<String>(maxCount: 10, batchLimit: 2)
+        for id in 1...3 { _ = queue.append(item(UInt64(id)), to: .search) }
+        let first = queue.next(quickOnly: false).items
+        #expect(first.map(\.id) == [1])
+        for item in first { queue.putBack(item, to: .search) }
+        queue.putBack(item(0), to: .search)
+        let removed = queue.remove(2)
+        #expect(removed == "2")
+        let rest = (0..<4).map { _ in queue.next(quickOnly: false).items.map(\.id) }
+        #expect(rest == [[0], [1], [3], []])
         #expect(queue.isEmpty)
     }
 }

@@ -1,6 +1,8 @@
+internal import DequeModule
+
 /// The last events of a stream, numbered, so that a client that was away for a moment gets what it missed: a pure value.
 struct EventRing<Event> {
-    private var events: [Event] = []
+    private var events = Deque<Event>()
     /// The number of the newest event; the first one is 1, and 0 is before it.
     private(set) var last: Int64 = 0
     private let capacity: Int
@@ -22,10 +24,10 @@ struct EventRing<Event> {
     var next: Int64 { last + 1 }
 
     /// The events behind a number; nil when some of them are gone, or the number is not one of this ring.
-    func events(after number: Int64) -> ArraySlice<Event>? {
+    func events(after number: Int64) -> [Event]? {
         let missed = last - number
         guard number >= 0, missed >= 0, missed <= Int64(events.count) else { return nil }
-        return events.suffix(Int(missed))
+        return Array(events.suffix(Int(missed)))
     }
 }
 

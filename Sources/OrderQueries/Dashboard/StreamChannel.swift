@@ -114,7 +114,7 @@ final class StreamChannel: Sendable {
             guard let document = state.document else { return nil }
             let last = state.ring.last
             if let position, let events = state.ring.events(after: position) {
-                return events.isEmpty ? nil : .events(Array(events), position: last)
+                return events.isEmpty ? nil : .events(events, position: last)
             }
             if let snapshot = state.snapshot { return .events([snapshot], position: last) }
             let id = StreamPosition(epoch: epoch, number: last).text

@@ -1,3 +1,5 @@
+internal import DequeModule
+
 /// What waits for a connection, in order: a pure value that reads no clock and runs nothing.
 ///
 /// Quick reads share round trips and go before searches; one connection in each pool takes quick ones alone, so that
@@ -21,10 +23,10 @@ struct ReadQueue<Entry> {
         var attempts = 0
     }
 
-    private var quick = FIFO<Item>()
+    private var quick = Deque<Item>()
     /// What the quick reads take, in reads of one row.
     private(set) var quickCost = 0
-    private var searches = FIFO<Item>()
+    private var searches = Deque<Item>()
     private let maxCount: Int
     private let batchLimit: Int
 
@@ -93,9 +95,9 @@ struct ReadQueue<Entry> {
     }
 
     private mutating func removeAll(where isWanted: (Item) -> Bool) -> [Entry] {
-        let removed = quick.removeAll(where: isWanted)
+        let removed = quick.takeAll(where: isWanted)
         quickCost -= removed.reduce(0) { $0 + $1.cost }
-        return (removed + searches.removeAll(where: isWanted)).map(\.entry)
+        return (removed + searches.takeAll(where: isWanted)).map(\.entry)
     }
 
     var isEmpty: Bool { quick.isEmpty && searches.isEmpty }
@@ -105,47 +107,11 @@ struct ReadQueue<Entry> {
 extension ReadQueue: Sendable where Entry: Sendable {}
 extension ReadQueue.Item: Sendable where Entry: Sendable {}
 
-/// A queue in an array: taking the first moves an index, and the memory is given back when all were taken.
-struct FIFO<Element> {
-    private var elements: [Element?] = []
-    private var head = 0
-
-    var count: Int { elements.count - head }
-    var isEmpty: Bool { head == elements.count }
-
-    mutating func append(_ element: Element) { elements.append(element) }
-
-    mutating func prepend(_ element: Element) {
-        if head > 0 {
-            head -= 1
-            elements[head] = element
-        } else {
-            elements.insert(element, at: 0)
-        }
-    }
-
-    mutating func popFirst() -> Element? {
-        guard head < elements.count else { return nil }
-        defer {
-            elements[head] = nil
-            head += 1
-            if head == elements.count {
-                elements.removeAll(keepingCapacity: true)
-                head = 0
-            }
-        }
-        return elements[head]
-    }
-
+extension Deque {
     /// Takes out all that fulfil a condition, in order.
-    mutating func removeAll(where isWanted: (Element) -> Bool) -> [Element] {
-        let present = elements[head...].compactMap(\.self)
-        let removed = present.filter(isWanted)
-        if removed.isEmpty { return [] }
-        elements = present.filter { !isWanted($0) }
-        head = 0
-        return removed
+    fileprivate mutating func takeAll(where isWanted: (Element) -> Bool) -> [Element] {
+        let taken = filter(isWanted)
+        if !taken.isEmpty { removeAll(where: isWanted) }
+        return Array(taken)
     }
 }
-
-extension FIFO: Sendable where Element: Sendable {}
