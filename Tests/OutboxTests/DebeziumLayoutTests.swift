@@ -20,106 +20,88 @@ import Testing
     }
 
     @Test func rowsArePublishedAsTheEventRouterDoes() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.connection.execute(script: Self.table)
-                try await service.connection.execute(
-                    script: """
-                        INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, tenant) VALUES
-                        ('01890a5d-ac96-774b-bcce-b302099a8057', '\(topics[0])', 'o-1', 'OrderCreated', '{"a":1}', 'x');
-                        SELECT millrace_adopt_outbox('outboxevent');
-                        INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, tenant) VALUES
-                        ('01890a5d-ac96-774b-bcce-b302099a8058', '\(topics[0])', 'o-1', 'OrderDeleted', NULL, NULL)
-                        """)
-                var layout = DebeziumLayout()
-                layout.topic = "${routedByValue}"
-                layout.headerColumns = ["tenant": "tenant-id", "type": "eventType"]
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(configuration(layout), postgres, kafka) {
-                    try await eventually {
-                        try await reader.poll()
-                        return await reader.records.count == 2
-                    }
-                    try await eventually { try await service.count(in: "outboxevent") == 0 }
+        try await RelayScene.run(migrating: "outbox-debezium") { scene in
+            try await scene.service.connection.execute(script: Self.table)
+            try await scene.service.connection.execute(
+                script: """
+                    INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, tenant) VALUES
+                    ('01890a5d-ac96-774b-bcce-b302099a8057', '\(scene.topic)', 'o-1', 'OrderCreated', '{"a":1}', 'x');
+                    SELECT millrace_adopt_outbox('outboxevent');
+                    INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, tenant) VALUES
+                    ('01890a5d-ac96-774b-bcce-b302099a8058', '\(scene.topic)', 'o-1', 'OrderDeleted', NULL, NULL)
+                    """)
+            var layout = DebeziumLayout()
+            layout.topic = "${routedByValue}"
+            layout.headerColumns = ["tenant": "tenant-id", "type": "eventType"]
+            try await scene.withRelay(configuration(layout)) {
+                try await eventually {
+                    try await scene.reader.poll()
+                    return await scene.reader.records.count == 2
                 }
-                let records = await reader.records
-                #expect(records.map(\.key) == ["o-1", "o-1"])
-                #expect(records.map(\.value) == [#"{"a": 1}"#, nil], "the second is a tombstone")
-                #expect(
-                    records[0].headers == [
-                        "id": "01890a5d-ac96-774b-bcce-b302099a8057", "tenant-id": "x", "eventType": "OrderCreated",
-                    ])
-                #expect(records[1].headers["tenant-id"] == "NULL")
-                await reader.close()
+                try await eventually { try await scene.service.count(in: "outboxevent") == 0 }
             }
+            let records = await scene.reader.records
+            #expect(records.map(\.key) == ["o-1", "o-1"])
+            #expect(records.map(\.value) == [#"{"a": 1}"#, nil], "the second is a tombstone")
+            #expect(
+                records[0].headers == [
+                    "id": "01890a5d-ac96-774b-bcce-b302099a8057", "tenant-id": "x", "eventType": "OrderCreated",
+                ])
+            #expect(records[1].headers["tenant-id"] == "NULL")
         }
     }
 
     @Test func envelopeIsMadeOfConfiguredColumns() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.connection.execute(script: Self.table)
-                try await service.connection.execute(
-                    script: """
-                        SELECT millrace_adopt_outbox('outboxevent');
-                        INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, number)
-                        SELECT gen_random_uuid(), '\(topics[0])', 'o-1', 'Tested', '{}', n FROM generate_series(1, 50) n
-                        """)
-                var layout = DebeziumLayout()
-                layout.topic = "${routedByValue}"
-                layout.envelope = true
-                layout.sequence = "number"
-                layout.timestamp = "at"
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(configuration(layout), postgres, kafka) {
-                    try await reader.readSequences(["o-1": 50])
-                }
-                #expect(await reader.records[0].headers["event-type"] == "Tested")
-                await reader.close()
+        try await RelayScene.run(migrating: "outbox-debezium") { scene in
+            try await scene.service.connection.execute(script: Self.table)
+            try await scene.service.connection.execute(
+                script: """
+                    SELECT millrace_adopt_outbox('outboxevent');
+                    INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, number)
+                    SELECT gen_random_uuid(), '\(scene.topic)', 'o-1', 'Tested', '{}', n FROM generate_series(1, 50) n
+                    """)
+            var layout = DebeziumLayout()
+            layout.topic = "${routedByValue}"
+            layout.envelope = true
+            layout.sequence = "number"
+            layout.timestamp = "at"
+            try await scene.withRelay(configuration(layout)) {
+                try await scene.reader.readSequences(["o-1": 50])
             }
+            #expect(await scene.reader.records[0].headers["event-type"] == "Tested")
         }
     }
 
     @Test func failedRowGoesBackWhole() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.connection.execute(script: Self.table)
-                try await service.connection.execute(
+        try await RelayScene.run(migrating: "outbox-debezium") { scene in
+            try await scene.service.connection.execute(script: Self.table)
+            try await scene.service.connection.execute(
+                script: """
+                    SELECT millrace_adopt_outbox('outboxevent');
+                    INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, tenant)
+                    VALUES (gen_random_uuid(), 'no topic', 'o-1', 'Tested', '{"a":1.10}', 'x')
+                    """)
+            var layout = DebeziumLayout()
+            layout.topic = "${routedByValue}"
+            let failures = OutboxFailures(configuration(layout))
+            try await scene.withRelay(configuration(layout)) {
+                try await eventually { try await scene.service.count(in: "outbox_failed") == 1 }
+                let row = try #require(try await failures.list(on: scene.service.connection).first)
+                #expect(row.errorClass == "invalid_topic")
+                #expect(row.aggregateID == "o-1")
+                // The operator corrects the row before it is tried again.
+                try await scene.service.connection.execute(
                     script: """
-                        SELECT millrace_adopt_outbox('outboxevent');
-                        INSERT INTO outboxevent (id, aggregatetype, aggregateid, type, payload, tenant)
-                        VALUES (gen_random_uuid(), 'no topic', 'o-1', 'Tested', '{"a":1.10}', 'x')
+                        UPDATE outbox_failed SET original = (
+                            original::jsonb || '{"aggregatetype": "\(scene.topic)"}')::json
                         """)
-                var layout = DebeziumLayout()
-                layout.topic = "${routedByValue}"
-                let failures = OutboxFailures(configuration(layout))
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(configuration(layout), postgres, kafka) {
-                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
-                    let row = try #require(try await failures.list(on: service.connection).first)
-                    #expect(row.errorClass == "invalid_topic")
-                    #expect(row.aggregateID == "o-1")
-                    // The operator corrects the row before it is tried again.
-                    try await service.connection.execute(
-                        script: """
-                            UPDATE outbox_failed SET original = (
-                                original::jsonb || '{"aggregatetype": "\(topics[0])"}')::json
-                            """)
-                    try await failures.retry(row.id, on: service.connection)
-                    try await eventually {
-                        try await reader.poll()
-                        return await reader.records.count == 1
-                    }
+                try await failures.retry(row.id, on: scene.service.connection)
+                try await eventually {
+                    try await scene.reader.poll()
+                    return await scene.reader.records.count == 1
                 }
-                #expect(await reader.records[0].value == #"{"a": 1.10}"#)
-                await reader.close()
             }
+            #expect(await scene.reader.records[0].value == #"{"a": 1.10}"#)
         }
     }
 

@@ -12,72 +12,60 @@ import Testing
     // MARK: rows
 
     @Test func rowThatIsTooLargeIsSetAsideAndItsKeyWaits() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                let large = "\"" + String(repeating: "x", count: 1_200_000) + "\""
-                try await service.commit(topics[0], "a", 1...1)
-                try await service.commit(topics[0], "a", 2...2, payload: large)
-                try await service.commit(topics[0], "a", 3...4)
-                try await service.commit(topics[0], "b", 1...3)
-                let failures = OutboxFailures()
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await reader.readSequences(["a": 1, "b": 3])
-                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
-                    try await eventually { try await service.count() == 2 }
-                    let row = try #require(try await failures.list(on: service.connection).first)
-                    #expect(row.errorClass == "msg_size_too_large")
-                    try await failures.retry(row.id, on: service.connection)
-                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
-                    #expect(await reader.firstOccurrences["a"] == [1], "still too large")
+        try await RelayScene.run { scene in
+            let large = "\"" + String(repeating: "x", count: 1_200_000) + "\""
+            try await scene.service.commit(scene.topic, "a", 1...1)
+            try await scene.service.commit(scene.topic, "a", 2...2, payload: large)
+            try await scene.service.commit(scene.topic, "a", 3...4)
+            try await scene.service.commit(scene.topic, "b", 1...3)
+            let failures = OutboxFailures()
+            try await scene.withRelay(quickConfiguration()) {
+                try await scene.reader.readSequences(["a": 1, "b": 3])
+                try await eventually { try await scene.service.count(in: "outbox_failed") == 1 }
+                try await eventually { try await scene.service.count() == 2 }
+                let row = try #require(try await failures.list(on: scene.service.connection).first)
+                #expect(row.errorClass == "msg_size_too_large")
+                try await failures.retry(row.id, on: scene.service.connection)
+                try await eventually { try await scene.service.count(in: "outbox_failed") == 1 }
+                #expect(await scene.reader.firstOccurrences["a"] == [1], "still too large")
 
-                    try await service.connection.execute(script: "UPDATE outbox_failed SET payload = '{}'")
-                    try await failures.retry(row.id, on: service.connection)
-                    try await reader.readSequences(["a": 4])
-                }
-                await reader.close()
+                try await scene.service.connection.execute(script: "UPDATE outbox_failed SET payload = '{}'")
+                try await failures.retry(row.id, on: scene.service.connection)
+                try await scene.reader.readSequences(["a": 4])
             }
         }
     }
 
     @Test func discardedRowLetsItsKeyGoOn() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.commit(topics[0], "a", 1...3)
-                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 2")
-                let failures = OutboxFailures()
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                // Blocked keys are known again after a restart.
-                for _ in 0..<2 {
-                    try await withRelay(quickConfiguration(), postgres, kafka) {
-                        try await reader.readSequences(["a": 1])
-                        try await eventually { try await service.count(in: "outbox_failed") == 1 }
-                    }
-                    #expect(try await service.count() == 1)
+        try await RelayScene.run { scene in
+            try await scene.service.commit(scene.topic, "a", 1...3)
+            try await scene.service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 2")
+            let failures = OutboxFailures()
+            // Blocked keys are known again after a restart.
+            for _ in 0..<2 {
+                try await scene.withRelay(quickConfiguration()) {
+                    try await scene.reader.readSequences(["a": 1])
+                    try await eventually { try await scene.service.count(in: "outbox_failed") == 1 }
                 }
-                let row = try #require(try await failures.list(on: service.connection).first)
-                #expect(row.errorClass == "invalid_headers")
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    let discarded = try await failures.change(
-                        .discard, .init(ids: [row.id]), by: .init(actor: "mara", reason: "test"),
-                        on: service.connection)
-                    #expect(discarded == [row.id])
-                    try await eventually {
-                        try await reader.poll()
-                        return await reader.firstOccurrences["a"] == [1, 3]
-                    }
-                }
-                #expect(try await failures.list(on: service.connection).isEmpty)
-                var all = OutboxFailures.Filter()
-                all.includesDiscarded = true
-                let discard = try #require(try await failures.list(all, on: service.connection).first?.discarded)
-                #expect(discard.actor == "mara" && discard.reason == "test" && discard.at != nil)
-                await reader.close()
+                #expect(try await scene.service.count() == 1)
             }
+            let row = try #require(try await failures.list(on: scene.service.connection).first)
+            #expect(row.errorClass == "invalid_headers")
+            try await scene.withRelay(quickConfiguration()) {
+                let discarded = try await failures.change(
+                    .discard, .init(ids: [row.id]), by: .init(actor: "mara", reason: "test"),
+                    on: scene.service.connection)
+                #expect(discarded == [row.id])
+                try await eventually {
+                    try await scene.reader.poll()
+                    return await scene.reader.firstOccurrences["a"] == [1, 3]
+                }
+            }
+            #expect(try await failures.list(on: scene.service.connection).isEmpty)
+            var all = OutboxFailures.Filter()
+            all.includesDiscarded = true
+            let discard = try #require(try await failures.list(all, on: scene.service.connection).first?.discarded)
+            #expect(discard.actor == "mara" && discard.reason == "test" && discard.at != nil)
         }
     }
 
@@ -193,56 +181,44 @@ import Testing
     // MARK: PostgreSQL and leadership
 
     @Test func crashBetweenAcknowledgementAndRemovalRepeatsButLosesNothing() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.commit(topics[0], "a", 1...20)
-                let blocker = try await Service(postgres)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await blocker.connection.withTransaction { transaction in
-                        // Removing waits for this transaction; reading does not.
-                        try await transaction.execute(.unprepared("SELECT FROM outbox FOR UPDATE"))
-                        try await reader.readSequences(["a": 20])
-                        #expect(try await service.count() == 20)
-                        try await service.terminateLeader(in: postgres)
-                    }
-                    try await eventually { try await service.count() == 0 }
-                    try await service.commit(topics[0], "a", 21...40)
-                    try await reader.readSequences(["a": 40])
+        try await RelayScene.run { scene in
+            try await scene.service.commit(scene.topic, "a", 1...20)
+            let blocker = try await Service(scene.postgres)
+            try await scene.withRelay(quickConfiguration()) {
+                try await blocker.connection.withTransaction { transaction in
+                    // Removing waits for this transaction; reading does not.
+                    try await transaction.execute(.unprepared("SELECT FROM outbox FOR UPDATE"))
+                    try await scene.reader.readSequences(["a": 20])
+                    #expect(try await scene.service.count() == 20)
+                    try await scene.service.terminateLeader(in: scene.postgres)
                 }
-                #expect(await reader.records.count >= 60, "published again")
-                await reader.close()
+                try await eventually { try await scene.service.count() == 0 }
+                try await scene.service.commit(scene.topic, "a", 21...40)
+                try await scene.reader.readSequences(["a": 40])
             }
+            #expect(await scene.reader.records.count >= 60, "published again")
         }
     }
 
     @Test func standbyTakesOverWhenTheLockIsLost() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics(partitions: 3) { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let reader = try await Reader(kafka, topics, partitions: 3)
-                // Two relays; whoever leads loses its session again and again while events come.
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await withRelay(quickConfiguration(), postgres, kafka) {
-                        let service = try await Service(postgres)
-                        for round in 0..<5 {
-                            let before = await reader.records.count
-                            async let written: Void = commitSixty("round-\(round)", to: topics[0], postgres)
-                            try await eventually {
-                                try await reader.poll()
-                                return await reader.records.count > before
-                            }
-                            try await service.terminateLeader(in: postgres)
-                            try await written
+        try await RelayScene.run(partitions: 3) { scene in
+            // Two relays; whoever leads loses its session again and again while events come.
+            try await scene.withRelay(quickConfiguration()) {
+                try await scene.withRelay(quickConfiguration()) {
+                    for round in 0..<5 {
+                        let before = await scene.reader.records.count
+                        async let written: Void = commitSixty("round-\(round)", to: scene.topic, scene.postgres)
+                        try await eventually {
+                            try await scene.reader.poll()
+                            return await scene.reader.records.count > before
                         }
-                        try await reader.readSequences(
-                            Dictionary(uniqueKeysWithValues: (0..<5).map { ("round-\($0)", 60) }))
-                        try await eventually { try await service.count() == 0 }
+                        try await scene.service.terminateLeader(in: scene.postgres)
+                        try await written
                     }
+                    try await scene.reader.readSequences(
+                        Dictionary(uniqueKeysWithValues: (0..<5).map { ("round-\($0)", 60) }))
+                    try await eventually { try await scene.service.count() == 0 }
                 }
-                await reader.close()
             }
         }
     }
@@ -257,19 +233,13 @@ import Testing
     }
 
     @Test func lossOfTheReaderIsOvercome() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let service = try await Service(postgres)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await service.commit(topics[0], "a", 1...5)
-                    try await reader.readSequences(["a": 5])
-                    try await service.terminateAll(in: postgres)
-                    try await service.commit(topics[0], "a", 6...10)
-                    try await reader.readSequences(["a": 10])
-                }
-                await reader.close()
+        try await RelayScene.run { scene in
+            try await scene.withRelay(quickConfiguration()) {
+                try await scene.service.commit(scene.topic, "a", 1...5)
+                try await scene.reader.readSequences(["a": 5])
+                try await scene.service.terminateAll(in: scene.postgres)
+                try await scene.service.commit(scene.topic, "a", 6...10)
+                try await scene.reader.readSequences(["a": 10])
             }
         }
     }
@@ -302,21 +272,15 @@ import Testing
     }
 
     @Test func stopWaitsForAcknowledgementsAndRemoves() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await service.commit(topics[0], "a", 1...2_000)
-                    try await eventually { try await service.count() < 2_000 }
-                }
-                // What was published is removed, what was not is there.
-                let left = try await service.count()
-                try await reader.readSequences(["a": 2_000 - left])
-                #expect(Int64(await reader.records.count) == 2_000 - left)
-                await reader.close()
+        try await RelayScene.run { scene in
+            try await scene.withRelay(quickConfiguration()) {
+                try await scene.service.commit(scene.topic, "a", 1...2_000)
+                try await eventually { try await scene.service.count() < 2_000 }
             }
+            // What was published is removed, what was not is there.
+            let left = try await scene.service.count()
+            try await scene.reader.readSequences(["a": 2_000 - left])
+            #expect(Int64(await scene.reader.records.count) == 2_000 - left)
         }
     }
 }

@@ -41,215 +41,175 @@ import Testing
 
     @Test(arguments: ["TRUNCATE outbox RESTART IDENTITY", "ALTER SEQUENCE outbox_id_seq RESTART", "VACUUM FULL outbox"])
     func idsThatBeginAnewAreReadWithoutTheSweep(script: String) async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let service = try await Service(postgres)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await service.commit(topics[0], "a", 1...1_000)
-                    try await reader.readSequences(["a": 1_000])
-                    try await eventually { try await service.count() == 0 }
-                    try await service.connection.execute(script: script)
-                    for number in Int64(1_001)...1_005 {
-                        try await service.commit(topics[0], "a", number...number)
-                        try await reader.readSequences(["a": number])
-                    }
-                    try await eventually { try await service.count() == 0 }
+        try await RelayScene.run { scene in
+            try await scene.withRelay(quickConfiguration()) {
+                try await scene.service.commit(scene.topic, "a", 1...1_000)
+                try await scene.reader.readSequences(["a": 1_000])
+                try await eventually { try await scene.service.count() == 0 }
+                try await scene.service.connection.execute(script: script)
+                for number in Int64(1_001)...1_005 {
+                    try await scene.service.commit(scene.topic, "a", number...number)
+                    try await scene.reader.readSequences(["a": number])
                 }
-                await reader.close()
+                try await eventually { try await scene.service.count() == 0 }
             }
         }
     }
 
     /// A row in `outbox_failed` holds back 200,000 younger ones of its key.
     @Test func heldRowsDoNotDelayNewOnes() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                var configuration = quickConfiguration()
-                // As often as it may be.
-                configuration.sweepIntervalMs = 100
-                let service = try await Service(postgres)
-                try await service.commit(topics[0], "held", 1...200_000)
-                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 1")
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(configuration, postgres, kafka) {
-                    try await service.commit(topics[0], "new", 1...1)
-                    try await reader.readSequences(["new": 1])
-                    var waits: [Duration] = []
-                    for number in Int64(2)...40 {
-                        let start = ContinuousClock.now
-                        try await service.commit(topics[0], "new", number...number)
-                        try await reader.readSequences(["new": number])
-                        waits.append(ContinuousClock.now - start)
-                    }
-                    // Reading 200,000 rows takes seconds.
-                    #expect(waits.sorted()[waits.count * 9 / 10] < .milliseconds(500))
-                    #expect(try await service.count() >= 199_999, "they are still held")
+        try await RelayScene.run { scene in
+            var configuration = quickConfiguration()
+            // As often as it may be.
+            configuration.sweepIntervalMs = 100
+            try await scene.service.commit(scene.topic, "held", 1...200_000)
+            try await scene.service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 1")
+            try await scene.withRelay(configuration) {
+                try await scene.service.commit(scene.topic, "new", 1...1)
+                try await scene.reader.readSequences(["new": 1])
+                var waits: [Duration] = []
+                for number in Int64(2)...40 {
+                    let start = ContinuousClock.now
+                    try await scene.service.commit(scene.topic, "new", number...number)
+                    try await scene.reader.readSequences(["new": number])
+                    waits.append(ContinuousClock.now - start)
                 }
-                #expect(await reader.firstOccurrences["held"] == nil)
-                await reader.close()
+                // Reading 200,000 rows takes seconds.
+                #expect(waits.sorted()[waits.count * 9 / 10] < .milliseconds(500))
+                #expect(try await scene.service.count() >= 199_999, "they are still held")
             }
+            #expect(await scene.reader.firstOccurrences["held"] == nil)
         }
     }
 
     @Test func freedRowsComeInTheirOrderBeforeNewOnes() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics(partitions: 2) { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.commit(topics[0], "held", 1...3_000)
-                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 5")
-                let failures = OutboxFailures()
-                let reader = try await Reader(kafka, topics, partitions: 2)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await reader.readSequences(["held": 4])
-                    try await service.commit(topics[0], "new", 1...3)
-                    try await reader.readSequences(["held": 4, "new": 3])
-                    let row = try #require(try await failures.list(on: service.connection).first)
-                    try await service.connection.execute(script: "UPDATE outbox_failed SET headers = NULL")
-                    try await failures.retry(row.id, on: service.connection)
-                    // New rows of the key and of another one come while the old ones are sent.
-                    for number in Int64(0)..<20 {
-                        try await service.commit(topics[0], "held", 3_001 + number * 10...3_010 + number * 10)
-                        try await service.commit(topics[0], "new", 4 + number...4 + number)
-                    }
-                    try await reader.readSequences(["held": 3_200, "new": 23])
-                    try await eventually { try await service.count() == 0 }
+        try await RelayScene.run(partitions: 2) { scene in
+            try await scene.service.commit(scene.topic, "held", 1...3_000)
+            try await scene.service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 5")
+            let failures = OutboxFailures()
+            try await scene.withRelay(quickConfiguration()) {
+                try await scene.reader.readSequences(["held": 4])
+                try await scene.service.commit(scene.topic, "new", 1...3)
+                try await scene.reader.readSequences(["held": 4, "new": 3])
+                let row = try #require(try await failures.list(on: scene.service.connection).first)
+                try await scene.service.connection.execute(script: "UPDATE outbox_failed SET headers = NULL")
+                try await failures.retry(row.id, on: scene.service.connection)
+                // New rows of the key and of another one come while the old ones are sent.
+                for number in Int64(0)..<20 {
+                    try await scene.service.commit(scene.topic, "held", 3_001 + number * 10...3_010 + number * 10)
+                    try await scene.service.commit(scene.topic, "new", 4 + number...4 + number)
                 }
-                await reader.close()
+                try await scene.reader.readSequences(["held": 3_200, "new": 23])
+                try await eventually { try await scene.service.count() == 0 }
             }
         }
     }
 
     @Test func startBehindDeadRowsWorksWithinTheStatementTimeout() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let (service, pin) = (try await Service(postgres), try await Service(postgres))
-                try await pin.connection.execute(
-                    script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox")
-                try await service.commit(topics[0], "dead", 1...500_000)
-                try await service.connection.execute(script: "DELETE FROM outbox")
-                try await service.commit(topics[0], "a", 1...3)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                var hasty = postgres
-                hasty.statementTimeoutMs = 60
-                var configuration = quickConfiguration()
-                configuration.sweepIntervalMs = 100
-                try await withRelay(configuration, hasty, kafka) {
-                    try await reader.readSequences(["a": 3])
-                    try await service.commit(topics[0], "a", 4...5)
-                    try await reader.readSequences(["a": 5])
-                }
-                try await pin.connection.execute(script: "ROLLBACK")
-                await reader.close()
+        try await RelayScene.run { scene in
+            let pin = try await Service(scene.postgres)
+            try await pin.connection.execute(
+                script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox")
+            try await scene.service.commit(scene.topic, "dead", 1...500_000)
+            try await scene.service.connection.execute(script: "DELETE FROM outbox")
+            try await scene.service.commit(scene.topic, "a", 1...3)
+            var hasty = scene.postgres
+            hasty.statementTimeoutMs = 60
+            var configuration = quickConfiguration()
+            configuration.sweepIntervalMs = 100
+            try await withRelay(configuration, hasty, scene.kafka) {
+                try await scene.reader.readSequences(["a": 3])
+                try await scene.service.commit(scene.topic, "a", 4...5)
+                try await scene.reader.readSequences(["a": 5])
             }
+            try await pin.connection.execute(script: "ROLLBACK")
         }
     }
 
     /// A transaction that is open when the relay starts may still fill any gap among 500,000 dead rows. Each page has to
     /// look for its rows, and no statement may walk all the dead ones.
     @Test func writerOpenAtTheStartBehindDeadRowsIsWaitedForWithinTheStatementTimeout() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let (service, pin) = (try await Service(postgres), try await Service(postgres))
-                let writer = try await Service(postgres)
-                try await pin.connection.execute(
-                    script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox")
-                try await service.commit(topics[0], "dead", 1...250_000)
-                try await writer.connection.execute(script: "BEGIN")
-                try await writer.commit(topics[0], "late", 1...1)
-                try await service.commit(topics[0], "dead", 1...250_000)
-                try await service.connection.execute(script: "DELETE FROM outbox")
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                var hasty = postgres
-                hasty.statementTimeoutMs = 60
-                var configuration = quickConfiguration()
-                configuration.sweepIntervalMs = 100
-                try await withRelay(configuration, hasty, kafka) {
-                    for number in Int64(1)...5 {
-                        try await service.commit(topics[0], "a", number...number)
-                        try await reader.readSequences(["a": number])
-                    }
-                    try await writer.connection.execute(script: "COMMIT")
-                    try await service.commit(topics[0], "late", 2...2)
-                    try await reader.readSequences(["a": 5, "late": 2])
+        try await RelayScene.run { scene in
+            let pin = try await Service(scene.postgres)
+            let writer = try await Service(scene.postgres)
+            try await pin.connection.execute(
+                script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox")
+            try await scene.service.commit(scene.topic, "dead", 1...250_000)
+            try await writer.connection.execute(script: "BEGIN")
+            try await writer.commit(scene.topic, "late", 1...1)
+            try await scene.service.commit(scene.topic, "dead", 1...250_000)
+            try await scene.service.connection.execute(script: "DELETE FROM outbox")
+            var hasty = scene.postgres
+            hasty.statementTimeoutMs = 60
+            var configuration = quickConfiguration()
+            configuration.sweepIntervalMs = 100
+            try await withRelay(configuration, hasty, scene.kafka) {
+                for number in Int64(1)...5 {
+                    try await scene.service.commit(scene.topic, "a", number...number)
+                    try await scene.reader.readSequences(["a": number])
                 }
-                try await pin.connection.execute(script: "ROLLBACK")
-                await reader.close()
+                try await writer.connection.execute(script: "COMMIT")
+                try await scene.service.commit(scene.topic, "late", 2...2)
+                try await scene.reader.readSequences(["a": 5, "late": 2])
             }
+            try await pin.connection.execute(script: "ROLLBACK")
         }
     }
 
     @Test func rowsWithoutAKeyBelongToOneShard() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox-debezium"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.connection.execute(
-                    script: """
-                        CREATE TABLE outboxevent (id uuid NOT NULL PRIMARY KEY DEFAULT gen_random_uuid(),
-                            aggregatetype text NOT NULL, aggregateid text, type text NOT NULL, payload jsonb);
-                        SELECT millrace_adopt_outbox('outboxevent');
-                        INSERT INTO outboxevent (aggregatetype, aggregateid, type, payload)
-                            SELECT '\(topics[0])', CASE WHEN n % 2 = 0 THEN 'k-' || n END, 'Tested', to_jsonb(n)
-                            FROM generate_series(1, 50) AS n
-                        """)
-                var configuration = quickConfiguration()
-                configuration.table = "outboxevent"
-                var layout = DebeziumLayout()
-                layout.topic = "${routedByValue}"
-                configuration.layout = .debezium(layout)
-                configuration.shards = 3
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(configuration, postgres, kafka) {
-                    try await eventually { try await service.count(in: "outboxevent") == 0 }
-                    try await eventually {
-                        try await reader.poll()
-                        return await reader.records.count >= 50
-                    }
+        try await RelayScene.run(migrating: "outbox-debezium") { scene in
+            try await scene.service.connection.execute(
+                script: """
+                    CREATE TABLE outboxevent (id uuid NOT NULL PRIMARY KEY DEFAULT gen_random_uuid(),
+                        aggregatetype text NOT NULL, aggregateid text, type text NOT NULL, payload jsonb);
+                    SELECT millrace_adopt_outbox('outboxevent');
+                    INSERT INTO outboxevent (aggregatetype, aggregateid, type, payload)
+                        SELECT '\(scene.topic)', CASE WHEN n % 2 = 0 THEN 'k-' || n END, 'Tested', to_jsonb(n)
+                        FROM generate_series(1, 50) AS n
+                    """)
+            var configuration = quickConfiguration()
+            configuration.table = "outboxevent"
+            var layout = DebeziumLayout()
+            layout.topic = "${routedByValue}"
+            configuration.layout = .debezium(layout)
+            configuration.shards = 3
+            try await scene.withRelay(configuration) {
+                try await eventually { try await scene.service.count(in: "outboxevent") == 0 }
+                try await eventually {
+                    try await scene.reader.poll()
+                    return await scene.reader.records.count >= 50
                 }
-                let values = await reader.records.compactMap(\.value).compactMap(Int.init)
-                #expect(values.count == 50)
-                #expect(values.filter { $0 % 2 == 1 } == Array(stride(from: 1, through: 49, by: 2)), "in their order")
-                await reader.close()
             }
+            let values = await scene.reader.records.compactMap(\.value).compactMap(Int.init)
+            #expect(values.count == 50)
+            #expect(values.filter { $0 % 2 == 1 } == Array(stride(from: 1, through: 49, by: 2)), "in their order")
         }
     }
 
     @Test func relaysThatDivideTheKeysDifferentlyRefuseEachOther() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                var configuration = quickConfiguration()
-                configuration.shards = 2
-                try await withRelay(configuration, postgres, kafka) {
-                    try await service.commit(topics[0], "a", 1...3)
-                    try await reader.readSequences(["a": 3])
-                    configuration.shards = 3
-                    let other = OutboxRelay(
-                        configuration: configuration, postgres: postgres, kafka: kafka, logger: testLogger)
-                    let error = try await #require(throws: OutboxRelayError.self) { try await other.run() }
-                    #expect(error.code == .configuration)
-                    #expect(error.description.contains("shards = 2"))
-                    // The one that was there goes on, and another like it may stand by.
-                    configuration.shards = 2
-                    try await withRelay(configuration, postgres, kafka) {
-                        try await service.commit(topics[0], "a", 4...6)
-                        try await reader.readSequences(["a": 6])
-                    }
-                }
+        try await RelayScene.run { scene in
+            var configuration = quickConfiguration()
+            configuration.shards = 2
+            try await scene.withRelay(configuration) {
+                try await scene.service.commit(scene.topic, "a", 1...3)
+                try await scene.reader.readSequences(["a": 3])
                 configuration.shards = 3
-                try await withRelay(configuration, postgres, kafka) {
-                    try await service.commit(topics[0], "a", 7...9)
-                    try await reader.readSequences(["a": 9])
+                let other = OutboxRelay(
+                    configuration: configuration, postgres: scene.postgres, kafka: scene.kafka, logger: testLogger)
+                let error = try await #require(throws: OutboxRelayError.self) { try await other.run() }
+                #expect(error.code == .configuration)
+                #expect(error.description.contains("shards = 2"))
+                // The one that was there goes on, and another like it may stand by.
+                configuration.shards = 2
+                try await scene.withRelay(configuration) {
+                    try await scene.service.commit(scene.topic, "a", 4...6)
+                    try await scene.reader.readSequences(["a": 6])
                 }
-                await reader.close()
+            }
+            configuration.shards = 3
+            try await scene.withRelay(configuration) {
+                try await scene.service.commit(scene.topic, "a", 7...9)
+                try await scene.reader.readSequences(["a": 9])
             }
         }
     }

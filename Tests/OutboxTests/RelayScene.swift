@@ -26,6 +26,45 @@ func withRelay<Result: Sendable>(
     }
 }
 
+/// An outbox in a schema of its own, a service that writes into it, and a topic with a reader of it.
+struct RelayScene: Sendable {
+    let postgres: PostgresConfiguration
+    let kafka: KafkaClientConfiguration
+    let topics: [String]
+    let service: Service
+    let reader: Reader
+    /// The first of the topics.
+    var topic: String { topics[0] }
+
+    /// - Parameters:
+    ///   - set: the migrations of the schema.
+    ///   - partitions: of each topic.
+    static func run(
+        migrating set: String = "outbox", topics count: Int = 1, partitions: Int32 = 1,
+        settings: [String: String] = [:], _ body: (RelayScene) async throws -> Void
+    ) async throws {
+        try await TestDatabase.withSchema(migrating: [set]) { postgres in
+            try await TestKafka.withTopics(count, partitions: partitions, settings: settings) { topics in
+                let kafka = try TestKafka.clientConfiguration()
+                let reader = try await Reader(kafka, topics, partitions: partitions)
+                try await body(
+                    RelayScene(
+                        postgres: postgres, kafka: kafka, topics: topics, service: try await Service(postgres),
+                        reader: reader))
+                await reader.close()
+            }
+        }
+    }
+
+    /// Runs a relay while `body` does, then stops it gracefully.
+    func withRelay<Result: Sendable>(
+        _ configuration: OutboxRelayConfiguration,
+        onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }, _ body: () async throws -> Result
+    ) async throws -> Result {
+        try await OutboxTests.withRelay(configuration, postgres, kafka, onProgress: onProgress, body)
+    }
+}
+
 let testLogger: Logger = {
     var logger = Logger(label: "relay")
     logger.logLevel = ProcessInfo.processInfo.environment["MILLRACE_TEST_LOG"] == nil ? .critical : .debug

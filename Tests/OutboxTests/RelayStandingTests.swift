@@ -11,25 +11,19 @@ import Testing
 @Suite struct RelayStandingTests {
     /// What would be a mistake of the configuration at the start passes later.
     @Test func aTableThatIsMissingForAWhileIsWaitedFor() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let told = Told()
-                try await withRelay(quickConfiguration(), postgres, kafka, onProgress: { told.append($0) }) {
-                    try await service.commit(topics[0], "a", 1...3)
-                    try await reader.readSequences(["a": 3])
-                    try await service.connection.execute(script: "ALTER TABLE outbox RENAME TO elsewhere")
-                    try await eventually {
-                        told.all.count { if case .away = $0.standing { true } else { false } } >= 3
-                    }
-                    try await service.connection.execute(script: "ALTER TABLE elsewhere RENAME TO outbox")
-                    try await service.commit(topics[0], "a", 4...6)
-                    try await reader.readSequences(["a": 6])
-                    try await eventually { told.all.last?.isActive == true }
+        try await RelayScene.run { scene in
+            let told = Told()
+            try await withRelay(quickConfiguration(), scene.postgres, scene.kafka, onProgress: { told.append($0) }) {
+                try await scene.service.commit(scene.topic, "a", 1...3)
+                try await scene.reader.readSequences(["a": 3])
+                try await scene.service.connection.execute(script: "ALTER TABLE outbox RENAME TO elsewhere")
+                try await eventually {
+                    told.all.count { if case .away = $0.standing { true } else { false } } >= 3
                 }
-                await reader.close()
+                try await scene.service.connection.execute(script: "ALTER TABLE elsewhere RENAME TO outbox")
+                try await scene.service.commit(scene.topic, "a", 4...6)
+                try await scene.reader.readSequences(["a": 6])
+                try await eventually { told.all.last?.isActive == true }
             }
         }
     }

@@ -10,114 +10,91 @@ import Testing
 
 @Suite struct RelayTests {
     @Test func concurrentWritersArePublishedInOrderAndRemoved() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics(partitions: 4) { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let reader = try await Reader(kafka, topics, partitions: 4)
-                let counts = try await withRelay(quickConfiguration(), postgres, kafka) {
-                    let counts = try await write(to: topics[0], postgres, writers: 4, transactions: 60)
-                    try await reader.readSequences(counts)
-                    let service = try await Service(postgres)
-                    try await eventually { try await service.count() == 0 }
-                    return counts
-                }
-                await reader.close()
-                #expect(await reader.records.count == counts.values.reduce(0) { $0 + Int($1) }, "nothing twice")
+        try await RelayScene.run(partitions: 4) { scene in
+            let counts = try await scene.withRelay(quickConfiguration()) {
+                let counts = try await write(to: scene.topic, scene.postgres, writers: 4, transactions: 60)
+                try await scene.reader.readSequences(counts)
+                try await eventually { try await scene.service.count() == 0 }
+                return counts
             }
+            #expect(await scene.reader.records.count == counts.values.reduce(0) { $0 + Int($1) }, "nothing twice")
         }
     }
 
     @Test func recordCarriesEnvelopeKeyAndHeaders() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics(2) { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                var configuration = quickConfiguration()
-                configuration.topicSuffix = String(topics[0].suffix(5))
-                let aggregateType = topics[0].dropLast(5).uppercased()
-                let service = try await Service(postgres)
-                try await service.connection.execute(
-                    script: """
-                        INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at,
-                            version, correlation_id, causation_id, metadata, payload, headers, topic, key)
-                        VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', 'OrderCreated', '\(aggregateType)', 'o"1', 1,
-                            '2026-03-01T12:34:56.5Z', 2, 'c-1', 'e-0', '{"source": "shop"}', '{ "total": 1.50 }',
-                            '{"traceparent": "00-ab-cd-01", "event-id": "forged", "n": 7, "nothing": null}',
-                            NULL, NULL),
-                        ('01890a5d-ac96-774b-bcce-b302099a8058', 'OrderCreated', '\(aggregateType)', 'o-2', 1,
-                            '2026-03-01T12:34:56.5Z', 1, NULL, NULL, NULL, '[]', NULL, '\(topics[1])', 'k-2')
-                        """)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                try await withRelay(configuration, postgres, kafka) {
-                    try await eventually {
-                        try await reader.poll()
-                        return await reader.records.count == 2
-                    }
+        try await RelayScene.run(topics: 2) { scene in
+            var configuration = quickConfiguration()
+            configuration.topicSuffix = String(scene.topic.suffix(5))
+            let aggregateType = scene.topic.dropLast(5).uppercased()
+            try await scene.service.connection.execute(
+                script: """
+                    INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at,
+                        version, correlation_id, causation_id, metadata, payload, headers, topic, key)
+                    VALUES ('01890a5d-ac96-774b-bcce-b302099a8057', 'OrderCreated', '\(aggregateType)', 'o"1', 1,
+                        '2026-03-01T12:34:56.5Z', 2, 'c-1', 'e-0', '{"source": "shop"}', '{ "total": 1.50 }',
+                        '{"traceparent": "00-ab-cd-01", "event-id": "forged", "n": 7, "nothing": null}',
+                        NULL, NULL),
+                    ('01890a5d-ac96-774b-bcce-b302099a8058', 'OrderCreated', '\(aggregateType)', 'o-2', 1,
+                        '2026-03-01T12:34:56.5Z', 1, NULL, NULL, NULL, '[]', NULL, '\(scene.topics[1])', 'k-2')
+                    """)
+            try await scene.withRelay(configuration) {
+                try await eventually {
+                    try await scene.reader.poll()
+                    return await scene.reader.records.count == 2
                 }
-                let records = await reader.records.sorted { $0.key > $1.key }
-                #expect(
-                    records[0].value == #"{"eventId":"01890a5d-ac96-774b-bcce-b302099a8057","#
-                        + #""eventType":"OrderCreated","aggregateId":"o\"1","aggregateType":"\#(aggregateType)","#
-                        + #""sequence":1,"timestamp":"2026-03-01T12:34:56.500000Z","version":2,"correlationId":"c-1","#
-                        + #""causationId":"e-0","metadata":{"source": "shop"},"payload":{ "total": 1.50 }}"#)
-                #expect(records[0].key == #"o"1"#)
-                #expect(
-                    records[0].headers == [
-                        "event-id": "01890a5d-ac96-774b-bcce-b302099a8057", "event-type": "OrderCreated",
-                        "event-version": "2", "correlation-id": "c-1", "content-type": "application/json",
-                        "traceparent": "00-ab-cd-01", "n": "7", "nothing": "NULL",
-                    ])
-                #expect(records[1].key == "k-2")
-                #expect(records[1].headers["correlation-id"] == nil)
-                #expect(records[1].value?.hasSuffix(#""metadata":null,"payload":[]}"#) == true)
-                await reader.close()
             }
+            let records = await scene.reader.records.sorted { $0.key > $1.key }
+            #expect(
+                records[0].value == #"{"eventId":"01890a5d-ac96-774b-bcce-b302099a8057","#
+                    + #""eventType":"OrderCreated","aggregateId":"o\"1","aggregateType":"\#(aggregateType)","#
+                    + #""sequence":1,"timestamp":"2026-03-01T12:34:56.500000Z","version":2,"correlationId":"c-1","#
+                    + #""causationId":"e-0","metadata":{"source": "shop"},"payload":{ "total": 1.50 }}"#)
+            #expect(records[0].key == #"o"1"#)
+            #expect(
+                records[0].headers == [
+                    "event-id": "01890a5d-ac96-774b-bcce-b302099a8057", "event-type": "OrderCreated",
+                    "event-version": "2", "correlation-id": "c-1", "content-type": "application/json",
+                    "traceparent": "00-ab-cd-01", "n": "7", "nothing": "NULL",
+                ])
+            #expect(records[1].key == "k-2")
+            #expect(records[1].headers["correlation-id"] == nil)
+            #expect(records[1].value?.hasSuffix(#""metadata":null,"payload":[]}"#) == true)
         }
     }
 
     @Test func rowThatIsCommittedLateIsPublished() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let late = try await Service(postgres)
-                let other = try await Service(postgres)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    try await late.connection.withTransaction { transaction in
-                        try await transaction.execute(Service.insert, Service.parameters(topics[0], "late", 1...1))
-                        for number in Int64(1)...5 {
-                            try await other.commit(topics[0], "other", number...number)
-                            try await reader.readSequences(["other": number])
-                        }
+        try await RelayScene.run { scene in
+            let late = try await Service(scene.postgres)
+            let other = try await Service(scene.postgres)
+            try await scene.withRelay(quickConfiguration()) {
+                try await late.connection.withTransaction { transaction in
+                    try await transaction.execute(Service.insert, Service.parameters(scene.topic, "late", 1...1))
+                    for number in Int64(1)...5 {
+                        try await other.commit(scene.topic, "other", number...number)
+                        try await scene.reader.readSequences(["other": number])
                     }
-                    try await other.commit(topics[0], "late", 2...2)
-                    try await reader.readSequences(["late": 2, "other": 5])
-                    try await eventually { try await other.count() == 0 }
                 }
-                await reader.close()
+                try await other.commit(scene.topic, "late", 2...2)
+                try await scene.reader.readSequences(["late": 2, "other": 5])
+                try await eventually { try await other.count() == 0 }
             }
         }
     }
 
     @Test func rolledBackRowsHoldNothingUp() async throws {
         struct Undo: Error {}
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let service = try await Service(postgres)
-                try await withRelay(quickConfiguration(), postgres, kafka) {
-                    for number in Int64(1)...20 {
-                        try? await service.connection.withTransaction { transaction in
-                            try await transaction.execute(Service.insert, Service.parameters(topics[0], "no", 1...3))
-                            throw Undo()
-                        }
-                        try await service.commit(topics[0], "yes", number...number)
+        try await RelayScene.run { scene in
+            try await scene.withRelay(quickConfiguration()) {
+                for number in Int64(1)...20 {
+                    try? await scene.service.connection.withTransaction { transaction in
+                        try await transaction.execute(Service.insert, Service.parameters(scene.topic, "no", 1...3))
+                        throw Undo()
                     }
-                    try await reader.readSequences(["yes": 20])
+                    try await scene.service.commit(scene.topic, "yes", number...number)
                 }
-                #expect(await reader.firstOccurrences["no"] == nil)
-                await reader.close()
+                try await scene.reader.readSequences(["yes": 20])
             }
+            #expect(await scene.reader.firstOccurrences["no"] == nil)
         }
     }
 
@@ -145,70 +122,52 @@ import Testing
     }
 
     @Test func shardsPublishAllBetweenThem() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics(partitions: 2) { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                var configuration = quickConfiguration()
-                configuration.shards = 3
-                let reader = try await Reader(kafka, topics, partitions: 2)
-                try await withRelay(configuration, postgres, kafka) {
-                    let counts = try await write(to: topics[0], postgres, writers: 3, transactions: 30)
-                    try await reader.readSequences(counts)
-                    let service = try await Service(postgres)
-                    try await eventually { try await service.count() == 0 }
-                    #expect(await reader.records.count == counts.values.reduce(0) { $0 + Int($1) })
-                }
-                await reader.close()
+        try await RelayScene.run(partitions: 2) { scene in
+            var configuration = quickConfiguration()
+            configuration.shards = 3
+            try await scene.withRelay(configuration) {
+                let counts = try await write(to: scene.topic, scene.postgres, writers: 3, transactions: 30)
+                try await scene.reader.readSequences(counts)
+                try await eventually { try await scene.service.count() == 0 }
+                #expect(await scene.reader.records.count == counts.values.reduce(0) { $0 + Int($1) })
             }
         }
     }
 
     @Test func notificationEndsTheWait() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                var configuration = quickConfiguration()
-                configuration.idlePollMs = 60_000
-                configuration.notifyChannel = "outbox_\(postgres.schema)"
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let service = try await Service(postgres)
-                try await withRelay(configuration, postgres, kafka) {
-                    var number: Int64 = 0
-                    // The relay listens some time after its start, so notify until it has heard.
-                    try await eventually {
-                        number += 1
-                        try await service.commit(topics[0], "a", number...number)
-                        try await service.connection.execute(script: "NOTIFY outbox_\(postgres.schema)")
-                        try await reader.poll()
-                        return await reader.records.count > 5
-                    }
+        try await RelayScene.run { scene in
+            var configuration = quickConfiguration()
+            configuration.idlePollMs = 60_000
+            configuration.notifyChannel = "outbox_\(scene.postgres.schema)"
+            try await scene.withRelay(configuration) {
+                var number: Int64 = 0
+                // The relay listens some time after its start, so notify until it has heard.
+                try await eventually {
+                    number += 1
+                    try await scene.service.commit(scene.topic, "a", number...number)
+                    try await scene.service.connection.execute(script: "NOTIFY outbox_\(scene.postgres.schema)")
+                    try await scene.reader.poll()
+                    return await scene.reader.records.count > 5
                 }
-                await reader.close()
             }
         }
     }
 
     @Test func sweepFindsRowsWhoseIDsCameFromElsewhere() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                var configuration = quickConfiguration()
-                configuration.sweepIntervalMs = 100
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let service = try await Service(postgres)
-                try await service.connection.execute(script: "ALTER TABLE outbox ALTER id RESTART WITH 1000")
-                try await withRelay(configuration, postgres, kafka) {
-                    try await service.commit(topics[0], "a", 1...3)
-                    try await reader.readSequences(["a": 3])
-                    try await eventually { try await service.count() == 0 }
-                    try await service.connection.execute(
-                        script: """
-                            INSERT INTO outbox (id, event_type, aggregate_type, aggregate_id, sequence, payload)
-                            VALUES (7, 'Tested', '\(topics[0])', 'b', 1, '{}')
-                            """)
-                    try await reader.readSequences(["a": 3, "b": 1])
-                }
-                await reader.close()
+        try await RelayScene.run { scene in
+            var configuration = quickConfiguration()
+            configuration.sweepIntervalMs = 100
+            try await scene.service.connection.execute(script: "ALTER TABLE outbox ALTER id RESTART WITH 1000")
+            try await scene.withRelay(configuration) {
+                try await scene.service.commit(scene.topic, "a", 1...3)
+                try await scene.reader.readSequences(["a": 3])
+                try await eventually { try await scene.service.count() == 0 }
+                try await scene.service.connection.execute(
+                    script: """
+                        INSERT INTO outbox (id, event_type, aggregate_type, aggregate_id, sequence, payload)
+                        VALUES (7, 'Tested', '\(scene.topic)', 'b', 1, '{}')
+                        """)
+                try await scene.reader.readSequences(["a": 3, "b": 1])
             }
         }
     }

@@ -12,37 +12,31 @@ import Testing
     /// Publishing goes on; what cannot be removed is published once, told, and removed when it can be.
     @Test(arguments: ["RETURN NULL;", "RAISE 'not allowed';", "RAISE foreign_key_violation;"])
     func rowsThatTheServerKeepsArePublishedOnceAndTold(_ refusal: String) async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.connection.execute(
-                    script: """
-                        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \(refusal) END $$;
-                        CREATE TRIGGER refuse BEFORE DELETE ON outbox FOR EACH ROW WHEN (old.aggregate_id = 'kept')
-                            EXECUTE FUNCTION refuse()
-                        """)
-                try await service.commit(topics[0], "a", 1...50)
-                try await service.commit(topics[0], "kept", 1...3)
-                try await service.commit(topics[0], "a", 51...100)
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let told = Told()
-                try await withRelay(quickConfiguration(), postgres, kafka, onProgress: { told.append($0) }) {
-                    try await eventually { told.all.last?.unremovedRows == 3 }
-                    #expect(told.all.last?.trouble?.contains("3 published rows cannot be removed") == true)
-                    #expect(told.all.last?.isActive == true)
-                    #expect(try await service.count("aggregate_id = 'a'") == 0)
-                    for number in Int64(101)...110 {
-                        try await service.commit(topics[0], "a", number...number)
-                        try await reader.readSequences(["a": number, "kept": 3])
-                    }
-                    try await service.connection.execute(script: "DROP TRIGGER refuse ON outbox")
-                    try await eventually { try await service.count() == 0 }
-                    try await eventually { told.all.last.map { $0.unremovedRows == 0 && $0.trouble == nil } ?? false }
+        try await RelayScene.run { scene in
+            try await scene.service.connection.execute(
+                script: """
+                    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \(refusal) END $$;
+                    CREATE TRIGGER refuse BEFORE DELETE ON outbox FOR EACH ROW WHEN (old.aggregate_id = 'kept')
+                        EXECUTE FUNCTION refuse()
+                    """)
+            try await scene.service.commit(scene.topic, "a", 1...50)
+            try await scene.service.commit(scene.topic, "kept", 1...3)
+            try await scene.service.commit(scene.topic, "a", 51...100)
+            let told = Told()
+            try await withRelay(quickConfiguration(), scene.postgres, scene.kafka, onProgress: { told.append($0) }) {
+                try await eventually { told.all.last?.unremovedRows == 3 }
+                #expect(told.all.last?.trouble?.contains("3 published rows cannot be removed") == true)
+                #expect(told.all.last?.isActive == true)
+                #expect(try await scene.service.count("aggregate_id = 'a'") == 0)
+                for number in Int64(101)...110 {
+                    try await scene.service.commit(scene.topic, "a", number...number)
+                    try await scene.reader.readSequences(["a": number, "kept": 3])
                 }
-                #expect(await reader.records.count == 113, "nothing twice")
-                await reader.close()
+                try await scene.service.connection.execute(script: "DROP TRIGGER refuse ON outbox")
+                try await eventually { try await scene.service.count() == 0 }
+                try await eventually { told.all.last.map { $0.unremovedRows == 0 && $0.trouble == nil } ?? false }
             }
+            #expect(await scene.reader.records.count == 113, "nothing twice")
         }
     }
 

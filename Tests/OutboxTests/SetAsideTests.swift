@@ -93,33 +93,27 @@ import Testing
 
     /// The failed table refuses: the row stays, its key waits, others go on, and somebody is told.
     @Test func aRowThatCannotEvenBeSetAsideHoldsOnlyItsKey() async throws {
-        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
-            try await TestKafka.withTopics { topics in
-                let kafka = try TestKafka.clientConfiguration()
-                let service = try await Service(postgres)
-                try await service.connection.execute(
-                    script: """
-                        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'full'; END $$;
-                        CREATE TRIGGER refuse BEFORE INSERT ON outbox_failed EXECUTE FUNCTION refuse()
-                        """)
-                try await service.commit(topics[0], "bad", 1...2)
-                try await service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 1")
-                let reader = try await Reader(kafka, topics, partitions: 1)
-                let told = Told()
-                try await withRelay(quickConfiguration(), postgres, kafka, onProgress: { told.append($0) }) {
-                    try await eventually { told.all.last?.trouble?.contains("row 1") == true }
-                    for number in Int64(1)...5 {
-                        try await service.commit(topics[0], "good", number...number)
-                        try await reader.readSequences(["good": number])
-                    }
-                    #expect(try await service.count("aggregate_id = 'bad'") == 2)
-                    try await service.connection.execute(script: "DROP TRIGGER refuse ON outbox_failed")
-                    try await eventually { try await service.count(in: "outbox_failed") == 1 }
-                    try await eventually { told.all.last?.trouble == nil }
+        try await RelayScene.run { scene in
+            try await scene.service.connection.execute(
+                script: """
+                    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'full'; END $$;
+                    CREATE TRIGGER refuse BEFORE INSERT ON outbox_failed EXECUTE FUNCTION refuse()
+                    """)
+            try await scene.service.commit(scene.topic, "bad", 1...2)
+            try await scene.service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 1")
+            let told = Told()
+            try await withRelay(quickConfiguration(), scene.postgres, scene.kafka, onProgress: { told.append($0) }) {
+                try await eventually { told.all.last?.trouble?.contains("row 1") == true }
+                for number in Int64(1)...5 {
+                    try await scene.service.commit(scene.topic, "good", number...number)
+                    try await scene.reader.readSequences(["good": number])
                 }
-                #expect(await reader.firstOccurrences["bad"] == nil)
-                await reader.close()
+                #expect(try await scene.service.count("aggregate_id = 'bad'") == 2)
+                try await scene.service.connection.execute(script: "DROP TRIGGER refuse ON outbox_failed")
+                try await eventually { try await scene.service.count(in: "outbox_failed") == 1 }
+                try await eventually { told.all.last?.trouble == nil }
             }
+            #expect(await scene.reader.firstOccurrences["bad"] == nil)
         }
     }
 
