@@ -155,7 +155,8 @@ let framework: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Migrations", "Operations", "Settings", "Events", "Kafka", "Postgres", "StreamCore", .logging, .coreMetrics,
+            "Migrations", "Operations", "Settings", "Events", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging,
+            .coreMetrics,
             .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict)

@@ -2,6 +2,7 @@ internal import Glibc
 internal import Logging
 internal import StreamCore
 internal import Synchronization
+internal import WireJSON
 
 /// How log lines look.
 enum LogFormat: String, CaseIterable, Sendable {
@@ -92,15 +93,16 @@ enum LogText {
 
     /// A string of JSON.
     static func quoted(_ text: String) -> String {
-        "\"" + escaped(text, quotes: true) + "\""
+        var json = JSONWriter(capacity: text.utf8.count + 2)
+        json.string(text)
+        return PrintableText.escaped(json: String(decoding: json.finish(), as: UTF8.self))
     }
 
-    static func escaped(_ text: String, quotes: Bool = false) -> String {
+    /// Text without what would end its line or do something to what shows it.
+    static func escaped(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             switch scalar {
-            case "\"" where quotes: result += "\\\""
-            case "\\" where quotes: result += "\\\\"
             case "\n": result += "\\n"
             case "\r": result += "\\r"
             case "\t": result += "\\t"

@@ -1,4 +1,5 @@
 internal import StreamCore
+internal import WireJSON
 
 /// Memory that a record's bytes are written into and read from, again and again, without a check or an allocation a
 /// byte: half of what the relay does for an event by itself is writing these.
@@ -128,30 +129,15 @@ struct RecordBuffer: ~Copyable {
     /// A JSON string with its quotes, escaped by RFC 8259 §7; at most six bytes a byte of text, and two.
     mutating func append(json text: Span<UInt8>) {
         append("\"")
-        var clean = 0
-        for index in text.indices {
-            let byte = text[index]
-            if byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\") { continue }
-            append(text.extracting(clean..<index))
-            appendEscape(of: byte)
-            clean = index + 1
+        var start = 0
+        var special = JSONStringEscape.firstSpecial(in: text, from: 0)
+        while special < text.count {
+            append(text.extracting(start..<special))
+            append(JSONStringEscape.sequence(for: text[special]))
+            start = special + 1
+            special = JSONStringEscape.firstSpecial(in: text, from: start)
         }
-        append(text.extracting(clean..<text.count))
+        append(text.extracting(start..<text.count))
         append("\"")
-    }
-
-    private mutating func appendEscape(of byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "\""): append("\\\"")
-        case UInt8(ascii: "\\"): append("\\\\")
-        case 0x0A: append("\\n")
-        case 0x0D: append("\\r")
-        case 0x09: append("\\t")
-        default:
-            append(byte < 0x10 ? "\\u000" : "\\u001")
-            let low = byte & 0xF
-            let target = unsafe claim(1)
-            unsafe target[0] = low &+ (low < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") &- 10)
-        }
     }
 }

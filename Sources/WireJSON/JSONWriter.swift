@@ -179,7 +179,7 @@ public struct JSONWriter: ~Copyable {
             var (start, special) = (0, special)
             while special < utf8.count {
                 pen.put(utf8.extracting(start..<special))
-                pen.put(escapeOf: utf8[special])
+                pen.put(JSONStringEscape.sequence(for: utf8[special]))
                 start = special + 1
                 special = ByteScan.firstSpecial(in: utf8, from: start)
             }
@@ -236,20 +236,9 @@ public struct JSONWriter: ~Copyable {
         }
     }
 
-    mutating func put(escapeOf byte: UInt8) {
-        put(UInt8(ascii: "\\"))
-        switch byte {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"): put(byte)
-        case 0x0A: put(UInt8(ascii: "n"))
-        case 0x0D: put(UInt8(ascii: "r"))
-        case 0x09: put(UInt8(ascii: "t"))
-        default:
-            put(UInt8(ascii: "u"))
-            put(UInt8(ascii: "0"))
-            put(UInt8(ascii: "0"))
-            put(UInt8(ascii: "0") + byte >> 4)
-            let low = byte & 0xF
-            put(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") + low - 10)
-        }
+    @inline(__always)
+    mutating func put(_ text: StaticString) {
+        // SAFETY: a StaticString's bytes live for ever.
+        put(unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).span)
     }
 }

@@ -59,4 +59,13 @@ struct WriterTests {
         writer.number(-205)
         #expect(writer.finish() == Array("-205".utf8))
     }
+
+    @Test func everyByteThatIsEscapedIsReadBack() throws {
+        for byte in Array(UInt8(0)..<0x20) + [UInt8(ascii: "\""), UInt8(ascii: "\\")] {
+            let sequence = "\(JSONStringEscape.sequence(for: byte))"
+            var reader = try JSONReader(Array("\"\(sequence)\"".utf8))
+            #expect(try JSONValue(from: &reader) == .string(String(Unicode.Scalar(byte))), "\(sequence)")
+            #expect(JSONStringEscape.firstSpecial(in: [0x61, byte].span, from: 0) == 1)
+        }
+    }
 }
