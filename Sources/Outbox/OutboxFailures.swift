@@ -53,17 +53,6 @@ public struct OutboxFailures: Sendable {
         }
     }
 
-    /// Who does something, and why.
-    public struct Audit: Sendable, Hashable {
-        public let actor: String
-        public let reason: String
-
-        public init(actor: String, reason: String) {
-            self.actor = actor
-            self.reason = reason
-        }
-    }
-
     let table: String
     let failedTable: String
     let historyTable: String

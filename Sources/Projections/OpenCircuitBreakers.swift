@@ -31,17 +31,6 @@ public struct OpenCircuitBreakers: Sendable {
         public init() {}
     }
 
-    /// Who released them, and why.
-    public struct Audit: Sendable {
-        public let actor: String
-        public let reason: String
-
-        public init(actor: String, reason: String) {
-            self.actor = actor
-            self.reason = reason
-        }
-    }
-
     public init() {}
 
     /// Those that are open, by projection and partition.

@@ -8,7 +8,7 @@ import Testing
 
 /// A discarded letter leaves no key blocked, and what a delivery carries is decided once.
 @Suite struct DiscardTests {
-    private static let audit = DeadLetterStore.Audit(actor: "mara", reason: "a test event")
+    private static let audit = Audit(actor: "mara", reason: "a test event")
 
     private func actions(_ scene: Scene) async throws -> [String] {
         try await scene.text(

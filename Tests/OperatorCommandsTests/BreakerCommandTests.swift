@@ -53,10 +53,10 @@ import Testing
             filter.partition = 3
             let now = try #require(Timestamp("2026-03-01T12:01:05Z"))
             let matching = try await breakers.list(filter, on: connection)
-            let dry = BreakerReport(matching).released(isDone: false, now: now)
+            let dry = ReleasedBreakers(matching, isDone: false, now: now).text
             #expect(dry.hasPrefix("would release 1 partition\n"))
             #expect(dry.hasSuffix("dry run: nothing was changed. Add --execute --reason \"why\" to do it."))
-            let audit = OpenCircuitBreakers.Audit(actor: "mara", reason: "bad events")
+            let audit = Audit(actor: "mara", reason: "bad events")
             #expect(try await breakers.release(filter, by: audit, on: connection) == matching)
             #expect(try await breakers.release(filter, by: audit, on: connection) == [])
             #expect(try await breakers.list(on: connection).map(\.partition.partition) == [5])

@@ -70,7 +70,7 @@ import Testing
 
     @Test func aChangeIsShownThenDoneAndWrittenDown() async throws {
         try await withRows { failures, connection in
-            let audit = OutboxFailures.Audit(actor: "mara", reason: "not needed")
+            let audit = Audit(actor: "mara", reason: "not needed")
             #expect(try await failures.matching(.discard, .init(), on: connection) == [1, 7])
             #expect(try await failures.list(on: connection).count == 2, "a preview changes nothing")
             #expect(try await failures.change(.discard, .init(ids: [7, 8]), by: audit, on: connection) == [7])
@@ -90,7 +90,7 @@ import Testing
     @Test func aRetryThatFailsChangesNothing() async throws {
         try await withRows { failures, connection in
             // The row is whole, and lacks all that the outbox requires.
-            let audit = OutboxFailures.Audit(actor: "mara", reason: "try")
+            let audit = Audit(actor: "mara", reason: "try")
             _ = try await #require(throws: PostgresError.self) {
                 try await failures.change(.retry, OutboxFailures.Filter(), by: audit, on: connection)
             }

@@ -270,7 +270,7 @@ import Testing
                         filter.projection = "another"
                         #expect(try await breakers.list(filter, on: connection).isEmpty)
                         filter.projection = ledger.name
-                        let audit = OpenCircuitBreakers.Audit(actor: "mara", reason: "the events are bad")
+                        let audit = Audit(actor: "mara", reason: "the events are bad")
                         #expect(try await breakers.release(filter, by: audit, on: connection) == open)
                         return open.count
                     }

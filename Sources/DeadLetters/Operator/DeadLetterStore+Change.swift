@@ -1,5 +1,5 @@
 public import Postgres
-internal import StreamCore
+public import StreamCore
 
 extension DeadLetterStore {
     /// What ``change(_:_:perSecond:by:onProgress:)`` would do now; changes nothing.
@@ -92,7 +92,7 @@ struct LetterChunk {
 
     let change: DeadLetterStore.Change
     let selection: DeadLetterStore.Selection
-    let audit: DeadLetterStore.Audit
+    let audit: Audit
     /// When the change began: from here on retries become due.
     let start: Timestamp
     /// The last letter that was there when the change began.

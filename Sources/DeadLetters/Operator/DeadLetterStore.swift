@@ -87,15 +87,4 @@ extension DeadLetterStore {
         case group(GroupName)
         case matching(Filter)
     }
-
-    /// Who changes something, and why. Stands in each letter's history.
-    public struct Audit: Sendable, Hashable {
-        public let actor: String
-        public let reason: String
-
-        public init(actor: String, reason: String) {
-            self.actor = actor
-            self.reason = reason
-        }
-    }
 }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import DeadLetters
 internal import Foundation
+internal import StreamCore
 
 /// `millrace dead-letters retry`.
 struct RetryLetters: AsyncParsableCommand {
@@ -17,16 +18,17 @@ struct RetryLetters: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var letters: LetterSelectionOptions
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     @Option(help: "So many letters become due in a second (50/s) or a minute (30/m); default: all at once.")
     var rate: RateArgument?
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
-        try await LetterChanges(.retry, database, letters, audit, output, perSecond: rate?.perSecond).run()
+        try await LettersChange(change: .retry, database: database, letters: letters, perSecond: rate?.perSecond)
+            .run(audit, output)
     }
 }
 
@@ -48,17 +50,17 @@ struct DiscardLetters: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var letters: LetterSelectionOptions
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     @Flag(help: "Close them at once and tell the consumer nothing: it is gone for good.")
     var withoutTelling = false
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
         let change: DeadLetterStore.Change = withoutTelling ? .discardWithoutTelling : .discard
-        try await LetterChanges(change, database, letters, audit, output).run()
+        try await LettersChange(change: change, database: database, letters: letters).run(audit, output)
     }
 }
 
@@ -76,57 +78,42 @@ struct RestoreLetters: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var letters: LetterSelectionOptions
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
-        try await LetterChanges(.restore, database, letters, audit, output).run()
+        try await LettersChange(change: .restore, database: database, letters: letters).run(audit, output)
     }
 }
 
-/// What the three have in common: say what would be done, or do it and say what was.
-struct LetterChanges {
-    private let change: DeadLetterStore.Change
-    private let database: DatabaseOptions
-    private let letters: LetterSelectionOptions
-    private let audit: LetterAuditOptions
-    private let output: LetterOutput
-    private let perSecond: Double?
+/// Letters that are retried, discarded or restored.
+struct LettersChange: OperatorChange {
+    let change: DeadLetterStore.Change
+    let database: DatabaseOptions
+    let letters: LetterSelectionOptions
+    /// Letters that become due in a second; nil for all at once.
+    var perSecond: Double?
 
-    init(
-        _ change: DeadLetterStore.Change, _ database: DatabaseOptions, _ letters: LetterSelectionOptions,
-        _ audit: LetterAuditOptions, _ output: LetterOutput, perSecond: Double? = nil
-    ) {
-        self.change = change
-        self.database = database
-        self.letters = letters
-        self.audit = audit
-        self.output = output
-        self.perSecond = perSecond
-    }
-
-    func run() async throws {
+    func outcome(by audit: Audit?) async throws -> LetterChangeReport {
         let outcome = try await database.withDeadLetters { store in
             let selection = try await letters.selection(in: store)
-            guard audit.execute else { return try await store.preview(change, selection) }
+            guard let audit else { return try await store.preview(change, selection) }
             defer { if StandardError.isTerminal { StandardError.write("\r\u{1B}[K") } }
-            return try await store.change(change, selection, perSecond: perSecond, by: audit.audit) { done in
+            return try await store.change(change, selection, perSecond: perSecond, by: audit) { done in
                 if StandardError.isTerminal { StandardError.write("\r\(LetterFormat.letters(done))") }
             }
         }
-        let report = LetterChangeReport(change, outcome, isDone: audit.execute, perSecond: perSecond)
-        print(output == .table ? report.text : report.json)
-        if outcome.changed == 0 { throw ExitCode.nothingMatched }
+        return LetterChangeReport(change, outcome, isDone: audit != nil, perSecond: perSecond)
     }
 }
 
 /// What was changed, or would be.
-struct LetterChangeReport {
+struct LetterChangeReport: OperatorReport {
     private let change: DeadLetterStore.Change
     private let outcome: DeadLetterStore.Outcome
-    private let isDone: Bool
+    let isDone: Bool
     private let perSecond: Double?
 
     init(_ change: DeadLetterStore.Change, _ outcome: DeadLetterStore.Outcome, isDone: Bool, perSecond: Double? = nil) {
@@ -136,7 +123,9 @@ struct LetterChangeReport {
         self.perSecond = perSecond
     }
 
-    var text: String {
+    var isEmpty: Bool { outcome.changed == 0 }
+
+    var lines: [String] {
         let verb = isDone ? Self.past(change) : "would \(Self.infinitive(change))"
         var lines = ["\(verb) \(LetterFormat.letters(outcome.changed))\(pace)"]
         if change == .discardWithoutTelling && outcome.changed > 0 {
@@ -149,10 +138,7 @@ struct LetterChangeReport {
             lines.append("  no such letter: \(outcome.missing.map(String.init).joined(separator: ", "))")
         }
         if outcome.isEmpty && outcome.missing.isEmpty { lines.append("  nothing matched") }
-        if !isDone && outcome.changed > 0 {
-            lines.append("dry run: nothing was changed. Add --execute --reason \"why\" to do it.")
-        }
-        return lines.joined(separator: "\n")
+        return lines
     }
 
     private var pace: String {

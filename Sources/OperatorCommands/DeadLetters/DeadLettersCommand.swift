@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import DeadLetters
 internal import Foundation
-internal import Postgres
 
 /// `millrace dead-letters`: what could not be applied, and what to do about it.
 struct DeadLettersCommand: AsyncParsableCommand {
@@ -28,8 +27,6 @@ struct DeadLettersCommand: AsyncParsableCommand {
 }
 
 extension ExitCode {
-    /// No such letter or group, or none that may be changed.
-    static let nothingMatched = ExitCode(1)
     /// `EX_DATAERR` of sysexits.h: what was given to be kept is not what it must be.
     static let wrongData = ExitCode(65)
 }
@@ -37,29 +34,14 @@ extension ExitCode {
 extension DatabaseOptions {
     /// Runs `body` with the letters of the database.
     func withDeadLetters<Result>(_ body: (DeadLetterStore) async throws -> Result) async throws -> Result {
-        // Looking works on a standby, too; what changes something says so there.
-        var configuration = try configuration(applicationName: "millrace-dead-letters", access: .any)
-        configuration.statementTimeoutMs = 300_000
-        let connection = try await PostgresConnection.connect(configuration)
-        do {
-            let result = try await body(DeadLetterStore(connection))
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw Self.explained(error)
-        }
-    }
-
-    private static func explained(_ error: any Error) -> any Error {
-        switch error {
-        case let error as DeadLetterStore.NameError:
-            CommandFailure("\(error). `millrace dead-letters groups` shows what there is.", .nothingMatched)
-        case let error as PostgresError where error.sqlState?.code == "42P01" || error.sqlState?.code == "3F000":
-            CommandFailure(
-                "\(error.description). The database lacks the tables of the dead letters: run "
-                    + "`millrace migrate up --set dead-letters`.", .configuration)
-        default: error
-        }
+        try await withSession(
+            named: "millrace-dead-letters", statementTimeoutMs: 300_000,
+            tables: (of: "the dead letters", sets: ["dead-letters"]),
+            explain: { error in
+                (error as? DeadLetterStore.NameError).map {
+                    CommandFailure("\($0). `millrace dead-letters groups` shows what there is.", .nothingMatched)
+                }
+            }
+        ) { try await body(DeadLetterStore($0)) }
     }
 }

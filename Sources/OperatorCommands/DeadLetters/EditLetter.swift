@@ -29,7 +29,7 @@ struct EditLetter: AsyncParsableCommand {
     @Flag(help: "Keep the value byte for byte, whatever it is: for consumers of other formats.")
     var noCheck = false
 
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     /// Larger values than this no broker takes by default, by far.
     private static let valueLimit = 64 << 20
@@ -48,7 +48,7 @@ struct EditLetter: AsyncParsableCommand {
                     given, replacing: detail.letter, as: Catalog.codec(of: detail.letter.summary.consumer))
             guard audit.execute else {
                 print(LetterFormat.value(edited.value))
-                print("dry run: letter \(letter) would get this value. Add --execute --reason \"why\" to do it.")
+                print("dry run: letter \(letter) would get this value. \(AuditOptions.howToExecute)")
                 return
             }
             switch try await store.edit(letter, value: edited.value, eventID: edited.eventID, by: audit.audit) {

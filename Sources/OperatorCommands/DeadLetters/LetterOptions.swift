@@ -2,16 +2,6 @@ internal import ArgumentParser
 internal import DeadLetters
 internal import Foundation
 
-/// How results are printed.
-enum LetterOutput: String, ExpressibleByArgument, CaseIterable {
-    /// For people.
-    case table
-    /// One JSON value.
-    case json
-    /// One JSON object a line.
-    case jsonl
-}
-
 /// Which letters.
 struct LetterFilterOptions: ParsableArguments {
     @Option(help: "Letters of this consumer, such as order-summary.")
@@ -84,11 +74,13 @@ struct LetterSelectionOptions: ParsableArguments {
     @OptionGroup var options: LetterFilterOptions
 
     func validate() throws {
-        let ways = [!letters.isEmpty, group != nil, all, !options.filter.isEmpty].count { $0 }
-        guard ways > 0 else {
-            throw ValidationError("Say which letters: numbers, --group, a filter such as --consumer, or --all.")
-        }
-        guard ways == 1 else { throw ValidationError("Give numbers, --group, a filter or --all: one of them.") }
+        try SelectionRule(
+            noun: "letters",
+            ways: [
+                ("numbers", !letters.isEmpty), ("--group", group != nil),
+                ("a filter such as --consumer", !options.filter.isEmpty),
+            ], all: all
+        ).validate()
         if let group, DeadLetterStore.GroupName(group) == nil {
             throw ValidationError("--group takes CONSUMER/CLASS/FINGERPRINT, not \"\(group)\".")
         }
@@ -99,38 +91,6 @@ struct LetterSelectionOptions: ParsableArguments {
         if !letters.isEmpty { return .letters(letters) }
         guard let name = group.flatMap({ DeadLetterStore.GroupName($0) }) else { return .matching(options.filter) }
         return .group(try await store.group(named: name).name)
-    }
-}
-
-/// What every command that changes letters, or rows of the outbox, asks for.
-struct LetterAuditOptions: ParsableArguments {
-    @Flag(help: "Do it. Without this, the command only says what it would do.")
-    var execute = false
-
-    @Option(help: "Why: stands in the history of each. Needed with --execute.")
-    var reason: String?
-
-    @Option(name: .customLong("as"), help: "Who does it (default: $SUDO_USER, else $USER).")
-    var actor: String?
-
-    func validate() throws {
-        guard execute else { return }
-        guard let reason, !reason.allSatisfy(\.isWhitespace) else {
-            throw ValidationError("--execute needs --reason \"why\": it stands in the history of each.")
-        }
-        if Self.actor(given: actor, environment: ProcessInfo.processInfo.environment) == nil {
-            throw ValidationError("Neither SUDO_USER nor USER is set: say with --as who you are.")
-        }
-    }
-
-    var audit: DeadLetterStore.Audit {
-        DeadLetterStore.Audit(
-            actor: Self.actor(given: actor, environment: ProcessInfo.processInfo.environment) ?? "unknown",
-            reason: reason ?? "")
-    }
-
-    static func actor(given: String?, environment: [String: String]) -> String? {
-        [given, environment["SUDO_USER"], environment["USER"]].lazy.compactMap { $0 }.first { !$0.isEmpty }
     }
 }
 

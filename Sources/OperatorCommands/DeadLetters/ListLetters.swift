@@ -22,7 +22,7 @@ struct ListLetters: AsyncParsableCommand {
     var before: Int64?
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: one object a line.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func validate() throws {
         guard (1...1_000).contains(limit) else { throw ValidationError("--limit is 1 to 1000.") }
@@ -103,7 +103,7 @@ struct ListGroups: AsyncParsableCommand {
     var limit = 100
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: one object a line.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit is 1 to 10000.") }

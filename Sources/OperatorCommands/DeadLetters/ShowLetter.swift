@@ -20,7 +20,7 @@ struct ShowLetter: AsyncParsableCommand {
     var letter: Int64
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: the same on one line.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
         guard let detail = try await database.withDeadLetters({ try await $0.show(letter) }) else {

@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import DeadLetters
 internal import Outbox
+internal import StreamCore
 
 /// `millrace outbox failed retry`.
 struct RetryFailedRows: AsyncParsableCommand {
@@ -17,13 +17,13 @@ struct RetryFailedRows: AsyncParsableCommand {
 
     @OptionGroup var outbox: OutboxTableOptions
     @OptionGroup var rows: FailedRowSelection
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
-        try await FailedRowChanges(change: .retry, outbox: outbox, rows: rows, audit: audit, output: output).run()
+        try await FailedRowChange(change: .retry, outbox: outbox, rows: rows).run(audit, output)
     }
 }
 
@@ -40,48 +40,44 @@ struct DiscardFailedRows: AsyncParsableCommand {
 
     @OptionGroup var outbox: OutboxTableOptions
     @OptionGroup var rows: FailedRowSelection
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
-        try await FailedRowChanges(change: .discard, outbox: outbox, rows: rows, audit: audit, output: output).run()
+        try await FailedRowChange(change: .discard, outbox: outbox, rows: rows).run(audit, output)
     }
 }
 
-/// What both have in common: say what would be done, or do it and say what was.
-struct FailedRowChanges {
+/// Rows that are retried or discarded.
+struct FailedRowChange: OperatorChange {
     let change: OutboxFailures.Change
     let outbox: OutboxTableOptions
     let rows: FailedRowSelection
-    let audit: LetterAuditOptions
-    let output: LetterOutput
 
-    func run() async throws {
+    func outcome(by audit: Audit?) async throws -> FailedRowReport {
         let selection = rows.selection
-        let by = OutboxFailures.Audit(actor: audit.audit.actor, reason: audit.audit.reason)
         let changed = try await outbox.withFailures { failures, connection in
-            audit.execute
-                ? try await failures.change(change, selection, by: by, on: connection)
-                : try await failures.matching(change, selection, on: connection)
+            if let audit { return try await failures.change(change, selection, by: audit, on: connection) }
+            return try await failures.matching(change, selection, on: connection)
         }
-        let report = FailedRowReport(
-            change: change, rows: changed, missing: rows.rows.filter { !changed.contains($0) }, isDone: audit.execute)
-        print(output == .table ? report.text : report.json)
-        if changed.isEmpty { throw ExitCode.nothingMatched }
+        return FailedRowReport(
+            change: change, rows: changed, missing: rows.rows.filter { !changed.contains($0) }, isDone: audit != nil)
     }
 }
 
 /// What was changed, or would be.
-struct FailedRowReport {
+struct FailedRowReport: OperatorReport {
     let change: OutboxFailures.Change
     let rows: [Int64]
     /// Asked for by number, and not there, or not to be changed so.
     let missing: [Int64]
     let isDone: Bool
 
-    var text: String {
+    var isEmpty: Bool { rows.isEmpty }
+
+    var lines: [String] {
         let past = change == .retry ? "put back into the outbox:" : "discarded"
         let count = "\(LetterFormat.count(Int64(rows.count))) row\(rows.count == 1 ? "" : "s")"
         var lines = ["\(isDone ? past : "would \(change.rawValue)") \(count)"]
@@ -89,10 +85,7 @@ struct FailedRowReport {
             lines.append("  no such row, or discarded already: \(missing.map(String.init).joined(separator: ", "))")
         }
         if rows.isEmpty && missing.isEmpty { lines.append("  nothing matched") }
-        if !isDone && !rows.isEmpty {
-            lines.append("dry run: nothing was changed. Add --execute --reason \"why\" to do it.")
-        }
-        return lines.joined(separator: "\n")
+        return lines
     }
 
     private struct Object: Encodable {

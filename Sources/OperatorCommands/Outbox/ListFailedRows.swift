@@ -22,7 +22,7 @@ struct ListFailedRows: AsyncParsableCommand {
     var after = Int64.min
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: one object a line.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func validate() throws {
         guard (1...1_000).contains(limit) else { throw ValidationError("--limit is 1 to 1000.") }

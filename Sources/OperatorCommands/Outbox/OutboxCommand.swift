@@ -44,35 +44,21 @@ struct OutboxTableOptions: ParsableArguments {
     func withFailures<Result>(
         _ body: (OutboxFailures, PostgresConnection) async throws -> Result
     ) async throws -> Result {
-        // Looking works on a standby, too; what changes something says so there.
-        let configuration = try database.configuration(applicationName: "millrace-outbox", access: .any)
         var outbox = OutboxRelayConfiguration()
         outbox.table = table
         outbox.failedTable = failedTable
-        let connection = try await PostgresConnection.connect(configuration)
-        do {
-            let result = try await body(OutboxFailures(outbox), connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw explained(error)
-        }
+        let failures = OutboxFailures(outbox)
+        return try await database.withSession(
+            named: "millrace-outbox", tables: (of: "the outbox", sets: ["outbox", "outbox-debezium"]),
+            explain: explained
+        ) { try await body(failures, $0) }
     }
 
-    private func explained(_ error: any Error) -> any Error {
-        guard let error = error as? PostgresError else { return error }
-        switch error.sqlState?.code {
-        case "42P01", "42703", "3F000":
-            return CommandFailure(
-                "\(error.description). The database lacks the tables of the outbox, or their newest columns: run "
-                    + "`millrace migrate up --set outbox` (or --set outbox-debezium).", .configuration)
-        case "23505":
-            return CommandFailure(
-                "\(error.description). \(table) has a row with the same id or position already; nothing was changed.",
-                .unavailable)
-        default: return error
-        }
+    private func explained(_ error: any Error) -> CommandFailure? {
+        guard let error = error as? PostgresError, error.sqlState == .uniqueViolation else { return nil }
+        return CommandFailure(
+            "\(error.description). \(table) has a row with the same id or position already; nothing was changed.",
+            .unavailable)
     }
 }
 
@@ -87,11 +73,9 @@ struct FailedRowSelection: ParsableArguments {
     @OptionGroup var filter: FailedRowFilter
 
     func validate() throws {
-        let ways = [!rows.isEmpty, all, !filter.isEmpty].count { $0 }
-        guard ways > 0 else {
-            throw ValidationError("Say which rows: numbers, a filter such as --class, or --all.")
-        }
-        guard ways == 1 else { throw ValidationError("Give numbers, a filter or --all: one of them.") }
+        try SelectionRule(
+            noun: "rows", ways: [("numbers", !rows.isEmpty), ("a filter such as --class", !filter.isEmpty)], all: all
+        ).validate()
     }
 
     var selection: OutboxFailures.Filter {

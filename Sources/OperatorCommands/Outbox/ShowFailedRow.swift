@@ -19,7 +19,7 @@ struct ShowFailedRow: AsyncParsableCommand {
     var row: Int64
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: the same on one line.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
         guard let detail = try await outbox.withFailures({ try await $0.show(row, on: $1) }) else {

@@ -14,7 +14,7 @@ struct ListBreakers: AsyncParsableCommand {
     @OptionGroup var filter: BreakerFilterOptions
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: one object a line.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func run() async throws {
         let open = try await database.withBreakers { try await $0.list(filter.filter, on: $1) }
@@ -46,32 +46,61 @@ struct ReleaseBreakers: AsyncParsableCommand {
     @Flag(help: "All there are; needed where nothing else is said.")
     var all = false
 
-    @OptionGroup var audit: LetterAuditOptions
+    @OptionGroup var audit: AuditOptions
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
-    var output = LetterOutput.table
+    var output = OutputFormat.table
 
     func validate() throws {
-        guard all == filter.isEmpty else {
-            throw ValidationError("Say which: a filter such as --projection, or --all; not both.")
-        }
+        try SelectionRule(
+            noun: "circuit breakers", ways: [("a filter such as --projection", !filter.isEmpty)], all: all
+        ).validate()
     }
 
     func run() async throws {
-        let by = OpenCircuitBreakers.Audit(actor: audit.audit.actor, reason: audit.audit.reason)
-        let breakers = try await database.withBreakers { breakers, connection in
-            audit.execute
-                ? try await breakers.release(filter.filter, by: by, on: connection)
-                : try await breakers.list(filter.filter, on: connection)
-        }
-        let report = BreakerReport(breakers)
-        switch output {
-        case .table: print(report.released(isDone: audit.execute, now: .now))
-        case .json: print(LetterJSON.page(report.objects))
-        case .jsonl: for object in report.objects { print(LetterJSON.line(object)) }
-        }
-        if breakers.isEmpty { throw ExitCode.nothingMatched }
+        try await BreakerRelease(database: database, filter: filter).run(audit, output)
     }
+}
+
+/// Circuit breakers that are released.
+struct BreakerRelease: OperatorChange {
+    let database: DatabaseOptions
+    let filter: BreakerFilterOptions
+
+    func outcome(by audit: Audit?) async throws -> ReleasedBreakers {
+        let breakers = try await database.withBreakers { breakers, connection in
+            if let audit { return try await breakers.release(filter.filter, by: audit, on: connection) }
+            return try await breakers.list(filter.filter, on: connection)
+        }
+        return ReleasedBreakers(breakers, isDone: audit != nil, now: .now)
+    }
+}
+
+/// What was released, or would be.
+struct ReleasedBreakers: OperatorReport {
+    private let breakers: [OpenCircuitBreakers.Entry]
+    let isDone: Bool
+    private let now: Timestamp
+
+    init(_ breakers: [OpenCircuitBreakers.Entry], isDone: Bool, now: Timestamp) {
+        self.breakers = breakers
+        self.isDone = isDone
+        self.now = now
+    }
+
+    var isEmpty: Bool { breakers.isEmpty }
+
+    var lines: [String] {
+        guard !isEmpty else { return ["nothing matched"] }
+        let partitions = Set(breakers.map { "\($0.projection) \($0.version) \($0.partition)" }).count
+        return [
+            "\(isDone ? "released" : "would release") \(partitions) partition\(partitions == 1 ? "" : "s")",
+            BreakerReport(breakers).table(now: now),
+        ]
+    }
+
+    var json: String { LetterJSON.page(BreakerReport(breakers).objects) }
+    var jsonLines: String { BreakerReport(breakers).objects.map(LetterJSON.line).joined(separator: "\n") }
 }
 
 /// Circuit breakers as the commands print them.
@@ -116,14 +145,5 @@ struct BreakerReport {
             ])
         }
         return table.text
-    }
-
-    func released(isDone: Bool, now: Timestamp) -> String {
-        guard !breakers.isEmpty else { return "nothing matched" }
-        let partitions = Set(breakers.map { "\($0.projection) \($0.version) \($0.partition)" }).count
-        var lines = ["\(isDone ? "released" : "would release") \(partitions) partition\(partitions == 1 ? "" : "s")"]
-        lines.append(table(now: now))
-        if !isDone { lines.append("dry run: nothing was changed. Add --execute --reason \"why\" to do it.") }
-        return lines.joined(separator: "\n")
     }
 }

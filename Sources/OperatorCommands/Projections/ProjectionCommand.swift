@@ -77,21 +77,8 @@ extension DatabaseOptions {
     func withBreakers<Result>(
         _ body: (OpenCircuitBreakers, PostgresConnection) async throws -> Result
     ) async throws -> Result {
-        // Looking works on a standby, too; what changes something says so there.
-        let configuration = try configuration(applicationName: "millrace-projection", access: .any)
-        let connection = try await PostgresConnection.connect(configuration)
-        do {
-            let result = try await body(OpenCircuitBreakers(), connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            guard let error = error as? PostgresError, ["42P01", "3F000"].contains(error.sqlState?.code) else {
-                throw error
-            }
-            throw CommandFailure(
-                "\(error.description). The database lacks the tables of projections: run "
-                    + "`millrace migrate up --set projections`.", .configuration)
-        }
+        try await withSession(
+            named: "millrace-projection", tables: (of: "projections", sets: ["projections"])
+        ) { try await body(OpenCircuitBreakers(), $0) }
     }
 }

@@ -1,12 +1,13 @@
 import DeadLetters
 import Postgres
+import StreamCore
 import TestKit
 
 /// A schema with letters in it, and the operator's view of them.
 struct LetterScene {
     let connection: PostgresConnection
     let store: DeadLetterStore
-    static let audit = DeadLetterStore.Audit(actor: "mara", reason: "the currency was fixed")
+    static let audit = Audit(actor: "mara", reason: "the currency was fixed")
 
     static func run(_ body: (LetterScene) async throws -> Void) async throws {
         try await TestDatabase.withSchema(migrating: ["dead-letters"]) { configuration in

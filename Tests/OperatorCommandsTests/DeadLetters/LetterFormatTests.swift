@@ -62,10 +62,10 @@ import Testing
     }
 
     @Test func theActorIsWhoeverIsBehindSudo() {
-        #expect(LetterAuditOptions.actor(given: nil, environment: ["USER": "root", "SUDO_USER": "mara"]) == "mara")
-        #expect(LetterAuditOptions.actor(given: nil, environment: ["USER": "ann"]) == "ann")
-        #expect(LetterAuditOptions.actor(given: "ops", environment: ["USER": "ann"]) == "ops")
-        #expect(LetterAuditOptions.actor(given: nil, environment: ["USER": ""]) == nil)
+        #expect(AuditOptions.actor(given: nil, environment: ["USER": "root", "SUDO_USER": "mara"]) == "mara")
+        #expect(AuditOptions.actor(given: nil, environment: ["USER": "ann"]) == "ann")
+        #expect(AuditOptions.actor(given: "ops", environment: ["USER": "ann"]) == "ops")
+        #expect(AuditOptions.actor(given: nil, environment: ["USER": ""]) == nil)
     }
 }
 

@@ -1,0 +1,35 @@
+internal import ArgumentParser
+internal import Postgres
+
+extension DatabaseOptions {
+    /// Runs `body` with a session of the database, and explains what the database says.
+    ///
+    /// - Parameters:
+    ///   - name: of the session, as `pg_stat_activity` shows it.
+    ///   - tables: what the tables are about, and the migration sets that make them.
+    ///   - explain: the command's own words for an error; nil where it has none.
+    func withSession<Result>(
+        named name: String, statementTimeoutMs: Int? = nil, tables: (of: String, sets: [String]),
+        explain: (any Error) -> CommandFailure? = { _ in nil },
+        _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
+        // Looking works on a standby, too; what changes something says so there.
+        var configuration = try configuration(applicationName: name, access: .any)
+        if let statementTimeoutMs { configuration.statementTimeoutMs = statementTimeoutMs }
+        let connection = try await PostgresConnection.connect(configuration)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            if let failure = explain(error) { throw failure }
+            guard let error = error as? PostgresError, ["42P01", "42703", "3F000"].contains(error.sqlState?.code)
+            else { throw error }
+            let remedy = tables.sets.map { "`millrace migrate up --set \($0)`" }.joined(separator: " or ")
+            throw CommandFailure(
+                "\(error.description). The database lacks the tables of \(tables.of), or their newest columns: run "
+                    + "\(remedy).", .configuration)
+        }
+    }
+}
