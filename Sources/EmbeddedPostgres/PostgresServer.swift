@@ -50,7 +50,7 @@ public actor PostgresServer {
     {
         let server = try PostgresServer(configuration)
         try await server.prepare()
-        try await server.launch()
+        try await server.startServer()
         return server
     }
 
@@ -63,7 +63,7 @@ public actor PostgresServer {
 
     /// Starts the server again after ``stop(_:keepingData:)``, on the same data and port.
     public func start() async throws(PostgresServerError) {
-        try await launch()
+        try await startServer()
     }
 
     /// Stops the server and waits for its end. Does nothing when it has stopped.
@@ -77,7 +77,7 @@ public actor PostgresServer {
     /// Stops the server and starts it again on the same data and port.
     public func restart(_ mode: StopMode) async throws(PostgresServerError) {
         await end(mode)
-        try await launch()
+        try await startServer()
     }
 
     private func removeFolders() {
@@ -120,9 +120,9 @@ public actor PostgresServer {
             "--locale=C", "--no-instructions",
         ]
         if configuration.isTemporary { arguments.append("--no-sync") }
-        let status = try await run(user.commandPrefix + arguments)
-        guard status == 0 else {
-            throw PostgresServerError(.failed, "initdb failed with status \(status): \(logTail())")
+        let end = try await run(user.commandPrefix + arguments)
+        guard end == .exited(0) else {
+            throw PostgresServerError(.failed, "initdb \(end): \(logTail())")
         }
         guard unsafe rename(unfinished, dataFolder) == 0 else {
             throw PostgresServerError(.failed, "cannot rename \(unfinished): errno \(errno)")
@@ -132,9 +132,9 @@ public actor PostgresServer {
     /// The server's user must be allowed to enter every folder above.
     private func requireReachable() async throws(PostgresServerError) {
         guard case .other(let name, _, _) = user else { return }
-        let status = try await ChildProcess(user.commandPrefix + ["/usr/bin/test", "-w", configuration.folder])
-            .waitForEnd()
-        guard status == 0 else {
+        let test = user.commandPrefix + ["/usr/bin/test", "-w", configuration.folder]
+        let end = try await Self.explained { () throws(SystemError) in try ChildProcess(test) }.waitForEnd()
+        guard end == .exited(0) else {
             throw PostgresServerError(
                 .folderUnreachable,
                 "user \(name), who runs the server because we are root, cannot enter \(configuration.folder): "
@@ -142,21 +142,23 @@ public actor PostgresServer {
         }
     }
 
-    private func run(_ command: [String]) async throws(PostgresServerError) -> Int32 {
+    private func run(_ command: [String]) async throws(PostgresServerError) -> ChildProcess.End {
         let shell = ["/bin/sh", "-c", "exec \"$@\" >>\"$0\" 2>&1", logFile]
-        return try await ChildProcess(shell + command).waitForEnd()
+        return try await Self.explained { () throws(SystemError) in try ChildProcess(shell + command) }.waitForEnd()
     }
 
-    private func launch() async throws(PostgresServerError) {
+    private func startServer() async throws(PostgresServerError) {
         guard supervisor == nil else { throw PostgresServerError(.failed, "the server runs already") }
         var settings = configuration.settings
         settings["unix_socket_directories"] = socketFolder
         settings["listen_addresses"] = listensOnTCP ? "127.0.0.1" : ""
         settings["port"] = String(port)
         let options = settings.sorted { $0.key < $1.key }.flatMap { ["-c", "\($0.key)=\($0.value)"] }
-        let supervisor = try Supervisor(
-            command: user.commandPrefix + [binaries.postgres, "-D", dataFolder] + options, logFile: logFile,
-            doomedFolders: configuration.isTemporary ? [configuration.folder, socketFolder] : [])
+        let supervisor = try Self.explained { () throws(SystemError) in
+            try Supervisor(
+                command: user.commandPrefix + [binaries.postgres, "-D", dataFolder] + options, logFile: logFile,
+                doomedFolders: configuration.isTemporary ? [configuration.folder, socketFolder] : [])
+        }
         self.supervisor = supervisor
         let deadline = ContinuousClock.now + .milliseconds(configuration.startTimeoutMs)
         while !isReady() {
@@ -177,8 +179,14 @@ public actor PostgresServer {
     }
 
     private static func freePort() throws(PostgresServerError) -> Int {
+        try explained { () throws(SystemError) in try LoopbackPort.findFree() }
+    }
+
+    private static func explained<Result>(
+        _ call: () throws(SystemError) -> Result
+    ) throws(PostgresServerError) -> Result {
         do throws(SystemError) {
-            return try LoopbackPort.findFree()
+            return try call()
         } catch {
             throw PostgresServerError(.failed, error.description)
         }

@@ -1,3 +1,4 @@
+internal import Blocking
 internal import Glibc
 internal import Synchronization
 
@@ -43,32 +44,32 @@ final class Supervisor: Sendable {
     private let commands: Int32
     private let isOver = Mutex(false)
 
-    init(command: [String], logFile: String, doomedFolders: [String]) throws(PostgresServerError) {
-        let input = try Self.makeSocketPair()
-        let output: (reading: Int32, writing: Int32)
-        do {
-            output = try Self.makeSocketPair()
+    init(command: [String], logFile: String, doomedFolders: [String]) throws(SystemError) {
+        let input = try SocketPair()
+        let output: SocketPair
+        do throws(SystemError) {
+            output = try SocketPair()
         } catch {
-            close(input.reading)
-            close(input.writing)
+            close(input.childs)
+            close(input.ours)
             throw error
         }
         defer {
-            close(input.reading)
-            close(output.reading)
+            close(input.childs)
+            close(output.ours)
         }
         let arguments = ["/bin/sh", "-c", Self.script, "sh", logFile, String(doomedFolders.count)]
-        do {
+        do throws(SystemError) {
             process = try ChildProcess(
-                arguments + doomedFolders + command, input: input.reading, output: output.writing)
-            close(output.writing)
+                arguments + doomedFolders + command, input: input.childs, output: output.childs)
+            close(output.childs)
         } catch {
-            close(output.writing)
-            close(input.writing)
+            close(output.childs)
+            close(input.ours)
             throw error
         }
-        commands = input.writing
-        serverProcessID = Self.readLine(output.reading)
+        commands = input.ours
+        serverProcessID = Substring(output.readLine())
     }
 
     deinit {
@@ -91,22 +92,5 @@ final class Supervisor: Sendable {
         _ = unsafe send(commands, line, line.count, Int32(MSG_NOSIGNAL))
         _ = await process.waitForEnd()
         isOver.withLock { $0 = true }
-    }
-
-    private static func makeSocketPair() throws(PostgresServerError) -> (reading: Int32, writing: Int32) {
-        var ends: [Int32] = [-1, -1]
-        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw PostgresServerError(.failed, "cannot make a pair of sockets: errno \(errno)")
-        }
-        return (ends[0], ends[1])
-    }
-
-    /// The shell writes the line at once.
-    private static func readLine(_ descriptor: Int32) -> Substring {
-        var bytes: [UInt8] = []
-        var byte: UInt8 = 0
-        while unsafe read(descriptor, &byte, 1) == 1, byte != UInt8(ascii: "\n") { bytes.append(byte) }
-        return Substring(decoding: bytes, as: UTF8.self)
     }
 }

@@ -1,0 +1,121 @@
+internal import CLinux
+internal import Glibc
+
+/// A child process in a session of its own, so that a terminal's Ctrl-C reaches us and not it. It has its standard
+/// streams and no other descriptor of ours, and blocks no signal.
+public struct ChildProcess: Sendable {
+    /// How a process ended.
+    public enum End: Equatable, Sendable {
+        case exited(Int32)
+        case signalled(Int32)
+
+        init(status: Int32) {
+            let signal = status & 0x7F
+            self = signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal)
+        }
+    }
+
+    /// The number of the process.
+    public let id: Int32
+
+    /// `POSIX_SPAWN_SETSID` of glibc's `spawn.h`, which its Swift module does not export.
+    private static let newSession: Int16 = 0x80
+
+    /// Starts it. Its standard error is ours.
+    ///
+    /// - Parameters:
+    ///   - arguments: the program's path first.
+    ///   - input: a descriptor for its standard input; nil for none.
+    ///   - output: a descriptor for its standard output; nil for none.
+    public init(_ arguments: [String], input: Int32? = nil, output: Int32? = nil) throws(SystemError) {
+        var actions = unsafe posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        // SAFETY: both are initialized here and destroyed before they go out of scope; posix_spawn copies all, also
+        // the strings, which are freed here.
+        unsafe posix_spawn_file_actions_init(&actions)
+        unsafe posix_spawnattr_init(&attributes)
+        defer {
+            unsafe posix_spawn_file_actions_destroy(&actions)
+            unsafe posix_spawnattr_destroy(&attributes)
+        }
+        // The threads of Swift's and Dispatch's pools block signals; a child must not inherit that.
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe posix_spawnattr_setsigmask(&attributes, &signals)
+        unsafe sigfillset(&signals)
+        unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+        unsafe posix_spawnattr_setflags(
+            &attributes, Self.newSession | Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
+        if let input {
+            unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
+        } else {
+            unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        }
+        if let output {
+            unsafe posix_spawn_file_actions_adddup2(&actions, output, 1)
+        } else {
+            unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        }
+        // Not every library opens its own descriptors with close-on-exec, and what a child has as well stays open when
+        // we close ours: a port stays taken, a connection never ends. It fails only without memory; then the child
+        // inherits more than it needs.
+        _ = unsafe clinux_spawn_close_from(&actions, 3)
+        let copies = unsafe arguments.map { unsafe strdup($0) }
+        defer { unsafe copies.forEach { unsafe free($0) } }
+        var id: pid_t = 0
+        let failure = unsafe posix_spawn(&id, arguments[0], &actions, &attributes, copies + [nil], environ)
+        guard failure == 0 else { throw SystemError("cannot start \(arguments[0])", failure) }
+        self.id = id
+    }
+
+    /// Waits for the end, on a thread made for it. May be called once, and not after ``hasEnded()`` has said so.
+    public func waitForEnd() async -> End {
+        await onOwnThread("wait-for-child") {
+            var status: Int32 = 0
+            // SAFETY: the call fills `status`; the child is ours and waited for once.
+            while unsafe waitpid(id, &status, 0) < 0, errno == EINTR {}
+            return End(status: status)
+        }
+    }
+
+    /// Whether it has ended; the first call that says so is the last that may be made.
+    public func hasEnded() -> Bool {
+        var status: Int32 = 0
+        // SAFETY: the call fills `status`.
+        return unsafe waitpid(id, &status, WNOHANG) == id
+    }
+}
+
+/// Two sockets that are connected with each other: one for us, and one for a child.
+public struct SocketPair: Sendable {
+    public let ours: Int32
+    public let childs: Int32
+
+    public init() throws(SystemError) {
+        var ends: [Int32] = [-1, -1]
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        // SAFETY: the call fills both places of the array and keeps nothing of it.
+        guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
+            throw SystemError("cannot make a pair of sockets", errno)
+        }
+        (ours, childs) = (ends[1], ends[0])
+    }
+
+    /// The line that the child writes, without its end. Blocks until it is there, or the child's end is closed.
+    public func readLine() -> String {
+        var bytes: [UInt8] = []
+        var byte: UInt8 = 0
+        // SAFETY: the call writes at most the one byte it is given.
+        while unsafe read(ours, &byte, 1) == 1, byte != UInt8(ascii: "\n") { bytes.append(byte) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension ChildProcess.End: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .exited(let code): "exited with code \(code)"
+        case .signalled(let number): "was ended by signal \(number)"
+        }
+    }
+}
