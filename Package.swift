@@ -200,7 +200,7 @@ let clients: [Target] = [
     .target(name: "Kafka", dependencies: ["CRDKafka", "Blocking", "StreamCore"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CLibPQ", "Blocking", "StreamCore"], swiftSettings: strict),
     .target(name: "EmbeddedKafka", dependencies: ["CRDKafka", "Blocking"], swiftSettings: strict),
-    .target(name: "EmbeddedPostgres", dependencies: ["Blocking"], swiftSettings: strict),
+    .target(name: "EmbeddedPostgres", dependencies: ["Blocking", "StreamCore"], swiftSettings: strict),
 ]
 
 // MARK: base

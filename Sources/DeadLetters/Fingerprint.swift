@@ -1,21 +1,22 @@
+internal import StreamCore
+
 /// What failures of one cause have in common: 16 hexadecimal digits, the same for the same error class and the same
 /// message but for what varies from event to event in it.
 ///
 /// The message is first made plain: what is in quotes becomes `<>`; a word in which there is a digit — numbers, UUIDs,
 /// hexadecimal, times, addresses, ids — becomes `#`, and so do hexadecimal words of eight letters or more and words
 /// with an `@`; a list of such words becomes one; letters become small, white space one space; 256 bytes of that count.
-/// Then class and message are hashed with FNV-1a of 64 bits (draft-eastlake-fnv). Neither may change: groups are kept
+/// Then class and message are hashed with ``FNV1a``. Neither may change: groups are kept
 /// by it.
 public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     private let hash: UInt64
 
     public init(errorClass: String, message: String) {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        func mix(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        for byte in errorClass.utf8 { mix(byte) }
-        mix(0)
-        for byte in Self.plain(message) { mix(byte) }
-        self.hash = hash
+        var hash = FNV1a()
+        for byte in errorClass.utf8 { hash.combine(byte) }
+        hash.combine(0)
+        for byte in Self.plain(message) { hash.combine(byte) }
+        self.hash = hash.value
     }
 
     /// 16 hexadecimal digits.

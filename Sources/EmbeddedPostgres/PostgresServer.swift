@@ -1,6 +1,7 @@
 internal import Blocking
 internal import Foundation
 internal import Glibc
+internal import StreamCore
 
 /// A private PostgreSQL server in a folder, reached by a Unix socket (and 127.0.0.1 if asked) without a password as
 /// user `postgres`, database `postgres`.
@@ -99,9 +100,7 @@ public actor PostgresServer {
     private static func socketFolder(for folder: String, port: Int) -> String {
         let inside = folder + "/socket"
         if "\(inside)/.s.PGSQL.\(port)".utf8.count <= 107 { return inside }
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in folder.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return "/tmp/millrace-postgres-" + String(hash, radix: 36)
+        return "/tmp/millrace-postgres-" + String(FNV1a.hash(folder), radix: 36)
     }
 
     private var dataFolder: String { configuration.folder + "/data" }

@@ -1,3 +1,5 @@
+internal import StreamCore
+
 /// The number by which sessions mean the same lock, made of a name.
 public struct AdvisoryLockKey: Sendable, Hashable {
     /// The number; one space for the whole database.
@@ -5,9 +7,7 @@ public struct AdvisoryLockKey: Sendable, Hashable {
 
     /// - Parameter name: all that tells this lock from others, the schema included. Hashed with FNV-1a of 64 bits.
     public init(_ name: String) {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        number = Int64(bitPattern: hash)
+        number = Int64(bitPattern: FNV1a.hash(name))
     }
 }
 

@@ -1,4 +1,5 @@
 internal import Kafka
+internal import StreamCore
 
 /// What tells one record of a partition from any other at the same offset: the last record that a transaction passed is
 /// stored with the partition's next offset, so that a topic which was deleted and made again is not taken for the one
@@ -22,24 +23,20 @@ struct RecordMark: Sendable, Equatable {
         self.digest = digest.value
     }
 
-    /// FNV-1a of 64 bits (draft-eastlake-fnv). Stored, so it may never change. Nobody gains by a collision.
+    /// FNV-1a. Stored, so it may never change. Nobody gains by a collision.
     private struct Digest {
-        private var state: UInt64 = 0xcbf2_9ce4_8422_2325
-        var value: Int64 { Int64(bitPattern: state) }
+        private var hash = FNV1a()
+        var value: Int64 { Int64(bitPattern: hash.value) }
 
         /// Bytes with their count before them; NULL differs from empty.
         mutating func add(_ bytes: Span<UInt8>?) {
             guard let bytes else { return add(-1) }
             add(Int64(bytes.count))
-            for index in bytes.indices { add(byte: bytes[index]) }
+            for index in bytes.indices { hash.combine(bytes[index]) }
         }
 
         mutating func add(_ number: Int64) {
-            for shift in stride(from: 0, to: 64, by: 8) { add(byte: UInt8(truncatingIfNeeded: number >> shift)) }
-        }
-
-        private mutating func add(byte: UInt8) {
-            state = (state ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
+            for shift in stride(from: 0, to: 64, by: 8) { hash.combine(UInt8(truncatingIfNeeded: number >> shift)) }
         }
     }
 }
