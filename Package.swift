@@ -226,6 +226,10 @@ let tests: [Target] = [
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "Blocking", "CRDKafka",
         ],
         path: "Tests/TestKit", swiftSettings: strict),
+    .target(
+        name: "OrderSummaryKit",
+        dependencies: ["OrderSummary", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        path: "Tests/OrderSummaryKit", swiftSettings: strict),
     .test("ArchitectureTests", []),
     .test("StreamCoreTests", ["StreamCore"]),
     .test("WireJSONTests", ["WireJSON", "StreamCore"]),
@@ -260,7 +264,8 @@ let tests: [Target] = [
     .test(
         "OrderSummaryTests",
         [
-            "OrderSummary", "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore", "TestKit",
+            "OrderSummary", "OrderSummaryKit", "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore",
+            "TestKit",
         ]),
     .test(
         "DashboardTests",
@@ -284,7 +289,7 @@ let tests: [Target] = [
     .test(
         "OrderShopTests",
         [
-            "OrderShop", "Events", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON",
+            "OrderShop", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON",
             "TestKit",
         ]),
     .test(

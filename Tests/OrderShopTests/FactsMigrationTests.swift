@@ -1,6 +1,7 @@
 import Events
 import Migrations
 import OrderSummary
+import OrderSummaryKit
 import Orders
 import Postgres
 import StreamCore

@@ -1,5 +1,6 @@
 import Events
 import OrderSummary
+import OrderSummaryKit
 import Orders
 import Postgres
 import StreamCore

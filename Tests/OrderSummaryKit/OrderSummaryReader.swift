@@ -1,34 +1,36 @@
-public import Events
+package import Events
 internal import Orders
-public import Postgres
-public import StreamCore
+package import Postgres
+package import StreamCore
 internal import WireJSON
 
+@testable package import OrderSummary
+
 /// A stored row: the facts, and what the table derives from them.
-public struct StoredOrderSummary: Hashable, Sendable {
-    public let row: OrderSummaryRow
-    public let status: String
-    public let paymentStatus: String
-    public let shipmentStatus: String
-    public let isOpen: Bool
-    public let itemCount: Int64?
-    public let totalAmount: DecimalAmount?
-    public let updatedAt: Timestamp
-    public let lastEventID: EventID
+package struct StoredOrderSummary: Hashable, Sendable {
+    package let row: OrderSummaryRow
+    package let status: String
+    package let paymentStatus: String
+    package let shipmentStatus: String
+    package let isOpen: Bool
+    package let itemCount: Int64?
+    package let totalAmount: DecimalAmount?
+    package let updatedAt: Timestamp
+    package let lastEventID: EventID
     /// The events of what is shown: paid, failed, refunded, shipped, delivered.
-    public let shownEventIDs: [EventID?]
-    public let confirmedAt: Timestamp?
+    package let shownEventIDs: [EventID?]
+    package let confirmedAt: Timestamp?
 }
 
 /// Reads rows of the read model back as the facts that they are made of.
-public enum OrderSummaryReader {
+package enum OrderSummaryReader {
     /// The rows behind `orderID` in the order of the ids' bytes.
     ///
     /// - Parameters:
     ///   - orderID: the last id that was read; nil to begin.
     ///   - limit: how many rows at most.
     /// - Throws: `PostgresError`; another error when a row is not of the form that this program writes.
-    public static func rows(
+    package static func rows(
         after orderID: String? = nil, limit: Int32, on connection: PostgresConnection
     ) async throws -> [StoredOrderSummary] {
         let result = try await connection.execute(
