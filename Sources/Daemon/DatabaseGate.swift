@@ -12,27 +12,22 @@ struct DatabaseGate {
     /// What else is looked at; answers notes.
     var inspect: @Sendable (PostgresConnection) async throws -> [String] = { _ in [] }
 
-    /// While the database stays away, this often is said so.
-    private static let reminderInterval = Duration.seconds(60)
-
     /// Waits until the database answers, and checks the schema.
     ///
     /// - Throws: `MigrationError` when the schema lacks something, `PostgresError` when waiting does not help,
     ///   `CancellationError`.
     func pass() async throws {
         var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
-        var lastLine: ContinuousClock.Instant?
+        var lines = RareLines()
         while true {
             do {
                 for note in try await check() { logger.notice("\(note)") }
-                if lastLine != nil { logger.notice("the database answers") }
+                if lines.end("away") { logger.notice("the database answers") }
                 return
             } catch let error as PostgresError where error.kind == .transient {
                 try Task.checkCancellation()
-                let now = ContinuousClock.now
-                if lastLine.map({ now - $0 >= Self.reminderInterval }) ?? true {
+                if lines.isDue("away", .now) {
                     logger.warning("waiting for the database", metadata: ["error": "\(error)"])
-                    lastLine = now
                 }
                 try await Task.sleep(for: backoff.next())
             }

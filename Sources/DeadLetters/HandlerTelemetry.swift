@@ -2,12 +2,13 @@ internal import Kafka
 internal import Logging
 internal import Metrics
 internal import Postgres
+internal import StreamCore
 internal import Synchronization
 
 /// What the handler tells the world: each occurrence is one function that writes the log line and the metric together.
 final class HandlerTelemetry: Sendable {
     private struct Lines {
-        var last: [String: ContinuousClock.Instant] = [:]
+        var rare = RareLines()
         var isAway = false
     }
 
@@ -18,8 +19,6 @@ final class HandlerTelemetry: Sendable {
     private let stuck = Counter(label: "millrace_dead_letters_stuck_total")
     private let pruned = Counter(label: "millrace_dead_letters_pruned_total")
     private let lines = Mutex(Lines())
-
-    private static let rarely = Duration.seconds(60)
 
     init(_ logger: Logger, results: ReplayResults) {
         self.logger = logger
@@ -108,12 +107,6 @@ final class HandlerTelemetry: Sendable {
 
     /// Whether a line of this kind was not written for a while.
     private func isDue(_ kind: String) -> Bool {
-        lines.withLock { lines in
-            let now = ContinuousClock.now
-            if let last = lines.last[kind], now - last < Self.rarely { return false }
-            if lines.last.count > 1_000 { lines.last = [:] }
-            lines.last[kind] = now
-            return true
-        }
+        lines.withLock { $0.rare.isDue(kind, .now) }
     }
 }

@@ -1,4 +1,5 @@
 internal import OrderShop
+internal import StreamCore
 internal import Synchronization
 
 /// A bar on the terminal that says how far the load is; on anything else, a line now and then.
@@ -53,15 +54,9 @@ struct LoadProgress: Sendable {
 
 /// Says something at once, and while it keeps being true only rarely.
 final class RareNotice: Sendable {
-    private let lastSaid = Mutex<ContinuousClock.Instant?>(nil)
-    private static let interval: Duration = .seconds(30)
+    private let lines = Mutex(RareLines(every: .seconds(30)))
 
     func say(_ text: String) {
-        let isDue = lastSaid.withLock { last in
-            if let last, ContinuousClock.now - last < Self.interval { return false }
-            last = .now
-            return true
-        }
-        if isDue { StandardError.write("millrace: \(text)\n") }
+        if lines.withLock({ $0.isDue("notice", .now) }) { StandardError.write("millrace: \(text)\n") }
     }
 }

@@ -9,25 +9,13 @@ final class RelayReports: Sendable {
     private struct State {
         var published: Int64 = 0
         var away: String?
-        var lastAwayLine: ContinuousClock.Instant?
-        /// When an error of the cluster was said last, by its name.
-        var kafkaLines: [String: ContinuousClock.Instant] = [:]
         var progress: RelayProgress?
         var lastBeat: ContinuousClock.Instant?
         var unremoved = 0
         var removalError: String?
         /// What cannot be set aside, by its row.
         var setAsideError: String?
-        /// When a line of this kind was written last.
-        var lines: [String: ContinuousClock.Instant] = [:]
-
-        /// Whether a line of this kind is due again.
-        mutating func isDue(_ kind: String) -> Bool {
-            let now = ContinuousClock.now
-            if let last = lines[kind], now - last < RelayReports.awayInterval { return false }
-            lines[kind] = now
-            return true
-        }
+        var lines = RareLines()
 
         var trouble: String? {
             let parts = [
@@ -68,9 +56,6 @@ final class RelayReports: Sendable {
     private let headersLeftOut: Counter
     private let pageRows: Recorder
     private let latency: Metrics.Timer
-
-    /// An outage is said once, and then so often.
-    private static let awayInterval = Duration.seconds(60)
 
     init(shard: Int, logger: Logger, onProgress: @escaping @Sendable (RelayProgress) -> Void) {
         self.shard = shard
@@ -207,7 +192,7 @@ final class RelayReports: Sendable {
                 state.unremoved = rows
                 state.removalError = text
             }
-            return state.removalError != text || state.isDue("removal")
+            return state.removalError != text || state.lines.isDue("removal", .now)
         }
         if isNews {
             logger.error(
@@ -235,7 +220,7 @@ final class RelayReports: Sendable {
         let text = "row \(id), \(error)"
         let isNews = state.withLock { state in
             defer { state.setAsideError = text }
-            return state.setAsideError != text || state.isDue("set aside")
+            return state.setAsideError != text || state.lines.isDue("set aside", .now)
         }
         if isNews {
             logger.error(
@@ -247,7 +232,7 @@ final class RelayReports: Sendable {
     /// Headers of a row's own that no record can have were left out; the row is published.
     func leftOut(_ headers: Int, ofRow id: Int64, _ reason: String) {
         headersLeftOut.increment(by: Int64(headers))
-        if state.withLock({ $0.isDue("headers") }) {
+        if state.withLock({ $0.lines.isDue("headers", .now) }) {
             logger.warning(
                 "left headers of rows out; see outbox_headers_left_out_total for how many",
                 metadata: ["row": "\(id)", "reason": "\(reason)"])
@@ -262,12 +247,9 @@ final class RelayReports: Sendable {
         let text = "\(error)"
         tell(.away(text), Numbers(inFlight: 0, backlog: 0, blockedKeys: 0, heldTopics: 0))
         let isNews = state.withLock { state in
-            let now = ContinuousClock.now
-            let isOver = state.lastAwayLine.map { now - $0 >= Self.awayInterval } ?? true
-            guard isOver || state.away != text else { return false }
+            if state.away != text { state.lines.end("away") }
             state.away = text
-            state.lastAwayLine = now
-            return true
+            return state.lines.isDue("away", .now)
         }
         if isNews {
             logger.warning("cannot publish now, trying again until it works", metadata: ["error": "\(text)"])
@@ -278,7 +260,7 @@ final class RelayReports: Sendable {
         let wasAway = state.withLock { state in
             defer {
                 state.away = nil
-                state.lastAwayLine = nil
+                state.lines.end("away")
             }
             return state.away != nil
         }
@@ -312,13 +294,9 @@ final class RelayReports: Sendable {
 
     /// An error of the cluster as a whole: a broker that is away, and the like. Said once, and then rarely.
     func kafka(_ error: KafkaError) {
-        let isNews = state.withLock { state in
-            let now = ContinuousClock.now
-            if let last = state.kafkaLines[error.name], now - last < Self.awayInterval { return false }
-            state.kafkaLines[error.name] = now
-            return true
+        if state.withLock({ $0.lines.isDue("kafka \(error.name)", .now) }) {
+            logger.warning("Kafka", metadata: ["error": "\(error)"])
         }
-        if isNews { logger.warning("Kafka", metadata: ["error": "\(error)"]) }
     }
 
     func undelivered(_ rows: Int) {

@@ -1,5 +1,6 @@
 internal import Logging
 internal import Metrics
+internal import StreamCore
 internal import Synchronization
 
 /// What becomes of alerts, as log line and metric together.
@@ -7,11 +8,8 @@ struct AlertReports: Sendable {
     private let logger: Logger
     private let trouble = Trouble()
 
-    /// An outage is said once, and then so often.
-    private static let troubleInterval = Duration.seconds(60)
-
     private final class Trouble: Sendable {
-        let lastLine = Mutex<ContinuousClock.Instant?>(nil)
+        let lines = Mutex(RareLines())
     }
 
     init(logger: Logger) {
@@ -59,20 +57,12 @@ struct AlertReports: Sendable {
     }
 
     func cannotWork(_ error: any Error) {
-        let isNews = trouble.lastLine.withLock { last in
-            let now = ContinuousClock.now
-            if let last, now - last < Self.troubleInterval { return false }
-            last = now
-            return true
+        if trouble.lines.withLock({ $0.isDue("away", .now) }) {
+            logger.warning("cannot send alerts now", metadata: ["error": "\(error)"])
         }
-        if isNews { logger.warning("cannot send alerts now", metadata: ["error": "\(error)"]) }
     }
 
     func works() {
-        let wasAway = trouble.lastLine.withLock { last in
-            defer { last = nil }
-            return last != nil
-        }
-        if wasAway { logger.notice("alerts are sent again") }
+        if trouble.lines.withLock({ $0.end("away") }) { logger.notice("alerts are sent again") }
     }
 }
