@@ -289,8 +289,8 @@ let tests: [Target] = [
     .test(
         "OrderShopTests",
         [
-            "OrderShop", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON",
-            "TestKit",
+            "OrderShop", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres", "EmbeddedPostgres",
+            "Migrations", "StreamCore", "WireJSON", "TestKit",
         ]),
     .test(
         "VerificationTests",

@@ -21,8 +21,8 @@ struct ChaosPlan {
 
     let steps: [Step]
 
-    /// What comes in any order. The second projection leaves before the next fault: noida-db, started again with a group of
-    /// two members, gives the same partitions to both.
+    /// What comes in any order. The second projection leaves before the next fault: noida-db, started again with a
+    /// group of two members, gives the same partitions to both.
     private static let episodes: [[Fault]] = [
         [.relayKilled], [.orderSummaryKilled], [.dashboardKilled], [.handlerKilled], [.queryServiceKilled],
         [.brokerKilled], [.secondProjectionJoined, .secondProjectionLeft],

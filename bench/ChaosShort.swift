@@ -7,8 +7,8 @@ import Postgres
 import StreamCore
 
 /// A shop at work while everything around it breaks: each daemon is killed and started again, the broker goes away and
-/// comes back, a second projection joins its group and leaves it. After each, it is measured how long it takes until all
-/// that was committed by then has arrived in both read models. In the end `millrace verify` has the last word.
+/// comes back, a second projection joins its group and leaves it. After each, it is measured how long it takes until
+/// all that was committed by then has arrived in both read models. In the end `millrace verify` has the last word.
 ///
 /// noida-db writes to its files every few seconds only, and killed it forgets what it has acknowledged since, which no
 /// client can make good: before it is killed, the relay is held for as long as that takes.

@@ -10,8 +10,8 @@ public final class SupervisedProcess: Sendable {
     /// How a process ended.
     public typealias End = ChildProcess.End
 
-    /// `$1` is the log file, `$2` the seconds between SIGTERM and SIGKILL; the child's command follows. The shell writes
-    /// the child's process number to the socket first.
+    /// `$1` is the log file, `$2` the seconds between SIGTERM and SIGKILL; the child's command follows. The shell
+    /// writes the child's process number to the socket first.
     private static let script = """
         exec 3<&0 </dev/null
         log=$1 patience=$2; shift 2

@@ -52,8 +52,8 @@ public final class DashboardWriter: Sendable {
         return asked
     }
 
-    /// What one answer tells is worked on while the database is at the statements after it: a transaction that waits for
-    /// its client holds up everything.
+    /// What one answer tells is worked on while the database is at the statements after it: a transaction that waits
+    /// for its client holds up everything.
     private static func write(_ batch: consuming DashboardBatch, _ exchange: @escaping Exchange) async throws {
         let parts = batch.parts
         for places in parts {

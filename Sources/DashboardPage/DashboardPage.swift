@@ -1,9 +1,9 @@
 /// The live page: its files, which the compiler embeds. Who serves them needs no folder on disk.
 ///
 /// The page asks for everything by relative addresses, so it can stand behind a proxy's prefix, and keeps to
-/// `Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'`.
-/// One script is not among the files: Chart.js, which is expected at ``chartScriptPath``. Without it the page shows
-/// tables where the charts would be.
+/// `Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;
+/// connect-src 'self'`. One script is not among the files: Chart.js, which is expected at ``chartScriptPath``. Without
+/// it the page shows tables where the charts would be.
 public enum DashboardPage {
     /// One file to answer a GET with.
     public struct File: Sendable {
@@ -14,7 +14,8 @@ public enum DashboardPage {
         public let bytes: [UInt8]
     }
 
-    /// Where the page looks for Chart.js 3 as a classic (UMD) script, the file `chart.min.js` of Debian's `libjs-chart.js`.
+    /// Where the page looks for Chart.js 3 as a classic (UMD) script, the file `chart.min.js` of Debian's
+    /// `libjs-chart.js`.
     public static let chartScriptPath = "/assets/chart.js"
 
     /// The page and all that it loads from its own server, but for the script at ``chartScriptPath`` and the data.

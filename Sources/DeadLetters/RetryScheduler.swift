@@ -12,9 +12,9 @@ struct RetryScheduler: Sendable {
     /// passes that on to the first, and is sent when those before it are over. If the first is under way, it is sent
     /// again should it fail.
     ///
-    /// Of a set of full size the next one follows when half of it is over (see ``SequencePromotion``): its first letter is
-    /// due at '-infinity', and is sent behind those under way as long as none of these has failed. Else nobody has asked
-    /// for it, and it waits again.
+    /// Of a set of full size the next one follows when half of it is over (see ``SequencePromotion``): its first letter
+    /// is due at '-infinity', and is sent behind those under way as long as none of these has failed. Else nobody has
+    /// asked for it, and it waits again.
     ///
     /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off
     /// remains due, or follows when what is before it is answered. So does a letter whose first was over by the time

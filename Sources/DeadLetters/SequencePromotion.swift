@@ -9,9 +9,9 @@ enum SequencePromotion {
     static let growth: Int32 = 8
 
     /// The first open letter of a sequence becomes due if it only waited for another, or somebody asked for it: one
-    /// that failed itself waits for its own time, or for an operator. A new letter is due only when it is alone: the one
-    /// before it was resolved before this one came. One that the consumer calls blocked though it is the first here, as
-    /// the letter before it is lost, is tried again after a while.
+    /// that failed itself waits for its own time, or for an operator. A new letter is due only when it is alone: the
+    /// one before it was resolved before this one came. One that the consumer calls blocked though it is the first
+    /// here, as the letter before it is lost, is tried again after a while.
     ///
     /// A set of full size is followed by another one, as large, when half of it is over and none of it has failed: the
     /// first letter behind it becomes due at '-infinity'. So consumer, ingest and sender work at the same time. Should

@@ -4,9 +4,9 @@ public import Foundation
 /// A Kafka-compatible broker in a process of its own on 127.0.0.1: `noida-db`, which is on PyPI and shares no code with
 /// Apache Kafka, with librdkafka, or with us. For `millrace dev --broker`, tests and benches.
 ///
-/// It keeps its records in a folder and finds them again at the next start, unlike ``MockCluster``. It writes them every
-/// few seconds and when it is asked to stop: killed, it loses records that it has acknowledged since, and stopped under
-/// load the last few.
+/// It keeps its records in a folder and finds them again at the next start, unlike ``MockCluster``. It writes them
+/// every few seconds and when it is asked to stop: killed, it loses records that it has acknowledged since, and stopped
+/// under load the last few.
 public final class BrokerServer: Sendable {
     /// The program, started where nothing else is said.
     public static let programName = "noida-db"
@@ -116,8 +116,8 @@ extension BrokerServer {
         return (try? file.read(upToCount: 4)) == Data([0x7F, 0x45, 0x4C, 0x46])
     }
 
-    /// What pip puts into `PATH` is a script, which does not pass on the signals that it gets. The executable lies in the
-    /// package's folder.
+    /// What pip puts into `PATH` is a script, which does not pass on the signals that it gets. The executable lies in
+    /// the package's folder.
     private static func binaryOfWheel() -> String? {
         let python = Process()
         python.executableURL = URL(filePath: "/usr/bin/env")

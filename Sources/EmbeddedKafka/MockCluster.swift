@@ -24,8 +24,8 @@ public final class MockCluster: @unchecked Sendable {
         let configuration = unsafe rd_kafka_conf_new()
         unsafe rd_kafka_conf_set_log_cb(configuration, nil)
         var reason = [CChar](repeating: 0, count: 256)
-        // Its connections send each answer at once, as a broker's do. The kernel would hold a small answer back until the
-        // one before it is acknowledged, which the client's kernel does after 40 ms.
+        // Its connections send each answer at once, as a broker's do. The kernel would hold a small answer back until
+        // the one before it is acknowledged, which the client's kernel does after 40 ms.
         _ = unsafe rd_kafka_conf_set(configuration, "socket.nagle.disable", "true", &reason, reason.count)
         guard let client = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &reason, reason.count) else {
             unsafe rd_kafka_conf_destroy(configuration)

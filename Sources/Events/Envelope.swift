@@ -1,8 +1,8 @@
 public import StreamCore
 public import WireJSON
 
-/// The fields of an envelope as they are met, in whatever order, and what must be true of them once all are there. Knows
-/// no domain: the payload is its caller's to read.
+/// The fields of an envelope as they are met, in whatever order, and what must be true of them once all are there.
+/// Knows no domain: the payload is its caller's to read.
 @usableFromInline
 struct Envelope {
     /// Where the name of the event's type stands.

@@ -1,7 +1,7 @@
 public import WireJSON
 
-/// What happened, in the terms of one domain, and its codec: what `payload` holds in an envelope. Usually an enum with a
-/// case for each event type.
+/// What happened, in the terms of one domain, and its codec: what `payload` holds in an envelope. Usually an enum with
+/// a case for each event type.
 ///
 /// A domain brings this type and its event types; the envelope around it, versions, failures and the topics' names are
 /// the same for all domains.

@@ -57,8 +57,8 @@ public final class Producer: Sendable {
     /// Starts the producer and its thread. Brokers need not be there yet.
     ///
     /// - Parameters:
-    ///   - stopsAtGap: when a record fails for good, fail all that are behind it too, with a fatal error, rather than go
-    ///     on without it: for callers whose later records must not overtake a failed one.
+    ///   - stopsAtGap: when a record fails for good, fail all that are behind it too, with a fatal error, rather than
+    ///     go on without it: for callers whose later records must not overtake a failed one.
     ///   - onError: errors of the client as a whole: brokers that cannot be reached, refused logins, a fatal error.
     ///     Called on the producer's thread.
     ///   - onDelivery: takes the reports, in batches, on the producer's thread: it must not block, and what it is busy

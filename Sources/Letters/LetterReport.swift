@@ -1,7 +1,7 @@
 public import StreamCore
 
-/// What a consumer of ours reports in its dead-letter topic, as the headers of one record say it (docs/dead-letters.md).
-/// Key, value and the other headers are the original record's, as far as the letter has them.
+/// What a consumer of ours reports in its dead-letter topic, as the headers of one record say it
+/// (docs/dead-letters.md). Key, value and the other headers are the original record's, as far as the letter has them.
 public struct LetterReport: Sendable, Hashable {
     public enum Reason: String, Sendable, Hashable, CaseIterable {
         /// An event cannot be decoded or applied.
@@ -79,8 +79,8 @@ public struct LetterReport: Sendable, Hashable {
     /// Reads what a letter's headers say. Any reason that is not known is `failed`: what a newer consumer writes must
     /// not be lost.
     ///
-    /// - Returns: nil when the headers are none that a consumer of ours writes: without a reason, or about a record that
-    ///   they do not name.
+    /// - Returns: nil when the headers are none that a consumer of ours writes: without a reason, or about a record
+    ///   that they do not name.
     public init?(_ headers: LetterHeaders) {
         func text(_ name: StaticString, limit: Int) -> String? { headers.text("\(name)", limit: limit) }
         guard let word = text(LetterHeader.reason, limit: 40) else { return nil }
@@ -102,8 +102,8 @@ public struct LetterReport: Sendable, Hashable {
     }
 }
 
-/// The parts of a record that a letter lacks, because the broker takes no letter with them: they stand in the consumer's
-/// `parked_events`. Each has those before it.
+/// The parts of a record that a letter lacks, because the broker takes no letter with them: they stand in the
+/// consumer's `parked_events`. Each has those before it.
 public enum KeptParts: Int, Sendable, Comparable {
     case none
     case value

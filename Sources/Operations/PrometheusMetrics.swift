@@ -21,8 +21,8 @@ public final class PrometheusMetrics: MetricsFactory {
 
     /// - Parameters:
     ///   - seriesLimit: how many series one name may have.
-    ///   - help: what metrics are, in one sentence each, by the names that they are exposed under; those of HTTP servers
-    ///     are known.
+    ///   - help: what metrics are, in one sentence each, by the names that they are exposed under; those of HTTP
+    ///     servers are known.
     public init(seriesLimit: Int = 1_000, help: [String: String] = [:]) {
         self.seriesLimit = seriesLimit
         self.help = help.merging(HTTPMetricHelp.help) { own, _ in own }

@@ -17,7 +17,8 @@ public struct OutboxRelay: Sendable {
     private let onProgress: @Sendable (RelayProgress) -> Void
 
     /// - Parameters:
-    ///   - postgres: where the outbox is; the relay opens one connection, and up to three for each shard that it publishes.
+    ///   - postgres: where the outbox is; the relay opens one connection, and up to three for each shard that it
+    ///     publishes.
     ///   - onProgress: called about once a second and shard while the relay's loops move, whether or not there is
     ///     anything to publish, and whether or not the servers answer.
     public init(

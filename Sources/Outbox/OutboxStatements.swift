@@ -69,10 +69,22 @@ struct OutboxStatements: Sendable {
             SELECT aggregate_type, aggregate_id, topic, key, min(id) FROM \(failed) WHERE state = 'failed'
             GROUP BY aggregate_type, aggregate_id, topic, key
             """)
-        // `pg_locks` is read after the statement's snapshot was taken. A transaction ends for snapshots before it lets go
-        // of its locks: one that the snapshot shows as ended is left out. Of its ids the lowest is that of the
-        // transaction, the others are those of its savepoints; `pg_locks` has their lower halves.
-        lockHolders = Statement(
+        lockHolders = Self.lockHolders(of: table)
+        origin = Statement(
+            """
+            SELECT pg_sequence_last_value(
+                pg_get_serial_sequence(\(SQLText.quoted(table)), \(SQLText.quoted(layout.position)))::regclass),
+                pg_relation_filenode(\(SQLText.quoted(table))::regclass)::bigint
+            """)
+    }
+
+    /// Who holds a lock to write in the table.
+    ///
+    /// `pg_locks` is read after the statement's snapshot was taken. A transaction ends for snapshots before it lets go
+    /// of its locks: one that the snapshot shows as ended is left out. Of its ids the lowest is that of the
+    /// transaction, the others are those of its savepoints; `pg_locks` has their lower halves.
+    private static func lockHolders(of table: String) -> Statement {
+        Statement(
             """
             WITH locks AS MATERIALIZED (
                 SELECT locktype, virtualtransaction, pid, mode, database, relation, transactionid FROM pg_locks
@@ -93,12 +105,6 @@ struct OutboxStatements: Sendable {
             )
             SELECT virtualtransaction, prepared, number IS NOT NULL FROM numbered
             WHERE number IS NULL OR NOT txid_visible_in_snapshot(number, txid_current_snapshot())
-            """)
-        origin = Statement(
-            """
-            SELECT pg_sequence_last_value(
-                pg_get_serial_sequence(\(SQLText.quoted(table)), \(SQLText.quoted(layout.position)))::regclass),
-                pg_relation_filenode(\(SQLText.quoted(table))::regclass)::bigint
             """)
     }
 

@@ -7,8 +7,8 @@ internal import WireJSON
 /// Room is made once a record by ``start(room:)``; writing beyond it traps.
 @safe
 struct RecordBuffer: ~Copyable {
-    // SAFETY: allocated here with `capacity` bytes, freed in `deinit`; the first `count` bytes are initialized, and each
-    // write checks that it ends within `capacity`.
+    // SAFETY: allocated here with `capacity` bytes, freed in `deinit`; the first `count` bytes are initialized, and
+    // each write checks that it ends within `capacity`.
     private var start: UnsafeMutablePointer<UInt8>
     private var capacity: Int
     /// Bytes written.

@@ -38,8 +38,8 @@ struct RelayHeaders: ~Copyable {
         }
     }
 
-    /// Whether a header of this name is ours, in any case of its letters. So are those of dead letters: a record that came
-    /// with them would be taken for one.
+    /// Whether a header of this name is ours, in any case of its letters. So are those of dead letters: a record that
+    /// came with them would be taken for one.
     static func isReserved(_ name: String, _ own: Set<String>) -> Bool {
         let lower = name.lowercased()
         return own.contains(lower) || LetterHeaderNames.contain(lower)

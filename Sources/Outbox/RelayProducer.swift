@@ -5,9 +5,9 @@ internal import StreamCore
 ///
 /// A relay's producer is idempotent, waits for ever (`message.timeout.ms=0`) and stops at a gap
 /// (`enable.gapless.guarantee`): it retries by itself whatever passes, so only what does not pass is reported. A broker
-/// takes a producer's batches for a partition in sequence only, so that once a batch was refused for good none behind it
-/// is taken; and librdkafka, told to stop at gaps, does not number them anew. Hence the relay may forget the producer,
-/// go back to the lowest row that is not acknowledged, and send all in order through a new one.
+/// takes a producer's batches for a partition in sequence only, so that once a batch was refused for good none behind
+/// it is taken; and librdkafka, told to stop at gaps, does not number them anew. Hence the relay may forget the
+/// producer, go back to the lowest row that is not acknowledged, and send all in order through a new one.
 enum RelayProducer {
     /// - Parameter batches: how large they may be.
     static func make(

@@ -14,13 +14,13 @@
 /// `position` never means "done". ``rewind(to:)`` goes back when rows that were sent before have to be sent again; rows
 /// that are on their way already are told apart by ``FlightTable``.
 ///
-/// Rows below the position are looked at by two scans of their own, a page in turn with the forward one, so that what is
-/// new never waits for them: the backlog, for rows that were left behind while they might not be sent (see
+/// Rows below the position are looked at by two scans of their own, a page in turn with the forward one, so that what
+/// is new never waits for them: the backlog, for rows that were left behind while they might not be sent (see
 /// ``SendGates``), and the sweep, for rows whose ids no gap foretold.
 ///
 /// No statement walks more of the index than a slice of ids, since dead rows may lie there by the million. Where the
-/// gaps are too wide for a page's statement, it goes without them, and before its rows are sent the gaps are looked into
-/// in slices of their own (``GapLook``), by later snapshots: they show all that the page's snapshot showed there.
+/// gaps are too wide for a page's statement, it goes without them, and before its rows are sent the gaps are looked
+/// into in slices of their own (``GapLook``), by later snapshots: they show all that the page's snapshot showed there.
 /// Before rows of the backlog and the sweep are sent, the gaps below their page are looked into in the same way.
 ///
 /// A pure value: it neither reads nor waits.
@@ -120,8 +120,8 @@ struct ScanCursor {
             limit: limit, rowBytes: rowBytes, seen: seen, hasGaps: !isWide, epoch: epoch)
     }
 
-    /// The page was taken: whether gaps may have to be looked into before its rows are sent. Then the holders have to be
-    /// asked for, and ``beginLook(before:)`` is next.
+    /// The page was taken: whether gaps may have to be looked into before its rows are sent. Then the holders have to
+    /// be asked for, and ``beginLook(before:)`` is next.
     func needsLook(before request: Request, isEmpty: Bool) -> Bool {
         guard isCurrent(request) else { return false }
         if request.scan == .forward { return !request.hasGaps && (!isEmpty || gaps.hasNews) }
@@ -136,9 +136,9 @@ struct ScanCursor {
 
     /// Whether the look has to begin anew, though a slice of it has shown rows. The holders were asked for twice since.
     ///
-    /// One that has ended meanwhile may have left rows in what was looked into before, or was not to be looked into, and
-    /// younger ones in this slice. One that is there both times had committed nothing when the slice was read: a holder
-    /// that is letting go of its locks while it is asked for is gone the next time.
+    /// One that has ended meanwhile may have left rows in what was looked into before, or was not to be looked into,
+    /// and younger ones in this slice. One that is there both times had committed nothing when the slice was read: a
+    /// holder that is letting go of its locks while it is asked for is gone the next time.
     var isLookOutdated: Bool { look.map { gaps.hasNews(since: $0.first) } ?? false }
 
     /// The next slice of the gaps; nil when all are looked into, or when the cursor was rewound.

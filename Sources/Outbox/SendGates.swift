@@ -14,8 +14,8 @@ struct Lane: Hashable, Sendable {
 /// after a while.
 ///
 /// A **partition** whose broker knows nothing of this producer takes any batch as its first: were the first one refused
-/// for a reason that passes, the second would be taken and the first one held for delivered. So the first record of each
-/// partition goes alone, too. A broker forgets producers that sent nothing for long (a day, unless configured
+/// for a reason that passes, the second would be taken and the first one held for delivered. So the first record of
+/// each partition goes alone, too. A broker forgets producers that sent nothing for long (a day, unless configured
 /// otherwise), so that a proof is good for so long after it was used only.
 ///
 /// A **key** of which a row is in `outbox_failed` waits for an operator.

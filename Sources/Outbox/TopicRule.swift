@@ -1,3 +1,5 @@
+internal import StreamCore
+
 /// Names of topics.
 enum Topic {
     /// Whether Kafka allows the name: 1–249 letters, digits, `.`, `_`, `-`, and neither `.` nor `..` (Kafka's
@@ -83,20 +85,6 @@ struct TopicNames {
         if entries.count >= limit { entries.removeAll() }
         entries.append(entry)
         return entry
-    }
-}
-
-extension Array where Element == UInt8 {
-    init(copying span: Span<UInt8>) {
-        self.init()
-        append(copying: span)
-    }
-
-    mutating func append(copying span: Span<UInt8>) {
-        // SAFETY: the pointer does not leave the closure, and `append` copies.
-        unsafe span.withUnsafeBufferPointer { buffer in
-            unsafe append(contentsOf: buffer)
-        }
     }
 }
 

@@ -170,7 +170,8 @@ extension BatchWriter {
 
     /// The plan for a slice of which some events have just failed, and the rest was applied.
     ///
-    /// - Throws: ``FoundFailing`` when it is not that rest which the plan applies, or more than one transaction may park.
+    /// - Throws: ``FoundFailing`` when it is not that rest which the plan applies, or more than one transaction may
+    ///   park.
     func plan(
         _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ slice: BatchSlice, _ found: Parked,
         around failures: [Int: ItemFailure], applied: [Int], _ fresh: ItemSelection

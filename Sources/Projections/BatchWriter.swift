@@ -32,8 +32,8 @@ actor BatchWriter<P: Projection> {
     private let retentionDays: Int
     /// Where failures are parked; nil where they stop their partitions.
     let parking: Parking?
-    /// Where the order of a key counts, also what was discarded by a release that deleted its row, and is restored, must
-    /// be told from what is applied.
+    /// Where the order of a key counts, also what was discarded by a release that deleted its row, and is restored,
+    /// must be told from what is applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
     private var session: Session?

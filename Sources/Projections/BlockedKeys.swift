@@ -1,8 +1,9 @@
 /// The keys that may be blocked: all that a parked event of our partitions blocks, and maybe others. A key that is not
 /// among them need not be looked up.
 ///
-/// Learnt whenever partitions come, before an event of theirs is applied. From then on only the partition's owner blocks
-/// a key of it, and adds it here; whoever retries may free one at any time, so some stay here that are free by now.
+/// Learnt whenever partitions come, before an event of theirs is applied. From then on only the partition's owner
+/// blocks a key of it, and adds it here; whoever retries may free one at any time, so some stay here that are free by
+/// now.
 struct BlockedKeys: Sendable, Equatable {
     /// Keys that are known by name, at most. When more are blocked, any key may be.
     static let limit = 20_000

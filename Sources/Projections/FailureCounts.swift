@@ -2,8 +2,8 @@ internal import StreamCore
 
 /// What the circuit breaker of one partition goes by: events that were parked with none applied since.
 ///
-/// Two things are counted. For each error class and event type, the events parked since one of that type was applied: the
-/// success of another type says nothing of it. And whatever was parked one after the other, with nothing applied in
+/// Two things are counted. For each error class and event type, the events parked since one of that type was applied:
+/// the success of another type says nothing of it. And whatever was parked one after the other, with nothing applied in
 /// between: that covers events of unknown type, and events that are parked only because they stand behind another.
 struct FailureCounts: Sendable, Equatable {
     /// What is counted together.
@@ -90,8 +90,8 @@ struct FailureTally: Sendable {
 
     /// An event was parked as an earlier one of its key is.
     ///
-    /// It counts from the second failure on: when a release fails every event, most of them are soon behind another one.
-    /// When one key alone has failed, and nothing but that key comes, nothing is wrong with the release.
+    /// It counts from the second failure on: when a release fails every event, most of them are soon behind another
+    /// one. When one key alone has failed, and nothing but that key comes, nothing is wrong with the release.
     mutating func blocked(in partition: TopicPartition) {
         guard limit > 0, isOpen(partition) || counts[partition]?[.run]?.failures ?? 0 >= 2 else { return }
         add(to: .run, in: partition)

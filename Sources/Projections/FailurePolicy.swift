@@ -32,8 +32,8 @@ public struct DeadLetterRoute: Sendable, Equatable {
     /// Then nothing more of the partition is parked, and one event at a time is tried until one can be applied. What is
     /// blocked counts from the second failure on. 0: never.
     public var breakerAfter = 50
-    /// Milliseconds until the first trial of a partition whose circuit breaker is open, or that cannot park as no letter
-    /// can be written, before jitter; the time doubles with each.
+    /// Milliseconds until the first trial of a partition whose circuit breaker is open, or that cannot park as no
+    /// letter can be written, before jitter; the time doubles with each.
     public var probeInitialMs = 1_000
     /// No time between two such trials is longer, in milliseconds.
     public var probeCeilingMs = 30_000

@@ -24,8 +24,8 @@ enum LetterError: Error, CustomStringConvertible {
     }
 }
 
-/// A letter that Kafka did not take, to try again whether it does. When it does, the letter comes twice: its transaction
-/// writes it once more, and the handler knows it by its origin.
+/// A letter that Kafka did not take, to try again whether it does. When it does, the letter comes twice: its
+/// transaction writes it once more, and the handler knows it by its origin.
 struct UndeliveredLetter: Sendable {
     let letter: Letter
     let producer: LetterProducer

@@ -3,8 +3,8 @@ public import StreamCore
 
 /// What operators see and do of circuit breakers: table `circuit_breakers`.
 ///
-/// A runner reads its partition's counts at each trial, so a release takes effect then: with the partition's next records
-/// the counts begin anew.
+/// A runner reads its partition's counts at each trial, so a release takes effect then: with the partition's next
+/// records the counts begin anew.
 public struct OpenCircuitBreakers: Sendable {
     /// One count that opened a circuit breaker; a partition may have several.
     public struct Entry: Sendable, Equatable {

@@ -21,19 +21,19 @@ struct SequenceKey: Hashable, Sendable {
 ///   is who looks. An owner from before is either done, and then its rows are seen, or has not committed, and then it
 ///   never will, since its offset is no longer what it expects.
 ///
-/// **A retry takes effect only while its row is there.** The row is deleted by the transaction that applies the event, so
-/// whatever comes back later of the same origin, the event itself or an operator's correction of it, has no effect any
-/// more. A row remembers the last delivery that was handled, and an earlier one, which comes twice or late, is outdated:
-/// it may carry the value from before a correction. An event that is discarded keeps its row, without a sequence: it
-/// blocks nobody, only a later delivery (of a letter that was restored) is applied, and then it waits for nobody, as its
-/// order was given up with the discard.
+/// **A retry takes effect only while its row is there.** The row is deleted by the transaction that applies the event,
+/// so whatever comes back later of the same origin, the event itself or an operator's correction of it, has no effect
+/// any more. A row remembers the last delivery that was handled, and an earlier one, which comes twice or late, is
+/// outdated: it may carry the value from before a correction. An event that is discarded keeps its row, without a
+/// sequence: it blocks nobody, only a later delivery (of a letter that was restored) is applied, and then it waits for
+/// nobody, as its order was given up with the discard.
 struct ParkingPlan: Sendable, Equatable {
     /// A record of the retry topic.
     struct Delivery: Sendable, Equatable {
         let origin: RecordOrigin
         let number: Int
-        /// What it stands for has been passed by its own partition's owner. Where there is a row it was in any case, also
-        /// when the topic was made again since, and its offsets began anew.
+        /// What it stands for has been passed by its own partition's owner. Where there is a row it was in any case,
+        /// also when the topic was made again since, and its offsets began anew.
         let isPassed: Bool
         /// The event was discarded by a release that deleted its row: that there is none does not mean it is applied.
         var isForgotten = false
@@ -136,8 +136,8 @@ struct ParkingPlan: Sendable, Equatable {
             while front < origins.count, let next = origins[front], take(next) { front += 1 }
         }
 
-        /// Whether the row was taken out, by its own name or by one that lacks the timestamp. Only rows from before rows
-        /// had one are searched for.
+        /// Whether the row was taken out, by its own name or by one that lacks the timestamp. Only rows from before
+        /// rows had one are searched for.
         private mutating func take(_ row: RecordOrigin) -> Bool {
             if gone.remove(row) != nil { return true }
             let found =

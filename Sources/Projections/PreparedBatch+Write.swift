@@ -103,11 +103,3 @@ extension PreparedBatch {
         return [UInt8](copying: key)
     }
 }
-
-extension [UInt8] {
-    init(copying span: Span<UInt8>) {
-        self = []
-        reserveCapacity(span.count)
-        for index in span.indices { append(span[index]) }
-    }
-}

@@ -39,10 +39,10 @@ public protocol Projection: Sendable {
     /// Writes what the events change, in the runner's transaction.
     ///
     /// The runner calls it with events that were not applied before, as far as it remembers them, each once, in the
-    /// order of their offsets within a partition (and so in order within an aggregate), many at a time: set-based statements over arrays, not
-    /// a statement an event. A last statement whose result is not needed is best left queued
-    /// (`PostgresTransaction.enqueue`). It may be called again with the same events, or with parts of them, after it threw: the
-    /// transaction was rolled back, so it must not keep effects outside of `transaction`.
+    /// order of their offsets within a partition (and so in order within an aggregate), many at a time: set-based
+    /// statements over arrays, not a statement an event. A last statement whose result is not needed is best left
+    /// queued (`PostgresTransaction.enqueue`). It may be called again with the same events, or with parts of them,
+    /// after it threw: the transaction was rolled back, so it must not keep effects outside of `transaction`.
     ///
     /// - Throws: any error; the transaction is rolled back. A `PostgresError` decides by its `kind` what happens then;
     ///   an ``EventFailure`` says that one of these events can never be applied; every other error counts as

@@ -7,8 +7,8 @@ internal import StreamCore
 // - It can be applied: the circuit breaker closes and the partition goes on.
 // - It cannot: the partition is held again, for longer.
 // - There is none to try, as none of the type that fails is there, or none can be decoded: the records are written as
-//   ever, but for one event that may be parked. So a run of records that cannot be decoded ends in the end, however long
-//   it is, and records of other types pass.
+//   ever, but for one event that may be parked. So a run of records that cannot be decoded ends in the end, however
+//   long it is, and records of other types pass.
 
 extension RunnerState {
     /// The database says what a partition's circuit breaker is open for.

@@ -183,8 +183,8 @@ private struct MappedFields {
 
     /// JSON as it stands in the value. What is text and no JSON becomes a JSON string.
     ///
-    /// - Parameter unwraps: whether a JSON string that holds an object or an array stands for that, as where a column of
-    ///   JSON was sent as text.
+    /// - Parameter unwraps: whether a JSON string that holds an object or an array stands for that, as where a column
+    ///   of JSON was sent as text.
     func json(_ references: [FieldReference], unwraps: Bool = false) -> [UInt8]? {
         for reference in references {
             if case .json(let path) = reference {

@@ -1,6 +1,7 @@
 /// Where a field of the envelope stands in a record.
 enum FieldReference: Hashable, Sendable {
-    /// The members that lead to a value of the record's JSON (RFC 6901 without array indexes); none for the whole value.
+    /// The members that lead to a value of the record's JSON (RFC 6901 without array indexes); none for the whole
+    /// value.
     case json([String])
     case header(String)
     case key

@@ -1,3 +1,4 @@
+internal import StreamCore
 internal import WireJSON
 
 /// The places in a JSON text that a mapping looks for, found in one pass over it.
@@ -109,13 +110,5 @@ struct PointerPlan: Sendable {
         case .number, .boolean: return Values.Found(json: json, text: String(decoding: json, as: UTF8.self))
         case .object, .array, .null: return Values.Found(json: json, text: nil)
         }
-    }
-}
-
-extension [UInt8] {
-    init(copying span: Span<UInt8>) {
-        self = []
-        reserveCapacity(span.count)
-        for index in span.indices { append(span[index]) }
     }
 }

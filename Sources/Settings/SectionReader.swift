@@ -168,12 +168,12 @@ public struct SectionReader {
     }
 
     /// A table of free keys and texts, `[section.key]`: those of all layers together. Keys with dots may be quoted or
-    /// nested, `"a.b" = 1` is `a.b = 1`. Numbers and booleans become text, references to secrets are resolved. By `--set` a
-    /// value that is a secret by its name is given as a reference only.
+    /// nested, `"a.b" = 1` is `a.b = 1`. Numbers and booleans become text, references to secrets are resolved. By
+    /// `--set` a value that is a secret by its name is given as a reference only.
     ///
     /// - Parameters:
-    ///   - underscoreIsDot: what `_` stands for in the name of a variable, which cannot hold a dot: a dot where keys have
-    ///     no underscores, otherwise itself, and then `__` is a dot.
+    ///   - underscoreIsDot: what `_` stands for in the name of a variable, which cannot hold a dot: a dot where keys
+    ///     have no underscores, otherwise itself, and then `__` is a dot.
     ///   - check: says what is wrong with a key, or nil.
     public func properties(
         _ key: String, underscoreIsDot: Bool, examples: [(key: String, value: String)], _ documentation: String,

@@ -1,8 +1,8 @@
-/// Text that comes from records, clients and servers, on a line of a log or on a terminal: it must stay on its line, and
-/// must not do anything to what shows it.
+/// Text that comes from records, clients and servers, on a line of a log or on a terminal: it must stay on its line,
+/// and must not do anything to what shows it.
 public enum PrintableText {
-    /// Whether a character does anything else than stand where it is: control characters of both sets (C0, C1), line and
-    /// paragraph separators, and marks that turn the direction of text around.
+    /// Whether a character does anything else than stand where it is: control characters of both sets (C0, C1), line
+    /// and paragraph separators, and marks that turn the direction of text around.
     public static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x20...0x7E: return false

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import StreamCore
 
 extension [UInt8] {
     /// Appends the bytes of a span.
@@ -21,11 +22,6 @@ extension [UInt8] {
             rest /= 10
         } while rest > 0
         self[start...].reverse()
-    }
-
-    init(copying bytes: Span<UInt8>) {
-        self = []
-        append(bytes)
     }
 
     /// - Returns: nil for nil.

@@ -1,3 +1,4 @@
+internal import StreamCore
 internal import WireJSON
 
 /// A place in JSON text and what must be there.

@@ -13,8 +13,9 @@
 /// ```
 ///
 /// Rules where RFC 8259 leaves a choice: the input is UTF-8 as a whole; a byte order mark in front is passed
-/// over (§8.1), as many writers on Windows set one; nesting is limited; a string's `\u` surrogates must be paired when it is read as text; members are handed out in their order,
-/// **also two of the same name**: it is the caller who knows which names matter and refuses a second one.
+/// over (§8.1), as many writers on Windows set one; nesting is limited; a string's `\u` surrogates must be paired when
+/// it is read as text; members are handed out in their order, **also two of the same name**: it is the caller who knows
+/// which names matter and refuses a second one.
 ///
 /// After ``nextKey()`` or a true ``nextElement()`` exactly one value must be read, entered or skipped.
 public struct JSONReader: ~Escapable {

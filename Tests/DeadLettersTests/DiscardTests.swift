@@ -108,7 +108,8 @@ import Testing
         }
     }
 
-    /// Of a consumer that is gone for good: one letter waits, one is being retried, one was discarded in vain, one is over.
+    /// Of a consumer that is gone for good: one letter waits, one is being retried, one was discarded in vain, one is
+    /// over.
     @Test func aDiscardWithoutTellingClosesLettersAtOnce() async throws {
         try await Desk.run { desk in
             let store = DeadLetterStore(desk.database)

@@ -33,8 +33,8 @@ import Testing
         try await desk.database.execute(script: "VACUUM (ANALYZE) dead_letters")
     }
 
-    /// 10,000 letters in 500 keys beside 30,000 in one. Whoever looks for a short sequence among the letters in the order
-    /// of their numbers reads the 30,000 each time: fifteen million rows a statement.
+    /// 10,000 letters in 500 keys beside 30,000 in one. Whoever looks for a short sequence among the letters in the
+    /// order of their numbers reads the 30,000 each time: fifteen million rows a statement.
     @Test func shortSequencesBesideALongOneAreFoundByIndex() async throws {
         try await Desk.run { desk in
             try await fillLongSequence(desk, letters: 30_000)

@@ -62,8 +62,8 @@ struct OrderScene {
         await connection.close()
     }
 
-    /// Orders `order-001` …, one a minute from 2026-05-01 on, of the customers `customer-0` to `customer-4` in turn, with
-    /// amounts that come again, delivered but for every third.
+    /// Orders `order-001` …, one a minute from 2026-05-01 on, of the customers `customer-0` to `customer-4` in turn,
+    /// with amounts that come again, delivered but for every third.
     func seed(_ count: Int) async throws {
         try await execute(
             """

@@ -117,8 +117,8 @@ import Testing
         }
     }
 
-    /// Runs a relay over a table of `columns`, adopted, with rows that `insert` writes, until there are `count` records.
-    /// Their times may lie far back, so the topic keeps records of any age.
+    /// Runs a relay over a table of `columns`, adopted, with rows that `insert` writes, until there are `count`
+    /// records. Their times may lie far back, so the topic keeps records of any age.
     private func run(
         columns: String, _ layout: DebeziumLayout, count: Int, insert: (String) -> String,
         _ body: (Service, [PublishedRecord]) async throws -> Void

@@ -194,8 +194,8 @@ import Testing
         #expect(readWithLook(LockHolders(running: ["5/1"])).slices > 10, "it may have committed by any name")
     }
 
-    /// The holders are asked for after the page was read: its own new gaps, which the look before it does not cover, are
-    /// among those that were asked about.
+    /// The holders are asked for after the page was read: its own new gaps, which the look before it does not cover,
+    /// are among those that were asked about.
     @Test mutating func aGapIsLookedIntoOnceHoweverManyPagesFollow() {
         let running = LockHolders(running: ["4/7"], numbered: ["4/7"])
         table.visible = [1_000_000]

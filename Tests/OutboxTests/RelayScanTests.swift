@@ -126,8 +126,8 @@ import Testing
         }
     }
 
-    /// A transaction that is open when the relay starts may still fill any gap among 500,000 dead rows. Each page has to
-    /// look for its rows, and no statement may walk all the dead ones.
+    /// A transaction that is open when the relay starts may still fill any gap among 500,000 dead rows. Each page has
+    /// to look for its rows, and no statement may walk all the dead ones.
     @Test func writerOpenAtTheStartBehindDeadRowsIsWaitedForWithinTheStatementTimeout() async throws {
         try await RelayScene.run { scene in
             let pin = try await Service(scene.postgres)

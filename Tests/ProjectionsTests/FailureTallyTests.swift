@@ -5,8 +5,8 @@ import Testing
 
 @Suite struct FailureTallyTests {
     /// A slice in words: partition, event type, and what becomes of it: `+` applied, `=` a duplicate, `!` fails, `?`
-    /// fails with another class, `~` blocked, `r` a retry that is applied, `R` one that fails again. `0A!` is an event of
-    /// type A in partition 0 that fails; a type of `_` is not known.
+    /// fails with another class, `~` blocked, `r` a retry that is applied, `R` one that fails again. `0A!` is an event
+    /// of type A in partition 0 that fails; a type of `_` is not known.
     private func subjects(_ words: String) -> [FailureTally.Subject] {
         words.split(separator: " ").enumerated().map { item, word in
             let letters = Array(word)

@@ -26,7 +26,8 @@ import Testing
                 try await ledger.produce(count: 100, keys: 10)
                 try await running(scene.runner(postgres: throughProxy, log: log)) {
                     try await ledger.caughtUp()
-                    // The COMMIT behind letters goes out alone; the one that takes the failing statement along is before.
+                    // The COMMIT behind letters goes out alone; the one that takes the failing statement along is
+                    // before.
                     proxy.cut(cut, alone: true)
                     try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
                     try await ledger.caughtUp()

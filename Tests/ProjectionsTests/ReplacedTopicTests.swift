@@ -67,8 +67,8 @@ import Testing
         }
     }
 
-    /// What is parked of the topic before and of the one made again stands at the same offset: each is applied by its own
-    /// letter, and none counts as applied for the other.
+    /// What is parked of the topic before and of the one made again stands at the same offset: each is applied by its
+    /// own letter, and none counts as applied for the other.
     @Test func whatIsParkedOfTheTopicBeforeIsToldFromTheNew() async throws {
         try await Ledger.withPrivateCluster(partitions: 1) { ledger, cluster in
             let scene = try ParkingScene(ledger)

@@ -7,7 +7,8 @@ import Testing
 
 @testable import Projections
 
-/// One event of a batch fails with an error of any class, by a trigger's word: it is parked, and all others are applied.
+/// One event of a batch fails with an error of any class, by a trigger's word: it is parked, and all others are
+/// applied.
 @Suite struct SQLStateRunTests {
     private static func refuse(_ code: String, where condition: String) -> String {
         """

@@ -1,10 +1,11 @@
+import StreamCore
 import Testing
 
 @testable import SQLProjections
 
 @Suite struct ScheduleTests {
     @Test func aKeyKeepsItsOrderAndEveryInterleavingComes() throws {
-        var random = SeededRandom(seed: 7)
+        var random = SplitMix64(seed: 7)
         let keys: [String?] = ["a", "b", "a", nil]
         var orders: Set<[Int]> = []
         var sizes: Set<Int> = []
@@ -22,7 +23,7 @@ import Testing
 
     @Test func theSameSeedGivesTheSameWays() {
         func ways(_ seed: UInt64) -> [Schedule] {
-            var random = SeededRandom(seed: seed)
+            var random = SplitMix64(seed: seed)
             return (0..<20).map { _ in Schedule.random(["a", "b", nil, "b"], using: &random) }
         }
         #expect(ways(1) == ways(1))

@@ -69,7 +69,8 @@ public final class Executable {
 
     /// Stops a daemon as a service manager does, and expects that it ends well.
     ///
-    /// It is told once it serves: before, a process may not yet have asked to be told of signals, and just dies of them.
+    /// It is told once it serves: before, a process may not yet have asked to be told of signals, and just dies of
+    /// them.
     public func stop(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         _ = try await port()
         signal(SIGTERM)

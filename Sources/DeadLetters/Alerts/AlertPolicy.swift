@@ -32,8 +32,8 @@ public struct AlertPolicy: Sendable {
     /// - Parameters:
     ///   - createdAt: when what it tells happened.
     ///   - lastSent: when an alert of the same kind and group was sent last.
-    ///   - hasNewer: whether a later alert of the same group waits to be sent. A circuit breaker that opens and one that closes
-    ///     are of the same group, and of two kinds.
+    ///   - hasNewer: whether a later alert of the same group waits to be sent. A circuit breaker that opens and one
+    ///     that closes are of the same group, and of two kinds.
     public func decide(createdAt: Timestamp, lastSent: Timestamp?, hasNewer: Bool, now: Timestamp) -> Decision {
         let interval = Int64(configuration.intervalMs) * 1_000
         if hasNewer && now.microseconds - createdAt.microseconds > Self.staleAfter { return .supersede }
@@ -41,7 +41,8 @@ public struct AlertPolicy: Sendable {
         return hasNewer ? .supersede : .postpone(until: Timestamp(microseconds: lastSent.microseconds + interval))
     }
 
-    /// News that is younger is told even if newer news waits: "the circuit breaker opened" makes "it closed" understandable.
+    /// News that is younger is told even if newer news waits: "the circuit breaker opened" makes "it closed"
+    /// understandable.
     private static let staleAfter: Int64 = 60_000_000
 
     /// When to try again after so many attempts that all failed.

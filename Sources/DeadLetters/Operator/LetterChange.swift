@@ -5,8 +5,8 @@ extension DeadLetterStore {
         case retry
         /// A pending letter is given up, and its consumer told to forget it.
         case discard
-        /// A letter that is not over is given up at once, and its consumer, which is gone for good, is told nothing. One
-        /// that comes back has the event still parked, and so may hold its key blocked.
+        /// A letter that is not over is given up at once, and its consumer, which is gone for good, is told nothing.
+        /// One that comes back has the event still parked, and so may hold its key blocked.
         case discardWithoutTelling = "discard_without_telling"
         /// A discarded letter is pending again, and waits for an operator.
         case restore

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Migrations
 internal import Postgres
 internal import StreamCore
@@ -55,7 +54,7 @@ struct ClockCheck: Check {
         return [Self.finding(before: before, theirs: theirs, after: Self.nowMs)]
     }
 
-    private static var nowMs: Int64 { Int64(Date().timeIntervalSince1970 * 1_000) }
+    private static var nowMs: Int64 { Timestamp.now.microseconds / 1_000 }
 
     /// Their time was taken at some moment between ours: only what lies outside is a difference.
     static func finding(before: Int64, theirs: Int64, after: Int64) -> Finding {

@@ -1,4 +1,3 @@
-internal import Foundation
 public import Kafka
 public import Postgres
 internal import StreamCore
@@ -52,7 +51,7 @@ public actor LagReader {
         var positions = try await projectionPositions()
         for consumer in positions.keys { addUnassigned(to: &positions[consumer, default: [:]], topics, beginnings) }
         positions.merge(committed) { own, _ in own }
-        var reading = LagReading(atMs: Int64(Date().timeIntervalSince1970 * 1_000), positions: positions)
+        var reading = LagReading(atMs: Timestamp.now.microseconds / 1_000, positions: positions)
         reading.ends = ends
         reading.beginnings = beginnings
         reading.isRunning = try await running()

@@ -1,5 +1,5 @@
-/// How a consumer does in a partition, as Burrow judges it: by how its offset and its lag changed over a window of time,
-/// not by a limit.
+/// How a consumer does in a partition, as Burrow judges it: by how its offset and its lag changed over a window of
+/// time, not by a limit.
 public enum LagState: String, Sendable, Hashable, Comparable {
     /// It keeps up, or catches up.
     case ok
@@ -64,7 +64,8 @@ public struct LagWindow: Sendable {
         return isGrowing ? .warn : .ok
     }
 
-    /// How long nothing was read though there was something, in milliseconds. What has only just come makes nobody idle.
+    /// How long nothing was read though there was something, in milliseconds. What has only just come makes nobody
+    /// idle.
     private func idleMs(_ last: LagSample) -> Int64 {
         let firstSeen = samples.first { $0.next == last.next && $0.lag > 0 }?.atMs ?? last.atMs
         let waitsSince = last.oldestUnreadMs ?? firstSeen

@@ -17,8 +17,8 @@ struct RecordTimes {
         self.kafka = small
     }
 
-    /// The times of the first records at or behind the offsets, in milliseconds since 1970; partitions that have no such
-    /// record, or whose record has no time, are left out.
+    /// The times of the first records at or behind the offsets, in milliseconds since 1970; partitions that have no
+    /// such record, or whose record has no time, are left out.
     func read(_ offsets: [TopicPartition: Int64]) async throws(KafkaError) -> [TopicPartition: Int64] {
         let consumer = try Consumer(kafka, group: "millrace-inspect-\(UInt32.random(in: 0 ... .max))", tellsEnds: true)
         let result: Result<[TopicPartition: Int64], KafkaError>

@@ -1,7 +1,7 @@
 internal import NIOCore
 
-/// A response on its way: from the request's task, through a body that is written piece by piece, to the next request or
-/// the connection's end.
+/// A response on its way: from the request's task, through a body that is written piece by piece, to the next request
+/// or the connection's end.
 extension HTTPConnection {
     // MARK: answering
 

@@ -1,8 +1,8 @@
 internal import CoreMetrics
 internal import NIOCore
 
-/// What a server counts. Labels are its own name, its routes' templates, the classes of statuses and the kinds of limits:
-/// all bounded.
+/// What a server counts. Labels are its own name, its routes' templates, the classes of statuses and the kinds of
+/// limits: all bounded.
 struct HTTPMetrics: Sendable {
     /// By route, then by the status's first digit.
     private let requests: [[Counter]]

@@ -41,8 +41,8 @@ public struct HTTPRequest: Sendable {
     /// A client that ends its side of the connection while its request waits is taken to have gone, and the task is
     /// cancelled.
     ///
-    /// - Throws: a ``Problem`` when there is too much of such work, `CancellationError` when the client has gone, and what
-    ///   `body` throws.
+    /// - Throws: a ``Problem`` when there is too much of such work, `CancellationError` when the client has gone, and
+    ///   what `body` throws.
     public func working<Answer>(
         as work: HTTPWork, _ body: () async throws -> Answer
     ) async throws -> Answer {

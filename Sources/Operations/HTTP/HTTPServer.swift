@@ -75,8 +75,8 @@ public struct HTTPServer: Service {
 
     /// Listens until the process stops, and returns when the last connection has ended.
     private func listen(with listener: Server<ConnectionSetup>, on loops: [HTTPLoop]) async throws {
-        // Detached, so that it does not hear of the stop by itself: it would end in a task that nobody can wait for, and
-        // that may still ask for something of a loop that is gone.
+        // Detached, so that it does not hear of the stop by itself: it would end in a task that nobody can wait for,
+        // and that may still ask for something of a loop that is gone.
         let listening = Task.detached { try await listener.run() }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             defer { tasks.cancelAll() }

@@ -21,8 +21,8 @@ public struct HTTPServerConfiguration: Sendable {
     public var allowUnauthenticated = false
 
     /// Whether requests must name this server in `Host`, where no token protects it: a page of another site could
-    /// otherwise ask it through a name of its own (DNS rebinding). The names are those of the loopback interface, `host`,
-    /// the address that a request came to, and ``allowedHosts``.
+    /// otherwise ask it through a name of its own (DNS rebinding). The names are those of the loopback interface,
+    /// `host`, the address that a request came to, and ``allowedHosts``.
     public var checksHosts = true
     /// More names that the server answers to, without ports; one with a leading dot allows all names below it.
     public var allowedHosts: [String] = []

@@ -1,6 +1,7 @@
 internal import DequeModule
 
-/// The last events of a stream, numbered, so that a client that was away for a moment gets what it missed: a pure value.
+/// The last events of a stream, numbered, so that a client that was away for a moment gets what it missed: a pure
+/// value.
 struct EventRing<Event> {
     private var events = Deque<Event>()
     /// The number of the newest event; the first one is 1, and 0 is before it.

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// One window's stream of updates, and all who follow it.
 ///
-/// An event is framed once, and every client is sent the same memory. Nothing is kept for a client but its position: one
-/// that reads slowly finds the events that it missed in the ring, or a fresh snapshot.
+/// An event is framed once, and every client is sent the same memory. Nothing is kept for a client but its position:
+/// one that reads slowly finds the events that it missed in the ring, or a fresh snapshot.
 final class StreamChannel: Sendable {
     /// What a client is sent next.
     enum Delivery: Sendable {

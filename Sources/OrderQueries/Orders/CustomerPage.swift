@@ -1,11 +1,11 @@
 internal import Postgres
 
 /// A page of all orders of a customer by time: the one list that is as quick as the look at some orders, whoever the
-/// customer is, since the page's orders stand beside each other in an index. So those that are asked for at the same time
-/// share a statement, as single orders do, and go before searches.
+/// customer is, since the page's orders stand beside each other in an index. So those that are asked for at the same
+/// time share a statement, as single orders do, and go before searches.
 ///
-/// Of all customers' orders very many may have the same amount, or the same time of an import, and statuses may be rare:
-/// such lists are searches.
+/// Of all customers' orders very many may have the same amount, or the same time of an import, and statuses may be
+/// rare: such lists are searches.
 struct CustomerPage {
     /// What a page takes, in reads of one order: four at a time cost little less each than more would, and another
     /// connection joins in the sooner.

@@ -14,7 +14,8 @@ enum OrderSort: String, CaseIterable, Sendable {
 }
 
 extension OrderStatus {
-    /// Where an order of a list can stand. Orders of which others tell before their own creation is known are in no list.
+    /// Where an order of a list can stand. Orders of which others tell before their own creation is known are in no
+    /// list.
     static let listed = allCases.filter { $0 != .incomplete }
 }
 

@@ -1,7 +1,8 @@
 internal import Postgres
 
 /// The statements that read orders and customers by their ids, the array `$1`. Those of orders all begin with the same
-/// columns, which `OrderJSON` writes. The last column is the place in `$1`, but for the versions, which name their order.
+/// columns, which `OrderJSON` writes. The last column is the place in `$1`, but for the versions, which name their
+/// order.
 enum OrderStatements {
     /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
     static let columns = """
@@ -25,9 +26,9 @@ enum OrderStatements {
         FROM dashboard_customers WHERE customer_id = ANY($1) ORDER BY customer_id, currency
         """
 
-    /// The orders out of the write model (migration set `orders`), by the rules of the read model: of several payments or
-    /// shipments the one with the latest event of a kind counts. The statuses are not made here: behind the columns come
-    /// the facts that they depend on, for `OrderJSON.Statuses`.
+    /// The orders out of the write model (migration set `orders`), by the rules of the read model: of several payments
+    /// or shipments the one with the latest event of a kind counts. The statuses are not made here: behind the columns
+    /// come the facts that they depend on, for `OrderJSON.Statuses`.
     static let byIDFromWriteModel = Statement(
         """
         SELECT

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Waits for orders to reach versions in the read model, for all requests that wait, with one statement for all.
 ///
-/// Which orders it looks at and when, ``VersionWaits`` says. When looking itself takes long it comes more seldom, so that
-/// it never uses more than a part of one connection.
+/// Which orders it looks at and when, ``VersionWaits`` says. When looking itself takes long it comes more seldom, so
+/// that it never uses more than a part of one connection.
 final class VersionWatcher: Sendable {
     private struct State {
         var waits = VersionWaits<CheckedContinuation<Void, Never>>()

@@ -53,9 +53,9 @@ final class ReadPool: Sendable {
     /// Reads the rows of a key.
     ///
     /// - Parameters:
-    ///   - statement: answers the rows of all the keys, those of one beside each other, with the key's place among them,
-    ///     from 1, in the last column. The keys' texts are the array `$1`; their places behind which to begin the arrays
-    ///     `$2` of times and `$3` of orders' ids, where they have some, and then all of the statement's have.
+    ///   - statement: answers the rows of all the keys, those of one beside each other, with the key's place among
+    ///     them, from 1, in the last column. The keys' texts are the array `$1`; their places behind which to begin the
+    ///     arrays `$2` of times and `$3` of orders' ids, where they have some, and then all of the statement's have.
     ///   - cost: what it takes, in reads of one row.
     func rows(of key: ReadKey, by statement: Statement, cost: Int = 1) async throws(ReadError) -> ReadRows {
         try await wait(.quick, cost: cost) { .rows(key, statement: statement, $0) }

@@ -1,8 +1,8 @@
 internal import Projections
 internal import StreamCore
 
-/// Whether a read model is the same however its events arrive: in each order that keeps the order of keys, in batches of
-/// any size, with batches rolled back and applied again.
+/// Whether a read model is the same however its events arrive: in each order that keeps the order of keys, in batches
+/// of any size, with batches rolled back and applied again.
 struct ConvergenceCheck {
     /// A way that comes to something else than the events one by one.
     struct Counterexample: Sendable {
@@ -19,7 +19,7 @@ struct ConvergenceCheck {
     /// - Returns: the smallest counterexample that was found; nil when all ways come to the same.
     func counterexample(of events: [SQLEvent]) async throws -> Counterexample? {
         let expected = try await runner.outcome(of: .oneByOne(events.count), events)
-        var random = SeededRandom(seed: seed)
+        var random = SplitMix64(seed: seed)
         let keys = events.map(key)
         var tried: Set<Schedule> = []
         for _ in 0..<count {
@@ -55,22 +55,5 @@ struct ConvergenceCheck {
             }
         }
         return best
-    }
-}
-
-/// SplitMix64, so that a check can be repeated (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
     }
 }

@@ -96,8 +96,8 @@ final class CuttingProxy: Sendable {
         }
     }
 
-    /// A simple query is `Q`, its length, its text and a zero byte. In a pipeline the text is that of a `Parse` without a
-    /// name, behind other messages.
+    /// A simple query is `Q`, its length, its text and a zero byte. In a pipeline the text is that of a `Parse` without
+    /// a name, behind other messages.
     private static func isCommit(_ bytes: ArraySlice<UInt8>, alone isAlone: Bool) -> Bool {
         bytes.first == UInt8(ascii: "Q") && bytes.dropFirst(5).elementsEqual("COMMIT\0".utf8)
             || !isAlone && Data(bytes).range(of: Data("\0COMMIT\0".utf8)) != nil

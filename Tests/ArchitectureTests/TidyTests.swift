@@ -1,0 +1,96 @@
+import Foundation
+import Testing
+
+/// Keeps files, functions and lines short enough to be read, and words to those of the field.
+@Suite struct TidyTests {
+    private static let folders = ["Sources", "Tests", "bench"]
+    private let sources = Self.folders.flatMap { DependencyTests.sources(below: $0, of: $0) }
+
+    @Test func filesAreShort() throws {
+        #expect(sources.count > 600, "the sources were not found")
+        for source in sources {
+            let count = try source.lines().count
+            #expect(count <= 401, "\(source.testDescription) has \(count - 1) lines; 400 are allowed")
+        }
+    }
+
+    /// Code is the formatter's, which leaves comments alone.
+    @Test func commentsAreNarrow() throws {
+        for source in sources {
+            for (index, line) in try source.lines().enumerated()
+            where line.count > 120 && line.drop(while: { $0 == " " }).hasPrefix("//") {
+                Issue.record("\(source.testDescription):\(index + 1) is wider than 120 columns")
+            }
+        }
+    }
+
+    @Test func functionsAreShort() throws {
+        for source in sources {
+            for (line, count) in Self.functions(in: try source.lines()) where count > 72 {
+                Issue.record("\(source.testDescription):\(line) begins a function of \(count) lines")
+            }
+        }
+    }
+
+    /// The first lines of functions, and how many lines they have: to the brace at the indentation of the first.
+    static func functions(in lines: [Substring]) -> [(line: Int, count: Int)] {
+        var found: [(line: Int, count: Int)] = []
+        for (index, line) in lines.enumerated() {
+            let text = line.drop { $0 == " " }
+            let words = text.split(separator: " ").prefix { !$0.hasPrefix("//") }
+            let isFunction = words.contains("func") || words.contains { $0.hasPrefix("init(") || $0.hasPrefix("init<") }
+            guard isFunction, !text.hasSuffix("}"), words.first.map(beginsDeclaration) == true else { continue }
+            let indentation = line.prefix { $0 == " " }
+            let end = lines[(index + 1)...].firstIndex { $0 == indentation + "}" }
+            if let end { found.append((index + 1, end - index + 1)) }
+        }
+        return found
+    }
+
+    private static func beginsDeclaration(_ word: Substring) -> Bool {
+        let words: Set<Substring> = [
+            "func", "public", "package", "internal", "private", "fileprivate", "static", "mutating", "nonisolated",
+            "convenience", "override", "isolated", "consuming", "borrowing", "@Test", "@inlinable",
+            "@discardableResult",
+        ]
+        return words.contains(word) || word.hasPrefix("init") || word.hasPrefix("@")
+    }
+
+    @Test func functionsAreFound() {
+        let text = """
+            struct A {
+                func one() { 1 }
+                @Test(arguments: [1]) func two(
+                    a: Int
+                ) {
+                    a
+                }
+                // func three() {
+            }
+            """
+        let found = Self.functions(in: text.split(separator: "\n"))
+        #expect(found.map(\.line) == [3] && found.map(\.count) == [5])
+    }
+
+    /// Pictures that stood for the field's terms once: leadership, signal, circuit breaker.
+    @Test func wordsAreThoseOfTheField() throws {
+        let pictures = try Regex("\\b(tenures?|doorbells?|brakes?)\\b").ignoresCase()
+        let texts = ["docs", "config", "README.md", "CONTRIBUTING.md"].flatMap(Self.files)
+        #expect(texts.count > 15)
+        for file in sources.map(\.url) + texts where file.lastPathComponent != "TidyTests.swift" {
+            let lines = try String(contentsOf: file, encoding: .utf8).split(
+                separator: "\n", omittingEmptySubsequences: false)
+            for (index, line) in lines.enumerated() where line.contains(pictures) {
+                Issue.record("\(file.lastPathComponent):\(index + 1) says it by a picture: \(line)")
+            }
+        }
+    }
+
+    /// The texts in a folder, or the file itself.
+    private static func files(_ path: String) -> [URL] {
+        let url = DependencyTests.root.appending(path: path)
+        guard let names = FileManager.default.enumerator(at: url, includingPropertiesForKeys: nil), !path.contains(".")
+        else { return [url] }
+        return (names.allObjects as? [URL] ?? []).filter { ["md", "toml", "yml"].contains($0.pathExtension) }
+    }
+}
