@@ -235,7 +235,7 @@ let tests: [Target] = [
     .test("WireJSONTests", ["WireJSON", "StreamCore"]),
     .test("BlockingTests", ["Blocking", "TestKit"]),
     .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
-    .test("PostgresTests", ["Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
+    .test("PostgresTests", ["Blocking", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("EventsTests", ["Events", "StreamCore", "WireJSON", "TestKit"]),
     .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
     .test("SettingsTests", ["Settings"]),

@@ -11,13 +11,15 @@ public final class SupervisedProcess: Sendable {
     public typealias End = ChildProcess.End
 
     /// `$1` is the log file, `$2` the seconds between SIGTERM and SIGKILL; the child's command follows. The shell
-    /// writes the child's process number to the socket first.
-    private static let script = """
+    /// writes the child's process number to the socket first. It ignores SIGPIPE there: this process may have been
+    /// killed meanwhile, and a shell that dies of it would leave the child behind.
+    static let script = """
         exec 3<&0 </dev/null
         log=$1 patience=$2; shift 2
         "$@" 3<&- >>"$log" 2>&1 &
         child=$!
         exec 2>/dev/null
+        trap '' PIPE
         echo "$child" >&3
         (
             read -r line <&3

@@ -7,8 +7,9 @@ final class Supervisor: Sendable {
     /// `$1` is the log file, `$2` how many folders to delete at the end, then these, then the server's command.
     ///
     /// The subshell waits for one line or for the end of the pipe that only the starting process holds; only in the
-    /// latter case, when that process is no more, are the folders deleted here.
-    private static let script = """
+    /// latter case, when that process is no more, are the folders deleted here. The shell ignores SIGPIPE once the
+    /// server runs: the process that would read the number may have been killed meanwhile.
+    static let script = """
         exec 3<&0 </dev/null
         log=$1 doomed=$2; shift 2
         exec 2>>"$log"
@@ -16,6 +17,7 @@ final class Supervisor: Sendable {
         while [ "$doomed" -gt 0 ]; do folders="$folders '$1'"; shift; doomed=$((doomed - 1)); done
         "$@" 3<&- >&2 &
         server=$!
+        trap '' PIPE
         echo "$server"
         exec >/dev/null
         (

@@ -1,7 +1,9 @@
-import Blocking
 import Foundation
+import Glibc
 import TestKit
 import Testing
+
+@testable import Blocking
 
 @Suite struct SupervisedProcessTests {
     static func withLog(_ body: (String) async throws -> Void) async throws {
@@ -71,6 +73,19 @@ import Testing
             // What the kernel does with the socket when this process is killed, `deinit` does here.
             process = nil
             try await eventually { Self.text(of: log).hasSuffix("asked\n") }
+        }
+    }
+
+    /// Its owner is killed before the shell has told the child's number.
+    @Test func itsOwnerGoneAtOnceTheChildIsEnded() async throws {
+        try await Self.withLog { log in
+            let sockets = try SocketPair()
+            close(sockets.ours)
+            let shell = try ChildProcess(
+                ["/bin/sh", "-c", SupervisedProcess.script, "sh", log, "30", "/bin/sleep", "600"],
+                input: sockets.childs)
+            close(sockets.childs)
+            #expect(await shell.waitForEnd() == .exited(128 + SIGTERM))
         }
     }
 }

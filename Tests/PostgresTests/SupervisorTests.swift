@@ -1,0 +1,24 @@
+import Blocking
+import Foundation
+import Glibc
+import Testing
+
+@testable import EmbeddedPostgres
+
+@Suite struct SupervisorTests {
+    /// The process that starts the server is killed before the shell has told the server's number. The shell must not
+    /// end by that: it is the one that stops the server.
+    @Test func itsOwnerGoneAtOnceTheShellStaysWithTheServer() async throws {
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID()).log").path
+        defer { try? FileManager.default.removeItem(atPath: log) }
+        let (input, output) = try (SocketPair(), SocketPair())
+        close(input.ours)
+        close(output.ours)
+        let shell = try ChildProcess(
+            ["/bin/sh", "-c", Supervisor.script, "sh", log, "0", "/bin/sh", "-c", "exit 7"],
+            input: input.childs, output: output.childs)
+        close(input.childs)
+        close(output.childs)
+        #expect(await shell.waitForEnd() == .exited(7))
+    }
+}
