@@ -80,7 +80,7 @@ let programs: [Target] = [
         name: "SQLProjectionProgram",
         dependencies: [
             "ProjectionPrograms", "Daemon", "SQLProjections", "Projections", "Settings", "Postgres",
-            "StreamCore",
+            "StreamCore", .argumentParser,
         ],
         path: "Sources/Programs/SQLProjection", swiftSettings: strict),
     .target(
@@ -316,7 +316,7 @@ let tests: [Target] = [
             "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms", "Daemon", "Settings",
             "Outbox",
             "Migrations", "Postgres", "Kafka", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", .logging,
-            "outbox-relay", "order-summary-projection", "dead-letter-handler",
+            "outbox-relay", "order-summary-projection", "dead-letter-handler", "sql-projection",
             "query-service",
         ]),
     .test(

@@ -44,6 +44,8 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             valueName: "mode"))
     var check: CheckMode?
 
+    @OptionGroup var options: Program.Options
+
     @Flag(help: "Only apply the migrations that the database schema lacks, and exit.")
     var migrate = false
 
@@ -63,7 +65,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
         do {
             loaded = try DaemonSettings<Program>.load(
                 SettingsSources(
-                    file: config, environment: environment, overrides: overrides,
+                    file: config, environment: environment, overrides: overrides + options.settings,
                     foreignSections: SharedSections.names))
         } catch {
             StandardError.write("\(error)")

@@ -1,3 +1,4 @@
+public import ArgumentParser
 public import Events
 public import Migrations
 public import Postgres
@@ -11,6 +12,8 @@ public protocol FeatureSettings: Sendable {
 /// What makes one daemon different from the others. All else they share; see ``main()``.
 public protocol DaemonProgram: Sendable {
     associatedtype Feature: FeatureSettings
+    /// What its command line has beside what all daemons have.
+    associatedtype Options: DaemonOptions = NoDaemonOptions
 
     /// The executable's name, which logs, brokers and the database show.
     static var name: String { get }
@@ -38,6 +41,19 @@ public protocol DaemonProgram: Sendable {
     ///
     /// When it throws after ``DaemonContext/started`` was called, it is run again.
     static func run(_ feature: Feature, in context: DaemonContext) async throws
+}
+
+/// Options of one daemon's command line, each a shorter way to say a setting.
+public protocol DaemonOptions: ParsableArguments {
+    /// The settings, as `--set` has them: `section.key=value`. They count before those of `--set`.
+    var settings: [String] { get }
+}
+
+/// The options of a daemon that has none of its own.
+public struct NoDaemonOptions: DaemonOptions {
+    public init() {}
+
+    public var settings: [String] { [] }
 }
 
 /// What one consumer of a daemon reads.

@@ -39,5 +39,6 @@ extension MigrationCatalog {
         ("projections_0007_parked_records", PackageResources.projections_0007_parked_records_sql),
         ("projections_0008_blocked_keys", PackageResources.projections_0008_blocked_keys_sql),
         ("sql-projections_0001_create", PackageResources.sql_projections_0001_create_sql),
+        ("sql-projections_0002_definition", PackageResources.sql_projections_0002_definition_sql),
     ]
 }

@@ -89,7 +89,10 @@ struct ProjectionFileSettings: SettingsDeclaration {
                 key, example: "/" + key,
                 "Where \(key) stands, when it is not where the format has it: \(FieldReference.forms); several with |."
             ) { FieldReference.list($0) == nil ? "expected \(FieldReference.forms)" : nil }
-            if let references = text.flatMap(FieldReference.list) { changes.append((path, references)) }
+            if let text, let references = FieldReference.list(text) {
+                changes.append((path, references))
+                mapped.append((key, text))
+            }
         }
         let tombstone = section.optionalString(
             "tombstone_type", example: "Deleted",
@@ -103,6 +106,8 @@ struct ProjectionFileSettings: SettingsDeclaration {
 
     /// What the file maps in another way than the format.
     private var changes: [(field: any Field, references: [FieldReference])] = []
+    /// The same as it stands in the file.
+    private var mapped: [(key: String, text: String)] = []
     private var tombstoneType: String?
 
     /// Reads records as the file says.
@@ -111,6 +116,17 @@ struct ProjectionFileSettings: SettingsDeclaration {
             for (path, references) in changes { mapping[keyPath: path] = references }
             if let tombstoneType { mapping.tombstoneType = tombstoneType.isEmpty ? nil : tombstoneType }
         }
+    }
+
+    /// All that decides which rows events come to, as text; the order of topics does not.
+    var definition: String {
+        var lines = [
+            "topics \(topics.sorted())", "mode \(mode.rawValue)", "order \(order.rawValue)",
+            "strict_sequence \(strictSequence)", "unknown_types \(unknownTypes.rawValue)", "types \(typeOrder)",
+            "format \(format.rawValue)", "tombstone_type \(tombstoneType ?? "∅")",
+        ]
+        lines += mapped.map { "\($0.key) \($0.text)" }
+        return lines.joined(separator: "\n")
     }
 
     private func check(_ section: SectionReader) {

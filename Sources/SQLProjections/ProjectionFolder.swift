@@ -21,6 +21,8 @@ public struct ProjectionFolder: Sendable {
     let envelope: EnvelopeReader
     /// `table.column` of values that may differ between two ways of applying the same events.
     let uncheckedColumns: [String]
+    /// What tells the files that decide the rows from others.
+    let definition: FolderDefinition
 
     /// The statements of one file.
     struct EventHandler: Sendable {
@@ -54,8 +56,10 @@ public struct ProjectionFolder: Sendable {
         var problems: [FolderProblem] = []
         var schema: SQLFile?
         var handlers: [EventHandler] = []
+        var definition: FolderDefinition?
         do throws(FolderProblem) {
-            for file in try Self.files(in: path, order: settings.typeOrder) {
+            let files = try Self.files(in: path, order: settings.typeOrder)
+            for file in files {
                 if file.stem == "schema" {
                     schema = file
                     try SchemaScript.check(file)
@@ -73,14 +77,16 @@ public struct ProjectionFolder: Sendable {
             if handlers.isEmpty && problems.isEmpty {
                 throw FolderProblem("\(path): no statement file; add TYPE.sql for an event type, or apply.sql for all")
             }
+            if problems.isEmpty { definition = try FolderDefinition(settings, files) }
         } catch {
             problems.append(error)
         }
         for type in settings.typeOrder where !handlers.contains(where: { $0.type ?? "apply" == type }) {
             problems.append(FolderProblem("\(path)/projection.toml: projection.types: there is no file \(type).sql"))
         }
-        guard problems.isEmpty, let schema else { throw InvalidFolder(problems) }
+        guard problems.isEmpty, let schema, let definition else { throw InvalidFolder(problems) }
         self.schema = schema
+        self.definition = definition
         self.handlers = handlers
     }
 

@@ -51,44 +51,61 @@ public struct VersionSchema: Sendable {
         }
     }
 
+    /// Takes the folder's files, as they are now, for those that the version is run with from now on. What was applied
+    /// before stays as it is.
+    ///
+    /// Daemons that run with the files before must have ended: what they apply afterwards follows the old files.
+    ///
+    /// - Returns: the names of the files that were others; empty when none was.
+    /// - Throws: ``Refusal`` when the version is not there, or its `schema.sql` is another one; ``InvalidFolder`` with
+    ///   what PostgreSQL says of the statements; `PostgresError`.
+    public func adopt(_ connection: PostgresConnection) async throws -> [String] {
+        let changed = try await connection.withTransaction { transaction in
+            let registration = VersionRegistration(folder, transaction)
+            try await registration.lock()
+            guard try await registration.isKnown else {
+                throw Refusal(
+                    description: "there is no version \(folder.version) of \(folder.name); sql-projection makes it")
+            }
+            let changed = try await registration.changedFiles
+            if changed.contains("schema.sql") { throw definitionChanged(changed) }
+            return changed
+        }
+        try await check(connection)
+        try await connection.withTransaction { transaction in
+            let registration = VersionRegistration(folder, transaction)
+            try await registration.lock()
+            try await registration.record()
+        }
+        return changed
+    }
+
     // MARK: the schema
 
     private func install(_ connection: PostgresConnection) async throws {
         try await connection.withTransaction { transaction in
-            try await transaction.execute(
-                .unprepared("SELECT pg_advisory_xact_lock(hashtextextended('millrace sql_projections ' || $1, 0))"),
-                Parameters { $0.append(folder.schemaName) })
-            let found = try await transaction.execute(
-                .unprepared("SELECT schema_checksum FROM sql_projections WHERE name = $1 AND version = $2"),
-                Parameters {
-                    $0.append(folder.name)
-                    $0.append(Int32(folder.version))
-                })
-            guard found.rowCount == 0 else {
-                let checksum = found.bytes(0, 0)
-                guard checksum.indices.map({ checksum[$0] }) == folder.schemaChecksum else { throw schemaChanged }
-                return
+            let registration = VersionRegistration(folder, transaction)
+            try await registration.lock()
+            guard try await registration.isKnown else {
+                try await create(transaction)
+                return try await registration.insert()
             }
-            try await create(transaction)
-            try await transaction.execute(
-                .unprepared(
-                    """
-                    INSERT INTO sql_projections (name, version, schema_name, schema_checksum) VALUES ($1, $2, $3, $4)
-                    """),
-                Parameters {
-                    $0.append(folder.name)
-                    $0.append(Int32(folder.version))
-                    $0.append(folder.schemaName)
-                    $0.append(folder.schemaChecksum)
-                })
+            let changed = try await registration.changedFiles
+            guard changed.isEmpty else { throw definitionChanged(changed) }
+            try await registration.record()
         }
     }
 
-    private var schemaChanged: Refusal {
-        Refusal(
+    private func definitionChanged(_ files: [String]) -> Refusal {
+        let isSchema = files.contains("schema.sql")
+        let instead =
+            isSchema
+            ? "" : "; or, if what was applied before may stay as it is, run millrace projection adopt \(folder.path)"
+        return Refusal(
             description: """
-                \(folder.schema.path) is not the one that version \(folder.version) of \(folder.name) was made with; \
-                raise projection.version, so that a new version is built beside the old one
+                \(files.joined(separator: ", ")) in \(folder.path): not as version \(folder.version) of \
+                \(folder.name) was \(isSchema ? "made" : "run") with; raise projection.version, so that a new \
+                version is built beside the old one\(instead)
                 """)
     }
 

@@ -77,6 +77,27 @@ import Testing
         #expect(bindings.allSatisfy { $0.contains("libmimalloc") }, "\(bindings)")
     }
 
+    @Test func foldersOnTheCommandLine() async throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "projections").path
+        func check(_ arguments: [String]) throws -> Executable {
+            try Executable("sql-projection", ["--check"] + away + arguments)
+        }
+        let two = try check([
+            "--projection", root + "/accounts", "--projection", root + "/product-stats", "--set",
+            "sql_projections.folders=/no/such",
+        ])
+        #expect(try await two.exitCode() == 0, "\(two.errors)")
+        let twice = try check(["--projection", root + "/accounts", "--projection", root + "/accounts"])
+        #expect(try await twice.exitCode() == 78)
+        #expect(twice.errors.contains("two folders describe the same projection and version, accounts_v"))
+        let missing = try check(["--projection", "/no/such"])
+        #expect(try await missing.exitCode() == 78)
+        #expect(missing.errors.contains("/no/such/projection.toml"))
+        let comma = try check(["--projection", "a,b"])
+        #expect(try await comma.exitCode() == 64)
+    }
+
     @Test func checkingTheServers() async throws {
         let unreachable = try Executable("outbox-relay", ["--check=online"] + away)
         #expect(try await unreachable.exitCode() == 69)

@@ -143,21 +143,6 @@ import Testing
         }
     }
 
-    @Test func aChangedSchemaNeedsANewVersion() async throws {
-        try await Scene.with { scene in
-            let (_, folder) = try scene.folder(Self.batch)
-            _ = try await scene.version(folder)
-            _ = try await scene.version(folder)
-            var files = Self.batch
-            files["schema.sql"] = Self.schema + "CREATE TABLE more (id int);"
-            let (_, changed) = try scene.folder(files)
-            let error = await #expect(throws: VersionSchema.Refusal.self) { try await scene.version(changed) }
-            #expect(error?.description.contains("raise projection.version") == true)
-            let (_, next) = try scene.folder(files, version: 2)
-            _ = try await scene.version(next)
-        }
-    }
-
     // MARK: order
 
     @Test func aGapParksTheEventsBehindIt() async throws {

@@ -6,7 +6,10 @@ internal import Projections
 struct ProjectionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "projection", abstract: "Looks after projections, and tries folders of SQL.",
-        subcommands: [NewFolder.self, TestFolder.self, CheckFolder.self, ExplainFolder.self, BreakersCommand.self])
+        subcommands: [
+            NewFolder.self, TestFolder.self, CheckFolder.self, ExplainFolder.self, AdoptFolder.self,
+            BreakersCommand.self,
+        ])
 }
 
 /// `millrace projection breakers`: the circuit breakers of partitions.

@@ -1,3 +1,4 @@
+internal import ArgumentParser
 public import Daemon
 public import Postgres
 internal import ProjectionPrograms
@@ -38,6 +39,28 @@ public enum SQLProjectionProgram: DaemonProgram {
             }
             self.folders = folders
             projection = ProjectionSettings(from: reader, consumer: nil)
+        }
+    }
+
+    public struct Options: DaemonOptions {
+        @Option(
+            name: .customLong("projection"), parsing: .singleValue,
+            help: ArgumentHelp(
+                "Run this projection's folder, and none that the configuration names; may be repeated.",
+                valueName: "dir"))
+        var folders: [String] = []
+
+        public init() {}
+
+        public func validate() throws {
+            for folder in folders where folder.isEmpty || folder.contains(",") {
+                throw ValidationError(
+                    "--projection \(folder): name such a folder by sql_projections.folders in the configuration file.")
+            }
+        }
+
+        public var settings: [String] {
+            folders.isEmpty ? [] : ["sql_projections.folders=" + folders.joined(separator: ",")]
         }
     }
 

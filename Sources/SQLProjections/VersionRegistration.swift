@@ -1,0 +1,86 @@
+internal import Postgres
+
+/// A version's row of `sql_projections`, in one transaction: which files the version is made and run with.
+struct VersionRegistration {
+    private let folder: ProjectionFolder
+    private let transaction: PostgresTransaction
+
+    init(_ folder: ProjectionFolder, _ transaction: PostgresTransaction) {
+        self.folder = folder
+        self.transaction = transaction
+    }
+
+    private func key(_ more: (inout Parameters) -> Void = { _ in }) -> Parameters {
+        Parameters {
+            $0.append(folder.name)
+            $0.append(Int32(folder.version))
+            more(&$0)
+        }
+    }
+
+    /// Lets others wait who would register or compare the same version.
+    func lock() async throws {
+        try await transaction.execute(
+            .unprepared("SELECT pg_advisory_xact_lock(hashtextextended('millrace sql_projections ' || $1, 0))"),
+            Parameters { $0.append(folder.schemaName) })
+    }
+
+    var isKnown: Bool {
+        get async throws {
+            try await transaction.execute(
+                .unprepared("SELECT FROM sql_projections WHERE name = $1 AND version = $2"), key()
+            ).rowCount > 0
+        }
+    }
+
+    func insert() async throws {
+        try await transaction.execute(
+            .unprepared(
+                """
+                INSERT INTO sql_projections (name, version, schema_name, schema_checksum, definition)
+                VALUES ($1, $2, $3, $4, $5)
+                """),
+            key {
+                $0.append(folder.schemaName)
+                $0.append(folder.schemaChecksum)
+                $0.append(jsonb: folder.definition.json)
+            })
+    }
+
+    /// The names of files that are others than those that the version was made or run with.
+    var changedFiles: [String] {
+        get async throws {
+            let found = try await transaction.execute(
+                .unprepared(
+                    """
+                    SELECT CASE WHEN p.definition IS NULL THEN 'schema.sql' ELSE f.name END
+                    FROM sql_projections AS p
+                    LEFT JOIN LATERAL (
+                        SELECT coalesce(known.key, given.key) AS name
+                        FROM jsonb_each_text(p.definition) AS known
+                        FULL JOIN jsonb_each_text($3) AS given USING (key)
+                        WHERE known.value IS DISTINCT FROM given.value
+                    ) AS f ON p.definition IS NOT NULL
+                    WHERE p.name = $1 AND p.version = $2
+                        AND CASE WHEN p.definition IS NULL THEN p.schema_checksum <> $4 ELSE f.name IS NOT NULL END
+                    ORDER BY 1
+                    """),
+                key {
+                    $0.append(jsonb: folder.definition.json)
+                    $0.append(folder.schemaChecksum)
+                })
+            return try (0..<found.rowCount).map { try found.string($0, 0) }
+        }
+    }
+
+    /// Notes the files, where others were noted or none.
+    func record() async throws {
+        try await transaction.execute(
+            .unprepared(
+                """
+                UPDATE sql_projections SET definition = $3
+                WHERE name = $1 AND version = $2 AND definition IS DISTINCT FROM $3
+                """),
+            key { $0.append(jsonb: folder.definition.json) })
+    }
+}
