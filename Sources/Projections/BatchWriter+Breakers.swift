@@ -143,7 +143,7 @@ extension BatchWriter {
             try await tryAlone(order.item, of: batch, try await openSession())
             return .probed(nil)
         } catch {
-            return failedAlone(error, in: batch).map { .probed($0) } ?? interrupted(error, in: batch)
+            return failedAlone(error, in: batch).map { .probed($0) } ?? .databaseFailed(DatabaseFailure(trying: error))
         }
     }
 
@@ -176,31 +176,35 @@ extension BatchWriter {
         } catch let error as LetterError {
             return .tried(.lettersFailed(error))
         } catch {
-            return failedAlone(error, in: batch).map { .tried(.failed($0)) } ?? interrupted(error, in: batch)
+            let failure = failedAlone(error, in: batch)
+            return failure.map { .tried(.failed($0)) } ?? .databaseFailed(DatabaseFailure(trying: error))
         }
     }
 
     private func tryAlone(_ item: Int, of batch: PreparedBatch<P.Event>, _ session: Session) async throws {
-        applying = .list([item])
         do {
             try await session.connection.withTransaction { transaction in
-                try await projection.apply(batch.events(applying), in: transaction)
+                try await projection.apply(batch.events(.list([item])), in: transaction)
                 try await transaction.execute(.unprepared("SET CONSTRAINTS ALL IMMEDIATE"))
                 throw TakenBack()
             }
-        } catch is TakenBack {}
+        } catch is TakenBack {
+        } catch {
+            throw ApplyFault(items: .list([item]), cause: error)
+        }
     }
 
     /// The event's own failure; nil when the error says nothing of the event.
     private func failedAlone(_ error: any Error, in batch: PreparedBatch<P.Event>) -> EventFailure? {
-        if case .written(.permanent(let failure, _)) = outcome(of: error, in: batch) { failure.failure } else { nil }
+        guard let error = error as? ApplyFault, case .event(let failure)? = WriteFault(error, in: batch)?.cause
+        else { return nil }
+        return failure.failure
     }
+}
 
-    private func interrupted(_ error: any Error, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
-        switch outcome(of: error, in: batch) {
-        case .databaseFailed(let failure), .written(.tooSlow(let failure)): .databaseFailed(failure)
-        default: .databaseFailed(failure(of: error))
-        }
+extension DatabaseFailure {
+    fileprivate init(trying error: any Error) {
+        self.init(of: (error as? ApplyFault)?.cause ?? error)
     }
 }
 

@@ -27,26 +27,6 @@ struct ParkingCounts: Sendable, Equatable {
     }
 }
 
-/// PostgreSQL refuses a statement about parking for good: no event is to blame.
-struct ParkingRefused: Error {
-    let cause: PostgresError
-}
-
-/// A slice would park more events of a partition than its circuit breaker allows.
-struct SliceTooLong: Error {
-    /// Of such partitions' parts, the first item that may not be in it.
-    let cuts: [Int: Int]
-}
-
-/// A slice needs letters that cannot be written.
-struct LettersMissing: Error {
-    /// Of the parts that need some, the first item that does.
-    let cuts: [Int: Int]
-    /// nil when it was known before, and nothing was sent.
-    let error: LetterError?
-    let undelivered: UndeliveredLetter?
-}
-
 /// What the database says of the keys and origins of a slice.
 struct Parked {
     var rows: [SequenceKey: [RecordOrigin]] = [:]

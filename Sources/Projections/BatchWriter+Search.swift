@@ -1,65 +1,10 @@
 internal import Postgres
 internal import StreamCore
 
-/// Events were found that fail, but not all there is to be known for a commit around them.
-struct FoundFailing: Error {
-    let failures: [Int: ItemFailure]
-}
-
-/// Events fail, each by itself, with an error that is seldom an event's, and none was applied beside them: whether it
-/// is they who are to blame is not known.
-struct Unproven: Error {
-    let failures: [Int: ItemFailure]
-    let cause: DatabaseFailure
-}
-
-/// An event that failed alone passes now: the error was none of its own.
-struct PassesNow: Error {
-    let cause: DatabaseFailure
-}
-
 extension BatchWriter {
     /// Events that may fail by themselves before one is applied, in a search that is tolerant: when each of them fails
     /// with an error that is seldom an event's, the search is in vain.
     private static var unprovenLimit: Int { 4 }
-
-    /// What an error of a batch's transaction means. Where failures are parked, an error that may come from an event is
-    /// no end: the slice is tried again, around the events that fail.
-    ///
-    /// Whose it is can be told at once from an error that only an event can cause. Of what looks like everybody's
-    /// (a missing table, but of one trigger's making) an event is to blame when it fails alone and others do not. The
-    /// same goes for what passes by itself as a rule (a lock, a timeout), once it has not passed for a while.
-    func resolve(
-        _ error: any Error, _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session
-    ) async throws -> Committed {
-        guard parking != nil, !applying.isEmpty else { throw error }
-        let named: Int?
-        var isTolerant = false
-        switch outcome(of: error, in: batch) {
-        case .written(.permanent(_, let item)):
-            named = item
-            if applying.count == 1 {
-                // The statements are prepared again by now.
-                guard (error as? PostgresError)?.sqlState?.mayBeOutdatedStatement == true else { throw error }
-                return try await commit(batch, order, session, .together)
-            }
-        case .databaseFailed(let cause), .written(.tooSlow(let cause)):
-            guard let failure = doubtful(error), cause.kind == .everything || order.isPersistent else { throw error }
-            if applying.count == 1 { throw Unproven(failures: [applying[0]: failure], cause: cause) }
-            named = nil
-            isTolerant = true
-        default: throw error
-        }
-        let suspect = named ?? suspect(of: error, in: batch)
-        return try await commit(batch, order, session, .around(suspect: suspect, isTolerant: isTolerant))
-    }
-
-    /// An event's failure with an error that need not be its own; nil when it cannot be.
-    private func doubtful(_ error: any Error) -> ItemFailure? {
-        guard let error = error as? PostgresError, error.kind != .permanent, error.mayConcernOneRow else { return nil }
-        let errorClass = error.sqlState.map { "sql_\($0)" } ?? "sql_timeout"
-        return ItemFailure(stage: .apply, failure: EventFailure(errorClass, error.description))
-    }
 
     /// Applies those of a slice's events that do not fail, behind savepoints: a try that fails costs neither the work
     /// done before it nor a commit. Events behind one that fails, of the same key, are not tried.
@@ -90,10 +35,10 @@ extension BatchWriter {
                 applied += free
                 count(free, of: batch, in: &tally)
             } catch {
-                var (failure, named) = try blamed(error, in: batch, isTolerant: isTolerant)
+                let (failure, fault) = try blamed(error, in: batch, isTolerant: isTolerant)
                 if part.count == 1 {
                     failures[free[0]] = failure
-                    if let cause = cause(of: error) {
+                    if case .doubtful(_, let cause) = fault.cause {
                         doubts.failures[free[0]] = failure
                         doubts.cause = cause
                     }
@@ -102,8 +47,8 @@ extension BatchWriter {
                     tally.failed(failure.failure.errorClass, batch.eventType(free[0]), in: partition)
                     try check(doubts, failures, isOpen: tally.isOpen(partition), hasApplied: !applied.isEmpty)
                 }
-                named = named ?? suspect(of: error, in: batch)
-                search.failed(suspect: named.flatMap { fresh.firstIndex(of: $0) })
+                let suspect = fault.culprit ?? fault.suspect
+                search.failed(suspect: suspect.flatMap { fresh.firstIndex(of: $0) })
             }
         }
         if let cause = doubts.cause {
@@ -115,27 +60,29 @@ extension BatchWriter {
 
     private func attempt(
         _ items: [Int], of batch: PreparedBatch<P.Event>, in transaction: PostgresTransaction
-    ) async throws {
-        applying = .list(items)
-        try await transaction.withSavepoint {
-            try await projection.apply(batch.events(applying), in: transaction)
+    ) async throws(ApplyFault) {
+        do {
+            try await transaction.withSavepoint {
+                try await projection.apply(batch.events(.list(items)), in: transaction)
+            }
+        } catch {
+            throw ApplyFault(items: .list(items), cause: error)
         }
     }
 
-    /// Why a try failed, and which event is to blame as far as it is known.
+    /// Why a try failed.
     ///
     /// - Throws: the error, when no event can be to blame.
     private func blamed(
-        _ error: any Error, in batch: PreparedBatch<P.Event>, isTolerant: Bool
-    ) throws -> (ItemFailure, Int?) {
-        if case .written(.permanent(let failure, let named)) = outcome(of: error, in: batch) { return (failure, named) }
-        guard isTolerant, let failure = doubtful(error) else { throw error }
-        return (failure, nil)
-    }
-
-    /// What an error is when it is not an event's; nil when it is.
-    private func cause(of error: any Error) -> DatabaseFailure? {
-        doubtful(error) == nil ? nil : failure(of: error)
+        _ error: ApplyFault, in batch: PreparedBatch<P.Event>, isTolerant: Bool
+    ) throws(ApplyFault) -> (ItemFailure, WriteFault) {
+        guard let fault = WriteFault(error, in: batch) else { throw error }
+        switch fault.cause {
+        case .event(let failure): return (failure, fault)
+        case .doubtful(let failure, _):
+            guard isTolerant else { throw error }
+            return (failure, fault)
+        }
     }
 
     /// Ends a search that has found enough for now.
@@ -183,13 +130,5 @@ extension BatchWriter {
             plan.applied.filter(fresh.contains) == applied.sorted()
         else { throw FoundFailing(failures: failures) }
         return plan
-    }
-
-    /// The first event whose aggregate the server names when it quotes the row that it refuses. A mere guess, which
-    /// saves tries when it is right.
-    private func suspect(of error: any Error, in batch: PreparedBatch<P.Event>) -> Int? {
-        guard let detail = (error as? PostgresError)?.detail else { return nil }
-        let words = Set(detail.split { "(),=\"' ".contains($0) })
-        return applying.first { item in batch.identity(item).map { words.contains($0.aggregateID[...]) } ?? false }
     }
 }

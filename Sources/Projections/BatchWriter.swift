@@ -39,15 +39,10 @@ actor BatchWriter<P: Projection> {
     private var session: Session?
     private var sequences = SequenceWatch()
     private let mustForgetSequences = Atomic(false)
-    /// The items that the transaction under way applies, or tries to.
-    var applying = ItemSelection.range(0..<0)
     /// The keys that are looked up before events of theirs are applied.
     var blockedKeys = BlockedKeys()
     /// What circuit breakers count, as last seen, of the partitions that have counts.
     var failureCounts: [TopicPartition: FailureCounts] = [:]
-    /// As of the last transaction: where events fail, there are often more, and what a try does before it fails is in
-    /// vain.
-    private var failureDistance: Int?
     /// Made with the first letter.
     var letterProducer: LetterProducer?
 
@@ -60,9 +55,6 @@ actor BatchWriter<P: Projection> {
         let insertProcessed: Statement
         let deleteProcessed: Statement
     }
-
-    /// Another owner moved the offsets.
-    struct Fenced: Error {}
 
     /// Ends a transaction that only tried something.
     struct TakenBack: Error {}
@@ -106,7 +98,6 @@ actor BatchWriter<P: Projection> {
     ) async -> (RunnerState.Input, Committed) {
         var batch = batch
         let start = ContinuousClock.now
-        applying = .range(0..<0)
         if mustForgetSequences.exchange(false, ordering: .relaxed) { sequences.reset() }
         let session: Session
         do {
@@ -114,32 +105,37 @@ actor BatchWriter<P: Projection> {
             try await fetchKeptValues(&batch, order.slice, session)
             if remembersEvents, !batch.items(of: order.slice).isEmpty { try await prepare(batch.days, session) }
         } catch let failed as ItemFailed {
-            return (.written(.permanent(failed.failure, item: failed.item)), Committed())
+            return (.written(.undecodable(failed.failure, item: failed.item)), Committed())
         } catch {
-            return (.databaseFailed(failure(of: error)), Committed())
+            return (.databaseFailed(DatabaseFailure(of: error)), Committed())
         }
         do {
-            var committed: Committed
-            do {
-                let usual = failureDistance.map(Application.inParts) ?? .together
-                let application = order.suspect.map { Application.around(suspect: $0, isTolerant: true) }
-                committed = try await commit(batch, order, session, application ?? usual)
-            } catch {
-                committed = try await resolve(error, batch, order, session)
-            }
-            failureDistance = committed.failureDistance
+            var committed = try await transact(batch, order, session)
             for (partition, counts) in committed.counts { failureCounts[partition] = counts.isEmpty ? nil : counts }
             blockedKeys.insert(committed.blocked)
             for item in committed.fresh {
                 if let identity = batch.identity(item) { sequences.observe(identity, into: &committed.sequences) }
             }
             committed.duration = .now - start
-            return (.written(.committed(committed.news)), committed)
+            return (.written(.committed(committed.news, failureDistance: committed.failureDistance)), committed)
         } catch {
-            failureDistance = nil
             var committed = Committed()
-            committed.undelivered = (Self.cause(of: error) as? LettersMissing)?.undelivered
-            return (outcome(of: error, in: batch), committed)
+            committed.undelivered = (error.cause as? LettersMissing)?.undelivered
+            return (RunnerState.Input(failed: error, in: batch), committed)
+        }
+    }
+
+    /// The transaction; an error of it says which items were being applied.
+    private func transact(
+        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session
+    ) async throws(ApplyFault) -> Committed {
+        var applying = ItemSelection.range(0..<0)
+        do {
+            return try await commit(batch, order, session, applying: &applying)
+        } catch let fault as ApplyFault {
+            throw fault
+        } catch {
+            throw ApplyFault(items: applying, cause: error)
         }
     }
 
@@ -200,7 +196,7 @@ actor BatchWriter<P: Projection> {
         do {
             return try await body(try await openSession())
         } catch {
-            return .databaseFailed(failure(of: error))
+            return .databaseFailed(DatabaseFailure(of: error))
         }
     }
 
@@ -244,79 +240,5 @@ actor BatchWriter<P: Projection> {
             DELETE FROM \(table) AS p USING unnest($2, $3) AS e (event_id, event_day)
             WHERE p.projection_id = $1 AND p.event_id = e.event_id AND p.event_day = e.event_day
             """)
-    }
-
-    // MARK: errors
-
-    /// What an error of a batch's transaction means.
-    func outcome(of error: any Error, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
-        switch error {
-        case is Fenced:
-            return .written(.fenced)
-        case let slice as SliceTooLong:
-            return .written(.tooLong(slice.cuts))
-        case let missing as LettersMissing:
-            return .written(.lettersMissing(missing.cuts, missing.error))
-        case let found as FoundFailing:
-            return .written(.failing(found.failures))
-        case let unproven as Unproven:
-            return .written(.unproven(unproven.failures, unproven.cause))
-        case let passed as PassesNow:
-            return .databaseFailed(passed.cause)
-        case let failure as EventFailure:
-            return permanent(failure, in: batch)
-        case TransactionError.unknownOutcome(let cause):
-            return .written(.unknown(DatabaseFailure(kind: .transient, underlying: cause)))
-        case TransactionError.rolledBack(let cause):
-            return outcome(of: cause, in: batch)
-        case let error as PostgresError:
-            return outcome(of: error, in: batch)
-        case let refusal as ParkingRefused:
-            return .databaseFailed(DatabaseFailure(kind: .everything, underlying: refusal.cause))
-        case is CancellationError, is LetterError:
-            return .databaseFailed(DatabaseFailure(kind: .transient, underlying: error))
-        default:
-            let name = "\(type(of: error))"
-            return permanent(EventFailure(name, "applying it failed with \(name)"), in: batch)
-        }
-    }
-
-    private func outcome(of error: PostgresError, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
-        let failure = DatabaseFailure(kind: error.kind, underlying: error)
-        switch error.kind {
-        case .permanent:
-            let errorClass = error.sqlState.map { "sql_\($0)" } ?? "sql_value"
-            return permanent(EventFailure(errorClass, error.description), in: batch)
-        case .transient where error.sqlState == .queryCanceled || error.code == .deadlineExceeded:
-            return .written(.tooSlow(failure))
-        case .transient, .everything:
-            return .databaseFailed(failure)
-        }
-    }
-
-    /// The event to blame is the one that the failure names, or the one that was alone.
-    private func permanent(_ failure: EventFailure, in batch: PreparedBatch<P.Event>) -> RunnerState.Input {
-        let alone = applying.count == 1 ? applying.first : nil
-        let named = failure.eventID.flatMap { id in applying.first { batch.identity($0)?.eventID == id } }
-        let item = alone ?? named
-        let id = failure.eventID ?? item.flatMap { batch.identity($0)?.eventID }
-        let failure = EventFailure(failure.errorClass, failure.message, eventID: id)
-        return .written(.permanent(ItemFailure(stage: .apply, failure: failure), item: item))
-    }
-
-    /// What a transaction was rolled back for.
-    private static func cause(of error: any Error) -> any Error {
-        if case TransactionError.rolledBack(let cause) = error { cause } else { error }
-    }
-
-    /// What an error means where no event can be to blame.
-    func failure(of error: any Error) -> DatabaseFailure {
-        let kind: FailureKind =
-            switch error {
-            case let error as TransactionError: error.kind
-            case let error as PostgresError: error.kind
-            default: .transient
-            }
-        return DatabaseFailure(kind: kind == .permanent ? .everything : kind, underlying: error)
     }
 }

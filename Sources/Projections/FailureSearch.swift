@@ -67,7 +67,7 @@ struct FailureSearch: Sendable {
 }
 
 /// How the events of a slice are applied.
-enum Application {
+enum Application: Sendable, Equatable {
     /// By one call, as none is expected to fail.
     case together
     /// In parts of about so many: events failed lately, about so far from each other.

@@ -51,9 +51,10 @@ extension BatchWriter {
     /// The offsets come first: their rows are then locked, and a second owner stops here before it has done any work.
     /// What is parked is looked up behind them, see ``ParkingPlan``; and only when there may be something.
     func commit(
-        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session, _ application: Application
+        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session, applying: inout ItemSelection
     ) async throws -> Committed {
-        try await session.connection.withTransaction { transaction in
+        let application = order.application
+        return try await session.connection.withTransaction { transaction in
             let items = batch.items(of: order.slice)
             var statements = [session.offsets.move(order.moves)]
             var found = Parked()

@@ -54,9 +54,11 @@ extension RunnerState {
                 partition: move.partition, expected: partitions[move.partition]?.committed ?? move.next,
                 next: move.next, mark: move.mark)
         }
+        let beside = queue[0].plan.suspect.map { Application.around(suspect: $0, isTolerant: true) }
+        let usual = beside ?? failureDistance.map(Application.inParts) ?? .together
         return WriteOrder(
-            batch: queue[0].id, slice: slice, moves: moves, isPersistent: doubtfulFailures >= settings.patience,
-            mayWriteLetters: letterOutage.isOver, suspect: queue[0].plan.suspect)
+            batch: queue[0].id, slice: slice, moves: moves, application: queue[0].secondTry ?? usual,
+            isSecondTry: queue[0].secondTry != nil, mayWriteLetters: letterOutage.isOver)
     }
 
     /// The first batch is written: partitions that end with it stop now. One that was cut short and goes on is read
@@ -84,8 +86,11 @@ extension RunnerState {
     mutating func written(_ outcome: WriteOutcome) -> [Action] {
         guard case .writing(let order) = database else { return [] }
         database = .idle
+        queue[0].secondTry = nil
+        failureDistance = nil
         switch outcome {
-        case .committed(let news):
+        case .committed(let news, let distance):
+            failureDistance = distance
             committed(order)
             return breakersCounted(news)
         case .fenced:
@@ -93,7 +98,9 @@ extension RunnerState {
         case .unknown(let failure):
             unsettled = order
             return databaseFailed(failure)
-        case .permanent(let failure, let item):
+        case .failed(let fault):
+            return failed(order, fault)
+        case .undecodable(let failure, let item):
             return failedForGood(order, failure, item)
         case .failing(let failures):
             if let example = failures.first { note(.split(error: example.value.failure)) }
@@ -104,43 +111,10 @@ extension RunnerState {
             if error != nil { recovered() }
             return lettersMissing(cuts, error)
         case .tooSlow(let failure):
-            // Large batches take long; that one event does, for any reason, takes patience but not much.
-            let doubts = doubtfulFailures + (queue[0].plan.shrink() ? 0 : max(1, settings.patience / 2))
-            defer { doubtfulFailures = doubts }
-            return databaseFailed(failure)
+            return tooSlow(failure)
         case .unproven(let failures, let cause):
             return failedWithoutProof(order, failures, cause)
         }
-        return []
-    }
-
-    /// Looks for an event that can be applied where these cannot: first beside them, when the slice was but a part of
-    /// its batch, then among all that was taken.
-    private mutating func failedWithoutProof(
-        _ order: WriteOrder, _ failures: [Int: ItemFailure], _ cause: DatabaseFailure
-    ) -> [Action] {
-        if failures.count == 1, let item = failures.keys.first, queue[0].plan.widen(beyond: order.slice, around: item) {
-            return []
-        }
-        queue[0].plan.suspect = nil
-        let candidates = queue.flatMap { batch in batch.plan.candidates.map { (batch.id, $0) } }
-            .filter { $0.0 != order.batch || failures[$0.1] == nil }
-        guard !candidates.isEmpty, !isStopping else { return databaseFailed(cause) }
-        let (batch, item) = candidates[CircuitBreaker.place(of: backoff.attempts, among: candidates.count)]
-        unproven = (failures, cause)
-        database = .probing
-        return [.probe(ProbeOrder(batch: batch, item: item))]
-    }
-
-    /// - Parameter failure: why the other event cannot be applied either; nil when it can.
-    mutating func probed(_ failure: EventFailure?) -> [Action] {
-        guard let unproven else { return [] }
-        self.unproven = nil
-        database = .idle
-        guard failure == nil else { return databaseFailed(unproven.cause) }
-        recovered()
-        if let example = unproven.failures.first { note(.split(error: example.value.failure)) }
-        if !queue.isEmpty { queue[0].plan.mark(unproven.failures) }
         return []
     }
 
@@ -157,32 +131,6 @@ extension RunnerState {
         note(.fenced(fenced))
         for partition in fenced { reload(partition) }
         return waitForDatabase()
-    }
-
-    private mutating func failedForGood(_ order: WriteOrder, _ failed: ItemFailure, _ item: Int?) -> [Action] {
-        let failure = failed.failure
-        let verdict =
-            settings.parks
-            ? queue[0].plan.failed(order.slice, culprit: item, failed) : queue[0].plan.failed(order.slice)
-        switch verdict {
-        case .split:
-            note(.split(error: failure))
-        case .marked: break
-        case .isolated(let item):
-            let layout = queue[0].plan.layout
-            let partition = layout.parts[Int(layout.partOfItem[item])].partition
-            isolated(partition, layout.offsetOfItem[item], .apply, failure)
-        case .noEvent:
-            return databaseFailed(DatabaseFailure(kind: .everything, underlying: failure))
-        }
-        return []
-    }
-
-    /// An event can never be applied, and everything before it is: the one place that decides what comes of it.
-    private mutating func isolated(
-        _ partition: TopicPartition, _ offset: Int64, _ stage: StoppedPartition.Stage, _ failure: EventFailure
-    ) {
-        stop(StoppedPartition(partition: partition, offset: offset, reason: .failedEvent(stage, failure)))
     }
 
     mutating func settled(
@@ -207,7 +155,10 @@ extension RunnerState {
             }
         }
         unproven = nil
-        if !queue.isEmpty { queue[0].plan.suspect = nil }
+        if !queue.isEmpty {
+            queue[0].plan.suspect = nil
+            queue[0].secondTry = nil
+        }
         doubtfulFailures = failure.mayConcernOneEvent ? doubtfulFailures + 1 : 0
         if failure.kind != .transient {
             everythingFailures += 1

@@ -132,6 +132,8 @@ extension RunnerState {
     struct QueuedBatch: Sendable {
         let id: BatchID
         var plan: BatchSplitter
+        /// How to try the next slice again, which has just failed as a whole.
+        var secondTry: Application?
         /// Parts in which nothing is to be tried, though their circuit breakers are open.
         var triedParts: Set<Int> = []
     }
@@ -225,23 +227,25 @@ struct WriteOrder: Sendable, Equatable {
     let batch: BatchID
     let slice: BatchSlice
     let moves: [OffsetMove]
-    /// It failed before, again and again, with an error that passes as a rule.
-    var isPersistent = false
+    var application = Application.together
+    /// The slice has just failed as a whole, and was not made smaller.
+    var isSecondTry = false
     /// Kafka takes letters, as far as is known.
     var mayWriteLetters = true
-    /// An event that failed alone for a reason that need not be its own: the others are to be tried beside it.
-    var suspect: Int?
 }
 
 enum WriteOutcome: Sendable {
-    /// With what was counted for circuit breakers.
-    case committed([TopicPartition: BreakerNews] = [:])
+    /// With what was counted for circuit breakers, and about how far events that fail are from each other; nil when
+    /// none did, or nobody looked.
+    case committed([TopicPartition: BreakerNews] = [:], failureDistance: Int? = nil)
     /// An offset was not what it was expected to be: another owner is alive, or was.
     case fenced
     /// The connection was lost in COMMIT.
     case unknown(DatabaseFailure)
-    /// One of the events can never be applied, perhaps a certain one; nothing was committed.
-    case permanent(ItemFailure, item: Int?)
+    /// One of the events may be to blame; nothing was committed.
+    case failed(WriteFault)
+    /// This event cannot be decoded, which was found out before the transaction.
+    case undecodable(ItemFailure, item: Int)
     /// These events can never be applied, each by itself; nothing was committed.
     case failing([Int: ItemFailure])
     /// These events fail, each by itself, with an error that is seldom an event's, and no other was tried with

@@ -24,6 +24,9 @@ struct RunnerState: Sendable {
     /// Events of the first batch that fail alone, for which another event is now tried: when that one can be applied,
     /// it is they who are to blame.
     var unproven: (failures: [Int: ItemFailure], cause: DatabaseFailure)?
+    /// As of the last transaction: where events fail, there are often more, and what a try does before it fails is in
+    /// vain.
+    var failureDistance: Int?
     /// The open circuit breakers.
     var breakers: [TopicPartition: CircuitBreaker] = [:]
     var letterOutage: LetterOutage

@@ -81,14 +81,16 @@ import Testing
         var driver = try driver { $0.patience = 3 }
         try driver.polled(batch([(p0, 0)], count: 4))
         for _ in 0..<3 {
-            #expect(driver.write?.isPersistent == false)
-            try driver.database(.databaseFailed(locked))
+            try driver.failWrite(.doubtful(failure, locked))
+            #expect(driver.isBackingOff)
             try driver.backOff()
         }
-        #expect(driver.write?.isPersistent == true)
+        try driver.failWrite(.doubtful(failure, locked))
+        #expect(driver.write?.application == .around(suspect: nil, isTolerant: true))
         try driver.database(.written(.committed()))
         try driver.polled(batch([(p0, 4)], count: 4))
-        #expect(driver.write?.isPersistent == false)
+        try driver.failWrite(.doubtful(failure, locked))
+        #expect(driver.isBackingOff)
     }
 
     @Test func anAbsentDatabaseUsesUpNoPatience() throws {
@@ -98,22 +100,22 @@ import Testing
             try driver.database(.databaseFailed(transient))
             try driver.backOff()
         }
-        #expect(driver.write?.isPersistent == false)
+        try driver.failWrite(.doubtful(failure, locked))
+        #expect(driver.isBackingOff)
     }
 
     @Test func oneThatTakesTooLongAloneIsTriedBesideTheOthers() throws {
         var driver = try driver { $0.patience = 6 }
         try driver.polled(batch([(p0, 0)], count: 8))
         var sizes: [Int] = []
-        while let order = driver.write, !order.isPersistent {
+        while let order = driver.write, order.application == .together {
             sizes.append(order.slice.items.count)
-            try driver.database(.written(.tooSlow(slow)))
-            try driver.backOff()
+            try driver.failWrite(.doubtful(failure, slow))
+            if driver.isBackingOff { try driver.backOff() }
         }
-        #expect(sizes == [8, 4, 2, 1, 1])
-        try driver.database(.written(.unproven([0: failure], slow)))
+        #expect(sizes == [8, 4, 2, 1, 1, 1])
         let order = try #require(driver.write)
-        #expect(order.slice.items == 0..<8 && order.suspect == 0 && order.isPersistent)
+        #expect(order.slice.items == 0..<8 && order.application == .around(suspect: 0, isTolerant: true))
         try driver.database(.written(.committed()))
         #expect(driver.state.partitions[p0]?.committed == 8)
     }

@@ -81,7 +81,7 @@ import Testing
             let move = OffsetMove(partition: partition, expected: 0, next: slice.moves[0].next)
             let order = WriteOrder(batch: BatchID(number: 1), slice: slice, moves: [move])
             let (first, committed) = await writers[0].write(prepared, order)
-            guard case .written(.committed(let news)) = first else {
+            guard case .written(.committed(let news, _)) = first else {
                 Issue.record("not committed: \(first)")
                 return
             }

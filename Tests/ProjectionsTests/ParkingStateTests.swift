@@ -18,7 +18,7 @@ import Testing
         while let order = driver.write {
             let isBad = order.slice.items.contains(4) && order.slice.failures[4] == nil
             if !isBad { parked += order.slice.failures.keys }
-            try driver.database(.written(isBad ? .permanent(failure, item: nil) : .committed()))
+            if isBad { try driver.failWrite(.event(failure)) } else { try driver.database(.written(.committed())) }
         }
         #expect(parked == [4])
         #expect(driver.stopped == [])
@@ -29,7 +29,9 @@ import Testing
     @Test func anEventThatIsNamedIsMarkedWithoutSplitting() throws {
         var driver = try driver()
         try driver.polled(batch([(p0, 0)], count: 100))
-        try driver.database(.written(.permanent(failure, item: 57)))
+        try driver.failWrite(.event(failure), culprit: 57)
+        #expect(driver.write?.application == .around(suspect: 57, isTolerant: false))
+        try driver.failWrite(.event(failure), culprit: 57)
         #expect(driver.write?.slice.items == 0..<100)
         #expect(driver.write?.slice.failures == [57: failure])
     }

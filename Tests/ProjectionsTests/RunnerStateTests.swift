@@ -199,7 +199,7 @@ import Testing
         // The second event of p0, at index 2 of the batch.
         while let order = driver.write {
             let isBad = order.slice.items.contains(2) && order.slice.cutOffs[0] == nil
-            try driver.database(.written(isBad ? .permanent(failed, item: nil) : .committed()))
+            if isBad { try driver.failWrite(.event(failed)) } else { try driver.database(.written(.committed())) }
         }
         #expect(
             driver.stopped == [

@@ -199,3 +199,13 @@ func batch(
 
 struct Away: Error {}
 let transient = DatabaseFailure(kind: .transient, underlying: Away())
+
+extension Driver {
+    /// The write under way fails, and any of its items may be to blame.
+    mutating func failWrite(_ cause: WriteFault.Cause, culprit: Int? = nil, mayBeOutdated: Bool = false) throws {
+        let order = try #require(write, "nothing is being written")
+        let fault = WriteFault(
+            items: .range(order.slice.items), cause: cause, culprit: culprit, mayBeOutdated: mayBeOutdated)
+        try database(.written(.failed(fault)))
+    }
+}
