@@ -20,7 +20,7 @@ extension BatchWriter {
         var (failures, applied): ([Int: ItemFailure], [Int]) = ([:], [])
         var doubts: (failures: [Int: ItemFailure], cause: DatabaseFailure?) = ([:], nil)
         var blocked: Set<SequenceKey> = []
-        var tally = FailureTally(failureCounts, limit: parking?.route.breakerAfter ?? 0)
+        var tally = parking?.tally ?? FailureTally([:], limit: 0)
         while let part = search.next {
             let free = part.map { fresh[$0] }.filter { item in
                 blocked.isEmpty || batch.sequence(item).map { !blocked.contains($0) } ?? true
@@ -33,7 +33,7 @@ extension BatchWriter {
                 try await attempt(free, of: batch, in: transaction)
                 search.succeeded()
                 applied += free
-                count(free, of: batch, in: &tally)
+                parking?.count(free, of: batch, in: &tally)
             } catch {
                 let (failure, fault) = try blamed(error, in: batch, isTolerant: isTolerant)
                 if part.count == 1 {
@@ -126,7 +126,7 @@ extension BatchWriter {
         var slice = slice
         slice.failures.merge(failures) { known, _ in known }
         let fresh = Set(fresh)
-        guard let plan = try? plan(batch, items, slice, found),
+        guard let plan = try? parking?.plan(batch, items, slice, found),
             plan.applied.filter(fresh.contains) == applied.sorted()
         else { throw FoundFailing(failures: failures) }
         return plan

@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Letters
 internal import Postgres
 internal import StreamCore
 internal import Synchronization
@@ -11,12 +12,7 @@ actor BatchWriter<P: Projection> {
         /// The items applied, each for the first time.
         var fresh = ItemSelection.range(0..<0)
         var duplicates = 0
-        var parking = ParkingCounts()
-        /// The keys of the events that were parked.
-        var blocked: [SequenceKey] = []
-        /// What was counted for circuit breakers, of each partition that something was counted of.
-        var counts: [TopicPartition: FailureCounts] = [:]
-        var news: [TopicPartition: BreakerNews] = [:]
+        var parking = ParkingResult()
         /// A letter that Kafka did not take; nothing was committed.
         var undelivered: UndeliveredLetter?
         var sequences = SequenceWatch.Counts()
@@ -31,7 +27,7 @@ actor BatchWriter<P: Projection> {
     private let consumerGroup: String
     private let retentionDays: Int
     /// Where failures are parked; nil where they stop their partitions.
-    let parking: Parking?
+    let parking: ParkingWriter<P.Event>?
     /// Where the order of a key counts, also what was discarded by a release that deleted its row, and is restored,
     /// must be told from what is applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
@@ -39,18 +35,10 @@ actor BatchWriter<P: Projection> {
     private var session: Session?
     private var sequences = SequenceWatch()
     private let mustForgetSequences = Atomic(false)
-    /// The keys that are looked up before events of theirs are applied.
-    var blockedKeys = BlockedKeys()
-    /// What circuit breakers count, as last seen, of the partitions that have counts.
-    var failureCounts: [TopicPartition: FailureCounts] = [:]
-    /// Made with the first letter.
-    var letterProducer: LetterProducer?
 
     struct Session {
         let connection: PostgresConnection
-        let offsets: OffsetTable
-        let parked: ParkedEvents
-        let breakers: CircuitBreakerTable
+        let tables: ParkingTables
         var days: ProcessedEventDays
         let insertProcessed: Statement
         let deleteProcessed: Statement
@@ -71,7 +59,7 @@ actor BatchWriter<P: Projection> {
         _ projection: P, _ configuration: PostgresConfiguration, consumerGroup: String, retentionDays: Int,
         parking: Parking? = nil
     ) {
-        self.parking = parking
+        self.parking = parking.map { ParkingWriter($0) }
         self.projection = projection
         self.configuration = configuration
         self.consumerGroup = consumerGroup
@@ -81,8 +69,7 @@ actor BatchWriter<P: Projection> {
     func close() async {
         await session?.connection.close()
         session = nil
-        await letterProducer?.close()
-        letterProducer = nil
+        await parking?.close()
     }
 
     /// Forgets what it knows of aggregates before the next write: partitions came or went. Waits for none under way.
@@ -111,13 +98,12 @@ actor BatchWriter<P: Projection> {
         }
         do {
             var committed = try await transact(batch, order, session)
-            for (partition, counts) in committed.counts { failureCounts[partition] = counts.isEmpty ? nil : counts }
-            blockedKeys.insert(committed.blocked)
+            parking?.committed(committed.parking)
             for item in committed.fresh {
                 if let identity = batch.identity(item) { sequences.observe(identity, into: &committed.sequences) }
             }
             committed.duration = .now - start
-            return (.written(.committed(committed.news, failureDistance: committed.failureDistance)), committed)
+            return (.written(.committed(committed.parking.news, failureDistance: committed.failureDistance)), committed)
         } catch {
             var committed = Committed()
             committed.undelivered = (error.cause as? LettersMissing)?.undelivered
@@ -149,9 +135,9 @@ actor BatchWriter<P: Projection> {
 
     func loadOffsets(_ partitions: [TopicPartition]) async -> RunnerState.Input {
         await attempt { session in
-            let stored = try await session.offsets.load(partitions, on: session.connection)
+            let stored = try await session.tables.offsets.load(partitions, on: session.connection)
             // After the offsets: what an owner from before parks later than this, moves one of these, and stops us.
-            let open = try await loadParked(partitions, session)
+            let open = try await parking?.load(partitions, session.tables, on: session.connection) ?? [:]
             return .offsetsLoaded(
                 stored.mapValues(\.next), marks: stored.compactMapValues(\.mark), open: open)
         }
@@ -160,7 +146,7 @@ actor BatchWriter<P: Projection> {
     /// Moves offsets by themselves, as far as they are where they are expected to be.
     func rewind(_ moves: [OffsetMove]) async -> RunnerState.Input {
         await attempt { session in
-            let (statement, parameters) = session.offsets.move(moves)
+            let (statement, parameters) = session.tables.offsets.move(moves)
             try await session.connection.execute(statement, parameters)
             return .rewound
         }
@@ -170,8 +156,8 @@ actor BatchWriter<P: Projection> {
     func settle(_ moves: [OffsetMove]) async -> RunnerState.Input {
         await attempt { session in
             let partitions = moves.map(\.partition)
-            let offsets = try await session.offsets.settled(partitions, on: session.connection)
-            let open = try await loadParked(partitions, session)
+            let offsets = try await session.tables.offsets.settled(partitions, on: session.connection)
+            let open = try await parking?.load(partitions, session.tables, on: session.connection) ?? [:]
             if moves.allSatisfy({ offsets[$0.partition] == $0.next }) {
                 return .settled(.committed, open: open)
             }
@@ -190,6 +176,37 @@ actor BatchWriter<P: Projection> {
             return .pruned
         }
         return (input, pruned)
+    }
+
+    /// Reads and decodes the values of retried events that no broker takes.
+    func fetchKeptValues(
+        _ batch: inout PreparedBatch<P.Event>, _ slice: BatchSlice, _ session: Session
+    ) async throws {
+        for item in batch.layout.heavyItems where slice.items.contains(item) && slice.failures[item] == nil {
+            let origin = batch.origin(item)
+            let results = try await session.connection.pipeline(session.tables.parked.kept(of: origin))
+            // It is gone with its row: the event is applied, and there is nothing left to do but to say so again.
+            guard let kept = try ParkedEvents.Kept(results), let record = batch.record(item) else { continue }
+            if let key = kept.key { batch.fill(item, key: key) }
+            do throws(EventFailure) {
+                let original = record.standing(
+                    for: origin.partition, offset: origin.offset, value: kept.value, headers: kept.headers)
+                guard case .event(let identity, let event) = try projection.decode(original) else { continue }
+                batch.fill(item, identity, event)
+            } catch {
+                throw ItemFailed(item: item, failure: ItemFailure(stage: .decode, failure: error))
+            }
+        }
+    }
+
+    /// How much is parked: rows, and keys that are blocked.
+    func countParked() async -> (RunnerState.Input, rows: Int64, keys: Int64) {
+        var counted: (rows: Int64, keys: Int64) = (0, 0)
+        let input = await attempt { session in
+            if let parking { counted = try await parking.count(session.tables, on: session.connection) }
+            return .counted
+        }
+        return (input, counted.rows, counted.keys)
     }
 
     func attempt(_ body: (Session) async throws -> RunnerState.Input) async -> RunnerState.Input {
@@ -211,9 +228,7 @@ actor BatchWriter<P: Projection> {
                 name: projection.name, version: projection.version, consumerGroup: consumerGroup, on: connection)
             let days = ProcessedEventDays(projectionID: offsets.projectionID)
             let session = Session(
-                connection: connection, offsets: offsets,
-                parked: ParkedEvents(projectionID: offsets.projectionID),
-                breakers: CircuitBreakerTable(projectionID: offsets.projectionID), days: days,
+                connection: connection, tables: ParkingTables(offsets), days: days,
                 insertProcessed: Self.insertProcessed(into: days.table),
                 deleteProcessed: Self.deleteProcessed(from: days.table))
             self.session = session

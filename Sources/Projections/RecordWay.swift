@@ -54,24 +54,25 @@ extension BatchWriter {
         _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session, applying: inout ItemSelection
     ) async throws -> Committed {
         let application = order.application
+        let offsets = session.tables.offsets
         return try await session.connection.withTransaction { transaction in
             let items = batch.items(of: order.slice)
-            var statements = [session.offsets.move(order.moves)]
+            var statements = [offsets.move(order.moves)]
             var found = Parked()
-            let lookup = lookup(batch, items, session)
+            let lookup = parking?.lookup(batch, items, session.tables)
             if let lookup {
                 let results = try await transaction.pipeline(statements + lookup.statements)
                 guard results[0].affectedRows == order.moves.count else { throw Fenced() }
                 found = try lookup.read(results)
                 statements = []
             }
-            var plan = try plan(batch, items, order.slice, found)
-            if let plan, !order.mayWriteLetters { try requireNoLetters(plan, batch, items) }
+            var plan = try parking?.plan(batch, items, order.slice, found)
+            if let plan, !order.mayWriteLetters { try parking?.requireNoLetters(plan, batch, items) }
 
             let applied = plan?.applied ?? items
             applying = applied
             let remembers = remembersEvents && !applied.isEmpty
-            if remembers { statements.append((session.insertProcessed, batch.processed(applied, session.offsets))) }
+            if remembers { statements.append((session.insertProcessed, batch.processed(applied, offsets))) }
             let reads = application.isTogether ? projection.reads(for: batch.events(applied)) : []
             var results = try await transaction.pipeline(statements + reads)
             if lookup == nil, results[0].affectedRows != order.moves.count { throw Fenced() }
@@ -88,11 +89,11 @@ extension BatchWriter {
                 if !failures.isEmpty {
                     plan = try self.plan(
                         batch, items, order.slice, found, around: failures, applied: rest, fresh)
-                    if let plan, !order.mayWriteLetters { try requireNoLetters(plan, batch, items) }
+                    if let plan, !order.mayWriteLetters { try parking?.requireNoLetters(plan, batch, items) }
                     let kept = Set(rest)
                     if remembers {
                         let rest = ItemSelection.list(fresh.filter { !kept.contains($0) })
-                        try await transaction.execute(session.deleteProcessed, batch.processed(rest, session.offsets))
+                        try await transaction.execute(session.deleteProcessed, batch.processed(rest, offsets))
                     }
                     fresh = .list(rest.sorted())
                 }
@@ -102,15 +103,11 @@ extension BatchWriter {
             }
             committed.fresh = fresh
 
-            if let parking, plan != nil || !failureCounts.isEmpty {
+            if let parking, parking.hasWork(plan) {
                 // What fails by now is an event's fault, what fails later is not.
                 try await transaction.flush()
-                let outcome = outcome(of: plan, batch, items, fresh)
-                do {
-                    try await settle(outcome, parking, session, in: transaction, &committed)
-                } catch let error as LetterError {
-                    throw missing(error, letters: outcome.letters, plan, batch, items)
-                }
+                committed.parking = try await parking.write(
+                    plan, batch, items, fresh: fresh, session.tables, in: transaction)
             }
             return committed
         }

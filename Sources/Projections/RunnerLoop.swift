@@ -81,7 +81,7 @@ struct RunnerLoop<P: Projection> {
                     order, applied: committed.fresh.count, duplicates: committed.duplicates,
                     took: committed.duration)
                 telemetry.observed(committed.sequences)
-                telemetry.parked(committed.parking)
+                telemetry.parked(committed.parking.counts)
             }
             if let letter = committed.undelivered { undelivered = letter }
             return input

@@ -85,27 +85,26 @@ import Testing
             let connection = try await PostgresConnection.connect(configuration)
             let kafka = try TestKafka.clientConfiguration()
             let route = DeadLetterRoute(consumer: "ledger")
-            let writer = BatchWriter(
-                LedgerProjection(name: "ledger", topics: ["t"]), configuration, consumerGroup: "test.ledger.v1",
-                retentionDays: 7,
-                parking: Parking(
-                    sender: LetterSender(consumer: "ledger", group: "test.ledger.v1", route: route), kafka: kafka))
+            let parking = ParkingWriter<LedgerEvent>(
+                Parking(sender: LetterSender(consumer: "ledger", group: "test.ledger.v1", route: route), kafka: kafka))
+            let tables = ParkingTables(
+                try await OffsetTable.register(
+                    name: "ledger", version: 1, consumerGroup: "test.ledger.v1", on: connection))
             let partition = TopicPartition(topic: "t", partition: 0)
-            _ = await writer.loadOffsets([partition])
-            #expect(await writer.blockedKeys.isEmpty)
+            _ = try await parking.load([partition], tables, on: connection)
+            #expect(parking.blockedKeys.isEmpty)
             try await connection.execute(
                 script: """
                     INSERT INTO parked_events (projection_id, topic, partition, record_offset, sequence, reason)
                     SELECT id, 't', 0, n, convert_to('k' || n, 'UTF8'), 'failed' FROM projections,
                         generate_series(1, 3) AS n
                     """)
-            _ = await writer.loadOffsets([partition])
-            #expect(await writer.blockedKeys == BlockedKeys(stored: (1...3).map { key("k\($0)") }))
+            _ = try await parking.load([partition], tables, on: connection)
+            #expect(parking.blockedKeys == BlockedKeys(stored: (1...3).map { key("k\($0)") }))
             try await connection.execute(script: "DELETE FROM parked_events WHERE record_offset > 1")
-            let counted = await writer.countParked()
+            let counted = try await parking.count(tables, on: connection)
             #expect(counted.rows == 1 && counted.keys == 1)
-            #expect(await writer.blockedKeys == BlockedKeys(stored: [key("k1")]))
-            await writer.close()
+            #expect(parking.blockedKeys == BlockedKeys(stored: [key("k1")]))
             await connection.close()
         }
     }

@@ -86,7 +86,7 @@ import Testing
                 return
             }
             #expect(news == [partition: BreakerNews(open: [], hasCounted: true)])
-            #expect(committed.parking.letters == [.failed: 1])
+            #expect(committed.parking.counts.letters == [.failed: 1])
             guard case (.written(.fenced), _) = await writers[1].write(prepared, order) else {
                 Issue.record("not fenced")
                 return
