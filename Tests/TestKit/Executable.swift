@@ -43,6 +43,8 @@ public final class Executable {
     /// What it wrote to standard error so far.
     public var errors: String { text("errors") }
 
+    public var processID: Int32 { process.processIdentifier }
+
     public func signal(_ number: Int32) {
         kill(process.processIdentifier, number)
     }
