@@ -21,9 +21,15 @@ CREATE TABLE transactions (
     PRIMARY KEY (account_id, sequence)
 );
 
--- By month: what came in, what went out, and the balance at its end.
+-- By month: the balance at its beginning, what came in, what went out, and the balance at its end. Months without a
+-- movement have no row.
 CREATE VIEW statements AS
-SELECT account_id, date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month,
-    sum(amount) FILTER (WHERE amount > 0) AS paid_in, -sum(amount) FILTER (WHERE amount < 0) AS paid_out,
-    (array_agg(balance ORDER BY sequence DESC))[1] AS closing_balance, count(*) AS entries
-FROM transactions GROUP BY 1, 2;
+SELECT account_id, month, closing_balance - paid_in + paid_out AS opening_balance, paid_in, paid_out, closing_balance,
+    entries
+FROM (
+    SELECT account_id, date_trunc('month', occurred_at AT TIME ZONE 'UTC')::date AS month,
+        coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS paid_in,
+        coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS paid_out,
+        (array_agg(balance ORDER BY sequence DESC))[1] AS closing_balance, count(*) AS entries
+    FROM transactions GROUP BY 1, 2
+) AS months;

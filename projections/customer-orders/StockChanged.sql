@@ -1,0 +1,7 @@
+-- How many are there now, and not how many more or less: the latest event is all that is needed.
+INSERT INTO stock AS s (product_id, sequence, available)
+SELECT DISTINCT ON (aggregate_id) aggregate_id, sequence, (payload ->> 'available')::bigint
+FROM events
+ORDER BY aggregate_id, sequence DESC
+ON CONFLICT (product_id) DO UPDATE SET sequence = excluded.sequence, available = excluded.available
+WHERE excluded.sequence > s.sequence;

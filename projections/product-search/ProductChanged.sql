@@ -1,0 +1,18 @@
+-- The whole of a product but its price.
+INSERT INTO products AS p (product_id, details_sequence, name, description, category, tags, image_url)
+SELECT DISTINCT ON (aggregate_id)
+    aggregate_id, sequence, payload ->> 'name', payload ->> 'description', payload ->> 'category',
+    ARRAY(SELECT jsonb_array_elements_text(coalesce(payload -> 'tags', '[]'))), payload ->> 'imageUrl'
+FROM events
+ORDER BY aggregate_id, sequence DESC
+ON CONFLICT (product_id) DO UPDATE
+SET details_sequence = excluded.details_sequence, name = excluded.name, description = excluded.description,
+    category = excluded.category, tags = excluded.tags, image_url = excluded.image_url
+WHERE excluded.details_sequence > p.details_sequence;
+
+-- Of all these events, not only of the latest: a batch must leave what its events leave one by one.
+INSERT INTO search_words (word)
+SELECT DISTINCT word
+FROM events, words_of(concat_ws(' ', payload ->> 'name', payload ->> 'tags', payload ->> 'description')) AS word
+ORDER BY word
+ON CONFLICT DO NOTHING;

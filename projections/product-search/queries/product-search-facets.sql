@@ -1,0 +1,11 @@
+-- How many products of each category a search finds, of the first 5,000 that it finds.
+--
+-- @reads product-search
+-- @param q text max=200 default="" What to look for, as in product-search.
+-- @param min_price decimal min=0 Only products that cost as much or more.
+-- @param max_price decimal min=0 Only products that cost as much or less.
+-- @order products desc, category
+-- @limit default=50 max=200
+-- @cache 10s
+-- @timeout 2s
+SELECT coalesce(category, '') AS category, products FROM count_products(:q, :min_price, :max_price)

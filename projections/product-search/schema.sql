@@ -1,0 +1,163 @@
+-- Trigrams find words in spite of typing errors. Where the projection's role may not make extensions, an administrator
+-- has made it before: CREATE EXTENSION pg_trgm SCHEMA public.
+CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
+
+-- array_to_string is not immutable, since it is for arrays of any type; for text it is.
+CREATE FUNCTION tag_text(tags text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN array_to_string(tags, ' ');
+
+-- A row is there as soon as anything is known of a product: a sale may be read before the product itself. Each group of
+-- columns that one event sets has the sequence of the event that set it last.
+CREATE TABLE products (
+    product_id text PRIMARY KEY,
+    details_sequence bigint NOT NULL DEFAULT 0,
+    name text,
+    description text,
+    category text,
+    tags text[] NOT NULL DEFAULT '{}',
+    image_url text,
+    price_sequence bigint NOT NULL DEFAULT 0,
+    price numeric,
+    currency text,
+    is_removed boolean NOT NULL DEFAULT false,
+    rating_sum bigint NOT NULL DEFAULT 0,
+    rating_count bigint NOT NULL DEFAULT 0,
+    units_sold bigint NOT NULL DEFAULT 0,
+    rating numeric NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN rating_count = 0 THEN 0 ELSE round(rating_sum::numeric / rating_count, 2) END) STORED,
+    is_listed boolean NOT NULL GENERATED ALWAYS AS (name IS NOT NULL AND price IS NOT NULL AND NOT is_removed) STORED,
+    -- Names weigh more than tags, and tags more than descriptions. The category is a word of its own, so that one look
+    -- into the index finds words and category together.
+    search tsvector NOT NULL GENERATED ALWAYS AS (
+        setweight(to_tsvector('english', coalesce(name, '')), 'A')
+        || setweight(to_tsvector('english', tag_text(tags)), 'B')
+        || setweight(to_tsvector('english', coalesce(description, '')), 'C')
+        || array_to_tsvector(ARRAY['category:' || coalesce(category, '')])) STORED
+);
+
+CREATE INDEX products_search ON products USING gin (search) WHERE is_listed;
+CREATE INDEX products_by_sales ON products (units_sold DESC, product_id) WHERE is_listed;
+CREATE INDEX products_by_rating ON products (rating DESC, units_sold DESC, product_id) WHERE is_listed;
+
+-- Every word that a product was ever called by, to find what somebody meant who mistyped. The collation lets an index
+-- find words by how they begin.
+CREATE TABLE search_words (word text COLLATE "C" PRIMARY KEY);
+CREATE INDEX search_words_alike ON search_words USING gin (word public.gin_trgm_ops);
+
+CREATE FUNCTION words_of(texts text) RETURNS SETOF text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT DISTINCT left(word, 40) FROM regexp_split_to_table(lower(texts), '[^[:alnum:]]+') AS word WHERE word <> '';
+END;
+
+-- What somebody typed, as a search for all of the words. One that no product has is taken for the beginning of a word,
+-- of the twenty shortest that begin so; where none does, for one of the three words that are most like it. The index
+-- could look for beginnings itself ("head:*"), and would take many times as long.
+CREATE FUNCTION search_query(typed text) RETURNS tsquery LANGUAGE plpgsql STABLE
+SET client_min_messages = warning AS $$
+DECLARE
+    one text;
+    part text;
+    wanted tsquery := '';
+BEGIN
+    FOR one IN SELECT w FROM words_of(typed) AS w LIMIT 10 LOOP
+        part := quote_literal(one);
+        IF NOT EXISTS (SELECT FROM search_words AS s WHERE s.word = one) THEN
+            SELECT string_agg(quote_literal(longer.word), ' | ') INTO part
+            FROM (
+                SELECT s.word
+                FROM (
+                    SELECT s.word FROM search_words AS s WHERE starts_with(s.word, one COLLATE "C")
+                    ORDER BY s.word LIMIT 1000
+                ) AS s
+                ORDER BY length(s.word), s.word LIMIT 20
+            ) AS longer;
+        END IF;
+        IF part IS NULL THEN
+            SELECT string_agg(quote_literal(alike.word), ' | ') INTO part
+            FROM (
+                SELECT s.word FROM search_words AS s WHERE s.word % one
+                ORDER BY similarity(s.word, one) DESC, s.word LIMIT 3
+            ) AS alike;
+        END IF;
+        wanted := wanted && to_tsquery('english', coalesce(part, quote_literal(one)));
+    END LOOP;
+    RETURN wanted;
+END
+$$;
+
+-- The products that a search finds, best first by "score": at most 200, of which the relevance is compared. They are
+-- those that sell best, or are rated best, of all that match.
+--
+-- The statement is executed as text so that it is planned for these values, which are parameters all the same. A rare
+-- word is looked up in the index of words, and a common one is found soon enough where products stand in the order that
+-- is wanted. Of several words PostgreSQL knows how often each is there, not how often they are together, and would walk
+-- through that order for long in vain: "OFFSET 0" keeps it to the index of words.
+CREATE FUNCTION find_products(
+    typed text, wanted_category text, min_price numeric, max_price numeric, sort text
+) RETURNS TABLE (
+    product_id text, name text, category text, tags text[], image_url text, price numeric, currency text,
+    rating numeric, rating_count bigint, units_sold bigint, score numeric
+) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    words tsquery := search_query(typed);
+    query tsquery := words;
+    filter text := 'p.is_listed';
+BEGIN
+    IF wanted_category IS NOT NULL THEN
+        query := query && ('''category:' || replace(replace(wanted_category, '\', '\\'), '''', '''''') || '''')::tsquery;
+    END IF;
+    -- An empty search finds nothing, and here it shall find all.
+    IF numnode(query) > 0 THEN filter := filter || ' AND p.search @@ $1'; END IF;
+    IF min_price IS NOT NULL THEN filter := filter || ' AND p.price >= $2'; END IF;
+    IF max_price IS NOT NULL THEN filter := filter || ' AND p.price <= $3'; END IF;
+    RETURN QUERY EXECUTE format(
+        $query$
+        SELECT p.product_id, p.name, p.category, p.tags, p.image_url, p.price, p.currency, p.rating, p.rating_count,
+            p.units_sold, %s
+        FROM (
+            SELECT * FROM (SELECT * FROM products AS p WHERE %s %s) AS p ORDER BY %s, product_id LIMIT 200
+        ) AS p
+        $query$,
+        CASE sort
+            WHEN 'rating' THEN 'p.rating' WHEN 'sales' THEN 'p.units_sold::numeric'
+            -- A product that sells is a little more relevant than one that does not.
+            ELSE 'round((ts_rank(p.search, $4) * (1 + ln(1 + p.units_sold) / 20))::numeric, 6)'
+        END,
+        filter, CASE WHEN numnode(query) > 1 THEN 'OFFSET 0' END,
+        CASE sort WHEN 'rating' THEN 'rating DESC, units_sold DESC' ELSE 'units_sold DESC' END)
+    USING query, min_price, max_price, words;
+END
+$$;
+
+-- How many products of each category a search finds, of the first 5,000.
+CREATE FUNCTION count_products(typed text, min_price numeric, max_price numeric)
+RETURNS TABLE (category text, products bigint) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    query tsquery := search_query(typed);
+    filter text := 'p.is_listed';
+BEGIN
+    IF numnode(query) > 0 THEN filter := filter || ' AND p.search @@ $1'; END IF;
+    IF min_price IS NOT NULL THEN filter := filter || ' AND p.price >= $2'; END IF;
+    IF max_price IS NOT NULL THEN filter := filter || ' AND p.price <= $3'; END IF;
+    RETURN QUERY EXECUTE format(
+        $query$
+        SELECT found.category, count(*) FROM (SELECT p.category FROM products AS p WHERE %s LIMIT 5000) AS found
+        GROUP BY 1
+        $query$, filter)
+    USING query, min_price, max_price;
+END
+$$;
+
+-- What is sold in each order, as in projections/product-stats.
+CREATE TABLE order_lines (
+    order_id text NOT NULL,
+    product_id text NOT NULL,
+    sequence bigint NOT NULL,
+    quantity bigint NOT NULL,
+    PRIMARY KEY (order_id, product_id)
+);
+
+CREATE TABLE counted_orders (
+    order_id text PRIMARY KEY,
+    is_cancelled boolean NOT NULL DEFAULT false
+);
