@@ -34,8 +34,8 @@ let executables: [Target] = [
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Migrations", "EmbeddedKafka",
-            "EmbeddedPostgres",
+            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "SQLProjections",
+            "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
             "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
@@ -47,7 +47,8 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "DeadLetters", "Projections", "SQLProjections", "Outbox", "OrderShop", "Events", "Verification",
+            "Catalog", "DeadLetters", "Projections", "SQLProjections", "SQLText", "Outbox", "OrderShop", "Events",
+            "Verification",
             "Tail", "Inspection", "Migrations", "Settings",
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
@@ -79,7 +80,7 @@ let programs: [Target] = [
     .target(
         name: "SQLProjectionProgram",
         dependencies: [
-            "ProjectionPrograms", "Daemon", "SQLProjections", "Projections", "Settings", "Postgres",
+            "ProjectionPrograms", "Daemon", "SQLProjections", "SQLText", "Projections", "Settings", "Postgres",
             "StreamCore", .argumentParser,
         ],
         path: "Sources/Programs/SQLProjection", swiftSettings: strict),
@@ -90,7 +91,8 @@ let programs: [Target] = [
     .target(
         name: "QueryServiceProgram",
         dependencies: [
-            "Daemon", "OrderQueries", "DashboardPage", "Operations", "Settings", .logging, .serviceLifecycle,
+            "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "Operations", "Settings", .logging,
+            .serviceLifecycle,
         ],
         path: "Sources/Programs/QueryService", swiftSettings: strict),
     // What all programs of projections share.
@@ -127,11 +129,20 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "SQLProjections",
-        dependencies: ["Projections", "Settings", "Postgres", "Kafka", "StreamCore", "WireJSON", .crypto],
+        dependencies: [
+            "Projections", "SQLText", "SQLQueries", "Settings", "Postgres", "Kafka", "StreamCore", "WireJSON", .crypto,
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "SQLQueries",
+        dependencies: ["SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "OrderQueries",
-        dependencies: ["Orders", "Operations", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .deque],
+        dependencies: [
+            "Orders", "SQLQueries", "SQLText", "Operations", "RequestValues", "Kafka", "Postgres", "StreamCore",
+            "WireJSON", .logging, .metrics, .deque,
+        ],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
@@ -177,6 +188,10 @@ let support: [Target] = [
         resources: [.embedInCode("SQL")],
         swiftSettings: strict),
     .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
+    // What answers to requests have in common, whoever serves them.
+    .target(name: "RequestValues", swiftSettings: strict),
+    // Files of SQL as their authors write them.
+    .target(name: "SQLText", dependencies: ["StreamCore"], swiftSettings: strict),
 ]
 
 // MARK: shared protocols: what several features agree on
@@ -277,14 +292,21 @@ let tests: [Target] = [
     .test(
         "SQLProjectionsTests",
         [
-            "SQLProjections", "Projections", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
+            "SQLProjections", "SQLText", "Projections", "Kafka", "Postgres", "StreamCore", "WireJSON",
+            "TestKit",
+            .logging,
         ]),
+    .test(
+        "SQLQueriesTests",
+        ["SQLQueries", "SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON", "TestKit"]),
     .test("DashboardPageTests", ["DashboardPage"]),
     .test(
         "OrderQueriesTests",
         [
-            "OrderQueries", "OrderShop", "OrderSummary", "Dashboard", "Migrations", "Projections", "Events", "Orders",
-            "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON", "TestKit", .logging,
+            "OrderQueries", "RequestValues", "SQLText", "OrderShop", "OrderSummary", "Dashboard", "Migrations",
+            "Projections",
+            "Events", "Orders", "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON",
+            "TestKit", .logging,
         ]),
     .test(
         "OrderShopTests",
@@ -324,7 +346,7 @@ let tests: [Target] = [
         [
             "OrderShop", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
             "StreamCore", "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection",
-            "dead-letter-handler", "query-service", "millrace",
+            "sql-projection", "dead-letter-handler", "query-service", "millrace",
         ]),
 ]
 

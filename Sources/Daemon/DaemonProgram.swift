@@ -33,6 +33,8 @@ public protocol DaemonProgram: Sendable {
     static var metricHelp: [String: String] { get }
     /// Whether a database server that takes no writes is the wrong one.
     static var needsWrites: Bool { get }
+    /// Whether SIGHUP lets it read files again; otherwise the signal ends it.
+    static var reloadsFiles: Bool { get }
     /// For `--check=online`: looks at more than the migrations.
     ///
     /// - Returns: what works, but has limits that somebody should know of.
@@ -86,6 +88,8 @@ extension DaemonProgram {
     public static var worksByDefault: Bool { true }
 
     public static var needsWrites: Bool { true }
+
+    public static var reloadsFiles: Bool { false }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 }

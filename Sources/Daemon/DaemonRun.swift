@@ -10,6 +10,13 @@ struct DaemonRun<Program: DaemonProgram> {
     /// What was found while the settings were read.
     let warnings: [String]
     let environment: [String: String]
+    private let reloads = ReloadRequests()
+
+    init(settings: DaemonSettings<Program>, warnings: [String], environment: [String: String]) {
+        self.settings = settings
+        self.warnings = warnings
+        self.environment = environment
+    }
 
     func run() async -> DaemonExit {
         let log = settings.log
@@ -39,6 +46,7 @@ struct DaemonRun<Program: DaemonProgram> {
             Task { await group.triggerGracefulShutdown() }
         }
         signals.listen()
+        if Program.reloadsFiles { reloads.listen(logger: logger) }
         for warning in warnings { logger.warning("\(warning)") }
         logger.notice("starting", metadata: ["stop_timeout": "\(stopTimeout)"])
         do {
@@ -64,7 +72,7 @@ struct DaemonRun<Program: DaemonProgram> {
         kafka.log = { lines.write($0, $1, $2) }
         return DaemonWork<Program>(
             postgres: settings.postgres.configuration, kafka: kafka, feature: settings.feature, health: health,
-            logger: logger, stallAfter: settings.operations.stallAfter, notifier: notifier)
+            logger: logger, stallAfter: settings.operations.stallAfter, notifier: notifier, reloads: reloads)
     }
 }
 

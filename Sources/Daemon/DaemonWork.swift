@@ -15,12 +15,14 @@ struct DaemonWork<Program: DaemonProgram>: Service {
     let logger: Logger
     let stallAfter: Duration
     let notifier: SystemdNotifier
+    let reloads: ReloadRequests
 
     private let failures = Counter(label: "millrace_work_failures_total")
 
     init(
         postgres: PostgresConfiguration, kafka: KafkaClientConfiguration, feature: Program.Feature,
-        health: HealthRegistry, logger: Logger, stallAfter: Duration, notifier: SystemdNotifier
+        health: HealthRegistry, logger: Logger, stallAfter: Duration, notifier: SystemdNotifier,
+        reloads: ReloadRequests
     ) {
         self.postgres = postgres
         self.kafka = kafka
@@ -29,6 +31,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
         self.logger = logger
         self.stallAfter = stallAfter
         self.notifier = notifier
+        self.reloads = reloads
         failures.increment(by: 0)
     }
 
@@ -77,7 +80,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
         health.ready("database")
         let context = DaemonContext(
             postgres: postgres, kafka: kafka, health: health.beginWork(), logger: logger, stallAfter: stallAfter,
-            started: started)
+            started: started, reloads: reloads)
         try await Program.run(feature, in: context)
         if !Task.isCancelled { throw EndedByItself() }
     }

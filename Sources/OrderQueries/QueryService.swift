@@ -16,6 +16,8 @@ public struct QueryService: Sendable {
     private let hub: DashboardHub
     private let orders: OrderReads
     private let pages: [StaticFile]
+    private let queries: SQLQuerySet
+    private let sql: SQLQueryReads
 
     /// - Parameters:
     ///   - postgres: the database with the read models.
@@ -38,18 +40,23 @@ public struct QueryService: Sendable {
         orders = OrderReads(
             pool: pool, watcher: watcher, fallsBack: configuration.fallback == .writeModel,
             maxWaitSeconds: configuration.maxWaitSeconds)
-        pages = page + [StaticFile.openAPI]
+        pages = page
+        queries = SQLQuerySet(configuration.sql, postgres, logger: logger)
+        sql = SQLQueryReads(
+            configuration.sql, queries, pool: pool, pipeline: pipeline, maxWaitSeconds: configuration.maxWaitSeconds)
     }
 
     /// The migration sets that the database must have.
     public static func migrationSets(for configuration: QueryServiceConfiguration) -> [String] {
-        let all = ["projections", "order-summary", "dashboard"]
+        let all =
+            ["projections", "order-summary", "dashboard"]
+            + (configuration.sql.folders.isEmpty ? [] : ["sql-projections"])
         return configuration.fallback == .writeModel ? all + ["orders"] : all
     }
 
     /// What is answered, by path. The page's files and the API's description are public, the data is not.
     public var routes: [HTTPRoute] {
-        let (orders, hub, pipeline) = (orders, hub, pipeline)
+        let (orders, hub, pipeline, queries, sql) = (orders, hub, pipeline, queries, sql)
         return [
             HTTPRoute("/v1/orders/{id}") { try await orders.order($0) },
             HTTPRoute("/v1/orders") { try await orders.orders($0) },
@@ -58,6 +65,8 @@ public struct QueryService: Sendable {
             HTTPRoute("/v1/dashboard") { try await hub.dashboard($0) },
             HTTPRoute("/v1/dashboard/stream", isStream: true) { try await hub.stream($0) },
             HTTPRoute("/v1/freshness") { try Self.freshness(pipeline, $0) },
+            HTTPRoute("/v1/q/{name}") { try await sql.answer($0) },
+            HTTPRoute(StaticFile.openAPI.path, isPublic: true) { queries.document.response(to: $0) },
         ] + pages.map { file in HTTPRoute(file.path, isPublic: true) { file.response(to: $0) } }
     }
 
@@ -66,6 +75,14 @@ public struct QueryService: Sendable {
         { [pipeline] in [(name: "X-As-Of", value: pipeline.asOfText)] }
     }
 
+    /// Reads the queries that are files of SQL, and asks the database about them.
+    ///
+    /// - Throws: `InvalidFolder` with all that is wrong with the files, and then nothing has changed; `PostgresError`.
+    public func loadQueries() async throws { try await queries.load() }
+
+    /// Reads them again; when anything is wrong, the log tells, and nothing changes.
+    public func reloadQueries() async { await queries.reload() }
+
     /// Works until the task is cancelled. Requests are answered while it does.
     ///
     /// - Parameter onTurn: called with a loop's name after each of its turns, whether or not the servers answer.
@@ -73,6 +90,7 @@ public struct QueryService: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await pool.run() }
             group.addTask { await watcher.run() }
+            group.addTask { await queries.run() }
             group.addTask { await pipeline.run { onTurn(.pipeline) } }
             group.addTask { await hub.run { onTurn(.dashboards) } }
         }

@@ -27,6 +27,8 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
     public var pipelineIntervalMs = 500
     /// Milliseconds of silence after which a stream is sent a sign of life.
     public var heartbeatMs = 10_000
+    /// Queries that are files of SQL.
+    public var sql = SQLQueryConfiguration()
 
     public init() {}
 

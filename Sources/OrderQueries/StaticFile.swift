@@ -1,4 +1,5 @@
 internal import Operations
+internal import RequestValues
 
 /// A file that is served as it is.
 public struct StaticFile: Sendable {

@@ -1,4 +1,5 @@
 internal import Crypto
+internal import SQLText
 internal import WireJSON
 
 /// What of a folder decides which rows events come to: a digest of each file, by the file's name.

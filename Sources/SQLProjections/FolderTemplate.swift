@@ -2,6 +2,25 @@
 public enum FolderTemplate {
     /// Texts by file names.
     public static func files(name: String) -> [String: String] {
+        projection(name).merging(query(name)) { first, _ in first }
+    }
+
+    private static func query(_ name: String) -> [String: String] {
+        [
+            "queries/\(name)-balance.sql": """
+            -- The balance of an account: query-service answers it at /v1/q/\(name)-balance. docs/sql-queries.md explains
+            -- the header.
+            --
+            -- @reads \(name)
+            -- @param account text required max=255 The account's id.
+            -- @limit default=1 max=1
+            SELECT account, balance::text AS balance, entries FROM balances WHERE account = :account
+
+            """
+        ]
+    }
+
+    private static func projection(_ name: String) -> [String: String] {
         [
             "projection.toml": """
             # What the read model is, and how its statements see events. docs/sql-projections.md explains each setting.

@@ -1,4 +1,7 @@
+internal import Foundation
 public import Postgres
+internal import SQLQueries
+public import SQLText
 
 /// Tries a projection's folder on a database: its cases, whether it converges, and how its statements run. What it
 /// makes there it drops.
@@ -34,7 +37,21 @@ public struct FolderTrial: Sendable {
                 let lines = try await runner.differences(of: sample)
                 findings.append(Finding(subject: sample.name, isGood: lines.isEmpty, lines: lines))
             }
-            return findings
+            return findings + (try await queries())
+        }
+    }
+
+    /// Whether PostgreSQL can run the folder's queries, where it has some.
+    private func queries() async throws -> [Finding] {
+        let path = folder.path + "/queries"
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        do {
+            let live = try await LiveSchemas.load(connection)
+            let prepared = try await QueryFolders([path]).prepared(in: live, role: nil, on: connection)
+            if !prepared.missing.isEmpty { throw InvalidFolder(prepared.missing) }
+            return prepared.queries.keys.sorted().map { Finding(subject: "queries/\($0).sql", isGood: true, lines: []) }
+        } catch let error as InvalidFolder {
+            return [Finding(subject: "queries", isGood: false, lines: error.problems.map { "  \($0)" })]
         }
     }
 

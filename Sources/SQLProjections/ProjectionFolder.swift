@@ -1,6 +1,7 @@
 internal import Crypto
 internal import Foundation
 public import Projections
+public import SQLText
 internal import Settings
 
 /// A projection's folder: `projection.toml`, `schema.sql`, and a file of statements for each event type, or `apply.sql`
@@ -115,6 +116,12 @@ public struct ProjectionFolder: Sendable {
 
     /// The schema of this version's tables: `customer_orders_v1`.
     public var schemaName: String { Self.identifier(name) + "_v\(version)" }
+
+    /// Where dead letters go, and come back from, with the default settings.
+    public var letterTopics: [String] {
+        let route = DeadLetterRoute(consumer: name)
+        return [route.letterTopic, route.retryTopic]
+    }
 
     static func identifier(_ name: String) -> String { name.map { $0 == "-" ? "_" : String($0) }.joined() }
 

@@ -54,13 +54,19 @@ public struct SQLProjection: Projection {
             let known = try sequences.read(answers)
             statements.append(try sequences.advance(events, from: known))
         }
-        statements.append(enter)
+        _ = try await transaction.pipeline(statements + self.statements(for: events))
+        for (statement, parameters) in leave { try await transaction.enqueue(statement, parameters) }
+    }
+
+    /// What the folder's files make of events: the version's role and search path, which hold to the end of the
+    /// transaction, and the statements with their values.
+    public func statements(for events: [SQLEvent]) -> [(Statement, Parameters)] {
+        var statements = [enter]
         switch folder.mode {
         case .batch: appendBatch(events, to: &statements)
         case .event: appendEach(events, to: &statements)
         }
-        _ = try await transaction.pipeline(statements)
-        for (statement, parameters) in leave { try await transaction.enqueue(statement, parameters) }
+        return statements
     }
 
     private func appendBatch(_ events: [SQLEvent], to statements: inout [(Statement, Parameters)]) {

@@ -1,4 +1,5 @@
 internal import Postgres
+internal import SQLText
 
 /// How a projection's statements see events.
 public enum ProjectionMode: String, CaseIterable, Sendable {
@@ -15,14 +16,7 @@ struct SQLStatement: Sendable, Hashable {
     /// The values of `$1`, `$2`, …; in batch mode all columns as arrays.
     let columns: [EventColumn]
 
-    private let file: SQLFile
-    /// Pieces of the author's text in the text that runs: where each begins there, and in the file, in characters.
-    private let pieces: [Piece]
-
-    private struct Piece: Hashable {
-        let generated: Int
-        let original: Int
-    }
+    private let assembled: AssembledSQL
 
     /// The key words that such a statement may begin with: those that `WITH` may stand before.
     private static let beginnings: Set<String> = ["insert", "update", "delete", "merge", "select", "values", "with"]
@@ -41,7 +35,6 @@ struct SQLStatement: Sendable, Hashable {
     }
 
     private init(_ tokens: [SQLScanner.Found], of file: SQLFile, mode: ProjectionMode) throws(FolderProblem) {
-        self.file = file
         guard case .word(let first) = tokens[0].token, Self.beginnings.contains(first) else {
             throw FolderProblem(
                 "a statement must begin with INSERT, UPDATE, DELETE, MERGE, SELECT, VALUES or WITH",
@@ -54,7 +47,7 @@ struct SQLStatement: Sendable, Hashable {
                     : "name the event's values instead, :payload and the like",
                 at: file.place(at: token.range.lowerBound))
         }
-        var writer = PieceWriter(file: file)
+        var writer = AssembledSQL(of: file)
         switch mode {
         case .batch:
             columns = EventColumn.allCases.dropLast()
@@ -63,12 +56,12 @@ struct SQLStatement: Sendable, Hashable {
             columns = try Self.writeEvent(tokens, &writer)
         }
         statement = Statement(writer.text)
-        pieces = writer.pieces.map { Piece(generated: $0.generated, original: $0.original) }
+        assembled = writer
     }
 
     /// Puts the relation `events` before what the author wrote.
     private static func writeBatch(
-        _ tokens: [SQLScanner.Found], _ first: String, _ writer: inout PieceWriter
+        _ tokens: [SQLScanner.Found], _ first: String, _ writer: inout AssembledSQL
     ) throws(FolderProblem) {
         for case (.parameter(let name), let range) in tokens.map({ ($0.token, $0.range) }) {
             throw FolderProblem(
@@ -94,7 +87,7 @@ struct SQLStatement: Sendable, Hashable {
 
     /// Puts `$1`, `$2`, … in the place of the names.
     private static func writeEvent(
-        _ tokens: [SQLScanner.Found], _ writer: inout PieceWriter
+        _ tokens: [SQLScanner.Found], _ writer: inout AssembledSQL
     ) throws(FolderProblem) -> [EventColumn] {
         var columns: [EventColumn] = []
         var end = tokens[0].range.lowerBound
@@ -117,49 +110,17 @@ struct SQLStatement: Sendable, Hashable {
     // MARK: places
 
     /// Where the statement begins in its file.
-    var place: SQLPlace { file.place(at: pieces.first?.original ?? 0) }
+    var place: SQLPlace { assembled.place }
 
     /// The place that an error of PostgreSQL names.
     ///
     /// - Parameter prefix: characters that were sent before the statement's own text.
     func place(of error: PostgresError, prefix: Int = 0) -> SQLPlace {
-        guard let position = error.position.map({ $0 - 1 - prefix }),
-            let piece = pieces.last(where: { $0.generated <= position })
-        else { return place }
-        // Characters of the author's text from the piece's start.
-        let start = file.text.utf8.index(file.text.startIndex, offsetBy: piece.original)
-        let scalars = file.text.unicodeScalars
-        let end = scalars.index(start, offsetBy: position - piece.generated, limitedBy: scalars.endIndex) ?? start
-        return file.place(at: file.text.utf8.distance(from: file.text.startIndex, to: end))
+        assembled.place(ofCharacter: error.position.map { $0 - 1 - prefix })
     }
 
     /// The types of the parameters, as PREPARE lists them.
     func parameterTypes(_ mode: ProjectionMode) -> [String] {
         columns.map { mode == .batch ? $0.type + "[]" : $0.type }
-    }
-}
-
-/// Puts a statement's text together from pieces of a file and text between them.
-private struct PieceWriter {
-    let file: SQLFile
-    private(set) var text = ""
-    private(set) var pieces: [(generated: Int, original: Int)] = []
-    private var characters = 0
-
-    init(file: SQLFile) {
-        self.file = file
-    }
-
-    mutating func append(_ added: String) {
-        text += added
-        characters += added.unicodeScalars.count
-    }
-
-    /// - Parameter range: bytes of the file.
-    mutating func append(_ range: Range<Int>) {
-        pieces.append((characters, range.lowerBound))
-        let utf8 = file.text.utf8
-        let start = utf8.index(utf8.startIndex, offsetBy: range.lowerBound)
-        append(String(file.text[start..<utf8.index(start, offsetBy: range.count)]))
     }
 }

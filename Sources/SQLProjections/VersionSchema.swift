@@ -1,5 +1,6 @@
 internal import Foundation
 public import Postgres
+internal import SQLText
 public import StreamCore
 
 /// The schema of one version of a projection: made once, with `schema.sql`, and registered in `sql_projections`.
@@ -12,12 +13,15 @@ public struct VersionSchema: Sendable {
 
     private let folder: ProjectionFolder
     private let role: String?
+    private let readers: [String]
 
     /// - Parameters:
     ///   - folder: what the version is.
     ///   - isIsolated: whether the statements run as a role of the version's own, which may write nothing else.
-    public init(_ folder: ProjectionFolder, isIsolated: Bool) {
+    ///   - readers: roles that may read the version's tables.
+    public init(_ folder: ProjectionFolder, isIsolated: Bool, readers: [String] = []) {
         self.folder = folder
+        self.readers = readers
         role = isIsolated ? folder.schemaName : nil
     }
 
@@ -88,11 +92,36 @@ public struct VersionSchema: Sendable {
             try await registration.lock()
             guard try await registration.isKnown else {
                 try await create(transaction)
-                return try await registration.insert()
+                try await registration.insert()
+                return try await letRead(transaction)
             }
             let changed = try await registration.changedFiles
             guard changed.isEmpty else { throw definitionChanged(changed) }
             try await registration.record()
+            try await letRead(transaction)
+        }
+    }
+
+    /// Lets the readers' roles read what is there, and what the version makes later.
+    private func letRead(_ transaction: PostgresTransaction) async throws {
+        let schema = SQLIdentifier.quoted(folder.schemaName)
+        let owner = role.map { "FOR ROLE \(SQLIdentifier.quoted($0)) " } ?? ""
+        for reader in readers {
+            let name = SQLIdentifier.quoted(reader)
+            do {
+                try await transaction.execute(
+                    script: """
+                        GRANT USAGE ON SCHEMA \(schema) TO \(name);
+                        GRANT SELECT ON ALL TABLES IN SCHEMA \(schema) TO \(name);
+                        ALTER DEFAULT PRIVILEGES \(owner)IN SCHEMA \(schema) GRANT SELECT ON TABLES TO \(name)
+                        """)
+            } catch {
+                guard error.kind != .transient else { throw error }
+                throw Refusal(
+                    description: """
+                        \(reader), one of sql_projections.readers, cannot be let read \(folder.name): \(error.message)
+                        """)
+            }
         }
     }
 
@@ -199,8 +228,4 @@ public struct VersionSchema: Sendable {
         if let hint = error.hint { text += "; hint: \(hint)" }
         return FolderProblem(text, at: place)
     }
-}
-
-extension InvalidFolder: RemediableError {
-    public var remedy: Remedy { .changeSetup }
 }

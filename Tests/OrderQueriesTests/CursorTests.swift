@@ -1,4 +1,5 @@
 import Orders
+import RequestValues
 import StreamCore
 import Testing
 

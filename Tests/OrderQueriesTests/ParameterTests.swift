@@ -1,5 +1,6 @@
 import Operations
 import Orders
+import RequestValues
 import StreamCore
 import Testing
 

@@ -6,15 +6,15 @@ final class Folder: Sendable {
 
     /// - Parameters:
     ///   - files: texts by file names.
-    ///   - cases: the same, of names that begin with `tests/`.
+    ///   - cases: the same, of names such as `tests/case.toml`.
     init(_ files: [String: String], cases: [String: String] = [:]) throws {
         path = NSTemporaryDirectory() + "millrace-projection-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        if !cases.isEmpty {
-            try FileManager.default.createDirectory(atPath: path + "/tests", withIntermediateDirectories: true)
-        }
         for (name, text) in files.merging(cases, uniquingKeysWith: { given, _ in given }) {
-            try text.write(toFile: path + "/" + name, atomically: true, encoding: .utf8)
+            let file = URL(filePath: path + "/" + name)
+            try FileManager.default.createDirectory(
+                at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try text.write(to: file, atomically: true, encoding: .utf8)
         }
     }
 

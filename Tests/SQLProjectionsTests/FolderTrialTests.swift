@@ -1,4 +1,5 @@
 import Postgres
+import SQLText
 import TestKit
 import Testing
 
@@ -10,8 +11,8 @@ import Testing
     ) async throws -> Result {
         let name = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
         var files = FolderTemplate.files(name: name).merging(files) { _, given in given }
-        // Folders are made flat here, but for the cases.
-        let cases = files.filter { $0.key.hasPrefix("tests/") }
+        // Folders are made flat here, but for the cases and the queries.
+        let cases = files.filter { $0.key.contains("/") }
         for key in cases.keys { files[key] = nil }
         let place = try Folder(files, cases: cases)
         return try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"]) { postgres in
@@ -33,7 +34,7 @@ import Testing
     @Test func theFolderToStartFromWorks() async throws {
         try await trial([:]) { trial in
             let tested = try await trial.test()
-            #expect(tested.map(\.subject) == ["two-deposits"])
+            #expect(tested.map(\.subject) == ["two-deposits", "queries/\(trial.folder.name)-balance.sql"])
             #expect(!tested.contains { !$0.isGood }, "\(tested)")
             let checked = try await trial.check(count: 50, seed: 1)
             #expect(!checked.contains { !$0.isGood }, "\(checked)")
@@ -41,6 +42,19 @@ import Testing
             let explained = try await trial.explain(copies: 300)
             #expect(explained.map(\.isGood) == [true], "\(explained)")
             #expect(explained.first?.lines.contains { $0.contains("Insert on balances") } == true)
+        }
+    }
+
+    @Test func aQueryThatCannotRunIsShownWhereItIsWrong() async throws {
+        try await trial(["queries/more.sql": "-- @reads nobody\nSELECT 1", "queries/wrong.sql": "SELECT 1"]) { trial in
+            let found = try await trial.test()
+            #expect(found.map(\.isGood) == [true, false])
+            #expect(
+                found.last?.lines.first?.contains("queries/wrong.sql:1:1: name the projections") == true, "\(found)")
+        }
+        try await trial(["queries/more.sql": "-- @reads nobody\nSELECT 1"]) { trial in
+            let lines = try await trial.test().last?.lines ?? []
+            #expect(lines.count == 1 && lines[0].contains("queries/more.sql:1:1: there is no read model nobody"))
         }
     }
 
@@ -56,7 +70,7 @@ import Testing
             """
         try await trial(["tests/two-deposits.toml": sample]) { trial in
             let found = try await trial.test()
-            #expect(found.map(\.isGood) == [false])
+            #expect(found.map(\.isGood) == [false, true])
             #expect(found[0].lines.dropFirst() == ["  - b | 0 | ∅ | true"])
         }
     }

@@ -1,4 +1,5 @@
 import Projections
+import SQLText
 import Testing
 
 @testable import SQLProjections

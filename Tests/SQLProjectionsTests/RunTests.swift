@@ -2,6 +2,7 @@ import Foundation
 import Kafka
 import Postgres
 import Projections
+import SQLText
 import StreamCore
 import TestKit
 import Testing
@@ -140,6 +141,33 @@ import Testing
             ])
             let error = await #expect(throws: InvalidFolder.self) { try await scene.version(folder) }
             #expect(error?.description.contains("apply.sql:1:13: permission denied for schema") == true)
+        }
+    }
+
+    @Test func readersReadAndDoNoMore() async throws {
+        try await Scene.with { scene in
+            let (_, folder) = try scene.folder(Self.batch)
+            let reader = "reader_" + scene.name
+            _ = try await scene.column("CREATE ROLE \(reader)")
+            let version = VersionSchema(folder, isIsolated: true, readers: [reader])
+            for _ in 1...2 { try await scene.withConnection { try await version.prepare($0) } }
+            try await scene.withConnection { connection in
+                let schema = folder.schemaName
+                try await connection.execute(
+                    script: """
+                        SET ROLE \(schema); CREATE TABLE \(schema).later (n int); RESET ROLE; SET ROLE \(reader);
+                        SELECT FROM \(schema).balances; SELECT FROM \(schema).later
+                        """)
+                await #expect(throws: PostgresError.self) {
+                    try await connection.execute(script: "INSERT INTO \(schema).balances VALUES ('a', 1, 1)")
+                }
+                try await connection.execute(script: "RESET ROLE; DROP OWNED BY \(reader); DROP ROLE \(reader)")
+            }
+            let unknown = VersionSchema(folder, isIsolated: true, readers: ["nobody_\(scene.name)"])
+            let error = await #expect(throws: VersionSchema.Refusal.self) {
+                try await scene.withConnection { try await unknown.prepare($0) }
+            }
+            #expect(error?.description.contains("one of sql_projections.readers, cannot be let read") == true)
         }
     }
 

@@ -1,4 +1,5 @@
 import Postgres
+import SQLText
 import Testing
 
 @testable import SQLProjections

@@ -24,7 +24,9 @@ import Testing
         try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"]) { postgres in
             let connection = try await PostgresConnection.connect(postgres)
             let trial = try FolderTrial(folder, on: connection)
-            for finding in try await trial.test() { #expect(finding.isGood, "\(finding)") }
+            let tested = try await trial.test()
+            for finding in tested { #expect(finding.isGood, "\(finding)") }
+            #expect(tested.contains { $0.subject.hasPrefix("queries/") })
             for finding in try await trial.check(count: 100, seed: 1) { #expect(finding.isGood, "\(finding)") }
             for finding in try await trial.explain(copies: 200) { #expect(finding.isGood, "\(finding)") }
             await connection.close()

@@ -1,5 +1,6 @@
 internal import Operations
 internal import Orders
+internal import RequestValues
 internal import StreamCore
 
 /// What a list of orders is ordered by.

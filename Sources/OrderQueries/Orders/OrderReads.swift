@@ -1,5 +1,6 @@
 internal import Operations
 internal import Postgres
+internal import RequestValues
 internal import StreamCore
 internal import WireJSON
 

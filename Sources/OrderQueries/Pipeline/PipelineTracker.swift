@@ -1,3 +1,4 @@
+internal import RequestValues
 internal import StreamCore
 
 /// What can be said of the pipeline from one reading after the other: a pure value that reads no clock.
@@ -156,6 +157,26 @@ struct PipelineTracker {
         let live = Dictionary(grouping: counted, by: \.reading.name)
             .compactMap { $0.value.min { $0.reading.version < $1.reading.version } }
         return live.compactMap { $0.asOf ?? $0.reading.committedAt }.min()
+    }
+
+    /// The same, where each of the read models must have been seen.
+    func asOfAll(_ names: Set<String>) -> Timestamp? {
+        let known = Set(projections.values.filter { !$0.reading.next.isEmpty }.map(\.reading.name))
+        return names.isSubset(of: known) ? asOf(names) : nil
+    }
+
+    /// A number that is another one after a version of the read model has committed.
+    func generation(of name: String) -> UInt64 {
+        var hash = StableHash()
+        for projection in projections.values.filter({ $0.reading.name == name })
+            .sorted(by: { $0.reading.version < $1.reading.version })
+        {
+            hash.combine("\(projection.reading.version) \(projection.reading.committedAt?.microseconds ?? 0)")
+            for (partition, next) in projection.reading.next.sorted(by: { $0.key < $1.key }) {
+                hash.combine("\(partition.topic) \(partition.partition) \(next)")
+            }
+        }
+        return hash.value
     }
 
     /// Events a second into Kafka.

@@ -10,6 +10,8 @@ final class PipelineWatch: Sendable {
         var tracker = PipelineTracker()
         var partitions: [TopicPartition] = []
         var snapshot = PipelineSnapshot()
+        /// Of the rows in the outbox that have not reached Kafka.
+        var oldestUnpublished: Timestamp?
     }
 
     private let session: PostgresSession
@@ -34,6 +36,22 @@ final class PipelineWatch: Sendable {
     var snapshot: PipelineSnapshot { state.withLock { $0.snapshot } }
     /// ``PipelineSnapshot/asOfText`` of the last look.
     var asOfText: String { state.withLock { $0.snapshot.asOfText } }
+
+    /// How some read models were at the last look.
+    struct Freshness: Sendable, Hashable {
+        /// Up to when all of them show what was committed; nil when that is not known.
+        let asOf: Timestamp?
+        /// For each, a number that is another one after it has committed.
+        let generations: [UInt64]
+    }
+
+    /// - Parameter names: of projections.
+    func freshness(of names: [String]) -> Freshness {
+        state.withLock { state in
+            let asOf = state.tracker.asOfAll(Set(names)).map { min($0, state.oldestUnpublished ?? $0) }
+            return Freshness(asOf: asOf, generations: names.map(state.tracker.generation))
+        }
+    }
 
     /// Looks until the task is cancelled.
     ///
@@ -72,6 +90,7 @@ final class PipelineWatch: Sendable {
         state.withLock { state in
             state.tracker.note(readings, at: now)
             state.partitions = Set(readings.flatMap(\.next.keys)).sorted()
+            state.oldestUnpublished = outbox?.oldest
             state.snapshot = PipelineSnapshot(state.tracker, outbox, letters, at: now)
         }
     }

@@ -1,4 +1,5 @@
 internal import Operations
+internal import RequestValues
 internal import StreamCore
 internal import WireJSON
 

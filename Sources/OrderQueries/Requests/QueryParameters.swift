@@ -1,13 +1,10 @@
 internal import Operations
+internal import RequestValues
 internal import StreamCore
 
 /// The parameters of a request by their names. Everything that is wrong with them is collected, and told at once.
 struct QueryParameters {
-    /// What is wrong with one parameter.
-    struct Complaint: Hashable, Sendable {
-        let parameter: String
-        let detail: String
-    }
+    typealias Complaint = ParameterComplaint
 
     private(set) var complaints: [Complaint] = []
     private var values: [String: [String]] = [:]
@@ -111,50 +108,5 @@ struct QueryParameters {
         if let amount = PlainDecimal.canonical(value) { return amount }
         complain(name, "must be a decimal such as 19.90, of 18 digits before and 10 after the point at most")
         return nil
-    }
-}
-
-/// What orders and customers are named by: text that others chose.
-enum Identifier {
-    /// Unicode scalars, as JSON Schema counts them.
-    static let maxLength = 255
-
-    /// What is wrong with it; nil when nothing is.
-    static func problem(of text: String) -> String? {
-        if text.isEmpty { return "must not be empty" }
-        // What has more bytes than so many scalars can have is not counted.
-        if text.utf8.count > 4 * maxLength || text.unicodeScalars.count > maxLength {
-            return "must not have more than \(maxLength) characters"
-        }
-        if text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) { return "must not have control characters" }
-        return nil
-    }
-}
-
-/// Decimals as people write them: digits, and perhaps a point and digits.
-enum PlainDecimal {
-    /// - Returns: nil when the text is anything else or has too many digits.
-    static func canonical(_ text: String) -> String? {
-        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } })
-        else { return nil }
-        var fraction = parts.count == 2 ? parts[1] : ""
-        guard parts[0].utf8.count <= 18, fraction.utf8.count <= 10 else { return nil }
-        let whole = parts[0].drop { $0 == "0" }
-        while fraction.last == "0" { fraction.removeLast() }
-        return (whole.isEmpty ? "0" : String(whole)) + (fraction.isEmpty ? "" : "." + fraction)
-    }
-
-    /// Whether one canonical decimal is greater than another.
-    static func isGreater(_ left: String, than right: String) -> Bool {
-        func parts(_ text: String) -> (whole: String, fraction: String) {
-            let parts = text.split(separator: ".", maxSplits: 1)
-            return (String(parts[0]), parts.count == 2 ? String(parts[1]) : "")
-        }
-        let (left, right) = (parts(left), parts(right))
-        if left.whole.utf8.count != right.whole.utf8.count {
-            return left.whole.utf8.count > right.whole.utf8.count
-        }
-        return (left.whole, left.fraction) > (right.whole, right.fraction)
     }
 }

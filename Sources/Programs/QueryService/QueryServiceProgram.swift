@@ -11,13 +11,16 @@ public import Settings
 public enum QueryServiceProgram: DaemonProgram {
     public struct Feature: FeatureSettings {
         let http: HTTPSettings
-        let queries: QuerySettings
+        var queries: QuerySettings
         let page: PageSettings
+        let sql: SQLQuerySettings
 
         public init(from reader: SettingsReader) {
             http = HTTPSettings(from: reader)
             queries = QuerySettings(from: reader)
             page = PageSettings(from: reader)
+            sql = SQLQuerySettings(from: reader)
+            queries.configuration.sql = sql.configuration
         }
     }
 
@@ -25,6 +28,8 @@ public enum QueryServiceProgram: DaemonProgram {
     public static let abstract = "Answers questions about orders over HTTP, and serves the live page."
     public static let operationsPort = 9_405
     public static let needsWrites = false
+    public static let reloadsFiles = true
+    public static let metricHelp = SQLQueryMetrics.help
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)
@@ -34,11 +39,12 @@ public enum QueryServiceProgram: DaemonProgram {
         let service = QueryService(
             configuration: feature.queries.configuration, postgres: context.postgres, kafka: context.kafka,
             page: files(chartScript: feature.page.chartScript, context.logger), logger: context.logger)
+        try await service.loadQueries()
         var http = feature.http.configuration
         http.commonHeaders = service.commonHeaders
         http.maxWaits = feature.queries.configuration.maxWaiters
         let server = HTTPServer(configuration: http, routes: service.routes, logger: context.logger)
-        let work = QueryWork(service: service, health: QueryHealth(context))
+        let work = QueryWork(service: service, health: QueryHealth(context), reloads: context.reloads)
         // The last one stops first: requests are answered to the end, and then the work behind them ends.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -74,9 +80,23 @@ public enum QueryServiceProgram: DaemonProgram {
 private struct QueryWork: Service {
     let service: QueryService
     let health: QueryHealth
+    let reloads: ReloadRequests
 
     func run() async {
-        await cancelWhenGracefulShutdown { await service.run { health.turned($0) } }
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await service.run { health.turned($0) } }
+                group.addTask { await reload() }
+            }
+        }
+    }
+
+    private func reload() async {
+        while true {
+            await reloads.next()
+            if Task.isCancelled { return }
+            await service.reloadQueries()
+        }
     }
 }
 

@@ -4,6 +4,7 @@ public import Postgres
 internal import ProjectionPrograms
 internal import Projections
 internal import SQLProjections
+internal import SQLText
 public import Settings
 internal import StreamCore
 
@@ -12,6 +13,7 @@ public enum SQLProjectionProgram: DaemonProgram {
     public struct Feature: FeatureSettings {
         let folders: [ProjectionFolder]
         let isIsolated: Bool
+        let readers: [String]
         let projection: ProjectionSettings
 
         public init(from reader: SettingsReader) {
@@ -25,6 +27,12 @@ public enum SQLProjectionProgram: DaemonProgram {
                 Whether the statements of a version run as a role of its own, which owns its schema and may write \
                 nothing else. The role has the schema's name; it is made at the first start, for which the database \
                 user needs CREATEROLE, unless an administrator made it and granted it to the user.
+                """)
+            readers = section.strings(
+                "readers", default: [],
+                """
+                Database roles that may read the tables of all versions, such as the one that queries run as. They must \
+                be there. A role that is taken off the list keeps what it was given: REVOKE it.
                 """)
             var folders: [ProjectionFolder] = []
             for path in paths {
@@ -90,7 +98,7 @@ public enum SQLProjectionProgram: DaemonProgram {
     }
 
     private static func run(_ folder: ProjectionFolder, _ feature: Feature, in context: DaemonContext) async throws {
-        let version = VersionSchema(folder, isIsolated: feature.isIsolated)
+        let version = VersionSchema(folder, isIsolated: feature.isIsolated, readers: feature.readers)
         let connection = try await PostgresConnection.connect(context.postgres)
         do {
             try await version.prepare(connection)

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Postgres
+internal import SQLText
 internal import StreamCore
 
 /// How PostgreSQL runs each statement when the tables are filled, and where it has no index to use.

@@ -1,4 +1,5 @@
 internal import Foundation
+public import SQLText
 internal import Settings
 internal import StreamCore
 internal import WireJSON

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Postgres
 internal import SQLProjections
+internal import SQLText
 
 /// `millrace projection adopt`.
 struct AdoptFolder: AsyncParsableCommand {

@@ -4,6 +4,7 @@ internal import Foundation
 internal import Migrations
 internal import Postgres
 internal import SQLProjections
+internal import SQLText
 
 /// `millrace projection new`.
 struct NewFolder: AsyncParsableCommand {

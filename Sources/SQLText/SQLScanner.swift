@@ -2,8 +2,8 @@
 /// which parameters it names. What stands in comments, strings and quoted names is passed over.
 ///
 /// The rules are those of PostgreSQL's manual, "Lexical Structure".
-struct SQLScanner {
-    enum Token: Hashable {
+public struct SQLScanner {
+    public enum Token: Hashable, Sendable {
         /// A key word or a name, in lower case.
         case word(String)
         /// `:name`.
@@ -16,9 +16,9 @@ struct SQLScanner {
     }
 
     /// A token, and the bytes of UTF-8 where it stands.
-    struct Found: Hashable {
-        let token: Token
-        let range: Range<Int>
+    public struct Found: Hashable, Sendable {
+        public let token: Token
+        public let range: Range<Int>
     }
 
     private let file: SQLFile
@@ -31,7 +31,7 @@ struct SQLScanner {
     }
 
     /// - Throws: where a string, a quoted name or a comment does not end.
-    static func tokens(of file: SQLFile) throws(FolderProblem) -> [Found] {
+    public static func tokens(of file: SQLFile) throws(FolderProblem) -> [Found] {
         var scanner = SQLScanner(file)
         var found: [Found] = []
         while try scanner.skipSpace() {

@@ -1,18 +1,18 @@
 /// A strong entity tag (RFC 9110, section 8.8.3).
-struct EntityTag: Hashable, Sendable {
+public struct EntityTag: Hashable, Sendable {
     /// With its quotes.
-    let text: String
+    public let text: String
 
     /// The tag of an order's representation.
     ///
     /// The version alone would not do: it counts the order's own events, and a payment or a shipment changes the
     /// representation too. So the bytes have their part in it.
-    init(version: Int64, of body: Span<UInt8>) {
+    public init(version: Int64, of body: Span<UInt8>) {
         text = "\"v\(version)-\(Self.hash(body))\""
     }
 
     /// The tag of bytes that have no version.
-    init(of body: Span<UInt8>) {
+    public init(of body: Span<UInt8>) {
         text = "\"\(Self.hash(body))\""
     }
 
@@ -23,7 +23,7 @@ struct EntityTag: Hashable, Sendable {
     }
 
     /// Whether the value of an `If-None-Match` field names this tag: weakly, as the field asks (RFC 9110, 13.1.2).
-    func isNamed(in field: String) -> Bool {
+    public func isNamed(in field: String) -> Bool {
         var rest = Substring(field)
         while true {
             rest = rest.drop { $0 == " " || $0 == "\t" || $0 == "," }

@@ -1,14 +1,16 @@
 /// A hash of bytes that is the same in every process and every release, for entity tags and the seals of cursors.
 ///
 /// It keeps accidents apart, not attackers: what it guards holds nothing that its bearer may not see.
-struct StableHash {
+public struct StableHash {
     private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
     private var length: UInt64 = 0
 
-    /// 64 well-mixed bits of all that was fed so far.
-    var value: UInt64 { Self.mixed(state ^ length) }
+    public init() {}
 
-    mutating func combine(_ bytes: Span<UInt8>) {
+    /// 64 well-mixed bits of all that was fed so far.
+    public var value: UInt64 { Self.mixed(state ^ length) }
+
+    public mutating func combine(_ bytes: Span<UInt8>) {
         var index = 0
         while index &+ 8 <= bytes.count {
             var word: UInt64 = 0
@@ -27,7 +29,7 @@ struct StableHash {
         length &+= UInt64(bytes.count)
     }
 
-    mutating func combine(_ text: String) { combine(text.utf8Span.span) }
+    public mutating func combine(_ text: String) { combine(text.utf8Span.span) }
 
     @inline(__always)
     private mutating func feed(_ word: UInt64) {

@@ -1,9 +1,9 @@
 /// What a `Prefer` field asks for (RFC 7240). Preferences that nobody knows are no errors.
-struct Preferences: Hashable, Sendable {
+public struct Preferences: Hashable, Sendable {
     /// `wait`: seconds that the client is ready to wait.
-    var waitSeconds: Int?
+    public var waitSeconds: Int?
 
-    init(field: String?) {
+    public init(field: String?) {
         for preference in field?.split(separator: ",") ?? [] {
             // Parameters follow a semicolon; wait has none.
             let token = preference.prefix { $0 != ";" }

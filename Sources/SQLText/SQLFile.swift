@@ -1,3 +1,5 @@
+public import StreamCore
+
 /// A file of SQL as its author wrote it.
 public struct SQLFile: Hashable, Sendable {
     /// The path, as messages show it.
@@ -10,7 +12,7 @@ public struct SQLFile: Hashable, Sendable {
     }
 
     /// The file's name without folders and `.sql`.
-    var stem: String {
+    public var stem: String {
         let name = path.split(separator: "/").last.map(String.init) ?? path
         return name.hasSuffix(".sql") ? String(name.dropLast(4)) : name
     }
@@ -18,7 +20,7 @@ public struct SQLFile: Hashable, Sendable {
     /// A place in the file, for messages.
     ///
     /// - Parameter offset: bytes of UTF-8 from the start.
-    func place(at offset: Int) -> SQLPlace {
+    public func place(at offset: Int) -> SQLPlace {
         var line = 1
         var column = 1
         var index = 0
@@ -42,17 +44,23 @@ public struct SQLPlace: Hashable, Sendable, CustomStringConvertible {
     public let line: Int
     public let column: Int
 
+    public init(path: String, line: Int, column: Int) {
+        self.path = path
+        self.line = line
+        self.column = column
+    }
+
     /// `file:line:column`.
     public var description: String { "\(path):\(line):\(column)" }
 }
 
-/// What is wrong with a projection's folder, with the place where it is known.
+/// What is wrong with a folder of SQL, with the place where it is known.
 public struct FolderProblem: Error, Hashable, Sendable, CustomStringConvertible {
     public let place: SQLPlace?
     /// What is wrong, and what to do.
     public let text: String
 
-    init(_ text: String, at place: SQLPlace? = nil) {
+    public init(_ text: String, at place: SQLPlace? = nil) {
         self.place = place
         self.text = text
     }
@@ -60,11 +68,12 @@ public struct FolderProblem: Error, Hashable, Sendable, CustomStringConvertible 
     public var description: String { place.map { "\($0): \(text)" } ?? text }
 }
 
-/// A projection's folder that cannot be used, with everything that is wrong with it.
-public struct InvalidFolder: Error, Sendable, CustomStringConvertible {
+/// A folder of SQL that cannot be used, with everything that is wrong with it.
+public struct InvalidFolder: Error, Sendable, CustomStringConvertible, RemediableError {
     public let problems: [FolderProblem]
+    public var remedy: Remedy { .changeSetup }
 
-    init(_ problems: [FolderProblem]) {
+    public init(_ problems: [FolderProblem]) {
         self.problems = problems
     }
 

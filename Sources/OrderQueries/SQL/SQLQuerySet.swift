@@ -1,0 +1,120 @@
+internal import Logging
+internal import Operations
+internal import Postgres
+internal import SQLQueries
+internal import SQLText
+internal import StreamCore
+internal import Synchronization
+
+/// The queries that are answered now. They are exchanged all at once, or not at all: when files are read again, and
+/// when a read model has another live version.
+final class SQLQuerySet: Sendable {
+    private struct State {
+        var prepared = PreparedQueries()
+        var folders: QueryFolders?
+        var schemas = LiveSchemas()
+        /// Changes whenever the queries do.
+        var generation: UInt64 = 0
+        var document = StaticFile.openAPI
+        /// What was said last of a failure, so that it is said once.
+        var complaint: String?
+    }
+
+    private let configuration: SQLQueryConfiguration
+    private let session: PostgresSession
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    private static let timeoutMs = 5_000
+    private static let refreshInterval = Duration.seconds(2)
+
+    init(_ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, logger: Logger) {
+        self.configuration = configuration
+        var postgres = postgres
+        postgres.statementTimeoutMs = Self.timeoutMs
+        postgres.settings["default_transaction_read_only"] = "on"
+        session = PostgresSession(postgres, backoff: Backoff(initial: .milliseconds(100), ceiling: .seconds(2)))
+        self.logger = logger
+    }
+
+    /// - Returns: the number is another one once the queries are others.
+    /// - Throws: the problem that there is no query of this name, or not yet what it reads.
+    func query(_ name: String) throws(Problem) -> (query: PreparedQuery, generation: UInt64) {
+        let (query, isKnown, generation) = state.withLock { state in
+            (state.prepared.queries[name], state.folders?.queries[name] != nil, state.generation)
+        }
+        guard let query else { throw isKnown ? Problems.unavailable() : Problems.notFound() }
+        return (query, generation)
+    }
+
+    /// The description of the API, with the queries in it.
+    var document: StaticFile { state.withLock { $0.document } }
+
+    /// Reads the folders.
+    ///
+    /// - Throws: ``InvalidFolder`` with all that is wrong, and then the queries are those of before; `PostgresError`.
+    func load() async throws {
+        guard !configuration.folders.isEmpty else { return }
+        let folders = try QueryFolders(configuration.folders)
+        let connection = try await session.connection()
+        let schemas = try await LiveSchemas.load(connection)
+        let prepared = try await folders.prepared(in: schemas, role: configuration.role, on: connection)
+        let document = StaticFile(
+            path: StaticFile.openAPI.path, contentType: StaticFile.openAPI.contentType,
+            bytes: QueryDocumentation.document(StaticFile.openAPI.bytes, with: Array(folders.queries.values)))
+        state.withLock { state in
+            (state.folders, state.schemas, state.prepared, state.document) = (folders, schemas, prepared, document)
+            state.generation += 1
+            state.complaint = nil
+        }
+        for problem in prepared.missing { logger.warning("a query waits for its read model: \(problem)") }
+    }
+
+    /// Reads the folders again; whatever is wrong is logged, and the queries stay as they are.
+    func reload() async {
+        do {
+            try await load()
+            logger.notice(
+                "read the queries again", metadata: ["queries": "\(state.withLock { $0.prepared.queries.count })"])
+        } catch {
+            logger.error("keeping the queries as they were", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Looks for live versions that have changed, until the task is cancelled.
+    func run() async {
+        guard !configuration.folders.isEmpty else { return }
+        while !Task.isCancelled {
+            try? await Task.sleep(for: Self.refreshInterval)
+            do {
+                try await refresh()
+            } catch {
+                complain("\(error)")
+            }
+        }
+    }
+
+    private func refresh() async throws {
+        let connection = try await session.connection()
+        let schemas = try await LiveSchemas.load(connection)
+        let (folders, known, generation) = state.withLock { ($0.folders, $0.schemas, $0.generation) }
+        guard let folders, schemas != known else { return }
+        let prepared = try await folders.prepared(in: schemas, role: configuration.role, on: connection)
+        state.withLock { state in
+            // Files that were read again meanwhile know better.
+            guard state.generation == generation else { return }
+            (state.schemas, state.prepared) = (schemas, prepared)
+            state.generation += 1
+            state.complaint = nil
+        }
+    }
+
+    private func complain(_ text: String) {
+        if Task.isCancelled { return }
+        let isNew = state.withLock { state in
+            defer { state.complaint = text }
+            return state.complaint != text
+        }
+        if isNew { logger.warning("cannot look for live versions of read models", metadata: ["error": "\(text)"]) }
+    }
+}

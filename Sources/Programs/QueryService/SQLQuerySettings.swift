@@ -1,0 +1,41 @@
+internal import Daemon
+internal import OrderQueries
+internal import SQLQueries
+internal import SQLText
+internal import Settings
+
+/// `[sql_queries]`: queries that are files of SQL.
+struct SQLQuerySettings: FeatureSettings {
+    let configuration: SQLQueryConfiguration
+
+    init(from reader: SettingsReader) {
+        let section = reader.section(
+            "sql_queries", "Queries that are files of SQL, answered at /v1/q/NAME; docs/sql-queries.md.")
+        var sql = SQLQueryConfiguration()
+        sql.folders = section.strings(
+            "folders", default: [],
+            """
+            Folders of queries, NAME.sql each. They are read again at SIGHUP: all of them, or none when anything is \
+            wrong.
+            """)
+        sql.role = section.optionalString(
+            "role", example: "millrace_queries",
+            """
+            The database role that queries run as, which the database user must be a member of. It must be able to \
+            read the read models, as roles of sql_projections.readers are; give it nothing else.
+            """)
+        sql.cacheBytes =
+            section.integer(
+                "cache_mb", default: 0, in: 0...65_536,
+                """
+                Memory for answers of queries whose files say @cache, in MiB; 0 for none. An answer is kept for the \
+                file's time at most, and until pipeline_interval_ms after a read model of the query has changed.
+                """) << 20
+        do {
+            _ = try QueryFolders(sql.folders)
+        } catch {
+            for problem in error.problems { section.reject("folders", "\(problem)") }
+        }
+        configuration = sql
+    }
+}

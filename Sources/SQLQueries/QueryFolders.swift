@@ -1,0 +1,140 @@
+internal import Foundation
+public import Postgres
+public import SQLText
+
+/// The queries of some folders, each a file `NAME.sql`.
+public struct QueryFolders: Sendable {
+    /// By name.
+    public let queries: [String: SQLQuery]
+
+    /// Reads the folders.
+    ///
+    /// - Throws: ``InvalidFolder`` with all that is wrong with any of them.
+    public init(_ paths: [String]) throws(InvalidFolder) {
+        var queries: [String: SQLQuery] = [:]
+        var problems: [FolderProblem] = []
+        for path in paths {
+            do throws(FolderProblem) {
+                for file in try Self.files(in: path) {
+                    do throws(InvalidFolder) {
+                        let query = try SQLQuery(file)
+                        if let other = queries[query.name] {
+                            problems.append(
+                                FolderProblem("\(other.place.path) is a query of this name already", at: query.place))
+                        }
+                        queries[query.name] = query
+                    } catch {
+                        problems += error.problems
+                    }
+                }
+            } catch {
+                problems.append(error)
+            }
+        }
+        guard problems.isEmpty else { throw InvalidFolder(problems) }
+        self.queries = queries
+    }
+
+    private static func files(in path: String) throws(FolderProblem) -> [SQLFile] {
+        var files: [SQLFile] = []
+        do {
+            for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+            where name.hasSuffix(".sql") && !name.hasPrefix(".") {
+                let file = path + "/" + name
+                guard let text = String(validating: try Data(contentsOf: URL(filePath: file)), as: UTF8.self) else {
+                    throw FolderProblem("\(file): is not UTF-8")
+                }
+                files.append(SQLFile(path: file, text: text))
+            }
+        } catch let problem as FolderProblem {
+            throw problem
+        } catch {
+            throw FolderProblem("\(path): cannot be read: \(error.localizedDescription)")
+        }
+        if files.isEmpty { throw FolderProblem("\(path): no query; add NAME.sql") }
+        return files
+    }
+
+    /// Asks PostgreSQL about all of them.
+    ///
+    /// - Parameters:
+    ///   - schemas: where the read models are that queries read.
+    ///   - role: what the queries run as; nil for the session's own.
+    ///   - connection: not in a transaction.
+    /// - Throws: ``InvalidFolder`` with all that is wrong with any of them; `PostgresError`.
+    public func prepared(
+        in schemas: LiveSchemas, role: String?, on connection: PostgresConnection
+    ) async throws -> PreparedQueries {
+        var prepared = PreparedQueries()
+        var problems: [FolderProblem] = []
+        for query in queries.values.sorted(by: { $0.name < $1.name }) {
+            let found: [String]
+            do throws(InvalidFolder) {
+                found = try schemas.of(query)
+            } catch {
+                prepared.missing += error.problems
+                continue
+            }
+            do {
+                prepared.queries[query.name] = try await PreparedQuery(
+                    query, schemas: found, role: role, on: connection)
+            } catch let error as InvalidFolder {
+                problems += error.problems
+            }
+        }
+        guard problems.isEmpty else { throw InvalidFolder(problems) }
+        return prepared
+    }
+}
+
+/// Queries that a database can run, and what it lacks for the others.
+public struct PreparedQueries: Sendable {
+    /// By name.
+    public internal(set) var queries: [String: PreparedQuery] = [:]
+    /// Read models that are not there: the projections may not have begun yet.
+    public internal(set) var missing: [FolderProblem] = []
+
+    /// None.
+    public init() {}
+}
+
+/// Which schema each version of each read model is in.
+public struct LiveSchemas: Sendable, Hashable {
+    /// By name and version.
+    private var schemas: [String: [Int: String]] = [:]
+
+    /// None.
+    public init() {}
+
+    /// Reads what there is.
+    ///
+    /// - Parameter connection: its search path holds the tables of the runtime.
+    public static func load(_ connection: PostgresConnection) async throws -> LiveSchemas {
+        let rows = try await connection.execute(
+            .unprepared("SELECT name, version, schema_name FROM sql_projections"))
+        var live = LiveSchemas()
+        for row in 0..<rows.rowCount {
+            live.schemas[try rows.string(row, 0), default: [:]][Int(try rows.int32(row, 1))] = try rows.string(row, 2)
+        }
+        return live
+    }
+
+    /// The schemas that a query reads.
+    ///
+    /// While a version is built beside the live one, the live one is the lower.
+    func of(_ query: SQLQuery) throws(InvalidFolder) -> [String] {
+        var found: [String] = []
+        for source in query.reads {
+            let versions = schemas[source.name] ?? [:]
+            guard let version = source.version ?? versions.keys.min(), let schema = versions[version] else {
+                let name = source.name + (source.version.map { "@\($0)" } ?? "")
+                throw InvalidFolder([
+                    FolderProblem(
+                        "there is no read model \(name) in the database; sql-projection makes it", at: query.place)
+                ])
+            }
+            found.append(schema)
+        }
+        return found
+    }
+}

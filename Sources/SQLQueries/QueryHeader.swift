@@ -1,0 +1,329 @@
+internal import SQLText
+
+/// Reads the comment that a query's file begins with: directives, `-- @name …`, and lines that describe the query.
+struct QueryHeader {
+    private(set) var problems: [FolderProblem] = []
+    private(set) var reads: [SQLQuery.Source] = []
+    private(set) var parameters: [(parameter: QueryParameter, place: SQLPlace)] = []
+    private(set) var order: [SQLQuery.OrderColumn] = []
+    private(set) var defaultLimit = 50
+    private(set) var maxLimit = 200
+    private(set) var cacheMs: Int?
+    private(set) var timeoutMs = 1_000
+    private(set) var versionColumn: String?
+    private var lines: [String] = []
+    private var seen: Set<String> = []
+    private let file: SQLFile
+
+    /// Rows that no answer has more of.
+    static let mostRows = 10_000
+    /// Names that mean something in every query's request.
+    static let reserved: Set<String> = ["limit", "cursor", "min_version"]
+    private static let directives = ["param", "reads", "order", "limit", "cache", "timeout", "version"]
+
+    init(_ file: SQLFile) {
+        self.file = file
+    }
+
+    /// The lines that are no directives, put together to paragraphs.
+    var description: String {
+        lines.split(separator: "", omittingEmptySubsequences: true).map { $0.joined(separator: " ") }
+            .joined(separator: "\n\n")
+    }
+
+    mutating func read() {
+        var offset = 0
+        for line in file.text.split(separator: "\n", omittingEmptySubsequences: false) {
+            guard line.hasPrefix("--") else { break }
+            var words = HeaderWords(line, offset)
+            words.skip(2)
+            if words.takePrefix("@") {
+                directive(&words)
+            } else {
+                lines.append(words.rest)
+            }
+            offset += line.utf8.count + 1
+        }
+        if reads.isEmpty && problems.isEmpty {
+            complain("name the projections that the query reads: -- @reads NAME", 0)
+        }
+    }
+
+    private mutating func complain(_ text: String, _ offset: Int) {
+        problems.append(FolderProblem(text, at: file.place(at: offset)))
+    }
+
+    private mutating func directive(_ words: inout HeaderWords) {
+        let start = words.offset
+        guard let name = words.next() else { return complain("a directive has a name", start) }
+        guard Self.directives.contains(name) else {
+            return complain("there is no @\(name); there are @\(Self.directives.joined(separator: ", @"))", start)
+        }
+        if name != "param" && name != "reads" && !seen.insert(name).inserted {
+            return complain("@\(name) is there already", start)
+        }
+        switch name {
+        case "param": parameter(&words)
+        case "reads": source(&words)
+        case "order": orderColumns(&words)
+        case "limit": limits(&words)
+        case "cache": cacheMs = duration(&words, upTo: 3_600_000)
+        case "timeout": timeoutMs = duration(&words, upTo: 600_000) ?? timeoutMs
+        default: versionColumn = column(&words)
+        }
+        if problems.isEmpty, name != "param", let more = words.next() {
+            complain("\(more) is too much here", words.lastOffset)
+        }
+    }
+
+    // MARK: directives
+
+    /// `NAME` or `NAME@VERSION`, several with commas.
+    private mutating func source(_ words: inout HeaderWords) {
+        for (text, offset) in words.list() {
+            let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+            let version = parts.count == 2 ? Int(parts[1]) : nil
+            guard !parts[0].isEmpty, parts.count == 1 || (version ?? 0) > 0 else {
+                complain("expected a projection's name, or NAME@VERSION", offset)
+                continue
+            }
+            reads.append(SQLQuery.Source(name: String(parts[0]), version: version))
+        }
+    }
+
+    /// `COLUMN [asc|desc], …`
+    private mutating func orderColumns(_ words: inout HeaderWords) {
+        for (text, offset) in words.list() {
+            let parts = text.split(separator: " ").map(String.init)
+            guard let name = parts.first, parts.count <= 2, parts.count == 1 || ["asc", "desc"].contains(parts[1])
+            else {
+                complain("expected COLUMN, COLUMN asc or COLUMN desc", offset)
+                continue
+            }
+            order.append(SQLQuery.OrderColumn(name: name, isDescending: parts.count == 2 && parts[1] == "desc"))
+        }
+        if order.isEmpty && problems.isEmpty {
+            complain("expected the columns that a page is ordered by", words.offset)
+        }
+    }
+
+    /// `default=N max=N`
+    private mutating func limits(_ words: inout HeaderWords) {
+        while let word = words.next() {
+            let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2, let number = Int(parts[1]), (1...Self.mostRows).contains(number),
+                ["default", "max"].contains(parts[0])
+            else { return complain("expected default=ROWS max=ROWS, from 1 to \(Self.mostRows)", words.lastOffset) }
+            if parts[0] == "max" { maxLimit = number } else { defaultLimit = number }
+        }
+        if defaultLimit > maxLimit { complain("the default is greater than the most", words.offset) }
+    }
+
+    private mutating func duration(_ words: inout HeaderWords, upTo most: Int) -> Int? {
+        let text = words.next() ?? ""
+        let unit = text.hasSuffix("ms") ? 1 : text.hasSuffix("s") ? 1_000 : 0
+        guard unit > 0, let number = Int(text.dropLast(unit == 1 ? 2 : 1)), number > 0, number <= most / unit else {
+            complain("expected a time of up to \(most / 1_000)s, such as 500ms or 5s", words.lastOffset)
+            return nil
+        }
+        return number * unit
+    }
+
+    private mutating func column(_ words: inout HeaderWords) -> String? {
+        guard let name = words.next() else {
+            complain("expected a column's name", words.offset)
+            return nil
+        }
+        return name
+    }
+
+    // MARK: parameters
+
+    /// `NAME TYPE [required] [default=VALUE] [min=…] [max=…] [items=N] DESCRIPTION`
+    private mutating func parameter(_ words: inout HeaderWords) {
+        let place = file.place(at: words.offset)
+        guard let name = words.next() else { return complain("expected @param NAME TYPE", words.offset) }
+        if !Self.isName(name) {
+            return complain("a parameter is named by lower-case letters, digits and underscores", words.lastOffset)
+        }
+        if Self.reserved.contains(name) { return complain("\(name) has a meaning in every request", words.lastOffset) }
+        if parameters.contains(where: { $0.parameter.name == name }) {
+            return complain("\(name) is there already", words.lastOffset)
+        }
+        guard var type = words.next() else { return complain("expected the type of \(name)", words.offset) }
+        let typeOffset = words.lastOffset
+        let isList = type.hasSuffix("[]")
+        if isList { type.removeLast(2) }
+        guard let kind = Self.kind(type) else {
+            return complain(
+                """
+                expected text, integer, decimal, boolean, date, timestamp, uuid or enum(WORD,…), for a list with [] \
+                after it
+                """, typeOffset)
+        }
+        guard let options = options(&words, kind, isList) else { return }
+        let parameter = QueryParameter(
+            name, kind, isList: isList, isRequired: options.isRequired, default: options.defaultValue,
+            options.bounds, words.rest)
+        parameters.append((parameter, place))
+    }
+
+    private struct Options {
+        var isRequired = false
+        var defaultValue: QueryValue?
+        var bounds = QueryParameter.Bounds()
+    }
+
+    private mutating func options(
+        _ words: inout HeaderWords, _ kind: QueryParameter.Kind, _ isList: Bool
+    ) -> Options? {
+        var options = Options()
+        var defaultText: (text: String, offset: Int)?
+        while let (key, value) = words.nextOption() {
+            let offset = words.lastOffset
+            switch (key, kind) {
+            case ("required", _): options.isRequired = true
+            case ("default", _) where !isList: defaultText = (value, offset)
+            case ("items", _) where isList && (1...1_000).contains(Int(value) ?? 0):
+                options.bounds.count = Int(value) ?? 1
+            case ("max", .text) where (1...QueryParameter.longestText).contains(Int(value) ?? 0):
+                options.bounds.length = Int(value) ?? 1
+            case ("min", .integer) where Int64(value) != nil, ("min", .decimal) where SignedDecimal(value) != nil:
+                options.bounds.min = value
+            case ("max", .integer) where Int64(value) != nil, ("max", .decimal) where SignedDecimal(value) != nil:
+                options.bounds.max = value
+            default:
+                complain("\(key)=\(value) is no option of this type", offset)
+                return nil
+            }
+        }
+        if let (text, offset) = defaultText {
+            if options.isRequired {
+                complain("what is required has no default", offset)
+                return nil
+            }
+            do throws(QueryParameter.Refusal) {
+                options.defaultValue = try QueryParameter.value(of: text, kind, options.bounds)
+            } catch {
+                complain("the default \(error.detail)", offset)
+                return nil
+            }
+        }
+        return options
+    }
+
+    private static func isName(_ name: String) -> Bool {
+        let isLetter: (UInt8) -> Bool = { $0 &- UInt8(ascii: "a") < 26 || $0 == UInt8(ascii: "_") }
+        return name.utf8.count <= 40 && name.utf8.first.map(isLetter) == true
+            && name.utf8.allSatisfy { isLetter($0) || $0 &- UInt8(ascii: "0") < 10 }
+    }
+
+    private static func kind(_ type: String) -> QueryParameter.Kind? {
+        switch type {
+        case "text": return .text
+        case "integer": return .integer
+        case "decimal": return .decimal
+        case "boolean": return .boolean
+        case "date": return .date
+        case "timestamp": return .timestamp
+        case "uuid": return .uuid
+        default:
+            guard type.hasPrefix("enum("), type.hasSuffix(")") else { return nil }
+            let words = type.dropFirst(5).dropLast().split(separator: ",", omittingEmptySubsequences: false)
+            guard words.allSatisfy({ !$0.isEmpty }), Set(words).count == words.count else { return nil }
+            return .choice(words.map(String.init))
+        }
+    }
+}
+
+/// The words of one line of a header, with where they stand.
+private struct HeaderWords {
+    /// Bytes from the file's start to what comes next.
+    private(set) var offset: Int
+    /// The same of the last word.
+    private(set) var lastOffset: Int
+    private var bytes: ArraySlice<UInt8>
+
+    init(_ line: Substring, _ offset: Int) {
+        self.offset = offset
+        lastOffset = offset
+        bytes = Array(line.utf8)[...]
+        while let last = bytes.last, Self.isSpace(last) { bytes.removeLast() }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
+
+    mutating func skip(_ count: Int) {
+        bytes = bytes.dropFirst(count)
+        offset += count
+        skipSpaces()
+    }
+
+    private mutating func skipSpaces() {
+        while let byte = bytes.first, Self.isSpace(byte) {
+            bytes.removeFirst()
+            offset += 1
+        }
+    }
+
+    mutating func takePrefix(_ text: StaticString) -> Bool {
+        guard let first = bytes.first, text.utf8CodeUnitCount == 1, text.description.utf8.first == first else {
+            return false
+        }
+        bytes.removeFirst()
+        offset += 1
+        return true
+    }
+
+    /// All that is left.
+    var rest: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The next word.
+    mutating func next() -> String? {
+        lastOffset = offset
+        let word = bytes.prefix { !Self.isSpace($0) }
+        guard !word.isEmpty else { return nil }
+        skip(word.count)
+        return String(decoding: word, as: UTF8.self)
+    }
+
+    /// `required`, or `key=value`, whose value may stand in double quotes; nil where anything else comes.
+    mutating func nextOption() -> (key: String, value: String)? {
+        lastOffset = offset
+        let key = bytes.prefix { $0 &- UInt8(ascii: "a") < 26 || $0 == UInt8(ascii: "_") }
+        let after = bytes.dropFirst(key.count)
+        let name = String(decoding: key, as: UTF8.self)
+        if name == "required", after.first.map(Self.isSpace) ?? true {
+            skip(key.count)
+            return (name, "")
+        }
+        guard !key.isEmpty, after.first == UInt8(ascii: "=") else { return nil }
+        var value = after.dropFirst()
+        var length: Int
+        if value.first == UInt8(ascii: "\""), let end = value.dropFirst().firstIndex(of: UInt8(ascii: "\"")) {
+            length = end + 1 - value.startIndex
+            value = value[(value.startIndex + 1)..<end]
+        } else {
+            value = value.prefix { !Self.isSpace($0) }
+            length = value.count
+        }
+        length += key.count + 1
+        skip(length)
+        return (name, String(decoding: value, as: UTF8.self))
+    }
+
+    /// What commas separate, without the spaces around it.
+    mutating func list() -> [(text: String, offset: Int)] {
+        var parts: [(String, Int)] = []
+        while !bytes.isEmpty {
+            lastOffset = offset
+            let start = offset
+            let part = bytes.prefix { $0 != UInt8(ascii: ",") }
+            var text = part
+            while let last = text.last, Self.isSpace(last) { text.removeLast() }
+            parts.append((String(decoding: text, as: UTF8.self), start))
+            skip(min(part.count + 1, bytes.count))
+        }
+        return parts
+    }
+}

@@ -1,0 +1,93 @@
+import SQLText
+import Testing
+
+@testable import SQLQueries
+
+@Suite struct QueryFileTests {
+    static func query(_ text: String, named name: String = "q") throws -> SQLQuery {
+        try SQLQuery(SQLFile(path: "f/\(name).sql", text: text))
+    }
+
+    @Test func aHeaderIsReadAsItStands() throws {
+        let query = try Self.query(
+            """
+            -- Finds orders.
+            --
+            -- Of a customer,
+            -- or of all.
+            -- @reads customer-orders, accounts@2
+            -- @param customer text max=40 default="a b" The customer's id.
+            -- @param status enum(created,paid)[] items=3
+            -- @param min decimal min=-1.5 max=10 required Not less = than this.
+            -- @order created_at desc, order_id
+            -- @limit default=5 max=10
+            -- @cache 500ms
+            -- @timeout 3s
+            -- @version sequence
+            SELECT ':no', a::text FROM t -- :neither
+            WHERE c = :customer AND s = ANY (:status) AND m >= :min AND d = :customer;
+            """)
+        #expect(query.name == "q")
+        #expect(query.description == "Finds orders.\n\nOf a customer, or of all.")
+        #expect(
+            query.reads == [.init(name: "customer-orders", version: nil), .init(name: "accounts", version: 2)])
+        #expect(query.parameters.map(\.name) == ["customer", "status", "min"])
+        #expect(query.parameters[0].defaultValue == .text("a b") && query.parameters[0].bounds.length == 40)
+        #expect(query.parameters[0].description == "The customer's id.")
+        #expect(query.parameters[1].kind == .choice(["created", "paid"]) && query.parameters[1].isList)
+        #expect(query.parameters[1].bounds.count == 3)
+        #expect(query.parameters[2].isRequired && query.parameters[2].description == "Not less = than this.")
+        #expect(
+            query.order == [
+                .init(name: "created_at", isDescending: true), .init(name: "order_id", isDescending: false),
+            ])
+        #expect(query.defaultLimit == 5 && query.maxLimit == 10)
+        #expect(query.cacheMs == 500 && query.timeoutMs == 3_000 && query.versionColumn == "sequence")
+        #expect(
+            query.body.text
+                == "SELECT ':no', a::text FROM t -- :neither\nWHERE c = $1 AND s = ANY ($2) AND m >= $3 AND d = $1")
+    }
+
+    @Test func whatIsNotSaidHasDefaults() throws {
+        let query = try Self.query("-- @reads a\nSELECT 1 AS one")
+        #expect(query.defaultLimit == 50 && query.maxLimit == 200 && query.timeoutMs == 1_000)
+        #expect(query.cacheMs == nil && query.order.isEmpty && query.versionColumn == nil && query.parameters.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("SELECT 1", "1:1: name the projections that the query reads"),
+        ("-- @read a\nSELECT 1", "1:5: there is no @read; there are @param"),
+        ("-- @reads a@x\nSELECT 1", "1:11: expected a projection's name, or NAME@VERSION"),
+        ("-- @reads a\n-- @param x txt\nSELECT :x", "2:13: expected text, integer"),
+        ("-- @reads a\n-- @param x enum(a,,b)\nSELECT :x", "2:13: expected text, integer"),
+        ("-- @reads a\n-- @param X text\nSELECT 1", "2:11: a parameter is named by"),
+        ("-- @reads a\n-- @param limit text\nSELECT 1", "2:11: limit has a meaning"),
+        ("-- @reads a\n-- @param x text\n-- @param x text\nSELECT :x", "3:11: x is there already"),
+        ("-- @reads a\n-- @param x text mx=3\nSELECT :x", "2:18: mx=3 is no option of this type"),
+        ("-- @reads a\n-- @param x text max=10001\nSELECT :x", "2:18: max=10001 is no option"),
+        ("-- @reads a\n-- @param x integer default=a\nSELECT :x", "2:21: the default must be an integer"),
+        ("-- @reads a\n-- @param x integer max=3 default=4\nSELECT :x", "2:27: the default must not be greater than 3"),
+        ("-- @reads a\n-- @param x text required default=a\nSELECT :x", "2:27: what is required has no default"),
+        ("-- @reads a\n-- @limit default=10 max=5\nSELECT 1", "2:27: the default is greater than the most"),
+        ("-- @reads a\n-- @limit max=0\nSELECT 1", "2:11: expected default=ROWS max=ROWS"),
+        ("-- @reads a\n-- @cache 5\nSELECT 1", "2:11: expected a time"),
+        ("-- @reads a\n-- @cache 5s 6s\nSELECT 1", "2:14: 6s is too much here"),
+        ("-- @reads a\n-- @cache 5s\n-- @cache 6s\nSELECT 1", "3:5: @cache is there already"),
+        ("-- @reads a\n-- @order a down\nSELECT 1", "2:11: expected COLUMN"),
+        ("-- @reads a\n-- é\nSELECT 'é', :y", "3:13: there is no parameter y; declare it"),
+        ("-- @reads a\n-- @param x text\nSELECT 1", "2:11: the statement does not use :x"),
+        ("-- @reads a\nSELECT $1", "2:8: name a parameter instead"),
+        ("-- @reads a\nDELETE FROM t", "2:1: a query begins with SELECT"),
+        ("-- @reads a\nSELECT 1; SELECT 2", "2:11: a query is one statement"),
+        ("-- @reads a\n", "1:1: no statement"), ("-- @reads a\nSELECT 'a", "2:8: this string has no end"),
+    ]) func whatIsWrongIsToldWhereItStands(_ text: String, _ expected: String) throws {
+        let error = #expect(throws: InvalidFolder.self) { try Self.query(text) }
+        let found = error?.problems.map { $0.description.replacing("f/q.sql:", with: "") } ?? []
+        #expect(found.contains { $0.hasPrefix(expected) }, "\(found)")
+    }
+
+    @Test(arguments: ["Q", "a_b", "", "1a", String(repeating: "a", count: 61)])
+    func aNameThatIsNone(_ name: String) {
+        #expect(throws: InvalidFolder.self) { try Self.query("-- @reads a\nSELECT 1", named: name) }
+    }
+}
