@@ -5,6 +5,9 @@ import Testing
 @testable import OperatorCommands
 
 @Suite struct DaemonConfigurationFileTests {
+    private static let accounts = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: "projections/accounts").path
+
     @Test(arguments: Catalog.daemons.map(\.name), [true, false])
     func theDaemonsUnderstandIt(daemon: String, isMock: Bool) throws {
         let entry = try #require(Catalog.daemon(named: daemon))
@@ -12,7 +15,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: file) }
         let text = DaemonConfigurationFile(
             databaseURL: "postgresql://postgres@%2Ftmp%2Fa%22b:5432/postgres", bootstrapServers: "127.0.0.1:9092",
-            isMock: isMock, port: 8_080, httpPort: 8_081
+            isMock: isMock, port: 8_080, httpPort: 8_081, projections: [Self.accounts]
         ).text(for: entry)
         try Data(text.utf8).write(to: file)
         let report = try entry.report(file: file.path, environment: [:], origins: false)
@@ -20,6 +23,8 @@ import Testing
         #expect(report.contains("port = 8081") == (daemon == "query-service"))
         #expect(report.contains("bootstrap_servers = \"127.0.0.1:9092\""))
         #expect(report.contains("retention = \"keep\"") == (isMock && daemon == "outbox-relay"))
+        #expect(report.contains("folders = [\"\(Self.accounts)\"]") == (daemon == "sql-projection"))
+        #expect(report.contains("folders = [\"\(Self.accounts)/queries\"]") == (daemon == "query-service"))
         let consumes = daemon != "outbox-relay" && daemon != "query-service"
         #expect(report.contains("fetch.wait.max.ms") == (isMock && consumes))
     }

@@ -1,5 +1,6 @@
 import EmbeddedKafka
 import Foundation
+import FoundationNetworking
 import Glibc
 import Postgres
 import TestKit
@@ -44,6 +45,27 @@ import Testing
                 dev.signal(SIGINT)
                 #expect(try await dev.exitCode() == 0, "\(dev.output) \(dev.errors)")
             }
+        }
+    }
+
+    /// A folder of SQL beside everything else, and its query answered.
+    @Test func aFolderOfSQLIsRunToo() async throws {
+        try await TestSlots.hold {
+            let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
+            defer { try? FileManager.default.removeItem(atPath: data) }
+            let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent().appending(path: "projections/product-stats").path
+            let dev = try Executable(
+                "millrace", ["dev", "--data", data, "--partitions", "2", "--load", "20", "--projection", folder])
+            try await eventually { dev.output.contains("/health/ready") }
+            let service = try #require(Self.environment(data)["QUERY_SERVICE_URL"])
+            let url = try #require(URL(string: service + "/v1/q/best-sellers?limit=1"))
+            try await eventually {
+                guard let answer = try? await URLSession.shared.data(from: url).0 else { return false }
+                return String(decoding: answer, as: UTF8.self).contains("{\"rows\":[{\"product_id\":")
+            }
+            dev.signal(SIGINT)
+            #expect(try await dev.exitCode() == 0, "\(dev.output) \(dev.errors)")
         }
     }
 

@@ -1,4 +1,5 @@
 internal import Catalog
+internal import Foundation
 
 /// The TOML that a daemon of `millrace dev` is started with: the servers of the session, all else by default.
 struct DaemonConfigurationFile {
@@ -10,6 +11,8 @@ struct DaemonConfigurationFile {
     let port: Int
     /// Where the one that answers requests does so.
     let httpPort: Int
+    /// Folders of SQL; the service answers the queries of those that have some.
+    var projections: [String] = []
 
     func text(for daemon: CatalogDaemon) -> String {
         var lines = [
@@ -24,6 +27,13 @@ struct DaemonConfigurationFile {
             "bootstrap_servers = \(Self.quoted(bootstrapServers))",
         ]
         if daemon.sections.contains("http") { lines += ["", "[http]", "port = \(httpPort)"] }
+        if daemon.sections.contains("sql_projections"), !projections.isEmpty {
+            lines += ["", "[sql_projections]", "folders = [\(Self.list(projections))]"]
+        }
+        let queries = projections.map { $0 + "/queries" }.filter { FileManager.default.fileExists(atPath: $0) }
+        if daemon.sections.contains("sql_queries"), !queries.isEmpty {
+            lines += ["", "[sql_queries]", "folders = [\(Self.list(queries))]"]
+        }
         if isMock {
             if daemon.sections.contains("relay") { lines += Self.relayOfMock }
             if daemon.sections.contains("projection") { lines += Self.projectionOfMock }
@@ -46,6 +56,10 @@ struct DaemonConfigurationFile {
         "", "[kafka.properties]", "\"session.timeout.ms\" = \"6000\"", "\"heartbeat.interval.ms\" = \"500\"",
         "\"fetch.wait.max.ms\" = \"20\"",
     ]
+
+    private static func list(_ paths: [String]) -> String {
+        paths.map { quoted(URL(filePath: $0).standardizedFileURL.path) }.joined(separator: ", ")
+    }
 
     /// A basic string of TOML.
     private static func quoted(_ text: String) -> String {

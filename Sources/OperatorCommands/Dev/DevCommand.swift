@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import OrderShop
+internal import SQLProjections
+internal import SQLText
 
 /// `millrace dev`: everything on this machine, with no server of the user's.
 struct DevCommand: AsyncParsableCommand {
@@ -44,6 +46,12 @@ struct DevCommand: AsyncParsableCommand {
     @Flag(help: "With DATABASE_URL and the mock: drops the offsets of another cluster that are in that database.")
     var resetOffsets = false
 
+    @Option(
+        name: .customLong("projection"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Runs this folder of SQL too, and answers its queries; may be repeated.", valueName: "dir"))
+    var projections: [String] = []
+
     @Option(help: "Partitions of each topic that is made.")
     var partitions: Int32 = 12
 
@@ -67,6 +75,11 @@ struct DevCommand: AsyncParsableCommand {
         plan.partitions = partitions
         plan.usesBroker = broker
         plan.resetsOffsets = resetOffsets
+        do {
+            plan.projections = try projections.map { path throws(InvalidFolder) in try ProjectionFolder(path: path) }
+        } catch {
+            throw CommandFailure(error.description, .configuration)
+        }
         try await DevSession(plan).run()
     }
 }

@@ -1,6 +1,7 @@
 internal import Blocking
 internal import Catalog
 internal import Foundation
+internal import SQLProjections
 
 /// The daemons of a `millrace dev`: their configuration files, and how they are started.
 struct DevDaemons {
@@ -16,20 +17,24 @@ struct DevDaemons {
 
     /// Writes the configurations and finds the programs, which are beside our own.
     ///
+    /// - Parameter projections: folders of SQL that are run too.
     /// - Throws: ``CommandFailure`` when a program is not there.
-    init(folder: DevFolder, kafka: DevKafka, database: DevDatabase) throws {
+    init(
+        _ projections: [ProjectionFolder], folder: DevFolder, kafka: DevKafka, database: DevDatabase
+    ) throws {
         self.folder = folder
         var supervisors: [DaemonSupervisor] = []
         var ports: [(daemon: String, port: Int)] = []
         let httpPort = try LoopbackPort.findFree(preferring: Self.httpPort)
         queryURL = "http://127.0.0.1:\(httpPort)"
-        for daemon in Catalog.daemons where daemon.worksByDefault {
+        for daemon in Catalog.daemons
+        where daemon.worksByDefault || (daemon.sections.contains("sql_projections") && !projections.isEmpty) {
             let name = daemon.name
             let port = try LoopbackPort.findFree()
             let file = folder.configurationFile(of: name)
             let text = DaemonConfigurationFile(
                 databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port,
-                httpPort: httpPort
+                httpPort: httpPort, projections: projections.map(\.path)
             ).text(for: daemon)
             try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
             supervisors.append(

@@ -2,6 +2,7 @@ internal import Catalog
 internal import EmbeddedKafka
 internal import Foundation
 internal import Kafka
+internal import SQLProjections
 
 /// The Kafka of a `millrace dev`: a mock cluster or a broker of its own, or the cluster that the environment names.
 struct DevKafka: Sendable {
@@ -18,7 +19,14 @@ struct DevKafka: Sendable {
     let cluster: String
     private let server: Server
 
-    private static let topics = Catalog.eventTopics + Catalog.letterTopics
+    /// Those that the daemons read and write.
+    private static func topics(_ projections: [ProjectionFolder]) -> [String] {
+        var topics = Catalog.eventTopics + Catalog.letterTopics
+        for topic in projections.flatMap({ $0.topics + $0.letterTopics }) where !topics.contains(topic) {
+            topics.append(topic)
+        }
+        return topics
+    }
 
     /// Whether it started empty with this session, and ends with it.
     var isMock: Bool { if case .mock = server { true } else { false } }
@@ -26,14 +34,18 @@ struct DevKafka: Sendable {
     /// Finds or starts it, with the topics there.
     ///
     /// - Parameters:
+    ///   - projections: folders of SQL that are run too.
     ///   - partitions: of each topic that is made.
     ///   - usesBroker: whether it is a broker in `folder`, where the environment names no cluster.
     ///   - folder: the session's.
-    static func start(partitions: Int32, usesBroker: Bool, in folder: DevFolder) async throws -> DevKafka {
+    static func start(
+        _ projections: [ProjectionFolder], partitions: Int32, usesBroker: Bool, in folder: DevFolder
+    ) async throws -> DevKafka {
+        let topics = topics(projections)
         let environment = ProcessInfo.processInfo.environment
         if let named = environment["KAFKA_BOOTSTRAP_SERVERS"], !named.isEmpty {
             let kafka = DevKafka(bootstrapServers: named, cluster: named, server: .users)
-            try await kafka.createTopics(partitions: partitions)
+            try await kafka.create(topics, partitions: partitions)
             return kafka
         }
         guard usesBroker else {
@@ -46,7 +58,7 @@ struct DevKafka: Sendable {
         let kafka = DevKafka(
             bootstrapServers: broker.bootstrapServers, cluster: try folder.brokerIdentity(), server: .broker(broker))
         do {
-            try await kafka.createTopics(partitions: partitions)
+            try await kafka.create(topics, partitions: partitions)
         } catch {
             await kafka.stop()
             throw error
@@ -59,11 +71,11 @@ struct DevKafka: Sendable {
         if case .broker(let broker) = server { await broker.stop() }
     }
 
-    private func createTopics(partitions: Int32) async throws {
+    private func create(_ topics: [String], partitions: Int32) async throws {
         let admin = try KafkaAdmin(
             KafkaClientConfiguration(bootstrapServers: bootstrapServers, clientID: "millrace-dev"))
         let present = try await admin.partitions()
-        for topic in Self.topics where present[topic] == nil {
+        for topic in topics where present[topic] == nil {
             do {
                 try await admin.createTopic(topic, partitions: partitions)
             } catch {

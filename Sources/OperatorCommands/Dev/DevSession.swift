@@ -3,6 +3,7 @@ internal import Foundation
 internal import Kafka
 internal import OrderShop
 internal import Postgres
+internal import SQLProjections
 internal import Synchronization
 internal import Verification
 
@@ -20,6 +21,8 @@ struct DevSession {
         var usesBroker = false
         /// Whether offsets of another cluster are dropped in a database that is not ours.
         var resetsOffsets = false
+        /// Folders of SQL that are run too.
+        var projections: [ProjectionFolder] = []
     }
 
     /// Why a session ends.
@@ -45,7 +48,7 @@ struct DevSession {
             let folder = try DevFolder(path: plan.folder)
             Self.say("starting in \(folder.path)")
             let kafka = try await DevKafka.start(
-                partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder)
+                plan.projections, partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder)
             do {
                 try await serve(folder, kafka, until: stop)
             } catch {
@@ -84,7 +87,7 @@ struct DevSession {
             if again > 0 { Self.say("the last run's cluster is gone: \(again) events of the outbox are sent again") }
         }
         try folder.remember(cluster: kafka.cluster)
-        let daemons = try DevDaemons(folder: folder, kafka: kafka, database: database)
+        let daemons = try DevDaemons(plan.projections, folder: folder, kafka: kafka, database: database)
         try Endpoints.write(
             [
                 ("DATABASE_URL", database.url), ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers),
