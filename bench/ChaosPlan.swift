@@ -8,6 +8,7 @@ struct ChaosPlan {
         case dashboardKilled = "dashboard_killed"
         case handlerKilled = "dead_letter_handler_killed"
         case queryServiceKilled = "query_service_killed"
+        case sqlProjectionKilled = "sql_projection_killed"
         case brokerKilled = "broker_killed"
         case secondProjectionJoined = "second_projection_joined"
         case secondProjectionLeft = "second_projection_left"
@@ -25,7 +26,7 @@ struct ChaosPlan {
     /// group of two members, gives the same partitions to both.
     private static let episodes: [[Fault]] = [
         [.relayKilled], [.orderSummaryKilled], [.dashboardKilled], [.handlerKilled], [.queryServiceKilled],
-        [.brokerKilled], [.secondProjectionJoined, .secondProjectionLeft],
+        [.sqlProjectionKilled], [.brokerKilled], [.secondProjectionJoined, .secondProjectionLeft],
     ]
 
     init(seed: UInt64) {

@@ -75,6 +75,8 @@ actor ChaosSystem {
     private let connection: PostgresConnection
     private var daemons: [Daemon: (process: DaemonProcess, port: Int)] = [:]
     private var peakMiB = 0.0
+    private let folders: ChaosFolders
+    private var folderPaths: String?
 
     private enum Daemon: String, CaseIterable {
         case relay = "outbox-relay"
@@ -82,9 +84,18 @@ actor ChaosSystem {
         case dashboard = "dashboard-projection"
         case handler = "dead-letter-handler"
         case queryService = "query-service"
+        case sqlProjection = "sql-projection"
         case secondOrderSummary
+        /// Reads everything again, in the end.
+        case replay
 
-        var program: String { self == .secondOrderSummary ? Daemon.orderSummary.rawValue : rawValue }
+        var program: String {
+            switch self {
+            case .secondOrderSummary: Daemon.orderSummary.rawValue
+            case .replay: Daemon.sqlProjection.rawValue
+            default: rawValue
+            }
+        }
     }
 
     /// How long a recovery may take.
@@ -92,10 +103,13 @@ actor ChaosSystem {
 
     static func start(on servers: BenchServers) async throws -> ChaosSystem {
         try await servers.makeTopics(
-            [Daemon.orderSummary, .dashboard].flatMap { [letterTopic(of: $0, servers), retryTopic(of: $0, servers)] })
-        try await Migrator(servers.postgres).up(["dashboard"])
+            [Daemon.orderSummary, .dashboard].flatMap { [letterTopic(of: $0, servers), retryTopic(of: $0, servers)] }
+                + ChaosFolders.topics(servers))
+        try await Migrator(servers.postgres).up(["dashboard", "sql-projections"])
         let system = ChaosSystem(servers, try await PostgresConnection.connect(servers.postgres))
-        for daemon in Daemon.allCases where daemon != .secondOrderSummary { try await system.start(daemon) }
+        for daemon in Daemon.allCases where daemon != .secondOrderSummary && daemon != .replay {
+            try await system.start(daemon)
+        }
         try await system.recover()
         return system
     }
@@ -103,6 +117,7 @@ actor ChaosSystem {
     private init(_ servers: BenchServers, _ connection: PostgresConnection) {
         self.servers = servers
         self.connection = connection
+        folders = ChaosFolders(servers)
     }
 
     private static func letterTopic(of daemon: Daemon, _ servers: BenchServers) -> String {
@@ -119,6 +134,13 @@ actor ChaosSystem {
         switch daemon {
         case .relay: settings["relay.topic_suffix"] = servers.topicSuffix
         case .queryService: settings["http.port"] = "0"
+        case .sqlProjection:
+            let paths = try folderPaths ?? folders.write()
+            folderPaths = paths
+            settings["sql_projections.folders"] = paths
+            settings["projection.instance_id"] = "\(daemon)"
+        case .replay:
+            settings["sql_projections.folders"] = try folders.write(version: ChaosFolders.replayVersion)
         case .handler:
             settings["letters.instance_id"] = "handler"
             settings["letters.letter_topic_prefix"] = "dlq\(servers.topicSuffix)."
@@ -144,6 +166,7 @@ actor ChaosSystem {
         case .dashboardKilled: try await killAndStart(.dashboard)
         case .handlerKilled: try await killAndStart(.handler)
         case .queryServiceKilled: try await killAndStart(.queryService)
+        case .sqlProjectionKilled: try await killAndStart(.sqlProjection)
         case .brokerKilled: return try await killBroker()
         case .secondProjectionJoined:
             try start(.secondOrderSummary)
@@ -194,7 +217,7 @@ actor ChaosSystem {
 
     // MARK: recovery
 
-    /// Waits until all that is committed now has been published, and applied by both projections, and every daemon says
+    /// Waits until all that is committed now has been published, and applied by all projections, and every daemon says
     /// that it is ready.
     func recover() async throws {
         let committed = try await number("SELECT coalesce(max(id), 0) FROM outbox")
@@ -207,7 +230,8 @@ actor ChaosSystem {
             return !ends.isEmpty
         }
         try await servers.wait("application", within: Self.patience, every: .milliseconds(10)) {
-            try await hasPassed(ends)
+            guard try await hasPassed(ends) else { return false }
+            return try await haveFoldersPassed(ends, version: 1)
         }
         for (daemon, (_, port)) in daemons {
             try await servers.wait("ready \(daemon.rawValue)", within: Self.patience, every: .milliseconds(10)) {
@@ -229,6 +253,28 @@ actor ChaosSystem {
             passed[partition] = try rows.int64(row, 2)
         }
         return ends.allSatisfy { partition, end in end == 0 || (passed[partition] ?? 0) >= end }
+    }
+
+    /// The folders read the topic of orders; of products there are no events.
+    private func haveFoldersPassed(_ ends: [TopicPartition: Int64], version: Int) async throws -> Bool {
+        for name in ChaosFolders.names {
+            let rows = try await connection.execute(
+                """
+                SELECT partition, next_offset FROM projection_offsets JOIN projections ON projections.id = projection_id
+                WHERE projections.name = $1 AND version = $2 AND topic = $3
+                """,
+                Parameters {
+                    $0.append(name)
+                    $0.append(Int32(version))
+                    $0.append("order" + servers.topicSuffix)
+                })
+            var passed: [Int32: Int64] = [:]
+            for row in 0..<rows.rowCount { passed[try rows.int32(row, 0)] = try rows.int64(row, 1) }
+            for (partition, end) in ends where partition.topic == "order" + servers.topicSuffix && end > 0 {
+                guard passed[partition.partition] ?? 0 >= end else { return false }
+            }
+        }
+        return true
     }
 
     private func number(_ query: String) async throws -> Int64 {
@@ -254,6 +300,18 @@ actor ChaosSystem {
             ], logFile: "/dev/stderr", patienceSeconds: 5)
         let end = await command.waitForEnd()
         guard end == .exited(0) else { throw BenchError("millrace verify \(end)") }
+        try await verifyFolders()
+    }
+
+    /// Reads the topics again, into another version of each folder, and compares the rows.
+    private func verifyFolders() async throws {
+        let ends = try await servers.ends()
+        try start(.replay)
+        try await servers.wait("replay", within: Self.patience, every: .milliseconds(50)) {
+            try await haveFoldersPassed(ends, version: ChaosFolders.replayVersion)
+        }
+        try await stop(.replay)
+        try await ChaosFolders.compare(on: connection)
     }
 
     /// Stops all daemons.
@@ -261,6 +319,7 @@ actor ChaosSystem {
     /// - Returns: the largest resident set that any of them ever had, in MiB.
     func stop() async throws -> Double {
         for daemon in daemons.keys { try await stop(daemon) }
+        folders.remove()
         await connection.close()
         return peakMiB
     }

@@ -68,6 +68,23 @@ enum EventBatches {
     static func read<Fold>(
         _ count: Int, from servers: BenchServers, _ fold: ([OrderEvent]) -> Fold
     ) async throws -> [EventBatch<Fold>] {
+        try await read(
+            count, from: servers,
+            decode: { record in
+                guard let value = record.value, case .event(let event) = try OrderEventDecoder.decode(value) else {
+                    throw BenchError("a record is no event")
+                }
+                return (event.identity.eventID, event.identity.timestamp.day, event)
+            }, fold)
+    }
+
+    /// The same, of whatever the records are.
+    ///
+    /// - Parameter decode: the event's id, its day, and the event.
+    static func read<Event, Fold>(
+        _ count: Int, from servers: BenchServers, decode: (RecordView) throws -> (EventID, Int32, Event),
+        _ fold: ([Event]) -> Fold
+    ) async throws -> [EventBatch<Fold>] {
         let limits = ProjectionRunnerConfiguration(service: "bench")
         let consumer = try Consumer(servers.kafka, group: "bench-sql-alone")
         try await consumer.assign(
@@ -86,26 +103,24 @@ enum EventBatches {
                 continue
             }
             deadline = .now + readTimeout
-            batches.append(try batch(of: records, expected: &expected, servers, fold))
+            batches.append(try batch(of: records, expected: &expected, servers, decode, fold))
             read += records.count
         }
         await consumer.close(timeoutMs: 5_000)
         return batches
     }
 
-    private static func batch<Fold>(
+    private static func batch<Event, Fold>(
         of records: RecordBatch, expected: inout [TopicPartition: Int64], _ servers: BenchServers,
-        _ fold: ([OrderEvent]) -> Fold
+        _ decode: (RecordView) throws -> (EventID, Int32, Event), _ fold: ([Event]) -> Fold
     ) throws -> EventBatch<Fold> {
-        var events: [OrderEvent] = []
+        var events: [Event] = []
         var (ids, days) = (UUIDArray(), DateArray())
         for record in records {
-            guard let value = record.value, case .event(let event) = try OrderEventDecoder.decode(value) else {
-                throw BenchError("a record is no event")
-            }
+            let (id, day, event) = try decode(record)
             events.append(event)
-            ids.append(event.identity.eventID)
-            days.append(day: event.identity.timestamp.day)
+            ids.append(id)
+            days.append(day: day)
         }
         var (topics, numbers, from, next) = (TextArray(), Int32Array(), Int64Array(), Int64Array())
         for (partition, offset) in records.nextOffsets.sorted(by: { $0.key < $1.key }) {
