@@ -36,7 +36,8 @@ struct PlanReport {
                 let session = VersionSession(schema: projection.folder.schemaName, role: nil)
                 _ = try await transaction.pipeline([session.enter])
                 // A table that is read from end to end even so has no index for the statement, be it large or small.
-                try await transaction.execute(script: "ANALYZE; SET LOCAL enable_seqscan = off")
+                try await analyze(transaction)
+                try await transaction.execute(script: "SET LOCAL enable_seqscan = off")
                 for handler in projection.folder.handlers {
                     let own = last.filter { handler.type == nil || $0.type == handler.type }
                     guard let first = own.first else { continue }
@@ -51,6 +52,19 @@ struct PlanReport {
             }
         } catch is TakenBack {}
         return plans
+    }
+
+    /// Of the version's tables alone: the locks are held to the end of the transaction.
+    private func analyze(_ transaction: PostgresTransaction) async throws {
+        let found = try await transaction.execute(
+            .unprepared(
+                """
+                SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
+                WHERE relnamespace = $1::text::regnamespace AND relkind IN ('r', 'p')
+                """),
+            Parameters { $0.append(SQLIdentifier.quoted(version.projection.folder.schemaName)) })
+        guard let tables = try found.optionalString(0, 0) else { return }
+        try await transaction.execute(script: "ANALYZE \(tables)")
     }
 
     private func plan(
