@@ -71,7 +71,7 @@ let programs: [Target] = [
         dependencies: ["Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres", .logging],
         path: "Sources/Programs/OutboxRelay", swiftSettings: strict),
     .target(
-        name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "OrderSummary"],
+        name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "Daemon", "OrderSummary"],
         path: "Sources/Programs/OrderSummary", swiftSettings: strict),
     .target(
         name: "DashboardProgram",

@@ -1,3 +1,5 @@
+// What ProjectionProgram refines: without this line, an incremental build would not see that it has changed.
+internal import Daemon
 public import OrderSummary
 public import ProjectionPrograms
 
