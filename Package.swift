@@ -145,9 +145,20 @@ let features: [Target] = [
         ],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
+    // Commands of any domain: one transaction for state, events and answers.
+    .target(
+        name: "Commands",
+        dependencies: ["Events", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .crypto, .deque],
+        swiftSettings: strict),
+    .target(
+        name: "OrderCommands", dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        swiftSettings: strict),
+    .target(
+        name: "AccountCommands", dependencies: ["Commands", "Accounts", "Events", "StreamCore", "WireJSON"],
+        swiftSettings: strict),
     .target(
         name: "OrderShop",
-        dependencies: ["Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
     .target(
         name: "Verification",
@@ -207,6 +218,7 @@ let domain: [Target] = [
     // What every domain's events have in common.
     .target(name: "Events", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Orders", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
+    .target(name: "Accounts", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
 ]
 
 // MARK: clients: each owns its C library; the embedded servers stand beside them
@@ -309,6 +321,22 @@ let tests: [Target] = [
             "TestKit", .logging,
         ]),
     .test(
+        "CommandsTests",
+        [
+            "Commands", "Events", "Operations", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging, .coreMetrics,
+        ]),
+    .test(
+        "OrderCommandsTests",
+        [
+            "OrderCommands", "Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
+        ]),
+    .test(
+        "AccountCommandsTests",
+        [
+            "AccountCommands", "Accounts", "Commands", "Events", "Postgres", "StreamCore", "WireJSON", "TestKit",
+            .logging,
+        ]),
+    .test(
         "OrderShopTests",
         [
             "OrderShop", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres", "EmbeddedPostgres",
@@ -390,6 +418,7 @@ let package = Package(
         .library(
             name: "MillraceProjections",
             targets: ["Projections", "ProjectionPrograms", "DeadLetters", "Daemon", "Migrations", "Settings"]),
+        .library(name: "MillraceCommands", targets: ["Commands"]),
         .library(name: "MillraceTestKit", targets: ["TestKit", "EmbeddedKafka", "EmbeddedPostgres"]),
     ],
     dependencies: [

@@ -93,6 +93,28 @@ public enum EventDecoder<Payload: EventPayload> {
         return name
     }
 
+    /// Decodes a payload that is kept without its envelope, as an event store keeps it.
+    ///
+    /// - Parameter version: the schema version in which it was written.
+    /// - Throws: why it is none; a version that is newer than this program is one reason.
+    public static func payload(
+        _ payload: Span<UInt8>, of type: Payload.Kind, version: Int
+    ) throws(EventDecodeError) -> Payload {
+        guard (1...type.currentVersion).contains(version) else {
+            throw EventDecodeError(
+                .unknownVersion, path: "$.version", detail: "version \(version) of \(type.rawValue) is not known")
+        }
+        if version < type.currentVersion { return try upcast(payload, of: type, from: version) }
+        do {
+            var fields = try FieldReader(payload)
+            let decoded = try Payload.decode(type, &fields)
+            try fields.finish()
+            return decoded
+        } catch {
+            throw error.located(in: payload, root: "$.payload")
+        }
+    }
+
     /// Brings a payload of `version` to the current one and decodes it. Rewrites it as a tree, which is slow: old
     /// events are met in rebuilds only.
     @usableFromInline

@@ -108,6 +108,11 @@ public struct FieldReader: ~Escapable {
         do { return try json.readNull() } catch { throw DecodeProblem(error) }
     }
 
+    @inlinable
+    public mutating func boolean() throws(DecodeProblem) -> Bool {
+        do { return try json.readBool() } catch { throw DecodeProblem(error) }
+    }
+
     /// A text that nothing depends on; nil for a value that is no text, and for a text that PostgreSQL cannot hold:
     /// what is not needed does not stop an event.
     public mutating func incidentalText() throws(DecodeProblem) -> String? {

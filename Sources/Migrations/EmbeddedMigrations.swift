@@ -10,6 +10,7 @@ extension MigrationCatalog {
 
     /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
+        ("commands_0001_create", PackageResources.commands_0001_create_sql),
         ("dashboard_0001_create", PackageResources.dashboard_0001_create_sql),
         ("dashboard_0002_facts_by_aggregate", PackageResources.dashboard_0002_facts_by_aggregate_sql),
         ("dead-letters_0001_create", PackageResources.dead_letters_0001_create_sql),
@@ -30,6 +31,7 @@ extension MigrationCatalog {
         ("outbox-debezium_0002_failed_history", PackageResources.outbox_debezium_0002_failed_history_sql),
         ("outbox-keep_0001_unpublished", PackageResources.outbox_keep_0001_unpublished_sql),
         ("orders_0001_write_model", PackageResources.orders_0001_write_model_sql),
+        ("orders_0002_commands", PackageResources.orders_0002_commands_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
         ("projections_0002_parking", PackageResources.projections_0002_parking_sql),
         ("projections_0003_deliveries", PackageResources.projections_0003_deliveries_sql),

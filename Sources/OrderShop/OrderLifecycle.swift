@@ -299,14 +299,3 @@ extension OrderLifecycle {
         lastEventID = id
     }
 }
-
-extension EventID {
-    /// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of the rest of the time, 62 random bits.
-    init(version7At time: Timestamp, using random: inout SeededGenerator) {
-        let microseconds = UInt64(max(time.microseconds, 0))
-        let (milliseconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000)
-        self.init(
-            high: milliseconds << 16 | 0x7000 | rest * 4_096 / 1_000,
-            low: random.next() >> 2 | 0x8000_0000_0000_0000)
-    }
-}

@@ -22,7 +22,7 @@ struct ShopStatements {
     private var payments = PaymentChanges()
     private var shipments = NewShipments()
     private var deliveries = Deliveries()
-    private var outbox = OutboxRows()
+    private var outbox = OutboxWrite()
 
     /// - Parameter events: in order, at most one of each aggregate.
     init(_ events: [OrderEvent]) {

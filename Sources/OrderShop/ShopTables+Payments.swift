@@ -1,8 +1,8 @@
+internal import Commands
 internal import Events
 internal import Orders
 internal import Postgres
 internal import StreamCore
-internal import WireJSON
 
 // The columns of what a transaction writes about payments and shipments, and of the outbox rows, a type a statement.
 
@@ -132,56 +132,15 @@ struct Deliveries {
         """
 }
 
-struct OutboxRows {
-    private var eventIDs = UUIDArray(), types = TextArray(), aggregateTypes = TextArray(), aggregateIDs = TextArray()
-    private var sequences = Int64Array(), times = TimestampArray(), versions = Int32Array()
-    private var correlationIDs = TextArray(), causationIDs = TextArray()
-    private var metadata = JSONArray(), payloads = JSONArray()
+/// The events themselves.
+struct OutboxWrite {
+    private var rows = OutboxRows()
 
-    mutating func append(_ event: OrderEvent) {
-        eventIDs.append(event.identity.eventID)
-        types.append(event.type.rawValue)
-        aggregateTypes.append(event.aggregateType.rawValue)
-        aggregateIDs.append(event.identity.aggregateID)
-        sequences.append(event.identity.sequence)
-        times.append(event.identity.timestamp)
-        versions.append(Int32(event.type.currentVersion))
-        correlationIDs.append(event.correlationID)
-        causationIDs.append(event.causationID)
-        var json = JSONWriter()
-        event.metadata.write(to: &json)
-        metadata.append(json: json.span)
-        json.reset()
-        event.payload.write(to: &json)
-        payloads.append(json: json.span)
-    }
+    mutating func append(_ event: OrderEvent) { rows.append(event) }
 
     var write: ShopStatements.Write {
-        var parameters = Parameters()
-        parameters.append(eventIDs)
-        parameters.append(types)
-        parameters.append(aggregateTypes)
-        parameters.append(aggregateIDs)
-        parameters.append(sequences)
-        parameters.append(times)
-        parameters.append(versions)
-        parameters.append(correlationIDs)
-        parameters.append(causationIDs)
-        parameters.append(metadata)
-        parameters.append(payloads)
+        let (statement, parameters) = rows.insertion
         return ShopStatements.Write(
-            statement: Self.statement, parameters: parameters, expectedRows: eventIDs.count, table: "outbox")
+            statement: statement, parameters: parameters, expectedRows: rows.count, table: "outbox")
     }
-
-    /// The identity is given out in the events' order: per aggregate it grows with the sequence.
-    private static let statement: Statement = """
-        INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, version,
-            correlation_id, causation_id, metadata, payload)
-        SELECT event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
-            causation_id, metadata, payload
-        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY
-            AS u(event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
-                causation_id, metadata, payload, position)
-        ORDER BY position
-        """
 }

@@ -64,6 +64,11 @@ extension OrderLine {
 }
 
 extension ShippingAddress {
+    /// Reads the object that comes next; fields that are not known are skipped.
+    public init(reading fields: inout FieldReader) throws(DecodeProblem) {
+        self = try OrderPayloadDecoder.shippingAddress(&fields)
+    }
+
     /// Writes the address as the object that it is in events.
     public func write(to writer: inout JSONWriter) {
         writer.beginObject()

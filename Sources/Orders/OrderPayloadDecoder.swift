@@ -89,7 +89,7 @@ enum OrderPayloadDecoder {
             unitPrice: try FieldReader.required(unitPrice, "unitPrice", in: start))
     }
 
-    private static func shippingAddress(_ fields: inout FieldReader) throws(DecodeProblem) -> ShippingAddress {
+    static func shippingAddress(_ fields: inout FieldReader) throws(DecodeProblem) -> ShippingAddress {
         var name: String?
         var street: String?
         var city: String?

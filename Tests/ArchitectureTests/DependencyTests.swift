@@ -93,7 +93,10 @@ import Testing
     /// Relay, projection runtime, dead letters and operations carry the events of any domain. Only what is about orders
     /// may be built with Orders; what is not named here, a target of tomorrow too, may not.
     @Test func onlyWhatIsAboutOrdersKnowsThem() {
-        let aboutOrders: Set = ["OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification"]
+        let aboutOrders: Set = [
+            "OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification", "OrderCommands",
+            "AccountCommands",
+        ]
         let domains = manifest.targets.values.filter { $0.level == "domain" && $0.name != "Events" }.map(\.name)
         #expect(domains.contains("Orders"))
         let below = ["features", "framework", "support", "clients", "base"]

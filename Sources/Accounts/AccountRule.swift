@@ -1,0 +1,38 @@
+public import Events
+
+/// The rules of accounts.
+public enum AccountRule: String, Rule {
+    case unknownAccount = "unknown-account"
+    case accountExists = "account-exists"
+    case accountFrozen = "account-frozen"
+    case insufficientFunds = "insufficient-funds"
+    case invalidAmount = "invalid-amount"
+    case unknownCurrency = "unknown-currency"
+    case currencyMismatch = "currency-mismatch"
+    case balanceTooLarge = "balance-too-large"
+    case sameAccount = "same-account"
+    case unknownCounterparty = "unknown-counterparty"
+
+    public var kind: RuleKind {
+        switch self {
+        case .unknownAccount: .notFound
+        case .accountExists, .accountFrozen, .insufficientFunds, .balanceTooLarge: .conflict
+        case .invalidAmount, .unknownCurrency, .currencyMismatch, .sameAccount, .unknownCounterparty: .invalid
+        }
+    }
+
+    public var summary: String {
+        switch self {
+        case .unknownAccount: "There is no such account."
+        case .accountExists: "There is an account with this id."
+        case .accountFrozen: "A frozen account neither pays nor takes money."
+        case .insufficientFunds: "The balance would fall below what the account allows."
+        case .invalidAmount: "An amount is above zero and has no more digits than its currency."
+        case .unknownCurrency: "The currency is not taken."
+        case .currencyMismatch: "All amounts of an account are in its currency."
+        case .balanceTooLarge: "The balance would have more digits than an amount may have."
+        case .sameAccount: "A transfer goes from one account to another."
+        case .unknownCounterparty: "There is no account to transfer to."
+        }
+    }
+}

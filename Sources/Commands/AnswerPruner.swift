@@ -1,0 +1,52 @@
+internal import Postgres
+
+/// Deletes the answers that are older than they must be kept, a part at a time.
+struct AnswerPruner {
+    let postgres: PostgresConfiguration
+    let keptHours: Int
+    let intervalS: Int
+    let telemetry: CommandTelemetry
+
+    private static let limit = 5_000
+
+    /// Looks for old answers now and then, until the task is cancelled.
+    func run() async {
+        while !Task.isCancelled {
+            do { telemetry.pruned(try await pass()) } catch {
+                if !Task.isCancelled { telemetry.cannotPrune(error) }
+            }
+            // Cut short by the cancellation, which ends the loop.
+            try? await Task.sleep(for: .seconds(intervalS))
+        }
+    }
+
+    /// Deletes all that are too old.
+    func pass() async throws -> Int {
+        let connection = try await PostgresConnection.connect(postgres)
+        var total = 0
+        do {
+            while true {
+                var parameters = Parameters()
+                parameters.append(Int32(keptHours))
+                parameters.append(Int32(Self.limit))
+                let deleted = try await connection.execute(Self.deletion, parameters).affectedRows
+                total += deleted
+                if deleted < Self.limit { break }
+            }
+        } catch {
+            await connection.close()
+            throw error
+        }
+        await connection.close()
+        return total
+    }
+
+    private static let deletion: Statement = """
+        DELETE FROM command_answers AS a
+        USING (
+            SELECT scope, key FROM command_answers
+            WHERE created_at < now() - make_interval(hours => $1) ORDER BY created_at LIMIT $2
+        ) AS old
+        WHERE a.scope = old.scope AND a.key = old.key
+        """
+}

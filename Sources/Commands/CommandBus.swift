@@ -1,0 +1,161 @@
+public import Events
+public import Logging
+public import Postgres
+internal import Synchronization
+
+/// Takes commands, hands each to the one handler of its type, and commits state or events, the outbox rows and the kept
+/// answer in one transaction.
+///
+/// Commands that arrive while a session is busy share its next transaction: the fuller the queue, the less each costs.
+public final class CommandBus: Sendable {
+    private let configuration: CommandBusConfiguration
+    private let postgres: PostgresConfiguration
+    private let handlers: [ObjectIdentifier: CommandHandler]
+    private let repositories: [ObjectIdentifier: any Repository]
+    private let queue: CommandQueue
+    private let telemetry: CommandTelemetry
+    private let lastID = Atomic<UInt64>(0)
+
+    /// - Parameters:
+    ///   - postgres: where the write model, the table `outbox` and the migrations `commands` are.
+    ///   - commands: all that will be sent: each must have a handler.
+    /// - Throws: ``CommandBusError`` that names all that does not fit together.
+    public init(
+        _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, commands: [any Command.Type],
+        handlers: [CommandHandler], repositories: [any Repository], logger: Logger
+    ) throws(CommandBusError) {
+        self.configuration = configuration
+        self.postgres = configuration.session(postgres)
+        let checked = try CommandBusCheck(commands, handlers, repositories, configuration).tables()
+        self.handlers = checked.handlers
+        self.repositories = checked.repositories
+        queue = CommandQueue(maxCount: configuration.maxQueued)
+        telemetry = CommandTelemetry(logger, level: configuration.logLevel, commands: handlers.map(\.name))
+    }
+
+    /// Works until ``stop()``, and then until nothing waits any more. A task that is cancelled gives up what is under
+    /// way; nothing of it is changed.
+    public func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.expire() }
+            group.addTask { await self.pruner.run() }
+            await withTaskCancellationHandler {
+                await withTaskGroup(of: Void.self) { lanes in
+                    for _ in 0..<configuration.connections {
+                        let lane = CommandLane(postgres, configuration, repositories, queue, telemetry)
+                        lanes.addTask { await lane.run() }
+                    }
+                }
+            } onCancel: {
+                stop()
+            }
+            group.cancelAll()
+        }
+        for pending in queue.removeAll() { pending.answer(.failed(.stopped), telemetry) }
+    }
+
+    /// Takes no more commands; those that wait are carried out.
+    public func stop() {
+        queue.close()
+    }
+
+    /// How many commands and questions wait for their turn.
+    public var waiting: Int { queue.count }
+
+    private var pruner: AnswerPruner {
+        AnswerPruner(
+            postgres: postgres, keptHours: configuration.answersKeptHours, intervalS: configuration.pruneIntervalS,
+            telemetry: telemetry)
+    }
+
+    /// Deletes the kept answers that are too old. ``run()`` does it now and then.
+    ///
+    /// - Returns: how many there were.
+    public func pruneAnswers() async throws -> Int { try await pruner.pass() }
+
+    /// Answers those whose time is over while all sessions are busy.
+    private func expire() async {
+        while !Task.isCancelled {
+            for pending in queue.removeExpired(at: .now) { pending.answer(.failed(.deadlineExceeded), telemetry) }
+            telemetry.waiting(queue.count)
+            // Cut short by the cancellation, which ends the loop.
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    // MARK: sending
+
+    /// Carries a command out. Returns when it is committed, or refused.
+    ///
+    /// A caller whose task is cancelled leaves a command that has its turn to its end, and learns that end.
+    ///
+    /// - Throws: why there is no answer; nothing was changed then, unless it is ``CommandFailure/unknownOutcome``.
+    @discardableResult
+    public func send<C: Command>(
+        _ command: C, _ request: CommandRequest = CommandRequest()
+    ) async throws(CommandFailure) -> CommandOutcome {
+        guard let handler = handlers[ObjectIdentifier(C.self)] else { throw .failed }
+        let reply = await wait(.command(command, handler, request), timeout: request.timeout, name: C.name)
+        switch reply {
+        case .outcome(let outcome, _): return outcome
+        case .failed(let failure): throw failure
+        case .rows, .again: throw .failed
+        }
+    }
+
+    /// Runs statements that change nothing, on the round trips of commands: their rows are the write model's, with all
+    /// that was answered before.
+    public func query(
+        _ statements: [(Statement, Parameters)]
+    ) async throws(CommandFailure) -> [QueryResult] {
+        switch await wait(.query(statements), timeout: nil, name: nil) {
+        case .rows(let results): return results
+        case .failed(let failure): throw failure
+        case .outcome, .again: throw .failed
+        }
+    }
+
+    /// An aggregate as the write model has it; nil where there is none.
+    public func aggregate<D: Decider>(
+        _: D.Type, _ id: String
+    ) async throws(CommandFailure) -> Loaded<D.State>? {
+        guard let repository = repositories[ObjectIdentifier(D.self)] as? any Repository<D> else { throw .failed }
+        let results = try await query(repository.reads([id], locking: false))
+        do {
+            return try repository.loaded(results[...])[id]
+        } catch {
+            telemetry.failed(error)
+            throw .failed
+        }
+    }
+
+    private func wait(_ job: PendingCommand.Job, timeout: Duration?, name: String?) async -> CommandReply {
+        let id = lastID.add(1, ordering: .relaxed).newValue
+        let arrival = ContinuousClock.now
+        let deadline = arrival + (timeout ?? .milliseconds(configuration.timeoutMs))
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { waiter in
+                let pending = PendingCommand(id: id, job: job, arrival: arrival, deadline: deadline, waiter: waiter)
+                if let refusal = queue.append(pending) { pending.answer(.failed(refusal), telemetry) }
+            }
+        } onCancel: {
+            queue.remove(id)?.answer(.failed(.cancelled), telemetry)
+        }
+    }
+}
+
+extension CommandBusConfiguration {
+    /// A session for commands. All its statements go by keys: one plan suits all values, and a plan that was made while
+    /// a table was empty must not read the whole of it for ever.
+    func session(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
+        var session = postgres
+        session.statementTimeoutMs = statementTimeoutMs
+        session.lockTimeoutMs = min(lockTimeoutMs, statementTimeoutMs)
+        let own = [
+            "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off",
+            "enable_mergejoin": "off", "jit": "off",
+        ]
+        session.settings.merge(own) { given, _ in given }
+        return session
+    }
+}

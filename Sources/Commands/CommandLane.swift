@@ -1,0 +1,187 @@
+internal import Events
+internal import Postgres
+internal import StreamCore
+
+/// One session of the database that carries commands out, on the session's own thread.
+actor CommandLane {
+    private let thread = PostgresThread()
+    private let postgres: PostgresConfiguration
+    private let configuration: CommandBusConfiguration
+    private let repositories: [ObjectIdentifier: any Repository]
+    private let queue: CommandQueue
+    private let telemetry: CommandTelemetry
+    private var connection: PostgresConnection?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
+
+    /// What a transaction has come to.
+    private enum Attempt {
+        case committed([CommandReply])
+        /// Nothing was changed, and the same again may pass.
+        case again(CommandFailure, any Error)
+        /// Nothing was changed, and one of the commands is the reason.
+        case oneFails(CommandFailure, any Error)
+        /// Nothing was changed, and nothing helps.
+        case allFail(CommandFailure, any Error)
+    }
+
+    init(
+        _ postgres: PostgresConfiguration, _ configuration: CommandBusConfiguration,
+        _ repositories: [ObjectIdentifier: any Repository], _ queue: CommandQueue, _ telemetry: CommandTelemetry
+    ) {
+        self.postgres = postgres
+        self.configuration = configuration
+        self.repositories = repositories
+        self.queue = queue
+        self.telemetry = telemetry
+    }
+
+    /// Takes what waits, a transaction at a time, until the queue is closed and empty.
+    func run() async {
+        while true {
+            let batch = await queue.next(limit: configuration.batchLimit)
+            if batch.isEmpty { break }
+            telemetry.waiting(queue.count)
+            telemetry.began(batch.count)
+            await carryOut(batch)
+        }
+        await connection?.close()
+    }
+
+    /// Carries commands out in one transaction, or in several where one of them is in the way of the others.
+    private func carryOut(_ given: [PendingCommand]) async {
+        var batch = given
+        var attempts = 0
+        var backoff = Backoff(initial: .milliseconds(2), ceiling: .milliseconds(200))
+        while true {
+            batch = dropExpired(batch)
+            if batch.isEmpty { return }
+            attempts += 1
+            switch await attempt(batch) {
+            case .committed(let replies): return await deliver(replies, to: batch)
+            case .again(let failure, let error):
+                if attempts >= configuration.maxAttempts || Task.isCancelled { return fail(batch, failure) }
+                telemetry.retrying(error)
+                // Cut short by a cancellation, which the next attempt meets as well.
+                try? await Task.sleep(for: backoff.next())
+            case .oneFails(let failure, let error):
+                if batch.count > 1 {
+                    let middle = batch.count / 2
+                    await carryOut(Array(batch[..<middle]))
+                    return await carryOut(Array(batch[middle...]))
+                }
+                if failure != .conflict || attempts >= configuration.maxAttempts {
+                    telemetry.failed(error)
+                    return fail(batch, failure)
+                }
+                telemetry.retrying(error)
+                try? await Task.sleep(for: backoff.next())
+            case .allFail(let failure, let error):
+                telemetry.failed(error)
+                return fail(batch, failure)
+            }
+        }
+    }
+
+    private func deliver(_ replies: [CommandReply], to batch: [PendingCommand]) async {
+        var left: [PendingCommand] = []
+        for (pending, reply) in zip(batch, replies) {
+            if case .again = reply { left.append(pending) } else { answer(pending, reply) }
+        }
+        if left.count == batch.count, left.count == 1 {
+            telemetry.failed(StoredStateError("a handler reads what it did not ask for"))
+            return fail(left, .failed)
+        }
+        for pending in left { await carryOut([pending]) }
+    }
+
+    private func dropExpired(_ batch: [PendingCommand]) -> [PendingCommand] {
+        let now = ContinuousClock.now
+        fail(batch.filter { $0.deadline <= now }, .deadlineExceeded)
+        return batch.filter { $0.deadline > now }
+    }
+
+    private func fail(_ batch: [PendingCommand], _ failure: CommandFailure) {
+        for pending in batch { answer(pending, .failed(failure)) }
+    }
+
+    private func answer(_ pending: PendingCommand, _ reply: CommandReply) {
+        pending.answer(reply, telemetry)
+    }
+
+    // MARK: one transaction
+
+    private func attempt(_ batch: [PendingCommand]) async -> Attempt {
+        let work = CommandWork(repositories, now: .now)
+        do {
+            let connection = try await open()
+            try await connection.withTransaction { try await work.run(batch, in: $0) }
+            return .committed(work.replies)
+        } catch let error as TransactionError {
+            if case .unknownOutcome = error { return await lookUp(work, batch, error) }
+            return Self.meaning(of: error.cause)
+        } catch let error as PostgresError {
+            return Self.meaning(of: error)
+        } catch {
+            return .oneFails(.failed, error)
+        }
+    }
+
+    private static func meaning(of error: PostgresError) -> Attempt {
+        if Task.isCancelled { return .allFail(.stopped, error) }
+        if error.sqlState?.isConflict == true { return .oneFails(.conflict, error) }
+        return switch error.kind {
+        case .transient: .again(.unavailable, error)
+        case .permanent: .oneFails(.failed, error)
+        case .everything: .allFail(.failed, error)
+        }
+    }
+
+    /// The connection was lost in COMMIT: the server is asked what became of the transaction.
+    private func lookUp(_ work: CommandWork, _ batch: [PendingCommand], _ error: TransactionError) async -> Attempt {
+        guard let id = work.transactionID else { return .again(.unavailable, error) }
+        var parameters = Parameters()
+        parameters.append(id)
+        var backoff = Backoff(initial: .milliseconds(10), ceiling: .milliseconds(500))
+        let end = batch.map(\.deadline).max() ?? .now
+        while ContinuousClock.now < end && !Task.isCancelled {
+            do {
+                let rows = try await open().execute("SELECT pg_xact_status($1::text::xid8)", parameters)
+                switch try rows.optionalString(0, 0) {
+                case "committed": return .committed(work.replies)
+                case "aborted": return .again(.unavailable, error)
+                case "in progress": break  // the lost session is still at it
+                default: return .allFail(.unknownOutcome, error)
+                }
+            } catch {
+                telemetry.retrying(error)
+            }
+            try? await Task.sleep(for: backoff.next())
+        }
+        return .allFail(.unknownOutcome, error)
+    }
+
+    private func open() async throws(PostgresError) -> PostgresConnection {
+        if let connection, await connection.isOpen { return connection }
+        let opened = try await PostgresConnection.connect(postgres, on: thread)
+        connection = opened
+        return opened
+    }
+}
+
+extension PendingCommand {
+    /// Tells who waits, and the telemetry.
+    func answer(_ reply: CommandReply, _ telemetry: CommandTelemetry) {
+        if case .command(_, let handler, _) = job {
+            telemetry.answered(handler.name, reply, after: .now - arrival)
+        }
+        waiter.resume(returning: reply)
+    }
+}
+
+extension SQLState {
+    /// Somebody else was there first: another version, a row that is new twice, a row that is gone.
+    fileprivate var isConflict: Bool {
+        self == SQLState("CQ409") || self == .uniqueViolation || self == .foreignKeyViolation
+    }
+}

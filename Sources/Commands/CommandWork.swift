@@ -1,0 +1,201 @@
+internal import Events
+internal import Postgres
+internal import StreamCore
+
+/// The commands that share a transaction: what they read, in which order they are decided, what they write.
+///
+/// They are decided one after the other, in memory: each sees what those before it made of an aggregate. A transaction
+/// is two round trips, whatever the number of commands: the first reads and locks, the second writes and commits. A
+/// third one comes in between where a handler's reads depend on what was read.
+final class CommandWork {
+    let now: Timestamp
+    private let repositories: [ObjectIdentifier: any Repository]
+    /// In the order of their making; see ``reads()``.
+    private var sessions: [(key: ObjectIdentifier, session: any WorkSession)] = []
+    private var answers = AnswerTable()
+    private var outbox = OutboxRows()
+    /// The events of the command under way.
+    var staged: [(inout OutboxRows) -> Void] = []
+    /// The transaction's id, by which its outcome can be asked for.
+    private(set) var transactionID: String?
+    /// One answer a command, in their order, once they were decided.
+    private(set) var replies: [CommandReply] = []
+    private var random = SystemRandomNumberGenerator()
+
+    init(_ repositories: [ObjectIdentifier: any Repository], now: Timestamp) {
+        self.repositories = repositories
+        self.now = now
+    }
+
+    func newID() -> EventID { EventID(version7At: now, using: &random) }
+
+    // MARK: sessions
+
+    func session<D: Decider>(of _: D.Type) -> AggregateSession<D> {
+        let key = ObjectIdentifier(D.self)
+        if let found = sessions.first(where: { $0.key == key })?.session as? AggregateSession<D> { return found }
+        guard let repository = repositories[key] as? any Repository<D> else {
+            preconditionFailure("\(D.self) has no repository; its handler did not name it")
+        }
+        let session = AggregateSession<D>(repository)
+        sessions.append((key, session))
+        return session
+    }
+
+    func facts<F: Fact>(_: F.Type) -> FactSession<F> {
+        let key = ObjectIdentifier(F.self)
+        if let found = sessions.first(where: { $0.key == key })?.session as? FactSession<F> { return found }
+        let session = FactSession<F>()
+        sessions.append((key, session))
+        return session
+    }
+
+    // MARK: the way of a transaction
+
+    /// Reads, decides and leaves the writes queued for COMMIT.
+    func run(_ batch: [PendingCommand], in transaction: PostgresTransaction) async throws {
+        var plans: [ReadPlan] = []
+        for pending in batch {
+            var plan = ReadPlan(self)
+            if case .command(let command, let handler, let request) = pending.job {
+                handler.plan(command, &plan)
+                if let key = request.idempotencyKey { answers.want(key) }
+            }
+            plans.append(plan)
+        }
+        let queries = try await read(batch, transaction)
+        try await readFurther(batch, plans, transaction)
+        replies = []
+        for (index, pending) in batch.enumerated() {
+            switch pending.job {
+            case .query: replies.append(.rows(queries[index] ?? []))
+            case .command(let command, let handler, let request):
+                replies.append(decide(command, handler, request, plans[index]))
+            }
+        }
+        for (statement, parameters) in writes() { try await transaction.enqueue(statement, parameters) }
+    }
+
+    /// The first round trip.
+    private func read(
+        _ batch: [PendingCommand], _ transaction: PostgresTransaction
+    ) async throws -> [Int: [QueryResult]] {
+        var statements: Statements = answers.lookup
+        let hasAnswers = !statements.isEmpty
+        var queries: [(index: Int, count: Int)] = []
+        for (index, pending) in batch.enumerated() {
+            guard case .query(let asked) = pending.job else { continue }
+            statements += asked
+            queries.append((index, asked.count))
+        }
+        // The id that the transaction has anyway, once it has locked a row.
+        let writes = queries.count < batch.count
+        if writes { statements.append(("SELECT pg_current_xact_id()::text", Parameters())) }
+        let own = statements.count
+        let reads = pendingReads(behind: &statements)
+        let results = try await transaction.pipeline(statements)
+        var taken = 0
+        if hasAnswers {
+            try answers.take(results[0])
+            taken = 1
+        }
+        var found: [Int: [QueryResult]] = [:]
+        for (index, count) in queries {
+            found[index] = Array(results[taken..<taken + count])
+            taken += count
+        }
+        if writes { transactionID = try results[own - 1].string(0, 0) }
+        try take(reads, results)
+        return found
+    }
+
+    /// A second round trip of reads, where one is needed.
+    private func readFurther(
+        _ batch: [PendingCommand], _ plans: [ReadPlan], _ transaction: PostgresTransaction
+    ) async throws {
+        for (pending, var plan) in zip(batch, plans) {
+            guard case .command(let command, let handler, let request) = pending.job, let further = handler.furtherPlan
+            else { continue }
+            further(command, CommandScope(work: self, request: request, commandID: newID()), &plan)
+        }
+        var statements: Statements = []
+        let reads = pendingReads(behind: &statements)
+        if statements.isEmpty { return }
+        try take(reads, try await transaction.pipeline(statements))
+    }
+
+    /// What the sessions want to read, in the order of their kinds' names: all transactions take their locks in one
+    /// order.
+    private func pendingReads(behind statements: inout Statements) -> [(any WorkSession, Range<Int>)] {
+        var reads: [(any WorkSession, Range<Int>)] = []
+        let ordered = sessions.map { (name: "\(type(of: $0.session))", session: $0.session) }
+            .sorted { $0.name < $1.name }
+        for (_, session) in ordered {
+            let own = session.pendingReads()
+            if own.isEmpty { continue }
+            reads.append((session, statements.count..<statements.count + own.count))
+            statements += own
+        }
+        return reads
+    }
+
+    private func take(_ reads: [(any WorkSession, Range<Int>)], _ results: [QueryResult]) throws {
+        for (session, range) in reads { try session.take(results[range]) }
+    }
+
+    private func decide(
+        _ command: any Command, _ handler: CommandHandler, _ request: CommandRequest, _ plan: ReadPlan
+    ) -> CommandReply {
+        if let key = request.idempotencyKey, let kept = answers.answer(to: key) {
+            guard kept.fingerprint == key.fingerprint else { return .failed(.keyReused) }
+            return .outcome(CommandOutcome(kept.verdict, isReplay: true), events: 0)
+        }
+        if let expected = request.expectedVersion, let version = plan.primaryVersion?(), version != expected {
+            return .failed(.versionMismatch(current: version))
+        }
+        guard let verdict = decide(command, handler, request) else { return .again }
+        let events = staged.count
+        for append in staged { append(&outbox) }
+        staged = []
+        if let key = request.idempotencyKey { answers.keep(verdict, of: handler.name, for: key, at: now) }
+        return .outcome(CommandOutcome(verdict), events: events)
+    }
+
+    /// - Returns: nil when the handler asked for what was not read: nothing was decided.
+    private func decide(
+        _ command: any Command, _ handler: CommandHandler, _ request: CommandRequest
+    ) -> CommandOutcome.Verdict? {
+        let verdict: CommandOutcome.Verdict
+        let scope = CommandScope(work: self, request: request, commandID: newID())
+        do throws(Refusal) {
+            verdict = .accepted(try handler.handle(command, scope))
+        } catch {
+            verdict = .refused(error)
+        }
+        let missed = sessions.contains { $0.session.missed }
+        if !missed, case .accepted = verdict {
+            for (_, session) in sessions { session.keepStep() }
+            return verdict
+        }
+        for (_, session) in sessions { session.undoStep() }
+        staged = []
+        return missed ? nil : verdict
+    }
+
+    private func writes() -> Statements {
+        var writes: Statements = []
+        for (_, session) in sessions { writes += session.writes() }
+        if outbox.count > 0 { writes.append((outbox.insertion.statement, outbox.insertion.parameters)) }
+        return writes + answers.insertion
+    }
+}
+
+/// What somebody who waits is told.
+enum CommandReply: Sendable {
+    /// - events: how many events there were.
+    case outcome(CommandOutcome, events: Int)
+    case rows([QueryResult])
+    case failed(CommandFailure)
+    /// It is to be decided in another transaction.
+    case again
+}

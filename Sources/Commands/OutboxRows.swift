@@ -1,0 +1,63 @@
+public import Events
+public import Postgres
+internal import StreamCore
+internal import WireJSON
+
+/// Events on their way into the table `outbox`, gathered as columns: one statement, whatever their number.
+public struct OutboxRows: Sendable {
+    private var eventIDs = UUIDArray(), types = TextArray(), aggregateTypes = TextArray(), aggregateIDs = TextArray()
+    private var sequences = Int64Array(), times = TimestampArray(), versions = Int32Array()
+    private var correlationIDs = TextArray(), causationIDs = TextArray()
+    private var metadata = JSONArray(), payloads = JSONArray()
+
+    public init() {}
+
+    /// How many events there are.
+    public var count: Int { eventIDs.count }
+
+    public mutating func append(_ event: Event<some EventPayload>) {
+        eventIDs.append(event.identity.eventID)
+        types.append(event.type.rawValue)
+        aggregateTypes.append(event.aggregateType.rawValue)
+        aggregateIDs.append(event.identity.aggregateID)
+        sequences.append(event.identity.sequence)
+        times.append(event.identity.timestamp)
+        versions.append(Int32(event.type.currentVersion))
+        correlationIDs.append(event.correlationID)
+        causationIDs.append(event.causationID)
+        var json = JSONWriter()
+        event.metadata.write(to: &json)
+        metadata.append(json: json.span)
+        json.reset()
+        event.payload.write(to: &json)
+        payloads.append(json: json.span)
+    }
+
+    /// Inserts the events. The identity is given out in their order: per aggregate it grows with the sequence.
+    public var insertion: (statement: Statement, parameters: Parameters) {
+        var parameters = Parameters()
+        parameters.append(eventIDs)
+        parameters.append(types)
+        parameters.append(aggregateTypes)
+        parameters.append(aggregateIDs)
+        parameters.append(sequences)
+        parameters.append(times)
+        parameters.append(versions)
+        parameters.append(correlationIDs)
+        parameters.append(causationIDs)
+        parameters.append(metadata)
+        parameters.append(payloads)
+        return (Self.statement, parameters)
+    }
+
+    private static let statement: Statement = """
+        INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, version,
+            correlation_id, causation_id, metadata, payload)
+        SELECT event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
+            causation_id, metadata, payload
+        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY
+            AS u(event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
+                causation_id, metadata, payload, position)
+        ORDER BY position
+        """
+}

@@ -1,0 +1,152 @@
+internal import Events
+internal import Postgres
+internal import StreamCore
+
+typealias Statements = [(Statement, Parameters)]
+
+/// What one transaction has read of one kind, and what its commands made of it. A command that is refused leaves
+/// nothing.
+protocol WorkSession: AnyObject {
+    /// Whether something was asked for since the last step that was not read. It happens where a handler's further
+    /// reads depend on what another command of the same transaction has made: the command is decided again, in another
+    /// one.
+    var missed: Bool { get }
+    /// What is wanted and was not read yet; who calls this hands the results to ``take(_:)``.
+    func pendingReads() -> Statements
+    func take(_ results: ArraySlice<QueryResult>) throws
+    /// The command is carried out.
+    func keepStep()
+    /// The command is refused: all is as before it.
+    func undoStep()
+    func writes() -> Statements
+}
+
+/// The aggregates of one kind.
+final class AggregateSession<D: Decider>: WorkSession {
+    struct Entry {
+        let before: Loaded<D.State>?
+        var current: Loaded<D.State>?
+        var events: [Event<D.Payload>] = []
+    }
+
+    private let repository: any Repository<D>
+    private var wanted: Set<String> = []
+    private var asked: [String] = []
+    private var entries: [String: Entry] = [:]
+    /// The entries that the command under way has changed, as they were before.
+    private var undo: [(id: String, entry: Entry)] = []
+    private(set) var missed = false
+
+    init(_ repository: any Repository<D>) {
+        self.repository = repository
+    }
+
+    func want(_ id: String) {
+        if entries[id] == nil { wanted.insert(id) }
+    }
+
+    func pendingReads() -> Statements {
+        asked = wanted.sorted()
+        wanted = []
+        return asked.isEmpty ? [] : repository.reads(asked, locking: true)
+    }
+
+    func take(_ results: ArraySlice<QueryResult>) throws {
+        let found = try repository.loaded(results)
+        for id in asked { entries[id] = Entry(before: found[id], current: found[id]) }
+    }
+
+    func current(_ id: String) -> Loaded<D.State>? {
+        guard let entry = entries[id] else {
+            missed = true
+            return nil
+        }
+        return entry.current
+    }
+
+    func append(_ event: Event<D.Payload>, to id: String) {
+        guard var entry = entries[id] else {
+            missed = true
+            return
+        }
+        if !undo.contains(where: { $0.id == id }) { undo.append((id, entry)) }
+        guard let state = D.evolve(entry.current?.state, event) else {
+            preconditionFailure("\(D.self) decided an event that makes no state")
+        }
+        entry.current = Loaded(state, version: event.identity.sequence, lastEventAt: event.identity.timestamp)
+        entry.events.append(event)
+        entries[id] = entry
+    }
+
+    func keepStep() {
+        undo = []
+    }
+
+    func undoStep() {
+        for (id, entry) in undo { entries[id] = entry }
+        undo = []
+        missed = false
+    }
+
+    func writes() -> Statements {
+        let changes = entries.sorted { $0.key < $1.key }.compactMap { id, entry in
+            entry.current.flatMap { current in
+                entry.events.isEmpty
+                    ? nil : Change<D>(id: id, before: entry.before, after: current, events: entry.events)
+            }
+        }
+        return changes.isEmpty ? [] : repository.writes(changes)
+    }
+}
+
+/// The facts of one kind.
+final class FactSession<F: Fact>: WorkSession {
+    private var wanted: Set<String> = []
+    private var asked: [String] = []
+    private var values: [String: F.Value] = [:]
+    private var undo: [(key: String, value: F.Value)] = []
+    private(set) var missed = false
+
+    func want(_ key: String) {
+        if values[key] == nil { wanted.insert(key) }
+    }
+
+    func pendingReads() -> Statements {
+        asked = wanted.sorted()
+        wanted = []
+        return asked.isEmpty ? [] : F.reads(asked)
+    }
+
+    func take(_ results: ArraySlice<QueryResult>) throws {
+        let found = try F.values(results)
+        for key in asked { values[key] = found[key] ?? F.absent }
+    }
+
+    func value(_ key: String) -> F.Value {
+        if let value = values[key] { return value }
+        missed = true
+        return F.absent
+    }
+
+    func change(_ key: String, _ body: (inout F.Value) -> Void) {
+        guard var value = values[key] else {
+            missed = true
+            return
+        }
+        undo.append((key, value))
+        body(&value)
+        values[key] = value
+    }
+
+    func keepStep() {
+        undo = []
+    }
+
+    func undoStep() {
+        for (key, value) in undo.reversed() { values[key] = value }
+        undo = []
+        missed = false
+    }
+
+    func writes() -> Statements { [] }
+}

@@ -1,0 +1,146 @@
+public import Commands
+public import Events
+public import Orders
+
+/// Creates an order under an id that is new.
+public struct CreateOrder: Command, Hashable {
+    public static let name = "CreateOrder"
+    public let orderID: String
+    public let order: OrderCreated
+
+    public init(orderID: String, order: OrderCreated) {
+        self.orderID = orderID
+        self.order = order
+    }
+}
+
+/// Sets the line of a product.
+public struct AddItem: Command, Hashable {
+    public static let name = "AddItem"
+    public let orderID: String
+    public let line: OrderLine
+    /// The price's currency, where the client names it.
+    public let currency: Currency?
+
+    public init(orderID: String, line: OrderLine, currency: Currency? = nil) {
+        self.orderID = orderID
+        self.line = line
+        self.currency = currency
+    }
+}
+
+public struct RemoveItem: Command, Hashable {
+    public static let name = "RemoveItem"
+    public let orderID: String
+    public let productID: String
+
+    public init(orderID: String, productID: String) {
+        self.orderID = orderID
+        self.productID = productID
+    }
+}
+
+public struct ConfirmOrder: Command, Hashable {
+    public static let name = "ConfirmOrder"
+    public let orderID: String
+
+    public init(orderID: String) {
+        self.orderID = orderID
+    }
+}
+
+public struct CancelOrder: Command, Hashable {
+    public static let name = "CancelOrder"
+    public let orderID: String
+    public let reason: String
+    public let cancelledBy: String
+
+    public init(orderID: String, reason: String, cancelledBy: String) {
+        self.orderID = orderID
+        self.reason = reason
+        self.cancelledBy = cancelledBy
+    }
+}
+
+/// The commands of orders, for a command bus.
+public enum OrderCommands {
+    /// The migrations that the commands need; `outbox` is where their events go.
+    public static let migrationSets = ["outbox", "orders", "commands"]
+
+    public static let all: [any Command.Type] = [
+        CreateOrder.self, AddItem.self, RemoveItem.self, ConfirmOrder.self, CancelOrder.self,
+    ]
+
+    public static func handlers(_ policy: OrderPolicy) -> [CommandHandler] {
+        [
+            create(policy),
+            change(AddItem.self, policy, { $0.orderID }, { .addItem($0.line, currency: $0.currency) }),
+            change(RemoveItem.self, policy, { $0.orderID }, { .removeItem(productID: $0.productID) }),
+            confirm(policy),
+            change(
+                CancelOrder.self, policy, { $0.orderID }, { .cancel(reason: $0.reason, by: $0.cancelledBy) }),
+        ]
+    }
+
+    private static func create(_ policy: OrderPolicy) -> CommandHandler {
+        CommandHandler(CreateOrder.self, on: [OrderDecider.self]) { command, plan in
+            plan.aggregate(OrderDecider.self, command.orderID)
+            plan.fact(KnownCustomer.self, command.order.customerID)
+        } handle: { (command, scope) throws(Refusal) in
+            var facts = OrderDecisionFacts(tenantID: scope.request.metadata.tenantID, policy: policy)
+            facts.isCustomerKnown = scope.fact(KnownCustomer.self, command.order.customerID)
+            try scope.decide(OrderDecider.self, command.orderID, .create(command.order), facts)
+            return result(command.orderID, scope)
+        }
+    }
+
+    /// A command that only the order's own state decides.
+    private static func change<C: Command>(
+        _: C.Type, _ policy: OrderPolicy, _ id: @escaping @Sendable (C) -> String,
+        _ change: @escaping @Sendable (C) -> OrderCommand
+    ) -> CommandHandler {
+        CommandHandler(C.self, on: [OrderDecider.self]) { command, plan in
+            plan.aggregate(OrderDecider.self, id(command))
+        } handle: { (command, scope) throws(Refusal) in
+            let facts = OrderDecisionFacts(tenantID: scope.request.metadata.tenantID, policy: policy)
+            try scope.decide(OrderDecider.self, id(command), change(command), facts)
+            return result(id(command), scope)
+        }
+    }
+
+    private static func confirm(_ policy: OrderPolicy) -> CommandHandler {
+        CommandHandler(
+            ConfirmOrder.self, on: [OrderDecider.self],
+            reads: { command, plan in plan.aggregate(OrderDecider.self, command.orderID) },
+            furtherReads: { command, scope, plan in
+                if let key = creditKey(command.orderID, scope) { plan.fact(CreditStanding.self, key) }
+            },
+            handle: { (command, scope) throws(Refusal) in
+                var facts = OrderDecisionFacts(tenantID: scope.request.metadata.tenantID, policy: policy)
+                let key = creditKey(command.orderID, scope)
+                if let key {
+                    let credit = scope.fact(CreditStanding.self, key)
+                    facts.creditLimit = credit.limit
+                    facts.outstanding = credit.outstanding
+                }
+                try scope.decide(OrderDecider.self, command.orderID, .confirm, facts)
+                let total = scope.aggregate(OrderDecider.self, command.orderID)?.state.total
+                if let key, let total {
+                    scope.changeFact(CreditStanding.self, key) { credit in
+                        credit.outstanding = (try? credit.outstanding.adding(total)) ?? credit.outstanding
+                    }
+                }
+                return result(command.orderID, scope)
+            })
+    }
+
+    private static func creditKey(_ orderID: String, _ scope: CommandScope) -> String? {
+        scope.aggregate(OrderDecider.self, orderID).map { order in
+            CreditStanding.key(customer: order.state.customerID, order.state.currency)
+        }
+    }
+
+    private static func result(_ orderID: String, _ scope: CommandScope) -> CommandResult {
+        scope.result(OrderDecider.self, orderID) { OrderDocument.json(orderID, $0) }
+    }
+}

@@ -1,0 +1,81 @@
+internal import Commands
+internal import Events
+internal import Postgres
+
+/// Whether a customer is known.
+enum KnownCustomer: Fact {
+    static let absent = false
+
+    static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
+        var customers = TextArray()
+        for key in keys { customers.append(key) }
+        var parameters = Parameters()
+        parameters.append(customers)
+        return [(statement, parameters)]
+    }
+
+    /// The lock is the one that inserting the order takes anyway: the customer stays until then.
+    private static let statement: Statement = """
+        SELECT customer_id FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR KEY SHARE
+        """
+
+    static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Bool] {
+        guard let rows = results.last else { return [:] }
+        return Dictionary(uniqueKeysWithValues: try (0..<rows.rowCount).map { (try rows.string($0, 0), true) })
+    }
+}
+
+/// What a customer may owe in a currency, and owes. There is nothing for customers without a limit.
+enum CreditStanding: Fact {
+    struct Value: Sendable {
+        var limit: DecimalAmount?
+        var outstanding: DecimalAmount
+    }
+
+    static let absent = Value(limit: nil, outstanding: .zero)
+
+    static func key(customer: String, _ currency: Currency) -> String { "\(currency.code) \(customer)" }
+
+    static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
+        var customers = TextArray(), currencies = TextArray()
+        for key in keys {
+            currencies.append(String(key.prefix(3)))
+            customers.append(String(key.dropFirst(4)))
+        }
+        var parameters = Parameters()
+        parameters.append(customers)
+        parameters.append(currencies)
+        // What is owed is read once the lock is held, by a snapshot that is younger than it.
+        return [(lock, parameters), (read, parameters)]
+    }
+
+    private static let lock: Statement = """
+        SELECT 1 FROM customer_credit AS c JOIN unnest($1, $2) AS u(customer_id, currency)
+            ON c.customer_id = u.customer_id AND c.currency = u.currency
+        ORDER BY c.customer_id, c.currency FOR UPDATE OF c
+        """
+
+    private static let read: Statement = """
+        SELECT c.currency, c.customer_id, c.credit_limit, (
+            SELECT coalesce(sum(greatest(o.total_amount - coalesce((
+                SELECT sum(p.amount) FROM payments AS p
+                WHERE p.order_id = o.order_id AND p.status IN ('completed', 'refunded')), 0), 0)), 0)
+            FROM orders AS o
+            WHERE o.customer_id = c.customer_id AND o.status = 'confirmed' AND o.currency = c.currency)
+        FROM customer_credit AS c JOIN unnest($1, $2) AS u(customer_id, currency)
+            ON c.customer_id = u.customer_id AND c.currency = u.currency
+        """
+
+    static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Value] {
+        guard let rows = results.last else { return [:] }
+        var values: [String: Value] = [:]
+        for row in 0..<rows.rowCount {
+            let (limit, limitScale) = try rows.decimal(row, 2)
+            let (owed, owedScale) = try rows.decimal(row, 3)
+            values["\(try rows.string(row, 0)) \(try rows.string(row, 1))"] = Value(
+                limit: DecimalAmount(coefficient: limit, scale: limitScale),
+                outstanding: DecimalAmount(coefficient: owed, scale: owedScale))
+        }
+        return values
+    }
+}

@@ -1,0 +1,116 @@
+public import Commands
+internal import Events
+public import Orders
+public import Postgres
+internal import StreamCore
+internal import WireJSON
+
+/// Keeps orders in the shop's tables of their state: `orders` and `order_items`.
+public struct OrderTables: Repository {
+    public init() {}
+
+    // MARK: reading
+
+    public func reads(_ ids: [String], locking: Bool) -> [(Statement, Parameters)] {
+        var keys = TextArray()
+        for id in ids { keys.append(id) }
+        var parameters = Parameters()
+        parameters.append(keys)
+        // The order's rows are read by a statement of their own: the one that waits for a lock sees the items as they
+        // were before.
+        return (locking ? [(Self.lock, parameters)] : []) + [(Self.read, parameters)]
+    }
+
+    /// A parcel's row refers to the order's: it can be inserted before this lock or after it, not meanwhile.
+    private static let lock: Statement = """
+        SELECT 1 FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE
+        """
+
+    private static let read: Statement = """
+        SELECT o.order_id, o.tenant_id, o.customer_id, o.currency, o.status, o.shipping_address, o.version,
+            o.created_at, o.confirmed_at, o.cancelled_at, o.cancel_reason, o.cancelled_by, o.updated_at,
+            o.last_event_id, EXISTS (SELECT FROM shipments AS s WHERE s.order_id = o.order_id),
+            i.product_id, i.name, i.quantity, i.unit_price
+        FROM orders AS o LEFT JOIN order_items AS i ON i.order_id = o.order_id
+        WHERE o.order_id = ANY($1)
+        ORDER BY o.order_id
+        """
+
+    public func loaded(_ results: ArraySlice<QueryResult>) throws -> [String: Loaded<OrderState>] {
+        guard let rows = results.last else { return [:] }
+        var found: [String: Loaded<OrderState>] = [:]
+        var row = 0
+        while row < rows.rowCount {
+            let id = try rows.string(row, 0)
+            let first = row
+            var lines: [OrderLine] = []
+            while row < rows.rowCount, try rows.string(row, 0) == id {
+                if !rows.isNull(row, 15) { lines.append(try Self.line(rows, row)) }
+                row += 1
+            }
+            let state = try Self.state(rows, first, lines.sorted { $0.productID < $1.productID })
+            found[id] = Loaded(state, version: try rows.int64(first, 6), lastEventAt: state.updatedAt)
+        }
+        return found
+    }
+
+    private static func line(_ rows: QueryResult, _ row: Int) throws -> OrderLine {
+        let (coefficient, scale) = try rows.decimal(row, 18)
+        return OrderLine(
+            productID: try rows.string(row, 15), name: try rows.string(row, 16), quantity: try rows.int32(row, 17),
+            unitPrice: DecimalAmount(coefficient: coefficient, scale: scale))
+    }
+
+    private static func state(_ rows: QueryResult, _ row: Int, _ lines: [OrderLine]) throws -> OrderState {
+        guard let currency = Currency(try rows.string(row, 3)),
+            let status = OrderState.Status(rawValue: try rows.string(row, 4))
+        else { throw StoredStateError("an order has a currency or a status that is none") }
+        let cancellation = try rows.optionalTimestamp(row, 9).map { at in
+            OrderState.Cancellation(
+                at: at, reason: try rows.optionalString(row, 10) ?? "", by: try rows.optionalString(row, 11) ?? "")
+        }
+        let json = try rows.textBytes(row, 5)
+        let address: ShippingAddress
+        do {
+            address = try ShippingAddress(json: json)
+        } catch {
+            throw StoredStateError("an order's shipping address: \(error)")
+        }
+        return OrderState(
+            tenantID: try rows.optionalString(row, 1), customerID: try rows.string(row, 2), currency: currency,
+            status: status, lines: lines, shippingAddress: address, createdAt: try rows.timestamp(row, 7),
+            updatedAt: try rows.timestamp(row, 12), confirmedAt: try rows.optionalTimestamp(row, 8),
+            cancellation: cancellation, lastEventID: try rows.eventID(row, 13), isShipped: try rows.bool(row, 14))
+    }
+
+    // MARK: writing
+
+    public func writes(_ changes: [Change<OrderDecider>]) -> [(Statement, Parameters)] {
+        var created = OrderRows(), changed = OrderRows(), put = ItemRows(), removed = ItemKeys()
+        for change in changes {
+            if let before = change.before {
+                changed.append(change.id, change.after, expected: before.version)
+            } else {
+                created.append(change.id, change.after, expected: 0)
+            }
+            let old = change.before?.state.lines ?? []
+            for line in change.after.state.lines where !old.contains(line) { put.append(change.id, line) }
+            for line in old where !change.after.state.lines.contains(where: { $0.productID == line.productID }) {
+                removed.append(change.id, line.productID)
+            }
+        }
+        return created.insertion + changed.update + put.upsert + removed.deletion
+    }
+}
+
+extension ShippingAddress {
+    /// Reads the address as the object that it is in events.
+    fileprivate init(json: Span<UInt8>) throws(EventDecodeError) {
+        do {
+            var fields = try FieldReader(json)
+            self = try ShippingAddress(reading: &fields)
+        } catch {
+            throw error.located(in: json)
+        }
+    }
+}
