@@ -1,0 +1,135 @@
+internal import Events
+internal import StreamCore
+
+/// A request over HTTP as the routes of commands see it, whatever server received it.
+public struct CommandCall: Sendable {
+    public let method: String
+    /// The path, percent-decoded.
+    public let path: String
+    /// The values of the template's `{names}`.
+    public let parameters: [String: String]
+    /// The query's parameters.
+    public let query: [String: String]
+    /// A header's value by its name in lower case.
+    public let header: @Sendable (String) -> String?
+    public let body: [UInt8]
+    /// Who asks: the scope of idempotency keys. Not a secret itself, but for example the hash of one.
+    public let caller: String
+    /// The caller's tenant, where tenants are told apart.
+    public let tenantID: String?
+
+    public init(
+        method: String, path: String, parameters: [String: String] = [:], query: [String: String] = [:],
+        body: [UInt8] = [], caller: String = "", tenantID: String? = nil,
+        header: @escaping @Sendable (String) -> String? = { _ in nil }
+    ) {
+        self.method = method
+        self.path = path
+        self.parameters = parameters
+        self.query = query
+        self.header = header
+        self.body = body
+        self.caller = caller
+        self.tenantID = tenantID
+    }
+
+    /// An identity in the path.
+    ///
+    /// - Throws: ``CommandProblem`` for one that no aggregate can have.
+    public func identity(_ name: String) throws(CommandProblem) -> String {
+        let id = parameters[name] ?? ""
+        guard (1...FieldReader.maximumIdentityLength).contains(id.utf8.count), !id.utf8.contains(0) else {
+            throw .invalidRequest("invalid-identity", "An identity has 1–255 bytes.", in: name)
+        }
+        return id
+    }
+
+    /// What comes along with the command: key, expected version, who and what for.
+    ///
+    /// - Throws: ``CommandProblem`` for a header that says nothing.
+    public func request(source: String) throws(CommandProblem) -> CommandRequest {
+        var request = CommandRequest(metadata: EventMetadata(tenantID: tenantID, source: source))
+        request.idempotencyKey = try idempotencyKey()
+        request.expectedVersion = try expectedVersion()
+        if let correlationID = header("x-correlation-id") {
+            guard (1...128).contains(correlationID.utf8.count), !correlationID.utf8.contains(0) else {
+                throw .invalidRequest("invalid-header", "X-Correlation-ID has 1–128 bytes.", in: "X-Correlation-ID")
+            }
+            request.correlationID = correlationID
+        }
+        return request
+    }
+
+    /// As it stands or as a string of RFC 8941.
+    private func idempotencyKey() throws(CommandProblem) -> IdempotencyKey? {
+        guard let given = header("idempotency-key") else { return nil }
+        let isQuoted = given.utf8.count >= 2 && given.hasPrefix("\"") && given.hasSuffix("\"")
+        let key = isQuoted ? String(given.dropFirst().dropLast()) : given
+        guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw .invalidRequest(
+                "invalid-idempotency-key", "A key has 1–255 visible characters of ASCII.", in: "Idempotency-Key")
+        }
+        return IdempotencyKey(
+            scope: caller, key: key, request: [Array(method.utf8), Array(path.utf8), body])
+    }
+
+    /// Versions are strong entity tags: `"5"`. `*` asks only that there is one, which every rule does.
+    private func expectedVersion() throws(CommandProblem) -> Int64? {
+        guard let given = header("if-match"), given != "*" else { return nil }
+        guard given.utf8.count >= 3, given.hasPrefix("\""), given.hasSuffix("\""),
+            let version = Int64(given.dropFirst().dropLast()), version >= 0
+        else {
+            throw .invalidRequest("invalid-if-match", "If-Match is one version in quotes, \"5\".", in: "If-Match")
+        }
+        return version
+    }
+}
+
+/// What a route of commands answers.
+public struct CommandReplyMessage: Hashable, Sendable {
+    public struct Header: Hashable, Sendable {
+        public let name: String
+        public let value: String
+
+        public init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    public let status: Int
+    public let headers: [Header]
+    public let body: [UInt8]
+
+    public init(status: Int, headers: [Header], body: [UInt8]) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+}
+
+/// What answers the requests of one method for paths of one shape.
+public struct CommandRoute: Sendable {
+    public let method: String
+    /// `/v1/orders/{id}/items`.
+    public let template: String
+    private let handler: @Sendable (CommandCall) async throws(CommandProblem) -> CommandReplyMessage
+
+    public init(
+        _ method: String, _ template: String,
+        _ handler: @escaping @Sendable (CommandCall) async throws(CommandProblem) -> CommandReplyMessage
+    ) {
+        self.method = method
+        self.template = template
+        self.handler = handler
+    }
+
+    /// Answers a call; what fails is answered as a problem.
+    public func answer(_ call: CommandCall) async -> CommandReplyMessage {
+        do throws(CommandProblem) {
+            return try await handler(call)
+        } catch {
+            return error.message
+        }
+    }
+}

@@ -1,0 +1,84 @@
+public import Events
+internal import StreamCore
+public import WireJSON
+
+/// The body of a request as a JSON object whose fields are all known: a client that misspells a field is told so, and
+/// not taken for one that left it out.
+public enum CommandForm {
+    /// A value that breaks a rule of the domain so plainly that the command cannot even be written down: a quantity
+    /// that no integer holds, a currency that is none.
+    public struct RuleBroken: Error, Sendable {
+        public let refusal: Refusal
+
+        public init(_ rejection: Rejection<some Rule>) {
+            refusal = Refusal(rejection)
+        }
+    }
+
+    /// Reads a body.
+    ///
+    /// - Parameter read: throws `DecodeProblem`, ``RuleBroken`` or ``CommandProblem``.
+    public static func read<Value>(
+        _ call: CommandCall, _ read: (inout FieldReader) throws -> Value
+    ) throws(CommandProblem) -> Value {
+        try requireJSON(call)
+        do {
+            if call.body.isEmpty {
+                throw CommandProblem(
+                    status: 400, "invalid-json", "The body is not JSON.", detail: "The request has no body.")
+            }
+            var fields = try FieldReader(call.body.span)
+            let value = try read(&fields)
+            try fields.finish()
+            return value
+        } catch let problem as CommandProblem {
+            throw problem
+        } catch let problem as DecodeProblem {
+            throw CommandProblem(problem, in: call.body)
+        } catch let broken as RuleBroken {
+            throw CommandProblem(broken.refusal)
+        } catch {
+            throw CommandProblem(.failed)
+        }
+    }
+
+    /// For commands without content: no body, or an object without fields.
+    public static func requireEmpty(_ call: CommandCall) throws(CommandProblem) {
+        if call.body.isEmpty { return }
+        _ = try read(call) { fields in try object(&fields) { _, _ in false } }
+    }
+
+    private static func requireJSON(_ call: CommandCall) throws(CommandProblem) {
+        guard let type = call.header("content-type") else { return }
+        let name = type.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
+        guard name == "application/json" else {
+            throw CommandProblem(
+                status: 415, "unsupported-media-type", "The body has another type.",
+                detail: "A command is sent as application/json.")
+        }
+    }
+
+    /// Reads an object.
+    ///
+    /// - Parameter read: takes the value of a key; false, with nothing read, when the key is not known.
+    /// - Returns: where the object starts.
+    @discardableResult
+    public static func object(
+        _ fields: inout FieldReader, _ read: (JSONText, inout FieldReader) throws -> Bool
+    ) throws -> Int {
+        let start = try fields.enterObject()
+        var seen: [String] = []
+        while let key = try fields.nextKey() {
+            let name = try fields.string(of: key)
+            if seen.contains(name) { try fields.once(false, key) }
+            seen.append(name)
+            if try !read(key, &fields) {
+                var problem = CommandProblem(
+                    status: 422, "unknown-field", "A field is not known.", detail: "The field is not known here.")
+                problem.place = name.shortened(toBytes: 100)
+                throw problem
+            }
+        }
+        return start
+    }
+}

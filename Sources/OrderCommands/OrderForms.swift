@@ -1,0 +1,146 @@
+internal import Commands
+internal import Events
+internal import Orders
+internal import WireJSON
+
+/// The bodies of the requests about orders.
+enum OrderForms {
+    private typealias Broken = CommandForm.RuleBroken
+
+    /// `POST /v1/orders`.
+    static func order(_ fields: inout FieldReader) throws -> OrderCreated {
+        var (customerID, currency, items): (String?, Currency?, [OrderLine]?) = (nil, nil, nil)
+        var address: ShippingAddress?
+        let start = try CommandForm.object(&fields) { key, fields in
+            if fields.matches(key, "customerId") {
+                customerID = try fields.identity()
+            } else if fields.matches(key, "currency") {
+                currency = try self.currency(&fields)
+            } else if fields.matches(key, "items") {
+                items = try self.items(&fields)
+            } else if fields.matches(key, "shippingAddress") {
+                address = try self.address(&fields)
+            } else {
+                return false
+            }
+            return true
+        }
+        return OrderCreated(
+            customerID: try FieldReader.required(customerID, "customerId", in: start),
+            currency: try FieldReader.required(currency, "currency", in: start),
+            items: try FieldReader.required(items, "items", in: start),
+            shippingAddress: try FieldReader.required(address, "shippingAddress", in: start))
+    }
+
+    private static func items(_ fields: inout FieldReader) throws -> [OrderLine] {
+        var items: [OrderLine] = []
+        try fields.enterArray()
+        while try fields.nextElement() {
+            // So many that the rule refuses them are not read to the end.
+            if items.count > OrderPolicy.maximumItems { throw Broken(Rejection(OrderRule.tooManyItems)) }
+            items.append(try line(&fields).line)
+        }
+        return items
+    }
+
+    /// `POST /v1/orders/{id}/items`, and an item of a new order. The currency is one that the item names itself.
+    static func line(_ fields: inout FieldReader) throws -> (line: OrderLine, currency: Currency?) {
+        var (productID, name): (String?, String?) = (nil, nil)
+        var (quantity, price, currency): (Int32?, DecimalAmount?, Currency?) = (nil, nil, nil)
+        let start = try CommandForm.object(&fields) { key, fields in
+            if fields.matches(key, "productId") {
+                productID = try fields.identity()
+            } else if fields.matches(key, "name") {
+                name = try text(&fields)
+            } else if fields.matches(key, "quantity") {
+                quantity = try self.quantity(&fields)
+            } else if fields.matches(key, "unitPrice") {
+                price = try fields.amount()
+            } else if fields.matches(key, "currency") {
+                currency = try self.currency(&fields)
+            } else {
+                return false
+            }
+            return true
+        }
+        let line = OrderLine(
+            productID: try FieldReader.required(productID, "productId", in: start),
+            name: try FieldReader.required(name, "name", in: start),
+            quantity: try FieldReader.required(quantity, "quantity", in: start),
+            unitPrice: try FieldReader.required(price, "unitPrice", in: start))
+        return (line, currency)
+    }
+
+    private static func address(_ fields: inout FieldReader) throws -> ShippingAddress {
+        var (name, street, city): (String?, String?, String?) = (nil, nil, nil)
+        var (postalCode, country): (String?, String?) = (nil, nil)
+        let start = try CommandForm.object(&fields) { key, fields in
+            if fields.matches(key, "name") {
+                name = try text(&fields)
+            } else if fields.matches(key, "street") {
+                street = try text(&fields)
+            } else if fields.matches(key, "city") {
+                city = try text(&fields)
+            } else if fields.matches(key, "postalCode") {
+                postalCode = try text(&fields)
+            } else if fields.matches(key, "country") {
+                country = try text(&fields)
+            } else {
+                return false
+            }
+            return true
+        }
+        return ShippingAddress(
+            name: try FieldReader.required(name, "name", in: start),
+            street: try FieldReader.required(street, "street", in: start),
+            city: try FieldReader.required(city, "city", in: start),
+            postalCode: try FieldReader.required(postalCode, "postalCode", in: start),
+            country: try FieldReader.required(country, "country", in: start))
+    }
+
+    /// `POST /v1/orders/{id}/cancel`.
+    static func cancellation(_ fields: inout FieldReader) throws -> (reason: String, by: String) {
+        var (reason, by): (String?, String?) = (nil, nil)
+        let start = try CommandForm.object(&fields) { key, fields in
+            if fields.matches(key, "reason") {
+                reason = try text(&fields)
+            } else if fields.matches(key, "cancelledBy") {
+                by = try text(&fields)
+            } else {
+                return false
+            }
+            return true
+        }
+        return (
+            try FieldReader.required(reason, "reason", in: start),
+            try FieldReader.required(by, "cancelledBy", in: start)
+        )
+    }
+
+    // MARK: values
+
+    /// A text that people read: its length has a limit.
+    private static func text(_ fields: inout FieldReader) throws -> String {
+        let raw = try fields.rawText()
+        let text = try fields.string(of: raw)
+        guard (1...500).contains(text.utf8.count) else {
+            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text has 1–500 bytes")
+        }
+        return text
+    }
+
+    private static func quantity(_ fields: inout FieldReader) throws -> Int32 {
+        guard let quantity = Int32(exactly: try fields.integer()) else {
+            throw Broken(Rejection(OrderRule.invalidQuantity, "A quantity is at most \(Int32.max)."))
+        }
+        return quantity
+    }
+
+    private static func currency(_ fields: inout FieldReader) throws -> Currency {
+        let code = try fields.text()
+        guard let currency = Currency(code) else {
+            throw Broken(Rejection(OrderRule.unknownCurrency, "A currency has three upper-case letters."))
+        }
+        return currency
+    }
+}
