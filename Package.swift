@@ -91,8 +91,8 @@ let programs: [Target] = [
     .target(
         name: "QueryServiceProgram",
         dependencies: [
-            "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "Operations", "Settings", .logging,
-            .serviceLifecycle,
+            "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "Operations", "Settings", "Postgres",
+            .logging, .serviceLifecycle,
         ],
         path: "Sources/Programs/QueryService", swiftSettings: strict),
     // What all programs of projections share.

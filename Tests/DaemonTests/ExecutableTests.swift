@@ -150,9 +150,14 @@ import Testing
             func write(_ name: String, _ text: String) throws {
                 try text.write(toFile: "\(folder)/\(name).sql", atomically: true, encoding: .utf8)
             }
-            try write("one", "-- @reads things\nSELECT 1 AS one")
+            try write("one", "-- @reads things\nSELECT 1 AS one, y")
             let kafka = try TestKafka.clientConfiguration().bootstrapServers
             let settings = ["kafka.bootstrap_servers=\(kafka)", "http.port=0", "sql_queries.folders=\(folder)"]
+            let check = try Executable(
+                "query-service", ["--check=online"] + away + database + settings.flatMap { ["--set", $0] })
+            #expect(try await check.exitCode() == 78)
+            #expect(check.errors.contains("one.sql:2:18: column"), "\(check.errors)")
+            try write("one", "-- @reads things\nSELECT 1 AS one")
             let service = try Executable(
                 "query-service", away + database + settings.flatMap { ["--set", $0] })
             try await service.waitForLog("serving queries address=")

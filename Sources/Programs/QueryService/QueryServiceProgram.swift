@@ -4,6 +4,8 @@ internal import Foundation
 internal import Logging
 internal import Operations
 internal import OrderQueries
+public import Postgres
+internal import SQLQueries
 internal import ServiceLifecycle
 public import Settings
 
@@ -33,6 +35,15 @@ public enum QueryServiceProgram: DaemonProgram {
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)
+    }
+
+    /// Asks the database about the queries in SQL.
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
+        let sql = feature.sql.configuration
+        guard !sql.folders.isEmpty else { return [] }
+        let prepared = try await QueryFolders(sql.folders).prepared(
+            in: LiveSchemas.load(connection), role: sql.role, on: connection)
+        return prepared.missing.map { "\($0)" }
     }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
