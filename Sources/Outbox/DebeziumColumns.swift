@@ -42,7 +42,7 @@ struct DebeziumColumns {
         }
     }
 
-    /// What is kept of a row besides the row as a whole: what names it, its lane and its event.
+    /// What is kept of a row besides the row as a whole: its identity, its key and its event.
     var failed: [RowLayout.FailedValue] {
         var columns: [RowLayout.FailedValue] = [
             .init(name: "source_id", expression: text(layout.id)),

@@ -3,30 +3,30 @@ internal import Leadership
 internal import StreamCore
 internal import Synchronization
 
-/// What the publisher, the producer's thread and the remover of a shard share: the ``FlightTable``, what failed, and
-/// the signals by which they wake each other.
+/// The state that the publisher, the producer's thread and the remover of a shard share: the ``FlightTable``, the
+/// failures, and the signals by which they wake each other.
 final class Flight: Sendable {
-    /// The answer to a row that wants to be sent.
+    /// The answer to a row that is about to be sent.
     enum Admission {
         case admitted(tag: UInt64)
-        /// No room: wait.
+        /// There is no room: wait.
         case full
-        /// The producer failed, or the lock is lost: nothing may be sent.
+        /// The producer failed or the lock is lost: send nothing.
         case interrupted
     }
 
-    /// A row that Kafka did not take.
+    /// A row that Kafka refused.
     struct Failure {
         let id: Int64
         let error: KafkaError
     }
 
-    /// What became of the first record to a topic or a partition.
+    /// The result of the first record of a topic or a partition.
     struct Proof {
-        let probe: SendGates.Probe
-        /// The record's row.
+        let probe: SendAdmission.Probe
+        /// The id of the record's row.
         let id: Int64
-        /// Where it went.
+        /// The record's partition.
         let partition: Int
         let error: KafkaError?
     }
@@ -35,11 +35,11 @@ final class Flight: Sendable {
         var table: FlightTable
         var failures: [Failure] = []
         var failureCount = 0
-        /// The lowest row that failed or was not trusted.
+        /// The lowest row that failed or whose success was not trusted.
         var lowestFailed: Int64?
-        /// Partitions of which a record failed: whatever is acknowledged there afterwards may have come before it.
+        /// Partitions in which a record failed. Records that are acknowledged there later may have overtaken it.
         var broken: Set<Int32> = []
-        var probes: [UInt64: SendGates.Probe] = [:]
+        var probes: [UInt64: SendAdmission.Probe] = [:]
         var proofs: [Proof] = []
         var producer: Producer?
         var lost: (any Error)?
@@ -55,7 +55,7 @@ final class Flight: Sendable {
             if failures.count < Flight.failureLimit { failures.append(failure) }
         }
 
-        /// The row stays in the outbox and has to be read again.
+        /// The row stays in the outbox and must be read again.
         mutating func stay(_ id: Int64) {
             lowestFailed = min(lowestFailed ?? id, id)
         }
@@ -89,18 +89,18 @@ final class Flight: Sendable {
         }
     }
 
-    /// Failures kept in detail, at most; a producer that fails fails everything it holds.
+    /// Maximum number of failures kept in detail. A producer that fails fails all its records.
     private static let failureLimit = 20_000
 
     private let state: Mutex<State>
-    /// Held while records are handed to the producer, and while they are taken back.
+    /// Held while records are passed to the producer, and while they are taken back.
     private let handover = Mutex(())
     private let reports: RelayReports
-    /// For the publisher while it pauses: a failure, a proof, the lock lost, and what others wake it for.
+    /// Wakes the publisher from a pause: a failure, a proof, a lost lock, or new work.
     let newsSignal: WakeSignal
-    /// For the publisher while it waits for rows to land: raised for every batch of reports.
+    /// Wakes the publisher while it waits for acknowledgements: set for every batch of reports.
     let roomSignal: WakeSignal
-    /// For the remover: rows acknowledged, or no more to come.
+    /// Wakes the remover: rows are acknowledged, or no more rows come.
     let removerSignal = WakeSignal()
 
     init(
@@ -116,15 +116,15 @@ final class Flight: Sendable {
 
     // MARK: publishing
 
-    /// Hands records to the producer: admits rows and produces them. Meanwhile nobody takes back what the producer
-    /// holds, so that a record is either taken back with those before it or never produced. Were one to come behind, it
-    /// would overtake them.
+    /// Passes records to the producer: admits rows and produces them. Meanwhile no other thread takes back the
+    /// producer's records. A record is therefore either taken back together with the earlier ones, or never produced. A
+    /// record that was produced after this moment would overtake them.
     func handingOver<Result>(_ body: () throws -> Result) rethrows -> Result {
         try handover.withLock { _ in try body() }
     }
 
-    /// - Parameter probe: set when this is the first record to a topic or a partition.
-    func admit(id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendGates.Probe?) -> Admission {
+    /// - Parameter probe: set if this is the first record of a topic or a partition.
+    func admit(id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendAdmission.Probe?) -> Admission {
         state.withLock { state in
             if state.failureCount > 0 || state.lost != nil { return .interrupted }
             guard state.table.hasRoom else { return .full }
@@ -134,7 +134,7 @@ final class Flight: Sendable {
         }
     }
 
-    /// The producer did not take the record: there will be no report.
+    /// Notes that the producer did not accept the record, so no report will follow.
     func recall(_ tag: UInt64) {
         state.withLock { state in
             state.table.fail(tag)
@@ -151,16 +151,16 @@ final class Flight: Sendable {
         state.withLock { $0.table.willRead(request) }
     }
 
-    /// Rows in flight.
+    /// Number of rows in flight.
     var rows: Int { state.withLock { $0.table.rows } }
 
-    /// When the oldest event in flight happened; nil when none is.
+    /// The time of the oldest event in flight; nil if there is none.
     var oldest: Timestamp? { state.withLock { $0.table.oldest } }
 
-    /// How many partitions the topics have, as far as records have shown.
+    /// The number of partitions of each topic, as far as it is known from records.
     var partitions: Int { state.withLock { $0.partitions } }
 
-    /// Whether there is room for more than a row or two, or no sense in waiting for it.
+    /// Whether there is room for more than a few rows, or waiting for room makes no sense.
     var hasAmpleRoom: Bool {
         state.withLock { state in
             let table = state.table
@@ -172,7 +172,7 @@ final class Flight: Sendable {
     /// Whether a record failed, so that the producer has to be replaced.
     var hasFailed: Bool { state.withLock { $0.failureCount > 0 } }
 
-    /// Whether nothing may be sent: the producer has to be replaced, or the lock is lost.
+    /// Whether no rows may be sent, because the producer must be replaced or the lock is lost.
     var isInterrupted: Bool { state.withLock { $0.failureCount > 0 || $0.lost != nil } }
 
     /// A failure that the producer's thread did not report.
@@ -180,7 +180,7 @@ final class Flight: Sendable {
         state.withLock { $0.note(failure) }
     }
 
-    /// What became of the first records, since the last call.
+    /// The results of first records since the last call.
     func takeProofs() -> [Proof] {
         state.withLock { state in
             if state.proofs.isEmpty { return [] }
@@ -191,12 +191,12 @@ final class Flight: Sendable {
 
     // MARK: the producer
 
-    /// From now on records go to this producer; the one before is closed.
+    /// Makes this the producer for all further records. The previous one is closed.
     func use(_ producer: Producer) {
         state.withLock { $0.producer = producer }
     }
 
-    /// Nothing that the last producer had is in flight any more.
+    /// Forgets the records of the last producer.
     ///
     /// - Returns: the rows that failed, and the lowest row that is to be sent again.
     func abandonProducer() -> (failures: [Failure], lowest: Int64?) {
@@ -217,7 +217,7 @@ final class Flight: Sendable {
         }
     }
 
-    /// The delivery reports, on the producer's thread.
+    /// Handles delivery reports, on the producer's thread.
     func report(_ deliveries: [DeliveryReport]) {
         let (acknowledged, oldest, hasNews) = state.withLock { state in
             var acknowledged = 0
@@ -244,7 +244,7 @@ final class Flight: Sendable {
         state.withLock { $0.table.takeAcknowledged(limit: limit) }
     }
 
-    /// - Parameter left: rows of the removal that are still there, ascending.
+    /// - Parameter left: the rows of the removal that still exist, ascending.
     func finishRemoval(leaving left: [Int64] = []) {
         state.withLock { state in
             if state.table.finishRemoval(leaving: left) { state.hasRemoved = true }
@@ -253,7 +253,7 @@ final class Flight: Sendable {
         roomSignal.raise()
     }
 
-    /// The rows that could not be removed are taken for removal again.
+    /// Makes the rows that could not be removed ready for another removal.
     func retryUnremoved() {
         state.withLock { $0.table.retryUnremoved() }
     }
@@ -267,7 +267,7 @@ final class Flight: Sendable {
     /// Published rows that could not be removed.
     var unremovedRows: Int { state.withLock { $0.table.unremoved.count } }
 
-    /// No more rows will be sent: the remover ends when it has removed what is acknowledged.
+    /// Notes that no more rows will be sent. The remover ends when it has removed the acknowledged rows.
     func finish() {
         state.withLock { $0.isFinished = true }
         removerSignal.raise()
@@ -277,14 +277,15 @@ final class Flight: Sendable {
 
     // MARK: the lock
 
-    /// The session that holds the lock has answered.
+    /// Notes that the session that holds the lock has answered.
     func noteContact() {
         state.withLock { $0.lastContact = .now }
     }
 
     var lastContact: ContinuousClock.Instant { state.withLock { $0.lastContact } }
 
-    /// The lock is lost, or its session cannot be asked: what the producer holds is taken back, and no more is sent.
+    /// Notes that the lock is lost or its session does not answer. The producer's records are taken back, and no more
+    /// are sent.
     func lose(_ error: any Error) {
         let producer = state.withLock { state in
             if state.lost == nil { state.lost = error }
@@ -295,7 +296,7 @@ final class Flight: Sendable {
         roomSignal.raise()
     }
 
-    /// - Throws: why the lock was lost, when it was.
+    /// - Throws: the reason why the lock was lost, if it was.
     func checkLock() throws {
         if let lost = state.withLock({ $0.lost }) { throw lost }
     }

@@ -1,15 +1,15 @@
 internal import StreamCore
 
-/// The rows that are between having been read and having been removed: in flight to Kafka, acknowledged, being removed.
+/// The rows that were read and are not removed yet: in flight to Kafka, acknowledged, or being removed.
 ///
-/// Bounded by rows and bytes. Slots are numbered, and a row's slot is the tag of its record, so that a delivery report
+/// Rows and bytes are limited. Slots are numbered. The slot of a row is the tag of its record, so a delivery report
 /// finds its row without a search.
 ///
-/// A pure value.
+/// This is a pure value.
 struct FlightTable {
     private struct Slot {
         var id: Int64 = 0
-        /// −1 when the slot is free.
+        /// −1 if the slot is free.
         var bytes: Int32 = -1
         var generation: UInt32 = 0
         var occurredAt = Timestamp(microseconds: 0)
@@ -23,13 +23,13 @@ struct FlightTable {
 
     private struct Removed {
         let ids: [Int64]
-        /// The last page that was asked for before the removal was committed: its snapshot may still show the rows.
+        /// The last page that was requested before the removal committed. Its snapshot may still contain the rows.
         let request: UInt64
     }
 
-    /// Rows in flight, at most.
+    /// Maximum number of rows in flight.
     let maximumRows: Int
-    /// Their bytes, at most; one row may be larger.
+    /// Maximum size of the rows in flight. One row may be larger.
     let maximumBytes: Int
 
     private(set) var rows = 0
@@ -40,7 +40,7 @@ struct FlightTable {
     private var slots: [Slot] = []
     private var free: [Int32] = []
     private var removing: [Int64] = []
-    /// Published rows that could not be removed. They wait for another try, and must not be sent again.
+    /// Published rows that could not be removed. They wait for another attempt and must not be sent again.
     private(set) var unremoved: [Int64] = []
     private var removed: [Removed] = []
     private var generation: UInt32 = 0
@@ -51,27 +51,27 @@ struct FlightTable {
         self.maximumBytes = maximumBytes
     }
 
-    /// From so many on, what to remove is chosen.
+    /// From this number of rows on, the remover selects which rows to remove.
     private static let manyAcknowledged = 256
 
-    /// Whether one more row may be sent. Acknowledged rows count too: where removing is slower than sending, sending
-    /// waits, and what a crash would repeat stays bounded.
+    /// Whether one more row may be sent. Acknowledged rows count too: if removing is slower than sending, sending
+    /// waits. This limits the number of rows that a crash may repeat.
     var hasRoom: Bool {
         rows < maximumRows && bytes < maximumBytes
             && acknowledged.count + removing.count + unremoved.count < 2 * maximumRows
     }
 
-    /// Nothing is in flight, and nothing waits for its removal.
+    /// Whether no row is in flight and none waits for its removal.
     var isEmpty: Bool { rows == 0 && acknowledged.isEmpty && removing.isEmpty && unremoved.isEmpty }
 
-    /// When the oldest event in flight happened; nil when none is.
+    /// The time of the oldest event in flight; nil if there is none.
     var oldest: Timestamp? {
         slots.lazy.filter { $0.bytes >= 0 }.map(\.occurredAt).min()
     }
 
     // MARK: the way of a row
 
-    /// The row is about to be sent.
+    /// Adds a row that is about to be sent.
     ///
     /// - Returns: the tag of its record; below 2⁶³.
     mutating func admit(id: Int64, bytes size: Int, occurredAt: Timestamp = Timestamp(microseconds: 0)) -> UInt64 {
@@ -89,9 +89,9 @@ struct FlightTable {
         return UInt64(generation) << 32 | UInt64(index)
     }
 
-    /// The record was delivered: its row is to be removed.
+    /// Notes that the record was delivered, so its row can be removed.
     ///
-    /// - Returns: the row; nil when the tag is of a producer that was given up.
+    /// - Returns: the row; nil if the tag belongs to an earlier producer.
     @discardableResult
     mutating func acknowledge(_ tag: UInt64) -> Landed? {
         guard let row = land(tag) else { return nil }
@@ -99,9 +99,9 @@ struct FlightTable {
         return row
     }
 
-    /// The record was not delivered, or not even taken: its row stays in the outbox.
+    /// Notes that the record was not delivered or not accepted, so its row stays in the outbox.
     ///
-    /// - Returns: the row; nil when the tag is of a producer that was given up.
+    /// - Returns: the row; nil if the tag belongs to an earlier producer.
     @discardableResult
     mutating func fail(_ tag: UInt64) -> Landed? { land(tag) }
 
@@ -117,9 +117,9 @@ struct FlightTable {
         return Landed(id: slots[index].id, occurredAt: slots[index].occurredAt)
     }
 
-    /// The producer is given up: what it had is not in flight any more, and reports that still come mean nothing.
+    /// Drops a producer. Its records are no longer in flight, and its later reports are ignored.
     ///
-    /// - Returns: the lowest row that it had.
+    /// - Returns: the lowest row of its records.
     @discardableResult
     mutating func abandon() -> Int64? {
         var lowest: Int64?
@@ -136,8 +136,8 @@ struct FlightTable {
 
     /// The acknowledged rows to remove now, ascending.
     ///
-    /// While many come, those below the lowest row in flight are removed first: they have no holes, which is what makes
-    /// removing cheap. When that row is stuck, the others are not kept waiting.
+    /// While many acknowledgements come, the rows below the lowest row in flight are removed first. They have no gaps,
+    /// which makes removing cheap. If that row is stuck, the others are removed as well.
     mutating func takeAcknowledged(limit: Int) -> [Int64] {
         precondition(removing.isEmpty, "one removal at a time")
         var count = min(limit, acknowledged.count)
@@ -157,10 +157,10 @@ struct FlightTable {
         return removing
     }
 
-    /// The removal is committed.
+    /// Notes that the removal is committed.
     ///
-    /// - Parameter left: rows of it that are still there, ascending.
-    /// - Returns: whether any row is gone.
+    /// - Parameter left: the rows of the removal that still exist, ascending.
+    /// - Returns: whether any row was removed.
     @discardableResult
     mutating func finishRemoval(leaving left: [Int64] = []) -> Bool {
         defer { removing = [] }
@@ -174,7 +174,7 @@ struct FlightTable {
         return left.count < removing.count
     }
 
-    /// The rows that could not be removed are to be tried again.
+    /// Makes the rows that could not be removed ready for another attempt.
     mutating func retryUnremoved() {
         acknowledged += unremoved
         unremoved = []
@@ -182,13 +182,13 @@ struct FlightTable {
 
     // MARK: reading
 
-    /// A page with this number is asked for now.
+    /// Notes that the page with this number is requested now.
     mutating func willRead(_ request: UInt64) {
         lastRequest = request
     }
 
-    /// Which of `ids`, rows of the page with this number, are on their way already or were removed after that page's
-    /// snapshot was taken: they are not to be sent again.
+    /// Returns which of `ids` must not be sent again. These rows of the page with this number are in flight, or were
+    /// removed after the page's snapshot was taken.
     mutating func known(among ids: [Int64], ofPage request: UInt64) -> Set<Int64> {
         removed.removeAll { $0.request < request }
         if ids.isEmpty { return [] }

@@ -1,14 +1,14 @@
-/// A look into gaps that are too wide for a page's own statement: in slices, since dead rows may lie there by the
-/// million. A pure value.
+/// Reads gaps that are too wide for a page's own statement, in slices, because millions of dead rows may lie there.
+/// This is a pure value.
 struct GapLook {
-    /// A page's statement looks into gaps of so many ids, at most.
+    /// Maximum number of ids in gaps that a page's statement reads.
     static let mostOfAPage: Int64 = 1 << 14
 
-    /// Gaps up to here are looked into.
+    /// Gaps up to this id are read.
     let upTo: Int64
-    /// The number of its first request.
+    /// The number of the first request.
     let first: UInt64
-    /// What is not looked into yet: ascending, apart from each other.
+    /// The ranges that are not read yet, ascending and without overlap.
     private(set) var left: [ClosedRange<Int64>]
 
     init(_ ranges: [ClosedRange<Int64>], upTo: Int64, first: UInt64) {
@@ -17,14 +17,14 @@ struct GapLook {
         self.first = first
     }
 
-    /// How many ids lie in these ranges; ids begin at 1 as a rule.
+    /// The number of ids in these ranges. Ids usually begin at 1.
     static func width(_ ranges: [ClosedRange<Int64>]) -> Int64 {
         ranges.reduce(0) { sum, range in
             range.upperBound < 1 ? sum : sum + (range.upperBound - max(range.lowerBound, 1) + 1)
         }
     }
 
-    /// The next ranges, of `ids` ids at most.
+    /// The next ranges, with at most `ids` ids.
     func slice(of ids: Int64) -> [ClosedRange<Int64>] {
         var room = ids
         var slice: [ClosedRange<Int64>] = []
@@ -36,7 +36,7 @@ struct GapLook {
         return slice
     }
 
-    /// All up to this id has been looked into.
+    /// Notes that all ranges up to this id were read.
     mutating func pass(_ id: Int64) {
         left = left.compactMap { range in
             if range.upperBound <= id { return nil }

@@ -50,7 +50,7 @@ struct GapTracker {
     /// Whether asking who holds the lock could let gaps be forgotten.
     var wantsLockHolders: Bool { groups.contains { $0.lastProbe == nil } }
 
-    /// Whether a transaction has ended that may have filled a gap, and nobody has looked since.
+    /// Whether a transaction that may have filled a gap has ended since the gap was last read.
     var hasNews: Bool { groups.contains { $0.lastProbe != nil || $0.news != nil } }
 
     /// Whether a holder has ended since this page was asked for.
@@ -92,7 +92,7 @@ struct GapTracker {
         for var group in groups {
             if group.lastProbe == nil {
                 let remaining = (group.holders ?? holders).remaining(among: holders)
-                // Asked for the first time: whoever has ended before is not known.
+                // The first answer: transactions that ended before it are unknown.
                 if group.holders != remaining { group.news = nextRequest }
                 group.holders = remaining
                 if remaining.isEmpty { group.lastProbe = nextRequest }

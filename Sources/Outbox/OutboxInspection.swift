@@ -5,7 +5,7 @@ public import Postgres
 struct OutboxInspection: Sendable {
     let layout: RowLayout
     let statements: OutboxStatements
-    /// What works, but has limits that somebody should know of.
+    /// Notes about things that work with limits.
     let notes: [String]
 
     /// Asks the database.
@@ -23,7 +23,8 @@ struct OutboxInspection: Sendable {
         var notes = try await notes(on: position, of: configuration, on: connection)
         if !outbox.notNull.contains(position) {
             notes.append(
-                "column \(position) of \(configuration.table) may be NULL: a row without a position is not seen")
+                "column \(position) of \(configuration.table) may be NULL, and the relay never reads a row without a position"
+            )
         }
         if case .debezium = configuration.layout {
             notes += try await debeziumNotes(configuration, on: connection)
@@ -76,7 +77,7 @@ struct OutboxInspection: Sendable {
         let missing = (FailedColumn.bookkeeping + FailedColumn.allCases.map(\.rawValue)).filter {
             failed.types[$0] == nil
         }
-        let advice = "; it must be like outbox_failed, which the migrations of the outbox keep up to date"
+        let advice = "; it must have the columns of outbox_failed, which the migration set outbox creates"
         if !missing.isEmpty { throw lacks(configuration.failedTable, missing, advice) }
         let history = try await Table(configuration.historyTable, on: connection)
         let absent = ["id", "at", "action", "actor", "reason", "row"].filter { history.types[$0] == nil }
@@ -117,7 +118,8 @@ struct OutboxInspection: Sendable {
         var missing: [String] = []
         for (index, right) in rights.enumerated() where try !result.bool(0, index) { missing.append(right.0) }
         if !missing.isEmpty {
-            throw OutboxRelayError(.database, "the relay's user lacks the rights: \(missing.joined(separator: ", "))")
+            throw OutboxRelayError(
+                .database, "the relay's database user lacks these rights: \(missing.joined(separator: ", "))")
         }
     }
 
@@ -137,11 +139,13 @@ struct OutboxInspection: Sendable {
         var notes: [String] = []
         if try !result.bool(0, 0) {
             notes.append(
-                "\(configuration.table) has no unique index on \(position): rows of one position are removed together")
+                "\(configuration.table) has no unique index on \(position), so rows with the same position are removed together"
+            )
         }
         if try result.bool(0, 1) {
             notes.append(
-                "row security is active on \(configuration.table): rows that the relay's user may not see stay there")
+                "row security is active on \(configuration.table), so rows that the relay's user cannot see stay in the table"
+            )
         }
         return notes
     }
@@ -176,7 +180,7 @@ struct OutboxInspection: Sendable {
 extension OutboxRelay {
     /// Asks whether the database's tables are what the configuration says.
     ///
-    /// - Returns: what works but has limits that somebody should know of.
+    /// - Returns: notes about things that work with limits.
     /// - Throws: ``OutboxRelayError`` when the relay cannot work; `PostgresError` when the database cannot be asked.
     public static func check(
         _ configuration: OutboxRelayConfiguration, on connection: PostgresConnection

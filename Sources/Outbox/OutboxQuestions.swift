@@ -24,17 +24,17 @@ struct OutboxQuestions: Sendable {
         return holders
     }
 
-    /// The lanes that wait for an operator, each with the id of its lowest row that was set aside.
-    func blockedLanes(by rule: TopicRule) async throws -> [Lane: Int64] {
-        let result = try await reader.execute(statements.blockedLanes)
-        var lanes: [Lane: Int64] = [:]
+    /// The keys that wait for an operator, each with the id of its lowest row that was set aside.
+    func blockedKeys(by rule: TopicRule) async throws -> [TopicKey: Int64] {
+        let result = try await reader.execute(statements.blockedKeys)
+        var keys: [TopicKey: Int64] = [:]
         for row in 0..<result.rowCount {
             let topic = try result.optionalString(row, 2) ?? rule.name(for: result.optionalString(row, 0) ?? "")
             let key = try result.optionalString(row, 3) ?? result.optionalString(row, 1) ?? ""
-            let lane = Lane(topic: topic, key: Array(key.utf8))
-            lanes[lane] = min(lanes[lane] ?? .max, try result.int64(row, 4))
+            let topicKey = TopicKey(topic: topic, key: Array(key.utf8))
+            keys[topicKey] = min(keys[topicKey] ?? .max, try result.int64(row, 4))
         }
-        return lanes
+        return keys
     }
 
     /// What the ids are drawn from, and what holds the rows.
@@ -58,7 +58,7 @@ struct OutboxOrigin: Equatable {
 
 /// When rare things were done last.
 struct Housekeeping {
-    /// Gaps are mostly filled within a commit's time, before anybody has to be asked.
+    /// Most gaps are filled within the time of a commit, before a query for lock holders is necessary.
     var gaps = Interval(.milliseconds(50))
     var progress = Interval(.seconds(1))
     /// Whether the table was emptied and its ids begin anew.

@@ -37,7 +37,7 @@ public struct OutboxRelay: Sendable {
     ///
     /// A database or a cluster that is away, now or for hours, is waited for.
     ///
-    /// - Throws: ``OutboxRelayError`` when nothing can work until somebody changes something.
+    /// - Throws: ``OutboxRelayError`` when the relay cannot work until an operator changes the setup.
     public func run() async throws {
         let problems = configuration.validate()
         guard problems.isEmpty else { throw OutboxRelayError(.configuration, problems.joined(separator: "; ")) }
@@ -54,7 +54,7 @@ public struct OutboxRelay: Sendable {
     }
 }
 
-/// A relay cannot work until somebody changes something.
+/// A relay cannot work until an operator changes the setup.
 public struct OutboxRelayError: RemediableError, Sendable, CustomStringConvertible {
     public var remedy: Remedy { .changeSetup }
 

@@ -5,7 +5,7 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
     public enum Retention: String, Sendable, Hashable, CaseIterable {
         /// It is deleted.
         case delete
-        /// Its `published_at` is set; somebody else prunes. Needs the index of migration set `outbox-keep`.
+        /// Sets `published_at`. Another program prunes the rows. It requires the index of migration set `outbox-keep`.
         case keep
     }
 
@@ -92,7 +92,7 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
                 retention == .delete,
                 "retention: rows of the Debezium layout have no published_at, so only delete works")
         } else {
-            require(Topic.isLegal("a" + topicSuffix), "topicSuffix: makes a name that no topic can have")
+            require(Topic.isLegal("a" + topicSuffix), "topicSuffix: gives a topic name that Kafka does not allow")
         }
         return problems
     }
@@ -147,18 +147,18 @@ public struct DebeziumLayout: Sendable, Hashable {
             problems.append("debezium.\(name): must not be empty")
         }
         if !Topic.isLegal(TopicRule(template: topic).name(for: "a")) {
-            problems.append("debezium.topic: makes a name that no topic can have")
+            problems.append("debezium.topic: gives a topic name that Kafka does not allow")
         }
         let own = RelayHeaders.own(as: envelope ? .envelope : .payload)
         for (column, header) in headerColumns.sorted(by: { $0.key < $1.key }) {
             if header.isEmpty || header.utf8.contains(0) {
-                problems.append("debezium.headerColumns: column \(column) needs a header's name")
+                problems.append("debezium.headerColumns: column \(column) needs the name of a header")
             } else if RelayHeaders.isReserved(header, own) {
                 problems.append("debezium.headerColumns: the relay writes the header \(header) itself")
             }
         }
         if envelope && (sequence == nil || timestamp == nil) {
-            problems.append("debezium.envelope: needs the columns `sequence` and `timestamp`")
+            problems.append("debezium.envelope: requires the columns `sequence` and `timestamp`")
         }
         return problems
     }

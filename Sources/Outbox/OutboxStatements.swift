@@ -12,10 +12,10 @@ struct OutboxStatements: Sendable {
     let remaining: Statement
     /// `$1` id, `$2` error class, `$3` error.
     let setAside: Statement
-    /// The same for a row whose columns do not fit; `$4` and `$5` the topic and the key of its lane.
+    /// The same for a row whose columns do not fit; `$4` and `$5` its topic and its key.
     let setAsideWhole: Statement
     /// Who waits for an operator.
-    let blockedLanes: Statement
+    let blockedKeys: Statement
     /// `$1` the server processes that do not count.
     let lockHolders: Statement
     /// The table's highest id ever drawn, NULL when its position has no sequence; and the file that holds its rows.
@@ -64,7 +64,7 @@ struct OutboxStatements: Sendable {
         let setAside = SetAsideStatements(configuration, layout: layout)
         self.setAside = setAside.typed
         setAsideWhole = setAside.whole
-        blockedLanes = Statement(
+        blockedKeys = Statement(
             """
             SELECT aggregate_type, aggregate_id, topic, key, min(id) FROM \(failed) WHERE state = 'failed'
             GROUP BY aggregate_type, aggregate_id, topic, key

@@ -12,7 +12,7 @@ struct OutboxWriter: Sendable {
     /// The reader and this session are with different servers: what the one reads, the other cannot remove.
     struct ServersDiffer: Error, CustomStringConvertible {
         var description: String {
-            "the relay's sessions reached different servers; do the hosts of the URL or a load balancer mix them?"
+            "the relay's sessions reached different servers; check the hosts of the URL, or the load balancer"
         }
     }
 
@@ -84,10 +84,10 @@ struct OutboxWriter: Sendable {
     }
 
     /// Moves a row to the failed ones. Where its columns do not fit there (another type, a NULL), the row is kept
-    /// whole, as JSON, and of its columns only what names its lane.
+    /// whole, as JSON, and of its columns only its topic and its key.
     ///
     /// - Throws: ``RemovalIgnored`` when the row is still in the outbox.
-    func setAside(_ id: Int64, _ lane: Lane, _ failure: RowFailure) async throws {
+    func setAside(_ id: Int64, _ topicKey: TopicKey, _ failure: RowFailure) async throws {
         var parameters = Parameters()
         parameters.append(id)
         parameters.append(failure.errorClass)
@@ -97,11 +97,11 @@ struct OutboxWriter: Sendable {
             moved = try await connection.execute(statements.setAside, parameters).affectedRows
         } catch {
             guard !error.endsConnection, error.kind != .transient else { throw error }
-            parameters.append(lane.topic)
-            parameters.append(String(decoding: lane.key, as: UTF8.self))
+            parameters.append(topicKey.topic)
+            parameters.append(String(decoding: topicKey.key, as: UTF8.self))
             moved = try await connection.execute(statements.setAsideWhole, parameters).affectedRows
         }
-        // Nothing moved: somebody else took the row out, or something keeps it in.
+        // No row was moved: another session removed it, or the server keeps it.
         if moved == 0, try await !remaining([id]).isEmpty { throw RemovalIgnored() }
     }
 }

@@ -54,15 +54,15 @@ struct Page: Sendable {
         return result.bytes(row, column.rawValue)
     }
 
-    /// The lane of a row, also of one that cannot be published.
-    func lane(at index: Int, topics: inout TopicNames) -> Lane {
+    /// The topic and key of a row, also of one that cannot be published.
+    func topicKey(at index: Int, topics: inout TopicNames) -> TopicKey {
         func bytes(_ column: RowColumn) -> [UInt8]? {
             result.isNull(index, column.rawValue) ? nil : Array(copying: result.bytes(index, column.rawValue))
         }
         let aggregateType = bytes(.aggregateType) ?? []
         let explicit = bytes(.topic)
         let topic = topics.topic(aggregateType: aggregateType.span, explicit: explicit?.span)
-        return Lane(topic: topic.name, key: bytes(.key) ?? bytes(.aggregateID) ?? [])
+        return TopicKey(topic: topic.name, key: bytes(.key) ?? bytes(.aggregateID) ?? [])
     }
 }
 
@@ -112,7 +112,7 @@ extension QueryResult {
     private func integer(_ row: Int, _ column: RowColumn) throws(PostgresError) -> Int64 {
         guard isText(column), !isNull(row, column.rawValue) else { return try int64(row, column.rawValue) }
         guard let number = Int64(try string(row, column.rawValue)) else {
-            throw PostgresError(.decoding, "column \(column.name) is no whole number")
+            throw PostgresError(.decoding, "column \(column.name) is not an integer")
         }
         return number
     }
@@ -136,7 +136,7 @@ extension QueryResult {
             return Timestamp(microseconds: microseconds)
         case .text:
             guard let time = Timestamp(try string(row, column.rawValue)) else {
-                throw PostgresError(.decoding, "column \(column.name) is no ISO 8601 timestamp with a zone")
+                throw PostgresError(.decoding, "column \(column.name) is not an ISO 8601 timestamp with a time zone")
             }
             return time
         default: return try timestamp(row, column.rawValue)

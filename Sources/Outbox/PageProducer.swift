@@ -3,34 +3,34 @@ internal import Leadership
 internal import Postgres
 internal import StreamCore
 
-/// Hands the rows of pages to the producer: maps them to records, keeps those back that may not be sent yet, and waits
-/// for room.
+/// Passes the rows of pages to the producer: converts them to records, holds back rows that may not be sent yet, and
+/// waits for room.
 ///
-/// Each turn of its loops produces or leaves a row, or suspends, or ends: nothing spins while the producer has failed
-/// or the lock is lost.
+/// Each turn of its loops produces or leaves a row, suspends, or ends. No loop spins while the producer has failed or
+/// the lock is lost.
 final class PageProducer {
-    /// How producing a page ended.
+    /// The result of producing a page.
     enum Outcome {
-        /// Each of its rows is produced, or left in the outbox and remembered.
+        /// Each row was produced, or left in the outbox and remembered.
         case finished
-        /// The producer failed, the lock is lost or the relay stops: the page has to be read again.
+        /// The producer failed, the lock is lost or the relay stops, so the page must be read again.
         case interrupted
     }
 
-    /// Why a pass over a page's rows came to a halt.
+    /// The reason why a pass over a page's rows stopped.
     private enum Halt {
         case finished
-        /// No room in flight.
+        /// There is no room in flight.
         case full
-        /// The producer's own queue is full: wait for any delivery.
+        /// The producer's own queue is full, so wait for any delivery.
         case producerFull
-        /// The next row has to go alone.
+        /// The next row must be sent alone.
         case suspect(Int64)
-        case unpublishable(Int64, Lane, RowFailure)
+        case unpublishable(Int64, TopicKey, RowFailure)
         case interrupted
     }
 
-    /// What became of one row.
+    /// The result for one row.
     private enum Step {
         case passed
         case deferred
@@ -44,30 +44,31 @@ final class PageProducer {
     private let stop: StopSignal
     private let reports: RelayReports
 
-    /// Where records go.
+    /// The topics and partitions of records.
     private var producer: Producer
-    private(set) var gates = SendGates()
-    /// The id that the scan of the backlog has come to, while it is under way.
+    private(set) var admission = SendAdmission()
+    /// The position of the backlog scan while it runs.
     private var backlog: Int64?
     private var topics: TopicNames
     private var envelope = EnvelopeWriter()
     private var headers = RelayHeaders()
-    /// Rows of a batch that was refused for a record in it: each goes alone until the guilty one is found.
+    /// Rows of a batch that was refused because of one record. Each is sent alone until that record is found.
     private var suspects: Set<Int64> = []
-    /// The suspect that was sent alone last, and is not acknowledged.
-    private var alone: (id: Int64, lane: Lane)?
-    /// First records that were acknowledged. They open their gates between two passes: rows that were passed over in
+    /// The row that was sent alone last and is not acknowledged yet.
+    private var alone: (id: Int64, topicKey: TopicKey)?
+    /// First records that were acknowledged. They take effect between two passes: rows that were passed over in
     /// the pass under way come before those that are still to come.
     private var proven: [Flight.Proof] = []
     private var hasProven = false
     private var onWait: () async throws -> Void = {}
-    /// Rows of the page at hand that are not sent yet.
+    /// The rows of the current page that are not sent yet.
     private(set) var unproduced: Int64 = 0
-    /// Rows that were left in the outbox because their key or their topic is held, about: counted anew by each sweep.
+    /// Approximate number of rows that were left in the outbox because their key or topic is held. Each sweep counts
+    /// them again.
     private(set) var left: Int64 = 0
     private var leftInSweep: Int64 = 0
 
-    /// How long after a first record was sent its followers wait for it; later ones are left behind.
+    /// Time that rows wait for the acknowledgement of a first record. Later rows are left in the outbox.
     private static let patience = Duration.milliseconds(500)
 
     init(
@@ -88,9 +89,9 @@ final class PageProducer {
     /// Produces a page's rows.
     ///
     /// - Parameters:
-    ///   - partitions: how many the topics have, about.
-    ///   - backlog: the id that the scan of the backlog has come to; nil when there is none.
-    /// - Throws: how the lock was lost, or what the database refused.
+    /// - partitions: the approximate number of partitions of a topic.
+    /// - backlog: the position of the backlog scan; nil if it does not run.
+    /// - Throws: the reason why the lock was lost, or the error of the database.
     ///   - onWait: called in every wait.
     func produce(
         _ page: Page, backlog: Int64?, _ onWait: @escaping () async throws -> Void = {}
@@ -99,7 +100,7 @@ final class PageProducer {
         self.onWait = onWait
         defer { unproduced = 0 }
         self.backlog = backlog
-        gates.begin(page: page.request.number, now: .now)
+        admission.begin(page: page.request.number, now: .now)
         // Only rows that the cursor has passed before can be on their way already.
         let known = flight.known(among: page.ids.filter { $0 <= page.request.seen }, ofPage: page.request.number)
         let order = ProduceOrder.places(of: page, partitions: flight.partitions)
@@ -112,7 +113,7 @@ final class PageProducer {
             case .full: try await wait { flight.hasAmpleRoom }
             case .producerFull: await flight.roomSignal.wait(atMost: .milliseconds(50))
             case .suspect(let id): try await produceAlone(id, &queue, of: page)
-            case .unpublishable(let id, let lane, let failure): try await setAside(id, lane, failure)
+            case .unpublishable(let id, let topicKey, let failure): try await setAside(id, topicKey, failure)
             case .finished:
                 if !queue.hasWaiting { return .finished }
                 try await waitForProofs()
@@ -123,7 +124,7 @@ final class PageProducer {
         return .interrupted
     }
 
-    /// Goes on with a pass until its end, or until something has to be waited for.
+    /// Continues a pass until its end, or until it must wait.
     private func produceRows(
         of page: Page, _ queue: inout ProduceQueue, skipping known: Set<Int64>
     ) -> Halt {
@@ -137,9 +138,9 @@ final class PageProducer {
                 switch produceRow(of: page, at: row, now: start) {
                 case .passed: queue.advance()
                 case .deferred: queue.deferNext()
-                case .halt(.unpublishable(let id, let lane, let failure)):
+                case .halt(.unpublishable(let id, let topicKey, let failure)):
                     queue.advance()
-                    return .unpublishable(id, lane, failure)
+                    return .unpublishable(id, topicKey, failure)
                 case .halt(let halt): return halt
                 }
             }
@@ -156,40 +157,40 @@ final class PageProducer {
             let key: Span<UInt8>
             if let ownKey = row.key { key = ownKey } else { key = row.aggregateID }
             let topic = topics.topic(aggregateType: row.aggregateType, explicit: row.topic)
-            let way = gates.way(
+            let way = admission.way(
                 topic: topic.name, key: key, hash: page.keyHashes[index], scan: page.request.scan,
                 partitions: { producer.partitions(of: $0) })
-            var probe: SendGates.Probe?
+            var probe: SendAdmission.Probe?
             switch way {
             case .open: break
             case .first(let first): probe = first
             case .wait(_, let since) where now - since < Self.patience: return .deferred
             case .wait(let stop, _), .leave(let stop):
                 let isAhead = backlog.map { id > $0 } ?? false
-                gates.leave(id, at: stop, topic: topic.name, key: key, isAhead: isAhead)
+                admission.leave(id, at: stop, topic: topic.name, key: key, isAhead: isAhead)
                 if page.request.scan == .forward { left += 1 }
                 if page.request.scan == .sweep { leftInSweep += 1 }
                 return .passed
             }
             if !isAlone && !suspects.isEmpty && suspects.contains(id) { return .halt(.suspect(id)) }
             guard topic.isLegal else {
-                throw RowFailure("invalid_topic", "no topic can have the name that the row asks for")
+                throw RowFailure("invalid_topic", "the row's topic name is not allowed in Kafka")
             }
             return try send(row, to: topic.name, key: key, probe: probe)
         } catch {
-            return .halt(.unpublishable(id, page.lane(at: index, topics: &topics), RowFailure(of: error)))
+            return .halt(.unpublishable(id, page.topicKey(at: index, topics: &topics), RowFailure(of: error)))
         }
     }
 
-    /// - Throws: ``RowFailure`` or ``KafkaError`` when the row itself is at fault.
+    /// - Throws: ``RowFailure`` or ``KafkaError`` if the row itself is invalid.
     private func send(
-        _ row: borrowing OutboxRow, to topic: String, key: Span<UInt8>, probe: SendGates.Probe?
+        _ row: borrowing OutboxRow, to topic: String, key: Span<UInt8>, probe: SendAdmission.Probe?
     ) throws -> Step {
         let headers = try headers.make(row, as: layout.value)
         if let reason = self.headers.leftOutReason { reports.leftOut(self.headers.leftOut, ofRow: row.id, reason) }
         if layout.value == .envelope {
             guard EnvelopeWriter.canTell(row.occurredAt) else {
-                throw RowFailure("invalid_timestamp", "occurred_at is not within the years 0000 to 9999")
+                throw RowFailure("invalid_timestamp", "occurred_at is outside the years 0000 to 9999")
             }
             envelope.write(row)
         }
@@ -223,13 +224,13 @@ final class PageProducer {
                 return .halt(.interrupted)
             }
         }
-        if let probe { gates.prove(probe) }
+        if let probe { admission.prove(probe) }
         return .passed
     }
 
     // MARK: - wait
 
-    /// Suspends until the condition holds; not at all when it does, or when nothing may be sent any more.
+    /// Suspends until the condition holds. It returns at once if the condition holds or no rows may be sent.
     private func wait(until condition: () -> Bool) async throws {
         while !stop.isSet && !flight.isInterrupted && !condition() {
             // The broker may be away for hours, which is not for this loop to be blamed for.
@@ -239,11 +240,11 @@ final class PageProducer {
         try flight.checkLock()
     }
 
-    /// Gives first records a moment to be acknowledged.
+    /// Waits a short time for the acknowledgement of first records.
     private func waitForProofs() async throws {
         let deadline = ContinuousClock.now + Self.patience
         takeProofs()
-        while proven.isEmpty && gates.isProving && !stop.isSet && !flight.isInterrupted {
+        while proven.isEmpty && admission.isProving && !stop.isSet && !flight.isInterrupted {
             if ContinuousClock.now >= deadline { break }
             try await onWait()
             await flight.roomSignal.wait(atMost: .milliseconds(50))
@@ -253,21 +254,21 @@ final class PageProducer {
         openGates()
     }
 
-    /// Sends the next row with nothing else in flight, so that what happens to it is its own doing.
+    /// Sends the next row with nothing else in flight, so its result depends only on itself.
     private func produceAlone(_ id: Int64, _ queue: inout ProduceQueue, of page: Page) async throws {
         try await wait { flight.rows == 0 }
         guard let row = queue.next, !stop.isSet, !flight.isInterrupted else { return }
-        let lane = page.lane(at: row, topics: &topics)
+        let topicKey = page.topicKey(at: row, topics: &topics)
         switch flight.handingOver({ produceRow(of: page, at: row, now: .now, isAlone: true) }) {
         case .passed: queue.advance()
         case .deferred: return queue.deferNext()
-        case .halt(.unpublishable(let id, let lane, let failure)):
+        case .halt(.unpublishable(let id, let topicKey, let failure)):
             queue.advance()
-            return try await setAside(id, lane, failure)
+            return try await setAside(id, topicKey, failure)
         case .halt(.full): return try await wait { flight.hasAmpleRoom }
         case .halt: return await flight.roomSignal.wait(atMost: .milliseconds(50))
         }
-        alone = (id, lane)
+        alone = (id, topicKey)
         try await wait { flight.rows == 0 }
         takeProofs()
         if flight.rows > 0 || flight.isInterrupted { return }
@@ -277,13 +278,13 @@ final class PageProducer {
 
     // MARK: - what happened meanwhile
 
-    /// Between two pages: opens what first records have proven.
+    /// Applies the results of first records between two pages.
     ///
     /// - Returns: whether any was acknowledged since the last call.
     func settle() -> Bool {
         takeProofs()
         openGates()
-        gates.release(now: .now)
+        admission.release(now: .now)
         defer { hasProven = false }
         return hasProven
     }
@@ -306,58 +307,58 @@ final class PageProducer {
     private func openGates() {
         for proof in proven {
             let partitions = producer.partitions(of: proof.probe.topic)
-            gates.open(proof.probe, partition: proof.partition, of: partitions)
+            admission.open(proof.probe, partition: proof.partition, of: partitions)
         }
         if !proven.isEmpty { hasProven = true }
         proven = []
     }
 
     private func hold(_ topic: String, row id: Int64, _ error: KafkaError) {
-        let wait = gates.hold(topic, row: id, now: .now)
+        let wait = admission.hold(topic, row: id, now: .now)
         reports.held(topic, error, for: wait)
     }
 
-    /// From now on records go to another producer: nothing is proven, and some rows go alone.
+    /// Switches to another producer. All proofs are dropped, and some rows are sent alone.
     ///
-    /// - Parameter failures: of the one before.
+    /// - Parameter failures: the failures of the previous producer.
     func replace(_ producer: Producer, after failures: [Flight.Failure]) async throws {
         self.producer = producer
         proven = []
-        gates.forgetProofs()
+        admission.forgetProofs()
         let refused = failures.filter { DeliveryFailure($0.error) == .record }
         if let alone, let failure = refused.first(where: { $0.id == alone.id }) {
-            try await setAside(alone.id, alone.lane, RowFailure(failure.error))
+            try await setAside(alone.id, alone.topicKey, RowFailure(failure.error))
         } else {
             for failure in refused { suspects.insert(failure.id) }
         }
         alone = nil
     }
 
-    /// Moves a row to the failed ones; its key waits from now on.
-    private func setAside(_ id: Int64, _ lane: Lane, _ failure: RowFailure) async throws {
-        gates.block(lane, id: id)
+    /// Moves a row to `outbox_failed`. Its key waits from now on.
+    private func setAside(_ id: Int64, _ topicKey: TopicKey, _ failure: RowFailure) async throws {
+        admission.block(topicKey, id: id)
         suspects.remove(id)
         do {
-            try await writer.setAside(id, lane, failure)
+            try await writer.setAside(id, topicKey, failure)
             reports.setAside(id, failure)
         } catch let error as PostgresError where error.endsConnection || error.code == .cancelled {
             throw error
         } catch {
             // The row stays, its key waits as well, and it is tried again after a while.
             let wait = Duration.milliseconds(configuration.unblockIntervalMs) * 15
-            gates.block(lane, id: id, until: .now + wait)
+            admission.block(topicKey, id: id, until: .now + wait)
             reports.cannotSetAside(id, failure, error)
         }
     }
 
-    /// - Returns: whether a lane is free that was not.
-    func replaceBlocked(with lanes: [Lane: Int64]) -> Bool { gates.replaceBlocked(with: lanes, now: .now) }
+    /// - Returns: whether a key was unblocked.
+    func replaceBlocked(with keys: [TopicKey: Int64]) -> Bool { admission.replaceBlocked(with: keys, now: .now) }
 
-    /// Where the scan of the backlog has to begin, or to go back to; nil when it need not.
-    func serveBacklog() -> Int64? { gates.serve() }
+    /// The id at which the backlog scan has to begin again; nil if it need not.
+    func serveBacklog() -> Int64? { admission.serve() }
 
     func caughtUp() {
-        gates.caughtUp()
+        admission.caughtUp()
         left = 0
     }
 
@@ -366,5 +367,5 @@ final class PageProducer {
         leftInSweep = 0
     }
 
-    func restartBacklog() { gates.restartBacklog() }
+    func restartBacklog() { admission.restartBacklog() }
 }

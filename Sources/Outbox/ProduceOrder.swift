@@ -7,7 +7,7 @@
 ///
 /// Only a guess of where a row goes: a wrong one costs time and nothing else.
 struct ProduceOrder {
-    /// A page that is not full of rows is produced as it is: nobody is waiting behind it.
+    /// A page that is not full is produced in its order, because no rows wait behind it.
     private static let minimumRows = 128
 
     /// - Parameters:

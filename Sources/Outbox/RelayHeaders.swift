@@ -86,18 +86,18 @@ struct RelayHeaders: ~Copyable {
                 // Skipped first: what the value's text is wrong in must not end the reading of the others.
                 let range = try reader.skipValue()
                 guard let name, !name.utf8.contains(0) else {
-                    leaveOut("a name that is no text, or has a NUL")
+                    leaveOut("a name that is not valid text, or contains a NUL character")
                     continue
                 }
                 if Self.isReserved(name, own) {
-                    leaveOut("a name that is the relay's own")
+                    leaveOut("a name that the relay writes itself")
                     continue
                 }
                 append(name, members.extracting(range), kind, to: headers)
             }
             try reader.finish()
         } catch {
-            throw RowFailure("invalid_headers", "the row's headers are no JSON object: \(error)")
+            throw RowFailure("invalid_headers", "the row's headers are not a JSON object: \(error)")
         }
     }
 
@@ -109,7 +109,7 @@ struct RelayHeaders: ~Copyable {
         case .null: headers.append(name, nil)
         case .string:
             guard let value = Self.text(json) else {
-                return leaveOut("a value that is no text, such as half of a surrogate pair")
+                return leaveOut("a value that is not valid text, such as half of a surrogate pair")
             }
             headers.append(name, value.utf8Span.span)
         default: headers.append(name, json)

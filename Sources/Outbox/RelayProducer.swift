@@ -1,15 +1,15 @@
 internal import Kafka
 internal import StreamCore
 
-/// Makes the producers of a shard: such that a failed record is overtaken by none of its key.
+/// Creates the producers of a shard. They are configured so that no later record of a key overtakes a failed one.
 ///
-/// A relay's producer is idempotent, waits for ever (`message.timeout.ms=0`) and stops at a gap
-/// (`enable.gapless.guarantee`): it retries by itself whatever passes, so only what does not pass is reported. A broker
-/// takes a producer's batches for a partition in sequence only, so that once a batch was refused for good none behind
-/// it is taken; and librdkafka, told to stop at gaps, does not number them anew. Hence the relay may forget the
-/// producer, go back to the lowest row that is not acknowledged, and send all in order through a new one.
+/// A relay's producer is idempotent, waits without a limit (`message.timeout.ms=0`) and stops at a gap
+/// (`enable.gapless.guarantee`). It retries temporary errors itself, so it reports only permanent ones. A broker
+/// accepts the batches of a producer for a partition only in sequence. After it has refused a batch permanently, it
+/// accepts no later one, and librdkafka, which stops at gaps, does not number them again. Therefore the relay may drop
+/// the producer, go back to the lowest row without an acknowledgement, and send all rows in order with a new one.
 enum RelayProducer {
-    /// - Parameter batches: how large they may be.
+    /// - Parameter batches: the maximum size of batches.
     static func make(
         _ configuration: OutboxRelayConfiguration, _ kafka: KafkaClientConfiguration, _ batches: BatchLimit,
         _ flight: Flight, _ reports: RelayReports
@@ -33,8 +33,8 @@ enum RelayProducer {
     }
 }
 
-/// How large a batch may be: a topic whose `max.message.bytes` is below the client's `batch.size` refuses whole batches
-/// of records that it takes one by one. A pure value.
+/// The maximum size of a batch. A topic whose `max.message.bytes` is below the client's `batch.size` refuses batches of
+/// records that it would accept one by one. This is a pure value.
 struct BatchLimit: Equatable {
     private static let least = 1_024
 
@@ -46,12 +46,12 @@ struct BatchLimit: Equatable {
         bytes = min(number("batch.size") ?? 1_000_000, number("message.max.bytes") ?? 1_000_000)
     }
 
-    /// The client's property; nil while it is as configured.
+    /// The value of the client's property; nil while the configured value is used.
     var property: String? { isLowered ? String(bytes) : nil }
 
-    /// Halves the limit when a batch of several records was refused as too large.
+    /// Halves the limit after a batch of several records was refused as too large.
     ///
-    /// - Returns: whether it did: then it is not the records' fault.
+    /// - Returns: whether the limit was halved. Then the records are not the cause.
     mutating func lower(after errors: [KafkaError]) -> Bool {
         guard errors.count(where: \.isTooLarge) > 1, bytes > Self.least else { return false }
         bytes = max(Self.least, bytes / 2)
@@ -60,13 +60,13 @@ struct BatchLimit: Equatable {
     }
 }
 
-/// What it means for the relay that Kafka did not take a record.
+/// The meaning of a refused record for the relay.
 enum DeliveryFailure {
-    /// This record, or one that it shares a batch with, is at fault.
+    /// This record, or another one of its batch, is invalid.
     case record
-    /// The topic is not there, or not for us.
+    /// The topic does not exist, or the relay has no right to it.
     case topic
-    /// The producer or the cluster: try the same again with a new producer.
+    /// The producer or the cluster failed: try again with a new producer.
     case producer
 
     init(_ error: KafkaError) {
@@ -80,11 +80,11 @@ enum DeliveryFailure {
     }
 }
 
-/// Why a row can never be published as it is.
+/// The reason why a row can never be published.
 struct RowFailure: Error {
-    /// `too_large`, `invalid_topic`, …: for grouping.
+    /// `too_large`, `invalid_topic`, …: the class, for grouping.
     let errorClass: String
-    /// For people; holds none of the row's data.
+    /// The text for operators. It contains no data of the row.
     let message: String
 
     init(_ errorClass: String, _ message: String) {
@@ -96,7 +96,7 @@ struct RowFailure: Error {
         self.init(error.name.lowercased(), error.message)
     }
 
-    /// What mapping or handing over the row threw.
+    /// The error that occurred while the row was converted or passed to the producer.
     init(of error: any Error) {
         switch error {
         case let failure as RowFailure: self = failure

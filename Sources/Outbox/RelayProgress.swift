@@ -19,7 +19,7 @@ public struct RelayProgress: Sendable, Hashable {
     public let backlog: Int64
     /// Keys that wait for an operator.
     public let blockedKeys: Int
-    /// Topics that take no records now.
+    /// Topics that accept no records now.
     public let heldTopics: Int
     /// Rows that Kafka has, and that the database refuses to remove.
     public let unremovedRows: Int

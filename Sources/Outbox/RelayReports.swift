@@ -119,7 +119,7 @@ final class RelayReports: Sendable {
     func standby() {
         if state.withLock({ $0.progress?.standing != .standingBy }) {
             leader.record(0)
-            logger.info("standing by: another relay publishes this shard")
+            logger.info("in standby: another relay publishes this shard")
         }
         databaseUp.record(1)
         idle(unknown: 0)
@@ -234,7 +234,7 @@ final class RelayReports: Sendable {
         headersLeftOut.increment(by: Int64(headers))
         if state.withLock({ $0.lines.isDue("headers", .now) }) {
             logger.warning(
-                "left headers of rows out; see outbox_headers_left_out_total for how many",
+                "headers that are not allowed were left out; outbox_headers_left_out_total counts them",
                 metadata: ["row": "\(id)", "reason": "\(reason)"])
         }
     }
@@ -252,7 +252,7 @@ final class RelayReports: Sendable {
             return state.lines.isDue("away", .now)
         }
         if isNews {
-            logger.warning("cannot publish now, trying again until it works", metadata: ["error": "\(text)"])
+            logger.warning("cannot publish now; trying again", metadata: ["error": "\(text)"])
         }
     }
 
@@ -271,25 +271,25 @@ final class RelayReports: Sendable {
         failed.increment()
         state.withLock { $0.setAsideError = nil }
         logger.error(
-            "a row cannot be published and its key waits; see the failed rows",
+            "a row cannot be published, so its key waits; run millrace outbox failed list",
             metadata: ["row": "\(id)", "class": "\(failure.errorClass)", "error": "\(failure.message)"])
     }
 
     func held(_ topic: String, _ error: KafkaError, for wait: Duration) {
         logger.warning(
-            "a topic takes no records, its rows wait",
+            "a topic accepts no records, so its rows wait",
             metadata: ["topic": "\(topic)", "error": "\(error)", "again_after": "\(wait)"])
     }
 
     func replacing(_ error: KafkaError?, rows: Int) {
         producerRestarts.increment()
         logger.warning(
-            "the producer failed, going back to the lowest row that is not acknowledged",
+            "the producer failed; reading again from the lowest row without an acknowledgement",
             metadata: ["error": "\(error?.description ?? "unknown")", "rows": "\(rows)"])
     }
 
     func released() {
-        logger.notice("a blocked key is free again")
+        logger.notice("a key is unblocked")
     }
 
     /// An error of the cluster as a whole: a broker that is away, and the like. Said once, and then rarely.
@@ -301,6 +301,6 @@ final class RelayReports: Sendable {
 
     func undelivered(_ rows: Int) {
         logger.warning(
-            "stopped before all was acknowledged; the rows will be published again", metadata: ["rows": "\(rows)"])
+            "stopped before Kafka acknowledged all rows; they will be published again", metadata: ["rows": "\(rows)"])
     }
 }

@@ -2,27 +2,28 @@ internal import Leadership
 internal import Postgres
 internal import StreamCore
 
-/// Removes the rows that Kafka has acknowledged, in the session that holds the lock, while others are read and sent.
+/// Removes the rows that Kafka has acknowledged, in the session that holds the lock, while other rows are read and
+/// sent.
 ///
-/// A removal that the server refuses does not end the session: were the rows forgotten, they would be published again,
-/// and so at each try. They stay in the flight as published, are tried again less and less often, and no more is sent
-/// when there are too many of them.
+/// A removal that the server refuses does not end the session. Otherwise the relay would forget the rows and publish
+/// them again at each attempt. The rows stay in the flight table as published, and the remover tries again less and
+/// less often. If there are too many of them, no more rows are sent.
 struct Remover: Sendable {
     let writer: OutboxWriter
     let flight: Flight
     let rowsAtOnce: Int
     let reports: RelayReports
 
-    /// Between two looks at the lock when there is nothing to remove.
+    /// Interval of checking the lock while there is nothing to remove.
     private static let heartbeat = Duration.seconds(1)
-    /// A few rows wait so long for company: a statement a row would cost the server more than all else.
+    /// Time that a few rows wait for more, because one statement for each row would be expensive.
     private static let linger = Duration.milliseconds(5)
-    /// Statements by which the rows that cannot be removed are told from the others, at most, in one removal.
+    /// Maximum number of statements in one removal that search for the rows that cannot be removed.
     private static let searchLimit = 40
 
-    /// Runs until ``Flight/finish()`` was called and all is removed that can be.
+    /// Runs until ``Flight/finish()`` was called and all removable rows are removed.
     ///
-    /// - Throws: what broke the session; the flight is told before.
+    /// - Throws: the error that broke the session. The flight is informed before.
     func run() async throws {
         var retries = Backoff(initial: .seconds(1), ceiling: .seconds(60))
         var retryAt: ContinuousClock.Instant?
@@ -61,7 +62,7 @@ struct Remover: Sendable {
         }
     }
 
-    /// What a removal left behind, ascending, and why.
+    /// The rows that a removal left, ascending, and the reason.
     private struct Left {
         var ids: [Int64] = []
         var error: (any Error)?
@@ -72,7 +73,7 @@ struct Remover: Sendable {
         return try await remove(ids[...], &statements)
     }
 
-    /// Removes what can be removed. Where the server refuses for good, the rows at fault are searched by halving.
+    /// Removes rows. If the server refuses permanently, the rows that cause the refusal are searched by halving.
     private func remove(_ ids: ArraySlice<Int64>, _ statements: inout Int) async throws -> Left {
         statements -= 1
         do throws(PostgresError) {
@@ -93,9 +94,9 @@ struct Remover: Sendable {
     }
 }
 
-/// The server said nothing, and the row is still there.
+/// The server reported no error, but the row still exists.
 struct RemovalIgnored: Error, CustomStringConvertible {
     var description: String {
-        "the server removed nothing, without an error: is there row security or a trigger that keeps the rows?"
+        "the server removed no rows and reported no error; check row security and triggers of the table"
     }
 }

@@ -1,85 +1,85 @@
-/// Where the reading of the outbox stands: a cursor over ids, and the gaps below it that may still be filled.
+/// The position of the relay in the outbox: a cursor over ids, and the gaps below it that transactions may still fill.
 ///
-/// Ids are handed out before their transactions commit, so the order in which rows become visible is not the order of
-/// their ids: a cursor alone would step over the row of a transaction that is still running. Reading from the lowest
-/// row each time would find them all, but has to step over every dead row that vacuum may not remove yet, and so gets
-/// slower for as long as any transaction in the cluster stays open. Therefore each page is
+/// A row receives its id before its transaction commits, so rows do not become visible in the order of their ids. A
+/// cursor alone would skip the row of a transaction that is still running.
+/// Reading from the lowest id each time would find all rows. But it must step over all dead rows that vacuum cannot
+/// remove yet, and becomes slower while any transaction in the cluster stays open. Therefore each page consists of
 ///
-///     rows with id > position          what is new
-///     + rows inside the gaps           what became visible late
+///     rows with id > position          new rows
+///     + rows inside the gaps           rows that became visible late
 ///
-/// in one statement, hence one snapshot, in the order of ids: a row that became visible late is published before
-/// younger rows of its key that the same snapshot shows.
+/// One statement reads both, in one snapshot and in the order of ids. A row that became visible late is therefore
+/// published before younger rows of its key in the same snapshot.
 ///
-/// `position` never means "done". ``rewind(to:)`` goes back when rows that were sent before have to be sent again; rows
-/// that are on their way already are told apart by ``FlightTable``.
+/// `position` does not mean that rows below it are published. ``rewind(to:)`` goes back when rows have to be sent
+/// again. ``FlightTable`` recognises rows that are already in flight.
 ///
-/// Rows below the position are looked at by two scans of their own, a page in turn with the forward one, so that what
-/// is new never waits for them: the backlog, for rows that were left behind while they might not be sent (see
-/// ``SendGates``), and the sweep, for rows whose ids no gap foretold.
+/// Two further scans read rows below the position. They alternate with the forward scan, one page each, so new rows
+/// never wait for them. The backlog scan reads rows that were left in the outbox because they might not be sent (see
+/// ``SendAdmission``). The sweep reads rows whose ids no gap announced.
 ///
-/// No statement walks more of the index than a slice of ids, since dead rows may lie there by the million. Where the
-/// gaps are too wide for a page's statement, it goes without them, and before its rows are sent the gaps are looked
-/// into in slices of their own (``GapLook``), by later snapshots: they show all that the page's snapshot showed there.
-/// Before rows of the backlog and the sweep are sent, the gaps below their page are looked into in the same way.
+/// No statement reads more of the index than a slice of ids, because millions of dead rows may lie there. If the gaps
+/// are too wide for a page's statement, the page is read without them. Before its rows are sent, the gaps are read in
+/// slices of their own (``GapLook``). Their later snapshots contain everything that the page's snapshot could show in
+/// the gaps. The gaps below a page of the backlog or the sweep are read in the same way before its rows are sent.
 ///
-/// A pure value: it neither reads nor waits.
+/// This is a pure value: it neither reads nor waits.
 struct ScanCursor {
-    /// Which rows a page is of.
+    /// The kind of rows of a page.
     enum Scan: Sendable {
-        /// New ones.
+        /// New rows.
         case forward
-        /// Those that were left behind.
+        /// Rows that were left in the outbox.
         case backlog
-        /// All that are there.
+        /// All rows.
         case sweep
     }
 
-    /// One page to be read.
+    /// A request for one page.
     struct Request: Equatable, Sendable {
-        /// 1, 2, … in the order of reading.
+        /// The number of the request: 1, 2, …
         let number: UInt64
         let scan: Scan
-        /// Rows above this id
+        /// The page contains the rows above this id
         let after: Int64
-        /// and not above this one, and
+        /// and up to this id, and
         let upTo: Int64
-        /// the rows at or below `after` that lie in these ranges: ascending, apart from each other.
+        /// the rows at or below `after` in these ranges, which ascend and do not overlap.
         let gaps: [ClosedRange<Int64>]
-        /// At most so many rows, those with the lowest ids.
+        /// Maximum number of rows. The rows with the lowest ids are read.
         let limit: Int
-        /// Larger rows come without their values.
+        /// The statement returns larger rows without their values.
         let rowBytes: Int32
-        /// No row above this id has been read before.
+        /// The highest id that was read before.
         let seen: Int64
-        /// Whether the statement looks into the gaps; otherwise they are to be looked into before the page is sent.
+        /// Whether the statement also reads the gaps. Otherwise they must be read before the page is sent.
         var hasGaps = true
-        /// Whether it looks into gaps alone.
+        /// Whether it reads only gaps.
         var isLook = false
         fileprivate let epoch: UInt64
 
-        /// Whether the statement looks at a part of the ids only.
+        /// Whether the statement reads only a part of the ids.
         var isSlice: Bool { upTo != .max }
-        /// Whether it may be asked for fewer ids.
+        /// Whether the request may be repeated with fewer ids.
         var isDivisible: Bool {
             isSlice && upTo - max(after, 0) > SliceWidth.least || GapLook.width(gaps) > SliceWidth.least
         }
     }
 
-    /// All rows up to here have been read, except those in gaps.
+    /// All rows up to this id were read, except those in gaps.
     private(set) var position = Int64.min
-    /// The highest id ever read. Below it gaps are known already, so a second pass finds no new ones.
+    /// The highest id ever read. The gaps below it are known, so a second pass finds no new ones.
     private(set) var highest = Int64.min
     private(set) var gaps = GapTracker()
 
-    /// Up to here ids were drawn before the first page was read: they are looked at in slices.
+    /// The highest id that was drawn before the first page was read. Ids up to it are read in slices.
     private var frontier = Int64.min
-    /// Nobody can fill a gap up to here.
+    /// No transaction can fill a gap up to this id.
     private var settled = Int64.min
     private var slice = SliceWidth()
     private var look: GapLook?
     private var gapSlice = SliceWidth()
-    /// Rows up to here may be on their way, whatever was read since.
+    /// Rows up to this id may be in flight, even if the cursor went back.
     private var known = Int64.min
     private var requests: UInt64 = 0
     private var epoch: UInt64 = 0
@@ -90,26 +90,26 @@ struct ScanCursor {
     private var backgroundEpoch: UInt64 = 0
     private var wasBacklogLast = false
 
-    /// Whether the cursor is in ground that it has covered before.
+    /// Whether the cursor reads ids that it has read before.
     var isRescanning: Bool { position < highest }
-    /// Whether rows below the position are being looked at.
+    /// Whether a scan reads rows below the position.
     var hasBackground: Bool { backlog != nil || sweep != nil }
-    /// Where the scan of the backlog stands, while it is under way.
+    /// The position of the backlog scan while it runs.
     var backlogPosition: Int64? { backlog }
     private var seen: Int64 { max(highest, known) }
 
-    /// Before the first page.
+    /// The state before the first page.
     ///
     /// - Parameters:
     ///   - frontier: the highest id that has been drawn.
     ///   - hasWriters: whether any transaction, asked for after `frontier`, may still commit rows at or below it.
-    ///     Whoever drew one of those ids and is not among them has committed: each page to come shows its rows.
+    ///     A transaction that drew one of those ids and is not among them has committed, so later pages show its rows.
     mutating func begin(frontier: Int64, hasWriters: Bool) {
         self.frontier = frontier
         settled = hasWriters ? .min : frontier
     }
 
-    /// The next page of new rows. It may be asked for as soon as the page before was taken.
+    /// The next page of new rows. The caller may request it after it has taken the previous page.
     mutating func nextRequest(limit: Int, rowBytes: Int32 = .max) -> Request {
         requests += 1
         let upTo = position < frontier ? min(frontier, slice.end(after: position)) : .max

@@ -7,7 +7,7 @@ internal import Postgres
 struct SetAsideStatements {
     /// `$1` id, `$2` error class, `$3` error. Fails when a column does not fit the failed table's.
     let typed: Statement
-    /// As above, and `$4` the topic and `$5` the key of the row's lane. Takes any row.
+    /// As above, and `$4` the topic and `$5` the key of the row. Takes any row.
     let whole: Statement
 
     init(_ configuration: OutboxRelayConfiguration, layout: RowLayout) {

@@ -5,8 +5,8 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Runs the shards that this process publishes: looks who is up, lets ``ShardDistribution`` decide, and starts and ends
-/// a ``ShardOwnership`` for each shard.
+/// Runs the shards that this process publishes. It reads which processes run, lets ``ShardDistribution`` decide, and
+/// starts and ends a ``ShardOwnership`` for each shard.
 struct ShardCoordinator: Sendable {
     let configuration: OutboxRelayConfiguration
     let postgres: PostgresConfiguration
@@ -14,13 +14,13 @@ struct ShardCoordinator: Sendable {
     let reports: [RelayReports]
     let stop: StopSignal
 
-    /// What a shard's task has to say.
+    /// A message of a shard's task.
     private enum News: Sendable {
         case reached(ShardOwnership.Milestone, Int)
         case ended(Int, ShardOwnership.End, lasted: Duration)
     }
 
-    /// What the loop keeps.
+    /// The state of the loop.
     private struct State {
         var distribution: ShardDistribution
         var pacings: [OwnershipPacing]
@@ -29,13 +29,13 @@ struct ShardCoordinator: Sendable {
         var membership: RelayMembership?
         var lookBackoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
         var nextLook = ContinuousClock.now
-        /// Why nobody can be asked who owns what; nil when somebody can.
+        /// The reason why the owners of shards are unknown; nil when they are known.
         var trouble: (any Error)?
-        /// The tables are right and the database answers: from now on the process waits for whatever fails.
+        /// The tables are correct and the database answers. From now on the process waits for any failure to end.
         var hasStarted = false
     }
 
-    /// A task's news, and the signal that says that there are some.
+    /// The messages of the tasks, and the signal that announces them.
     private final class Mailbox: Sendable {
         private let news = Mutex<[News]>([])
         let signal: WakeSignal
@@ -57,12 +57,12 @@ struct ShardCoordinator: Sendable {
         }
     }
 
-    /// Runs until told to stop, and then until all shards are given back.
+    /// Runs until told to stop, and then until all shards are released.
     ///
-    /// What refuses the first start is a mistake of the deployment, and ends the relay. What comes later (a password
-    /// changed, a table missing for a while, no more threads) passes or is mended: the relay waits, and says so.
+    /// An error before the first start has succeeded is a mistake of the deployment and ends the relay. A later error
+    /// (a changed password, a temporarily missing table, too few threads) is temporary: the relay reports it and waits.
     ///
-    /// - Throws: ``OutboxRelayError`` when trying again is of no use.
+    /// - Throws: ``OutboxRelayError`` if another attempt cannot succeed.
     func run() async throws {
         let keys = RelayLockKeys(
             schema: postgres.schema, table: configuration.table, shards: configuration.shards)
@@ -95,9 +95,9 @@ struct ShardCoordinator: Sendable {
 
     // MARK: - look
 
-    /// Looks who is up and does what that asks for.
+    /// Reads which processes run, and acts on it.
     ///
-    /// - Returns: why the process cannot work at all.
+    /// - Returns: the reason why the process cannot work at all.
     private func look(
         _ keys: RelayLockKeys, _ mailbox: Mailbox, _ state: inout State, _ group: inout DiscardingTaskGroup
     ) async -> OutboxRelayError? {
@@ -172,7 +172,7 @@ struct ShardCoordinator: Sendable {
 
     // MARK: - what the shards say
 
-    /// - Returns: why the process cannot work at all.
+    /// - Returns: the reason why the process cannot work at all.
     private func take(_ news: [News], _ state: inout State) -> OutboxRelayError? {
         for item in news {
             switch item {
@@ -195,7 +195,7 @@ struct ShardCoordinator: Sendable {
         return nil
     }
 
-    /// What no waiting mends, when it is met at the start.
+    /// An error at the start that waiting cannot correct.
     private static func refusal(_ error: any Error) -> OutboxRelayError? {
         switch error {
         case let error as OutboxRelayError: error
@@ -207,7 +207,7 @@ struct ShardCoordinator: Sendable {
         }
     }
 
-    /// Once a second: the loop moves, whatever it waits for. A shard that is published tells of itself.
+    /// Reports progress once a second, even while the loop waits. A published shard reports its own progress.
     private func tellStanding(_ state: State) {
         for shard in reports.indices {
             let role = state.distribution.role(for: shard)

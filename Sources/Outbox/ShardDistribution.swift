@@ -1,50 +1,50 @@
 internal import StreamCore
 
-/// Which shards this process publishes: how the processes that are up share the shards of a table evenly.
+/// Decides which shards this process publishes. All running processes share the shards of a table evenly.
 ///
-/// Each process decides for itself by what all of them see: who is up, who owns which shard, and for which shards
-/// somebody waits. The lock of a shard alone decides who owns it. So views that differ for a moment, as they do
-/// whenever processes come and go, cost a try that fails and never give a shard two owners.
+/// Each process decides by the same facts: which processes run, who owns which shard, and for which shards a process
+/// waits. Only the lock of a shard decides who owns it. While processes start and stop, their views may differ for a
+/// moment. An attempt then fails, but a shard never has two owners.
 ///
-/// - A free shard is taken by a process that has less than its part. A process that is alone has all as its part.
-/// - A process that has less than its part while nothing is free waits for the lock of a shard whose owner has more
-///   than its own part.
-/// - An owner that has more than its part gives up a shard that somebody waits for. The lock goes to whoever waits, so
-///   that no time passes without an owner.
-/// - A shard that stays free belongs to the part of a process that cannot publish it now. Anybody takes it then, and
-///   keeps it until somebody waits for it.
+/// - A process with less than its part takes free shards. The part of a single process is all shards.
+/// - If no shard is free, a process with less than its part waits for the lock of a shard whose owner has more than its
+///   own part.
+/// - An owner with more than its part gives up a shard for which another process waits. The waiting process receives
+///   the lock at once, so the shard is never without an owner.
+/// - A shard that stays free belongs to the part of a process that cannot publish now. Any process may take it, and
+///   keeps it until another one waits for it.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 struct ShardDistribution {
     typealias Instant = ContinuousClock.Instant
 
-    /// What the locks of all processes say at one moment.
+    /// The content of all processes' locks at one moment.
     struct View: Equatable {
-        /// The processes that are up, by number.
+        /// The running processes, by number.
         var members: Set<Int32> = []
-        /// Who owns a shard. ``unknownOwner`` stands for a session that does not say to which process it belongs.
+        /// The owner of each shard. ``unknownOwner`` stands for a session that does not name its process.
         var owners: [Int: Int32] = [:]
-        /// Shards for whose locks somebody waits.
+        /// Shards for whose locks another process waits.
         var awaited: Set<Int> = []
     }
 
-    /// What to do now.
+    /// The action to take now.
     enum Action: Equatable {
         /// Take the lock if it is free.
         case take(Int)
         /// Wait for the lock until its owner gives it up.
         case ask(Int)
-        /// Publish what is in flight, remove it, and release the lock.
+        /// Wait for the acknowledgements of the rows in flight, remove them, and release the lock.
         case giveUp(Int)
     }
 
-    /// How the work for a shard has ended.
+    /// The result of the work on a shard.
     enum End: Equatable {
-        /// Somebody else owns it.
+        /// Another process owns it.
         case notFree
-        /// It was given up.
+        /// The shard was given up.
         case released
-        /// Nothing could be published; to be tried again after this wait.
+        /// Nothing could be published. Try again after this delay.
         case failed(wait: Duration)
     }
 
@@ -59,21 +59,21 @@ struct ShardDistribution {
 
     static let unknownOwner: Int32 = 0
 
-    /// Waits for locks at a time, at most: each is a session that does nothing else.
+    /// Maximum number of locks to wait for at a time. Each needs a session that does nothing else.
     static let maximumAsks = 8
-    /// A shard that was held so long shows that this process can publish.
+    /// A process that held a shard for this long has shown that it can publish.
     private static let steady = Duration.seconds(60)
 
-    /// This process.
+    /// The number of this process.
     let member: Int32
-    /// A shard that was free for so long is taken by anybody.
+    /// Any process may take a shard that was free for this long.
     let patience: Duration
 
     private var standings: [Standing]
     private var freeSince: [Int: Instant] = [:]
-    /// An owner that was asked in vain is not asked for the same shard before.
+    /// Time after which an owner that did not give up a shard is asked for it again.
     private var refusedUntil: [Int: Instant] = [:]
-    /// A process that fails leaves the shards of the others alone for a while.
+    /// Time during which a process that failed takes no shards of the others.
     private var askFrom: Instant?
     private var askBackoff = Backoff(initial: .seconds(15), ceiling: .seconds(600))
 
@@ -83,11 +83,11 @@ struct ShardDistribution {
         standings = [Standing](repeating: .elsewhere, count: shards)
     }
 
-    /// What this process does for a shard.
+    /// What this process does with a shard.
     enum Role: Equatable {
         /// Nothing: another process publishes it, or is about to.
         case none
-        /// It publishes it, or is about to begin or to end.
+        /// It publishes the shard, or is about to begin or to end.
         case owner
         /// It waits after a failure.
         case pausing
@@ -103,12 +103,12 @@ struct ShardDistribution {
 
     // MARK: what happened
 
-    /// The lock was had.
+    /// Notes that this process received the lock.
     mutating func holds(_ shard: Int, now: Instant) {
         standings[shard] = .held(since: now)
     }
 
-    /// The work for a shard has ended, and its lock is free as far as this process is concerned.
+    /// Notes that the work on a shard has ended and its lock is released.
     mutating func ended(_ shard: Int, _ end: End, now: Instant) {
         let before = standings[shard]
         standings[shard] = .elsewhere
@@ -122,7 +122,7 @@ struct ShardDistribution {
         }
     }
 
-    /// The locks were looked at.
+    /// Notes a reading of the locks.
     ///
     /// - Parameter bound: shards that this process must not give up now.
     mutating func looked(at view: View, keeping bound: Set<Int> = [], now: Instant) -> [Action] {
@@ -186,7 +186,7 @@ struct ShardDistribution {
         return actions
     }
 
-    /// Shards that this process has, or is about to have.
+    /// The shards that this process owns or is about to own.
     private var own: Set<Int> {
         Set(
             standings.indices.filter {
@@ -194,14 +194,14 @@ struct ShardDistribution {
             })
     }
 
-    /// How many shards each process should have, by one view.
+    /// The number of shards that each process should own, by one view.
     private struct Parts {
         private let counts: [Int32: Int]
         private let parts: [Int32: Int]
         private let member: Int32
-        /// How many this process should have.
+        /// The number of shards that this process should own.
         let own: Int
-        /// Where this process begins to look for free shards.
+        /// The shard at which this process begins its search for free ones.
         let firstShard: Int
 
         init(_ view: View, shards: Int, member: Int32, own: Set<Int>) {
@@ -231,7 +231,7 @@ struct ShardDistribution {
             firstShard = rank * shards / order.count
         }
 
-        /// The shards of those who have more than their part, from those who have most too many.
+        /// The shards of owners with more than their part. Those of the owner with the largest surplus come first.
         func surplus(_ owners: [Int: Int32]) -> [Int] {
             func excess(_ owner: Int32) -> Int { (counts[owner] ?? 0) - (parts[owner] ?? 0) }
             let owned = owners.filter { $0.value != member && parts[$0.value] != nil && excess($0.value) > 0 }

@@ -16,7 +16,7 @@ struct ShardOwnership: Sendable {
 
     /// What came of it.
     struct End: Sendable {
-        /// Nil when it was told to stop, or somebody else has the lock.
+        /// Nil when it was told to stop, or another process has the lock.
         var error: (any Error)?
         /// The lock was had.
         var hadLock = false

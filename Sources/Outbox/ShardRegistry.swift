@@ -37,8 +37,8 @@ struct ShardRegistry: Sendable {
         if let other = try await connection.execute(Self.others, parameters).optionalInt64(0, 0) {
             throw OutboxRelayError(
                 .configuration,
-                "a relay of table \(table) runs with shards = \(other), this one has \(shards); give all the same "
-                    + "number, and stop them all to change it")
+                "a relay of table \(table) runs with shards = \(other), but this one has shards = \(shards); set the same "
+                    + "number for all relays, and stop them all before you change it")
         }
     }
 }

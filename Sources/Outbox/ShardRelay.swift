@@ -3,15 +3,15 @@ internal import Leadership
 internal import Postgres
 internal import StreamCore
 
-/// Publishes one shard for as long as it holds the shard's lock. A row's way, top to bottom:
+/// Publishes one shard while it holds the shard's lock. The path of a row, from top to bottom:
 ///
 ///     read a page  →  produce its rows  →  Kafka acknowledges  →  Remover removes them
 ///
-/// Each step runs while the others do: the next page is read while one is produced, many pages are in flight, and rows
-/// are removed as they are acknowledged.
+/// All steps run at the same time: the next page is read while one is produced, many pages are in flight, and rows are
+/// removed when they are acknowledged.
 ///
-/// Whatever goes wrong has one cure: forget what is not acknowledged and go back to the lowest row of it. Rows that are
-/// on their way are told apart by the ``FlightTable``, so going back repeats nothing that Kafka has.
+/// Every failure has the same reaction: the relay forgets the rows without an acknowledgement and goes back to the
+/// lowest of them. The ``FlightTable`` recognises rows that are in flight, so nothing that Kafka has is sent again.
 final class ShardRelay {
     private let configuration: OutboxRelayConfiguration
     private let layout: RowLayout
@@ -31,15 +31,15 @@ final class ShardRelay {
     private var origin: OutboxOrigin?
     private var pacing: PollPacing
     private var sizing: PageSizing
-    /// Of the backlog and the sweep: rows there may be of other sizes than new ones.
+    /// The page size of the backlog and the sweep. Their rows may have other sizes than new ones.
     private var backgroundSizing: PageSizing
     private var sweeps: SweepSchedule
     private var restartBackoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(10))
     private var housekeeping: Housekeeping
     private var lastScan = ScanCursor.Scan.forward
-    /// When the last event read happened, while there are more to read.
+    /// The time of the last event that was read, while there are more rows to read.
     private var lagging: Timestamp?
-    /// The last page of new rows was full: there may be more behind it.
+    /// Whether the last page of new rows was full, so there may be more.
     private var isBehind = false
 
     init(
@@ -71,9 +71,9 @@ final class ShardRelay {
             reports: reports)
     }
 
-    /// Runs until told to stop; then waits for acknowledgements as long as configured.
+    /// Runs until told to stop. Then it waits for acknowledgements, at most the configured time.
     ///
-    /// - Throws: what the database refused, or how the lock was lost. Nothing is published afterwards in any case.
+    /// - Throws: the error of the database, or the reason why the lock was lost. Nothing is published afterwards.
     func run() async throws {
         do {
             try await publishUntilStopped()
@@ -123,12 +123,12 @@ final class ShardRelay {
         }
     }
 
-    /// Before the first page: who waits for an operator, and which ids were drawn already.
+    /// Reads the blocked keys and the highest id before the first page.
     private func begin() async throws {
-        _ = pages.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics))
+        _ = pages.replaceBlocked(with: try await questions.blockedKeys(by: layout.topics))
         let origin = try await questions.origin()
         self.origin = origin
-        // Most transactions end within milliseconds, and then nobody has to look for late rows of before.
+        // Most transactions end within milliseconds. Then no late rows have to be searched.
         var writers = try await questions.lockHolders()
         let deadline = ContinuousClock.now + Self.writersPatience
         while !writers.isEmpty && !stop.isSet && ContinuousClock.now < deadline {
@@ -140,10 +140,10 @@ final class ShardRelay {
 
     private static let writersPatience = Duration.seconds(1)
 
-    /// New rows and those that were left behind take turns.
+    /// Alternates between new rows and rows that were left in the outbox.
     private func nextRequest() -> ScanCursor.Request {
         if let first = pages.serveBacklog() { cursor.serveBacklog(from: first) }
-        if cursor.backlogPosition != nil && !pages.gates.isServing { cursor.stopBacklog() }
+        if cursor.backlogPosition != nil && !pages.admission.isServing { cursor.stopBacklog() }
         var request: ScanCursor.Request?
         if lastScan == .forward {
             request = cursor.nextBackgroundRequest(
@@ -160,10 +160,10 @@ final class ShardRelay {
         return try arrived(try await Self.fetch(request, reader, statement, parameters), for: request)
     }
 
-    /// Sends what became visible in gaps that the page's statement did not look into: the page may have younger rows of
-    /// the same keys.
+    /// Sends rows that became visible in gaps that the page's statement did not read. The page may contain younger rows
+    /// of the same keys.
     ///
-    /// - Returns: false when the page has to be read again.
+    /// - Returns: false if the page must be read again.
     private func lookIntoGaps(before page: Page) async throws -> Bool {
         guard cursor.needsLook(before: page.request, isEmpty: page.ids.isEmpty) else { return true }
         cursor.lockHolders(try await questions.lockHolders())
@@ -187,9 +187,9 @@ final class ShardRelay {
         return cursor.isCurrent(page.request)
     }
 
-    /// What came of a page's statement, and how long it took.
+    /// The result of a page's statement, and its duration.
     private struct Fetched {
-        /// nil: the server cancelled it for its time, and it may be asked for less.
+        /// nil: the server cancelled the statement after its timeout, and the request may be repeated with fewer ids.
         let result: QueryResult?
         let duration: Duration
     }
@@ -244,7 +244,7 @@ final class ShardRelay {
 
     // MARK: - settle: what happened meanwhile
 
-    /// Between two pages: failures, topics, the lock, and what is due.
+    /// Runs between two pages: failures, topics, the lock, and periodic work.
     private func settle() async throws {
         try flight.checkLock()
         if pages.settle() { restartBackoff.reset() }
@@ -257,8 +257,8 @@ final class ShardRelay {
         if cursor.gaps.wantsLockHolders && housekeeping.gaps.isDue(now) {
             cursor.lockHolders(try await questions.lockHolders())
         }
-        if pages.gates.hasBlockedLanes && housekeeping.blocked.isDue(now) {
-            if pages.replaceBlocked(with: try await questions.blockedLanes(by: layout.topics)) {
+        if pages.admission.hasBlockedKeys && housekeeping.blocked.isDue(now) {
+            if pages.replaceBlocked(with: try await questions.blockedKeys(by: layout.topics)) {
                 reports.released()
             }
         }
@@ -266,7 +266,7 @@ final class ShardRelay {
         try await tellProgress()
     }
 
-    /// Once a second, whatever the relay waits for: numbers that stand still would look like true ones.
+    /// Reports numbers once a second, even while the relay waits. Otherwise old numbers would look current.
     private func tellProgress() async throws {
         guard housekeeping.progress.isDue(.now) else { return }
         // What the last page did not show was not there: only behind a full one can there be more.
@@ -276,11 +276,11 @@ final class ShardRelay {
             .init(
                 inFlight: flight.rows,
                 backlog: unread / Int64(configuration.shards) + pages.unproduced + pages.left,
-                blockedKeys: pages.gates.blockedCount, heldTopics: pages.gates.heldCount,
+                blockedKeys: pages.admission.blockedCount, heldTopics: pages.admission.heldCount,
                 oldest: [flight.oldest, lagging].compactMap(\.self).min()))
     }
 
-    /// Notices that the table was emptied and its ids begin anew.
+    /// Detects that the table was emptied and its ids begin again.
     private func lookAtOrigin() async throws {
         let current = try await questions.origin()
         if let origin, current.mayRepeat(origin) {
@@ -291,7 +291,7 @@ final class ShardRelay {
         origin = current
     }
 
-    /// - Throws: when the session that holds the lock does not answer, or no longer holds it.
+    /// - Throws: if the session that holds the lock does not answer, or no longer holds it.
     private func ensureLock() async throws {
         try flight.checkLock()
         guard ContinuousClock.now - flight.lastContact >= .milliseconds(configuration.leaseCheckMs) else { return }
@@ -300,7 +300,7 @@ final class ShardRelay {
         flight.noteContact()
     }
 
-    /// Gives up the producer with all it holds, and goes back to the lowest row of that with a new one.
+    /// Replaces the producer and goes back to the lowest row of its records.
     private func replaceProducer() async throws {
         producer.purge()
         await producer.close(timeoutMs: 0)

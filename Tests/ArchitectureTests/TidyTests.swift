@@ -73,15 +73,38 @@ import Testing
     }
 
     /// Pictures that stood for the field's terms once: leadership, signal, circuit breaker.
+    private static var pictures: some RegexComponent {
+        #/\b(?:tenure|doorbell|brake)s?(?![a-z])|(?:Tenure|Doorbell|Brake)s?(?![a-z])/#
+    }
+    /// A lane is a set of the dashboard's counters, and nothing else.
+    private static var lanes: some RegexComponent { #/\blanes?(?![a-z])|Lanes?(?![a-z])/# }
+
+    @Test func picturesAreFound() {
+        for text in ["a brake", "brakes of", "takeTenure()", "DoorbellState", "Brake", "openBrakes"] {
+            #expect(text.contains(Self.pictures), "\(text)")
+        }
+        for text in ["a lane", "takeLane()", "LaneState", "blockedLanes", "(lane: Int)"] {
+            #expect(text.contains(Self.lanes), "\(text)")
+        }
+        for text in ["a plane", "planes", "explained", "Braked"] {
+            #expect(!text.contains(Self.pictures) && !text.contains(Self.lanes), "\(text)")
+        }
+    }
+
     @Test func wordsAreThoseOfTheField() throws {
-        let pictures = try Regex("\\b(tenures?|doorbells?|brakes?)\\b").ignoresCase()
+        let (pictures, lanes) = (Self.pictures, Self.lanes)
         let texts = ["docs", "config", "README.md", "CONTRIBUTING.md"].flatMap(Self.files)
         #expect(texts.count > 15)
         for file in sources.map(\.url) + texts where file.lastPathComponent != "TidyTests.swift" {
+            let isDashboard = file.path.lowercased().contains("dashboard")
             let lines = try String(contentsOf: file, encoding: .utf8).split(
                 separator: "\n", omittingEmptySubsequences: false)
-            for (index, line) in lines.enumerated() where line.contains(pictures) {
-                Issue.record("\(file.lastPathComponent):\(index + 1) says it by a picture: \(line)")
+            for (index, line) in lines.enumerated() {
+                let place = "\(file.lastPathComponent):\(index + 1)"
+                if line.contains(pictures) { Issue.record("\(place) says it by a picture: \(line)") }
+                if !isDashboard, !line.contains("dashboard"), line.contains(lanes) {
+                    Issue.record("\(place) calls something else a lane: \(line)")
+                }
             }
         }
     }

@@ -11,8 +11,8 @@ import Testing
 
     @Test func quickOnesGoFirstAndTogether() {
         var queue = ReadQueue<String>(maxCount: 10, batchLimit: 2)
-        for (id, lane) in [(1, .search), (2, .quick), (3, .quick), (4, .quick)] as [(UInt64, ReadQueue<String>.Lane)] {
-            let hasRoom = queue.append(item(id), to: lane)
+        for (id, kind) in [(1, .search), (2, .quick), (3, .quick), (4, .quick)] as [(UInt64, ReadQueue<String>.Kind)] {
+            let hasRoom = queue.append(item(id), to: kind)
             #expect(hasRoom)
         }
         let batches = [false, true, true, false].map { queue.next(quickOnly: $0).items.map(\.id) }

@@ -84,7 +84,7 @@ import Testing
 
     @Test func failedFirstRecordIsReadAgainWithTheProducersOtherRows() {
         let flight = Self.flight()
-        let probe = SendGates.Probe(topic: "t", partition: 0)
+        let probe = SendAdmission.Probe(topic: "t", partition: 0)
         let tag = admit(4, in: flight, probe: probe)
         flight.report([DeliveryReport(tag: tag, error: .closed("test"), partition: 0, offset: -1)])
         #expect(!flight.hasFailed, "what it means is for the publisher to say")
@@ -96,7 +96,7 @@ import Testing
         return Flight(OutboxRelayConfiguration(), newsSignal: WakeSignal(), roomSignal: WakeSignal(), reports: reports)
     }
 
-    private func admit(_ id: Int64, in flight: Flight, probe: SendGates.Probe? = nil) -> UInt64 {
+    private func admit(_ id: Int64, in flight: Flight, probe: SendAdmission.Probe? = nil) -> UInt64 {
         let answer = flight.admit(id: id, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: probe)
         guard case .admitted(let tag) = answer else {
             Issue.record("there is room")

@@ -122,7 +122,7 @@ import Testing
             let outcome = try await scene.pages.produce(scene.page, backlog: nil)
             #expect(outcome == .finished)
             #expect(scene.flight.rows == 1)
-            #expect(scene.pages.gates.isProving)
+            #expect(scene.pages.admission.isProving)
             #expect(scene.pages.serveBacklog() == nil, "not before the topic is open")
         }
     }

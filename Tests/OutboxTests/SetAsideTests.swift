@@ -67,24 +67,24 @@ import Testing
                 """
                 ALTER TABLE outbox ALTER metadata TYPE text, ADD extra bigint GENERATED ALWAYS AS (sequence * 2) STORED;
                 INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload, metadata, topic, key)
-                SELECT 'Tested', '\(topic)', 'whole', n, '{"n": 1.10}', '{not json', 'no topic', 'lane'
+                SELECT 'Tested', '\(topic)', 'whole', n, '{"n": 1.10}', '{not json', 'no topic', 'waiting'
                 FROM generate_series(1, 2) n
                 """
             }, settingAside: 1
         ) { service, reader, failures in
             let row = try #require(try await failures.list(on: service.connection).first)
             #expect(row.errorClass == "invalid_topic")
-            #expect(row.topic == "no topic" && row.key == "lane")
-            #expect(try await service.count("key = 'lane'") == 1, "the second waits")
+            #expect(row.topic == "no topic" && row.key == "waiting")
+            #expect(try await service.count("key = 'waiting'") == 1, "the second waits")
             let detail = try #require(try await failures.show(row.id, on: service.connection))
             #expect(detail.original?.contains("{not json") == true)
             try await service.connection.execute(
                 script: """
                     UPDATE outbox_failed SET original = (original::jsonb || '{"metadata": "{}", "topic": null}')::json;
-                    UPDATE outbox SET metadata = '{}', topic = NULL WHERE key = 'lane'
+                    UPDATE outbox SET metadata = '{}', topic = NULL WHERE key = 'waiting'
                     """)
             try await failures.retry(row.id, on: service.connection)
-            try await reader.readSequences(["lane": 2, "good": 3])
+            try await reader.readSequences(["waiting": 2, "good": 3])
             let history = try await failures.history(of: row.id, on: service.connection)
             #expect(history.map(\.action) == ["retry"])
             #expect(history.map(\.actor) == ["mara"] && history.map(\.reason) == ["corrected"])

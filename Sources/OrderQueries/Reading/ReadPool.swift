@@ -10,7 +10,7 @@ internal import Synchronization
 /// grows beyond what that one takes at once. So the fuller the queue, the less each read costs: to run a statement and
 /// to wake a thread costs more than to read an order.
 final class ReadPool: Sendable {
-    typealias Lane = ReadQueue<PendingRead>.Lane
+    typealias Kind = ReadQueue<PendingRead>.Kind
     private typealias Item = ReadQueue<PendingRead>.Item
 
     private struct State {
@@ -41,13 +41,13 @@ final class ReadPool: Sendable {
     // MARK: reading
 
     /// Runs one statement.
-    func read(_ statement: Statement, _ parameters: Parameters, _ lane: Lane) async throws(ReadError) -> QueryResult {
-        try await read([(statement, parameters)], lane)[0]
+    func read(_ statement: Statement, _ parameters: Parameters, _ kind: Kind) async throws(ReadError) -> QueryResult {
+        try await read([(statement, parameters)], kind)[0]
     }
 
     /// Runs statements that belong together.
-    func read(_ statements: Statements, _ lane: Lane) async throws(ReadError) -> [QueryResult] {
-        try await wait(lane, cost: 1) { .statements(statements, $0) }
+    func read(_ statements: Statements, _ kind: Kind) async throws(ReadError) -> [QueryResult] {
+        try await wait(kind, cost: 1) { .statements(statements, $0) }
     }
 
     /// Reads the rows of a key.
@@ -62,13 +62,13 @@ final class ReadPool: Sendable {
     }
 
     private func wait<Answer>(
-        _ lane: Lane, cost: Int, _ read: (PendingRead.Waiter<Answer>) -> PendingRead
+        _ kind: Kind, cost: Int, _ read: (PendingRead.Waiter<Answer>) -> PendingRead
     ) async throws(ReadError) -> Answer {
         let deadline = ContinuousClock.now + .milliseconds(configuration.queueTimeoutMs)
         let id = lastID.add(1, ordering: .relaxed).newValue
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
-                enqueue(.init(id: id, entry: read(waiter), deadline: deadline, cost: cost), lane)
+                enqueue(.init(id: id, entry: read(waiter), deadline: deadline, cost: cost), kind)
             }
         } onCancel: {
             let read = state.withLock { $0.queue.remove(id) }
@@ -77,40 +77,40 @@ final class ReadPool: Sendable {
         return try result.get()
     }
 
-    private func enqueue(_ item: Item, _ lane: Lane) {
+    private func enqueue(_ item: Item, _ kind: Kind) {
         let outcome: (refusal: ReadError?, woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
             // The handler of a cancellation runs after the flag is set: either we see it, or it finds the item.
             if Task.isCancelled { return (.cancelled, nil) }
             // Who waits for a database that is away waits in vain, and so would its client.
             if state.isAway && state.connected == 0 { return (.unavailable, nil) }
-            guard state.queue.append(item, to: lane) else { return (.overloaded, nil) }
-            return (nil, wake(&state, for: lane))
+            guard state.queue.append(item, to: kind) else { return (.overloaded, nil) }
+            return (nil, wake(&state, for: kind))
         }
         if let refusal = outcome.refusal { item.entry.fail(refusal) }
         outcome.woken?.resume()
     }
 
-    /// An idle connection for a lane, if one is needed: the one that was used last, whose memory is warm.
-    private func wake(_ state: inout State, for lane: Lane) -> CheckedContinuation<Void, Never>? {
-        if lane == .quick && state.queue.quickCost <= state.onQuick.count * configuration.batchLimit / 2 { return nil }
+    /// An idle connection for a kind of read, if one is needed: the last one used, whose memory is in the cache.
+    private func wake(_ state: inout State, for kind: Kind) -> CheckedContinuation<Void, Never>? {
+        if kind == .quick && state.queue.quickCost <= state.onQuick.count * configuration.batchLimit / 2 { return nil }
         guard
-            let index = state.idle.lastIndex(where: { lane == .quick || $0.worker != quickWorker })
+            let index = state.idle.lastIndex(where: { kind == .quick || $0.worker != quickWorker })
         else { return nil }
         let idle = state.idle.remove(at: index)
-        if lane == .quick { state.onQuick.insert(idle.worker) }
+        if kind == .quick { state.onQuick.insert(idle.worker) }
         return idle.continuation
     }
 
     /// What a connection runs next. One that has nothing to do is on nothing.
-    private func take(_ worker: Int) -> (items: [Item], lane: Lane) {
+    private func take(_ worker: Int) -> (items: [Item], kind: Kind) {
         state.withLock { state in
-            let (items, lane) = state.queue.next(quickOnly: worker == quickWorker)
-            if lane == .quick && !items.isEmpty {
+            let (items, kind) = state.queue.next(quickOnly: worker == quickWorker)
+            if kind == .quick && !items.isEmpty {
                 state.onQuick.insert(worker)
             } else {
                 state.onQuick.remove(worker)
             }
-            return (items, lane)
+            return (items, kind)
         }
     }
 
@@ -193,14 +193,14 @@ final class ReadPool: Sendable {
     private func serve(on connection: isolated PostgresConnection, _ worker: Int) async {
         let quickOnly = worker == quickWorker
         while !Task.isCancelled {
-            let (items, lane) = take(worker)
+            let (items, kind) = take(worker)
             if items.isEmpty {
                 await waitForWork(worker, quickOnly: quickOnly)
                 continue
             }
             // A connection that the server has closed while nobody used it is no reason to fail.
-            guard connection.isAlive() else { return putBack(items, lane) }
-            await run(items, lane, on: connection)
+            guard connection.isAlive() else { return putBack(items, kind) }
+            await run(items, kind, on: connection)
             if !connection.isOpen { return }
         }
     }
@@ -224,28 +224,28 @@ final class ReadPool: Sendable {
         }
     }
 
-    private func putBack(_ items: [Item], _ lane: Lane) {
+    private func putBack(_ items: [Item], _ kind: Kind) {
         let woken = state.withLock { state in
-            for item in items.reversed() { state.queue.putBack(item, to: lane) }
-            return wake(&state, for: lane)
+            for item in items.reversed() { state.queue.putBack(item, to: kind) }
+            return wake(&state, for: kind)
         }
         woken?.resume()
     }
 
     private func run(
-        _ items: [Item], _ lane: Lane, on connection: isolated PostgresConnection
+        _ items: [Item], _ kind: Kind, on connection: isolated PostgresConnection
     ) async {
         let batch = ReadBatch(items.lazy.map(\.entry))
         do throws(PostgresError) {
             let results = try await Self.exchange(batch.statements, configuration.statementTimeoutMs, on: connection)
             try batch.answer(with: results)
         } catch {
-            if items.count == 1 { return await settle(items[0], error, lane, on: connection) }
+            if items.count == 1 { return await settle(items[0], error, kind, on: connection) }
             // They were one implicit transaction: one that fails takes the others along, and each is tried alone.
-            if error.endsConnection { return items.forEach { retry($0, after: error, lane) } }
+            if error.endsConnection { return items.forEach { retry($0, after: error, kind) } }
             for item in items {
-                guard connection.isOpen else { return putBackRest(from: item.id, of: items, lane) }
-                await run([item], lane, on: connection)
+                guard connection.isOpen else { return putBackRest(from: item.id, of: items, kind) }
+                await run([item], kind, on: connection)
             }
         }
     }
@@ -262,28 +262,28 @@ final class ReadPool: Sendable {
 
     /// Answers or repeats a read that has failed by itself.
     private func settle(
-        _ item: Item, _ error: PostgresError, _ lane: Lane,
+        _ item: Item, _ error: PostgresError, _ kind: Kind,
         on connection: isolated PostgresConnection
     ) async {
         if error.comesOfReplacedView && item.attempts == 0 {
             var again = item
             again.attempts += 1
-            return await run([again], lane, on: connection)
+            return await run([again], kind, on: connection)
         }
-        retry(item, after: error, lane)
+        retry(item, after: error, kind)
     }
 
     /// Reads change nothing: one whose connection broke is run once more, on another.
-    private func retry(_ item: Item, after error: PostgresError, _ lane: Lane) {
+    private func retry(_ item: Item, after error: PostgresError, _ kind: Kind) {
         guard error.endsConnection, item.attempts == 0 else {
             return item.entry.fail(ReadError(error))
         }
         var again = item
         again.attempts += 1
-        putBack([again], lane)
+        putBack([again], kind)
     }
 
-    private func putBackRest(from id: UInt64, of items: [Item], _ lane: Lane) {
-        putBack(Array(items.drop { $0.id != id }), lane)
+    private func putBackRest(from id: UInt64, of items: [Item], _ kind: Kind) {
+        putBack(Array(items.drop { $0.id != id }), kind)
     }
 }

@@ -5,8 +5,8 @@ internal import DequeModule
 /// Quick reads share round trips and go before searches; one connection in each pool takes quick ones alone, so that
 /// slow searches never hold up the look at one order.
 struct ReadQueue<Entry> {
-    /// What kind of read it is.
-    enum Lane: Sendable {
+    /// The kind of a read.
+    enum Kind: Sendable {
         /// By key, or a few rows that stand beside each other in an index: a fraction of a millisecond.
         case quick
         /// May take long.
@@ -41,9 +41,9 @@ struct ReadQueue<Entry> {
     var count: Int { quick.count + searches.count }
 
     /// - Returns: false when there is no room.
-    mutating func append(_ item: Item, to lane: Lane) -> Bool {
+    mutating func append(_ item: Item, to kind: Kind) -> Bool {
         if count >= maxCount { return false }
-        switch lane {
+        switch kind {
         case .quick:
             quick.append(item)
             quickCost += item.cost
@@ -53,8 +53,8 @@ struct ReadQueue<Entry> {
     }
 
     /// Puts one back that was taken, before all others.
-    mutating func putBack(_ item: Item, to lane: Lane) {
-        switch lane {
+    mutating func putBack(_ item: Item, to kind: Kind) {
+        switch kind {
         case .quick:
             quick.prepend(item)
             quickCost += item.cost
@@ -63,7 +63,7 @@ struct ReadQueue<Entry> {
     }
 
     /// What a connection runs next: several quick reads, or one search; empty when there is nothing for it.
-    mutating func next(quickOnly: Bool) -> (items: [Item], lane: Lane) {
+    mutating func next(quickOnly: Bool) -> (items: [Item], kind: Kind) {
         if quick.isEmpty {
             guard !quickOnly, let search = searches.popFirst() else { return ([], .quick) }
             return ([search], .search)

@@ -1,65 +1,66 @@
 internal import StreamCore
 
-/// What must keep its order: the records of one key in one topic.
-struct Lane: Hashable, Sendable {
+/// A key of one topic. The records of a topic key keep their order.
+struct TopicKey: Hashable, Sendable {
     let topic: String
     let key: [UInt8]
 }
 
-/// Whether rows may be sent: by their topic, their partition and their key.
+/// Decides which rows the relay may send, by their topic, their partition and their key.
 ///
-/// A **topic** that is not there, or not for us, fails each of its records, some of them seconds after later ones were
-/// taken: were the topic made at that moment, younger records would overtake older ones. So the first record of each
-/// topic goes alone, and the others follow once it is acknowledged. Where it is not, the topic is held, and tried again
-/// after a while.
+/// **Topics.** When a topic does not exist, or the relay has no right to write to it, each of its records fails. Some
+/// of them fail seconds after later records were accepted. If the topic were created at that moment, younger records
+/// would overtake older ones. Therefore the relay sends the first record of each topic alone. The others follow after
+/// Kafka acknowledges it. If Kafka refuses it, the relay holds the topic and tries it again later.
 ///
-/// A **partition** whose broker knows nothing of this producer takes any batch as its first: were the first one refused
-/// for a reason that passes, the second would be taken and the first one held for delivered. So the first record of
-/// each partition goes alone, too. A broker forgets producers that sent nothing for long (a day, unless configured
-/// otherwise), so that a proof is good for so long after it was used only.
+/// **Partitions.** A broker that does not know this producer accepts any batch as its first. If it refused the first
+/// batch for a temporary reason and accepted the second, librdkafka would report the first as delivered. Therefore the
+/// relay also sends the first record of each partition alone. A broker forgets a producer that sends nothing for a long
+/// time (a day by default), so a proof expires ``proofLife`` after its last use.
 ///
-/// A **key** of which a row is in `outbox_failed` waits for an operator.
+/// **Keys.** A key with a row in `outbox_failed` waits for an operator.
 ///
-/// Rows that may not be sent are left in the outbox. The lowest of them is remembered where they were stopped; while
-/// any is left, only the scan of the backlog may send rows through there, which reads them in their order, and once it
-/// has come as far as the forward scan, new rows go through again. A pure value.
-struct SendGates {
-    /// What to do with a row.
+/// A row that may not be sent stays in the outbox. The relay remembers the lowest such row of each topic, partition
+/// and key. While one is left, only the backlog scan may send rows there, because it reads them in their order. New
+/// rows may be sent again after the backlog scan reaches the forward scan. This is a pure value.
+struct SendAdmission {
+    /// What the relay does with a row.
     enum Way: Equatable {
+        /// Sends it.
         case open
-        /// It is the first of its topic or partition: nothing may follow it until it is acknowledged.
+        /// Sends it as the first record of its topic or partition. Nothing follows until Kafka acknowledges it.
         case first(Probe)
-        /// The first one is on its way.
+        /// Waits, because the first record is not acknowledged yet.
         case wait(Stop, since: ContinuousClock.Instant)
-        /// It stays in the outbox.
+        /// Leaves it in the outbox.
         case leave(Stop)
     }
 
-    /// What a row was stopped at.
+    /// The reason why a row may not be sent.
     enum Stop: Equatable {
         case topic
-        case lane
+        case key
         case partition(Int)
     }
 
-    /// What a first record proves.
+    /// What the acknowledgement of a first record proves.
     struct Probe: Hashable, Sendable {
         let topic: String
-        /// nil: whether the topic takes records at all.
+        /// nil: the topic accepts records.
         let partition: Int?
     }
 
-    /// Rows that were left behind.
+    /// The rows that were left in the outbox.
     private struct Left {
-        /// All of them have this id or a higher one; nil when there are none.
+        /// The lowest id of these rows, or a lower one; nil when there are none.
         var first: Int64?
-        /// The scan of the backlog is on its way to them.
+        /// Whether the backlog scan is going to read these rows.
         var isServed = false
 
-        /// Whether the row may pass for what was left.
+        /// Whether a row that `scan` reads may be sent, in view of the rows that were left.
         func lets(_ scan: ScanCursor.Scan) -> Bool { first == nil || scan == .backlog }
 
-        /// - Parameter isAhead: the scan of the backlog will come to the row.
+        /// - Parameter isAhead: whether the backlog scan is going to read the row.
         mutating func leave(_ id: Int64, isAhead: Bool) {
             first = min(first ?? id, id)
             if !isAhead { isServed = false }
@@ -69,58 +70,59 @@ struct SendGates {
     private struct Partition {
         enum State { case unproven, proving, proven }
         var state = State.unproven
-        /// When a record was sent there last.
+        /// The time of the last record that was sent to it.
         var usedAt = ContinuousClock.now
         var left = Left()
     }
 
-    private struct TopicGate {
+    private struct TopicState {
         enum State: Equatable { case untried, proving, open, held(until: ContinuousClock.Instant) }
         let name: String
         var state = State.untried
         var provingSince = ContinuousClock.now
         var hold: Duration?
         var left = Left()
-        /// By number; empty while it is not known how many there are.
+        /// By number; empty while the number of partitions is unknown.
         var partitions: [Partition] = []
-        /// The page for which was asked how many there are.
+        /// The page for which the relay last asked for the number of partitions.
         var page: UInt64 = 0
 
         var isClosed: Bool { if case .held = state { true } else { state == .proving } }
     }
 
-    private struct LaneGate {
+    private struct KeyState {
         var isBlocked = true
-        /// The database does not know of it: a row could neither be published nor be set aside. It waits until then.
+        /// The key waits until this time, because the relay could neither publish its row nor move it to
+        /// `outbox_failed`, so the database does not list the key as blocked.
         var unsavedUntil: ContinuousClock.Instant?
         var left = Left()
     }
 
-    private var topics: [TopicGate] = []
+    private var topics: [TopicState] = []
     private var places: [String: Int] = [:]
     private var lastPlace = 0
-    private var lanes: [Lane: LaneGate] = [:]
-    /// Something may be sent that was left behind and is not served yet.
+    private var keys: [TopicKey: KeyState] = [:]
+    /// Whether rows that were left may be sent now and the backlog scan is not going to read them yet.
     private var hasNews = false
     private var page: UInt64 = 0
     private var now = ContinuousClock.now
 
     static let initialHold = Duration.seconds(1)
     static let longestHold = Duration.seconds(30)
-    /// A proof that was not used for longer is none any more.
+    /// Time after its last use at which a proof expires.
     static let proofLife = Duration.seconds(600)
 
     // MARK: rows
 
-    /// The rows of a page are next.
+    /// Begins the rows of a page.
     mutating func begin(page number: UInt64, now: ContinuousClock.Instant) {
         page = number
         self.now = now
     }
 
     /// - Parameters:
-    ///   - hash: of the key.
-    ///   - partitions: how many the topic has, asked for once a page; nil while that is not known.
+    ///   - hash: the hash of the key.
+    ///   - partitions: returns the number of partitions of a topic, nil while it is unknown. Called once a page.
     mutating func way(
         topic name: String, key: Span<UInt8>, hash: UInt32, scan: ScanCursor.Scan, partitions: (String) -> Int?
     ) -> Way {
@@ -135,8 +137,8 @@ struct SendGates {
         case .untried, .open: break
         }
         guard topics[place].left.lets(scan) else { return .leave(.topic) }
-        if !lanes.isEmpty, let lane = lanes[Lane(topic: name, key: Array(copying: key))] {
-            guard !lane.isBlocked, lane.left.lets(scan) else { return .leave(.lane) }
+        if !keys.isEmpty, let topicKey = keys[TopicKey(topic: name, key: Array(copying: key))] {
+            guard !topicKey.isBlocked, topicKey.left.lets(scan) else { return .leave(.key) }
         }
         let count = topics[place].partitions.count
         let number = count == 0 ? 0 : Int(hash & 0x7FFF_FFFF) % count
@@ -155,23 +157,23 @@ struct SendGates {
         }
     }
 
-    /// The row stays in the outbox: it is remembered where it may not pass.
+    /// Notes that a row was left in the outbox, and why.
     ///
-    /// - Parameter isAhead: the scan of the backlog, if it is on its way, will come to the row.
+    /// - Parameter isAhead: whether the backlog scan, if it is running, is going to read the row.
     mutating func leave(_ id: Int64, at stop: Stop, topic name: String, key: Span<UInt8>, isAhead: Bool) {
         let place = self.place(of: name)
         hasNews = hasNews || !isAhead
         switch stop {
         case .topic: topics[place].left.leave(id, isAhead: isAhead)
-        case .lane:
-            lanes[Lane(topic: name, key: Array(copying: key)), default: LaneGate()].left.leave(id, isAhead: isAhead)
+        case .key:
+            keys[TopicKey(topic: name, key: Array(copying: key)), default: KeyState()].left.leave(id, isAhead: isAhead)
         case .partition(let number): topics[place].partitions[number].left.leave(id, isAhead: isAhead)
         }
     }
 
     // MARK: topics and partitions
 
-    /// The first record is on its way.
+    /// Notes that the first record of a topic or partition was sent.
     mutating func prove(_ probe: Probe, now: ContinuousClock.Instant = .now) {
         let place = self.place(of: probe.topic)
         guard let number = probe.partition else {
@@ -184,11 +186,11 @@ struct SendGates {
         topics[place].partitions[number].usedAt = now
     }
 
-    /// The first record was acknowledged.
+    /// Notes that Kafka acknowledged the first record.
     ///
     /// - Parameters:
-    ///   - partition: where it went.
-    ///   - partitions: how many the topic has.
+    ///   - partition: the partition of the record.
+    ///   - partitions: the number of partitions of the topic.
     mutating func open(_ probe: Probe, partition: Int, of partitions: Int?) {
         let place = self.place(of: probe.topic)
         hasNews = true
@@ -204,10 +206,10 @@ struct SendGates {
         }
     }
 
-    /// The topic refused a record.
+    /// Holds a topic that refused a record.
     ///
-    /// - Parameter id: of the record's row.
-    /// - Returns: how long it is held.
+    /// - Parameter id: the id of the record's row.
+    /// - Returns: how long the topic is held.
     mutating func hold(_ topic: String, row id: Int64, now: ContinuousClock.Instant) -> Duration {
         let place = self.place(of: topic)
         topics[place].left.leave(id, isAhead: false)
@@ -218,7 +220,7 @@ struct SendGates {
         return wait
     }
 
-    /// Topics whose time has come are to be tried again.
+    /// Makes topics untried again whose hold has expired.
     mutating func release(now: ContinuousClock.Instant) {
         for place in topics.indices {
             guard case .held(let until) = topics[place].state, until <= now else { continue }
@@ -227,7 +229,7 @@ struct SendGates {
         }
     }
 
-    /// A new producer knows nothing of topics, and brokers know nothing of it.
+    /// Drops all proofs, because a new producer replaced the old one and no broker knows it.
     mutating func forgetProofs() {
         hasNews = true
         for place in topics.indices {
@@ -236,15 +238,15 @@ struct SendGates {
         }
     }
 
-    /// Whether any first record is on its way.
+    /// Whether any first record waits for its acknowledgement.
     var isProving: Bool {
         topics.contains { topic in topic.state == .proving || topic.partitions.contains { $0.state == .proving } }
     }
 
-    /// Topics that are held now.
+    /// Number of topics that are held now.
     var heldCount: Int { topics.count { if case .held = $0.state { true } else { false } } }
 
-    /// The keys' partitions are others when there are more of them: nothing is proven then.
+    /// Drops the proofs of a topic when its number of partitions changes, because its keys then move between them.
     private mutating func divide(_ place: Int, into count: Int?) {
         guard let count, count != topics[place].partitions.count else { return }
         for partition in topics[place].partitions {
@@ -261,7 +263,7 @@ struct SendGates {
             lastPlace = known
         } else {
             lastPlace = topics.count
-            topics.append(TopicGate(name: name))
+            topics.append(TopicState(name: name))
             places[name] = lastPlace
         }
         return lastPlace
@@ -270,48 +272,50 @@ struct SendGates {
 
 // MARK: - keys
 
-extension SendGates {
-    /// Keys that wait for an operator.
-    var blockedCount: Int { lanes.values.count { $0.isBlocked } }
+extension SendAdmission {
+    /// Number of keys that wait for an operator.
+    var blockedCount: Int { keys.values.count { $0.isBlocked } }
 
-    /// Whether the database has to be asked which keys wait.
-    var hasBlockedLanes: Bool { lanes.values.contains { $0.isBlocked } }
+    /// Whether the relay has to ask the database which keys are still blocked.
+    var hasBlockedKeys: Bool { keys.values.contains { $0.isBlocked } }
 
-    func isBlocked(_ lane: Lane) -> Bool { lanes[lane]?.isBlocked ?? false }
+    func isBlocked(_ topicKey: TopicKey) -> Bool { keys[topicKey]?.isBlocked ?? false }
 
-    /// A row of this lane was set aside.
+    /// Blocks a key, because a row of it was moved to `outbox_failed`.
     ///
-    /// - Parameter instant: set when the database does not know; until then the lane waits whatever it says.
-    mutating func block(_ lane: Lane, id: Int64, until instant: ContinuousClock.Instant? = nil) {
-        var gate = lanes[lane] ?? LaneGate()
-        gate.isBlocked = true
-        if let instant { gate.unsavedUntil = instant }
-        gate.left.leave(id, isAhead: false)
-        lanes[lane] = gate
+    /// - Parameter instant: set if the database does not list the key. Until then the key stays blocked, whatever the
+    ///   database says.
+    mutating func block(_ topicKey: TopicKey, id: Int64, until instant: ContinuousClock.Instant? = nil) {
+        var state = keys[topicKey] ?? KeyState()
+        state.isBlocked = true
+        if let instant { state.unsavedUntil = instant }
+        state.left.leave(id, isAhead: false)
+        keys[topicKey] = state
     }
 
-    /// The lanes by `outbox_failed`, as it is now, with the lowest id of each that was set aside.
+    /// Replaces the blocked keys by those of `outbox_failed`, each with its lowest id there.
     ///
-    /// - Returns: whether a lane is free that was not.
-    mutating func replaceBlocked(with current: [Lane: Int64], now: ContinuousClock.Instant = .now) -> Bool {
+    /// - Returns: whether a key was unblocked.
+    mutating func replaceBlocked(with current: [TopicKey: Int64], now: ContinuousClock.Instant = .now) -> Bool {
         var isReleasing = false
-        for (lane, gate) in lanes where gate.isBlocked && current[lane] == nil {
-            if let instant = gate.unsavedUntil, instant > now { continue }
-            // The row itself may be back in the outbox, below those that were left behind.
-            lanes[lane]?.isBlocked = false
+        for (topicKey, state) in keys where state.isBlocked && current[topicKey] == nil {
+            if let instant = state.unsavedUntil, instant > now { continue }
+            // The operator may have put the row back into the outbox, below the rows that were left.
+            keys[topicKey]?.isBlocked = false
             hasNews = true
             isReleasing = true
         }
-        for (lane, id) in current { block(lane, id: id) }
+        for (topicKey, id) in current { block(topicKey, id: id) }
         return isReleasing
     }
 }
 
 // MARK: - the backlog
 
-extension SendGates {
-    /// From which id on rows were left behind that may be sent now and that the scan of the backlog is not on its way
-    /// to; nil when there are none. From then on it is.
+extension SendAdmission {
+    /// Marks the left rows that may be sent now for the backlog scan.
+    ///
+    /// - Returns: the lowest id from which the scan has to begin; nil when nothing new may be sent.
     mutating func serve() -> Int64? {
         guard hasNews else { return nil }
         hasNews = false
@@ -328,35 +332,35 @@ extension SendGates {
                 look(&topics[place].partitions[number].left)
             }
         }
-        for (lane, gate) in lanes where !gate.isBlocked && gate.left.first != nil && !gate.left.isServed {
-            var left = gate.left
+        for (topicKey, state) in keys where !state.isBlocked && state.left.first != nil && !state.left.isServed {
+            var left = state.left
             look(&left)
-            lanes[lane]?.left = left
+            keys[topicKey]?.left = left
         }
         return lowest
     }
 
-    /// The scan of the backlog begins anew.
+    /// Forgets what the backlog scan was going to read, because it begins again.
     mutating func restartBacklog() {
         hasNews = true
         for place in topics.indices {
             topics[place].left.isServed = false
             for number in topics[place].partitions.indices { topics[place].partitions[number].left.isServed = false }
         }
-        lanes = lanes.mapValues { gate in
-            var gate = gate
-            gate.left.isServed = false
-            return gate
+        keys = keys.mapValues { state in
+            var state = state
+            state.left.isServed = false
+            return state
         }
     }
 
-    /// Whether the scan of the backlog is on its way to anything.
+    /// Whether the backlog scan is going to read any rows.
     var isServing: Bool {
         topics.contains { $0.left.isServed || $0.partitions.contains { $0.left.isServed } }
-            || lanes.values.contains { $0.left.isServed }
+            || keys.values.contains { $0.left.isServed }
     }
 
-    /// The scan of the backlog has come as far as the forward scan: nothing is left of what it was on its way to.
+    /// Notes that the backlog scan has reached the forward scan, so all rows marked for it were read.
     mutating func caughtUp() {
         for place in topics.indices {
             if topics[place].left.isServed { topics[place].left = Left() }
@@ -365,8 +369,8 @@ extension SendGates {
                 topics[place].partitions[number].left = Left()
             }
         }
-        lanes = lanes.compactMapValues { gate in
-            if !gate.left.isServed || gate.isBlocked { return gate }
+        keys = keys.compactMapValues { state in
+            if !state.left.isServed || state.isBlocked { return state }
             return nil
         }
     }
