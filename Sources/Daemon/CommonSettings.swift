@@ -9,9 +9,13 @@ struct LogSettings: Sendable {
     var format: LogFormat
 
     init(from reader: SettingsReader) {
-        let section = reader.section("log", "Log lines, on standard error.")
-        level = section.choice("level", default: Logger.Level.info, "The least level that is written.")
-        format = section.choice("format", default: LogFormat.text, "How a line looks.")
+        let section = reader.section("log", "Log lines. Every daemon writes them to standard error.")
+        level = section.choice(
+            "level", default: Logger.Level.info,
+            "The lowest severity that is logged. Set debug while you look for the cause of a problem.")
+        format = section.choice(
+            "format", default: LogFormat.text,
+            "The format of a log line. Set json where a program reads the log.")
     }
 }
 
@@ -23,24 +27,30 @@ struct OperationsSettings: Sendable {
     var stopTimeout: Duration
 
     init(from reader: SettingsReader, port defaultPort: Int) {
-        let section = reader.section("operations", "Health, metrics and stopping.")
+        let section = reader.section("operations", "Health checks, metrics and shutdown.")
         host = section.string(
             "host", default: "127.0.0.1",
-            "The address that serves /health/live, /health/ready and /metrics. It knows no access control.")
-        port = section.integer("port", default: defaultPort, in: 0...65_535, "Its port; 0 for any free one.")
+            """
+            The address that serves /health/live, /health/ready and /metrics. These paths have no access control, so \
+            choose an address that only your monitoring can reach.
+            """)
+        port = section.integer(
+            "port", default: defaultPort, in: 0...65_535,
+            "The port of these paths. 0 takes any free port.")
         stallAfter = .seconds(
             section.integer(
                 "stall_after_s", default: 120, in: 1...86_400,
                 """
-                A loop that does not turn for longer makes the process not live, which stops systemd's watchdog being \
-                fed; a partition with work that does not move for longer makes it not ready.
+                Time without progress after which a loop or a partition counts as stalled. With a stalled loop the \
+                process is not live, and systemd and Kubernetes restart it. With a stalled partition the process is \
+                not ready. Raise it if single transactions take longer than this.
                 """))
         stopTimeout = .seconds(
             section.integer(
                 "stop_timeout_s", default: 30, in: 1...3_600,
                 """
-                A stop that takes longer ends the process at once with exit code 75; nothing is lost by it. Longer \
-                than the drain timeout of the work itself.
+                Maximum time for a shutdown. When it is over, the process ends at once with exit code 75, and no \
+                event is lost. Set it longer than the drain_timeout_ms of the daemon's own section.
                 """))
     }
 }
@@ -53,15 +63,16 @@ struct KafkaSettings: Sendable {
         let section = reader.section("kafka", "The Kafka cluster.")
         let servers = section.requiredString(
             "bootstrap_servers", example: "localhost:9092", environment: "KAFKA_BOOTSTRAP_SERVERS",
-            "Brokers to begin with, host:port, several separated by commas.")
+            "The brokers that the daemon connects to first, as host:port, separated by commas.")
         let clientID = section.string(
-            "client_id", default: defaultClientID, "How the brokers' logs and quotas name this process.")
+            "client_id", default: defaultClientID,
+            "The name of this process in the brokers' logs and quotas.")
         let properties = section.properties(
             "properties", underscoreIsDot: true,
             examples: [("security.protocol", "\"ssl\""), ("sasl.password", "{ file = \"kafka-password\" }")],
             """
-            More properties of librdkafka by their own names, quoted or nested. Those that the program owns \
-            (group.id, enable.auto.commit, acks …) are refused.
+            Further properties of librdkafka, by their own names, quoted or nested. The daemon refuses the properties \
+            that it sets itself (group.id, enable.auto.commit, acks …).
             """)
         configuration = KafkaClientConfiguration(
             bootstrapServers: servers, clientID: clientID, properties: properties)
@@ -80,7 +91,7 @@ struct PostgresSettings: Sendable {
         let url = section.requiredURL(
             "url", schemes: ["postgresql", "postgres"], example: "postgresql://millrace@localhost:5432/millrace",
             environment: "DATABASE_URL", password: "password",
-            "A connection URL, with the parameters of libpq (sslmode, host …).")
+            "The connection URL. It may have the parameters of libpq (sslmode, host …).")
         let defaults = PostgresConfiguration()
         var configuration = defaults
         do {
@@ -90,32 +101,42 @@ struct PostgresSettings: Sendable {
             section.reject("url", "is no connection URL that libpq can read")
         }
         if let password = section.secret(
-            "password", example: "pg-password", "The password, if the URL has none: { file = … } or { env = … }.")
+            "password", example: "pg-password",
+            "The password, for a URL without one: { file = … } or { env = … }.")
         {
             if configuration.password == nil { configuration.password = password.reveal() }
         }
-        configuration.schema = section.string("schema", default: "public", "The schema that holds the tables.") {
+        configuration.schema = section.string(
+            "schema", default: "public",
+            "The schema of the tables."
+        ) {
             $0.isEmpty ? "must not be empty" : nil
         }
         configuration.applicationName = applicationName
         configuration.connectTimeoutMs = section.integer(
             "connect_timeout_ms", default: defaults.connectTimeoutMs, in: 100...600_000,
-            "How long an attempt to connect may take.")
+            "Maximum time for one attempt to connect.")
         configuration.statementTimeoutMs = section.integer(
             "statement_timeout_ms", default: defaults.statementTimeoutMs, in: 0...3_600_000,
-            "How long a statement may take before the server cancels it; 0 for ever.")
+            "Maximum duration of a statement. The server cancels a longer one. 0 sets no limit.")
         configuration.lockTimeoutMs = section.integer(
             "lock_timeout_ms", default: defaults.lockTimeoutMs, in: 0...3_600_000,
-            "How long the server waits for a lock; 0 for ever.")
+            "Maximum time that a statement waits for a lock. 0 sets no limit.")
         configuration.idleInTransactionTimeoutMs = section.integer(
             "idle_in_transaction_timeout_ms", default: defaults.idleInTransactionTimeoutMs, in: 0...3_600_000,
-            "How long a session may idle inside a transaction before the server ends it; 0 for ever.")
+            """
+            Maximum time that a session may be idle inside a transaction. The server then ends the session. 0 sets no \
+            limit.
+            """)
         configuration.tcpUserTimeoutMs = section.integer(
             "tcp_user_timeout_ms", default: defaults.tcpUserTimeoutMs, in: 0...600_000,
-            "How long sent data may stay unacknowledged before the connection is given up; 0 for the system's.")
+            """
+            Maximum time that the server may leave sent data unacknowledged. The daemon then closes the connection. 0 \
+            takes the limit of the operating system.
+            """)
         configuration.settings = section.properties(
             "settings", underscoreIsDot: false, examples: [("synchronous_commit", "\"on\"")],
-            "Further settings of the session by the server's own names.")
+            "Further parameters of the session, by PostgreSQL's own names.")
         self.configuration = configuration
     }
 }

@@ -20,37 +20,37 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             abstract: Program.abstract,
             discussion: """
                 Settings come from the file, the files of the folder conf.d beside it, the environment \
-                (MILLRACE_SECTION__KEY, also KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL) and --set; later ones win. \
-                `millrace config default \(Program.name)` shows them all.
+                (MILLRACE_SECTION__KEY, KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL) and --set. A later source overrides \
+                an earlier one. `millrace config default \(Program.name)` shows all settings.
 
-                Exit codes: 0 stopped as asked · 64 wrong usage · 69 --check=online reached not every server · 70 a \
-                fault of the program · 75 a restart may help · 78 the configuration or the database schema is wrong, \
-                found before the start has succeeded. \
-                A second signal while stopping: 130 (SIGINT), 143 (SIGTERM).
+                Exit codes: 0 stopped as requested · 64 wrong usage · 69 --check=online could not reach a server · 70 \
+                internal error · 75 temporary failure, a restart may help · 78 the configuration or the database \
+                schema is wrong (only at the start) · 130 (SIGINT), 143 (SIGTERM) a second signal during a shutdown.
                 """)
     }
 
-    @Option(name: .shortAndLong, help: "The configuration file; without it, only the environment and --set count.")
+    @Option(
+        name: .shortAndLong, help: "The configuration file. Without it, settings come from the environment and --set.")
     var config: String?
 
     @Option(
         name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp("Set one setting; may be repeated.", valueName: "section.key=value"))
+        help: ArgumentHelp("Sets one setting; may be repeated.", valueName: "section.key=value"))
     var overrides: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "Only check the configuration; with =online also the database, its schema and the brokers.",
+            "Only checks the configuration; with =online also the database, its schema and the brokers.",
             valueName: "mode"))
     var check: CheckMode?
 
     @OptionGroup var options: Program.Options
 
-    @Flag(help: "Only apply the migrations that the database schema lacks, and exit.")
+    @Flag(help: "Only applies missing migrations, and exits.")
     var migrate = false
 
     func validate() throws {
-        if migrate, check != nil { throw ValidationError("--migrate and --check exclude each other.") }
+        if migrate, check != nil { throw ValidationError("--migrate and --check cannot be combined.") }
     }
 
     func run() async throws {
@@ -92,7 +92,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
         do {
             let applied = try await migrator.up(Program.migrationSets(for: settings.feature))
             for migration in applied { print("applied \(migration)") }
-            if applied.isEmpty { print("the database has the schema") }
+            if applied.isEmpty { print("the schema is up to date") }
             return .ok
         } catch {
             StandardError.write("postgres: \(error)")

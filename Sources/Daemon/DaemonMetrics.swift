@@ -2,6 +2,6 @@
 enum DaemonMetrics {
     /// What each metric is, in one sentence, by its name.
     static let help: [String: String] = [
-        "millrace_work_failures_total": "Times that the daemon's work failed and began anew."
+        "millrace_work_failures_total": "Number of times that the daemon's work failed and started again."
     ]
 }

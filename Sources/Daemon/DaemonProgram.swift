@@ -37,7 +37,7 @@ public protocol DaemonProgram: Sendable {
     static var reloadsFiles: Bool { get }
     /// For `--check=online`: looks at more than the migrations.
     ///
-    /// - Returns: what works, but has limits that somebody should know of.
+    /// - Returns: notes about things that work with limits.
     static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String]
     /// Works until the task is cancelled, and then returns when all is left in good order.
     ///

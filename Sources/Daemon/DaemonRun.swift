@@ -42,7 +42,7 @@ struct DaemonRun<Program: DaemonProgram> {
         let signals = StopSignals(timeout: stopTimeout, logger: logger) {
             notifier.stopping(within: stopTimeout + .seconds(5))
             health.notReady("process", because: "stopping")
-            // Nobody's child: a signal comes from outside of all tasks.
+            // An unstructured task, because a signal arrives outside of all tasks.
             Task { await group.triggerGracefulShutdown() }
         }
         signals.listen()

@@ -60,7 +60,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
                 health.notReady("work", because: "failed: \(error)")
                 failures.increment()
                 logger.error(
-                    "the work failed and begins anew", metadata: ["error": "\(error)", "again_after": "\(delay)"])
+                    "the work failed and starts again", metadata: ["error": "\(error)", "again_after": "\(delay)"])
                 do { try await Task.sleep(for: delay) } catch { return }
             }
         }
@@ -68,11 +68,11 @@ struct DaemonWork<Program: DaemonProgram>: Service {
 
     /// Returns when it was cancelled.
     private func workOnce(_ started: @escaping @Sendable () -> Void) async throws {
-        let gate = DatabaseGate(
+        let readiness = DatabaseReadiness(
             postgres: postgres, catalog: Program.migrations, migrationSets: Program.migrationSets(for: feature),
             logger: logger)
         do {
-            try await gate.pass()
+            try await readiness.pass()
         } catch {
             if Task.isCancelled { return }
             throw error
@@ -86,7 +86,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
     }
 }
 
-/// A program returned although nobody asked it to.
+/// A program returned without a request to stop.
 private struct EndedByItself: Error, CustomStringConvertible {
-    var description: String { "the work ended by itself" }
+    var description: String { "the work ended without a request to stop" }
 }

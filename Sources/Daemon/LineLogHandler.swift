@@ -124,7 +124,7 @@ enum StandardError {
             while !rest.isEmpty {
                 // SAFETY: the buffer lives through the call, which reads no more than its count.
                 let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
-                // Nobody could be told that nobody reads.
+                // The failure cannot be reported, because standard error is closed.
                 if written < 0 && errno != EINTR { return }
                 rest = rest.dropFirst(max(written, 0))
             }

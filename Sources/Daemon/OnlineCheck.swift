@@ -10,7 +10,7 @@ struct OnlineCheck<Program: DaemonProgram> {
         for result in results.compactMap(\.self) { StandardError.write(result.text) }
         if results.contains(where: { $0?.exit == .configuration }) { return .configuration }
         if results.contains(where: { $0 != nil }) { return .unavailable }
-        print("the configuration is valid, the database has the schema, and the brokers answer")
+        print("the configuration is valid, the schema is up to date, and the brokers answer")
         return .ok
     }
 
@@ -21,12 +21,12 @@ struct OnlineCheck<Program: DaemonProgram> {
 
     private func database() async -> Problem? {
         let feature = settings.feature
-        let gate = DatabaseGate(
+        let readiness = DatabaseReadiness(
             postgres: settings.postgres.configuration, catalog: Program.migrations,
             migrationSets: Program.migrationSets(for: feature), logger: .quiet,
             inspect: { try await Program.check(feature, on: $0) })
         do {
-            for note in try await gate.check() { StandardError.write("note: \(note)") }
+            for note in try await readiness.check() { StandardError.write("note: \(note)") }
             return nil
         } catch {
             return Problem(text: "postgres: \(error)", exit: DaemonExit(error))

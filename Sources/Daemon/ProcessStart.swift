@@ -17,7 +17,7 @@ enum ProcessStart {
     private static func prepareSignals() {
         // A reader of our log or of a socket that goes away is an error to be seen, not the end.
         signal(SIGPIPE, SIG_IGN)
-        // Whoever started us may have blocked signals in the thread that did, and a blocked mask is inherited.
+        // The parent may have blocked signals, and a process inherits the signal mask.
         var none = sigset_t()
         // SAFETY: both calls only use the set that they are given.
         unsafe sigemptyset(&none)

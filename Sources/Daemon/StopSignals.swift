@@ -37,12 +37,12 @@ final class StopSignals: Sendable {
             return !isStopping
         }
         guard isFirst else {
-            logger.error("second signal: ending at once", metadata: ["signal": "\(name)"])
+            logger.error("second signal; ending at once", metadata: ["signal": "\(name)"])
             _exit(128 + number)
         }
         logger.notice("stopping", metadata: ["signal": "\(name)"])
         queue.asyncAfter(deadline: .now() + .milliseconds(Int(timeout / .milliseconds(1)))) { [logger, timeout] in
-            logger.error("the stop takes too long: ending at once", metadata: ["after": "\(timeout)"])
+            logger.error("the shutdown takes too long; ending at once", metadata: ["after": "\(timeout)"])
             _exit(DaemonExit.temporary.rawValue)
         }
         stop()

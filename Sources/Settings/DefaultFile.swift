@@ -6,11 +6,13 @@ extension SettingsDeclaration {
     public static func defaultFile(of program: String) -> String {
         let reader = SettingsReader(SettingsSources())
         _ = Self(from: reader)
-        var lines = wrapped("Settings of \(program). What is commented out shows the default.")
+        var lines = wrapped(
+            "Settings of \(program). A line that is commented out shows the default value of its setting.")
         lines += wrapped(
             """
-            Each setting can also be given as the environment variable \
-            \(LoadedLayers.environmentPrefix)SECTION__KEY or by --set section.key=value; files in conf.d beside this one are read after it, in the order of their names.
+            The environment variable \(LoadedLayers.environmentPrefix)SECTION__KEY and the option \
+            --set section.key=value set the same settings and take precedence. The files of the folder conf.d beside \
+            this file are read after it, in the order of their names.
             """)
         for section in reader.sections {
             lines += [""] + wrapped(section.documentation) + ["[\(section.name)]"]
@@ -32,8 +34,8 @@ extension SettingsDeclaration {
     private static func explanation(of setting: DeclaredSetting) -> [String] {
         var text = setting.documentation
         if setting.isRequired { text += " Required." }
-        if let name = setting.environmentName { text += " The environment variable \(name) sets it too." }
-        if !setting.isRequired, setting.defaultText == nil, !setting.isTable { text += " Not set by default." }
+        if let name = setting.environmentName { text += " The environment variable \(name) also sets it." }
+        if !setting.isRequired, setting.defaultText == nil, !setting.isTable { text += " It is not set by default." }
         return wrapped(text)
     }
 

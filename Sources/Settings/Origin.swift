@@ -11,7 +11,7 @@ public struct SourcePosition: Hashable, Sendable {
 
 /// Where a setting's value was written.
 public enum Origin: Hashable, Sendable {
-    /// Nobody wrote it: the program's own default.
+    /// The program's default.
     case defaultValue
     /// A configuration file or one of its `conf.d`. The position is that of the key; nil for the file as a whole.
     case file(String, SourcePosition?)

@@ -36,7 +36,7 @@ extension SettingValue {
             let limit =
                 range.upperBound == .max
                 ? "less than \(TOMLText.integer(range.lowerBound))"
-                : "not within \(TOMLText.integer(range.lowerBound)) to \(TOMLText.integer(range.upperBound))"
+                : "outside the range \(TOMLText.integer(range.lowerBound)) to \(TOMLText.integer(range.upperBound))"
             throw Rejection(text: "\(TOMLText.integer(value)) is \(limit)")
         }
         return value

@@ -20,13 +20,13 @@ enum SecretReference {
         case (.text, .commandLine(let key)):
             throw Self.onCommandLine(key)
         default:
-            throw Rejection(text: "a secret is not written here; give \(Self.forms)")
+            throw Rejection(text: "a secret must not be written here; give \(Self.forms)")
         }
     }
 
     /// Process lists and shells' histories show command lines.
     static func onCommandLine(_ key: String) -> Rejection {
-        Rejection(text: "a secret does not belong on a command line; set \(key).file or \(key).env")
+        Rejection(text: "other users can read secrets on a command line; set \(key).file or \(key).env")
     }
 
     /// - Returns: nil when the table is no reference.
@@ -111,7 +111,7 @@ func withoutPassword(url: String) -> String {
     guard let scheme = url.firstRange(of: "://") else { return Secret.hidden }
     var rest = String(url[scheme.upperBound...])
     let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
-    // A password may hold a "/" that nobody escaped: the last "@" of all ends the user's part.
+    // A password may contain an unescaped "/", so the last "@" of the URL ends the user's part.
     let at = rest.lastIndex(of: "@")
     if let at, let colon = rest.firstIndex(of: ":"), colon < at {
         rest.replaceSubrange(rest.index(after: colon)..<at, with: Secret.hidden)

@@ -1,7 +1,8 @@
 /// Declares and reads the settings of one section.
 ///
-/// Every method takes a `documentation`: one or two sentences that the default file shows above the setting. Units
-/// stand last in a key's name (`linger_ms`, `batch_bytes`), ranges and choices are added to the text by themselves.
+/// Every method takes a `documentation`: one or two sentences that the default file shows above the setting. The last
+/// word of a key names its unit (`linger_ms`, `max_bytes`). The reader adds the range, the unit and the choices to the
+/// text.
 public struct SectionReader {
     let reader: SettingsReader
     let name: String
@@ -68,8 +69,8 @@ public struct SectionReader {
             try value.string { url in
                 if isOnCommandLine && SecretText.isInURL(url) {
                     return """
-                        a password does not belong on a command line; leave it out and set \(name).\(password).file or \
-                        \(name).\(password).env, or give the whole URL as \(variable)
+                        other users can read passwords on a command line; remove it and set \
+                        \(name).\(password).file or \(name).\(password).env, or set the whole URL as \(variable)
                         """
                 }
                 return schemes.contains { url.hasPrefix($0 + "://") }
@@ -93,13 +94,13 @@ public struct SectionReader {
     ) -> Choice where Choice.RawValue == String {
         let words = Choice.allCases.map(\.rawValue)
         var setting = DeclaredSetting(
-            key: key, documentation: documentation + " One of " + words.joined(separator: ", ") + ".")
+            key: key, documentation: documentation + " One of: " + words.joined(separator: ", ") + ".")
         setting.defaultText = TOMLText.string(defaultValue.rawValue)
         let read: Choice? = read(setting, show: { TOMLText.string($0.rawValue) }) { value throws(Rejection) in
             let word = try value.string { _ in nil }
             guard let choice = Choice(rawValue: word) else {
                 throw Rejection(
-                    text: "\"\(word)\" is none of \(words.joined(separator: ", "))",
+                    text: "\"\(word)\" is not one of: \(words.joined(separator: ", "))",
                     suggestion: closestName(to: word, among: words))
             }
             return choice
@@ -113,7 +114,8 @@ public struct SectionReader {
         _ key: String, default defaultValue: Int, in range: ClosedRange<Int>, _ documentation: String
     ) -> Int {
         precondition(range.contains(defaultValue), "the default of \(name).\(key) is out of its range")
-        var setting = DeclaredSetting(key: key, documentation: documentation + " " + Self.sentence(for: range))
+        var setting = DeclaredSetting(
+            key: key, documentation: documentation + " " + Self.sentence(for: range, unit: Self.unit(of: key)))
         setting.defaultText = TOMLText.integer(defaultValue)
         return read(setting, show: TOMLText.integer) { value throws(Rejection) in
             try value.integer(in: range)
@@ -126,10 +128,22 @@ public struct SectionReader {
         return read(setting, show: String.init(_:)) { value throws(Rejection) in try value.boolean() } ?? defaultValue
     }
 
-    private static func sentence(for range: ClosedRange<Int>) -> String {
+    private static func sentence(for range: ClosedRange<Int>, unit: String) -> String {
         range.upperBound == .max
-            ? "At least \(TOMLText.integer(range.lowerBound))."
-            : "From \(TOMLText.integer(range.lowerBound)) to \(TOMLText.integer(range.upperBound))."
+            ? "Minimum: \(TOMLText.integer(range.lowerBound))\(unit)."
+            : "Range: \(TOMLText.integer(range.lowerBound)) to \(TOMLText.integer(range.upperBound))\(unit)."
+    }
+
+    /// The unit that the last word of a key names, after a space; empty if it names none.
+    private static func unit(of key: String) -> String {
+        switch key.split(separator: "_").last {
+        case "ms": " milliseconds"
+        case "s": " seconds"
+        case "hours": " hours"
+        case "days": " days"
+        case "bytes": " bytes"
+        default: ""
+        }
     }
 
     // MARK: secrets and tables

@@ -1,6 +1,6 @@
 /// One thing that is wrong with a configuration.
 public struct SettingsProblem: Error, Hashable, Sendable {
-    /// Where; nil when it is about something that nobody wrote.
+    /// The place of the problem; nil for a setting that is missing.
     public let origin: Origin?
     /// The setting, `section.key`; nil when it is about a whole file.
     public let key: String?

@@ -176,7 +176,7 @@ public final class SettingsReader {
                     guard single(right) == name else { continue }
                     report(
                         SettingsProblem(
-                            origin: .environment(name), key: nil, text: "names no setting", suggestion: right))
+                            origin: .environment(name), key: nil, text: "no such setting", suggestion: right))
                 }
             }
         }

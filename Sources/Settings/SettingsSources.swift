@@ -72,7 +72,7 @@ struct LoadedLayers {
         }
     }
 
-    /// `MILLRACE_KAFKA__CLIENT_ID=x` → kafka.client_id. A variable without `__` names no setting and is left alone.
+    /// `MILLRACE_KAFKA__CLIENT_ID=x` → kafka.client_id. A variable without `__` is ignored.
     private mutating func read(variable name: String, _ value: String) {
         guard name.hasPrefix(Self.environmentPrefix) else { return }
         let path = name.dropFirst(Self.environmentPrefix.count).lowercased().components(separatedBy: "__")

@@ -1,4 +1,4 @@
-/// The name of `candidates` that somebody who wrote `written` probably meant; nil when none is close.
+/// The name of `candidates` that is most similar to `written`; nil if none is similar.
 func closestName(to written: String, among candidates: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
     for candidate in candidates {

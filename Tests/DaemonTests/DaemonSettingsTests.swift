@@ -90,7 +90,7 @@ import Testing
                 "relay.idle_poll_ms=1", "relay.busy_poll_ms=5", "relay.layout=debezium", "relay.retention=keep",
                 "relay.debezium.envelope=true",
             ]) == """
-                --set relay.debezium.envelope: needs the columns `sequence` and `timestamp`
+                --set relay.debezium.envelope: requires the columns `sequence` and `timestamp`
                 --set relay.idle_poll_ms: must not be less than busy_poll_ms
                 --set relay.retention: rows of the Debezium layout have no published_at, so only delete works
                 """)
@@ -100,8 +100,8 @@ import Testing
         #expect(
             problems(["kafka.properties.group.id=x", "kafka.properties.lingr.ms=5", "kafka.properties.linger.ms=soon"])
                 == """
-                --set kafka.properties.group.id: cannot be set: \
-                the consumer group is named after the service, the projection and its version
+                --set kafka.properties.group.id: cannot be set, \
+                because the consumer group's name consists of the service, the projection and its version
                 --set kafka.properties.linger.ms: \
                 Invalid value for configuration property "queue.buffering.max.ms"
                 --set kafka.properties.lingr.ms: librdkafka has no such property

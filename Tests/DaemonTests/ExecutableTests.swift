@@ -49,9 +49,9 @@ import Testing
                 f: kafka.bootstrap_servers: required, but not set here nor as \
                 MILLRACE_KAFKA__BOOTSTRAP_SERVERS or KAFKA_BOOTSTRAP_SERVERS
                 f:2:1: kafka.bootstrap_server: unknown key; did you mean "bootstrap_servers"?
-                f:4:1: log.level: "inof" is none of trace, debug, info, notice, warning, error, critical; \
+                f:4:1: log.level: "inof" is not one of: trace, debug, info, notice, warning, error, critical; \
                 did you mean "info"?
-                f:6:1: relay.page_rows: 0 is not within 1 to 100_000
+                f:6:1: relay.page_rows: 0 is outside the range 1 to 100_000
                 f:10:1: postgres.url: must begin with postgresql:// or postgres://
                 --set relay.pag_rows: unknown key; did you mean "page_rows"?
 

@@ -39,7 +39,7 @@ import Testing
         let environment = [
             "MILLRACE_LOG__COLOUR": "blue", "MILLRACE_LOG__NOTE": "a = \"b\"", "MILLRACE_WORK__VERBOSE": "true",
             "MILLRACE_WORK__TOPICS": "x, y,z", "MILLRACE_KAFKA__PROPERTIES__LINGER_MS": "7",
-            "MILLRACE_DATABASE__SETTINGS__LOCK_TIMEOUT": "5s", "MILLRACE_DATABASE__SETTINGS__SHOP__LANE": "2",
+            "MILLRACE_DATABASE__SETTINGS__LOCK_TIMEOUT": "5s", "MILLRACE_DATABASE__SETTINGS__SHOP__MILL": "2",
             "MILLRACE_DATABASE__PASSWORD": "p w", "MILLRACE_UNRELATED": "1", "PATH": "/bin",
             "MILLRACE_KAFKA__SERVERS": "e:1",
         ]
@@ -52,7 +52,7 @@ import Testing
         #expect(settings.verbose)
         #expect(settings.topics == ["x", "y", "z"])
         #expect(settings.properties == ["linger.ms": "7", "socket.timeout.ms": "9"])
-        #expect(settings.sessions == ["lock_timeout": "5s", "shop.lane": "2"])
+        #expect(settings.sessions == ["lock_timeout": "5s", "shop.mill": "2"])
         #expect(settings.password?.reveal() == "p w")
         #expect(settings.url == "postgres://c/x?a=b")
         #expect(settings.linger == 0)

@@ -41,7 +41,7 @@ import Testing
                 m.toml:1:1: colour: unknown key
                 m.toml:4:1: log.color: unknown key; did you mean "colour"?
                 m.toml:6:3: log.nóte: unknown key
-                m.toml:8:1: work.rows: 0 is not within 1 to 10_000
+                m.toml:8:1: work.rows: 0 is outside the range 1 to 10_000
                 m.toml:9:1: work.linger_ms: expected an integer, found a string
                 m.toml:11:1: work.topics: expected an array of strings, found an integer in it
                 m.toml:12:1: work.servers: unknown key; did you mean "kafka.servers"?
@@ -49,10 +49,10 @@ import Testing
                 m.toml:16:22: kafka.properties.group.id: is set by the program
                 m.toml:16:32: kafka.properties.sasl.username: expected a string, a number or a boolean, found an array
                 m.toml:18:1: database.url: must begin with postgresql:// or postgres://
-                m.toml:19:1: database.password: a secret is not written here; give { file = "…" } or { env = "…" }
-                conf.d/x.toml:2:1: log.colour: "gren" is none of red, green, blue; did you mean "green"?
+                m.toml:19:1: database.password: a secret must not be written here; give { file = "…" } or { env = "…" }
+                conf.d/x.toml:2:1: log.colour: "gren" is not one of: red, green, blue; did you mean "green"?
                 conf.d/x.toml:3:1: log.name: expected a string, found a date or time
-                environment MILLRACE_LOG_NAME: names no setting; did you mean "MILLRACE_LOG__NAME"?
+                environment MILLRACE_LOG_NAME: no such setting; did you mean "MILLRACE_LOG__NAME"?
                 environment MILLRACE_WORK__DRAIN_S: work.drain_s: expected an integer, found "soon"
                 --set log.nam: unknown key; did you mean "name"?
                 --set log.note: expected section.key=value
@@ -102,7 +102,7 @@ import Testing
         ])
         #expect(
             problems(of: sources) == """
-                environment MILLRACE_WORK_TABLE_COLUMN: names no setting; did you mean "MILLRACE_WORK__TABLE__COLUMN"?
+                environment MILLRACE_WORK_TABLE_COLUMN: no such setting; did you mean "MILLRACE_WORK__TABLE__COLUMN"?
                 environment MILLRACE_WORK__ROWS__MORE: work.rows.more: \
                 another variable gives this setting as a value, or as a table
                 environment MILLRACE_WORK__TABLE__COLUM: work.table.colum: unknown key; did you mean "column"?

@@ -61,32 +61,33 @@ import Testing
     @Test func theDefaultFileExplainsEverySetting() throws {
         #expect(
             Sample.defaultFile(of: "sample") == """
-                # Settings of sample. What is commented out shows the default.
-                # Each setting can also be given as the environment variable MILLRACE_SECTION__KEY or by --set
-                # section.key=value; files in conf.d beside this one are read after it, in the order of their names.
+                # Settings of sample. A line that is commented out shows the default value of its setting.
+                # The environment variable MILLRACE_SECTION__KEY and the option --set section.key=value set the same
+                # settings and take precedence. The files of the folder conf.d beside this file are read after it,
+                # in the order of their names.
 
                 # What is written.
                 [log]
 
-                # The colour of lines. One of red, green, blue.
+                # The colour of lines. One of: red, green, blue.
                 #colour = "green"
 
                 # Who writes.
                 #name = "mill"
 
-                # A note. Not set by default.
+                # A note. It is not set by default.
                 #note = "hello"
 
                 # What is done.
                 [work]
 
-                # Rows of a batch. From 1 to 10_000.
+                # Rows of a batch. Range: 1 to 10_000.
                 #rows = 1000
 
-                # How long a batch waits. From 0 to 1000.
+                # How long a batch waits. Range: 0 to 1000 milliseconds.
                 #linger_ms = 5
 
-                # How long a stop may take. At least 0.
+                # How long a stop may take. Minimum: 0 seconds.
                 #drain_s = 30
 
                 # Whether to say more.
@@ -104,7 +105,7 @@ import Testing
                 # The brokers.
                 [kafka]
 
-                # Where brokers are. Required. The environment variable TEST_SERVERS sets it too.
+                # Where brokers are. Required. The environment variable TEST_SERVERS also sets it.
                 servers = "localhost:9092"
 
                 # librdkafka's own.
@@ -117,7 +118,7 @@ import Testing
                 # Where it is. Required.
                 url = "postgresql://localhost/mill"
 
-                # Its password. Not set by default.
+                # Its password. It is not set by default.
                 #password = { file = "pg-password" }
 
                 # Who may ask.

@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("\"hunter2\"", "a secret is not written here; give { file = \"…\" } or { env = \"…\" }"),
+        ("\"hunter2\"", "a secret must not be written here; give { file = \"…\" } or { env = \"…\" }"),
         ("{ file = \"a\", env = \"b\" }", "a secret is given as { file = \"…\" } or { env = \"…\" }"),
         ("{ path = \"hunter2\" }", "a secret is given as { file = \"…\" } or { env = \"…\" }"),
         ("{ file = \"\" }", "names no file"),
@@ -89,7 +89,7 @@ import Testing
         #expect(
             problems(of: SettingsSources(file: file, overrides: ["database.password=hunter2"]), in: folder)
                 == """
-                --set database.password: a secret does not belong on a command line; \
+                --set database.password: other users can read secrets on a command line; \
                 set database.password.file or database.password.env
                 """)
     }
@@ -97,18 +97,18 @@ import Testing
     @Test(arguments: [
         (
             "kafka.properties.sasl.password=hunter2",
-            "--set kafka.properties.sasl.password: a secret does not belong on a command line; set "
+            "--set kafka.properties.sasl.password: other users can read secrets on a command line; set "
                 + "kafka.properties.sasl.password.file or kafka.properties.sasl.password.env"
         ),
         (
             "database.url=postgres://me:hunter2@h/d",
-            "--set database.url: a password does not belong on a command line; leave it out and set "
-                + "database.password.file or database.password.env, or give the whole URL as MILLRACE_DATABASE__URL"
+            "--set database.url: other users can read passwords on a command line; remove it and set "
+                + "database.password.file or database.password.env, or set the whole URL as MILLRACE_DATABASE__URL"
         ),
         (
             "database.url=postgres://h/d?password=hunter2",
-            "--set database.url: a password does not belong on a command line; leave it out and set "
-                + "database.password.file or database.password.env, or give the whole URL as MILLRACE_DATABASE__URL"
+            "--set database.url: other users can read passwords on a command line; remove it and set "
+                + "database.password.file or database.password.env, or set the whole URL as MILLRACE_DATABASE__URL"
         ),
     ])
     func aCommandLineIsNoPlaceForOneWithinOtherSettings(_ override: String, _ problem: String) throws {

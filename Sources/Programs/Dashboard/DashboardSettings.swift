@@ -7,21 +7,21 @@ struct DashboardSettings: FeatureSettings {
     var retention: DashboardRetention
 
     init(from reader: SettingsReader) {
-        let section = reader.section("dashboard", "How long the dashboard's small buckets are kept.")
+        let section = reader.section("dashboard", "How long the dashboard keeps counts of short intervals.")
         let defaults = DashboardRetention()
         var retention = defaults
         retention.minutesKeptHours = section.integer(
             "minutes_kept_hours", default: defaults.minutesKeptHours, in: 1...87_600,
             """
-            Numbers by the minute are kept for so many hours. Each event counts in its hour and its day as well, so \
-            dropping them changes no total.
+            How long the counts of each minute are kept. Each event also counts in its hour and its day, so no total \
+            changes when they are deleted.
             """)
         retention.hoursKeptDays = section.integer(
             "hours_kept_days", default: defaults.hoursKeptDays, in: 1...36_500,
-            "Numbers by the hour are kept for so many days. Numbers by the day are kept for ever.")
+            "How long the counts of each hour are kept. The counts of each day are kept for ever.")
         retention.intervalS = section.integer(
             "prune_interval_s", default: defaults.intervalS, in: 1...86_400,
-            "The time between two passes that drop what is older.")
+            "Interval at which older counts are deleted.")
         section.reject(retention.validate())
         self.retention = retention
     }

@@ -9,17 +9,19 @@ struct LetterSettings: FeatureSettings {
     var configuration: DeadLetterHandlerConfiguration
 
     init(from reader: SettingsReader) {
-        let section = reader.section("letters", "Whose dead letters are kept, and for how long.")
+        let section = reader.section("letters", "Which dead letters the daemon keeps, and for how long.")
         let consumers = section.strings(
             "consumers", default: ["order-summary", "dashboard"],
-            "The projections whose dead letters are handled, by their names.")
+            "Names of the projections whose dead letters the daemon handles.")
         let letterPrefix = section.string(
-            "letter_topic_prefix", default: "dlq.", "A consumer's letters are in the topic of this and its name.")
+            "letter_topic_prefix", default: "dlq.",
+            "Prefix of the dead-letter topics. The name of the consumer follows it.")
         let retryPrefix = section.string(
-            "retry_topic_prefix", default: "retry.", "A consumer's retries go to the topic of this and its name.")
+            "retry_topic_prefix", default: "retry.",
+            "Prefix of the retry topics. The name of the consumer follows it.")
         let service = section.string(
             "service", default: "millrace",
-            "The first part of the consumer group's name, service.dead-letter-handler.vN.")
+            "First part of the consumer group's name, which is service.dead-letter-handler.vN.")
         var letters = DeadLetterHandlerConfiguration(consumers: [], service: service)
         letters.consumers = consumers.map {
             DeadLetterHandlerConfiguration.ConsumerTopics(
@@ -29,14 +31,17 @@ struct LetterSettings: FeatureSettings {
         letters.foreignTopics = Self.foreignTopics(section)
         letters.retentionDays = section.integer(
             "retention_days", default: letters.retentionDays, in: 1...3_650,
-            "Days that resolved and discarded letters are kept. Open ones are kept for ever.")
+            "How long resolved and discarded letters are kept. Open letters are kept for ever.")
         letters.pollIntervalMs = section.integer(
             "poll_interval_ms", default: letters.pollIntervalMs, in: 1...600_000,
-            "The time between two looks for letters that are due.")
+            "Interval at which the daemon looks for letters that are due for a retry.")
         letters.stuckAfterMs = section.integer(
             "stuck_after_ms", default: letters.stuckAfterMs, in: 1_000...86_400_000,
-            "After this time a letter that was sent and not answered is sent again.")
-        letters.policies = Self.policies(reader.section("retries", "Which letters are tried again by themselves."))
+            "Time after which the daemon sends a letter again if the projection has not answered.")
+        letters.policies = Self.policies(
+            reader.section(
+                "retries",
+                "Which letters are retried automatically, and when."))
         section.reject(letters.validate())
         configuration = letters
     }
@@ -47,11 +52,12 @@ struct LetterSettings: FeatureSettings {
         let dialects = LetterDialect.allCases.filter { $0 != .millrace }.map(\.rawValue)
         let topics = section.properties(
             "foreign", underscoreIsDot: false, examples: [("orders.DLT", "\"spring\""), ("connect-dlq", "\"auto\"")],
-            "Dead-letter topics of other programs, and in whose form their headers are: \(dialects.joined(separator: ", "))."
+            "Dead-letter topics of other programs, each with the format of its headers: \(dialects.joined(separator: ", "))."
         )
         return topics.sorted { $0.key < $1.key }.compactMap { topic, word in
             guard let dialect = LetterDialect(rawValue: word), dialect != .millrace else {
-                section.reject("foreign", entry: topic, "\"\(word)\" is none of \(dialects.joined(separator: ", "))")
+                section.reject(
+                    "foreign", entry: topic, "\"\(word)\" is not one of: \(dialects.joined(separator: ", "))")
                 return nil
             }
             return DeadLetterHandlerConfiguration.ForeignTopic(topic, dialect: dialect)
@@ -62,20 +68,27 @@ struct LetterSettings: FeatureSettings {
         let looking = RetryPolicy.transientLooking
         let classes = section.strings(
             "error_classes", default: looking.errorClasses,
-            "Letters of these error classes are tried again; * stands for any text. All others wait for an operator.")
+            """
+            Error classes whose letters are retried; * stands for any text. Letters of other classes wait for an \
+            operator.
+            """)
         var policy = RetryPolicy(errorClasses: classes)
         policy.initialDelayMs = section.integer(
             "initial_ms", default: looking.initialDelayMs, in: 1...86_400_000,
-            "The wait before the first retry; each further one is twice as long.")
+            "Delay before the first retry. Each further delay is twice as long.")
         policy.ceilingMs = section.integer(
-            "ceiling_ms", default: looking.ceilingMs, in: 1...2_592_000_000, "The longest such wait.")
+            "ceiling_ms", default: looking.ceilingMs, in: 1...2_592_000_000,
+            "Maximum delay between two retries.")
         policy.attemptsLimit = section.integer(
             "attempts", default: looking.attemptsLimit, in: 1...1_000,
-            "After so many failed retries a letter waits for an operator.")
+            "Number of failed retries after which a letter waits for an operator.")
         let own = section.properties(
             "policies", underscoreIsDot: false,
             examples: [("sql_23503", "\"initial_ms=1000 ceiling_ms=60000 attempts=20\"")],
-            "Classes with a policy of their own, which comes before the above. What it leaves out is as above.")
+            """
+            Error classes with values of their own for initial_ms, ceiling_ms and attempts. They replace the values \
+            above; a value that is left out stays as above.
+            """)
         var policies: [RetryPolicy] = []
         // The more particular pattern comes first, whatever the order in the file.
         for (pattern, text) in own.sorted(by: { ($1.key.count, $0.key) < ($0.key.count, $1.key) }) {
@@ -107,7 +120,7 @@ struct LetterSettings: FeatureSettings {
             case "initial_ms": policy.initialDelayMs = number
             case "ceiling_ms": policy.ceilingMs = number
             case "attempts": policy.attemptsLimit = number
-            default: throw PolicyProblem(text: "\"\(parts[0])\" is none of initial_ms, ceiling_ms, attempts")
+            default: throw PolicyProblem(text: "\"\(parts[0])\" is not one of: initial_ms, ceiling_ms, attempts")
             }
         }
         if let problem = policy.validate().first { throw PolicyProblem(text: problem) }

@@ -32,7 +32,7 @@ public enum OutboxRelayProgram: DaemonProgram {
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         for property in ["message.timeout.ms", "delivery.timeout.ms"] where context.kafka.properties[property] != nil {
             context.logger.warning(
-                "kafka.properties.\(property) has no effect on the relay, which never gives a record up")
+                "kafka.properties.\(property) has no effect on the relay, because it waits without a limit")
         }
         let health = RelayHealth(context)
         try await OutboxRelay(

@@ -11,27 +11,36 @@ struct RelaySettings: FeatureSettings {
     var configuration: OutboxRelayConfiguration
 
     init(from reader: SettingsReader) {
-        let section = reader.section("relay", "How the outbox is published.")
+        let section = reader.section("relay", "How the relay reads the outbox and publishes its rows.")
         let defaults = OutboxRelayConfiguration()
         var relay = defaults
-        relay.table = section.string("table", default: defaults.table, "The outbox table.")
+        relay.table = section.string(
+            "table", default: defaults.table,
+            "The outbox table.")
         relay.failedTable = section.string(
-            "failed_table", default: defaults.failedTable, "Where rows go that can never be published.")
-        let layout = section.choice("layout", default: LayoutName.millrace, "How the outbox table is laid out.")
+            "failed_table", default: defaults.failedTable,
+            "The table that receives rows that can never be published.")
+        let layout = section.choice(
+            "layout", default: LayoutName.millrace,
+            "The layout of the outbox table.")
         relay.retention = section.choice(
             "retention", default: defaults.retention,
             """
-            What becomes of a row that Kafka acknowledged: it is deleted, or it is kept with its published_at set \
-            (which needs the migrations of set outbox-keep).
+            What the relay does with a row after Kafka acknowledged it. delete: it deletes the row. keep: it sets \
+            published_at, which requires the migration set outbox-keep.
             """)
         relay.topicSuffix = section.string(
             "topic_suffix", default: defaults.topicSuffix,
-            "The topic of an event is its aggregate type in lower case and this, unless the row names a topic.")
+            """
+            Suffix of the topics. The aggregate type in lower case stands before it. A row that names a topic goes to \
+            that topic instead.
+            """)
         Self.readSharding(&relay, defaults, section)
         Self.readLimits(&relay, defaults, section)
         Self.readPacing(&relay, defaults, section)
         let debezium = reader.section(
-            "relay.debezium", "The columns of Debezium's outbox layout; used when layout is \"debezium\".")
+            "relay.debezium",
+            "Columns of the Debezium layout. They count when layout is \"debezium\".")
         let columns = Self.debezium(debezium)
         if layout == .debezium { relay.layout = .debezium(columns) }
         section.reject(relay.validate(), inner: ["debezium": debezium])
@@ -44,36 +53,45 @@ struct RelaySettings: FeatureSettings {
         relay.shards = section.integer(
             "shards", default: defaults.shards, in: 1...1_024,
             """
-            Into how many parts the keys are divided. Each is published by one relay at a time, and all relays of a \
-            table that are up share them evenly. The same for all of them: stop them all to change it.
+            Number of parts into which the keys are divided. One relay publishes each shard, and all running relays \
+            share the shards evenly. Every relay of a table needs the same number: stop them all before you change \
+            it.
             """)
         relay.electionIntervalMs = section.integer(
             "election_interval_ms", default: defaults.electionIntervalMs, in: 10...60_000,
             """
-            The time between two looks at which relays are up and which shards are free, about. A relay that ends is \
-            replaced within this time; one that joins has its part of the shards within a few times as long.
+            Approximate interval at which a relay looks for other relays and for free shards. When a relay ends, \
+            others take its shards within this time. A new relay receives its part of the shards within a few \
+            intervals.
             """)
         relay.leaseCheckMs = section.integer(
             "lease_check_ms", default: defaults.leaseCheckMs, in: 100...60_000,
-            "How long a relay trusts its lock without an answer from the database; then it asks before it publishes.")
+            """
+            Time after which a relay asks the database whether it still holds its lock, before it publishes more.
+            """)
     }
 
     private static func readLimits(
         _ relay: inout OutboxRelayConfiguration, _ defaults: OutboxRelayConfiguration, _ section: SectionReader
     ) {
         relay.pageRows = section.integer(
-            "page_rows", default: defaults.pageRows, in: 1...100_000, "Most rows read at once.")
+            "page_rows", default: defaults.pageRows, in: 1...100_000,
+            "Maximum number of rows that the relay reads at once.")
         relay.pageBytes = section.integer(
             "page_bytes", default: defaults.pageBytes, in: 1_024...(256 << 20),
-            "Bytes read at once, about; large rows make pages of fewer.")
+            "Approximate maximum size of the rows that the relay reads at once. Lower it to use less memory.")
         relay.maxInFlightRows = section.integer(
             "max_in_flight_rows", default: defaults.maxInFlightRows, in: 1...1_000_000,
-            "Most rows on their way to Kafka: what a crash may publish twice.")
+            """
+            Maximum number of rows that wait for Kafka's acknowledgement. After a crash the relay may publish these \
+            rows again.
+            """)
         relay.maxInFlightBytes = section.integer(
             "max_in_flight_bytes", default: defaults.maxInFlightBytes, in: 1_024...(1 << 30),
-            "Most bytes on their way to Kafka.")
+            "Maximum size of the rows that wait for Kafka's acknowledgement.")
         relay.removalRows = section.integer(
-            "removal_rows", default: defaults.removalRows, in: 1...100_000, "Most rows removed by one statement.")
+            "removal_rows", default: defaults.removalRows, in: 1...100_000,
+            "Maximum number of rows that one statement removes.")
     }
 
     private static func readPacing(
@@ -81,61 +99,89 @@ struct RelaySettings: FeatureSettings {
     ) {
         relay.busyPollMs = section.integer(
             "busy_poll_ms", default: defaults.busyPollMs, in: 1...60_000,
-            "The time between two looks at the outbox while rows come.")
+            "Interval at which the relay reads the outbox while it finds new rows.")
         relay.idlePollMs = section.integer(
             "idle_poll_ms", default: defaults.idlePollMs, in: 1...60_000,
-            "The time between two looks while none come: what the first event after a pause waits, at most.")
+            """
+            Interval at which the relay reads the outbox while it finds none. The first event after a pause waits at \
+            most this long.
+            """)
         relay.notifyChannel = section.optionalString(
             "notify_channel", example: "outbox",
-            "Also look when PostgreSQL notifies this channel. NOTIFY takes a lock that all commits share.")
+            """
+            A channel of PostgreSQL's NOTIFY. The relay also reads the outbox at each notification. Set it only where \
+            few transactions commit, because NOTIFY takes a lock that all commits share.
+            """)
         relay.sweepIntervalMs = section.integer(
             "sweep_interval_ms", default: defaults.sweepIntervalMs, in: 100...3_600_000,
-            "The time between two passes over the whole outbox, at least.")
+            "Minimum time between two passes over the whole outbox.")
         relay.unblockIntervalMs = section.integer(
             "unblock_interval_ms", default: defaults.unblockIntervalMs, in: 10...600_000,
-            "The time between two looks whether an operator has freed a blocked key.")
+            "Interval at which the relay checks whether an operator has unblocked a key.")
         relay.drainTimeoutMs = section.integer(
             "drain_timeout_ms", default: defaults.drainTimeoutMs, in: 0...600_000,
-            "How long a stop waits for acknowledgements; what has none is published again later.")
+            """
+            Maximum time that a shutdown waits for Kafka's acknowledgements. The relay publishes rows without one \
+            again after the next start.
+            """)
     }
 
     private static func debezium(_ section: SectionReader) -> DebeziumLayout {
         let defaults = DebeziumLayout()
         var layout = defaults
         layout.id = section.string(
-            "id", default: defaults.id, "The event's identity: a uuid, or any type that has a text.")
+            "id", default: defaults.id,
+            "Column of the event's identity. Any type that has a text form is allowed.")
         layout.aggregateType = section.string(
-            "aggregate_type", default: defaults.aggregateType, "What the topic is made of.")
-        layout.aggregateID = section.string("aggregate_id", default: defaults.aggregateID, "The record's key.")
-        layout.type = section.string("type", default: defaults.type, "The event's type.")
-        layout.payload = section.string("payload", default: defaults.payload, "The record's value, verbatim.")
+            "aggregate_type", default: defaults.aggregateType,
+            "Column of the aggregate type, from which the topic is derived.")
+        layout.aggregateID = section.string(
+            "aggregate_id", default: defaults.aggregateID,
+            "Column of the aggregate id, which becomes the record's key.")
+        layout.type = section.string(
+            "type", default: defaults.type,
+            "Column of the event's type.")
+        layout.payload = section.string(
+            "payload", default: defaults.payload,
+            "Column of the payload, which becomes the record's value, unchanged.")
         layout.position = section.string(
             "position", default: defaults.position,
-            "The order of publishing, a unique bigint; added by the migrations of set outbox-debezium.")
+            "Column of the publishing order, a unique bigint. The migration set outbox-debezium adds it.")
         layout.topic = section.string(
-            "topic", default: defaults.topic, "The topic; ${routedByValue} stands for the aggregate type.")
+            "topic", default: defaults.topic,
+            "Template of the topic. ${routedByValue} stands for the aggregate type.")
         layout.envelope = section.boolean(
             "envelope", default: defaults.envelope,
-            "Publish Millrace's envelope instead of the bare payload; needs sequence and timestamp.")
+            """
+            Whether the record's value is Millrace's envelope instead of the payload alone. It requires sequence and \
+            timestamp.
+            """)
         layout.sequence = section.optionalString(
-            "sequence", example: "sequence", "The event's number within its aggregate: an integer, or its text.")
+            "sequence", example: "sequence",
+            "Column of the event's number within its aggregate, an integer or its text.")
         layout.timestamp = section.optionalString(
             "timestamp", example: "created_at",
             """
-            The event's time, which becomes the record's, too: timestamptz, timestamp (UTC), ISO 8601 text, or an \
-            integer of milliseconds since 1970.
+            Column of the event's time: timestamptz, timestamp (UTC), ISO 8601 text, or an integer of milliseconds \
+            since 1970. The time also becomes the record's timestamp.
             """)
-        layout.version = section.optionalString("version", example: "version", "The event's schema version.")
+        layout.version = section.optionalString(
+            "version", example: "version",
+            "Column of the event's schema version.")
         layout.correlationID = section.optionalString(
-            "correlation_id", example: "correlation_id", "The event's correlation id.")
+            "correlation_id", example: "correlation_id",
+            "Column of the event's correlation id.")
         layout.causationID = section.optionalString(
-            "causation_id", example: "causation_id", "The event's causation id.")
-        layout.metadata = section.optionalString("metadata", example: "metadata", "The event's metadata, JSON.")
+            "causation_id", example: "causation_id",
+            "Column of the event's causation id.")
+        layout.metadata = section.optionalString(
+            "metadata", example: "metadata",
+            "Column of the event's metadata, JSON.")
         layout.headerColumns = section.properties(
             "header_columns", underscoreIsDot: false, examples: [("tenant_id", "\"tenant-id\"")],
             """
-            More columns to publish as headers: the column, and the header's name. Names that the relay writes itself \
-            are refused.
+            Further columns to publish as headers: each column with the name of its header. The daemon refuses names \
+            of headers that the relay writes itself.
             """)
         return layout
     }

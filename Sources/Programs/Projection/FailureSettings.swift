@@ -29,29 +29,39 @@ struct FailureSettings {
     ///   - consumer: the projection's name; nil where there are several.
     ///   - order: what its read model needs.
     init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order) {
-        let section = reader.section("dead_letters", "What becomes of an event that can never be decoded or applied.")
+        let section = reader.section(
+            "dead_letters",
+            "What the daemon does with an event that can never be decoded or applied.")
         choice = section.choice(
             "on_failure", default: Choice.park,
-            "It becomes a dead letter, and all else goes on; or its partition stops before it.")
+            """
+            park: the event becomes a dead letter, and other events are applied. stop: the partition stops before the \
+            event.
+            """)
         let defaults = DeadLetterRoute(consumer: consumer ?? "")
         var route = defaults
         if consumer != nil {
-            route.letterTopic = section.string("letter_topic", default: defaults.letterTopic, "Where dead letters go.")
+            route.letterTopic = section.string(
+                "letter_topic", default: defaults.letterTopic,
+                "Topic that receives the dead letters.")
             route.retryTopic = section.string(
-                "retry_topic", default: defaults.retryTopic, "Where they come back from, for another try.")
+                "retry_topic", default: defaults.retryTopic,
+                "Topic from which the daemon reads retried letters.")
             route.order = section.choice(
                 "order", default: order,
                 """
-                What waits for a failed event: later events of its key, which become dead letters behind it, or nothing.
+                Which events wait for a failed event. key: later events of the same key become dead letters behind \
+                it. none: no events wait.
                 """)
         }
         breakerAfter = section.integer(
             "circuit_breaker_after", default: defaults.breakerAfter, in: 0...100_000,
             """
-            Events of a partition that fail, as of a bad release, before its circuit breaker opens: events of one type \
-            and error class with none of that type applied in between, or any events with none applied in between. \
-            Then nothing more of the partition becomes a dead letter, and one event at a time is tried until one can \
-            be applied; other partitions go on. Raise it where long runs of bad events are normal. 0 for never.
+            Number of consecutive failures after which the circuit breaker of a partition opens. It counts the \
+            failures of one event type and error class until an event of that type is applied, and all failures until \
+            any event is applied. While it is open, the partition creates no more dead letters and tries one event at \
+            a time until one can be applied. Other partitions are not affected. Raise it if long runs of bad events \
+            are normal. 0 switches the circuit breaker off.
             """)
         route.breakerAfter = breakerAfter
         section.reject(route.validate())

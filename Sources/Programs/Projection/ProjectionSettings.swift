@@ -13,53 +13,67 @@ public struct ProjectionSettings: Sendable {
     ///   - consumer: the projection's name; nil for a program with several, which have their topics from elsewhere.
     ///   - order: what its read model needs of dead letters.
     public init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key) {
-        let section = reader.section("projection", "How the read model is kept.")
+        let section = reader.section("projection", "How the daemon reads events and writes the read model.")
         let defaults = ProjectionRunnerConfiguration(service: "millrace")
         var runner = defaults
         runner.service = section.string(
             "service", default: defaults.service,
-            "The first part of the consumer group's name, service.projection.vN.")
+            "First part of the consumer group's name, which is service.projection.vN.")
         runner.instanceID = Self.instanceID(section, example: "\(consumer ?? "projections")-0")
         topicSuffix = "-events"
         if consumer != nil {
             topicSuffix = section.string(
                 "topic_suffix", default: topicSuffix,
-                "The topics to read are an aggregate type in lower case and this, as the relay's setting of that name.")
+                """
+                Suffix of the topics to read. The aggregate type in lower case stands before it. Set it to the \
+                relay's topic_suffix.
+                """)
         }
         runner.batchMaxRecords = section.integer(
-            "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000, "Most records in one transaction.")
+            "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000,
+            "Maximum number of records in one transaction.")
         runner.batchMaxBytes = section.integer(
             "batch_max_bytes", default: defaults.batchMaxBytes, in: 1...(64 << 20),
-            "Bytes after which a transaction takes no more; one record may pass it.")
+            """
+            Size at which a transaction takes no more records. The last record may exceed it. Lower it to use less \
+            memory.
+            """)
         runner.batchLingerMs = section.integer(
             "batch_linger_ms", default: defaults.batchLingerMs, in: 0...60_000,
-            "How long a batch waits for more records after its first; 0 takes what is there.")
+            """
+            Maximum time that a batch waits for more records after its first. 0 commits the records that are there. \
+            Raise it to get fewer, larger transactions.
+            """)
         runner.onTruncatedHistory = section.choice(
             "on_truncated_history", default: defaults.onTruncatedHistory,
             """
-            What to do when Kafka no longer has the records that come next, or has a topic of that name that was \
-            deleted and made again: stop the partition, or go on from the oldest record that there is.
+            What happens to a partition when Kafka no longer has its next records, or when its topic was deleted and \
+            created again. stop: the partition stops. continue: it continues with the oldest record that Kafka has.
             """)
         runner.processedEventsRetentionDays = section.integer(
             "processed_events_retention_days", default: defaults.processedEventsRetentionDays, in: 1...3_650,
             """
-            Days that processed events are remembered. Longer than anything may take to deliver an event again: \
-            replays, offsets moved back, a producer's repetitions. Restarts and rebalances do not count.
+            How long the ids of applied events are kept, to recognise an event that comes again. Set it longer than \
+            any replay, any offset that you move back, and any repetition by a producer. Restarts and rebalances do \
+            not matter here.
             """)
         runner.drainTimeoutMs = section.integer(
             "drain_timeout_ms", default: defaults.drainTimeoutMs, in: 100...600_000,
-            "How long a stop may take: the transaction under way, and leaving the group.")
+            "Maximum time that a shutdown waits for the current transaction and for leaving the consumer group.")
         runner.backoffInitialMs = section.integer(
             "backoff_initial_ms", default: defaults.backoffInitialMs, in: 1...60_000,
-            "The first wait after a failure of the database.")
+            "Delay before the first retry after a failure of the database.")
         runner.backoffCeilingMs = section.integer(
-            "backoff_ceiling_ms", default: defaults.backoffCeilingMs, in: 1...600_000, "The longest such wait.")
+            "backoff_ceiling_ms", default: defaults.backoffCeilingMs, in: 1...600_000,
+            "Maximum delay between two such retries.")
         runner.refusedAttemptsLimit = section.integer(
             "refused_attempts_limit", default: defaults.refusedAttemptsLimit, in: 1...1_000_000,
-            "After so many attempts in a row that the database refused the process ends with exit code 78.")
+            """
+            Number of consecutive attempts that the database may refuse. The process then ends with exit code 78.
+            """)
         runner.offsetCopyIntervalMs = section.integer(
             "offset_copy_interval_ms", default: defaults.offsetCopyIntervalMs, in: 10...600_000,
-            "The time between two copies of the offsets to Kafka, where lag tools look for them.")
+            "Interval at which the daemon copies its offsets to Kafka, where lag tools read them.")
         section.reject(runner.validate())
         failures = FailureSettings(from: reader, consumer: consumer, order: order)
         runner.onFailure = failures.policy(of: consumer ?? "", order: order)
@@ -80,11 +94,10 @@ public struct ProjectionSettings: Sendable {
         section.optionalString(
             "instance_id", example: example,
             """
-            The name of this instance in the consumer group, which no other running instance may have (in \
-            Kubernetes the name of a StatefulSet's pod). With it a restart within the session's time needs no \
-            rebalance, and after a stop nobody reads this instance's partitions for that long; without it a stop \
-            gives them to the others at once. The time is session.timeout.ms of kafka.properties, 6000 by \
-            default.
+            Name of this instance in the consumer group, unique among the running instances (in Kubernetes the name \
+            of a StatefulSet's pod). With a name, a restart within session.timeout.ms of kafka.properties (6000 by \
+            default) needs no rebalance, but after a shutdown other instances take over its partitions only after \
+            that time. Without a name they take over at once.
             """
         ) { $0.isEmpty ? "must not be empty" : nil }
     }

@@ -7,33 +7,38 @@ struct HTTPSettings: FeatureSettings {
     var configuration: HTTPServerConfiguration
 
     init(from reader: SettingsReader) {
-        let section = reader.section("http", "Where requests are answered, and the limits of what clients may ask.")
+        let section = reader.section("http", "The HTTP server, and the limits for its clients.")
         var http = HTTPServerConfiguration()
         let defaults = http
         http.name = "queries"
         http.host = section.string(
             "host", default: defaults.host,
-            "The address to listen on. One that other machines can reach needs token_files.")
-        http.port = section.integer("port", default: defaults.port, in: 0...65_535, "Its port; 0 for any free one.")
+            "The address to listen on. An address that other machines can reach requires token_files.")
+        http.port = section.integer(
+            "port", default: defaults.port, in: 0...65_535,
+            "The port to listen on. 0 takes any free port.")
         http.threads = section.integer(
-            "threads", default: defaults.threads, in: 1...64, "Threads that read requests and write answers.")
+            "threads", default: defaults.threads, in: 1...64,
+            "Number of threads that read requests and write answers.")
         let tokenFiles = section.secretFiles(
             "token_files",
             """
-            Files of bearer tokens, one a line; a request for data needs one of them. They are read again when they \
-            change, and a file that is removed takes its tokens along. Without any, nobody needs a token. A relative \
-            path is looked for like the files of other secrets.
+            Files with bearer tokens, one a line. A request for data needs one of the tokens. The service reads a \
+            file again when it changes; the tokens of a removed file become invalid. Without files no request needs a \
+            token. A relative path is resolved like the path of a secret.
             """)
         http.allowUnauthenticated = section.boolean(
             "allow_unauthenticated", default: defaults.allowUnauthenticated,
-            "Listen beyond this machine even without tokens, because something in front of this service lets in.")
+            """
+            Allows an address that other machines can reach without token_files. Set it only if a proxy in front of \
+            this service authenticates clients.
+            """)
         http.allowedHosts = section.strings(
             "allowed_hosts", default: [],
             """
-            More names that requests may give in Host, without ports; a leading dot allows all names below it. Needed \
-            where the service is reached by another name and has no token_files: then a request for any other name is \
-            answered 421, lest a web page of another site reach it (DNS rebinding). The names of the loopback \
-            interface, host, and the address that a request came to are always allowed.
+            Further host names that the header Host may have, without ports; a leading dot allows all names below it. \
+            Without token_files the service answers other names with 421, which protects it against DNS rebinding. \
+            The names of the loopback interface, host, and the address that received the request are always allowed.
             """)
         Self.readLimits(section, &http)
         do {
@@ -54,52 +59,68 @@ struct HTTPSettings: FeatureSettings {
 
     private static func readLimits(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
         http.maxConnections = section.integer(
-            "max_connections", default: http.maxConnections, in: 1...1_000_000, "Connections at once; more wait.")
+            "max_connections", default: http.maxConnections, in: 1...1_000_000,
+            "Maximum number of open connections. Further connections wait.")
         http.maxConnectionsPerClient = section.integer(
             "max_connections_per_client", default: http.maxConnectionsPerClient, in: 1...1_000_000,
             """
-            The same for one address, or one IPv6 network of 64 bits; more are answered 429. Where a proxy stands in \
-            front of this service all clients have its address: then as many as max_connections, and so for the other \
-            limits of one client, unless clients have tokens of their own.
+            Maximum number of open connections of one address, or of one IPv6 network of 64 bits. Further connections \
+            are answered with 429. Behind a proxy all clients have the address of the proxy: then raise this and the \
+            other limits of one client to the limits of the server, or give each client a token.
             """)
         http.maxConcurrentRequests = section.integer(
             "max_requests", default: http.maxConcurrentRequests, in: 1...1_000_000,
-            "Requests being answered at once, without streams, waits and searches; more are answered 503.")
+            """
+            Maximum number of requests that are answered at the same time, without streams, waits and searches. \
+            Further requests are answered with 503.
+            """)
         http.maxConcurrentRequestsPerClient = section.integer(
             "max_requests_per_client", default: http.maxConcurrentRequestsPerClient, in: 1...1_000_000,
-            "The same for one client, which is a token or, without one, an address; more are answered 429.")
+            """
+            The same for one client. A client is a token, or an address if it has no token. Further requests are \
+            answered with 429.
+            """)
         http.maxStreams = section.integer(
-            "max_streams", default: http.maxStreams, in: 1...1_000_000, "Streams at once; more are answered 503.")
+            "max_streams", default: http.maxStreams, in: 1...1_000_000,
+            "Maximum number of open streams. Further streams are answered with 503.")
         http.maxStreamsPerClient = section.integer(
             "max_streams_per_client", default: http.maxStreamsPerClient, in: 1...1_000_000,
-            "The same for one client; more are answered 429.")
+            "The same for one client. Further streams are answered with 429.")
         http.maxWaitsPerClient = section.integer(
             "max_waits_per_client", default: http.maxWaitsPerClient, in: 1...1_000_000,
-            "Requests of one client that wait for min_version at once; more are answered 429.")
+            """
+            Maximum number of requests of one client that wait for min_version. Further requests are answered with \
+            429.
+            """)
         http.maxSearches = section.integer(
             "max_searches", default: http.maxSearches, in: 1...1_000_000,
-            "Searches for orders at once, waiting ones included; more are answered 503.")
+            "Maximum number of searches for orders, running or waiting. Further searches are answered with 503.")
         http.maxSearchesPerClient = section.integer(
             "max_searches_per_client", default: http.maxSearchesPerClient, in: 1...1_000_000,
-            "The same for one client; more are answered 429.")
+            "The same for one client. Further searches are answered with 429.")
         http.maxHeaderBytes = section.integer(
-            "max_header_bytes", default: http.maxHeaderBytes, in: 512...(1 << 20), "Header fields, all together.")
+            "max_header_bytes", default: http.maxHeaderBytes, in: 512...(1 << 20),
+            "Maximum size of all header fields of a request together.")
         http.maxTargetBytes = section.integer(
-            "max_target_bytes", default: http.maxTargetBytes, in: 256...(1 << 20), "A request's path and query.")
+            "max_target_bytes", default: http.maxTargetBytes, in: 256...(1 << 20),
+            "Maximum size of a request's path and query.")
         http.receiveTimeoutMs = section.integer(
             "receive_timeout_ms", default: http.receiveTimeoutMs, in: 10...600_000,
-            "From a request's first byte to its last.")
+            "Maximum time from the first byte of a request to its last.")
         http.requestTimeoutMs = section.integer(
             "request_timeout_ms", default: 35_000, in: 10...600_000,
-            "From there to the answer. More than a read may take, and longer than a request may wait for a version.")
+            """
+            Maximum time from the last byte of a request to the answer. Set it longer than read_timeout_ms and \
+            max_wait_s of [queries].
+            """)
         http.idleTimeoutMs = section.integer(
             "idle_timeout_ms", default: http.idleTimeoutMs, in: 10...3_600_000,
-            "How long a connection may be without a request.")
+            "Maximum time that a connection may stay open without a request.")
         http.writeTimeoutMs = section.integer(
             "write_timeout_ms", default: http.writeTimeoutMs, in: 10...600_000,
-            "How long a client may take nothing of an answer before it is left.")
+            "Time without progress after which a client that does not read its answer is disconnected.")
         http.drainTimeoutMs = section.integer(
             "drain_timeout_ms", default: http.drainTimeoutMs, in: 1...600_000,
-            "How long a stop waits for what is being answered.")
+            "Maximum time that a shutdown waits for requests that are being answered.")
     }
 }

@@ -81,7 +81,7 @@ public enum QueryServiceProgram: DaemonProgram {
                     path: DashboardPage.chartScriptPath, contentType: "text/javascript; charset=utf-8",
                     bytes: Array(script)))
         } else {
-            logger.notice("no Chart.js: the page shows tables", metadata: ["page.chart_js": "\(path)"])
+            logger.notice("Chart.js is not installed, so the page shows tables", metadata: ["page.chart_js": "\(path)"])
         }
         return files
     }

@@ -17,22 +17,25 @@ public enum SQLProjectionProgram: DaemonProgram {
         let projection: ProjectionSettings
 
         public init(from reader: SettingsReader) {
-            let section = reader.section("sql_projections", "Which folders of SQL are run.")
+            let section = reader.section("sql_projections", "The folders of SQL files that this daemon runs.")
             let paths = section.strings(
                 "folders", default: [],
-                "The projections' folders: each has a projection.toml, a schema.sql and files of statements.")
+                """
+                Paths of the projections' folders. Each folder has a projection.toml, a schema.sql and SQL files.
+                """)
             isIsolated = section.boolean(
                 "isolate", default: true,
                 """
-                Whether the statements of a version run as a role of its own, which owns its schema and may write \
-                nothing else. The role has the schema's name; it is made at the first start, for which the database \
-                user needs CREATEROLE, unless an administrator made it and granted it to the user.
+                Whether each version runs its statements as a database role of its own. The role owns the schema of \
+                the version and may write to no other schema. It has the name of the schema. The daemon creates it at \
+                the first start and needs CREATEROLE for that, unless an administrator has created the role and \
+                granted it to the user.
                 """)
             readers = section.strings(
                 "readers", default: [],
                 """
-                Database roles that may read the tables of all versions, such as the one that queries run as. They must \
-                be there. A role that is taken off the list keeps what it was given: REVOKE it.
+                Database roles that may read the tables of all versions, such as the role of [sql_queries]. They must \
+                exist. A role that you remove from the list keeps its rights until you REVOKE them.
                 """)
             var folders: [ProjectionFolder] = []
             for path in paths {
@@ -81,7 +84,7 @@ public enum SQLProjectionProgram: DaemonProgram {
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "sql-projections"] }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
-        feature.folders.isEmpty ? ["sql_projections.folders names no folder: there is nothing to run"] : []
+        feature.folders.isEmpty ? ["sql_projections.folders is empty, so there is nothing to run"] : []
     }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
@@ -116,5 +119,5 @@ public enum SQLProjectionProgram: DaemonProgram {
 /// There is nothing to run.
 struct NoFolders: Error, RemediableError, CustomStringConvertible {
     var remedy: Remedy { .changeSetup }
-    let description = "sql_projections.folders names no folder: there is nothing to run"
+    let description = "sql_projections.folders is empty, so there is nothing to run"
 }

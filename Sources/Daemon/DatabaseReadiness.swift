@@ -4,7 +4,7 @@ internal import Postgres
 internal import StreamCore
 
 /// What a daemon passes before it works: a database that answers, with the schema that this program needs.
-struct DatabaseGate {
+struct DatabaseReadiness {
     let postgres: PostgresConfiguration
     let catalog: MigrationCatalog
     let migrationSets: [String]
