@@ -101,7 +101,7 @@ final class LoadClient: @unchecked Sendable {
         guard count == request.count else { throw BenchError("send: \(errno)") }
     }
 
-    /// Waits for answers; a wait that is no whole number of milliseconds takes the next one.
+    /// Waits for answers; a wait that is not an integer of milliseconds takes the next one.
     private func receive(waiting limit: Duration) throws {
         let milliseconds = Int32((limit / .milliseconds(1)).rounded(.up))
         // SAFETY: the kernel writes the events of as many entries as the array has.

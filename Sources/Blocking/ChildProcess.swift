@@ -1,10 +1,10 @@
 internal import CLinux
 internal import Glibc
 
-/// A child process in a session of its own, so that a terminal's Ctrl-C reaches us and not it. It has its standard
-/// streams and no other descriptor of ours, and blocks no signal.
+/// A child process in its own session, so a Ctrl-C on the terminal does not reach it. It inherits only its standard
+/// streams, and blocks no signal.
 public struct ChildProcess: Sendable {
-    /// How a process ended.
+    /// The way in which a process ended.
     public enum End: Equatable, Sendable {
         case exited(Int32)
         case signalled(Int32)
@@ -21,7 +21,7 @@ public struct ChildProcess: Sendable {
     /// `POSIX_SPAWN_SETSID` of glibc's `spawn.h`, which its Swift module does not export.
     private static let newSession: Int16 = 0x80
 
-    /// Starts it. Its standard error is ours.
+    /// Starts the process. It inherits standard error.
     ///
     /// - Parameters:
     ///   - arguments: the program's path first.
@@ -56,9 +56,9 @@ public struct ChildProcess: Sendable {
         } else {
             unsafe posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         }
-        // Not every library opens its own descriptors with close-on-exec, and what a child has as well stays open when
-        // we close ours: a port stays taken, a connection never ends. It fails only without memory; then the child
-        // inherits more than it needs.
+        // Not every library opens its descriptors with close-on-exec. If the child inherited such a descriptor, closing
+        // it here would have no effect: a port would stay in use, or a connection would stay open. The call fails only
+        // without memory; then the child inherits more than it needs.
         _ = unsafe clinux_spawn_close_from(&actions, 3)
         let copies = unsafe arguments.map { unsafe strdup($0) }
         defer { unsafe copies.forEach { unsafe free($0) } }
@@ -68,7 +68,7 @@ public struct ChildProcess: Sendable {
         self.id = id
     }
 
-    /// Waits for the end, on a thread made for it. May be called once, and not after ``hasEnded()`` has said so.
+    /// Waits for the end, on a new thread. Call it once, and not after ``hasEnded()`` returned true.
     public func waitForEnd() async -> End {
         await onOwnThread("wait-for-child") {
             var status: Int32 = 0
@@ -78,7 +78,7 @@ public struct ChildProcess: Sendable {
         }
     }
 
-    /// Whether it has ended; the first call that says so is the last that may be made.
+    /// Whether the process has ended. Do not call it again after it returned true.
     public func hasEnded() -> Bool {
         var status: Int32 = 0
         // SAFETY: the call fills `status`.
@@ -86,7 +86,7 @@ public struct ChildProcess: Sendable {
     }
 }
 
-/// Two sockets that are connected with each other: one for us, and one for a child.
+/// Creates two connected sockets: one for this process, one for a child.
 public struct SocketPair: Sendable {
     public let ours: Int32
     public let childs: Int32
@@ -96,12 +96,13 @@ public struct SocketPair: Sendable {
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         // SAFETY: the call fills both places of the array and keeps nothing of it.
         guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
-            throw SystemError("cannot make a pair of sockets", errno)
+            throw SystemError("cannot create a socket pair", errno)
         }
         (ours, childs) = (ends[1], ends[0])
     }
 
-    /// The line that the child writes, without its end. Blocks until it is there, or the child's end is closed.
+    /// Reads a line that the child writes, without its end. Blocks until the line is complete or the child closes its
+    /// end.
     public func readLine() -> String {
         var bytes: [UInt8] = []
         var byte: UInt8 = 0

@@ -1,11 +1,11 @@
 internal import Glibc
 
-/// Finds a TCP port of 127.0.0.1 that nobody listens on.
+/// Finds a free TCP port of 127.0.0.1.
 public enum LoopbackPort {
-    /// Finds a port. Nothing reserves it: another process may take it before the caller's server does.
+    /// Finds a free port without reserving it: another process may take it before the caller's server does.
     ///
-    /// - Parameter port: the one to take if it is free; nil for any.
-    /// - Throws: the C library's error number as ``SystemError`` when there is none.
+    /// - Parameter port: the preferred port; nil for any.
+    /// - Throws: ``SystemError`` if there is no free port.
     public static func findFree(preferring port: Int? = nil) throws(SystemError) -> Int {
         if let port, let found = try? bound(to: port) { return found }
         return try bound(to: 0)
@@ -14,9 +14,9 @@ public enum LoopbackPort {
     /// - Parameter port: 0 for any.
     private static func bound(to port: Int) throws(SystemError) -> Int {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { throw SystemError("cannot make a socket", errno) }
+        guard socket >= 0 else { throw SystemError("cannot create a socket", errno) }
         defer { close(socket) }
-        // As servers do, which may take a port that has connections of the last one left.
+        // Servers set this option too, so they can use a port that has old connections.
         var yes: Int32 = 1
         // SAFETY: the kernel copies the value.
         unsafe setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
@@ -32,7 +32,7 @@ public enum LoopbackPort {
         return Int(UInt16(bigEndian: address.sin_port))
     }
 
-    /// Whether a server takes connections on this port of 127.0.0.1.
+    /// Whether a server listens on this port of 127.0.0.1.
     public static func isListening(on port: Int) -> Bool {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { return false }
@@ -61,11 +61,11 @@ private enum LoopbackAddress {
 public struct SystemError: Error, CustomStringConvertible {
     /// The C library's `errno`.
     public let number: Int32
-    /// What failed, and the C library's words for why.
+    /// The failed operation, and the C library's message.
     public let description: String
 
     /// - Parameters:
-    ///   - what: what failed, as in "cannot make a socket".
+    ///   - what: the failed operation, as in "cannot create a socket".
     ///   - number: the C library's `errno`.
     public init(_ what: String, _ number: Int32) {
         self.number = number

@@ -1,18 +1,18 @@
 internal import Glibc
 internal import Synchronization
 
-/// A child process that cannot outlive us.
+/// A child process that cannot outlive this process.
 ///
-/// A shell starts it and reads a socket whose other end only this object holds. When that end closes, because we say so
-/// or because this process is no more, however it ended, the shell sends the child SIGTERM, and SIGKILL if it still
-/// runs after a while. Nothing is ever found or ended by its name.
+/// A shell starts the child and reads a socket. Only this object holds the other end of the socket. When that end
+/// closes, because the object closes it or because this process has ended in any way, the shell sends the child
+/// SIGTERM. If the child still runs after some time, the shell sends SIGKILL. No process is found or ended by its name.
 public final class SupervisedProcess: Sendable {
-    /// How a process ended.
+    /// The way in which a process ended.
     public typealias End = ChildProcess.End
 
-    /// `$1` is the log file, `$2` the seconds between SIGTERM and SIGKILL; the child's command follows. The shell
-    /// writes the child's process number to the socket first. It ignores SIGPIPE there: this process may have been
-    /// killed meanwhile, and a shell that dies of it would leave the child behind.
+    /// `$1` is the log file and `$2` the seconds between SIGTERM and SIGKILL; the child's command follows. The shell
+    /// first writes the child's process id to the socket. It ignores SIGPIPE there: this process may have been killed
+    /// meanwhile, and if SIGPIPE ended the shell, the child would keep running.
     static let script = """
         exec 3<&0 </dev/null
         log=$1 patience=$2; shift 2
@@ -38,17 +38,17 @@ public final class SupervisedProcess: Sendable {
         kill "$reader" 2>/dev/null
         exit "$status"
         """
-    /// The child's own process number.
+    /// The process id of the child.
     public let processID: Int32
     private let shell: ChildProcess
     private let leash: Mutex<Int32?>
 
-    /// Starts it.
+    /// Starts the child.
     ///
     /// - Parameters:
     ///   - command: the program's path, then its arguments.
-    ///   - logFile: where its output is appended.
-    ///   - patienceSeconds: from SIGTERM to SIGKILL.
+    /// - logFile: the file to which its output is appended.
+    /// - patienceSeconds: the time from SIGTERM to SIGKILL, in seconds.
     public init(_ command: [String], logFile: String, patienceSeconds: Int) throws(SystemError) {
         let sockets = try SocketPair()
         let arguments = ["/bin/sh", "-c", Self.script, "sh", logFile, String(patienceSeconds)] + command
@@ -60,7 +60,7 @@ public final class SupervisedProcess: Sendable {
             throw error
         }
         close(sockets.childs)
-        // Without a number the shell could not start: ``waitForEnd()`` tells.
+        // Without a process id the shell could not start; ``waitForEnd()`` reports it.
         processID = Int32(sockets.readLine()) ?? 0
         leash = Mutex(sockets.ours)
     }
@@ -69,7 +69,7 @@ public final class SupervisedProcess: Sendable {
         stop()
     }
 
-    /// Asks for the end; ``waitForEnd()`` says when and how. Does nothing the second time.
+    /// Requests the end of the child; ``waitForEnd()`` reports it. A second call has no effect.
     public func stop() {
         leash.withLock { descriptor in
             if let open = descriptor { close(open) }
@@ -77,17 +77,18 @@ public final class SupervisedProcess: Sendable {
         }
     }
 
-    /// Sends the child a signal. Call it only before ``waitForEnd()`` has returned: its number may be another's later.
+    /// Sends the child a signal. Call it only before ``waitForEnd()`` has returned, because another process may get the
+    /// id later.
     public func signal(_ number: Int32) {
         if processID > 0 { kill(processID, number) }
     }
 
-    /// Whether the child has not ended yet. Call it only before ``waitForEnd()`` has returned.
+    /// Whether the child still runs. Call it only before ``waitForEnd()`` has returned.
     public var isRunning: Bool { processID > 0 && kill(processID, 0) == 0 }
 
-    /// Waits until the child has ended. May be called once.
+    /// Waits until the child has ended. Call it once.
     public func waitForEnd() async -> End {
-        // The shell's own end says the child's: 128 + the number of the signal that ended it.
+        // The shell's exit code contains the child's: 128 plus the number of the signal that ended it.
         switch await shell.waitForEnd() {
         case .exited(let code) where code > 128 && code < 160: .signalled(code - 128)
         case let end: end

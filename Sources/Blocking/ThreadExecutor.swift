@@ -4,15 +4,15 @@ import Synchronization
 
 /// A serial executor that runs an actor's jobs on one operating-system thread of its own.
 ///
-/// An actor that calls a blocking C library uses it as its `unownedExecutor`: the call then blocks that thread and
-/// never one of Swift's cooperative pool, and a handle that is bound to a thread stays on it. The thread ends when the
-/// last reference to the executor has gone and its jobs have run.
+/// An actor that calls a blocking C library uses it as its `unownedExecutor`. The call then blocks this thread and not
+/// one of Swift's cooperative pool, and a handle that is bound to a thread stays on it. The thread ends when the last
+/// reference to the executor is released and its jobs have run.
 public final class ThreadExecutor: SerialExecutor {
     private let jobs = JobQueue()
 
     /// Starts the thread.
     ///
-    /// - Parameter name: what `top -H` and debuggers show; Linux keeps the first 15 bytes.
+    /// - Parameter name: the name in `top -H` and debuggers; Linux keeps the first 15 bytes.
     public init(name: String) {
         let thread = Thread { [jobs] in jobs.runUntilClosed() }
         thread.name = String(name.prefix(15))

@@ -3,10 +3,10 @@ internal import Glibc
 
 /// A file descriptor that any thread can make readable, to end another thread's `poll` (an `eventfd`).
 public final class Wakeup: Sendable {
-    /// Readable once ``signal()`` was called, until ``drain()``. Owned by this object; do not close it.
+    /// The descriptor is readable after ``signal()`` until ``drain()``. This object owns it; do not close it.
     public let fileDescriptor: Int32
 
-    /// - Throws: ``WakeupError`` when the process has no file descriptor left.
+    /// - Throws: ``WakeupError`` if the process has no file descriptor left.
     public init() throws(WakeupError) {
         fileDescriptor = clinux_eventfd()
         if fileDescriptor < 0 { throw WakeupError(errno: errno) }
@@ -16,7 +16,7 @@ public final class Wakeup: Sendable {
         close(fileDescriptor)
     }
 
-    /// Makes the descriptor readable. Never blocks: signals that nobody has drained add up to one.
+    /// Makes the descriptor readable. It never blocks: signals that were not read yet are combined into one.
     public func signal() {
         var one: UInt64 = 1
         _ = unsafe write(fileDescriptor, &one, MemoryLayout<UInt64>.size)
@@ -28,13 +28,13 @@ public final class Wakeup: Sendable {
         _ = unsafe read(fileDescriptor, &count, MemoryLayout<UInt64>.size)
     }
 
-    /// Blocks the calling thread until this object is signalled, `descriptor` is readable, or the time is over, and
-    /// drains the signal.
+    /// Blocks the calling thread until this object is signalled, `descriptor` is readable, or the time has passed. Then
+    /// it drains the signal.
     ///
     /// - Parameters:
     ///   - descriptor: a second descriptor to watch; nil for none.
-    ///   - timeoutMs: milliseconds to wait at most; 0 looks and returns at once.
-    /// - Returns: whether either was ready before the time was over.
+    /// - timeoutMs: maximum time to wait in milliseconds; 0 returns at once.
+    /// - Returns: whether one of them was ready in time.
     @discardableResult
     public func wait(orReadable descriptor: Int32? = nil, timeoutMs: Int32) -> Bool {
         var descriptors = [pollfd(fd: fileDescriptor, events: Int16(POLLIN), revents: 0)]
@@ -50,5 +50,5 @@ public struct WakeupError: Error, CustomStringConvertible {
     /// The C library's `errno`.
     public let errno: Int32
 
-    public var description: String { "cannot make an eventfd: \(unsafe String(cString: strerror(errno)))" }
+    public var description: String { "cannot create an eventfd: \(unsafe String(cString: strerror(errno)))" }
 }

@@ -39,7 +39,7 @@ public enum Catalog {
         daemons.lazy.flatMap(\.consumers).first { $0.consumer == consumer }?.codec ?? .envelope
     }
 
-    /// The topics of events that somebody reads.
+    /// The topics of events that a consumer reads.
     public static let eventTopics = unique(daemons.flatMap(\.consumers).flatMap(\.topics))
 
     /// Where dead letters go, and come back from.

@@ -5,11 +5,11 @@ public import Postgres
 public import Projections
 public import StreamCore
 
-/// Handles dead letters: keeps them with their history in PostgreSQL, retries them by policy and on an operator's word,
-/// in the order of their keys, and forgets them when they are over.
+/// Handles dead letters: stores them with their history in PostgreSQL, retries them by policy or on request of an
+/// operator, in the order of their keys, and deletes finished letters after their retention.
 ///
-/// Any number of handlers may run: they share the reading as a consumer group, and one of them sends. Needs the
-/// migration sets `projections` and `dead-letters`.
+/// Any number of handlers may run. They share the topics as a consumer group, and one of them sends. The handler
+/// requires the migration sets `projections` and `dead-letters`.
 public struct DeadLetterHandler: Sendable {
     private let configuration: DeadLetterHandlerConfiguration
     private let postgres: PostgresConfiguration
@@ -19,9 +19,9 @@ public struct DeadLetterHandler: Sendable {
     private let onTurn: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - observer: hears how the reading of letters fares, partition by partition; nil for nobody.
-    ///   - onTurn: called at least about once a poll interval or election while the sending loop moves, whether or not
-    ///     there is anything to send.
+    ///   - observer: receives the progress of each partition; nil for none.
+    /// - onTurn: called at least about once in each poll or election interval while the sending loop makes progress,
+    ///   whether or not there is anything to send.
     public init(
         configuration: DeadLetterHandlerConfiguration, postgres: PostgresConfiguration,
         kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil,
@@ -35,7 +35,7 @@ public struct DeadLetterHandler: Sendable {
         self.onTurn = onTurn
     }
 
-    /// How the handler's statements are planned.
+    /// Planner settings of the handler's statements.
     static func sessions(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
         var sessions = postgres
         // Short statements over big tables: compiling one takes longer than running it.
@@ -45,12 +45,12 @@ public struct DeadLetterHandler: Sendable {
         return sessions
     }
 
-    /// Runs until the task is cancelled, and then ends gracefully: the batch under way is committed, what is in flight
-    /// is waited for, the lock is given back.
+    /// Runs until the task is cancelled. It then commits the current batch, waits for records in flight and releases
+    /// the lock.
     ///
-    /// A database or a cluster that is away, now or for hours, is waited for.
+    /// If the database or the cluster is unavailable, the handler waits for it without a limit.
     ///
-    /// - Throws: ``DeadLetterHandlerError`` or `ProjectionError` when nothing can work until somebody changes
+    /// - Throws: ``DeadLetterHandlerError`` or `ProjectionError` when nothing can work until an operator changes
     /// something.
     public func run() async throws {
         let problems = configuration.validate()
@@ -86,11 +86,11 @@ public struct DeadLetterHandler: Sendable {
     }
 }
 
-/// The handler cannot work until somebody changes something.
+/// The handler cannot work until an operator changes the setup.
 public struct DeadLetterHandlerError: RemediableError, Sendable, CustomStringConvertible {
     public var remedy: Remedy { .changeSetup }
 
-    /// What has to change.
+    /// What the operator has to change.
     public enum Code: Sendable, Hashable {
         /// The handler's settings.
         case configuration

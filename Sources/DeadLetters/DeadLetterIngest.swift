@@ -3,10 +3,10 @@ public import Postgres
 public import Projections
 internal import StreamCore
 
-/// Dead letters become rows: the projection of all dead-letter topics into `dead_letters`.
+/// Stores dead letters as rows: the projection of all dead-letter topics into `dead_letters`.
 ///
-/// As a projection it gets each record once (offsets and rows are one transaction); that the same letter may stand in
-/// the topic twice is ``LetterLife``'s matter. It fails for no record: what cannot be read is stored as it is.
+/// As a projection it receives each record once, because offsets and rows are one transaction. ``LetterLife`` handles a
+/// letter that occurs twice in the topic. No record makes it fail: it stores an unreadable record unchanged.
 public struct DeadLetterIngest: Projection {
     public typealias Event = LetterNotice
 
@@ -44,9 +44,9 @@ public struct DeadLetterIngest: Projection {
         try await writer.write(events, in: transaction)
     }
 
-    /// A record of Kafka is named by its place, and by its time: a topic that was deleted and made again has others at
-    /// the same places. Two hashes of that make an id that is the same at every delivery (a UUID of version 8,
-    /// RFC 9562).
+    /// Position and timestamp identify a record of Kafka. If a topic was deleted and created again, it has other
+    /// records at the same positions. Two hashes of these values form an id that is the same at every delivery (a UUID
+    /// of version 8, RFC 9562).
     static func eventID(of record: LetterRecord) -> EventID {
         func hash(_ seed: UInt64) -> UInt64 {
             var hash = StableHash(seed: seed)

@@ -1,13 +1,12 @@
 internal import StreamCore
 
-/// What failures of one cause have in common: 16 hexadecimal digits, the same for the same error class and the same
-/// message but for what varies from event to event in it.
+/// A hash that is equal for failures with one cause: 16 hexadecimal digits, the same for the same error class and the
+/// same message, apart from values that vary between events.
 ///
-/// The message is first made plain: what is in quotes becomes `<>`; a word in which there is a digit — numbers, UUIDs,
-/// hexadecimal, times, addresses, ids — becomes `#`, and so do hexadecimal words of eight letters or more and words
-/// with an `@`; a list of such words becomes one; letters become small, white space one space; 256 bytes of that count.
-/// Then class and message are hashed with ``FNV1a``. Neither may change: groups are kept
-/// by it.
+/// The message is first normalised. Quoted text becomes `<>`. A word with a digit (numbers, UUIDs, hexadecimal, times,
+/// addresses, ids) becomes `#`, and so do hexadecimal words of eight letters or more and words with an `@`. A list of
+/// such words becomes one. Letters become lower case, and white space becomes one space. The first 256 bytes count.
+/// ``FNV1a`` hashes class and message. Neither rule may change, because groups are stored with the fingerprint.
 public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
     private let hash: UInt64
 
@@ -27,7 +26,7 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
 
     private static let limit = 256
 
-    /// The message without what varies.
+    /// The message without varying values.
     static func plain(_ message: String) -> [UInt8] {
         let bytes = Array(message.utf8)
         var result: [UInt8] = []
@@ -72,7 +71,7 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Where the quotation that begins here ends; nil when none does. An apostrophe within a word is none.
+    /// The end of the quotation that begins here; nil if there is none. An apostrophe within a word does not begin one.
     private static func endOfQuote(_ bytes: [UInt8], _ start: Int) -> Int? {
         let quote = bytes[start]
         guard quotes.contains(quote), start == 0 || !isWord(bytes[start - 1]) else { return nil }
@@ -102,7 +101,7 @@ public struct Fingerprint: Sendable, Hashable, CustomStringConvertible {
         isDigit(byte) || (0x61...0x7A).contains(byte | 0x20) || byte == UInt8(ascii: "_") || byte >= 0x80
     }
 
-    /// A sign between two parts of one word: `2026-11-21T10:00:00.5Z`, `10.0.0.1:9092`, `o-17`.
+    /// A character between two parts of one word: `2026-11-21T10:00:00.5Z`, `10.0.0.1:9092`, `o-17`.
     private static func isJoint(_ bytes: [UInt8], _ index: Int) -> Bool {
         joints.contains(bytes[index]) && index + 1 < bytes.count && isWord(bytes[index + 1])
     }

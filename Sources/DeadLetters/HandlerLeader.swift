@@ -3,17 +3,18 @@ internal import Leadership
 internal import Postgres
 internal import StreamCore
 
-/// What the handler does of which one does it, however many run: the leader schedules and sends letters.
+/// The work that only one of several handlers does: the leader schedules and sends letters.
 ///
-/// All of it runs in the very session that holds the leader's lock, so a handler that lost the lock can change nothing.
-/// What its producer still has under way is sent again by the next leader, with the same delivery number.
+/// All statements run in the session that holds the leader's lock, so a handler without the lock cannot change
+/// anything. The next leader sends the records that the old producer still has in flight again, with the same delivery
+/// number.
 struct HandlerLeader: Sendable {
     let configuration: DeadLetterHandlerConfiguration
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
     let telemetry: HandlerTelemetry
     let stop: StopSignal
-    /// Letters became due.
+    /// Wakes the leader when letters became due.
     let due: DueSignal
     let onTurn: @Sendable () -> Void
 
@@ -21,7 +22,7 @@ struct HandlerLeader: Sendable {
 
     /// Stands by, leads, and stands by again after a failure, until told to stop.
     ///
-    /// - Throws: ``DeadLetterHandlerError`` when trying again is of no use.
+    /// - Throws: ``DeadLetterHandlerError`` if another attempt cannot succeed.
     func run() async throws {
         let election = LeaderElection(
             AdvisoryLockKey("millrace.dead-letters:\(postgres.schema)"), postgres: postgres,
@@ -49,7 +50,7 @@ struct HandlerLeader: Sendable {
         }
     }
 
-    /// What no waiting mends.
+    /// An error that waiting cannot correct.
     private static func refusal(_ error: any Error) -> (any Error)? {
         switch error {
         case let error as PostgresError where error.kind == .everything:
@@ -77,8 +78,9 @@ struct HandlerLeader: Sendable {
         try result.get()
     }
 
-    /// Until told to stop: what is due, what is queued; now and then the stuck, the numbers and the old. While there is
-    /// work it goes on at once; then it looks less and less often, and when answers have made letters due.
+    /// Runs until told to stop: sends due and queued letters, and at intervals handles letters without an answer,
+    /// metrics and retention. While there is work it continues at once. Otherwise it searches less and less often, and
+    /// when answers have made letters due.
     private func turn(
         _ connection: PostgresConnection, _ sender: inout LetterSender, _ statistics: inout LetterStatistics
     ) async throws {

@@ -5,7 +5,7 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// What the handler tells the world: each occurrence is one function that writes the log line and the metric together.
+/// The log lines and metrics of the handler. Each function reports one event to both.
 final class HandlerTelemetry: Sendable {
     private struct Lines {
         var rare = RareLines()
@@ -38,7 +38,7 @@ final class HandlerTelemetry: Sendable {
         guard letters > 0 else { return }
         stuck.increment(by: letters)
         logger.warning(
-            "letters were not answered and are sent again; does their consumer run?",
+            "the consumer did not answer letters, so they are sent again; check that it runs",
             metadata: ["letters": "\(letters)"])
     }
 
@@ -58,21 +58,21 @@ final class HandlerTelemetry: Sendable {
         }
         for (topic, error) in outcome.held where isDue("held \(topic)") {
             logger.warning(
-                "a topic takes no letters, they wait", metadata: ["topic": "\(topic)", "error": "\(error)"])
+                "a topic accepts no letters, so they wait", metadata: ["topic": "\(topic)", "error": "\(error)"])
         }
     }
 
     func pruned(_ letters: Int) {
         guard letters > 0 else { return }
         pruned.increment(by: letters)
-        logger.info("letters past their retention are forgotten", metadata: ["letters": "\(letters)"])
+        logger.info("letters were deleted after their retention", metadata: ["letters": "\(letters)"])
     }
 
     // MARK: changes of state
 
     func standingBy() {
         leader.record(0)
-        logger.info("standing by: another handler sends the letters")
+        logger.info("in standby: another handler sends the letters")
     }
 
     func leading() {
@@ -89,7 +89,7 @@ final class HandlerTelemetry: Sendable {
         leader.record(0)
         lines.withLock { $0.isAway = true }
         if isDue("away \(error)") {
-            logger.warning("cannot send letters now, trying again until it works", metadata: ["error": "\(error)"])
+            logger.warning("cannot send letters now; trying again", metadata: ["error": "\(error)"])
         }
     }
 
@@ -105,7 +105,7 @@ final class HandlerTelemetry: Sendable {
         if isDue("kafka \(error.name)") { logger.warning("Kafka", metadata: ["error": "\(error)"]) }
     }
 
-    /// Whether a line of this kind was not written for a while.
+    /// Whether a line of this kind is due.
     private func isDue(_ kind: String) -> Bool {
         lines.withLock { $0.rare.isDue(kind, .now) }
     }

@@ -1,11 +1,11 @@
-/// A batch of notices, gathered by letter in the order of their arrival: several about one letter act one after the
-/// other before anything is written.
+/// Groups a batch of notices by letter in the order of their arrival. Several notices about one letter are applied one
+/// after the other before anything is written.
 struct IngestFold {
     struct Entry {
         let name: LetterName
         var notices: [LetterNotice]
 
-        /// A delivery of the handler's is answered, and not only a letter written.
+        /// Whether the notice answers a delivery of the handler.
         var isAnswer: Bool {
             notices.contains { notice in
                 switch notice {
@@ -17,7 +17,7 @@ struct IngestFold {
         }
     }
 
-    /// Letters in the order in which they came first.
+    /// Letters in the order of their first notice.
     private(set) var entries: [Entry] = []
     private(set) var breakers: [LetterNotice] = []
     private var places: [LetterName: Int] = [:]
@@ -42,17 +42,17 @@ struct IngestFold {
     }
 }
 
-/// A letter after a batch, and what has to be written of it.
+/// The state of a letter after a batch, and the changes to write.
 struct ChangedLetter {
     let name: LetterName
-    /// nil as long as it has no row.
+    /// nil while the letter has no row.
     var letterID: Int64?
     var life: LetterLife
-    /// The record that makes the row, for a new letter.
+    /// The record that creates the row of a new letter.
     var first: Letter?
 
-    /// The first letter of a name that is not known yet makes it. Answers before it are about a letter that is gone:
-    /// pruned, or never ours.
+    /// The first letter with an unknown name creates it. Answers before it concern a letter that no longer exists or
+    /// never belonged to this handler.
     init?(
         new entry: IngestFold.Entry, policies: RetryPolicies, using random: inout some RandomNumberGenerator
     ) {

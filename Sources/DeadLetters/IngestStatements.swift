@@ -3,13 +3,12 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-/// The statements of ingesting, each over arrays.
+/// The statements of ingesting. Each works on arrays.
 enum IngestStatements {
     // MARK: known letters
 
-    /// The rows by names. An answer may be to a delivery of a release that did not say what it is about as fully as it
-    /// is known now; then it is about the letter that fits best. Locked in the order of their numbers, once all are
-    /// found.
+    /// Finds the rows by name. An answer to a delivery of an older release may name its letter less completely; it then
+    /// belongs to the letter that matches best. The rows are locked in the order of their numbers after all were found.
     private static let findLetters: Statement = """
         WITH matches AS MATERIALIZED (
             SELECT w.place, m.letter_id
@@ -35,7 +34,7 @@ enum IngestStatements {
 
     /// Reads and locks the letters that have rows.
     ///
-    /// - Returns: number and life of the letters, by the entries' indexes.
+    /// - Returns: the number and state of the letters, by the index of the entries.
     static func find(
         _ entries: [IngestFold.Entry], _ transaction: PostgresTransaction
     ) async throws -> [Int: (letterID: Int64, life: LetterLife)] {
@@ -95,8 +94,8 @@ enum IngestStatements {
                 = (wanted.consumer, wanted.error_class, wanted.fingerprint))
         """
 
-    /// The groups of these letters that there have never been; asked before they are written. That of blocked letters
-    /// is no news: they wait for one that is.
+    /// Returns the groups of these letters that did not exist before. Run it before the letters are written. Groups of
+    /// blocked letters do not count, because these letters wait for another one.
     static func newGroups(
         of letters: [ChangedLetter], _ transaction: PostgresTransaction
     ) async throws -> [GroupKey] {
@@ -207,7 +206,7 @@ enum IngestStatements {
 
     /// Inserts letters in their order.
     ///
-    /// - Returns: their numbers; those that somebody else inserted meanwhile have none.
+    /// - Returns: their numbers. A letter that another session inserted meanwhile has none.
     static func insert(
         _ letters: [ChangedLetter], _ transaction: PostgresTransaction
     ) async throws -> [LetterName: Int64] {
@@ -233,7 +232,7 @@ enum IngestStatements {
             unanswered = 0, is_discard_open = c.is_discard_open, is_row_forgotten = c.is_row_forgotten,
             next_attempt_at = CASE
                 WHEN c.due_ms IS NULL THEN l.next_attempt_at
-                -- Somebody asked for it while it was under way.
+                -- An operator requested it while it was in flight.
                 WHEN l.state = 'retrying' AND c.state = 'pending' AND l.next_attempt_at IS NOT NULL
                     THEN l.next_attempt_at
                 WHEN c.due_ms >= 0 THEN clock_timestamp() + c.due_ms * interval '1 ms' END,

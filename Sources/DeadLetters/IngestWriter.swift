@@ -1,18 +1,19 @@
 internal import Postgres
 internal import StreamCore
 
-/// Writes a batch of notices: find the letters, fold, insert, update, history, promotion, alerts; a statement each.
+/// Writes a batch of notices with one statement for each step: find the letters, fold, insert, update, history,
+/// promotion, alerts.
 struct IngestWriter: Sendable {
     let policies: RetryPolicies
     let results: ReplayResults
     let due: DueSignal
-    /// Letters of one sequence that may be sent at once.
+    /// Maximum number of letters of one key that may be sent together.
     let largestSet: Int
-    /// Milliseconds until a letter is tried again that the consumer calls blocked though none is before it.
+    /// Milliseconds until a letter is tried again that the consumer reports as blocked although no letter is before it.
     let blockedHeadMs: Int
 
-    /// Two handlers that meet over one letter: who comes second reads again. It can lose that race only as often as
-    /// others insert the very same letters.
+    /// If two handlers insert the same letter, the second one reads again. It can lose this race only as often as other
+    /// sessions insert the same letters.
     private static let rounds = 10
 
     func write(_ notices: [LetterNotice], in transaction: PostgresTransaction) async throws {
@@ -45,7 +46,7 @@ struct IngestWriter: Sendable {
             if !updated.isEmpty { try await IngestStatements.update(updated, transaction) }
             let lettersIDs = fresh.isEmpty ? [:] : try await IngestStatements.insert(fresh, transaction)
             for index in fresh.indices { fresh[index].letterID = lettersIDs[fresh[index].name] }
-            // Who has no number was inserted by somebody else meanwhile.
+            // A letter without a number was inserted by another session meanwhile.
             let missed = Set(fresh.filter { $0.letterID == nil }.map(\.name))
             changed += updated + fresh.filter { $0.letterID != nil }
             open.removeAll { !missed.contains($0.name) }
@@ -61,10 +62,10 @@ struct IngestWriter: Sendable {
     }
 }
 
-/// The same letters were inserted by others again and again.
+/// Other sessions repeatedly inserted the same letters.
 struct LetterRace: Error {}
 
-/// What letters of one cause share.
+/// The common properties of letters with one cause.
 struct GroupKey: Sendable, Hashable {
     let consumer: String
     let errorClass: String

@@ -2,7 +2,7 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-/// New letters as columns, for one INSERT.
+/// New letters as columns for one INSERT.
 struct LetterColumns {
     private var headerPlaces = Int64Array()
     private var headerNames = TextArray()
@@ -35,7 +35,7 @@ struct LetterColumns {
     private var groups = TextArray()
     private var marks = TextArray()
 
-    /// - Parameter life: what became of the letter within its first batch.
+    /// - Parameter life: the state of the letter after its first batch.
     mutating func append(_ letter: Letter, _ life: LetterLife) {
         for header in letter.headers {
             // Counted as WITH ORDINALITY does.

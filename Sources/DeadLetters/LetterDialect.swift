@@ -1,6 +1,6 @@
 internal import Letters
 
-/// In whose form a dead letter says where it came from and why.
+/// The format in which a dead letter describes its origin and its error.
 ///
 /// - `millrace`: `__dlq.errors.*` and `millrace.*`, UTF-8 text; docs/dead-letters.md.
 /// - `kip1191`: `__dlq.errors.` with `topic`, `partition`, `offset`, `group`, `delivery.count`, `message`, UTF-8 text.
@@ -16,9 +16,9 @@ internal import Letters
 ///   `exception-message`; retry topics write them also without `dlt-`. Source: Spring for Apache Kafka,
 ///   `DeadLetterPublishingRecoverer` and `KafkaHeaders`.
 public enum LetterDialect: String, Sendable, Hashable, CaseIterable {
-    /// Whatever a letter's headers say.
+    /// The format is detected for each letter.
     case auto
-    /// A consumer of ours: its letters are retried through its retry topic.
+    /// A consumer of Millrace. Its letters are retried through its retry topic.
     case millrace
     /// A share group.
     case kip1191
@@ -28,10 +28,10 @@ public enum LetterDialect: String, Sendable, Hashable, CaseIterable {
     case connect
     /// A listener of Spring for Apache Kafka.
     case spring
-    /// None of these: all that is known is the record itself.
+    /// None of these. Only the record itself is known.
     case unknown
 
-    /// The names of headers that the dialect adds begin with one of these. They are no part of the record that failed.
+    /// Prefixes of the headers that the dialect adds. They are not part of the failed record.
     var headerPrefixes: [String] {
         switch self {
         case .auto, .unknown: []
@@ -43,10 +43,10 @@ public enum LetterDialect: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Those of others that have headers of their own, the more particular before the more general.
+    /// The dialects of other programs with headers of their own, the more specific ones first.
     static let foreign: [LetterDialect] = [.streams, .connect, .spring, .kip1191]
 
-    /// Whether a header is one that some dialect adds: a retried record carries none of them.
+    /// Whether any dialect adds this header. A retried record contains none of them.
     static func isAdded(_ name: String) -> Bool {
         addedPrefixes.contains { name.hasPrefix($0) }
     }

@@ -3,40 +3,40 @@ internal import StreamCore
 
 /// The states of a letter.
 enum LetterState: String, Sendable, Hashable {
-    /// Waits: for its time, for an operator, or behind another.
+    /// Waits for its time, for an operator, or behind another letter.
     case pending
-    /// Sent; the consumer's answer is to come.
+    /// Sent; the consumer has not answered yet.
     case retrying
     /// Applied.
     case resolved
-    /// Given up by an operator.
+    /// An operator gave it up.
     case discarded
 }
 
-/// What becomes of one letter as notices about it come in: the protocol, as a pure value.
+/// The protocol of one letter: its state after each notice, as a pure value.
 ///
-/// The delivery number is what makes it safe that notices come twice, late or in another order: each time a letter is
-/// sent the number grows, a consumer's answer carries the number of the delivery that it answers, and an answer to an
-/// earlier delivery than the last changes nothing.
+/// The delivery number makes it safe that notices come twice, late or in another order. The number grows each time that
+/// a letter is sent. An answer contains the number of its delivery. An answer to an earlier delivery than the last one
+/// changes nothing.
 struct LetterLife: Sendable, Hashable {
-    /// When the letter is due.
+    /// The time at which the letter becomes due.
     enum Due: Sendable, Hashable {
-        /// As it was.
+        /// Unchanged.
         case unchanged
-        /// Not until somebody asks, or it is first in line.
+        /// Not before an operator requests it, or the letter is the first of its key.
         case never
-        /// After so many milliseconds.
+        /// After this number of milliseconds.
         case after(Int64)
     }
 
     enum Freeing: Int16, Sendable, Hashable {
-        /// It is new and blocked: if it is alone, what it waited for is over.
+        /// It is new and blocked. If no letter is before it, it need not wait.
         case alone = 0
-        /// It is applied.
+        /// It was applied.
         case resolved = 1
-        /// It is given up.
+        /// It was discarded.
         case discarded = 2
-        /// The consumer says that another is before it. If none is here, it is tried again after a while.
+        /// The consumer reports an earlier letter of its key. If there is none here, the letter is tried again later.
         case blockedAgain = 3
     }
 
@@ -54,21 +54,21 @@ struct LetterLife: Sendable, Hashable {
     private(set) var errorClass: String
     private(set) var fingerprint: String
     private(set) var firstErrorClass: String
-    /// The failure's own; nil as long as it is the one that the row has.
+    /// The error of the failure; nil while it is the one in the row.
     private(set) var failure: Letter?
     /// Whether ``failure`` is the letter's first failure of its own.
     private(set) var isFirstFailure = false
     private(set) var due = Due.unchanged
     private(set) var history: [Entry] = []
-    /// Why others of its sequence may be next because of what happened; nil when they may not.
+    /// The reason why other letters of its key may be next; nil if they may not.
     private(set) var frees: Freeing?
-    /// Discarded, and the consumer has not confirmed it.
+    /// Whether the letter is discarded and the consumer has not confirmed it.
     private(set) var isDiscardOpen: Bool
-    /// The consumer may have deleted the event's row when it was told of the discard.
+    /// Whether the consumer may have deleted the event's row when it received the discard.
     private(set) var isRowForgotten: Bool
     private var isRowFound = false
 
-    /// A letter that is known.
+    /// A letter that has a row.
     init(
         state: LetterState, reason: LetterReason, attempts: Int32, delivery: Int32, errorClass: String,
         fingerprint: String, firstErrorClass: String, isDiscardOpen: Bool = false, isRowForgotten: Bool = false
@@ -84,7 +84,7 @@ struct LetterLife: Sendable, Hashable {
         self.firstErrorClass = firstErrorClass
     }
 
-    /// A letter that is new.
+    /// A new letter.
     init(_ letter: Letter, policies: RetryPolicies, using random: inout some RandomNumberGenerator) {
         self.init(
             state: .pending, reason: letter.reason, attempts: 0, delivery: letter.delivery,
@@ -97,7 +97,7 @@ struct LetterLife: Sendable, Hashable {
 
     var isChanged: Bool { !history.isEmpty || due != .unchanged || isRowFound }
 
-    /// Takes a notice about this letter.
+    /// Applies a notice about this letter.
     mutating func receive(
         _ notice: LetterNotice, policies: RetryPolicies, using random: inout some RandomNumberGenerator
     ) {
@@ -160,12 +160,12 @@ struct LetterLife: Sendable, Hashable {
             move(to: .discarded, "discard_confirmed", nil)
         case .resolved:
             // It was applied before it was given up: that is what happened to it.
-            move(to: .resolved, "discard_confirmed", "it had been applied before")
+            move(to: .resolved, "discard_confirmed", "the event was applied before")
         case .pending, .retrying:
             // A discard has a delivery number of its own, so with this number or a later one the letter was restored
             // since: the operator's last word stands.
             guard count ?? .max > delivery else {
-                move(to: state, "discard_confirmed", "it has been restored since")
+                move(to: state, "discard_confirmed", "the letter was restored meanwhile")
                 return
             }
             delivery = max(delivery, count ?? delivery)
@@ -191,7 +191,7 @@ struct LetterLife: Sendable, Hashable {
         return delay.map { .after($0) } ?? .never
     }
 
-    /// What the history says of a failure; it may be long on the letter itself.
+    /// The text of a failure in the history. It may be long in the letter itself.
     private static func text(_ letter: Letter) -> String {
         "\(letter.errorClass): \(letter.message)".shortened(toBytes: 300)
     }

@@ -24,16 +24,16 @@ public struct LetterRecord: Sendable, Hashable {
     }
 }
 
-/// What is known of a dead-letter topic before any record of it.
+/// The configuration of a dead-letter topic.
 public enum LetterSource: Sendable, Hashable {
-    /// The letters of one of our consumers, and where its retries go.
+    /// The letters of one consumer of Millrace, and the topic of its retries.
     case consumer(name: String, retryTopic: String)
-    /// The letters of others; `consumer` is what to call them where the letter does not say.
+    /// The letters of another program; `consumer` is the name for letters that do not contain one.
     case foreign(dialect: LetterDialect, consumer: String?)
 }
 
-/// Reads what a record of a dead-letter topic says. Fails for nothing: a letter with no headers, with half of them, or
-/// with headers that contradict each other or themselves is a letter of unknown cause that began where it lies.
+/// Reads a record of a dead-letter topic. No record makes it fail: a letter with missing, incomplete or contradictory
+/// headers is a letter of unknown cause, and its origin is its own position.
 public struct LetterReader: Sendable {
     private let source: LetterSource
 
@@ -57,7 +57,7 @@ public struct LetterReader: Sendable {
 
     // MARK: our own
 
-    /// - Returns: nil when the record is none that a consumer of ours writes.
+    /// - Returns: nil if no consumer of Millrace wrote the record.
     private func millrace(
         _ record: LetterRecord, _ headers: LetterHeaders, _ consumer: String, _ retryTopic: String
     ) -> LetterNotice? {
@@ -91,13 +91,13 @@ public struct LetterReader: Sendable {
         return .letter(letter)
     }
 
-    /// The event's identity, as the headers of the original record have it.
+    /// The event's identity in the headers of the original record.
     private func addEvent(to letter: inout Letter, _ headers: LetterHeaders) {
         letter.eventID = headers.text("event-id", limit: 40).flatMap { EventID($0) }
         letter.eventType = headers.text("event-type", limit: 200)
     }
 
-    /// A hash of key and value: others do not say when the original record was written.
+    /// A hash of key and value, because other programs do not name the time of the original record.
     private static func mark(of record: LetterRecord) -> String {
         var hash = StableHash()
         for part in [record.key, record.value] {
@@ -116,7 +116,7 @@ public struct LetterReader: Sendable {
 
     // MARK: others'
 
-    /// Where a letter of another came from and why it is there, as far as its headers say.
+    /// The origin and the error of another program's letter, as far as its headers contain them.
     private struct Account {
         var topic: String?
         var partition: Int32?

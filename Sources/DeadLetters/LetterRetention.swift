@@ -1,8 +1,8 @@
 internal import Postgres
 internal import StreamCore
 
-/// Forgets what is over: resolved and discarded letters past their retention, and old alerts. Open letters never, nor
-/// those whose discard the consumer has not confirmed.
+/// Deletes resolved and discarded letters after their retention, and old alerts. It never deletes open letters, nor
+/// letters whose discard the consumer has not confirmed.
 struct LetterRetention: Sendable {
     let connection: PostgresConnection
     let days: Int
@@ -21,9 +21,9 @@ struct LetterRetention: Sendable {
         DELETE FROM dead_letter_alerts WHERE created_at < clock_timestamp() - $1 * interval '1 day'
         """
 
-    /// Prunes one chunk.
+    /// Deletes one chunk.
     ///
-    /// - Returns: how many letters; when it is ``lettersAtOnce`` there may be more.
+    /// - Returns: the number of deleted letters. If it equals ``lettersAtOnce``, there may be more.
     func prune() async throws -> Int {
         let parameters = Parameters {
             $0.append(Double(days))

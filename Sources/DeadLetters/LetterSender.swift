@@ -2,17 +2,17 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-/// Sends what is queued, in order, and forgets a row when Kafka has acknowledged it: the outbox of the handler. Works
-/// on the session that holds the handler's lock, so there is one of it.
+/// Sends queued letters in order, and deletes a row of the queue after Kafka acknowledged the letter: the outbox of the
+/// handler. It works in the session that holds the handler's lock, so only one sender works.
 ///
-/// A crash between acknowledgement and deletion sends a letter twice with one delivery number, which its consumer (or
-/// who reads the original topic, for a letter of others) gets twice.
+/// After a crash between acknowledgement and deletion, a letter is sent twice with one delivery number. Its consumer
+/// receives it twice, or for letters of other programs the readers of the original topic.
 struct LetterSender {
-    /// What one turn did.
+    /// The result of one turn.
     struct Turn {
-        /// Rows that are done with: acknowledged or given back.
+        /// Finished rows: acknowledged or returned.
         var done = 0
-        /// Why some were not sent, who are tried again.
+        /// The reason why some letters were not sent and will be tried again.
         var failure: KafkaError?
     }
 
@@ -23,7 +23,7 @@ struct LetterSender {
     private var producer: (client: Producer, reports: AsyncStream<[DeliveryReport]>)?
     private var topics: TopicDirectory
     private var heldUntil: [String: ContinuousClock.Instant] = [:]
-    /// After a batch was refused for one of its records each is sent alone, to find it.
+    /// After a batch was refused because of one record, each record is sent alone to find it.
     private var singles = 0
 
     init(
@@ -54,7 +54,7 @@ struct LetterSender {
         var sendable: [QueuedSend] = []
         for send in page {
             switch send.topic {
-            case nil: outcome.refused.append((send, "the topic that it came from is not known"))
+            case nil: outcome.refused.append((send, "its original topic is unknown"))
             case let topic? where !present.contains(topic):
                 outcome.refused.append((send, "topic \(topic) does not exist"))
             default: sendable.append(send)
@@ -126,16 +126,16 @@ struct LetterSender {
     }
 }
 
-/// What became of a page.
+/// The result of a page.
 struct PageOutcome {
     var acknowledged: [QueuedSend] = []
-    /// These cannot be sent, and why.
+    /// Letters that cannot be sent, with the reason.
     var refused: [(send: QueuedSend, reason: String)] = []
-    /// Topics that took nothing for now.
+    /// Topics that accepted no records for now.
     var held: [String: KafkaError] = [:]
-    /// Why some were not sent, who are tried again.
+    /// The reason why some letters were not sent and will be tried again.
     var lastError: KafkaError?
-    /// Somebody of a refused batch is at fault.
+    /// One record of a refused batch caused the refusal.
     var findsCulprit = false
 
     mutating func add(_ send: QueuedSend, _ error: KafkaError, wasAlone: Bool) {

@@ -3,8 +3,8 @@ internal import Metrics
 internal import Postgres
 internal import StreamCore
 
-/// The numbers of the letters, from the groups' counts: as cheap for a million letters as for ten. Kept by the handler
-/// that sends; a standby shows none.
+/// The numbers of letters for metrics, computed from the counts of the groups, so the cost does not depend on the
+/// number of letters. Only the sending handler reports them.
 struct LetterStatistics {
     private struct Series: Hashable {
         let consumer: String
@@ -17,7 +17,7 @@ struct LetterStatistics {
     private let oldest = Gauge(label: "millrace_dead_letters_oldest_open_seconds")
     private let waiting = Gauge(label: "millrace_dead_letters_sends_waiting")
 
-    /// Consumers and classes come from records: beyond so many series the rest are one.
+    /// Consumers and classes come from records. After this number of series, the others are combined into one.
     private static let seriesLimit = 1_000
 
     init(_ connection: PostgresConnection) {
@@ -30,7 +30,7 @@ struct LetterStatistics {
         FROM dead_letter_groups GROUP BY consumer, error_class ORDER BY consumer, error_class
         """
 
-    /// The first letter by number is the oldest, or as good as.
+    /// The letter with the lowest number is the oldest one, or close to it.
     private static let ages: Statement = """
         SELECT
             coalesce(extract(epoch FROM clock_timestamp() - least(
@@ -74,7 +74,7 @@ struct LetterStatistics {
         return gauge
     }
 
-    /// Nobody shows numbers that are kept no more.
+    /// A handler that is no longer active must not report its last numbers.
     func retire() {
         for gauge in gauges.values { gauge.record(0) }
         oldest.record(0)

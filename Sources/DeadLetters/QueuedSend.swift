@@ -3,7 +3,7 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-/// One row of `dead_letter_sends` with what it takes to make a record of it.
+/// One row of `dead_letter_sends` with the data of its record.
 struct QueuedSend: Sendable {
     let sendID: Int64
     let letterID: Int64
@@ -11,7 +11,7 @@ struct QueuedSend: Sendable {
     let delivery: Int32
     let dialect: LetterDialect
     let consumer: String
-    /// nil when nobody knows.
+    /// nil if unknown.
     let topic: String?
     let origin: TopicPartition
     let offset: Int64
@@ -20,16 +20,16 @@ struct QueuedSend: Sendable {
     let mark: String
     let key: [UInt8]?
     let value: [UInt8]?
-    /// The value is an operator's, and this the id of the event that it makes.
+    /// Whether an operator edited the value; this is then the id of the edited event.
     let editedEventID: EventID?
     let isValueWithConsumer: Bool
-    /// The consumer may have deleted the event's row when it was told of a discard.
+    /// Whether the consumer may have deleted the event's row when it received a discard.
     let isRowForgotten: Bool
     let headers: [RecordHeader]
 
-    /// The next sends in order: at most so many, and so many bytes or a single one, without those for some topics. What
-    /// a send carries was decided when it was queued: sent twice, it is twice the same. A discard carries nothing, so
-    /// that it can be sent whatever the event is. Sizes are read without the values (they are known to TOAST).
+    /// Reads the next sends in order, limited by number and bytes (at least one), without those for some topics. The
+    /// content of a send is fixed when it is queued, so a repeated send is equal. A discard has no value, so it can be
+    /// sent whatever the event is. Sizes are read without the values (TOAST stores them).
     private static let readPage: Statement = """
         WITH page AS MATERIALIZED (
             SELECT s.send_id, coalesce(octet_length(l.key), 0) + 500 + CASE s.action
@@ -73,7 +73,7 @@ struct QueuedSend: Sendable {
         letterID = try rows.int64(row, 1)
         let word = try rows.string(row, 2)
         guard let action = RetryRequest.Action(rawValue: word) else {
-            throw PostgresError(.decoding, "a letter's send has an action that is not known")
+            throw PostgresError(.decoding, "a letter's send has an unknown action")
         }
         self.action = action
         delivery = try rows.int32(row, 3)
@@ -96,9 +96,9 @@ struct QueuedSend: Sendable {
         }
     }
 
-    /// The headers of the record to send: the original's own, and for a consumer of ours what it must know.
+    /// The headers of the record to send: the original ones, and for a consumer of Millrace those of the protocol.
     ///
-    /// A record that goes back to its topic carries nothing of what made it a letter, or it would look like one.
+    /// A record that goes back to its topic contains no headers of the letter. Otherwise it would look like a letter.
     func recordHeaders() -> RecordHeaders {
         let result = RecordHeaders(capacity: headers.count + 9)
         for header in headers where !LetterDialect.isAdded(header.name) {

@@ -1,7 +1,7 @@
 internal import Metrics
 internal import Synchronization
 
-/// Counts what became of retries, by consumer. A transaction that is tried again counts again.
+/// Counts the results of retries by consumer. A repeated transaction counts again.
 final class ReplayResults: Sendable {
     private struct Key: Hashable {
         let consumer: String
@@ -10,7 +10,8 @@ final class ReplayResults: Sendable {
 
     private let counters = Mutex<[Key: Counter]>([:])
 
-    /// Consumers are named by configuration, and by letters of others: there may be any number of those.
+    /// Names of consumers come from the configuration and from letters of other programs, so their number is not
+    /// limited.
     private static let limit = 500
     private static let results: Set<String> = [
         "resolved", "failed_again", "blocked_again", "discard_confirmed", "reopened", "parked",

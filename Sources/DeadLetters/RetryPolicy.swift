@@ -1,15 +1,15 @@
-/// When letters of some error classes are retried by themselves. A letter whose class no policy names waits for an
-/// operator, as does one whose attempts are used up.
+/// Decides when letters of some error classes are retried automatically. A letter waits for an operator if no policy
+/// names its class, or if its attempts are used up.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 public struct RetryPolicy: Sendable, Hashable {
     /// Error classes: `*` stands for any text, `?` for one character.
     public var errorClasses: [String]
-    /// Milliseconds until the first retry, before jitter; each further one waits twice as long.
+    /// Milliseconds until the first retry, before jitter. Each further delay is twice as long.
     public var initialDelayMs: Int
-    /// No delay is longer, in milliseconds.
+    /// The maximum delay in milliseconds.
     public var ceilingMs: Int
-    /// Retries that may fail before the letter waits for an operator.
+    /// Number of failed retries after which the letter waits for an operator.
     public var attemptsLimit: Int
 
     public init(
@@ -21,9 +21,9 @@ public struct RetryPolicy: Sendable, Hashable {
         self.attemptsLimit = attemptsLimit
     }
 
-    /// What looks as if it could pass: something was away, or what an event refers to had not come yet (23503 is a
-    /// foreign key that is not there), or a row was locked or took too long for so long that a projection parked its
-    /// event (08, 40001, 40P01, 55006, 55P03, 57014).
+    /// Errors that look temporary: a server was unavailable, a row that the event refers to did not exist yet (23503, a
+    /// missing foreign key), or a row was locked or slow for so long that a projection parked its event (08, 40001,
+    /// 40P01, 55006, 55P03, 57014).
     public static let transientLooking = RetryPolicy(
         errorClasses: [
             "*timeout*", "*timed_out*", "*unavailable*", "*connection*", "*temporar*", "sql_23503",
@@ -32,8 +32,8 @@ public struct RetryPolicy: Sendable, Hashable {
 
     /// Milliseconds until the next retry, with jitter between half and the whole of each step.
     ///
-    /// - Parameter failedAttempts: retries that failed so far.
-    /// - Returns: nil when the attempts are used up.
+    /// - Parameter failedAttempts: the number of failed retries so far.
+    /// - Returns: nil if the attempts are used up.
     func delayMs(failedAttempts: Int, using random: inout some RandomNumberGenerator) -> Int64? {
         guard failedAttempts < attemptsLimit else { return nil }
         var step = Int64(initialDelayMs)
@@ -45,19 +45,19 @@ public struct RetryPolicy: Sendable, Hashable {
         errorClasses.contains { Glob.matches($0, errorClass) }
     }
 
-    /// What is wrong with the values, in words; empty when nothing is.
+    /// The problems of the values; empty if there are none.
     public func validate() -> [String] {
         var problems: [String] = []
         if errorClasses.isEmpty || errorClasses.contains("") { problems.append("a policy names no error class") }
         if initialDelayMs <= 0 || ceilingMs < initialDelayMs || ceilingMs > 30 * 86_400_000 {
-            problems.append("initialDelayMs and ceilingMs are not in order, positive and at most 30 days")
+            problems.append("initialDelayMs and ceilingMs must be positive, in ascending order, and at most 30 days")
         }
-        if !(1...1_000).contains(attemptsLimit) { problems.append("attemptsLimit is not within 1…1000") }
+        if !(1...1_000).contains(attemptsLimit) { problems.append("attemptsLimit is outside 1…1000") }
         return problems
     }
 }
 
-/// Policies in order: the first that names a class counts.
+/// Policies in order. The first one that names a class counts.
 struct RetryPolicies: Sendable {
     let policies: [RetryPolicy]
 
@@ -68,9 +68,9 @@ struct RetryPolicies: Sendable {
     }
 }
 
-/// Patterns with `*` and `?`.
+/// Matches patterns with `*` and `?`.
 enum Glob {
-    /// Takes time in the order of both lengths multiplied, at worst.
+    /// In the worst case its time is proportional to the product of both lengths.
     static func matches(_ pattern: String, _ text: String) -> Bool {
         let pattern = Array(pattern.unicodeScalars)
         let text = Array(text.unicodeScalars)

@@ -1,27 +1,27 @@
 internal import Postgres
 internal import StreamCore
 
-/// Decides what is sent: due letters with their sequences, and again what was not answered. Works on the session that
-/// holds the handler's lock, so there is one of it.
+/// Decides which letters are sent: due letters with the letters of their keys, and letters without an answer. It works
+/// in the session that holds the handler's lock, so only one scheduler works.
 struct RetryScheduler: Sendable {
     let connection: PostgresConnection
     let configuration: DeadLetterHandlerConfiguration
 
-    /// Of a sequence in which nothing is under way the first letters are sent: one alone as long as it fails, else a
-    /// set of the size that is due, see ``SequencePromotion``. Who asks for a later letter asks for those before it: it
-    /// passes that on to the first, and is sent when those before it are over. If the first is under way, it is sent
-    /// again should it fail.
+    /// If no letter of a key is in flight, the first letters of the key are sent: one alone while it fails, otherwise a
+    /// set of the size in ``SequencePromotion``. A request for a later letter includes the letters before it: the
+    /// request passes to the first letter, and the later letter is sent after those before it. If the first letter is
+    /// in flight, it is sent again if it fails.
     ///
-    /// Of a set of full size the next one follows when half of it is over (see ``SequencePromotion``): its first letter
-    /// is due at '-infinity', and is sent behind those under way as long as none of these has failed. Else nobody has
-    /// asked for it, and it waits again.
+    /// After half of a full set is finished, the next set follows (see ``SequencePromotion``). Its first letter is due
+    /// at '-infinity' and is sent behind the letters in flight while none of them has failed. Otherwise it was not
+    /// requested and waits again.
     ///
-    /// The rows are locked in the order of their numbers, as ingesting and operators do. What the limits cut off
-    /// remains due, or follows when what is before it is answered. So does a letter whose first was over by the time
-    /// that its row could be locked: nothing would wake it any more, if it waited.
+    /// The rows are locked in the order of their numbers, as in ingesting and in commands of operators. Letters beyond
+    /// the limits stay due, or follow after the letters before them are answered. The same holds for a letter whose
+    /// first letter finished before its row could be locked, because nothing else would wake it.
     ///
-    /// What is found goes on as arrays: the planner expects few elements of one, and looks letters up by their numbers.
-    /// Of a common table expression it may expect so many that it reads all letters there are.
+    /// Results are passed as arrays. The planner expects few elements of an array and looks letters up by number. For a
+    /// common table expression it may expect so many that it reads all letters.
     private static let sendDue: Statement = """
         WITH due AS MATERIALIZED (
             SELECT letter_id, consumer, origin_topic, sequence, next_attempt_at FROM dead_letters AS l
@@ -99,12 +99,12 @@ struct RetryScheduler: Sendable {
         FROM sent ORDER BY letter_id
         """
 
-    /// Letters that one statement sends, at most, beside those without a sequence.
+    /// Maximum number of letters that one statement sends, besides letters without a key.
     private static let lettersAtOnce: Int64 = 10_000
 
     /// Moves due letters and their sequences to the sends.
     ///
-    /// - Returns: how many letters.
+    /// - Returns: the number of letters.
     func sendDue() async throws -> Int {
         let parameters = Parameters {
             $0.append(Int64(configuration.dueLettersAtOnce))
@@ -116,10 +116,10 @@ struct RetryScheduler: Sendable {
         }
     }
 
-    /// Each delivery that is not answered doubles what the letter waits. Of a sequence all that is under way is sent
-    /// again, from its first on: it was sent together, and is applied in order only.
+    /// Each delivery without an answer doubles the waiting time. All letters of a key in flight are sent again from the
+    /// first one, because they were sent together and are applied only in order.
     ///
-    /// IS TRUE keeps the planner from looking for each letter among all those that are under way.
+    /// IS TRUE prevents the planner from searching each letter among all letters in flight.
     private static let sendStuckAgain: Statement = """
         WITH stuck AS MATERIALIZED (
             SELECT letter_id, consumer, origin_topic, sequence FROM dead_letters AS l
@@ -160,8 +160,7 @@ struct RetryScheduler: Sendable {
         FROM again ORDER BY letter_id
         """
 
-    /// Tells consumers again of discards that they have not confirmed: until they do, keys may wait for letters that
-    /// are over.
+    /// Sends unconfirmed discards to their consumers again. Until the confirmation, keys may wait for finished letters.
     private static let discardAgain: Statement = """
         WITH open AS MATERIALIZED (
             SELECT letter_id FROM dead_letters AS l
@@ -187,9 +186,9 @@ struct RetryScheduler: Sendable {
         FROM again ORDER BY letter_id
         """
 
-    /// Makes letters due that were sent and not answered, and queues discards again that were not.
+    /// Makes letters due that were sent and not answered, and queues unanswered discards again.
     ///
-    /// - Returns: how many letters.
+    /// - Returns: the number of letters.
     func sendStuckAgain() async throws -> Int {
         let parameters = Parameters {
             $0.append(Double(configuration.stuckAfterMs))

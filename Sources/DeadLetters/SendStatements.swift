@@ -2,11 +2,12 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-/// Writes down what became of a page of sends.
+/// Writes the results of a page of sends.
 enum SendStatements {
     private static let delete: Statement = "DELETE FROM dead_letter_sends WHERE send_id = ANY ($1)"
 
-    /// A letter of others has no consumer that answers: it is resolved when it is where it came from.
+    /// A letter of another program has no consumer that answers. It is resolved when Kafka has it in its original
+    /// topic.
     private static let resolveReplayed: Statement = """
         WITH locked AS MATERIALIZED (
             SELECT letter_id, state FROM dead_letters
@@ -21,8 +22,8 @@ enum SendStatements {
         FROM replayed ORDER BY letter_id
         """
 
-    /// A letter that cannot be sent is pending again, and so is one whose consumer cannot be told of its discard: the
-    /// key may still wait for it. What is answered, or sent once more, meanwhile is left as it is.
+    /// A letter that cannot be sent becomes pending again. So does a letter whose consumer cannot receive its discard,
+    /// because the key may still wait for it. Letters that were answered or sent again meanwhile stay unchanged.
     private static let giveBack: Statement = """
         WITH refused AS MATERIALIZED (
             SELECT letter_id, delivery, reason FROM unnest($1, $2, $3) AS refused (letter_id, delivery, reason)
@@ -44,7 +45,7 @@ enum SendStatements {
         FROM judged ORDER BY letter_id
         """
 
-    /// From now on a discard can be confirmed. Each time it is not, the next one is sent later.
+    /// Starts to wait for the confirmation of a discard. The delay grows with each attempt.
     private static let awaitConfirmation: Statement = """
         WITH locked AS MATERIALIZED (
             SELECT letter_id FROM dead_letters

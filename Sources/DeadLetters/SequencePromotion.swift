@@ -1,24 +1,24 @@
 internal import Postgres
 internal import StreamCore
 
-/// Makes the next letter of a sequence due when the one before it is over.
+/// Makes the next letter of a key due when the one before it is finished.
 enum SequencePromotion {
-    /// A sequence's letters are sent in sets: the first one is so large, and each is so many times as large as the one
-    /// before it was, as long as nothing fails. So what is sent in vain, behind one that fails, is at most so many
-    /// times what was applied since the last failure.
+    /// Letters of a key are sent in sets. This is the size of the first set and the factor by which each next set grows
+    /// while no letter fails. Behind a failing letter, at most this multiple of the letters applied since the last
+    /// failure is sent without success.
     static let growth: Int32 = 8
 
-    /// The first open letter of a sequence becomes due if it only waited for another, or somebody asked for it: one
-    /// that failed itself waits for its own time, or for an operator. A new letter is due only when it is alone: the
-    /// one before it was resolved before this one came. One that the consumer calls blocked though it is the first
-    /// here, as the letter before it is lost, is tried again after a while.
+    /// The first open letter of a key becomes due if it only waited for another one, or if an operator requested it. A
+    /// letter that failed itself waits for its own time or for an operator. A new letter is due only if it is alone,
+    /// because the letter before it was resolved earlier. If the consumer reports the first letter here as blocked,
+    /// because the letter before it is lost, it is tried again later.
     ///
-    /// A set of full size is followed by another one, as large, when half of it is over and none of it has failed: the
-    /// first letter behind it becomes due at '-infinity'. So consumer, ingest and sender work at the same time. Should
-    /// the rest of the set fail, at most three times as much was sent in vain as was applied since the last failure.
+    /// When half of a full set is finished and none of it has failed, another full set follows: the first letter behind
+    /// it becomes due at '-infinity'. Consumer, ingest and sender then work at the same time. If the rest of the set
+    /// fails, at most three times the letters applied since the last failure were sent without success.
     ///
-    /// Step by step, so that no plan looks for the letters of one step among all those that are pending. A head is
-    /// looked at once more when it is changed; IS TRUE keeps the planner from looking for it by that.
+    /// The statement works in steps, so that no plan searches the letters of one step among all pending ones. The first
+    /// letter is checked again when it is changed; IS TRUE prevents the planner from searching by that condition.
     private static let promoteHeads: Statement = """
         WITH freed AS MATERIALIZED (
             SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.cause = 0) AS is_alone,
@@ -66,7 +66,7 @@ enum SequencePromotion {
         WHERE l.letter_id = due.letter_id AND (l.state = 'pending') IS TRUE
         """
 
-    /// - Returns: of how many sequences the first letter becomes due, at once or after a while.
+    /// - Returns: the number of keys whose first letter becomes due, at once or later.
     static func promote(
         after letters: [ChangedLetter], largestSet: Int, blockedHeadMs: Int, _ transaction: PostgresTransaction
     ) async throws -> Int {

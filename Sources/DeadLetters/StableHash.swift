@@ -1,6 +1,7 @@
 internal import StreamCore
 
-/// A hash that is the same in every process and release: FNV-1a, whose neighbours MurmurHash3's finaliser takes apart.
+/// A hash that is the same in every process and release: FNV-1a with MurmurHash3's finaliser, which separates similar
+/// values.
 struct StableHash {
     private var bytes: FNV1a
 

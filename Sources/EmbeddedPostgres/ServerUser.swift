@@ -17,7 +17,7 @@ enum ServerUser: Sendable {
                 return unsafe .other(name: name, uid: entry.pointee.pw_uid, gid: entry.pointee.pw_gid)
             }
         }
-        throw PostgresServerError(.failed, "PostgreSQL does not run as root, and there is no user postgres or nobody")
+        throw PostgresServerError(.failed, "PostgreSQL cannot run as root, and no user postgres or nobody exists")
     }
 
     /// What to put before a command so that it runs as this user.

@@ -145,7 +145,8 @@ extension Envelope {
         guard let version else { throw DecodeProblem(missing: "version", in: start) }
         guard (1...Int64(current)).contains(version.value) else {
             throw DecodeProblem(
-                .unknownVersion, at: version.offset, "\(type) has version \(version.value), known are 1–\(current)")
+                .unknownVersion, at: version.offset,
+                "\(type) has version \(version.value); the known versions are 1–\(current)")
         }
         return Int(version.value)
     }
@@ -169,7 +170,7 @@ extension Envelope {
             throw DecodeProblem(.invalidValue, at: start, "\(type) belongs to aggregateType \(expected)")
         }
         if let sequence, let value = sequence.value, value < 1 {
-            throw DecodeProblem(.invalidSequence, at: sequence.offset, "a sequence counts from 1")
+            throw DecodeProblem(.invalidSequence, at: sequence.offset, "a sequence must be 1 or more")
         }
         guard let timestamp else { throw DecodeProblem(missing: "timestamp", in: start) }
         return EventIdentity(

@@ -11,7 +11,7 @@ public enum EventDecoder<Payload: EventPayload> {
     @inlinable
     public static func decode(_ value: Span<UInt8>) throws(EventDecodeError) -> DecodedEvent<Payload> {
         guard !value.isEmpty else {
-            throw EventDecodeError(.emptyValue, path: "$", detail: "the record's value has no bytes")
+            throw EventDecodeError(.emptyValue, path: "$", detail: "the record's value is empty")
         }
         var envelope = Envelope()
         let outcome: Outcome

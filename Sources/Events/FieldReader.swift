@@ -68,11 +68,11 @@ public struct FieldReader: ~Escapable {
         json.matches(key, name)
     }
 
-    /// Refuses the second of two fields of one name: which of them is meant nobody can say.
+    /// Refuses a second field of the same name, because it is not clear which one is meant.
     @inlinable @inline(__always)
     public func once(_ isFirst: Bool, _ key: JSONText) throws(DecodeProblem) {
         guard isFirst else {
-            throw DecodeProblem(.wrongShape, at: key.range.lowerBound, "the field stands here twice")
+            throw DecodeProblem(.wrongShape, at: key.range.lowerBound, "the field occurs twice")
         }
     }
 
@@ -135,7 +135,7 @@ public struct FieldReader: ~Escapable {
         let text = try rawText()
         let identity = try string(of: text)
         guard (1...Self.maximumIdentityLength).contains(identity.utf8.count) else {
-            throw invalid(text, "an identity has 1–255 bytes")
+            throw invalid(text, "an id must have 1–255 bytes")
         }
         return identity
     }
@@ -196,7 +196,8 @@ public struct FieldReader: ~Escapable {
             amount.coefficient.magnitude < 1_000_000_000_000_000 || amount.integerDigits <= Self.maximumIntegerDigits
         else {
             throw DecodeProblem(
-                .invalidValue, at: range.lowerBound, "an amount has up to 15 digits before and 8 behind the point")
+                .invalidValue, at: range.lowerBound,
+                "an amount must have at most 15 digits before and 8 after the point")
         }
         return amount
     }
@@ -206,7 +207,7 @@ public struct FieldReader: ~Escapable {
         let string: String
         do { string = try json.string(of: text) } catch { throw DecodeProblem(error) }
         // Only an escape can make a NUL, and PostgreSQL's text holds none.
-        if text.hasEscapes, string.utf8.contains(0) { throw invalid(text, "the text has a NUL character") }
+        if text.hasEscapes, string.utf8.contains(0) { throw invalid(text, "the text contains a NUL character") }
         return string
     }
 

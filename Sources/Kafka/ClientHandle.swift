@@ -2,21 +2,21 @@ internal import CRDKafka
 internal import Foundation
 internal import Synchronization
 
-/// Owns one librdkafka client. Whatever holds memory of the client's (batches, topics, queues) holds this too, so that
-/// the client goes last.
+/// Owns one librdkafka client. Every object that holds memory of the client (batches, topics, queues) also holds this
+/// handle, so the client is destroyed last.
 // SAFETY: librdkafka's client is thread-safe; destroyed once, in `deinit`, when nobody can use it any more.
 @safe
 final class ClientHandle: @unchecked Sendable {
     let pointer: OpaquePointer
     private let log: LogSink
-    /// What callbacks still use until the client is destroyed.
+    /// Objects that callbacks use until the client is destroyed.
     private let kept = Mutex<[any AnyObject & Sendable]>([])
 
-    /// Starts a client of librdkafka: its threads run and connect from then on.
+    /// Starts a librdkafka client. Its threads then run and connect.
     ///
     /// - Parameters:
-    ///   - defaults: properties that the configuration may override.
-    ///   - owned: properties that it may not.
+    /// - defaults: properties that the configuration may override.
+    /// - owned: properties that it may not override.
     ///   - events: `RD_KAFKA_EVENT_…` bits that the client's queues hand out.
     init(
         _ type: rd_kafka_type_t, _ configuration: KafkaClientConfiguration, defaults: [String: String],
@@ -54,7 +54,7 @@ final class ClientHandle: @unchecked Sendable {
         kept.withLock { $0.append(object) }
     }
 
-    /// The error after which this client is of no more use, when there was one.
+    /// The error after which this client cannot be used; nil if there was none.
     var fatalError: KafkaError? {
         var text = [CChar](repeating: 0, count: 512)
         // SAFETY: writes at most `text.count` bytes, zero-terminated.
@@ -78,7 +78,7 @@ final class ClientHandle: @unchecked Sendable {
     }
 }
 
-/// A client on its way out, with what its callbacks still use.
+/// A client that is being destroyed, with the objects that its callbacks still use.
 // SAFETY: the owner gave the client up; `destroy` is called once, by the one thread it was handed to.
 @safe
 private struct LastReference: @unchecked Sendable {

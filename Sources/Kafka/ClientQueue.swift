@@ -7,13 +7,13 @@ final class ClientQueue: @unchecked Sendable {
     let pointer: OpaquePointer
     private let client: ClientHandle
 
-    /// Where a producer's reports and all clients' errors arrive.
+    /// The queue of a producer's reports and of all clients' errors.
     init(mainOf client: ClientHandle) {
         self.client = client
         unsafe pointer = rd_kafka_queue_get_main(client.pointer)
     }
 
-    /// A consumer's records and events, all of them.
+    /// The queue of a consumer's records and events.
     init(consumerOf client: ClientHandle) throws(KafkaError) {
         unsafe rd_kafka_poll_set_consumer(client.pointer)
         guard let pointer = unsafe rd_kafka_queue_get_consumer(client.pointer) else {
@@ -23,7 +23,7 @@ final class ClientQueue: @unchecked Sendable {
         unsafe self.pointer = unsafe pointer
     }
 
-    /// A queue of its own, for the answers to one call.
+    /// A separate queue for the answers to one call.
     init(newFor client: ClientHandle) {
         self.client = client
         unsafe pointer = rd_kafka_queue_new(client.pointer)
@@ -33,15 +33,15 @@ final class ClientQueue: @unchecked Sendable {
         unsafe rd_kafka_queue_destroy(pointer)
     }
 
-    /// Takes the next event, which the caller frees.
+    /// Takes the next event. The caller frees it.
     ///
-    /// - Parameter timeoutMs: milliseconds to block the calling thread at most; −1 for no limit.
-    /// - Returns: nil when the time is over or ``yield()`` ended the wait.
+    /// - Parameter timeoutMs: maximum time in milliseconds to block the calling thread; −1 for no limit.
+    /// - Returns: nil after the time, or after ``yield()``.
     func poll(timeoutMs: Int32) -> OpaquePointer? {
         unsafe rd_kafka_queue_poll(pointer, timeoutMs)
     }
 
-    /// Ends a poll that waits, or the next one that would: it is kept until then.
+    /// Ends a waiting poll, or the next poll that would wait.
     func yield() {
         unsafe rd_kafka_queue_yield(pointer)
     }

@@ -1,7 +1,7 @@
 internal import CRDKafka
 internal import StreamCore
 
-/// A broker as the cluster's metadata names it.
+/// A broker in the cluster's metadata.
 public struct KafkaBroker: Hashable, Sendable {
     /// The broker's number.
     public let id: Int32
@@ -11,15 +11,15 @@ public struct KafkaBroker: Hashable, Sendable {
     public let port: Int32
 }
 
-/// How a topic's partitions are kept.
+/// The replication of a topic's partitions.
 public struct TopicState: Hashable, Sendable {
-    /// How many there are.
+    /// Number of partitions.
     public let partitions: Int
-    /// Copies of the partition that has the fewest.
+    /// Number of replicas of the partition with the fewest.
     public let replicas: Int
-    /// Partitions that nobody can write to or read from at the moment.
+    /// Partitions without a leader, which accept no reads or writes at the moment.
     public let withoutLeader: Int
-    /// Partitions of which a copy is behind or away.
+    /// Number of partitions with a replica that is not in sync.
     public let underReplicated: Int
 
     public init(partitions: Int, replicas: Int, withoutLeader: Int, underReplicated: Int) {
@@ -30,16 +30,16 @@ public struct TopicState: Hashable, Sendable {
     }
 }
 
-/// A place in a partition whose offset the brokers tell.
+/// A position in a partition, for which the brokers return an offset.
 public enum PartitionPlace: Hashable, Sendable {
-    /// The oldest record that the broker has.
+    /// The oldest record of the broker.
     case beginning
-    /// Behind the last record that can be read.
+    /// The end of the readable records.
     case end
-    /// The first record with this timestamp, in milliseconds since 1970, or a later one.
+    /// The first record with this timestamp or a later one, in milliseconds since 1970.
     case time(Int64)
 
-    /// The protocol's ListOffsets takes both ends for instants of their own, and librdkafka hands them on as they are.
+    /// The protocol's ListOffsets treats both ends as special timestamps, and librdkafka passes them on unchanged.
     var listOffsetsTime: Int64 {
         switch self {
         case .beginning: Int64(RD_KAFKA_OFFSET_BEGINNING)
@@ -49,7 +49,7 @@ public enum PartitionPlace: Hashable, Sendable {
     }
 }
 
-/// Questions that any client can put to the cluster. Each blocks the calling thread up to its time limit.
+/// Requests that any client can send to the cluster. Each blocks the calling thread, at most for its timeout.
 extension ClientHandle {
     func queryWatermarks(_ partition: TopicPartition, timeoutMs: Int32) throws(KafkaError) -> Watermarks {
         var (low, high) = (Int64(0), Int64(0))
@@ -59,14 +59,14 @@ extension ClientHandle {
         guard low >= 0, high >= 0 else {
             // A broker that answers with an error for the partition names no offset.
             throw KafkaError(
-                RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, message: "the broker names no offsets",
+                RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, message: "the broker reports no offsets",
                 topicPartition: partition)
         }
         return Watermarks(low: low, high: high)
     }
 
-    /// The offsets of places in partitions; partitions that the cluster does not know are left out, and those that have
-    /// no record at or after a time.
+    /// Returns the offsets of positions in partitions. It leaves out unknown partitions, and those without a record at
+    /// or after the time.
     func queryOffsets(
         _ places: [TopicPartition: PartitionPlace], timeoutMs: Int32
     ) throws(KafkaError) -> [TopicPartition: Int64] {
@@ -92,7 +92,7 @@ extension ClientHandle {
         var all = topics.isEmpty ? unsafe try metadata(timeoutMs: timeoutMs, allTopics: false, topic: nil) : Metadata()
         for topic in topics {
             guard let handle = unsafe rd_kafka_topic_new(pointer, topic, nil) else {
-                throw KafkaError(rd_kafka_last_error(), message: "no topic can have this name")
+                throw KafkaError(rd_kafka_last_error(), message: "Kafka does not allow this topic name")
             }
             // SAFETY: our reference, given back once.
             defer { unsafe rd_kafka_topic_destroy(handle) }
@@ -103,15 +103,16 @@ extension ClientHandle {
         return all
     }
 
-    /// Admin requests go to the cluster's controller, and would wait for one until their time is over.
+    /// Admin requests go to the cluster's controller. Without one, a request would wait until its timeout.
     ///
-    /// - Throws: ``KafkaError/isUnsupported`` when there is none among the brokers.
+    /// - Throws: ``KafkaError/isUnsupported`` if the metadata names no controller.
     func checkController(timeoutMs: Int32) throws(KafkaError) {
         let brokers = try metadata(timeoutMs: timeoutMs, of: []).brokers
         let controller = unsafe rd_kafka_controllerid(pointer, 0)
         if brokers.contains(where: { $0.id == controller }) { return }
         throw KafkaError(
-            RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, message: "not supported by this broker: it names no controller")
+            RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE,
+            message: "not supported by this broker, because it reports no controller")
     }
 
     private func metadata(timeoutMs: Int32, allTopics: Bool, topic: OpaquePointer?) throws(KafkaError) -> Metadata {

@@ -16,7 +16,7 @@ struct ConfigurationBuilder: ~Copyable {
 
     /// Sets one property.
     ///
-    /// - Returns: what librdkafka has against it; nil when it took it.
+    /// - Returns: librdkafka's error message; nil if it accepted the property.
     func set(_ property: String, to value: String) -> KafkaConfigurationProblem? {
         var reason = [CChar](repeating: 0, count: 512)
         // SAFETY: librdkafka copies both strings and writes at most `reason.count` bytes, zero-terminated.
@@ -28,9 +28,9 @@ struct ConfigurationBuilder: ~Copyable {
         return KafkaConfigurationProblem(property: property, message: String(zeroTerminated: reason))
     }
 
-    /// Which events the client's queues hand out, and where its log goes.
+    /// Selects the events of the client's queues and the target of its log.
     ///
-    /// - Parameter log: must outlive the client.
+    /// - Parameter log: must live longer than the client.
     func prepare(events: Int32, log: LogSink) {
         // SAFETY: the pointer is only read while the client exists, and the client's owner holds `log` until after
         // `rd_kafka_destroy`; librdkafka passes zero-terminated strings that live during the call.
@@ -45,9 +45,9 @@ struct ConfigurationBuilder: ~Copyable {
         }
     }
 
-    /// Makes a client, which owns the configuration from then on.
+    /// Creates a client, which then owns the configuration.
     ///
-    /// - Throws: what librdkafka has against the properties as a whole.
+    /// - Throws: librdkafka's error for the properties as a whole.
     consuming func makeClient(_ type: rd_kafka_type_t) throws(KafkaError) -> OpaquePointer {
         var reason = [CChar](repeating: 0, count: 512)
         // SAFETY: `rd_kafka_new` takes the configuration only on success; then our `deinit` must not run.
@@ -62,7 +62,7 @@ struct ConfigurationBuilder: ~Copyable {
 }
 
 extension String {
-    /// The text that C wrote into a buffer of ours.
+    /// The text that C wrote into the buffer.
     init(zeroTerminated buffer: [CChar]) {
         self.init(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }

@@ -3,15 +3,15 @@ internal import CRDKafka
 public import StreamCore
 internal import Synchronization
 
-/// When ``Consumer/poll(_:)`` stops collecting.
+/// Limits of one ``Consumer/poll(_:)``.
 public struct BatchLimits: Hashable, Sendable {
-    /// Most records in a batch.
+    /// Maximum number of records in a batch.
     public var maxRecords: Int
-    /// Bytes of keys and values after which no more is added; one record may pass it.
+    /// Size of keys and values, in bytes, at which a batch takes no more records. The last record may exceed it.
     public var maxBytes: Int
-    /// How long to wait for the first record, in milliseconds.
+    /// Maximum time to wait for the first record, in milliseconds.
     public var maxWaitMs: Int32
-    /// How long to wait for more after the first, in milliseconds; 0 takes what is there.
+    /// Maximum time to wait for more records after the first, in milliseconds; 0 takes the records that are there.
     public var lingerMs: Int32
 
     public init(maxRecords: Int = 2_000, maxBytes: Int = 4 << 20, maxWaitMs: Int32 = 100, lingerMs: Int32 = 0) {
@@ -23,42 +23,42 @@ public struct BatchLimits: Hashable, Sendable {
     }
 }
 
-/// What a consumer's ``Consumer/poll(_:)`` found. Records and changes of the assignment come in one order: a batch
-/// handed out before `revoked` was fetched before it.
+/// The result of ``Consumer/poll(_:)``. Records and changes of the assignment come in one order: a batch returned
+/// before `revoked` was fetched before it.
 public enum ConsumerEvent: Sendable {
     /// Records of assigned partitions.
     case batch(RecordBatch)
-    /// The group gave these partitions to this consumer (more, when the protocol is cooperative). Nothing is fetched
-    /// until it is answered by ``Consumer/assign(_:)``, with no partitions as well.
+    /// The group assigned these partitions to this consumer (additional ones with the cooperative protocol). Nothing is
+    /// fetched before ``Consumer/assign(_:)`` answers it, also with an empty list.
     case assigned([TopicPartition])
-    /// The group wants these partitions back. They are still ours: finish, commit, then answer by
-    /// ``Consumer/unassign(_:)``. Until then the whole group waits.
+    /// The group requests these partitions back. This consumer still owns them: finish the work, commit, then answer
+    /// with ``Consumer/unassign(_:)``. The whole group waits until then.
     case revoked([TopicPartition])
-    /// The group took these partitions away already (this member was gone too long): others may own them. Write
-    /// nothing, drop what is of them, and answer by ``Consumer/unassign(_:)``.
+    /// The group has already reassigned these partitions, because this member did not respond for too long. Other
+    /// members may own them. Write nothing, drop their records, and answer with ``Consumer/unassign(_:)``.
     case lost([TopicPartition])
-    /// Something failed; see ``KafkaError/kind``, ``KafkaError/isOffsetOutOfRange`` and ``KafkaError/isFatal``. The
-    /// consumer itself goes on trying, unless the error is fatal.
+    /// An error; see ``KafkaError/kind``, ``KafkaError/isOffsetOutOfRange`` and ``KafkaError/isFatal``. The consumer
+    /// itself tries again, unless the error is fatal.
     case error(KafkaError)
-    /// The broker has no more records of these partitions: each ends at this offset, which the next record read will
-    /// have or pass. Between a partition's last record and its end there may be offsets without a record: transaction
-    /// markers, aborted transactions, what compaction removed. Only from a consumer that was made to tell ends; those
-    /// found together with records are ``RecordBatch/ends``.
+    /// The broker has no more records of these partitions. The next record of a partition will have this offset or a
+    /// higher one. Between the last record and the end there may be offsets without a record: transaction markers,
+    /// aborted transactions, compacted records. Only consumers with `tellsEnds` report this event. Ends that are found
+    /// together with records are in ``RecordBatch/ends``.
     case ends([TopicPartition: Int64])
-    /// Nothing came in time, or somebody called ``Consumer/wake()``.
+    /// No record came in time, or another task called ``Consumer/wake()``.
     case idle
 }
 
-/// Where to begin with a partition.
+/// The position at which reading of a partition begins.
 public enum StartOffset: Hashable, Sendable {
     /// The next record to read.
     case offset(Int64)
-    /// The oldest record that the broker has.
+    /// The oldest record of the broker.
     case beginning
     /// Records produced from now on.
     case end
-    /// What the group committed; an ``ConsumerEvent/error(_:)`` with ``KafkaError/isOffsetOutOfRange`` when it has
-    /// committed nothing.
+    /// The committed offset of the group. If there is none, an ``ConsumerEvent/error(_:)`` with
+    /// ``KafkaError/isOffsetOutOfRange`` follows.
     case committed
 
     var wireValue: Int64 {
@@ -71,22 +71,22 @@ public enum StartOffset: Hashable, Sendable {
     }
 }
 
-/// A member of a consumer group that leaves offsets and the answers to rebalances to its owner. Its calls run one
-/// after the other on a thread of its own; those that need not wait for a running ``poll(_:)`` are `nonisolated`.
+/// A member of a consumer group. Its owner handles offsets and rebalances. Calls run one after the other on the
+/// consumer's own thread. Calls that need not wait for a running ``poll(_:)`` are `nonisolated`.
 ///
-/// Nothing is committed unless asked for, and an offset that the broker does not have is an error, never skipped.
-/// ``poll(_:)`` must be called often: it alone tells the group that this member is alive.
+/// The consumer commits only on request. An offset that the broker does not have is an error and is never skipped. Call
+/// ``poll(_:)`` often, because it alone shows the group that this member is alive.
 public actor Consumer {
     private let executor: ThreadExecutor
     nonisolated let handle: ClientHandle
     nonisolated let queue: ClientQueue
-    /// Found while a batch was being collected; comes after it.
+    /// An event that was found while a batch was collected. It is returned after the batch.
     private var next: ConsumerEvent?
-    /// A change of the assignment was handed out and not answered yet.
+    /// Whether a change of the assignment was returned and is not answered yet.
     var unanswered: Rebalance?
     private(set) var isClosed = false
-    /// Where each assigned partition goes on after what was handed out. librdkafka's own position is the one before a
-    /// seek until the first record after it, so records between the two would be lost to a second seek.
+    /// The next position of each assigned partition after the returned records. After a seek, librdkafka's own position
+    /// is the old one until the first record, so a second seek would lose records in between.
     var positions: [TopicPartition: StartOffset] = [:]
     nonisolated let isAskingToFetch = Atomic(false)
 
@@ -116,15 +116,15 @@ public actor Consumer {
         "isolation.level": "read_committed",
     ]
 
-    /// Starts the client. Brokers need not be there yet; nothing is joined before ``subscribe(_:)``.
+    /// Starts the client. It needs no brokers yet, and joins no group before ``subscribe(_:)``.
     ///
     /// - Parameters:
-    ///   - group: the consumer group; also needed to read without one, by ``assign(_:)`` alone.
-    ///   - instance: makes it a static member of the group: the name of this instance, which no other member has. A
-    ///     static member that is closed or killed keeps its partitions until its session ends, and has them again at
-    ///     once when it comes back before. Nil for a member that leaves when it is closed.
-    ///   - tellsEnds: whether to hand out ``ConsumerEvent/ends(_:)``.
-    /// - Throws: what is wrong with the configuration.
+    /// - group: the consumer group. It is also required without a subscription, for ``assign(_:)`` alone.
+    /// - instance: the name of this instance as a static member of the group, unique in the group. A static member that
+    ///   is closed or killed keeps its partitions until its session ends, and has them again at once if it returns
+    ///   before. Nil for a member that leaves the group when it is closed.
+    /// - tellsEnds: whether to report ``ConsumerEvent/ends(_:)``.
+    /// - Throws: the problem of the configuration.
     public init(
         _ configuration: KafkaClientConfiguration, group: String, instance: String? = nil, tellsEnds: Bool = false
     ) throws(KafkaError) {
@@ -141,7 +141,7 @@ public actor Consumer {
         executor = ThreadExecutor(name: "kafka-consume")
     }
 
-    /// Joins the group for these topics, instead of those before. A name that begins with `^` is a pattern.
+    /// Joins the group for these topics, which replace the previous ones. A name that begins with `^` is a pattern.
     public func subscribe(_ topics: [String]) throws(KafkaError) {
         let list = PartitionList(topics.map { TopicPartition(topic: $0, partition: RD_KAFKA_PARTITION_UA) })
         try KafkaError.check(unsafe rd_kafka_subscribe(handle.pointer, list.pointer))
@@ -149,9 +149,9 @@ public actor Consumer {
 
     // MARK: polling
 
-    /// Waits for records or for the next event, up to the limits. Blocks only the consumer's own thread.
+    /// Waits for records or the next event, up to the limits. It blocks only the consumer's own thread.
     ///
-    /// - Throws: when the consumer is closed.
+    /// - Throws: if the consumer is closed.
     public func poll(_ limits: BatchLimits) throws(KafkaError) -> ConsumerEvent {
         if isClosed { throw .closed("the consumer") }
         if let event = next {
@@ -193,14 +193,14 @@ public actor Consumer {
         return ends.isEmpty ? .idle : .ends(ends)
     }
 
-    /// Ends a ``poll(_:)`` that waits, or the next one that would.
+    /// Ends a waiting ``poll(_:)``, or the next one that would wait.
     public nonisolated func wake() {
         queue.yield()
     }
 
-    /// Reads an event that says where a partition ends, and frees it.
+    /// Reads an event with the end of a partition, and frees it.
     ///
-    /// - Returns: nil for any other event, which is left as it is.
+    /// - Returns: nil for any other event, which is not freed.
     private func end(_ event: OpaquePointer) -> PartitionPosition? {
         guard unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR,
             unsafe rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__PARTITION_EOF,
@@ -219,9 +219,9 @@ public actor Consumer {
         return Int32(clamping: seconds * 1_000 + attoseconds / 1_000_000_000_000_000)
     }
 
-    /// Reads an event that carries no record, and frees it.
+    /// Reads an event without a record, and frees it.
     ///
-    /// - Returns: nil for what nobody needs to know.
+    /// - Returns: nil for events that need no reaction.
     private func read(_ event: OpaquePointer) -> ConsumerEvent? {
         defer { unsafe rd_kafka_event_destroy(event) }
         switch unsafe rd_kafka_event_type(event) {
@@ -253,10 +253,10 @@ public actor Consumer {
 
     // MARK: closing
 
-    /// Leaves the group: answers what is unanswered by giving everything up, waits for commits under way, and ends.
-    /// Commit before it what is to be committed.
+    /// Leaves the group: answers open rebalances by giving up all partitions, waits for commits in progress, and ends.
+    /// Commit offsets before this call.
     ///
-    /// - Returns: whether the group was left within `timeoutMs` milliseconds; if not, the group finds out by itself
+    /// - Returns: whether the consumer left the group within `timeoutMs` milliseconds. If not, the group detects it
     ///   after `session.timeout.ms`.
     @discardableResult
     public func close(timeoutMs: Int32) -> Bool {
@@ -284,9 +284,9 @@ public actor Consumer {
         return true
     }
 
-    /// Takes what is still in the queue, and answers an assignment by taking none of it: librdkafka 2.0 never ends
-    /// closing when it begins while an assignment is unanswered, as it then understands every answer as giving up,
-    /// which answers a revocation only. One that comes in the moment between is the deadline's to catch.
+    /// Drops the events in the queue, and answers an assignment by taking no partitions. librdkafka 2.0 never finishes
+    /// closing if it begins while an assignment is unanswered: it then treats every answer as giving up, which only
+    /// answers a revocation. The timeout covers an assignment that arrives at this moment.
     private func settle(until deadline: ContinuousClock.Instant) {
         try? pause(assignment)
         while ContinuousClock.now < deadline, let event = unsafe queue.poll(timeoutMs: 0) {
@@ -296,7 +296,7 @@ public actor Consumer {
         if unanswered == .assign { try? assign([:]) }
     }
 
-    /// Answers a rebalance, whichever it is, by having nothing.
+    /// Answers a rebalance of any kind by giving up all partitions.
     private func giveUpAll() {
         unanswered = nil
         unsafe rd_kafka_assign(handle.pointer, nil)

@@ -7,7 +7,7 @@ internal import Synchronization
 
 extension Consumer {
     /// Answers ``ConsumerEvent/assigned(_:)``: fetching of these partitions begins. Without a subscription it adds
-    /// partitions by hand.
+    /// partitions manually.
     public func assign(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
         let list = PartitionList(offsets.mapValues(\.wireValue))
         unanswered = nil
@@ -20,7 +20,7 @@ extension Consumer {
         }
     }
 
-    /// Answers ``ConsumerEvent/revoked(_:)`` and ``ConsumerEvent/lost(_:)``: these partitions are given up.
+    /// Answers ``ConsumerEvent/revoked(_:)`` and ``ConsumerEvent/lost(_:)``: gives up these partitions.
     public func unassign(_ partitions: [TopicPartition]) throws(KafkaError) {
         unanswered = nil
         if isEager {
@@ -34,8 +34,8 @@ extension Consumer {
         }
     }
 
-    /// Goes on elsewhere in partitions that are assigned; what was fetched of them and not handed out is dropped. Not
-    /// while a rebalance is unanswered.
+    /// Continues at other positions of assigned partitions. Records that were fetched and not returned are dropped. Do
+    /// not call it while a rebalance is unanswered.
     public func seek(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
         if isEager {
             // Here an assignment replaces the one before, so the others are assigned again where they stand.
@@ -46,7 +46,7 @@ extension Consumer {
         }
     }
 
-    /// The partitions that are assigned and were not given up.
+    /// The assigned partitions that were not given up.
     public var assignment: [TopicPartition] {
         get throws(KafkaError) {
             var list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
@@ -60,14 +60,14 @@ extension Consumer {
         unsafe rd_kafka_rebalance_protocol(handle.pointer).map { unsafe String(cString: $0) } == "EAGER"
     }
 
-    /// Stops handing out records of these partitions, and remains their owner.
+    /// Stops returning records of these partitions. The consumer stays their owner.
     public func pause(_ partitions: [TopicPartition]) throws(KafkaError) {
         let list = PartitionList(partitions)
         try KafkaError.check(unsafe rd_kafka_pause_partitions(handle.pointer, list.pointer))
         try Self.checkEntries(list.entries)
     }
 
-    /// Goes on with partitions that were paused, without a gap.
+    /// Continues paused partitions without a gap.
     public func resume(_ partitions: [TopicPartition]) throws(KafkaError) {
         let list = PartitionList(partitions)
         try KafkaError.check(unsafe rd_kafka_resume_partitions(handle.pointer, list.pointer))
@@ -84,10 +84,10 @@ extension Consumer {
 // MARK: - Committed offsets
 
 extension Consumer {
-    /// Commits, for each partition, the offset of the next record to read, and waits for the broker's answer.
+    /// Commits for each partition the offset of the next record to read, and waits for the broker's answer.
     ///
-    /// - Parameter timeoutMs: milliseconds to wait for it; after them the offsets may be stored all the same.
-    /// - Throws: also when the group has begun to rebalance; the offsets are then not stored.
+    /// - Parameter timeoutMs: maximum time to wait in milliseconds. After a timeout the offsets may still be stored.
+    /// - Throws: also if the group has begun to rebalance; the offsets are then not stored.
     public func commit(_ next: [TopicPartition: Int64], timeoutMs: Int32 = 10_000) throws(KafkaError) {
         if next.isEmpty { return }
         let list = PartitionList(next)
@@ -104,17 +104,16 @@ extension Consumer {
         }
     }
 
-    /// Commits without waiting: the request is on its way when this returns. A later failure comes as
-    /// ``ConsumerEvent/error(_:)``.
+    /// Commits without waiting for the answer. A later failure is reported as ``ConsumerEvent/error(_:)``.
     public nonisolated func commitLater(_ next: [TopicPartition: Int64]) throws(KafkaError) {
         if next.isEmpty { return }
         let list = PartitionList(next)
         try KafkaError.check(unsafe rd_kafka_commit_queue(handle.pointer, list.pointer, queue.pointer, nil, nil))
     }
 
-    /// What the group committed: partitions without a commit are left out.
+    /// The committed offsets of the group. Partitions without a commit are left out.
     ///
-    /// - Parameter timeoutMs: milliseconds to wait for the broker.
+    /// - Parameter timeoutMs: maximum time to wait for the broker in milliseconds.
     public func committed(
         _ partitions: [TopicPartition], timeoutMs: Int32
     ) throws(KafkaError) -> [TopicPartition: Int64] {
@@ -128,16 +127,16 @@ extension Consumer {
 
 // MARK: - What the broker has
 
-/// The offsets between which a partition's records are.
+/// The range of a partition's offsets.
 public struct Watermarks: Hashable, Sendable {
-    /// The oldest record that the broker still has.
+    /// The oldest record of the broker.
     public let low: Int64
-    /// The offset that the next record will get.
+    /// The offset of the next record to be produced.
     public let high: Int64
 }
 
 extension Consumer {
-    /// The watermarks as the last fetch brought them, without asking; nil when there was none yet.
+    /// The watermarks of the last fetch, without a request; nil if there was none yet.
     public nonisolated func watermarks(_ partition: TopicPartition) -> Watermarks? {
         var (low, high) = (Int64(RD_KAFKA_OFFSET_INVALID), Int64(RD_KAFKA_OFFSET_INVALID))
         let response = unsafe rd_kafka_get_watermark_offsets(
@@ -146,10 +145,10 @@ extension Consumer {
         return Watermarks(low: low, high: high)
     }
 
-    /// Asks the broker for the watermarks, on a thread of its own: while a broker is away, librdkafka may block that
-    /// thread for longer than the time limit. A task that is cancelled does not wait for it.
+    /// Requests the watermarks from the broker, on a separate thread, because librdkafka may block for longer than the
+    /// timeout while a broker is unavailable. A cancelled task does not wait for it.
     ///
-    /// - Parameter timeoutMs: milliseconds to wait for it.
+    /// - Parameter timeoutMs: maximum time to wait in milliseconds.
     public nonisolated func queryWatermarks(
         _ partition: TopicPartition, timeoutMs: Int32
     ) async throws(KafkaError) -> Watermarks {
@@ -161,8 +160,8 @@ extension Consumer {
     /// Whether the broker removes records of a topic that newer ones of their key replace (`cleanup.policy`), asked as
     /// ``queryWatermarks(_:timeoutMs:)`` asks.
     ///
-    /// - Parameter timeoutMs: milliseconds to wait for it.
-    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request.
+    /// - Parameter timeoutMs: maximum time to wait in milliseconds.
+    /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request.
     public nonisolated func isCompacted(topic: String, timeoutMs: Int32) async throws(KafkaError) -> Bool {
         let policy = try await ask { [handle] () throws(KafkaError) in
             try handle.topicSetting("cleanup.policy", of: topic, timeoutMs: timeoutMs)
@@ -174,8 +173,8 @@ extension Consumer {
     /// ``queryWatermarks(_:timeoutMs:)`` asks.
     ///
     /// - Parameters:
-    ///   - topics: nil for all topics of the cluster.
-    ///   - timeoutMs: milliseconds to wait for the broker.
+    /// - topics: nil for all topics of the cluster.
+    /// - timeoutMs: maximum time to wait for the broker in milliseconds.
     public nonisolated func partitions(
         of topics: [String]?, timeoutMs: Int32
     ) async throws(KafkaError) -> [String: [TopicPartition]] {
@@ -196,11 +195,11 @@ extension Consumer {
         thread.start()
         // Ends without a value when this task is cancelled; the thread ends when librdkafka lets go of it.
         for await result in answers { return try result.get() }
-        throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, message: "the question was given up before it was answered")
+        throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, message: "the request was cancelled before it was answered")
     }
 
-    /// Makes the client look at once whether there is room to fetch more of this partition, by any request to the
-    /// partition's leader. Does not wait for it; one at a time.
+    /// Sends a request to the partition's leader. It makes the client check at once whether there is space to fetch
+    /// more. It does not wait for the answer. Only one runs at a time.
     public nonisolated func fetchSoon(_ partition: TopicPartition) {
         guard isAskingToFetch.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
             return

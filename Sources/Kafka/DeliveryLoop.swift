@@ -2,18 +2,18 @@ internal import CRDKafka
 internal import Foundation
 internal import Synchronization
 
-/// The producer's thread: takes delivery reports as they come, passes them on and wakes those who wait for room.
+/// The producer's thread: receives delivery reports, passes them on, and wakes tasks that wait for space.
 final class DeliveryLoop: Sendable {
-    /// How often room had been made when a record was tried.
+    /// The number of times that space had become free when a record was tried.
     struct Attempt {
         let roomMade: UInt64
     }
 
-    /// Tags from here on are ours, for ``Producer/send``.
+    /// Tags from this number on belong to ``Producer/send``.
     static let firstOwnTag: UInt64 = 1 << 63
 
     private struct State {
-        /// What `roomMade` was when the queue was last found full.
+        /// The value of `roomMade` when the queue was last found full.
         var fullAt: UInt64?
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var nextWaiter: UInt64 = 0
@@ -122,7 +122,7 @@ final class DeliveryLoop: Sendable {
         queue.yield()
     }
 
-    /// Stops and waits for the thread's end.
+    /// Stops the thread and waits for its end.
     func stopped() async {
         stop()
         await withCheckedContinuation { continuation in
@@ -136,14 +136,14 @@ final class DeliveryLoop: Sendable {
 
     // MARK: room
 
-    /// - Throws: when the producer is closed.
+    /// - Throws: if the producer is closed.
     func attempt() throws(KafkaError) -> Attempt {
         if isRefusing.load(ordering: .acquiring) { throw .closed("the producer") }
         return Attempt(roomMade: roomMade.load(ordering: .acquiring))
     }
 
-    /// A record that was tried at `attempt` found the queue full. When room was made in between, the next wait returns
-    /// at once; when not, a delivery is still to come, as the queue holds records.
+    /// Notes that the queue was full for a record tried at `attempt`. If space became free meanwhile, the next wait
+    /// returns at once. Otherwise a delivery will follow, because the queue contains records.
     func noteFull(_ attempt: Attempt) {
         state.withLock { $0.fullAt = attempt.roomMade }
     }
@@ -183,9 +183,9 @@ final class DeliveryLoop: Sendable {
         ownTags.wrappingAdd(1, ordering: .relaxed).oldValue
     }
 
-    /// Runs `enqueue`, then suspends until the report with `tag` is there.
+    /// Runs `enqueue`, then suspends until the report with `tag` arrives.
     ///
-    /// - Throws: what `enqueue` throws; then there will be no report.
+    /// - Throws: the error of `enqueue`; no report follows then.
     func report(
         for tag: UInt64, _ enqueue: () throws(KafkaError) -> Void
     ) async throws(KafkaError) -> DeliveryReport {

@@ -2,21 +2,21 @@ internal import Blocking
 internal import CRDKafka
 public import StreamCore
 
-/// Creates and deletes topics, and reads what a cluster has, for operators and tests. Its calls block threads made for
-/// them and none of Swift's pool.
+/// Creates and deletes topics and reads the state of a cluster, for operators and tests. Its calls block separate
+/// threads and none of Swift's pool.
 public final class KafkaAdmin: Sendable {
     private let configuration: KafkaClientConfiguration
     private let client: ClientHandle
-    /// What all calls may take, in milliseconds.
+    /// Timeout of all calls in milliseconds.
     private let timeoutMs: Int32
 
-    /// Starts a client. Brokers need not be there yet.
+    /// Starts a client. It needs no brokers yet.
     ///
     /// - Parameters:
-    ///   - timeoutMs: milliseconds that each request may take.
-    ///   - countsOpenTransactions: whether a partition ends behind all its records; else it ends before the first
-    ///     record of a transaction under way, as for a consumer.
-    /// - Throws: what is wrong with the configuration.
+    /// - timeoutMs: timeout of each request in milliseconds.
+    /// - countsOpenTransactions: whether the end of a partition includes records of open transactions. Otherwise the
+    ///   partition ends before the first such record, as for a consumer.
+    /// - Throws: the problem of the configuration.
     public init(
         _ configuration: KafkaClientConfiguration, timeoutMs: Int32 = 10_000, countsOpenTransactions: Bool = false
     ) throws(KafkaError) {
@@ -37,9 +37,9 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// The partitions of topics, by topic; those that do not exist are left out.
+    /// The partitions of topics, by topic. Topics that do not exist are left out.
     ///
-    /// A cluster that makes topics on demand makes those that are asked about.
+    /// A cluster that creates topics on demand creates the topics of this request.
     ///
     /// - Parameter topics: nil for all topics of the cluster.
     public func partitions(of topics: [String]? = nil) async throws(KafkaError) -> [String: [TopicPartition]] {
@@ -51,7 +51,7 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// How the topics' partitions are kept, by topic.
+    /// The replication of the topics' partitions, by topic.
     public func topicStates() async throws(KafkaError) -> [String: TopicState] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
@@ -61,7 +61,7 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// Between which offsets the partitions' records are. Waits for partitions that have no leader at the moment.
+    /// The offset range of the partitions. Waits for partitions without a leader.
     public func watermarks(
         of partitions: [TopicPartition]
     ) async throws(KafkaError) -> [TopicPartition: Watermarks] {
@@ -78,18 +78,17 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// Where the partitions end: the offsets up to which records can be read. Asks as ``offsets(of:)`` does.
+    /// The ends of the partitions: the offsets up to which records can be read. Uses ``offsets(of:)``.
     ///
-    /// - Returns: without the partitions that the cluster does not know.
+    /// - Returns: the known partitions only.
     public func endOffsets(of partitions: [TopicPartition]) async throws(KafkaError) -> [TopicPartition: Int64] {
         try await offsets(of: Dictionary(partitions.map { ($0, .end) }) { first, _ in first })
     }
 
-    /// The offsets of places in partitions. Asks each broker once, for all of its partitions; ``watermarks(of:)`` asks
-    /// for each partition. Waits for partitions that have no leader at the moment.
+    /// The offsets of positions in partitions. It sends one request to each broker for all its partitions;
+    /// ``watermarks(of:)`` sends one for each partition. Waits for partitions without a leader.
     ///
-    /// - Returns: without the partitions that the cluster does not know, and those that have no record at or after the
-    ///   time asked for.
+    /// - Returns: without unknown partitions, and without those that have no record at or after the time.
     public func offsets(
         of places: [TopicPartition: PartitionPlace]
     ) async throws(KafkaError) -> [TopicPartition: Int64] {
@@ -101,10 +100,11 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// A topic's setting as the broker has it, the topic's own or a default.
+    /// A topic's setting on the broker: its own or the default.
     ///
-    /// - Returns: nil when the broker names no such setting.
-    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request; ``KafkaError/isUnknownTopic``.
+    /// - Returns: nil if the broker has no such setting.
+    /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request;
+    ///   ``KafkaError/isUnknownTopic``.
     public func setting(_ name: String, of topic: String) async throws(KafkaError) -> String? {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in
@@ -112,7 +112,7 @@ public final class KafkaAdmin: Sendable {
         }
     }
 
-    /// What a group committed: partitions without a commit are left out. Does not join the group.
+    /// The committed offsets of a group. Partitions without a commit are left out. It does not join the group.
     public func committed(
         group: String, _ partitions: [TopicPartition]
     ) async throws(KafkaError) -> [TopicPartition: Int64] {
@@ -132,9 +132,9 @@ public final class KafkaAdmin: Sendable {
     /// Creates a topic.
     ///
     /// - Parameters:
-    ///   - replication: copies of each partition; −1 for the cluster's default.
-    ///   - settings: the topic's own (`retention.ms`).
-    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request.
+    /// - replication: number of replicas of each partition; −1 for the cluster's default.
+    /// - settings: the topic's own settings (`retention.ms`).
+    /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request.
     public func createTopic(
         _ name: String, partitions: Int32, replication: Int32 = -1, settings: [String: String] = [:]
     ) async throws(KafkaError) {
@@ -158,7 +158,8 @@ public final class KafkaAdmin: Sendable {
 
     /// Deletes a topic and all its records.
     ///
-    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request; ``KafkaError/isUnknownTopic``.
+    /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request;
+    ///   ``KafkaError/isUnknownTopic``.
     public func deleteTopic(_ name: String) async throws(KafkaError) {
         let (client, timeoutMs) = (client, timeoutMs)
         try await blocking { () throws(KafkaError) in
@@ -173,8 +174,9 @@ public final class KafkaAdmin: Sendable {
 
     /// Adds partitions to a topic.
     ///
-    /// - Parameter total: how many it has then.
-    /// - Throws: ``KafkaError/isUnsupported`` when the cluster knows no such request; ``KafkaError/isUnknownTopic``.
+    /// - Parameter total: the new number of partitions.
+    /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request;
+    ///   ``KafkaError/isUnknownTopic``.
     public func addPartitions(to name: String, total: Int) async throws(KafkaError) {
         let (client, timeoutMs) = (client, timeoutMs)
         try await blocking { () throws(KafkaError) in

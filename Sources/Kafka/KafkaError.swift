@@ -1,25 +1,25 @@
 internal import CRDKafka
 public import StreamCore
 
-/// What librdkafka or a broker refused, as a value: read from C at the place of the call, so it may be kept and passed
-/// to other threads.
+/// An error of librdkafka or a broker, as a value. It is read from C at the place of the call, so it can be stored and
+/// passed to other threads.
 public struct KafkaError: Error, Hashable, Sendable {
     /// librdkafka's `rd_kafka_resp_err_t`: a broker's error code of the Kafka protocol when positive, the client's own
     /// when below −1.
     public let code: Int32
     /// The code's name as librdkafka spells it, without its prefix: `MSG_SIZE_TOO_LARGE`, `_TIMED_OUT`.
     public let name: String
-    /// What happened, for people. Holds no record's data.
+    /// The message for operators. It contains no data of a record.
     public let message: String
-    /// The client instance is of no more use: only a new one can go on.
+    /// Whether the client instance cannot be used any more. Only a new one can continue.
     public let isFatal: Bool
-    /// The partition that the error is about, where there is one.
+    /// The partition that the error concerns; nil if there is none.
     public let topicPartition: TopicPartition?
 
-    /// What it means for the work that met it; see ``FailureKind``.
+    /// The consequence of the error; see ``FailureKind``.
     public var kind: FailureKind { isFatal ? .everything : Self.kind(of: code) }
 
-    /// The same call may succeed later without a change by anybody.
+    /// The same call may succeed later without a change.
     public var isRetriable: Bool { kind == .transient }
 
     init(code: Int32, message: String? = nil, isFatal: Bool = false, topicPartition: TopicPartition? = nil) {
@@ -56,34 +56,35 @@ public struct KafkaError: Error, Hashable, Sendable {
 // MARK: - Errors that callers tell apart
 
 extension KafkaError {
-    /// The producer's queue is full: back-pressure, not a failure. Wait for ``Producer/waitForSpace()`` and try again.
+    /// The producer's queue is full. This is back-pressure, not a failure: call ``Producer/waitForSpace()`` and try
+    /// again.
     public var isQueueFull: Bool { code == RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue }
 
-    /// The broker no longer (or not yet) has the offset that the consumer stands at; ``topicPartition`` names the
-    /// partition. Nothing is skipped: the partition stays where it is until it is assigned again with another offset.
+    /// The broker does not have the consumer's offset, because it was deleted or does not exist yet; ``topicPartition``
+    /// names the partition. Nothing is skipped: the partition waits until it is assigned again with another offset.
     public var isOffsetOutOfRange: Bool {
         code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET.rawValue || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE.rawValue
     }
 
-    /// The broker does not know this kind of request.
+    /// The broker does not support this kind of request.
     public var isUnsupported: Bool {
         code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE.rawValue
             || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION.rawValue
     }
 
-    /// A record, or the batch that it was sent in, is larger than the topic takes.
+    /// A record or its batch is larger than the topic allows.
     public var isTooLarge: Bool {
         code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue
             || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE.rawValue
     }
 
-    /// The topic is not there, or not there yet.
+    /// The topic does not exist, or does not exist yet.
     public var isUnknownTopic: Bool {
         code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC.rawValue || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION.rawValue
             || code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART.rawValue
     }
 
-    /// Nothing came back within the time given.
+    /// No answer came within the timeout.
     public var isTimeout: Bool {
         code == RD_KAFKA_RESP_ERR__TIMED_OUT.rawValue || code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT.rawValue
             || code == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT.rawValue
@@ -92,7 +93,7 @@ extension KafkaError {
     /// The client was closed before or during the call.
     public var isClosed: Bool { code == RD_KAFKA_RESP_ERR__DESTROY.rawValue }
 
-    /// The client holds a record for delivered though no broker told where it is.
+    /// The client reports a record as delivered, but no broker returned its offset.
     static var impliedDelivery: KafkaError {
         KafkaError(
             RD_KAFKA_RESP_ERR__NO_OFFSET,
@@ -112,6 +113,6 @@ extension KafkaError: CustomStringConvertible {
 }
 
 extension KafkaError: RemediableError {
-    /// A client that is of no more use is replaced by a start.
+    /// A restart replaces a client that cannot be used any more.
     public var remedy: Remedy { kind == .everything && !isFatal ? .changeSetup : .startAgain }
 }

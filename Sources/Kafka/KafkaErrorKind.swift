@@ -1,11 +1,12 @@
 internal import CRDKafka
 internal import StreamCore
 
-/// The one place that says what a code of Kafka or librdkafka means for the work that met it.
+/// Assigns each error code of Kafka or librdkafka to a kind of failure, in one place.
 ///
-/// What is not named here is transient: a broker that is away, loading, moving a leader, short of replicas or slow, a
-/// record that waited too long, a topic that is not there yet. To hold a record back and try again loses nothing and
-/// keeps its order, while to call it permanent would park records for a fault that passes.
+/// Codes that are not listed here are transient: a broker that is unavailable, loading, moving a leader, slow or short
+/// of replicas; a record that waited too long; a topic that does not exist yet. If a record is held back and tried
+/// again, no record is lost and the order is kept. If such an error counted as permanent, records would be parked
+/// because of a temporary failure.
 extension KafkaError {
     static func kind(of code: Int32) -> FailureKind {
         if ofOneRecord.contains(code) { return .permanent }
@@ -13,7 +14,7 @@ extension KafkaError {
         return .transient
     }
 
-    /// The record itself is at fault and stays so.
+    /// The record itself is invalid, permanently.
     private static let ofOneRecord: Set<Int32> = Set(
         [
             RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
@@ -30,7 +31,7 @@ extension KafkaError {
             RD_KAFKA_RESP_ERR__VALUE_SERIALIZATION,
         ].map(\.rawValue))
 
-    /// Somebody must change a setting, a right or the deployment; or this client instance has had its day.
+    /// An operator must change a setting, a right or the deployment, or this client instance must be replaced.
     private static let ofEverything: Set<Int32> = Set(
         [
             RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,

@@ -1,7 +1,7 @@
 internal import CRDKafka
 internal import Synchronization
 
-/// How much a line of librdkafka's own log matters: syslog's levels, which it uses.
+/// The severity of a line in librdkafka's log: syslog's levels, which it uses.
 public enum KafkaLogLevel: Int, Sendable, Comparable {
     case emergency, alert, critical, error, warning, notice, info, debug
 
@@ -12,9 +12,9 @@ public enum KafkaLogLevel: Int, Sendable, Comparable {
 /// Called on librdkafka's threads, so it must not block.
 public typealias KafkaLog = @Sendable (_ level: KafkaLogLevel, _ facility: String, _ message: String) -> Void
 
-/// Hands librdkafka's log on, at a rate that a broker that stays away cannot raise.
+/// Passes on librdkafka's log at a limited rate, even while a broker stays unavailable.
 final class LogSink: Sendable {
-    /// Lines a facility may write at once; after them one every `refillMs`.
+    /// Number of lines that a facility may write at once; after them one line every `refillMs`.
     private static let burst = 10
     private static let refillMs: Int64 = 5_000
 
@@ -49,7 +49,7 @@ final class LogSink: Sendable {
         }
     }
 
-    /// - Returns: nil when the line is one too many, else how many were dropped before it.
+    /// - Returns: nil if the line exceeds the limit, otherwise the number of lines dropped before it.
     private func admit(_ facility: String) -> Int? {
         let now = ContinuousClock.now
         return allowances.withLock { allowances in

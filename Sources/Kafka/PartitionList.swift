@@ -52,7 +52,7 @@ struct PartitionList: ~Copyable {
 
     var entries: [PartitionPosition] { unsafe Self.entries(of: pointer) }
 
-    /// Copies the entries of a list that somebody else owns.
+    /// Copies the entries of a list that librdkafka or another object owns.
     static func entries(of list: UnsafePointer<rd_kafka_topic_partition_list_t>) -> [PartitionPosition] {
         // SAFETY: `elems` has `cnt` entries as long as the list is not changed.
         let elements = unsafe UnsafeBufferPointer(start: list.pointee.elems, count: Int(list.pointee.cnt))

@@ -1,19 +1,19 @@
 internal import CRDKafka
 internal import Foundation
 
-/// A question to the cluster that is put again while the answer is an error that passes: brokers give such answers
-/// while a topic is new, and while partitions change their leaders.
+/// A request to the cluster that is repeated while it fails temporarily. Brokers return such errors while a topic is
+/// new, and while partitions change their leaders.
 struct PersistentQuestion {
     private let deadline: ContinuousClock.Instant
     private static let pause = Duration.milliseconds(100)
 
-    /// - Parameter timeoutMs: milliseconds in which to ask again.
+    /// - Parameter timeoutMs: maximum time for all attempts in milliseconds.
     init(timeoutMs: Int32) {
         deadline = .now + .milliseconds(timeoutMs)
     }
 
-    /// - Parameter call: asks once; gets the milliseconds that are left.
-    /// - Throws: an error that does not pass, at once; and the last one when the time is over.
+    /// - Parameter call: sends the request once; receives the remaining milliseconds.
+    /// - Throws: a permanent error at once; the last temporary error after the timeout.
     func ask<Value>(_ call: (_ remainingMs: Int32) throws(KafkaError) -> Value) throws(KafkaError) -> Value {
         while true {
             do throws(KafkaError) {

@@ -1,21 +1,21 @@
 internal import Blocking
 internal import CRDKafka
 
-/// What became of one record.
+/// The result of one record.
 public struct DeliveryReport: Sendable {
     /// The tag that the record was produced with.
     public let tag: UInt64
-    /// Why it was not delivered; nil when all in-sync replicas have it, at ``offset``.
+    /// The reason why it was not delivered; nil when all in-sync replicas have it, at ``offset``.
     ///
-    /// A success without an offset is an error too: the client then only concludes from the success of a later batch
-    /// that an earlier one was taken, while a broker that knows nothing of this producer yet takes any batch first.
+    /// A success without an offset is also an error. The client then only concludes from the success of a later batch
+    /// that an earlier one was accepted, but a broker that does not know this producer yet accepts any batch first.
     ///
-    /// After a timeout the broker may have it all the same. A broker refuses a batch as a whole, so an error of kind
-    /// `permanent` may be the fault of a neighbour: only a record that was refused when sent alone is at fault itself.
+    /// After a timeout the broker may still have the record. A broker refuses a batch as a whole, so another record of
+    /// the batch may have caused an error of kind `permanent`. Only a record that was refused alone is invalid itself.
     public let error: KafkaError?
-    /// Where it went.
+    /// The record's partition.
     public let partition: Int32
-    /// Its offset there; negative when it was not delivered.
+    /// The record's offset; negative if it was not delivered.
     public let offset: Int64
 
     init(tag: UInt64, error: KafkaError?, partition: Int32, offset: Int64) {
@@ -26,17 +26,17 @@ public struct DeliveryReport: Sendable {
     }
 }
 
-/// A keyed, idempotent producer: records with one key keep their order, a retry neither repeats nor reorders them, and
-/// each is reported as delivered once all in-sync replicas have it.
+/// A keyed, idempotent producer. Records with one key keep their order. A retry neither repeats nor reorders records. A
+/// record is reported as delivered when all in-sync replicas have it.
 ///
-/// The queue is bounded (`queue.buffering.max.kbytes`, 4 MiB unless configured otherwise, which a processor's cache
-/// holds: 16 MiB cost half as much CPU again a record and 30 MiB more memory). When it is full,
-/// ``produce(topic:key:value:headers:tag:)`` throws an error with ``KafkaError/isQueueFull`` and ``waitForSpace()``
-/// suspends until deliveries have made room. A record that cannot be delivered within `message.timeout.ms` is reported
-/// with an error.
+/// The queue is limited (`queue.buffering.max.kbytes`, 4 MiB by default, which fits into a processor's cache; 16 MiB
+/// cost half as much CPU again for each record and 30 MiB more memory). If it is full,
+/// ``produce(topic:key:value:headers:tag:)`` throws an error with ``KafkaError/isQueueFull``, and ``waitForSpace()``
+/// suspends until deliveries have freed space. A record that cannot be delivered within `message.timeout.ms` is
+/// reported with an error.
 ///
-/// Keys go to partitions as with Kafka's Java clients (murmur2), so that both may write one topic; ``partitions(of:)``
-/// tells how many there are.
+/// Keys have the same partitions as with Kafka's Java clients (murmur2), so both may write to one topic.
+/// ``partitions(of:)`` returns the number of partitions.
 @safe
 public final class Producer: Sendable {
     private let handle: ClientHandle
@@ -54,17 +54,17 @@ public final class Producer: Sendable {
         "acks": "all",
     ]
 
-    /// Starts the producer and its thread. Brokers need not be there yet.
+    /// Starts the producer and its thread. It needs no brokers yet.
     ///
     /// - Parameters:
-    ///   - stopsAtGap: when a record fails for good, fail all that are behind it too, with a fatal error, rather than
-    ///     go on without it: for callers whose later records must not overtake a failed one.
-    ///   - onError: errors of the client as a whole: brokers that cannot be reached, refused logins, a fatal error.
-    ///     Called on the producer's thread.
-    ///   - onDelivery: takes the reports, in batches, on the producer's thread: it must not block, and what it is busy
-    ///     with delays all later reports. Each record that ``produce(topic:key:value:headers:tag:)`` took is reported
-    ///     once, also when it is purged, unless the producer is dropped without ``close(timeoutMs:)``.
-    /// - Throws: what is wrong with the configuration.
+    /// - stopsAtGap: whether a permanently failed record also fails all records behind it, with a fatal error. Use it
+    ///   if later records must not overtake a failed one.
+    /// - onError: receives errors of the client as a whole: unreachable brokers, refused logins, a fatal error. Called
+    ///   on the producer's thread.
+    /// - onDelivery: receives the reports in batches on the producer's thread. It must not block, because it delays all
+    ///   later reports. Each record that ``produce(topic:key:value:headers:tag:)`` accepted is reported once, also if
+    ///   it is purged, unless the producer is released without ``close(timeoutMs:)``.
+    /// - Throws: the problem of the configuration.
     public init(
         _ configuration: KafkaClientConfiguration, stopsAtGap: Bool = false,
         onError: @escaping @Sendable (KafkaError) -> Void = { _ in },
@@ -83,7 +83,7 @@ public final class Producer: Sendable {
         deliveries.stop()
     }
 
-    /// Hands one record to the producer, without waiting. Everything is copied.
+    /// Passes one record to the producer without waiting. Everything is copied.
     ///
     /// - Parameters:
     ///   - key: decides the partition; nil is NULL: any partition. Not the same as empty.
@@ -91,8 +91,9 @@ public final class Producer: Sendable {
     ///   - headers: taken over, also when the call throws.
     ///   - timestampMs: the record's time in milliseconds since 1970; 0 or less for now.
     ///   - tag: returned in the record's ``DeliveryReport``; below 2⁶³.
-    /// - Throws: ``KafkaError/isQueueFull`` when there is no room now; of kind `permanent` when this record can never
-    ///   be sent (too large, impossible topic); fatal when the producer is of no more use. There is no report then.
+    /// - Throws: ``KafkaError/isQueueFull`` if there is no space now; an error of kind `permanent` if this record can
+    ///   never be sent (too large, impossible topic); a fatal error if the producer cannot be used any more. No report
+    ///   follows then.
     public func produce(
         topic: String, key: Span<UInt8>?, value: Span<UInt8>?, headers: consuming RecordHeaders?,
         timestampMs: Int64 = 0, tag: UInt64
@@ -150,7 +151,7 @@ public final class Producer: Sendable {
         throw unsafe refusal(error, attempt)
     }
 
-    /// What `rd_kafka_produceva` said; frees it.
+    /// Reads the result of `rd_kafka_produceva` and frees it.
     private func refusal(_ error: OpaquePointer, _ attempt: DeliveryLoop.Attempt) -> KafkaError {
         let refusal: KafkaError
         do throws(KafkaError) {
@@ -163,22 +164,22 @@ public final class Producer: Sendable {
         return refusal.isFatal ? handle.fatalError ?? refusal : refusal
     }
 
-    /// How many partitions a topic has, by what the last record to it that was given a partition was told; nil before.
+    /// The number of partitions of a topic when the last record to it was assigned to a partition; nil before that.
     ///
     /// A key's record goes to partition `murmur2(key) & 0x7FFFFFFF % count`.
     public func partitions(of topic: String) -> Int? { topics.partitions(of: topic) }
 
-    /// Suspends until deliveries have made room since ``produce(topic:key:value:headers:tag:)`` last found the queue
-    /// full. Returns also when the task is cancelled or the producer closes.
+    /// Suspends until deliveries have freed space since ``produce(topic:key:value:headers:tag:)`` last found the queue
+    /// full. It also returns when the task is cancelled or the producer closes.
     public func waitForSpace() async {
         await deliveries.waitForSpace()
     }
 
-    /// Produces one record, waiting for room and then for its delivery.
+    /// Produces one record: waits for space and then for its delivery.
     ///
     /// - Parameter timestampMs: the record's time in milliseconds since 1970; 0 or less for now.
     ///
-    /// - Throws: why it was not delivered.
+    /// - Throws: the reason why it was not delivered.
     @discardableResult
     public func send(
         topic: String, key: [UInt8]?, value: [UInt8]?, headers: [RecordHeader] = [], timestampMs: Int64 = 0
@@ -201,23 +202,23 @@ public final class Producer: Sendable {
         }
     }
 
-    /// Waits until every record produced before has been delivered and reported.
+    /// Waits until all earlier records are delivered and reported.
     ///
-    /// - Throws: ``KafkaError/isTimeout`` when some are still outstanding after `timeoutMs` milliseconds.
+    /// - Throws: ``KafkaError/isTimeout`` if some are still outstanding after `timeoutMs` milliseconds.
     public func flush(timeoutMs: Int32) async throws(KafkaError) {
         let handle = handle
         try KafkaError.check(await onOwnThread("kafka-flush") { unsafe rd_kafka_flush(handle.pointer, timeoutMs) })
     }
 
-    /// Gives up all records that were not delivered yet: each is reported with an error. Those in flight may have
+    /// Gives up all records that are not delivered yet. Each is reported with an error. Records in flight may have
     /// reached the broker.
     public func purge() {
         unsafe rd_kafka_purge(
             handle.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)
     }
 
-    /// Delivers what is outstanding, gives up what is not delivered within `timeoutMs` milliseconds, and ends the
-    /// producer's thread after the last report. Nothing can be produced afterwards.
+    /// Delivers outstanding records, gives up those that are not delivered within `timeoutMs` milliseconds, and ends
+    /// the producer's thread after the last report. Nothing can be produced afterwards.
     public func close(timeoutMs: Int32) async {
         deliveries.refuseMore()
         do throws(KafkaError) {
@@ -230,9 +231,9 @@ public final class Producer: Sendable {
         await deliveries.stopped()
     }
 
-    /// Records that were produced and not yet reported.
+    /// Number of records that were produced and not reported yet.
     public var outstanding: Int { Int(unsafe rd_kafka_outq_len(handle.pointer)) }
 
-    /// The error after which this producer is of no more use, when there was one: make a new one.
+    /// The error after which this producer cannot be used; nil if there was none. Create a new one then.
     public var fatalError: KafkaError? { handle.fatalError }
 }

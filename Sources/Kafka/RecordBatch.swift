@@ -3,10 +3,10 @@ internal import Foundation
 public import StreamCore
 internal import Synchronization
 
-/// Records that a consumer handed out together, each partition's in its order.
+/// Records that a consumer returned together. The records of each partition are in their order.
 ///
-/// Owns the client's own memory of them, which is freed when the last reference goes, on any thread: nothing is copied
-/// until somebody asks. Holding on to batches holds on to that memory, and to the client.
+/// The batch owns the client's memory of the records and frees it with the last reference, on any thread. Nothing is
+/// copied without a request. A batch keeps this memory and the client alive.
 // SAFETY: nothing changes after `init` but librdkafka's lazily parsed headers, which `headerParsing` guards. The
 // messages belong to the events, the events to us: freed once, in `deinit`.
 @safe
@@ -22,11 +22,11 @@ public final class RecordBatch: @unchecked Sendable {
     private let client: ClientHandle
     fileprivate let headerParsing = Mutex(())
 
-    /// The offset after the last record of each partition in the batch: what to continue from once it is done.
+    /// The offset after the last record of each partition in the batch, from which reading continues.
     public let nextOffsets: [TopicPartition: Int64]
-    /// Partitions that end with or behind this batch, and where; see ``ConsumerEvent/ends(_:)``.
+    /// Partitions that end with or behind this batch, with their ends; see ``ConsumerEvent/ends(_:)``.
     public let ends: [TopicPartition: Int64]
-    /// Bytes of keys and values.
+    /// Size of keys and values in bytes.
     public let byteCount: Int
 
     init(_ builder: consuming RecordBatchBuilder, client: ClientHandle) {
@@ -42,7 +42,7 @@ public final class RecordBatch: @unchecked Sendable {
         for entry in entries { unsafe rd_kafka_event_destroy(entry.event) }
     }
 
-    /// How many records there are; at least one.
+    /// Number of records; at least one.
     public var count: Int { entries.count }
 
     /// The record at `index`, from 0.
@@ -56,11 +56,11 @@ extension RecordBatch: RandomAccessCollection {
     public var endIndex: Int { entries.count }
 }
 
-/// One record of a batch. Cheap to pass on; keeps the whole batch alive.
+/// One record of a batch. It is cheap to pass on, and keeps the whole batch alive.
 public struct RecordView: Sendable {
     private let batch: RecordBatch
     private let index: Int
-    /// Set when this record stands for another one.
+    /// Set if this record stands for another one.
     private let origin: Origin?
 
     private final class Origin: Sendable {
@@ -89,11 +89,11 @@ public struct RecordView: Sendable {
         self.origin = origin
     }
 
-    /// This record as one that was elsewhere first: for records that are delivered again through another topic.
+    /// This record with another origin, for records that are delivered again through another topic.
     ///
     /// - Parameters:
-    ///   - value: takes the place of this record's value; nil leaves that as it is.
-    ///   - headers: take the place of this record's headers; nil leaves those as they are.
+    /// - value: replaces this record's value; nil keeps it.
+    /// - headers: replace this record's headers; nil keeps them.
     public func standing(
         for topicPartition: TopicPartition, offset: Int64, value: [UInt8]? = nil, headers: [RecordHeader]? = nil
     ) -> RecordView {
@@ -103,15 +103,15 @@ public struct RecordView: Sendable {
     // SAFETY, for all accesses below: the message lives as long as the batch, which `self` holds, and is not changed.
     private var message: UnsafePointer<rd_kafka_message_t> { unsafe batch.entries[index].message }
 
-    /// Where the record was.
+    /// The position of the record.
     public var topicPartition: TopicPartition {
         origin?.topicPartition ?? batch.partition(of: batch.entries[index])
     }
 
-    /// Its place in the partition.
+    /// The offset in the partition.
     public var offset: Int64 { unsafe origin?.offset ?? message.pointee.offset }
 
-    /// Milliseconds since 1970 UTC that the producer or the broker gave it; nil when neither did.
+    /// The timestamp in milliseconds since 1970 UTC; nil if neither the producer nor the broker set one.
     public var timestampMs: Int64? {
         var type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
         let timestamp = unsafe rd_kafka_message_timestamp(message, &type)
@@ -148,7 +148,7 @@ public struct RecordView: Sendable {
 // MARK: - Headers
 
 extension RecordView {
-    /// All headers in their order; names may repeat. Copied; parsed when first asked for.
+    /// All headers in their order; names may repeat. They are copied, and parsed at the first request.
     public var headers: [RecordHeader] {
         if let headers = origin?.headers { return headers }
         guard let list = unsafe headerList else { return [] }
@@ -165,9 +165,9 @@ extension RecordView {
         return headers
     }
 
-    /// The last header with this name, which is the one that counts when names repeat.
+    /// The last header with this name, which counts if names repeat.
     ///
-    /// - Returns: nil when there is none; a header whose `value` is nil when its value is NULL.
+    /// - Returns: nil if there is none; a header with a nil `value` if its value is NULL.
     public func header(named name: String) -> RecordHeader? {
         if let headers = origin?.headers { return headers.last { $0.name == name } }
         guard let list = unsafe headerList else { return nil }
@@ -179,9 +179,9 @@ extension RecordView {
         return unsafe RecordHeader(name: name, value: copy(value, size))
     }
 
-    /// Hands out all headers in their order, names and values where they are; names may repeat.
+    /// Passes all headers in their order, without copying names and values; names may repeat.
     ///
-    /// - Parameter body: gets the name's bytes, and the value's: nil when it is NULL.
+    /// - Parameter body: receives the bytes of the name and of the value; nil for NULL.
     public func forEachHeader(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>?) -> Void) {
         if let headers = origin?.headers {
             for header in headers { body(header.name.utf8Span.span, header.value?.span) }
@@ -212,8 +212,8 @@ extension RecordView {
         unsafe start.map { unsafe [UInt8](UnsafeRawBufferPointer(start: $0, count: count)) }
     }
 
-    /// librdkafka parses a record's headers into the record when they are first asked for, which is no read for other
-    /// threads that ask at the same time.
+    /// librdkafka parses the headers of a record into the record at the first request. For other threads that read at
+    /// the same time this is a write.
     private var headerList: OpaquePointer? {
         unsafe batch.withHeaderParsing {
             var list: OpaquePointer?
@@ -233,17 +233,17 @@ extension RecordBatch {
 
 // MARK: - Collecting
 
-/// Fetched records on their way into a batch.
+/// Fetched records that are being collected into a batch.
 @safe
 struct RecordBatchBuilder: ~Copyable {
     private var entries: [RecordBatch.Entry] = []
     private(set) var partitions: [TopicPartition] = []
     private(set) var nextOffsets: [TopicPartition: Int64] = [:]
     private(set) var byteCount = 0
-    /// Where partitions end, as far as nothing was read beyond it since.
+    /// The ends of partitions without records beyond them.
     private(set) var ends: [TopicPartition: Int64] = [:]
 
-    /// Where the next record most likely is: in the partition of the one before.
+    /// The probable place of the next record: the partition of the previous one.
     private var current: (topic: OpaquePointer?, partition: Int32, index: Int) = (nil, -1, -1)
     private var lastOffset: Int64 = -1
 
@@ -283,7 +283,7 @@ struct RecordBatchBuilder: ~Copyable {
         unsafe current = unsafe (record.rkt, record.partition, index)
     }
 
-    /// The records of `current` have ended for now.
+    /// Notes that the records of `current` have ended for now.
     private mutating func closeRun() {
         let index = unsafe current.index
         if index >= 0 { nextOffsets[partitions[index]] = lastOffset + 1 }
@@ -295,7 +295,7 @@ struct RecordBatchBuilder: ~Copyable {
         ends = ends.filter { partition, end in end >= nextOffsets[partition] ?? 0 }
     }
 
-    /// Gives the records up to the caller, who frees the events.
+    /// Passes the ownership of the records to the caller, who frees the events.
     consuming func take() -> [RecordBatch.Entry] {
         let taken = entries
         entries = []

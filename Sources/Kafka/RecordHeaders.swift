@@ -11,14 +11,14 @@ public struct RecordHeader: Hashable, Sendable {
     }
 }
 
-/// The headers of a record to be produced, built in place in librdkafka's own form. ``Producer/produce`` takes them
-/// over without a copy.
+/// The headers of a record to be produced, built in librdkafka's own format. ``Producer/produce`` takes them over
+/// without a copy.
 @safe
 public struct RecordHeaders: ~Copyable {
     // SAFETY: ours alone until `release()`; freed once, here or with the record that librdkafka made of it.
     private let pointer: OpaquePointer
 
-    /// - Parameter capacity: how many are expected; more fit too.
+    /// - Parameter capacity: the expected number of headers. More are possible.
     public init(capacity: Int = 8) {
         unsafe pointer = rd_kafka_headers_new(capacity)
     }
@@ -32,7 +32,7 @@ public struct RecordHeaders: ~Copyable {
         unsafe rd_kafka_headers_destroy(pointer)
     }
 
-    /// Appends a header after those there are; names may repeat.
+    /// Appends a header to the existing ones; names may repeat.
     ///
     /// - Parameters:
     ///   - name: encoded as UTF-8; should be ASCII.
@@ -42,7 +42,7 @@ public struct RecordHeaders: ~Copyable {
         unsafe add(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), name.utf8CodeUnitCount, value)
     }
 
-    /// Appends a header whose name is known at run time only; a literal takes the cheaper way above.
+    /// Appends a header whose name is not a literal. The variant above is cheaper.
     @_disfavoredOverload
     public func append(_ name: String, _ value: Span<UInt8>?) {
         unsafe add(name, name.utf8.count, value)
@@ -60,7 +60,7 @@ public struct RecordHeaders: ~Copyable {
         }
     }
 
-    /// Gives the headers up to the caller, who frees them or hands them to librdkafka.
+    /// Passes the ownership of the headers to the caller, who frees them or passes them to librdkafka.
     consuming func release() -> OpaquePointer {
         let pointer = unsafe pointer
         discard self
@@ -69,7 +69,7 @@ public struct RecordHeaders: ~Copyable {
 }
 
 extension Span where Element == UInt8 {
-    /// The bytes as C wants them: never NULL, as NULL would mean "no value" and not "empty".
+    /// The bytes in the form that C expects: never NULL, because NULL means "no value" and not "empty".
     ///
     /// Valid as long as the span's owner is, which the caller's borrow of the span ensures during a call.
     var bytesForC: (start: UnsafeMutableRawPointer, count: Int) {

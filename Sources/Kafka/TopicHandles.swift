@@ -1,14 +1,14 @@
 internal import CRDKafka
 internal import Synchronization
 
-/// The topic handles of one producer, looked up by name once and kept: a record's way then takes no lock of the
-/// client's.
+/// The topic handles of one producer. Each is looked up by name once and kept, so producing a record takes no lock of
+/// the client.
 ///
-/// Each topic's partitioner is librdkafka's `murmur2_random`, called by one of ours that remembers how many partitions
-/// the topic has: callers can tell a record's partition before they send it.
+/// A topic's partitioner is librdkafka's `murmur2_random`, called by a function that stores the number of partitions.
+/// Callers can therefore compute a record's partition before they send it.
 @safe
 final class TopicHandles: Sendable {
-    /// How many partitions a topic had when a record was last given one; 0 before.
+    /// The number of partitions when a record was last assigned to a partition; 0 before that.
     private final class PartitionCount: Sendable {
         let value = Atomic<Int32>(0)
     }
@@ -18,7 +18,7 @@ final class TopicHandles: Sendable {
     @safe private struct Handles: @unchecked Sendable {
         var byName: [String: OpaquePointer] = unsafe [:]
         var counts: [String: PartitionCount] = [:]
-        /// What was asked for last: the next record mostly goes there too.
+        /// The last requested handle, because the next record usually goes to the same topic.
         var last: (name: String, handle: OpaquePointer)?
     }
 
@@ -35,7 +35,7 @@ final class TopicHandles: Sendable {
         }
     }
 
-    /// - Throws: for a name that no topic can have.
+    /// - Throws: if Kafka does not allow the name.
     func handle(for topic: String) throws(KafkaError) -> OpaquePointer {
         unsafe try handles.withLock { handles throws(KafkaError) in
             if let last = unsafe handles.last, unsafe last.name == topic { return unsafe last.handle }
@@ -45,7 +45,7 @@ final class TopicHandles: Sendable {
             }
             let count = handles.counts[topic] ?? PartitionCount()
             guard let handle = unsafe make(topic, count) else {
-                throw KafkaError(rd_kafka_last_error(), message: "no topic can have this name")
+                throw KafkaError(rd_kafka_last_error(), message: "Kafka does not allow this topic name")
             }
             client.keep(count)
             handles.counts[topic] = count
@@ -54,7 +54,7 @@ final class TopicHandles: Sendable {
         }
     }
 
-    /// How many partitions the topic has, as far as records have been given one.
+    /// The number of partitions of the topic, as far as records were assigned to them.
     func partitions(of topic: String) -> Int? {
         let count = handles.withLock { $0.counts[topic] }?.value.load(ordering: .relaxed) ?? 0
         return count > 0 ? Int(count) : nil

@@ -1,9 +1,9 @@
 internal import CRDKafka
 
 extension ClientHandle {
-    /// A topic's setting as the broker has it, the topic's own or a default.
+    /// A topic's setting on the broker: its own or the default.
     ///
-    /// - Returns: nil when the broker names no such setting.
+    /// - Returns: nil if the broker has no such setting.
     func topicSetting(_ name: String, of topic: String, timeoutMs: Int32) throws(KafkaError) -> String? {
         try checkController(timeoutMs: timeoutMs)
         let queue = ClientQueue(newFor: self)

@@ -1,17 +1,17 @@
 public import Postgres
 
-/// Makes one of many processes the leader, and lets it work until it is told to stop.
+/// Elects one of several processes as the leader, and lets it work until it is told to stop.
 ///
-/// The way of a leader, top to bottom: connect → take the lock → lead → hand over. A session advisory lock decides who
-/// leads; ``LeadershipState`` decides what a process does meanwhile.
+/// The steps of a leader, from top to bottom: connect → take the lock → lead → hand over. A session advisory lock
+/// decides which process leads. ``LeadershipState`` decides what a process does meanwhile.
 public struct LeaderElection: Sendable {
-    /// What becomes of this process, for log and metrics.
+    /// A change of this process's role, for log and metrics.
     public enum Change: Sendable {
-        /// Another process is the leader. Told at each try; the first one in a row is `isFirst`.
+        /// Another process is the leader. Reported at each attempt; `isFirst` marks the first report in a row.
         case standingBy(isFirst: Bool)
         /// This process has the lock.
         case lockTaken
-        /// Something failed; the process tries again by itself.
+        /// An attempt failed; the process tries again automatically.
         case failed(any Error)
     }
 
@@ -23,10 +23,10 @@ public struct LeaderElection: Sendable {
     private let onChange: @Sendable (Change) -> Void
 
     /// - Parameters:
-    ///   - key: the lock. All processes of which one may lead name the same.
-    ///   - postgres: where the lock is; the leader's changes belong into the same session.
-    ///   - stop: ends the work and gives the lock back.
-    ///   - isPermanent: whether trying again after this error is of no use.
+    /// - key: the lock. All processes that elect one leader use the same key.
+    /// - postgres: the database of the lock. The leader makes its changes in the same session.
+    /// - stop: ends the work and releases the lock.
+    /// - isPermanent: whether another attempt after this error cannot succeed.
     ///   - onChange: called in order.
     public init(
         _ key: AdvisoryLockKey, postgres: PostgresConfiguration, mode: LeadershipMode, stop: StopSignal,
@@ -41,12 +41,12 @@ public struct LeaderElection: Sendable {
         self.onChange = onChange
     }
 
-    /// What the process has at the moment.
+    /// The connection or lock that the process holds now.
     private struct Held<Prepared> {
         var connection: PostgresConnection?
         var prepared: Prepared?
         var session: LockSession?
-        /// Since when the work goes on.
+        /// The time at which the work began.
         var leadsSince: ContinuousClock.Instant?
 
         mutating func end() async {
@@ -55,12 +55,13 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    /// Runs until told to stop, until the work returns, or, unless standing by, until the lock is not had.
+    /// Runs until told to stop, or until the work returns. Unless the mode is standby, it also ends when the lock is
+    /// not free.
     ///
     /// - Parameters:
-    ///   - prepare: what each new session does before it asks for the lock.
-    ///   - lead: the work, in the session that holds the lock; returns soon after `stop` is set.
-    /// - Throws: what failed, unless the mode is ``LeadershipMode/standby(interval:)`` and trying again may help.
+    /// - prepare: runs in each new session before it requests the lock.
+    /// - lead: the work, in the session that holds the lock. It must return soon after `stop` is set.
+    /// - Throws: the failure, unless the mode is ``LeadershipMode/standby(interval:)`` and another attempt may succeed.
     public func run<Prepared: Sendable>(
         prepare: (PostgresConnection) async throws -> Prepared, lead: (LockSession, Prepared) async throws -> Void
     ) async throws {
@@ -76,7 +77,7 @@ public struct LeaderElection: Sendable {
                 return await held.end()
             case .giveUp:
                 await held.end()
-                // Nothing but a failure is answered by giving up.
+                // Only a failure leads to giving up.
                 if let failure { throw failure }
                 return
             case .standBy: onChange(.standingBy(isFirst: state.refusals == 1))
@@ -98,7 +99,7 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    /// As ``run(prepare:lead:)``, with nothing to prepare.
+    /// Like ``run(prepare:lead:)``, without a preparation.
     public func run(lead: (LockSession) async throws -> Void) async throws {
         try await run(prepare: { _ in }, lead: { session, _ in try await lead(session) })
     }
@@ -123,7 +124,7 @@ public struct LeaderElection: Sendable {
             guard let session = held.session, let prepared = held.prepared else {
                 preconditionFailure("a leader needs the lock")
             }
-            // A standby server grants the lock as well, and behind a pooler it is somebody else's.
+            // A standby server also grants the lock, and behind a pooler another session may hold it.
             try await session.verify()
             held.leadsSince = .now
             try await lead(session, prepared)
@@ -138,7 +139,7 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    /// A server that does not answer must not keep the process from ending.
+    /// A server that does not answer must not prevent the process from ending.
     private func connect() async throws(PostgresError) -> PostgresConnection {
         let postgres = postgres
         return try await stop.cancelling { () async -> Result<PostgresConnection, PostgresError> in

@@ -1,20 +1,20 @@
 internal import StreamCore
 
-/// How a process becomes the leader.
+/// The way in which a process becomes the leader.
 public enum LeadershipMode: Sendable, Hashable {
-    /// Take the lock if nobody has it. Whoever asked decides about another try.
+    /// Take the lock if it is free. The caller decides whether to try again.
     case ifFree
-    /// Wait in the lock's queue until the leader hands it over. Whoever asked decides about another try.
+    /// Wait in the lock's queue until the leader hands it over. The caller decides whether to try again.
     case whenHandedOver
-    /// Try at this interval, give or take a quarter, until the lock is free; after a failure begin anew.
+    /// Try at this interval, varied by a quarter, until the lock is free. After a failure start again.
     case standby(interval: Duration)
 }
 
-/// What a process does to become the leader, and after whatever comes of it.
+/// Decides how a process becomes the leader, and what it does after each result.
 ///
-/// A pure value: it neither sleeps nor reads a clock. ``LeaderElection`` takes its actions to PostgreSQL.
+/// This is a pure value: it neither sleeps nor reads a clock. ``LeaderElection`` runs its actions on PostgreSQL.
 struct LeadershipState: Sendable {
-    /// What to do now.
+    /// The action to take now.
     enum Action: Equatable {
         case connect
         case tryLock
@@ -22,41 +22,41 @@ struct LeadershipState: Sendable {
         case lead
         /// Keep the session, and try the lock again after this time.
         case standBy(Duration)
-        /// Without a session, and after this time anew.
+        /// Close the session, and start again after this time.
         case pause(Duration)
-        /// Hand over whatever is held, and end.
+        /// Hand over the lock if it is held, and end.
         case finish
-        /// As `finish`; the failure is the caller's.
+        /// Like `finish`, but the caller receives the failure.
         case giveUp
     }
 
-    /// What came of the last action.
+    /// The result of the last action.
     enum Event: Equatable {
-        /// There was none yet, or the pause is over.
+        /// There was no action yet, or the pause has ended.
         case begun
-        /// The session is there.
+        /// The session is connected.
         case connected
         /// The session has the lock.
         case lockTaken
         /// Another session has it.
         case lockRefused(jitter: Double)
-        /// The time as a standby is over.
+        /// The standby interval has ended.
         case waited
-        /// The leader's work has come to its end.
+        /// The leader's work has ended.
         case workEnded
-        /// - isPermanent: trying again is of no use.
-        /// - led: how long the work went on before it failed.
+        /// - isPermanent: whether another attempt cannot succeed.
+        /// - led: duration of the work before it failed.
         case failed(isPermanent: Bool, led: Duration)
-        /// The process shall end.
+        /// The process was told to stop.
         case stopped
     }
 
-    /// Work that went on for so long shows that it can: what fails afterwards is tried again soon.
+    /// Duration of the work after which a failure counts as the first one again.
     static let steady = Duration.seconds(60)
 
     private let mode: LeadershipMode
     private var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
-    /// How often the lock was refused since this process was the leader, or began.
+    /// Number of refusals of the lock since this process was the leader, or since its start.
     private(set) var refusals = 0
 
     init(_ mode: LeadershipMode) {

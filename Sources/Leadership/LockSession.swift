@@ -1,21 +1,21 @@
 public import Postgres
 
-/// A session that holds an advisory lock: its process is the leader for as long as the session lives.
+/// A session that holds an advisory lock. Its process is the leader while the session lives.
 ///
-/// The lock goes with its session. A leader whose changes all run in this session needs no fencing: without the lock it
-/// has no session, and so it can change nothing.
+/// The lock belongs to the session. A leader that makes all its changes in this session needs no fencing: if it loses
+/// the lock, it also loses the session and cannot change anything.
 public struct LockSession: Sendable {
-    /// The lock is gone though its session lives, as happens behind a pooler that changes sessions.
+    /// The session lives but has lost the lock. This happens behind a pooler that exchanges sessions.
     public struct LockGone: Error, CustomStringConvertible {
         public var description: String {
-            "the session no longer holds its advisory lock; is there a pooler in transaction mode in between?"
+            "the session no longer holds its advisory lock; check that no pooler in transaction mode is in between"
         }
     }
 
-    /// The server takes no writes: the leader could change nothing.
+    /// The server accepts no writes, so the leader could not change anything.
     public struct ReadOnly: Error, CustomStringConvertible {
         public var description: String {
-            "the server takes no writes: it is a standby, or default_transaction_read_only is on"
+            "the server accepts no writes; it is a standby, or default_transaction_read_only is on"
         }
     }
 
@@ -28,27 +28,27 @@ public struct LockSession: Sendable {
         self.connection = connection
     }
 
-    /// Opens a session for locks: one whose death both ends notice within seconds.
+    /// Opens a session for locks. Both sides detect within seconds if the other one fails.
     public static func connect(_ postgres: PostgresConfiguration) async throws(PostgresError) -> PostgresConnection {
         var configuration = postgres
         configuration.keepaliveIdleSeconds = 5
         configuration.keepaliveIntervalSeconds = 2
         configuration.tcpUserTimeoutMs = 10_000
-        // The server's view of it: a leader whose machine vanished must not keep the lock for hours.
+        // Keepalives of the server: if the leader's machine fails, its lock must not stay for hours.
         configuration.settings["tcp_keepalives_idle"] = "5"
         configuration.settings["tcp_keepalives_interval"] = "2"
         configuration.settings["tcp_keepalives_count"] = "3"
         return try await PostgresConnection.connect(configuration)
     }
 
-    /// Ends a session that ``connect(_:)`` opened, and its locks. A session that is only closed has its locks until the
-    /// server notices: whoever comes next could meet them.
+    /// Ends a session of ``connect(_:)`` and releases its locks. After a plain close, the server keeps the locks until
+    /// it detects the close, so the next session might find them taken.
     public static func end(_ connection: PostgresConnection) async {
         _ = try? await connection.execute("SELECT pg_advisory_unlock_all()", Parameters(), timeoutMs: 1_000)
         await connection.close()
     }
 
-    /// Takes the lock if nobody has it.
+    /// Takes the lock if it is free.
     ///
     /// - Returns: nil when another session has it.
     public static func tryLock(
@@ -57,10 +57,10 @@ public struct LockSession: Sendable {
         try await connection.tryAdvisoryLock(key) ? LockSession(key, connection) : nil
     }
 
-    /// Waits for the lock: the server gives it to this session when the leader hands it over. Others see in `pg_locks`
-    /// that somebody waits.
+    /// Waits for the lock. The server gives it to this session when the leader hands it over. Other sessions see the
+    /// waiting session in `pg_locks`.
     ///
-    /// - Returns: nil when the leader kept it for longer than the session's `lock_timeout` or `statement_timeout`.
+    /// - Returns: nil if the leader kept the lock longer than the session's `lock_timeout` or `statement_timeout`.
     public static func waitForLock(
         _ key: AdvisoryLockKey, on connection: PostgresConnection
     ) async throws(PostgresError) -> LockSession? {
@@ -75,8 +75,8 @@ public struct LockSession: Sendable {
         return LockSession(key, connection)
     }
 
-    /// `pg_locks` shows a lock's 64-bit number in two halves. A standby server grants advisory locks, too, so the
-    /// question is also whether the server takes writes.
+    /// `pg_locks` shows the 64-bit number of a lock in two halves. A standby server also grants advisory locks, so the
+    /// statement also checks whether the server accepts writes.
     private static let holdsLock: Statement = """
         SELECT count(*), current_setting('transaction_read_only') <> 'on'
         FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted

@@ -1,9 +1,9 @@
 internal import Synchronization
 
-/// Says that work shall end in good order, once and for all, and wakes all that wait.
+/// A request to end work in good order. It is set once and wakes all tasks that wait for it.
 ///
-/// A cancelled task can neither finish a transaction nor wait for an acknowledgement. Work that must do so is told to
-/// stop by this signal; see ``onCancellation(_:)``.
+/// A cancelled task can neither finish a transaction nor wait for an acknowledgement. Such work is stopped by this
+/// signal instead; see ``onCancellation(_:)``.
 public final class StopSignal: Sendable {
     private struct State {
         var isSet = false
@@ -15,10 +15,10 @@ public final class StopSignal: Sendable {
 
     public init() {}
 
-    /// Whether the work shall end.
+    /// Whether the work should end.
     public var isSet: Bool { state.withLock { $0.isSet } }
 
-    /// Ends the work, and all parts of it.
+    /// Requests the end of the work and of all its parts.
     public func set() {
         let (subscribers, children) = state.withLock { state in
             state.isSet = true
@@ -28,7 +28,7 @@ public final class StopSignal: Sendable {
         for child in children { child.set() }
     }
 
-    /// A signal that is raised when this one is set; others may raise it, too.
+    /// A signal that is raised when this one is set. Other code may raise it too.
     public func subscribe() -> WakeSignal {
         let subscriber = WakeSignal()
         let isSet = state.withLock { state in
@@ -39,12 +39,12 @@ public final class StopSignal: Sendable {
         return subscriber
     }
 
-    /// The subscriber is not raised any more.
+    /// Stops raising the subscriber.
     public func unsubscribe(_ subscriber: WakeSignal) {
         state.withLock { $0.subscribers.removeAll { $0 === subscriber } }
     }
 
-    /// A signal for a part of the work: it is set by itself, and with this one.
+    /// A signal for a part of the work. It can be set alone, and is set together with this one.
     public func child() -> StopSignal {
         let child = StopSignal()
         let isSet = state.withLock { state in
@@ -55,19 +55,19 @@ public final class StopSignal: Sendable {
         return child
     }
 
-    /// The part of the work is over.
+    /// Notes that the part of the work has ended.
     public func unsubscribe(_ child: StopSignal) {
         state.withLock { $0.children.removeAll { $0 === child } }
     }
 
-    /// Suspends until the signal is set; returns also when the task is cancelled.
+    /// Suspends until the signal is set or the task is cancelled.
     public func wait() async {
         let subscriber = subscribe()
         defer { unsubscribe(subscriber) }
         while !isSet && !Task.isCancelled { await subscriber.wait() }
     }
 
-    /// Suspends until the signal is set, but no longer than `limit`.
+    /// Suspends until the signal is set, at most for `limit`.
     public func wait(atMost limit: Duration) async {
         await withTaskGroup { group in
             group.addTask { await self.wait() }
@@ -77,9 +77,9 @@ public final class StopSignal: Sendable {
         }
     }
 
-    /// Runs a step that may be broken off: its task is cancelled when the signal is set.
+    /// Runs a step that may be interrupted: its task is cancelled when the signal is set.
     ///
-    /// - Returns: what the step returned, also when it was cancelled.
+    /// - Returns: the result of the step, also if it was cancelled.
     public func cancelling<Result: Sendable>(
         _ step: @escaping @Sendable () async -> Result
     ) async -> Result {
@@ -100,14 +100,14 @@ public final class StopSignal: Sendable {
         }
     }
 
-    /// Runs work that ends in good order: a cancellation of the caller's task sets the signal, and cancels nothing.
+    /// Runs work that ends in good order. A cancellation of the caller's task sets the signal and cancels nothing.
     ///
-    /// - Returns: what the work returns; until then the caller waits.
+    /// - Returns: the result of the work. The caller waits for it.
     public static func onCancellation<Result: Sendable>(
         _ work: @escaping @concurrent @Sendable (StopSignal) async throws -> Result
     ) async throws -> Result {
         let stop = StopSignal()
-        // The one task that is not a child: it lives as long as this function.
+        // This is the only task that is not a child task. It lives as long as this function.
         let task = Task { try await work(stop) }
         return try await withTaskCancellationHandler {
             try await task.value

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Wakes one task that waits. Signals that nobody has waited for add up to one, so none is missed.
+/// Wakes one waiting task. Signals without a waiting task are combined into one, so none is missed.
 public final class WakeSignal: Sendable {
     private struct State {
         var isRaised = false
@@ -11,7 +11,7 @@ public final class WakeSignal: Sendable {
 
     public init() {}
 
-    /// Wakes the task that waits, or the next one that will.
+    /// Wakes the waiting task, or the next task that waits.
     public func raise() {
         let waiter = state.withLock { state in
             defer { state.waiter = nil }
@@ -21,9 +21,10 @@ public final class WakeSignal: Sendable {
         waiter?.resume()
     }
 
-    /// Suspends until the next signal, not at all when it was raised since the last wait; returns also when cancelled.
+    /// Suspends until the next signal or a cancellation. It returns at once if the signal was raised since the last
+    /// wait.
     ///
-    /// One task at a time.
+    /// Only one task may wait at a time.
     public func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -47,7 +48,7 @@ public final class WakeSignal: Sendable {
         }
     }
 
-    /// Suspends until the next signal, but no longer than `limit`.
+    /// Suspends until the next signal, at most for `limit`.
     public func wait(atMost limit: Duration) async {
         await withTaskGroup { group in
             group.addTask { await self.wait() }

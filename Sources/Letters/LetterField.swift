@@ -2,7 +2,7 @@ public import Kafka
 
 /// A header of a letter or of a retry request: UTF-8 text.
 public struct LetterField: Sendable, Hashable {
-    /// A literal, which librdkafka takes without a copy of ours.
+    /// The name is a literal, which librdkafka uses without a copy.
     public let literal: StaticString
     public let value: String
     /// The header's name.
@@ -24,7 +24,7 @@ public struct LetterField: Sendable, Hashable {
 }
 
 extension RecordHeaders {
-    /// Appends headers after those there are.
+    /// Appends headers to the existing ones.
     public func append(_ fields: [LetterField]) {
         for field in fields { append(field.literal, field.value.utf8Span.span) }
     }

@@ -1,4 +1,4 @@
-/// The names of the headers of letters and of retry requests. `__dlq.errors.*` are Kafka's own, by KIP-1191.
+/// The names of the headers of letters and retry requests. KIP-1191 of Kafka defines `__dlq.errors.*`.
 enum LetterHeader {
     static let topic: StaticString = "__dlq.errors.topic"
     static let partition: StaticString = "__dlq.errors.partition"
@@ -21,19 +21,19 @@ enum LetterHeader {
 
     /// The value of ``valueKept``, ``headersKept`` and ``keyKept``.
     static let inDatabase = "database"
-    /// The value of ``order`` where no event waits for another, and where those of a key do.
+    /// The values of ``order``: no event waits for another, or the events of a key wait.
     static let unordered = "none"
     static let ordered = "key"
-    /// Values of ``row``: a discarded event has its row still, or has had none since it was discarded.
+    /// The values of ``row``: the row of a discarded event still exists, or was deleted with the discard.
     static let rowKept = "kept"
     static let rowForgotten = "forgotten"
 }
 
-/// The headers that our letters and retry requests have beside those of the original record.
+/// The headers that letters and retry requests of Millrace have in addition to those of the original record.
 public enum LetterHeaderNames {
-    /// The names begin with one of these.
+    /// The prefixes of these names.
     public static let prefixes = ["__dlq.errors.", "millrace."]
 
-    /// Whether a header is a letter's own, and not the original record's.
+    /// Whether a header belongs to the letter and not to the original record.
     public static func contain(_ name: String) -> Bool { prefixes.contains { name.hasPrefix($0) } }
 }

@@ -1,6 +1,6 @@
 public import Kafka
 
-/// A dead letter's headers by their names; of several with one name the last counts.
+/// The headers of a dead letter by name. If a name occurs several times, the last value counts.
 public struct LetterHeaders {
     private let values: [String: [UInt8]]
 
@@ -13,34 +13,34 @@ public struct LetterHeaders {
     /// Whether there is a header of this name with a value.
     public func contains(_ name: String) -> Bool { values[name] != nil }
 
-    /// Whether the name of any header with a value begins so.
+    /// Whether a header with this prefix has a value.
     public func containsAny(withPrefix prefix: String) -> Bool { values.keys.contains { $0.hasPrefix(prefix) } }
 
-    /// Readable text; nil when there is none.
+    /// The value as readable text; nil if there is none.
     public func text(_ name: String, limit: Int) -> String? {
         guard let bytes = values[name] else { return nil }
         let text = LetterText.clean(bytes, limit: limit)
         return text.isEmpty ? nil : text
     }
 
-    /// A topic's name; nil when no topic can be called so.
+    /// The value as a topic's name; nil if Kafka does not allow the name.
     public func topic(_ name: String) -> String? {
         guard let text = text(name, limit: 300), LetterText.isTopicName(text) else { return nil }
         return text
     }
 
-    /// A number that is not negative, in decimal digits; nil for anything else.
+    /// The value as a non-negative number in decimal digits; nil for other values.
     public func number(_ name: String) -> Int64? {
         values[name].flatMap(Self.decimal)
     }
 
-    /// A number that is not negative and fits into 32 bits, in decimal digits.
+    /// The value as a non-negative number of 32 bits in decimal digits.
     public func smallNumber(_ name: String) -> Int32? { number(name).flatMap { Int32(exactly: $0) } }
 
-    /// A number that is not negative: `width` bytes, big-endian, or decimal digits, which other writers of these
-    /// headers use.
+    /// The value as a non-negative number: `width` bytes, big-endian, or decimal digits, which other programs write.
     ///
-    /// Digits win: bytes that are all ASCII digits would be a partition above 800 million or an offset above 3·10¹⁸.
+    /// Digits have priority. Bytes that are all ASCII digits would be a partition above 800 million or an offset above
+    /// 3·10¹⁸.
     public func binaryNumber(_ name: String, width: Int) -> Int64? {
         guard let bytes = values[name] else { return nil }
         if let number = Self.decimal(bytes) { return number }

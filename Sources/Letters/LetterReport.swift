@@ -1,60 +1,60 @@
 public import StreamCore
 
-/// What a consumer of ours reports in its dead-letter topic, as the headers of one record say it
-/// (docs/dead-letters.md). Key, value and the other headers are the original record's, as far as the letter has them.
+/// A report of a consumer of Millrace in its dead-letter topic, as the headers of one record (docs/dead-letters.md).
+/// Key, value and the other headers are those of the original record, as far as the letter contains them.
 public struct LetterReport: Sendable, Hashable {
     public enum Reason: String, Sendable, Hashable, CaseIterable {
         /// An event cannot be decoded or applied.
         case failed
         /// An event waits for an earlier one of its key.
         case blocked
-        /// A letter's event is applied.
+        /// A letter's event was applied.
         case resolved
         /// A letter's event will not be applied.
         case discarded
-        /// So much fails that nothing more of a partition is parked.
+        /// Too many events fail, so the partition parks no more events.
         case breakerOpened = "circuit-breaker-opened"
         /// Events of the partition can be applied again.
         case breakerClosed = "circuit-breaker-closed"
 
-        /// The letter carries the event's value and headers.
+        /// Whether the letter contains the event's value and headers.
         public var carriesRecord: Bool { self == .failed || self == .blocked }
 
-        /// It is about a partition's circuit breaker, and not about an event.
+        /// Whether it concerns a partition's circuit breaker and not an event.
         public var isAboutBreaker: Bool { self == .breakerOpened || self == .breakerClosed }
     }
 
     public var reason: Reason
     /// The consumer's name.
     public var consumer: String?
-    /// Its consumer group, and so its version.
+    /// The consumer group, which contains the version.
     public var group: String?
-    /// Where the record stood first; nil in letters about a circuit breaker.
+    /// The original position of the record; nil in letters about a circuit breaker.
     public var origin: RecordOrigin?
-    /// Which delivery of the event it is about: 1, or what the retry request said.
+    /// The number of the event's delivery: 1, or the number in the retry request.
     public var delivery: Int?
-    /// Later events of the key wait for this one.
+    /// Whether later events of the key wait for this one.
     public var isOrdered = true
-    /// `decode` or `apply`: what failed.
+    /// The step that failed: `decode` or `apply`.
     public var stage: String?
     public var errorClass: String?
     public var message: String?
     public var eventID: EventID?
-    /// What of the record is with the consumer, since the broker does not take it.
+    /// The parts of the record that the consumer keeps, because the broker refuses them.
     public var kept = KeptParts.none
-    /// The row of a discarded event stays with the consumer.
+    /// Whether the consumer keeps the row of a discarded event.
     public var isRowKept = false
 
-    /// Bytes of an error message at most; a longer one loses its middle.
+    /// Maximum size of an error message in bytes. A longer one loses its middle.
     public static let messageLimit = 1_000
-    /// Bytes of a consumer group's name that are read, at most.
+    /// Maximum size of a consumer group's name in bytes.
     static let groupLimit = 1_000
 
     public init(_ reason: Reason) {
         self.reason = reason
     }
 
-    /// The headers that say it.
+    /// The headers of this report.
     public var fields: [LetterField] {
         let kept = reason.carriesRecord ? kept : .none
         let texts: [(StaticString, String?)] = [
@@ -76,11 +76,11 @@ public struct LetterReport: Sendable, Hashable {
         return (origin?.fields ?? []) + texts.compactMap { name, text in text.map { LetterField(name, $0) } }
     }
 
-    /// Reads what a letter's headers say. Any reason that is not known is `failed`: what a newer consumer writes must
-    /// not be lost.
+    /// Reads the headers of a letter. An unknown reason counts as `failed`, so that letters of a newer consumer are not
+    /// lost.
     ///
-    /// - Returns: nil when the headers are none that a consumer of ours writes: without a reason, or about a record
-    ///   that they do not name.
+    /// - Returns: nil if a consumer of Millrace did not write these headers: they have no reason, or do not name the
+    ///   record.
     public init?(_ headers: LetterHeaders) {
         func text(_ name: StaticString, limit: Int) -> String? { headers.text("\(name)", limit: limit) }
         guard let word = text(LetterHeader.reason, limit: 40) else { return nil }
@@ -102,24 +102,24 @@ public struct LetterReport: Sendable, Hashable {
     }
 }
 
-/// The parts of a record that a letter lacks, because the broker takes no letter with them: they stand in the
-/// consumer's `parked_events`. Each has those before it.
+/// The parts of a record that a letter lacks, because the broker refuses them. The consumer keeps them in
+/// `parked_events`. Each case includes the previous ones.
 public enum KeptParts: Int, Sendable, Comparable {
     case none
     case value
     case headers
-    /// The key too, for which the letter has another.
+    /// Also the key. The letter then has another key.
     case record
 
     public static func < (left: KeptParts, right: KeptParts) -> Bool { left.rawValue < right.rawValue }
 
-    /// One part more; nil when there is none.
+    /// The next larger case; nil for the last one.
     public var next: KeptParts? { KeptParts(rawValue: rawValue + 1) }
 
-    /// As `parked_events.kept` has it.
+    /// The value of the column `kept` of `parked_events`.
     public var name: String { "\(self)" }
 
-    /// The headers that say so, in their order.
+    /// The headers that name these parts, in the order of the cases.
     static let all: [(header: StaticString, parts: KeptParts)] = [
         (LetterHeader.valueKept, .value), (LetterHeader.headersKept, .headers), (LetterHeader.keyKept, .record),
     ]

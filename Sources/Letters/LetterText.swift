@@ -1,11 +1,11 @@
 internal import StreamCore
 
-/// Text from records: whatever the bytes are, PostgreSQL takes what comes out of here.
+/// Converts bytes of records to text that PostgreSQL accepts.
 public enum LetterText {
-    /// The bytes as UTF-8 text: what is invalid is replaced, NUL (which PostgreSQL's `text` cannot hold) is left out,
-    /// and it ends at a character within `limit` bytes.
+    /// Converts bytes to text: invalid UTF-8 is replaced, and NUL, which PostgreSQL's `text` cannot store, is removed.
+    /// The text ends at a whole character within `limit` bytes.
     public static func clean(_ bytes: [UInt8], limit: Int) -> String {
-        // What is cut need not be decoded; a character cut in half here is cut off below.
+        // Bytes after the limit need not be decoded. A character that is cut here is removed below.
         var text = String(decoding: bytes.prefix(limit + 4), as: UTF8.self)
         if text.utf8.contains(0) { text = String(decoding: text.utf8.filter { $0 != 0 }, as: UTF8.self) }
         return cut(text, limit: limit)
@@ -19,11 +19,11 @@ public enum LetterText {
         return String(text.unicodeScalars[..<end])
     }
 
-    /// An error class: lower case, digits and `_`, from whatever a class is called elsewhere.
+    /// Converts the name of an error in another program to an error class of lower-case letters, digits and `_`.
     ///
-    /// `java.lang.NullPointerException` is `null_pointer_exception`, `sql_23505` stays what it is.
+    /// `java.lang.NullPointerException` becomes `null_pointer_exception`; `sql_23505` stays unchanged.
     ///
-    /// - Returns: `unknown` when nothing of it is left.
+    /// - Returns: `unknown` if no character remains.
     public static func errorClass(_ name: String) -> String {
         let qualifiers: Set<UInt8> = [UInt8(ascii: "."), UInt8(ascii: "$"), UInt8(ascii: "/")]
         let last = name.utf8.split { qualifiers.contains($0) }.last
@@ -50,7 +50,7 @@ public enum LetterText {
         return result.isEmpty ? unknownClass : String(decoding: result, as: UTF8.self)
     }
 
-    /// The class of what says nothing of its error.
+    /// The class of a letter without an error.
     public static let unknownClass = "unknown"
     /// The class of events that wait behind another.
     public static let blockedClass = "blocked"
@@ -61,7 +61,7 @@ public enum LetterText {
 
     private static func isCapital(_ byte: UInt8) -> Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
 
-    /// Whether a topic can be called so (Apache Kafka, `org.apache.kafka.common.internals.Topic`).
+    /// Whether Kafka allows this topic name (Apache Kafka, `org.apache.kafka.common.internals.Topic`).
     public static func isTopicName(_ name: String) -> Bool {
         guard (1...249).contains(name.utf8.count), name != ".", name != ".." else { return false }
         return name.utf8.allSatisfy { byte in

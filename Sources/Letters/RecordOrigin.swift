@@ -1,11 +1,11 @@
 public import StreamCore
 
-/// Where a record was first.
+/// The original position of a record.
 public struct RecordOrigin: Hashable, Sendable {
     public let partition: TopicPartition
     public let offset: Int64
-    /// When the record was written, in milliseconds since 1970: a topic that was deleted and made again has another
-    /// record at the same offset. nil where it is not known.
+    /// The timestamp of the record, in milliseconds since 1970; nil if unknown. If a topic was deleted and created
+    /// again, another record may have the same offset.
     public var timestampMs: Int64?
 
     public init(partition: TopicPartition, offset: Int64, timestampMs: Int64? = nil) {
@@ -22,7 +22,7 @@ public struct RecordOrigin: Hashable, Sendable {
 }
 
 extension RecordOrigin {
-    /// - Returns: nil unless the headers say all of topic, partition and offset.
+    /// - Returns: nil unless the headers contain topic, partition and offset.
     init?(_ headers: LetterHeaders) {
         guard let topic = headers.topic("\(LetterHeader.topic)"),
             let partition = headers.smallNumber("\(LetterHeader.partition)"),
@@ -33,7 +33,7 @@ extension RecordOrigin {
             timestampMs: headers.number("\(LetterHeader.originTimestamp)"))
     }
 
-    /// The headers that say it.
+    /// The headers of this position.
     var fields: [LetterField] {
         [
             LetterField(LetterHeader.topic, partition.topic),

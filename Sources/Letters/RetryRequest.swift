@@ -1,8 +1,8 @@
 public import Kafka
 internal import StreamCore
 
-/// What a record of a retry topic asks a consumer for, as its headers say it (docs/dead-letters.md). Key, value and the
-/// other headers are the event's to apply.
+/// A request to a consumer in a record of its retry topic, as headers (docs/dead-letters.md). Key, value and the other
+/// headers are those of the event to apply.
 public struct RetryRequest: Sendable, Hashable {
     public enum Action: String, Sendable, Hashable, CaseIterable {
         case apply
@@ -11,13 +11,13 @@ public struct RetryRequest: Sendable, Hashable {
 
     public var origin: RecordOrigin
     public var action: Action
-    /// Which delivery of the event this is; the answer names it.
+    /// The number of the event's delivery. The answer repeats it.
     public var delivery: Int
-    /// The value is in the consumer's `parked_events`.
+    /// Whether the value is in the consumer's `parked_events`.
     public var isValueKept: Bool
-    /// The consumer group that parked the event; nil in a request that does not say.
+    /// The consumer group that parked the event; nil if the request does not name it.
     public var group: String?
-    /// The event was discarded by a release that deleted its row.
+    /// Whether a release that deletes the row discarded the event.
     public var isForgotten: Bool
 
     public init(
@@ -32,7 +32,7 @@ public struct RetryRequest: Sendable, Hashable {
         self.isForgotten = isForgotten
     }
 
-    /// The headers that say it.
+    /// The headers of this request.
     public var fields: [LetterField] {
         let texts: [(StaticString, String?)] = [
             (LetterHeader.group, group),
@@ -45,7 +45,7 @@ public struct RetryRequest: Sendable, Hashable {
         return origin.fields + texts.compactMap { name, text in text.map { LetterField(name, $0) } }
     }
 
-    /// - Returns: nil when the headers do not say where the record comes from and what is to be done.
+    /// - Returns: nil if the headers lack the origin or the action.
     public init?(_ headers: LetterHeaders) {
         guard let origin = RecordOrigin(headers),
             let delivery = headers.smallNumber("\(LetterHeader.deliveryCount)"), delivery > 0,
@@ -60,7 +60,7 @@ public struct RetryRequest: Sendable, Hashable {
 
     /// Reads a record of a retry topic.
     ///
-    /// - Returns: nil when the record is no request.
+    /// - Returns: nil if the record is not a request.
     public init?(_ record: RecordView) {
         self.init(LetterHeaders(Array(record.headers)))
     }

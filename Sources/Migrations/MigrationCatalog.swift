@@ -37,7 +37,7 @@ public struct MigrationCatalog: Sendable {
     public func migrations(of set: String) throws(MigrationError) -> [Migration] {
         guard let found = migrations[set] else {
             throw MigrationError(
-                .unknownSet, "there is no migration set \(set); there are: \(sets.joined(separator: ", "))")
+                .unknownSet, "migration set \(set) does not exist; the sets are: \(sets.joined(separator: ", "))")
         }
         return found
     }

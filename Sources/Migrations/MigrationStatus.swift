@@ -7,7 +7,7 @@ public struct MigrationStatus: Sendable, Hashable {
         case applied
         /// It is not there.
         case missing
-        /// It was applied with other contents than this program has.
+        /// It was applied with another content than that of this program.
         case changed
         /// It is there, and this program does not know it: the database is newer.
         case unknown

@@ -112,11 +112,11 @@ public struct Migrator: Sendable {
     private func ended(_ migration: Migration) -> MigrationError {
         MigrationError(
             .transactionEnded,
-            "migration \(migration) ends its own transaction; what it did up to there may have stayed")
+            "migration \(migration) ends its own transaction, so its first statements may be committed")
     }
 
     private func changed(_ migration: Migration) -> MigrationError {
         MigrationError(
-            .checksumChanged, "migration \(migration) was applied with other contents than this program has")
+            .checksumChanged, "migration \(migration) was applied with another content than that of this program")
     }
 }

@@ -20,7 +20,7 @@ public enum SchemaCheck {
             let newest = history.entries.keys.filter { $0.set == set }.map(\.number).max() ?? 0
             if newest > migrations.count {
                 notes.append(
-                    "the schema's \(set) is at \(newest), newer than \(migrations.count), which this program knows")
+                    "the schema's \(set) is at \(newest); this program knows versions up to \(migrations.count)")
             }
         }
         guard missing.isEmpty else {
@@ -29,7 +29,7 @@ public enum SchemaCheck {
             // `millrace` knows the sets of this package only.
             let isOurs = missing.allSatisfy { MigrationCatalog.embedded.sets.contains($0.set) }
             let remedy = isOurs ? "millrace migrate up\(arguments)" : "this program once with --migrate"
-            throw MigrationError(.schemaTooOld, "the database schema lacks \(list); run: \(remedy)")
+            throw MigrationError(.schemaTooOld, "the database schema lacks \(list); run \(remedy)")
         }
         return notes
     }

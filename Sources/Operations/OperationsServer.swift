@@ -56,9 +56,9 @@ public struct OperationsServer: Service {
         return text(body, report.isGood ? 200 : 503, type: "text/plain; charset=utf-8")
     }
 
-    /// The same answers as metrics, for whoever has nobody that probes.
+    /// The same answers as metrics, for deployments without probes.
     private static func exposition(of health: HealthRegistry) -> String {
-        prometheusHead("millrace_live", "gauge", help: "1 while all loops turn, else 0.")
+        prometheusHead("millrace_live", "gauge", help: "1 while all loops make progress, else 0.")
             + "millrace_live \(health.live().isGood ? 1 : 0)\n"
             + prometheusHead("millrace_ready", "gauge", help: "1 while the process is ready for work, else 0.")
             + "millrace_ready \(health.ready().isGood ? 1 : 0)\n"

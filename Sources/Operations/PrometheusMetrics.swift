@@ -42,7 +42,7 @@ public final class PrometheusMetrics: MetricsFactory {
         }
         text += prometheusHead(
             "millrace_metrics_refused_total", "counter",
-            help: "Series that were not made because their name had too many, or was another kind of metric.")
+            help: "Series that were refused because their name has too many series, or is another kind of metric.")
         refused.append(name: "millrace_metrics_refused_total", labels: "", to: &text)
         return text + ProcessMetrics.exposition()
     }

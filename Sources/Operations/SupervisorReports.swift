@@ -11,7 +11,7 @@ struct SupervisorReports {
     private static let statusInterval = Duration.seconds(10)
     static let longestStatus = 500
 
-    /// The time between two signs of life; nil when nobody waits for them.
+    /// The interval of the watchdog notifications; nil if the watchdog is off.
     private let aliveInterval: Duration?
     private var lastAlive: Duration?
     private var lastStatus: (text: String, isReady: Bool, sent: Duration)?

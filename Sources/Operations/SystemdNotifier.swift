@@ -31,7 +31,7 @@ public struct SystemdNotifier: Sendable {
     /// One line for `systemctl status`.
     public func status(_ text: String) { send("STATUS=" + text.split(separator: "\n").joined(separator: " ")) }
 
-    /// A message that nobody reads is nothing that could be helped here: failures are ignored, as `sd_notify` says.
+    /// Failures are ignored, as `sd_notify` recommends: the daemon cannot correct them.
     private func send(_ message: String) {
         guard let socketPath, var address = Self.address(of: socketPath) else { return }
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)

@@ -42,7 +42,7 @@ public struct WatchdogService: Service {
 
     private func log(_ report: HealthRegistry.Report, before: [String]) {
         if report.isGood {
-            logger.notice("all loops move again")
+            logger.notice("all loops make progress again")
         } else if before.isEmpty {
             logger.error("stalled", metadata: ["loops": .array(report.problems.map { .string($0) })])
         }

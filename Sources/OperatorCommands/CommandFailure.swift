@@ -37,7 +37,7 @@ struct CommandFailure: Error {
         case let error as SystemError: self.init(error.description, .software)
         case let error as BrokerServerError: self.init("\(error)", .unavailable)
         case let failed as VerificationFailed:
-            self.init("the read models could not be found equal; see above", failed.exitCode)
+            self.init("the read models are not equal, or could not be compared; see above", failed.exitCode)
         case let error as VerificationError: self.init("\(error)", .unavailable)
         case is CancellationError: self.init("stopped", .failure)
         case is ExitCode, is ValidationError, is CleanExit: return nil
@@ -83,6 +83,6 @@ enum StandardError {
         FileHandle.standardError.write(Data(text.utf8))
     }
 
-    /// Whether somebody looks at it.
+    /// Whether it is a terminal.
     static var isTerminal: Bool { isatty(2) == 1 }
 }

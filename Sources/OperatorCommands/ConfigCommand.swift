@@ -7,16 +7,16 @@ internal import Settings
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",
-        abstract: "Shows what a daemon is configured to do, and its commented defaults.",
+        abstract: "Shows the settings of a daemon, and its commented defaults.",
         discussion: "Daemons: \(Catalog.daemons.map(\.name).joined(separator: ", ")).",
         subcommands: [Show.self, Default.self])
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Shows the settings that count, with secrets hidden.",
+            abstract: "Shows the effective settings. Secrets are hidden.",
             discussion: """
                 Layers: defaults < the file < conf.d/*.toml beside it < MILLRACE_SECTION__KEY < --set. Exit code 78 \
-                with all problems when there are any.
+                and a list of all problems if the configuration is wrong.
                 """)
 
         @Argument(help: "The daemon's name.")
@@ -30,7 +30,7 @@ struct ConfigCommand: AsyncParsableCommand {
             help: ArgumentHelp("Overrides a setting; may be repeated.", valueName: "section.key=value"))
         var overrides: [String] = []
 
-        @Flag(help: "Also shows where each value came from.")
+        @Flag(help: "Also shows the layer of each value.")
         var origin = false
 
         func run() throws {
@@ -41,7 +41,8 @@ struct ConfigCommand: AsyncParsableCommand {
     }
 
     struct Default: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Prints the commented file of all defaults.")
+        static let configuration = CommandConfiguration(
+            abstract: "Prints a commented configuration file with all defaults.")
 
         @Argument(help: "The daemon's name.")
         var daemon: String

@@ -6,16 +6,16 @@ internal import Settings
 
 /// Where a command finds its database.
 struct DatabaseOptions: ParsableArguments {
-    @Option(help: "The database's URL: postgresql://user@host:port/database.")
+    @Option(help: "URL of the database: postgresql://user@host:port/database.")
     var database: String?
 
     @Option(
         help: ArgumentHelp(
-            "A file with the password, if the URL has none; a relative path is looked for in $CREDENTIALS_DIRECTORY.",
+            "File with the password, for a URL without one. A relative path is resolved in $CREDENTIALS_DIRECTORY.",
             valueName: "path"))
     var passwordFile: String?
 
-    @Option(help: "The schema that holds the tables.")
+    @Option(help: "Schema of the tables.")
     var schema = "public"
 
     /// - Parameters:
@@ -50,7 +50,7 @@ struct KafkaOptions: ParsableArguments {
         name: .customLong("kafka"),
         help: ArgumentHelp(
             """
-            A property of librdkafka, such as security.protocol=SSL; may be repeated. Secrets by reference: \
+            A property of librdkafka, such as security.protocol=SSL; may be repeated. Write a secret as a reference: \
             sasl.password.file=PATH or sasl.password.env=NAME.
             """, valueName: "name=value"))
     var properties: [String] = []
@@ -99,7 +99,7 @@ extension KafkaOptions {
         guard !SecretText.isValue(of: name) else {
             throw ValidationError(
                 """
-                --kafka \(name): a secret does not belong on a command line, which others can read. Give \
+                --kafka \(name): other users can read secrets on a command line. Use \
                 --kafka \(name).file=PATH or --kafka \(name).env=NAME.
                 """)
         }
@@ -152,8 +152,8 @@ enum Endpoints {
             ? ", or in one for --password-file; or give the whole URL as DATABASE_URL" : ""
         throw ValidationError(
             """
-            \(option): a password does not belong on a command line, which others can read. Leave it out, and give it as \
-            PGPASSWORD or in the file that PGPASSFILE names\(other).
+            \(option): other users can read passwords on a command line. Remove it, and set it in PGPASSWORD or in the \
+            file that PGPASSFILE names\(other).
             """)
     }
 

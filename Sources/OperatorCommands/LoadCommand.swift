@@ -6,28 +6,28 @@ internal import Synchronization
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
-        abstract: "Plays an order shop: orders, payments and shipments with their outbox rows.",
+        abstract: "Simulates an order shop: writes orders, payments and shipments with their outbox rows.",
         discussion: """
-            Customers of skewed activity order 1 to 8 items; orders are changed, confirmed, cancelled, paid, paid at \
-            the second attempt, refunded, shipped in one parcel or two, delivered or abandoned. Each step is a \
-            transaction. The same seed gives the same orders, under ids of their own in each run.
+            Customers order 1 to 8 items; some customers order more often than others. Orders are changed, confirmed, \
+            cancelled, paid, paid at the second attempt, refunded, shipped in one parcel or two, delivered or \
+            abandoned. Each step is a transaction. The same seed gives the same orders, with new ids in each run.
 
-            Ends when all --orders are played to their end, after --duration, or at Ctrl-C.
+            The command ends when all --orders are complete, after --duration, or on Ctrl-C.
             """)
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var shop: ShopOptions
 
-    @Option(help: "New orders a second; 0 for as many as the database takes.")
+    @Option(help: "New orders a second; 0 for the maximum rate of the database.")
     var rate = 50.0
 
-    @Option(help: "How many orders to play to their end (default: no end).")
+    @Option(help: "Number of orders to complete (default: no limit).")
     var orders: Int?
 
-    @Option(help: "How long to play; orders that are open then stay open (default: no end).")
+    @Option(help: "Duration of the load. Open orders then stay open (default: no limit).")
     var duration: DurationArgument?
 
-    @Flag(help: "Prints nothing but the totals.")
+    @Flag(help: "Prints only the totals.")
     var quiet = false
 
     func validate() throws {
@@ -45,7 +45,7 @@ struct LoadCommand: AsyncParsableCommand {
         let load = ShopLoad(
             configuration, database: try database.configuration(applicationName: "millrace-load"),
             onTrouble: { error in
-                trouble.say("the database fails, trying on: \(error)")
+                trouble.say("the database fails; trying again: \(error)")
             })
         let progress = LoadProgress(orders: orders, isShown: !quiet)
         let start = ContinuousClock.now
@@ -85,19 +85,19 @@ struct LoadCommand: AsyncParsableCommand {
 
 /// What `load` and `dev` let the user say about the shop.
 struct ShopOptions: ParsableArguments {
-    @Option(help: "The same seed gives the same orders.")
+    @Option(help: "Seed of the random numbers. The same seed gives the same orders.")
     var seed: UInt64 = 1
 
-    @Option(help: "How many connections write.")
+    @Option(help: "Number of connections that write.")
     var concurrency = 4
 
-    @Option(help: "How many orders' steps one transaction may hold.")
+    @Option(help: "Maximum number of orders in one transaction.")
     var batch = 1
 
-    @Option(help: "How long a typical order lives; without a rate nothing waits for it.")
+    @Option(help: "Duration of a typical order. Without a rate it is ignored.")
     var lifetime = DurationArgument(.seconds(10))
 
-    @Option(help: "How many customers there are.")
+    @Option(help: "Number of customers.")
     var customers = 10_000
 
     func validate() throws {

@@ -46,7 +46,7 @@ struct LoadProgress: Sendable {
     func summary(_ totals: ShopLoad.Totals, seconds: Double) -> String {
         let rate = seconds > 0 ? Int((Double(totals.orders) / seconds).rounded()) : 0
         return """
-            \(totals.orders) orders (\(rate)/s), \(totals.finishedOrders) played to the end, \(totals.events) events \
+            \(totals.orders) orders (\(rate)/s), \(totals.finishedOrders) complete, \(totals.events) events \
             in \(totals.transactions) transactions, \(Int(seconds.rounded())) s
             """
     }

@@ -7,7 +7,7 @@ struct MigrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "migrate",
         abstract: "Applies and checks the database schema.",
-        discussion: "Daemons only check the schema; this command alone changes it.",
+        discussion: "Daemons only check the schema. This command changes it.",
         subcommands: [Up.self, Status.self, Verify.self])
 
     /// The schema's parts.
@@ -15,7 +15,7 @@ struct MigrateCommand: AsyncParsableCommand {
         @Option(
             name: .customLong("set"),
             help: ArgumentHelp(
-                "A part of the schema; may be repeated. The default is \(standard.joined(separator: ", ")); "
+                "A migration set; may be repeated. The default is \(standard.joined(separator: ", ")); "
                     + "others: \(others.joined(separator: ", ")).",
                 valueName: "set"))
         var names: [String] = standard
@@ -26,7 +26,7 @@ struct MigrateCommand: AsyncParsableCommand {
     }
 
     struct Up: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Applies what is missing.")
+        static let configuration = CommandConfiguration(abstract: "Applies missing migrations.")
 
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var sets: Sets
@@ -60,8 +60,8 @@ struct MigrateCommand: AsyncParsableCommand {
 
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Checks that the schema is what this program knows.",
-            discussion: "Exit code 78 when something is missing, changed or unknown.")
+            abstract: "Checks that the schema matches this program.",
+            discussion: "Exit code 78 if a migration is missing, changed or unknown.")
 
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var sets: Sets
@@ -72,10 +72,10 @@ struct MigrateCommand: AsyncParsableCommand {
             for status in wrong { print(status) }
             guard wrong.isEmpty else {
                 throw CommandFailure(
-                    "the schema is not as this program needs it (\(wrong.count) differences); run "
+                    "the schema does not match this program (\(wrong.count) differences); run "
                         + "`millrace migrate up` for missing ones", .configuration)
             }
-            print("the schema is as this program needs it")
+            print("the schema matches this program")
         }
     }
 }

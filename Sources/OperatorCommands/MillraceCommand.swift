@@ -8,13 +8,12 @@ public struct MillraceCommand: AsyncParsableCommand {
         commandName: "millrace",
         abstract: "Operates Millrace: order events from PostgreSQL through Kafka into read models.",
         discussion: """
-            Where a command needs a database or Kafka, it takes them from its options, else from DATABASE_URL and \
-            KAFKA_BOOTSTRAP_SERVERS, else from a `millrace dev` that runs in this folder.
+            A command finds the database and Kafka by its options, else by DATABASE_URL and \
+            KAFKA_BOOTSTRAP_SERVERS, else by a `millrace dev` that runs in this folder.
 
-            Exit codes: 0 done · 1 `verify` found differences, `dead-letters`, `outbox` and `projection` nothing to act upon · \
-            2 `verify` could not compare all · 64 wrong usage · \
-            69 a server cannot be reached or refuses · 70 a failure that should not happen · 78 the configuration or \
-            the database schema is wrong.
+            Exit codes: 0 done · 1 `verify` found differences; `dead-letters`, `outbox` or `projection` matched \
+            nothing · 2 `verify` could not compare everything · 64 wrong usage · 69 a server is unreachable or \
+            refuses · 70 internal error · 78 the configuration or the database schema is wrong.
             """,
         subcommands: [
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,

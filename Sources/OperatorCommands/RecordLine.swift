@@ -13,7 +13,7 @@ enum RecordLine {
 
 /// Standard output, where results go.
 enum StandardOutput {
-    /// Whether somebody looks at it.
+    /// Whether it is a terminal.
     static var isTerminal: Bool { isatty(1) == 1 }
 
     /// Characters of the terminal's lines; nil when it is no terminal, or does not say.

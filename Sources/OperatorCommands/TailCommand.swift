@@ -10,13 +10,15 @@ internal import Tail
 struct TailCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tail",
-        abstract: "Shows records of topics: the last ones, those of a time or an order, and new ones as they come.",
+        abstract: "Shows records of topics: the last records, those of a time or an order, and new records.",
         discussion: """
-            Shows the last 10 records, or with --from, --since or a filter all that match, and ends at the end of the \
-            topics; -f goes on. Joins no consumer group and commits nothing. Standard output is data only.
+            Shows the last 10 records, or with --from, --since or a filter all matching records. It stops at the end \
+            of the topics; with -f it continues with new records. It joins no consumer group and commits no offsets. \
+            Standard output contains only data.
 
-            Records of one partition come in their order; -n orders those of several by time. All conditions must hold; \
-            of --key, --type, --order and --aggregate that are given several times, one.
+            Records of one partition appear in their order. -n sorts the records of several partitions by time. A \
+            record must match all conditions. If --key, --type, --order or --aggregate is repeated, one of its values \
+            must match.
 
             Examples:
               millrace tail -f
@@ -25,8 +27,8 @@ struct TailCommand: AsyncParsableCommand {
               millrace tail \(topic) --where payload.currency==EUR -o jsonl | jq .value.payload
               millrace tail \(topic) --from 0 -o '%p/%o %k %S\\n'
 
-            Exit codes: 0 done, stopped, or nobody reads the output any more · 64 wrong usage · 69 Kafka cannot be \
-            reached, or has no such topic · 74 the output cannot be written · 78 the configuration is wrong.
+            Exit codes: 0 done, stopped, or the reader of the output has closed it · 64 wrong usage · 69 Kafka is \
+            unreachable, or has no such topic · 74 the output cannot be written · 78 the configuration is wrong.
             """)
 
     /// For the examples.
@@ -67,27 +69,28 @@ struct TailCommand: AsyncParsableCommand {
 
 /// Which part of the topics.
 struct TailRangeOptions: ParsableArguments {
-    @Flag(name: [.customShort("f"), .long], help: "Go on with records as they come, until Ctrl-C.")
+    @Flag(name: [.customShort("f"), .long], help: "Continue with new records until Ctrl-C.")
     var follow = false
 
-    @Option(name: [.customShort("n"), .customLong("last")], help: "The last so many, over all partitions.")
+    @Option(
+        name: [.customShort("n"), .customLong("last")], help: "Show this number of last records, over all partitions.")
     var last: Int?
 
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
             """
-            Where to begin: beginning, end, an offset, -N (before the end), +N (behind the beginning), a time such as \
-            2026-03-01T12:00:00Z, 15m (ago), or @ with milliseconds since 1970.
+            Start position: beginning, end, an offset, -N (N records before the end), +N (N records after the \
+            beginning), a time such as 2026-03-01T12:00:00Z, 15m (15 minutes ago), or @ with milliseconds since 1970.
             """, valueName: "place"))
     var from: String?
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Where to end, in the same words; without that record.", valueName: "place"))
+        help: ArgumentHelp("End position, exclusive, in the same forms.", valueName: "place"))
     var to: String?
 
-    @Option(help: ArgumentHelp("Begin so long ago: 90s, 15m, 2h, 7d.", valueName: "time"))
+    @Option(help: ArgumentHelp("Start this long ago: 90s, 15m, 2h, 7d.", valueName: "time"))
     var since: String?
 
     @Option(
@@ -95,7 +98,7 @@ struct TailRangeOptions: ParsableArguments {
         help: ArgumentHelp("Only these partitions: 0,2-4.", valueName: "numbers"))
     var partitions: String?
 
-    @Option(name: [.customShort("c"), .long], help: "End after so many records.")
+    @Option(name: [.customShort("c"), .long], help: "Stop after this number of records.")
     var count: Int?
 
     func validate() throws {
@@ -205,10 +208,10 @@ struct TailFormOptions: ParsableArguments {
             """, valueName: "form"))
     var output = "pretty"
 
-    @Flag(help: "Leave values out; show their sizes.")
+    @Flag(help: "Show the sizes of values instead of the values.")
     var metaOnly = false
 
-    @Option(help: "How bytes that are no text are shown: base64 or hex.")
+    @Option(help: "Encoding of bytes that are not text: base64 or hex.")
     var bytes = Bytes.base64
 
     @Option(help: "Colours in pretty: auto (on a terminal, unless NO_COLOR is set), always or never.")
@@ -235,7 +238,7 @@ struct TailFormOptions: ParsableArguments {
             throw ValidationError(error.description)
         }
         if metaOnly, case .format = settings.output {
-            throw ValidationError("--meta-only goes with pretty, json and jsonl.")
+            throw ValidationError("--meta-only requires pretty, json or jsonl.")
         }
         settings.isTerminal = StandardOutput.isTerminal
         settings.isColoured = Self.isColoured(

@@ -24,7 +24,7 @@ struct VerificationReport {
     var text: String {
         var lines = [headline]
         if case .writeModel(let reason) = verdict.method {
-            lines.append("\(reason): compared with the write model and the events since, not with all events")
+            lines.append("\(reason): compared with the write model and the later events, not with all events")
         }
         for comparison in verdict.comparisons {
             lines.append(Self.line(comparison))
@@ -39,15 +39,15 @@ struct VerificationReport {
     private var headline: String {
         switch verdict.decision {
         case .different: "NOT equal"
-        case .undecided: "undecided: nothing differs, but not all could be compared"
+        case .undecided: "undecided: no differences, but a part could not be compared"
         case .equal where verdict.comparisons.allSatisfy { $0.checked == 0 }:
             "equal: there is nothing to compare yet"
         case .equal:
             switch verdict.method {
             case .events:
-                "equal: the read models are what the events say, and the topics hold what the write model says"
-            case .writeModel: "equal: the read models are what the write model says"
-            case .tables: "equal: the read models are what the write model says, if nothing was under way"
+                "equal: the read models match the events, and the topics match the write model"
+            case .writeModel: "equal: the read models match the write model"
+            case .tables: "equal: the read models match the write model, if no events were in transit"
             }
         }
     }
@@ -66,11 +66,11 @@ struct VerificationReport {
     private static func text(_ problem: Verdict.Difference.Problem) -> String {
         switch problem {
         case .missing: "missing"
-        case .unexpected: "should not be there"
+        case .unexpected: "must not exist"
         case .column(let name, let expected, let actual):
             "\(name): expected \(quoted(expected)), is \(quoted(actual))"
         case .lostEvent(let event): "\(event) is neither in its topic nor in the outbox"
-        case .unknownEvent(let event): "\(event) is in its topic and unknown to the write model"
+        case .unknownEvent(let event): "\(event) is in its topic, but not in the write model"
         case .unreadable(let reason): "is not parked and cannot be decoded: \(reason)"
         }
     }
@@ -81,17 +81,17 @@ struct VerificationReport {
     }
 
     private var underWay: String {
-        if case .tables = verdict.method { return "under way: not looked at" }
+        if case .tables = verdict.method { return "events in transit: not checked" }
         var parts: [String] = []
         func append(_ count: Int, _ what: String) { if count > 0 { parts.append("\(count) \(what)") } }
         append(verdict.underWay.unpublished, "in the outbox")
         append(verdict.underWay.setAside, "set aside in outbox_failed")
         for projection in verdict.underWay.projections {
-            append(projection.waiting, "in Kafka and not yet in \(projection.name)")
-            append(projection.parked, "parked by \(projection.name), which is compared without them")
+            append(projection.waiting, "in Kafka, not yet applied by \(projection.name)")
+            append(projection.parked, "parked by \(projection.name) and left out")
             append(projection.discarded, "discarded from \(projection.name)")
         }
-        return "events under way: \(parts.isEmpty ? "none" : parts.joined(separator: ", "))"
+        return "events in transit: \(parts.isEmpty ? "none" : parts.joined(separator: ", "))"
     }
 
     // MARK: for programs

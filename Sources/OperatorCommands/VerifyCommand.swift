@@ -9,18 +9,18 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Compares the read models with the events, and the topics with the write model; also under load.",
         discussion: """
-            Reads order_summary, the dashboard and their offsets in one snapshot, folds the events below those \
-            offsets, and compares every business column. Then compares each order of the write model with its events in the \
-            topics and the outbox, so that a lost event is found. What is under way is counted, and is no difference. \
-            The dashboard is left out where its views are not.
+            The command reads order_summary, the dashboard and their offsets in one snapshot. It folds the events below \
+            those offsets and compares every business column. Then it compares each order of the write model with its \
+            events in the topics and the outbox, to find lost events. Events in transit are counted and are not a \
+            difference. If the database has no dashboard views, the dashboard is left out.
 
-            Where Kafka no longer has the oldest events, the read models are compared with the write model and the \
-            events since; orders with events under way are then left out, so give --wait.
+            If Kafka no longer has the oldest events, the read models are compared with the write model and the later \
+            events. Orders with events in transit are then left out, so use --wait.
 
-            Holds a snapshot of each database open while it runs: on large ones, run it when vacuum can wait.
+            The command keeps a snapshot of each database open. On a large database, run it when vacuum can wait.
 
-            Exit code 0 when equal, 1 when something differs, 2 when nothing differs but something could not be \
-            compared, 69 when PostgreSQL or Kafka does not answer.
+            Exit codes: 0 equal · 1 there are differences · 2 no differences, but a part could not be compared · 69 \
+            PostgreSQL or Kafka does not answer.
             """)
 
     enum Output: String, ExpressibleByArgument, CaseIterable {
@@ -30,7 +30,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
 
-    @Option(help: "The read model's database, when it is another one.")
+    @Option(help: "The read model's database, if it differs from --database.")
     var readDatabase: String?
 
     @Option(help: "The read model's schema (default: that of the write model).")
@@ -41,28 +41,29 @@ struct VerifyCommand: AsyncParsableCommand {
     // Its own default begins as an option does.
     @Option(
         parsing: .unconditional,
-        help: "Ends the names of the events' topics, as the relay's setting of that name.")
+        help: "Suffix of the events' topics, as the relay's setting topic_suffix.")
     var topicSuffix = "-events"
 
-    @Flag(help: "Compares the tables alone, without Kafka. Right only while nothing is under way.")
+    @Flag(help: "Compares only the tables, without Kafka. The result is correct only while no events are in transit.")
     var tablesOnly = false
 
-    @Flag(help: "Does not expect the topics to hold all events: for a Kafka that was replaced by an empty one.")
+    @Flag(help: "Accepts topics without the oldest events, for a Kafka cluster that was replaced by an empty one.")
     var incompleteHistory = false
 
     @Option(
         help: ArgumentHelp(
-            "Waits until nothing is under way of what was committed when the command began, or this time is over.",
-            discussion: "The verdict is true either way; with time, less is left out.", valueName: "time"))
+            "Waits until all events committed before the start are applied, at most this time.",
+            discussion: "The result is correct with and without it. With a longer time, fewer orders are left out.",
+            valueName: "time"))
     var wait = DurationArgument(.zero)
 
     @Option(
         help:
-            "Orders to keep in memory at once, at about 2 kB each; with more orders, the topics are read several times."
+            "Maximum number of orders in memory, about 2 kB each. With more orders, the topics are read several times."
     )
     var ordersInMemory = 200_000
 
-    @Option(help: "How many differences to show, of each table or view.")
+    @Option(help: "Maximum number of differences to show for each table or view.")
     var examples = 10
 
     @Option(name: .shortAndLong, help: "text, or json: one document.")
@@ -70,7 +71,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func validate() throws {
         if let readDatabase { try Endpoints.refusePassword(inURL: readDatabase, of: "--read-database") }
-        guard examples >= 0 else { throw ValidationError("--examples is not negative.") }
+        guard examples >= 0 else { throw ValidationError("--examples must not be negative.") }
         guard (1...100_000_000).contains(ordersInMemory) else {
             throw ValidationError("--orders-in-memory is 1 to 100000000.")
         }

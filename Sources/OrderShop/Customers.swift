@@ -20,7 +20,7 @@ struct Customers: Sendable {
         activity = ZipfDistribution(count: count, exponent: 1)
     }
 
-    /// Somebody who orders now.
+    /// Selects the customer of the next order.
     func orderer(using random: inout SeededGenerator) -> Customer {
         Self.customer(number: activity.sample(using: &random) + 1)
     }
@@ -52,7 +52,7 @@ struct Customers: Sendable {
     ]
     private static let streets = [
         "Lindenweg", "Rue de l'Église", "High Street", "Bahnhofstraße", "Main St", "Kastanienallee", "Quai Ouest",
-        "Mill Lane", "Ringvägen", "Dorpsstraat",
+        "Mill Road", "Ringvägen", "Dorpsstraat",
     ]
     private static let givenNames = [
         "Ada", "Zoë", "Jürgen", "Marie", "Søren", "Aiko", "Grace", "Mateo", "Nour", "Iris", "Tomás", "Noah",

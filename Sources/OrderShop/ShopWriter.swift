@@ -9,7 +9,7 @@ public struct WriteConflict: Error, CustomStringConvertible {
     public let table: String
 
     public var description: String {
-        "\(table) was changed by somebody else: is another load writing the same orders?"
+        "\(table) was changed by another session; check that no other load writes the same orders"
     }
 }
 

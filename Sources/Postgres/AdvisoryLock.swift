@@ -12,7 +12,7 @@ public struct AdvisoryLockKey: Sendable, Hashable {
 }
 
 extension PostgresConnection {
-    /// Takes the lock for this session if nobody has it.
+    /// Takes the lock for this session if it is free.
     ///
     /// The lock lasts as long as the session: who relies on it must look whether the session is alive
     /// (``isAlive()``, ``ping(timeoutMs:)``), and must not depend on it for correctness. Behind a pooler that shares

@@ -80,7 +80,7 @@ enum NumericCodec {
             return buffer.append(UInt16(0))
         }
         let scale = -literal.exponent
-        guard scale <= maximumScale else { throw PostgresError(.encoding, "a decimal has too many decimals") }
+        guard scale <= maximumScale else { throw PostgresError(.encoding, "the number has too many decimal places") }
         guard literal.firstDigit < literal.lastDigit else {
             buffer.append(UInt32(0))
             buffer.append(positive)
@@ -88,7 +88,7 @@ enum NumericCodec {
         }
         appendGroups(of: literal, in: text, scale: scale, to: &buffer)
         guard literal.digits + literal.exponent <= 4 * maximumWeight else {
-            throw PostgresError(.encoding, "a decimal is beyond PostgreSQL's range")
+            throw PostgresError(.encoding, "the number is outside PostgreSQL's range")
         }
     }
 

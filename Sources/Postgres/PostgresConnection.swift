@@ -213,7 +213,9 @@ public actor PostgresConnection {
         guard transaction?.id != id else { return }
         throw PostgresError(
             .usage,
-            id == nil ? "a transaction is open on this connection: run statements in it" : "the transaction is over")
+            id == nil
+                ? "a transaction is open on this connection; run statements in the transaction"
+                : "the transaction has ended")
     }
 
     // MARK: transactions, for PostgresTransaction
@@ -229,7 +231,7 @@ public actor PostgresConnection {
     /// - Throws: ``TransactionError``; the `PostgresError` of a queued statement that went along, after a rollback.
     func commit(_ id: UInt64) async throws {
         guard let open = transaction, open.id == id else {
-            throw TransactionError.rolledBack(PostgresError(.usage, "transaction is over"))
+            throw TransactionError.rolledBack(PostgresError(.usage, "the transaction has ended"))
         }
         guard open.pendingBegin == nil || !open.queued.isEmpty else {
             transaction = nil

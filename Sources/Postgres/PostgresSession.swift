@@ -23,7 +23,7 @@ public actor PostgresSession {
     /// - Parameters:
     ///   - backoff: the delays between attempts to connect.
     ///   - setUp: what each new connection gets first; its failure is a failure to connect.
-    ///   - onEvent: called in order, by whoever waits for the connection.
+    ///   - onEvent: called in order, on the task that waits for the connection.
     public init(
         _ configuration: PostgresConfiguration,
         backoff: Backoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(5)),

@@ -47,7 +47,7 @@ extension TransactionError: CustomStringConvertible, CustomDebugStringConvertibl
     public var description: String {
         switch self {
         case .rolledBack(let cause): "the transaction was rolled back: \(cause)"
-        case .unknownOutcome(let cause): "whether the transaction was committed is not known: \(cause)"
+        case .unknownOutcome(let cause): "it is unknown whether the transaction committed: \(cause)"
         }
     }
 

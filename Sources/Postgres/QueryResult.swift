@@ -73,7 +73,8 @@ public import StreamCore
         -> PostgresError
     {
         PostgresError(
-            .decoding, "column \(columnName(column)) of type \(types[column]) is no \(wanted)", file: file, line: line)
+            .decoding, "column \(columnName(column)) of type \(types[column]) cannot be read as \(wanted)",
+            file: file, line: line)
     }
 
     /// The bytes of a value that is not NULL. A value that has bytes is none, so libpq is asked only about the others.

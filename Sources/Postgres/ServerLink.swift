@@ -267,7 +267,7 @@ struct ServerLink {
     private mutating func settle(_ exchange: Exchange) throws(PostgresError) {
         guard let cancelled = exchange.cancelled else { return }
         if cancelled.wait(timeout: .now() + .seconds(5)) == .timedOut {
-            throw lost(PostgresError(.connectionLost, "the request to cancel got no answer"))
+            throw lost(PostgresError(.connectionLost, "the server did not answer the request to cancel"))
         }
     }
 

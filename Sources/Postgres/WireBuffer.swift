@@ -2,7 +2,7 @@
 ///
 /// An array of bytes does the same at ten times the cost for a value of eight bytes, and a batch has 100,000 of them.
 struct WireBuffer: @unchecked Sendable {
-    // SAFETY: a value type: it writes only after making sure that nobody else refers to the memory.
+    // SAFETY: a value type; it writes only after it has ensured that it holds the only reference to the memory.
     private var memory: Memory
     private(set) var count = 0
 

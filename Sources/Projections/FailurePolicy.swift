@@ -1,46 +1,47 @@
-/// What becomes of an event that can never be decoded or applied.
+/// The treatment of an event that can never be decoded or applied.
 public enum FailurePolicy: Sendable, Equatable {
-    /// Its partition stops before it, until somebody repaired the release or the data: for rebuilds, and for read
-    /// models that must not lack anything.
+    /// The partition stops before the event until an operator corrects the release or the data: for rebuilds, and for
+    /// read models that must be complete.
     case stop
-    /// It becomes a dead letter, and all others go on.
+    /// The event becomes a dead letter, and other events are applied.
     case park(DeadLetterRoute)
 }
 
-/// Where a projection's dead letters go, and where they come back from.
+/// The topics of a projection's dead letters and of their retries.
 ///
-/// A letter is the record as it was, with headers that say where it comes from and what is wrong; see
-/// `docs/dead-letters.md`. It is acknowledged by Kafka before the transaction commits that passes its offset, so none
-/// is lost; after a crash in between it comes twice.
+/// A letter is the original record with headers for its origin and its error; see `docs/dead-letters.md`. Kafka
+/// acknowledges it before the transaction that passes its offset commits, so none is lost. After a crash in between it
+/// is written twice.
 public struct DeadLetterRoute: Sendable, Equatable {
-    /// What waits for an event that failed.
+    /// The events that wait for a failed event.
     public enum Order: String, Sendable, CaseIterable {
-        /// Later events of its key, which are parked behind it: the read model gets a key's events in their order.
+        /// Later events of its key, which are parked behind it. The read model receives the events of a key in their
+        /// order.
         case key
-        /// Nothing: for read models that do not depend on order, such as counters.
+        /// No events: for read models that do not depend on order, such as counters.
         case none
     }
 
-    /// Where letters are produced to.
+    /// The topic of dead letters.
     public var letterTopic: String
-    /// Where letters come back from, for another try. It need not exist as long as nobody writes to it.
+    /// The topic of retried letters. It need not exist before the first retry.
     public var retryTopic: String
     /// See ``Order-swift.enum``.
     public var order = Order.key
-    /// Events of one partition that fail with one error class, before that partition's circuit breaker opens: those of
-    /// one type with none of that type applied in between, or any one after the other with nothing applied in between.
-    /// Then nothing more of the partition is parked, and one event at a time is tried until one can be applied. What is
-    /// blocked counts from the second failure on. 0: never.
+    /// Number of failures after which the circuit breaker of a partition opens: failures of one error class and event
+    /// type without an applied event of that type in between, or consecutive failures of any kind. The partition then
+    /// parks no more events, and tries one event at a time until one can be applied. Blocked events count from the
+    /// second failure on. 0 switches the circuit breaker off.
     public var breakerAfter = 50
-    /// Milliseconds until the first trial of a partition whose circuit breaker is open, or that cannot park as no
-    /// letter can be written, before jitter; the time doubles with each.
+    /// Delay in milliseconds before the first trial of a partition whose circuit breaker is open or whose letters
+    /// cannot be written, before jitter. Each further delay is twice as long.
     public var probeInitialMs = 1_000
-    /// No time between two such trials is longer, in milliseconds.
+    /// Maximum delay between two such trials in milliseconds.
     public var probeCeilingMs = 30_000
-    /// Milliseconds that letters may take to be acknowledged before their transaction is given up and tried again; at
-    /// most 20,000, as the database ends a transaction in which nothing happens.
+    /// Maximum time in milliseconds for the acknowledgement of letters. Then their transaction is rolled back and tried
+    /// again. At most 20,000, because the database ends an idle transaction.
     public var letterTimeoutMs = 10_000
-    /// librdkafka properties of the letters' producer, over the client's own.
+    /// librdkafka properties of the letters' producer. They override those of the client.
     public var producerProperties: [String: String] = [:]
 
     /// Letters to `dlq.<consumer>`, retries from `retry.<consumer>`.
@@ -51,7 +52,7 @@ public struct DeadLetterRoute: Sendable, Equatable {
         retryTopic = "retry.\(consumer)"
     }
 
-    /// What is wrong with the values, in words; empty when nothing is.
+    /// The problems of the values; empty if there are none.
     public func validate() -> [String] {
         var problems: [String] = []
         func require(_ condition: Bool, _ problem: String) {
@@ -62,8 +63,8 @@ public struct DeadLetterRoute: Sendable, Equatable {
         require(breakerAfter >= 0, "breakerAfter is negative")
         require(
             probeInitialMs > 0 && probeCeilingMs >= probeInitialMs,
-            "probeInitialMs and probeCeilingMs are not in order")
-        require((100...20_000).contains(letterTimeoutMs), "letterTimeoutMs is not within 100…20000")
+            "probeInitialMs and probeCeilingMs must be positive and in ascending order")
+        require((100...20_000).contains(letterTimeoutMs), "letterTimeoutMs is outside 100…20000")
         return problems
     }
 }

@@ -101,7 +101,7 @@ struct Intake<P: Projection>: Sendable {
         }
     }
 
-    /// The topic of retries need not exist before somebody writes to it. The consumer looks again by itself.
+    /// The retry topic need not exist before the first retry. The consumer looks for it again automatically.
     func isAboutMissingRetries(_ error: KafkaError) -> Bool {
         guard let route, error.isUnknownTopic else { return false }
         // The client names the topic in the text alone.

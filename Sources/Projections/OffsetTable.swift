@@ -23,7 +23,7 @@ struct OffsetTable: Sendable {
                     $0.append(consumerGroup)
                 })
             guard let made = try await find(name, version, in: transaction) else {
-                throw PostgresError(.usage, "the projection's row is gone as soon as it was made")
+                throw PostgresError(.usage, "the projection's row was deleted at once")
             }
             return made
         }
@@ -71,7 +71,7 @@ struct OffsetTable: Sendable {
         return positions
     }
 
-    /// The next offsets of these partitions, without those that never were anybody's; read by ``offsets(in:)``.
+    /// The next offsets of these partitions, without partitions that have none; read by ``offsets(in:)``.
     func peek(_ partitions: [TopicPartition]) -> (Statement, Parameters) { (Self.select, key(partitions)) }
 
     /// The same once no transaction that changes them is under way any more, also one whose connection is gone.

@@ -79,7 +79,7 @@ struct ParkingPlan: Sendable, Equatable {
         case failAgain
         /// Letter `blocked`; the row notes the delivery.
         case blockAgain
-        /// The row blocks nobody from now on, letter `discarded`.
+        /// The row no longer blocks its key; the letter is `discarded`.
         case discard
         /// There is no row to discard: letter `discarded`, and nothing else.
         case discardNothing

@@ -50,7 +50,7 @@ enum PartitionStart: Sendable, Equatable {
             return
         }
         switch doubt {
-        // As long as nobody else has moved it: then there is a new mark, and nothing is known of it.
+        // Only if no other process has moved the offset. Otherwise there is a new mark, which was not checked.
         case .otherRecord(let mark) where mark == stored.mark:
             self = .replaced
         case _ where stored.next < findings.low || stored.next > findings.high:

@@ -127,7 +127,7 @@ struct ProcessedEventDays: Sendable {
             do {
                 if try await prune(day, retentionDays: retentionDays, on: connection) { pruned += 1 }
             } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
-                // Somebody reads it. It is no worse for the wait.
+                // Another session reads it. The partition can be dropped later.
             }
         }
         return pruned
@@ -160,7 +160,7 @@ struct ProcessedEventDays: Sendable {
         try await transaction.execute(Self.lockProjection, Parameters { $0.append(projectionID) })
     }
 
-    /// Whoever waits for the table's lock holds up all that come after it, so the wait is short.
+    /// A session that waits for the table's lock blocks all later ones, so the wait is short.
     private func limitLockWait(in transaction: PostgresTransaction) async throws {
         try await transaction.execute(.unprepared("SET LOCAL lock_timeout = '500ms'"))
     }

@@ -1,14 +1,14 @@
 public import Kafka
 public import StreamCore
 
-/// Why a projection's run ended by itself. Everything else is waited out, or stops one partition.
+/// The reason why a projection's run ended itself. It waits for all other failures to end, or stops one partition.
 public enum ProjectionError: Error, Sendable {
     /// The database answers, and refuses everything, several times in a row: the schema is missing or another one, or
     /// a permission is. Starting again does not help before somebody changed that.
     case unusable(any Error)
-    /// The configuration makes no sense; the problems in words.
+    /// The configuration is invalid; contains the problems.
     case configuration([String])
-    /// The Kafka client is in a state that it does not leave.
+    /// The Kafka client is in a state that it cannot leave.
     case kafka(KafkaError)
     /// After the request to stop, the work under way did not end within the time limit. What it did is either
     /// committed as a whole or not at all.
@@ -30,8 +30,8 @@ extension ProjectionError: CustomStringConvertible {
         switch self {
         case .unusable(let error): "the database refuses the projection's work: \(error)"
         case .configuration(let problems): "the projection's configuration: \(problems.joined(separator: "; "))"
-        case .kafka(let error): "the Kafka client failed for good: \(error)"
-        case .drainTimedOut: "the work under way did not end within the time limit of a stop"
+        case .kafka(let error): "the Kafka client cannot continue: \(error)"
+        case .drainTimedOut: "the current work did not end within the drain timeout"
         }
     }
 }

@@ -1,39 +1,38 @@
 public import StreamCore
 
-/// Hears how a projection fares, partition by partition: what health checks are made of. Called from the runner's
-/// loop, so it must return at once.
+/// Receives the progress of a projection, partition by partition, for health checks. The runner's loop calls it, so it
+/// must return at once.
 public protocol ProjectionObserver: Sendable {
-    /// The runner's loop moves; called several times a second as long as it does.
+    /// The runner's loop makes progress; called several times a second.
     func loopTurned()
-    /// The partition is ours, and stands at `next`; called about once a second.
+    /// This process owns the partition, whose next offset is `next`; called about once a second.
     ///
     /// - Parameters:
-    ///   - next: the next offset to apply; everything below is committed in PostgreSQL.
-    ///   - end: the offset that the next record produced will get; nil while it is not known, and for a partition that
-    ///     stopped, which has nowhere to go.
+    /// - next: the next offset to apply. All lower offsets are committed in PostgreSQL.
+    /// - end: the offset of the next record to be produced; nil while it is unknown, and for a stopped partition.
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?)
-    /// The partition stopped, and stays so until it is assigned anew.
+    /// The partition stopped. It continues after it is assigned again.
     func partitionStopped(_ stopped: StoppedPartition)
-    /// The partition takes nothing for a while, and goes on by itself when it can.
+    /// The partition is held for a while and continues automatically.
     ///
-    /// - Parameter reason: for people, without values from records.
+    /// - Parameter reason: a text for operators, without values from records.
     func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String)
-    /// What held the partition is over.
+    /// The hold of the partition has ended.
     func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold)
-    /// The database cannot be reached, or refuses all work; it is tried again.
+    /// The database is unreachable or refuses all work. The runner tries again.
     ///
-    /// - Parameter reason: for people, without values from records.
+    /// - Parameter reason: a text for operators, without values from records.
     func databaseFailing(because reason: String)
     /// The database works again.
     func databaseRecovered()
-    /// The partition is no longer ours.
+    /// This process no longer owns the partition.
     func partitionReleased(_ partition: TopicPartition)
 }
 
-/// What holds a partition until it passes.
+/// The reason of a temporary hold of a partition.
 public enum PartitionHold: String, Sendable, CaseIterable {
     /// Its circuit breaker is open: too many events failed.
     case circuitBreaker = "circuit breaker"
-    /// An event that cannot be applied cannot become a dead letter either: Kafka takes none.
+    /// An event cannot be applied, and Kafka accepts no dead letter for it.
     case deadLetters = "dead letters"
 }

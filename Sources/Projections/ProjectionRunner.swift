@@ -3,22 +3,23 @@ public import Logging
 public import Postgres
 internal import StreamCore
 
-/// Keeps one read model up to date from Kafka: each event takes effect exactly once, in the order of its aggregate.
+/// Keeps one read model up to date from Kafka. Each event takes effect exactly once, in the order of its aggregate.
 ///
-/// A record's way (`RecordWay.swift`): consumer → batch → decode → what is parked → duplicates → apply → letters →
-/// commit. All behind `decode` is one transaction with the offsets. What goes wrong on this way, and every change of
-/// the assignment, is decided by a state machine (`RunnerState.swift`).
+/// The path of a record (`RecordWay.swift`): consumer → batch → decode → parked events → duplicates → apply → letters →
+/// commit. All steps after `decode` are one transaction with the offsets. A state machine (`RunnerState.swift`) decides
+/// the reaction to each failure and to each change of the assignment.
 ///
 /// An event that can never be applied stops its partition or becomes a dead letter, by
 /// ``ProjectionRunnerConfiguration/onFailure``.
 ///
-/// The offsets in PostgreSQL (`projection_offsets`) say where to begin. Kafka's committed offsets are a copy, made
-/// afterwards for lag tools, and never read. A partition seen for the first time begins at offset 0; when Kafka no
-/// longer has that, or no longer has the offset that comes next, or has another record where the last one applied was,
-/// the partition stops or goes on by ``ProjectionRunnerConfiguration/onTruncatedHistory``.
+/// The offsets in PostgreSQL (`projection_offsets`) decide where reading begins. Kafka's committed offsets are a copy
+/// for lag tools and are never read. A new partition begins at offset 0. If Kafka no longer has the next offset, or has
+/// another record than the last applied one, the partition stops or continues by
+/// ``ProjectionRunnerConfiguration/onTruncatedHistory``.
 ///
-/// Any number of runners of one projection may run, in one process or many: they share the partitions as a consumer
-/// group. A runner that lost a partition without knowing cannot commit, since it expects other offsets than there are.
+/// Any number of runners of one projection may run, in one process or many. They share the partitions as a consumer
+/// group. A runner that has lost a partition without knowing it cannot commit, because the offsets differ from those
+/// that it expects.
 public struct ProjectionRunner<P: Projection>: Sendable {
     private let projection: P
     private let configuration: ProjectionRunnerConfiguration
@@ -28,18 +29,17 @@ public struct ProjectionRunner<P: Projection>: Sendable {
     private let observer: (any ProjectionObserver)?
     private let onCommit: @Sendable () -> Void
 
-    /// Milliseconds that leaving the group may take.
+    /// Maximum time in milliseconds for leaving the group.
     private static var closeTimeoutMs: Int32 { 5_000 }
 
-    /// What keeps the records fetched ahead within bounds; the consumer's own configuration may say otherwise.
+    /// Limits the records fetched ahead. The consumer's own configuration may override it.
     private static var consumerDefaults: [String: String] {
         ["queued.max.messages.kbytes": "8192", "fetch.max.bytes": "8388608"]
     }
 
     /// - Parameters:
-    ///   - observer: hears of progress, partition by partition; nil for nobody.
-    ///   - onCommit: called after each transaction that is known to be committed, from the runner's loop, so it must
-    ///     return at once.
+    ///   - observer: receives the progress of each partition; nil for none.
+    /// - onCommit: called after each committed transaction, by the runner's loop, so it must return at once.
     public init(
         projection: P, configuration: ProjectionRunnerConfiguration, postgres: PostgresConfiguration,
         kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil,
@@ -54,13 +54,12 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         self.onCommit = onCommit
     }
 
-    /// Runs until the task is cancelled, which stops it gracefully: no more is taken, what was taken is committed, the
-    /// group is left, and this returns without an error.
+    /// Runs until the task is cancelled. It then shuts down gracefully: it takes no more records, commits those that it
+    /// has taken, leaves the group and returns without an error.
     ///
-    /// A database or a cluster that is away is waited for, from the start and at any time.
+    /// If the database or the cluster is unavailable, the runner waits for it, at the start and later.
     ///
-    /// - Throws: ``ProjectionError`` when going on makes no sense; `KafkaError` when the client's configuration is
-    ///   wrong.
+    /// - Throws: ``ProjectionError`` if the run cannot continue; `KafkaError` if the client's configuration is wrong.
     public func run() async throws {
         let problems = configuration.validate()
         if !problems.isEmpty { throw ProjectionError.configuration(problems) }
@@ -116,7 +115,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
             outcome = .failure(error)
         }
         await writer.close()
-        // Only a copy: if it does not arrive, lag tools show an old number until somebody else writes a newer one.
+        // This is only a copy. If it fails, lag tools show an old number until the next copy.
         try? consumer.commitLater(loop.uncopiedOffsets)
         _ = await consumer.close(timeoutMs: closeTimeoutMs)
         try outcome.get()

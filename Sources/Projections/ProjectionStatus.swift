@@ -1,25 +1,25 @@
 public import Postgres
 public import StreamCore
 
-/// How far the projections of a database are, for operators.
+/// The progress of the projections of a database, for operators.
 public struct ProjectionStatus: Sendable, Equatable {
     /// One projection in one version.
     public struct Entry: Sendable, Equatable {
         public let name: String
         public let version: Int
         public let consumerGroup: String
-        /// The next offset to apply of each partition that was ever assigned; everything below it is applied.
+        /// The next offset to apply of each partition that was ever assigned. All lower offsets are applied.
         public let nextOffsets: [TopicPartition: Int64]
-        /// When an offset moved last; nil when none ever did.
+        /// The time of the last progress; nil if there was none.
         public let updatedAt: Timestamp?
     }
 
     /// By name, then version.
     public let entries: [Entry]
 
-    /// Reads what is committed.
+    /// Reads the committed state.
     ///
-    /// - Throws: `PostgresError`; `undefinedTable` when the migrations of set `projections` have not run.
+    /// - Throws: `PostgresError`; `undefinedTable` if the migration set `projections` is not applied.
     public static func load(_ connection: PostgresConnection) async throws(PostgresError) -> ProjectionStatus {
         let result = try await connection.execute(select)
         var entries: [Entry] = []
@@ -45,7 +45,7 @@ public struct ProjectionStatus: Sendable, Equatable {
         return ProjectionStatus(entries: entries)
     }
 
-    /// The projection of this name and version; nil when it never ran here.
+    /// The projection with this name and version; nil if it never ran here.
     public func entry(name: String, version: Int) -> Entry? {
         entries.first { $0.name == name && $0.version == version }
     }
@@ -58,18 +58,18 @@ public struct ProjectionStatus: Sendable, Equatable {
         """)
 }
 
-/// Whether a projection has applied everything up to given end offsets: a high watermark a partition, taken once.
+/// Checks whether a projection has applied everything up to given end offsets.
 public struct ProjectionCatchUp: Sendable, Equatable {
-    /// For each partition the offset that must be reached.
+    /// The offset to reach in each partition.
     public let endOffsets: [TopicPartition: Int64]
 
     public init(endOffsets: [TopicPartition: Int64]) {
         self.endOffsets = endOffsets
     }
 
-    /// Records still to be applied, by partition; a partition that never was assigned counts from 0.
+    /// Number of records to apply in each partition. A partition that was never assigned counts from 0.
     ///
-    /// - Parameter entry: nil when the projection never ran.
+    /// - Parameter entry: nil if the projection never ran.
     public func remaining(_ entry: ProjectionStatus.Entry?) -> [TopicPartition: Int64] {
         var remaining: [TopicPartition: Int64] = [:]
         for (partition, end) in endOffsets {
@@ -79,7 +79,7 @@ public struct ProjectionCatchUp: Sendable, Equatable {
         return remaining
     }
 
-    /// Nothing remains.
+    /// Whether no record remains.
     public func isReached(by entry: ProjectionStatus.Entry?) -> Bool {
         remaining(entry).isEmpty
     }

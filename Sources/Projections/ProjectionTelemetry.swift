@@ -140,7 +140,7 @@ struct ProjectionTelemetry {
         metadata["error_class"] = "\(failed.failure.errorClass)"
         metadata["error"] = "\(failed.failure.message)"
         metadata["event_id"] = failed.failure.eventID.map { "\($0)" }
-        logger.warning("events parked as dead letters; the line shows one of those that failed", metadata: metadata)
+        logger.warning("events parked as dead letters; this line shows one that failed", metadata: metadata)
     }
 
     private mutating func counter(of reason: Letter.Reason) -> Counter {
@@ -197,14 +197,14 @@ struct ProjectionTelemetry {
         case .lost(let partitions):
             rebalances.increment()
             logger.warning(
-                "partitions lost: the group gave them away already; nothing more of them is written",
+                "partitions lost: the group has reassigned them; no more of their events are written",
                 metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
             released(partitions)
         case .stopped(let partition): stopped(partition)
         case .rewound(let stopped, let low): rewound(stopped, to: low)
         case .unverified(let partition, let next, let mark):
             logger.notice(
-                "Kafka has deleted the last record applied, so that the topic cannot be told from one made anew",
+                "Kafka has deleted the last applied record, so the topic cannot be checked for a replacement",
                 metadata: [
                     "topic": "\(partition.topic)", "partition": "\(partition.partition)", "next_offset": "\(next)",
                     "last_offset": "\(mark.offset)",
@@ -212,13 +212,13 @@ struct ProjectionTelemetry {
         case .fenced(let partitions):
             fences.increment()
             logger.warning(
-                "another owner moved the offsets; the batch is dropped and the offsets are read again",
+                "another process moved the offsets; the batch is dropped and the offsets are read again",
                 metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
         case .split(let failure):
-            logger.debug("batch failed for one of its events; splitting it", metadata: ["error": "\(failure)"])
+            logger.debug("one event of a batch failed; splitting the batch", metadata: ["error": "\(failure)"])
         case .breaker, .trialFailed, .lettersFailing, .cannotPark, .canPark: reportHolds(note)
         case .settled(let outcome):
-            logger.info("the transaction of unknown outcome is settled", metadata: ["outcome": "\(outcome)"])
+            logger.info("the outcome of a transaction is known now", metadata: ["outcome": "\(outcome)"])
         case .stalled(let isStalled):
             logger.debug(isStalled ? "partitions paused: the database is behind" : "partitions resumed")
         case .databaseFailing, .databaseRecovered, .kafkaFailing, .examinationFailed: reportAvailability(note)
@@ -248,12 +248,12 @@ struct ProjectionTelemetry {
         case .kafkaFailing(let error):
             kafkaFailures.increment()
             guard Self.isDue(&lastKafkaLine) else { return }
-            logger.warning("the Kafka client reports an error; it goes on trying", metadata: ["error": "\(error)"])
+            logger.warning("the Kafka client reports an error; it tries again", metadata: ["error": "\(error)"])
         case .examinationFailed(let partition, let error):
             kafkaFailures.increment()
             guard Self.isDue(&lastKafkaLine) else { return }
             logger.warning(
-                "Kafka does not say which offsets a partition has; asking again",
+                "Kafka does not report the offsets of a partition; asking again",
                 metadata: [
                     "topic": "\(partition.topic)", "partition": "\(partition.partition)", "error": "\(error)",
                 ])
@@ -278,13 +278,13 @@ struct ProjectionTelemetry {
             if by == .success { counter(of: .breakerClosed).increment() }
             logger.warning(
                 by == .success
-                    ? "circuit breaker closed: an event could be applied; going on where the partition stopped"
-                    : "circuit breaker closed by an operator or another instance; going on where the partition stopped",
+                    ? "circuit breaker closed: an event could be applied; the partition continues"
+                    : "circuit breaker closed by an operator or another instance; the partition continues",
                 metadata: Self.metadata(partition))
         case .trialFailed(let partition, let failure):
             trials.increment()
             logger.info(
-                "circuit breaker stays open: the event tried fails",
+                "circuit breaker stays open: the tried event fails",
                 metadata: Self.metadata(partition).merging(["error": "\(failure)"]) { first, _ in first })
         case .lettersFailing(let error):
             letterFailures.increment()
@@ -295,12 +295,12 @@ struct ProjectionTelemetry {
                 others go on
                 """, metadata: ["error": "\(error)"])
         case .cannotPark(let partition):
-            held(.deadLetters, partition, "Kafka takes none, and the next event cannot be passed without one")
+            held(.deadLetters, partition, "Kafka accepts no dead letter, and the next event needs one")
             logger.warning("partition held: its next event needs a dead letter", metadata: Self.metadata(partition))
         case .canPark(let partition):
             ended(.deadLetters, partition)
             lastLetterLine = nil
-            logger.info("partition goes on: Kafka takes dead letters again", metadata: Self.metadata(partition))
+            logger.info("partition continues: Kafka accepts dead letters again", metadata: Self.metadata(partition))
         default: break
         }
     }
@@ -372,10 +372,10 @@ struct ProjectionTelemetry {
         ]
         if case .replacedTopic = stopped.reason {
             logger.error(
-                "the topic was deleted and made again; reading it from where it begins now", metadata: metadata)
+                "the topic was deleted and created again; reading it from its beginning", metadata: metadata)
         } else {
             logger.error(
-                "Kafka no longer has the next records; going on without them, as on_truncated_history says",
+                "Kafka no longer has the next records; continuing without them (on_truncated_history)",
                 metadata: metadata)
         }
     }
@@ -385,7 +385,7 @@ struct ProjectionTelemetry {
             observer?.partitionReleased(partition)
             stopped.remove(partition)
             for hold in PartitionHold.allCases { ended(hold, partition) }
-            // Somebody else tells the lag of a partition that is not ours.
+            // The owner of a partition reports its lag.
             lags.removeValue(forKey: partition)?.destroy()
         }
         stoppedPartitions.record(stopped.count)

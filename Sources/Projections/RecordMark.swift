@@ -23,7 +23,7 @@ struct RecordMark: Sendable, Equatable {
         self.digest = digest.value
     }
 
-    /// FNV-1a. Stored, so it may never change. Nobody gains by a collision.
+    /// FNV-1a. It is stored, so it must never change. A collision gives an attacker no advantage.
     private struct Digest {
         private var hash = FNV1a()
         var value: Int64 { Int64(bitPattern: hash.value) }

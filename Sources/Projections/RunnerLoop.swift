@@ -44,7 +44,7 @@ struct RunnerLoop<P: Projection> {
     mutating func run(until stop: AsyncStream<Void>) async throws(ProjectionError) {
         await withTaskGroup(of: Completion.self) { group in
             group.addTask {
-                // Ends without a value only with the run itself, when nobody listens any more.
+                // It ends without a value only together with the run, when no result is needed.
                 for await _ in stop { break }
                 return .input(.stopRequested)
             }
@@ -140,7 +140,7 @@ struct RunnerLoop<P: Projection> {
             group.addTask { [undelivered] in .input(.letterTried(await undelivered?.deliver())) }
         case .sleep(let timer, let duration):
             group.addTask {
-                // Cut short only when the run is over and nobody listens any more.
+                // It is cancelled only when the run has ended and no result is needed.
                 try? await Task.sleep(for: duration)
                 return .input(.timer(timer))
             }

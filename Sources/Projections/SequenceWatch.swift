@@ -52,7 +52,7 @@ struct SequenceWatch: Sendable {
         counts.exampleAggregateID = identity.aggregateID
     }
 
-    /// Forgets everything: somebody else may have applied events since.
+    /// Forgets everything, because another process may have applied events meanwhile.
     mutating func reset() {
         for index in slots.indices { slots[index] = Slot() }
     }

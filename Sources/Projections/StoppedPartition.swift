@@ -1,21 +1,21 @@
 public import StreamCore
 
-/// A partition that goes no further until an operator did something and the partition was assigned anew: at a restart,
-/// or when another instance takes it. Its offset stays where it stopped, so nothing is lost by waiting.
+/// A partition that stopped. It continues after an operator has corrected the cause and the partition is assigned
+/// again, at a restart or to another instance. Its offset does not change, so no event is lost.
 public struct StoppedPartition: Sendable, Equatable {
     public enum Reason: Sendable, Equatable {
         /// The event at ``offset`` can never be applied.
         case failedEvent(Stage, EventFailure)
-        /// Kafka no longer has the record at ``offset``: it deleted records that were not yet applied, or the topic
-        /// was made anew. What it has is the offsets from `low` to before `high`.
+        /// Kafka no longer has the record at ``offset``. It deleted records before they were applied, or the topic was
+        /// created again. Kafka has the offsets from `low` to before `high`.
         case truncatedHistory(low: Int64, high: Int64)
-        /// Kafka has another record where the last one was that was applied: the topic was deleted and made again, or
-        /// its log was replaced, so ``offset`` says nothing of what comes next. What Kafka has is the offsets from
-        /// `low` to before `high`.
+        /// Kafka has another record at the position of the last applied one. The topic was deleted and created again,
+        /// or its log was replaced, so ``offset`` has no meaning there. Kafka has the offsets from `low` to before
+        /// `high`.
         case replacedTopic(low: Int64, high: Int64)
     }
 
-    /// Where an event failed.
+    /// The step in which an event failed.
     public enum Stage: String, Sendable {
         /// In ``Projection/decode(_:)``.
         case decode
@@ -24,7 +24,7 @@ public struct StoppedPartition: Sendable, Equatable {
     }
 
     public let partition: TopicPartition
-    /// The offset that it stands at.
+    /// The offset at which the partition stopped.
     public let offset: Int64
     public let reason: Reason
 
@@ -34,7 +34,7 @@ public struct StoppedPartition: Sendable, Equatable {
         self.reason = reason
     }
 
-    /// For metrics and logs: the failure's class, `truncated_history` or `replaced_topic`.
+    /// The class for metrics and logs: the failure's class, `truncated_history` or `replaced_topic`.
     public var errorClass: String {
         switch reason {
         case .failedEvent(_, let failure): failure.errorClass

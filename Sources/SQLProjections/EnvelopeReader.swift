@@ -155,7 +155,7 @@ private struct MappedFields {
         if references == [.position] { return record.offset }
         guard let text = text(references) else { return nil }
         guard let value = Int64(text), value >= 0 else {
-            throw failure("invalid_field", "\(name) is no whole number of 0 or more")
+            throw failure("invalid_field", "\(name) is not an integer of 0 or more")
         }
         return value
     }

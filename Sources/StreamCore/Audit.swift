@@ -1,4 +1,4 @@
-/// Who changes something for an operator, and why: stands in the history of what is changed.
+/// The operator who changes something, and the reason. The history of the changed object contains both.
 public struct Audit: Sendable, Hashable {
     public let actor: String
     public let reason: String

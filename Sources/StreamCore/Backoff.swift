@@ -1,13 +1,13 @@
-/// The delays between attempts: exponential with full jitter between half and the whole of each step, so that many
-/// that failed together do not return together.
+/// Delays between attempts. They grow exponentially, with jitter between half and the whole of each step, so that
+/// processes that failed together do not try again together.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 public struct Backoff: Sendable {
     /// The first delay, before jitter.
     public let initial: Duration
-    /// No delay is longer.
+    /// The maximum delay.
     public let ceiling: Duration
-    /// How many delays were handed out since the last ``reset()``.
+    /// The number of delays since the last ``reset()``.
     public private(set) var attempts = 0
 
     public init(initial: Duration, ceiling: Duration) {
@@ -18,7 +18,7 @@ public struct Backoff: Sendable {
 
     /// The delay before the next attempt.
     ///
-    /// - Parameter random: where the jitter comes from.
+    /// - Parameter random: the source of the jitter.
     public mutating func next(using random: inout some RandomNumberGenerator) -> Duration {
         var step = initial
         for _ in 0..<min(attempts, 62) {
@@ -35,7 +35,7 @@ public struct Backoff: Sendable {
         return next(using: &random)
     }
 
-    /// An attempt succeeded: the next failure starts from ``initial`` again.
+    /// Notes a success: the next delay after it is ``initial`` again.
     public mutating func reset() {
         attempts = 0
     }

@@ -1,5 +1,5 @@
-/// The identity of an event: a UUID, kept as its 16 bytes so that comparing, hashing and sending it to PostgreSQL
-/// needs no text.
+/// The id of an event: a UUID, stored as its 16 bytes, so that comparing, hashing and sending it to PostgreSQL need no
+/// text.
 public struct EventID: Hashable, Sendable {
     /// The first eight bytes of the UUID, big-endian.
     public let high: UInt64

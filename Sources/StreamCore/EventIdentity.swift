@@ -1,16 +1,16 @@
-/// What the runtime of a projection must know of an event, whatever its payload is.
+/// The fields of an event that the runtime of projections needs, whatever the payload is.
 public struct EventIdentity: Hashable, Sendable {
-    /// Unique for this event for all time; a second delivery carries the same.
+    /// Unique for this event. A second delivery has the same id.
     public let eventID: EventID
-    /// `OrderCreated` and the like.
+    /// The event type, such as `OrderCreated`.
     public let eventType: String
-    /// What kind of thing the aggregate is; empty when the producer does not say.
+    /// The type of the aggregate; empty if the producer does not set it.
     public let aggregateType: String
-    /// The aggregate that the event belongs to, unique within its type; also the record's key.
+    /// The id of the event's aggregate, unique within its type. It is also the key of the record.
     public let aggregateID: String
-    /// 1, 2, … within the aggregate; 0 when the event carries none.
+    /// 1, 2, … within the aggregate; 0 if the event has none.
     public let sequence: Int64
-    /// When it happened, by the writing service's clock.
+    /// The time of the event, by the clock of the service that wrote it.
     public let timestamp: Timestamp
 
     public init(

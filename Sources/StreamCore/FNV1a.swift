@@ -1,5 +1,6 @@
 /// FNV-1a of 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv): a hash that is the same in every process and release. It
-/// tells names apart, and protects against nobody. Values are stored and shared between processes: it must not change.
+/// distinguishes names and gives no protection against attackers. Values are stored and shared between processes, so it
+/// must not change.
 public struct FNV1a: Sendable {
     /// The hash of all bytes so far.
     @inlinable public var value: UInt64 { state }

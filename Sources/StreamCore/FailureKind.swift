@@ -1,10 +1,10 @@
-/// What a failure means for the work that met it. Each client classifies its own errors into these three, in one
-/// place; everything above decides by the kind alone.
+/// The consequence of a failure. Each client assigns its errors to one of these three kinds in one place. All other
+/// code decides by the kind alone.
 public enum FailureKind: Hashable, Sendable {
-    /// It goes away by itself (connection, serialization, deadlock, broker): back off, keep order, try the same again.
+    /// The failure is temporary (connection, serialization, deadlock, broker): wait, keep the order, try again.
     case transient
-    /// It stays with this one event or row, whatever is tried: set it apart and go on with the others.
+    /// The failure belongs to this event or row and is permanent: set it aside and continue with the others.
     case permanent
-    /// Nothing can work until somebody changes something (bad deployment, schema missing, wrong password).
+    /// Nothing can work until an operator changes the setup (bad deployment, missing schema, wrong password).
     case everything
 }

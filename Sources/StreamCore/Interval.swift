@@ -1,6 +1,6 @@
-/// Says once in a while that it is time.
+/// Reports at regular intervals that an action is due.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 public struct Interval: Sendable {
     private let length: Duration
     private var last: ContinuousClock.Instant?
@@ -10,14 +10,14 @@ public struct Interval: Sendable {
         self.length = length
     }
 
-    /// Whether it is time, as it is at first. If so, the time begins anew.
+    /// Whether the action is due. The first call returns true. After true, a new interval begins.
     public mutating func isDue(_ now: ContinuousClock.Instant) -> Bool {
         if let last, now - last < length { return false }
         last = now
         return true
     }
 
-    /// It is time when asked next.
+    /// Makes the action due at the next call.
     public mutating func end() {
         last = nil
     }

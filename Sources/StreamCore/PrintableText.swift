@@ -1,8 +1,8 @@
-/// Text that comes from records, clients and servers, on a line of a log or on a terminal: it must stay on its line,
-/// and must not do anything to what shows it.
+/// Text from records, clients and servers on a line of a log or on a terminal. It must stay on one line and must not
+/// control the terminal.
 public enum PrintableText {
-    /// Whether a character does anything else than stand where it is: control characters of both sets (C0, C1), line
-    /// and paragraph separators, and marks that turn the direction of text around.
+    /// Whether a character has an effect besides its display: control characters of both sets (C0, C1), line and
+    /// paragraph separators, and characters that change the direction of text.
     public static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case 0x20...0x7E: return false
@@ -15,7 +15,7 @@ public enum PrintableText {
         }
     }
 
-    /// A character as JSON's strings have it escaped (RFC 8259, section 7): `\\uXXXX`, or two of them.
+    /// A character in the escaped form of JSON strings (RFC 8259, section 7): `\uXXXX`, or two of them.
     public static func escapeSequence(_ scalar: Unicode.Scalar) -> String {
         UTF16.encode(scalar).map { units in
             units.map { unit in
@@ -25,11 +25,11 @@ public enum PrintableText {
         } ?? ""
     }
 
-    /// JSON without a character that is unsafe: all of them stand in its strings, where they may be escaped. Line ends
-    /// between its values are left.
+    /// Returns JSON without unsafe characters. They occur only in strings, where they may be escaped. Line ends between
+    /// values are kept.
     public static func escaped(json: String) -> String { escapedLines(json) }
 
-    /// Text of several lines, its unsafe characters but for line ends escaped.
+    /// Returns text of several lines with its unsafe characters escaped, except line ends.
     public static func escapedLines(_ text: String) -> String {
         func isKept(_ scalar: Unicode.Scalar) -> Bool { scalar == "\n" || !isUnsafe(scalar) }
         if text.unicodeScalars.allSatisfy(isKept) { return text }

@@ -1,11 +1,11 @@
-/// Which log lines are due: what goes on for hours is said at once, and then only once in a while.
+/// Limits repeated log lines: the first line of a kind is due at once, and later ones only at intervals.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 public struct RareLines: Sendable {
     private let interval: Duration
-    /// When a line of a kind was last due.
+    /// The time of the last line of each kind.
     private var last: [String: ContinuousClock.Instant] = [:]
-    /// Kinds that are remembered, at most; they are made of errors' texts here and there.
+    /// Maximum number of kinds that are remembered. Some kinds are made from error texts.
     private static let limit = 1_000
 
     /// - Parameter interval: the time between two lines of a kind.
@@ -13,7 +13,7 @@ public struct RareLines: Sendable {
         self.interval = interval
     }
 
-    /// Whether a line of this kind is due; if so, the next one is not for a while.
+    /// Whether a line of this kind is due. After true, the next one is due after the interval.
     public mutating func isDue(_ kind: String, _ now: ContinuousClock.Instant) -> Bool {
         if let last = last[kind], now - last < interval { return false }
         if last.count >= Self.limit { last = [:] }
@@ -21,9 +21,9 @@ public struct RareLines: Sendable {
         return true
     }
 
-    /// What the lines of a kind say is over: the next one is due at once.
+    /// Notes that the condition of this kind has ended. The next line is due at once.
     ///
-    /// - Returns: whether there was any.
+    /// - Returns: whether a line of this kind was logged.
     @discardableResult
     public mutating func end(_ kind: String) -> Bool {
         last.removeValue(forKey: kind) != nil

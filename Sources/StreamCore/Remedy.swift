@@ -1,12 +1,12 @@
-/// What helps a program whose work ended with an error.
+/// The action that helps after a program ended with an error.
 public enum Remedy: Hashable, Sendable {
-    /// Somebody must change the configuration, the schema or a permission.
+    /// An operator must change the configuration, the schema or a right.
     case changeSetup
-    /// Starting it again.
+    /// Restart the program.
     case startAgain
 }
 
-/// An error of a feature that says by itself what helps.
+/// An error of a feature that names its own remedy.
 public protocol RemediableError: Error {
     var remedy: Remedy { get }
 }

@@ -1,8 +1,8 @@
 extension String {
-    /// The text within so many bytes of UTF-8. What is longer loses its middle, for which `…` stands: an error begins
-    /// with where it happened and ends with why.
+    /// Shortens a text to a number of UTF-8 bytes. A longer text loses its middle, marked by `…`, because an error
+    /// begins with its place and ends with its cause.
     ///
-    /// - Parameter limit: bytes, `…` included; below 3 there is room for nothing.
+    /// - Parameter limit: maximum size in bytes, with `…`. Below 3 the result is empty.
     public func shortened(toBytes limit: Int) -> String {
         guard utf8.count > limit else { return self }
         let mark = "…"

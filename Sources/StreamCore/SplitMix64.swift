@@ -1,10 +1,10 @@
-/// Random numbers that are the same for the same seed, on every machine and with every toolchain: SplitMix64
-/// (Sebastiano Vigna).
+/// Random numbers that are the same for the same seed on every machine and with every toolchain: SplitMix64 (Sebastiano
+/// Vigna).
 public struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    /// - Parameter seed: any number. Neighbours give sequences that have nothing to do with each other: seeds that were
-    ///   taken as states as they are would give the same sequence, one or a few steps apart.
+    /// - Parameter seed: any number. Neighbouring seeds give independent sequences. (If a seed were used as the state,
+    ///   neighbouring seeds would give the same sequence, one or a few steps apart.)
     public init(seed: UInt64) {
         self.init(state: Self.mixed(seed &+ Self.step))
     }

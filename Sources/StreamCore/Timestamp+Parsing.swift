@@ -1,36 +1,36 @@
-/// Why a text is no ``Timestamp``: what was expected, where, and what kind of thing was found there. Shows none of the
-/// text itself.
+/// The reason why a text is not a ``Timestamp``: what was expected, where, and what kind of character was found. It
+/// contains none of the text.
 public struct TimestampParseError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Characters of the text before the problem.
+    /// The number of characters before the problem.
     public let position: Int
     public let detail: String
 
-    /// The form that is expected, by an example.
+    /// The expected form, with an example.
     public static let form = "a date and time of ISO 8601 with its zone, such as 2026-05-01T10:00:00.123Z"
 
     public var description: String { "expected \(Self.form); at character \(position + 1): \(detail)" }
 }
 
 extension Timestamp {
-    /// Parses `YYYY-MM-DDTHH:MM[:SS[.fraction]](Z|±HH:MM|±HHMM|±HH)`: RFC 3339, and what the libraries of Java, Python,
-    /// Go, JavaScript and PostgreSQL make of ISO 8601 beside it.
+    /// Parses `YYYY-MM-DDTHH:MM[:SS[.fraction]](Z|±HH:MM|±HHMM|±HH)`: RFC 3339, and the forms of ISO 8601 that the
+    /// libraries of Java, Python, Go, JavaScript and PostgreSQL write.
     ///
     /// `T` and `Z` may be lower-case, a space may stand for `T` (RFC 3339 §5.6) and a comma for the point of the
     /// fraction. Digits of the fraction past the sixth are dropped. A leap second (`:60`) reads as the second after.
     ///
-    /// - Returns: nil when `text` is anything else or no date of the calendar.
+    /// - Returns: nil if `text` has another form or is not a date of the calendar.
     public init?(_ text: String) {
         self.init(utf8: text.utf8Span.span)
     }
 
     /// Parses the same form from UTF-8 bytes.
     ///
-    /// - Returns: nil when the bytes are anything else or no date of the calendar.
+    /// - Returns: nil if the bytes have another form or are not a date of the calendar.
     public init?(utf8: Span<UInt8>) {
         do { try self.init(parsing: utf8) } catch { return nil }
     }
 
-    /// Parses the same form from UTF-8 bytes, and says what is wrong with others.
+    /// Parses the same form from UTF-8 bytes, and reports the problem of other texts.
     public init(parsing utf8: Span<UInt8>) throws(TimestampParseError) {
         var text = TimestampCursor(utf8)
         let year = try text.digits(4, "a year of four digits")
@@ -39,7 +39,7 @@ extension Timestamp {
         try text.take("-")
         let day = try text.digits(2, "a day of two digits")
         guard (1...12).contains(month), day >= 1, day <= Self.daysInMonth(year: year, month: month) else {
-            throw TimestampParseError(position: 0, detail: "the calendar has no such date")
+            throw TimestampParseError(position: 0, detail: "the date does not exist")
         }
         try text.takeSeparator()
         let hour = try text.digits(2, "an hour of two digits")
@@ -47,7 +47,7 @@ extension Timestamp {
         let minute = try text.digits(2, "a minute of two digits")
         let second = text.takeIfNext(UInt8(ascii: ":")) ? try text.digits(2, "a second of two digits") : 0
         guard hour < 24, minute < 60, second <= 60 else {
-            throw TimestampParseError(position: 11, detail: "the day has no such time")
+            throw TimestampParseError(position: 11, detail: "the time does not exist")
         }
         let fraction = try text.fraction()
         let offset = try text.zone()
@@ -67,7 +67,7 @@ private struct TimestampCursor: ~Escapable {
         self.bytes = bytes
     }
 
-    /// Exactly so many digits.
+    /// Reads exactly this number of digits.
     mutating func digits(_ count: Int, _ expected: StaticString) throws(TimestampParseError) -> Int64 {
         var value: Int64 = 0
         for _ in 0..<count {
@@ -126,7 +126,7 @@ private struct TimestampCursor: ~Escapable {
         }
         if index < bytes.count { throw problem("the end") }
         guard hours < 24, minutes < 60 else {
-            throw TimestampParseError(position: start, detail: "no zone is that far from UTC")
+            throw TimestampParseError(position: start, detail: "the offset from UTC is too large")
         }
         let seconds = hours * 3_600 + minutes * 60
         return isWest ? -seconds : seconds

@@ -1,4 +1,4 @@
-/// An instant in UTC with the resolution that PostgreSQL's `timestamptz` has: microseconds.
+/// A time in UTC with the resolution of PostgreSQL's `timestamptz`: microseconds.
 public struct Timestamp: Hashable, Sendable {
     /// Microseconds since 1970-01-01T00:00:00Z; negative before it.
     public let microseconds: Int64
@@ -53,7 +53,7 @@ extension Timestamp {
 
     /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, in ASCII.
     ///
-    /// Years outside 0–9999 have no such form and are written as the nearest of the two.
+    /// Years outside 0–9999 do not have this form. They are written as the nearest year of this range.
     public var text: InlineArray<27, UInt8> {
         let (seconds, fraction) = Self.floorDivide(microseconds, by: 1_000_000)
         let (days, secondOfDay) = Self.floorDivide(seconds, by: 86_400)
@@ -69,7 +69,7 @@ extension Timestamp {
         return text
     }
 
-    /// Writes `value` as so many digits, and then `terminator`.
+    /// Writes `value` with this number of digits, and then `terminator`.
     @inline(__always)
     private static func write(
         _ value: Int64, to places: Range<Int>, before terminator: UInt8, in text: inout InlineArray<27, UInt8>
@@ -90,8 +90,8 @@ extension Timestamp: LosslessStringConvertible {
         return Self.description(seconds: seconds, fraction: fraction)
     }
 
-    /// The same text of any number of milliseconds since 1970: Kafka's records may carry instants that are far outside
-    /// of what microseconds can count.
+    /// The same text for any number of milliseconds since 1970. Kafka's records may have times that microseconds cannot
+    /// represent.
     public static func description(ofMilliseconds milliseconds: Int64) -> String {
         let (seconds, rest) = floorDivide(milliseconds, by: 1_000)
         return description(seconds: seconds, fraction: rest * 1_000)

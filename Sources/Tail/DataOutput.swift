@@ -20,7 +20,7 @@ public struct DataOutput: Sendable {
         signal(SIGPIPE, SIG_IGN)
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the reader has closed the output.
     var hasNoReader: Bool {
         var poll = pollfd(fd: descriptor, events: 0, revents: 0)
         // SAFETY: one structure, as the count says.
@@ -29,7 +29,7 @@ public struct DataOutput: Sendable {
 
     /// Writes all of it.
     ///
-    /// - Returns: false when nobody reads any more, or the work is to be stopped.
+    /// - Returns: false if the reader has closed the output, or the command is stopping.
     /// - Throws: why the bytes cannot be written.
     func write(_ bytes: Span<UInt8>) throws(DataOutputError) -> Bool {
         var done = 0

@@ -198,8 +198,8 @@ private struct PathParser {
 
     func problem() -> TailSyntaxError {
         TailSyntaxError(
-            "a condition is path==value, path!=value, path or !path, such as payload.items[0].sku==\"A-1\"; "
-                + "\"\(String(decoding: text, as: UTF8.self))\" is none, at character \(index + 1)")
+            "a condition has the form path==value, path!=value, path or !path, such as payload.items[0].sku==\"A-1\"; "
+                + "\"\(String(decoding: text, as: UTF8.self))\" has another form, at character \(index + 1)")
     }
 
     /// Up to the end, or to `==` or `!=`.

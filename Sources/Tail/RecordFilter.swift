@@ -51,7 +51,9 @@ public indirect enum RecordCondition: Sendable, Equatable {
         } else {
             (name, test) = (text[...], .exists)
         }
-        guard !name.isEmpty else { throw TailSyntaxError("a header's condition is name=value, name!=value or name") }
+        guard !name.isEmpty else {
+            throw TailSyntaxError("a header condition has the form name=value, name!=value or name")
+        }
         return .header(name: Array(name.utf8), test)
     }
 

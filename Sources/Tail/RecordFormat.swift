@@ -125,7 +125,7 @@ private struct FormatParser {
         case UInt8(ascii: "h"): part = .headers
         default:
             throw TailSyntaxError(
-                "the format has % before something else than t, p, o, T, k, K, s, S, R, h or %, at character \(index)")
+                "in the format, % must be followed by one of t, p, o, T, k, K, s, S, R, h or %, at character \(index)")
         }
         endLiteral()
         parts.append(part)
@@ -141,13 +141,14 @@ private struct FormatParser {
         case UInt8(ascii: "x"):
             let digits = text[index..<min(index + 2, text.count)]
             guard digits.count == 2, let byte = UInt8(String(decoding: digits, as: UTF8.self), radix: 16) else {
-                throw TailSyntaxError(#"the format has \x without two hexadecimal digits, at character \#(index)"#)
+                throw TailSyntaxError(
+                    #"in the format, two hexadecimal digits must follow \x, at character \#(index)"#)
             }
             literal.append(byte)
             index += 2
         default:
             throw TailSyntaxError(
-                #"the format has \ before something else than n, r, t, 0, \ or xNN, at character \#(index)"#)
+                #"in the format, \ must be followed by n, r, t, 0, \ or xNN, at character \#(index)"#)
         }
     }
 }

@@ -19,7 +19,8 @@ public enum RecordOutput: Sendable {
         case "raw": self = .format(.raw)
         default:
             guard text.contains("%") || text.contains("\\") else {
-                throw TailSyntaxError("the output is pretty, json, jsonl, raw or a format with tokens such as %k %s")
+                throw TailSyntaxError(
+                    "the output must be pretty, json, jsonl, raw or a format with tokens such as %k %s")
             }
             self = .format(try RecordFormat(text))
         }

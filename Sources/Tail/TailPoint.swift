@@ -18,8 +18,8 @@ public enum TailPoint: Sendable, Hashable {
     /// - Throws: what is wrong with the text.
     public init(parsing text: String, now: Timestamp) throws(TailSyntaxError) {
         let problem = TailSyntaxError(
-            "\"\(text)\" is no place in a topic: beginning, end, an offset, -N (before the end), +N (behind the "
-                + "beginning), 15m (ago), 2026-03-01T12:00:00Z or @ with milliseconds since 1970")
+            "\"\(text)\" is not a position in a topic. Use beginning, end, an offset, -N (N before the end), +N (N after the "
+                + "beginning), 15m (15 minutes ago), 2026-03-01T12:00:00Z or @ with milliseconds since 1970")
         switch text {
         case "beginning", "start", "oldest": self = .beginning
         case "end", "newest", "latest": self = .end

@@ -32,7 +32,7 @@ public struct TailReader: Sendable {
         admin = try KafkaAdmin(kafka, timeoutMs: 10_000)
     }
 
-    /// Runs until all is shown, nobody reads the output any more, or it is stopped.
+    /// Runs until all records are shown, the reader closes the output, or it is stopped.
     ///
     /// - Parameter settings: how records are shown; whether topics are named, is found here.
     /// - Throws: `KafkaError`, ``TailError``, ``DataOutputError``.
@@ -146,7 +146,7 @@ public struct TailReader: Sendable {
     private func lastRecords(
         _ count: Int, _ ranges: [TopicPartition: TailProgress.Range], _ bounds: [TopicPartition: PartitionBounds]
     ) async throws -> [CopiedRecord] {
-        // How many records lie between two that are wanted, nobody knows.
+        // The number of records between two matching ones is unknown.
         var span = filter.conditions.isEmpty ? Int64(count) : .max
         var records = LastRecords(count: count)
         while true {

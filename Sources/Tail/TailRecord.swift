@@ -7,7 +7,7 @@ public protocol TailRecord {
     var topicPartition: TopicPartition { get }
     /// Its place in the partition.
     var offset: Int64 { get }
-    /// Milliseconds since 1970; nil when nobody gave it a time.
+    /// Milliseconds since 1970; nil for a record without a timestamp.
     var timestampMs: Int64? { get }
     /// nil when it is NULL, which is not the same as empty.
     var key: Span<UInt8>? { @_lifetime(borrow self) get }

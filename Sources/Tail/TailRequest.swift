@@ -47,7 +47,7 @@ public enum TailError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .noTopic(let text, let known):
-            "there is no topic \(text). Topics: \(known.isEmpty ? "none" : known.joined(separator: ", "))"
+            "topic \(text) does not exist. Topics: \(known.isEmpty ? "none" : known.joined(separator: ", "))"
         case .noPartitions(let numbers):
             "none of the topics has a partition \(numbers.map(String.init).joined(separator: ", "))"
         }

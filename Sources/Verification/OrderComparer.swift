@@ -36,7 +36,7 @@ struct OrderComparer: Sendable {
     /// Orders that the tally cannot count exactly, as events of them are under way or parked.
     private(set) var uncountable = 0
 
-    /// Aggregates with records that are no events, so that nobody can tell which of their events those were.
+    /// Aggregates with undecodable records. It is unknown which of their events these records were.
     private var unreadableKeys: Set<ExactText> = []
 
     init(

@@ -8,7 +8,7 @@ struct ReplayPlan: Sendable {
     /// The ends of the partitions before the write model's snapshot.
     let marker: [TopicPartition: Int64]
     let ranges: [TopicPartition: Range<Int64>]
-    /// Records that nobody can read yet, as a transaction is open; they may be events that the write model counts.
+    /// Records behind an open transaction, which consumers cannot read yet. The write model may count their events.
     private let hidden: [TopicPartition: Range<Int64>]
 
     var recordCount: Int64 { ranges.values.reduce(0) { $0 + Int64($1.count) } }
@@ -62,7 +62,8 @@ struct ReplayPlan: Sendable {
     func judged(_ comparison: Verdict.Comparison) -> Verdict.Comparison {
         guard comparison.differing > 0, let hiding else { return comparison }
         return comparison.leavingOpen(
-            "\(comparison.differing) orders differ, and \(hiding): whether that is why shows when it has ended")
+            "\(comparison.differing) orders differ, and \(hiding), which may be the reason; verify again when it has ended"
+        )
     }
 
     /// A comparison of a read model. With the write model it says nothing while records are hidden, nor of what
@@ -71,23 +72,24 @@ struct ReplayPlan: Sendable {
         guard standard == .writeModel, comparison.differing > 0 else { return comparison }
         if let hiding {
             return comparison.leavingOpen(
-                "\(comparison.differing) rows differ, and \(hiding): whether that is why shows when it has ended")
+                "\(comparison.differing) rows differ, and \(hiding), which may be the reason; verify again when it has ended"
+            )
         }
         let unclear = cut.parkedWithoutKey + cut.retried.count
         if unclear == 0 { return comparison }
         return comparison.leavingOpen(
-            "\(comparison.differing) rows differ, and \(unclear) events were parked, retried or discarded: the write "
-                + "model cannot tell whether that is why")
+            "\(comparison.differing) rows differ, and \(unclear) events were parked, retried or discarded, which may be "
+                + "the reason; the write model has no history")
     }
 
     /// Why the dashboard cannot be compared; nil when it can.
     func reasonAgainstDashboard(_ comparer: OrderComparer, _ cut: ProjectionCut) -> String? {
         guard standard == .writeModel else { return nil }
         if !cut.parked.isEmpty {
-            return "\(cut.parked.count) events are parked, and Kafka no longer has all others to count"
+            return "\(cut.parked.count) events are parked, and Kafka no longer has all other events"
         }
         if comparer.uncountable > 0 {
-            return "\(comparer.uncountable) orders have events under way; give --wait, or more time"
+            return "\(comparer.uncountable) orders have events in transit; use --wait, or a longer time"
         }
         return nil
     }

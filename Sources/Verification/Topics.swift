@@ -7,7 +7,7 @@ internal import StreamCore
 /// The events' topics, and the projections' retry topics.
 struct Topics: Sendable {
     private let admin: KafkaAdmin
-    /// Sees the records behind a transaction under way, which nobody can read yet.
+    /// Sees the records behind an open transaction, which consumers cannot read yet.
     private let uncommitted: KafkaAdmin
     private let reader: TopicReader
     private let partitions: [TopicPartition]

@@ -12,15 +12,15 @@ public enum VerificationError: Error, Hashable, Sendable, CustomStringConvertibl
     public var description: String {
         switch self {
         case .noTopics(let topics):
-            "there is no topic \(topics.joined(separator: ", ")); check --topic-suffix, or compare the tables alone "
+            "topic \(topics.joined(separator: ", ")) does not exist; check --topic-suffix, or compare only the tables "
                 + "with --tables-only"
         case .eventsAreGone(let projection, let partition, let next, let oldest):
-            "\(projection) has yet to apply \(partition) from offset \(next), and Kafka has it from \(oldest) only: "
+            "\(projection) has not applied \(partition) from offset \(next), but Kafka has only the records from \(oldest): "
                 + "rebuild the read model"
         case .topicIsGone(let partition):
-            "Kafka drops the records of \(partition) faster than they can be read; try again"
+            "Kafka deletes the records of \(partition) faster than they are read; try again"
         case .kafkaIsSilent(let partition, let milliseconds):
-            "no answer about \(partition) within \(milliseconds) ms: is Kafka running?"
+            "no answer about \(partition) within \(milliseconds) ms; check that Kafka is running"
         }
     }
 }

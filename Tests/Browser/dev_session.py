@@ -104,7 +104,7 @@ class DevSession:
         payload = json.dumps({
             "customerId": "cust-browser", "currency": "EUR",
             "items": [{"productId": "prod-browser", "name": "Test kettle", "quantity": 2, "unitPrice": "9.95"}],
-            "shippingAddress": {"name": "T. Ester", "street": "1 Mill Lane", "city": "Leeds", "postalCode": "LS1",
+            "shippingAddress": {"name": "T. Ester", "street": "1 Mill Road", "city": "Leeds", "postalCode": "LS1",
                                 "country": "GB"}})
         rows = ", ".join(
             f"('OrderCreated', 'Order', '{order}', 1, 2, '{order}', '{{\"source\": \"browser-test\"}}', '{payload}')"

@@ -43,12 +43,14 @@ import Testing
         configuration.stuckAfterMs = 0
         let problems = configuration.validate().joined(separator: "\n")
         for part in [
-            "one is there twice", "no topic can be called \"dlq.bad name\"", "retry.one is both read and written",
-            "a consumer of ours", "names no error class", "initialDelayMs", "stuckAfterMs",
+            "one is listed twice", "Kafka does not allow the topic name \"dlq.bad name\"",
+            "retry.one is both read and written", "a consumer of Millrace", "names no error class", "initialDelayMs",
+            "stuckAfterMs",
         ] {
             #expect(problems.contains(part), "\(part) is missing")
         }
         #expect(DeadLetterHandlerConfiguration(consumers: ["one"]).validate().isEmpty)
-        #expect(DeadLetterHandlerConfiguration(consumers: []).validate() == ["there is no topic to read letters from"])
+        let empty = DeadLetterHandlerConfiguration(consumers: [])
+        #expect(empty.validate() == ["no consumer and no foreign topic is configured"])
     }
 }

@@ -31,7 +31,7 @@ import Testing
         let configuration = KafkaClientConfiguration(bootstrapServers: "localhost", properties: [property: "true"])
         let problem = try #require(configuration.validate().first)
         #expect(problem.property == property)
-        #expect(problem.message.hasPrefix("cannot be set: "))
+        #expect(problem.message.hasPrefix("cannot be set, because "))
     }
 
     @Test func clientsRefuseAWrongConfiguration() throws {

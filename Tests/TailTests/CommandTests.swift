@@ -55,7 +55,7 @@ import Testing
             let command = try Executable("millrace", try Self.arguments(topics[0] + "-not"))
             #expect(try await command.exitCode() == 69)
             #expect(command.output == "")
-            #expect(command.errors.contains("there is no topic \(topics[0])-not. Topics: "), "\(command.errors)")
+            #expect(command.errors.contains("topic \(topics[0])-not does not exist. Topics: "), "\(command.errors)")
         }
     }
 }

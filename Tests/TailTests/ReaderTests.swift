@@ -118,7 +118,7 @@ import Testing
             #expect(found.sorted() == ["\(name)-a", "\(name)-b"])
             #expect(try await tail(["\(name)-?"]) { $0.partitions = [0, 7] }.count == 2)
             let missing = try await #require(throws: TailError.self) { try await tail(["\(name)-c"]) }
-            #expect(missing.description.contains("there is no topic \(name)-c. Topics: "))
+            #expect(missing.description.contains("topic \(name)-c does not exist. Topics: "))
             await #expect(throws: TailError.self) { try await tail(["\(name)-a"]) { $0.partitions = [7] } }
         }
     }

@@ -15,7 +15,7 @@ const $ = (id) => document.getElementById(id);
 
 let state = initialState(windowControl($("windows"), chooseWindow));
 let feed = null;
-/** Sections that wait to be shown; all of them while nobody looks. */
+/** Sections that wait to be shown; all of them while the page is hidden. */
 const due = new Set();
 let frame = null;
 let restyling = null;

@@ -37,23 +37,24 @@ struct AlertReports: Sendable {
     func failed(_ alert: Alert, tries: Int, _ error: WebhookExchange.Failure) {
         count(alert, "failed")
         logger.warning(
-            "alert not taken, trying again later",
+            "the webhook did not accept an alert; trying again later",
             metadata: metadata(alert).merging(["tries": "\(tries)", "error": "\(error)"]) { $1 })
     }
 
     func gaveUp(_ alert: Alert, tries: Int, _ error: WebhookExchange.Failure) {
         count(alert, "given_up")
         logger.error(
-            "alert given up", metadata: metadata(alert).merging(["tries": "\(tries)", "error": "\(error)"]) { $1 })
+            "an alert was dropped after too many failed calls",
+            metadata: metadata(alert).merging(["tries": "\(tries)", "error": "\(error)"]) { $1 })
     }
 
     func superseded(_ alert: Alert) {
         count(alert, "superseded")
-        logger.info("alert left out: newer news of the same group waits", metadata: metadata(alert))
+        logger.info("an alert was replaced by a newer one of the same group", metadata: metadata(alert))
     }
 
     func misconfigured(_ problems: [String]) {
-        logger.error("no alerts: the configuration is wrong", metadata: ["problems": "\(problems)"])
+        logger.error("alerts are off, because their configuration is wrong", metadata: ["problems": "\(problems)"])
     }
 
     func cannotWork(_ error: any Error) {

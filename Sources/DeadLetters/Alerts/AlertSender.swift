@@ -4,11 +4,11 @@ public import Logging
 public import Postgres
 internal import StreamCore
 
-/// Tells people by webhook what the handler has put into `dead_letter_alerts`, and when thresholds are reached.
+/// Sends the alerts of the table `dead_letter_alerts` to a webhook, and creates alerts when thresholds are reached.
 ///
-/// Has a session and a loop of its own: an endpoint that is down, slow or hostile holds up its own messages only. Of
-/// several processes one is active at a time, by an advisory lock. A message comes at least once, with the same
-/// `webhook-id` each time.
+/// The sender has its own database session and loop, so an endpoint that is down, slow or hostile delays only its own
+/// messages. An advisory lock makes one of several processes active. A message is delivered at least once, with the
+/// same `webhook-id` each time.
 public struct AlertSender: Sendable {
     private let database: PostgresConfiguration
     private let configuration: AlertConfiguration
@@ -16,8 +16,8 @@ public struct AlertSender: Sendable {
     private let lock: AdvisoryLockKey
 
     /// - Parameters:
-    ///   - database: where migration set `dead-letters` was applied.
-    ///   - configuration: without problems by its own ``AlertConfiguration/validate()``.
+    ///   - database: a database with the migration set `dead-letters`.
+    ///   - configuration: a configuration for which ``AlertConfiguration/validate()`` reports no problem.
     public init(_ database: PostgresConfiguration, _ configuration: AlertConfiguration, logger: Logger) {
         var database = database
         database.applicationName += "-alerts"
@@ -27,7 +27,7 @@ public struct AlertSender: Sendable {
         lock = AdvisoryLockKey("millrace.dead-letter-alerts:\(database.schema)")
     }
 
-    /// Sends until the task is cancelled. Neither the endpoint nor the database can end it.
+    /// Sends until the task is cancelled. Failures of the endpoint or the database do not end it.
     public func run() async {
         guard let url = URL(string: configuration.url), let key = configuration.secret.key else {
             return reports.misconfigured(configuration.validate())
@@ -35,7 +35,7 @@ public struct AlertSender: Sendable {
         do {
             try await StopSignal.onCancellation { stop in try await lead(url, key, until: stop) }
         } catch {
-            // No error is permanent to the election.
+            // The election treats no error as permanent.
             reports.cannotWork(error)
         }
     }
@@ -64,7 +64,7 @@ public struct AlertSender: Sendable {
     }
 }
 
-/// One look at what there is to tell, and the telling.
+/// One pass over the alerts: creates alerts for thresholds and sends those that are due.
 struct AlertTurn {
     private let url: URL
     private let key: [UInt8]
@@ -82,7 +82,7 @@ struct AlertTurn {
         policy = AlertPolicy(configuration)
     }
 
-    /// Goes on where the leader before has ended.
+    /// Continues from the state of the previous leader.
     mutating func begin(on connection: PostgresConnection) async throws {
         policy.resume(from: try await AlertTable.lastCrossings(connection))
     }
@@ -91,7 +91,7 @@ struct AlertTurn {
         for crossing in policy.observe(try await AlertTable.openLetters(connection)) {
             try await AlertTable.add(crossing, connection)
         }
-        // An endpoint that needs all its time for each alert must not keep thresholds from being looked at.
+        // A slow endpoint may use the whole timeout for each alert. The limit keeps the check of thresholds regular.
         let end = ContinuousClock.now + .milliseconds(max(configuration.timeoutMs, 1_000))
         while !stop.isSet, ContinuousClock.now < end, let alert = try await AlertTable.next(connection) {
             try await handle(alert, connection)
@@ -122,7 +122,7 @@ struct AlertTurn {
             id: alert.messageID, timestamp: Timestamp.now.microseconds / 1_000_000, body: body, key: key)
         let headers = signature.headers + [("content-type", "application/json"), ("user-agent", "millrace")]
         if let error = await post(body, headers) {
-            // The attempt is counted; one that our own end broke off is made again.
+            // The attempt is counted. If the shutdown cancelled it, the next leader sends the alert again.
             if error == .cancelled { return }
             guard let next else {
                 try await AlertTable.giveUp(alert, connection)
@@ -135,7 +135,7 @@ struct AlertTurn {
         reports.sent(alert, tries: tries)
     }
 
-    /// - Returns: why the endpoint has not taken the message; nil when it has.
+    /// - Returns: the reason why the endpoint did not accept the message; nil if it did.
     private func post(
         _ body: [UInt8], _ headers: [(name: String, value: String)]
     ) async -> WebhookExchange.Failure? {
@@ -151,7 +151,7 @@ struct AlertTurn {
     }
 }
 
-/// A message's body: `type`, `timestamp` and `data`, as Standard Webhooks proposes.
+/// The body of a message: `type`, `timestamp` and `data`, as Standard Webhooks proposes.
 struct AlertBody: Encodable {
     private let type: String
     private let timestamp: String
@@ -164,7 +164,7 @@ struct AlertBody: Encodable {
         let message: String?
         let openLetters: Int64?
         let letterId: Int64?
-        /// What to type.
+        /// The command that shows the letters.
         let command: String
     }
 
@@ -182,7 +182,7 @@ struct AlertBody: Encodable {
     var json: [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Strings and integers only: nothing that could fail to be JSON.
+        // Encoding cannot fail, because the members are only strings and integers.
         return (try? encoder.encode(self)).map { Array($0) } ?? []
     }
 }

@@ -3,15 +3,15 @@ internal import Foundation
 internal import FoundationNetworking
 internal import Synchronization
 
-/// One POST and the head of its answer. Nothing that the endpoint does can make it take longer than its timeout, read
-/// more than the answer's head, or go anywhere else.
+/// Sends one POST request and reads the head of its answer. Whatever the endpoint does, the exchange ends within its
+/// timeout, reads no body and follows no redirect.
 enum WebhookExchange {
-    /// Why an endpoint has not taken a message.
+    /// The reason why an endpoint did not accept a message.
     enum Failure: Error, Sendable, Hashable, CustomStringConvertible {
-        /// It answered, with another status than 2xx.
+        /// The endpoint answered with another status than 2xx.
         case refused(status: Int)
         case timedOut
-        /// No answer: the transport's error.
+        /// The endpoint sent no answer. Contains the error of the transport.
         case unreachable(String)
         case cancelled
 
@@ -19,8 +19,8 @@ enum WebhookExchange {
             switch self {
             case .refused(let status):
                 (300..<400).contains(status)
-                    ? "answered \(status): redirections are not followed" : "answered \(status)"
-            case .timedOut: "no answer in time"
+                    ? "answered \(status): redirects are not followed" : "answered \(status)"
+            case .timedOut: "no answer within the timeout"
             case .unreachable(let text): text
             case .cancelled: "cancelled"
             }
@@ -37,7 +37,7 @@ enum WebhookExchange {
         let answer = WebhookAnswer()
         let ready = request
         let outcome = await withTaskGroup(of: Void.self) { group in
-            // The transport's timeout starts anew with each byte that comes; this one does not.
+            // The transport restarts its timeout with each byte that it receives. This timeout covers the exchange.
             group.addTask {
                 do { try await Task.sleep(for: .milliseconds(timeoutMs)) } catch { return }
                 answer.end(with: .failure(.timedOut))
@@ -55,7 +55,7 @@ enum WebhookExchange {
 
     private static func configuration(_ timeoutMs: Int) -> URLSessionConfiguration {
         let configuration = URLSessionConfiguration.ephemeral
-        // In whole seconds there; only in case ours does not end it.
+        // These timeouts have whole seconds. They are a fallback if the exchange's own timeout does not end it.
         let seconds = (Double(timeoutMs) / 1_000).rounded(.up) + 1
         configuration.timeoutIntervalForRequest = seconds
         configuration.timeoutIntervalForResource = seconds
@@ -66,13 +66,13 @@ enum WebhookExchange {
     }
 }
 
-/// Waits for the head of one answer, and breaks the exchange off when it is there.
+/// Waits for the head of one answer and then cancels the exchange.
 ///
-/// No completion handler is ever called. On Linux the session ignores what the one of a response is told, so that only
-/// cancelling the task keeps an endless body out; and it ends the process when the one of a redirection is called
-/// after the task was cancelled, as our timeout may at any moment.
+/// It never calls a completion handler. On Linux the session ignores the disposition of a response, so only a cancelled
+/// task stops an endless body. The session also ends the process if the handler of a redirect is called after the task
+/// was cancelled, which the timeout may do at any moment.
 private final class WebhookAnswer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
-    // SAFETY: the mutex guards all there is; NSObject has no state of its own.
+    // SAFETY: the mutex guards all state; NSObject has none.
     private let state = Mutex(State())
 
     private struct State {
@@ -81,11 +81,11 @@ private final class WebhookAnswer: NSObject, URLSessionDataDelegate, @unchecked 
         var session: URLSession?
     }
 
-    /// Exchanges that were broken off and are not over. All sessions of a process share one queue on Linux.
+    /// Number of cancelled exchanges that have not ended yet. All sessions of a process share one queue on Linux.
     private static let ending = Atomic(0)
     private static let endingLimit = 8
 
-    /// Answers the status, or why there is none. Called once.
+    /// Returns the status, or the reason why there is none. Call it once.
     func wait(_ start: () -> Void) async -> Result<Int, WebhookExchange.Failure> {
         await withCheckedContinuation { continuation in
             let early: Result<Int, WebhookExchange.Failure>? = state.withLock { state in
@@ -96,14 +96,14 @@ private final class WebhookAnswer: NSObject, URLSessionDataDelegate, @unchecked 
         }
     }
 
-    /// To make and to cancel a task waits for the session's queue, which is not free while bytes come as fast as they
-    /// are read: that is nothing for the threads that all tasks share.
+    /// Creating or cancelling a task waits for the session's queue, which is busy while bytes arrive without a pause.
+    /// It therefore runs outside of the threads that all tasks share.
     func start(_ request: URLRequest, _ configuration: URLSessionConfiguration) {
         guard Self.ending.load(ordering: .relaxed) < Self.endingLimit else {
             return end(with: .failure(.unreachable("earlier exchanges have not ended yet")))
         }
         DispatchQueue.global().async { [self] in
-            // A session of its own: what is left of a connection that was broken off serves nobody else.
+            // Each exchange has its own session, so no other exchange uses a cancelled connection.
             let session = URLSession(configuration: configuration, delegate: self, delegateQueue: nil)
             let task = session.dataTask(with: request)
             let isWanted = state.withLock { state in
@@ -114,7 +114,7 @@ private final class WebhookAnswer: NSObject, URLSessionDataDelegate, @unchecked 
         }
     }
 
-    /// The first end counts, and breaks the exchange off.
+    /// Ends the exchange. Only the first call has an effect.
     func end(with result: Result<Int, WebhookExchange.Failure>) {
         let before: State? = state.withLock { state in
             guard state.result == nil else { return nil }
@@ -138,7 +138,7 @@ private final class WebhookAnswer: NSObject, URLSessionDataDelegate, @unchecked 
         if let response = response as? HTTPURLResponse { end(with: .success(response.statusCode)) }
     }
 
-    /// What comes before the exchange is broken off is dropped.
+    /// Drops bytes of the body that arrive before the exchange is cancelled.
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {}
 
     func urlSession(

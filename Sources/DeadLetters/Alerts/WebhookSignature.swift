@@ -18,7 +18,7 @@ public struct WebhookSecret: Sendable, Hashable, CustomStringConvertible, Custom
 
     /// All that is wrong with it; empty when nothing is.
     public func validate() -> [String] {
-        guard let key else { return ["what follows whsec_ must be base64"] }
+        guard let key else { return ["the text after whsec_ must be base64"] }
         return key.count < Self.minimumBytes ? ["must have \(Self.minimumBytes) bytes or more"] : []
     }
 

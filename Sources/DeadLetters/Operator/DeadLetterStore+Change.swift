@@ -2,7 +2,7 @@ public import Postgres
 public import StreamCore
 
 extension DeadLetterStore {
-    /// What ``change(_:_:perSecond:by:onProgress:)`` would do now; changes nothing.
+    /// Reports what ``change(_:_:perSecond:by:onProgress:)`` would do now, and changes nothing.
     public func preview(_ change: Change, _ selection: Selection) async throws(PostgresError) -> Outcome {
         let condition = LetterCondition(selection)
         let sql = """
@@ -35,13 +35,13 @@ extension DeadLetterStore {
         return missing
     }
 
-    /// Changes the letters of a selection that may be changed, some hundreds a transaction, in the order of their
-    /// numbers. Letters that come meanwhile are left out. Letters change once though it is called again: what a call
-    /// that broke off has changed is skipped by the next, except that a retry is requested again.
+    /// Changes the letters of a selection whose state allows it, in transactions of some hundreds, in the order of
+    /// their numbers. Letters that come meanwhile are left out. If a call is interrupted and repeated, it skips the
+    /// letters that are already changed, except that a retry is requested again.
     ///
     /// - Parameters:
-    ///   - perSecond: so many retries become due in a second; nil for all at once.
-    ///   - onProgress: called after each transaction with the letters changed so far.
+    /// - perSecond: maximum number of retries that become due in a second; nil for no limit.
+    /// - onProgress: called after each transaction with the number of letters changed so far.
     /// - Throws: ``PostgresError``; `CancellationError` between two transactions.
     @discardableResult
     public func change(
@@ -67,9 +67,9 @@ extension DeadLetterStore {
         }
     }
 
-    /// All who change letters lock them in the order of their numbers. Their groups' rows come on top, and with several
-    /// statements a transaction a circle of waits remains possible: the server ends it by failing one of the two, which
-    /// then only has to try again.
+    /// All code that changes letters locks them in the order of their numbers. The rows of their groups are locked in
+    /// addition, so with several statements in a transaction a deadlock remains possible. The server then fails one of
+    /// the two transactions, which is tried again.
     private func executeThroughConflicts(
         _ statement: Statement, _ parameters: Parameters
     ) async throws(PostgresError) -> QueryResult {
@@ -86,25 +86,25 @@ extension DeadLetterStore {
     private static let conflictLimit = 8
 }
 
-/// One transaction's share of a change, as a single statement.
+/// The part of a change in one transaction, as a single statement.
 struct LetterChunk {
     static let size: Int64 = 500
 
     let change: DeadLetterStore.Change
     let selection: DeadLetterStore.Selection
     let audit: Audit
-    /// When the change began: from here on retries become due.
+    /// The time at which the change began. Retries become due from this time on.
     let start: Timestamp
-    /// The last letter that was there when the change began.
+    /// The last letter that existed when the change began.
     let until: Int64
     let perSecond: Double?
-    /// The last letter looked at.
+    /// The last letter that was checked.
     var after: Int64 = 0
-    /// Letters changed so far.
+    /// The number of letters changed so far.
     var done: Int64 = 0
 
-    /// Answers how many letters were looked at, the last of them, and how many were changed: fewer where one got
-    /// another state in between.
+    /// Returns the number of checked letters, the last of them, and the number of changed letters, which is smaller if
+    /// a letter changed its state meanwhile.
     var statement: (sql: String, parameters: Parameters) {
         var condition = LetterCondition(selection)
         condition.add(change.isLegal)

@@ -2,32 +2,33 @@ internal import Postgres
 public import StreamCore
 
 extension DeadLetterStore {
-    /// What became of a correction.
+    /// The result of an edit.
     public enum EditOutcome: Sendable, Hashable {
-        /// It is the letter's correction of this number, counted from 1.
+        /// The number of the edit within its letter, from 1.
         case edited(Int32)
         case skipped(Skip)
         case noSuchLetter
     }
 
-    /// Whether a letter may be corrected now.
+    /// Whether a letter may be edited now.
     ///
-    /// - Returns: nil when it may.
+    /// - Returns: nil if it may.
     public static func obstacle(toEditing letter: Letter) -> Skip? {
         letter.summary.state == .pending ? nil : Skip(rawValue: letter.summary.state.rawValue)
     }
 
-    /// Adds a corrected value, which the next retry sends in place of the letter's own. The letter keeps its own.
+    /// Adds a corrected value, which the next retry sends instead of the original value. The letter keeps its original
+    /// value.
     ///
     /// - Parameters:
-    ///   - value: the new record's value, as a whole.
-    ///   - eventID: the event's identity in `value`: a new one, for the consumer may remember the old.
+    /// - value: the complete new value of the record.
+    /// - eventID: the new id of the event in `value`, because the consumer may remember the old one.
     /// - Throws: ``PostgresError``, ``TransactionError``.
     public func edit(
         _ letterID: Int64, value: [UInt8], eventID: EventID, by audit: Audit
     ) async throws -> EditOutcome {
         try await connection.withTransaction { transaction in
-            // Locked by a statement of its own: the next one then sees the corrections made by whoever had the lock.
+            // A separate statement takes the lock, so the next one sees the edits of the lock's previous owner.
             let own = try await transaction.execute(
                 .unprepared(
                     """

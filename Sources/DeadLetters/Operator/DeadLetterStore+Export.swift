@@ -1,12 +1,12 @@
 internal import Postgres
 
 extension DeadLetterStore {
-    /// Reads the letters of a selection page by page, the oldest first.
+    /// Reads the letters of a selection in pages, the oldest first.
     ///
     /// - Parameters:
-    ///   - pageBytes: keys, values and headers a page holds, about; a page has at least one letter.
-    ///   - body: gets each page, and may take its time over it: no transaction is open meanwhile.
-    /// - Throws: ``PostgresError``; what `body` throws.
+    /// - pageBytes: approximate size of the keys, values and headers of a page. A page contains at least one letter.
+    /// - body: receives each page. No transaction is open while it runs.
+    /// - Throws: ``PostgresError``; the error of `body`.
     public func export(
         _ selection: Selection, pageBytes: Int = 4 << 20, _ body: ([Letter]) async throws -> Void
     ) async throws {
@@ -27,8 +27,7 @@ extension DeadLetterStore {
         }
     }
 
-    /// The sizes are looked at before the letters are read: how long a value is stands in its row, though the value
-    /// itself lies elsewhere.
+    /// The sizes are read before the letters. The row contains the length of a value that is stored elsewhere.
     private static func page(_ selection: Selection, after: Int64, bytes: Int) -> (sql: String, parameters: Parameters)
     {
         var condition = LetterCondition(selection)

@@ -5,8 +5,8 @@ extension DeadLetterStore {
     /// A page of letters, the newest first.
     ///
     /// - Parameters:
-    ///   - limit: letters a page, from 1 to 1,000.
-    ///   - before: only letters with a lower number; ``Page/next`` of the page before.
+    /// - limit: the number of letters on a page, from 1 to 1,000.
+    /// - before: only letters with a lower number; ``Page/next`` of the previous page.
     public func list(
         _ filter: Filter = Filter(), limit: Int = 50, before: Int64? = nil
     ) async throws(PostgresError) -> Page {
@@ -24,9 +24,9 @@ extension DeadLetterStore {
     /// Groups, those with the most open letters first.
     ///
     /// - Parameters:
-    ///   - filter: consumer, class and fingerprint count; a group has none of the rest.
+    /// - filter: consumer, class and fingerprint count. Groups have no other properties.
     ///   - includingClosed: also groups without an open letter.
-    ///   - limit: how many at most, up to 10,000.
+    /// - limit: maximum number of groups, up to 10,000.
     public func groups(
         _ filter: Filter = Filter(), includingClosed: Bool = false, limit: Int = 100
     ) async throws(PostgresError) -> [Group] {
@@ -47,9 +47,9 @@ extension DeadLetterStore {
         return groups
     }
 
-    /// The one group that a name means whose fingerprint may be cut short.
+    /// Finds the group of a name whose fingerprint may be shortened.
     ///
-    /// - Throws: ``NameError`` when there is none or several; ``PostgresError``.
+    /// - Throws: ``NameError`` if no group or several groups match; ``PostgresError``.
     public func group(named name: GroupName) async throws -> Group {
         var filter = Filter()
         filter.consumer = name.consumer
@@ -61,7 +61,7 @@ extension DeadLetterStore {
         return group
     }
 
-    /// A name that means no group, or several.
+    /// A name that matches no group, or several groups.
     public enum NameError: Error, Sendable, Hashable, CustomStringConvertible {
         case noSuchGroup(GroupName)
         case ambiguous(GroupName, [GroupName])
@@ -76,7 +76,7 @@ extension DeadLetterStore {
     }
 }
 
-/// The statement behind a list. Each form reads about as many letters as it answers, whatever the table holds.
+/// The statement of a list. Each form reads about as many letters as it returns, whatever the size of the table.
 struct LetterListing {
     let statement: (sql: String, parameters: Parameters)
 

@@ -2,9 +2,9 @@ public import Postgres
 internal import StreamCore
 
 extension DeadLetterStore {
-    /// A letter with its history, its corrections and the rest of its sequence.
+    /// Returns a letter with its history, its edits and the other letters of its key.
     ///
-    /// - Returns: nil when there is no such letter.
+    /// - Returns: nil if the letter does not exist.
     public func show(_ letterID: Int64) async throws(PostgresError) -> Detail? {
         let parameters = Parameters { $0.append(letterID) }
         let results = try await connection.pipeline(

@@ -30,7 +30,7 @@ extension DeadLetterStore {
             case .isRetrying: "being retried: wait for the consumer's answer"
             case .isResolved: "resolved: the consumer has applied it"
             case .isDiscarded: "discarded: restore it first"
-            case .hasNoReplayTopic: "nobody knows the topic to replay it to"
+            case .hasNoReplayTopic: "its original topic is unknown"
             case .isDiscardUnderway: "its discard is still being sent: try again in a moment"
             }
         }
@@ -120,7 +120,7 @@ extension DeadLetterStore.Change {
     /// What the history adds to the operator's reason; nil for nothing.
     var historyNote: String? {
         self == .discardWithoutTelling
-            ? "the consumer was not told: should it come back, it may hold the key blocked" : nil
+            ? "the consumer was not told: if it is started again, the key may be blocked" : nil
     }
 
     /// What happens to the sends of the letters in `changed`: a further common table expression, or nothing.

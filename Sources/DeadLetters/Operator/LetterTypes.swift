@@ -128,7 +128,7 @@ extension DeadLetterStore {
         public let stateSince: Timestamp
         /// The consumer group, and so the version, that parked the event; empty when unknown.
         public let consumerGroup: String
-        /// Somebody asked for it: it is sent when the letters before it in its sequence are over.
+        /// An operator requested it. It is sent after the letters before it in its key.
         public let isNextInSequence: Bool
         /// It is discarded, and the consumer has not confirmed that yet.
         public let isDiscardOpen: Bool

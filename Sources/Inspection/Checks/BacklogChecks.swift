@@ -26,7 +26,8 @@ struct OutboxBacklogCheck: Check {
         let text = "\(count) wait, the oldest for \(Age.text(seconds: ageSeconds))"
         if ageSeconds < limitSeconds { return Finding(.ok, text) }
         return Finding(
-            .critical, text, remedy: "see that outbox-relay runs and reaches Kafka; then `millrace outbox failed list`")
+            .critical, text,
+            remedy: "check that outbox-relay runs and reaches Kafka; then run `millrace outbox failed list`")
     }
 }
 
@@ -46,7 +47,7 @@ struct OutboxDeadRowsCheck: Check {
         return [
             Finding(
                 .warning, "\(dead) dead rows, \(last)",
-                remedy: "end old transactions and prepared ones, drop unused replication slots; then VACUUM "
+                remedy: "end old and prepared transactions, drop unused replication slots; then VACUUM "
                     + SQLIdentifier.quoted(scene.expected.outbox))
         ]
     }
@@ -114,7 +115,8 @@ struct CircuitBreakersCheck: Check {
                     .critical,
                     "\(try rows.string(row, 0)) v\(try rows.int32(row, 1)): open in \(try rows.int64(row, 2)) partitions for "
                         + Age.text(seconds: try rows.int64(row, 3)),
-                    remedy: "millrace projection breakers list; mend the release, or release them if the events are bad"
+                    remedy:
+                        "millrace projection breakers list; correct the release, or release them if the events are bad"
                 ))
         }
         return findings.isEmpty ? [Finding(.ok, "all closed")] : findings

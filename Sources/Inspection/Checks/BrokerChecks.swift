@@ -11,8 +11,8 @@ struct BrokersCheck: Check {
         } catch let error as KafkaError {
             return [
                 Finding(
-                    .critical, "Kafka cannot be reached: \(error.message)",
-                    remedy: "start the brokers, or name others with --bootstrap-servers")
+                    .critical, "Kafka is unreachable: \(error.message)",
+                    remedy: "start the brokers, or set others with --bootstrap-servers")
             ]
         }
     }
@@ -51,7 +51,7 @@ struct TopicsCheck: Check {
 
     static func missing(_ topic: String, isOfEvents: Bool) -> Finding {
         Finding(
-            isOfEvents ? .critical : .warning, "there is no topic \(topic)",
+            isOfEvents ? .critical : .warning, "topic \(topic) does not exist",
             remedy: "create it: kafka-topics.sh --create --topic \(topic) --partitions N --replication-factor 3")
     }
 
@@ -63,29 +63,30 @@ struct TopicsCheck: Check {
             findings.append(
                 Finding(
                     .critical, "\(topic): \(state.withoutLeader) of \(state.partitions) partitions have no leader",
-                    remedy: "bring the brokers back that have their copies"))
+                    remedy: "start the brokers that have their replicas"))
         }
         if state.underReplicated > 0 {
             findings.append(
                 Finding(
-                    .warning, "\(topic): \(state.underReplicated) partitions lack copies that are in sync",
-                    remedy: "see which broker is away or behind"))
+                    .warning, "\(topic): \(state.underReplicated) partitions lack in-sync replicas",
+                    remedy: "check which broker is down or has a lag"))
         }
         if brokers > 1, state.replicas < 2 {
             findings.append(
                 Finding(
-                    .warning, "\(topic): one copy only, among \(brokers) brokers: a lost disk loses events",
+                    .warning, "\(topic): only one replica on \(brokers) brokers, so a lost disk loses events",
                     remedy: "raise its replication factor to 3: kafka-reassign-partitions.sh"))
         } else if state.replicas > 2, let least = settings.minInsyncReplicas, least < 2 {
             findings.append(
                 Finding(
-                    .warning, "\(topic): min.insync.replicas is \(least): an acknowledged event may have one copy",
+                    .warning,
+                    "\(topic): min.insync.replicas is \(least), so an acknowledged event may have only one replica",
                     remedy: "set min.insync.replicas=2"))
         }
         if isOfEvents, settings.isCompacted {
             findings.append(
                 Finding(
-                    .warning, "\(topic): compaction removes events of a key but the last, and rebuilds lose them",
+                    .warning, "\(topic): compaction keeps only the last event of a key, so a rebuild lacks events",
                     remedy: "set cleanup.policy=delete"))
         }
         if findings.isEmpty {

@@ -79,13 +79,13 @@ public struct CheckScene: Sendable {
 
     /// - Throws: ``CheckSkipped`` when there is no connection.
     func database() throws -> PostgresConnection {
-        guard let connection else { throw CheckSkipped("the database cannot be reached") }
+        guard let connection else { throw CheckSkipped("the database is unreachable") }
         return connection
     }
 
     /// - Throws: ``CheckSkipped`` when Kafka is not looked at.
     func kafka() throws -> KafkaAdmin {
-        guard let admin else { throw CheckSkipped("no Kafka was named") }
+        guard let admin else { throw CheckSkipped("no Kafka cluster was given") }
         return admin
     }
 }
@@ -143,14 +143,14 @@ public enum Doctor {
         case let skipped as CheckSkipped: return Finding(.note, "not checked: \(skipped.reason)")
         case let error as PostgresError where ["42P01", "42703", "3F000"].contains(error.sqlState?.code):
             return Finding(
-                .note, "not checked: the database lacks the tables for it",
-                remedy: "millrace migrate up, if they are needed")
+                .note, "not checked: the tables do not exist",
+                remedy: "run millrace migrate up, if this database should have them")
         case let error as PostgresError where error.sqlState?.code == "42501":
             return Finding(
                 .note, "not checked: the user lacks the right: \(error.description)",
                 remedy: "GRANT pg_monitor TO the user that `millrace doctor` connects as")
         case let error as KafkaError where error.isUnsupported:
-            return Finding(.note, "not checked: these brokers do not answer such a question")
+            return Finding(.note, "not checked: the brokers do not support this request")
         default: return Finding(.warning, "could not be checked: \(error)")
         }
     }

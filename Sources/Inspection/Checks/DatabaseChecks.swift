@@ -10,8 +10,8 @@ struct DatabaseCheck: Check {
         guard let connection = scene.connection else {
             return [
                 Finding(
-                    .critical, "the database cannot be reached",
-                    remedy: "start PostgreSQL, or name another with --database")
+                    .critical, "the database is unreachable",
+                    remedy: "start PostgreSQL, or set another database with --database")
             ]
         }
         let row = try await connection.execute(Self.query)
@@ -21,15 +21,15 @@ struct DatabaseCheck: Check {
         if try row.bool(0, 1) {
             findings = [
                 Finding(
-                    .note, "PostgreSQL \(version) is a standby: it takes no writes",
-                    remedy: "look at the primary as well")
+                    .note, "PostgreSQL \(version) is a standby and accepts no writes",
+                    remedy: "also check the primary")
             ]
         }
         if used * 10 > most * 8 {
             findings.append(
                 Finding(
                     .warning, "\(used) of \(most) connections are in use",
-                    remedy: "raise max_connections, or find who holds them in pg_stat_activity"))
+                    remedy: "raise max_connections, or find the clients in pg_stat_activity"))
         }
         return findings
     }
@@ -60,12 +60,12 @@ struct ClockCheck: Check {
     static func finding(before: Int64, theirs: Int64, after: Int64) -> Finding {
         let difference = theirs < before ? theirs - before : max(theirs - after, 0)
         if abs(difference) <= limitMs {
-            return Finding(.ok, "the database's clock is within \(limitMs) ms of this one's")
+            return Finding(.ok, "the database's clock differs by at most \(limitMs) ms from this machine's clock")
         }
         return Finding(
             .warning,
-            "the database's clock is \(abs(difference)) ms \(difference > 0 ? "ahead of" : "behind") this one's",
-            remedy: "see that both machines run NTP: chronyc tracking")
+            "the database's clock is \(abs(difference)) ms \(difference > 0 ? "ahead of" : "behind") this machine's clock",
+            remedy: "check that both machines run NTP: chronyc tracking")
     }
 }
 
@@ -92,15 +92,16 @@ struct SchemaFilesCheck: Check {
         for changed in states where changed.state == .changed {
             findings.append(
                 Finding(
-                    .warning, "\(changed.text): its file is not the one that was applied",
-                    remedy: "find out which release was deployed; restore the file that was applied"))
+                    .warning, "\(changed.text): its file differs from the applied one",
+                    remedy: "find the release that was deployed, and restore the applied file"))
         }
         let unknown = states.filter { $0.state == .unknown }
         if !unknown.isEmpty {
             findings.append(
                 Finding(
-                    .note, "newer than this program: " + unknown.map(\.text).joined(separator: ", "),
-                    remedy: "use the `millrace` of the newest release that is deployed"))
+                    .note,
+                    "migrations that are newer than this program: " + unknown.map(\.text).joined(separator: ", "),
+                    remedy: "use the `millrace` of the newest deployed release"))
         }
         let applied = states.count { $0.state == .applied }
         return findings.isEmpty ? [Finding(.ok, "all \(applied) migrations are applied")] : findings
@@ -160,10 +161,10 @@ struct ProgramsCheck: Check {
             if let count = counts[program] { return Finding(.ok, "\(program): \(count) connections") }
             if !seesAll {
                 return Finding(
-                    .note, "\(program) is not seen, and this user may not see all connections",
+                    .note, "\(program) is not visible, but this user cannot see all connections",
                     remedy: "GRANT pg_monitor TO the user that `millrace doctor` connects as")
             }
-            return Finding(.warning, "\(program) is not connected", remedy: "start \(program), if it should run here")
+            return Finding(.warning, "\(program) is not connected", remedy: "start \(program), if it should run")
         }
     }
 

@@ -47,7 +47,7 @@ struct PinnedTransactionsCheck: Check {
         """
 }
 
-/// Prepared transactions that nobody has ended: they keep locks and dead rows, also over a restart.
+/// Old prepared transactions. They keep locks and dead rows, also after a restart.
 struct PreparedTransactionsCheck: Check {
     let name = "prepared transactions"
     let limitSeconds: Int64
@@ -77,7 +77,7 @@ struct PreparedTransactionsCheck: Check {
         """
 }
 
-/// Replication slots that nobody reads: they keep write-ahead log until the disk is full.
+/// Unused replication slots. They retain write-ahead log until the disk is full.
 struct ReplicationSlotsCheck: Check {
     let name = "replication slots"
     /// So much write-ahead log kept is worth a warning, in bytes.
@@ -92,10 +92,10 @@ struct ReplicationSlotsCheck: Check {
             findings.append(
                 Finding(
                     .warning,
-                    "\(slot) is \(active ? "behind" : "not in use") and keeps \(kept >> 20) MiB of write-ahead log",
+                    "\(slot) is \(active ? "behind" : "not in use") and retains \(kept >> 20) MiB of write-ahead log",
                     remedy: active
-                        ? "see why its reader is behind"
-                        : "if nobody needs it: SELECT pg_drop_replication_slot('\(slot)')"))
+                        ? "check why its consumer has a lag"
+                        : "if it is not needed: SELECT pg_drop_replication_slot('\(slot)')"))
         }
         return findings.isEmpty ? [Finding(.ok, "\(rows.rowCount) slots, all in use")] : findings
     }

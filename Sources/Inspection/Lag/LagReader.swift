@@ -60,7 +60,7 @@ public actor LagReader {
         return reading
     }
 
-    /// A partition that nobody was ever assigned has no offset: all of it is unread.
+    /// A partition that was never assigned has no offset, so all its records are unread.
     private func addUnassigned(
         to positions: inout [TopicPartition: LagReading.Position], _ topics: [String: [TopicPartition]],
         _ beginnings: [TopicPartition: Int64]

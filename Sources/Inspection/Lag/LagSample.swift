@@ -8,7 +8,7 @@ public struct LagSample: Sendable, Hashable {
     public let end: Int64
     /// The time of the first unread record, in milliseconds since 1970; nil when there is none, or it has no time.
     public let oldestUnreadMs: Int64?
-    /// When the consumer is known to have moved last, in milliseconds since 1970; nil when nobody has written it down.
+    /// The time of the consumer's last progress, in milliseconds since 1970; nil if it is not recorded.
     public let movedAtMs: Int64?
 
     public init(atMs: Int64, next: Int64, end: Int64, oldestUnreadMs: Int64? = nil, movedAtMs: Int64? = nil) {

@@ -16,7 +16,7 @@ public struct LagReading: Sendable {
     /// Where a consumer stands in a partition.
     public struct Position: Sendable {
         public let next: Int64
-        /// When it moved last; nil when nobody has written it down.
+        /// The time of its last progress; nil if it is not recorded.
         public let movedAtMs: Int64?
         public var oldestUnreadMs: Int64?
 
@@ -75,7 +75,7 @@ public struct LagTracker: Sendable {
                 rows.append(Self.row(consumer, partition, position, window, reading))
             }
         }
-        // What nobody reads any more is forgotten.
+        // Partitions without a consumer are forgotten.
         windows = known
         return LagReport(
             rows: rows.sorted {

@@ -53,10 +53,10 @@ public struct LagWindow: Sendable {
 
     /// How it does.
     ///
-    /// - Parameter isRunning: whether the consumer's process is there; nil when nobody knows.
+    /// - Parameter isRunning: whether the consumer's process runs; nil if unknown.
     public func state(isRunning: Bool?) -> LagState {
         guard let last = samples.last, last.lag > 0 else { return .ok }
-        // Whoever had read everything within the window does not fall behind (Burrow's first rule).
+        // A consumer that had read everything within the window is ok (Burrow's first rule).
         let hadAll = samples.contains { $0.lag == 0 }
         if isRunning == false, !hadAll || idleMs(last) >= Self.stalledAfterMs { return .stop }
         if idleMs(last) >= Self.stalledAfterMs { return .stall }

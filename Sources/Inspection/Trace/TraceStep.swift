@@ -2,7 +2,7 @@ public import StreamCore
 
 /// One thing that happened to an aggregate's events, or is true of them.
 public struct TraceStep: Sendable, Hashable, Encodable {
-    /// When; nil when nobody has written it down. It then stands behind the step that it follows from.
+    /// The time of the step; nil if it is not recorded. The step then appears behind the step that caused it.
     public let at: Timestamp?
     /// Where: `outbox row 7`, a topic with partition and offset, a projection, `dead letter 42`.
     public let place: String

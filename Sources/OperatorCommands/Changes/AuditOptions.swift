@@ -4,13 +4,13 @@ internal import StreamCore
 
 /// What every command that changes something asks for.
 struct AuditOptions: ParsableArguments {
-    @Flag(help: "Do it. Without this, the command only says what it would do.")
+    @Flag(help: "Make the change. Without this option the command is a dry run.")
     var execute = false
 
-    @Option(help: "Why: stands in the history of each. Needed with --execute.")
+    @Option(help: "The reason, for the history. Required with --execute.")
     var reason: String?
 
-    @Option(name: .customLong("as"), help: "Who does it (default: $SUDO_USER, else $USER).")
+    @Option(name: .customLong("as"), help: "The operator, for the history (default: $SUDO_USER, else $USER).")
     var actor: String?
 
     /// The last sentence of every dry run.
@@ -19,10 +19,10 @@ struct AuditOptions: ParsableArguments {
     func validate() throws {
         guard execute else { return }
         guard let reason, !reason.allSatisfy(\.isWhitespace) else {
-            throw ValidationError("--execute needs --reason \"why\": it stands in the history of each.")
+            throw ValidationError("--execute requires --reason \"why\" for the history.")
         }
         if Self.actor(given: actor, environment: ProcessInfo.processInfo.environment) == nil {
-            throw ValidationError("Neither SUDO_USER nor USER is set: say with --as who you are.")
+            throw ValidationError("Neither SUDO_USER nor USER is set: give your name with --as.")
         }
     }
 

@@ -28,7 +28,7 @@ extension DatabaseOptions {
             else { throw error }
             let remedy = tables.sets.map { "`millrace migrate up --set \($0)`" }.joined(separator: " or ")
             throw CommandFailure(
-                "\(error.description). The database lacks the tables of \(tables.of), or their newest columns: run "
+                "\(error.description). The database lacks tables or columns of \(tables.of): run "
                     + "\(remedy).", .configuration)
         }
     }

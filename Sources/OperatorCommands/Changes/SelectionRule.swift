@@ -14,9 +14,9 @@ struct SelectionRule {
     func validate() throws {
         let names = (ways.map(\.name) + ["or --all"]).joined(separator: ", ")
         switch ways.count(where: \.isUsed) + (all ? 1 : 0) {
-        case 0: throw ValidationError("Say which \(noun): \(names).")
+        case 0: throw ValidationError("Select \(noun) by one of: \(names).")
         case 1: return
-        default: throw ValidationError("Say which \(noun) in one way only: \(names).")
+        default: throw ValidationError("Select \(noun) in one way only: \(names).")
         }
     }
 }

@@ -9,9 +9,9 @@ struct RetryLetters: AsyncParsableCommand {
         commandName: "retry",
         abstract: "Sends pending letters to their consumer again.",
         discussion: """
-            The handler sends the pending letters of a key in their order: the first one alone, as long as it fails, \
-            and those behind it when it is applied. A letter behind others asks for those before it. Retrying a group \
-            that has thousands of letters? Try one first, then all of them with --rate.
+            The handler sends the pending letters of a key in their order. While the first letter fails, it sends that \
+            letter alone; after it is applied, it sends the others. A retry of a letter includes the letters of its \
+            key before it. For a group with thousands of letters, retry one letter first and then all with --rate.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -20,7 +20,7 @@ struct RetryLetters: AsyncParsableCommand {
     @OptionGroup var letters: LetterSelectionOptions
     @OptionGroup var audit: AuditOptions
 
-    @Option(help: "So many letters become due in a second (50/s) or a minute (30/m); default: all at once.")
+    @Option(help: "Maximum number of letters that become due in a second (50/s) or a minute (30/m); default: no limit.")
     var rate: RateArgument?
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
@@ -36,14 +36,14 @@ struct RetryLetters: AsyncParsableCommand {
 struct DiscardLetters: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "discard",
-        abstract: "Gives pending letters up; what waits behind them goes on.",
+        abstract: "Gives up pending letters. The letters behind them continue.",
         discussion: """
-            The event will not take effect. The letter stays until its retention ends and can be restored. A discard \
-            that cannot be sent to the consumer makes the letter pending again.
+            The event will not take effect. You can restore the letter until its retention ends. If the discard \
+            cannot be sent to the consumer, the letter becomes pending again.
 
-            --without-telling is for a consumer that is gone for good: it closes letters at once, also those that are \
-            being retried or whose discard was never confirmed, and sends nothing. The consumer keeps the events \
-            parked. Should it come back, it may hold their keys blocked.
+            --without-telling is for a consumer that no longer exists. It closes letters at once and sends nothing. It \
+            also closes letters that are being retried, and letters whose discard was not confirmed. The consumer's \
+            tables still contain the parked events. If the consumer is started again, their keys may be blocked.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -52,7 +52,7 @@ struct DiscardLetters: AsyncParsableCommand {
     @OptionGroup var letters: LetterSelectionOptions
     @OptionGroup var audit: AuditOptions
 
-    @Flag(help: "Close them at once and tell the consumer nothing: it is gone for good.")
+    @Flag(help: "Close the letters at once and send nothing to the consumer, because it no longer exists.")
     var withoutTelling = false
 
     @Option(name: .shortAndLong, help: "table, json or jsonl.")
@@ -70,8 +70,8 @@ struct RestoreLetters: AsyncParsableCommand {
         commandName: "restore",
         abstract: "Makes discarded letters pending again; nothing is sent until `retry`.",
         discussion: """
-            Letters of the same key that came later may have been applied since: the order is then no longer that of \
-            the events.
+            If later letters of the same key were applied meanwhile, the event of a restored letter is applied out of \
+            order.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -129,10 +129,10 @@ struct LetterChangeReport: OperatorReport {
         let verb = isDone ? Self.past(change) : "would \(Self.infinitive(change))"
         var lines = ["\(verb) \(LetterFormat.letters(outcome.changed))\(pace)"]
         if change == .discardWithoutTelling && outcome.changed > 0 {
-            lines.append("  without telling their consumer: should it come back, it may hold their keys blocked")
+            lines.append("  without telling their consumer: if it is started again, their keys may be blocked")
         }
         for (skip, count) in outcome.skipped.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            lines.append("  left as they are: \(LetterFormat.count(count)) \(skip.explanation)")
+            lines.append("  left unchanged: \(LetterFormat.count(count)) \(skip.explanation)")
         }
         if !outcome.missing.isEmpty {
             lines.append("  no such letter: \(outcome.missing.map(String.init).joined(separator: ", "))")

@@ -8,9 +8,9 @@ struct DeadLettersCommand: AsyncParsableCommand {
         commandName: "dead-letters",
         abstract: "Lists, groups and shows dead letters; retries, discards, restores, edits and exports them.",
         discussion: """
-            Start with `groups`, `show` the example of one, remove the cause, then `retry --group`. Commands that \
-            change something are a dry run unless --execute is given, and write who did it and why into each letter's \
-            history. docs/dead-letters.md explains states and order.
+            Start with `groups`, `show` the example of a group, remove the cause, then `retry --group`. Commands that \
+            change letters are a dry run unless you give --execute. They write the operator and the reason into each \
+            letter's history. docs/dead-letters.md explains states and order.
 
             \(exitCodes)
             """,
@@ -20,9 +20,9 @@ struct DeadLettersCommand: AsyncParsableCommand {
         ])
 
     static let exitCodes = """
-        Exit codes: 0 done, or shown by the dry run · 1 no such letter or group, nothing matched, or nothing that may \
-        be changed · 64 wrong usage · 65 the edited value is no event · 69 the database cannot be reached or refuses · \
-        70 a failure that should not happen · 78 the configuration or the database schema is wrong.
+        Exit codes: 0 done, or shown by the dry run · 1 no such letter or group, nothing matched, or none of the \
+        letters may be changed · 64 wrong usage · 65 the edited value is not a valid event · 69 the database is \
+        unreachable or refuses · 70 internal error · 78 the configuration or the database schema is wrong.
         """
 }
 
@@ -39,7 +39,7 @@ extension DatabaseOptions {
             tables: (of: "the dead letters", sets: ["dead-letters"]),
             explain: { error in
                 (error as? DeadLetterStore.NameError).map {
-                    CommandFailure("\($0). `millrace dead-letters groups` shows what there is.", .nothingMatched)
+                    CommandFailure("\($0). `millrace dead-letters groups` lists the groups.", .nothingMatched)
                 }
             }
         ) { try await body(DeadLetterStore($0)) }

@@ -8,12 +8,12 @@ internal import StreamCore
 struct EditLetter: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "edit",
-        abstract: "Gives a pending letter a corrected value, which its next retry sends.",
+        abstract: "Adds a corrected value to a pending letter. The next retry sends it.",
         discussion: """
-            Take the value from `show -o json` or `export`, correct it, and give it back as a whole. It must be an \
-            event of the consumer's domain (of a consumer that Millrace does not know, the envelope is checked only): \
-            its eventId becomes a new one, since the consumer may remember the old, and causationId names the \
-            original. The letter keeps its own value, and may be edited again. `retry` sends it.
+            Take the value from `show -o json` or `export`, correct it, and give the whole value. It must be an event \
+            of the consumer's domain (for a consumer outside of Millrace, only the envelope is checked). The edited \
+            event gets a new eventId, because the consumer may remember the old one, and causationId is the id of the \
+            original. The letter keeps its original value. You may edit it again. `retry` sends the newest edit.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -26,7 +26,7 @@ struct EditLetter: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A file with the corrected value; - for standard input.", valueName: "file|-"))
     var value: String
 
-    @Flag(help: "Keep the value byte for byte, whatever it is: for consumers of other formats.")
+    @Flag(help: "Store the value unchanged and without a check, for consumers of other formats.")
     var noCheck = false
 
     @OptionGroup var audit: AuditOptions
@@ -54,7 +54,7 @@ struct EditLetter: AsyncParsableCommand {
             switch try await store.edit(letter, value: edited.value, eventID: edited.eventID, by: audit.audit) {
             case .edited(let number):
                 print("letter \(letter) has edit \(number), event id \(edited.eventID)")
-                print("send it: millrace dead-letters retry \(letter) --execute --reason \"edited\"")
+                print("to send it: millrace dead-letters retry \(letter) --execute --reason \"edited\"")
             case .skipped(let skip): throw Self.refusal(letter, skip)
             case .noSuchLetter: throw CommandFailure("there is no letter \(letter)", .nothingMatched)
             }

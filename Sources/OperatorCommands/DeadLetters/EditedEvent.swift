@@ -29,25 +29,25 @@ struct EditedEvent {
         do throws(EventDecodeError) {
             decoded = try codec.decode(value.span)
         } catch {
-            throw Self.failure("the value is no event: \(error)")
+            throw Self.failure("the value is not a valid event: \(error)")
         }
         let identity: EventIdentity
         switch decoded {
         case .event(let event): identity = event
         case .unknownType(let name):
-            throw Self.failure("the value is no event: its eventType \(LetterFormat.text(name)) is not known")
+            throw Self.failure("the value is not a valid event: the eventType \(LetterFormat.text(name)) is unknown")
         }
         if let key = letter.key, Array(identity.aggregateID.utf8) != key {
             throw Self.failure(
                 """
                 the value's aggregateId \(LetterFormat.text(identity.aggregateID)) is not the letter's key \
-                \(RecordLine.printable(key)): it would leave the order of its key
+                \(RecordLine.printable(key)), so the order of the key would be lost
                 """)
         }
     }
 
     private static func failure(_ message: String) -> CommandFailure {
-        CommandFailure("\(message). --no-check keeps it as it is.", .wrongData)
+        CommandFailure("\(message). --no-check stores it unchanged.", .wrongData)
     }
 
     /// The object as it stands, but for the two members: numbers keep their digits, members their order.
@@ -82,7 +82,7 @@ struct EditedEvent {
             writer.endObject()
             return writer.finish()
         } catch {
-            throw failure("the value is no event: \(error)")
+            throw failure("the value is not a valid event: \(error)")
         }
     }
 

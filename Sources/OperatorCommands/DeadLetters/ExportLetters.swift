@@ -7,7 +7,7 @@ struct ExportLetters: AsyncParsableCommand {
         commandName: "export",
         abstract: "Writes letters as JSON, one a line, with the record's key, value and headers in base64.",
         discussion: """
-            The oldest first, page by page: memory does not grow with the number of letters. To get one value: \
+            Prints the oldest letters first, in pages, so the number of letters is not limited by memory. To get one value: \
             `millrace dead-letters export 42 | jq -r .valueBase64 | base64 -d`.
 
             \(DeadLettersCommand.exitCodes)

@@ -28,13 +28,13 @@ struct LetterFilterOptions: ParsableArguments {
     @Option(help: "Letters with this key, as text.")
     var key: String?
 
-    @Option(help: "Letters with this key, in base64: for keys that are no text.")
+    @Option(help: "Letters with this key, in base64, for keys that are not text.")
     var keyBase64: String?
 
-    @Option(help: "Letters that came longer ago than this: 90s, 30m, 48h.")
+    @Option(help: "Letters that are older than this: 90s, 30m, 48h.")
     var olderThan: DurationArgument?
 
-    @Option(help: "Letters that came within this time.")
+    @Option(help: "Letters that are younger than this.")
     var newerThan: DurationArgument?
 
     func validate() throws {
@@ -59,7 +59,7 @@ struct LetterFilterOptions: ParsableArguments {
 
 /// Which letters a command acts upon: numbers, a group, a filter, or all.
 struct LetterSelectionOptions: ParsableArguments {
-    @Argument(help: "Letters by their numbers.")
+    @Argument(help: "Numbers of letters.")
     var letters: [Int64] = []
 
     @Option(
@@ -68,7 +68,7 @@ struct LetterSelectionOptions: ParsableArguments {
             valueName: "consumer/class/fingerprint"))
     var group: String?
 
-    @Flag(help: "All letters there are; needed where nothing else is said.")
+    @Flag(help: "All letters. Required if nothing else selects letters.")
     var all = false
 
     @OptionGroup var options: LetterFilterOptions

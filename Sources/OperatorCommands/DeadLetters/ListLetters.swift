@@ -6,16 +6,16 @@ internal import StreamCore
 struct ListLetters: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Shows letters, the newest first; open ones unless --state says otherwise.",
+        abstract: "Shows letters, the newest first. Without --state it shows open letters.",
         discussion: DeadLettersCommand.exitCodes)
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var filter: LetterFilterOptions
 
-    @Flag(help: "Letters in every state.")
+    @Flag(help: "Letters in all states.")
     var all = false
 
-    @Option(help: "Letters a page, up to 1000.")
+    @Option(help: "Maximum number of letters on a page, at most 1000.")
     var limit = 50
 
     @Option(help: "The next page: letters before this number.")
@@ -77,10 +77,10 @@ struct ListLetters: AsyncParsableCommand {
 struct ListGroups: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "groups",
-        abstract: "Shows what went wrong, in groups: consumer, error class and fingerprint.",
+        abstract: "Groups the failures by consumer, error class and fingerprint.",
         discussion: """
-            A fingerprint is the same for errors that differ in identities and numbers only. Groups with the most open \
-            letters come first; EXAMPLE is a letter to `show`.
+            Errors that differ only in ids and numbers have the same fingerprint. Groups with the most open letters \
+            come first. EXAMPLE is the number of one letter, for `show`.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -99,7 +99,7 @@ struct ListGroups: AsyncParsableCommand {
     @Flag(help: "Also groups without an open letter.")
     var all = false
 
-    @Option(help: "How many groups at most, up to 10000.")
+    @Option(help: "Maximum number of groups, at most 10000.")
     var limit = 100
 
     @Option(name: .shortAndLong, help: "table, json, or jsonl: one object a line.")

@@ -6,10 +6,10 @@ internal import StreamCore
 struct ShowLetter: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Shows a letter: error, record, history, and what of its key waits before and behind it.",
+        abstract: "Shows a letter: its error, record and history, and the letters of its key before and behind it.",
         discussion: """
-            Prints the record's value. Bytes that are no UTF-8 text or would move the cursor are shown as \\xNN, a \
-            value that is no text in hexadecimal; `export` has all bytes.
+            Prints the record's value. Bytes that are not UTF-8 text or control the terminal appear as \\xNN. A value \
+            that is not text appears in hexadecimal. `export` prints all bytes.
 
             \(DeadLettersCommand.exitCodes)
             """)
@@ -76,15 +76,15 @@ struct LetterText {
         lines.append(("came", ago(summary.createdAt)))
         lines.append(("retries", "\(summary.attempts) failed; delivery \(letter.delivery)"))
         if letter.isDiscardOpen {
-            lines.append(("discard", "the consumer has not confirmed it yet; it is told again until it does"))
+            lines.append(("discard", "the consumer has not confirmed it yet; the handler sends it again until it does"))
         } else if letter.isNextInSequence {
-            lines.append(("next retry", "when the letters before it are over"))
+            lines.append(("next retry", "when the letters before it are resolved or discarded"))
         } else if let time = summary.nextAttemptAt {
             lines.append(("next retry", time > now ? LetterFormat.time(time) : "due since \(LetterFormat.time(time))"))
         } else if summary.state == .pending {
-            lines.append(("next retry", "when somebody asks for it"))
+            lines.append(("next retry", "when an operator requests it"))
         }
-        lines.append(("retried to", letter.replayTopic.map(LetterFormat.text) ?? "nobody knows where"))
+        lines.append(("retried to", letter.replayTopic.map(LetterFormat.text) ?? "unknown"))
         if summary.dialect != "millrace" { lines.append(("written by", LetterFormat.text(summary.dialect))) }
         lines.append(("key", RecordLine.printable(letter.key)))
         if let type = summary.eventType { lines.append(("event", LetterFormat.text(type))) }
@@ -105,7 +105,7 @@ struct LetterText {
     private var value: String {
         if let value = detail.letter.value { return titled("value", Self.lines(LetterFormat.value(value))) }
         return detail.letter.isValueWithConsumer
-            ? "value: with the consumer, larger than the broker takes (parked_events.kept_value)"
+            ? "value: kept by the consumer, because the broker refused its size (parked_events.kept_value)"
             : "value: (null), a tombstone"
     }
 

@@ -25,7 +25,7 @@ final class DaemonSupervisor: Sendable {
 
     /// Runs the daemon until the task is cancelled; returns when it has ended.
     ///
-    /// - Parameter report: told of each end that nobody asked for.
+    /// - Parameter report: receives each unexpected end of a daemon.
     /// - Throws: ``CommandFailure`` when starting it again cannot help.
     func run(report: @Sendable (String) -> Void) async throws {
         var policy = RestartPolicy()

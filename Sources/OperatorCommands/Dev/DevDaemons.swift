@@ -12,7 +12,7 @@ struct DevDaemons {
     /// Where questions about orders are answered, and the page is.
     let queryURL: String
 
-    /// The query service's own; taken if nobody has it.
+    /// The default port of the query service, used if it is free.
     private static let httpPort = 8_080
 
     /// Writes the configurations and finds the programs, which are beside our own.
@@ -52,7 +52,7 @@ struct DevDaemons {
         let own = link ?? CommandLine.arguments[0]
         let beside = URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent(name).path
         guard FileManager.default.isExecutableFile(atPath: beside) else {
-            throw CommandFailure("\(beside) is not there: build all programs with `swift build`.", .unavailable)
+            throw CommandFailure("\(beside) does not exist: build all programs with `swift build`.", .unavailable)
         }
         return beside
     }
@@ -66,7 +66,7 @@ struct DevDaemons {
         let note =
             kafka.isMock
             ? [
-                "  (a mock in memory: about 5 MiB a partition, older records vanish, all is gone when this ends;",
+                "  (a mock cluster in memory: it keeps about 5 MiB of a partition and loses its records at the end;",
                 "  --broker keeps them)",
             ] : []
         let setting =

@@ -69,9 +69,9 @@ struct DevDatabase: Sendable {
                 let dropped = try await transaction.execute("DELETE FROM projection_offsets").affectedRows
                 guard isAllowed || dropped == 0 else {
                     throw CommandFailure(
-                        "DATABASE_URL's database has a projection's offsets of another Kafka than this one, which is "
-                            + "new and empty. Set KAFKA_BOOTSTRAP_SERVERS to that Kafka, or drop the offsets with "
-                            + "--reset-offsets.", .unavailable)
+                        "The database of DATABASE_URL contains a projection's offsets of another Kafka cluster. The "
+                            + "current cluster is new and empty. Set KAFKA_BOOTSTRAP_SERVERS to the other cluster, or "
+                            + "delete the offsets with --reset-offsets.", .unavailable)
                 }
                 // The letters are of records that are no more; their events are in the outbox and come again.
                 try await transaction.execute("DELETE FROM parked_events")

@@ -46,7 +46,7 @@ struct DevFolder {
     /// Where a broker of the session's keeps its data.
     var brokerFolder: String { "\(path)/kafka" }
 
-    /// Names the data in ``brokerFolder``: made with it, and lost with it when somebody deletes the folder.
+    /// Identifies the data in ``brokerFolder``. It is stored in that folder, so a deleted folder gets a new identity.
     func brokerIdentity() throws -> String {
         let file = "\(brokerFolder)/identity"
         if let known = try? String(contentsOfFile: file, encoding: .utf8) { return known }

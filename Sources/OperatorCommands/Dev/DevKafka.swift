@@ -80,7 +80,9 @@ struct DevKafka: Sendable {
                 try await admin.createTopic(topic, partitions: partitions)
             } catch {
                 guard error.isUnsupported else { throw error }
-                StandardError.write("millrace: the cluster makes no topics on request; \(topic) is left to it\n")
+                StandardError.write(
+                    "millrace: the cluster refuses to create the topic \(topic), so it must exist or be created automatically\n"
+                )
             }
         }
     }

@@ -84,7 +84,11 @@ struct DevSession {
         if kafka.isMock || folder.lastCluster ?? kafka.cluster != kafka.cluster {
             try folder.remember(hasIncompleteHistory: try await database.hasOrders())
             let again = try await database.forgetCluster(isAllowed: database.isPrivate || plan.resetsOffsets)
-            if again > 0 { Self.say("the last run's cluster is gone: \(again) events of the outbox are sent again") }
+            if again > 0 {
+                Self.say(
+                    "the cluster of the last run no longer exists: the relay publishes \(again) events of the outbox again"
+                )
+            }
         }
         try folder.remember(cluster: kafka.cluster)
         let daemons = try DevDaemons(plan.projections, folder: folder, kafka: kafka, database: database)
@@ -109,7 +113,7 @@ struct DevSession {
             let trouble = RareNotice()
             return ShopLoad(
                 configuration, database: try database.configuration(applicationName: "millrace-load"),
-                onTrouble: { trouble.say("the load meets a failing database, trying on: \($0)") })
+                onTrouble: { trouble.say("the database fails the load; trying again: \($0)") })
         }
         let display = StatusDisplay()
         try await withThrowingTaskGroup(of: End?.self) { group in
@@ -224,7 +228,7 @@ struct VerificationFailed: Error {
     let exitCode: ExitCode
 }
 
-/// Somebody's wish that the session end.
+/// A request to end the session.
 final class StopRequest: Sendable {
     private let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation

@@ -8,11 +8,12 @@ internal import Postgres
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Checks database, Kafka, schema, topics and what waits, and says what to do.",
+        abstract: "Checks the database, Kafka, the schema, the topics and the backlog, and recommends actions.",
         discussion: """
-            Changes nothing. For all of it, connect as a user with pg_monitor: others see their own connections only.
+            The command changes nothing. Connect as a user with pg_monitor, because other users see only their own \
+            connections.
 
-            Exit codes: 0 all is well, or only notes · 1 warnings · 2 something is critical: events wait, or can be lost · \
+            Exit codes: 0 no problem, or only notes · 1 warnings · 2 critical: events wait, or may be lost · \
             64 wrong usage · 78 the configuration is wrong.
             """)
 
@@ -23,18 +24,18 @@ struct DoctorCommand: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var kafka: KafkaOptions
 
-    @Flag(help: "Leave Kafka out.")
+    @Flag(help: "Do not check Kafka.")
     var withoutKafka = false
 
     @Option(
         help: ArgumentHelp(
-            "A role that programs connect as (default: the connected user); may be repeated.", valueName: "role"))
+            "A database role of the daemons (default: the connected user); may be repeated.", valueName: "role"))
     var role: [String] = []
 
     @Option(help: "The outbox table, as relay.table names it.")
     var table = "outbox"
 
-    @Flag(help: "Show what is well, too.")
+    @Flag(help: "Also show checks without a problem.")
     var all = false
 
     @Option(name: .shortAndLong, help: "text, or json: one array.")

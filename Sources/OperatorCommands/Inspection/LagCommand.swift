@@ -8,15 +8,16 @@ internal import Postgres
 struct LagCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lag",
-        abstract: "Shows how far consumers are behind, in records and in time, and how they do.",
+        abstract: "Shows the lag of consumers in records and in time, and their state.",
         discussion: """
-            Projections' offsets come from PostgreSQL; those of other consumer groups (--group) from Kafka. The state is \
-            found as Burrow finds it, from how offsets and lag change: ok, warn (the lag grows at each look), stall (it \
-            does not move for 20 s though there is something to read), stop (the same, and the program is not \
-            connected). Looks twice, \(defaultInterval) apart, or again and again with --watch; growth and groups need --watch.
+            The offsets of projections come from PostgreSQL, those of other consumer groups (--group) from Kafka. As in \
+            Burrow, the state follows from the changes of offsets and lag: ok, warn (the lag grows in each reading), \
+            stall (there are unread records, but no progress for 20 s), stop (the same, and the program is not \
+            connected). The command reads twice, \(defaultInterval) apart, or repeatedly with --watch. The state warn \
+            and the states of groups need --watch.
 
-            Exit codes: 0 shown · 1 something is above --fail-above, or unread records were removed · 64 wrong usage · \
-            69 a server cannot be reached or refuses · 78 the configuration or the database schema is wrong.
+            Exit codes: 0 shown · 1 a lag is above --fail-above, or unread records were removed · 64 wrong usage · \
+            69 a server is unreachable or refuses · 78 the configuration or the database schema is wrong.
             """)
 
     private static let defaultInterval = "1s"
@@ -44,34 +45,34 @@ struct LagCommand: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var kafka: KafkaOptions
 
-    @Option(help: ArgumentHelp("Also this consumer group, whose offsets are in Kafka.", valueName: "name"))
+    @Option(help: ArgumentHelp("Also show this consumer group, whose offsets are in Kafka.", valueName: "name"))
     var group: [String] = []
 
-    @Option(help: ArgumentHelp("Only this projection or group.", valueName: "name"))
+    @Option(help: ArgumentHelp("Show only this projection or group.", valueName: "name"))
     var consumer: String?
 
-    @Flag(help: "Look again and again, until Ctrl-C.")
+    @Flag(help: "Repeat the report until Ctrl-C.")
     var watch = false
 
-    @Option(help: "The time between two looks.")
+    @Option(help: "Interval between two readings.")
     var interval = DurationArgument(.seconds(1))
 
     @Option(
         help: ArgumentHelp(
-            "Exit with 1 when a partition is further behind: records, or a time such as 30s.", valueName: "limit"))
+            "Exit with 1 if a partition has a larger lag: records, or a time such as 30s.", valueName: "limit"))
     var failAbove: Limit?
 
     @Option(
         help: ArgumentHelp(
-            "Warn when unread records are removed within this time, at the current rate.", valueName: "time"))
+            "Warn if retention removes unread records within this time, at the current rate.", valueName: "time"))
     var warnRemoval = DurationArgument(.seconds(86_400))
 
-    @Option(name: .shortAndLong, help: "table, or json: one object a look.")
+    @Option(name: .shortAndLong, help: "table, or json: one object for each reading.")
     var output = Output.table
 
     func validate() throws {
         guard interval.duration >= .milliseconds(100) else { throw ValidationError("--interval is at least 100ms.") }
-        if watch && failAbove != nil { throw ValidationError("--fail-above does not go with --watch.") }
+        if watch && failAbove != nil { throw ValidationError("--fail-above cannot be combined with --watch.") }
     }
 
     func run() async throws {

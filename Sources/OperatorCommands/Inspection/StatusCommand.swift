@@ -8,12 +8,12 @@ internal import Postgres
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Answers on one screen, and within half a second, whether all is well.",
+        abstract: "Reports on one screen, within half a second, whether the system works.",
         discussion: """
-            A server that does not answer within \(timeoutMs) ms is not well. `millrace doctor` looks closer and says \
-            what to do.
+            A server that does not answer within \(timeoutMs) ms counts as a problem. `millrace doctor` checks more \
+            and recommends actions.
 
-            Exit codes: 0 all is well · 1 it is not · 64 wrong usage · 78 the configuration is wrong.
+            Exit codes: 0 no problem · 1 a problem · 64 wrong usage · 78 the configuration is wrong.
             """)
 
     /// All questions together may take so long.

@@ -11,11 +11,11 @@ struct TraceCommand: AsyncParsableCommand {
         commandName: "trace",
         abstract: "Shows an aggregate's way in the order of time: outbox, topics, projections, dead letters.",
         discussion: """
-            Reads the topics of events, from their beginning or from --since on, and shows what happened to the \
-            aggregate's events and how long each step took. A projection writes down when it applied the last record \
-            of a partition only; of others it is known that they were applied, and not when.
+            Reads the topics of events, from their beginning or from --since, and shows each step of the aggregate's \
+            events and its duration. A projection stores the time only for the last record of a partition. The time of \
+            other applied records is unknown.
 
-            Exit codes: 0 shown · 1 nothing is known of it · 64 wrong usage · 69 a server cannot be reached or refuses \
+            Exit codes: 0 shown · 1 the aggregate is unknown · 64 wrong usage · 69 a server is unreachable or refuses \
             · 78 the configuration is wrong.
             """)
 

@@ -6,11 +6,11 @@ internal import StreamCore
 struct RetryFailedRows: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry",
-        abstract: "Puts rows back into the outbox, at their old place.",
+        abstract: "Puts rows back into the outbox, at their old position.",
         discussion: """
-            The relay publishes them before the later rows of their keys. A row that still cannot be published is set \
-            aside again: correct it first, in the table of failed rows. A discarded row may be retried by its number; \
-            later rows of its key have gone on meanwhile.
+            The relay publishes these rows before the later rows of their keys. It sets a row aside again if it still \
+            cannot publish it, so first correct the row in the table of failed rows. You may retry a discarded row by \
+            its number, but the relay has already published later rows of its key.
 
             \(FailedRowsCommand.exitCodes)
             """)
@@ -31,9 +31,9 @@ struct RetryFailedRows: AsyncParsableCommand {
 struct DiscardFailedRows: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "discard",
-        abstract: "Gives rows up: they are never published, and later rows of their keys go on.",
+        abstract: "Gives up rows. They are never published, and the later rows of their keys continue.",
         discussion: """
-            The rows stay in the table of failed rows, and can be retried by their numbers.
+            The rows stay in the table of failed rows. You can retry them by their numbers.
 
             \(FailedRowsCommand.exitCodes)
             """)

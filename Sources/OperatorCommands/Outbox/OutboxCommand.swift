@@ -5,7 +5,7 @@ internal import Postgres
 /// `millrace outbox`: what operators do with an outbox.
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "outbox", abstract: "Looks after an outbox table.", subcommands: [FailedRowsCommand.self])
+        commandName: "outbox", abstract: "Manages an outbox table.", subcommands: [FailedRowsCommand.self])
 }
 
 /// `millrace outbox failed`: the rows that the relay could not publish.
@@ -14,19 +14,18 @@ struct FailedRowsCommand: AsyncParsableCommand {
         commandName: "failed",
         abstract: "Lists and shows rows that cannot be published; retries and discards them.",
         discussion: """
-            The relay sets a row aside that no topic takes: too large, no legal topic, a value that no record can \
-            have. Later rows of its key wait in the outbox until it is retried or discarded. Commands that change something \
-            are a dry run unless --execute is given, and write who did it and why into the history. docs/outbox.md \
-            explains how to correct a row.
+            The relay sets a row aside if Kafka can never accept it: the record is too large, the topic name is not \
+            allowed, or a value is invalid. Later rows of its key wait in the outbox until you retry or discard it. Commands \
+            that change rows are a dry run unless you give --execute. They write the operator and the reason into the \
+            history. docs/outbox.md explains how to correct a row.
 
             \(exitCodes)
             """,
         subcommands: [ListFailedRows.self, ShowFailedRow.self, RetryFailedRows.self, DiscardFailedRows.self])
 
     static let exitCodes = """
-        Exit codes: 0 done, or shown by the dry run · 1 no such row, or none matched · 64 wrong usage · 69 the \
-        database cannot be reached or refuses · 70 a failure that should not happen · 78 the configuration or the database \
-        schema is wrong.
+        Exit codes: 0 done, or shown by the dry run · 1 no such row, or nothing matched · 64 wrong usage · 69 the \
+        database is unreachable or refuses · 70 internal error · 78 the configuration or the database schema is wrong.
         """
 }
 
@@ -57,17 +56,17 @@ struct OutboxTableOptions: ParsableArguments {
     private func explained(_ error: any Error) -> CommandFailure? {
         guard let error = error as? PostgresError, error.sqlState == .uniqueViolation else { return nil }
         return CommandFailure(
-            "\(error.description). \(table) has a row with the same id or position already; nothing was changed.",
+            "\(error.description). \(table) already contains a row with the same id or position. Nothing was changed.",
             .unavailable)
     }
 }
 
 /// Which rows a command acts upon: numbers, a filter, or all.
 struct FailedRowSelection: ParsableArguments {
-    @Argument(help: "Rows by their numbers.")
+    @Argument(help: "Numbers of rows.")
     var rows: [Int64] = []
 
-    @Flag(help: "All rows there are; needed where nothing else is said.")
+    @Flag(help: "All rows. Required if nothing else selects rows.")
     var all = false
 
     @OptionGroup var filter: FailedRowFilter
@@ -93,7 +92,7 @@ struct FailedRowFilter: ParsableArguments {
     @Option(help: "Rows of this aggregate type.")
     var aggregateType: String?
 
-    @Option(help: "Rows with this key: the one that the row names, else its aggregate's id.")
+    @Option(help: "Rows with this key: the row's own key, else its aggregate id.")
     var key: String?
 
     var isEmpty: Bool { errorClass == nil && aggregateType == nil && key == nil }

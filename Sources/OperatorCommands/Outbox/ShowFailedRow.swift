@@ -6,9 +6,9 @@ internal import StreamCore
 struct ShowFailedRow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show",
-        abstract: "Shows a row that cannot be published: its error, what is in it, and what was done with it.",
+        abstract: "Shows a row that cannot be published: its error, content and history.",
         discussion: """
-            Prints the event's payload. Bytes that would move the cursor are shown as \\xNN.
+            Prints the event's payload. Bytes that control the terminal appear as \\xNN.
 
             \(FailedRowsCommand.exitCodes)
             """)
@@ -23,7 +23,7 @@ struct ShowFailedRow: AsyncParsableCommand {
 
     func run() async throws {
         guard let detail = try await outbox.withFailures({ try await $0.show(row, on: $1) }) else {
-            throw CommandFailure("row \(row) is not among the failed ones", .nothingMatched)
+            throw CommandFailure("row \(row) is not in the table of failed rows", .nothingMatched)
         }
         switch output {
         case .table: print(FailedRowText(detail, now: .now).text)
@@ -55,7 +55,10 @@ struct FailedRowText {
         let row = detail.row
         var lines = [
             ("row", "\(row.id)"),
-            ("state", row.isDiscarded ? "discarded; its key goes on" : "failed; later rows of its key wait"),
+            (
+                "state",
+                row.isDiscarded ? "discarded; later rows of its key continue" : "failed; later rows of its key wait"
+            ),
             ("error", LetterFormat.text("\(row.errorClass): \(row.error)")),
             ("since", "\(LetterFormat.time(row.failedAt)) (\(LetterFormat.age(of: row.failedAt, now: now)) ago)"),
         ]

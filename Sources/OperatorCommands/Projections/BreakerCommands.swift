@@ -7,7 +7,7 @@ internal import StreamCore
 struct ListBreakers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "Shows what holds partitions: one line an error class and event type.",
+        abstract: "Shows open circuit breakers: one line for each error class and event type.",
         discussion: BreakersCommand.exitCodes)
 
     @OptionGroup var database: DatabaseOptions
@@ -32,10 +32,10 @@ struct ListBreakers: AsyncParsableCommand {
 struct ReleaseBreakers: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "release",
-        abstract: "Closes open circuit breakers; bad events become dead letters again, up to the limit.",
+        abstract: "Closes open circuit breakers. Bad events become dead letters again, up to the limit.",
         discussion: """
-            The projection notices at the partition's next trial, within 30 seconds. Who did it and why is kept in \
-            table circuit_breaker_releases.
+            The projection reads the release at the partition's next trial, within 30 seconds. The table \
+            circuit_breaker_releases records the operator and the reason.
 
             \(BreakersCommand.exitCodes)
             """)
@@ -43,7 +43,7 @@ struct ReleaseBreakers: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var filter: BreakerFilterOptions
 
-    @Flag(help: "All there are; needed where nothing else is said.")
+    @Flag(help: "All circuit breakers. Required if nothing else selects them.")
     var all = false
 
     @OptionGroup var audit: AuditOptions

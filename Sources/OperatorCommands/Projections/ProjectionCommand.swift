@@ -5,7 +5,7 @@ internal import Projections
 /// `millrace projection`: what operators do with running projections, and what authors do with folders of SQL.
 struct ProjectionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "projection", abstract: "Looks after projections, and tries folders of SQL.",
+        commandName: "projection", abstract: "Manages projections, and tests folders of SQL files.",
         subcommands: [
             NewFolder.self, TestFolder.self, CheckFolder.self, ExplainFolder.self, AdoptFolder.self,
             BreakersCommand.self,
@@ -18,10 +18,10 @@ struct BreakersCommand: AsyncParsableCommand {
         commandName: "breakers",
         abstract: "Lists open circuit breakers, and releases them.",
         discussion: """
-            A partition whose events fail one after the other, or all of one type, opens its circuit breaker: nothing \
-            more of it becomes a dead letter, and one event at a time is tried until one can be applied. It closes by \
-            itself when a mended release runs. Release it when the events are bad and not the release: they then become \
-            dead letters, up to the limit again. docs/dead-letters.md explains more.
+            The circuit breaker of a partition opens after many consecutive failures, or many failures of one event \
+            type. The partition then creates no more dead letters and tries one event at a time until one can be \
+            applied. It closes automatically when a corrected release runs. Release it if the events are bad and the \
+            release is good: the events then become dead letters, up to the limit. See docs/dead-letters.md.
 
             \(exitCodes)
             """,
@@ -29,33 +29,32 @@ struct BreakersCommand: AsyncParsableCommand {
 
     static let exitCodes = """
         Exit codes: 0 done, or shown by the dry run · 1 no open circuit breaker matched · 64 wrong usage · 69 the \
-        database cannot be reached or refuses · 70 a failure that should not happen · 78 the configuration or the \
-        database schema is wrong.
+        database is unreachable or refuses · 70 internal error · 78 the configuration or the database schema is wrong.
         """
 }
 
 /// Which circuit breakers.
 struct BreakerFilterOptions: ParsableArguments {
-    @Option(help: "Those of this projection, such as order-summary.")
+    @Option(help: "Circuit breakers of this projection, such as order-summary.")
     var projection: String?
 
-    @Option(help: "Those of this version of the projection.")
+    @Option(help: "Circuit breakers of this version of the projection.")
     var version: Int?
 
-    @Option(help: "Those of this topic.")
+    @Option(help: "Circuit breakers of this topic.")
     var topic: String?
 
-    @Option(help: "Those of this partition; needs --topic.")
+    @Option(help: "Circuit breakers of this partition; requires --topic.")
     var partition: Int32?
 
-    @Option(name: .customLong("class"), help: "Those opened by this error class, such as missing_field.")
+    @Option(name: .customLong("class"), help: "Circuit breakers opened by this error class, such as missing_field.")
     var errorClass: String?
 
-    @Option(name: .customLong("type"), help: "Those opened by this event type, such as ItemAdded.")
+    @Option(name: .customLong("type"), help: "Circuit breakers opened by this event type, such as ItemAdded.")
     var eventType: String?
 
     func validate() throws {
-        if partition != nil && topic == nil { throw ValidationError("--partition needs --topic.") }
+        if partition != nil && topic == nil { throw ValidationError("--partition requires --topic.") }
     }
 
     var isEmpty: Bool {

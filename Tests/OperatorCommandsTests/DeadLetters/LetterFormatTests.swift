@@ -105,7 +105,7 @@ import Testing
         #expect(
             LetterChangeReport(.retry, outcome, isDone: false, perSecond: 10).text == """
                 would retry 1,203 letters, the last one due in 121 s
-                  left as they are: 2 being retried: wait for the consumer's answer
+                  left unchanged: 2 being retried: wait for the consumer's answer
                   no such letter: 99
                 dry run: nothing was changed. Add --execute --reason "why" to do it.
                 """)
@@ -114,7 +114,7 @@ import Testing
                 == #"{"action":"discard","changed":1203,"executed":true,"missing":[99],"skipped":{"retrying":2}}"#)
         var three = DeadLetterStore.Outcome()
         three.changed = 3
-        let without = "  without telling their consumer: should it come back, it may hold their keys blocked"
+        let without = "  without telling their consumer: if it is started again, their keys may be blocked"
         #expect(
             LetterChangeReport(.discardWithoutTelling, three, isDone: true).text == "discarded 3 letters\n\(without)")
         #expect(
