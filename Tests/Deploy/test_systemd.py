@@ -112,7 +112,7 @@ class Life(unittest.TestCase):
             self.assertEqual(systemd.show(unit, "ExecMainStatus"), "78")
             self.assertEqual(systemd.show(unit, "ActiveState"), "failed")
             self.assertEqual(systemd.show(unit, "NRestarts"), "0")
-            self.assertIn("relay.shards: 0 is not within", systemd.log(DAEMONS[0]))
+            self.assertIn("relay.shards: 0 is outside the range", systemd.log(DAEMONS[0]))
 
     def test_secrets_come_from_the_credential_store(self):
         tokens = 'host = "0.0.0.0"\ntoken_files = ["api-tokens"]'
