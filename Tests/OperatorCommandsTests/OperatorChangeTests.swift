@@ -34,11 +34,11 @@ import Testing
         try rule(false, true, all: false).validate()
         try rule(false, false, all: true).validate()
         let none = #expect(throws: ValidationError.self) { try rule(false, false, all: false).validate() }
-        #expect(none?.message == "Say which rows: numbers, a filter such as --class, or --all.")
+        #expect(none?.message == "Select rows by one of: numbers, a filter such as --class, or --all.")
         for (numbers, filter, all) in [(true, true, false), (true, false, true), (false, true, true)] {
             let several = #expect(throws: ValidationError.self) { try rule(numbers, filter, all: all).validate() }
             #expect(
-                several?.message == "Say which rows in one way only: numbers, a filter such as --class, or --all.")
+                several?.message == "Select rows in one way only: numbers, a filter such as --class, or --all.")
         }
     }
 

@@ -89,7 +89,7 @@ import Testing
             let edited = try EditedEvent(
                 Array(Self.corrected.utf8), replacing: letter, as: Catalog.codec(of: "order-summary"), eventID: id)
             guard case .event(let event) = try OrderEventDecoder.decode(edited.value.span) else {
-                Issue.record("no event")
+                Issue.record("not a valid event")
                 return
             }
             #expect(event.identity.eventID == id)
@@ -102,9 +102,9 @@ import Testing
 
     @Test(
         arguments: [
-            ("", "no event"), ("[]", "no event"), ("{\"eventId\":1", "no event"), ("{}", "eventType"),
+            ("", "not a valid event"), ("[]", "no event"), ("{\"eventId\":1", "no event"), ("{}", "eventType"),
             (Self.corrected.replacing("\"currency\":\"EUR\",", with: ""), "$.payload.currency"),
-            (Self.corrected.replacing("PaymentCompleted", with: "PaymentDreamt"), "PaymentDreamt is not known"),
+            (Self.corrected.replacing("PaymentCompleted", with: "PaymentDreamt"), "PaymentDreamt is unknown"),
             (Self.corrected.replacing("pay-1", with: "pay-2"), "pay-2 is not the letter's key pay-1"),
         ])
     func aValueThatIsNoEventOfTheKeyIsRefused(value: String, reason: String) async throws {
