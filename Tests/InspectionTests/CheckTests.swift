@@ -166,7 +166,8 @@ import Testing
         #expect(ClockCheck.finding(before: 1_000, theirs: 1_500, after: 2_000).severity == .ok)
         #expect(ClockCheck.finding(before: 1_000, theirs: 9_000, after: 8_500).severity == .ok)
         let ahead = ClockCheck.finding(before: 1_000, theirs: 5_000, after: 2_000)
-        #expect(ahead.finding == "the database's clock is 3000 ms ahead of this machine's clock" && ahead.severity == .warning)
+        #expect(ahead.finding == "the database's clock is 3000 ms ahead of this machine's clock")
+        #expect(ahead.severity == .warning)
         #expect(ClockCheck.finding(before: 5_000, theirs: 1_000, after: 6_000).finding.contains("4000 ms behind"))
     }
 
