@@ -34,7 +34,7 @@ let executables: [Target] = [
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "SQLProjections",
+            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "ReadModels", "SQLProjections",
             "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
             "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging,
         ],
@@ -47,9 +47,9 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "DeadLetters", "Projections", "SQLProjections", "SQLText", "Outbox", "OrderShop", "Events",
-            "Verification",
-            "Tail", "Inspection", "Migrations", "Settings",
+            "Catalog", "ProjectionPrograms", "DeadLetters", "Projections", "ReadModels", "SQLProjections", "SQLText",
+            "Outbox", "OrderShop", "Events", "Verification",
+            "Tail", "Inspection", "Migrations", "Settings", .logging,
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
         ],
@@ -63,7 +63,7 @@ let programs: [Target] = [
         name: "Catalog",
         dependencies: [
             "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
-            "SQLProjectionProgram", "QueryServiceProgram", "Daemon", "Settings", "Events",
+            "SQLProjectionProgram", "QueryServiceProgram", "ProjectionPrograms", "Daemon", "Settings", "Events",
         ],
         swiftSettings: strict),
     .target(
@@ -71,7 +71,7 @@ let programs: [Target] = [
         dependencies: ["Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres", .logging],
         path: "Sources/Programs/OutboxRelay", swiftSettings: strict),
     .target(
-        name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "Daemon", "OrderSummary"],
+        name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "Daemon", "OrderSummary", "ReadModels"],
         path: "Sources/Programs/OrderSummary", swiftSettings: strict),
     .target(
         name: "DashboardProgram",
@@ -98,7 +98,10 @@ let programs: [Target] = [
     // What all programs of projections share.
     .target(
         name: "ProjectionPrograms",
-        dependencies: ["Daemon", "Migrations", "Projections", "Operations", "Settings", "Postgres", "StreamCore"],
+        dependencies: [
+            "Daemon", "Migrations", "Projections", "ReadModels", "Operations", "Settings", "Kafka", "Postgres",
+            "StreamCore", .logging, .metrics,
+        ],
         path: "Sources/Programs/Projection", swiftSettings: strict),
 ]
 
@@ -119,13 +122,18 @@ let features: [Target] = [
             "Projections", "Leadership", "Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto,
         ],
         swiftSettings: strict),
+    .target(name: "ReadModels", dependencies: ["Kafka", "Postgres", "StreamCore"], swiftSettings: strict),
     .target(
         name: "OrderSummary",
-        dependencies: ["Projections", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        dependencies: ["Projections", "ReadModels", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        resources: [.embedInCode("SQL")],
         swiftSettings: strict),
     .target(
         name: "Dashboard",
-        dependencies: ["Projections", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", .logging],
+        dependencies: [
+            "Projections", "ReadModels", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", .logging,
+        ],
+        resources: [.embedInCode("SQL")],
         swiftSettings: strict),
     .target(
         name: "SQLProjections",
@@ -311,6 +319,11 @@ let tests: [Target] = [
     .test(
         "SQLQueriesTests",
         ["SQLQueries", "SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON", "TestKit"]),
+    .test(
+        "ReadModelsTests",
+        [
+            "ReadModels", "OrderSummary", "Dashboard", "Projections", "Kafka", "Postgres", "StreamCore", "TestKit",
+        ]),
     .test("DashboardPageTests", ["DashboardPage"]),
     .test(
         "OrderQueriesTests",
@@ -372,9 +385,9 @@ let tests: [Target] = [
     .test(
         "SystemTests",
         [
-            "OrderShop", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
-            "StreamCore", "TestKit", "outbox-relay", "order-summary-projection", "dashboard-projection",
-            "sql-projection", "dead-letter-handler", "query-service", "millrace",
+            "OrderShop", "Events", "Orders", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
+            "EmbeddedPostgres", "StreamCore", "TestKit", "outbox-relay", "order-summary-projection",
+            "dashboard-projection", "sql-projection", "dead-letter-handler", "query-service", "millrace",
         ]),
 ]
 

@@ -22,6 +22,10 @@ struct BenchResult {
     var orderViolations: Int?
     /// Events that never took effect.
     var lost: Int?
+    /// Queries that were not answered as they should be.
+    var failedQueries: Int?
+    /// How long a reader may have waited for a promotion, in milliseconds.
+    var promoteBlockMs: Double?
     /// What was done to the system, in order, and how long it took until all events committed before were applied.
     var recoveries: [(fault: String, seconds: Double)] = []
     /// What was random followed from it.
@@ -40,6 +44,8 @@ struct BenchResult {
         case maxMs = "max_ms"
         case orderViolations = "order_violations"
         case lost
+        case failedQueries = "failed_queries"
+        case promoteBlockMs = "promote_block_ms"
     }
 
     init(name: String) {
@@ -58,7 +64,7 @@ struct BenchResult {
         let numbers: [(Key, Double?)] = [
             (.seconds, seconds), (.eventsPerS, eventsPerS), (.limitPerS, limitPerS), (.ratio, ratio),
             (.peakRssMib, peakRssMib), (.cpuSPer100k, cpuSPer100k), (.p50Ms, p50Ms), (.p95Ms, p95Ms), (.p99Ms, p99Ms),
-            (.maxMs, maxMs),
+            (.maxMs, maxMs), (.promoteBlockMs, promoteBlockMs),
         ]
         var members = ["\"name\": \"\(name)\""]
         if let events { members.append("\"events\": \(events)") }
@@ -66,7 +72,9 @@ struct BenchResult {
             let text = value >= 1_000 ? "\(Int(value.rounded()))" : "\((value * 1_000).rounded() / 1_000)"
             members.append("\"\(key.rawValue)\": \(text)")
         }
-        for case (let key, let count?) in [(Key.orderViolations, orderViolations), (.lost, lost)] {
+        for case (let key, let count?) in [
+            (Key.orderViolations, orderViolations), (.lost, lost), (.failedQueries, failedQueries),
+        ] {
             members.append("\"\(key.rawValue)\": \(count)")
         }
         if let seed { members.append("\"seed\": \(seed)") }

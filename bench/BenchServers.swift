@@ -59,7 +59,9 @@ final class BenchServers: Sendable {
                 folder: folder.path,
                 // The longest statements must be seen whole.
                 settings: ["track_activity_query_size": "16kB"], tcp: .freePort, isTemporary: true))
-        postgres = try PostgresConfiguration(url: server.url)
+        var postgres = try PostgresConfiguration(url: server.url)
+        postgres.searchedFirst = ["order_summary_v1", "dashboard_v1"]
+        self.postgres = postgres
         if let cluster = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"], !cluster.isEmpty {
             mock = nil
             broker = nil
@@ -176,6 +178,15 @@ final class BenchServers: Sendable {
         for (name, value) in kafka.properties { all["kafka.properties.\(name)"] = value }
         all.merge(settings) { _, own in own }
         return try DaemonProcess(daemon, configuration: file, settings: all)
+    }
+
+    /// Starts a command of the operators.
+    func millrace(_ arguments: String...) throws -> DaemonProcess {
+        let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
+        return try DaemonProcess(
+            "millrace",
+            arguments: arguments + ["--database", server.url, "--bootstrap-servers", kafka.bootstrapServers]
+                + properties)
     }
 
     /// Waits until `condition` holds, looking every `pause`.

@@ -16,6 +16,13 @@ final class DaemonProcess: Sendable {
             logFile: "/dev/stderr", patienceSeconds: 60)
     }
 
+    /// Starts a command of an executable beside this program.
+    init(_ executable: String, arguments: [String]) throws {
+        let folder = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+        process = try SupervisedProcess(
+            [folder.appending(path: executable).path] + arguments, logFile: "/dev/stderr", patienceSeconds: 60)
+    }
+
     var isRunning: Bool { process.isRunning }
 
     /// Processor time so far, user and system, in seconds (proc(5), fields 14 and 15 of `stat`).

@@ -66,7 +66,7 @@ enum DashboardCatchUp {
             """
             SELECT (SELECT sum(orders)::bigint FROM dashboard_statuses),
                 (SELECT sum(orders_created)::bigint FROM dashboard_counters WHERE resolution = 'day'),
-                (SELECT count(*) FROM dashboard_v1_orders)
+                (SELECT count(*) FROM dashboard_order_rows)
             """)
         let orders = try counted.int64(0, 2)
         guard orders > 0, try counted.int64(0, 0) == orders, try counted.int64(0, 1) == orders else {
@@ -86,6 +86,7 @@ private enum DashboardSQLAlone {
         let administrator = try await PostgresConnection.connect(postgres)
         try await administrator.execute(script: "CREATE SCHEMA sql_alone")
         postgres.schema = "sql_alone"
+        postgres.searchedFirst = ["sql_alone_dashboard_v1"]
         try await Migrator(postgres).up(["projections", "dashboard"])
         let connection = try await PostgresConnection.connect(postgres)
         try await connection.execute(script: EventBatches.tables + horizon)
@@ -102,7 +103,8 @@ private enum DashboardSQLAlone {
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         await connection.close()
-        try await administrator.execute(script: "DROP SCHEMA sql_alone CASCADE; CHECKPOINT", timeoutMs: 600_000)
+        try await administrator.execute(
+            script: "DROP SCHEMA sql_alone, sql_alone_dashboard_v1 CASCADE; CHECKPOINT", timeoutMs: 600_000)
         await administrator.close()
         return Double(batches.reduce(0) { $0 + $1.events }) / seconds
     }
@@ -128,11 +130,11 @@ private enum DashboardSQLAlone {
 
     /// As the projection's own first pass moves it.
     private static let horizon = """
-        UPDATE dashboard_v1_horizons SET kept_from = clock_timestamp() - interval '48 hours'
+        UPDATE dashboard_horizon_rows SET kept_from = clock_timestamp() - interval '48 hours'
         WHERE resolution = 'minute';
         """
     private static let empty = """
-        TRUNCATE dashboard_v1_orders, dashboard_v1_counters, dashboard_v1_statuses, dashboard_v1_products,
-            dashboard_v1_customers, dashboard_v1_durations, processed_events, projection_offsets;
+        TRUNCATE dashboard_order_rows, dashboard_counter_rows, dashboard_status_rows, dashboard_product_rows,
+            dashboard_customer_rows, dashboard_duration_rows, processed_events, projection_offsets;
         """
 }

@@ -31,6 +31,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: DashboardCatchUp.hotName, run: DashboardCatchUp.runHot),
         Bench(name: SQLProjectionBench.batch.name, run: SQLProjectionBench.batch.run),
         Bench(name: SQLProjectionBench.event.name, run: SQLProjectionBench.event.run),
+        Bench(name: RebuildBench.name, run: RebuildBench.run),
         Bench(name: EndToEnd.name, partitions: BenchServers.fewPartitions, run: EndToEnd.run),
         Bench(name: Poison.undecodable.name, run: Poison.undecodable.run),
         Bench(name: Poison.inapplicable.name, run: Poison.inapplicable.run),

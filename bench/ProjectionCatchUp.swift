@@ -186,12 +186,15 @@ enum LifecycleEvents {
 
 /// The transactions of the projection, with everything before them done beforehand.
 enum SQLAlone {
-    static func eventsPerSecond(on servers: BenchServers) async throws -> Double {
-        let batches = try await EventBatches.read(ProjectionCatchUp.events, from: servers) { OrderSummaryFold($0) }
+    static func eventsPerSecond(
+        on servers: BenchServers, events: Int = ProjectionCatchUp.events
+    ) async throws -> Double {
+        let batches = try await EventBatches.read(events, from: servers) { OrderSummaryFold($0) }
         var postgres = servers.postgres
         let administrator = try await PostgresConnection.connect(postgres)
         try await administrator.execute(script: "CREATE SCHEMA sql_alone")
         postgres.schema = "sql_alone"
+        postgres.searchedFirst = ["sql_alone_order_summary_v1"]
         try await Migrator(postgres).up(["projections", "order-summary"])
         let connection = try await PostgresConnection.connect(postgres)
         try await connection.execute(script: EventBatches.tables)
@@ -205,7 +208,8 @@ enum SQLAlone {
         }
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         await connection.close()
-        try await administrator.execute(script: "DROP SCHEMA sql_alone CASCADE; CHECKPOINT", timeoutMs: 600_000)
+        try await administrator.execute(
+            script: "DROP SCHEMA sql_alone, sql_alone_order_summary_v1 CASCADE; CHECKPOINT", timeoutMs: 600_000)
         await administrator.close()
         return Double(batches.reduce(0) { $0 + $1.events }) / seconds
     }

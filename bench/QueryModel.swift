@@ -28,7 +28,7 @@ enum QueryModel {
         let indexes = try await connection.execute(
             """
             SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
-            WHERE indrelid = 'order_summary_v1'::regclass AND NOT indisprimary
+            WHERE indrelid = 'order_summary_rows'::regclass AND NOT indisprimary
             """)
         var rebuild = ""
         for row in 0..<indexes.rowCount {
@@ -37,7 +37,7 @@ enum QueryModel {
         }
         try await connection.execute(script: insert, timeoutMs: 900_000)
         try await connection.execute(script: rebuild, timeoutMs: 900_000)
-        try await connection.execute(script: "VACUUM (ANALYZE) order_summary_v1", timeoutMs: 900_000)
+        try await connection.execute(script: "VACUUM (ANALYZE) order_summary_rows", timeoutMs: 900_000)
         try await connection.execute(script: "CHECKPOINT", timeoutMs: 900_000)
         await connection.close()
         say("\(orders) orders are in the read model")
@@ -45,7 +45,7 @@ enum QueryModel {
 
     /// Of ten orders one is cancelled, five are delivered, and one each is shipped, paid, confirmed and created.
     private static let insert = """
-        INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id, confirmed_at, items, item_count,
+        INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id, confirmed_at, items, item_count,
             total_amount, created, cancelled, paid, shipped, delivered)
         SELECT 'order-' || n, 3, at + interval '6 hours', md5('last' || n)::uuid,
             CASE WHEN n % 10 < 9 THEN at + interval '1 minute' END,
@@ -57,15 +57,15 @@ enum QueryModel {
             2, amount,
             ROW(at, md5('created' || n)::uuid, 'customer-' || n % \(customers), 'EUR',
                 jsonb_build_object('name', 'Customer ' || n % \(customers), 'street', 'Street ' || n % 200,
-                    'city', 'Hamburg', 'postalCode', '20095', 'country', 'DE'))::order_summary_v1_created,
+                    'city', 'Hamburg', 'postalCode', '20095', 'country', 'DE'))::order_summary_created,
             CASE WHEN n % 10 = 0 THEN ROW(at + interval '2 minutes', md5('cancelled' || n)::uuid, 'changed my mind',
-                'customer')::order_summary_v1_cancelled END,
+                'customer')::order_summary_cancelled END,
             CASE WHEN n % 10 BETWEEN 1 AND 7 THEN ROW(at + interval '3 minutes', md5('paid' || n)::uuid,
-                'payment-' || n, amount, 'EUR', 'card')::order_summary_v1_payment END,
+                'payment-' || n, amount, 'EUR', 'card')::order_summary_payment END,
             CASE WHEN n % 10 BETWEEN 1 AND 6 THEN ROW(at + interval '1 hour', md5('shipped' || n)::uuid,
-                'shipment-' || n, 'DHL', 'JD' || n)::order_summary_v1_shipped END,
+                'shipment-' || n, 'DHL', 'JD' || n)::order_summary_shipped END,
             CASE WHEN n % 10 BETWEEN 1 AND 5 THEN ROW(at + interval '6 hours', md5('delivered' || n)::uuid,
-                'shipment-' || n)::order_summary_v1_delivered END
+                'shipment-' || n)::order_summary_delivered END
         FROM (SELECT n, to_timestamp(\(start) + n * \(secondsBetweenOrders)) AS at,
             round((n * 7919 % 100000 + 100)::numeric / 100, 2) AS amount
             FROM generate_series(0::bigint, \(orders - 1)) AS n) AS numbered

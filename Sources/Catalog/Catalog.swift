@@ -4,6 +4,7 @@ internal import DeadLetterHandlerProgram
 public import Events
 internal import OrderSummaryProgram
 internal import OutboxRelayProgram
+public import ProjectionPrograms
 internal import QueryServiceProgram
 internal import SQLProjectionProgram
 
@@ -27,6 +28,9 @@ public enum Catalog {
 
     /// The names of all projections.
     public static let projections = daemons.flatMap(\.consumers).map(\.consumer)
+
+    /// The projections whose read models are kept in versions.
+    public static let versioned: [VersionedProjection] = [OrderSummaryProgram.versioned, DashboardProgram.versioned]
 
     /// The program that each consumer runs in.
     public static let programs = Dictionary(

@@ -93,7 +93,7 @@ public struct DashboardPruner: Sendable {
     /// Horizons are whole minutes and hours, so that what is kept is whole.
     private static let moveHorizons = Statement(
         """
-        UPDATE dashboard_v1_horizons AS h SET kept_from = n.kept_from
+        UPDATE dashboard_horizon_rows AS h SET kept_from = n.kept_from
         FROM (VALUES
             ('minute', date_trunc('minute', clock_timestamp() - make_interval(hours => $1), 'UTC')),
             ('hour', date_trunc('hour', clock_timestamp() - make_interval(days => $2), 'UTC'))
@@ -102,10 +102,10 @@ public struct DashboardPruner: Sendable {
         """)
     private static let dropPage = Statement(
         """
-        DELETE FROM dashboard_v1_counters WHERE ctid = ANY (ARRAY(
+        DELETE FROM dashboard_counter_rows WHERE ctid = ANY (ARRAY(
             SELECT c.ctid
-            FROM dashboard_v1_horizons AS h
-            JOIN dashboard_v1_counters AS c ON c.resolution = h.resolution AND c.bucket < h.kept_from
+            FROM dashboard_horizon_rows AS h
+            JOIN dashboard_counter_rows AS c ON c.resolution = h.resolution AND c.bucket < h.kept_from
             LIMIT $1
             FOR UPDATE OF c SKIP LOCKED
         ))

@@ -4,7 +4,7 @@ internal import Postgres
 enum DashboardStatements {
     /// The types whose OIDs a record on the wire names.
     static let types = Statement(
-        "SELECT 'dashboard_v1_orders'::regtype::oid::int8, 'dashboard_v1_orders[]'::regtype::oid::int8")
+        "SELECT 'dashboard_order_rows'::regtype::oid::int8, 'dashboard_order_rows[]'::regtype::oid::int8")
 
     /// Locks those orders that there are, in the order given, and reads them.
     static let lockOrders = lockOrders(orFail: false)
@@ -22,7 +22,7 @@ enum DashboardStatements {
                 SELECT created_at, created_event_id, customer_id, currency, created_sequence,
                     confirmed_at, confirmed_sequence, cancelled_at, cancelled_sequence,
                     first_shipped_at, lines, payments, shipments
-                FROM dashboard_v1_orders WHERE order_id = id.order_id
+                FROM dashboard_order_rows WHERE order_id = id.order_id
                 OFFSET 0
                 FOR NO KEY UPDATE\(orFail ? " NOWAIT" : "")
             ) AS o
@@ -33,7 +33,7 @@ enum DashboardStatements {
     /// whom it waits.
     static let makeOrders = Statement(
         """
-        INSERT INTO dashboard_v1_orders SELECT * FROM unnest($1::dashboard_v1_orders[])
+        INSERT INTO dashboard_order_rows SELECT * FROM unnest($1::dashboard_order_rows[])
         ON CONFLICT DO NOTHING RETURNING order_id
         """)
 
@@ -42,7 +42,7 @@ enum DashboardStatements {
     static let takeLane = Statement(
         """
         SELECT lane FROM generate_series(0, $1 - 1) AS lane
-        WHERE pg_try_advisory_xact_lock('dashboard_v1_counters'::regclass::oid::int, lane)
+        WHERE pg_try_advisory_xact_lock('dashboard_counter_rows'::regclass::oid::int, lane)
         LIMIT 1
         """)
 
@@ -50,13 +50,13 @@ enum DashboardStatements {
     static let awaitLane = Statement(
         """
         SELECT lane FROM (SELECT pg_backend_pid() % $1 AS lane OFFSET 0) AS own,
-            pg_advisory_xact_lock('dashboard_v1_counters'::regclass::oid::int, lane)
+            pg_advisory_xact_lock('dashboard_counter_rows'::regclass::oid::int, lane)
         """)
 
     /// The rows are there and locked; what is NULL of lines, payments and shipments did not change.
     static let writeOrders = Statement(
         """
-        INSERT INTO dashboard_v1_orders AS o (\(columns)) SELECT \(columns) FROM unnest($1::dashboard_v1_orders[])
+        INSERT INTO dashboard_order_rows AS o (\(columns)) SELECT \(columns) FROM unnest($1::dashboard_order_rows[])
         ON CONFLICT (order_id) DO UPDATE SET
             created_at = EXCLUDED.created_at, created_event_id = EXCLUDED.created_event_id,
             customer_id = EXCLUDED.customer_id, currency = EXCLUDED.currency,
@@ -68,6 +68,8 @@ enum DashboardStatements {
             shipments = COALESCE(EXCLUDED.shipments, o.shipments)
         """)
 
+    static let forgetOrders = Statement("DELETE FROM dashboard_order_rows WHERE order_id = ANY ($1::text[])")
+
     private static let columns = """
         order_id, created_at, created_event_id, customer_id, currency, confirmed_at, cancelled_at, first_shipped_at,
         lines, payments, created_sequence, confirmed_sequence, cancelled_sequence, shipments
@@ -75,7 +77,7 @@ enum DashboardStatements {
 
     static let addCounters = Statement(
         """
-        INSERT INTO dashboard_v1_counters AS c (
+        INSERT INTO dashboard_counter_rows AS c (
             resolution, bucket, currency, lane, orders_created, orders_confirmed, orders_paid, orders_delivered,
             orders_cancelled, payments_completed, payments_failed, payments_refunded, revenue, refunds)
         SELECT n.resolution, n.bucket, n.currency, $1::smallint, n.created, n.confirmed, n.paid, n.delivered,
@@ -85,7 +87,7 @@ enum DashboardStatements {
             AS n (resolution, bucket, currency, created, confirmed, paid, delivered, cancelled, completed, failed,
                 refunded, revenue, refunds)
         WHERE NOT EXISTS (
-            SELECT FROM dashboard_v1_horizons AS h WHERE h.resolution = n.resolution AND n.bucket < h.kept_from)
+            SELECT FROM dashboard_horizon_rows AS h WHERE h.resolution = n.resolution AND n.bucket < h.kept_from)
         ON CONFLICT (resolution, bucket, currency, lane) DO UPDATE SET
             orders_created = c.orders_created + EXCLUDED.orders_created,
             orders_confirmed = c.orders_confirmed + EXCLUDED.orders_confirmed,
@@ -100,14 +102,14 @@ enum DashboardStatements {
 
     static let addStatuses = Statement(
         """
-        INSERT INTO dashboard_v1_statuses AS s (status, lane, orders)
+        INSERT INTO dashboard_status_rows AS s (status, lane, orders)
         SELECT n.status, $1::smallint, n.orders FROM unnest($2::text[], $3::bigint[]) AS n (status, orders)
         ON CONFLICT (status, lane) DO UPDATE SET orders = s.orders + EXCLUDED.orders
         """)
 
     static let addProducts = Statement(
         """
-        INSERT INTO dashboard_v1_products AS p (day, currency, product_id, lane, name, units, revenue)
+        INSERT INTO dashboard_product_rows AS p (day, currency, product_id, lane, name, units, revenue)
         SELECT n.day, n.currency, n.product_id, $1::smallint, n.name, n.units, n.revenue
         FROM unnest($2::date[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::numeric[])
             AS n (day, currency, product_id, name, units, revenue)
@@ -118,7 +120,7 @@ enum DashboardStatements {
 
     static let addCustomers = Statement(
         """
-        INSERT INTO dashboard_v1_customers AS c (
+        INSERT INTO dashboard_customer_rows AS c (
             customer_id, currency, lane, orders, cancelled, spent, refunded, last_order_at)
         SELECT n.customer_id, n.currency, $1::smallint, n.orders, n.cancelled, n.spent, n.refunded, n.last_order_at
         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::numeric[], $7::numeric[],
@@ -132,7 +134,7 @@ enum DashboardStatements {
 
     static let addDurations = Statement(
         """
-        INSERT INTO dashboard_v1_durations AS d (day, step, at_least_ms, lane, below_ms, orders)
+        INSERT INTO dashboard_duration_rows AS d (day, step, at_least_ms, lane, below_ms, orders)
         SELECT n.day, n.step, n.at_least_ms, $1::smallint, n.below_ms, n.orders
         FROM unnest($2::date[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
             AS n (day, step, at_least_ms, below_ms, orders)

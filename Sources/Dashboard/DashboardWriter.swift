@@ -99,6 +99,11 @@ public final class DashboardWriter: Sendable {
         (DashboardStatements.takeLane, Parameters { $0.append(lanes) })
     }
 
+    /// A lane of the transaction's own.
+    func lane(by exchange: @escaping Exchange) async throws -> Int16 {
+        try await Self.lane(from: try await exchange([Self.takeLane])[0], exchange)
+    }
+
     private static func lane(from taken: QueryResult, _ exchange: Exchange) async throws -> Int16 {
         if taken.rowCount > 0 { return Int16(truncatingIfNeeded: try taken.int64(0, 0)) }
         let awaited = try await exchange([(DashboardStatements.awaitLane, Parameters { $0.append(lanes) })])

@@ -133,6 +133,11 @@ public struct Watermarks: Hashable, Sendable {
     public let low: Int64
     /// The offset of the next record to be produced.
     public let high: Int64
+
+    public init(low: Int64, high: Int64) {
+        self.low = low
+        self.high = high
+    }
 }
 
 extension Consumer {

@@ -16,6 +16,7 @@ public struct Migrator: Sendable {
         logger: Logger = Logger(label: "millrace.migrations", factory: { _ in SwiftLogNoOpLogHandler() })
     ) {
         var configuration = configuration
+        configuration.searchedFirst = []
         configuration.statementTimeoutMs = 0
         configuration.lockTimeoutMs = 0
         configuration.idleInTransactionTimeoutMs = 0

@@ -7,6 +7,8 @@ internal import Kafka
 internal import Migrations
 internal import OrderShop
 internal import Postgres
+internal import ProjectionPrograms
+internal import ReadModels
 internal import Settings
 internal import Verification
 
@@ -32,6 +34,8 @@ struct CommandFailure: Error {
         case let error as MockClusterError: self.init("\(error)", .unavailable)
         case let error as PostgresServerError: self.init("embedded PostgreSQL: \(error)", .unavailable)
         case let error as InvalidSettings: self.init("the configuration is wrong:\n\(error)", .configuration)
+        case let error as RebuildRefusal: self.init(error.description, .failure)
+        case let error as RebuildRun.BadEvent: self.init(error.description, .failure)
         case let error as MigrationError: self.init("\(error)", .configuration)
         case let error as WriteConflict: self.init("\(error)", .unavailable)
         case let error as SystemError: self.init(error.description, .software)

@@ -18,7 +18,8 @@ public struct MillraceCommand: AsyncParsableCommand {
         subcommands: [
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
             TraceCommand.self, LagCommand.self, DoctorCommand.self, StatusCommand.self,
-            OutboxCommand.self, ProjectionCommand.self, DeadLettersCommand.self, ConfigCommand.self,
+            OutboxCommand.self, ProjectionCommand.self, RebuildCommand.self, PauseCommand.self, ResumeCommand.self,
+            DeadLettersCommand.self, ConfigCommand.self,
         ])
 
     public init() {}

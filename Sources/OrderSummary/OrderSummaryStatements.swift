@@ -8,8 +8,8 @@ enum OrderSummaryStatements {
     /// it is; only what both have is looked into.
     static let merge = Statement(
         """
-        INSERT INTO order_summary_v1 AS o (\(columns))
-        SELECT \(columns) FROM unnest($1::order_summary_v1[])
+        INSERT INTO order_summary_rows AS o (\(columns))
+        SELECT \(columns) FROM unnest($1::order_summary_rows[])
         ON CONFLICT (order_id) DO UPDATE SET
             created = \(greater("created", by: "created_sequence")),
             created_sequence = GREATEST(o.created_sequence, EXCLUDED.created_sequence),
@@ -31,6 +31,9 @@ enum OrderSummaryStatements {
                     SELECT GREATEST(own.changed, payment.payments_changed,
                         shipment.shipments_changed) AS changed) AS latest)
         """)
+
+    /// Waits for whoever has the row.
+    static let forget = Statement("DELETE FROM order_summary_rows WHERE order_id = $1")
 
     private static let columns = """
         order_id, version, updated_at, last_event_id, confirmed_at, items, removed_items, item_count, total_amount,
@@ -93,8 +96,8 @@ enum OrderSummaryStatements {
                 \(latest("shown", where: "fate = 'refunded' AND place_in_fate = 1")) AS refunded,
                 count(*) FILTER (WHERE fate = 'completed' AND (refunded IS NULL OR refunded < amount)) AS unrefunded
             FROM (
-                SELECT *, ROW(at, event_id)::order_summary_v1_moment AS moment,
-                    ROW(at, event_id, payment_id, amount, currency, detail)::order_summary_v1_payment AS shown,
+                SELECT *, ROW(at, event_id)::order_summary_moment AS moment,
+                    ROW(at, event_id, payment_id, amount, currency, detail)::order_summary_payment AS shown,
                     sum(amount) FILTER (WHERE fate = 'refunded') OVER (PARTITION BY payment_id, currency) AS refunded
                 FROM (
                     SELECT *,
@@ -118,9 +121,9 @@ enum OrderSummaryStatements {
                 \(latest("delivered", where: "fate = 'delivered'")) AS delivered,
                 count(DISTINCT shipment_id) - count(*) FILTER (WHERE fate = 'delivered') AS undelivered
             FROM (
-                SELECT *, ROW(at, event_id)::order_summary_v1_moment AS moment,
-                    ROW(at, event_id, shipment_id, carrier, tracking_number)::order_summary_v1_shipped AS shipped,
-                    ROW(at, event_id, shipment_id)::order_summary_v1_delivered AS delivered,
+                SELECT *, ROW(at, event_id)::order_summary_moment AS moment,
+                    ROW(at, event_id, shipment_id, carrier, tracking_number)::order_summary_shipped AS shipped,
+                    ROW(at, event_id, shipment_id)::order_summary_delivered AS delivered,
                     row_number() OVER (PARTITION BY shipment_id ORDER BY \(lastFirst)) AS place_in_shipment,
                     row_number() OVER (PARTITION BY shipment_id, fate ORDER BY \(lastFirst)) AS place_in_fate
                 FROM (\(once("shipments"))) AS once

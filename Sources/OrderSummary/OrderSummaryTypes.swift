@@ -24,11 +24,11 @@ struct OrderSummaryTypes: Sendable {
     /// The types whose OIDs a record on the wire names, in the order of the fields above.
     static let statement: Statement = {
         let names = [
-            "", "[]", "_created", "_cancelled", "_payment", "_shipped", "_delivered", "_moment", "_stamp",
+            "_rows", "_rows[]", "_created", "_cancelled", "_payment", "_shipped", "_delivered", "_moment", "_stamp",
             "_payment_fact", "_payment_fact[]", "_shipment_fact", "_shipment_fact[]",
         ]
         return Statement(
-            "SELECT " + names.map { "'order_summary_v1\($0)'::regtype::oid::int8" }.joined(separator: ", "))
+            "SELECT " + names.map { "'order_summary\($0)'::regtype::oid::int8" }.joined(separator: ", "))
     }()
 
     /// - Parameter result: of ``statement``.

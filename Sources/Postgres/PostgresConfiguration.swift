@@ -7,8 +7,11 @@ public struct PostgresConfiguration: Sendable, Hashable {
     ///
     /// The ones that the other properties of this type stand for are overridden by them.
     public var parameters: [String: String]
-    /// The schema that unqualified names mean: the session's `search_path`.
+    /// The schema that unqualified names mean: the session's `search_path`, with ``searchedFirst``.
     public var schema = "public"
+    /// Schemas that are searched before ``schema``: a name that both have means theirs, and what is made without a
+    /// schema's name is made in the first one that exists.
+    public var searchedFirst: [String] = []
     /// What the server's `pg_stat_activity` shows.
     public var applicationName = "millrace"
     /// Milliseconds until an attempt to connect fails, all hosts and name resolution after the first included.
@@ -127,8 +130,9 @@ enum ConnectionParameters {
 
     /// The session's settings, sent in the startup packet so that they also hold after every reconnect.
     private static func sessionSettings(of configuration: PostgresConfiguration) -> [(String, String)] {
+        let path = (configuration.searchedFirst + [configuration.schema]).map(SQLIdentifier.quoted)
         let own = [
-            ("search_path", SQLIdentifier.quoted(configuration.schema)),
+            ("search_path", path.joined(separator: ",")),
             ("statement_timeout", String(configuration.statementTimeoutMs)),
             ("lock_timeout", String(configuration.lockTimeoutMs)),
             ("idle_in_transaction_session_timeout", String(configuration.idleInTransactionTimeoutMs)),

@@ -6,6 +6,8 @@ struct Intake<P: Projection>: Sendable {
     let projection: P
     let consumer: Consumer
     let limits: BatchLimits
+    /// Limits the records a second; nil for no limit.
+    var pace: RecordPace?
     let settings: RunnerState.Settings
     /// Where failures are parked; nil where they stop their partitions.
     let route: DeadLetterRoute?

@@ -2,6 +2,7 @@
 public enum ProjectionMetrics {
     /// The help text of each metric, by its name.
     public static let help: [String: String] = [
+        "millrace_projection_paused": "1 while an operator has paused the consumer, else 0.",
         "millrace_projection_events_applied_total": "Events that were applied.",
         "millrace_projection_events_duplicate_total": "Events that were applied before and had no effect.",
         "millrace_projection_events_skipped_total": "Records that the projection does not read, by reason.",

@@ -78,9 +78,9 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         let intake = Intake(
             projection: projection, consumer: consumer,
             limits: BatchLimits(
-                maxRecords: configuration.batchMaxRecords, maxBytes: configuration.batchMaxBytes, maxWaitMs: 100,
-                lingerMs: Int32(configuration.batchLingerMs)),
-            settings: configuration.stateSettings, route: route, group: group)
+                maxRecords: min(configuration.batchMaxRecords, configuration.pace?.batchLimit ?? .max),
+                maxBytes: configuration.batchMaxBytes, maxWaitMs: 100, lingerMs: Int32(configuration.batchLingerMs)),
+            pace: configuration.pace, settings: configuration.stateSettings, route: route, group: group)
         let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
         // Cancelling must end the run in good order, and cancelled tasks can neither finish a transaction nor wait. So

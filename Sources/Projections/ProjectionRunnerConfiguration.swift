@@ -23,6 +23,9 @@ public struct ProjectionRunnerConfiguration: Sendable {
     /// automatically while PostgreSQL is busy.
     public var batchLingerMs = 0
 
+    /// What several runners share to stay below a number of records a second; nil for no limit.
+    public var pace: RecordPace?
+
     /// See ``TruncatedHistoryPolicy``.
     public var onTruncatedHistory = TruncatedHistoryPolicy.stop
 

@@ -13,6 +13,7 @@ extension Intake {
     func poll(_ order: IntakeOrder, _ round: inout Round) async throws(KafkaError) {
         switch try await consumer.poll(limits) {
         case .batch(let records):
+            await pace?.wait(forTaking: records.count)
             take(
                 PreparedBatch(
                     records, for: projection, from: order.positions, expecting: order.marks, parking: route, of: group),

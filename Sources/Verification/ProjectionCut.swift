@@ -17,6 +17,8 @@ struct ProjectionCut: Sendable {
     /// How many of them an operator had left out for good.
     private(set) var discarded = 0
     private(set) var consumerGroup: String?
+    /// 0 where there never was such a projection.
+    private(set) var version: Int32 = 0
     /// The record keys of parked events, where they are short enough to be kept as they are.
     private(set) var parkedKeys: Set<[UInt8]> = []
     /// Parked events whose key is not known.
@@ -37,17 +39,24 @@ struct ProjectionCut: Sendable {
         }
     }
 
-    /// Reads the offsets and parked events of the projection's newest version.
+    /// Reads the offsets and parked events of a version of the projection, and what operators decided about events.
     ///
+    /// - Parameter version: nil for the live one.
     /// - Returns: nil when there never was such a projection.
-    static func read(_ name: String, in transaction: PostgresTransaction) async throws -> ProjectionCut? {
+    static func read(
+        _ name: String, version: Int?, in transaction: PostgresTransaction
+    ) async throws -> ProjectionCut? {
         let versions = try await transaction.execute(
-            "SELECT id, consumer_group FROM projections WHERE name = $1 ORDER BY version DESC LIMIT 1",
-            Parameters { $0.append(name) })
+            Self.selectVersion,
+            Parameters {
+                $0.append(name)
+                $0.append(version.map { Int32(clamping: $0) })
+            })
         if versions.rowCount == 0 { return nil }
         let id = try versions.int64(0, 0)
         var cut = ProjectionCut(name: name)
         cut.consumerGroup = try versions.string(0, 1)
+        cut.version = try versions.int32(0, 2)
         let offsets = try await transaction.execute(
             "SELECT topic, partition, next_offset FROM projection_offsets WHERE projection_id = $1",
             Parameters { $0.append(id) })
@@ -70,8 +79,35 @@ struct ProjectionCut: Sendable {
                 cut.parkedWithoutKey += 1
             }
         }
+        try await cut.readDecisions(in: transaction)
         return cut
     }
+
+    /// What operators decided before this version read the events: it left them out, or applied another value.
+    private mutating func readDecisions(in transaction: PostgresTransaction) async throws {
+        let decisions = try await transaction.execute(
+            "SELECT topic, partition, record_offset, corrected_value FROM event_decisions WHERE consumer = $1",
+            Parameters { $0.append(name) })
+        for row in 0..<decisions.rowCount {
+            let partition = TopicPartition(
+                topic: try decisions.string(row, 0), partition: try decisions.int32(row, 1))
+            let origin = RecordOrigin(partition: partition, offset: try decisions.int64(row, 2))
+            guard !parked.contains(origin) else { continue }
+            if decisions.isNull(row, 3) {
+                parked.insert(origin)
+                discarded += 1
+            } else if case .event(let event)? = try? OrderEventDecoder.decode(decisions.bytes(row, 3)) {
+                retried[origin] = event
+            }
+        }
+    }
+
+    private static let selectVersion: Statement = """
+        SELECT p.id, p.consumer_group, p.version
+        FROM projections AS p LEFT JOIN projection_versions AS v USING (name, version)
+        WHERE name = $1 AND CASE WHEN $2::int IS NULL THEN coalesce(v.state, 'live') = 'live' ELSE version = $2 END
+        ORDER BY version DESC LIMIT 1
+        """
 
     private static func bytes(hexadecimal text: String) -> [UInt8] {
         let digits = Array(text.utf8)

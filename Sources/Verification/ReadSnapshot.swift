@@ -9,11 +9,18 @@ struct ReadSnapshot: Sendable {
     private(set) var hasDashboard = false
     private(set) var horizons: DashboardView.Horizons = [:]
 
-    /// - Parameter transaction: one of level REPEATABLE READ.
-    static func take(in transaction: PostgresTransaction) async throws -> ReadSnapshot {
+    /// - Parameters:
+    ///   - transaction: one of level REPEATABLE READ.
+    ///   - versions: the versions to look at, by projection; the live one of those that are not named.
+    static func take(in transaction: PostgresTransaction, versions: [String: Int]) async throws -> ReadSnapshot {
         var snapshot = try await takeViews(in: transaction)
-        if let summary = try await ProjectionCut.read("order-summary", in: transaction) { snapshot.summary = summary }
-        if snapshot.hasDashboard { snapshot.dashboard = try await ProjectionCut.read("dashboard", in: transaction) }
+        let summary = try await ProjectionCut.read(
+            "order-summary", version: versions["order-summary"], in: transaction)
+        if let summary { snapshot.summary = summary }
+        if snapshot.hasDashboard {
+            snapshot.dashboard = try await ProjectionCut.read(
+                "dashboard", version: versions["dashboard"], in: transaction)
+        }
         return snapshot
     }
 
@@ -34,8 +41,17 @@ struct ReadSnapshot: Sendable {
     /// Whether the projections that are compared have passed these offsets, now.
     func hasPassed(_ ends: [TopicPartition: Int64], on connection: PostgresConnection) async throws -> Bool {
         var names = TextArray()
-        for cut in cuts { names.append(cut.name) }
-        let rows = try await connection.execute(Self.offsets, Parameters { $0.append(names) })
+        var versions = Int32Array()
+        for cut in cuts {
+            names.append(cut.name)
+            versions.append(cut.version)
+        }
+        let rows = try await connection.execute(
+            Self.offsets,
+            Parameters {
+                $0.append(names)
+                $0.append(versions)
+            })
         var open: [String: [TopicPartition: Int64]] = [:]
         for cut in cuts { open[cut.name] = ends.filter { $0.value > 0 } }
         for row in 0..<rows.rowCount {
@@ -48,10 +64,9 @@ struct ReadSnapshot: Sendable {
 
     private static let offsets = Statement(
         """
-        SELECT DISTINCT ON (p.name, o.topic, o.partition) p.name, o.topic, o.partition, o.next_offset
-        FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
-        WHERE p.name = ANY ($1)
-        ORDER BY p.name, o.topic, o.partition, p.version DESC
+        SELECT p.name, o.topic, o.partition, o.next_offset
+        FROM unnest($1, $2) AS cut (name, version) JOIN projections AS p USING (name, version)
+        JOIN projection_offsets AS o ON o.projection_id = p.id
         """)
 
     /// The cuts that there are.

@@ -9,14 +9,14 @@ struct Topics: Sendable {
     private let admin: KafkaAdmin
     /// Sees the records behind an open transaction, which consumers cannot read yet.
     private let uncommitted: KafkaAdmin
-    private let reader: TopicReader
+    private let reader: RangeReader
     private let partitions: [TopicPartition]
     private let names: Set<String>
 
     init(_ kafka: KafkaClientConfiguration, _ configuration: VerificationConfiguration) async throws {
         admin = try KafkaAdmin(kafka)
         uncommitted = try KafkaAdmin(kafka, countsOpenTransactions: true)
-        reader = TopicReader(kafka, silenceTimeoutMs: configuration.silenceTimeoutMs)
+        reader = RangeReader(kafka, silenceTimeoutMs: configuration.silenceTimeoutMs)
         let topics = AggregateType.topics(suffix: configuration.topicSuffix)
         let found = try await admin.partitions(of: topics)
         names = Set(topics)
@@ -78,8 +78,12 @@ struct Topics: Sendable {
     /// Reads from each projection's retry topic, up to the projection's own offset, which events were applied after
     /// they had been parked, and as what. Of several requests for an event the last one counts.
     func readRetries(_ snapshot: inout ReadSnapshot) async throws {
-        snapshot.summary.retried = try await retries(of: snapshot.summary)
-        if let dashboard = snapshot.dashboard { snapshot.dashboard?.retried = try await retries(of: dashboard) }
+        let retried = try await retries(of: snapshot.summary)
+        snapshot.summary.retried.merge(retried) { _, sent in sent }
+        if let dashboard = snapshot.dashboard {
+            let retried = try await retries(of: dashboard)
+            snapshot.dashboard?.retried.merge(retried) { _, sent in sent }
+        }
     }
 
     private func retries(of cut: ProjectionCut) async throws -> [RecordOrigin: OrderEvent] {
@@ -121,7 +125,7 @@ struct Topics: Sendable {
     private func reading(_ body: () async throws -> Void) async throws {
         do {
             try await body()
-        } catch TopicTrouble.silent(let partition, let milliseconds) {
+        } catch RangeReader.Trouble.silent(let partition, let milliseconds) {
             throw VerificationError.kafkaIsSilent(partition: "\(partition)", milliseconds: milliseconds)
         }
     }

@@ -104,6 +104,14 @@ public struct Verdict: Hashable, Sendable {
     public internal(set) var underWay = UnderWay()
     public internal(set) var comparisons: [Comparison] = []
 
+    /// The same of one read model alone: whether its tables or views are equal.
+    public func only(ofReadModel name: String) -> Verdict {
+        var verdict = self
+        let prefix = name.replacing("-", with: "_")
+        verdict.comparisons.removeAll { !$0.name.hasPrefix(prefix) }
+        return verdict
+    }
+
     public var decision: Decision {
         if comparisons.contains(where: { $0.differing > 0 }) { return .different }
         return comparisons.contains { $0.undecided != nil } ? .undecided : .equal

@@ -37,12 +37,12 @@ public struct Verification: Sendable {
                 let topics = try await Topics(kafka, configuration)
                 do {
                     return try await verify(topics, configuration.incompleteHistory, writing, reading, deadline)
-                } catch TopicTrouble.gone(let partition) {
+                } catch RangeReader.Trouble.gone(let partition) {
                     // Dropped while it was read: look again, without the beginning.
                     let reason = "Kafka no longer has the beginning of \(partition)"
                     do {
                         return try await verify(topics, reason, writing, reading, deadline)
-                    } catch TopicTrouble.gone(let partition) {
+                    } catch RangeReader.Trouble.gone(let partition) {
                         throw VerificationError.topicIsGone("\(partition)")
                     }
                 }
@@ -62,7 +62,7 @@ public struct Verification: Sendable {
             try await settle(&marker, topics, reading, until: deadline)
             return try await reading.withTransaction { read in
                 try await read.execute(script: Self.snapshot)
-                var snapshot = try await ReadSnapshot.take(in: read)
+                var snapshot = try await ReadSnapshot.take(in: read, versions: configuration.versions)
                 try await topics.readRetries(&snapshot)
                 let after = try await topics.ends()
                 let plan = try ReplayPlan(before, after, snapshot, incompleteHistory)
@@ -87,7 +87,9 @@ public struct Verification: Sendable {
             let ends = try await topics.watermarks().mapValues(\.high)
             while .now < deadline {
                 // Each time anew: a projection may have begun since.
-                let projections = try await reading.withTransaction { try await ReadSnapshot.take(in: $0) }
+                let projections = try await reading.withTransaction {
+                    try await ReadSnapshot.take(in: $0, versions: configuration.versions)
+                }
                 if try await projections.hasPassed(ends, on: reading) { break }
                 try await Task.sleep(for: Self.patience)
             }

@@ -7,6 +7,9 @@ public struct VerificationConfiguration: Sendable {
     public var writeModel: PostgresConfiguration
     /// Where `order_summary`, `dashboard_*`, `projection_offsets` and `parked_events` are; may be another database.
     public var readModel: PostgresConfiguration
+    /// The versions to look at, by projection, whose schemas the read model's search path has first; the live version
+    /// of those that are not named.
+    public var versions: [String: Int] = [:]
     /// Where the topics are; nil to compare the tables alone, which is right only while no event is under way.
     public var kafka: KafkaClientConfiguration?
     /// Ends the name of each topic, as the relay's setting of that name.

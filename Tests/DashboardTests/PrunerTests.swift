@@ -13,7 +13,7 @@ import Testing
     /// Old minutes go, hours and days stay as they were; an event that comes late for a minute that went counts in its
     /// hour and day alone.
     @Test func prunedMinutesLeaveTheTotals() async throws {
-        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let connection = try await PostgresConnection.connect(database)
             let now = Int64(Date().timeIntervalSince1970) * 1_000_000
             let hour: Int64 = 3_600_000_000
@@ -42,7 +42,7 @@ import Testing
     /// A transaction that began before the horizon moved may write behind it: readers do not see that, and the next
     /// pass drops it.
     @Test func whatIsWrittenBehindTheHorizonIsNotSeen() async throws {
-        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let connection = try await PostgresConnection.connect(database)
             let now = Int64(Date().timeIntervalSince1970) * 1_000_000
             let pruner = DashboardPruner(retention: DashboardRetention(), postgres: database, logger: Self.silent)
@@ -60,7 +60,7 @@ import Testing
 
     /// Passes and writers at the same time: nobody waits in a circle, and the days are right.
     @Test func writersAndPassesDoNotHoldEachOtherUp() async throws {
-        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let now = Int64(Date().timeIntervalSince1970) * 1_000_000
             let pruner = DashboardPruner(retention: DashboardRetention(), postgres: database, logger: Self.silent)
             let events = (0..<400).map { created("order-\($0)", at: now - Int64($0) * 900_000_000) }

@@ -55,7 +55,7 @@ import Testing
     @Test(arguments: 0..<UInt64(4)) func ownersOfOneAggregateLoseNothing(_ seed: UInt64) async throws {
         var orders = RandomOrders(seed: seed)
         let events = (0..<25).flatMap { orders.events(of: "order-\($0)") }
-        let expected = try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        let expected = try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let connection = try await PostgresConnection.connect(database)
             try await write(events, DashboardWriter(), connection)
             let numbers = try await numbers(connection)
@@ -63,7 +63,7 @@ import Testing
             return numbers
         }
         #expect(expected.count > 100)
-        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for owner in 0..<3 {
                     // Each event has one owner or more, whatever its aggregate is.
@@ -101,7 +101,7 @@ import Testing
 
     /// Nobody waits for a transaction that counts in the same buckets, products and customers.
     @Test func aHotDayHoldsNobodyUp() async throws {
-        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             var orders = RandomOrders(seed: 5)
             let connection = try await PostgresConnection.connect(database)
             let other = try await PostgresConnection.connect(database)
@@ -123,12 +123,12 @@ import Testing
     }
 
     @Test func whatIsKnownIsNotWrittenAgain() async throws {
-        try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+        try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             var orders = RandomOrders(seed: 7)
             let events = (0..<10).flatMap { orders.events(of: "order-\($0)") }
             let connection = try await PostgresConnection.connect(database)
             try await write(events, DashboardWriter(), connection)
-            let versions: Statement = "SELECT string_agg(xmin::text, ',' ORDER BY order_id) FROM dashboard_v1_orders"
+            let versions: Statement = "SELECT string_agg(xmin::text, ',' ORDER BY order_id) FROM dashboard_order_rows"
             let before = try await connection.execute(versions).string(0, 0)
             try await write(events.reversed(), DashboardWriter(), connection)
             #expect(try await connection.execute(versions).string(0, 0) == before)
@@ -141,7 +141,7 @@ import Testing
         var orders = RandomOrders(seed: 1)
         let events = orders.events(of: "order-1")
         for _ in 0..<2 {
-            try await TestDatabase.withSchema(migrating: ["dashboard"]) { database in
+            try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
                 let connection = try await PostgresConnection.connect(database)
                 try? await write(events, writer, connection)
                 try await write(events, writer, connection)
@@ -165,7 +165,7 @@ import Testing
 
     private func lanes(_ connection: PostgresConnection) async throws -> [Int32] {
         let result = try await connection.execute(
-            "SELECT DISTINCT lane FROM dashboard_v1_counters ORDER BY lane")
+            "SELECT DISTINCT lane FROM dashboard_counter_rows ORDER BY lane")
         return try (0..<result.rowCount).map { try result.int32($0, 0) }
     }
 }

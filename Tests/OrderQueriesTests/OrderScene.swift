@@ -19,6 +19,9 @@ struct OrderScene {
     let orders: OrderReads
     let pool: ReadPool
 
+    /// What readers see.
+    var view: String { "\(postgres.schema).order_summary" }
+
     static let sets = ["projections", "order-summary", "dashboard"]
 
     /// Runs a test while the service works.
@@ -27,8 +30,11 @@ struct OrderScene {
         _ body: (OrderScene) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: sets + more) { postgres in
-            let pool = ReadPool(postgres, limits, logger: .silent)
-            let watcher = VersionWatcher(postgres, maxWaiters: 100)
+            // Readers know of no version.
+            var readers = postgres
+            readers.searchedFirst = []
+            let pool = ReadPool(readers, limits, logger: .silent)
+            let watcher = VersionWatcher(readers, maxWaiters: 100)
             let scene = OrderScene(
                 postgres: postgres,
                 orders: OrderReads(pool: pool, watcher: watcher, fallsBack: fallsBack, maxWaitSeconds: 90),
@@ -67,19 +73,19 @@ struct OrderScene {
     func seed(_ count: Int) async throws {
         try await execute(
             """
-            INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id, items, item_count, total_amount,
+            INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id, items, item_count, total_amount,
                 created, delivered)
             SELECT 'order-' || lpad(i::text, 3, '0'), 1, t, gen_random_uuid(),
                 '[{"productId":"p\\"1","name":"Café","quantity":2,"unitPrice":"1.50","sequence":1}]', 2, i % 7 + 0.50,
                 ROW(t, gen_random_uuid(), 'customer-' || i % 5, 'EUR',
-                    '{"name":"J","street":"S","city":"Köln","postalCode":"1","country":"DE"}')::order_summary_v1_created,
-                CASE WHEN i % 3 <> 0 THEN ROW(t, gen_random_uuid(), 's')::order_summary_v1_delivered END
+                    '{"name":"J","street":"S","city":"Köln","postalCode":"1","country":"DE"}')::order_summary_created,
+                CASE WHEN i % 3 <> 0 THEN ROW(t, gen_random_uuid(), 's')::order_summary_delivered END
             FROM (SELECT i, '2026-05-01T00:00:00Z'::timestamptz + i * interval '1 minute' AS t
                 FROM generate_series(1, \(count)) AS i) AS s;
             -- A payment whose order nobody has told of yet: it is found by its id, and in no list.
-            INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id, paid)
+            INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id, paid)
             VALUES ('early', 0, now(), gen_random_uuid(),
-                ROW(now(), gen_random_uuid(), 'pay', 3.00, 'EUR', 'card')::order_summary_v1_payment);
+                ROW(now(), gen_random_uuid(), 'pay', 3.00, 'EUR', 'card')::order_summary_payment);
             """)
     }
 

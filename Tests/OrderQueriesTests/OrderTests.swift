@@ -40,7 +40,7 @@ import Testing
             // A payment leaves the version as it is, and makes another representation.
             try await scene.execute(
                 """
-                UPDATE order_summary_v1 SET paid = ROW('2026-05-01', gen_random_uuid(), 'p', 1, 'EUR', 'card')
+                UPDATE order_summary_rows SET paid = ROW('2026-05-01', gen_random_uuid(), 'p', 1, 'EUR', 'card')
                 WHERE order_id = 'order-001'
                 """)
             let other = try await scene.order("order-001", headers: [("If-None-Match", tag)])
@@ -73,8 +73,8 @@ import Testing
             async let created = scene.order("order-9", [("min_version", "1")], headers: [("Prefer", "wait=999")])
             try await scene.execute(
                 """
-                UPDATE order_summary_v1 SET version = 2 WHERE order_id = 'order-001';
-                INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id)
+                UPDATE order_summary_rows SET version = 2 WHERE order_id = 'order-001';
+                INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id)
                 VALUES ('order-9', 4, now(), gen_random_uuid());
                 """)
             let (first, second) = try await (waiting, created)
@@ -199,7 +199,7 @@ import Testing
         try await OrderScene.with { scene in
             try await scene.execute(
                 """
-                INSERT INTO dashboard_v1_customers VALUES
+                INSERT INTO dashboard_customer_rows VALUES
                     ('c', 'EUR', 0, 3, 1, 10.50, 0, '2026-05-01T00:00:00Z'), ('c', 'EUR', 1, 1, 0, 1.00, 2, NULL),
                     ('c', 'USD', 0, 1, 0, 7, 0, NULL)
                 """)

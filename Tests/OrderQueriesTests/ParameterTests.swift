@@ -8,7 +8,7 @@ import Testing
 
 /// What requests may ask, and what they are told when they may not.
 @Suite struct ParameterTests {
-    private static let sql = "1' OR '1'='1'; DROP TABLE order_summary_v1; --"
+    private static let sql = "1' OR '1'='1'; DROP TABLE order_summary_rows; --"
 
     /// The problem of a query, or nil when it is fine.
     private func refusal(_ query: [(name: String, value: String)], customer: String? = nil) -> Problem? {

@@ -22,8 +22,8 @@ import Testing
                 CREATE TABLE other AS SELECT * FROM order_summary;
                 ALTER TABLE other ALTER item_count TYPE int, ALTER status TYPE varchar(20);
                 BEGIN;
-                DROP VIEW order_summary;
-                CREATE VIEW order_summary AS SELECT * FROM other;
+                DROP VIEW \(scene.view);
+                CREATE VIEW \(scene.view) AS SELECT * FROM other;
                 COMMIT;
                 """)
             #expect(try await scene.order("order-001").status == 200)
@@ -55,7 +55,7 @@ import Testing
                 for round in 0..<20 {
                     let body = round % 2 == 0 ? "SELECT * FROM second" : definition
                     try await scene.execute(
-                        "BEGIN; DROP VIEW order_summary; CREATE VIEW order_summary AS \(body); COMMIT;")
+                        "BEGIN; DROP VIEW \(scene.view); CREATE VIEW \(scene.view) AS \(body); COMMIT;")
                 }
                 try await group.waitForAll()
             }
@@ -64,7 +64,7 @@ import Testing
 
     private static func definition(_ scene: OrderScene) async throws -> String {
         let connection = try await PostgresConnection.connect(scene.postgres)
-        let rows = try await connection.execute("SELECT pg_get_viewdef('order_summary'::regclass)")
+        let rows = try await connection.execute(.unprepared("SELECT pg_get_viewdef('\(scene.view)'::regclass)"))
         await connection.close()
         return try rows.string(0, 0).replacing(";", with: "")
     }
@@ -98,8 +98,8 @@ import Testing
             try await scene.seed(9)
             try await scene.execute(
                 """
-                CREATE TABLE pairs (key text, value int);
-                INSERT INTO pairs VALUES ('a', 1), ('b', 2), ('b', 3);
+                CREATE TABLE \(scene.postgres.schema).pairs (key text, value int);
+                INSERT INTO \(scene.postgres.schema).pairs VALUES ('a', 1), ('b', 2), ('b', 3);
                 """)
             let pairs: Statement = """
                 SELECT key, value, array_position($1::text[], key) FROM pairs WHERE key = ANY($1) ORDER BY key, value

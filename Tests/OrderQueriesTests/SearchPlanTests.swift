@@ -37,22 +37,22 @@ import Testing
         let connection = try await PostgresConnection.connect(postgres)
         try await connection.execute(
             script: """
-                INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id, items, item_count,
+                INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id, items, item_count,
                     total_amount, created, delivered, paid, cancelled)
                 SELECT 'order-' || lpad(i::text, 6, '0'), 1, t, gen_random_uuid(), '[]', 1, 5,
                     ROW(t, gen_random_uuid(), CASE WHEN i % 2 = 0 THEN 'large' ELSE 'c-' || i % 1000 END, 'EUR',
-                        NULL)::order_summary_v1_created,
-                    CASE WHEN i % 4 = 0 OR i % 4 = 3 THEN ROW(t, gen_random_uuid(), 's')::order_summary_v1_delivered END,
-                    CASE WHEN i % 8 < 4 THEN ROW(t, gen_random_uuid(), 'p', 5, 'EUR', 'card')::order_summary_v1_payment END,
-                    CASE WHEN i % 8 > 5 THEN ROW(t, gen_random_uuid(), 'r', 'c')::order_summary_v1_cancelled END
+                        NULL)::order_summary_created,
+                    CASE WHEN i % 4 = 0 OR i % 4 = 3 THEN ROW(t, gen_random_uuid(), 's')::order_summary_delivered END,
+                    CASE WHEN i % 8 < 4 THEN ROW(t, gen_random_uuid(), 'p', 5, 'EUR', 'card')::order_summary_payment END,
+                    CASE WHEN i % 8 > 5 THEN ROW(t, gen_random_uuid(), 'r', 'c')::order_summary_cancelled END
                 FROM (SELECT i, '2026-02-01T00:00:00Z'::timestamptz + i * interval '1 second' AS t
                     FROM generate_series(1, \(Self.rows)) AS i) AS s;
                 -- Orders of which nothing but a payment is known are in no list, and in nobody's way.
-                INSERT INTO order_summary_v1 (order_id, version, updated_at, last_event_id, paid)
+                INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id, paid)
                 SELECT 'early-' || i, 0, now(), gen_random_uuid(),
-                    ROW(now(), gen_random_uuid(), 'p', 5, 'EUR', 'card')::order_summary_v1_payment
+                    ROW(now(), gen_random_uuid(), 'p', 5, 'EUR', 'card')::order_summary_payment
                 FROM generate_series(1, 20000) AS i;
-                ANALYZE order_summary_v1;
+                ANALYZE order_summary_rows;
                 """)
         await connection.close()
     }

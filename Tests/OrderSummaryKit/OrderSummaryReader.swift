@@ -56,7 +56,7 @@ package enum OrderSummaryReader {
             status, payment_status, shipment_status, is_open, item_count, total_amount, updated_at, last_event_id,
             (paid).event_id, (failed).event_id, (refunded).event_id, (shipped).event_id, (delivered).event_id,
             confirmed_at
-        FROM order_summary_v1
+        FROM order_summary_rows
         WHERE order_id > $1
         ORDER BY order_id
         LIMIT $2

@@ -10,7 +10,7 @@ import Testing
 /// The same as the fold, but in PostgreSQL.
 struct TableTests {
     @Test func storesAWholeLife() async throws {
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             try await write([Lifecycle.full()], OrderSummaryWriter(), connection)
             let stored = try #require(try await OrderSummaryReader.rows(limit: 10, on: connection).first)
@@ -45,7 +45,7 @@ struct TableTests {
     @Test(arguments: 0..<UInt64(4))
     func anyBatchingMakesTheSameRows(_ seed: UInt64) async throws {
         var random = SplitMix64(seed: seed)
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             let writer = OrderSummaryWriter()
             let all = (0..<40).flatMap { Lifecycle.full(orderID: "order-\($0)-é", seed: seed * 100 + UInt64($0)) }
@@ -61,7 +61,7 @@ struct TableTests {
     /// partitions were added or letters are retried: the rows are the fold's, and nobody deadlocks.
     @Test(arguments: 0..<UInt64(3), [true, false])
     func concurrentOwnersMakeTheSameRows(_ seed: UInt64, _ areOfDifferentTopics: Bool) async throws {
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             var random = SplitMix64(seed: seed)
             let all = (0..<30).flatMap { Lifecycle.full(orderID: "order-\($0)", seed: seed * 100 + UInt64($0)) }
             var owners: [[[OrderEvent]]] = []
@@ -92,7 +92,7 @@ struct TableTests {
     /// Writers that number nothing, or two events alike: merging in SQL decides as the fold does.
     @Test(arguments: 0..<UInt64(6))
     func faultyStreamsMakeTheSameRows(_ seed: UInt64) async throws {
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             var random = SplitMix64(seed: seed)
             var all: [OrderEvent] = []
             for order in 0..<20 {
@@ -125,7 +125,7 @@ struct TableTests {
     /// commit: the second waits for the first's row, and nothing of either is lost.
     @Test(arguments: [false, true], [false, true])
     func whatTwoOwnersTellAtOnceIsAllKept(_ isReversed: Bool, _ isKnown: Bool) async throws {
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             let first = try await PostgresConnection.connect(configuration)
             let second = try await PostgresConnection.connect(configuration)
             let observer = try await PostgresConnection.connect(configuration)
@@ -167,14 +167,14 @@ struct TableTests {
 
     /// Every combination of facts: the generated columns say what the functions say.
     @Test func statusesAreWhatTheFunctionsSay() async throws {
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             let orders = StatusCombinations.all()
             let events = orders.flatMap(\.events)
             // At once; and then each event by itself, so that each status is made by merging in SQL as well.
             try await write([events], OrderSummaryWriter(), connection)
             try await expectStatuses(of: orders, connection)
-            try await connection.execute("TRUNCATE order_summary_v1")
+            try await connection.execute("TRUNCATE order_summary_rows")
             let longest = orders.map(\.events.count).max() ?? 0
             for place in (0..<longest).shuffled() {
                 let batch = orders.compactMap { $0.events.indices.contains(place) ? $0.events[place] : nil }
@@ -207,7 +207,7 @@ struct TableTests {
     @Test func survivesASchemaMadeAnew() async throws {
         let writer = OrderSummaryWriter()
         for _ in 0..<2 {
-            try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+            try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
                 let connection = try await PostgresConnection.connect(configuration)
                 try? await write([Lifecycle.full()], writer, connection)
                 try await write([Lifecycle.full()], writer, connection)
@@ -218,7 +218,7 @@ struct TableTests {
     }
 
     @Test func readsInPages() async throws {
-        try await TestDatabase.withSchema(migrating: ["order-summary"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             let events = (0..<25).flatMap { Lifecycle.full(orderID: "order-\($0)", seed: UInt64($0)) }
             try await write([events], OrderSummaryWriter(), connection)

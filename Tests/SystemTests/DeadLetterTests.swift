@@ -9,16 +9,16 @@ import Testing
 @Suite struct DeadLetterTests {
     /// What makes about one order in twenty impossible to apply, whatever event tells of it.
     private static let poison = """
-        ALTER TABLE order_summary_v1 ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
+        ALTER TABLE order_summary_rows ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
         """
-    private static let antidote = "ALTER TABLE order_summary_v1 DROP CONSTRAINT poison"
+    private static let antidote = "ALTER TABLE order_summary_rows DROP CONSTRAINT poison"
     /// As a release that can apply nothing.
     /// Events of one partition that were parked as they fail, in the partition that has most.
     private static let mostParked = """
         SELECT max(n) FROM (
             SELECT count(*) AS n FROM parked_events WHERE reason = 'failed' GROUP BY topic, partition) AS parked
         """
-    private static let paralysis = "ALTER TABLE order_summary_v1 ADD CONSTRAINT poison CHECK (false) NOT VALID"
+    private static let paralysis = "ALTER TABLE order_summary_rows ADD CONSTRAINT poison CHECK (false) NOT VALID"
 
     @Test func whatFailsIsParkedAndExactAfterARetry() async throws {
         try await Pipeline.with { pipeline in

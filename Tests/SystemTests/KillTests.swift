@@ -58,14 +58,14 @@ import Testing
         try await Pipeline.with { pipeline in
             let relay = try pipeline.relay()
             try await pipeline.play(orders: 20)
-            try await holding("LOCK TABLE order_summary_v1 IN SHARE MODE", in: pipeline) {
+            try await holding("LOCK TABLE order_summary_rows IN SHARE MODE", in: pipeline) {
                 let doomed = try pipeline.projection(Self.named)
                 // Its transaction has moved offsets and remembered events, and waits to write the read model.
                 try await eventually {
                     try await pipeline.number(
                         """
                         SELECT count(*) FROM pg_locks
-                        WHERE NOT granted AND relation = 'order_summary_v1'::regclass
+                        WHERE NOT granted AND relation = 'order_summary_rows'::regclass
                         """) == 1
                 }
                 doomed.signal(SIGKILL)

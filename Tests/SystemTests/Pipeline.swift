@@ -17,6 +17,13 @@ struct Pipeline {
     /// Ends every topic's name.
     let topicSuffix: String
 
+    /// As readers see the read models: the live version of each.
+    var live: PostgresConfiguration {
+        var configuration = postgres
+        configuration.searchedFirst = []
+        return configuration
+    }
+
     /// Runs a test on the servers that all tests share.
     static func with(_ body: (Pipeline) async throws -> Void) async throws {
         try await TestDatabase.withSchema(migrating: sets) { postgres in
@@ -79,6 +86,23 @@ struct Pipeline {
             environment: ["DATABASE_URL": url])
         let code = try await command.exitCode()
         #expect(codes.contains(code), "\(arguments): \(code): \(command.output) \(command.errors)")
+        return command
+    }
+
+    /// Runs an operator's command of `millrace` that needs the database and Kafka.
+    func command(_ arguments: String...) throws -> Executable {
+        let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
+        return try Executable(
+            "millrace",
+            arguments + ["--database", url, "--schema", postgres.schema]
+                + ["--bootstrap-servers", kafka.bootstrapServers, "--topic-suffix", topicSuffix] + properties)
+    }
+
+    /// Runs an operator's command of `millrace` that needs the database alone, and waits for its end.
+    func databaseCommand(_ arguments: String..., code: Int32 = 0) async throws -> Executable {
+        let command = try Executable("millrace", arguments + ["--database", url, "--schema", postgres.schema])
+        let ended = try await command.exitCode()
+        #expect(ended == code, "\(arguments): \(ended): \(command.output) \(command.errors)")
         return command
     }
 
@@ -147,7 +171,7 @@ struct Pipeline {
     func verdict(
         waitingUpTo wait: Duration = .zero, _ change: (inout VerificationConfiguration) -> Void = { _ in }
     ) async throws -> Verdict {
-        var configuration = VerificationConfiguration(writeModel: postgres, readModel: postgres, kafka: kafka)
+        var configuration = VerificationConfiguration(writeModel: live, readModel: live, kafka: kafka)
         configuration.topicSuffix = topicSuffix
         change(&configuration)
         return try await Verification(configuration).run(waitingUpTo: wait)
@@ -161,6 +185,19 @@ struct Pipeline {
         #expect(verdict.isEqual && verdict.underWay.isNothing, "\(verdict)", sourceLocation: sourceLocation)
         for name in ["topics", "order_summary"] {
             #expect(verdict[name]?.checked ?? 0 > 0, "\(name)", sourceLocation: sourceLocation)
+        }
+    }
+
+    /// Waits until the order summary has applied all that was committed.
+    func expectSummaryArrives() async throws {
+        try await eventually {
+            guard try await number("SELECT count(*) FROM outbox") == 0 else { return false }
+            let applied = try await number(
+                """
+                SELECT sum(next_offset) FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id
+                WHERE p.name = 'order-summary' AND topic LIKE '%\(topicSuffix)'
+                """)
+            return try await recordsProduced() == applied
         }
     }
 

@@ -92,7 +92,7 @@ import Testing
 
     @Test func refusesBadInput() async throws {
         try await Self.with { _, service in
-            let sql = "%27%20OR%201%3D1%3B%20DROP%20TABLE%20order_summary_v1%3B--"
+            let sql = "%27%20OR%201%3D1%3B%20DROP%20TABLE%20order_summary_rows%3B--"
             let parameters = [
                 "customer", "status", "min_amount", "max_amount", "from", "to", "sort", "limit", "cursor", "total", "x",
             ]
@@ -128,7 +128,7 @@ import Testing
                 """
                 INSERT INTO projections (name, version, consumer_group) VALUES ('dashboard', 1, 'g');
                 INSERT INTO projection_offsets SELECT id, 'order-events', 0, 1 FROM projections;
-                INSERT INTO dashboard_v1_statuses VALUES ('paid', 0, 77);
+                INSERT INTO dashboard_status_rows VALUES ('paid', 0, 77);
                 """)
             try await eventually {
                 stream.output.contains("event: update") && stream.output.contains(#"{"status":"paid","orders":77}"#)

@@ -54,11 +54,11 @@ import Verification
             try await pipeline.expectEverythingArrives()
             try await pipeline.execute(
                 """
-                UPDATE order_summary_v1 SET total_amount = total_amount + 0.01
+                UPDATE order_summary_rows SET total_amount = total_amount + 0.01
                 WHERE order_id = (SELECT min(order_id) FROM orders);
-                DELETE FROM order_summary_v1 WHERE order_id = (SELECT max(order_id) FROM orders);
-                UPDATE dashboard_v1_statuses SET orders = orders + 1
-                WHERE (status, lane) = (SELECT status, lane FROM dashboard_v1_statuses ORDER BY 1, 2 LIMIT 1)
+                DELETE FROM order_summary_rows WHERE order_id = (SELECT max(order_id) FROM orders);
+                UPDATE dashboard_status_rows SET orders = orders + 1
+                WHERE (status, lane) = (SELECT status, lane FROM dashboard_status_rows ORDER BY 1, 2 LIMIT 1)
                 """)
             let orders = try await pipeline.texts("SELECT unnest(ARRAY[min(order_id), max(order_id)]) FROM orders")
             for incomplete in [nil, "not asked for"] {
@@ -142,7 +142,7 @@ import Verification
         try await Pipeline.with { pipeline in
             try await pipeline.execute(
                 """
-                ALTER TABLE order_summary_v1 ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
+                ALTER TABLE order_summary_rows ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
                 """)
             let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
             try await pipeline.play(orders: 100, seed: 24)
@@ -174,7 +174,7 @@ import Verification
             #expect(text.output.hasPrefix("equal: "))
             try await load
             try await pipeline.expectEverythingArrives()
-            try await pipeline.execute("UPDATE dashboard_v1_customers SET orders = orders + 1 WHERE lane = 0")
+            try await pipeline.execute("UPDATE dashboard_customer_rows SET orders = orders + 1 WHERE lane = 0")
             let json = try pipeline.verifyCommand("--wait", "60s", "--output", "json", "--examples", "1000")
             #expect(try await json.exitCode() == 1, "\(json.errors)")
             let document = try #require(

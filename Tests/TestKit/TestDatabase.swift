@@ -6,7 +6,8 @@ public import Postgres
 /// schema of its own.
 public enum TestDatabase {
     /// Runs `body` with a configuration whose schema is new and has only the migration sets named, and drops that
-    /// schema afterwards.
+    /// schema afterwards, with those of the read models' versions, which are named by it. The first version of each
+    /// read model is searched first.
     public static func withSchema<Result>(
         migrating sets: [String] = [], of catalog: MigrationCatalog = .embedded,
         _ body: (PostgresConfiguration) async throws -> Result
@@ -25,6 +26,9 @@ public enum TestDatabase {
         let result: Result
         do {
             if !sets.isEmpty { try await Migrator(configuration, catalog: catalog).up(sets) }
+            configuration.searchedFirst = ["order-summary", "dashboard"].filter(sets.contains).map {
+                "\(schema)_\($0.replacing("-", with: "_"))_v1"
+            }
             result = try await body(configuration)
         } catch {
             try? await drop(schema, administrator)
@@ -35,7 +39,19 @@ public enum TestDatabase {
     }
 
     private static func drop(_ schema: String, _ administrator: PostgresConnection) async throws {
-        try await administrator.execute(script: "DROP SCHEMA \(schema) CASCADE")
+        try await administrator.execute(
+            script: """
+                DO $$
+                DECLARE
+                    name text;
+                BEGIN
+                    FOR name IN SELECT nspname FROM pg_namespace WHERE starts_with(nspname, '\(schema)_') LOOP
+                        EXECUTE format('DROP SCHEMA %I CASCADE', name);
+                    END LOOP;
+                    DROP SCHEMA \(schema) CASCADE;
+                END
+                $$
+                """)
         await administrator.close()
     }
 

@@ -127,10 +127,10 @@ import WireJSON
         try await Self.withShop(orders: 60) { database, connection in
             try await connection.execute(
                 script: """
-                    DELETE FROM order_summary_v1 WHERE order_id = 'ord-1-0000007';
-                    UPDATE order_summary_v1 SET total_amount = total_amount + 0.01 WHERE order_id = 'ord-1-0000009';
-                    UPDATE order_summary_v1 SET order_id = 'nobody' WHERE order_id = 'ord-1-0000011';
-                    UPDATE order_summary_v1 SET items = '[]', version = 0 WHERE order_id = 'ord-1-0000060';
+                    DELETE FROM order_summary_rows WHERE order_id = 'ord-1-0000007';
+                    UPDATE order_summary_rows SET total_amount = total_amount + 0.01 WHERE order_id = 'ord-1-0000009';
+                    UPDATE order_summary_rows SET order_id = 'nobody' WHERE order_id = 'ord-1-0000011';
+                    UPDATE order_summary_rows SET items = '[]', version = 0 WHERE order_id = 'ord-1-0000060';
                     """)
             let verdict = try await Self.verdict(database)
             #expect(verdict.decision == .different)
@@ -150,7 +150,7 @@ import WireJSON
 
     @Test func examplesAreLimitedAndCountsAreNot() async throws {
         try await Self.withShop(orders: 40) { database, connection in
-            try await connection.execute("DELETE FROM order_summary_v1")
+            try await connection.execute("DELETE FROM order_summary_rows")
             let summary = try #require(try await Self.verdict(database, examples: 3)["order_summary"])
             #expect(summary.differing == 40)
             #expect(summary.differences.count == 3)

@@ -55,6 +55,7 @@ public actor LagReader {
         reading.ends = ends
         reading.beginnings = beginnings
         reading.isRunning = try await running()
+        reading.paused = try await paused()
         if looksAtRetention { reading.retentionMs = await retention(of: names) }
         try await addTimes(to: &reading)
         return reading
@@ -101,10 +102,19 @@ public actor LagReader {
         return positions
     }
 
+    /// Without versions that another one took the place of: nobody keeps them.
     private static let offsets: Statement = """
         SELECT p.name, p.version, o.topic, o.partition, o.next_offset, o.updated_at
         FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
+        LEFT JOIN projection_versions AS v ON v.name = p.name AND v.version = p.version
+        WHERE v.state IS DISTINCT FROM 'superseded'
         """
+
+    private func paused() async throws -> Set<String> {
+        guard let connection else { return [] }
+        let rows = try await connection.execute("SELECT consumer FROM paused_consumers")
+        return Set(try (0..<rows.rowCount).map { try rows.string($0, 0) })
+    }
 
     /// Which programs are connected, where the database's user may see others' connections.
     private func running() async throws -> [String: Bool] {

@@ -52,6 +52,8 @@ public struct LagReport: Sendable {
             if unknown > 0 { return Finding(.warning, "\(unknown) partitions are not in Kafka", check: name) }
             switch part.state {
             case .ok: return Finding(.ok, behind, check: name)
+            case .paused:
+                return Finding(.warning, "paused: \(behind)", remedy: "millrace resume", check: name)
             case .warn: return Finding(.warning, "lag grows: \(behind)", check: name)
             case .stall: return Finding(.critical, "no progress: \(behind)", remedy: "millrace lag", check: name)
             case .stop: return Finding(.critical, "does not run: \(behind)", remedy: "start it", check: name)

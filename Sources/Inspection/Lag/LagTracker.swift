@@ -38,6 +38,8 @@ public struct LagReading: Sendable {
     public var retentionMs: [String: Int64] = [:]
     /// Whether the consumers' processes are there, as far as that is known.
     public var isRunning: [String: Bool] = [:]
+    /// Consumers that an operator has paused.
+    public var paused: Set<String> = []
 
     public init(atMs: Int64, positions: [Consumer: [TopicPartition: Position]]) {
         self.atMs = atMs
@@ -83,6 +85,13 @@ public struct LagTracker: Sendable {
             })
     }
 
+    private static func state(
+        of consumer: LagReading.Consumer, _ window: LagWindow, _ reading: LagReading
+    ) -> LagState {
+        if reading.paused.contains(consumer.name) { return .paused }
+        return window.state(isRunning: reading.isRunning[consumer.name])
+    }
+
     private static func row(
         _ consumer: LagReading.Consumer, _ partition: TopicPartition, _ position: LagReading.Position,
         _ window: LagWindow, _ reading: LagReading
@@ -96,7 +105,7 @@ public struct LagTracker: Sendable {
             readPerSecond: isKnown ? window.readPerSecond : nil,
             writtenPerSecond: isKnown ? window.writtenPerSecond : nil,
             secondsToCatchUp: isKnown ? window.secondsToCatchUp : nil,
-            state: isKnown ? window.state(isRunning: reading.isRunning[consumer.name]) : nil,
+            state: isKnown ? state(of: consumer, window, reading) : nil,
             secondsUntilRemoval: isKnown ? retentionMs.flatMap { window.secondsUntilRemoval(retentionMs: $0) } : nil,
             removedUnread: reading.beginnings[partition].map { max($0 - position.next, 0) } ?? 0)
     }

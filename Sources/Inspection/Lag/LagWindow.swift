@@ -3,6 +3,8 @@
 public enum LagState: String, Sendable, Hashable, Comparable {
     /// It keeps up, or catches up.
     case ok
+    /// An operator has paused it.
+    case paused
     /// It moves, and its lag has grown at each look.
     case warn
     /// It runs, and does not move though there is something to read.
@@ -15,9 +17,10 @@ public enum LagState: String, Sendable, Hashable, Comparable {
     private var rank: Int {
         switch self {
         case .ok: 0
-        case .warn: 1
-        case .stall: 2
-        case .stop: 3
+        case .paused: 1
+        case .warn: 2
+        case .stall: 3
+        case .stop: 4
         }
     }
 }

@@ -70,6 +70,9 @@ struct PipelineReader {
     private static let offsets: Statement = """
         SELECT p.name, p.version, o.topic, o.partition, o.next_offset, o.updated_at
         FROM projections AS p LEFT JOIN projection_offsets AS o ON o.projection_id = p.id
+        WHERE NOT EXISTS (
+            SELECT FROM projection_versions AS v
+            WHERE v.name = p.name AND v.version = p.version AND v.state <> 'live')
         ORDER BY p.name, p.version, o.topic, o.partition
         """
 

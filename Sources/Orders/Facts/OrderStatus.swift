@@ -1,6 +1,6 @@
 public import Events
 
-// The rule of the statuses stands here for Swift, and once more in SQL, in the generated columns of `order_summary_v1`
+// The rule of the statuses stands here for Swift, and once more in SQL, in the columns of `order_summary_rows`
 // (order-summary_0002). A test keeps the two equal for every combination of facts. `Verification` has a third one, on
 // purpose, by which it checks both.
 

@@ -1,6 +1,6 @@
 public import Daemon
 internal import Dashboard
-internal import ProjectionPrograms
+public import ProjectionPrograms
 internal import Projections
 public import Settings
 
@@ -23,20 +23,18 @@ public enum DashboardProgram: DaemonProgram {
 
     public static var consumers: [Consumption] { [Consumption(DashboardProjection(topicSuffix: "-events"))] }
 
+    /// Its versions, for daemons and rebuilds.
+    public static var versioned: VersionedProjection {
+        VersionedProjection(DashboardProjection.readModel) { DashboardProjection(topicSuffix: $0, version: $1) }
+    }
+
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dashboard"] }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
-        let projection = DashboardProjection(topicSuffix: feature.projection.topicSuffix)
-        let runner = ProjectionRunner(projection, feature.projection, in: context)
-        let pruner = DashboardPruner(
-            retention: feature.dashboard.retention, postgres: context.postgres, logger: context.logger)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await runner.run() }
-            group.addTask { await pruner.run() }
-            // The pruner ends only when it is told to; the runner also by itself, when going on makes no sense.
-            try await group.next()
-            group.cancelAll()
-            try await group.waitForAll()
-        }
+        let retention = feature.dashboard.retention
+        let logger = context.logger
+        try await VersionedDaemon(versioned, feature.projection, in: context) { postgres in
+            await DashboardPruner(retention: retention, postgres: postgres, logger: logger).run()
+        }.run()
     }
 }

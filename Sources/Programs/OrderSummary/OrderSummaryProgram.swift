@@ -2,6 +2,7 @@
 internal import Daemon
 public import OrderSummary
 public import ProjectionPrograms
+public import ReadModels
 
 /// The daemon `order-summary-projection`.
 public enum OrderSummaryProgram: ProjectionProgram {
@@ -10,7 +11,9 @@ public enum OrderSummaryProgram: ProjectionProgram {
     public static let operationsPort = 9_402
     public static let migrationSet = "order-summary"
 
-    public static func projection(topicSuffix: String) -> OrderSummaryProjection {
-        OrderSummaryProjection(topicSuffix: topicSuffix)
+    public static var readModel: ReadModel { OrderSummaryProjection.readModel }
+
+    public static func projection(topicSuffix: String, version: Int) -> OrderSummaryProjection {
+        OrderSummaryProjection(topicSuffix: topicSuffix, version: version)
     }
 }

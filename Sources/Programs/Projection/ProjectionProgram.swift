@@ -2,18 +2,23 @@ public import Daemon
 public import Migrations
 public import Postgres
 public import Projections
+public import ReadModels
 public import Settings
 
 /// A daemon that keeps one read model and does nothing else: all of it but the projection is here.
 public protocol ProjectionProgram: DaemonProgram where Feature == ProjectionFeature<Self> {
-    associatedtype ReadModel: Projection
+    associatedtype Kept: AggregateProjection
 
     /// What its read model needs of dead letters.
     static var order: DeadLetterRoute.Order { get }
     /// The set of migrations with the read model's tables.
     static var migrationSet: String { get }
-    /// - Parameter topicSuffix: ends the name of each topic, behind an aggregate type in lower case.
-    static func projection(topicSuffix: String) -> ReadModel
+    /// The tables of one version.
+    static var readModel: ReadModel { get }
+    /// - Parameters:
+    ///   - topicSuffix: ends the name of each topic, behind an aggregate type in lower case.
+    ///   - version: the version of the read model that is kept.
+    static func projection(topicSuffix: String, version: Int) -> Kept
 }
 
 /// The settings of a daemon that keeps one read model.
@@ -22,7 +27,7 @@ public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
 
     public init(from reader: SettingsReader) {
         projection = ProjectionSettings(
-            from: reader, consumer: Program.projection(topicSuffix: "").name, order: Program.order)
+            from: reader, consumer: Program.readModel.name, order: Program.order)
     }
 }
 
@@ -35,17 +40,23 @@ extension ProjectionProgram {
 
     public static var needsWrites: Bool { true }
 
+    public static var reloadsFiles: Bool { false }
+
     public static var worksByDefault: Bool { true }
 
-    public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events"))] }
+    public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events", version: 1))] }
+
+    /// Its versions, for daemons and rebuilds.
+    public static var versioned: VersionedProjection {
+        VersionedProjection(readModel) { projection(topicSuffix: $0, version: $1) }
+    }
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", migrationSet] }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
-        let projection = projection(topicSuffix: feature.projection.topicSuffix)
-        try await ProjectionRunner(projection, feature.projection, in: context).run()
+        try await VersionedDaemon(versioned, feature.projection, in: context).run()
     }
 }
 

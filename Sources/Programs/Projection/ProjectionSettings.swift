@@ -1,5 +1,6 @@
 internal import Daemon
 public import Projections
+public import ReadModels
 public import Settings
 
 /// `[projection]`: how a read model is kept.
@@ -7,6 +8,8 @@ public struct ProjectionSettings: Sendable {
     public var configuration: ProjectionRunnerConfiguration
     /// Ends the names of the topics of a program with one projection.
     public var topicSuffix: String
+    /// Which version of the read model is kept.
+    public private(set) var wish = VersionFollower.Wish.live
     private let failures: FailureSettings
 
     /// - Parameters:
@@ -28,6 +31,15 @@ public struct ProjectionSettings: Sendable {
                 Suffix of the topics to read. The aggregate type in lower case stands before it. Set it to the \
                 relay's topic_suffix.
                 """)
+            let version = section.integer(
+                "version", default: 0, in: 0...1_000_000,
+                """
+                Version of the read model that this process writes. 0 writes the live version, and changes to another \
+                one as soon as it is promoted. Set the number of a version that is being rebuilt to fill it by a \
+                process of its own. Such a process creates no dead letters: a partition stops before an event that \
+                cannot be applied.
+                """)
+            wish = version == 0 ? .live : .version(version)
         }
         runner.batchMaxRecords = section.integer(
             "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000,

@@ -1,22 +1,22 @@
-internal import Kafka
-internal import StreamCore
-
-/// Why the topics cannot be read.
-enum TopicTrouble: Error {
-    /// Kafka has dropped records that were to be read.
-    case gone(TopicPartition)
-    /// Nothing came for so long.
-    case silent(TopicPartition, milliseconds: Int)
-}
+public import StreamCore
 
 /// Reads ranges of partitions to their ends, and never waits for a record that cannot come: the place of the last one
 /// may be taken by a transaction's control record, so that a range ends where Kafka says that the partition does.
-struct TopicReader: Sendable {
+public struct RangeReader: Sendable {
+    /// Why the ranges cannot be read.
+    public enum Trouble: Error {
+        /// Kafka has dropped records that were to be read.
+        case gone(TopicPartition)
+        /// Nothing came for so long.
+        case silent(TopicPartition, milliseconds: Int)
+    }
+
     private let configuration: KafkaClientConfiguration
     /// How long nothing may come, in milliseconds.
     private let silenceTimeoutMs: Int
 
-    init(_ configuration: KafkaClientConfiguration, silenceTimeoutMs: Int) {
+    /// - Parameter silenceTimeoutMs: how long nothing may come, in milliseconds.
+    public init(_ configuration: KafkaClientConfiguration, silenceTimeoutMs: Int) {
         var configuration = configuration
         configuration.properties["isolation.level"] = "read_committed"
         self.configuration = configuration
@@ -25,11 +25,11 @@ struct TopicReader: Sendable {
 
     /// Hands out each record of the ranges, a partition's in their order.
     ///
-    /// - Throws: `TopicTrouble`, `KafkaError`, what `body` throws.
-    func read(_ ranges: [TopicPartition: Range<Int64>], _ body: (RecordView) throws -> Void) async throws {
+    /// - Throws: ``Trouble``, `KafkaError`, what `body` throws.
+    public func read(_ ranges: [TopicPartition: Range<Int64>], _ body: (RecordView) throws -> Void) async throws {
         let wanted = ranges.filter { !$0.value.isEmpty }
         if wanted.isEmpty { return }
-        let group = "millrace-verify-\(UInt32.random(in: 0 ... .max))"
+        let group = "millrace-range-\(UInt32.random(in: 0 ... .max))"
         let consumer = try Consumer(configuration, group: group, tellsEnds: true)
         let result: Result<Void, any Error>
         do {
@@ -64,14 +64,14 @@ struct TopicReader: Sendable {
                 lastProgress = .now
                 finished += ends.keys
             case .error(let error):
-                if error.isOffsetOutOfRange { throw TopicTrouble.gone(error.topicPartition ?? some) }
+                if error.isOffsetOutOfRange { throw Trouble.gone(error.topicPartition ?? some) }
                 guard error.isRetriable else { throw error }
             case .assigned, .revoked, .lost, .idle:
                 break
             }
             for partition in finished where open.remove(partition) != nil { try await consumer.pause([partition]) }
             if ContinuousClock.now - lastProgress > .milliseconds(silenceTimeoutMs) {
-                throw TopicTrouble.silent(some, milliseconds: silenceTimeoutMs)
+                throw Trouble.silent(some, milliseconds: silenceTimeoutMs)
             }
         }
     }

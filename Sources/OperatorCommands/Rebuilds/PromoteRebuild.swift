@@ -1,0 +1,86 @@
+internal import ArgumentParser
+internal import Postgres
+internal import ProjectionPrograms
+internal import ReadModels
+internal import StreamCore
+internal import Verification
+
+/// `millrace rebuild promote`.
+struct PromoteRebuild: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "promote",
+        abstract: "Verifies the version that is being built, and shows it to readers in the place of the live one.",
+        discussion: """
+            What fills the version must run: it has to pass the live version, which stands for a moment. Readers wait \
+            for less than 50 ms; a reader that is slower is not waited for, and the step tried again. From then on the \
+            daemons keep the new version. The version before stays until `retire`.
+
+            \(RebuildCommand.exitCodes)
+            """)
+
+    @OptionGroup var options: RebuildOptions
+    @OptionGroup var kafka: KafkaOptions
+
+    @Option(
+        parsing: .unconditional,
+        help: "Ends the names of the events' topics, as the relay's setting of that name.")
+    var topicSuffix = "-events"
+
+    @Option(help: "The write model's database, when it is another one.")
+    var writeDatabase: String?
+
+    @Option(help: "The write model's schema (default: that of the read model).")
+    var writeSchema: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long the version may take to pass the live one, and readers to get out of the way.",
+            valueName: "time"))
+    var wait = DurationArgument(.seconds(30))
+
+    @Flag(help: "Promotes without a verification: for a version that begins later than the topics, for example.")
+    var force = false
+
+    func validate() throws {
+        if let writeDatabase { try Endpoints.refusePassword(inURL: writeDatabase, of: "--write-database") }
+    }
+
+    func run() async throws {
+        let (projection, postgres) = try options.resolved()
+        let rebuild = Rebuild(projection.model, postgres)
+        if !force { try await verify(rebuild, postgres) }
+        let promotion = try await rebuild.promote(isForced: force, waitingUpTo: wait.duration)
+        let milliseconds = Double(promotion.blockedFor.components.attoseconds / 1_000_000_000_000) / 1_000
+        print(
+            """
+            \(promotion.version) is live; readers waited for \(milliseconds) ms at most\
+            \(promotion.attempts > 1 ? ", at the try \(promotion.attempts)" : "")
+            """)
+    }
+
+    private func verify(_ rebuild: Rebuild, _ postgres: PostgresConfiguration) async throws {
+        guard let version = try await rebuild.policy().building else {
+            throw CommandFailure("no version of \(options.name) is being built", .failure)
+        }
+        var writeModel = postgres
+        if let writeDatabase {
+            writeModel = try PostgresConfiguration(url: writeDatabase)
+            writeModel.schema = postgres.schema
+        }
+        if let writeSchema { writeModel.schema = writeSchema }
+        writeModel.access = .any
+        var configuration = VerificationConfiguration(
+            writeModel: writeModel, readModel: version.sees(postgres),
+            kafka: try kafka.configuration(clientID: "millrace-rebuild"))
+        configuration.topicSuffix = topicSuffix
+        configuration.versions = [version.name: version.version]
+        let verdict = try await Verification(configuration).run().only(ofReadModel: version.name)
+        guard verdict.decision == .equal, !verdict.comparisons.isEmpty else {
+            StandardError.write(VerificationReport(verdict).text + "\n")
+            throw CommandFailure(
+                "\(version) was not found equal to what the events say, and is not promoted (see --force)", .failure)
+        }
+        try await rebuild.noteVerified(version)
+        StandardError.write("millrace: \(version) is what the events say\n")
+    }
+}

@@ -1,0 +1,157 @@
+public import Kafka
+public import Logging
+public import Postgres
+public import Projections
+public import ReadModels
+public import StreamCore
+internal import Synchronization
+
+/// Fills the version that is being built, with several runners that share its partitions, and stays beside the live
+/// version until somebody promotes or aborts it.
+public struct RebuildRun: Sendable {
+    /// How a run is done.
+    public struct Options: Sendable {
+        /// How many runners share the partitions; each has a connection and a consumer of its own.
+        public var workers = 2
+        /// Ends the names of the topics.
+        public var topicSuffix = "-events"
+        /// Whether it ends when the version has applied what was there at the start and all that the live one has.
+        public var endsWhenCaughtUp = false
+
+        public init() {}
+    }
+
+    /// How a run ended by itself.
+    public enum End: Sendable, Equatable {
+        case caughtUp
+        /// The daemons keep the version from here on.
+        case promoted
+        case aborted
+    }
+
+    /// An event of the topics cannot be applied: the version would lack it.
+    public struct BadEvent: Error, Sendable, CustomStringConvertible, RemediableError {
+        public let stopped: StoppedPartition
+        public var remedy: Remedy { .changeSetup }
+        public var description: String {
+            let place = "\(stopped.partition) at offset \(stopped.offset)"
+            guard case .failedEvent(_, let failure) = stopped.reason else {
+                return "the rebuild stopped in \(place): \(stopped.errorClass)"
+            }
+            let id = failure.eventID.map { " (event \($0))" } ?? ""
+            return """
+                the rebuild stopped before an event that cannot be applied, in \(place)\(id): \(failure). Mend the release, \
+                or correct or discard the event's letter in the live version, and start again: it goes on where it stopped
+                """
+        }
+    }
+
+    private let projection: VersionedProjection
+    private let rebuild: Rebuild
+    private let postgres: PostgresConfiguration
+    private let kafka: KafkaClientConfiguration
+    private let logger: Logger
+    private let options: Options
+
+    private static var interval: Duration { .milliseconds(500) }
+
+    public init(
+        _ projection: VersionedProjection, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
+        logger: Logger, options: Options
+    ) {
+        self.projection = projection
+        self.postgres = postgres
+        self.kafka = kafka
+        self.logger = logger
+        self.options = options
+        rebuild = Rebuild(projection.model, postgres)
+    }
+
+    /// Runs until the end, or until the task is cancelled.
+    ///
+    /// - Parameter onProgress: called twice a second.
+    /// - Returns: nil when the task was cancelled.
+    /// - Throws: ``BadEvent``; as `ProjectionRunner.run()` does.
+    public func run(
+        _ version: ModelVersion, onProgress: @escaping @Sendable (RebuildProgress) -> Void
+    ) async throws -> End? {
+        let observer = StopObserver()
+        let service = try await rebuild.service(of: version)
+        let pace = version.recordsPerSecond.map { RecordPace(perSecond: $0) }
+        return try await withThrowingTaskGroup(of: End?.self) { group in
+            for _ in 0..<options.workers {
+                group.addTask {
+                    try await projection.run(work(version, service, pace, observer))
+                    return nil
+                }
+            }
+            group.addTask { try await watch(version, observer, onProgress) }
+            defer { group.cancelAll() }
+            // The first that ends says why: what is watched, a runner that failed, or the cancellation.
+            guard let end = try await group.next() else { return nil }
+            group.cancelAll()
+            try await group.waitForAll()
+            return end
+        }
+    }
+
+    private func work(
+        _ version: ModelVersion, _ service: String, _ pace: RecordPace?, _ observer: StopObserver
+    ) -> VersionedProjection.Run {
+        var configuration = ProjectionRunnerConfiguration(service: service)
+        configuration.onFailure = .stop
+        configuration.pace = pace
+        return VersionedProjection.Run(
+            version: version.version, topicSuffix: options.topicSuffix, configuration: configuration,
+            postgres: version.sees(postgres), kafka: kafka, logger: logger, observer: observer)
+    }
+
+    private func watch(
+        _ version: ModelVersion, _ observer: StopObserver, _ onProgress: @escaping @Sendable (RebuildProgress) -> Void
+    ) async throws -> End? {
+        while !Task.isCancelled {
+            if let stopped = observer.stopped { throw BadEvent(stopped: stopped) }
+            do {
+                if let end = try await look(version, onProgress) { return end }
+            } catch let error as PostgresError where error.kind == .transient {
+                // The runners wait for the database, too.
+            }
+            // Cut short by the cancellation, which ends the loop.
+            try? await Task.sleep(for: Self.interval)
+        }
+        return nil
+    }
+
+    private func look(
+        _ version: ModelVersion, _ onProgress: @escaping @Sendable (RebuildProgress) -> Void
+    ) async throws -> End? {
+        try await rebuild.withConnection { connection in
+            let versions = try await VersionTable.versions(of: version.name, on: connection)
+            guard let current = versions.first(where: { $0.version == version.version }) else { return .aborted }
+            guard current.state == .building else { return .promoted }
+            let progress = try await rebuild.progress(of: version, on: connection)
+            onProgress(progress)
+            let isCaughtUp = progress.hasReachedEnds && progress.behindLive == 0
+            return options.endsWhenCaughtUp && isCaughtUp ? .caughtUp : nil
+        }
+    }
+}
+
+/// Remembers the first partition that stopped.
+private final class StopObserver: ProjectionObserver {
+    private let first = Mutex<StoppedPartition?>(nil)
+
+    var stopped: StoppedPartition? { first.withLock { $0 } }
+
+    func partitionStopped(_ stopped: StoppedPartition) {
+        first.withLock { $0 = $0 ?? stopped }
+    }
+
+    func loopTurned() {}
+    func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {}
+    func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {}
+    func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {}
+    func databaseFailing(because reason: String) {}
+    func databaseRecovered() {}
+    func partitionReleased(_ partition: TopicPartition) {}
+}

@@ -1,0 +1,173 @@
+public import Daemon
+internal import Logging
+internal import Metrics
+internal import Operations
+public import Postgres
+internal import Projections
+internal import ReadModels
+internal import StreamCore
+
+/// A daemon's work for one read model: keeps the version that the database says, and goes over to another one when that
+/// becomes live, or stops reading while an operator has paused the consumer.
+public struct VersionedDaemon: Sendable {
+    /// What runs beside the projection of a version, with a database that sees its schema first.
+    public typealias Companion = @Sendable (PostgresConfiguration) async throws -> Void
+
+    private let projection: VersionedProjection
+    private let settings: ProjectionSettings
+    private let context: DaemonContext
+    private let companion: Companion?
+
+    /// The time between two looks at the table of versions.
+    private static var interval: Duration { .seconds(1) }
+
+    /// - Parameter companion: ends only when its task is cancelled.
+    public init(
+        _ projection: VersionedProjection, _ settings: ProjectionSettings, in context: DaemonContext,
+        companion: Companion? = nil
+    ) {
+        self.projection = projection
+        self.settings = settings
+        self.context = context
+        self.companion = companion
+    }
+
+    /// Works until the task is cancelled.
+    ///
+    /// - Throws: as `ProjectionRunner.run()` does; `PostgresError` when the versions cannot be read at the start.
+    public func run() async throws {
+        var follower = VersionFollower(projection.model, settings.wish)
+        var facts: VersionFollower.Facts? = try await firstFacts()
+        while let known = facts {
+            guard let work = follower.handle(known) else { return }
+            let current = follower
+            facts = try await withThrowingTaskGroup(of: VersionFollower.Facts?.self) { group in
+                group.addTask {
+                    try await carryOut(work)
+                    return nil
+                }
+                group.addTask { await change(for: current) }
+                defer { group.cancelAll() }
+                // The work ends by itself only when the task is cancelled, or going on makes no sense.
+                guard let changed = try await group.next() else { return nil }
+                group.cancelAll()
+                try await group.waitForAll()
+                return changed
+            }
+        }
+    }
+
+    // MARK: what the database says
+
+    private func firstFacts() async throws -> VersionFollower.Facts {
+        var backoff = Backoff(initial: .milliseconds(200), ceiling: .seconds(5))
+        while true {
+            do {
+                return try await withConnection { try await read($0) }
+            } catch let error as PostgresError where error.kind == .transient {
+                try await Task.sleep(for: backoff.next())
+            }
+        }
+    }
+
+    private func read(_ connection: PostgresConnection) async throws(PostgresError) -> VersionFollower.Facts {
+        try await VersionFollower.Facts.read(of: projection.model.name, on: connection)
+    }
+
+    /// Waits until the database says something else than what the follower acts upon. While it does not answer, what
+    /// is done is gone on with.
+    ///
+    /// - Returns: nil when the task was cancelled.
+    private func change(for follower: VersionFollower) async -> VersionFollower.Facts? {
+        var lines = RareLines()
+        while !Task.isCancelled {
+            do {
+                return try await withConnection { connection in
+                    while true {
+                        let facts = try await read(connection)
+                        var next = follower
+                        if next.handle(facts) != nil { return facts }
+                        try await Task.sleep(for: Self.interval)
+                    }
+                }
+            } catch {
+                if Task.isCancelled { return nil }
+                if lines.isDue("versions", .now) {
+                    context.logger.warning(
+                        "the table of versions cannot be read; going on with what is done",
+                        metadata: ["error": "\(error)"])
+                }
+                // Cut short by the cancellation, which ends the loop.
+                try? await Task.sleep(for: Self.interval)
+            }
+        }
+        return nil
+    }
+
+    private func withConnection<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
+        let connection = try await PostgresConnection.connect(context.postgres)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    // MARK: what is done
+
+    private func carryOut(_ work: VersionFollower.Work) async throws {
+        let paused = Gauge(label: "millrace_projection_paused", dimensions: [("projection", projection.model.name)])
+        paused.record(0)
+        switch work {
+        case .keep(let version, let schema, let isBuilding, let recordsPerSecond):
+            try await keep(version, schema, isBuilding, recordsPerSecond)
+        case .paused(let pause):
+            paused.record(1)
+            context.logger.notice(
+                "the consumer is paused; `millrace resume` lets it go on",
+                metadata: [
+                    "projection": "\(pause.consumer)", "by": "\(pause.by)", "reason": "\(pause.reason)",
+                    "since": "\(pause.since)",
+                ])
+            await untilCancelled()
+        case .wait(let reason):
+            let condition = "version of \(projection.model.name)"
+            context.health.notReady(condition, because: reason)
+            context.logger.warning(
+                "nothing is projected", metadata: ["projection": "\(projection.model.name)", "reason": "\(reason)"])
+            await untilCancelled()
+            context.health.ready(condition)
+        }
+    }
+
+    private func untilCancelled() async {
+        context.started()
+        // Ends with the cancellation alone.
+        while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
+    }
+
+    private func keep(_ version: Int, _ schema: String, _ isBuilding: Bool, _ recordsPerSecond: Int?) async throws {
+        var postgres = context.postgres
+        postgres.searchedFirst = [schema]
+        var run = VersionedProjection.Run(
+            version: version, topicSuffix: settings.topicSuffix, configuration: settings.configuration,
+            postgres: postgres, kafka: context.kafka, logger: context.logger,
+            observer: ProjectionHealth(context, projection: projection.model.name))
+        if isBuilding { run.configuration.onFailure = .stop }
+        run.configuration.pace = recordsPerSecond.map { RecordPace(perSecond: $0) }
+        guard let companion else { return try await projection.run(run) }
+        let work = run
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await projection.run(work) }
+            group.addTask { try await companion(work.postgres) }
+            defer { group.cancelAll() }
+            // The companion ends only when it is told to; the runner also by itself, when going on makes no sense.
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+}

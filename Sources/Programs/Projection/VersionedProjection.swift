@@ -1,0 +1,93 @@
+internal import Daemon
+public import Kafka
+public import Logging
+public import Postgres
+public import Projections
+public import ReadModels
+public import StreamCore
+
+/// A projection whose read model is kept in versions: what daemons, rebuilds and commands need of it.
+public struct VersionedProjection: Sendable {
+    /// One run: a version, the servers, and how it is run.
+    public struct Run: Sendable {
+        public let version: Int
+        /// Ends the names of the topics.
+        public var topicSuffix: String
+        public var configuration: ProjectionRunnerConfiguration
+        /// Sees the version's schema before all others.
+        public var postgres: PostgresConfiguration
+        public var kafka: KafkaClientConfiguration
+        public var logger: Logger
+        public var observer: (any ProjectionObserver)?
+
+        public init(
+            version: Int, topicSuffix: String, configuration: ProjectionRunnerConfiguration,
+            postgres: PostgresConfiguration, kafka: KafkaClientConfiguration, logger: Logger,
+            observer: (any ProjectionObserver)? = nil
+        ) {
+            self.version = version
+            self.topicSuffix = topicSuffix
+            self.configuration = configuration
+            self.postgres = postgres
+            self.kafka = kafka
+            self.logger = logger
+            self.observer = observer
+        }
+    }
+
+    public let model: ReadModel
+    private let topicsOf: @Sendable (String) -> [String]
+    private let start: @Sendable (Run, EventDecisions) async throws -> Void
+    private let renew: @Sendable (Run, EventDecisions, String, [TopicPartition: Int64]) async throws -> Int
+
+    /// - Parameter make: makes the projection, of a topics' suffix and a version.
+    public init<P: AggregateProjection>(_ model: ReadModel, _ make: @escaping @Sendable (String, Int) -> P) {
+        self.model = model
+        topicsOf = { make($0, 1).topics }
+        start = { run, decisions in
+            let projection = DecidedProjection(make(run.topicSuffix, run.version), decisions)
+            try await ProjectionRunner(
+                projection: projection, configuration: run.configuration, postgres: run.postgres, kafka: run.kafka,
+                logger: run.logger, observer: run.observer
+            ).run()
+        }
+        renew = { run, decisions, subject, starts in
+            try await AggregateRebuild(
+                projection: make(run.topicSuffix, run.version), decisions: decisions, postgres: run.postgres,
+                kafka: run.kafka
+            ).run(subject, from: starts)
+        }
+    }
+
+    /// The topics that it reads.
+    public func topics(suffix: String) -> [String] { topicsOf(suffix) }
+
+    /// Runs a version until the task is cancelled, and keeps to what operators have decided about single events.
+    ///
+    /// - Throws: as `ProjectionRunner.run()` does; `PostgresError` when the decisions cannot be read.
+    public func run(_ run: Run) async throws {
+        try await start(run, try await decisions(run))
+    }
+
+    /// Makes one aggregate of a version anew from its events in Kafka.
+    ///
+    /// - Parameters:
+    ///   - aggregate: whose rows are made anew, an order's id.
+    ///   - starts: where each partition begins, or where the version did.
+    /// - Returns: how many events of the aggregate were applied.
+    public func rebuild(_ aggregate: String, from starts: [TopicPartition: Int64], _ run: Run) async throws -> Int {
+        try await renew(run, try await decisions(run), aggregate, starts)
+    }
+
+    private func decisions(_ run: Run) async throws -> EventDecisions {
+        let connection = try await PostgresConnection.connect(run.postgres)
+        do {
+            let decisions = try await EventDecisions.load(of: model.name, on: connection)
+            await connection.close()
+            return decisions
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+}

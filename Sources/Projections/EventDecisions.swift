@@ -1,0 +1,61 @@
+public import Postgres
+public import StreamCore
+
+/// What operators decided about single events of a consumer, for all its versions: table `event_decisions`. A version
+/// that reads such an event for the first time leaves it out, or applies the corrected value in the place of its own.
+public struct EventDecisions: Sendable {
+    /// What becomes of one event.
+    public enum Decision: Sendable, Hashable {
+        case discarded
+        case corrected([UInt8])
+    }
+
+    private struct Entry: Sendable {
+        let timestampMs: Int64?
+        let decision: Decision
+    }
+
+    private var entries: [TopicPartition: [Int64: [Entry]]] = [:]
+    /// How many there are.
+    public private(set) var count = 0
+
+    public init() {}
+
+    /// Reads all decisions about a consumer's events: one entry an event that an operator has discarded or corrected.
+    ///
+    /// - Throws: `PostgresError`.
+    public static func load(
+        of consumer: String, on connection: PostgresConnection
+    ) async throws(PostgresError) -> EventDecisions {
+        let rows = try await connection.execute(select, Parameters { $0.append(consumer) })
+        var decisions = EventDecisions()
+        for row in 0..<rows.rowCount {
+            let partition = TopicPartition(topic: try rows.string(row, 0), partition: try rows.int32(row, 1))
+            let decision: Decision =
+                rows.isNull(row, 4) ? .discarded : .corrected([UInt8](copying: rows.bytes(row, 4)))
+            decisions.add(
+                decision, about: partition, offset: try rows.int64(row, 2),
+                timestampMs: try rows.optionalInt64(row, 3))
+        }
+        return decisions
+    }
+
+    mutating func add(_ decision: Decision, about partition: TopicPartition, offset: Int64, timestampMs: Int64?) {
+        entries[partition, default: [:]][offset, default: []].append(
+            Entry(timestampMs: timestampMs, decision: decision))
+        count += 1
+    }
+
+    /// What was decided about a record; nil for nothing. One whose timestamp is not known is any record there.
+    public func decision(on partition: TopicPartition, offset: Int64, timestampMs: Int64?) -> Decision? {
+        entries[partition]?[offset]?.first { entry in
+            entry.timestampMs == nil || timestampMs == nil || entry.timestampMs == timestampMs
+        }?.decision
+    }
+
+    private static let select = Statement(
+        """
+        SELECT topic, partition, record_offset, record_timestamp, corrected_value FROM event_decisions
+        WHERE consumer = $1
+        """)
+}

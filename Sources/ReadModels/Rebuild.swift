@@ -1,0 +1,317 @@
+public import Kafka
+public import Postgres
+public import StreamCore
+
+/// The steps of a rebuild. Each is one transaction, so that a crash leaves the state before it or behind it; a step
+/// that is asked for again finds out what is left to do. What a step may do, ``RebuildPolicy`` says.
+public struct Rebuild: Sendable {
+    public let model: ReadModel
+    private let postgres: PostgresConfiguration
+
+    /// - Parameter postgres: of an operator who may make and drop schemas, and change the views.
+    public init(_ model: ReadModel, _ postgres: PostgresConfiguration) {
+        self.model = model
+        self.postgres = postgres
+    }
+
+    // MARK: start
+
+    /// What a rebuild reads.
+    public struct Reading: Sendable {
+        public var topics: [String]
+        public var start = RebuildStart.beginning
+        /// Whether a rebuild that is under way is gone on with.
+        public var isPlain = true
+        /// Most records a second; nil for any number.
+        public var recordsPerSecond: Int?
+        /// The first part of the consumer group's name, where no version has one yet.
+        public var service = "millrace"
+
+        public init(topics: [String]) {
+            self.topics = topics
+        }
+    }
+
+    /// Makes the next version, or finds the one that is being built.
+    ///
+    /// - Throws: ``RebuildRefusal``, `KafkaError`, `PostgresError`, `TransactionError`.
+    public func start(_ reading: Reading, kafka: KafkaClientConfiguration) async throws -> ModelVersion {
+        let ranges = try await withConnection { connection in
+            let policy = RebuildPolicy(model, try await VersionTable.versions(of: model.name, on: connection))
+            if case .resume = try policy.start(isPlain: reading.isPlain) { return nil as Ranges? }
+            return try await self.ranges(reading, kafka)
+        }
+        return try await locked { transaction, versions in
+            let policy = RebuildPolicy(model, versions)
+            switch try policy.start(isPlain: reading.isPlain) {
+            case .resume(var version):
+                version.recordsPerSecond = reading.recordsPerSecond
+                try await transaction.execute(VersionTable.setRate, rate(version))
+                return version
+            case .create(let number):
+                guard let ranges else {
+                    throw RebuildRefusal(.notBuilding, "the version that was being built is gone: start again")
+                }
+                return try await create(number, reading, ranges, over: policy.live, in: transaction)
+            }
+        }
+    }
+
+    /// Where the partitions begin that a version has read.
+    ///
+    /// - Throws: ``RebuildRefusal`` when Kafka no longer has the beginning; `KafkaError`, `PostgresError`.
+    public func starts(
+        of version: ModelVersion, _ reading: Reading, kafka: KafkaClientConfiguration
+    ) async throws -> [TopicPartition: Int64] {
+        let own = try await withConnection { try await progress(of: version, on: $0) }
+        var reading = reading
+        if !own.partitions.isEmpty, reading.start == .beginning {
+            reading.start = .offsets(
+                Dictionary(own.partitions.map { ($0.partition, $0.start) }) { first, _ in first })
+        }
+        return try await ranges(reading, kafka).mapValues(\.start)
+    }
+
+    private typealias Ranges = [TopicPartition: (start: Int64, end: Int64)]
+
+    private func ranges(_ reading: Reading, _ kafka: KafkaClientConfiguration) async throws -> Ranges {
+        let admin = try KafkaAdmin(kafka)
+        let found = try await admin.partitions(of: reading.topics)
+        if let absent = reading.topics.first(where: { found[$0]?.isEmpty ?? true }) {
+            throw RebuildRefusal(.historyIsIncomplete, "Kafka has no topic \(absent)")
+        }
+        let partitions = found.values.flatMap(\.self)
+        let watermarks = try await admin.watermarks(of: partitions)
+        var timed: [TopicPartition: Int64] = [:]
+        if case .time(let milliseconds) = reading.start {
+            timed = try await admin.offsets(
+                of: Dictionary(partitions.map { ($0, .time(milliseconds)) }) { first, _ in first })
+        }
+        let starts = try reading.start.offsets(in: watermarks, timed: timed)
+        return watermarks.reduce(into: [:]) { ranges, entry in
+            ranges[entry.key] = (starts[entry.key] ?? 0, entry.value.high)
+        }
+    }
+
+    private func create(
+        _ number: Int, _ reading: Reading, _ ranges: Ranges, over live: ModelVersion?,
+        in transaction: PostgresTransaction
+    ) async throws -> ModelVersion {
+        let schema = try await transaction.execute(
+            "SELECT millrace_version_schema($1, $2)", key(number)
+        ).string(0, 0)
+        let path = [schema, postgres.schema].map(SQLIdentifier.quoted).joined(separator: ", ")
+        try await transaction.execute(
+            script: """
+                CREATE SCHEMA \(SQLIdentifier.quoted(schema));
+                SET LOCAL search_path TO \(path);
+                \(model.script)
+                SET LOCAL search_path TO \(SQLIdentifier.quoted(postgres.schema))
+                """)
+        if let live {
+            try await transaction.execute(
+                "SELECT millrace_copy_rights($1, $2)",
+                Parameters {
+                    $0.append(live.schema)
+                    $0.append(schema)
+                })
+        }
+        try await transaction.execute(
+            VersionTable.insert,
+            Parameters {
+                $0.append(model.name)
+                $0.append(Int32(number))
+                $0.append(schema)
+                $0.append(Int32(model.structure))
+                $0.append(reading.recordsPerSecond.map { Int32(clamping: $0) })
+            })
+        try await register(number, reading.service, in: transaction)
+        try await transaction.execute(VersionTable.insertRanges, parameters(ranges, number))
+        try await transaction.execute(VersionTable.insertOffsets, key(number))
+        let versions = try await VersionTable.versions(of: model.name, in: transaction)
+        guard let made = versions.first(where: { $0.version == number }) else {
+            throw PostgresError(.usage, "the version's row is gone as soon as it was made")
+        }
+        return made
+    }
+
+    private func register(_ number: Int, _ service: String, in transaction: PostgresTransaction) async throws {
+        try await forget(number, in: transaction)
+        let found = try await transaction.execute(VersionTable.group, key(number))
+        let group = found.rowCount > 0 ? try found.string(0, 0) : "\(service).\(model.name).v\(number)"
+        try await transaction.execute(
+            VersionTable.insertProjection,
+            Parameters {
+                $0.append(model.name)
+                $0.append(Int32(number))
+                $0.append(group)
+            })
+    }
+
+    private func parameters(_ ranges: Ranges, _ number: Int) -> Parameters {
+        var topics = TextArray()
+        var partitions = Int32Array()
+        var starts = Int64Array()
+        var ends = Int64Array()
+        for (partition, range) in ranges {
+            topics.append(partition.topic)
+            partitions.append(partition.partition)
+            starts.append(range.start)
+            ends.append(range.end)
+        }
+        return Parameters {
+            $0.append(model.name)
+            $0.append(Int32(number))
+            $0.append(topics)
+            $0.append(partitions)
+            $0.append(starts)
+            $0.append(ends)
+        }
+    }
+
+    // MARK: looking
+
+    /// What there is of the read model.
+    public func policy() async throws -> RebuildPolicy {
+        try await withConnection {
+            RebuildPolicy(model, try await VersionTable.versions(of: model.name, on: $0))
+        }
+    }
+
+    /// How far a version is, measured also by the live one.
+    public func progress(of version: ModelVersion, on connection: PostgresConnection) async throws -> RebuildProgress {
+        let versions = try await VersionTable.versions(of: model.name, on: connection)
+        let rows = try await connection.execute(VersionTable.progress, key(version.version))
+        let partitions = try (0..<rows.rowCount).map { row in
+            RebuildProgress.Partition(
+                partition: TopicPartition(topic: try rows.string(row, 0), partition: try rows.int32(row, 1)),
+                start: try rows.int64(row, 2), next: try rows.int64(row, 3), end: try rows.int64(row, 4))
+        }
+        var behind: Int64 = 0
+        if let live = RebuildPolicy(model, versions).live {
+            behind = try await connection.execute(VersionTable.behind, pair(live, version)).int64(0, 0)
+        }
+        return RebuildProgress(partitions: partitions, behindLive: behind)
+    }
+
+    /// The first part of the name of a version's consumer group.
+    public func service(of version: ModelVersion) async throws -> String {
+        let group = try await withConnection { connection in
+            try await connection.execute(
+                "SELECT consumer_group FROM projections WHERE name = $1 AND version = $2", key(version.version)
+            ).string(0, 0)
+        }
+        return String(group.dropLast(".\(version.name).v\(version.version)".count))
+    }
+
+    /// Notes that a verification found no difference in a version.
+    public func noteVerified(_ version: ModelVersion) async throws {
+        _ = try await withConnection { connection in
+            try await connection.execute(VersionTable.setVerified, key(version.version))
+        }
+    }
+
+    // MARK: abort and retire
+
+    /// Drops the version that is being built.
+    public func abort() async throws -> ModelVersion {
+        try await locked { transaction, versions in
+            let version = try RebuildPolicy(model, versions).abortion()
+            try await drop(version, in: transaction)
+            return version
+        }
+    }
+
+    /// Drops the versions that another one took the place of.
+    public func retire() async throws -> [ModelVersion] {
+        try await locked { transaction, versions in
+            let superseded = try RebuildPolicy(model, versions).retirement()
+            for version in superseded { try await drop(version, in: transaction) }
+            return superseded
+        }
+    }
+
+    /// The letters of a version that nobody keeps any more wait for nothing.
+    func closeLetters(of version: ModelVersion, in transaction: PostgresTransaction) async throws {
+        guard try await transaction.execute(VersionTable.hasLetters).bool(0, 0) else { return }
+        try await transaction.execute(VersionTable.closeLetters, key(version.version))
+    }
+
+    private func drop(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
+        try await closeLetters(of: version, in: transaction)
+        try await forget(version.version, in: transaction)
+        try await transaction.execute(
+            script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(version.schema)) CASCADE")
+        try await transaction.execute(VersionTable.delete, key(version.version))
+    }
+
+    /// Forgets offsets, parked events and processed events of a version.
+    private func forget(_ number: Int, in transaction: PostgresTransaction) async throws {
+        let forgotten = try await transaction.execute(VersionTable.forgetProjection, key(number))
+        for row in 0..<forgotten.rowCount {
+            let id = try forgotten.int32(row, 0)
+            let tables = try await transaction.execute(
+                """
+                SELECT c.oid::regclass::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+                WHERE i.inhparent = 'processed_events'::regclass AND c.relname = 'processed_events_' || $1::text
+                """, Parameters { $0.append(String(id)) })
+            for table in 0..<tables.rowCount {
+                try await transaction.execute(script: "DROP TABLE \(try tables.string(table, 0))")
+            }
+        }
+    }
+
+    // MARK: the database
+
+    func key(_ number: Int) -> Parameters {
+        Parameters {
+            $0.append(model.name)
+            $0.append(Int32(number))
+        }
+    }
+
+    func pair(_ live: ModelVersion, _ version: ModelVersion) -> Parameters {
+        Parameters {
+            $0.append(model.name)
+            $0.append(Int32(live.version))
+            $0.append(Int32(version.version))
+        }
+    }
+
+    private func rate(_ version: ModelVersion) -> Parameters {
+        Parameters {
+            $0.append(model.name)
+            $0.append(Int32(version.version))
+            $0.append(version.recordsPerSecond.map { Int32(clamping: $0) })
+        }
+    }
+
+    /// Runs a step alone: no other one of this read model is taken meanwhile.
+    func locked<Result: Sendable>(
+        _ body: (PostgresTransaction, [ModelVersion]) async throws -> Result
+    ) async throws -> Result {
+        try await withConnection { connection in
+            try await connection.withTransaction { transaction in
+                try await transaction.execute(VersionTable.lock, Parameters { $0.append(model.name) })
+                return try await body(transaction, try await VersionTable.versions(of: model.name, in: transaction))
+            }
+        }
+    }
+
+    /// Runs `body` with a connection whose statements may take long: dropping large tables does.
+    public func withConnection<Result: Sendable>(
+        _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
+        var patient = postgres
+        patient.statementTimeoutMs = 600_000
+        let connection = try await PostgresConnection.connect(patient)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+}

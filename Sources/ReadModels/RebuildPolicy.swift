@@ -1,0 +1,84 @@
+/// Decides which steps a rebuild may take: start, run, promote, retire, and abort instead of promote. A pure value,
+/// made
+/// of what the database says; every step is one transaction there, so that a crash leaves the state before it or behind
+/// it, and each step may be asked for again.
+///
+/// ```
+/// (no version) ── start ──▶ building ── promote ──▶ live ── promote of the next ──▶ superseded ── retire ──▶ (dropped)
+///                               └── abort ──▶ (dropped)
+/// ```
+public struct RebuildPolicy: Sendable {
+    public let model: ReadModel
+    /// Those that there are, by number.
+    public let versions: [ModelVersion]
+
+    public init(_ model: ReadModel, _ versions: [ModelVersion]) {
+        self.model = model
+        self.versions = versions.sorted { $0.version < $1.version }
+    }
+
+    public var live: ModelVersion? { versions.first { $0.state == .live } }
+    public var building: ModelVersion? { versions.first { $0.state == .building } }
+
+    /// What starting means.
+    public enum Start: Equatable, Sendable {
+        /// A version of this number is made.
+        case create(Int)
+        /// A rebuild goes on where it stopped.
+        case resume(ModelVersion)
+    }
+
+    /// - Parameter isPlain: whether nothing was said of where to begin, so that a rebuild under way is gone on with.
+    public func start(isPlain: Bool) throws(RebuildRefusal) -> Start {
+        guard let building else { return .create((versions.last?.version ?? 0) + 1) }
+        guard isPlain else {
+            throw RebuildRefusal(
+                .alreadyBuilding,
+                "\(building) is being built already: abort it to begin elsewhere, or start without a position to go on")
+        }
+        try requireOwnStructure(building)
+        return .resume(building)
+    }
+
+    /// The version that a promotion makes live.
+    ///
+    /// - Parameter isForced: whether a version may be shown that no verification has found equal.
+    public func promotion(isForced: Bool) throws(RebuildRefusal) -> ModelVersion {
+        guard let building else {
+            throw RebuildRefusal(.notBuilding, "no version of \(model.name) is being built")
+        }
+        try requireOwnStructure(building)
+        guard isForced || building.verifiedAt != nil else {
+            throw RebuildRefusal(.notVerified, "\(building) was not verified")
+        }
+        return building
+    }
+
+    /// The version that an abort drops.
+    public func abortion() throws(RebuildRefusal) -> ModelVersion {
+        guard let building else {
+            throw RebuildRefusal(.notBuilding, "no version of \(model.name) is being built")
+        }
+        return building
+    }
+
+    /// The versions that nobody sees any more.
+    public func retirement() throws(RebuildRefusal) -> [ModelVersion] {
+        let superseded = versions.filter { $0.state == .superseded }
+        guard !superseded.isEmpty else {
+            throw RebuildRefusal(.nothingToRetire, "no version of \(model.name) was superseded")
+        }
+        return superseded
+    }
+
+    private func requireOwnStructure(_ version: ModelVersion) throws(RebuildRefusal) {
+        guard version.structure == model.structure else {
+            throw RebuildRefusal(
+                .otherStructure,
+                """
+                \(version) was made by definition \(version.structure) of its tables, and this program has definition \
+                \(model.structure): use the release that made it, or abort it
+                """)
+        }
+    }
+}

@@ -1,0 +1,36 @@
+public import StreamCore
+
+/// Why a step of a rebuild is not taken. Nothing was changed.
+public struct RebuildRefusal: Error, Hashable, Sendable, CustomStringConvertible, RemediableError {
+    public enum Code: Hashable, Sendable {
+        /// The database has no such read model.
+        case unknownModel
+        /// No version is being built.
+        case notBuilding
+        /// A version is being built in another way than asked for.
+        case alreadyBuilding
+        /// Kafka no longer has the beginning of a topic, or has no such topic.
+        case historyIsIncomplete
+        /// The version has not applied what the live one has.
+        case behind
+        /// The version was not found equal to what the events say.
+        case notVerified
+        /// No version waits to be dropped.
+        case nothingToRetire
+        /// Readers held what shows the read model for too long.
+        case readersInTheWay
+        /// The views of the version are not those that readers have.
+        case otherViews
+        /// A version was made by a definition that this program does not have.
+        case otherStructure
+    }
+
+    public let code: Code
+    public let description: String
+    public var remedy: Remedy { .changeSetup }
+
+    init(_ code: Code, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}
