@@ -9,8 +9,8 @@ import StreamCore
 import Synchronization
 
 /// The order summary is rebuilt from 1,000,000 events and promoted, while the live version applies new events and a
-/// query service answers: how long it takes, how that compares with the SQL of the same batches alone, how many queries fail,
-/// and how long readers may wait for the promotion. MILLRACE_BENCH_EVENTS asks for another number of events.
+/// query service answers: how long it takes, how that compares with the SQL of the same batches alone, how many queries
+/// fail, and how long readers may wait for the promotion. MILLRACE_BENCH_EVENTS asks for another number of events.
 enum RebuildBench {
     static let name = "rebuild"
     static let events =

@@ -9,7 +9,7 @@ import Testing
 
 /// What an operator sees of commands.
 @Suite struct TelemetryTests {
-    /// Of this process: metrics can be given a backend only once. No other suite here looks at them.
+    /// Metrics can be given a backend only once in a process, so that this test has a process of its own.
     private static let metrics: PrometheusMetrics = {
         let metrics = PrometheusMetrics(help: CommandMetrics.help)
         MetricsSystem.bootstrap(metrics)
@@ -50,8 +50,12 @@ import Testing
         let number: Int64
     }
 
-    @Test func eachCommandIsCountedAndOneLineWithoutItsContent() async throws {
-        let metrics = Self.metrics
+    @Test func eachCommandIsCountedAndOneLineWithoutItsContent() async {
+        await #expect(processExitsWith: .success) { try await TelemetryTests.sendAndLook() }
+    }
+
+    private static func sendAndLook() async throws {
+        let metrics = metrics
         try await TestDatabase.withSchema(migrating: ["outbox", "commands"]) { database in
             let handler = CommandHandler(Observed.self, on: [TallyDecider.self]) { _, plan in
                 plan.aggregate(TallyDecider.self, "secret-id")

@@ -41,21 +41,7 @@ public struct ProjectionSettings: Sendable {
                 """)
             wish = version == 0 ? .live : .version(version)
         }
-        runner.batchMaxRecords = section.integer(
-            "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000,
-            "Maximum number of records in one transaction.")
-        runner.batchMaxBytes = section.integer(
-            "batch_max_bytes", default: defaults.batchMaxBytes, in: 1...(64 << 20),
-            """
-            Size at which a transaction takes no more records. The last record may exceed it. Lower it to use less \
-            memory.
-            """)
-        runner.batchLingerMs = section.integer(
-            "batch_linger_ms", default: defaults.batchLingerMs, in: 0...60_000,
-            """
-            Maximum time that a batch waits for more records after its first. 0 commits the records that are there. \
-            Raise it to get fewer, larger transactions.
-            """)
+        Self.readBatches(section, &runner)
         runner.onTruncatedHistory = section.choice(
             "on_truncated_history", default: defaults.onTruncatedHistory,
             """
@@ -90,6 +76,25 @@ public struct ProjectionSettings: Sendable {
         failures = FailureSettings(from: reader, consumer: consumer, order: order)
         runner.onFailure = failures.policy(of: consumer ?? "", order: order)
         configuration = runner
+    }
+
+    private static func readBatches(_ section: SectionReader, _ runner: inout ProjectionRunnerConfiguration) {
+        let defaults = runner
+        runner.batchMaxRecords = section.integer(
+            "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000,
+            "Maximum number of records in one transaction.")
+        runner.batchMaxBytes = section.integer(
+            "batch_max_bytes", default: defaults.batchMaxBytes, in: 1...(64 << 20),
+            """
+            Size at which a transaction takes no more records. The last record may exceed it. Lower it to use less \
+            memory.
+            """)
+        runner.batchLingerMs = section.integer(
+            "batch_linger_ms", default: defaults.batchLingerMs, in: 0...60_000,
+            """
+            Maximum time that a batch waits for more records after its first. 0 commits the records that are there. \
+            Raise it to get fewer, larger transactions.
+            """)
     }
 
     /// What counts for one of several projections.
