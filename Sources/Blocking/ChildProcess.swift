@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Foundation
 internal import Glibc
 
 /// A child process in its own session, so a Ctrl-C on the terminal does not reach it. It inherits only its standard
@@ -70,12 +71,22 @@ public struct ChildProcess: Sendable {
 
     /// Waits for the end, on a new thread. Call it once, and not after ``hasEnded()`` returned true.
     public func waitForEnd() async -> End {
-        await onOwnThread("wait-for-child") {
-            var status: Int32 = 0
-            // SAFETY: the call fills `status`; the child is ours and waited for once.
-            while unsafe waitpid(id, &status, 0) < 0, errno == EINTR {}
-            return End(status: status)
-        }
+        await onOwnThread("wait-for-child") { waitBlocking() }
+    }
+
+    /// Waits for the end on a thread of its own and reports it to nobody, so that the process does not stay a zombie.
+    /// Call it instead of ``waitForEnd()``.
+    public func reap() {
+        let thread = Thread { _ = waitBlocking() }
+        thread.name = "reap-child"
+        thread.start()
+    }
+
+    private func waitBlocking() -> End {
+        var status: Int32 = 0
+        // SAFETY: the call fills `status`; the child is ours and waited for once.
+        while unsafe waitpid(id, &status, 0) < 0, errno == EINTR {}
+        return End(status: status)
     }
 
     /// Whether the process has ended. Do not call it again after it returned true.

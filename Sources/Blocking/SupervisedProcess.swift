@@ -42,6 +42,7 @@ public final class SupervisedProcess: Sendable {
     public let processID: Int32
     private let shell: ChildProcess
     private let leash: Mutex<Int32?>
+    private let isWaitedFor = Atomic(false)
 
     /// Starts the child.
     ///
@@ -67,6 +68,8 @@ public final class SupervisedProcess: Sendable {
 
     deinit {
         stop()
+        // A child that nobody waits for stays a zombie for as long as this process lives.
+        if !isWaitedFor.load(ordering: .relaxed) { shell.reap() }
     }
 
     /// Requests the end of the child; ``waitForEnd()`` reports it. A second call has no effect.
@@ -88,8 +91,9 @@ public final class SupervisedProcess: Sendable {
 
     /// Waits until the child has ended. Call it once.
     public func waitForEnd() async -> End {
+        isWaitedFor.store(true, ordering: .relaxed)
         // The shell's exit code contains the child's: 128 plus the number of the signal that ended it.
-        switch await shell.waitForEnd() {
+        return switch await shell.waitForEnd() {
         case .exited(let code) where code > 128 && code < 160: .signalled(code - 128)
         case let end: end
         }

@@ -76,6 +76,7 @@ final class Supervisor: Sendable {
 
     deinit {
         close(commands)
+        if !hasEnded { process.reap() }
     }
 
     /// Whether the server has ended by itself.

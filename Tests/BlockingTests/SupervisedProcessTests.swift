@@ -17,6 +17,13 @@ import Testing
         (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
     }
 
+    /// From proc(5)'s `stat`.
+    private static func parent(of process: Int32) throws -> Int32 {
+        let stat = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+        let fields = try #require(stat.split(separator: ")").last).split(separator: " ")
+        return try #require(Int32(fields[1]))
+    }
+
     @Test(arguments: [0, 1, 78]) func itsEndIsTheChildsOwn(code: Int32) async throws {
         try await Self.withLog { log in
             let process = try SupervisedProcess(["/bin/sh", "-c", "exit \(code)"], logFile: log, patienceSeconds: 5)
@@ -69,10 +76,12 @@ import Testing
             var process: SupervisedProcess? = try SupervisedProcess(
                 ["/bin/sh", "-c", script], logFile: log, patienceSeconds: 30)
             try await eventually { Self.text(of: log).hasSuffix("\n") }
-            #expect(process != nil)
+            let shell = try Self.parent(of: #require(process).processID)
             // What the kernel does with the socket when this process is killed, `deinit` does here.
             process = nil
             try await eventually { Self.text(of: log).hasSuffix("asked\n") }
+            // It would stay a zombie if nobody waited for it.
+            try await eventually { !FileManager.default.fileExists(atPath: "/proc/\(shell)") }
         }
     }
 

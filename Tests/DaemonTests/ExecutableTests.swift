@@ -116,7 +116,7 @@ import Testing
         try await withDatabase(migrating: []) { database, _ in
             let daemon = try Executable(name, away + database)
             #expect(try await daemon.exitCode() == 78)
-            #expect(daemon.errors.contains("run: millrace migrate up"), "\(daemon.errors)")
+            #expect(daemon.errors.contains("millrace migrate up"), "\(daemon.errors)")
         }
     }
 
@@ -351,7 +351,7 @@ import Testing
             relay.signal(SIGTERM)
             let code = try await relay.exitCode()
             #expect(code == 75)
-            #expect(relay.errors.contains("the stop takes too long"))
+            #expect(relay.errors.contains("the shutdown takes too long"))
         }
     }
 

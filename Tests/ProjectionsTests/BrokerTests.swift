@@ -80,7 +80,7 @@ import Testing
             let log = RecordedLog()
             let configuration = ledger.configuration { $0.onTruncatedHistory = .continue }
             try await running(ledger.runner(nil, configuration, log: log)) { try await ledger.caughtUp() }
-            #expect(log.lines("going on without them").count == 1)
+            #expect(log.lines("continuing without them").count == 1)
             // The first event is gone; the two last ones are there.
             #expect(try await ledger.rows()["a"]?.count == 2)
         }
@@ -119,7 +119,7 @@ import Testing
             let observer = Observer()
             let log = RecordedLog()
             try await running(ledger.runner(observer: observer, log: log)) {
-                try await eventually { !log.lines("does not say which offsets").isEmpty }
+                try await eventually { !log.lines("does not report the offsets").isEmpty }
                 try await ledger.produce([ledger.next(other)])
                 try await eventually { try await ledger.rows()[other]?.count == 1 }
                 #expect(observer.now.stopped.isEmpty)

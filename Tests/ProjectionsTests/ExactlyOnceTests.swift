@@ -126,7 +126,7 @@ import Testing
             try await running(first, second) {
                 try await eventually {
                     try await ledger.produce(count: 100, keys: 20)
-                    return !log.lines("another owner").isEmpty
+                    return !log.lines("another process moved the offsets").isEmpty
                 }
                 try await ledger.caughtUp()
             }

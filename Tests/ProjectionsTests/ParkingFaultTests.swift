@@ -31,7 +31,7 @@ import Testing
                     proxy.cut(cut, alone: true)
                     try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
                     try await ledger.caughtUp()
-                    try await eventually { log.lines("settled").count == 1 }
+                    try await eventually { log.lines("outcome of a transaction is known").count == 1 }
                     let failed = try await scene.letters("failed")
                     #expect(failed.count == (cut == .beforeCommit ? 2 : 1))
                     #expect(Set(failed.map(\.origin)).count == 1)

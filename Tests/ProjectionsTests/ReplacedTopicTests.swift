@@ -120,7 +120,7 @@ import Testing
                 try await ledger.produce(key: "k1", [])
                 try await running(ledger.runner(log: log)) { try await ledger.caughtUp() }
                 #expect(log.lines("partition stopped").isEmpty)
-                #expect(log.lines("cannot be told").isEmpty)
+                #expect(log.lines("cannot be checked for a replacement").isEmpty)
             }
             try await ledger.expectExact()
         }
