@@ -1,7 +1,7 @@
-/// Decides which steps a rebuild may take: start, run, promote, retire, and abort instead of promote. A pure value,
-/// made
-/// of what the database says; every step is one transaction there, so that a crash leaves the state before it or behind
-/// it, and each step may be asked for again.
+/// Decides which steps a rebuild may take: start, run, promote, retire, and abort instead of promote.
+///
+/// A pure value, made of what the database says. Each step is one transaction there: a crash leaves the state before it
+/// or behind it, and each step may be asked for again.
 ///
 /// ```
 /// (no version) ── start ──▶ building ── promote ──▶ live ── promote of the next ──▶ superseded ── retire ──▶ (dropped)
