@@ -104,7 +104,7 @@ import Testing
                 try await SchemaCheck.require(["shop"], on: connection, catalog: newer)
             }
             #expect(
-                behind?.description == "the database schema lacks shop 2 (more); run: this program once with --migrate")
+                behind?.description == "the database schema lacks shop 2 (more); run this program once with --migrate")
             try await Migrator(configuration, catalog: newer).up(["shop"])
             #expect(try await SchemaCheck.require(["shop"], on: connection, catalog: older).count == 1)
             #expect(try await Migrator(configuration, catalog: older).verify(["shop"]).map(\.state) == [.unknown])

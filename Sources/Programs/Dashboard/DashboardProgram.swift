@@ -11,7 +11,8 @@ public enum DashboardProgram: DaemonProgram {
         let dashboard: DashboardSettings
 
         public init(from reader: SettingsReader) {
-            projection = ProjectionSettings(from: reader, consumer: "dashboard", order: .none)
+            projection = ProjectionSettings(
+                from: reader, consumer: "dashboard", order: .none, hasVersions: true)
             dashboard = DashboardSettings(from: reader)
         }
     }

@@ -1,11 +1,13 @@
-// What ProjectionProgram refines: without this line, an incremental build would not see that it has changed.
+// What VersionedProjectionProgram refines: without this line, an incremental build would not see that it has changed.
 internal import Daemon
 public import OrderSummary
 public import ProjectionPrograms
 public import ReadModels
 
 /// The daemon `order-summary-projection`.
-public enum OrderSummaryProgram: ProjectionProgram {
+public enum OrderSummaryProgram: VersionedProjectionProgram {
+    public typealias Kept = OrderSummaryProjection
+
     public static let name = "order-summary-projection"
     public static let abstract = "Keeps the read model order_summary from the events of orders in Kafka."
     public static let operationsPort = 9_402

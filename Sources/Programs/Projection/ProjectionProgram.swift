@@ -7,12 +7,20 @@ public import Settings
 
 /// A daemon that keeps one read model and does nothing else: all of it but the projection is here.
 public protocol ProjectionProgram: DaemonProgram where Feature == ProjectionFeature<Self> {
-    associatedtype Kept: AggregateProjection
+    associatedtype Kept: Projection
 
     /// What its read model needs of dead letters.
     static var order: DeadLetterRoute.Order { get }
     /// The set of migrations with the read model's tables.
     static var migrationSet: String { get }
+    /// Whether `[projection]` has the setting `version`; see ``VersionedProjectionProgram``.
+    static var hasVersions: Bool { get }
+    /// - Parameter topicSuffix: ends the name of each topic, behind an aggregate type in lower case.
+    static func projection(topicSuffix: String) -> Kept
+}
+
+/// A daemon whose read model has versions that can be rebuilt beside the live one.
+public protocol VersionedProjectionProgram: ProjectionProgram where Kept: AggregateProjection {
     /// The tables of one version.
     static var readModel: ReadModel { get }
     /// - Parameters:
@@ -27,12 +35,15 @@ public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
 
     public init(from reader: SettingsReader) {
         projection = ProjectionSettings(
-            from: reader, consumer: Program.readModel.name, order: Program.order)
+            from: reader, consumer: Program.projection(topicSuffix: "").name, order: Program.order,
+            hasVersions: Program.hasVersions)
     }
 }
 
 extension ProjectionProgram {
     public static var order: DeadLetterRoute.Order { .key }
+
+    public static var hasVersions: Bool { false }
 
     public static var metricHelp: [String: String] { ProjectionMetrics.help }
 
@@ -44,16 +55,27 @@ extension ProjectionProgram {
 
     public static var worksByDefault: Bool { true }
 
-    public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events", version: 1))] }
+    public static var consumers: [Consumption] { [Consumption(projection(topicSuffix: "-events"))] }
+
+    public static func migrationSets(for feature: Feature) -> [String] { ["projections", migrationSet] }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        let projection = projection(topicSuffix: feature.projection.topicSuffix)
+        try await ProjectionRunner(projection, feature.projection, in: context).run()
+    }
+}
+
+extension VersionedProjectionProgram {
+    public static var hasVersions: Bool { true }
+
+    public static func projection(topicSuffix: String) -> Kept { projection(topicSuffix: topicSuffix, version: 1) }
 
     /// Its versions, for daemons and rebuilds.
     public static var versioned: VersionedProjection {
         VersionedProjection(readModel) { projection(topicSuffix: $0, version: $1) }
     }
-
-    public static func migrationSets(for feature: Feature) -> [String] { ["projections", migrationSet] }
-
-    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         try await VersionedDaemon(versioned, feature.projection, in: context).run()

@@ -15,7 +15,10 @@ public struct ProjectionSettings: Sendable {
     /// - Parameters:
     ///   - consumer: the projection's name; nil for a program with several, which have their topics from elsewhere.
     ///   - order: what its read model needs of dead letters.
-    public init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key) {
+    ///   - hasVersions: whether its read model has versions, one of which may be chosen.
+    public init(
+        from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key, hasVersions: Bool = false
+    ) {
         let section = reader.section("projection", "How the daemon reads events and writes the read model.")
         let defaults = ProjectionRunnerConfiguration(service: "millrace")
         var runner = defaults
@@ -31,6 +34,8 @@ public struct ProjectionSettings: Sendable {
                 Suffix of the topics to read. The aggregate type in lower case stands before it. Set it to the \
                 relay's topic_suffix.
                 """)
+        }
+        if hasVersions {
             let version = section.integer(
                 "version", default: 0, in: 0...1_000_000,
                 """
