@@ -53,8 +53,10 @@ import Testing
         return run.lines
     }
 
-    /// Sends records, one after the other; times are milliseconds since 1970, 0 for now. A broker may remove records of
-    /// long ago at once.
+    /// A time for records, in milliseconds since 1970. A broker may remove records of long ago at any time.
+    private static func recently() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) - 60_000 }
+
+    /// Sends records, one after the other; times are milliseconds since 1970, 0 for now.
     private func send(_ topic: String, _ records: [(value: String?, timestampMs: Int64)]) async throws {
         let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
         for record in records {
@@ -82,7 +84,7 @@ import Testing
     /// Also where the brokers look nothing up by time, as the mock does not.
     @Test func recordsOfATime() async throws {
         try await TestKafka.withTopics { topics in
-            let start: Int64 = 1_772_366_400_000
+            let start = Self.recently()
             try await send(topics[0], [("a", start), ("b", start + 1_000), ("c", start + 2_000)])
             let later = try await tail(topics) { $0.from = .time(start + 1_000) }
             #expect(later == ["0/1 k b", "0/2 k c"])
@@ -93,7 +95,7 @@ import Testing
 
     @Test func theLastOnesOfSeveralPartitionsAndTopics() async throws {
         try await TestKafka.withTopics(2, partitions: 1) { topics in
-            let start: Int64 = 1_772_366_400_000
+            let start = Self.recently()
             try await send(topics[0], [("1", start), ("3", start + 30), ("5", start + 50)])
             try await send(topics[1], [("2", start + 20), ("4", start + 40)])
             let output = #"%s\n"#
