@@ -27,6 +27,9 @@ class UnitFiles(unittest.TestCase):
         (cls.root / "usr/bin").mkdir()
         for name in DAEMONS:
             shutil.copy("/bin/true", cls.root / "usr/bin" / name)
+        # What ExecReload runs.
+        (cls.root / "bin").mkdir()
+        shutil.copy("/bin/sh", cls.root / "bin/sh")
 
     def analyze(self, *arguments):
         return subprocess.run(["systemd-analyze", "--no-pager", f"--root={self.root}", *arguments],
