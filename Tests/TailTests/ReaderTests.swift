@@ -218,6 +218,7 @@ import Testing
         #expect(!hasEnded)
         stop.isSet.store(true, ordering: .relaxed)
         #expect(try await writing.value == false)
+        withExtendedLifetime(pipe) {}
     }
 
     private final class Flag: Sendable {

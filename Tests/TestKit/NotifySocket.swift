@@ -40,6 +40,12 @@ public final class NotifySocket: Sendable {
         return String(decoding: buffer.prefix(count), as: UTF8.self)
     }
 
+    /// Takes the messages that have arrived.
+    public func discardAll() {
+        var byte: UInt8 = 0
+        while unsafe recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT)) >= 0 {}
+    }
+
     /// The next message that is not a status; waits for it.
     public func nextButStatus() async throws -> String {
         while true {

@@ -42,11 +42,8 @@ final class RawClient {
                 unsafe connect(descriptor, generic, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard result == 0 else {
-            let code = errno
-            Glibc.close(descriptor)
-            throw Failure(code: code)
-        }
+        // The descriptor is closed by `deinit`, which runs after this too.
+        guard result == 0 else { throw Failure(code: errno) }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     }
 
