@@ -19,7 +19,7 @@ FILTER      ?=
 UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|EventsTests|OrdersTests|SettingsTests
 
 # Tests that use servers, but no Kafka.
-WITHOUT_KAFKA := PostgresTests|MigrationsTests|OperationsTests
+WITHOUT_KAFKA := PostgresTests|MigrationsTests|HTTPTests|OperationsTests
 
 # Where the example is built: beside what is built of this package already, so that nothing is compiled twice.
 EXAMPLE_SCRATCH ?= .build

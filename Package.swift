@@ -91,8 +91,8 @@ let programs: [Target] = [
     .target(
         name: "QueryServiceProgram",
         dependencies: [
-            "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "Operations", "Settings", "Postgres",
-            .logging, .serviceLifecycle,
+            "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "HTTP", "Operations", "Settings",
+            "Postgres", .logging, .serviceLifecycle,
         ],
         path: "Sources/Programs/QueryService", swiftSettings: strict),
     // What all programs of projections share.
@@ -148,8 +148,8 @@ let features: [Target] = [
     .target(
         name: "OrderQueries",
         dependencies: [
-            "Orders", "SQLQueries", "SQLText", "Operations", "RequestValues", "Kafka", "Postgres", "StreamCore",
-            "WireJSON", .logging, .metrics, .deque,
+            "Orders", "SQLQueries", "SQLText", "HTTP", "RequestValues", "Kafka", "Postgres", "StreamCore", "WireJSON",
+            .logging, .metrics, .deque,
         ],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
@@ -185,9 +185,8 @@ let framework: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Migrations", "Operations", "Settings", "Events", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging,
-            .coreMetrics,
-            .serviceLifecycle, .argumentParser,
+            "Migrations", "HTTP", "Operations", "Settings", "Events", "Kafka", "Postgres", "StreamCore", "WireJSON",
+            .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict)
 ]
@@ -196,9 +195,12 @@ let framework: [Target] = [
 
 let support: [Target] = [
     .target(
-        name: "Operations",
+        name: "Operations", dependencies: ["HTTP", .logging, .coreMetrics, .serviceLifecycle], swiftSettings: strict),
+    .target(
+        name: "HTTP",
         dependencies: [
-            .logging, .coreMetrics, .serviceLifecycle, .crypto, .hummingbirdCore, .nioCore, .nioPosix, .nioHTTP1,
+            "WireJSON", .logging, .coreMetrics, .serviceLifecycle, .crypto, .hummingbirdCore, .hummingbirdTLS,
+            .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioSSL,
         ],
         swiftSettings: strict),
     .target(
@@ -274,7 +276,8 @@ let tests: [Target] = [
     .test("EventsTests", ["Events", "StreamCore", "WireJSON", "TestKit"]),
     .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
     .test("SettingsTests", ["Settings"]),
-    .test("OperationsTests", ["Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
+    .test("HTTPTests", ["HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
+    .test("OperationsTests", ["HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("LeadershipTests", ["Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("LettersTests", ["Letters", "Kafka", "StreamCore"]),
     .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
@@ -329,9 +332,8 @@ let tests: [Target] = [
         "OrderQueriesTests",
         [
             "OrderQueries", "RequestValues", "SQLText", "OrderShop", "OrderSummary", "Dashboard", "Migrations",
-            "Projections",
-            "Events", "Orders", "Operations", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore", "WireJSON",
-            "TestKit", .logging,
+            "Projections", "Events", "Orders", "HTTP", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore",
+            "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "CommandsTests",
@@ -406,9 +408,15 @@ extension Target.Dependency {
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let hummingbirdTLS = product(name: "HummingbirdTLS", package: "hummingbird")
+    static let hummingbirdHTTP2 = product(name: "HummingbirdHTTP2", package: "hummingbird")
+    static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioHTTPTypes = product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+    static let nioHTTPTypesHTTP1 = product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
 }
 
@@ -443,6 +451,9 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
     ],
     targets: executables + commands + programs + features + framework + support + sharedProtocols + domain + clients

@@ -1,5 +1,5 @@
+internal import HTTP
 internal import Migrations
-internal import Operations
 internal import Settings
 internal import StreamCore
 
@@ -32,7 +32,7 @@ public enum DaemonExit: Int32, Sendable {
             case .changeSetup: self = .configuration
             case .startAgain: self = .temporary
             }
-        case is OperationsServer.BindError, is HTTPServer.BindError: self = .temporary
+        case is HTTPServer.BindError: self = .temporary
         case is HTTPServerConfiguration.Invalid: self = .configuration
         default: self = .internal
         }

@@ -1,3 +1,4 @@
+internal import HTTP
 internal import Operations
 internal import StreamCore
 
@@ -28,7 +29,7 @@ struct WorkSupervision {
     }
 
     mutating func failed(_ error: any Error) -> Verdict {
-        guard hasStarted, !(error is OperationsServer.BindError), !(error is HTTPServer.BindError) else { return .end }
+        guard hasStarted, !(error is HTTPServer.BindError) else { return .end }
         switch DaemonExit(error) {
         case .configuration, .temporary, .unavailable: return .retry(after: backoff.next())
         case .ok, .usage, .internal: return .end

@@ -1,3 +1,4 @@
+public import HTTP
 public import Logging
 public import ServiceLifecycle
 

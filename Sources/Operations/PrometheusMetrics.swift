@@ -1,4 +1,5 @@
 public import CoreMetrics
+internal import HTTP
 internal import Synchronization
 
 /// The process's metrics: a backend of swift-metrics that keeps counters, gauges and histograms and shows them in

@@ -1,6 +1,6 @@
+public import HTTP
 public import Kafka
 public import Logging
-public import Operations
 public import Postgres
 internal import StreamCore
 internal import WireJSON

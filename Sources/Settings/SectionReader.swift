@@ -178,7 +178,20 @@ public struct SectionReader {
         setting.defaultText = TOMLText.strings([])
         let origin = reader.value(of: setting, in: name)?.origin ?? .defaultValue
         let names = read(setting, show: TOMLText.strings) { value throws(Rejection) in try value.strings() } ?? []
-        return names.map { reader.secretFile($0, namedAt: origin) }
+        return names.map { reader.file($0, isSecret: true, namedAt: origin) }
+    }
+
+    /// A file that the program itself reads; a relative path is looked for like those of ``secretFiles(_:_:)``.
+    ///
+    /// - Parameter isSecret: warn of it when other users can read it.
+    /// - Returns: its path; empty when there is none.
+    public func file(_ key: String, isSecret: Bool, _ documentation: String) -> String {
+        var setting = DeclaredSetting(key: key, documentation: documentation)
+        setting.defaultText = TOMLText.string("")
+        let origin = reader.value(of: setting, in: name)?.origin ?? .defaultValue
+        let path =
+            read(setting, show: TOMLText.string) { value throws(Rejection) in try value.string { _ in nil } } ?? ""
+        return path.isEmpty ? "" : reader.file(path, isSecret: isSecret, namedAt: origin)
     }
 
     /// A table of free keys and texts, `[section.key]`: those of all layers together. Keys with dots may be quoted or

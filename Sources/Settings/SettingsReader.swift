@@ -85,10 +85,10 @@ public final class SettingsReader {
         return secret
     }
 
-    /// - Returns: the path of a file of secrets that the program reads by itself.
-    func secretFile(_ name: String, namedAt origin: Origin) -> String {
+    /// - Returns: the path of a file that the program reads by itself.
+    func file(_ name: String, isSecret: Bool, namedAt origin: Origin) -> String {
         let path = SecretReference(file: name, namedAt: origin).filePath(sources) ?? name
-        noteSecretFile(path)
+        if isSecret { noteSecretFile(path) }
         return path
     }
 

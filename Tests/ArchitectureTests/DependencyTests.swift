@@ -11,8 +11,9 @@ import Testing
 
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
-        "HummingbirdCore": ["Operations"], "NIOCore": ["Operations"], "NIOPosix": ["Operations"],
-        "NIOHTTP1": ["Operations"], "TOMLKit": ["Settings"],
+        "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HummingbirdHTTP2": ["HTTP"],
+        "HTTPTypes": ["HTTP"], "NIOCore": ["HTTP"], "NIOPosix": ["HTTP"], "NIOHTTP1": ["HTTP"],
+        "NIOHTTPTypes": ["HTTP"], "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]
 

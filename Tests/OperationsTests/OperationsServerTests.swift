@@ -1,6 +1,7 @@
 import CoreMetrics
 import Foundation
 import Glibc
+import HTTP
 import Logging
 import Operations
 import Testing

@@ -1,7 +1,7 @@
 import Events
+import HTTP
 import Kafka
 import Logging
-import Operations
 import OrderShop
 import OrderSummary
 import Orders

@@ -1,4 +1,4 @@
-import Operations
+import HTTP
 import Postgres
 import StreamCore
 import TestKit

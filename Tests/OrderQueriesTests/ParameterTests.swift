@@ -1,4 +1,4 @@
-import Operations
+import HTTP
 import Orders
 import RequestValues
 import StreamCore

@@ -1,5 +1,5 @@
 import EmbeddedPostgres
-import Operations
+import HTTP
 import Postgres
 import StreamCore
 import TestKit

@@ -1,5 +1,5 @@
 import Foundation
-import Operations
+import HTTP
 import Postgres
 import SQLText
 import TestKit

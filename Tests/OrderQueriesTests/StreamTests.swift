@@ -1,4 +1,4 @@
-import Operations
+import HTTP
 import StreamCore
 import Synchronization
 import TestKit

@@ -1,4 +1,4 @@
-internal import Operations
+internal import HTTP
 internal import Synchronization
 
 /// One window's stream of updates, and all who follow it.

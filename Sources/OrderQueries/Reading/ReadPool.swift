@@ -195,7 +195,7 @@ final class ReadPool: Sendable {
         while !Task.isCancelled {
             let (items, kind) = take(worker)
             if items.isEmpty {
-                await waitForWork(worker, quickOnly: quickOnly)
+                await waitForWork(worker, quickOnly: quickOnly, on: connection)
                 continue
             }
             // A connection that the server has closed while nobody used it is no reason to fail.
@@ -206,8 +206,10 @@ final class ReadPool: Sendable {
     }
 
     /// Waits until there may be something, or the task is cancelled.
-    private func waitForWork(_ worker: Int, quickOnly: Bool) async {
+    private func waitForWork(_ worker: Int, quickOnly: Bool, on connection: isolated PostgresConnection) async {
         await withTaskCancellationHandler {
+            // A closure that does not name the connection leaves its thread, for one of the pool's, and comes back.
+            _ = connection
             await withCheckedContinuation { continuation in
                 let resumesAtOnce = state.withLock { state in
                     if Task.isCancelled || (quickOnly ? state.queue.hasQuick : !state.queue.isEmpty) { return true }

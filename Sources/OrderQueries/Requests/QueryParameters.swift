@@ -1,4 +1,4 @@
-internal import Operations
+internal import HTTP
 internal import RequestValues
 internal import StreamCore
 

@@ -1,5 +1,5 @@
+internal import HTTP
 internal import Logging
-internal import Operations
 internal import Postgres
 internal import SQLQueries
 internal import SQLText

@@ -1,5 +1,5 @@
 internal import Daemon
-internal import Operations
+internal import HTTP
 internal import Settings
 
 /// `[http]`: where a daemon answers requests, whom it lets in, and its limits.
@@ -20,6 +20,7 @@ struct HTTPSettings: FeatureSettings {
         http.threads = section.integer(
             "threads", default: defaults.threads, in: 1...64,
             "Number of threads that read requests and write answers.")
+        Self.readTLS(section, &http)
         let tokenFiles = section.secretFiles(
             "token_files",
             """
@@ -55,6 +56,40 @@ struct HTTPSettings: FeatureSettings {
             section.reject("host", "\(error)")
         }
         configuration = http
+    }
+
+    /// Both files or none.
+    private static func readTLS(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
+        let certificate = section.file(
+            "certificate_file", isSecret: false,
+            """
+            File with the server's certificate in PEM, followed by the intermediate certificates. Set it to serve HTTPS \
+            (TLS 1.2 and 1.3); empty serves plain HTTP. The service reads it at the start. A relative path is resolved \
+            like the path of a secret.
+            """)
+        let key = section.file(
+            "key_file", isSecret: true,
+            "File with the private key of the certificate, in PEM and not encrypted. certificate_file requires it.")
+        http.http2 = section.boolean(
+            "http2", default: http.http2,
+            """
+            Offers HTTP/2 beside HTTP/1.1 to clients that connect with TLS. Set it if browsers open many live pages: \
+            each takes a connection of its own over HTTP/1.1, and browsers allow six to one host.
+            """)
+        switch (certificate.isEmpty, key.isEmpty) {
+        case (true, true):
+            if http.http2 {
+                section.reject("http2", "needs certificate_file and key_file: clients choose HTTP/2 within TLS")
+            }
+        case (false, true): section.reject("certificate_file", "needs key_file, its private key")
+        case (true, false): section.reject("key_file", "needs certificate_file, the certificate that it belongs to")
+        case (false, false):
+            do throws(TLSIdentity.FileError) {
+                http.tls = try TLSIdentity(certificateFile: certificate, keyFile: key)
+            } catch {
+                section.reject("certificate_file", error.description)
+            }
+        }
     }
 
     private static func readLimits(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {

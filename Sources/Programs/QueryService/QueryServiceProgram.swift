@@ -1,6 +1,7 @@
 public import Daemon
 internal import DashboardPage
 internal import Foundation
+internal import HTTP
 internal import Logging
 internal import Operations
 internal import OrderQueries

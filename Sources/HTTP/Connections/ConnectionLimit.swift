@@ -1,0 +1,128 @@
+internal import Glibc
+internal import NIOCore
+
+/// Stands at a connection's socket: counts it, refuses one that is beyond its client's limit, sees a request's first
+/// byte, and ends what outlasts its TLS handshake or a stop.
+final class ConnectionLimit: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    let server: HTTPServerContext
+    let client: ClientIdentity
+    private(set) var isDraining = false
+    /// The library's hold on the connection. One that is accepted while the server stops is dropped without being
+    /// ended, which NIO takes for a fault and ends the process for; here it is held until the connection's end has
+    /// ended it.
+    var held: (any Sendable)?
+    /// What of the server the connection holds.
+    private var share: Share?
+    private var handshake: Scheduled<Void>?
+    /// Of HTTP/1: the connection's one.
+    private var http1: RequestWatch?
+    /// Of HTTP/2.
+    private var streams: [ObjectIdentifier: RequestWatch] = [:]
+
+    private init(_ server: HTTPServerContext, address: SocketAddress?) {
+        self.server = server
+        client = ClientIdentity(address: address?.ipAddress)
+    }
+
+    static func install(
+        on channel: any Channel, _ server: HTTPServerContext
+    ) throws -> NIOLoopBound<ConnectionLimit> {
+        // A connection keeps such a buffer; most requests fit.
+        try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2_048))
+        try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+        // The kernel ends the connection of a client that takes nothing of what is sent, whether gone or asleep.
+        try channel.syncOptions?.setOption(
+            .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)),
+            value: min(server.configuration.writeTimeoutMs, Int(CInt.max)))
+        let limit = ConnectionLimit(server, address: channel.remoteAddress)
+        try channel.pipeline.syncOperations.addHandler(limit)
+        return NIOLoopBound(limit, eventLoop: channel.eventLoop)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        server.metrics.opened()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        if let share { server.admission.end(share, of: client) }
+        share = nil
+        handshake?.cancel()
+        held = nil
+        server.metrics.closed()
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        if server.configuration.tls != nil { awaitHandshake(context) }
+        do throws(Problem) {
+            try server.admission.begin(.connection, of: client)
+            share = .connection
+        } catch {
+            refuse(error, context)
+        }
+    }
+
+    /// Tells why, if not too many are told already.
+    private func refuse(_ problem: Problem, _ context: ChannelHandlerContext) {
+        do throws(Problem) {
+            try server.admission.begin(.refusal, of: client)
+            share = .refusal
+            if let http1 { http1.refuse(problem) } else { context.close(promise: nil) }
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    /// Until the first request there is nothing else to end a connection of which no byte makes sense.
+    private func awaitHandshake(_ context: ChannelHandlerContext) {
+        let (bound, metrics) = (NIOLoopBound(context, eventLoop: context.eventLoop), server.metrics)
+        let limit = TimeAmount.milliseconds(Int64(server.configuration.receiveTimeoutMs))
+        handshake = context.eventLoop.scheduleTask(in: limit) {
+            metrics.timedOut()
+            bound.value.close(promise: nil)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        http1?.bytesCame()
+        context.fireChannelRead(data)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ChannelShouldQuiesceEvent { drain(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func drain(_ context: ChannelHandlerContext) {
+        isDraining = true
+        http1?.drain()
+        for stream in streams.values { stream.drain() }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        let end = context.eventLoop.scheduleTask(in: .milliseconds(Int64(server.drainLimitMs))) {
+            bound.value.close(promise: nil)
+        }
+        context.channel.closeFuture.whenComplete { _ in end.cancel() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if (error as? IOError)?.errnoCode == ETIMEDOUT { server.metrics.timedOut() }
+        context.fireErrorCaught(error)
+    }
+
+    // MARK: from the requests
+
+    func began(_ watch: RequestWatch) {
+        if watch.isHTTP1 { http1 = watch } else { streams[ObjectIdentifier(watch)] = watch }
+    }
+
+    func ended(_ watch: RequestWatch) {
+        if watch.isHTTP1 { http1 = nil } else { streams[ObjectIdentifier(watch)] = nil }
+    }
+
+    func requestCame() {
+        handshake?.cancel()
+        handshake = nil
+    }
+}

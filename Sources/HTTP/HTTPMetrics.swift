@@ -1,0 +1,86 @@
+internal import CoreMetrics
+internal import NIOCore
+
+/// What a server counts. Labels are its own name, its routes' templates, the classes of statuses and the kinds of
+/// limits: all bounded.
+struct HTTPMetrics: Sendable {
+    /// By route, then by the status's first digit.
+    private let requests: [[Counter]]
+    private let durations: [Timer]
+    private let connections: Meter
+    private let streams: Meter
+    private let waits: Meter
+    private let searches: Meter
+    private let timeouts: Counter
+    /// By the share's raw value, then by who had too much.
+    private let refusals: [[Counter]]
+
+    /// Requests that reach no route are counted under the last index.
+    init(_ name: String, templates: [String]) {
+        let templates = templates + ["none"]
+        requests = templates.map { template in
+            (1...5).map {
+                Counter(
+                    label: "millrace_http_requests_total",
+                    dimensions: [("server", name), ("route", template), ("status", "\($0)xx")])
+            }
+        }
+        durations = templates.map {
+            Timer(
+                label: "millrace_http_request_duration_seconds", dimensions: [("server", name), ("route", $0)])
+        }
+        connections = Meter(label: "millrace_http_connections", dimensions: [("server", name)])
+        streams = Meter(label: "millrace_http_streams", dimensions: [("server", name)])
+        waits = Meter(label: "millrace_http_waits", dimensions: [("server", name)])
+        searches = Meter(label: "millrace_http_searches", dimensions: [("server", name)])
+        refusals = Share.allCases.map { share in
+            // A connection that is not even told of its limit is refused as one.
+            let limit = share == .refusal ? Share.connection : share
+            return AdmissionState.Refusal.allCases.map { refusal in
+                Counter(
+                    label: "millrace_http_refused_total",
+                    dimensions: [("server", name), ("limit", "\(limit)"), ("of", "\(refusal)")])
+            }
+        }
+        timeouts = Counter(label: "millrace_http_timeouts_total", dimensions: [("server", name)])
+    }
+
+    /// - Parameters:
+    ///   - route: the index of its template; nil for none.
+    ///   - duration: until the answer was ready, or of a stream its head.
+    func answered(route: Int?, status: Int, duration: TimeAmount) {
+        let index = route ?? durations.count - 1
+        requests[index][min(max(status / 100, 1), 5) - 1].increment()
+        durations[index].recordNanoseconds(duration.nanoseconds)
+    }
+
+    func opened() { connections.increment() }
+    func closed() { connections.decrement() }
+    func streamBegan() { streams.increment() }
+    func streamEnded() { streams.decrement() }
+
+    /// A client holds one more of a share.
+    func began(_ share: Share) {
+        switch share {
+        case .wait: waits.increment()
+        case .search: searches.increment()
+        case .connection, .refusal, .request, .stream: break
+        }
+    }
+
+    func ended(_ share: Share) {
+        switch share {
+        case .wait: waits.decrement()
+        case .search: searches.decrement()
+        case .connection, .refusal, .request, .stream: break
+        }
+    }
+
+    /// Something was refused because the client, or the server, has too much of it.
+    func refused(_ share: Share, _ refusal: AdmissionState.Refusal) {
+        refusals[share.rawValue][refusal == .client ? 0 : 1].increment()
+    }
+
+    /// A client was too slow, or a handler was.
+    func timedOut() { timeouts.increment() }
+}

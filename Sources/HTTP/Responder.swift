@@ -1,0 +1,207 @@
+internal import HTTPTypes
+internal import HummingbirdCore
+internal import NIOCore
+internal import NIOHTTP1
+internal import NIOHTTPTypes
+
+/// Answers a request that Hummingbird has received: looks whether it may be answered, has its route's handler do it,
+/// and writes what comes of it.
+struct Responder: Sendable {
+    private let server: HTTPServerContext
+
+    init(_ server: HTTPServerContext) {
+        self.server = server
+    }
+
+    /// Runs in the connection's task, on its thread.
+    ///
+    /// - Throws: when the connection is to be closed.
+    @concurrent func respond(
+        to request: Request, _ writer: consuming ResponseWriter, over channel: any Channel
+    ) async throws {
+        let watch = try RequestWatch.of(channel)
+        defer { watch.value.answerEnded() }
+        let began = NIODeadline.now()
+        var call = Call()
+        defer { call.slot?.end() }
+        var response: HTTPResponse
+        do {
+            try await admit(request, &call, writer, watch)
+            response = try await answer(call, request, watch)
+        } catch {
+            response = try problem(of: error, call, watch.value).response
+        }
+        server.metrics.answered(route: call.entry?.index, status: response.status, duration: .now() - began)
+        try await write(response, of: call, to: request, writer, watch, channel)
+        if watch.value.hasEnded { throw CancellationError() }
+    }
+
+    /// What is known of a request so far.
+    private struct Call {
+        var target = RequestTarget()
+        var entry: RouteTable.Entry?
+        var parameters: [(name: String, value: String)] = []
+        var route: HTTPRoute?
+        var body: [UInt8] = []
+        /// What of the server it takes.
+        var slot: RequestSlot?
+    }
+
+    // MARK: may it be answered
+
+    @concurrent private func admit(
+        _ request: Request, _ call: inout Call, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>
+    ) async throws {
+        let target = request.head.path ?? ""
+        guard target.utf8.count <= server.configuration.maxTargetBytes else { throw Problem(status: 414) }
+        call.target = try RequestTarget(target)
+        // The host that the target names counts before the header (RFC 9112, section 3.2.2).
+        if let hosts = server.hosts {
+            try check(call.target.authority ?? request.head.authority, hosts, watch.value)
+        }
+        guard let match = server.routes.match(call.target.parts) else {
+            throw Problem(status: 404, detail: "there is nothing at this path")
+        }
+        (call.entry, call.parameters) = match
+        let route = try match.entry.route(of: request.method.rawValue)
+        call.route = route
+        var client = watch.value.client
+        if let tokens = server.configuration.tokens, !route.isPublic {
+            client = ClientIdentity(token: try Self.digest(request.headers[.authorization], tokens))
+        }
+        call.body = try await body(of: request, writer, watch)
+        call.slot = try RequestSlot(route.isStream ? .stream : .request, of: client, in: server.admission)
+    }
+
+    /// See ``HostPolicy``. Connections name one host mostly.
+    private func check(_ host: String?, _ policy: HostPolicy, _ watch: RequestWatch) throws(Problem) {
+        // Clients of HTTP/1.0 need not name one.
+        if host == watch.acceptedHost || host == nil && watch.isHTTP1 { return }
+        guard let host else { throw Problem(status: 400, detail: "a request names its host") }
+        switch policy.verdict(on: host, local: watch.localAddress) {
+        case .accepted: watch.acceptedHost = host
+        case .malformed: throw Problem(status: 400, detail: "the Host header holds no host")
+        case .misdirected:
+            throw Problem(
+                status: 421,
+                detail: "the Host header names another service; whoever runs this one can allow the name")
+        }
+    }
+
+    /// Bearer tokens (RFC 6750).
+    private static func digest(_ authorization: String?, _ tokens: TokenSource) throws(Problem) -> TokenDigest {
+        let realm = #"Bearer realm="millrace""#
+        guard let authorization else {
+            throw Problem(status: 401, detail: "a bearer token is needed", headers: [("WWW-Authenticate", realm)])
+        }
+        let words = authorization.split(separator: " ")
+        guard words.count == 2, words[0].lowercased() == "bearer", let digest = tokens.digest(ofToken: words[1]) else {
+            throw Problem(
+                status: 401, detail: "the token is not a valid one",
+                headers: [("WWW-Authenticate", realm + #", error="invalid_token""#)])
+        }
+        return digest
+    }
+
+    /// Waits until all of it is here: a request that trickles in takes no share of the server.
+    @concurrent private func body(
+        of request: Request, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>
+    ) async throws -> [UInt8] {
+        let limit = server.configuration.maxBodyBytes
+        if let length = request.headers[.contentLength], Int(length) ?? .max > limit {
+            throw NIOTooManyBytesError(maxBytes: limit)
+        }
+        if !watch.value.isComplete, request.headers[.expect]?.lowercased() == "100-continue" {
+            try await writer.writeInformationalHead(HTTPTypes.HTTPResponse(status: .continue))
+        }
+        // Nobody looks at the body of these, and all of it is here mostly.
+        let isDropped = request.method == .get || request.method == .head
+        if isDropped, watch.value.isComplete { return [] }
+        let body = try await request.body.collect(upTo: limit)
+        guard watch.value.isComplete else { throw HTTPParserError.invalidEOFState }
+        return isDropped ? [] : Array(body.readableBytesView)
+    }
+
+    // MARK: the answer
+
+    @concurrent private func answer(
+        _ call: Call, _ request: Request, _ watch: NIOLoopBound<RequestWatch>
+    ) async throws -> HTTPResponse {
+        guard let route = call.route, let slot = call.slot else { throw Problem(status: 404) }
+        let request = HTTPRequest(
+            method: request.method.rawValue, target: call.target, parameters: call.parameters, headers: request.headers,
+            body: call.body, slot: slot)
+        return try await RequestWatch.run(watch, slot, isStream: false) { try await route.handler(request) }
+    }
+
+    private func problem(of error: any Error, _ call: Call, _ watch: RequestWatch) throws -> Problem {
+        switch error {
+        case let problem as Problem: return problem
+        case let error as RequestTarget.Invalid: return Problem(status: 400, detail: error.detail)
+        case is CancellationError:
+            if watch.hasLeft { throw error }
+            return .refused(503, "the server is stopping", retryAfter: server.configuration.retryAfterSeconds)
+        case is NIOTooManyBytesError:
+            watch.endAfterAnswer()
+            return Problem(status: 413)
+        case is HTTPParserError: return watch.refusal
+        default:
+            server.failures.note(error, route: call.route?.template ?? "none")
+            return Problem(status: 500)
+        }
+    }
+
+    @concurrent private func write(
+        _ response: HTTPResponse, of call: Call, to request: Request, _ writer: consuming ResponseWriter,
+        _ watch: NIOLoopBound<RequestWatch>, _ channel: any Channel
+    ) async throws {
+        guard case .stream(let body) = response.body, let slot = call.slot, let route = call.route else {
+            let (head, body) = server.fields.whole(response)
+            let isSent = request.method != .head && body.readableBytes > 0
+            if Self.writeAtOnce(head, isSent ? body : nil, channel) { return }
+            return try await writer.write(
+                response: head, body: isSent ? ResponseBody(byteBuffer: body) : ResponseBody())
+        }
+        guard request.method != .head else { return try await writer.writeResponse(server.fields.head(of: response)) }
+        _ = try await writer.writeHead(server.fields.head(of: response))
+        if route.isStream { server.metrics.streamBegan() }
+        defer { if route.isStream { server.metrics.streamEnded() } }
+        do {
+            try await RequestWatch.run(watch, slot, isStream: true) { try await body(HTTPBodyWriter(channel)) }
+        } catch {
+            if !(error is HTTPBodyWriter.WriteError || error is CancellationError) {
+                server.failures.note(error, route: route.template)
+            }
+            // So that the client sees that the end is missing.
+            throw error
+        }
+        // Over HTTP/2 the task's end would take back what is not written.
+        try await channel.writeAndFlush(HTTPResponsePart.end(nil)).get()
+    }
+
+    /// Writes a whole response to a channel that can take it, as most can. The library's writer, which can wait for a
+    /// channel, costs more processor time.
+    ///
+    /// - Returns: false when the client has not yet taken enough of what was written before.
+    private static func writeAtOnce(
+        _ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer?, _ channel: any Channel
+    ) -> Bool {
+        guard channel.isWritable else { return false }
+        let pipeline = channel.pipeline.syncOperations
+        pipeline.write(NIOAny(HTTPResponsePart.head(head)), promise: nil)
+        if let body { pipeline.write(NIOAny(HTTPResponsePart.body(body)), promise: nil) }
+        pipeline.writeAndFlush(NIOAny(HTTPResponsePart.end(nil)), promise: nil)
+        return true
+    }
+}
+
+extension HTTPBodyWriter {
+    /// Writes to the channel itself: the library's writer takes nothing from a cancelled task, which may have a goodbye
+    /// to say.
+    init(_ channel: any Channel) {
+        self.init { chunk throws(WriteError) in
+            guard chunk.bytes.readableBytes > 0 else { return }
+            do { try await channel.writeAndFlush(HTTPResponsePart.body(chunk.bytes)).get() } catch { throw .clientGone }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+/// Finds what answers a path.
+struct RouteTable: Sendable {
+    /// The routes of one template, each of its own methods.
+    struct Entry: Sendable {
+        /// Of its template.
+        let index: Int
+        fileprivate let parts: [Part]
+        fileprivate let routes: [HTTPRoute]
+
+        /// - Throws: when the path has no such method.
+        func route(of method: String) throws(Problem) -> HTTPRoute {
+            for route in routes where route.method.names.contains(method) { return route }
+            throw Problem(
+                status: 405, headers: [("Allow", routes.flatMap(\.method.names).joined(separator: ", "))])
+        }
+    }
+
+    fileprivate enum Part: Sendable {
+        case literal(String)
+        case parameter(String)
+    }
+
+    let templates: [String]
+    /// By their number of parts, in the order in which they are tried.
+    private let entries: [Int: [Entry]]
+
+    init(_ routes: [HTTPRoute]) {
+        let templates = routes.map(\.template).reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        let entries = templates.enumerated().map { index, template in
+            precondition(template.hasPrefix("/"), "a route's template begins with a slash")
+            let parts = template.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map {
+                $0.hasPrefix("{") && $0.hasSuffix("}")
+                    ? Part.parameter(String($0.dropFirst().dropLast())) : Part.literal(String($0))
+            }
+            return Entry(index: index, parts: parts, routes: routes.filter { $0.template == template })
+        }
+        self.templates = templates
+        // A brace stands behind the letters: written-out parts are tried before parameters, from the left.
+        let sorted = entries.sorted { templates[$0.index] < templates[$1.index] }
+        self.entries = Dictionary(grouping: sorted, by: \.parts.count)
+    }
+
+    /// - Parameter parts: of the path, decoded.
+    /// - Returns: what answers it, and the values of the template's parameters.
+    func match(_ parts: [String]) -> (entry: Entry, parameters: [(name: String, value: String)])? {
+        for entry in entries[parts.count] ?? [] {
+            if let parameters = Self.match(entry.parts, parts) { return (entry, parameters) }
+        }
+        return nil
+    }
+
+    private static func match(_ template: [Part], _ parts: [String]) -> [(name: String, value: String)]? {
+        var parameters: [(name: String, value: String)] = []
+        for (expected, part) in zip(template, parts) {
+            switch expected {
+            case .literal(let text):
+                guard text == part else { return nil }
+            case .parameter(let name):
+                guard !part.isEmpty else { return nil }
+                parameters.append((name, part))
+            }
+        }
+        return parameters
+    }
+}

@@ -1,0 +1,91 @@
+import HTTP
+import TestKit
+import Testing
+
+/// Requests with bodies, as commands have them.
+@Suite struct HTTPBodyTests {
+    private static let routes = [
+        HTTPRoute("/v1/orders", method: .post) { request in
+            guard request.header("content-type") == "application/json" else { throw Problem(status: 415) }
+            return text("\(request.method) \(String(decoding: request.body, as: UTF8.self))", status: 201)
+        },
+        HTTPRoute("/v1/orders") { text("list \($0.body.count)") },
+        HTTPRoute("/v1/orders/{id}", method: .delete) { text("deleted \($0.parameter("id"))") },
+        HTTPRoute("/v1/orders/{id}", method: .put) { text("put \($0.body.count)") },
+        HTTPRoute("/v1/orders/{id}", method: .patch) { text("patched \($0.body.count)") },
+    ]
+
+    private static func post(_ body: String, type: String = "application/json") -> String {
+        "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: \(type)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    @Test func aBodyIsHandedToItsRoute() async throws {
+        try await ServedHTTP.run(Self.routes) { server in
+            let client = try server.client()
+            try await client.send(Self.post(#"{"customer":"ä"}"#))
+            let created = try await client.response()
+            #expect(created.status == 201 && created.body == #"POST {"customer":"ä"}"#)
+            try await client.send(Self.post("<order/>", type: "application/xml"))
+            #expect(try await client.response().status == 415)
+            try await client.send(
+                "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + "3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n")
+            #expect(try await client.response().body == #"POST {"a":1}"#)
+            #expect(try await client.get("/v1/orders").body == "list 0")
+        }
+    }
+
+    @Test func methodsHaveRoutesOfTheirOwn() async throws {
+        try await ServedHTTP.run(Self.routes) { server in
+            let client = try server.client()
+            for (method, body) in [("DELETE", "deleted 7"), ("PUT", "put 2"), ("PATCH", "patched 2")] {
+                try await client.send("\(method) /v1/orders/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+                #expect(try await client.response().body == body)
+            }
+            try await client.send("POST /v1/orders/7 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+            let refused = try await client.response()
+            #expect(refused.status == 405)
+            #expect(refused.header("allow") == "DELETE, PUT, PATCH")
+            try await client.send("DELETE /v1/orders HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await client.response().header("allow") == "POST, GET, HEAD")
+            try await client.send("POST /v1/none HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            #expect(try await client.response().status == 404)
+        }
+    }
+
+    @Test func aBodyHasALimit() async throws {
+        try await ServedHTTP.run(Self.routes) {
+            $0.maxBodyBytes = 10_000
+        } _: { server in
+            let client = try server.client()
+            let most = String(repeating: "x", count: 10_000)
+            try await client.send(Self.post(most))
+            #expect(try await client.response().body == "POST " + most)
+            try await client.send(Self.post(most + "x"))
+            #expect(try await client.response().status == 413)
+            #expect(try await client.receiveToEnd() == "")
+            let chunked = try server.client()
+            try await chunked.send(
+                "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + "2711\r\n" + most + "x\r\n0\r\n\r\n")
+            #expect(try await chunked.response().status == 413)
+            #expect(try await chunked.receiveToEnd() == "")
+        }
+    }
+
+    /// A request whose body trickles in takes nothing of what others need.
+    @Test func aBodyThatIsNotHereTakesNoShare() async throws {
+        try await ServedHTTP.run(Self.routes) {
+            $0.maxConcurrentRequests = 1
+        } _: { server in
+            let slow = try (0..<20).map { _ in try server.client() }
+            let request = Self.post("{}")
+            for client in slow { try await client.send(String(request.dropLast())) }
+            #expect(try await server.get("/v1/orders").status == 200)
+            for client in slow {
+                try await client.send("}")
+                #expect(try await client.response().status == 201)
+            }
+        }
+    }
+}
