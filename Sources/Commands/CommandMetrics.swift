@@ -4,9 +4,11 @@ public enum CommandMetrics {
     public static let help: [String: String] = [
         "cqrs_commands_total": "Commands by type and by what became of them.",
         "cqrs_command_duration_seconds": "Time from a command's arrival to its answer.",
-        "cqrs_commands_waiting": "Commands that wait for their turn.",
-        "cqrs_command_batch_size": "Commands and questions that shared a transaction.",
-        "cqrs_command_retries_total": "Transactions that were tried again after a conflict or a failure that may pass.",
-        "cqrs_command_answers_pruned_total": "Answers under idempotency keys that were deleted after their retention.",
+        "millrace_commands_waiting": "Commands that wait for their turn.",
+        "millrace_command_batch_size": "Commands and questions that shared a transaction.",
+        "millrace_command_retries_total":
+            "Transactions that were tried again after a conflict or a failure that may pass.",
+        "millrace_command_answers_pruned_total":
+            "Answers under idempotency keys that were deleted after their retention.",
     ]
 }

@@ -22,10 +22,10 @@ final class CommandTelemetry: Sendable {
     private let logger: Logger
     private let level: Logger.Level
     private let series: [String: Series]
-    private let waiting = Gauge(label: "cqrs_commands_waiting")
-    private let batchSize = Recorder(label: "cqrs_command_batch_size")
-    private let retries = Counter(label: "cqrs_command_retries_total")
-    private let pruned = Counter(label: "cqrs_command_answers_pruned_total")
+    private let waiting = Gauge(label: "millrace_commands_waiting")
+    private let batchSize = Recorder(label: "millrace_command_batch_size")
+    private let retries = Counter(label: "millrace_command_retries_total")
+    private let pruned = Counter(label: "millrace_command_answers_pruned_total")
     private let lines = Mutex(RareLines())
 
     init(_ logger: Logger, level: Logger.Level, commands: [String]) {

@@ -31,6 +31,8 @@ public protocol DaemonProgram: Sendable {
     static func migrationSets(for feature: Feature) -> [String]
     /// What its metrics are, in one sentence each, by their names.
     static var metricHelp: [String: String] { get }
+    /// The tables of which it shows how many dead rows they hold.
+    static func measuredTables(for feature: Feature) -> MeasuredTables
     /// Whether a database server that takes no writes is the wrong one.
     static var needsWrites: Bool { get }
     /// Whether SIGHUP lets it read files again; otherwise the signal ends it.
@@ -82,6 +84,8 @@ extension DaemonProgram {
     public static var consumers: [Consumption] { [] }
 
     public static var metricHelp: [String: String] { [:] }
+
+    public static func measuredTables(for feature: Feature) -> MeasuredTables { MeasuredTables() }
 
     public static var migrations: MigrationCatalog { .embedded }
 

@@ -23,6 +23,7 @@ struct DaemonRun<Program: DaemonProgram> {
         LoggingSystem.bootstrap { LineLogHandler(label: $0, level: log.level, format: log.format) }
         let metrics = PrometheusMetrics(help: Program.metricHelp.merging(DaemonMetrics.help) { own, _ in own })
         MetricsSystem.bootstrap(metrics)
+        DaemonMetrics.showBuild(of: Program.name)
         let logger = Logger(label: Program.name)
         let notifier = SystemdNotifier(environment: environment)
         let health = HealthRegistry()
@@ -34,6 +35,7 @@ struct DaemonRun<Program: DaemonProgram> {
                         OperationsServer(
                             host: settings.operations.host, port: settings.operations.port, health: health,
                             metrics: metrics, logger: logger)),
+                    service(measurements(logger)),
                     service(WatchdogService(health: health, notifier: notifier, logger: logger)),
                     service(work(health, notifier, logger)),
                 ],
@@ -64,6 +66,12 @@ struct DaemonRun<Program: DaemonProgram> {
         ServiceGroupConfiguration.ServiceConfiguration(
             service: service, successTerminationBehavior: .gracefullyShutdownGroup,
             failureTerminationBehavior: .gracefullyShutdownGroup)
+    }
+
+    private func measurements(_ logger: Logger) -> some Service {
+        TableStatistics(
+            tables: Program.measuredTables(for: settings.feature), postgres: settings.postgres.configuration,
+            logger: logger)
     }
 
     private func work(_ health: HealthRegistry, _ notifier: SystemdNotifier, _ logger: Logger) -> some Service {

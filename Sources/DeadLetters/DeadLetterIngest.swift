@@ -13,6 +13,8 @@ public struct DeadLetterIngest: Projection {
     public let name = "dead-letter-handler"
     public let version = 1
     public let topics: [String]
+    public let eventTypes = [Self.eventType]
+    private static let eventType = "letter"
     private let readers: [String: LetterReader]
     private let writer: IngestWriter
 
@@ -34,7 +36,7 @@ public struct DeadLetterIngest: Projection {
         let copy = LetterRecord(record)
         guard let reader = readers[copy.topicPartition.topic] else { return .skipped(SkipReason("unknown_topic")) }
         let identity = EventIdentity(
-            eventID: Self.eventID(of: copy), eventType: "letter", aggregateID: copy.topicPartition.description,
+            eventID: Self.eventID(of: copy), eventType: Self.eventType, aggregateID: copy.topicPartition.description,
             // Offsets have holes where producers are transactional, and no order across partitions: 0 claims none.
             sequence: 0, timestamp: LetterReader.timestamp(copy.timestampMs ?? 0) ?? Timestamp(microseconds: 0))
         return .event(identity, reader.read(copy))

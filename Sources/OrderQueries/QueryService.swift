@@ -18,6 +18,7 @@ public struct QueryService: Sendable {
     private let pages: [StaticFile]
     private let queries: SQLQuerySet
     private let sql: SQLQueryReads
+    private let telemetry = QueryTelemetry(types: Kind.allCases.map(\.rawValue))
 
     /// - Parameters:
     ///   - postgres: the database with the read models.
@@ -58,16 +59,33 @@ public struct QueryService: Sendable {
     public var routes: [HTTPRoute] {
         let (orders, hub, pipeline, queries, sql) = (orders, hub, pipeline, queries, sql)
         return [
-            HTTPRoute("/v1/orders/{id}") { try await orders.order($0) },
-            HTTPRoute("/v1/orders") { try await orders.orders($0) },
-            HTTPRoute("/v1/customers/{id}/orders") { try await orders.ordersOfCustomer($0) },
-            HTTPRoute("/v1/customers/{id}/summary") { try await orders.customerSummary($0) },
-            HTTPRoute("/v1/dashboard") { try await hub.dashboard($0) },
+            counted("/v1/orders/{id}", .order) { try await orders.order($0) },
+            counted("/v1/orders", .orders) { try await orders.orders($0) },
+            counted("/v1/customers/{id}/orders", .customerOrders) { try await orders.ordersOfCustomer($0) },
+            counted("/v1/customers/{id}/summary", .customerSummary) { try await orders.customerSummary($0) },
+            counted("/v1/dashboard", .dashboard) { try await hub.dashboard($0) },
             HTTPRoute("/v1/dashboard/stream", isStream: true) { try await hub.stream($0) },
-            HTTPRoute("/v1/freshness") { try Self.freshness(pipeline, $0) },
-            HTTPRoute("/v1/q/{name}") { try await sql.answer($0) },
+            counted("/v1/freshness", .freshness) { try Self.freshness(pipeline, $0) },
+            HTTPRoute("/v1/q/{name}") { [telemetry] request in
+                try await telemetry.counting(queries.metricType(request.parameter("name"))) {
+                    try await sql.answer(request)
+                }
+            },
             HTTPRoute(StaticFile.openAPI.path, isPublic: true) { queries.document.response(to: $0) },
         ] + pages.map { file in HTTPRoute(file.path, isPublic: true) { file.response(to: $0) } }
+    }
+
+    /// The types of queries, as the metrics have them; those in SQL are named by their files.
+    enum Kind: String, CaseIterable {
+        case order, orders, dashboard, freshness
+        case customerOrders = "customer_orders"
+        case customerSummary = "customer_summary"
+    }
+
+    private func counted(_ path: String, _ kind: Kind, _ handler: @escaping HTTPRoute.Handler) -> HTTPRoute {
+        HTTPRoute(path) { [telemetry] request in
+            try await telemetry.counting(kind.rawValue) { try await handler(request) }
+        }
     }
 
     /// Up to when the read models show what was committed: said by every response.

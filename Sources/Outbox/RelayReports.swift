@@ -46,7 +46,7 @@ final class RelayReports: Sendable {
     private let failed: Counter
     private let producerRestarts: Counter
     private let leader: Gauge
-    private let backlog: Gauge
+    private let pending: Gauge
     private let inFlight: Gauge
     private let blocked: Gauge
     private let heldTopics: Gauge
@@ -56,6 +56,7 @@ final class RelayReports: Sendable {
     private let headersLeftOut: Counter
     private let pageRows: Recorder
     private let latency: Metrics.Timer
+    private let lastAcknowledgement: Gauge
 
     init(shard: Int, logger: Logger, onProgress: @escaping @Sendable (RelayProgress) -> Void) {
         self.shard = shard
@@ -64,20 +65,22 @@ final class RelayReports: Sendable {
         logger[metadataKey: "shard"] = "\(shard)"
         self.logger = logger
         let labels = [("shard", String(shard))]
-        published = Counter(label: "outbox_published_total", dimensions: labels)
-        failed = Counter(label: "outbox_failed_total", dimensions: labels)
-        producerRestarts = Counter(label: "outbox_producer_restarts_total", dimensions: labels)
-        leader = Gauge(label: "outbox_leader", dimensions: labels)
-        backlog = Gauge(label: "outbox_backlog_rows", dimensions: labels)
-        inFlight = Gauge(label: "outbox_in_flight_rows", dimensions: labels)
-        blocked = Gauge(label: "outbox_blocked_keys", dimensions: labels)
-        heldTopics = Gauge(label: "outbox_held_topics", dimensions: labels)
-        lag = Gauge(label: "outbox_lag_seconds", dimensions: labels)
-        databaseUp = Gauge(label: "outbox_database_up", dimensions: labels)
-        unremoved = Gauge(label: "outbox_unremoved_rows", dimensions: labels)
-        headersLeftOut = Counter(label: "outbox_headers_left_out_total", dimensions: labels)
-        pageRows = Recorder(label: "outbox_page_rows", dimensions: labels)
-        latency = Metrics.Timer(label: "outbox_publish_seconds", dimensions: labels)
+        published = Counter(label: "millrace_outbox_published_total", dimensions: labels)
+        failed = Counter(label: "millrace_outbox_failed_total", dimensions: labels)
+        producerRestarts = Counter(label: "millrace_outbox_producer_restarts_total", dimensions: labels)
+        leader = Gauge(label: "millrace_outbox_leader", dimensions: labels)
+        pending = Gauge(label: "cqrs_outbox_pending_events", dimensions: labels)
+        inFlight = Gauge(label: "millrace_outbox_in_flight_rows", dimensions: labels)
+        blocked = Gauge(label: "millrace_outbox_blocked_keys", dimensions: labels)
+        heldTopics = Gauge(label: "millrace_outbox_held_topics", dimensions: labels)
+        lag = Gauge(label: "millrace_outbox_lag_seconds", dimensions: labels)
+        databaseUp = Gauge(label: "millrace_outbox_database_up", dimensions: labels)
+        unremoved = Gauge(label: "millrace_outbox_unremoved_rows", dimensions: labels)
+        headersLeftOut = Counter(label: "millrace_outbox_headers_left_out_total", dimensions: labels)
+        pageRows = Recorder(label: "millrace_outbox_page_rows", dimensions: labels)
+        latency = Metrics.Timer(label: "millrace_outbox_publish_seconds", dimensions: labels)
+        lastAcknowledgement = Gauge(
+            label: "millrace_outbox_last_acknowledgement_timestamp_seconds", dimensions: labels)
     }
 
     // MARK: numbers
@@ -89,15 +92,17 @@ final class RelayReports: Sendable {
     /// - Parameter oldest: when the batch's first event happened.
     func delivered(_ count: Int, oldest: Timestamp?) {
         published.increment(by: Int64(count))
+        let now = Timestamp.now
+        lastAcknowledgement.record(now.microseconds / 1_000_000)
         state.withLock { $0.published += Int64(count) }
-        if let oldest { latency.recordMicroseconds(max(0, Timestamp.now.microseconds - oldest.microseconds)) }
+        if let oldest { latency.recordMicroseconds(max(0, now.microseconds - oldest.microseconds)) }
     }
 
     /// The shard is published by this process.
     func progress(_ numbers: Numbers) {
         databaseUp.record(1)
         inFlight.record(numbers.inFlight)
-        backlog.record(numbers.backlog)
+        pending.record(numbers.backlog + Int64(numbers.inFlight))
         blocked.record(numbers.blockedKeys)
         heldTopics.record(numbers.heldTopics)
         lag.record(numbers.oldest.map { Double(max(0, Timestamp.now.microseconds - $0.microseconds)) / 1e6 } ?? 0)
@@ -130,7 +135,7 @@ final class RelayReports: Sendable {
     private func idle(unknown: Double) {
         inFlight.record(0)
         heldTopics.record(0)
-        for gauge in [backlog, blocked, lag] { gauge.record(unknown) }
+        for gauge in [pending, blocked, lag] { gauge.record(unknown) }
     }
 
     private func tell(_ standing: RelayProgress.Standing, _ numbers: Numbers) {
@@ -234,7 +239,7 @@ final class RelayReports: Sendable {
         headersLeftOut.increment(by: Int64(headers))
         if state.withLock({ $0.lines.isDue("headers", .now) }) {
             logger.warning(
-                "headers that are not allowed were left out; outbox_headers_left_out_total counts them",
+                "headers that are not allowed were left out; millrace_outbox_headers_left_out_total counts them",
                 metadata: ["row": "\(id)", "reason": "\(reason)"])
         }
     }

@@ -19,6 +19,9 @@ struct BatchLayout: Sendable {
         var lastItem: Int?
         /// The last record taken; nil when none was, only offsets without a record.
         var mark: RecordMark?
+        /// When the first record taken was written, in milliseconds since 1970; nil when none was taken, or it has no
+        /// time.
+        var oldestMs: Int64?
     }
 
     private(set) var parts: [Part] = []
@@ -41,8 +44,8 @@ struct BatchLayout: Sendable {
     }
 
     /// - Returns: the new part's index.
-    mutating func appendPart(_ partition: TopicPartition, from start: Int64) -> Int {
-        parts.append(Part(partition: partition, end: start))
+    mutating func appendPart(_ partition: TopicPartition, from start: Int64, oldestMs: Int64? = nil) -> Int {
+        parts.append(Part(partition: partition, end: start, oldestMs: oldestMs))
         return parts.count - 1
     }
 

@@ -11,6 +11,8 @@ actor BatchWriter<P: Projection> {
     struct Committed: Sendable {
         /// The items applied, each for the first time.
         var fresh = ItemSelection.range(0..<0)
+        /// How many they are of each type, as ``EventTypes`` has them.
+        var types: [Int] = []
         var duplicates = 0
         var parking = ParkingResult()
         /// A letter that Kafka did not take; nothing was committed.
@@ -22,6 +24,7 @@ actor BatchWriter<P: Projection> {
     }
 
     let projection: P
+    private let eventTypes: EventTypes
     private let thread = PostgresThread()
     private let configuration: PostgresConfiguration
     private let consumerGroup: String
@@ -61,6 +64,7 @@ actor BatchWriter<P: Projection> {
     ) {
         self.parking = parking.map { ParkingWriter($0) }
         self.projection = projection
+        eventTypes = EventTypes(projection.eventTypes)
         self.configuration = configuration
         self.consumerGroup = consumerGroup
         self.retentionDays = retentionDays
@@ -99,8 +103,11 @@ actor BatchWriter<P: Projection> {
         do {
             var committed = try await transact(batch, order, session)
             parking?.committed(committed.parking)
+            committed.types = eventTypes.none
             for item in committed.fresh {
-                if let identity = batch.identity(item) { sequences.observe(identity, into: &committed.sequences) }
+                guard let identity = batch.identity(item) else { continue }
+                sequences.observe(identity, into: &committed.sequences)
+                committed.types[eventTypes.index(of: identity.eventType)] += 1
             }
             committed.duration = .now - start
             return (.written(.committed(committed.parking.news, failureDistance: committed.failureDistance)), committed)

@@ -17,6 +17,7 @@ public struct DecidedProjection<Base: Projection>: Projection {
     public var topics: [String] { base.topics }
     public var remembersEvents: Bool { base.remembersEvents }
     public var codec: EventCodec { base.codec }
+    public var eventTypes: [String] { base.eventTypes }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<Base.Event> {
         guard decisions.count > 0 else { return try base.decode(record) }

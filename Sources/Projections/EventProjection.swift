@@ -14,6 +14,8 @@ public protocol EventProjection: Projection where Event == Events.Event<Payload>
 extension EventProjection {
     public var codec: EventCodec { EventCodec(Payload.self) }
 
+    public var eventTypes: [String] { Payload.Kind.allCases.map(\.rawValue) }
+
     @inlinable
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<Events.Event<Payload>> {
         guard let value = record.value else { return .skipped(.tombstone) }

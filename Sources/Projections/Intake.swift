@@ -93,6 +93,20 @@ struct Intake<P: Projection>: Sendable {
         }
     }
 
+    /// The offsets of the oldest records that Kafka has of partitions, as far as it answers.
+    func logStarts(of partitions: [TopicPartition]) async -> [TopicPartition: Int64] {
+        var starts: [TopicPartition: Int64] = [:]
+        do throws(KafkaError) {
+            for partition in partitions {
+                starts[partition] =
+                    try await consumer.queryWatermarks(partition, timeoutMs: Self.questionTimeoutMs).low
+            }
+        } catch {
+            // The next question is soon enough, and whoever reads the partition says what is wrong with the broker.
+        }
+        return starts
+    }
+
     /// - Returns: nil when the broker cannot say, or may not.
     private func isCompacted(_ topic: String) async throws(KafkaError) -> Bool? {
         do throws(KafkaError) {

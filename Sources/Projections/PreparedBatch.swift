@@ -76,7 +76,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
             }
             guard offset >= floor, !isOther else { continue }
             if part == nil {
-                part = layout.appendPart(partition, from: floor)
+                part = layout.appendPart(partition, from: floor, oldestMs: record.timestampMs)
                 lastPassed.append(nil)
             }
             guard let part, layout.parts[part].failure == nil else { continue }

@@ -25,6 +25,9 @@ public protocol Projection: Sendable {
     /// What its events are, for tools that check a corrected event before it is sent. If not said otherwise, only the
     /// envelope is looked at.
     var codec: EventCodec { get }
+    /// The types of its events, for the metric that counts them by type. Events of any other type count as `other`. If
+    /// not said otherwise, there are none.
+    var eventTypes: [String] { get }
 
     /// Reads one record.
     ///
@@ -66,6 +69,8 @@ extension Projection {
     public var remembersEvents: Bool { true }
 
     public var codec: EventCodec { .envelope }
+
+    public var eventTypes: [String] { [] }
 
     public func reads(for events: [Event]) -> [(Statement, Parameters)] { [] }
 

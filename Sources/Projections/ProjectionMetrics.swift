@@ -1,9 +1,13 @@
-/// The metrics of a projection. All have its name and version as labels.
+/// The metrics of a projection. All have its name and version as labels. Names with `cqrs_` are those that field guides
+/// use.
 public enum ProjectionMetrics {
     /// The help text of each metric, by its name.
     public static let help: [String: String] = [
         "millrace_projection_paused": "1 while an operator has paused the consumer, else 0.",
-        "millrace_projection_events_applied_total": "Events that were applied.",
+        "cqrs_events_processed_total":
+            "Events that were applied, by type; the types that the projection does not name count as other.",
+        "cqrs_event_processing_lag_seconds":
+            "Age of the oldest record that is not applied, of all partitions that this process reads.",
         "millrace_projection_events_duplicate_total": "Events that were applied before and had no effect.",
         "millrace_projection_events_skipped_total": "Records that the projection does not read, by reason.",
         "millrace_projection_sequence_gaps_total": "Events whose sequence leaves a gap in their aggregate.",
@@ -13,6 +17,9 @@ public enum ProjectionMetrics {
         "millrace_projection_transaction_seconds": "Duration of a batch's transaction.",
         "millrace_projection_last_commit_timestamp_seconds": "Time of the last committed batch, in seconds since 1970.",
         "millrace_projection_lag_records": "Records of a partition that are not applied yet.",
+        "millrace_projection_lag_seconds": "Age of the oldest record of a partition that is not applied yet.",
+        "millrace_projection_next_offset": "The next offset of a partition to apply.",
+        "millrace_projection_log_start_offset": "Offset of the oldest record of a partition that Kafka still has.",
         "millrace_projection_rebalances_total": "Changes of the partitions that this process reads.",
         "millrace_projection_fenced_total": "Batches that were dropped because another process owns the partition.",
         "millrace_projection_database_failures_total": "Failed attempts at a transaction.",

@@ -10,29 +10,10 @@ struct ProjectionTelemetry {
     private let dimensions: [(String, String)]
     private let observer: (any ProjectionObserver)?
 
-    private let applied: Counter
-    private let duplicates: Counter
-    private let gaps: Counter
-    private let stale: Counter
-    private let batchSize: Recorder
-    private let transactionTime: Metrics.Timer
-    private let lastCommit: Gauge
-    private let rebalances: Counter
-    private let fences: Counter
-    private let databaseFailures: Counter
-    private let kafkaFailures: Counter
-    private let stoppedPartitions: Gauge
-    private let parkedRows: Gauge
-    private let blockedKeys: Gauge
-    private let openBreakers: Gauge
-    private let partitionsWithoutLetters: Gauge
-    private let trials: Counter
-    private let letterFailures: Counter
-    private let earlyRetries: Counter
-    private let outdatedRetries: Counter
+    private let series: ProjectionSeries
     private var letters: [Letter.Reason: Counter] = [:]
     private var skipped: [SkipReason: Counter] = [:]
-    private var lags: [TopicPartition: Gauge] = [:]
+    private var metrics: [TopicPartition: PartitionMetrics] = [:]
     private var stopped: Set<TopicPartition> = []
     private var held: [PartitionHold: Set<TopicPartition>] = [:]
 
@@ -51,53 +32,41 @@ struct ProjectionTelemetry {
         logger[metadataKey: "projection"] = "\(projection.name)"
         logger[metadataKey: "version"] = "\(projection.version)"
         self.logger = logger
-        func counter(_ name: String) -> Counter { Counter(label: Self.label(name), dimensions: dimensions) }
-        applied = counter("events_applied_total")
-        duplicates = counter("events_duplicate_total")
-        gaps = counter("sequence_gaps_total")
-        stale = counter("sequence_stale_total")
-        rebalances = counter("rebalances_total")
-        fences = counter("fenced_total")
-        databaseFailures = counter("database_failures_total")
-        kafkaFailures = counter("kafka_failures_total")
-        batchSize = Recorder(label: Self.label("batch_events"), dimensions: dimensions)
-        transactionTime = Metrics.Timer(label: Self.label("transaction_seconds"), dimensions: dimensions)
-        lastCommit = Gauge(label: Self.label("last_commit_timestamp_seconds"), dimensions: dimensions)
-        stoppedPartitions = Gauge(label: Self.label("stopped_partitions"), dimensions: dimensions)
-        stoppedPartitions.record(0)
-        parkedRows = Gauge(label: Self.label("parked_events"), dimensions: dimensions)
-        blockedKeys = Gauge(label: Self.label("blocked_keys"), dimensions: dimensions)
-        openBreakers = Gauge(label: Self.label("circuit_breakers_open"), dimensions: dimensions)
-        openBreakers.record(0)
-        partitionsWithoutLetters = Gauge(label: Self.label("partitions_without_letters"), dimensions: dimensions)
-        partitionsWithoutLetters.record(0)
-        trials = counter("circuit_breaker_trials_failed_total")
-        letterFailures = counter("letter_failures_total")
-        earlyRetries = counter("retries_too_early_total")
-        outdatedRetries = counter("retries_outdated_total")
+        series = ProjectionSeries(projection, dimensions)
     }
-
-    private static func label(_ name: String) -> String { "millrace_projection_\(name)" }
 
     // MARK: batches
 
-    mutating func taken(skipped counts: [SkipReason: Int]) {
+    mutating func taken(_ parts: [BatchLayout.Part], skipped counts: [SkipReason: Int]) {
+        let dimensions = dimensions
+        for part in parts {
+            if let oldest = part.oldestMs {
+                metrics[part.partition, default: PartitionMetrics(part.partition, dimensions)]
+                    .lag.took(upTo: part.end, oldestMs: oldest)
+            }
+        }
         for (reason, count) in counts {
             let counter =
                 skipped[reason]
                 ?? Counter(
-                    label: Self.label("events_skipped_total"), dimensions: dimensions + [("reason", reason.name)])
+                    label: ProjectionSeries.label("events_skipped_total"),
+                    dimensions: dimensions + [("reason", reason.name)])
             skipped[reason] = counter
             counter.increment(by: count)
         }
     }
 
-    mutating func committed(_ order: WriteOrder, applied count: Int, duplicates duplicateCount: Int, took: Duration) {
-        applied.increment(by: count)
-        duplicates.increment(by: duplicateCount)
-        batchSize.record(count + duplicateCount)
-        transactionTime.recordNanoseconds(Int64(took / .nanoseconds(1)))
-        lastCommit.record(Double(time(nil)))
+    /// - Parameter types: how many events were applied of each type, in the order of ``EventTypes``.
+    mutating func committed(_ order: WriteOrder, applied types: [Int], duplicates duplicateCount: Int, took: Duration) {
+        var count = 0
+        for (counter, number) in zip(series.processed, types) where number > 0 {
+            counter.increment(by: number)
+            count += number
+        }
+        series.duplicates.increment(by: duplicateCount)
+        series.batchSize.record(count + duplicateCount)
+        series.transactionTime.recordNanoseconds(Int64(took / .nanoseconds(1)))
+        series.lastCommit.record(Double(time(nil)))
         logger.debug(
             "batch committed",
             metadata: [
@@ -108,8 +77,8 @@ struct ProjectionTelemetry {
 
     mutating func observed(_ counts: SequenceWatch.Counts) {
         guard counts.gaps > 0 || counts.stale > 0 else { return }
-        gaps.increment(by: counts.gaps)
-        stale.increment(by: counts.stale)
+        series.gaps.increment(by: counts.gaps)
+        series.stale.increment(by: counts.stale)
         guard Self.isDue(&lastSequenceLine) else { return }
         logger.warning(
             "sequences of aggregates have gaps or go back; counted, at most one line a minute",
@@ -122,8 +91,8 @@ struct ProjectionTelemetry {
     // MARK: dead letters
 
     mutating func parked(_ counts: ParkingCounts) {
-        earlyRetries.increment(by: counts.tooEarly)
-        outdatedRetries.increment(by: counts.outdated)
+        series.earlyRetries.increment(by: counts.tooEarly)
+        series.outdatedRetries.increment(by: counts.outdated)
         guard !counts.letters.isEmpty else { return }
         var metadata: Logger.Metadata = [:]
         for (reason, count) in counts.letters {
@@ -146,14 +115,15 @@ struct ProjectionTelemetry {
     private mutating func counter(of reason: Letter.Reason) -> Counter {
         let counter =
             letters[reason]
-            ?? Counter(label: Self.label("letters_total"), dimensions: dimensions + [("reason", reason.rawValue)])
+            ?? Counter(
+                label: ProjectionSeries.label("letters_total"), dimensions: dimensions + [("reason", reason.rawValue)])
         letters[reason] = counter
         return counter
     }
 
     func counted(rows: Int64, keys: Int64) {
-        parkedRows.record(rows)
-        blockedKeys.record(keys)
+        series.parkedRows.record(rows)
+        series.blockedKeys.record(keys)
     }
 
     func pruned(_ count: Int) {
@@ -170,15 +140,17 @@ struct ProjectionTelemetry {
     mutating func standing(_ partition: TopicPartition, next: Int64, end: Int64?) {
         let hasNowhereToGo = stopped.contains(partition) || held.values.contains { $0.contains(partition) }
         observer?.partition(partition, isAt: next, of: hasNowhereToGo ? nil : end)
-        guard let end else { return }
-        let gauge =
-            lags[partition] ?? Gauge(label: Self.label("lag_records"), dimensions: dimensions(of: partition))
-        lags[partition] = gauge
-        gauge.record(max(0, end - next))
+        let dimensions = dimensions
+        metrics[partition, default: PartitionMetrics(partition, dimensions)].stands(at: next, of: end)
     }
 
-    private func dimensions(of partition: TopicPartition) -> [(String, String)] {
-        dimensions + [("topic", partition.topic), ("partition", String(partition.partition))]
+    /// The partitions' standing has been told.
+    func stood() {
+        series.lagSeconds.record(metrics.values.map(\.lagSeconds).max() ?? 0)
+    }
+
+    mutating func logsBegin(at offsets: [TopicPartition: Int64]) {
+        for (partition, offset) in offsets { metrics[partition]?.logBegins(at: offset) }
     }
 
     // MARK: changes of state
@@ -186,16 +158,16 @@ struct ProjectionTelemetry {
     mutating func report(_ note: RunnerNote) {
         switch note {
         case .assigned(let partitions):
-            rebalances.increment()
+            series.rebalances.increment()
             logger.info("partitions assigned", metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
         case .started(let offsets):
             logger.info("reading", metadata: ["from": "\(PartitionRanges.text(offsets))"])
         case .revoked(let partitions):
-            rebalances.increment()
+            series.rebalances.increment()
             logger.info("partitions revoked", metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
             released(partitions)
         case .lost(let partitions):
-            rebalances.increment()
+            series.rebalances.increment()
             logger.warning(
                 "partitions lost: the group has reassigned them; no more of their events are written",
                 metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
@@ -210,7 +182,7 @@ struct ProjectionTelemetry {
                     "last_offset": "\(mark.offset)",
                 ])
         case .fenced(let partitions):
-            fences.increment()
+            series.fences.increment()
             logger.warning(
                 "another process moved the offsets; the batch is dropped and the offsets are read again",
                 metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
@@ -228,7 +200,7 @@ struct ProjectionTelemetry {
     private mutating func reportAvailability(_ note: RunnerNote) {
         switch note {
         case .databaseFailing(let failure, let attempt):
-            databaseFailures.increment()
+            series.databaseFailures.increment()
             if attempt > 1 || !failure.mayConcernOneEvent {
                 isDatabaseFailing = true
                 observer?.databaseFailing(because: "\(failure.underlying)")
@@ -246,11 +218,11 @@ struct ProjectionTelemetry {
             lastDatabaseLine = nil
             logger.info("the database works again")
         case .kafkaFailing(let error):
-            kafkaFailures.increment()
+            series.kafkaFailures.increment()
             guard Self.isDue(&lastKafkaLine) else { return }
             logger.warning("the Kafka client reports an error; it tries again", metadata: ["error": "\(error)"])
         case .examinationFailed(let partition, let error):
-            kafkaFailures.increment()
+            series.kafkaFailures.increment()
             guard Self.isDue(&lastKafkaLine) else { return }
             logger.warning(
                 "Kafka does not report the offsets of a partition; asking again",
@@ -282,12 +254,12 @@ struct ProjectionTelemetry {
                     : "circuit breaker closed by an operator or another instance; the partition continues",
                 metadata: Self.metadata(partition))
         case .trialFailed(let partition, let failure):
-            trials.increment()
+            series.trials.increment()
             logger.info(
                 "circuit breaker stays open: the tried event fails",
                 metadata: Self.metadata(partition).merging(["error": "\(failure)"]) { first, _ in first })
         case .lettersFailing(let error):
-            letterFailures.increment()
+            series.letterFailures.increment()
             guard Self.isDue(&lastLetterLine) else { return }
             logger.error(
                 """
@@ -322,15 +294,15 @@ struct ProjectionTelemetry {
     }
 
     private func recordHolds() {
-        openBreakers.record(held[.circuitBreaker]?.count ?? 0)
-        partitionsWithoutLetters.record(held[.deadLetters]?.count ?? 0)
+        series.openBreakers.record(held[.circuitBreaker]?.count ?? 0)
+        series.partitionsWithoutLetters.record(held[.deadLetters]?.count ?? 0)
     }
 
     // MARK: partitions that are not read
 
     private mutating func stopped(_ partition: StoppedPartition) {
         stopped.insert(partition.partition)
-        stoppedPartitions.record(stopped.count)
+        series.stoppedPartitions.record(stopped.count)
         observer?.partitionStopped(partition)
         var metadata: Logger.Metadata = [
             "topic": "\(partition.partition.topic)", "partition": "\(partition.partition.partition)",
@@ -386,9 +358,9 @@ struct ProjectionTelemetry {
             stopped.remove(partition)
             for hold in PartitionHold.allCases { ended(hold, partition) }
             // The owner of a partition reports its lag.
-            lags.removeValue(forKey: partition)?.destroy()
+            metrics.removeValue(forKey: partition)?.destroy()
         }
-        stoppedPartitions.record(stopped.count)
+        series.stoppedPartitions.record(stopped.count)
     }
 
     private static func isDue(_ last: inout ContinuousClock.Instant?) -> Bool {

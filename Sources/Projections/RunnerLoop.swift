@@ -15,6 +15,8 @@ struct RunnerLoop<P: Projection> {
     private var undelivered: UndeliveredLetter?
     private var ending: Ending?
     private var lastStanding: ContinuousClock.Instant?
+    /// nil while the question is not answered.
+    private var nextLogStarts: ContinuousClock.Instant? = .now + Self.logStartInterval
 
     private enum Ending {
         case finished([TopicPartition: Int64])
@@ -27,7 +29,11 @@ struct RunnerLoop<P: Projection> {
         case written(WriteOrder, RunnerState.Input, BatchWriter<P>.Committed)
         case pruned(RunnerState.Input, Int)
         case counted(RunnerState.Input, rows: Int64, keys: Int64)
+        case logStarts([TopicPartition: Int64])
     }
+
+    /// Time between two questions for where the partitions' logs begin, of which only a metric is made.
+    private static var logStartInterval: Duration { .seconds(30) }
 
     init(
         intake: Intake<P>, writer: BatchWriter<P>, settings: RunnerState.Settings, telemetry: ProjectionTelemetry,
@@ -50,7 +56,9 @@ struct RunnerLoop<P: Projection> {
             }
             await handle(.started, in: &group)
             while ending == nil, let completion = await group.next() {
-                await handle(await input(from: completion), in: &group)
+                guard let input = input(from: completion) else { continue }
+                await handle(input, in: &group)
+                askLogStarts(in: &group)
             }
             intake.consumer.wake()
             group.cancelAll()
@@ -63,7 +71,8 @@ struct RunnerLoop<P: Projection> {
         if case .finished(let offsets) = ending { offsets } else { [:] }
     }
 
-    private mutating func input(from completion: Completion) async -> RunnerState.Input {
+    /// - Returns: nil for what the state machine need not know.
+    private mutating func input(from completion: Completion) -> RunnerState.Input? {
         switch completion {
         case .input(let input):
             if case .timer(.tick) = input { turned() }
@@ -71,15 +80,14 @@ struct RunnerLoop<P: Projection> {
         case .intake(let round):
             if let batch = round.batch {
                 batches[round.report.batch] = batch
-                telemetry.taken(skipped: batch.skipped)
+                telemetry.taken(batch.layout.parts, skipped: batch.skipped)
             }
             return .intakeEnded(round.report)
         case .written(let order, let input, let committed):
             if case .written(.committed) = input {
                 onCommit()
                 telemetry.committed(
-                    order, applied: committed.fresh.count, duplicates: committed.duplicates,
-                    took: committed.duration)
+                    order, applied: committed.types, duplicates: committed.duplicates, took: committed.duration)
                 telemetry.observed(committed.sequences)
                 telemetry.parked(committed.parking.counts)
             }
@@ -91,7 +99,21 @@ struct RunnerLoop<P: Projection> {
         case .counted(let input, let rows, let keys):
             telemetry.counted(rows: rows, keys: keys)
             return input
+        case .logStarts(let starts):
+            telemetry.logsBegin(at: starts)
+            nextLogStarts = .now + Self.logStartInterval
+            return nil
         }
+    }
+
+    /// Asks Kafka for the oldest records that it has of the partitions, beside all other work.
+    private mutating func askLogStarts(in group: inout TaskGroup<Completion>) {
+        guard let next = nextLogStarts, next <= .now else { return }
+        let partitions = state.partitions.filter(\.value.isRead).map(\.key)
+        guard !partitions.isEmpty else { return }
+        // Until it is answered.
+        nextLogStarts = nil
+        group.addTask { [intake] in .logStarts(await intake.logStarts(of: partitions)) }
     }
 
     private mutating func handle(
@@ -168,5 +190,6 @@ struct RunnerLoop<P: Projection> {
             let end = standing.isAtEnd ? standing.end : intake.consumer.watermarks(partition)?.high
             telemetry.standing(partition, next: standing.committed, end: end)
         }
+        telemetry.stood()
     }
 }

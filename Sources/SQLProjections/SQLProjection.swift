@@ -12,6 +12,8 @@ public struct SQLProjection: Projection {
     public var name: String { folder.name }
     public var version: Int { folder.version }
     public var topics: [String] { folder.topics }
+    /// Those that have a file of their own.
+    public var eventTypes: [String] { folder.handlers.compactMap(\.type) }
 
     private let enter: (Statement, Parameters)
     private let leave: [(Statement, Parameters)]

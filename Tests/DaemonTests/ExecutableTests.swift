@@ -122,7 +122,7 @@ import Testing
 
     /// Servers that answer, the right schema: ready, measured, and told to whoever supervises.
     @Test(arguments: [
-        ("outbox-relay", ["outbox"], "outbox_leader{shard=\"0\"} 1"),
+        ("outbox-relay", ["outbox"], "millrace_outbox_leader{shard=\"0\"} 1"),
         ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_stopped_partitions{"),
     ])
     func aWorkingDaemon(_ name: String, _ sets: [String], _ metric: String) async throws {
@@ -238,7 +238,7 @@ import Testing
     /// What would be a mistake of the configuration at the start is waited for later: here, a user who may no longer
     /// log in.
     @Test(arguments: [
-        ("outbox-relay", ["outbox"], "outbox_leader{shard=\"0\"} 1"),
+        ("outbox-relay", ["outbox"], "millrace_outbox_leader{shard=\"0\"} 1"),
         ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_lag_records{"),
     ])
     func aUserWhoIsLockedOutForAWhile(_ name: String, _ sets: [String], _ isWorking: String) async throws {
@@ -330,7 +330,7 @@ import Testing
             let relay = try Executable("outbox-relay", away + database + slow + arguments)
             let port = try await relay.port()
             try await eventually {
-                try await get("/metrics", port).contains("outbox_in_flight_rows{shard=\"0\"} 1\n")
+                try await get("/metrics", port).contains("millrace_outbox_in_flight_rows{shard=\"0\"} 1\n")
             }
             try await body(relay)
         }

@@ -20,14 +20,14 @@ PROMTOOL = ROOT / ".build/deploy/debian/usr/bin/promtool"
 RULES = ROOT / "config/prometheus/rules.yml"
 DASHBOARD = ROOT / "config/grafana/millrace.json"
 DEADLINE_S = 240
-NAME = re.compile(r"\b((?:millrace|outbox|process)_[a-z_]+)\b")
+NAME = re.compile(r"\b((?:millrace|cqrs|process)_[a-z_]+)\b")
 
 
 def declared():
     """The metrics that have a help text in the sources, by their names."""
     names = {"up": ""}
     for path in (ROOT / "Sources").rglob("*.swift"):
-        for name, text in re.findall(r'"((?:millrace|outbox|process)_[a-z_]+)"[:,]\s+(?:"[a-z]+",\s+)?(?:help: )?"([^"]+)"',
+        for name, text in re.findall(r'"((?:millrace|cqrs|process)_[a-z_]+)"[:,]\s+(?:"[a-z]+",\s+)?(?:help: )?"([^"]+)"',
                                      path.read_text()):
             names[name] = text
     return names
@@ -126,8 +126,8 @@ class Scrapes(unittest.TestCase):
 
     @staticmethod
     def is_at_work(name, text):
-        """A projection has its partitions a while after it is ready, and their lags from then on."""
-        has_partitions = "\nmillrace_projection_lag_records{" in text or not name.endswith("-projection")
+        """A projection has its partitions a while after it is ready, and asks Kafka about them half a minute later."""
+        has_partitions = "\nmillrace_projection_log_start_offset{" in text or not name.endswith("-projection")
         return "\nmillrace_ready 1\n" in text and has_partitions
 
     def test_promtool_has_nothing_to_say(self):

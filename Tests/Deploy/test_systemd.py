@@ -145,7 +145,7 @@ class Life(unittest.TestCase):
             database.execute("INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload) "
                              "VALUES ('OrderCreated', 'Order', 'o-1', 1, '{}')")
             systemd.systemctl("start", unit)
-            systemd.until("a row in flight", lambda: 'outbox_in_flight_rows{shard="0"} 1\n'
+            systemd.until("a row in flight", lambda: 'millrace_outbox_in_flight_rows{shard="0"} 1\n'
                           in systemd.get(9401, "/metrics"))
             self.assertEqual(systemd.show(unit, "StatusText"), "ready")
             begin = time.monotonic()

@@ -37,10 +37,12 @@ enum Problems {
         Problem(status: 404)
     }
 
+    static let behindType = "/problems/read-model-behind"
+
     /// - Parameter current: nil when the read model does not have the order at all.
     static func readModelBehind(current: Int64?, requested: Int64, retryAfterSeconds: Int) -> Problem {
         Problem(
-            status: 503, type: "/problems/read-model-behind", title: "The read model is not that far yet",
+            status: 503, type: behindType, title: "The read model is not that far yet",
             detail: "The order has not reached the requested version in the read model. Ask again, or ask to wait.",
             members: [
                 ("currentVersion", current.map { number($0) } ?? Array("null".utf8)),

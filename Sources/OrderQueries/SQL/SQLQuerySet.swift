@@ -47,6 +47,12 @@ final class SQLQuerySet: Sendable {
         return (query, generation)
     }
 
+    /// The type that a query is counted under: its name, as long as there is one of this name.
+    func metricType(_ name: String?) -> String {
+        let isKnown = name.map { name in state.withLock { $0.folders?.queries[name] != nil } } ?? false
+        return isKnown ? "q/" + (name ?? "") : "q/other"
+    }
+
     /// The description of the API, with the queries in it.
     var document: StaticFile { state.withLock { $0.document } }
 

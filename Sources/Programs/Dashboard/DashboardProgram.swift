@@ -31,6 +31,8 @@ public enum DashboardProgram: DaemonProgram {
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dashboard"] }
 
+    public static func measuredTables(for feature: Feature) -> MeasuredTables { versioned.measuredTables }
+
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let retention = feature.dashboard.retention
         let logger = context.logger

@@ -24,6 +24,8 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dead-letters"] }
 
+    public static func measuredTables(for feature: Feature) -> MeasuredTables { MeasuredTables(["dead_letters"]) }
+
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let sending = context.health.watch(.loop, "sending loop", limit: context.stallAfter)
         sending.turned(to: .working)

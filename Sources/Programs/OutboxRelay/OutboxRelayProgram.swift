@@ -25,6 +25,10 @@ public enum OutboxRelayProgram: DaemonProgram {
         return feature.relay.configuration.retention == .keep ? ["outbox", "outbox-keep"] : ["outbox"]
     }
 
+    public static func measuredTables(for feature: Feature) -> MeasuredTables {
+        MeasuredTables([feature.relay.configuration.table, feature.relay.configuration.failedTable])
+    }
+
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
         try await OutboxRelay.check(feature.relay.configuration, on: connection)
     }

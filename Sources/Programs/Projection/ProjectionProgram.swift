@@ -59,6 +59,8 @@ extension ProjectionProgram {
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", migrationSet] }
 
+    public static func measuredTables(for feature: Feature) -> MeasuredTables { .ofRunners }
+
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
@@ -77,9 +79,16 @@ extension VersionedProjectionProgram {
         VersionedProjection(readModel) { projection(topicSuffix: $0, version: $1) }
     }
 
+    public static func measuredTables(for feature: Feature) -> MeasuredTables { versioned.measuredTables }
+
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         try await VersionedDaemon(versioned, feature.projection, in: context).run()
     }
+}
+
+extension MeasuredTables {
+    /// The tables that all runners share.
+    public static let ofRunners = MeasuredTables(["parked_events", "processed_events"])
 }
 
 extension ProjectionRunner {

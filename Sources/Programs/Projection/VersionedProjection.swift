@@ -1,4 +1,4 @@
-internal import Daemon
+public import Daemon
 public import Kafka
 public import Logging
 public import Postgres
@@ -36,6 +36,15 @@ public struct VersionedProjection: Sendable {
     }
 
     public let model: ReadModel
+
+    /// The tables of all its versions, and those that all runners share.
+    public var measuredTables: MeasuredTables {
+        var tables = MeasuredTables.ofRunners
+        // The name is the program's own, and has no quotes.
+        tables.schemas = "SELECT schema_name FROM projection_versions WHERE name = '\(model.name)'"
+        return tables
+    }
+
     private let topicsOf: @Sendable (String) -> [String]
     private let start: @Sendable (Run, EventDecisions) async throws -> Void
     private let renew: @Sendable (Run, EventDecisions, String, [TopicPartition: Int64]) async throws -> Int

@@ -32,7 +32,7 @@ public enum QueryServiceProgram: DaemonProgram {
     public static let operationsPort = 9_405
     public static let needsWrites = false
     public static let reloadsFiles = true
-    public static let metricHelp = SQLQueryMetrics.help
+    public static let metricHelp = QueryMetrics.help
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)

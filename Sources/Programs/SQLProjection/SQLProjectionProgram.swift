@@ -83,6 +83,12 @@ public enum SQLProjectionProgram: DaemonProgram {
 
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "sql-projections"] }
 
+    public static func measuredTables(for feature: Feature) -> MeasuredTables {
+        var tables = MeasuredTables.ofRunners
+        tables.schemas = "SELECT schema_name FROM sql_projections"
+        return tables
+    }
+
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
         feature.folders.isEmpty ? ["sql_projections.folders is empty, so there is nothing to run"] : []
     }
