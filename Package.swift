@@ -80,8 +80,8 @@ let programs: [Target] = [
     .target(
         name: "SQLProjectionProgram",
         dependencies: [
-            "ProjectionPrograms", "Daemon", "SQLProjections", "SQLText", "Projections", "Settings", "Postgres",
-            "StreamCore", .argumentParser,
+            "ProjectionPrograms", "Daemon", "SQLProjections", "SQLText", "Projections", "ReadModels", "Settings",
+            "Postgres", "StreamCore", .argumentParser,
         ],
         path: "Sources/Programs/SQLProjection", swiftSettings: strict),
     .target(
@@ -138,7 +138,8 @@ let features: [Target] = [
     .target(
         name: "SQLProjections",
         dependencies: [
-            "Projections", "SQLText", "SQLQueries", "Settings", "Postgres", "Kafka", "StreamCore", "WireJSON", .crypto,
+            "Projections", "ReadModels", "SQLText", "SQLQueries", "Settings", "Postgres", "Kafka", "StreamCore",
+            "WireJSON", .crypto,
         ],
         swiftSettings: strict),
     .target(
@@ -315,9 +316,8 @@ let tests: [Target] = [
     .test(
         "SQLProjectionsTests",
         [
-            "SQLProjections", "SQLText", "Projections", "Kafka", "Postgres", "StreamCore", "WireJSON",
-            "TestKit",
-            .logging,
+            "SQLProjections", "SQLText", "ReadModels", "Projections", "Kafka", "Postgres", "Migrations", "StreamCore",
+            "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "SQLQueriesTests",

@@ -3,6 +3,7 @@ import Kafka
 import Migrations
 import Postgres
 import Projections
+import ReadModels
 import SQLProjections
 import StreamCore
 
@@ -162,11 +163,8 @@ struct SQLProjectionBench: Sendable {
             rate = try await batches(projection, connection, servers)
         }
         await connection.close()
-        try await administrator.execute(
-            script: """
-                DROP SCHEMA sql_alone CASCADE; DROP SCHEMA \(folder.schemaName) CASCADE; DELETE FROM sql_projections;
-                CHECKPOINT
-                """, timeoutMs: 600_000)
+        try await version.readModel.dropAll(on: administrator)
+        try await administrator.execute(script: "DROP SCHEMA sql_alone CASCADE; CHECKPOINT", timeoutMs: 600_000)
         await administrator.close()
         return rate
     }

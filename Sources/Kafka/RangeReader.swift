@@ -25,8 +25,12 @@ public struct RangeReader: Sendable {
 
     /// Hands out each record of the ranges, a partition's in their order.
     ///
-    /// - Throws: ``Trouble``, `KafkaError`, what `body` throws.
-    public func read(_ ranges: [TopicPartition: Range<Int64>], _ body: (RecordView) throws -> Void) async throws {
+    /// - Parameter afterBatch: called when a batch of records was handed out; nothing more is read until it returns.
+    /// - Throws: ``Trouble``, `KafkaError`, what `body` and `afterBatch` throw.
+    public func read(
+        _ ranges: [TopicPartition: Range<Int64>], afterBatch: () async throws -> Void = {},
+        _ body: (RecordView) throws -> Void
+    ) async throws {
         let wanted = ranges.filter { !$0.value.isEmpty }
         if wanted.isEmpty { return }
         let group = "millrace-range-\(UInt32.random(in: 0 ... .max))"
@@ -34,7 +38,7 @@ public struct RangeReader: Sendable {
         let result: Result<Void, any Error>
         do {
             try await consumer.assign(wanted.mapValues { .offset($0.lowerBound) })
-            result = .success(try await drain(consumer, wanted, body))
+            result = .success(try await drain(consumer, wanted, body, afterBatch))
         } catch {
             result = .failure(error)
         }
@@ -43,7 +47,8 @@ public struct RangeReader: Sendable {
     }
 
     private func drain(
-        _ consumer: Consumer, _ ranges: [TopicPartition: Range<Int64>], _ body: (RecordView) throws -> Void
+        _ consumer: Consumer, _ ranges: [TopicPartition: Range<Int64>], _ body: (RecordView) throws -> Void,
+        _ afterBatch: () async throws -> Void
     ) async throws {
         var open = Set(ranges.keys)
         var lastProgress = ContinuousClock.now
@@ -52,10 +57,11 @@ public struct RangeReader: Sendable {
             var finished: [TopicPartition] = []
             switch event {
             case .batch(let batch):
-                lastProgress = .now
                 for record in batch {
                     if let range = ranges[record.topicPartition], range.contains(record.offset) { try body(record) }
                 }
+                try await afterBatch()
+                lastProgress = .now
                 for (partition, next) in batch.nextOffsets where open.contains(partition) {
                     if let range = ranges[partition], next >= range.upperBound { finished.append(partition) }
                 }

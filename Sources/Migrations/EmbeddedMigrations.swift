@@ -46,5 +46,6 @@ extension MigrationCatalog {
         ("projections_0009_versions", PackageResources.projections_0009_versions_sql),
         ("sql-projections_0001_create", PackageResources.sql_projections_0001_create_sql),
         ("sql-projections_0002_definition", PackageResources.sql_projections_0002_definition_sql),
+        ("sql-projections_0003_versions", PackageResources.sql_projections_0003_versions_sql),
     ]
 }

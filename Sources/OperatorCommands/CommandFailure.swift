@@ -9,6 +9,8 @@ internal import OrderShop
 internal import Postgres
 internal import ProjectionPrograms
 internal import ReadModels
+internal import SQLProjections
+internal import SQLText
 internal import Settings
 internal import Verification
 
@@ -36,6 +38,9 @@ struct CommandFailure: Error {
         case let error as InvalidSettings: self.init("the configuration is wrong:\n\(error)", .configuration)
         case let error as RebuildRefusal: self.init(error.description, .failure)
         case let error as RebuildRun.BadEvent: self.init(error.description, .failure)
+        case let error as FolderReplay.Failure: self.init(error.description, .failure)
+        case let error as VersionSchema.Refusal: self.init(error.description, .configuration)
+        case let error as InvalidFolder: self.init(error.description, .configuration)
         case let error as MigrationError: self.init("\(error)", .configuration)
         case let error as WriteConflict: self.init("\(error)", .unavailable)
         case let error as SystemError: self.init(error.description, .software)

@@ -1,4 +1,3 @@
-public import Postgres
 public import StreamCore
 
 /// One version of a read model: a row of `projection_versions`.
@@ -37,13 +36,6 @@ public struct ModelVersion: Sendable, Hashable {
         self.structure = structure
         self.state = state
         self.startedAt = startedAt
-    }
-
-    /// The database as a session sees it that keeps this version, or reads it instead of the live one.
-    public func sees(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
-        var configuration = postgres
-        configuration.searchedFirst = [schema]
-        return configuration
     }
 }
 

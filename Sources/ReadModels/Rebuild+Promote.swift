@@ -97,8 +97,7 @@ extension Rebuild {
             try await transaction.withSavepoint {
                 _ = try await transaction.execute(
                     script: "SET LOCAL lock_timeout = '\(Self.lockTimeoutMs)ms'")
-                try await transaction.execute(
-                    "SELECT millrace_show_version($1)", Parameters { $0.append(version.schema) })
+                try await model.tables.show(version, in: transaction)
                 if ContinuousClock.now - asked > Self.budget { throw TooLong() }
             }
             return asked
@@ -110,6 +109,13 @@ extension Rebuild {
             throw RebuildRefusal(
                 .otherViews,
                 "the views of \(version) have other columns than those that readers have: \(error.message)")
+        } catch let error as PostgresError where error.sqlState?.code == "2BP01" {
+            throw RebuildRefusal(
+                .otherViews,
+                """
+                \(version) has other columns or tables than the live one, and other objects depend on a view of those: \
+                \(error.message)\(error.detail.map { "; \($0)" } ?? "")
+                """)
         }
     }
 

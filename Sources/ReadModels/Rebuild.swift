@@ -45,6 +45,7 @@ public struct Rebuild: Sendable {
             let policy = RebuildPolicy(model, versions)
             switch try policy.start(isPlain: reading.isPlain) {
             case .resume(var version):
+                try await model.tables.compare(version, in: transaction)
                 version.recordsPerSecond = reading.recordsPerSecond
                 try await transaction.execute(VersionTable.setRate, rate(version))
                 return version
@@ -97,17 +98,7 @@ public struct Rebuild: Sendable {
         _ number: Int, _ reading: Reading, _ ranges: Ranges, over live: ModelVersion?,
         in transaction: PostgresTransaction
     ) async throws -> ModelVersion {
-        let schema = try await transaction.execute(
-            "SELECT millrace_version_schema($1, $2)", key(number)
-        ).string(0, 0)
-        let path = [schema, postgres.schema].map(SQLIdentifier.quoted).joined(separator: ", ")
-        try await transaction.execute(
-            script: """
-                CREATE SCHEMA \(SQLIdentifier.quoted(schema));
-                SET LOCAL search_path TO \(path);
-                \(model.script)
-                SET LOCAL search_path TO \(SQLIdentifier.quoted(postgres.schema))
-                """)
+        let schema = try await model.tables.make(number, in: transaction)
         if let live {
             try await transaction.execute(
                 "SELECT millrace_copy_rights($1, $2)",
@@ -122,7 +113,7 @@ public struct Rebuild: Sendable {
                 $0.append(model.name)
                 $0.append(Int32(number))
                 $0.append(schema)
-                $0.append(Int32(model.structure))
+                $0.append(Int32(model.structure ?? number))
                 $0.append(reading.recordsPerSecond.map { Int32(clamping: $0) })
             })
         try await register(number, reading.service, in: transaction)
@@ -240,8 +231,7 @@ public struct Rebuild: Sendable {
     private func drop(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
         try await closeLetters(of: version, in: transaction)
         try await forget(version.version, in: transaction)
-        try await transaction.execute(
-            script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(version.schema)) CASCADE")
+        try await model.tables.drop(version, in: transaction)
         try await transaction.execute(VersionTable.delete, key(version.version))
     }
 

@@ -30,7 +30,12 @@ public struct RebuildPolicy: Sendable {
 
     /// - Parameter isPlain: whether nothing was said of where to begin, so that a rebuild under way is gone on with.
     public func start(isPlain: Bool) throws(RebuildRefusal) -> Start {
-        guard let building else { return .create((versions.last?.version ?? 0) + 1) }
+        guard let building else { return .create(try next) }
+        if let number = model.number, number != building.version {
+            throw RebuildRefusal(
+                .alreadyBuilding,
+                "\(building) is being built: promote or abort it before version \(number) is begun")
+        }
         guard isPlain else {
             throw RebuildRefusal(
                 .alreadyBuilding,
@@ -38,6 +43,23 @@ public struct RebuildPolicy: Sendable {
         }
         try requireOwnStructure(building)
         return .resume(building)
+    }
+
+    /// The number of the next version: higher than that of the live one, so that daemons of a version that was
+    /// superseded, and dropped, never begin it again.
+    private var next: Int {
+        get throws(RebuildRefusal) {
+            guard let number = model.number else { return (versions.last?.version ?? 0) + 1 }
+            if let last = versions.last, number <= last.version {
+                throw RebuildRefusal(
+                    .notNewer,
+                    """
+                    \(last) is \(last.state) already: a new version needs a higher number, and what is given is \
+                    version \(number)
+                    """)
+            }
+            return number
+        }
     }
 
     /// The version that a promotion makes live.
@@ -72,12 +94,16 @@ public struct RebuildPolicy: Sendable {
     }
 
     private func requireOwnStructure(_ version: ModelVersion) throws(RebuildRefusal) {
-        guard version.structure == model.structure else {
+        if let number = model.number, number != version.version {
+            throw RebuildRefusal(
+                .otherStructure, "\(version) is being built, and what is given is version \(number)")
+        }
+        if let structure = model.structure, structure != version.structure {
             throw RebuildRefusal(
                 .otherStructure,
                 """
                 \(version) was made by definition \(version.structure) of its tables, and this program has definition \
-                \(model.structure): use the release that made it, or abort it
+                \(structure): use the release that made it, or abort it
                 """)
         }
     }

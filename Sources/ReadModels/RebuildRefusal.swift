@@ -21,6 +21,8 @@ public struct RebuildRefusal: Error, Hashable, Sendable, CustomStringConvertible
         case readersInTheWay
         /// The views of the version are not those that readers have.
         case otherViews
+        /// The version's number is not higher than the live one's.
+        case notNewer
         /// A version was made by a definition that this program does not have.
         case otherStructure
     }
@@ -29,7 +31,7 @@ public struct RebuildRefusal: Error, Hashable, Sendable, CustomStringConvertible
     public let description: String
     public var remedy: Remedy { .changeSetup }
 
-    init(_ code: Code, _ description: String) {
+    public init(_ code: Code, _ description: String) {
         self.code = code
         self.description = description
     }

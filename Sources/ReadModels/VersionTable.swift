@@ -50,6 +50,11 @@ public enum VersionTable {
         INSERT INTO projection_versions (name, version, schema_name, structure, state, records_per_second)
         VALUES ($1, $2, $3, $4, 'building', $5)
         """)
+    static let insertLive = Statement(
+        """
+        INSERT INTO projection_versions (name, version, schema_name, structure, state, promoted_at)
+        VALUES ($1, $2, $3, $4, 'live', clock_timestamp())
+        """)
     static let setRate = Statement(
         "UPDATE projection_versions SET records_per_second = $3 WHERE name = $1 AND version = $2")
     static let setState = Statement(

@@ -62,8 +62,8 @@ struct ProjectionFileSettings: SettingsDeclaration {
         uncheckedColumns = section.strings(
             "unchecked_columns", default: [],
             """
-            Columns, as table.column, that `millrace projection check` does not compare: an id that a sequence makes, \
-            or the time of writing.
+            Columns, as table.column, that `millrace projection check` and the verification of a version do not \
+            compare: an id that a sequence makes, or the time of writing.
             """)
         let envelope = reader.section("envelope", "Where the fields of an event stand in a record.")
         format = envelope.choice(
@@ -137,7 +137,7 @@ struct ProjectionFileSettings: SettingsDeclaration {
         }
     }
 
-    private static func problem(ofName name: String) -> String? {
+    static func problem(ofName name: String) -> String? {
         let isLetter: (UInt8) -> Bool = { $0 &- UInt8(ascii: "a") < 26 }
         let isFit =
             name.utf8.first.map(isLetter) == true && name.utf8.count <= 40

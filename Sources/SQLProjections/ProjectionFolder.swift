@@ -123,6 +123,9 @@ public struct ProjectionFolder: Sendable {
         return [route.letterTopic, route.retryTopic]
     }
 
+    /// Whether a projection may have this name.
+    public static func isName(_ name: String) -> Bool { ProjectionFileSettings.problem(ofName: name) == nil }
+
     static func identifier(_ name: String) -> String { name.map { $0 == "-" ? "_" : String($0) }.joined() }
 
     /// What tells `schema.sql` from another one.

@@ -21,11 +21,16 @@ public struct SQLProjection: Projection {
 
     /// - Parameter role: the role that the statements run as; nil for the session's own.
     public init(_ folder: ProjectionFolder, role: String?) {
+        self.init(folder, role: role, schema: folder.schemaName)
+    }
+
+    /// - Parameter schema: where the tables are.
+    init(_ folder: ProjectionFolder, role: String?, schema: String) {
         self.folder = folder
-        let session = VersionSession(schema: folder.schemaName, role: role)
+        let session = VersionSession(schema: schema, role: role)
         enter = session.enter
         leave = session.leave
-        sequences = folder.strictSequence ? SequenceTable(schema: folder.schemaName) : nil
+        sequences = folder.strictSequence ? SequenceTable(schema: schema) : nil
     }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<SQLEvent> {

@@ -33,6 +33,33 @@ struct VersionRegistration {
         }
     }
 
+    /// The owner of the schema with the views, quoted, where that is not this session's user.
+    var keeper: String? {
+        get async throws {
+            let found = try await transaction.execute(
+                .unprepared(
+                    """
+                    SELECT n.nspowner::regrole::text FROM sql_projection_views AS v
+                    JOIN pg_namespace AS n ON n.nspname = v.schema_name
+                    WHERE v.name = $1 AND n.nspowner::regrole::text <> quote_ident(current_user)
+                    """), Parameters { $0.append(folder.name) })
+            return found.rowCount > 0 ? try found.string(0, 0) : nil
+        }
+    }
+
+    /// Lets the version's readers read the views, where those show the version, and makes the views where no program
+    /// before this one has.
+    func letReadViews() async throws {
+        try await transaction.execute(
+            .unprepared(
+                """
+                SELECT CASE WHEN s.schema_name IS NULL THEN millrace_show_sql_version(v.name, v.schema_name)
+                    ELSE millrace_let_read_sql_views(s.schema_name, v.schema_name) END
+                FROM projection_versions AS v LEFT JOIN sql_projection_views AS s USING (name)
+                WHERE v.name = $1 AND v.version = $2 AND v.state = 'live'
+                """), key())
+    }
+
     func insert() async throws {
         try await transaction.execute(
             .unprepared(

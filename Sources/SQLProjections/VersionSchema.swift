@@ -1,5 +1,6 @@
 internal import Foundation
 public import Postgres
+public import ReadModels
 internal import SQLText
 public import StreamCore
 
@@ -11,8 +12,8 @@ public struct VersionSchema: Sendable {
         public var remedy: Remedy { .changeSetup }
     }
 
-    private let folder: ProjectionFolder
-    private let role: String?
+    let folder: ProjectionFolder
+    let role: String?
     private let readers: [String]
 
     /// - Parameters:
@@ -25,34 +26,55 @@ public struct VersionSchema: Sendable {
         role = isIsolated ? folder.schemaName : nil
     }
 
-    /// The projection, once the version is prepared.
+    /// Whether the versions of a read model run as roles of their own: as the folder's version does, or else the
+    /// others; true where there is none.
+    ///
+    /// - Parameter connection: its search path holds the tables of the runtime.
+    public static func isIsolated(_ folder: ProjectionFolder, on connection: PostgresConnection) async throws -> Bool {
+        let found = try await connection.execute(
+            .unprepared(
+                """
+                SELECT n.nspowner = r.oid IS TRUE FROM sql_projections AS s
+                JOIN pg_namespace AS n ON n.nspname = s.schema_name
+                LEFT JOIN pg_roles AS r ON r.rolname = s.schema_name
+                WHERE s.name = $1 ORDER BY s.version = $2 DESC, s.version DESC LIMIT 1
+                """),
+            Parameters {
+                $0.append(folder.name)
+                $0.append(Int32(folder.version))
+            })
+        return found.rowCount == 0 ? true : try found.bool(0, 0)
+    }
+
+    /// The projection, once the version is there.
     public var projection: SQLProjection { SQLProjection(folder, role: role) }
 
-    /// Makes the schema if it is not there, and checks each statement in it.
+    /// The read model that this is a version of. The folder makes this version alone.
+    public var readModel: ReadModel {
+        ReadModel(
+            name: folder.name, structure: folder.version, number: folder.version, tables: FolderTables(self))
+    }
+
+    /// Makes the version if it is the first one of its read model, and else checks that it is there and was made with
+    /// the folder's files; then checks each statement in it.
     ///
     /// Several daemons may do so at once: they wait for each other.
     ///
     /// - Parameter connection: its search path holds the tables of the runtime. It must not be in a transaction.
-    /// - Throws: ``Refusal`` when the schema belongs to another `schema.sql`; ``InvalidFolder`` with what PostgreSQL
+    /// - Throws: ``Refusal`` when the version is not there, or has other files; ``InvalidFolder`` with what PostgreSQL
     ///   says of the files; `PostgresError`.
     public func prepare(_ connection: PostgresConnection) async throws {
-        try await install(connection)
-        try await check(connection)
+        if try await readModel.makeFirst(on: connection) != nil { return }
+        try await connection.withTransaction { transaction in
+            try await compare(in: transaction)
+            try await letRead(transaction)
+        }
+        try await connection.withTransaction { try await check(in: $0) }
     }
 
     /// Drops the version's tables and its registration, if they are there; for trials.
     func drop(_ connection: PostgresConnection) async throws {
-        try await connection.withTransaction { transaction in
-            let registered = try await transaction.execute(
-                .unprepared("DELETE FROM sql_projections WHERE name = $1 AND version = $2 RETURNING schema_name"),
-                Parameters {
-                    $0.append(folder.name)
-                    $0.append(Int32(folder.version))
-                })
-            guard registered.rowCount > 0 else { return }
-            try await transaction.execute(
-                script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(folder.schemaName)) CASCADE")
-        }
+        try await readModel.dropAll(on: connection)
     }
 
     /// Takes the folder's files, as they are now, for those that the version is run with from now on. What was applied
@@ -75,7 +97,7 @@ public struct VersionSchema: Sendable {
             if changed.contains("schema.sql") { throw definitionChanged(changed) }
             return changed
         }
-        try await check(connection)
+        try await connection.withTransaction { try await check(in: $0) }
         try await connection.withTransaction { transaction in
             let registration = VersionRegistration(folder, transaction)
             try await registration.lock()
@@ -86,20 +108,39 @@ public struct VersionSchema: Sendable {
 
     // MARK: the schema
 
-    private func install(_ connection: PostgresConnection) async throws {
-        try await connection.withTransaction { transaction in
-            let registration = VersionRegistration(folder, transaction)
-            try await registration.lock()
-            guard try await registration.isKnown else {
-                try await create(transaction)
-                try await registration.insert()
-                return try await letRead(transaction)
-            }
-            let changed = try await registration.changedFiles
-            guard changed.isEmpty else { throw definitionChanged(changed) }
-            try await registration.record()
-            try await letRead(transaction)
+    /// Checks that the version is there and is run with the folder's files, and notes them.
+    func compare(in transaction: PostgresTransaction) async throws {
+        let registration = VersionRegistration(folder, transaction)
+        try await registration.lock()
+        guard try await registration.isKnown else {
+            throw Refusal(
+                description: "there is no version \(folder.version) of \(folder.name); sql-projection makes it")
         }
+        let changed = try await registration.changedFiles
+        guard changed.isEmpty else { throw definitionChanged(changed) }
+        try await registration.record()
+    }
+
+    /// Makes the schema, checks each statement in it, and registers the version.
+    func make(in transaction: PostgresTransaction) async throws {
+        let registration = VersionRegistration(folder, transaction)
+        try await registration.lock()
+        let exists = try await transaction.execute(
+            .unprepared("SELECT 1 FROM pg_namespace WHERE nspname = $1"),
+            Parameters { $0.append(folder.schemaName) })
+        guard exists.rowCount == 0 else {
+            throw Refusal(
+                description: """
+                    the schema \(folder.schemaName) exists, and is none that was made for \(folder.name); \
+                    drop it or give the projection another name
+                    """)
+        }
+        let keeper = try await registration.keeper
+        if let role { try await makeRole(role, keeper, transaction) }
+        try await build(folder.schemaName, keeper, transaction)
+        try await check(in: transaction)
+        try await registration.insert()
+        try await letRead(transaction)
     }
 
     /// Lets the readers' roles read what is there, and what the version makes later.
@@ -123,6 +164,7 @@ public struct VersionSchema: Sendable {
                         """)
             }
         }
+        try await VersionRegistration(folder, transaction).letReadViews()
     }
 
     private func definitionChanged(_ files: [String]) -> Refusal {
@@ -138,22 +180,14 @@ public struct VersionSchema: Sendable {
                 """)
     }
 
-    private func create(_ transaction: PostgresTransaction) async throws {
-        let schema = SQLIdentifier.quoted(folder.schemaName)
-        let exists = try await transaction.execute(
-            .unprepared("SELECT 1 FROM pg_namespace WHERE nspname = $1"),
-            Parameters { $0.append(folder.schemaName) })
-        guard exists.rowCount == 0 else {
-            throw Refusal(
-                description: """
-                    the schema \(folder.schemaName) exists, and is none that was made for \(folder.name); \
-                    drop it or give the projection another name
-                    """)
-        }
-        if let role { try await makeRole(role, transaction) }
+    /// Makes a schema as the role, with the tables of the version.
+    ///
+    /// - Parameter keeper: the role of the daemons, quoted, where another one does this.
+    func build(_ name: String, _ keeper: String?, _ transaction: PostgresTransaction) async throws {
+        let schema = SQLIdentifier.quoted(name)
         let owner = role.map { " AUTHORIZATION \(SQLIdentifier.quoted($0))" } ?? ""
         try await transaction.execute(script: "CREATE SCHEMA \(schema)\(owner)")
-        let session = VersionSession(schema: folder.schemaName, role: role)
+        let session = VersionSession(schema: name, role: role)
         _ = try await transaction.pipeline([session.enter])
         do {
             try await transaction.execute(script: folder.schema.text)
@@ -166,7 +200,14 @@ public struct VersionSchema: Sendable {
         if role != nil, folder.strictSequence {
             // The statements have no business in it; the daemon itself has.
             try await transaction.execute(
-                script: "ALTER TABLE \(schema).\(SequenceTable.name) OWNER TO CURRENT_USER")
+                script: "ALTER TABLE \(schema).\(SequenceTable.name) OWNER TO \(keeper ?? "CURRENT_USER")")
+        }
+    }
+
+    private func makeRole(_ role: String, _ keeper: String?, _ transaction: PostgresTransaction) async throws {
+        try await makeRole(role, transaction)
+        if let keeper {
+            try await transaction.execute(script: "GRANT \(SQLIdentifier.quoted(role)) TO \(keeper)")
         }
     }
 
@@ -192,8 +233,10 @@ public struct VersionSchema: Sendable {
 
     // MARK: the statements
 
+    private struct Undone: Error {}
+
     /// Prepares each statement as it will run, and undoes it.
-    private func check(_ connection: PostgresConnection) async throws {
+    private func check(in transaction: PostgresTransaction) async throws {
         var problems: [FolderProblem] = []
         let session = VersionSession(schema: folder.schemaName, role: role)
         for handler in folder.handlers {
@@ -201,11 +244,13 @@ public struct VersionSchema: Sendable {
                 let types = statement.parameterTypes(folder.mode).joined(separator: ", ")
                 let prefix = "PREPARE millrace_check\(types.isEmpty ? "" : " (\(types))") AS "
                 do {
-                    try await connection.withTransaction { transaction in
+                    try await transaction.withSavepoint {
                         _ = try await transaction.pipeline([session.enter])
                         try await transaction.execute(script: prefix + statement.statement.sql)
                         try await transaction.execute(script: "DEALLOCATE millrace_check")
+                        throw Undone()
                     }
+                } catch is Undone {
                 } catch let error as PostgresError where error.kind != .transient {
                     problems.append(problem(error, at: statement.place(of: error, prefix: prefix.unicodeScalars.count)))
                 }

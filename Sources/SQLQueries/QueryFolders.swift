@@ -98,10 +98,17 @@ public struct PreparedQueries: Sendable {
     public init() {}
 }
 
-/// Which schema each version of each read model is in.
+/// Where the tables of read models are.
 public struct LiveSchemas: Sendable, Hashable {
-    /// By name and version.
-    private var schemas: [String: [Int: String]] = [:]
+    /// One read model.
+    private struct ReadModel: Sendable, Hashable {
+        /// The schema of each version.
+        var versions: [Int: String] = [:]
+        /// The schemas of the live one: that with its views, where they were made, and its own.
+        var live: [String]?
+    }
+
+    private var readModels: [String: ReadModel] = [:]
 
     /// None.
     public init() {}
@@ -111,29 +118,39 @@ public struct LiveSchemas: Sendable, Hashable {
     /// - Parameter connection: its search path holds the tables of the runtime.
     public static func load(_ connection: PostgresConnection) async throws -> LiveSchemas {
         let rows = try await connection.execute(
-            .unprepared("SELECT name, version, schema_name FROM sql_projections"))
-        var live = LiveSchemas()
+            .unprepared(
+                """
+                SELECT s.name, s.version, s.schema_name, coalesce(v.state = 'live', false), w.schema_name
+                FROM sql_projections AS s LEFT JOIN projection_versions AS v USING (name, version)
+                LEFT JOIN sql_projection_views AS w USING (name)
+                """))
+        var schemas = LiveSchemas()
         for row in 0..<rows.rowCount {
-            live.schemas[try rows.string(row, 0), default: [:]][Int(try rows.int32(row, 1))] = try rows.string(row, 2)
+            let name = try rows.string(row, 0)
+            let schema = try rows.string(row, 2)
+            schemas.readModels[name, default: ReadModel()].versions[Int(try rows.int32(row, 1))] = schema
+            guard try rows.bool(row, 3) else { continue }
+            let views = try rows.optionalString(row, 4)
+            schemas.readModels[name]?.live = [views, schema].compactMap(\.self)
         }
-        return live
+        return schemas
     }
 
-    /// The schemas that a query reads.
-    ///
-    /// While a version is built beside the live one, the live one is the lower.
+    /// The schemas that a query reads. The views of the live version are found before its own tables, so that a query
+    /// is right also in the moments after a promotion; functions and types are found in the version's own schema.
     func of(_ query: SQLQuery) throws(InvalidFolder) -> [String] {
         var found: [String] = []
         for source in query.reads {
-            let versions = schemas[source.name] ?? [:]
-            guard let version = source.version ?? versions.keys.min(), let schema = versions[version] else {
+            let readModel = readModels[source.name]
+            let schemas = source.version.map { readModel?.versions[$0].map { [$0] } } ?? readModel?.live
+            guard let schemas else {
                 let name = source.name + (source.version.map { "@\($0)" } ?? "")
                 throw InvalidFolder([
                     FolderProblem(
                         "there is no read model \(name) in the database; sql-projection makes it", at: query.place)
                 ])
             }
-            found.append(schema)
+            found += schemas
         }
         return found
     }

@@ -143,7 +143,11 @@ import Testing
         let sets = ["projections", "order-summary", "dashboard", "sql-projections"]
         try await withDatabase(migrating: sets) { database, connection in
             try await connection.execute(
-                script: "INSERT INTO sql_projections VALUES ('things', 1, current_schema(), '')")
+                script: """
+                    INSERT INTO sql_projections VALUES ('things', 1, 'things', '');
+                    INSERT INTO projection_versions (name, version, schema_name, structure, state)
+                    VALUES ('things', 1, 'things', 1, 'live')
+                    """)
             let folder = NSTemporaryDirectory() + "millrace-\(UUID().uuidString)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: folder) }

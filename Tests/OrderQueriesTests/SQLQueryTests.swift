@@ -116,6 +116,7 @@ import Testing
             #expect(try await scene.ask("things").status == 200)
             await expectProblem("/problems/database-unavailable", 503) { try await scene.ask("late") }
             try await scene.execute("INSERT INTO sql_projections VALUES ('late', 1, '\(scene.tables)_late', '')")
+            try await scene.execute(SQLQueryScene.version("late", 1, .live, in: scene.tables + "_late"))
             try await eventually { await (try? scene.ask("late"))?.status == 200 }
         }
     }
@@ -128,10 +129,15 @@ import Testing
                 CREATE SCHEMA \(next);
                 CREATE TABLE \(next).things AS SELECT 42 AS id, 'new' AS kind, 1 AS version;
                 INSERT INTO sql_projections VALUES ('things', 2, '\(next)', '');
+                \(SQLQueryScene.version("things", 2, .building, in: next))
                 """)
             await scene.queries.reload()
             #expect(try await scene.ask("things").text.contains("\"id\":1,"))
-            try await scene.execute("DELETE FROM sql_projections WHERE version = 1")
+            try await scene.execute(
+                """
+                UPDATE projection_versions SET state = 'superseded' WHERE version = 1;
+                UPDATE projection_versions SET state = 'live' WHERE version = 2
+                """)
             try await eventually { try await scene.ask("things").text.contains("\"id\":42,") }
             try await scene.execute("DROP SCHEMA \(next) CASCADE")
         }
@@ -217,6 +223,15 @@ struct SQLQueryScene {
         reads = SQLQueryReads(configuration, queries, pool: pool, pipeline: pipeline, maxWaitSeconds: 90)
     }
 
+    enum VersionState: String { case building, live }
+
+    static func version(_ name: String, _ number: Int, _ state: VersionState, in schema: String) -> String {
+        """
+        INSERT INTO projection_versions (name, version, schema_name, structure, state)
+        VALUES ('\(name)', \(number), '\(schema)', \(number), '\(state)');
+        """
+    }
+
     private func script(_ role: String?) -> String {
         """
         CREATE SCHEMA \(tables);
@@ -224,6 +239,7 @@ struct SQLQueryScene {
         CREATE TABLE \(tables).secrets (secret text);
         INSERT INTO \(tables).things VALUES (1, 'k1', 1), (2, 'k2', 1), (3, 'k0', 1);
         INSERT INTO sql_projections VALUES ('things', 1, '\(tables)', '');
+        \(Self.version("things", 1, .live, in: tables))
         INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'things', 1, 'g');
         INSERT INTO projection_offsets VALUES (1, 'none', 0, 0, '2026-05-01T10:00:00Z');
 

@@ -28,6 +28,30 @@ struct RebuildPolicyTests {
         #expect(refusal { _ = try other.start(isPlain: true) } == .otherStructure)
     }
 
+    /// A folder makes the version that it says, and no other one.
+    @Test func aNumberThatIsSaidIsAHigherOne() throws {
+        func policy(_ number: Int, _ versions: ModelVersion...) -> RebuildPolicy {
+            RebuildPolicy(
+                ReadModel(
+                    name: "m", structure: number, number: number, tables: ScriptTables(model: "m", script: "")),
+                versions)
+        }
+        let live = Self.version(2, .live)
+        let building = Self.version(5, .building, structure: 5)
+        #expect(try policy(7).start(isPlain: true) == .create(7))
+        #expect(try policy(5, live).start(isPlain: true) == .create(5))
+        #expect(refusal { _ = try policy(2, live).start(isPlain: true) } == .notNewer)
+        // Its predecessor was dropped: a daemon with old files does not bring it back.
+        #expect(refusal { _ = try policy(1, live).start(isPlain: true) } == .notNewer)
+        #expect(try policy(5, live, building).start(isPlain: true) == .resume(building))
+        #expect(refusal { _ = try policy(6, live, building).start(isPlain: true) } == .alreadyBuilding)
+        #expect(refusal { _ = try policy(6, live, building).promotion(isForced: true) } == .otherStructure)
+        #expect(try policy(5, live, building).promotion(isForced: true) == building)
+        let named = RebuildPolicy(
+            ReadModel(name: "m", structure: nil, tables: ScriptTables(model: "m", script: "")), [live, building])
+        #expect(try named.promotion(isForced: true) == building)
+    }
+
     @Test func onlyAVerifiedVersionIsPromoted() throws {
         let live = Self.version(1, .live)
         var building = Self.version(2, .building)

@@ -40,6 +40,35 @@ struct VersionFollowerTests {
         #expect(follower.handle(Self.facts(Self.version(2, .superseded))) == .wait("version 2 was superseded"))
     }
 
+    /// The way of a version whose daemon makes it, from the first look to the daemon's last one.
+    @Test func itMakesItsOwnVersionOnce() {
+        let live = Self.version(1, .live)
+        var follower = VersionFollower(ReadModel(name: "m", structure: 2, script: ""), .own(2))
+        func version(_ state: ModelVersion.State) -> ModelVersion { Self.version(2, state, structure: 2) }
+        let other = Self.facts(live, Self.version(3, .building, structure: 3))
+        guard case .wait(let reason)? = follower.handle(other) else {
+            Issue.record("two versions are built at once")
+            return
+        }
+        #expect(reason.hasPrefix("version 3 is being built: version 2 is begun when"))
+        #expect(follower.handle(Self.facts(live)) == .make(version: 2))
+        #expect(follower.handle(Self.facts(live)) == nil)
+        #expect(follower.handle(Self.facts(live, version(.building))) == Self.keep(2, isBuilding: true))
+        // Aborted: it is not made again behind the operator's back.
+        #expect(
+            follower.handle(Self.facts(live)) == .wait("version 2 was aborted: restart the daemon to build it anew"))
+        #expect(follower.handle(Self.facts(live, version(.building))) == Self.keep(2, isBuilding: true))
+        #expect(follower.handle(Self.facts(Self.version(1, .superseded), version(.live))) == Self.keep(2))
+        let superseded = VersionFollower.Work.wait("version 2 was superseded: version 4 is live")
+        #expect(follower.handle(Self.facts(version(.superseded), Self.version(4, .live))) == superseded)
+        // Dropped, and asked for again by a daemon that was started later.
+        #expect(follower.handle(Self.facts(Self.version(4, .live))) == nil)
+        var late = VersionFollower(Self.model, .own(2))
+        #expect(late.handle(Self.facts(Self.version(4, .live))) == superseded)
+        var first = VersionFollower(Self.model, .own(2))
+        #expect(first.handle(Self.facts()) == .make(version: 2))
+    }
+
     @Test func aPauseGoesBeforeEverything() {
         let pause = ConsumerPauses.Pause(consumer: "m", since: Timestamp(microseconds: 0), by: "me", reason: "why")
         var follower = VersionFollower(Self.model, .live)

@@ -73,7 +73,7 @@ import Testing
             // The first folder is as good as before, and the changed one is as a version of its own.
             _ = try await scene.version(folder)
             let (_, next) = try scene.folder(added, version: 2)
-            _ = try await scene.version(next)
+            try await scene.build(next)
         }
     }
 
@@ -118,7 +118,7 @@ import Testing
                 try await scene.withConnection { try await VersionSchema(changed, isIsolated: true).adopt($0) }
             }
             let (_, next) = try scene.folder(files, version: 2)
-            _ = try await scene.version(next)
+            try await scene.build(next)
         }
     }
 

@@ -3,6 +3,7 @@ import Kafka
 import Logging
 import Postgres
 import Projections
+import ReadModels
 import StreamCore
 import Synchronization
 import TestKit
@@ -48,6 +49,8 @@ final class Scene: Sendable {
                 try await connection.execute(
                     script: "DROP SCHEMA \(schema) CASCADE; DROP ROLE IF EXISTS \(schema)")
             }
+            try await connection.execute(
+                script: "DROP SCHEMA IF EXISTS \(name) CASCADE; DROP SCHEMA IF EXISTS \(name)_live CASCADE")
         }
     }
 
@@ -86,6 +89,18 @@ final class Scene: Sendable {
         let version = VersionSchema(folder, isIsolated: true)
         try await withConnection { try await version.prepare($0) }
         return version
+    }
+
+    func rebuild(_ folder: ProjectionFolder) -> Rebuild {
+        Rebuild(VersionSchema(folder, isIsolated: true).readModel, postgres)
+    }
+
+    /// Begins a version beside the live one.
+    @discardableResult
+    func build(_ folder: ProjectionFolder) async throws -> ModelVersion {
+        var reading = Rebuild.Reading(topics: folder.topics)
+        reading.service = "test"
+        return try await rebuild(folder).start(reading, kafka: kafka)
     }
 
     // MARK: events

@@ -11,7 +11,7 @@ import WireJSON
 @Suite struct QueryRunTests {
     /// A read model named `things` with 25 rows, and a connection to its database.
     private func withThings(_ body: (PostgresConnection, LiveSchemas) async throws -> Void) async throws {
-        try await TestDatabase.withSchema(migrating: ["sql-projections"]) { configuration in
+        try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"]) { configuration in
             let schema = configuration.schema + "_things"
             let connection = try await PostgresConnection.connect(configuration)
             try await connection.execute(
@@ -24,6 +24,8 @@ import WireJSON
                     FROM generate_series(1, 25) AS n;
                     CREATE FUNCTION \(schema).spoil() RETURNS int LANGUAGE sql AS 'DELETE FROM \(schema).things RETURNING 1';
                     INSERT INTO sql_projections VALUES ('things', 2, '\(schema)', ''), ('things', 3, 'none', '');
+                    INSERT INTO projection_versions (name, version, schema_name, structure, state)
+                    VALUES ('things', 2, '\(schema)', 2, 'live'), ('things', 3, 'none', 3, 'building');
                     """)
             let result: Result<Void, any Error>
             do {

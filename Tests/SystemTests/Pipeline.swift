@@ -9,7 +9,9 @@ import Verification
 /// The whole of Millrace on a schema and topics of the test's own: the write model, the daemons as processes, and the
 /// read model.
 struct Pipeline {
-    static let sets = ["outbox", "orders", "projections", "order-summary", "dashboard", "dead-letters"]
+    static let sets = [
+        "outbox", "orders", "projections", "order-summary", "dashboard", "sql-projections", "dead-letters",
+    ]
     static let partitions: Int32 = 4
 
     let postgres: PostgresConfiguration
@@ -46,15 +48,15 @@ struct Pipeline {
     // MARK: daemons
 
     func relay(_ settings: [String: String] = [:]) throws -> Executable {
-        try start("outbox-relay", ["relay.topic_suffix": topicSuffix].merging(settings) { _, given in given })
+        try daemon("outbox-relay", ["relay.topic_suffix": topicSuffix].merging(settings) { _, given in given })
     }
 
     func projection(_ settings: [String: String] = [:]) throws -> Executable {
-        try start("order-summary-projection", consumer("order-summary").merging(settings) { _, given in given })
+        try daemon("order-summary-projection", consumer("order-summary").merging(settings) { _, given in given })
     }
 
     func dashboard(_ settings: [String: String] = [:]) throws -> Executable {
-        try start("dashboard-projection", consumer("dashboard").merging(settings) { _, given in given })
+        try daemon("dashboard-projection", consumer("dashboard").merging(settings) { _, given in given })
     }
 
     private func consumer(_ name: String) -> [String: String] {
@@ -71,11 +73,11 @@ struct Pipeline {
             "letters.retry_topic_prefix": "retry\(topicSuffix).", "letters.poll_interval_ms": "50",
             "letters.stuck_after_ms": "3000",
         ]
-        return try start("dead-letter-handler", own.merging(settings) { _, given in given })
+        return try daemon("dead-letter-handler", own.merging(settings) { _, given in given })
     }
 
     func queryService(_ settings: [String: String] = [:]) throws -> Executable {
-        try start("query-service", ["http.port": "0"].merging(settings) { _, given in given })
+        try daemon("query-service", ["http.port": "0"].merging(settings) { _, given in given })
     }
 
     /// Runs the operators' `millrace dead-letters` on the test's schema, and waits for its end.
@@ -91,11 +93,16 @@ struct Pipeline {
 
     /// Runs an operator's command of `millrace` that needs the database and Kafka.
     func command(_ arguments: String...) throws -> Executable {
+        try serverCommand(arguments + ["--topic-suffix", topicSuffix])
+    }
+
+    /// The same, of a command that has the topics' names from elsewhere.
+    func serverCommand(_ arguments: [String]) throws -> Executable {
         let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
         return try Executable(
             "millrace",
             arguments + ["--database", url, "--schema", postgres.schema]
-                + ["--bootstrap-servers", kafka.bootstrapServers, "--topic-suffix", topicSuffix] + properties)
+                + ["--bootstrap-servers", kafka.bootstrapServers] + properties)
     }
 
     /// Runs an operator's command of `millrace` that needs the database alone, and waits for its end.
@@ -121,7 +128,7 @@ struct Pipeline {
         return "postgresql://?\(query.sorted().joined(separator: "&"))"
     }
 
-    private func start(_ name: String, _ settings: [String: String]) throws -> Executable {
+    func daemon(_ name: String, _ settings: [String: String]) throws -> Executable {
         var all = settings
         all["operations.port"] = "0"
         all["postgres.schema"] = postgres.schema

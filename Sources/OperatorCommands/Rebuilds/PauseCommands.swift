@@ -4,6 +4,7 @@ internal import Foundation
 internal import Postgres
 internal import ProjectionPrograms
 internal import ReadModels
+internal import SQLProjections
 
 /// `millrace pause`.
 struct PauseCommand: AsyncParsableCommand {
@@ -60,21 +61,27 @@ struct PausedConsumer: ParsableArguments {
         78 the configuration or the database schema is wrong.
         """
 
-    @Argument(help: ArgumentHelp("The consumer: \(names).", valueName: "consumer"))
+    @Argument(help: ArgumentHelp("The consumer: \(names), or a projection in SQL.", valueName: "consumer"))
     var name: String
 
     @OptionGroup var database: DatabaseOptions
 
-    private static let names = Catalog.versioned.map(\.model.name).joined(separator: " or ")
+    private static let names = Catalog.versioned.map(\.model.name).joined(separator: ", ")
 
     func validate() throws {
-        guard Catalog.versioned.contains(where: { $0.model.name == name }) else {
-            throw ValidationError("\(name) is none of \(Self.names).")
-        }
+        guard ProjectionFolder.isName(name) else { throw ValidationError("\(name) is no name of a projection.") }
     }
 
     func withSession<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
         try await database.withSession(
-            named: "millrace-pause", tables: (of: "projections", sets: ["projections"]), body)
+            named: "millrace-pause", tables: (of: "projections", sets: ["projections"])
+        ) { connection in
+            guard try await !VersionTable.versions(of: name, on: connection).isEmpty else {
+                throw CommandFailure(
+                    "\(name) is none of \(Self.names), and the database has no projection in SQL of this name", .failure
+                )
+            }
+            return try await body(connection)
+        }
     }
 }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Postgres
 internal import ProjectionPrograms
 internal import ReadModels
+internal import SQLProjections
 internal import StreamCore
 internal import Verification
 
@@ -14,6 +15,9 @@ struct PromoteRebuild: AsyncParsableCommand {
             What fills the version must run: it has to pass the live version, which stands for a moment. Readers wait \
             for less than 50 ms; a reader that is slower is not waited for, and the step tried again. From then on the \
             daemons keep the new version. The version before stays until `retire`.
+
+            A version in SQL is verified by a replay: the topics are read again, and the statements of the folder are \
+            applied to other tables, in one transaction that is taken back.
 
             \(RebuildCommand.exitCodes)
             """)
@@ -46,9 +50,9 @@ struct PromoteRebuild: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (projection, postgres) = try options.resolved()
-        let rebuild = Rebuild(projection.model, postgres)
-        if !force { try await verify(rebuild, postgres) }
+        let target = try await options.resolved()
+        let rebuild = target.rebuild
+        if !force { try await verify(target) }
         let promotion = try await rebuild.promote(isForced: force, waitingUpTo: wait.duration)
         let milliseconds = Double(promotion.blockedFor.components.attoseconds / 1_000_000_000_000) / 1_000
         print(
@@ -58,10 +62,43 @@ struct PromoteRebuild: AsyncParsableCommand {
             """)
     }
 
-    private func verify(_ rebuild: Rebuild, _ postgres: PostgresConfiguration) async throws {
-        guard let version = try await rebuild.policy().building else {
-            throw CommandFailure("no version of \(options.name) is being built", .failure)
+    private func verify(_ target: RebuildTarget) async throws {
+        // Not promoted for another reason: that is said before topics are read.
+        let version = try await target.rebuild.policy().promotion(isForced: true)
+        if let schema = target.version {
+            try await replay(schema, version, target)
+        } else if target.projection != nil {
+            try await compare(version, target.model, target.postgres)
+        } else {
+            throw CommandFailure(
+                """
+                \(version) is verified with the statements of its folder: give that by --projection instead of the \
+                name (or see --force)
+                """, .failure)
         }
+        try await target.rebuild.noteVerified(version)
+        StandardError.write("millrace: \(version) is what the events say\n")
+    }
+
+    private func differs(_ version: ModelVersion) -> CommandFailure {
+        CommandFailure(
+            "\(version) was not found equal to what the events say, and is not promoted (see --force)", .failure)
+    }
+
+    /// Applies all events of a version again, with the statements of its folder.
+    private func replay(_ schema: VersionSchema, _ version: ModelVersion, _ target: RebuildTarget) async throws {
+        let kafka = try kafka.configuration(clientID: "millrace-rebuild")
+        let tables = try await FolderReplay(schema, target.postgres, kafka: kafka).run()
+        guard tables.allSatisfy(\.isEqual) else {
+            StandardError.write(ReplayReport(tables).text + "\n")
+            throw differs(version)
+        }
+    }
+
+    /// Compares a version with what a program knows of its events.
+    private func compare(
+        _ version: ModelVersion, _ model: ReadModel, _ postgres: PostgresConfiguration
+    ) async throws {
         var writeModel = postgres
         if let writeDatabase {
             writeModel = try PostgresConfiguration(url: writeDatabase)
@@ -70,17 +107,14 @@ struct PromoteRebuild: AsyncParsableCommand {
         if let writeSchema { writeModel.schema = writeSchema }
         writeModel.access = .any
         var configuration = VerificationConfiguration(
-            writeModel: writeModel, readModel: version.sees(postgres),
+            writeModel: writeModel, readModel: model.tables.sees(postgres, version.schema),
             kafka: try kafka.configuration(clientID: "millrace-rebuild"))
         configuration.topicSuffix = topicSuffix
         configuration.versions = [version.name: version.version]
         let verdict = try await Verification(configuration).run().only(ofReadModel: version.name)
         guard verdict.decision == .equal, !verdict.comparisons.isEmpty else {
             StandardError.write(VerificationReport(verdict).text + "\n")
-            throw CommandFailure(
-                "\(version) was not found equal to what the events say, and is not promoted (see --force)", .failure)
+            throw differs(version)
         }
-        try await rebuild.noteVerified(version)
-        StandardError.write("millrace: \(version) is what the events say\n")
     }
 }

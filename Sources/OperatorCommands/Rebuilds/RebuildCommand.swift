@@ -1,8 +1,4 @@
 internal import ArgumentParser
-internal import Catalog
-internal import Kafka
-internal import Postgres
-internal import ProjectionPrograms
 internal import ReadModels
 
 /// `millrace rebuild`: a read model anew from Kafka, beside the one that answers.
@@ -14,6 +10,10 @@ struct RebuildCommand: AsyncParsableCommand {
             `start` makes the next version and fills it; `promote` verifies it and shows it to readers, who notice \
             nothing; `retire` drops the version before. `abort` instead of `promote` drops the new one. Each step can be \
             repeated: whatever ends it, the same command goes on. docs/operations.md explains more.
+
+            A projection in SQL is named by its folder, --projection DIR, whose projection.toml has the number of the \
+            next version. sql-projection with that folder fills it as well as `start` does. `status`, `abort` and \
+            `retire` need the name alone, and so does `promote --force`.
 
             \(exitCodes)
             """,
@@ -27,43 +27,21 @@ struct RebuildCommand: AsyncParsableCommand {
         """
 }
 
-/// Which read model, and where it is.
-struct RebuildOptions: ParsableArguments {
-    @Argument(help: ArgumentHelp("The projection: \(names).", valueName: "projection"))
-    var name: String
-
-    @OptionGroup var database: DatabaseOptions
-
-    private static let names = Catalog.versioned.map(\.model.name).joined(separator: " or ")
-
-    func validate() throws {
-        if projection == nil { throw ValidationError("\(name) is none of \(Self.names).") }
-    }
-
-    private var projection: VersionedProjection? { Catalog.versioned.first { $0.model.name == name } }
-
-    /// The projection, and the database that has its read model.
-    func resolved() throws -> (projection: VersionedProjection, postgres: PostgresConfiguration) {
-        guard let projection else { throw ValidationError("\(name) is none of \(Self.names).") }
-        return (projection, try database.configuration(applicationName: "millrace-rebuild"))
-    }
-
-    func rebuild() throws -> Rebuild {
-        let (projection, postgres) = try resolved()
-        return Rebuild(projection.model, postgres)
-    }
-}
-
 /// `millrace rebuild abort`.
 struct AbortRebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "abort", abstract: "Drops the version that is being built; the live one stays as it is.",
-        discussion: "What fills the version ends by itself.\n\n\(RebuildCommand.exitCodes)")
+        discussion: """
+            What fills the version ends by itself; a daemon that was to keep it waits, and begins it anew when it is \
+            restarted.
+
+            \(RebuildCommand.exitCodes)
+            """)
 
     @OptionGroup var options: RebuildOptions
 
     func run() async throws {
-        let version = try await options.rebuild().abort()
+        let version = try await options.resolved().rebuild.abort()
         print("dropped \(version)")
     }
 }
@@ -82,6 +60,6 @@ struct RetireVersions: AsyncParsableCommand {
     @OptionGroup var options: RebuildOptions
 
     func run() async throws {
-        for version in try await options.rebuild().retire() { print("dropped \(version)") }
+        for version in try await options.resolved().rebuild.retire() { print("dropped \(version)") }
     }
 }

@@ -14,7 +14,8 @@ struct RebuildStatus: AsyncParsableCommand {
     var output = OutputFormat.table
 
     func run() async throws {
-        let rebuild = try options.rebuild()
+        let target = try await options.resolved()
+        let rebuild = target.rebuild
         let policy = try await rebuild.policy()
         var pace = RebuildPace()
         var progress: RebuildProgress?
@@ -27,7 +28,8 @@ struct RebuildStatus: AsyncParsableCommand {
                 return progress
             }
         }
-        let report = RebuildReport(policy, progress, pace)
+        let report = RebuildReport(
+            policy, progress, pace, named: target.projection == nil ? "--projection DIR" : options.arguments)
         switch output {
         case .table: print(report.lines.joined(separator: "\n"))
         case .json, .jsonl: print(report.json)
@@ -40,8 +42,11 @@ struct RebuildReport {
     private let policy: RebuildPolicy
     private let progress: RebuildProgress?
     private let pace: RebuildPace
+    /// How the next command names the read model.
+    private let name: String
 
-    init(_ policy: RebuildPolicy, _ progress: RebuildProgress?, _ pace: RebuildPace) {
+    init(_ policy: RebuildPolicy, _ progress: RebuildProgress?, _ pace: RebuildPace, named name: String) {
+        self.name = name
         self.policy = policy
         self.progress = progress
         self.pace = pace
@@ -63,10 +68,9 @@ struct RebuildReport {
     }
 
     private var next: String {
-        let name = policy.model.name
         guard let progress else {
             return policy.versions.contains { $0.state == .superseded }
-                ? "millrace rebuild retire \(name)" : "millrace rebuild start \(name)"
+                ? "millrace rebuild retire \(policy.model.name)" : "millrace rebuild start \(name)"
         }
         return progress.hasReachedEnds ? "millrace rebuild promote \(name)" : "millrace rebuild start \(name) goes on"
     }

@@ -17,7 +17,8 @@ struct StartRebuild: AsyncParsableCommand {
         discussion: """
             Runs until the version is promoted or aborted, and keeps it up to date till then; Ctrl-C stops it, and the \
             same command goes on where it stopped. Any number of these may run, on as many machines. With --prepare \
-            nothing is filled: daemons do it that are started with projection.version set to the version's number.
+            nothing is filled: daemons do it that are started with projection.version set to the version's number, or \
+            with the folder of a projection in SQL.
 
             No event is passed that cannot be applied: the command ends with its place. Events that an operator has \
             discarded are left out, and corrected ones have their corrected values.
@@ -70,7 +71,13 @@ struct StartRebuild: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (projection, postgres) = try options.resolved()
+        let target = try await options.resolved()
+        guard let projection = target.projection else {
+            throw CommandFailure(
+                "\(target.model.name) is a projection in SQL: give the folder of its next version, --projection DIR",
+                .failure)
+        }
+        let postgres = target.postgres
         let kafka = try kafka.configuration(clientID: "millrace-rebuild")
         var reading = Rebuild.Reading(topics: projection.topics(suffix: topicSuffix))
         reading.start = try RebuildPlace.start(from, now: .now)
@@ -80,7 +87,10 @@ struct StartRebuild: AsyncParsableCommand {
         let version = try await Rebuild(projection.model, postgres).start(reading, kafka: kafka)
         StandardError.write("millrace: building \(version) in schema \(version.schema)\n")
         if prepare {
-            return print("fill it with \(version.name)'s daemon and --set projection.version=\(version.version)")
+            return print(
+                target.version == nil
+                    ? "fill it with \(version.name)'s daemon and --set projection.version=\(version.version)"
+                    : "fill it with sql-projection and this folder")
         }
         var settings = RebuildRun.Options()
         settings.workers = workers
@@ -98,12 +108,13 @@ struct StartRebuild: AsyncParsableCommand {
     ) async throws {
         let rebuild = Rebuild(projection.model, postgres)
         guard let live = try await rebuild.policy().live else {
-            throw CommandFailure("no version of \(options.name) is live", .failure)
+            throw CommandFailure("no version of \(projection.model.name) is live", .failure)
         }
         let starts = try await rebuild.starts(of: live, reading, kafka: kafka)
         let run = VersionedProjection.Run(
             version: live.version, topicSuffix: topicSuffix,
-            configuration: ProjectionRunnerConfiguration(service: ""), postgres: live.sees(postgres), kafka: kafka,
+            configuration: ProjectionRunnerConfiguration(service: ""),
+            postgres: projection.model.tables.sees(postgres, live.schema), kafka: kafka,
             logger: Logger(label: "millrace.rebuild") { _ in SwiftLogNoOpLogHandler() })
         let count = try await projection.rebuild(aggregate, from: starts, run)
         print("\(aggregate) is made anew from \(count) events in \(live)")
@@ -132,7 +143,7 @@ struct StartRebuild: AsyncParsableCommand {
 
     private func finish(_ end: RebuildRun.End?, _ version: ModelVersion) throws {
         switch end {
-        case .caughtUp: print("\(version) has caught up; next: millrace rebuild promote \(version.name)")
+        case .caughtUp: print("\(version) has caught up; next: millrace rebuild promote \(options.arguments)")
         case .promoted: print("\(version) is live; its daemons keep it from here on")
         case .aborted: throw CommandFailure("\(version) was aborted", .failure)
         case nil: print("stopped; the same command goes on")

@@ -103,7 +103,8 @@ public struct RebuildRun: Sendable {
         configuration.pace = pace
         return VersionedProjection.Run(
             version: version.version, topicSuffix: options.topicSuffix, configuration: configuration,
-            postgres: version.sees(postgres), kafka: kafka, logger: logger, observer: observer)
+            postgres: projection.model.tables.sees(postgres, version.schema), kafka: kafka, logger: logger,
+            observer: observer)
     }
 
     private func watch(

@@ -1,4 +1,5 @@
 public import Daemon
+internal import Kafka
 internal import Logging
 internal import Metrics
 internal import Operations
@@ -13,8 +14,27 @@ public struct VersionedDaemon: Sendable {
     /// What runs beside the projection of a version, with a database that sees its schema first.
     public typealias Companion = @Sendable (PostgresConfiguration) async throws -> Void
 
+    /// What is done in the database about a version that the daemon itself makes and checks. Failures that pass are
+    /// tried again.
+    public struct Preparation: Sendable {
+        fileprivate let make: @Sendable () async throws -> Void
+        fileprivate let check: @Sendable () async throws -> Void
+
+        /// - Parameters:
+        ///   - make: makes the version, or finds that somebody else has.
+        ///   - check: throws when the version is not the daemon's own; called before it is kept.
+        public init(
+            make: @escaping @Sendable () async throws -> Void, check: @escaping @Sendable () async throws -> Void
+        ) {
+            self.make = make
+            self.check = check
+        }
+    }
+
     private let projection: VersionedProjection
     private let settings: ProjectionSettings
+    private let wish: VersionFollower.Wish
+    private let preparation: Preparation?
     private let context: DaemonContext
     private let companion: Companion?
 
@@ -30,13 +50,28 @@ public struct VersionedDaemon: Sendable {
         self.settings = settings
         self.context = context
         self.companion = companion
+        wish = settings.wish
+        preparation = nil
+    }
+
+    /// The daemon of the one version of a model that it makes itself.
+    public init(
+        _ projection: VersionedProjection, version: Int, _ settings: ProjectionSettings, in context: DaemonContext,
+        preparation: Preparation
+    ) {
+        self.projection = projection
+        self.settings = settings
+        self.context = context
+        companion = nil
+        wish = .own(version)
+        self.preparation = preparation
     }
 
     /// Works until the task is cancelled.
     ///
     /// - Throws: as `ProjectionRunner.run()` does; `PostgresError` when the versions cannot be read at the start.
     public func run() async throws {
-        var follower = VersionFollower(projection.model, settings.wish)
+        var follower = VersionFollower(projection.model, wish)
         var facts: VersionFollower.Facts? = try await firstFacts()
         while let known = facts {
             guard let work = follower.handle(known) else { return }
@@ -122,7 +157,13 @@ public struct VersionedDaemon: Sendable {
         let paused = Gauge(label: "millrace_projection_paused", dimensions: [("projection", projection.model.name)])
         paused.record(0)
         switch work {
+        case .make(let version):
+            context.logger.notice(
+                "making a version", metadata: ["projection": "\(projection.model.name)", "version": "\(version)"])
+            // The table of versions says what comes next.
+            if try await patiently(preparation?.make) { await untilCancelled() }
         case .keep(let version, let schema, let isBuilding, let recordsPerSecond):
+            guard try await patiently(preparation?.check) else { return }
             try await keep(version, schema, isBuilding, recordsPerSecond)
         case .paused(let pause):
             paused.record(1)
@@ -134,12 +175,48 @@ public struct VersionedDaemon: Sendable {
                 ])
             await untilCancelled()
         case .wait(let reason):
-            let condition = "version of \(projection.model.name)"
+            let condition = "version of \(projection.model.name)\(ownVersion)"
             context.health.notReady(condition, because: reason)
             context.logger.warning(
                 "nothing is projected", metadata: ["projection": "\(projection.model.name)", "reason": "\(reason)"])
             await untilCancelled()
             context.health.ready(condition)
+        }
+    }
+
+    /// Several versions of a read model can be work of one daemon.
+    private var ownVersion: String {
+        if case .own(let number) = wish { " (\(number))" } else { "" }
+    }
+
+    /// Tries again what fails because a server is away.
+    ///
+    /// - Returns: false when the task was cancelled.
+    private func patiently(_ body: (@Sendable () async throws -> Void)?) async throws -> Bool {
+        guard let body else { return true }
+        var backoff = Backoff(initial: .milliseconds(200), ceiling: .seconds(5))
+        while true {
+            do {
+                try await body()
+                return !Task.isCancelled
+            } catch {
+                if Task.isCancelled { return false }
+                guard Self.passes(error) else { throw error }
+                context.logger.warning(
+                    "a version cannot be prepared yet",
+                    metadata: ["projection": "\(projection.model.name)", "error": "\(error)"])
+                // Cut short by the cancellation, which the next try meets.
+                try? await Task.sleep(for: backoff.next())
+            }
+        }
+    }
+
+    private static func passes(_ error: any Error) -> Bool {
+        switch error {
+        case let error as PostgresError: error.kind == .transient
+        case let error as TransactionError: error.kind == .transient
+        case let error as KafkaError: error.isRetriable
+        default: false
         }
     }
 
@@ -150,11 +227,10 @@ public struct VersionedDaemon: Sendable {
     }
 
     private func keep(_ version: Int, _ schema: String, _ isBuilding: Bool, _ recordsPerSecond: Int?) async throws {
-        var postgres = context.postgres
-        postgres.searchedFirst = [schema]
         var run = VersionedProjection.Run(
             version: version, topicSuffix: settings.topicSuffix, configuration: settings.configuration,
-            postgres: postgres, kafka: context.kafka, logger: context.logger,
+            postgres: projection.model.tables.sees(context.postgres, schema), kafka: context.kafka,
+            logger: context.logger,
             observer: ProjectionHealth(context, projection: projection.model.name))
         if isBuilding { run.configuration.onFailure = .stop }
         run.configuration.pace = recordsPerSecond.map { RecordPace(perSecond: $0) }

@@ -47,18 +47,14 @@ public struct VersionedProjection: Sendable {
 
     private let topicsOf: @Sendable (String) -> [String]
     private let start: @Sendable (Run, EventDecisions) async throws -> Void
-    private let renew: @Sendable (Run, EventDecisions, String, [TopicPartition: Int64]) async throws -> Int
+    private let renew: (@Sendable (Run, EventDecisions, String, [TopicPartition: Int64]) async throws -> Int)?
 
     /// - Parameter make: makes the projection, of a topics' suffix and a version.
     public init<P: AggregateProjection>(_ model: ReadModel, _ make: @escaping @Sendable (String, Int) -> P) {
         self.model = model
         topicsOf = { make($0, 1).topics }
         start = { run, decisions in
-            let projection = DecidedProjection(make(run.topicSuffix, run.version), decisions)
-            try await ProjectionRunner(
-                projection: projection, configuration: run.configuration, postgres: run.postgres, kafka: run.kafka,
-                logger: run.logger, observer: run.observer
-            ).run()
+            try await Self.runner(make(run.topicSuffix, run.version), decisions, run).run()
         }
         renew = { run, decisions, subject, starts in
             try await AggregateRebuild(
@@ -66,6 +62,22 @@ public struct VersionedProjection: Sendable {
                 kafka: run.kafka
             ).run(subject, from: starts)
         }
+    }
+
+    /// A projection of which one version can be run, and whose topics have their full names.
+    public init(_ model: ReadModel, only projection: some Projection) {
+        self.model = model
+        topicsOf = { _ in projection.topics }
+        start = { run, decisions in try await Self.runner(projection, decisions, run).run() }
+        renew = nil
+    }
+
+    private static func runner<P: Projection>(
+        _ projection: P, _ decisions: EventDecisions, _ run: Run
+    ) -> ProjectionRunner<DecidedProjection<P>> {
+        ProjectionRunner(
+            projection: DecidedProjection(projection, decisions), configuration: run.configuration,
+            postgres: run.postgres, kafka: run.kafka, logger: run.logger, observer: run.observer)
     }
 
     /// The topics that it reads.
@@ -84,8 +96,12 @@ public struct VersionedProjection: Sendable {
     ///   - aggregate: whose rows are made anew, an order's id.
     ///   - starts: where each partition begins, or where the version did.
     /// - Returns: how many events of the aggregate were applied.
+    /// - Throws: ``RebuildRefusal`` where the rows of single aggregates are not known; as ``run(_:)`` does.
     public func rebuild(_ aggregate: String, from starts: [TopicPartition: Int64], _ run: Run) async throws -> Int {
-        try await renew(run, try await decisions(run), aggregate, starts)
+        guard let renew else {
+            throw RebuildRefusal(.unknownModel, "\(model.name) cannot make a single aggregate anew")
+        }
+        return try await renew(run, try await decisions(run), aggregate, starts)
     }
 
     private func decisions(_ run: Run) async throws -> EventDecisions {

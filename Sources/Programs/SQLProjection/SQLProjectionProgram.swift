@@ -3,6 +3,7 @@ public import Daemon
 public import Postgres
 internal import ProjectionPrograms
 internal import Projections
+internal import ReadModels
 internal import SQLProjections
 internal import SQLText
 public import Settings
@@ -34,8 +35,9 @@ public enum SQLProjectionProgram: DaemonProgram {
             readers = section.strings(
                 "readers", default: [],
                 """
-                Database roles that may read the tables of all versions, such as the role of [sql_queries]. They must \
-                exist. A role that you remove from the list keeps its rights until you REVOKE them.
+                Database roles that may read the tables of all versions and the views of the live one, such as the \
+                role of [sql_queries]. They must exist. A role that you remove from the list keeps its rights until \
+                you REVOKE them.
                 """)
             var folders: [ProjectionFolder] = []
             for path in paths {
@@ -108,17 +110,45 @@ public enum SQLProjectionProgram: DaemonProgram {
 
     private static func run(_ folder: ProjectionFolder, _ feature: Feature, in context: DaemonContext) async throws {
         let version = VersionSchema(folder, isIsolated: feature.isIsolated, readers: feature.readers)
+        var settings = feature.projection
+        settings.configuration = settings.configuration(of: folder.name, order: folder.order)
+        let service = settings.configuration.service
+        try await VersionedDaemon(
+            VersionedProjection(version.readModel, only: version.projection), version: folder.version, settings,
+            in: context,
+            preparation: VersionedDaemon.Preparation {
+                try await make(version, service, in: context)
+            } check: {
+                try await withConnection(context) { try await version.prepare($0) }
+            }
+        ).run()
+    }
+
+    /// Makes a version: the first one of its read model is live at once, any other is built beside that.
+    private static func make(_ version: VersionSchema, _ service: String, in context: DaemonContext) async throws {
+        let first = try await withConnection(context) { try await version.readModel.makeFirst(on: $0) }
+        if first != nil { return }
+        var reading = Rebuild.Reading(topics: version.projection.topics)
+        reading.service = service
+        do {
+            _ = try await Rebuild(version.readModel, context.postgres).start(reading, kafka: context.kafka)
+        } catch let refusal as RebuildRefusal where [.alreadyBuilding, .notNewer].contains(refusal.code) {
+            // Somebody was quicker: the table of versions says what is to be done now.
+        }
+    }
+
+    private static func withConnection<Result>(
+        _ context: DaemonContext, _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
         let connection = try await PostgresConnection.connect(context.postgres)
         do {
-            try await version.prepare(connection)
+            let result = try await body(connection)
+            await connection.close()
+            return result
         } catch {
             await connection.close()
             throw error
         }
-        await connection.close()
-        try await ProjectionRunner(
-            version.projection, feature.projection.configuration(of: folder.name, order: folder.order), in: context
-        ).run()
     }
 }
 

@@ -28,29 +28,13 @@ struct CaseRunner {
     private static func dump(
         of schema: String, ignoring ignored: [String], on connection: PostgresConnection
     ) async throws -> Statement {
-        let found = try await connection.execute(
-            .unprepared(
-                """
-                SELECT c.relname::text, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
-                FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-                WHERE c.relnamespace = $1::text::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-                    AND c.relname || '.' || a.attname <> ALL ($2::text[])
-                GROUP BY 1 ORDER BY 1
-                """),
-            Parameters {
-                $0.append(SQLIdentifier.quoted(schema))
-                var names = TextArray()
-                for name in ignored { names.append(name) }
-                $0.append(names)
-            })
-        var parts: [String] = []
-        for row in 0..<found.rowCount {
-            let table = try found.string(row, 0)
-            parts.append(
-                """
-                SELECT \(Self.literal(table)) || ' ' || ROW(\(try found.string(row, 1)))::text \
-                FROM \(SQLIdentifier.quoted(schema)).\(SQLIdentifier.quoted(table))
-                """)
+        let (query, parameters) = ComparedTables.query(schema, ignoring: ignored)
+        let tables = try ComparedTables.read(try await connection.execute(query, parameters))
+        var parts = tables.map { table in
+            """
+            SELECT \(Self.literal(table.name)) || ' ' || \(table.line) \
+            FROM \(SQLIdentifier.quoted(schema)).\(SQLIdentifier.quoted(table.name))
+            """
         }
         if parts.isEmpty { parts = ["SELECT '' WHERE false"] }
         return .unprepared(parts.joined(separator: " UNION ALL ") + " ORDER BY 1")

@@ -1,0 +1,34 @@
+internal import ArgumentParser
+internal import Postgres
+internal import SQLProjections
+
+/// `millrace projection verify`.
+struct VerifyFolder: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Compares a version's rows with what its events come to.",
+        discussion: """
+            The topics are read again, up to the version's own offsets, and the folder's statements are applied to other \
+            tables. All of it is one transaction, which is rolled back. It stays open for as long as the topics take to \
+            read: run it when vacuum can wait. Daemons go on meanwhile. Events that are parked are left out.
+
+            Exit codes: 0 equal · 1 something differs, or the events cannot be applied again · 64 wrong usage · 69 a \
+            server cannot be reached or refuses · 78 the folder is not that of a version in the database.
+            """)
+
+    @Argument(help: ArgumentHelp("The projection's folder.", valueName: "dir"))
+    var path: String
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var kafka: KafkaOptions
+
+    func run() async throws {
+        let postgres = try database.configuration(applicationName: "millrace-verify")
+        let kafka = try kafka.configuration(clientID: "millrace-verify")
+        let target = try await RebuildTarget(folder: path, postgres)
+        guard let version = target.version else { return }
+        let tables = try await FolderReplay(version, postgres, kafka: kafka).run()
+        print(ReplayReport(tables).text)
+        guard tables.allSatisfy(\.isEqual) else { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,91 @@
+internal import ArgumentParser
+internal import Catalog
+internal import Postgres
+internal import ProjectionPrograms
+internal import ReadModels
+internal import SQLProjections
+internal import SQLText
+
+/// Which read model, and where it is: one of a program's, by its name; or one in SQL, by its name or its folder.
+struct RebuildOptions: ParsableArguments {
+    @Argument(
+        help: ArgumentHelp(
+            "The projection: \(names), or the name of one in SQL.", valueName: "projection"))
+    var name: String?
+
+    @Option(
+        name: .customLong("projection"),
+        help: ArgumentHelp("The folder of a projection in SQL, instead of its name.", valueName: "dir"))
+    var folder: String?
+
+    @OptionGroup var database: DatabaseOptions
+
+    private static let names = Catalog.versioned.map(\.model.name).joined(separator: ", ")
+
+    func validate() throws {
+        guard (name == nil) != (folder == nil) else {
+            throw ValidationError(
+                "Name a projection (\(Self.names), or one in SQL), or give its folder by --projection.")
+        }
+        if let name, !ProjectionFolder.isName(name) {
+            throw ValidationError("\(name) is no name of a projection.")
+        }
+    }
+
+    /// How the next command names it.
+    var arguments: String { folder.map { "--projection \($0)" } ?? name ?? "" }
+
+    /// The read model, and what can be done with it.
+    func resolved() async throws -> RebuildTarget {
+        let postgres = try database.configuration(applicationName: "millrace-rebuild")
+        if let folder { return try await RebuildTarget(folder: folder, postgres) }
+        let name = name ?? ""
+        if let known = Catalog.versioned.first(where: { $0.model.name == name }) {
+            return RebuildTarget(model: known.model, postgres: postgres, projection: known)
+        }
+        let target = RebuildTarget(model: FolderTables.readModel(named: name), postgres: postgres)
+        guard try await target.rebuild.policy().versions.isEmpty else { return target }
+        throw CommandFailure(
+            "\(name) is none of \(Self.names), and the database has no projection in SQL of this name", .failure)
+    }
+}
+
+/// A read model that a command is about.
+struct RebuildTarget {
+    let model: ReadModel
+    let postgres: PostgresConfiguration
+    /// What fills a version; nil for a projection in SQL whose folder is not given.
+    var projection: VersionedProjection?
+    /// What the folder describes that is given.
+    var version: VersionSchema?
+
+    init(model: ReadModel, postgres: PostgresConfiguration, projection: VersionedProjection? = nil) {
+        self.model = model
+        self.postgres = postgres
+        self.projection = projection
+    }
+
+    init(folder path: String, _ postgres: PostgresConfiguration) async throws {
+        let folder: ProjectionFolder
+        do {
+            folder = try ProjectionFolder(path: path)
+        } catch {
+            throw CommandFailure(error.description, .configuration)
+        }
+        let connection = try await PostgresConnection.connect(postgres)
+        let isIsolated: Result<Bool, any Error>
+        do {
+            isIsolated = .success(try await VersionSchema.isIsolated(folder, on: connection))
+        } catch {
+            isIsolated = .failure(error)
+        }
+        await connection.close()
+        let version = VersionSchema(folder, isIsolated: try isIsolated.get())
+        model = version.readModel
+        self.postgres = postgres
+        projection = VersionedProjection(model, only: version.projection)
+        self.version = version
+    }
+
+    var rebuild: Rebuild { Rebuild(model, postgres) }
+}

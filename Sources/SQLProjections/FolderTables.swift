@@ -1,0 +1,81 @@
+public import Postgres
+public import ReadModels
+
+/// The tables of versions that folders describe, in schemas of their own. A schema that is named after the projection
+/// has views of the live version's tables and views.
+public struct FolderTables: VersionTables {
+    private let name: String
+    /// What is made; nil where only the name is known.
+    private let schema: VersionSchema?
+
+    init(_ schema: VersionSchema) {
+        name = schema.folder.name
+        self.schema = schema
+    }
+
+    private init(named name: String) {
+        self.name = name
+        schema = nil
+    }
+
+    /// A read model of which only the name is known: its versions can be looked at, promoted and dropped.
+    public static func readModel(named name: String) -> ReadModel {
+        ReadModel(name: name, structure: nil, tables: FolderTables(named: name))
+    }
+
+    /// Statements name their schema themselves, so that no table of a folder hides one of the runtime.
+    public var areSearchedFirst: Bool { false }
+
+    public func make(_ number: Int, in transaction: PostgresTransaction) async throws -> String {
+        guard let schema else {
+            throw RebuildRefusal(
+                .unknownModel, "no version of \(name) can be made without its folder: give --projection DIR")
+        }
+        try await schema.make(in: transaction)
+        return schema.folder.schemaName
+    }
+
+    public func compare(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
+        try await schema?.compare(in: transaction)
+    }
+
+    public func show(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
+        try await transaction.execute(
+            "SELECT millrace_show_sql_version($1, $2)",
+            Parameters {
+                $0.append(name)
+                $0.append(version.schema)
+            })
+    }
+
+    public func drop(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
+        let key = Parameters {
+            $0.append(name)
+            $0.append(Int32(version.version))
+        }
+        try await transaction.execute("DELETE FROM sql_projections WHERE name = $1 AND version = $2", key)
+        try await transaction.execute(
+            script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(version.schema)) CASCADE")
+        try await dropRole(version.schema, in: transaction)
+        let views = try await transaction.execute(
+            """
+            DELETE FROM sql_projection_views AS v
+            WHERE name = $1 AND NOT EXISTS (SELECT FROM sql_projections AS s WHERE s.name = v.name)
+            RETURNING schema_name
+            """, Parameters { $0.append(name) })
+        guard views.rowCount > 0 else { return }
+        try await transaction.execute(
+            script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(try views.string(0, 0))) CASCADE")
+    }
+
+    /// Drops the version's role, unless it has something elsewhere or an administrator has made it.
+    private func dropRole(_ role: String, in transaction: PostgresTransaction) async throws {
+        do {
+            try await transaction.withSavepoint {
+                try await transaction.execute(script: "DROP ROLE IF EXISTS \(SQLIdentifier.quoted(role))")
+            }
+        } catch let error as PostgresError where ["2BP01", "42501"].contains(error.sqlState?.code) {
+            // It has no right to log in, and owns nothing here any more.
+        }
+    }
+}
