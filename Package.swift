@@ -68,7 +68,7 @@ let programs: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OutboxRelayProgram",
-        dependencies: ["Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres", .logging],
+        dependencies: ["Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging],
         path: "Sources/Programs/OutboxRelay", swiftSettings: strict),
     .target(
         name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "Daemon", "OrderSummary", "ReadModels"],

@@ -12,7 +12,10 @@ struct LogSettings: Sendable {
         let section = reader.section("log", "Log lines. Every daemon writes them to standard error.")
         level = section.choice(
             "level", default: Logger.Level.info,
-            "The lowest severity that is logged. Set debug while you look for the cause of a problem.")
+            """
+            The lowest severity that is logged. Set debug while you look for the cause of a problem. SIGHUP applies a \
+            change without a restart.
+            """)
         format = section.choice(
             "format", default: LogFormat.text,
             "The format of a log line. Set json where a program reads the log.")

@@ -61,12 +61,12 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
     private func start() async -> DaemonExit {
         ProcessStart.prepare()
         let environment = ProcessInfo.processInfo.environment
+        let sources = SettingsSources(
+            file: config, environment: environment, overrides: overrides + options.settings,
+            foreignSections: SharedSections.names)
         let loaded: LoadedSettings<DaemonSettings<Program>>
         do {
-            loaded = try DaemonSettings<Program>.load(
-                SettingsSources(
-                    file: config, environment: environment, overrides: overrides + options.settings,
-                    foreignSections: SharedSections.names))
+            loaded = try DaemonSettings<Program>.load(sources)
         } catch {
             StandardError.write("\(error)")
             return .configuration
@@ -81,9 +81,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
         case .online:
             return await OnlineCheck<Program>(settings: settings).run()
         case nil:
-            return await DaemonRun<Program>(
-                settings: settings, warnings: loaded.warnings, environment: environment
-            ).run()
+            return await DaemonRun<Program>(loaded, from: sources).run()
         }
     }
 

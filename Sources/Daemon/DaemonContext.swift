@@ -15,8 +15,8 @@ public struct DaemonContext: Sendable {
     /// To be called when the work has turned, and as often as it likes: the start has succeeded, so that what fails
     /// later is no mistake of the configuration.
     public let started: @Sendable () -> Void
-    /// For programs that read files again, see ``DaemonProgram/reloadsFiles``; the others are never asked.
-    public let reloads: ReloadRequests
+    /// For work that reads files again at SIGHUP.
+    public let files: ReloadedFiles
 }
 
 /// Turns librdkafka's own log into ours. While a broker is away it would write for ever: each facility gets one line a

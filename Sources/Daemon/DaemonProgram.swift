@@ -4,11 +4,6 @@ public import Migrations
 public import Postgres
 public import Settings
 
-/// The settings of what a daemon is for; declares one section and those within it.
-public protocol FeatureSettings: Sendable {
-    init(from reader: SettingsReader)
-}
-
 /// What makes one daemon different from the others. All else they share; see ``main()``.
 public protocol DaemonProgram: Sendable {
     associatedtype Feature: FeatureSettings
@@ -35,8 +30,6 @@ public protocol DaemonProgram: Sendable {
     static func measuredTables(for feature: Feature) -> MeasuredTables
     /// Whether a database server that takes no writes is the wrong one.
     static var needsWrites: Bool { get }
-    /// Whether SIGHUP lets it read files again; otherwise the signal ends it.
-    static var reloadsFiles: Bool { get }
     /// For `--check=online`: looks at more than the migrations.
     ///
     /// - Returns: notes about things that work with limits.
@@ -92,8 +85,6 @@ extension DaemonProgram {
     public static var worksByDefault: Bool { true }
 
     public static var needsWrites: Bool { true }
-
-    public static var reloadsFiles: Bool { false }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 }

@@ -3,6 +3,8 @@ internal import Kafka
 public import Logging
 internal import Operations
 internal import ServiceLifecycle
+internal import Settings
+internal import StreamCore
 
 /// A daemon's life: health and metrics are served, the database is waited for, the program works until a signal.
 struct DaemonRun<Program: DaemonProgram> {
@@ -10,17 +12,24 @@ struct DaemonRun<Program: DaemonProgram> {
     /// What was found while the settings were read.
     let warnings: [String]
     let environment: [String: String]
-    private let reloads = ReloadRequests()
+    /// Where the settings are read again, and what they were.
+    let sources: SettingsSources
+    let shown: ShownSettings
+    private let requests = ReloadRequests()
+    private let files = ReloadedFiles()
 
-    init(settings: DaemonSettings<Program>, warnings: [String], environment: [String: String]) {
-        self.settings = settings
-        self.warnings = warnings
-        self.environment = environment
+    init(_ loaded: LoadedSettings<DaemonSettings<Program>>, from sources: SettingsSources) {
+        settings = loaded.settings
+        warnings = loaded.warnings
+        shown = loaded.shown
+        environment = sources.environment
+        self.sources = sources
     }
 
     func run() async -> DaemonExit {
         let log = settings.log
-        LoggingSystem.bootstrap { LineLogHandler(label: $0, level: log.level, format: log.format) }
+        let level = Live(log.level)
+        LoggingSystem.bootstrap { LineLogHandler(label: $0, level: level, format: log.format) }
         let metrics = PrometheusMetrics(help: Program.metricHelp.merging(DaemonMetrics.help) { own, _ in own })
         MetricsSystem.bootstrap(metrics)
         DaemonMetrics.showBuild(of: Program.name)
@@ -36,6 +45,7 @@ struct DaemonRun<Program: DaemonProgram> {
                             host: settings.operations.host, port: settings.operations.port, health: health,
                             metrics: metrics, logger: logger)),
                     service(measurements(logger)),
+                    service(reload(level, logger)),
                     service(WatchdogService(health: health, notifier: notifier, logger: logger)),
                     service(work(health, notifier, logger)),
                 ],
@@ -48,7 +58,7 @@ struct DaemonRun<Program: DaemonProgram> {
             Task { await group.triggerGracefulShutdown() }
         }
         signals.listen()
-        if Program.reloadsFiles { reloads.listen(logger: logger) }
+        requests.listen(logger: logger)
         for warning in warnings { logger.warning("\(warning)") }
         logger.notice("starting", metadata: ["stop_timeout": "\(stopTimeout)"])
         do {
@@ -68,6 +78,12 @@ struct DaemonRun<Program: DaemonProgram> {
             failureTerminationBehavior: .gracefullyShutdownGroup)
     }
 
+    private func reload(_ level: Live<Logger.Level>, _ logger: Logger) -> some Service {
+        DaemonReload<Program>(
+            sources: sources, requests: requests, files: files, feature: settings.feature, logLevel: level,
+            shown: shown, logger: logger)
+    }
+
     private func measurements(_ logger: Logger) -> some Service {
         TableStatistics(
             tables: Program.measuredTables(for: settings.feature), postgres: settings.postgres.configuration,
@@ -80,7 +96,7 @@ struct DaemonRun<Program: DaemonProgram> {
         kafka.log = { lines.write($0, $1, $2) }
         return DaemonWork<Program>(
             postgres: settings.postgres.configuration, kafka: kafka, feature: settings.feature, health: health,
-            logger: logger, stallAfter: settings.operations.stallAfter, notifier: notifier, reloads: reloads)
+            logger: logger, stallAfter: settings.operations.stallAfter, notifier: notifier, files: files)
     }
 }
 

@@ -15,14 +15,14 @@ struct DaemonWork<Program: DaemonProgram>: Service {
     let logger: Logger
     let stallAfter: Duration
     let notifier: SystemdNotifier
-    let reloads: ReloadRequests
+    let files: ReloadedFiles
 
     private let failures = Counter(label: "millrace_work_failures_total")
 
     init(
         postgres: PostgresConfiguration, kafka: KafkaClientConfiguration, feature: Program.Feature,
         health: HealthRegistry, logger: Logger, stallAfter: Duration, notifier: SystemdNotifier,
-        reloads: ReloadRequests
+        files: ReloadedFiles
     ) {
         self.postgres = postgres
         self.kafka = kafka
@@ -31,7 +31,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
         self.logger = logger
         self.stallAfter = stallAfter
         self.notifier = notifier
-        self.reloads = reloads
+        self.files = files
         failures.increment(by: 0)
     }
 
@@ -78,9 +78,10 @@ struct DaemonWork<Program: DaemonProgram>: Service {
             throw error
         }
         health.ready("database")
+        files.forget()
         let context = DaemonContext(
             postgres: postgres, kafka: kafka, health: health.beginWork(), logger: logger, stallAfter: stallAfter,
-            started: started, reloads: reloads)
+            started: started, files: files)
         try await Program.run(feature, in: context)
         if !Task.isCancelled { throw EndedByItself() }
     }

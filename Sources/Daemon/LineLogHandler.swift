@@ -17,18 +17,24 @@ struct LineLogHandler: LogHandler {
 
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
-    var logLevel: Logger.Level
+    /// The daemon's level, which may change, unless this logger has one of its own.
+    var logLevel: Logger.Level {
+        get { ownLevel ?? level.now }
+        set { ownLevel = newValue }
+    }
+    private var ownLevel: Logger.Level?
+    private let level: Live<Logger.Level>
     private let label: String
     private let format: LogFormat
     private let write: @Sendable ([UInt8]) -> Void
 
     /// - Parameter write: takes a whole line, its end included.
     init(
-        label: String, level: Logger.Level, format: LogFormat,
+        label: String, level: Live<Logger.Level>, format: LogFormat,
         write: @escaping @Sendable ([UInt8]) -> Void = StandardError.write
     ) {
         self.label = label
-        logLevel = level
+        self.level = level
         self.format = format
         self.write = write
     }

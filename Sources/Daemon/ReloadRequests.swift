@@ -3,8 +3,8 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-/// Requests to read files again, by SIGHUP. Several that come before they are looked at are one.
-public final class ReloadRequests: Sendable {
+/// Requests to read settings and files again, by SIGHUP. Several that come before they are looked at are one.
+final class ReloadRequests: Sendable {
     private struct State {
         var isPending = false
         var waiter: CheckedContinuation<Void, Never>?
@@ -12,11 +12,11 @@ public final class ReloadRequests: Sendable {
 
     private let state = Mutex(State())
 
-    public init() {}
+    init() {}
 
     /// Returns when there is a request that no call before has returned for, or the task is cancelled. One task at a
     /// time may wait.
-    public func next() async {
+    func next() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
@@ -35,7 +35,7 @@ public final class ReloadRequests: Sendable {
     }
 
     /// Asks.
-    public func request() {
+    func request() {
         let waiter = state.withLock { state in
             if state.waiter == nil { state.isPending = true }
             defer { state.waiter = nil }
@@ -56,7 +56,7 @@ public final class ReloadRequests: Sendable {
         let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: DispatchQueue(label: "millrace.reload"))
         source.setEventHandler { [self] in
             withExtendedLifetime(source) {
-                logger.notice("reading files again", metadata: ["signal": "SIGHUP"])
+                logger.notice("reloading", metadata: ["signal": "SIGHUP"])
                 request()
             }
         }

@@ -98,8 +98,11 @@ public struct QueryService: Sendable {
     /// - Throws: `InvalidFolder` with all that is wrong with the files, and then nothing has changed; `PostgresError`.
     public func loadQueries() async throws { try await queries.load() }
 
-    /// Reads them again; when anything is wrong, the log tells, and nothing changes.
-    public func reloadQueries() async { await queries.reload() }
+    /// Reads them again and asks the database about them; nothing changes yet.
+    ///
+    /// - Returns: puts them in the place of those that are answered now.
+    /// - Throws: as ``loadQueries()``.
+    public func preparedQueries() async throws -> @Sendable () -> Void { try await queries.prepare() }
 
     /// Works until the task is cancelled. Requests are answered while it does.
     ///

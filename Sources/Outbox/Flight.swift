@@ -114,6 +114,11 @@ final class Flight: Sendable {
         state = Mutex(State(table: table))
     }
 
+    /// Sets other limits of what is in flight.
+    func limit(_ limits: RelayLimits) {
+        state.withLock { $0.table.limit(rows: limits.maxInFlightRows, bytes: limits.maxInFlightBytes) }
+    }
+
     // MARK: publishing
 
     /// Passes records to the producer: admits rows and produces them. Meanwhile no other thread takes back the

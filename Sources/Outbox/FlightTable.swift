@@ -28,9 +28,9 @@ struct FlightTable {
     }
 
     /// Maximum number of rows in flight.
-    let maximumRows: Int
+    private(set) var maximumRows: Int
     /// Maximum size of the rows in flight. One row may be larger.
-    let maximumBytes: Int
+    private(set) var maximumBytes: Int
 
     private(set) var rows = 0
     private(set) var bytes = 0
@@ -49,6 +49,12 @@ struct FlightTable {
     init(maximumRows: Int, maximumBytes: Int) {
         self.maximumRows = maximumRows
         self.maximumBytes = maximumBytes
+    }
+
+    /// Sets other limits. Rows that are in flight beyond them stay so.
+    mutating func limit(rows: Int, bytes: Int) {
+        maximumRows = rows
+        maximumBytes = bytes
     }
 
     /// From this number of rows on, the remover selects which rows to remove.

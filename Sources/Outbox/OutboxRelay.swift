@@ -11,6 +11,7 @@ public import StreamCore
 /// ends, the others take its shards over within seconds.
 public struct OutboxRelay: Sendable {
     private let configuration: OutboxRelayConfiguration
+    private let limits: Live<RelayLimits>
     private let postgres: PostgresConfiguration
     private let kafka: KafkaClientConfiguration
     private let logger: Logger
@@ -19,13 +20,17 @@ public struct OutboxRelay: Sendable {
     /// - Parameters:
     ///   - postgres: where the outbox is; the relay opens one connection, and up to three for each shard that it
     ///     publishes.
+    ///   - limits: count instead of those of the configuration, and may change while the relay runs; nil if they do
+    ///     not.
     ///   - onProgress: called about once a second and shard while the relay's loops move, whether or not there is
     ///     anything to publish, and whether or not the servers answer.
     public init(
         configuration: OutboxRelayConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
-        logger: Logger, onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }
+        logger: Logger, limits: Live<RelayLimits>? = nil,
+        onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        self.limits = limits ?? Live(RelayLimits(configuration))
         self.postgres = postgres
         self.kafka = kafka
         self.logger = logger
@@ -49,7 +54,7 @@ public struct OutboxRelay: Sendable {
             RelayReports(shard: $0, logger: logger, onProgress: onProgress)
         }
         try await ShardCoordinator(
-            configuration: configuration, postgres: postgres, kafka: kafka, reports: reports, stop: stop
+            configuration: configuration, limits: limits, postgres: postgres, kafka: kafka, reports: reports, stop: stop
         ).run()
     }
 }

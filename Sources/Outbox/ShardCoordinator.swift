@@ -9,6 +9,7 @@ internal import Synchronization
 /// starts and ends a ``ShardOwnership`` for each shard.
 struct ShardCoordinator: Sendable {
     let configuration: OutboxRelayConfiguration
+    let limits: Live<RelayLimits>
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
     let reports: [RelayReports]
@@ -162,7 +163,7 @@ struct ShardCoordinator: Sendable {
         state.stops[shard] = signal
         let ownership = ShardOwnership(
             configuration: configuration, postgres: postgres, kafka: kafka, keys: keys, shard: shard, stop: signal,
-            reports: reports[shard], onMilestone: { mailbox.post(.reached($0, shard)) })
+            reports: reports[shard], limits: limits, onMilestone: { mailbox.post(.reached($0, shard)) })
         group.addTask {
             let start = ContinuousClock.now
             let end = await ownership.run(mode)

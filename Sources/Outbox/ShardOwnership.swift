@@ -32,6 +32,7 @@ struct ShardOwnership: Sendable {
     /// Ends the work on this shard.
     let stop: StopSignal
     let reports: RelayReports
+    let limits: Live<RelayLimits>
     let onMilestone: @Sendable (Milestone) -> Void
 
     /// Runs until told to stop, until the lock is not had, or until something fails.
@@ -79,7 +80,8 @@ struct ShardOwnership: Sendable {
             try await writer.requireSameServer(as: reader)
             let relay = try ShardRelay(
                 configuration, layout: inspection.layout, statements: inspection.statements, reader: reader,
-                writer: writer, kafka: kafka, flight: flight, stop: stop, reports: reports)
+                writer: writer, kafka: kafka, flight: flight, stop: stop, reports: reports,
+                limits: limits)
             onMilestone(.start)
             reports.leading()
             let outcome = await run(relay, writer, flight)

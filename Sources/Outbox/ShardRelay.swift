@@ -24,6 +24,9 @@ final class ShardRelay {
     private let pages: PageProducer
     private let stop: StopSignal
     private let reports: RelayReports
+    private let limits: Live<RelayLimits>
+    /// Those that count now.
+    private var appliedLimits: RelayLimits
 
     private var producer: Producer
     private var batchLimit: BatchLimit
@@ -45,7 +48,7 @@ final class ShardRelay {
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
         reader: PostgresConnection, writer: OutboxWriter, kafka: KafkaClientConfiguration, flight: Flight,
-        stop: StopSignal, reports: RelayReports
+        stop: StopSignal, reports: RelayReports, limits: Live<RelayLimits>
     ) throws(KafkaError) {
         self.configuration = configuration
         self.layout = layout
@@ -57,8 +60,10 @@ final class ShardRelay {
         self.flight = flight
         self.stop = stop
         self.reports = reports
-        pacing = PollPacing(
-            busy: .milliseconds(configuration.busyPollMs), idle: .milliseconds(configuration.idlePollMs))
+        self.limits = limits
+        appliedLimits = limits.now
+        flight.limit(appliedLimits)
+        pacing = appliedLimits.pacing
         sizing = PageSizing(maximumRows: configuration.pageRows, targetBytes: configuration.pageBytes)
         backgroundSizing = sizing
         sweeps = SweepSchedule(interval: .milliseconds(configuration.sweepIntervalMs), now: .now)
@@ -268,6 +273,7 @@ final class ShardRelay {
 
     /// Reports numbers once a second, even while the relay waits. Otherwise old numbers would look current.
     private func tellProgress() async throws {
+        applyLimits()
         guard housekeeping.progress.isDue(.now) else { return }
         // What the last page did not show was not there: only behind a full one can there be more.
         let position = cursor.isRescanning && cursor.position > 0 ? cursor.position : cursor.highest
@@ -278,6 +284,15 @@ final class ShardRelay {
                 backlog: unread / Int64(configuration.shards) + pages.unproduced + pages.left,
                 blockedKeys: pages.admission.blockedCount, heldTopics: pages.admission.heldCount,
                 oldest: [flight.oldest, lagging].compactMap(\.self).min()))
+    }
+
+    /// Takes over limits that have changed, also while the relay waits for acknowledgements.
+    private func applyLimits() {
+        let limits = limits.now
+        guard limits != appliedLimits else { return }
+        appliedLimits = limits
+        flight.limit(limits)
+        pacing = limits.pacing
     }
 
     /// Detects that the table was emptied and its ids begin again.

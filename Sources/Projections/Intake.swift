@@ -5,7 +5,7 @@ internal import StreamCore
 struct Intake<P: Projection>: Sendable {
     let projection: P
     let consumer: Consumer
-    let limits: BatchLimits
+    let batches: Live<ProjectionRunnerConfiguration.Batches>
     /// Limits the records a second; nil for no limit.
     var pace: RecordPace?
     let settings: RunnerState.Settings
@@ -15,6 +15,14 @@ struct Intake<P: Projection>: Sendable {
 
     /// Milliseconds to wait for a broker's answer about a partition.
     private static var questionTimeoutMs: Int32 { 2_000 }
+
+    /// Those of the next batch.
+    var limits: BatchLimits {
+        let batches = batches.now
+        return BatchLimits(
+            maxRecords: min(batches.maxRecords, pace?.batchLimit ?? .max), maxBytes: batches.maxBytes, maxWaitMs: 100,
+            lingerMs: Int32(clamping: batches.lingerMs))
+    }
 
     struct Round: Sendable {
         var report: IntakeReport

@@ -77,9 +77,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
             parking: parking)
         let intake = Intake(
             projection: projection, consumer: consumer,
-            limits: BatchLimits(
-                maxRecords: min(configuration.batchMaxRecords, configuration.pace?.batchLimit ?? .max),
-                maxBytes: configuration.batchMaxBytes, maxWaitMs: 100, lingerMs: Int32(configuration.batchLingerMs)),
+            batches: configuration.liveBatches ?? Live(configuration.batches),
             pace: configuration.pace, settings: configuration.stateSettings, route: route, group: group)
         let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 

@@ -1,3 +1,5 @@
+public import StreamCore
+
 /// The settings of a ``ProjectionRunner``. The defaults suit a projection that should be fast and small.
 public struct ProjectionRunnerConfiguration: Sendable {
     /// The reaction if Kafka no longer has the next records, or if the topic was deleted and created again.
@@ -22,6 +24,21 @@ public struct ProjectionRunnerConfiguration: Sendable {
     /// Milliseconds to wait for more records after the first. 0 takes the records that are there; batches then grow
     /// automatically while PostgreSQL is busy.
     public var batchLingerMs = 0
+
+    /// The three above while they may change: it counts instead of them, from the next batch on. Nil if they do not.
+    public var liveBatches: Live<Batches>?
+
+    /// The limits of a batch.
+    public struct Batches: Sendable, Equatable {
+        public let maxRecords: Int
+        public let maxBytes: Int
+        public let lingerMs: Int
+    }
+
+    /// The limits of a batch as they are configured.
+    public var batches: Batches {
+        Batches(maxRecords: batchMaxRecords, maxBytes: batchMaxBytes, lingerMs: batchLingerMs)
+    }
 
     /// What several runners share to stay below a number of records a second; nil for no limit.
     public var pace: RecordPace?

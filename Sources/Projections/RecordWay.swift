@@ -11,6 +11,7 @@ extension Intake {
     ///
     /// - Parameter order: which partitions' records are taken, and from which offset on.
     func poll(_ order: IntakeOrder, _ round: inout Round) async throws(KafkaError) {
+        let limits = limits
         switch try await consumer.poll(limits) {
         case .batch(let records):
             await pace?.wait(forTaking: records.count)

@@ -16,10 +16,25 @@ import Testing
 
     private func logger(_ format: LogFormat, level: Logger.Level = .info) -> Logger {
         Logger(label: "relay") { [lines] label in
-            LineLogHandler(label: label, level: level, format: format) { line in
+            LineLogHandler(label: label, level: Live(level), format: format) { line in
                 lines.bytes.withLock { $0 += line }
             }
         }
+    }
+
+    /// A level that changes counts for loggers that are there, but for those that have one of their own.
+    @Test func levels() {
+        let level = Live(Logger.Level.warning)
+        let logger = Logger(label: "relay") { [lines] label in
+            LineLogHandler(label: label, level: level, format: .text) { line in lines.bytes.withLock { $0 += line } }
+        }
+        var quiet = logger
+        quiet.logLevel = .error
+        logger.info("first")
+        level.set(.debug)
+        logger.debug("second")
+        quiet.info("third")
+        #expect(!lines.text.contains("first") && lines.text.contains("second") && !lines.text.contains("third"))
     }
 
     @Test func text() throws {

@@ -88,6 +88,16 @@ class Life(unittest.TestCase):
                 self.assertEqual(systemd.show(unit, "ExecMainStatus"), "0")
                 self.assertIn("stopped", systemd.log(name))
 
+    def test_a_reload_changes_settings(self):
+        with Supervisor() as systemd:
+            for name, unit in zip(DAEMONS, UNITS):
+                systemd.systemctl("start", unit)
+                systemd.run("sed", "-i", "1i log.level = \"debug\"", f"/etc/millrace/main/{name}.toml")
+                systemd.systemctl("reload", unit)
+                systemd.until(f"{unit} reloads", lambda: "reloaded" in systemd.log(name))
+                self.assertIn("log.level", systemd.log(name))
+                self.assertEqual(systemd.show(unit, "ActiveState"), "active")
+
     def test_a_killed_daemon_is_started_again(self):
         with Supervisor(["RestartSec=100ms"]) as systemd:
             unit = UNITS[0]

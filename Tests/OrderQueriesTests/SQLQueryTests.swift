@@ -100,11 +100,13 @@ import Testing
             let error = await #expect(throws: InvalidFolder.self) { try await scene.queries.load() }
             #expect(
                 error?.description.contains("things.sql:7:8: column \"idd\" does not exist") == true, "\(error as Any)")
-            await scene.queries.reload()
+            await #expect(throws: InvalidFolder.self) { _ = try await scene.queries.prepare() }
             #expect(try await scene.ask("things").status == 200)
             await expectProblem("about:blank", 404) { try await scene.ask("more") }
             try scene.write("things", SQLQueryScene.things)
-            await scene.queries.reload()
+            let commit = try await scene.queries.prepare()
+            await expectProblem("about:blank", 404) { try await scene.ask("more") }
+            commit()
             #expect(try await scene.ask("more").text == #"{"rows":[{"one":1}],"more":false}"#)
             #expect(scene.openAPI.contains("\"/v1/q/more\""))
         }
@@ -131,7 +133,7 @@ import Testing
                 INSERT INTO sql_projections VALUES ('things', 2, '\(next)', '');
                 \(SQLQueryScene.version("things", 2, .building, in: next))
                 """)
-            await scene.queries.reload()
+            try await scene.queries.load()
             #expect(try await scene.ask("things").text.contains("\"id\":1,"))
             try await scene.execute(
                 """

@@ -5,6 +5,7 @@ import Migrations
 import Outbox
 import Postgres
 import StreamCore
+import Synchronization
 import TestKit
 import Testing
 
@@ -171,6 +172,38 @@ import Testing
                     #expect(try await service.count() >= 1_000)
                     try cluster.setBrokerUp(1)
                     try await reader.readSequences(["a": 500, "b": 500])
+                    try await eventually { try await service.count() == 0 }
+                }
+                await reader.close()
+            }
+        }
+    }
+
+    /// More rows may be sent while the relay waits for acknowledgements of those that it has sent.
+    @Test func theLimitOfRowsInFlightMayChange() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            try await TestKafka.withPrivateCluster { cluster, kafka in
+                try cluster.createTopic("limited", partitions: 1)
+                let reader = try await Reader(kafka, ["limited"], partitions: 1)
+                var limits = RelayLimits(quickConfiguration())
+                limits.maxInFlightRows = 8
+                let live = Live(limits)
+                let inFlight = Mutex(0)
+                try await withRelay(
+                    quickConfiguration(), postgres, withFaults(kafka), limits: live,
+                    onProgress: { progress in inFlight.withLock { $0 = progress.inFlight } }
+                ) {
+                    let service = try await Service(postgres)
+                    try await service.commit("limited", "a", 1...5)
+                    try await reader.readSequences(["a": 5])
+                    try cluster.setBrokerDown(1)
+                    try await service.commit("limited", "a", 6...100)
+                    try await eventually { inFlight.withLock { $0 } == 8 }
+                    limits.maxInFlightRows = 40
+                    live.set(limits)
+                    try await eventually { inFlight.withLock { $0 } == 40 }
+                    try cluster.setBrokerUp(1)
+                    try await reader.readSequences(["a": 100])
                     try await eventually { try await service.count() == 0 }
                 }
                 await reader.close()

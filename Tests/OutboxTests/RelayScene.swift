@@ -11,12 +11,14 @@ import Testing
 /// Runs a relay while `body` does, then stops it gracefully.
 func withRelay<Result: Sendable>(
     _ configuration: OutboxRelayConfiguration, _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration,
+    limits: Live<RelayLimits>? = nil,
     onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }, _ body: () async throws -> Result
 ) async throws -> Result {
     var postgres = postgres
     postgres.applicationName = "relay-\(postgres.schema)"
     let relay = OutboxRelay(
-        configuration: configuration, postgres: postgres, kafka: kafka, logger: testLogger, onProgress: onProgress)
+        configuration: configuration, postgres: postgres, kafka: kafka, logger: testLogger, limits: limits,
+        onProgress: onProgress)
     return try await withThrowingTaskGroup { group in
         group.addTask { try await relay.run() }
         let result = try await body()

@@ -46,6 +46,30 @@ import Testing
         }
     }
 
+    /// A limit that changes while the runner works counts from the next batch on.
+    @Test func batchesMayGrowWhileItRuns() async throws {
+        try await Ledger.with(partitions: 1) { ledger in
+            let commits = Mutex(0)
+            var configuration = ledger.configuration { $0.batchMaxRecords = 1 }
+            let batches = Live(configuration.batches)
+            configuration.liveBatches = batches
+            let runner = ProjectionRunner(
+                projection: ledger.projection(), configuration: configuration, postgres: ledger.postgres,
+                kafka: ledger.kafka, logger: Ledger.logger, onCommit: { commits.withLock { $0 += 1 } })
+            try await ledger.produce(count: 20, keys: 2)
+            try await running(runner) {
+                try await ledger.caughtUp()
+                try await eventually { commits.withLock { $0 } >= 20 }
+                configuration.batchMaxRecords = 1_000
+                batches.set(configuration.batches)
+                try await ledger.produce(count: 500, keys: 2)
+                try await ledger.caughtUp()
+            }
+            #expect(commits.withLock { $0 } < 520)
+            try await ledger.expectExact()
+        }
+    }
+
     /// What it has of them, its own tables tell; but for retries, which are told apart by what the runner remembers.
     @Test(arguments: [nil, DeadLetterRoute.Order.none, .key])
     func aProjectionMaySeeEventsAgainIfItSaysSo(_ order: DeadLetterRoute.Order?) async throws {

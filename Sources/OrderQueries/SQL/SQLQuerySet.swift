@@ -60,7 +60,15 @@ final class SQLQuerySet: Sendable {
     ///
     /// - Throws: ``InvalidFolder`` with all that is wrong, and then the queries are those of before; `PostgresError`.
     func load() async throws {
-        guard !configuration.folders.isEmpty else { return }
+        try await prepare()()
+    }
+
+    /// Reads the folders, and changes nothing yet.
+    ///
+    /// - Returns: puts the queries in the place of those that are answered now.
+    /// - Throws: as ``load()``.
+    func prepare() async throws -> @Sendable () -> Void {
+        guard !configuration.folders.isEmpty else { return {} }
         let folders = try QueryFolders(configuration.folders)
         let connection = try await session.connection()
         let schemas = try await LiveSchemas.load(connection)
@@ -68,22 +76,14 @@ final class SQLQuerySet: Sendable {
         let document = StaticFile(
             path: StaticFile.openAPI.path, contentType: StaticFile.openAPI.contentType,
             bytes: QueryDocumentation.document(StaticFile.openAPI.bytes, with: Array(folders.queries.values)))
-        state.withLock { state in
-            (state.folders, state.schemas, state.prepared, state.document) = (folders, schemas, prepared, document)
-            state.generation += 1
-            state.complaint = nil
-        }
-        for problem in prepared.missing { logger.warning("a query waits for its read model: \(problem)") }
-    }
-
-    /// Reads the folders again; whatever is wrong is logged, and the queries stay as they are.
-    func reload() async {
-        do {
-            try await load()
-            logger.notice(
-                "read the queries again", metadata: ["queries": "\(state.withLock { $0.prepared.queries.count })"])
-        } catch {
-            logger.error("keeping the queries as they were", metadata: ["error": "\(error)"])
+        return { [self] in
+            state.withLock { state in
+                (state.folders, state.schemas, state.prepared, state.document) = (folders, schemas, prepared, document)
+                state.generation += 1
+                state.complaint = nil
+            }
+            for problem in prepared.missing { logger.warning("a query waits for its read model: \(problem)") }
+            logger.notice("read the queries", metadata: ["queries": "\(prepared.queries.count)"])
         }
     }
 

@@ -15,6 +15,10 @@ public enum DashboardProgram: DaemonProgram {
                 from: reader, consumer: "dashboard", order: .none, hasVersions: true)
             dashboard = DashboardSettings(from: reader)
         }
+
+        public static var reloadableKeys: [String] { ProjectionSettings.reloadableKeys }
+
+        public func adopt(_ reloaded: Self) { projection.adopt(reloaded.projection) }
     }
 
     public static let name = "dashboard-projection"

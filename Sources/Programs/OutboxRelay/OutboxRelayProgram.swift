@@ -13,6 +13,10 @@ public enum OutboxRelayProgram: DaemonProgram {
         public init(from reader: SettingsReader) {
             relay = RelaySettings(from: reader)
         }
+
+        public static var reloadableKeys: [String] { RelaySettings.reloadableKeys }
+
+        public func adopt(_ reloaded: Self) { relay.adopt(reloaded.relay) }
     }
 
     public static let name = "outbox-relay"
@@ -41,7 +45,7 @@ public enum OutboxRelayProgram: DaemonProgram {
         let health = RelayHealth(context)
         try await OutboxRelay(
             configuration: feature.relay.configuration, postgres: context.postgres, kafka: context.kafka,
-            logger: context.logger, onProgress: { health.progress($0) }
+            logger: context.logger, limits: feature.relay.limits, onProgress: { health.progress($0) }
         ).run()
     }
 }

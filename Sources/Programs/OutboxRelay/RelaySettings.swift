@@ -1,6 +1,7 @@
 internal import Daemon
 internal import Outbox
 internal import Settings
+internal import StreamCore
 
 /// `[relay]`: how the outbox is published.
 struct RelaySettings: FeatureSettings {
@@ -9,6 +10,13 @@ struct RelaySettings: FeatureSettings {
     }
 
     var configuration: OutboxRelayConfiguration
+    let limits: Live<RelayLimits>
+
+    static let reloadableKeys = ["max_in_flight_rows", "max_in_flight_bytes", "busy_poll_ms", "idle_poll_ms"].map {
+        "relay." + $0
+    }
+
+    func adopt(_ reloaded: Self) { limits.set(RelayLimits(reloaded.configuration)) }
 
     init(from reader: SettingsReader) {
         let section = reader.section("relay", "How the relay reads the outbox and publishes its rows.")
@@ -45,6 +53,7 @@ struct RelaySettings: FeatureSettings {
         if layout == .debezium { relay.layout = .debezium(columns) }
         section.reject(relay.validate(), inner: ["debezium": debezium])
         configuration = relay
+        limits = Live(RelayLimits(relay))
     }
 
     private static func readSharding(
@@ -84,11 +93,13 @@ struct RelaySettings: FeatureSettings {
             "max_in_flight_rows", default: defaults.maxInFlightRows, in: 1...1_000_000,
             """
             Maximum number of rows that wait for Kafka's acknowledgement. After a crash the relay may publish these \
-            rows again.
+            rows again. SIGHUP applies a change without a restart.
             """)
         relay.maxInFlightBytes = section.integer(
             "max_in_flight_bytes", default: defaults.maxInFlightBytes, in: 1_024...(1 << 30),
-            "Maximum size of the rows that wait for Kafka's acknowledgement.")
+            """
+            Maximum size of the rows that wait for Kafka's acknowledgement. SIGHUP applies a change without a restart.
+            """)
         relay.removalRows = section.integer(
             "removal_rows", default: defaults.removalRows, in: 1...100_000,
             "Maximum number of rows that one statement removes.")
@@ -99,12 +110,15 @@ struct RelaySettings: FeatureSettings {
     ) {
         relay.busyPollMs = section.integer(
             "busy_poll_ms", default: defaults.busyPollMs, in: 1...60_000,
-            "Interval at which the relay reads the outbox while it finds new rows.")
+            """
+            Interval at which the relay reads the outbox while it finds new rows. SIGHUP applies a change without a \
+            restart.
+            """)
         relay.idlePollMs = section.integer(
             "idle_poll_ms", default: defaults.idlePollMs, in: 1...60_000,
             """
             Interval at which the relay reads the outbox while it finds none. The first event after a pause waits at \
-            most this long.
+            most this long. SIGHUP applies a change without a restart.
             """)
         relay.notifyChannel = section.optionalString(
             "notify_channel", example: "outbox",

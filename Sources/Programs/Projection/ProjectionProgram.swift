@@ -38,6 +38,10 @@ public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
             from: reader, consumer: Program.projection(topicSuffix: "").name, order: Program.order,
             hasVersions: Program.hasVersions)
     }
+
+    public static var reloadableKeys: [String] { ProjectionSettings.reloadableKeys }
+
+    public func adopt(_ reloaded: Self) { projection.adopt(reloaded.projection) }
 }
 
 extension ProjectionProgram {
@@ -50,8 +54,6 @@ extension ProjectionProgram {
     public static var migrations: MigrationCatalog { .embedded }
 
     public static var needsWrites: Bool { true }
-
-    public static var reloadsFiles: Bool { false }
 
     public static var worksByDefault: Bool { true }
 

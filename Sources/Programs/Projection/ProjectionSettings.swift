@@ -2,6 +2,7 @@ internal import Daemon
 public import Projections
 public import ReadModels
 public import Settings
+internal import StreamCore
 
 /// `[projection]`: how a read model is kept.
 public struct ProjectionSettings: Sendable {
@@ -80,25 +81,36 @@ public struct ProjectionSettings: Sendable {
         section.reject(runner.validate())
         failures = FailureSettings(from: reader, consumer: consumer, order: order)
         runner.onFailure = failures.policy(of: consumer ?? "", order: order)
+        runner.liveBatches = Live(runner.batches)
         configuration = runner
+    }
+
+    /// See `FeatureSettings`.
+    public static let reloadableKeys = ["batch_max_records", "batch_max_bytes", "batch_linger_ms"].map {
+        "projection." + $0
+    }
+
+    /// See `FeatureSettings`.
+    public func adopt(_ reloaded: Self) {
+        configuration.liveBatches?.set(reloaded.configuration.batches)
     }
 
     private static func readBatches(_ section: SectionReader, _ runner: inout ProjectionRunnerConfiguration) {
         let defaults = runner
         runner.batchMaxRecords = section.integer(
             "batch_max_records", default: defaults.batchMaxRecords, in: 1...100_000,
-            "Maximum number of records in one transaction.")
+            "Maximum number of records in one transaction. SIGHUP applies a change without a restart.")
         runner.batchMaxBytes = section.integer(
             "batch_max_bytes", default: defaults.batchMaxBytes, in: 1...(64 << 20),
             """
             Size at which a transaction takes no more records. The last record may exceed it. Lower it to use less \
-            memory.
+            memory. SIGHUP applies a change without a restart.
             """)
         runner.batchLingerMs = section.integer(
             "batch_linger_ms", default: defaults.batchLingerMs, in: 0...60_000,
             """
             Maximum time that a batch waits for more records after its first. 0 commits the records that are there. \
-            Raise it to get fewer, larger transactions.
+            Raise it to get fewer, larger transactions. SIGHUP applies a change without a restart.
             """)
     }
 

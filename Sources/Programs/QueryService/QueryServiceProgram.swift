@@ -31,7 +31,6 @@ public enum QueryServiceProgram: DaemonProgram {
     public static let abstract = "Answers questions about orders over HTTP, and serves the live page."
     public static let operationsPort = 9_405
     public static let needsWrites = false
-    public static let reloadsFiles = true
     public static let metricHelp = QueryMetrics.help
 
     public static func migrationSets(for feature: Feature) -> [String] {
@@ -52,11 +51,12 @@ public enum QueryServiceProgram: DaemonProgram {
             configuration: feature.queries.configuration, postgres: context.postgres, kafka: context.kafka,
             page: files(chartScript: feature.page.chartScript, context.logger), logger: context.logger)
         try await service.loadQueries()
+        context.files.onReload { try await service.preparedQueries() }
         var http = feature.http.configuration
         http.commonHeaders = service.commonHeaders
         http.maxWaits = feature.queries.configuration.maxWaiters
         let server = HTTPServer(configuration: http, routes: service.routes, logger: context.logger)
-        let work = QueryWork(service: service, health: QueryHealth(context), reloads: context.reloads)
+        let work = QueryWork(service: service, health: QueryHealth(context))
         // The last one stops first: requests are answered to the end, and then the work behind them ends.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -92,23 +92,9 @@ public enum QueryServiceProgram: DaemonProgram {
 private struct QueryWork: Service {
     let service: QueryService
     let health: QueryHealth
-    let reloads: ReloadRequests
 
     func run() async {
-        await cancelWhenGracefulShutdown {
-            await withTaskGroup(of: Void.self) { group in
-                group.addTask { await service.run { health.turned($0) } }
-                group.addTask { await reload() }
-            }
-        }
-    }
-
-    private func reload() async {
-        while true {
-            await reloads.next()
-            if Task.isCancelled { return }
-            await service.reloadQueries()
-        }
+        await cancelWhenGracefulShutdown { await service.run { health.turned($0) } }
     }
 }
 

@@ -53,6 +53,10 @@ public enum SQLProjectionProgram: DaemonProgram {
             self.folders = folders
             projection = ProjectionSettings(from: reader, consumer: nil)
         }
+
+        public static var reloadableKeys: [String] { ProjectionSettings.reloadableKeys }
+
+        public func adopt(_ reloaded: Self) { projection.adopt(reloaded.projection) }
     }
 
     public struct Options: DaemonOptions {

@@ -1,0 +1,86 @@
+internal import CoreMetrics
+internal import Glibc
+internal import Logging
+internal import ServiceLifecycle
+internal import Settings
+internal import StreamCore
+
+/// Reads settings and files again at SIGHUP: all of it takes effect, or nothing does.
+struct DaemonReload<Program: DaemonProgram>: Service {
+    let sources: SettingsSources
+    let requests: ReloadRequests
+    let files: ReloadedFiles
+    /// Takes over the settings that may change; see ``FeatureSettings/adopt(_:)``.
+    let feature: Program.Feature
+    let logLevel: Live<Logger.Level>
+    /// What was read at the start.
+    let shown: ShownSettings
+    let logger: Logger
+
+    private let lastSuccess = Gauge(label: "millrace_reload_last_success_timestamp_seconds")
+    private let isSuccessful = Gauge(label: "millrace_reload_last_successful")
+
+    init(
+        sources: SettingsSources, requests: ReloadRequests, files: ReloadedFiles, feature: Program.Feature,
+        logLevel: Live<Logger.Level>, shown: ShownSettings, logger: Logger
+    ) {
+        self.sources = sources
+        self.requests = requests
+        self.files = files
+        self.feature = feature
+        self.logLevel = logLevel
+        self.shown = shown
+        self.logger = logger
+        // The start has read everything.
+        noteSuccess()
+    }
+
+    /// The settings that take effect without a restart.
+    static var keys: Set<String> { Set(["log.level"] + Program.Feature.reloadableKeys) }
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown {
+            var running = shown
+            while true {
+                await requests.next()
+                if Task.isCancelled { return }
+                await reload(&running)
+            }
+        }
+    }
+
+    private func reload(_ running: inout ShownSettings) async {
+        let loaded: LoadedSettings<DaemonSettings<Program>>
+        let commits: [ReloadedFiles.Commit]
+        do {
+            loaded = try DaemonSettings<Program>.load(sources)
+            commits = try await files.prepare()
+        } catch {
+            isSuccessful.record(0)
+            logger.error(
+                "reload failed: all settings and files stay as they were", metadata: ["error": "\(error)"])
+            return
+        }
+        for warning in loaded.warnings { logger.warning("\(warning)") }
+        let changes = running.changes(to: loaded.shown)
+        let now = changes.filter { Self.keys.contains($0.key) }
+        let later = changes.filter { !Self.keys.contains($0.key) }
+        logLevel.set(loaded.settings.log.level)
+        feature.adopt(loaded.settings.feature)
+        for commit in commits { commit() }
+        for change in now { running.take(change) }
+        noteSuccess()
+        let changed = now.isEmpty ? "nothing" : now.map(\.description).joined(separator: ", ")
+        logger.notice("reloaded", metadata: ["changed": "\(changed)"])
+        if !later.isEmpty {
+            logger.warning(
+                "changed settings that take effect after a restart",
+                metadata: ["settings": "\(later.map(\.key).joined(separator: ", "))"])
+        }
+    }
+
+    private func noteSuccess() {
+        isSuccessful.record(1)
+        lastSuccess.record(Double(time(nil)))
+    }
+}
