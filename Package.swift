@@ -29,6 +29,8 @@ let executables: [Target] = [
         name: "dead-letter-handler", dependencies: ["DeadLetterHandlerProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(
         name: "sql-projection", dependencies: ["SQLProjectionProgram", "Daemon"], swiftSettings: strict),
+    .executableTarget(
+        name: "command-service", dependencies: ["CommandServiceProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "query-service", dependencies: ["QueryServiceProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
@@ -63,7 +65,8 @@ let programs: [Target] = [
         name: "Catalog",
         dependencies: [
             "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
-            "SQLProjectionProgram", "QueryServiceProgram", "ProjectionPrograms", "Daemon", "Settings", "Events",
+            "SQLProjectionProgram", "CommandServiceProgram", "QueryServiceProgram", "ProjectionPrograms", "Daemon",
+            "Settings", "Events",
         ],
         swiftSettings: strict),
     .target(
@@ -91,10 +94,21 @@ let programs: [Target] = [
     .target(
         name: "QueryServiceProgram",
         dependencies: [
-            "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "HTTP", "Operations", "Settings",
-            "Postgres", .logging, .serviceLifecycle,
+            "HTTPPrograms", "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "HTTP", "Operations",
+            "Settings", "Postgres", .logging, .serviceLifecycle,
         ],
         path: "Sources/Programs/QueryService", swiftSettings: strict),
+    .target(
+        name: "CommandServiceProgram",
+        dependencies: [
+            "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "Orders", "Events", "HTTP",
+            "Operations", "Settings", .serviceLifecycle,
+        ],
+        path: "Sources/Programs/CommandService", swiftSettings: strict),
+    // What the programs that answer requests share.
+    .target(
+        name: "HTTPPrograms", dependencies: ["Daemon", "HTTP", "Settings", .logging, .serviceLifecycle],
+        path: "Sources/Programs/HTTP", swiftSettings: strict),
     // What all programs of projections share.
     .target(
         name: "ProjectionPrograms",
@@ -158,12 +172,15 @@ let features: [Target] = [
     .target(
         name: "Commands",
         dependencies: ["Events", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .crypto, .deque],
+        resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
         name: "OrderCommands", dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
         name: "AccountCommands", dependencies: ["Commands", "Accounts", "Events", "StreamCore", "WireJSON"],
+        resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
         name: "OrderShop",
@@ -382,14 +399,15 @@ let tests: [Target] = [
             "Outbox",
             "Migrations", "Postgres", "Kafka", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", .logging,
             "outbox-relay", "order-summary-projection", "dead-letter-handler", "sql-projection",
-            "query-service",
+            "command-service", "query-service",
         ]),
     .test(
         "SystemTests",
         [
             "OrderShop", "Events", "Orders", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
             "EmbeddedPostgres", "StreamCore", "TestKit", "outbox-relay", "order-summary-projection",
-            "dashboard-projection", "sql-projection", "dead-letter-handler", "query-service", "millrace",
+            "dashboard-projection", "sql-projection", "dead-letter-handler", "command-service", "query-service",
+            "millrace",
         ]),
 ]
 
@@ -430,6 +448,7 @@ let package = Package(
         .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
         .executable(name: "sql-projection", targets: ["sql-projection"]),
+        .executable(name: "command-service", targets: ["command-service"]),
         .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
         // What a package with a domain of its own is built with; docs/your-own-projection.md.

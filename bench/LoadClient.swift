@@ -12,7 +12,7 @@ final class LoadClient: @unchecked Sendable {
         var seconds = 0.0
         /// From the moment that a request was due.
         var latencies = Latencies()
-        /// By status, those that are not 200.
+        /// By status, those that are not 2xx.
         var refusals: [Int: Int] = [:]
 
         var perSecond: Double { Double(requests) / seconds }
@@ -124,7 +124,7 @@ final class LoadClient: @unchecked Sendable {
         connections[index].due = nil
         let now = ContinuousClock.now
         guard due >= measuresFrom else { return }
-        if response.status != 200 { outcome.refusals[response.status, default: 0] += 1 }
+        if response.status / 100 != 2 { outcome.refusals[response.status, default: 0] += 1 }
         outcome.requests += 1
         outcome.latencies.record(now - due)
     }
@@ -236,9 +236,13 @@ actor RequestClient {
     }
 
     func get(_ target: String, headers: String = "") throws -> Response {
-        let bytes = request(target, headers: headers)
+        try send(request(target, headers: headers))
+    }
+
+    /// Sends a whole request, and waits for its answer.
+    func send(_ bytes: [UInt8]) throws -> Response {
         // SAFETY: the kernel copies the bytes; a request fits the socket's buffer.
-        guard unsafe send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+        guard unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
             throw BenchError("send: \(errno)")
         }
         var received: [UInt8] = []

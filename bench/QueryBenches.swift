@@ -35,7 +35,7 @@ struct QueryLoad {
         let paced = try await client.run(
             warmUp: .seconds(1), measured: .seconds(Self.seconds), rate: closed.perSecond / 2)
         for outcome in [closed, paced] where !outcome.refusals.isEmpty {
-            throw BenchError("\(name): answers that are not 200: \(outcome.refusals)")
+            throw BenchError("\(name): answers that are not 2xx: \(outcome.refusals)")
         }
         var result = BenchResult(name: name)
         result.events = closed.requests

@@ -14,13 +14,19 @@ public struct AccountRoutes: Sendable {
         self.source = source
     }
 
+    /// What the routes take and answer.
+    public static let openAPI = OpenAPIPart(
+        paths: PackageResources.openapi_paths_json, schemas: PackageResources.openapi_schemas_json)
+
     public var all: [CommandRoute] {
         [
             CommandRoute("POST", "/v1/accounts") { call throws(CommandProblem) in
                 let account = try CommandForm.read(call) { try AccountForms.account(&$0) }
                 return try await send(OpenAccount(accountID: Self.newID("acc"), account: account), call, isNew: true)
             },
-            CommandRoute("GET", "/v1/accounts/{id}") { call throws(CommandProblem) in try await account(call) },
+            CommandRoute("GET", "/v1/accounts/{id}", query: ["at"]) { call throws(CommandProblem) in
+                try await account(call)
+            },
             CommandRoute("POST", "/v1/accounts/{id}/deposits") { call throws(CommandProblem) in
                 let (id, money) = try movement(call)
                 return try await send(DepositMoney(accountID: id, money: money), call)

@@ -1,3 +1,4 @@
+internal import CommandServiceProgram
 internal import Daemon
 internal import DashboardProgram
 internal import DeadLetterHandlerProgram
@@ -18,6 +19,7 @@ public enum Catalog {
         CatalogDaemon(DashboardProgram.self),
         CatalogDaemon(SQLProjectionProgram.self),
         CatalogDaemon(DeadLetterHandlerProgram.self),
+        CatalogDaemon(CommandServiceProgram.self),
         CatalogDaemon(QueryServiceProgram.self),
     ]
 

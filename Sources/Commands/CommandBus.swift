@@ -33,17 +33,29 @@ public final class CommandBus: Sendable {
         telemetry = CommandTelemetry(logger, level: configuration.logLevel, commands: handlers.map(\.name))
     }
 
+    /// What one of the workers does.
+    public enum Activity: Sendable {
+        /// It waits for commands.
+        case idle
+        /// It has begun something.
+        case working
+    }
+
     /// Works until ``stop()``, and then until nothing waits any more. A task that is cancelled gives up what is under
     /// way; nothing of it is changed.
-    public func run() async {
+    ///
+    /// - Parameter turned: told what each worker begins, by its number from 0 on.
+    public func run(turned: @escaping @Sendable (Int, Activity) -> Void = { _, _ in }) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.expire() }
             group.addTask { await self.pruner.run() }
             await withTaskCancellationHandler {
-                await withTaskGroup(of: Void.self) { lanes in
-                    for _ in 0..<configuration.connections {
-                        let lane = CommandLane(postgres, configuration, repositories, queue, telemetry)
-                        lanes.addTask { await lane.run() }
+                await withTaskGroup(of: Void.self) { workers in
+                    for number in 0..<configuration.connections {
+                        let worker = CommandWorker(postgres, configuration, repositories, queue, telemetry) {
+                            turned(number, $0)
+                        }
+                        workers.addTask { await worker.run() }
                     }
                 }
             } onCancel: {

@@ -10,6 +10,10 @@ public struct HTTPRequest: Sendable {
     public let query: [(name: String, value: String)]
     /// Empty for `GET` and `HEAD`, whatever the client has sent.
     public let body: [UInt8]
+    /// A name of the token that the request has brought, which tells nothing of the token; empty without one.
+    public let caller: String
+    /// The tenant that the token belongs to; nil for a token of nobody in particular, and without a token.
+    public let tenantID: String?
 
     private let parts: [String]
     private let parameters: [(name: String, value: String)]
@@ -20,11 +24,14 @@ public struct HTTPRequest: Sendable {
     /// - Parameter parameters: the values of the route's `{names}`.
     public init(
         method: String = "GET", path: String, parameters: [(name: String, value: String)] = [],
-        query: [(name: String, value: String)] = [], headers: [(name: String, value: String)] = [], body: [UInt8] = []
+        query: [(name: String, value: String)] = [], headers: [(name: String, value: String)] = [], body: [UInt8] = [],
+        caller: String = "", tenantID: String? = nil
     ) {
         self.method = method
         self.query = query
         self.body = body
+        self.caller = caller
+        self.tenantID = tenantID
         self.parameters = parameters
         self.headers = ResponseFields.own(headers)
         parts = path.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { String($0) }
@@ -33,10 +40,12 @@ public struct HTTPRequest: Sendable {
 
     init(
         method: String, target: RequestTarget, parameters: [(name: String, value: String)], headers: HTTPFields,
-        body: [UInt8], slot: RequestSlot
+        body: [UInt8], token: KnownToken?, slot: RequestSlot
     ) {
         self.method = method
         self.body = body
+        caller = token?.name ?? ""
+        tenantID = token?.tenantID
         self.parameters = parameters
         self.headers = headers
         self.slot = slot

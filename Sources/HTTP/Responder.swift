@@ -43,6 +43,7 @@ struct Responder: Sendable {
         var parameters: [(name: String, value: String)] = []
         var route: HTTPRoute?
         var body: [UInt8] = []
+        var token: KnownToken?
         /// What of the server it takes.
         var slot: RequestSlot?
     }
@@ -67,7 +68,9 @@ struct Responder: Sendable {
         call.route = route
         var client = watch.value.client
         if let tokens = server.configuration.tokens, !route.isPublic {
-            client = ClientIdentity(token: try Self.digest(request.headers[.authorization], tokens))
+            let token = try Self.token(request.headers[.authorization], tokens)
+            client = ClientIdentity(token: token.digest)
+            call.token = token
         }
         call.body = try await body(of: request, writer, watch)
         call.slot = try RequestSlot(route.isStream ? .stream : .request, of: client, in: server.admission)
@@ -89,18 +92,18 @@ struct Responder: Sendable {
     }
 
     /// Bearer tokens (RFC 6750).
-    private static func digest(_ authorization: String?, _ tokens: TokenSource) throws(Problem) -> TokenDigest {
+    private static func token(_ authorization: String?, _ tokens: TokenSource) throws(Problem) -> KnownToken {
         let realm = #"Bearer realm="millrace""#
         guard let authorization else {
             throw Problem(status: 401, detail: "a bearer token is needed", headers: [("WWW-Authenticate", realm)])
         }
         let words = authorization.split(separator: " ")
-        guard words.count == 2, words[0].lowercased() == "bearer", let digest = tokens.digest(ofToken: words[1]) else {
+        guard words.count == 2, words[0].lowercased() == "bearer", let token = tokens.known(words[1]) else {
             throw Problem(
                 status: 401, detail: "the token is not a valid one",
                 headers: [("WWW-Authenticate", realm + #", error="invalid_token""#)])
         }
-        return digest
+        return token
     }
 
     /// Waits until all of it is here: a request that trickles in takes no share of the server.
@@ -130,7 +133,7 @@ struct Responder: Sendable {
         guard let route = call.route, let slot = call.slot else { throw Problem(status: 404) }
         let request = HTTPRequest(
             method: request.method.rawValue, target: call.target, parameters: call.parameters, headers: request.headers,
-            body: call.body, slot: slot)
+            body: call.body, token: call.token, slot: slot)
         return try await RequestWatch.run(watch, slot, isStream: false) { try await route.handler(request) }
     }
 

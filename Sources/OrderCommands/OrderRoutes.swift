@@ -14,6 +14,10 @@ public struct OrderRoutes: Sendable {
         self.source = source
     }
 
+    /// What the routes take and answer.
+    public static let openAPI = OpenAPIPart(
+        paths: PackageResources.openapi_paths_json, schemas: PackageResources.openapi_schemas_json)
+
     public var all: [CommandRoute] {
         [
             CommandRoute("POST", "/v1/orders") { call throws(CommandProblem) in

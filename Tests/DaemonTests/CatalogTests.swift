@@ -25,6 +25,7 @@ import Testing
         ("outbox-relay", "Outbox", ["OrderQueries", "DashboardPage", "Projections", "DeadLetters"]),
         ("order-summary-projection", "OrderSummary", ["OrderQueries", "DashboardPage", "Outbox", "Dashboard"]),
         ("query-service", "OrderQueries", ["Outbox", "DeadLetters", "OrderSummary"]),
+        ("command-service", "OrderCommands", ["Outbox", "OrderQueries", "OrderSummary"]),
     ])
     func anExecutableLinksOnlyItsOwn(_ name: String, own: String, others: [String]) throws {
         let program = try Data(contentsOf: Executable.url(of: name), options: .mappedIfSafe)

@@ -37,6 +37,7 @@ class Origin:
 
             def do_GET(self):
                 origin.requests.append((self.command, self.path))
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if self.path == "/v1/dashboard/stream":
                     return self.stream()
                 body = f"{origin.port} {len(origin.requests)}".encode()
@@ -45,7 +46,7 @@ class Origin:
                 self.send_header("Cache-Control", "no-cache")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                if self.command == "GET":
+                if self.command != "HEAD":
                     self.wfile.write(body)
 
             def stream(self):
@@ -57,7 +58,7 @@ class Origin:
                 self.wfile.flush()
                 origin.streams.wait(DEADLINE_S)
 
-            do_HEAD = do_POST = do_GET
+            do_HEAD = do_POST = do_DELETE = do_GET
 
             def log_message(self, *_):
                 pass
@@ -80,13 +81,15 @@ class Gateway(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-gateway-"))
         self.addCleanup(shutil.rmtree, self.folder)
         self.origins = [Origin(), Origin()]
-        for origin in self.origins:
+        self.commands = Origin()
+        for origin in [*self.origins, self.commands]:
             self.addCleanup(origin.close)
         self.port = free_port()
         text = (ROOT / "config/gateway/nginx.conf").read_text()
         for old, new in [("/run/millrace-gateway", str(self.folder / "cache")),
                          ("127.0.0.1:8080", f"127.0.0.1:{self.origins[0].port}"),
                          ("127.0.0.1:8081", f"127.0.0.1:{self.origins[1].port}"),
+                         ("127.0.0.1:8090", f"127.0.0.1:{self.commands.port}"),
                          ("listen 127.0.0.1:80;", f"listen 127.0.0.1:{self.port};"),
                          ("proxy_cache_valid 200 60s", f"proxy_cache_valid 200 {self.keeps}")]:
             self.assertEqual(text.count(old), 1, old)
@@ -176,9 +179,15 @@ class Answers(Gateway):
         self.assertEqual(self.ask("/v1/orders/1")[0], 502)
         self.assertEqual(self.asked(), 2, "one for each server")
 
-    def test_commands_are_not_tried_here(self):
-        for path in ["/v1/orders", "/v1/commands/place-order", "/v1/dashboard/stream"]:
-            self.assertEqual(self.ask(path, "POST")[0], 405)
+    def test_commands_go_to_their_service_once(self):
+        asked = [("POST", "/v1/orders"), ("DELETE", "/v1/orders/1/items/2"), ("GET", "/v1/accounts/1")]
+        for method, path in asked:
+            self.assertEqual(self.ask(path, method)[0], 200)
+        self.commands.status = 502
+        self.assertEqual(self.ask("/v1/orders", "POST")[0], 502)
+        self.assertEqual(self.commands.requests, [*asked, ("POST", "/v1/orders")], "a command is not tried again")
+        for method, path in [("PUT", "/v1/orders"), ("POST", "/v1/dashboard/stream")]:
+            self.assertEqual(self.ask(path, method)[0], 405)
         self.assertEqual(self.asked(), 0)
 
     def test_a_stream_comes_as_it_is_made(self):

@@ -17,7 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / ".build/debug")).resolve()
 TOOLS = ROOT / ".build/deploy/bin"
 OVERLAYS = ["dev", "production", "keda"]
-DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "query-service"}
+DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "command-service",
+           "query-service"}
 # The oldest version whose pods can sleep before a stop, and a current one.
 VERSIONS = ["1.30", "1.35"]
 
@@ -142,18 +143,26 @@ class Configurations(unittest.TestCase):
                     self.assertGreater(grace, numbers["stop_timeout_s"] + 5)
                     self.assertGreater(numbers["stop_timeout_s"] * 1_000, numbers.get("drain_timeout_ms", 0))
                     port = next(p for p in spec["containers"][0]["ports"] if p["name"] == "operations")
-                    self.assertEqual(port["containerPort"], numbers["port"] if name != "query-service" else 9400)
+                    self.assertEqual(port["containerPort"], numbers["port"] if not name.endswith("-service") else 9400)
 
     def test_a_query_is_answered_before_the_gateway_gives_up(self):
         shown = self.run_daemon("production", "query-service", "show").stdout
         wait = int(re.search(r"^max_wait_s = (\d+)", shown, re.MULTILINE).group(1))
-        rules = of_kind("production", "HTTPRoute")["queries"]["spec"]["rules"]
+        rules = of_kind("production", "HTTPRoute")["orders"]["spec"]["rules"]
         limits = {rule["name"]: rule["timeouts"]["request"] for rule in rules}
-        self.assertEqual(limits, {"stream": "0s", "queries": "10s"})
+        self.assertEqual(limits, {"stream": "0s", "commands": "30s", "queries": "10s"})
         self.assertLess(wait, 10)
         for rule in rules:
-            self.assertLessEqual({match["method"] for match in rule["matches"]}, {"GET", "HEAD"},
-                                 "what is tried again must change nothing")
+            changes = {match["method"] for match in rule["matches"]} - {"GET", "HEAD"}
+            self.assertEqual(bool(changes), rule["name"] == "commands")
+            self.assertFalse(changes and "retry" in rule, "what is tried again must change nothing")
+
+    def test_a_command_is_answered_before_the_gateway_gives_up(self):
+        shown = self.run_daemon("production", "command-service", "show").stdout
+        numbers = {key: int(value.replace("_", "")) for key, value in
+                   re.findall(r"^(\w+) = ([0-9_]+)", shown, re.MULTILINE)}
+        self.assertLess(numbers["timeout_ms"], numbers["request_timeout_ms"])
+        self.assertLess(numbers["request_timeout_ms"], 30_000)
 
     def test_migrations_are_those_that_the_daemons_need(self):
         known = subprocess.run([BIN / "millrace", "migrate", "up", "--help"], capture_output=True, text=True).stdout

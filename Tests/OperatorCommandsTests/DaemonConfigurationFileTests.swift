@@ -20,12 +20,12 @@ import Testing
         try Data(text.utf8).write(to: file)
         let report = try entry.report(file: file.path, environment: [:], origins: false)
         #expect(report.contains("port = 8080"))
-        #expect(report.contains("port = 8081") == (daemon == "query-service"))
+        #expect(report.contains("port = 8081") == daemon.hasSuffix("-service"))
         #expect(report.contains("bootstrap_servers = \"127.0.0.1:9092\""))
         #expect(report.contains("retention = \"keep\"") == (isMock && daemon == "outbox-relay"))
         #expect(report.contains("folders = [\"\(Self.accounts)\"]") == (daemon == "sql-projection"))
         #expect(report.contains("folders = [\"\(Self.accounts)/queries\"]") == (daemon == "query-service"))
-        let consumes = daemon != "outbox-relay" && daemon != "query-service"
+        let consumes = daemon != "outbox-relay" && !daemon.hasSuffix("-service")
         #expect(report.contains("fetch.wait.max.ms") == (isMock && consumes))
     }
 }

@@ -10,7 +10,7 @@ import Verification
 /// read model.
 struct Pipeline {
     static let sets = [
-        "outbox", "orders", "projections", "order-summary", "dashboard", "sql-projections", "dead-letters",
+        "outbox", "orders", "commands", "projections", "order-summary", "dashboard", "sql-projections", "dead-letters",
     ]
     static let partitions: Int32 = 4
 
@@ -78,6 +78,10 @@ struct Pipeline {
 
     func queryService(_ settings: [String: String] = [:]) throws -> Executable {
         try daemon("query-service", ["http.port": "0"].merging(settings) { _, given in given })
+    }
+
+    func commandService(_ settings: [String: String] = [:]) throws -> Executable {
+        try daemon("command-service", ["http.port": "0"].merging(settings) { _, given in given })
     }
 
     /// Runs the operators' `millrace dead-letters` on the test's schema, and waits for its end.

@@ -12,47 +12,12 @@ import Testing
 @Suite struct QueryServiceTests {
     /// Runs a test with a service on a schema that has all it needs.
     private static func with(
-        _ settings: [String: String] = [:], _ body: (Pipeline, Service) async throws -> Void
+        _ settings: [String: String] = [:], _ body: (Pipeline, RunningService) async throws -> Void
     ) async throws {
         try await Pipeline.with { pipeline in
-            let service = try await Service(pipeline, settings)
+            let service = try await RunningService(pipeline.queryService(settings), serving: "queries")
             try await body(pipeline, service)
             try await service.process.stop()
-        }
-    }
-
-    /// A running service, and questions to it.
-    private struct Service {
-        let process: Executable
-        let port: Int
-
-        init(_ pipeline: Pipeline, _ settings: [String: String] = [:]) async throws {
-            process = try pipeline.queryService(settings)
-            let text = "serving queries address="
-            try await process.waitForLog(text)
-            let line = process.errors.split(separator: "\n").first { $0.contains(text) }
-            port = try #require(line?.split(separator: ":").last.flatMap { Int($0) })
-        }
-
-        struct Answer {
-            let status: Int
-            let body: String
-            let headers: [String: String]
-
-            func header(_ name: String) -> String? { headers[name.lowercased()] }
-        }
-
-        func get(_ target: String, headers: [String: String] = [:]) async throws -> Answer {
-            let url = try #require(URL(string: "http://127.0.0.1:\(port)\(target)"))
-            var request = URLRequest(url: url, timeoutInterval: 60)
-            for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
-            request.cachePolicy = .reloadIgnoringLocalCacheData
-            let (data, response) = try await URLSession.shared.data(for: request)
-            let http = try #require(response as? HTTPURLResponse)
-            let fields = http.allHeaderFields.map { ("\($0.key)".lowercased(), "\($0.value)") }
-            return Answer(
-                status: http.statusCode, body: String(decoding: data, as: UTF8.self),
-                headers: Dictionary(fields) { $1 })
         }
     }
 
@@ -121,7 +86,8 @@ import Testing
 
     @Test func streamsWhatChangesAndSaysGoodbye() async throws {
         try await Pipeline.with { pipeline in
-            let service = try await Service(pipeline, ["queries.update_interval_ms": "50"])
+            let service = try await RunningService(
+                pipeline.queryService(["queries.update_interval_ms": "50"]), serving: "queries")
             let stream = try EventStream(port: service.port, path: "/v1/dashboard/stream?window=1h")
             try await eventually { stream.output.contains("event: snapshot") }
             try await pipeline.execute(
@@ -170,8 +136,8 @@ import Testing
             let file = NSTemporaryDirectory() + "millrace-tokens-" + UUID().uuidString
             try "correct-horse-battery-staple\n".write(toFile: file, atomically: true, encoding: .utf8)
             defer { try? FileManager.default.removeItem(atPath: file) }
-            let service = try await Service(
-                pipeline, ["http.host": "0.0.0.0", "http.token_files": file])
+            let service = try await RunningService(
+                pipeline.queryService(["http.host": "0.0.0.0", "http.token_files": file]), serving: "queries")
             #expect(try await service.get("/v1/freshness").status == 401)
             #expect(try await service.get("/").status == 200, "the page is public, the data is not")
             let token = ["Authorization": "Bearer correct-horse-battery-staple"]
@@ -186,7 +152,7 @@ import Testing
             try await Migrator(postgres).up(["projections", "order-summary", "dashboard"])
             let kafka = try TestKafka.clientConfiguration()
             let pipeline = Pipeline(postgres: postgres, kafka: kafka, topicSuffix: "-none")
-            let service = try await Service(pipeline)
+            let service = try await RunningService(pipeline.queryService(), serving: "queries")
             #expect(try await service.get("/v1/orders").status == 200)
             await server.stop(.immediate, keepingData: true)
             for path in ["/v1/orders/x", "/v1/orders", "/v1/dashboard", "/v1/dashboard/stream"] {

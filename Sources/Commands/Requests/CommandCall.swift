@@ -113,14 +113,17 @@ public struct CommandRoute: Sendable {
     public let method: String
     /// `/v1/orders/{id}/items`.
     public let template: String
+    /// The names of the query's parameters that it knows.
+    public let query: Set<String>
     private let handler: @Sendable (CommandCall) async throws(CommandProblem) -> CommandReplyMessage
 
     public init(
-        _ method: String, _ template: String,
+        _ method: String, _ template: String, query: Set<String> = [],
         _ handler: @escaping @Sendable (CommandCall) async throws(CommandProblem) -> CommandReplyMessage
     ) {
         self.method = method
         self.template = template
+        self.query = query
         self.handler = handler
     }
 

@@ -6,7 +6,7 @@ internal import Synchronization
 /// The bearer tokens that a server takes, out of files that are read again when they change.
 ///
 /// A file holds one token a line; empty lines and lines that begin with `#` are none. A token has at least 16 of the
-/// characters that RFC 6750 allows.
+/// characters that RFC 6750 allows. Behind a blank may stand whose it is: `tenant=acme`.
 public final class TokenSource: Sendable {
     /// A file cannot be read, or does not hold what it should.
     public struct FileError: Error, Sendable, CustomStringConvertible {
@@ -20,14 +20,14 @@ public final class TokenSource: Sendable {
         let path: String
         /// Of the contents that the tokens are out of; nil when the file is gone.
         var contents: TokenDigest?
-        var digests: [TokenDigest]
+        var tokens: [KnownToken]
         /// The last thing said about it, so that it is said once.
         var complaint: String?
     }
 
     private let files: Mutex<[File]>
-    /// All files' digests.
-    private let digests: Mutex<[TokenDigest]>
+    /// Those of all files.
+    private let tokens: Mutex<[KnownToken]>
 
     /// Reads the files.
     ///
@@ -39,32 +39,32 @@ public final class TokenSource: Sendable {
                 throw FileError(description: "\(path): there is no such file")
             }
             files.append(
-                File(path: path, contents: TokenDigest(bytes), digests: try Self.tokens(in: bytes, of: path)))
+                File(path: path, contents: TokenDigest(bytes), tokens: try Self.tokens(in: bytes, of: path)))
         }
-        let all = files.flatMap(\.digests)
+        let all = files.flatMap(\.tokens)
         guard !all.isEmpty else {
             throw FileError(description: "there is no token in \(paths.joined(separator: ", "))")
         }
         self.files = Mutex(files)
-        digests = Mutex(all)
+        tokens = Mutex(all)
     }
 
     /// Reads the files again. One that cannot be used leaves its old tokens valid, and says so; one that is gone takes
     /// its tokens along. With no file left no token is valid, which lets nobody in.
     public func reload(logger: Logger) {
-        let all: [TokenDigest]? = files.withLock { files in
+        let all: [KnownToken]? = files.withLock { files in
             var isChanged = false
             for index in files.indices { isChanged = Self.reload(&files[index], logger) || isChanged }
-            return isChanged ? files.flatMap(\.digests) : nil
+            return isChanged ? files.flatMap(\.tokens) : nil
         }
-        if let all { digests.withLock { $0 = all } }
+        if let all { tokens.withLock { $0 = all } }
     }
 
     private static func reload(_ file: inout File, _ logger: Logger) -> Bool {
         do throws(FileError) {
             guard let bytes = try contents(file.path) else {
                 guard file.contents != nil else { return false }
-                file = File(path: file.path, digests: [])
+                file = File(path: file.path, tokens: [])
                 logger.warning(
                     "the file of tokens is gone, and its tokens with it", metadata: ["file": .string(file.path)])
                 return true
@@ -72,11 +72,11 @@ public final class TokenSource: Sendable {
             let contents = TokenDigest(bytes)
             let isNew = contents != file.contents
             if isNew {
-                file.digests = try tokens(in: bytes, of: file.path)
+                file.tokens = try tokens(in: bytes, of: file.path)
                 file.contents = contents
                 logger.notice(
                     "read the tokens again",
-                    metadata: ["file": .string(file.path), "tokens": "\(file.digests.count)"])
+                    metadata: ["file": .string(file.path), "tokens": "\(file.tokens.count)"])
             }
             file.complaint = nil
             return isNew
@@ -89,38 +89,51 @@ public final class TokenSource: Sendable {
         }
     }
 
-    /// The token's digest when it is one of ours. Takes the same time whichever of them it is, or is not: digests are
-    /// compared, all of them, to the last byte, and a digest tells nothing of how close a guess is.
-    func digest(ofToken token: Substring) -> TokenDigest? {
+    /// The token when it is one of ours. Takes the same time whichever of them it is, or is not: digests are compared,
+    /// all of them, to the last byte, and a digest tells nothing of how close a guess is.
+    func known(_ token: Substring) -> KnownToken? {
         let presented = TokenDigest(token.utf8)
-        let isKnown = digests.withLock { digests in
-            var isKnown = false
-            for digest in digests {
-                let isSame = digest.isSame(as: presented)
-                isKnown = isKnown || isSame
+        return tokens.withLock { tokens in
+            var found: Int?
+            for (index, token) in tokens.enumerated() {
+                let isSame = token.digest.isSame(as: presented)
+                found = isSame ? index : found
             }
-            return isKnown
+            return found.map { tokens[$0] }
         }
-        return isKnown ? presented : nil
     }
 
     // MARK: files
 
-    private static func tokens(in bytes: [UInt8], of path: String) throws(FileError) -> [TokenDigest] {
-        var digests: [TokenDigest] = []
+    private static func tokens(in bytes: [UInt8], of path: String) throws(FileError) -> [KnownToken] {
+        var tokens: [KnownToken] = []
         for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-            let token = trim(line)
-            if token.isEmpty || token.first == UInt8(ascii: "#") { continue }
+            let place = "\(path):\(index + 1)"
+            let words = line.split(whereSeparator: isBlank)
+            guard let token = words.first, token.first != UInt8(ascii: "#") else { continue }
             guard token.allSatisfy(isTokenByte) else {
                 throw FileError(
-                    description: "\(path):\(index + 1): a token has letters, digits and the characters -._~+/= only")
+                    description: "\(place): a token has letters, digits and the characters -._~+/= only")
             }
             guard token.count >= minLength else {
-                throw FileError(description: "\(path):\(index + 1): a token has at least \(minLength) characters")
+                throw FileError(description: "\(place): a token has at least \(minLength) characters")
             }
-            digests.append(TokenDigest(token))
+            tokens.append(KnownToken(token, tenantID: try tenant(words.dropFirst(), at: place)))
         }
-        return digests
+        return tokens
+    }
+
+    /// Of what stands behind a token.
+    private static func tenant(_ words: ArraySlice<ArraySlice<UInt8>>, at place: String) throws(FileError) -> String? {
+        guard let word = words.first else { return nil }
+        let key = Array("tenant=".utf8)
+        guard words.count == 1, word.starts(with: key), (1...255).contains(word.count - key.count),
+            let name = String(validating: word.dropFirst(key.count), as: UTF8.self)
+        else {
+            throw FileError(
+                description: "\(place): behind a token stands nothing, or tenant=NAME with a name of 1 to 255 bytes")
+        }
+        return name
     }
 
     /// - Returns: nil when there is no such file.
@@ -147,13 +160,8 @@ public final class TokenSource: Sendable {
         return bytes
     }
 
-    /// The line without spaces, tabs and carriage returns at its ends.
-    private static func trim(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        func isBlank(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0d].contains(byte) }
-        var line = line.drop(while: isBlank)
-        while let last = line.last, isBlank(last) { line.removeLast() }
-        return line
-    }
+    /// Spaces, tabs and carriage returns.
+    private static func isBlank(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0d].contains(byte) }
 
     private static func unreadable(_ path: String) -> FileError {
         let code = errno
@@ -172,6 +180,20 @@ public final class TokenSource: Sendable {
     }
 }
 
+/// What is kept of a token.
+struct KnownToken: Sendable {
+    let digest: TokenDigest
+    /// The digest's first half as hexadecimal digits: a name for whoever has the token.
+    let name: String
+    let tenantID: String?
+
+    init(_ token: some Collection<UInt8>, tenantID: String?) {
+        digest = TokenDigest(token)
+        name = digest.description
+        self.tenantID = tenantID
+    }
+}
+
 /// The SHA-256 digest of a token, which is all that is kept of it.
 struct TokenDigest: Sendable, Hashable {
     let words: InlineArray<4, UInt64>
@@ -182,6 +204,14 @@ struct TokenDigest: Sendable, Hashable {
         var words: InlineArray<4, UInt64> = .init(repeating: 0)
         for (index, byte) in hash.finalize().enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
         self.words = words
+    }
+
+    /// The first half, as hexadecimal digits.
+    var description: String {
+        (0..<2).map { index in
+            let digits = String(words[index], radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
     }
 
     /// Looks at every byte, whatever the first ones say.

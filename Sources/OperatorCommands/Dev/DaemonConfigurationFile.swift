@@ -9,8 +9,8 @@ struct DaemonConfigurationFile {
     let isMock: Bool
     /// Where it answers for its health.
     let port: Int
-    /// Where the one that answers requests does so.
-    let httpPort: Int
+    /// Where it answers requests, if it does.
+    let httpPort: Int?
     /// Folders of SQL; the service answers the queries of those that have some.
     var projections: [String] = []
 
@@ -26,7 +26,7 @@ struct DaemonConfigurationFile {
             "[kafka]",
             "bootstrap_servers = \(Self.quoted(bootstrapServers))",
         ]
-        if daemon.sections.contains("http") { lines += ["", "[http]", "port = \(httpPort)"] }
+        if let httpPort, daemon.sections.contains("http") { lines += ["", "[http]", "port = \(httpPort)"] }
         if daemon.sections.contains("sql_projections"), !projections.isEmpty {
             lines += ["", "[sql_projections]", "folders = [\(Self.list(projections))]"]
         }

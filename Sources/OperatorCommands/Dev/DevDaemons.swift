@@ -11,9 +11,11 @@ struct DevDaemons {
 
     /// Where questions about orders are answered, and the page is.
     let queryURL: String
+    /// Where commands are taken.
+    let commandURL: String
 
-    /// The default port of the query service, used if it is free.
-    private static let httpPort = 8_080
+    /// The default ports of the services, used if they are free.
+    private static let (queryPort, commandPort) = (8_080, 8_090)
 
     /// Writes the configurations and finds the programs, which are beside our own.
     ///
@@ -25,8 +27,10 @@ struct DevDaemons {
         self.folder = folder
         var supervisors: [DaemonSupervisor] = []
         var ports: [(daemon: String, port: Int)] = []
-        let httpPort = try LoopbackPort.findFree(preferring: Self.httpPort)
-        queryURL = "http://127.0.0.1:\(httpPort)"
+        let queryPort = try LoopbackPort.findFree(preferring: Self.queryPort)
+        let commandPort = try LoopbackPort.findFree(preferring: Self.commandPort)
+        queryURL = "http://127.0.0.1:\(queryPort)"
+        commandURL = "http://127.0.0.1:\(commandPort)"
         for daemon in Catalog.daemons
         where daemon.worksByDefault || (daemon.sections.contains("sql_projections") && !projections.isEmpty) {
             let name = daemon.name
@@ -34,7 +38,8 @@ struct DevDaemons {
             let file = folder.configurationFile(of: name)
             let text = DaemonConfigurationFile(
                 databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port,
-                httpPort: httpPort, projections: projections.map(\.path)
+                httpPort: daemon.sections.contains("commands") ? commandPort : queryPort,
+                projections: projections.map(\.path)
             ).text(for: daemon)
             try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
             supervisors.append(
@@ -75,10 +80,12 @@ struct DevDaemons {
               PostgreSQL: \(database.url)
               Kafka:      \(kafka.bootstrapServers)
               Live page:  \(queryURL)/
+              Commands:   \(commandURL)/openapi.json
             \((note + health).joined(separator: "\n"))
               Try, in another terminal\(setting):
                 psql \(database.url) -c 'SELECT order_id, status, total_amount, currency FROM order_summary LIMIT 5'
                 curl '\(queryURL)/v1/orders?limit=2'
+                curl \(commandURL)/v1/accounts -H 'Content-Type: application/json' -d '{"owner":"Ada","currency":"EUR"}'
                 \(millrace) tail order-events -f
                 \(millrace) load --orders 1000 --rate 0
                 \(millrace) verify --wait 30s

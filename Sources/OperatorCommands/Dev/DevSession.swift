@@ -95,7 +95,7 @@ struct DevSession {
         try Endpoints.write(
             [
                 ("DATABASE_URL", database.url), ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrapServers),
-                ("QUERY_SERVICE_URL", daemons.queryURL),
+                ("QUERY_SERVICE_URL", daemons.queryURL), ("COMMAND_SERVICE_URL", daemons.commandURL),
             ] + (folder.hasIncompleteHistory ? [(Endpoints.incompleteHistoryName, "1")] : []),
             folder: folder.path)
         print(daemons.guide(database: database, kafka: kafka))

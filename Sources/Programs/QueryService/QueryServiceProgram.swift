@@ -2,6 +2,7 @@ public import Daemon
 internal import DashboardPage
 internal import Foundation
 internal import HTTP
+internal import HTTPPrograms
 internal import Logging
 internal import Operations
 internal import OrderQueries
@@ -19,7 +20,7 @@ public enum QueryServiceProgram: DaemonProgram {
         let sql: SQLQuerySettings
 
         public init(from reader: SettingsReader) {
-            http = HTTPSettings(from: reader)
+            http = HTTPSettings(from: reader, for: .queries, port: 8_080)
             queries = QuerySettings(from: reader)
             page = PageSettings(from: reader)
             sql = SQLQuerySettings(from: reader)
@@ -57,18 +58,7 @@ public enum QueryServiceProgram: DaemonProgram {
         http.maxWaits = feature.queries.configuration.maxWaiters
         let server = HTTPServer(configuration: http, routes: service.routes, logger: context.logger)
         let work = QueryWork(service: service, health: QueryHealth(context))
-        // The last one stops first: requests are answered to the end, and then the work behind them ends.
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: [.init(service: work), .init(service: server)], logger: .quiet))
-        // A cancelled task could not finish a single request: the stop is handed on as a stop. The task ends with
-        // this call.
-        let running = Task.detached { try await group.run() }
-        try await withTaskCancellationHandler {
-            try await running.value
-        } onCancel: {
-            Task { await group.triggerGracefulShutdown() }
-        }
+        try await server.serve(before: work)
     }
 
     /// The page, and the script that is the system's and not ours.

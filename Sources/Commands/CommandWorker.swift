@@ -2,14 +2,15 @@ internal import Events
 internal import Postgres
 internal import StreamCore
 
-/// One session of the database that carries commands out, on the session's own thread.
-actor CommandLane {
+/// Carries commands out with one session of the database, on the session's own thread.
+actor CommandWorker {
     private let thread = PostgresThread()
     private let postgres: PostgresConfiguration
     private let configuration: CommandBusConfiguration
     private let repositories: [ObjectIdentifier: any Repository]
     private let queue: CommandQueue
     private let telemetry: CommandTelemetry
+    private let turned: @Sendable (CommandBus.Activity) -> Void
     private var connection: PostgresConnection?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
@@ -27,20 +28,24 @@ actor CommandLane {
 
     init(
         _ postgres: PostgresConfiguration, _ configuration: CommandBusConfiguration,
-        _ repositories: [ObjectIdentifier: any Repository], _ queue: CommandQueue, _ telemetry: CommandTelemetry
+        _ repositories: [ObjectIdentifier: any Repository], _ queue: CommandQueue, _ telemetry: CommandTelemetry,
+        turned: @escaping @Sendable (CommandBus.Activity) -> Void
     ) {
         self.postgres = postgres
         self.configuration = configuration
         self.repositories = repositories
         self.queue = queue
         self.telemetry = telemetry
+        self.turned = turned
     }
 
     /// Takes what waits, a transaction at a time, until the queue is closed and empty.
     func run() async {
         while true {
+            turned(.idle)
             let batch = await queue.next(limit: configuration.batchLimit)
             if batch.isEmpty { break }
+            turned(.working)
             telemetry.waiting(queue.count)
             telemetry.began(batch.count)
             await carryOut(batch)
@@ -57,6 +62,7 @@ actor CommandLane {
             batch = dropExpired(batch)
             if batch.isEmpty { return }
             attempts += 1
+            turned(.working)
             switch await attempt(batch) {
             case .committed(let replies): return await deliver(replies, to: batch)
             case .again(let failure, let error):
@@ -145,6 +151,7 @@ actor CommandLane {
         var backoff = Backoff(initial: .milliseconds(10), ceiling: .milliseconds(500))
         let end = batch.map(\.deadline).max() ?? .now
         while ContinuousClock.now < end && !Task.isCancelled {
+            turned(.working)
             do {
                 let rows = try await open().execute("SELECT pg_xact_status($1::text::xid8)", parameters)
                 switch try rows.optionalString(0, 0) {

@@ -1,21 +1,29 @@
-internal import Daemon
-internal import HTTP
-internal import Settings
+public import HTTP
+public import Settings
 
 /// `[http]`: where a daemon answers requests, whom it lets in, and its limits.
-struct HTTPSettings: FeatureSettings {
-    var configuration: HTTPServerConfiguration
+public struct HTTPSettings: Sendable {
+    /// What the requests ask for.
+    public enum Purpose: String, Sendable {
+        /// Reads, which may wait, search, or go on as streams.
+        case queries
+        /// Changes, each with a body.
+        case commands
+    }
 
-    init(from reader: SettingsReader) {
+    public var configuration: HTTPServerConfiguration
+
+    /// - Parameter port: the port by default.
+    public init(from reader: SettingsReader, for purpose: Purpose, port: Int) {
         let section = reader.section("http", "The HTTP server, and the limits for its clients.")
         var http = HTTPServerConfiguration()
         let defaults = http
-        http.name = "queries"
+        http.name = purpose.rawValue
         http.host = section.string(
             "host", default: defaults.host,
             "The address to listen on. An address that other machines can reach requires token_files.")
         http.port = section.integer(
-            "port", default: defaults.port, in: 0...65_535,
+            "port", default: port, in: 0...65_535,
             "The port to listen on. 0 takes any free port.")
         http.threads = section.integer(
             "threads", default: defaults.threads, in: 1...64,
@@ -26,7 +34,7 @@ struct HTTPSettings: FeatureSettings {
             """
             Files with bearer tokens, one a line. A request for data needs one of the tokens. The service reads a \
             file again when it changes; the tokens of a removed file become invalid. Without files no request needs a \
-            token. A relative path is resolved like the path of a secret.
+            token. A relative path is resolved like the path of a secret.\(Self.tenants(purpose))
             """)
         http.allowUnauthenticated = section.boolean(
             "allow_unauthenticated", default: defaults.allowUnauthenticated,
@@ -42,6 +50,10 @@ struct HTTPSettings: FeatureSettings {
             The names of the loopback interface, host, and the address that received the request are always allowed.
             """)
         Self.readLimits(section, &http)
+        switch purpose {
+        case .queries: Self.readLimitsOfQueries(section, &http)
+        case .commands: Self.readLimitsOfCommands(section, &http)
+        }
         do {
             if !tokenFiles.isEmpty { http.tokens = try TokenSource(files: tokenFiles) }
             if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {
@@ -92,6 +104,51 @@ struct HTTPSettings: FeatureSettings {
         }
     }
 
+    private static func tenants(_ purpose: Purpose) -> String {
+        purpose == .commands
+            ? " Behind a token may stand tenant=NAME: what the token's owner creates belongs to that tenant, and the "
+                + "owner sees and changes nothing else." : ""
+    }
+
+    /// The limits that reads have.
+    private static func readLimitsOfQueries(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
+        http.maxStreams = section.integer(
+            "max_streams", default: http.maxStreams, in: 1...1_000_000,
+            "Maximum number of open streams. Further streams are answered with 503.")
+        http.maxStreamsPerClient = section.integer(
+            "max_streams_per_client", default: http.maxStreamsPerClient, in: 1...1_000_000,
+            "The same for one client. Further streams are answered with 429.")
+        http.maxWaitsPerClient = section.integer(
+            "max_waits_per_client", default: http.maxWaitsPerClient, in: 1...1_000_000,
+            """
+            Maximum number of requests of one client that wait for min_version. Further requests are answered with \
+            429.
+            """)
+        http.maxSearches = section.integer(
+            "max_searches", default: http.maxSearches, in: 1...1_000_000,
+            "Maximum number of searches for orders, running or waiting. Further searches are answered with 503.")
+        http.maxSearchesPerClient = section.integer(
+            "max_searches_per_client", default: http.maxSearchesPerClient, in: 1...1_000_000,
+            "The same for one client. Further searches are answered with 429.")
+        http.requestTimeoutMs = section.integer(
+            "request_timeout_ms", default: 35_000, in: 10...600_000,
+            """
+            Maximum time from the last byte of a request to the answer. Set it longer than read_timeout_ms and \
+            max_wait_s of [queries].
+            """)
+    }
+
+    private static func readLimitsOfCommands(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
+        http.requestTimeoutMs = section.integer(
+            "request_timeout_ms", default: http.requestTimeoutMs, in: 10...600_000,
+            """
+            Maximum time from the last byte of a request to the answer. Set it longer than timeout_ms of [commands].
+            """)
+        http.maxBodyBytes = section.integer(
+            "max_body_bytes", default: http.maxBodyBytes, in: 1_024...(64 << 20),
+            "Maximum size of a request's body.")
+    }
+
     private static func readLimits(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
         http.maxConnections = section.integer(
             "max_connections", default: http.maxConnections, in: 1...1_000_000,
@@ -115,24 +172,6 @@ struct HTTPSettings: FeatureSettings {
             The same for one client. A client is a token, or an address if it has no token. Further requests are \
             answered with 429.
             """)
-        http.maxStreams = section.integer(
-            "max_streams", default: http.maxStreams, in: 1...1_000_000,
-            "Maximum number of open streams. Further streams are answered with 503.")
-        http.maxStreamsPerClient = section.integer(
-            "max_streams_per_client", default: http.maxStreamsPerClient, in: 1...1_000_000,
-            "The same for one client. Further streams are answered with 429.")
-        http.maxWaitsPerClient = section.integer(
-            "max_waits_per_client", default: http.maxWaitsPerClient, in: 1...1_000_000,
-            """
-            Maximum number of requests of one client that wait for min_version. Further requests are answered with \
-            429.
-            """)
-        http.maxSearches = section.integer(
-            "max_searches", default: http.maxSearches, in: 1...1_000_000,
-            "Maximum number of searches for orders, running or waiting. Further searches are answered with 503.")
-        http.maxSearchesPerClient = section.integer(
-            "max_searches_per_client", default: http.maxSearchesPerClient, in: 1...1_000_000,
-            "The same for one client. Further searches are answered with 429.")
         http.maxHeaderBytes = section.integer(
             "max_header_bytes", default: http.maxHeaderBytes, in: 512...(1 << 20),
             "Maximum size of all header fields of a request together.")
@@ -142,12 +181,6 @@ struct HTTPSettings: FeatureSettings {
         http.receiveTimeoutMs = section.integer(
             "receive_timeout_ms", default: http.receiveTimeoutMs, in: 10...600_000,
             "Maximum time from the first byte of a request to its last.")
-        http.requestTimeoutMs = section.integer(
-            "request_timeout_ms", default: 35_000, in: 10...600_000,
-            """
-            Maximum time from the last byte of a request to the answer. Set it longer than read_timeout_ms and \
-            max_wait_s of [queries].
-            """)
         http.idleTimeoutMs = section.integer(
             "idle_timeout_ms", default: http.idleTimeoutMs, in: 10...3_600_000,
             "Maximum time that a connection may stay open without a request.")

@@ -1,0 +1,92 @@
+internal import Commands
+internal import Daemon
+internal import Events
+internal import Orders
+internal import Settings
+
+/// `[commands]` and `[orders]`: which commands are taken, and how they are carried out.
+struct CommandSettings: FeatureSettings {
+    var bus = CommandBusConfiguration()
+    let domains: [CommandDomain]
+
+    init(from reader: SettingsReader) {
+        let section = reader.section("commands", "Which commands the service takes, and how it carries them out.")
+        let names = section.strings(
+            "domains", default: ["orders", "accounts"],
+            """
+            The domains whose commands the service takes: orders, accounts. Each may have a service of its own. A \
+            domain needs its migrations.
+            """)
+        bus.connections = section.integer(
+            "connections", default: bus.connections, in: 1...256,
+            "Number of database sessions that carry out commands, each in one transaction at a time.")
+        bus.batchLimit = section.integer(
+            "batch_limit", default: bus.batchLimit, in: 1...1_000,
+            "Maximum number of commands that share a transaction.")
+        bus.maxQueued = section.integer(
+            "max_queued", default: bus.maxQueued, in: 1...1_000_000,
+            "Maximum number of commands that wait for a session. Further commands are answered with 503.")
+        bus.timeoutMs = section.integer(
+            "timeout_ms", default: bus.timeoutMs, in: 1...600_000,
+            "Maximum time that a command waits and is tried again. It is then answered with 503.")
+        bus.maxAttempts = section.integer(
+            "max_attempts", default: bus.maxAttempts, in: 1...100,
+            "Maximum number of attempts to carry out a command, after conflicts and failures that may pass.")
+        bus.statementTimeoutMs = section.integer(
+            "statement_timeout_ms", default: bus.statementTimeoutMs, in: 1...600_000,
+            "Maximum duration of a statement.")
+        bus.lockTimeoutMs = section.integer(
+            "lock_timeout_ms", default: bus.lockTimeoutMs, in: 1...600_000,
+            "Maximum time that a statement waits for a lock.")
+        bus.answersKeptHours = section.integer(
+            "answers_kept_hours", default: bus.answersKeptHours, in: 1...8_760,
+            """
+            Time for which the answers to commands with an Idempotency-Key are kept. A key that comes again later is \
+            carried out again.
+            """)
+        bus.pruneIntervalS = section.integer(
+            "prune_interval_s", default: bus.pruneIntervalS, in: 1...86_400,
+            "Time between two deletions of old answers.")
+        let orders = CommandDomain.orders(Self.policy(reader))
+        domains = names.compactMap { name in
+            switch name {
+            case "orders": return orders
+            case "accounts": return .accounts(.standard)
+            default:
+                section.reject("domains", "there is no domain \"\(name)\"; there are orders and accounts")
+                return nil
+            }
+        }
+        if names.isEmpty { section.reject("domains", "there is nothing to do: name orders, accounts or both") }
+        if Set(names).count < names.count { section.reject("domains", "a domain is named twice") }
+    }
+
+    private static func policy(_ reader: SettingsReader) -> OrderPolicy {
+        let section = reader.section("orders", "What the rules of orders leave to the operator.")
+        var policy = OrderPolicy()
+        let minimum = section.string(
+            "minimum_total", default: "10",
+            "The minimum total with which an order can be confirmed, in the order's currency.")
+        let exceptions = section.strings(
+            "minimum_totals", default: [],
+            "Other minimum totals, one a currency: [\"JPY 1000\", \"USD 12.50\"].")
+        if let amount = amount(minimum) {
+            policy.minimumTotal = amount
+        } else {
+            section.reject("minimum_total", "\"\(minimum)\" is no amount of 0 or more")
+        }
+        for text in exceptions {
+            let words = text.split(separator: " ").map(String.init)
+            guard words.count == 2, let currency = Currency(words[0]), let amount = amount(words[1]) else {
+                section.reject("minimum_totals", "\"\(text)\" is not a currency and an amount, as in \"JPY 1000\"")
+                continue
+            }
+            policy.minimumTotals[currency] = amount
+        }
+        return policy
+    }
+
+    private static func amount(_ text: String) -> DecimalAmount? {
+        (try? DecimalAmount(text)).flatMap { $0 >= .zero ? $0 : nil }
+    }
+}

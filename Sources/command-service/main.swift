@@ -1,0 +1,4 @@
+import CommandServiceProgram
+import Daemon
+
+await CommandServiceProgram.main()
