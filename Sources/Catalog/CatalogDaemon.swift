@@ -8,6 +8,8 @@ public struct CatalogDaemon: Sendable {
     public let consumers: [Consumption]
     /// Whether there is something to do for it with the default settings.
     public let worksByDefault: Bool
+    /// Whether an installation may go without it.
+    public let isOptional: Bool
     /// The sets of migrations that it needs with the default settings.
     public let migrationSets: [String]
     /// The sections of its settings.
@@ -21,6 +23,7 @@ public struct CatalogDaemon: Sendable {
         name = Program.name
         consumers = Program.consumers
         worksByDefault = Program.worksByDefault
+        isOptional = Program.isOptional
         migrationSets = Program.migrationSets(for: Settings.defaults.feature)
         sections = Set(Settings.sectionNames)
         defaultFile = { Settings.defaultFile(of: Program.name) }

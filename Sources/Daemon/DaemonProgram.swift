@@ -22,6 +22,8 @@ public protocol DaemonProgram: Sendable {
     static var migrations: MigrationCatalog { get }
     /// Whether there is something to do for it with the default settings.
     static var worksByDefault: Bool { get }
+    /// Whether an installation may go without it: services of its users then do that work.
+    static var isOptional: Bool { get }
     /// The sets of migrations that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
     /// What its metrics are, in one sentence each, by their names.
@@ -83,6 +85,8 @@ extension DaemonProgram {
     public static var migrations: MigrationCatalog { .embedded }
 
     public static var worksByDefault: Bool { true }
+
+    public static var isOptional: Bool { false }
 
     public static var needsWrites: Bool { true }
 

@@ -44,7 +44,21 @@ final class RawClient {
         }
         // The descriptor is closed by `deinit`, which runs after this too.
         guard result == 0 else { throw Failure(code: errno) }
+        guard ownPort != port else { throw Failure(code: ECONNREFUSED) }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    }
+
+    /// Where nobody listens any more, the kernel may connect a socket to itself: it may choose the very port for it.
+    private var ownPort: Int {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: the kernel writes an address of the size that it is given.
+        let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+                unsafe getsockname(descriptor, generic, &length)
+            }
+        }
+        return result == 0 ? Int(in_port_t(bigEndian: address.sin_port)) : 0
     }
 
     deinit {

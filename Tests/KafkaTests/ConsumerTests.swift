@@ -84,7 +84,7 @@ import Testing
                 return
             }
         }
-        #expect(ContinuousClock.now - started < .seconds(30))
+        #expect(ContinuousClock.now - started < .seconds(60), "no poll waited for its whole time")
         await consumer.close(timeoutMs: 5_000)
         await #expect(throws: KafkaError.self) { try await consumer.poll(BatchLimits()) }
     }

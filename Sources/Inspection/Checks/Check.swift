@@ -45,6 +45,8 @@ public struct Finding: Sendable, Hashable, Encodable {
 public struct Expectations: Sendable {
     /// The sets of migrations that the schema must have.
     public var migrationSets: [String] = []
+    /// Sets that a schema has whole or not at all.
+    public var optionalMigrationSets: [String] = []
     /// The topics of events.
     public var eventTopics: [String] = []
     /// The topics of dead letters and of retries.

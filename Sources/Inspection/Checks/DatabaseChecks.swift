@@ -75,7 +75,12 @@ struct SchemaFilesCheck: Check {
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
         _ = try scene.database()
-        let states = try await Migrator(scene.postgres).status(scene.expected.migrationSets)
+        let migrator = Migrator(scene.postgres)
+        var states = try await migrator.status(scene.expected.migrationSets)
+        for set in scene.expected.optionalMigrationSets {
+            let own = try await migrator.status([set])
+            if own.contains(where: { $0.state != .missing }) { states += own }
+        }
         return Self.findings(states.map { ($0.description, $0.set, $0.state) })
     }
 

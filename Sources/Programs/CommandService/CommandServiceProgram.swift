@@ -21,6 +21,7 @@ public enum CommandServiceProgram: DaemonProgram {
     public static let name = "command-service"
     public static let abstract = "Takes commands over HTTP, and commits each change with its events."
     public static let operationsPort = 9_407
+    public static let isOptional = true
     public static let metricHelp = CommandMetrics.help
 
     public static func migrationSets(for feature: Feature) -> [String] {
