@@ -78,7 +78,7 @@ let programs: [Target] = [
         path: "Sources/Programs/OrderSummary", swiftSettings: strict),
     .target(
         name: "DashboardProgram",
-        dependencies: ["ProjectionPrograms", "Daemon", "Dashboard", "Projections", "Settings"],
+        dependencies: ["ProjectionPrograms", "Daemon", "Dashboard", "Operations", "Projections", "Settings"],
         path: "Sources/Programs/Dashboard", swiftSettings: strict),
     .target(
         name: "SQLProjectionProgram",
@@ -102,12 +102,13 @@ let programs: [Target] = [
         name: "CommandServiceProgram",
         dependencies: [
             "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "Orders", "Events", "HTTP",
-            "Operations", "Settings", .serviceLifecycle,
+            "Operations", "Postgres", "Settings", .serviceLifecycle,
         ],
         path: "Sources/Programs/CommandService", swiftSettings: strict),
     // What the programs that answer requests share.
     .target(
-        name: "HTTPPrograms", dependencies: ["Daemon", "HTTP", "Settings", .logging, .serviceLifecycle],
+        name: "HTTPPrograms",
+        dependencies: ["Daemon", "HTTP", "Operations", "Settings", .logging, .serviceLifecycle],
         path: "Sources/Programs/HTTP", swiftSettings: strict),
     // What all programs of projections share.
     .target(
@@ -213,7 +214,8 @@ let framework: [Target] = [
 
 let support: [Target] = [
     .target(
-        name: "Operations", dependencies: ["HTTP", .logging, .coreMetrics, .serviceLifecycle], swiftSettings: strict),
+        name: "Operations", dependencies: ["HTTP", "WireJSON", .logging, .coreMetrics, .serviceLifecycle],
+        swiftSettings: strict),
     .target(
         name: "HTTP",
         dependencies: [
@@ -396,10 +398,9 @@ let tests: [Target] = [
         "DaemonTests",
         [
             "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms", "Daemon", "Settings",
-            "Outbox",
-            "Migrations", "Postgres", "Kafka", "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", .logging,
-            "outbox-relay", "order-summary-projection", "dead-letter-handler", "sql-projection",
-            "command-service", "query-service",
+            "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",
+            "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
+            "dead-letter-handler", "sql-projection", "command-service", "query-service",
         ]),
     .test(
         "SystemTests",

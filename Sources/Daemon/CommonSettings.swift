@@ -34,8 +34,8 @@ struct OperationsSettings: Sendable {
         host = section.string(
             "host", default: "127.0.0.1",
             """
-            The address that serves /health/live, /health/ready and /metrics. These paths have no access control, so \
-            choose an address that only your monitoring can reach.
+            The address that serves /health/startup, /health/live, /health/ready and /metrics. These paths have no \
+            access control, so choose an address that only your monitoring can reach.
             """)
         port = section.integer(
             "port", default: defaultPort, in: 0...65_535,
@@ -44,8 +44,8 @@ struct OperationsSettings: Sendable {
             section.integer(
                 "stall_after_s", default: 120, in: 1...86_400,
                 """
-                Time without progress after which a loop or a partition counts as stalled. With a stalled loop the \
-                process is not live, and systemd and Kubernetes restart it. With a stalled partition the process is \
+                Time without progress after which a loop or a partition counts as stalled; a loop that pauses gets \
+                its pause in addition. With a stalled loop the process is not live, and systemd and Kubernetes restart it. With a stalled partition the process is \
                 not ready. Raise it if single transactions take longer than this.
                 """))
         stopTimeout = .seconds(

@@ -32,6 +32,8 @@ public protocol DaemonProgram: Sendable {
     static func measuredTables(for feature: Feature) -> MeasuredTables
     /// Whether a database server that takes no writes is the wrong one.
     static var needsWrites: Bool { get }
+    /// Whether it is of no use without Kafka, so that it is not ready while no broker answers.
+    static var needsKafka: Bool { get }
     /// For `--check=online`: looks at more than the migrations.
     ///
     /// - Returns: notes about things that work with limits.
@@ -89,6 +91,8 @@ extension DaemonProgram {
     public static var isOptional: Bool { false }
 
     public static var needsWrites: Bool { true }
+
+    public static var needsKafka: Bool { true }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 }

@@ -43,8 +43,8 @@ struct DaemonRun<Program: DaemonProgram> {
                     service(
                         OperationsServer(
                             host: settings.operations.host, port: settings.operations.port, health: health,
-                            metrics: metrics, logger: logger)),
-                    service(measurements(logger)),
+                            metrics: metrics, stallAfter: settings.operations.stallAfter, logger: logger)),
+                    service(measurements(health, logger)),
                     service(reload(level, logger)),
                     service(WatchdogService(health: health, notifier: notifier, logger: logger)),
                     service(work(health, notifier, logger)),
@@ -84,10 +84,10 @@ struct DaemonRun<Program: DaemonProgram> {
             shown: shown, logger: logger)
     }
 
-    private func measurements(_ logger: Logger) -> some Service {
+    private func measurements(_ health: HealthRegistry, _ logger: Logger) -> some Service {
         TableStatistics(
             tables: Program.measuredTables(for: settings.feature), postgres: settings.postgres.configuration,
-            logger: logger)
+            logger: logger, health: health, stallAfter: settings.operations.stallAfter)
     }
 
     private func work(_ health: HealthRegistry, _ notifier: SystemdNotifier, _ logger: Logger) -> some Service {

@@ -53,8 +53,11 @@ struct DaemonWork<Program: DaemonProgram>: Service {
             do {
                 return try await workOnce(started)
             } catch {
-                // A stop that fails is the daemon's end, as it was.
-                if Task.isCancelled { throw error }
+                if Task.isCancelled {
+                    if WorkSupervision.isStop(error) { return }
+                    // A stop that fails is the daemon's end, as it was.
+                    throw error
+                }
                 health.endWork()
                 guard case .retry(let delay) = supervision.withLock({ $0.failed(error) }) else { throw error }
                 health.notReady("work", because: "failed: \(error)")
@@ -71,18 +74,32 @@ struct DaemonWork<Program: DaemonProgram>: Service {
         let readiness = DatabaseReadiness(
             postgres: postgres, catalog: Program.migrations, migrationSets: Program.migrationSets(for: feature),
             logger: logger)
+        let waiting = health.watch(.loop, "start loop", limit: stallAfter)
+        waiting.turned(to: .working)
+        defer { waiting.end() }
         do {
-            try await readiness.pass()
+            try await readiness.pass {
+                health.begun()
+                waiting.progressed()
+            }
         } catch {
             if Task.isCancelled { return }
             throw error
         }
+        waiting.end()
         health.ready("database")
         files.forget()
         let context = DaemonContext(
             postgres: postgres, kafka: kafka, health: health.beginWork(), logger: logger, stallAfter: stallAfter,
             started: started, files: files)
-        try await Program.run(feature, in: context)
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            if Program.needsKafka {
+                let brokers = BrokerWatch(kafka: kafka, health: context.health, stallAfter: stallAfter)
+                tasks.addTask { await brokers.run() }
+            }
+            defer { tasks.cancelAll() }
+            try await Program.run(feature, in: context)
+        }
         if !Task.isCancelled { throw EndedByItself() }
     }
 }

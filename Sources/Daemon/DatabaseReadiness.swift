@@ -14,13 +14,15 @@ struct DatabaseReadiness {
 
     /// Waits until the database answers, and checks the schema.
     ///
+    /// - Parameter onTurn: called after each attempt, also one that failed.
     /// - Throws: `MigrationError` when the schema lacks something, `PostgresError` when waiting does not help,
     ///   `CancellationError`.
-    func pass() async throws {
+    func pass(onTurn: @Sendable () -> Void = {}) async throws {
         var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
         var lines = RareLines()
         while true {
             do {
+                defer { onTurn() }
                 for note in try await check() { logger.notice("\(note)") }
                 if lines.end("away") { logger.notice("the database answers") }
                 return

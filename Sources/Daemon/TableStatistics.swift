@@ -1,5 +1,6 @@
 internal import CoreMetrics
 internal import Logging
+internal import Operations
 internal import Postgres
 internal import ServiceLifecycle
 internal import StreamCore
@@ -10,6 +11,8 @@ struct TableStatistics: Service {
     let tables: MeasuredTables
     let postgres: PostgresConfiguration
     let logger: Logger
+    let health: HealthRegistry
+    let stallAfter: Duration
 
     static let help: [String: String] = [
         "millrace_table_dead_rows":
@@ -57,6 +60,9 @@ struct TableStatistics: Service {
     }
 
     private func measureUntilCancelled() async {
+        let loop = health.watch(.loop, "statistics loop", limit: stallAfter + Self.interval)
+        loop.turned(to: .working)
+        defer { loop.end() }
         var gauges: [String: Gauges] = [:]
         // At the start the database may not answer yet.
         var retries = Backoff(initial: .seconds(1), ceiling: Self.interval)
@@ -81,6 +87,7 @@ struct TableStatistics: Service {
                 gauges = [:]
                 wait = retries.next()
             }
+            loop.progressed()
             try? await Task.sleep(for: wait)
         }
     }

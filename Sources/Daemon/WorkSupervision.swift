@@ -1,5 +1,6 @@
 internal import HTTP
 internal import Operations
+internal import Postgres
 internal import StreamCore
 
 /// Decides what becomes of a daemon whose work has failed.
@@ -26,6 +27,11 @@ struct WorkSupervision {
     mutating func started() {
         hasStarted = true
         backoff.reset()
+    }
+
+    /// Whether work that was told to stop says no more than that, such as when it was connecting to the database.
+    static func isStop(_ error: any Error) -> Bool {
+        error is CancellationError || (error as? PostgresError)?.code == .cancelled
     }
 
     mutating func failed(_ error: any Error) -> Verdict {

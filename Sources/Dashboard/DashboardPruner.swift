@@ -41,10 +41,15 @@ public struct DashboardPruner: Sendable {
     }
 
     /// Makes a pass now and then, until the task is cancelled. What fails is tried again at the next one.
-    public func run() async {
+    ///
+    /// - Parameter onChange: called with true before a pass, and after each of its statements; with false when the pass
+    ///   has ended.
+    public func run(onChange: @escaping @Sendable (_ isWorking: Bool) -> Void = { _ in }) async {
         while !Task.isCancelled {
             do {
-                let dropped = try await pass()
+                onChange(true)
+                defer { onChange(false) }
+                let dropped = try await pass { onChange(true) }
                 if dropped > 0 { logger.info("old buckets dropped", metadata: ["rows": "\(dropped)"]) }
             } catch {
                 logger.warning(
@@ -58,12 +63,13 @@ public struct DashboardPruner: Sendable {
 
     /// Makes one pass.
     ///
+    /// - Parameter onPage: called after each statement that drops rows.
     /// - Returns: how many rows were dropped.
     /// - Throws: `PostgresError`.
-    public func pass() async throws -> Int {
+    public func pass(onPage: () -> Void = {}) async throws -> Int {
         let connection = try await PostgresConnection.connect(postgres)
         do {
-            let dropped = try await pass(connection)
+            let dropped = try await pass(connection, onPage)
             await connection.close()
             return dropped
         } catch {
@@ -72,7 +78,7 @@ public struct DashboardPruner: Sendable {
         }
     }
 
-    private func pass(_ connection: PostgresConnection) async throws -> Int {
+    private func pass(_ connection: PostgresConnection, _ onPage: () -> Void) async throws -> Int {
         try await connection.execute(
             Self.moveHorizons,
             Parameters {
@@ -83,6 +89,7 @@ public struct DashboardPruner: Sendable {
         while !Task.isCancelled {
             let page = try await connection.execute(Self.dropPage, Parameters { $0.append(Self.pageRows) })
             dropped += page.affectedRows
+            onPage()
             if page.affectedRows < Int(Self.pageRows) { break }
         }
         return dropped

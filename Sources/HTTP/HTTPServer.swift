@@ -49,13 +49,30 @@ public struct HTTPServer: Service {
         configuration.maxConnections = FileLimit.raise(toHold: configuration.maxConnections, logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.threads)
         let server = HTTPServerContext(configuration, routes: routes, on: group, logger: logger)
+        let turns = reportTurns(of: server, on: group)
+        let result: Result<Void, any Error>
         do {
-            try await serve(server, on: group)
+            result = .success(try await serve(server, on: group))
         } catch {
-            try? await group.shutdownGracefully()
-            throw error
+            result = .failure(error)
         }
+        for turn in turns { turn.cancel() }
         try? await group.shutdownGracefully()
+        try result.get()
+    }
+
+    /// See ``HTTPServerConfiguration/onTurn``.
+    private func reportTurns(
+        of server: HTTPServerContext, on group: MultiThreadedEventLoopGroup
+    ) -> [RepeatedTask] {
+        guard let onTurn = configuration.onTurn else { return [] }
+        return group.makeIterator().enumerated().map { thread, eventLoop in
+            let executor = server.executor(of: eventLoop)
+            let interval = TimeAmount(HTTPServerConfiguration.turnInterval)
+            return eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: interval) { _ in
+                if executor?.hasWedgedWork != true { onTurn(thread) }
+            }
+        }
     }
 
     private func serve(_ server: HTTPServerContext, on group: MultiThreadedEventLoopGroup) async throws {

@@ -16,6 +16,12 @@ public struct HTTPServerConfiguration: Sendable {
     public var tls: TLSIdentity?
     /// Whether HTTP/2 is offered to clients of TLS, which choose (ALPN).
     public var http2 = false
+    /// Called with a thread's number at each ``turnInterval`` while the thread moves: neither blocked by a handler, nor
+    /// left with one that goes on for another `requestTimeoutMs` after it was cancelled.
+    public var onTurn: (@Sendable (_ thread: Int) -> Void)?
+
+    /// The time between two calls of ``onTurn``.
+    public static let turnInterval = Duration.seconds(1)
 
     // MARK: who may ask
 

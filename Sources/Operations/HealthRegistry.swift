@@ -15,16 +15,41 @@ public final class HealthRegistry: Sendable {
         case partition
     }
 
-    /// One answer of ``HealthRegistry/live()`` or ``HealthRegistry/ready()``.
+    /// One thing that a report is about.
+    public struct Check: Sendable, Hashable {
+        public enum Kind: String, Sendable {
+            case loop, partition, condition
+        }
+
+        public let name: String
+        public let kind: Kind
+        /// Why it fails, for people; nil when it passes.
+        public let reason: String?
+
+        public init(name: String, kind: Kind, reason: String?) {
+            self.name = name
+            self.kind = kind
+            self.reason = reason
+        }
+    }
+
+    /// One answer of ``HealthRegistry/live()``, ``HealthRegistry/ready()`` or ``HealthRegistry/startup()``.
     public struct Report: Sendable, Hashable {
-        public let isGood: Bool
-        /// What is not as it should be, one short text each, in a stable order.
-        public let problems: [String]
+        /// In a stable order.
+        public let checks: [Check]
+
+        public var isGood: Bool { checks.allSatisfy { $0.reason == nil } }
+        /// What is not as it should be, one short text each.
+        public var problems: [String] {
+            checks.compactMap { check in check.reason.map { "\(check.name): \($0)" } }
+        }
     }
 
     private struct State {
         var watches: [String: (subject: Subject, watch: ProgressWatch)] = [:]
-        var unmet: [String: String] = [:]
+        /// Why conditions do not hold; nil for those that do.
+        var conditions: [String: String?] = [:]
+        var hasBegun = false
         var work: HealthRegistry?
     }
 
@@ -82,12 +107,22 @@ public final class HealthRegistry: Sendable {
 
     /// A condition of being ready does not hold (yet).
     public func notReady(_ condition: String, because reason: String) {
-        state.withLock { $0.unmet[condition] = reason }
+        state.withLock { $0.conditions[condition] = .some(reason) }
     }
 
     /// A condition of being ready holds.
     public func ready(_ condition: String) {
-        state.withLock { $0.unmet[condition] = nil }
+        state.withLock { $0.conditions[condition] = .some(nil) }
+    }
+
+    /// There is no such condition any more.
+    public func forget(_ condition: String) {
+        state.withLock { _ = $0.conditions.removeValue(forKey: condition) }
+    }
+
+    /// The process has begun to work: it has tried to reach its servers, whether or not they answer.
+    public func begun() {
+        state.withLock { $0.hasBegun = true }
     }
 
     // MARK: answers
@@ -95,25 +130,34 @@ public final class HealthRegistry: Sendable {
     /// Whether all loops turn.
     public func live() -> Report {
         let work = state.withLock { $0.work }
-        let stalled = stalled(.loop) + (work?.live().problems ?? [])
-        return Report(isGood: stalled.isEmpty, problems: stalled)
+        return Report(checks: checks(of: .loop) + (work?.live().checks ?? []))
     }
 
     /// Whether all conditions hold and no partition stands still.
     public func ready() -> Report {
-        let (conditions, work) = state.withLock { ($0.unmet, $0.work) }
-        let unmet = conditions.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-        let problems = unmet + stalled(.partition) + (work?.ready().problems ?? [])
-        return Report(isGood: problems.isEmpty, problems: problems)
+        let (conditions, work) = state.withLock { ($0.conditions, $0.work) }
+        let own = conditions.sorted { $0.key < $1.key }.map {
+            Check(name: $0.key, kind: .condition, reason: $0.value)
+        }
+        return Report(checks: own + checks(of: .partition) + (work?.ready().checks ?? []))
     }
 
-    private func stalled(_ subject: Subject) -> [String] {
+    /// Whether the process has begun to work. Once it has, this stays so.
+    public func startup() -> Report {
+        let hasBegun = state.withLock { $0.hasBegun }
+        let reason = hasBegun ? nil : "has not tried to reach its database yet"
+        return Report(checks: [Check(name: "start", kind: .condition, reason: reason)])
+    }
+
+    private func checks(of subject: Subject) -> [Check] {
         let now = now()
         return state.withLock { $0.watches }
             .filter { $0.value.subject == subject }
-            .compactMap { name, entry in entry.watch.stalled(now: now).map { (name, $0) } }
-            .sorted { $0.0 < $1.0 }
-            .map { "\($0.0): no progress for \($0.1.components.seconds) s" }
+            .sorted { $0.key < $1.key }
+            .map { name, entry in
+                let reason = entry.watch.stalled(now: now).map { "no progress for \($0.components.seconds) s" }
+                return Check(name: name, kind: subject == .loop ? .loop : .partition, reason: reason)
+            }
     }
 }
 

@@ -1,14 +1,18 @@
 public import HTTP
 public import Logging
 public import ServiceLifecycle
+internal import WireJSON
 
 /// The HTTP server for operators and their tools:
 ///
 /// | path | answer |
 /// |---|---|
-/// | `/health/live` | 200 while all loops move, otherwise 503 with what does not |
-/// | `/health/ready` | 200 when ready for work, otherwise 503 with what is missing |
+/// | `/health/startup` | 200 once the process has begun to work, otherwise 503 |
+/// | `/health/live` | 200 while all loops move, otherwise 503 |
+/// | `/health/ready` | 200 when ready for work, otherwise 503 |
 /// | `/metrics` | Prometheus's text format |
+///
+/// Answers about health are JSON: each check with its name, its kind, and the reason where it fails.
 public struct OperationsServer: Service {
     public typealias BindError = HTTPServer.BindError
 
@@ -16,9 +20,11 @@ public struct OperationsServer: Service {
 
     /// - Parameters:
     ///   - port: 0 for any free one.
+    ///   - stallAfter: how long the server's own loop may stand still.
     ///   - onListening: called once with the port that is listened on.
     public init(
-        host: String, port: Int, health: HealthRegistry, metrics: PrometheusMetrics, logger: Logger,
+        host: String, port: Int, health: HealthRegistry, metrics: PrometheusMetrics,
+        stallAfter: Duration = .seconds(120), logger: Logger,
         onListening: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         var configuration = HTTPServerConfiguration()
@@ -33,12 +39,17 @@ public struct OperationsServer: Service {
         configuration.maxConnections = 256
         // Probes do not wait.
         configuration.drainTimeoutMs = 1_000
+        let loop = health.watch(
+            .loop, "operations loop", limit: stallAfter + HTTPServerConfiguration.turnInterval)
+        loop.turned(to: .working)
+        configuration.onTurn = { _ in loop.progressed() }
         let routes = [
+            HTTPRoute("/health/startup") { _ in Self.answer(health.startup()) },
             HTTPRoute("/health/live") { _ in Self.answer(health.live()) },
             HTTPRoute("/health/ready") { _ in Self.answer(health.ready()) },
             HTTPRoute("/metrics") { _ in
-                Self.text(
-                    metrics.exposition() + Self.exposition(of: health), 200,
+                Self.response(
+                    Array((metrics.exposition() + Self.exposition(of: health)).utf8), 200,
                     type: "text/plain; version=0.0.4; charset=utf-8")
             },
         ]
@@ -53,8 +64,29 @@ public struct OperationsServer: Service {
     }
 
     private static func answer(_ report: HealthRegistry.Report) -> HTTPResponse {
-        let body = report.isGood ? "ok\n" : report.problems.map { $0 + "\n" }.joined()
-        return text(body, report.isGood ? 200 : 503, type: "text/plain; charset=utf-8")
+        var json = JSONWriter(capacity: 256)
+        json.beginObject()
+        json.key("status")
+        json.string(report.isGood ? "pass" : "fail")
+        json.key("checks")
+        json.beginArray()
+        for check in report.checks {
+            json.beginObject()
+            json.key("name")
+            json.string(check.name)
+            json.key("kind")
+            json.string(check.kind.rawValue)
+            json.key("status")
+            json.string(check.reason == nil ? "pass" : "fail")
+            if let reason = check.reason {
+                json.key("reason")
+                json.string(reason)
+            }
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
+        return response(json.finish() + [UInt8(ascii: "\n")], report.isGood ? 200 : 503, type: "application/json")
     }
 
     /// The same answers as metrics, for deployments without probes.
@@ -65,9 +97,8 @@ public struct OperationsServer: Service {
             + "millrace_ready \(health.ready().isGood ? 1 : 0)\n"
     }
 
-    private static func text(_ body: String, _ status: Int, type: String) -> HTTPResponse {
+    private static func response(_ body: [UInt8], _ status: Int, type: String) -> HTTPResponse {
         HTTPResponse(
-            status: status, headers: [("Content-Type", type), ("Cache-Control", "no-store")],
-            body: .bytes(Array(body.utf8)))
+            status: status, headers: [("Content-Type", type), ("Cache-Control", "no-store")], body: .bytes(body))
     }
 }

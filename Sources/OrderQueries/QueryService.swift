@@ -31,6 +31,7 @@ public struct QueryService: Sendable {
         // It only reads: a standby is as good as the primary.
         var postgres = postgres
         postgres.access = .any
+        loops = Self.loops(of: configuration)
         pool = ReadPool(postgres, configuration.pool, logger: logger)
         watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
         pipeline = PipelineWatch(postgres, kafka, intervalMs: configuration.pipelineIntervalMs, logger: logger)
@@ -106,21 +107,44 @@ public struct QueryService: Sendable {
 
     /// Works until the task is cancelled. Requests are answered while it does.
     ///
-    /// - Parameter onTurn: called with a loop's name after each of its turns, whether or not the servers answer.
-    public func run(onTurn: @escaping @Sendable (Loop) -> Void = { _ in }) async {
+    /// - Parameter onTurn: called after each turn of a loop, whether or not the servers answer.
+    public func run(onTurn: @escaping @Sendable (Turn) -> Void = { _ in }) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await pool.run() }
-            group.addTask { await watcher.run() }
-            group.addTask { await queries.run() }
-            group.addTask { await pipeline.run { onTurn(.pipeline) } }
-            group.addTask { await hub.run { onTurn(.dashboards) } }
+            group.addTask { await pool.run { onTurn(.loop(.reads)) } }
+            group.addTask { await watcher.run { onTurn(.loop(.versions)) } }
+            group.addTask { await queries.run { onTurn(.loop(.queries)) } }
+            group.addTask { await pipeline.run(onTurn: onTurn) }
+            group.addTask {
+                await hub.run(onTurn: { onTurn(.loop(.dashboards)) }, onBeat: { onTurn(.loop(.heartbeats)) })
+            }
         }
     }
 
     /// A loop whose turning shows that the service is alive.
     public enum Loop: String, Sendable, CaseIterable {
-        case pipeline
-        case dashboards
+        case reads, versions, queries, pipeline, brokers, dashboards, heartbeats
+    }
+
+    /// The loops that this service runs, each with the longest time between two of its turns while nothing delays it.
+    public let loops: [Loop: Duration]
+
+    private static func loops(of configuration: QueryServiceConfiguration) -> [Loop: Duration] {
+        var loops: [Loop: Duration] = [
+            .reads: ReadPool.expiryInterval, .versions: VersionWatcher.expiryInterval,
+            .pipeline: .milliseconds(configuration.pipelineIntervalMs),
+            .brokers: .milliseconds(max(configuration.pipelineIntervalMs, 200)),
+            .dashboards: max(.milliseconds(configuration.updateIntervalMs), .seconds(10)),
+            .heartbeats: .milliseconds(configuration.heartbeatMs),
+        ]
+        if !configuration.sql.folders.isEmpty { loops[.queries] = SQLQuerySet.refreshInterval }
+        return loops
+    }
+
+    /// A loop has turned.
+    public enum Turn: Sendable {
+        case loop(Loop)
+        /// The look at the pipeline, and why the database did not answer it.
+        case pipeline((any Error)?)
     }
 
     /// `GET /v1/freshness`.

@@ -15,6 +15,7 @@ public struct OutboxRelay: Sendable {
     private let postgres: PostgresConfiguration
     private let kafka: KafkaClientConfiguration
     private let logger: Logger
+    private let onTurn: @Sendable () -> Void
     private let onProgress: @Sendable (RelayProgress) -> Void
 
     /// - Parameters:
@@ -22,11 +23,12 @@ public struct OutboxRelay: Sendable {
     ///     publishes.
     ///   - limits: count instead of those of the configuration, and may change while the relay runs; nil if they do
     ///     not.
+    ///   - onTurn: called after each turn of the loop that shares the shards out, whether or not the database answers.
     ///   - onProgress: called about once a second and shard while the relay's loops move, whether or not there is
     ///     anything to publish, and whether or not the servers answer.
     public init(
         configuration: OutboxRelayConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
-        logger: Logger, limits: Live<RelayLimits>? = nil,
+        logger: Logger, limits: Live<RelayLimits>? = nil, onTurn: @escaping @Sendable () -> Void = {},
         onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }
     ) {
         self.configuration = configuration
@@ -34,6 +36,7 @@ public struct OutboxRelay: Sendable {
         self.postgres = postgres
         self.kafka = kafka
         self.logger = logger
+        self.onTurn = onTurn
         self.onProgress = onProgress
     }
 
@@ -54,7 +57,8 @@ public struct OutboxRelay: Sendable {
             RelayReports(shard: $0, logger: logger, onProgress: onProgress)
         }
         try await ShardCoordinator(
-            configuration: configuration, limits: limits, postgres: postgres, kafka: kafka, reports: reports, stop: stop
+            configuration: configuration, limits: limits, postgres: postgres, kafka: kafka, reports: reports,
+            stop: stop, onTurn: onTurn
         ).run()
     }
 }

@@ -14,6 +14,8 @@ struct ShardCoordinator: Sendable {
     let kafka: KafkaClientConfiguration
     let reports: [RelayReports]
     let stop: StopSignal
+    /// Called after each turn of the loop, at least once a second while the database answers.
+    let onTurn: @Sendable () -> Void
 
     /// A message of a shard's task.
     private enum News: Sendable {
@@ -79,6 +81,7 @@ struct ShardCoordinator: Sendable {
                 if refusal == nil && state.nextLook <= .now {
                     refusal = await look(keys, mailbox, &state, &group)
                 }
+                onTurn()
                 if refusal == nil {
                     tellStanding(state)
                     await mailbox.signal.wait(atMost: min(.seconds(1), max(.zero, state.nextLook - .now)))

@@ -5,6 +5,10 @@ public import StreamCore
 public protocol ProjectionObserver: Sendable {
     /// The runner's loop makes progress; called several times a second.
     func loopTurned()
+    /// The consumer group has assigned partitions to this process, possibly none.
+    func assignmentBegan()
+    /// This process gave its partitions up or lost them, and waits for the next assignment.
+    func assignmentEnded()
     /// This process owns the partition, whose next offset is `next`; called about once a second.
     ///
     /// - Parameters:

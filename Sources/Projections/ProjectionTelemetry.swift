@@ -160,14 +160,13 @@ struct ProjectionTelemetry {
         case .assigned(let partitions):
             series.rebalances.increment()
             logger.info("partitions assigned", metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
+            observer?.assignmentBegan()
         case .started(let offsets):
             logger.info("reading", metadata: ["from": "\(PartitionRanges.text(offsets))"])
         case .revoked(let partitions):
-            series.rebalances.increment()
             logger.info("partitions revoked", metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
             released(partitions)
         case .lost(let partitions):
-            series.rebalances.increment()
             logger.warning(
                 "partitions lost: the group has reassigned them; no more of their events are written",
                 metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
@@ -315,13 +314,11 @@ struct ProjectionTelemetry {
             metadata["event_id"] = failure.eventID.map { "\($0)" }
             logger.error("partition stopped: this event can never be applied", metadata: metadata)
         case .truncatedHistory(let low, let high):
-            metadata["low"] = "\(low)"
-            metadata["high"] = "\(high)"
+            (metadata["low"], metadata["high"]) = ("\(low)", "\(high)")
             metadata["way_out"] = Self.wayOut
             logger.error("partition stopped: Kafka no longer has the next records", metadata: metadata)
         case .replacedTopic(let low, let high):
-            metadata["low"] = "\(low)"
-            metadata["high"] = "\(high)"
+            (metadata["low"], metadata["high"]) = ("\(low)", "\(high)")
             metadata["way_out"] = Self.wayOut
             logger.error(
                 """
@@ -353,6 +350,8 @@ struct ProjectionTelemetry {
     }
 
     private mutating func released(_ partitions: [TopicPartition]) {
+        series.rebalances.increment()
+        observer?.assignmentEnded()
         for partition in partitions {
             observer?.partitionReleased(partition)
             stopped.remove(partition)

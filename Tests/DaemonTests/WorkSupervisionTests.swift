@@ -20,6 +20,13 @@ import Testing
         #expect(supervision.failed(PostgresError(.connectionLost, "gone")) == .end)
     }
 
+    @Test func whatAStopCutsShortHasNotFailed() {
+        #expect(WorkSupervision.isStop(PostgresError(.cancelled, "cancelled while connecting")))
+        #expect(WorkSupervision.isStop(CancellationError()))
+        #expect(!WorkSupervision.isStop(PostgresError(.connectionLost, "gone")))
+        #expect(!WorkSupervision.isStop(Bug()))
+    }
+
     @Test func laterFaultsOfServersAreWaitedForLongerAndLonger() {
         var supervision = WorkSupervision(backoff: Backoff(initial: .seconds(1), ceiling: .seconds(8)))
         supervision.started()

@@ -61,6 +61,19 @@ class Manifests(unittest.TestCase):
                     for version in VERSIONS:
                         kubernetes_validate.validate(document, version, strict=True)
 
+    def test_each_probe_asks_its_question(self):
+        """A liveness probe that asked for readiness would restart every pod whenever a server is away."""
+        for overlay in OVERLAYS:
+            for name in of_kind(overlay, "Deployment"):
+                with self.subTest(overlay=overlay, daemon=name):
+                    container = pods(overlay)[name]["spec"]["containers"][0]
+                    asked = {probe: container[f"{probe}Probe"]["httpGet"] for probe in
+                             ["startup", "liveness", "readiness"]}
+                    self.assertEqual({probe: get["path"] for probe, get in asked.items()},
+                                     {"startup": "/health/startup", "liveness": "/health/live",
+                                      "readiness": "/health/ready"})
+                    self.assertEqual({get["port"] for get in asked.values()}, {"operations"})
+
     def test_a_mistake_would_be_seen(self):
         deployment = of_kind("production", "Deployment")["outbox-relay"]
         deployment["spec"]["template"]["spec"]["containers"][0]["livenessProb"] = {}

@@ -157,7 +157,8 @@ class Life(unittest.TestCase):
             systemd.systemctl("start", unit)
             systemd.until("a row in flight", lambda: 'millrace_outbox_in_flight_rows{shard="0"} 1\n'
                           in systemd.get(9401, "/metrics"))
-            self.assertEqual(systemd.show(unit, "StatusText"), "ready")
+            systemd.until("a status that names the brokers", lambda: re.match(
+                r"not ready: kafka: \S", systemd.show(unit, "StatusText")))
             begin = time.monotonic()
             systemd.systemctl("stop", unit)
             self.assertGreater(time.monotonic() - begin, 3)

@@ -94,4 +94,29 @@ import Testing
         #expect(health.ready().isGood)
         #expect(health.live().isGood, "being live has nothing to do with it")
     }
+
+    /// Whoever asks sees what is looked at, and not only what fails.
+    @Test func everyCheckIsInTheReport() {
+        let loop = health.watch(.loop, "reader", limit: .seconds(10))
+        loop.turned(to: .working)
+        health.ready("database")
+        health.notReady("orders[1]", because: "stopped")
+        _ = health.beginWork().watch(.partition, "orders[0]", limit: .seconds(10))
+        #expect(health.live().checks == [.init(name: "reader", kind: .loop, reason: nil)])
+        #expect(
+            health.ready().checks == [
+                .init(name: "database", kind: .condition, reason: nil),
+                .init(name: "orders[1]", kind: .condition, reason: "stopped"),
+                .init(name: "orders[0]", kind: .partition, reason: nil),
+            ])
+        health.forget("orders[1]")
+        #expect(health.ready().checks.map(\.name) == ["database", "orders[0]"])
+    }
+
+    @Test func onceBegunItStaysSo() {
+        #expect(health.startup().problems == ["start: has not tried to reach its database yet"])
+        health.begun()
+        health.notReady("database", because: "connection refused")
+        #expect(health.startup().isGood)
+    }
 }

@@ -46,18 +46,29 @@ import Testing
         try await withServer { port in
             var answer = try await get("/health/live", port: port)
             #expect(answer.status == 200)
-            #expect(answer.body == "ok\n")
+            #expect(answer.type == "application/json")
+            let (loops, own) = (
+                #"{"name":"loop","kind":"loop","status":"pass"}"#,
+                #"{"name":"operations loop","kind":"loop","status":"pass"}"#
+            )
+            #expect(answer.body == #"{"status":"pass","checks":[\#(loops),\#(own)]}"# + "\n")
 
             loop.turned(to: .working)
             answer = try await get("/health/live", port: port)
             #expect(answer.status == 503)
-            #expect(answer.body == "loop: no progress for 0 s\n")
+            let stalled = #"{"name":"loop","kind":"loop","status":"fail","reason":"no progress for 0 s"}"#
+            #expect(answer.body == #"{"status":"fail","checks":[\#(stalled),\#(own)]}"# + "\n")
             loop.turned(to: .idle)
+
+            #expect(try await get("/health/startup", port: port).status == 503)
+            health.begun()
+            #expect(try await get("/health/startup", port: port).status == 200)
 
             health.notReady("database", because: "not reached yet")
             answer = try await get("/health/ready", port: port)
             #expect(answer.status == 503)
-            #expect(answer.body == "database: not reached yet\n")
+            let missing = #"{"name":"database","kind":"condition","status":"fail","reason":"not reached yet"}"#
+            #expect(answer.body == #"{"status":"fail","checks":[\#(missing)]}"# + "\n")
             health.ready("database")
             #expect(try await get("/health/ready", port: port).status == 200)
 

@@ -3,10 +3,10 @@ import Testing
 @testable import Operations
 
 @Suite struct SupervisorReportsTests {
-    private let good = HealthRegistry.Report(isGood: true, problems: [])
+    private let good = HealthRegistry.Report(checks: [.init(name: "loop", kind: .loop, reason: nil)])
 
-    private func bad(_ problems: String...) -> HealthRegistry.Report {
-        HealthRegistry.Report(isGood: false, problems: problems)
+    private func bad(_ name: String, _ reason: String) -> HealthRegistry.Report {
+        HealthRegistry.Report(checks: [.init(name: name, kind: .condition, reason: reason)])
     }
 
     @Test func signsOfLifeComeAtHalfTheInterval() {
@@ -26,9 +26,9 @@ import Testing
     /// Being not ready is no reason for a restart; a loop that stands still is.
     @Test func onlyLoopsCountForTheWatchdog() {
         var reports = SupervisorReports(watchdogInterval: .seconds(2))
-        let isAway = reports.looked(live: good, ready: bad("database: not reached yet"), now: .zero)
+        let isAway = reports.looked(live: good, ready: bad("database", "not reached yet"), now: .zero)
         #expect(isAway == [.alive, .status("not ready: database: not reached yet")])
-        let isStuck = reports.looked(live: bad("loop: no progress for 121 s"), ready: good, now: .seconds(20))
+        let isStuck = reports.looked(live: bad("loop", "no progress for 121 s"), ready: good, now: .seconds(20))
         #expect(isStuck == [.status("not ready: loop: no progress for 121 s")])
         let moves = reports.looked(live: good, ready: good, now: .seconds(21))
         #expect(moves == [.alive, .status("ready")])
@@ -38,7 +38,8 @@ import Testing
     @Test func aChangingTextIsSentRarely() {
         var reports = SupervisorReports(watchdogInterval: nil)
         let sent = (0...25).filter { second in
-            !reports.looked(live: good, ready: bad("no progress for \(second) s"), now: .seconds(second)).isEmpty
+            !reports.looked(live: good, ready: bad("loop", "no progress for \(second) s"), now: .seconds(second))
+                .isEmpty
         }
         #expect(sent == [0, 10, 20])
         #expect(reports.looked(live: good, ready: good, now: .seconds(26)) == [.status("ready")], "at once")
@@ -46,7 +47,7 @@ import Testing
 
     @Test func aStatusHasALimit() {
         var reports = SupervisorReports(watchdogInterval: nil)
-        let long = bad(String(repeating: "ä", count: 10_000))
+        let long = bad("loop", String(repeating: "ä", count: 10_000))
         guard case .status(let text)? = reports.looked(live: good, ready: long, now: .zero).first else {
             Issue.record("no status")
             return

@@ -191,8 +191,8 @@ struct SQLQueryScene {
             do {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask { await pool.run() }
-                    group.addTask { await scene.queries.run() }
-                    group.addTask { await scene.pipeline.run {} }
+                    group.addTask { await scene.queries.run {} }
+                    group.addTask { await scene.pipeline.run { _ in } }
                     defer { group.cancelAll() }
                     try await scene.queries.load()
                     try await body(scene)

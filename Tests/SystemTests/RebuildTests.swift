@@ -260,6 +260,13 @@ import Verification
             _ = try await pipeline.databaseCommand(
                 "pause", "order-summary", "--reason", "a test", "--as", "tests")
             try await projection.waitForLog("the consumer is paused")
+            // What does not run is not watched: a supervisor would restart the process for a loop that stands still.
+            let address = "http://127.0.0.1:\(try await projection.port())/health/"
+            let live = try await text(address + "live")
+            #expect(live.hasPrefix(#"{"status":"pass","#) && live.contains("version loop of order-summary"), "\(live)")
+            #expect(!live.contains("projection loop"), "\(live)")
+            let ready = try await text(address + "ready")
+            #expect(ready.hasPrefix(#"{"status":"pass","#), "\(ready)")
             // A restart changes nothing.
             try await projection.stop()
             projection = try pipeline.projection()

@@ -14,15 +14,21 @@ public struct AlertSender: Sendable {
     private let configuration: AlertConfiguration
     private let reports: AlertReports
     private let lock: AdvisoryLockKey
+    private let onTurn: @Sendable () -> Void
 
     /// - Parameters:
     ///   - database: a database with the migration set `dead-letters`.
     ///   - configuration: a configuration for which ``AlertConfiguration/validate()`` reports no problem.
-    public init(_ database: PostgresConfiguration, _ configuration: AlertConfiguration, logger: Logger) {
+    ///   - onTurn: called while the loop moves, at least once in each poll interval, election or call of the receiver.
+    public init(
+        _ database: PostgresConfiguration, _ configuration: AlertConfiguration, logger: Logger,
+        onTurn: @escaping @Sendable () -> Void = {}
+    ) {
         var database = database
         database.applicationName += "-alerts"
         self.database = database
         self.configuration = configuration
+        self.onTurn = onTurn
         reports = AlertReports(logger: logger)
         lock = AdvisoryLockKey("millrace.dead-letter-alerts:\(database.schema)")
     }
@@ -45,6 +51,7 @@ public struct AlertSender: Sendable {
         let election = LeaderElection(
             lock, postgres: database, mode: .standby(interval: pause), stop: stop,
             onChange: { change in
+                onTurn()
                 switch change {
                 case .standingBy: reports.works()
                 case .lockTaken: break
@@ -58,6 +65,7 @@ public struct AlertSender: Sendable {
             while !stop.isSet {
                 try await turn.run(on: connection)
                 reports.works()
+                onTurn()
                 await stop.wait(atMost: pause)
             }
         }

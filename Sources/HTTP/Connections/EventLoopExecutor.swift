@@ -9,6 +9,9 @@ final class EventLoopExecutor: TaskExecutor {
     /// Those that wait for the loop's next turn, in order.
     private let jobs = Mutex<[UnownedJob]>([])
 
+    /// Handlers on this loop that go on although they were cancelled long ago.
+    private let wedged = Atomic<Int>(0)
+
     init(_ eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
@@ -22,6 +25,10 @@ final class EventLoopExecutor: TaskExecutor {
         // One turn of the loop runs all that were enqueued until then.
         if isFirst { eventLoop.execute { self.runAll() } }
     }
+
+    var hasWedgedWork: Bool { wedged.load(ordering: .relaxed) > 0 }
+    func workWedged() { wedged.add(1, ordering: .relaxed) }
+    func wedgedWorkEnded() { wedged.subtract(1, ordering: .relaxed) }
 
     private func runAll() {
         let batch = jobs.withLock { jobs in

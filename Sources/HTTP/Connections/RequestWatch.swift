@@ -20,6 +20,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     private let server: HTTPServerContext
     private var executor: EventLoopExecutor?
+    private var eventLoop: (any EventLoop)?
     private var context: ChannelHandlerContext?
     private var connection: ConnectionLimit?
     private var codec: HTTP1Codec?
@@ -33,6 +34,10 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     private var answered = 0
     private var work: Work?
     private var isLate = false
+    /// The work was told to end.
+    private var isCancelled = false
+    /// It goes on although it was cancelled long ago.
+    private var isWedged = false
     private var isGone = false
     private var isInputClosed = false
     /// Of what is being received, or being answered.
@@ -54,6 +59,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        eventLoop = context.eventLoop
         executor = server.executor(of: context.eventLoop)
         let pipeline = context.pipeline.syncOperations
         if let theirs = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
@@ -71,8 +77,11 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         clientLeft()
-        timer?.task.cancel()
-        timer = nil
+        // Otherwise it sees whether the work ends.
+        if work == nil {
+            timer?.task.cancel()
+            timer = nil
+        }
         connection?.ended(self)
         (connection, codec, self.context) = (nil, nil, nil)
     }
@@ -143,13 +152,16 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     private func began(_ work: Work) {
         self.work = work
         if work.isStream { deadline = .distantFuture } else { arm(server.configuration.requestTimeoutMs) }
-        if isGone || work.isStream && connection?.isDraining != false { work.cancel() }
+        if isGone || work.isStream && connection?.isDraining != false { cancelWork() }
         if isInputClosed { inputClosed() }
     }
 
     private func ended() throws {
         work = nil
-        if isReceiving { arm(server.configuration.receiveTimeoutMs) } else { deadline = .distantFuture }
+        if isWedged { executor?.wedgedWorkEnded() }
+        isWedged = false
+        isCancelled = false
+        if isReceiving, !isGone { arm(server.configuration.receiveTimeoutMs) } else { deadline = .distantFuture }
         if isGone { throw CancellationError() }
         guard isLate else { return }
         isLate = false
@@ -159,7 +171,15 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     /// The server stops.
     func drain() {
         codec?.isDraining = true
-        if let work, work.isStream { work.cancel() }
+        if let work, work.isStream { cancelWork() }
+    }
+
+    /// A handler that goes on although it was told to end is noted after as much time as a request may take.
+    private func cancelWork() {
+        guard let work, !isCancelled else { return }
+        isCancelled = true
+        work.cancel()
+        arm(server.configuration.requestTimeoutMs)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -184,7 +204,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     private func clientLeft() {
         isGone = true
-        work?.cancel()
+        cancelWork()
     }
 
     // MARK: time
@@ -197,10 +217,10 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func setTimer() {
-        guard let context, timer.map({ $0.at > deadline }) ?? true else { return }
+        guard let eventLoop, timer.map({ $0.at > deadline }) ?? true else { return }
         timer?.task.cancel()
-        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-        timer = (context.eventLoop.scheduleTask(deadline: deadline) { bound.value.timerFired() }, deadline)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = (eventLoop.scheduleTask(deadline: deadline) { bound.value.timerFired() }, deadline)
     }
 
     private func timerFired() {
@@ -210,12 +230,17 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
             return
         }
         deadline = .distantFuture
+        if isCancelled {
+            isWedged = true
+            executor?.workWedged()
+            return
+        }
         server.metrics.timedOut()
-        if let work {
-            isLate = true
-            work.cancel()
-        } else {
+        if work == nil {
             refuse(Problem(status: 408, detail: "the request did not arrive in time"))
+        } else {
+            isLate = true
+            cancelWork()
         }
     }
 }

@@ -139,10 +139,10 @@ final class DashboardHub: Sendable {
     /// Computes until the task is cancelled.
     ///
     /// - Parameter onTurn: called after each turn, also one that failed.
-    func run(onTurn: @escaping @Sendable () -> Void) async {
+    func run(onTurn: @escaping @Sendable () -> Void, onBeat: @escaping @Sendable () -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.compute(onTurn) }
-            group.addTask { await self.beat() }
+            group.addTask { await self.beat(onBeat) }
         }
         let waiting = pending.withLock { pending in
             pending.hasFailed = true
@@ -152,10 +152,11 @@ final class DashboardHub: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
-    private func beat() async {
+    private func beat(_ onBeat: @Sendable () -> Void) async {
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(configuration.heartbeatMs))
             for channel in channels.values { channel.beat() }
+            onBeat()
         }
     }
 

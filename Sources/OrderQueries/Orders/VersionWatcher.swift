@@ -63,11 +63,13 @@ final class VersionWatcher: Sendable {
     // MARK: the loop
 
     /// Looks until the task is cancelled; then nobody waits any longer.
-    func run() async {
+    ///
+    /// - Parameter onTurn: called often while the time limits of those who wait are looked after.
+    func run(onTurn: @escaping @Sendable () -> Void = {}) async {
         state.withLock { $0.isStopped = false }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.look() }
-            group.addTask { await self.expire() }
+            group.addTask { await self.expire(onTurn) }
         }
         release { state in
             state.isStopped = true
@@ -139,11 +141,14 @@ final class VersionWatcher: Sendable {
         }
     }
 
+    static let expiryInterval = Duration.milliseconds(20)
+
     /// Lets those go whose time is over, also while the database is away.
-    private func expire() async {
+    private func expire(_ onTurn: @Sendable () -> Void) async {
         while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(20))
+            try? await Task.sleep(for: Self.expiryInterval)
             release { $0.waits.removeExpired(at: .now) }
+            onTurn()
         }
     }
 

@@ -55,18 +55,19 @@ final class PipelineWatch: Sendable {
 
     /// Looks until the task is cancelled.
     ///
-    /// - Parameter onTurn: called after each look, also one that failed.
-    func run(onTurn: @escaping @Sendable () -> Void) async {
+    /// - Parameter onTurn: called after each look, with what the database's failed with.
+    func run(onTurn: @escaping @Sendable (QueryService.Turn) -> Void) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.watchKafka() }
+            group.addTask { await self.watchKafka(onTurn) }
             group.addTask { await self.watchDatabase(onTurn) }
         }
     }
 
-    private func watchDatabase(_ onTurn: @Sendable () -> Void) async {
+    private func watchDatabase(_ onTurn: @Sendable (QueryService.Turn) -> Void) async {
         var lastOptional = ContinuousClock.now - .seconds(60)
         var (outbox, letters): (OutboxReading?, DeadLetterReading?) = (nil, nil)
         while !Task.isCancelled {
+            var failure: (any Error)?
             do {
                 let reader = PipelineReader(connection: try await session.connection(), timeoutMs: Self.timeoutMs)
                 let readings = try await reader.projections()
@@ -79,8 +80,9 @@ final class PipelineWatch: Sendable {
                 note(readings, outbox, letters)
             } catch {
                 logger.debug("cannot look at the pipeline", metadata: ["error": "\(error)"])
+                failure = error
             }
-            onTurn()
+            onTurn(.pipeline(failure))
             try? await Task.sleep(for: .milliseconds(intervalMs))
         }
     }
@@ -96,7 +98,7 @@ final class PipelineWatch: Sendable {
     }
 
     /// While the brokers are away, there are no ends, and that is all.
-    private func watchKafka() async {
+    private func watchKafka(_ onTurn: @Sendable (QueryService.Turn) -> Void) async {
         var admin: KafkaAdmin?
         while !Task.isCancelled {
             let partitions = state.withLock { $0.partitions }
@@ -112,6 +114,7 @@ final class PipelineWatch: Sendable {
                     logger.debug("cannot read the partitions' ends", metadata: ["error": "\(error)"])
                 }
             }
+            onTurn(.loop(.brokers))
             try? await Task.sleep(for: .milliseconds(partitions.isEmpty ? 200 : intervalMs))
         }
     }

@@ -120,20 +120,24 @@ final class ReadPool: Sendable {
     // MARK: running
 
     /// Serves until the task is cancelled; what waits then is told so.
-    func run() async {
+    ///
+    /// - Parameter onTurn: called often while the time limits of reads are looked after.
+    func run(onTurn: @escaping @Sendable () -> Void = {}) async {
         await withTaskGroup(of: Void.self) { group in
             for worker in 0..<configuration.connections {
                 group.addTask { await self.keepConnected(worker) }
             }
-            group.addTask { await self.expire() }
+            group.addTask { await self.expire(onTurn) }
         }
         for read in state.withLock({ $0.queue.removeAll() }) { read.fail(.cancelled) }
     }
 
+    static let expiryInterval = Duration.milliseconds(50)
+
     /// Tells those whose time is over, whether or not any connection moves.
-    private func expire() async {
+    private func expire(_ onTurn: @Sendable () -> Void) async {
         while !Task.isCancelled {
-            try? await Task.sleep(for: .milliseconds(50))
+            try? await Task.sleep(for: Self.expiryInterval)
             let outcome: (expired: [PendingRead], woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
                 let expired = state.queue.removeExpired(at: .now)
                 // What still waits has waited for long: whoever was to take it is held up.
@@ -143,6 +147,7 @@ final class ReadPool: Sendable {
             }
             outcome.woken?.resume()
             for read in outcome.expired { read.fail(.overloaded) }
+            onTurn()
         }
     }
 

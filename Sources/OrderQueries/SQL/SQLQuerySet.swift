@@ -26,7 +26,7 @@ final class SQLQuerySet: Sendable {
     private let state = Mutex(State())
 
     private static let timeoutMs = 5_000
-    private static let refreshInterval = Duration.seconds(2)
+    static let refreshInterval = Duration.seconds(2)
 
     init(_ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, logger: Logger) {
         self.configuration = configuration
@@ -87,8 +87,10 @@ final class SQLQuerySet: Sendable {
         }
     }
 
-    /// Looks for live versions that have changed, until the task is cancelled.
-    func run() async {
+    /// Looks for live versions that have changed, until the task is cancelled; without folders it returns at once.
+    ///
+    /// - Parameter onTurn: called after each look, also one that failed.
+    func run(onTurn: @Sendable () -> Void) async {
         guard !configuration.folders.isEmpty else { return }
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.refreshInterval)
@@ -97,6 +99,7 @@ final class SQLQuerySet: Sendable {
             } catch {
                 complain("\(error)")
             }
+            onTurn()
         }
     }
 

@@ -3,6 +3,7 @@ public import Daemon
 internal import HTTP
 internal import HTTPPrograms
 internal import Operations
+internal import Postgres
 internal import ServiceLifecycle
 public import Settings
 
@@ -22,6 +23,7 @@ public enum CommandServiceProgram: DaemonProgram {
     public static let abstract = "Takes commands over HTTP, and commits each change with its events."
     public static let operationsPort = 9_407
     public static let isOptional = true
+    public static let needsKafka = false
     public static let metricHelp = CommandMetrics.help
 
     public static func migrationSets(for feature: Feature) -> [String] {
@@ -39,35 +41,59 @@ public enum CommandServiceProgram: DaemonProgram {
             HTTPResponse(headers: [("Content-Type", "application/json")], body: .bytes(document))
         }
         let routes = domains.flatMap { $0.routes(bus, name) }.compactMap { HTTPRoute($0) }
-        let server = HTTPServer(
-            configuration: feature.http.configuration, routes: routes + [description], logger: context.logger)
-        try await server.serve(before: CommandBusService(bus, context, workers: feature.commands.bus.connections))
+        let work = CommandBusService(bus, context, workers: feature.commands.bus.connections)
+        try await HTTPServer.watched(feature.http.configuration, routes: routes + [description], in: context)
+            .serve(before: work)
     }
 }
 
 /// The bus, which carries out what waits before it stops.
 private struct CommandBusService: Service {
-    private let bus: CommandBus
-    private let started: @Sendable () -> Void
-    private let watches: [WatchHandle]
+    private static let database = "writes"
+    private static let interval = Duration.seconds(5)
 
-    init(_ bus: CommandBus, _ context: DaemonContext, workers: Int) {
+    private let bus: CommandBus
+    private let health: HealthRegistry
+    private let started: @Sendable () -> Void
+    private let workers: [WatchHandle]
+
+    init(_ bus: CommandBus, _ context: DaemonContext, workers count: Int) {
         self.bus = bus
+        health = context.health
         started = context.started
-        watches = (0..<workers).map {
+        workers = (0..<count).map {
             context.health.watch(.loop, "command worker \($0)", limit: context.stallAfter)
         }
+        health.notReady(Self.database, because: "the database was not asked yet")
     }
 
     func run() async {
-        await withGracefulShutdownHandler {
-            await bus.run { worker, activity in
-                started()
-                watches[worker].turned(to: activity == .idle ? .idle : .working)
-                watches[worker].progressed()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await askDatabase() }
+            await withGracefulShutdownHandler {
+                await bus.run { worker, activity in
+                    started()
+                    workers[worker].turned(to: activity == .idle ? .idle : .working)
+                    workers[worker].progressed()
+                }
+            } onGracefulShutdown: {
+                bus.stop()
             }
-        } onGracefulShutdown: {
-            bus.stop()
+            group.cancelAll()
+        }
+    }
+
+    /// Whether commands can be carried out, asked as they are: through the bus.
+    private func askDatabase() async {
+        while !Task.isCancelled {
+            do throws(CommandFailure) {
+                _ = try await bus.query([("SELECT 1", Parameters())])
+                health.ready(Self.database)
+            } catch {
+                health.notReady(Self.database, because: CommandProblem(error).title)
+            }
+            // Cut short by a stop, which the loop looks at.
+            try? await Task.sleep(for: Self.interval)
         }
     }
 }

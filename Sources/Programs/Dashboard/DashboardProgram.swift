@@ -1,5 +1,6 @@
 public import Daemon
 internal import Dashboard
+internal import Operations
 public import ProjectionPrograms
 internal import Projections
 public import Settings
@@ -41,7 +42,12 @@ public enum DashboardProgram: DaemonProgram {
         let retention = feature.dashboard.retention
         let logger = context.logger
         try await VersionedDaemon(versioned, feature.projection, in: context) { postgres in
-            await DashboardPruner(retention: retention, postgres: postgres, logger: logger).run()
+            let pruning = context.health.watch(.loop, "retention loop", limit: context.stallAfter)
+            defer { pruning.end() }
+            await DashboardPruner(retention: retention, postgres: postgres, logger: logger).run { isWorking in
+                pruning.turned(to: isWorking ? .working : .idle)
+                pruning.progressed()
+            }
         }.run()
     }
 }

@@ -27,17 +27,24 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
     public static func measuredTables(for feature: Feature) -> MeasuredTables { MeasuredTables(["dead_letters"]) }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
-        let sending = context.health.watch(.loop, "sending loop", limit: context.stallAfter)
+        let letters = feature.letters.configuration
+        // Both intervals may be longer than the limit, and no fault.
+        let pause = Duration.milliseconds(max(letters.pollIntervalMs, letters.electionIntervalMs))
+        let sending = context.health.watch(.loop, "sending loop", limit: context.stallAfter + pause)
         sending.turned(to: .working)
         let handler = DeadLetterHandler(
-            configuration: feature.letters.configuration, postgres: context.postgres, kafka: context.kafka,
+            configuration: letters, postgres: context.postgres, kafka: context.kafka,
             logger: context.logger, observer: ProjectionHealth(context, projection: "dead letters"),
             onTurn: {
                 context.started()
                 sending.progressed()
             })
         guard let alerts = feature.alerts.configuration else { return try await handler.run() }
-        let sender = AlertSender(context.postgres, alerts, logger: context.logger)
+        let telling = context.health.watch(
+            .loop, "alert loop",
+            limit: context.stallAfter + .milliseconds(alerts.pollIntervalMs + 2 * alerts.timeoutMs))
+        telling.turned(to: .working)
+        let sender = AlertSender(context.postgres, alerts, logger: context.logger) { telling.progressed() }
         try await withThrowingTaskGroup { group in
             group.addTask { try await handler.run() }
             group.addTask { await sender.run() }

@@ -45,7 +45,8 @@ public enum OutboxRelayProgram: DaemonProgram {
         let health = RelayHealth(context)
         try await OutboxRelay(
             configuration: feature.relay.configuration, postgres: context.postgres, kafka: context.kafka,
-            logger: context.logger, limits: feature.relay.limits, onProgress: { health.progress($0) }
+            logger: context.logger, limits: feature.relay.limits, onTurn: { health.turned() },
+            onProgress: { health.progress($0) }
         ).run()
     }
 }

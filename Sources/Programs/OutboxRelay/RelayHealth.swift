@@ -13,10 +13,19 @@ final class RelayHealth: Sendable {
     }
 
     private let context: DaemonContext
+    private let sharing: WatchHandle
     private let shards = Mutex<[Int: Shard]>([:])
 
     init(_ context: DaemonContext) {
         self.context = context
+        // The loop may rest for a second.
+        sharing = context.health.watch(.loop, "ownership loop", limit: context.stallAfter + .seconds(1))
+        sharing.turned(to: .working)
+    }
+
+    /// The loop that shares the shards out has turned.
+    func turned() {
+        sharing.progressed()
     }
 
     func progress(_ progress: RelayProgress) {

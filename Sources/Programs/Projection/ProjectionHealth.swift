@@ -22,6 +22,18 @@ public final class ProjectionHealth: ProjectionObserver {
         self.projection = projection
         loop = context.health.watch(.loop, "projection loop of \(projection)", limit: context.stallAfter)
         loop.turned(to: .working)
+        context.health.notReady(assignment, because: "the consumer group has not assigned partitions yet")
+    }
+
+    /// A condition, so that a rolling upgrade does not stop the next process while this one has no partitions yet.
+    private var assignment: String { "partitions of \(projection)" }
+
+    public func assignmentBegan() {
+        context.health.ready(assignment)
+    }
+
+    public func assignmentEnded() {
+        context.health.notReady(assignment, because: "the consumer group is assigning partitions again")
     }
 
     public func loopTurned() {
@@ -53,7 +65,7 @@ public final class ProjectionHealth: ProjectionObserver {
     }
 
     public func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {
-        context.health.ready(Self.condition(partition, hold))
+        context.health.forget(Self.condition(partition, hold))
     }
 
     private static func condition(_ partition: TopicPartition, _ hold: PartitionHold) -> String {
@@ -61,18 +73,27 @@ public final class ProjectionHealth: ProjectionObserver {
     }
 
     public func databaseFailing(because reason: String) {
-        context.health.notReady(Self.database, because: reason)
+        context.health.notReady(database, because: reason)
     }
 
     public func databaseRecovered() {
-        context.health.ready(Self.database)
+        context.health.ready(database)
     }
 
-    private static let database = "database"
+    private var database: String { "database of \(projection)" }
 
     public func partitionReleased(_ partition: TopicPartition) {
-        context.health.ready("\(partition)")
-        for hold in PartitionHold.allCases { context.health.ready(Self.condition(partition, hold)) }
+        context.health.forget("\(partition)")
+        for hold in PartitionHold.allCases { context.health.forget(Self.condition(partition, hold)) }
         partitions.withLock { $0.removeValue(forKey: partition) }?.watch.end()
+    }
+
+    /// The runner has ended although the daemon goes on, as one does whose consumer is paused: nothing that it reported
+    /// counts any more.
+    func ended() {
+        loop.end()
+        for partition in partitions.withLock({ Array($0.keys) }) { partitionReleased(partition) }
+        context.health.forget(assignment)
+        context.health.forget(database)
     }
 }

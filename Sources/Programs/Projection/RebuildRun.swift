@@ -149,6 +149,8 @@ private final class StopObserver: ProjectionObserver {
     }
 
     func loopTurned() {}
+    func assignmentBegan() {}
+    func assignmentEnded() {}
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {}
     func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {}
     func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {}

@@ -114,6 +114,10 @@ public struct VersionedDaemon: Sendable {
     ///
     /// - Returns: nil when the task was cancelled.
     private func change(for follower: VersionFollower) async -> VersionFollower.Facts? {
+        let loop = context.health.watch(
+            .loop, "version loop of \(projection.model.name)\(ownVersion)", limit: context.stallAfter + Self.interval)
+        loop.turned(to: .working)
+        defer { loop.end() }
         var lines = RareLines()
         while !Task.isCancelled {
             do {
@@ -122,11 +126,13 @@ public struct VersionedDaemon: Sendable {
                         let facts = try await read(connection)
                         var next = follower
                         if next.handle(facts) != nil { return facts }
+                        loop.progressed()
                         try await Task.sleep(for: Self.interval)
                     }
                 }
             } catch {
                 if Task.isCancelled { return nil }
+                loop.progressed()
                 if lines.isDue("versions", .now) {
                     context.logger.warning(
                         "the table of versions cannot be read; going on with what is done",
@@ -180,7 +186,7 @@ public struct VersionedDaemon: Sendable {
             context.logger.warning(
                 "nothing is projected", metadata: ["projection": "\(projection.model.name)", "reason": "\(reason)"])
             await untilCancelled()
-            context.health.ready(condition)
+            context.health.forget(condition)
         }
     }
 
@@ -227,11 +233,12 @@ public struct VersionedDaemon: Sendable {
     }
 
     private func keep(_ version: Int, _ schema: String, _ isBuilding: Bool, _ recordsPerSecond: Int?) async throws {
+        let health = ProjectionHealth(context, projection: projection.model.name + ownVersion)
+        defer { health.ended() }
         var run = VersionedProjection.Run(
             version: version, topicSuffix: settings.topicSuffix, configuration: settings.configuration,
             postgres: projection.model.tables.sees(context.postgres, schema), kafka: context.kafka,
-            logger: context.logger,
-            observer: ProjectionHealth(context, projection: projection.model.name))
+            logger: context.logger, observer: health)
         if isBuilding { run.configuration.onFailure = .stop }
         run.configuration.pace = recordsPerSecond.map { RecordPace(perSecond: $0) }
         guard let companion else { return try await projection.run(run) }

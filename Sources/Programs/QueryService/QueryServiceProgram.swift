@@ -33,6 +33,8 @@ public enum QueryServiceProgram: DaemonProgram {
     public static let operationsPort = 9_405
     public static let needsWrites = false
     public static let metricHelp = QueryMetrics.help
+    // Without brokers it answers all the same; how far behind the answers are is then not known.
+    public static let needsKafka = false
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)
@@ -56,9 +58,8 @@ public enum QueryServiceProgram: DaemonProgram {
         var http = feature.http.configuration
         http.commonHeaders = service.commonHeaders
         http.maxWaits = feature.queries.configuration.maxWaiters
-        let server = HTTPServer(configuration: http, routes: service.routes, logger: context.logger)
-        let work = QueryWork(service: service, health: QueryHealth(context))
-        try await server.serve(before: work)
+        let work = QueryWork(service: service, health: QueryHealth(context, loops: service.loops))
+        try await HTTPServer.watched(http, routes: service.routes, in: context).serve(before: work)
     }
 
     /// The page, and the script that is the system's and not ours.
@@ -85,25 +86,5 @@ private struct QueryWork: Service {
 
     func run() async {
         await cancelWhenGracefulShutdown { await service.run { health.turned($0) } }
-    }
-}
-
-/// Makes watches of the service's loops, which turn whether or not the servers answer.
-private final class QueryHealth: Sendable {
-    private let watches: [QueryService.Loop: WatchHandle]
-    private let started: @Sendable () -> Void
-
-    init(_ context: DaemonContext) {
-        started = context.started
-        watches = Dictionary(
-            uniqueKeysWithValues: QueryService.Loop.allCases.map { loop in
-                (loop, context.health.watch(.loop, "\(loop) loop", limit: context.stallAfter))
-            })
-        for watch in watches.values { watch.turned(to: .working) }
-    }
-
-    func turned(_ loop: QueryService.Loop) {
-        started()
-        watches[loop]?.progressed()
     }
 }

@@ -250,6 +250,8 @@ final class Observer: ProjectionObserver {
         var held: [TopicPartition: Set<PartitionHold>] = [:]
         var everHeld: Set<TopicPartition> = []
         var databaseProblem: String?
+        /// Whether the group has said what is ours.
+        var isAssigned = false
     }
 
     private let state = Mutex(State())
@@ -257,6 +259,8 @@ final class Observer: ProjectionObserver {
     var now: State { state.withLock { $0 } }
 
     func loopTurned() { state.withLock { $0.turns += 1 } }
+    func assignmentBegan() { state.withLock { $0.isAssigned = true } }
+    func assignmentEnded() { state.withLock { $0.isAssigned = false } }
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {
         state.withLock { $0.standing[partition] = (next, end) }
     }

@@ -1,0 +1,40 @@
+public import Daemon
+public import HTTP
+internal import Logging
+internal import Operations
+public import ServiceLifecycle
+
+extension HTTPServer {
+    /// A daemon's server: each of its threads is watched, and the daemon is ready once it listens.
+    public static func watched(
+        _ configuration: HTTPServerConfiguration, routes: [HTTPRoute], in context: DaemonContext
+    ) -> HTTPServer {
+        let (health, condition) = (context.health, "http")
+        health.notReady(condition, because: "does not listen yet")
+        let threads = (0..<configuration.threads).map {
+            health.watch(.loop, "http loop \($0)", limit: context.stallAfter + HTTPServerConfiguration.turnInterval)
+        }
+        for thread in threads { thread.turned(to: .working) }
+        var configuration = configuration
+        configuration.onTurn = { threads[$0].progressed() }
+        return HTTPServer(configuration: configuration, routes: routes, logger: context.logger) { _ in
+            health.ready(condition)
+        }
+    }
+
+    /// Serves until the task is cancelled. Then the server stops first: requests are answered to the end, and after
+    /// that the work behind them ends.
+    public func serve(before work: any Service) async throws {
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [.init(service: work), .init(service: self)], logger: .quiet))
+        // A cancelled task could not finish a single request: the stop is handed on as a stop. The task ends with
+        // this call.
+        let running = Task.detached { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import Dispatch
+import HTTP
+import Operations
+import TestKit
+import Testing
+
+/// What a server says of its threads while handlers do what they should not.
+@Suite struct HTTPTurnTests {
+    private let health = HealthRegistry()
+
+    /// A server whose threads are watched, with half a second for each request.
+    private func serve(_ routes: [HTTPRoute], _ body: (ServedHTTP) async throws -> Void) async throws {
+        let threads = (0..<2).map { health.watch(.loop, "http loop \($0)", limit: .seconds(3)) }
+        for thread in threads { thread.turned(to: .working) }
+        try await ServedHTTP.run(routes) {
+            $0.threads = 2
+            $0.requestTimeoutMs = 500
+            $0.onTurn = { threads[$0].progressed() }
+        } _: { server in
+            try await body(server)
+        }
+    }
+
+    /// Holds the thread, and no longer than the test may take.
+    private static func block(until isOver: DispatchSemaphore) {
+        _ = isOver.wait(timeout: .now() + .seconds(120))
+    }
+
+    @Test func aHandlerThatBlocksItsThread() async throws {
+        let (isOver, hasBegun) = (DispatchSemaphore(value: 0), Signal())
+        defer { isOver.signal() }
+        let blocking = HTTPRoute("/block") { _ in
+            hasBegun.happen()
+            Self.block(until: isOver)
+            return text("at last")
+        }
+        try await serve([blocking]) { server in
+            let client = try server.client()
+            try await client.send("GET /block HTTP/1.1\r\nHost: x\r\n\r\n")
+            await hasBegun.wait()
+            // The other thread moves.
+            try await eventually { health.live().problems.count == 1 }
+            isOver.signal()
+            try await eventually { health.live().isGood }
+        }
+    }
+
+    /// Its client, and perhaps others after it, would wait for ever.
+    @Test(arguments: [true, false]) func aHandlerThatDoesNotEnd(clientStays: Bool) async throws {
+        let (release, hasBegun) = (Signal(), Signal())
+        let endless = HTTPRoute("/endless") { _ in
+            hasBegun.happen()
+            // A task of its own does not hear of the cancellation.
+            await Task.detached { await release.wait() }.value
+            return text("too late")
+        }
+        try await serve([endless]) { server in
+            var client: RawClient? = try server.client()
+            try await client?.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            await hasBegun.wait()
+            if !clientStays { client = nil }
+            try await eventually { !health.live().isGood }
+            release.happen()
+            try await eventually { health.live().isGood }
+            if let client { #expect(try await client.response().status == 503) }
+        }
+    }
+
+    /// Streams have no time limit, until their client has gone.
+    @Test func aStreamThatDoesNotEnd() async throws {
+        let (release, hasBegun) = (Signal(), Signal())
+        let endless = HTTPRoute("/endless", isStream: true) { _ in
+            HTTPResponse(
+                body: .stream { _ in
+                    hasBegun.happen()
+                    await Task.detached { await release.wait() }.value
+                })
+        }
+        try await serve([endless]) { server in
+            var client: RawClient? = try server.client()
+            try await client?.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            await hasBegun.wait()
+            #expect(health.live().isGood)
+            client = nil
+            try await eventually { !health.live().isGood }
+            release.happen()
+            try await eventually { health.live().isGood }
+        }
+    }
+
+    /// Requests that take too long and end when they are told to are no fault of the threads.
+    @Test func handlersThatEndWhenCancelled() async throws {
+        let slow = HTTPRoute("/slow") { _ in
+            await Signal().wait()
+            throw CancellationError()
+        }
+        try await serve([slow]) { server in
+            for _ in 0..<10 {
+                let answer = try await server.get("/slow")
+                #expect(answer.status == 503)
+            }
+            #expect(health.live().isGood, "\(health.live().problems)")
+        }
+    }
+}
