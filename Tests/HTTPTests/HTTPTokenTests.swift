@@ -128,6 +128,7 @@ import Testing
         ("", "there is no token in"), ("# none\n", "there is no token in"), ("short", ":1: a token has at least 16"),
         ("fine-token-of-many\nnot!a!fine!token!here", ":2: a token has letters"),
         ("fine-token-of-many other", ":1: behind a token stands nothing, or tenant=NAME"),
+        ("fine-token-of-many tenant=one", ":1: a token of a tenant, but this service does not tell tenants apart"),
         ("fine-token-of-many tenant=", ":1: behind a token stands nothing, or tenant=NAME"),
         ("fine-token-of-many tenant=a b", ":1: behind a token stands nothing, or tenant=NAME"),
     ])

@@ -6,7 +6,7 @@ internal import Synchronization
 /// The bearer tokens that a server takes, out of files that are read again when they change.
 ///
 /// A file holds one token a line; empty lines and lines that begin with `#` are none. A token has at least 16 of the
-/// characters that RFC 6750 allows. Behind a blank may stand whose it is: `tenant=acme`.
+/// characters that RFC 6750 allows. Where tenants are told apart, the token's may stand behind a blank: `tenant=acme`.
 public final class TokenSource: Sendable {
     /// A file cannot be read, or does not hold what it should.
     public struct FileError: Error, Sendable, CustomStringConvertible {
@@ -18,6 +18,7 @@ public final class TokenSource: Sendable {
 
     private struct File {
         let path: String
+        let takesTenants: Bool
         /// Of the contents that the tokens are out of; nil when the file is gone.
         var contents: TokenDigest?
         var tokens: [KnownToken]
@@ -31,15 +32,17 @@ public final class TokenSource: Sendable {
 
     /// Reads the files.
     ///
+    /// - Parameter takesTenants: whether a token may be a tenant's: what serves it shows each tenant its own alone.
     /// - Throws: ``FileError`` when one cannot be read or there is no token in any of them.
-    public init(files paths: [String]) throws(FileError) {
+    public init(files paths: [String], takesTenants: Bool = false) throws(FileError) {
         var files: [File] = []
         for path in paths {
             guard let bytes = try Self.contents(path) else {
                 throw FileError(description: "\(path): there is no such file")
             }
-            files.append(
-                File(path: path, contents: TokenDigest(bytes), tokens: try Self.tokens(in: bytes, of: path)))
+            var file = File(path: path, takesTenants: takesTenants, contents: TokenDigest(bytes), tokens: [])
+            file.tokens = try Self.tokens(in: bytes, of: file)
+            files.append(file)
         }
         let all = files.flatMap(\.tokens)
         guard !all.isEmpty else {
@@ -64,7 +67,7 @@ public final class TokenSource: Sendable {
         do throws(FileError) {
             guard let bytes = try contents(file.path) else {
                 guard file.contents != nil else { return false }
-                file = File(path: file.path, tokens: [])
+                file = File(path: file.path, takesTenants: file.takesTenants, tokens: [])
                 logger.warning(
                     "the file of tokens is gone, and its tokens with it", metadata: ["file": .string(file.path)])
                 return true
@@ -72,7 +75,7 @@ public final class TokenSource: Sendable {
             let contents = TokenDigest(bytes)
             let isNew = contents != file.contents
             if isNew {
-                file.tokens = try tokens(in: bytes, of: file.path)
+                file.tokens = try tokens(in: bytes, of: file)
                 file.contents = contents
                 logger.notice(
                     "read the tokens again",
@@ -105,10 +108,10 @@ public final class TokenSource: Sendable {
 
     // MARK: files
 
-    private static func tokens(in bytes: [UInt8], of path: String) throws(FileError) -> [KnownToken] {
+    private static func tokens(in bytes: [UInt8], of file: File) throws(FileError) -> [KnownToken] {
         var tokens: [KnownToken] = []
         for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-            let place = "\(path):\(index + 1)"
+            let place = "\(file.path):\(index + 1)"
             let words = line.split(whereSeparator: isBlank)
             guard let token = words.first, token.first != UInt8(ascii: "#") else { continue }
             guard token.allSatisfy(isTokenByte) else {
@@ -118,7 +121,12 @@ public final class TokenSource: Sendable {
             guard token.count >= minLength else {
                 throw FileError(description: "\(place): a token has at least \(minLength) characters")
             }
-            tokens.append(KnownToken(token, tenantID: try tenant(words.dropFirst(), at: place)))
+            let tenantID = try tenant(words.dropFirst(), at: place)
+            if tenantID != nil, !file.takesTenants {
+                throw FileError(
+                    description: "\(place): a token of a tenant, but this service does not tell tenants apart")
+            }
+            tokens.append(KnownToken(token, tenantID: tenantID))
         }
         return tokens
     }

@@ -55,7 +55,9 @@ public struct HTTPSettings: Sendable {
         case .commands: Self.readLimitsOfCommands(section, &http)
         }
         do {
-            if !tokenFiles.isEmpty { http.tokens = try TokenSource(files: tokenFiles) }
+            if !tokenFiles.isEmpty {
+                http.tokens = try TokenSource(files: tokenFiles, takesTenants: purpose == .commands)
+            }
             if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {
                 section.reject("allowed_hosts", "\"\(wrong)\" is no host: give names or addresses without ports")
                 http.allowedHosts = []
