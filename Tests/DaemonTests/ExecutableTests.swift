@@ -129,16 +129,22 @@ import Testing
         ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_stopped_partitions{"),
     ])
     func aWorkingDaemon(_ name: String, _ sets: [String], _ metric: String) async throws {
-        try await withDatabase(migrating: sets) { database, _ in
-            let kafka = try TestKafka.clientConfiguration().bootstrapServers
-            let daemon = try Executable(name, away + database + ["--set", "kafka.bootstrap_servers=\(kafka)"])
-            let port = try await daemon.port()
-            try await eventually { try await get("/health/ready", port).hasPrefix(passes) }
-            #expect(try await get("/health/live", port).hasPrefix(passes))
-            #expect(try await get("/health/startup", port).hasPrefix(passes))
-            try await eventually { try await get("/metrics", port).contains(metric) }
-            daemon.signal(SIGTERM)
-            #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+        // A projection is ready with its assignment, which it has only of topics that are there.
+        let suffix = "-" + TestKafka.uniqueName("daemon")
+        let settings = ["topic_suffix=\(suffix)", "service=test\(suffix)"].map { "projection.\($0)" }
+        try await TestKafka.withTopics(named: ["order\(suffix)"], partitions: 1) {
+            try await withDatabase(migrating: sets) { database, _ in
+                let kafka = try TestKafka.clientConfiguration().bootstrapServers
+                let own = ["kafka.bootstrap_servers=\(kafka)"] + (name == "outbox-relay" ? [] : settings)
+                let daemon = try Executable(name, away + database + own.flatMap { ["--set", $0] })
+                let port = try await daemon.port()
+                try await eventually { try await get("/health/ready", port).hasPrefix(passes) }
+                #expect(try await get("/health/live", port).hasPrefix(passes))
+                #expect(try await get("/health/startup", port).hasPrefix(passes))
+                try await eventually { try await get("/metrics", port).contains(metric) }
+                daemon.signal(SIGTERM)
+                #expect(try await daemon.exitCode() == 0, "\(daemon.errors)")
+            }
         }
     }
 

@@ -34,7 +34,9 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
         sending.turned(to: .working)
         let handler = DeadLetterHandler(
             configuration: letters, postgres: context.postgres, kafka: context.kafka,
-            logger: context.logger, observer: ProjectionHealth(context, projection: "dead letters"),
+            logger: context.logger,
+            // The topics of letters may come with the first letter.
+            observer: ProjectionHealth(context, projection: "dead letters", needsPartitions: false),
             onTurn: {
                 context.started()
                 sending.progressed()

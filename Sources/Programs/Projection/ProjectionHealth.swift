@@ -14,15 +14,19 @@ public final class ProjectionHealth: ProjectionObserver {
 
     private let context: DaemonContext
     private let projection: String
+    private let needsPartitions: Bool
     private let loop: WatchHandle
     private let partitions = Mutex<[TopicPartition: Partition]>([:])
 
-    public init(_ context: DaemonContext, projection: String) {
+    /// - Parameter needsPartitions: whether the daemon is ready only with its partitions. False where the topics may
+    ///   not be there yet: without a topic the consumer group assigns nothing.
+    public init(_ context: DaemonContext, projection: String, needsPartitions: Bool = true) {
         self.context = context
         self.projection = projection
+        self.needsPartitions = needsPartitions
         loop = context.health.watch(.loop, "projection loop of \(projection)", limit: context.stallAfter)
         loop.turned(to: .working)
-        context.health.notReady(assignment, because: "the consumer group has not assigned partitions yet")
+        awaitsAssignment("the consumer group has not assigned partitions yet")
     }
 
     /// A condition, so that a rolling upgrade does not stop the next process while this one has no partitions yet.
@@ -33,7 +37,11 @@ public final class ProjectionHealth: ProjectionObserver {
     }
 
     public func assignmentEnded() {
-        context.health.notReady(assignment, because: "the consumer group is assigning partitions again")
+        awaitsAssignment("the consumer group is assigning partitions again")
+    }
+
+    private func awaitsAssignment(_ reason: String) {
+        if needsPartitions { context.health.notReady(assignment, because: reason) }
     }
 
     public func loopTurned() {
