@@ -79,7 +79,7 @@ class Manifests(unittest.TestCase):
         deployment["spec"]["template"]["spec"]["containers"][0]["livenessProb"] = {}
         with self.assertRaises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(deployment, VERSIONS[0], strict=True)
-        route = of_kind("production", "HTTPRoute")["queries"]
+        route = of_kind("production", "HTTPRoute")["orders"]
         route["spec"]["rules"][0]["timeout"] = {}
         schema = json.loads((ROOT / "Tests/Deploy/schemas/HTTPRoute.json").read_text())["schema"]
         with self.assertRaises(jsonschema.ValidationError):
