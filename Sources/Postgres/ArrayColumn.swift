@@ -1,27 +1,29 @@
 public import StreamCore
 
-/// The type of an array's elements.
+/// The element type of an ``ArrayColumn``.
 public protocol ArrayElement: Sendable {
-    /// The element's type.
+    /// The PostgreSQL type of an element.
     static var elementType: PostgresType { get }
-    /// The array's type.
+    /// The PostgreSQL type of an array of such elements.
     static var arrayType: PostgresType { get }
 }
 
-/// A one-dimensional array of nullable values, built in PostgreSQL's binary format as it goes: one growing buffer for
-/// the whole column, nothing for a value. Made for `INSERT … SELECT * FROM unnest($1, $2, …)`.
+/// A one-dimensional array of nullable values in PostgreSQL's binary format, for
+/// `INSERT … SELECT * FROM unnest($1, $2, …)`.
 ///
-/// The format is `array_recv`'s in the server's `arrayfuncs.c`: dimensions, a flag, the element's OID, then size and
-/// lower bound of the dimension, then each element with its length, −1 for NULL.
+/// All values are written into one growing buffer, so a value needs no allocation of its own. The format is that of
+/// `array_recv` in the server's `arrayfuncs.c`: the number of dimensions, a flag for NULLs, the OID of the element
+/// type,
+/// the size and the lower bound of the dimension, and then each element with its length (−1 for NULL).
 public struct ArrayColumn<Element: ArrayElement>: Sendable {
     private var wire: WireBuffer
-    /// How many elements there are.
+    /// The number of elements.
     public private(set) var count = 0
     private var hasNull = false
 
     private static var headerSize: Int { 20 }
 
-    /// - Parameter capacity: bytes of values to make room for, at a guess.
+    /// - Parameter capacity: the expected size of all values in bytes, for which memory is reserved.
     public init(reservingBytes capacity: Int = 0) {
         wire = WireBuffer(capacity: Self.headerSize + capacity)
         wire.append(Int32(1))
@@ -38,14 +40,14 @@ public struct ArrayColumn<Element: ArrayElement>: Sendable {
         count += 1
     }
 
-    /// Forgets the elements and keeps the memory, for the next batch.
+    /// Removes all elements but keeps the memory for the next batch.
     public mutating func removeAll() {
         wire.truncate(to: Self.headerSize)
         hasNull = false
         count = 0
     }
 
-    /// Writes the array with its header, which is complete only now.
+    /// Writes the array. The header is completed here because it contains the number of elements.
     func write(to buffer: inout WireBuffer) {
         let start = buffer.count
         buffer.append(wire)
@@ -73,7 +75,7 @@ public struct ArrayColumn<Element: ArrayElement>: Sendable {
         count += 1
     }
 
-    /// Appends an element that `encode` writes; its length is filled in after.
+    /// Appends an element that `encode` writes. If `encode` throws, the array stays unchanged.
     @inline(__always)
     fileprivate mutating func append<Failure: Error>(
         _ encode: (inout WireBuffer) throws(Failure) -> Void
@@ -239,7 +241,7 @@ extension ArrayColumn where Element == TimestampElement {
 }
 
 extension ArrayColumn where Element == DateElement {
-    /// - Parameter day: whole days since 1970-01-01, as ``Timestamp/day`` is.
+    /// - Parameter day: whole days since 1970-01-01, like ``Timestamp/day``.
     public mutating func append(day: Int32) { append(fixed: day &- PostgresEpoch.days) }
     public mutating func append(day: Int32?) {
         if let day { append(day: day) } else { appendNull() }
@@ -256,7 +258,7 @@ extension ArrayColumn where Element == NumericElement {
     public mutating func append(coefficient: Int128, scale: Int) {
         append { NumericCodec.append(coefficient, scale: scale, to: &$0) }
     }
-    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` when it is no number or beyond PostgreSQL's range.
+    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` if `text` is not a number or is outside PostgreSQL's range.
     public mutating func append(numeric text: String?) throws(PostgresError) {
         guard let text else { return appendNull() }
         try append { (buffer: inout WireBuffer) throws(PostgresError) in
@@ -296,7 +298,7 @@ extension ArrayColumn where Element == ByteaElement {
 }
 
 extension ArrayColumn {
-    /// `jsonb_recv` wants a version, 1, before the text.
+    /// `jsonb_recv` expects a version byte, 1, before the text.
     fileprivate mutating func appendVersioned(_ span: Span<UInt8>) {
         wire.append(Int32(span.count + 1))
         wire.append(UInt8(1))

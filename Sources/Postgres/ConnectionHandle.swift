@@ -2,14 +2,14 @@ internal import CLibPQ
 internal import Dispatch
 internal import Glibc
 
-/// The owner of a PGconn: closes it once. Used by one thread at a time, the one of the actor that holds it.
+/// Owns a PGconn and closes it once. Only one thread at a time uses it: the thread of the actor that holds it.
 @safe final class ConnectionHandle {
-    // SAFETY: made by PQconnectStart, finished only in deinit; never leaves this type.
+    // SAFETY: PQconnectStartParams made it, only deinit frees it, and it never leaves this type.
     private let pointer: OpaquePointer
-    /// The server's reason, if it has ended the session with one.
+    /// The server's reason for ending the session, if the server sent one.
     private(set) var farewell: PostgresError?
 
-    /// Starts to connect, without waiting for the network (name resolution aside).
+    /// Starts to connect. Waits for name resolution, but not for the server.
     init(starting configuration: PostgresConfiguration) throws(PostgresError) {
         let keywords = ConnectionParameters.keywords(for: configuration)
         let started = unsafe Self.withCStrings(keywords.map(\.keyword)) { names in
@@ -20,8 +20,8 @@ internal import Glibc
         }
         guard let started = unsafe started else { throw PostgresError(.cannotConnect, "out of memory") }
         unsafe pointer = started
-        // The default writes notices to standard error; of them only the server's farewell matters to us.
-        // SAFETY: libpq calls it only from calls that this object makes, so the object lives.
+        // libpq's default receiver prints notices to standard error. We need only the message that ends a session.
+        // SAFETY: libpq calls the receiver only during calls that this object makes, so the object is alive.
         let receiver: PQnoticeReceiver = { context, notice in
             guard let context = unsafe context, let notice = unsafe notice else { return }
             let handle = unsafe Unmanaged<ConnectionHandle>.fromOpaque(context).takeUnretainedValue()
@@ -30,7 +30,7 @@ internal import Glibc
         unsafe PQsetNoticeReceiver(pointer, receiver, Unmanaged.passUnretained(self).toOpaque())
     }
 
-    /// What the server says when it ends a session that runs nothing.
+    /// Keeps the message with which the server ends an idle session.
     private func note(_ notice: OpaquePointer) {
         guard unsafe PostgresError.isFatal(notice) else { return }
         farewell = unsafe PostgresError(result: notice, code: .connectionLost, sql: nil)
@@ -40,7 +40,7 @@ internal import Glibc
         unsafe PQfinish(pointer)
     }
 
-    /// Calls `body` with a NULL-terminated array of C strings that live until it returns.
+    /// Calls `body` with a NULL-terminated array of C strings. They are valid until `body` returns.
     private static func withCStrings<Result>(
         _ strings: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
     ) -> Result {
@@ -76,12 +76,12 @@ internal import Glibc
         }
     }
 
-    /// Whether messages hold the SQLSTATE.
+    /// Sets whether error messages contain the SQLSTATE.
     func setVerbose(_ isVerbose: Bool) {
         _ = unsafe PQsetErrorVerbosity(pointer, isVerbose ? PQERRORS_VERBOSE : PQERRORS_DEFAULT)
     }
 
-    /// From now on nothing that is sent waits for the network inside libpq.
+    /// Makes libpq's sending functions return without waiting for the network.
     func setNonblocking() -> Bool { unsafe PQsetnonblocking(pointer, 1) == 0 }
 
     // MARK: sending
@@ -105,13 +105,14 @@ internal import Glibc
         }
     }
 
-    /// Pointers into the parameters' one buffer, as libpq wants them; libpq copies what they point to.
+    /// Calls `body` with pointers into the parameters' buffer, in the form that libpq expects. libpq copies the values.
     private func withArguments(
         _ parameters: Parameters,
         _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>) -> Bool
     ) -> Bool {
-        // SAFETY: the pointers are used only inside the closure, in which the buffer lives. An empty value points to
-        // the buffer's start or a static byte, never to NULL, which would mean the SQL NULL.
+        // SAFETY: the pointers are used only inside the closure, and the buffer lives that long. An empty value points
+        // to
+        // the buffer's start or to a static byte, never to NULL, because libpq takes a null pointer for the SQL NULL.
         unsafe parameters.buffer.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> Bool in
             var empty: CChar = 0
             return unsafe withUnsafePointer(to: &empty) { nothing in
@@ -153,7 +154,7 @@ internal import Glibc
         case end
     }
 
-    /// The next result, which must be there (``isBusy`` is false).
+    /// Takes the next result. It must have arrived, so ``isBusy`` must be false.
     func nextReply(sql: String?) -> Reply {
         guard let result = unsafe PQgetResult(pointer) else { return .end }
         switch unsafe PQresultStatus(result) {
@@ -174,10 +175,10 @@ internal import Glibc
         }
     }
 
-    /// The next notification that has arrived; nil for none.
+    /// The next notification that has arrived, or nil.
     func nextNotification() -> PostgresNotification? {
         guard let notify = unsafe PQnotifies(pointer) else { return nil }
-        // SAFETY: the notification is ours until PQfreemem; its strings are copied before.
+        // SAFETY: the notification is ours until PQfreemem, and its strings are copied before that.
         defer { unsafe PQfreemem(notify) }
         return unsafe PostgresNotification(
             channel: String(cString: notify.pointee.relname), payload: String(cString: notify.pointee.extra),
@@ -185,10 +186,10 @@ internal import Glibc
     }
 }
 
-/// Asks the server to cancel what a connection runs. May be used from any thread, while the connection is busy.
+/// Asks the server to cancel the running statement of a connection. Any thread may use it while the connection is busy.
 @safe final class Canceller: @unchecked Sendable {
-    // SAFETY: libpq documents PQcancel as safe from any thread; the PGcancel is a copy of the address and the key, is
-    // never changed, and is freed once, here.
+    // SAFETY: libpq documents PQcancel as safe from any thread. The PGcancel holds a copy of the address and the key,
+    // never changes, and is freed once, here.
     private let pointer: OpaquePointer
 
     init(owning pointer: OpaquePointer) {
@@ -199,9 +200,9 @@ internal import Glibc
         unsafe PQfreeCancel(pointer)
     }
 
-    /// Sends the request from a thread of its own, because it connects anew and so may block for long.
+    /// Sends the request from another thread, because PQcancel opens a connection of its own and may block for long.
     ///
-    /// - Returns: signalled when the server has taken the request or cannot be reached.
+    /// - Returns: a semaphore that is signalled after the server accepted the request or could not be reached.
     func cancel() -> DispatchSemaphore {
         let done = DispatchSemaphore(value: 0)
         DispatchQueue.global().async { [self] in

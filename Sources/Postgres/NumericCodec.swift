@@ -1,21 +1,23 @@
-/// An exact decimal: `coefficient × 10^−scale`. Types of money conform, so that they reach `numeric` and come back
-/// without a binary float on the way.
+/// An exact decimal number: `coefficient × 10^−scale`. Types for money conform to it, so their values become `numeric`
+/// and are read back without passing through a binary floating-point number.
 public protocol PostgresDecimal: Sendable {
     var coefficient: Int128 { get }
-    /// Digits after the point; negative for zeros before it.
+    /// The number of decimal places. A negative scale stands for zeros before the decimal point.
     var scale: Int { get }
 }
 
-/// PostgreSQL's binary `numeric`: digits in base 10,000, the weight of the first, a sign and the number of decimals to
-/// show (`numeric_send` and `numeric_recv` in the server's `numeric.c`).
+/// Reads and writes PostgreSQL's binary `numeric`: digits in base 10,000, the weight of the first digit, a sign, and
+/// the
+/// number of decimal places to show (`numeric_send` and `numeric_recv` in the server's `numeric.c`).
 enum NumericCodec {
     private static let positive: UInt16 = 0x0000
     private static let negative: UInt16 = 0x4000
     private static let nan: UInt16 = 0xC000
     private static let positiveInfinity: UInt16 = 0xD000
     private static let negativeInfinity: UInt16 = 0xF000
-    /// `NUMERIC_MAX_RESULT_SCALE` and `NUMERIC_MAX_PRECISION` limits of the format.
+    /// The largest scale that the format allows (`NUMERIC_DSCALE_MAX`).
     private static let maximumScale = 16_383
+    /// The largest weight that the format allows: it is a signed 16-bit integer.
     private static let maximumWeight = 0x7FFF
 
     // MARK: encoding
@@ -23,7 +25,9 @@ enum NumericCodec {
     static func append(_ coefficient: Int128, scale: Int, to buffer: inout WireBuffer) {
         precondition(abs(scale) <= maximumScale, "a decimal's scale is beyond PostgreSQL's")
         let (shift, lowest) = aligned(exponent: -scale)
-        // Least significant group first, then written the other way round. 40 digits of Int128 make at most 11.
+        // The loops fill the groups from the least significant one. The groups are then written in reverse. The 39
+        // digits of
+        // an Int128 and up to three zeros make at most 11 groups.
         var groups = InlineArray<12, UInt16>(repeating: 0)
         var count = 0
         var rest = coefficient.magnitude
@@ -53,7 +57,7 @@ enum NumericCodec {
         }
     }
 
-    /// `10^exponent = 10^shift × 10,000^group` with `shift` in 0…3.
+    /// Splits an exponent so that `10^exponent = 10^shift × 10,000^group`, with `shift` in 0…3.
     private static func aligned(exponent: Int) -> (shift: Int, group: Int) {
         let shift = ((exponent % 4) + 4) % 4
         return (shift, (exponent - shift) / 4)
@@ -69,7 +73,10 @@ enum NumericCodec {
         }
     }
 
-    /// Sign, digits with or without a point, exponent; `NaN`, `Infinity` and `-Infinity`.
+    /// Appends the number that `text` denotes: a sign, digits with or without a point, and an exponent; or `NaN`,
+    /// `Infinity` or `-Infinity`.
+    ///
+    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` if `text` is not a number or is outside PostgreSQL's range.
     static func append(text: Span<UInt8>, to buffer: inout WireBuffer) throws(PostgresError) {
         guard let literal = DecimalLiteral(text) else {
             guard let special = special(text) else {
@@ -96,7 +103,7 @@ enum NumericCodec {
         of literal: DecimalLiteral, in text: Span<UInt8>, scale: Int, to buffer: inout WireBuffer
     ) {
         let (shift, lowest) = aligned(exponent: literal.exponent)
-        // The digits and `shift` zeros after them, in groups of four from the right.
+        // The digits, followed by `shift` zeros, form groups of four that are counted from the right.
         let total = literal.digits + shift
         let count = (total + 3) / 4
         buffer.append(Int16(truncatingIfNeeded: count))
@@ -138,15 +145,15 @@ enum NumericCodec {
     }
 }
 
-/// Where the digits of a decimal literal are.
+/// The positions of the digits in a decimal literal.
 private struct DecimalLiteral {
     var isNegative = false
-    /// The first significant digit and the end of the digits, as positions in the text; a point may be between.
+    /// The position of the first significant digit, and the end of the digits. A point may be between them.
     var firstDigit = 0
     var lastDigit = 0
-    /// How many digits that is.
+    /// The number of significant digits.
     var digits = 0
-    /// The power of ten that the digits, read as an integer, are to be multiplied by.
+    /// The power of ten by which the digits, read as an integer, are multiplied.
     var exponent = 0
 
     init?(_ text: Span<UInt8>) {
@@ -184,7 +191,8 @@ private struct DecimalLiteral {
         exponent += power
     }
 
-    /// `e`, a sign and digits up to the end; five digits are more than PostgreSQL takes.
+    /// Reads `e`, an optional sign and digits, up to the end. Larger values are clamped to 1,000,000, which is already
+    /// outside PostgreSQL's range.
     private static func exponent(_ text: Span<UInt8>, at start: Int) -> Int? {
         guard text[start] | 0x20 == UInt8(ascii: "e") else { return nil }
         var position = start + 1
@@ -208,7 +216,9 @@ private struct DecimalLiteral {
 // MARK: - Decoding
 
 extension NumericCodec {
-    /// The number's own digits with as many decimals as the column holds; `NaN`, `Infinity`, `-Infinity`.
+    /// The number's digits with as many decimal places as its scale, or `NaN`, `Infinity` or `-Infinity`; nil if the
+    /// bytes
+    /// are malformed.
     static func text(_ wire: Span<UInt8>) -> String? {
         guard let header = Header(wire) else { return nil }
         switch header.sign {
@@ -240,12 +250,12 @@ extension NumericCodec {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// Coefficient and scale; nil when it is no finite number or has more digits than `Int128`.
+    /// The coefficient and the scale; nil if the number is not finite or does not fit into `Int128`.
     static func decimal(_ wire: Span<UInt8>) -> (coefficient: Int128, scale: Int)? {
         guard let header = Header(wire), header.sign == positive || header.sign == negative else { return nil }
         var value: Int128 = 0
         let places = header.scale / 4 + (header.scale % 4 == 0 ? 0 : 1)
-        // Groups from the first down to the one that holds the last decimal.
+        // The loop goes from the first group to the group that contains the last decimal place.
         for exponent in stride(from: max(header.weight, -1), through: -places, by: -1) {
             let group = Int128(header.group(header.weight - exponent, in: wire))
             let isLast = exponent == -places && header.scale % 4 != 0
@@ -274,7 +284,7 @@ extension NumericCodec {
             guard wire.count == 8 + 2 * count else { return nil }
         }
 
-        /// The base-10,000 digit at `place`, counted from the first; 0 beyond what is stored.
+        /// The base-10,000 digit at `place`, counted from the first digit; 0 for places that are not stored.
         func group(_ place: Int, in wire: Span<UInt8>) -> UInt16 {
             guard place >= 0 && place < count else { return 0 }
             return UInt16(wire[8 + 2 * place]) << 8 | UInt16(wire[9 + 2 * place])

@@ -2,11 +2,11 @@ public import StreamCore
 
 /// The values of a statement's parameters `$1`, `$2`, … in order, in PostgreSQL's binary formats in one buffer.
 ///
-/// nil is NULL. An empty string, array or byte sequence is itself.
+/// nil stands for NULL. An empty string, array or byte sequence is not NULL.
 public struct Parameters: Sendable {
     struct Value: Sendable {
         let offset: Int
-        /// Bytes; −1 for NULL.
+        /// The length in bytes, or −1 for NULL.
         let length: Int32
     }
 
@@ -16,12 +16,12 @@ public struct Parameters: Sendable {
 
     public init() {}
 
-    /// - Parameter bytes: how many to make room for.
+    /// - Parameter bytes: the expected size of all values in bytes, for which memory is reserved.
     public init(reservingBytes bytes: Int) {
         buffer = WireBuffer(capacity: bytes)
     }
 
-    /// How many there are.
+    /// The number of values.
     public var count: Int { values.count }
 
     mutating func append(_ type: PostgresType, _ encode: (inout WireBuffer) -> Void) {
@@ -31,60 +31,60 @@ public struct Parameters: Sendable {
         values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
     }
 
-    /// NULL of the given type.
+    /// Appends NULL of the given type.
     public mutating func appendNull(_ type: PostgresType) {
         types.append(type.oid)
         values.append(Value(offset: 0, length: -1))
     }
 
-    /// `bigint`.
+    /// Appends a `bigint`.
     public mutating func append(_ value: Int64?) {
         guard let value else { return appendNull(.int8) }
         append(.int8) { $0.append(value) }
     }
 
-    /// `integer`.
+    /// Appends an `integer`.
     public mutating func append(_ value: Int32?) {
         guard let value else { return appendNull(.int4) }
         append(.int4) { $0.append(value) }
     }
 
-    /// `smallint`.
+    /// Appends a `smallint`.
     public mutating func append(_ value: Int16?) {
         guard let value else { return appendNull(.int2) }
         append(.int2) { $0.append(value) }
     }
 
-    /// `boolean`.
+    /// Appends a `boolean`.
     public mutating func append(_ value: Bool?) {
         guard let value else { return appendNull(.bool) }
         append(.bool) { $0.append(UInt8(value ? 1 : 0)) }
     }
 
-    /// `double precision`.
+    /// Appends a `double precision`.
     public mutating func append(_ value: Double?) {
         guard let value else { return appendNull(.float8) }
         append(.float8) { $0.append(value.bitPattern) }
     }
 
-    /// `text`.
+    /// Appends a `text`.
     public mutating func append(_ value: String?) {
         guard let value else { return appendNull(.text) }
         append(.text) { $0.append(value) }
     }
 
-    /// `text` from its UTF-8 bytes.
+    /// Appends a `text`, given as UTF-8.
     public mutating func append(text value: Span<UInt8>) {
         append(.text, value)
     }
 
-    /// `bytea`.
+    /// Appends a `bytea`.
     public mutating func append(_ value: [UInt8]?) {
         guard let value else { return appendNull(.bytea) }
         append(.bytea, value.span)
     }
 
-    /// `bytea`.
+    /// Appends a `bytea`.
     public mutating func append(bytea value: Span<UInt8>) {
         append(.bytea, value)
     }
@@ -96,7 +96,7 @@ public struct Parameters: Sendable {
         values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
     }
 
-    /// `uuid`.
+    /// Appends a `uuid`.
     public mutating func append(_ value: EventID?) {
         guard let value else { return appendNull(.uuid) }
         append(.uuid) {
@@ -105,32 +105,32 @@ public struct Parameters: Sendable {
         }
     }
 
-    /// `timestamptz`.
+    /// Appends a `timestamptz`.
     public mutating func append(_ value: Timestamp?) {
         guard let value else { return appendNull(.timestamptz) }
         append(.timestamptz) { $0.append(value.microseconds &- PostgresEpoch.microseconds) }
     }
 
-    /// `date`.
+    /// Appends a `date`.
     ///
-    /// - Parameter value: whole days since 1970-01-01, as ``Timestamp/day`` is.
+    /// - Parameter value: whole days since 1970-01-01, like ``Timestamp/day``.
     public mutating func append(day value: Int32?) {
         guard let value else { return appendNull(.date) }
         append(.date) { $0.append(value &- PostgresEpoch.days) }
     }
 
-    /// `json`, sent as it is.
+    /// Appends a `json` text unchanged.
     public mutating func append(json text: String?) {
         guard let text else { return appendNull(.json) }
         append(.json) { $0.append(text) }
     }
 
-    /// `json` from its UTF-8 bytes, sent as they are.
+    /// Appends a `json` text unchanged, given as UTF-8.
     public mutating func append(json text: Span<UInt8>) {
         append(.json, text)
     }
 
-    /// `jsonb`.
+    /// Appends a `jsonb`, given as JSON text.
     public mutating func append(jsonb text: String?) {
         guard let text else { return appendNull(.jsonb) }
         append(.jsonb) {
@@ -139,7 +139,7 @@ public struct Parameters: Sendable {
         }
     }
 
-    /// `jsonb` from the UTF-8 bytes of its text.
+    /// Appends a `jsonb`, given as JSON text in UTF-8.
     public mutating func append(jsonbUTF8 text: [UInt8]?) {
         guard let text else { return appendNull(.jsonb) }
         append(.jsonb) {
@@ -148,15 +148,15 @@ public struct Parameters: Sendable {
         }
     }
 
-    /// `numeric`.
+    /// Appends a `numeric`.
     public mutating func append(_ value: (some PostgresDecimal)?) {
         guard let value else { return appendNull(.numeric) }
         append(.numeric) { NumericCodec.append(value.coefficient, scale: value.scale, to: &$0) }
     }
 
-    /// `numeric` from the digits of `text`: sign, digits, point, exponent, all exact.
+    /// Appends a `numeric` with exactly the digits of `text`, which may have a sign, a point and an exponent.
     ///
-    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` when it is no number or beyond PostgreSQL's range.
+    /// - Throws: ``PostgresError/Code-swift.enum/encoding`` if `text` is not a number or is outside PostgreSQL's range.
     public mutating func append(numeric text: String?) throws(PostgresError) {
         guard let text else { return appendNull(.numeric) }
         let offset = buffer.count
@@ -165,7 +165,7 @@ public struct Parameters: Sendable {
         values.append(Value(offset: offset, length: Int32(buffer.count - offset)))
     }
 
-    /// An array, for `unnest($n)` or `= ANY($n)`.
+    /// Appends an array, for `unnest($n)` or `= ANY($n)`.
     public mutating func append<Element>(_ column: ArrayColumn<Element>) {
         let offset = buffer.count
         column.write(to: &buffer)
@@ -175,7 +175,7 @@ public struct Parameters: Sendable {
 }
 
 extension Parameters {
-    /// The values in order, for literals in tests and rare statements: `[.text("a"), .int8(1)]`.
+    /// Creates parameters and passes them to `build`, which appends the values in order.
     public init(_ build: (inout Parameters) -> Void) {
         self.init()
         build(&self)

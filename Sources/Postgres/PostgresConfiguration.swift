@@ -1,50 +1,58 @@
 internal import CLibPQ
 
-/// How to reach a PostgreSQL server, and what a session there is like.
+/// The address of a PostgreSQL server, and the settings of the sessions there.
 public struct PostgresConfiguration: Sendable, Hashable {
-    /// libpq's own connection parameters by their keywords (`host`, `port`, `user`, `dbname`, `sslmode`,
-    /// `sslrootcert`, …); what is not here takes libpq's defaults, the `PG…` environment variables among them.
+    /// libpq's connection parameters by their keywords (`host`, `port`, `user`, `dbname`, `sslmode`, `sslrootcert`, …).
+    /// A
+    /// parameter that is not here has libpq's default, which may come from a `PG…` environment variable.
     ///
-    /// The ones that the other properties of this type stand for are overridden by them.
+    /// Other properties of this type stand for some of the keywords, for example ``applicationName``. They take
+    /// precedence.
     public var parameters: [String: String]
-    /// The schema that unqualified names mean: the session's `search_path`, with ``searchedFirst``.
+    /// The schema that unqualified names refer to. The session's `search_path` is ``searchedFirst`` followed by it.
     public var schema = "public"
-    /// Schemas that are searched before ``schema``: a name that both have means theirs, and what is made without a
-    /// schema's name is made in the first one that exists.
+    /// Schemas that the server searches before ``schema``. If both contain a name, these win. The server creates
+    /// objects
+    /// without a schema's name in the first schema of the path that exists.
     public var searchedFirst: [String] = []
-    /// What the server's `pg_stat_activity` shows.
+    /// The name that the server's `pg_stat_activity` shows.
     public var applicationName = "millrace"
-    /// Milliseconds until an attempt to connect fails, all hosts and name resolution after the first included.
+    /// Maximum time to connect, in milliseconds, for all hosts together. The time of name resolution counts too, but
+    /// libpq
+    /// cannot interrupt it.
     public var connectTimeoutMs = 5_000
-    /// Milliseconds until the server cancels a statement; 0 for never.
+    /// Maximum time of a statement before the server cancels it, in milliseconds; 0 for no limit.
     public var statementTimeoutMs = 30_000
-    /// Milliseconds until the server gives up waiting for a lock; 0 for never.
+    /// Maximum time that a statement waits for a lock, in milliseconds; 0 for no limit.
     public var lockTimeoutMs = 10_000
-    /// Milliseconds until the server ends a session that idles inside a transaction; 0 for never.
+    /// Maximum time that a session may be idle inside a transaction before the server ends it, in milliseconds; 0 for
+    /// no
+    /// limit.
     public var idleInTransactionTimeoutMs = 60_000
-    /// Milliseconds that sent data may stay unacknowledged before the kernel gives the connection up.
+    /// Maximum time that sent data may stay unacknowledged before the kernel closes the connection, in milliseconds.
     public var tcpUserTimeoutMs = 15_000
-    /// Seconds of silence after which the kernel probes the connection.
+    /// Time without traffic after which the kernel sends a keepalive probe, in seconds.
     public var keepaliveIdleSeconds = 10
-    /// Seconds between such probes; three unanswered ones end the connection.
+    /// Time between keepalive probes, in seconds. The kernel closes the connection after three unanswered probes.
     public var keepaliveIntervalSeconds = 5
-    /// Further settings of the session by the server's names, `synchronous_commit` and the like.
+    /// Other settings of the session by the server's names, for example `synchronous_commit`.
     public var settings: [String: String] = [:]
 
-    /// Which servers a session may be with.
+    /// The kind of server that a session accepts.
     public enum Access: Sendable, Hashable {
-        /// One that takes writes. Among several hosts the first such one is chosen (libpq's
-        /// `target_session_attrs=read-write`); where none is, the connection fails and may be tried again. A session
-        /// whose server stops taking writes is ended: the next one looks for the primary.
+        /// A server that accepts writes. If there are several hosts, libpq takes the first such one
+        /// (`target_session_attrs=read-write`). If there is none, connecting fails with an error that is worth a retry.
+        /// If
+        /// the server stops accepting writes, the session ends, so that the next one looks for the primary.
         case readWrite
-        /// Any server, or the one that the parameter `target_session_attrs` asks for.
+        /// Any server, or the kind that the parameter `target_session_attrs` names.
         case any
     }
 
-    /// Which servers a session may be with. Sessions that set `default_transaction_read_only` themselves take any.
+    /// The kind of server that a session accepts. A session that ``settings`` make read-only accepts any server.
     public var access = Access.readWrite
 
-    /// Whether a server that takes no writes is the wrong one.
+    /// Whether a session must not use a server that refuses writes.
     var needsWrites: Bool { access == .readWrite && settings["default_transaction_read_only"] != "on" }
 
     /// - Parameter parameters: libpq's connection parameters by their keywords.
@@ -53,8 +61,11 @@ public struct PostgresConfiguration: Sendable, Hashable {
     }
 
     /// - Parameters:
-    ///   - host: a name, an address, or the folder of a Unix socket.
-    ///   - password: nil for none.
+    ///   - host: a host name, an address, or the folder of a Unix socket.
+    ///   - port: the TCP port, or the number in the Unix socket's name.
+    ///   - user: the role to connect as.
+    ///   - password: the role's password, or nil.
+    ///   - database: the name of the database.
     public init(host: String, port: Int = 5432, user: String, password: String? = nil, database: String) {
         parameters = ["host": host, "port": String(port), "user": user, "dbname": database]
         parameters["password"] = password
@@ -62,12 +73,12 @@ public struct PostgresConfiguration: Sendable, Hashable {
 
     /// Reads a connection URL (`postgresql://user@host:port/database?sslmode=require`) or libpq's `key=value` text.
     ///
-    /// - Throws: ``PostgresError/Code-swift.enum/configuration`` when libpq cannot parse it.
+    /// - Throws: ``PostgresError/Code-swift.enum/configuration`` if libpq cannot parse it.
     public init(url: String) throws(PostgresError) {
         parameters = try ConnectionParameters.parse(url)
     }
 
-    /// The host's name or address, or a socket's folder; nil for libpq's default.
+    /// The host's name or address, or the folder of a Unix socket; nil for libpq's default.
     public var host: String? {
         get { parameters["host"] }
         set { parameters["host"] = newValue }
@@ -77,12 +88,12 @@ public struct PostgresConfiguration: Sendable, Hashable {
         get { parameters["port"].flatMap { Int($0) } }
         set { parameters["port"] = newValue.map { String($0) } }
     }
-    /// Who connects; nil for libpq's default.
+    /// The role to connect as; nil for libpq's default.
     public var user: String? {
         get { parameters["user"] }
         set { parameters["user"] = newValue }
     }
-    /// The user's password; nil for none or libpq's password file.
+    /// The role's password; nil for none or for libpq's password file.
     public var password: String? {
         get { parameters["password"] }
         set { parameters["password"] = newValue }
@@ -100,11 +111,11 @@ extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConve
         "\(user ?? "")@\(host ?? ""):\(parameters["port"] ?? "")/\(database ?? "") \(schema)"
     }
 
-    /// The same: a secret is never printed.
+    /// The same as ``description``, because secrets must never be printed.
     public var debugDescription: String { description }
 }
 
-/// What libpq is given to connect with.
+/// The connection parameters for libpq.
 enum ConnectionParameters {
     /// All keywords and values for `configuration`.
     static func keywords(for configuration: PostgresConfiguration) -> [(keyword: String, value: String)] {
@@ -116,7 +127,7 @@ enum ConnectionParameters {
         merged["keepalives_interval"] = String(configuration.keepaliveIntervalSeconds)
         merged["keepalives_count"] = "3"
         merged["tcp_user_timeout"] = String(configuration.tcpUserTimeoutMs)
-        // A user's `primary` is as good: such a server takes writes unless it is told not to.
+        // A configured `primary` may stay: a primary accepts writes unless it is set to read-only.
         if configuration.needsWrites && merged["target_session_attrs"] != "primary" {
             merged["target_session_attrs"] = "read-write"
         }
@@ -128,7 +139,7 @@ enum ConnectionParameters {
         return merged.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// The session's settings, sent in the startup packet so that they also hold after every reconnect.
+    /// The session's settings. They are sent in the startup packet, so they also apply after a reconnect.
     private static func sessionSettings(of configuration: PostgresConfiguration) -> [(String, String)] {
         let path = (configuration.searchedFirst + [configuration.schema]).map(SQLIdentifier.quoted)
         let own = [
@@ -140,7 +151,7 @@ enum ConnectionParameters {
         return own + configuration.settings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
-    /// In `options`, white space separates and a backslash escapes (libpq's documentation of the keyword).
+    /// Escapes a value for `options`, in which white space separates and a backslash escapes (libpq's documentation).
     private static func escaped(_ value: String) -> String {
         var result = ""
         for character in value {
@@ -150,7 +161,7 @@ enum ConnectionParameters {
         return result
     }
 
-    /// Takes a URL or `key=value` text apart.
+    /// Parses a URL or `key=value` text.
     static func parse(_ text: String) throws(PostgresError) -> [String: String] {
         var message: UnsafeMutablePointer<CChar>?
         // SAFETY: PQconninfoParse copies `text`; the answer is an array that ends with a NULL keyword and is freed
@@ -173,9 +184,9 @@ enum ConnectionParameters {
     }
 }
 
-/// Names in SQL text.
+/// Quotes names in SQL text.
 public enum SQLIdentifier {
-    /// `name` in double quotes, so that it means itself whatever is in it.
+    /// `name` in double quotes, with the double quotes in it doubled. SQL then takes any name literally.
     public static func quoted(_ name: String) -> String {
         "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }

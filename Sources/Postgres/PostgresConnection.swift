@@ -1,26 +1,27 @@
 internal import Blocking
 
-/// One session with a PostgreSQL server, on a thread of its own or one that it is given.
+/// A session with a PostgreSQL server, on its own thread or on a given one.
 ///
-/// Statements run one after another. While a transaction is open, only that transaction's statements are taken.
+/// Statements run one after another. While a transaction is open, the connection accepts only statements of that
+/// transaction.
 public actor PostgresConnection {
     private let thread: PostgresThread
-    /// Ends the thread's wait, so that it looks why.
+    /// Interrupts the thread's wait, so that it checks for cancellation.
     nonisolated let wakeup: Wakeup
     private var link: ServerLink
     private var prepared = PreparedStatements()
     private var transaction: OpenTransaction?
     private var lastTransactionID: UInt64 = 0
-    /// Whether a server that takes no writes is the wrong one.
+    /// Whether the session must not use a server that refuses writes.
     private var needsWrites = false
 
     private struct OpenTransaction {
         let id: UInt64
-        /// What opens it, until that has been sent with the first statement.
+        /// The BEGIN statement, until it has been sent with the first statement.
         var pendingBegin: String?
-        /// Statements that go along with the next round trip.
+        /// Statements that are sent with the next round trip.
         var queued: [QueuedStatement] = []
-        /// The first error inside it, for the message when COMMIT turns out to be a rollback.
+        /// The first error inside the transaction. It explains a COMMIT that the server answers with ROLLBACK.
         var firstError: PostgresError?
     }
 
@@ -34,10 +35,10 @@ public actor PostgresConnection {
         wakeup = link.wakeup
     }
 
-    /// Connects and sets the session up.
+    /// Connects and sets up the session.
     ///
-    /// - Parameter thread: what the session blocks while it waits for the server; one of its own if none is given.
-    /// - Throws: ``PostgresError/Code-swift.enum/cannotConnect``, with the server's SQLSTATE if it answered.
+    /// - Parameter thread: the thread that the session blocks while it waits for the server. By default a new one.
+    /// - Throws: ``PostgresError/Code-swift.enum/cannotConnect``, with the server's SQLSTATE if the server answered.
     public static func connect(
         _ configuration: PostgresConfiguration, on thread: PostgresThread = PostgresThread()
     ) async throws(PostgresError) -> PostgresConnection {
@@ -51,29 +52,30 @@ public actor PostgresConnection {
         try await interruptible { (self) throws(PostgresError) in try self.link.open(configuration) }
     }
 
-    /// Ends the session. What is open is rolled back by the server.
+    /// Ends the session. The server rolls back an open transaction.
     public func close() {
         transaction = nil
         prepared.removeAll()
         link.close()
     }
 
-    /// Whether the session is usable, as far as is known without asking the server.
+    /// Whether the session is usable, as far as the client knows. Does not ask the server.
     public var isOpen: Bool { link.isOpen }
 
-    /// Why the session is not usable; nil while it is.
+    /// Why the session is unusable; nil while it is usable.
     public var lossReason: PostgresError? { link.isOpen ? nil : link.closedError }
 
-    /// The server's process that serves this session.
+    /// The process id of the server process of this session; 0 if the session is closed.
     public var serverProcessID: Int32 { link.serverProcessID }
 
     // MARK: statements
 
     /// Runs one statement.
     ///
-    /// - Parameter timeoutMs: milliseconds until the statement is cancelled at the server; nil for the session's
-    ///   `statement_timeout` alone. Cancelling the task does the same at once. Both leave the session usable.
-    /// - Throws: ``PostgresError``; the session's state is as PostgreSQL leaves it.
+    /// - Parameter timeoutMs: the maximum time before the statement is cancelled at the server, in milliseconds; nil if
+    ///   only the session's `statement_timeout` applies. Cancelling the task cancels the statement at once. The session
+    ///   stays usable in both cases.
+    /// - Throws: ``PostgresError``. The session is then in the state that PostgreSQL defines for a failed statement.
     @discardableResult
     public func execute(
         _ statement: Statement, _ parameters: Parameters = Parameters(), timeoutMs: Int? = nil
@@ -81,15 +83,16 @@ public actor PostgresConnection {
         try await run([(statement, parameters)], in: nil, timeoutMs: timeoutMs)[0]
     }
 
-    /// Runs statements in one round trip and answers their results in order. Outside a transaction they are one
-    /// implicit transaction: the first that fails undoes those before it and keeps those after it from running.
+    /// Runs statements in one round trip and returns their results in order. Outside a transaction they form one
+    /// implicit
+    /// transaction: if one fails, the server undoes the earlier ones and does not run the later ones.
     public func pipeline(
         _ statements: [(Statement, Parameters)], timeoutMs: Int? = nil
     ) async throws(PostgresError) -> [QueryResult] {
         try await run(statements, in: nil, timeoutMs: timeoutMs)
     }
 
-    /// Runs a text of any number of statements, without parameters and results.
+    /// Runs a text of any number of statements. It has no parameters and returns no results.
     public func execute(script: String, timeoutMs: Int? = nil) async throws(PostgresError) {
         try await runScript(script, in: nil, timeoutMs: timeoutMs)
     }
@@ -117,7 +120,7 @@ public actor PostgresConnection {
         }
     }
 
-    /// Runs `body` so that cancelling the task interrupts it.
+    /// Runs `body`. Cancelling the task interrupts the waits in it.
     private func interruptible<Result>(
         _ body: (isolated PostgresConnection) throws(PostgresError) -> Result
     ) async throws(PostgresError) -> Result {
@@ -133,7 +136,7 @@ public actor PostgresConnection {
         return try outcome.get()
     }
 
-    /// Runs what is queued and these in one round trip; answers the results of these.
+    /// Runs the queued statements and `statements` in one round trip, and returns the results of `statements`.
     private func exchangeWithQueued(
         _ statements: [(Statement, Parameters)], _ limits: ExchangeLimits
     ) throws(PostgresError) -> [QueryResult] {
@@ -144,7 +147,7 @@ public actor PostgresConnection {
             transaction?.queued = []
             return Array(results.dropFirst(queued.count))
         } catch {
-            // What was cancelled before it was sent is still to be done before COMMIT.
+            // Statements that were cancelled before they were sent stay queued; they must still run before COMMIT.
             if !error.isOfUnsent {
                 transaction?.queued = []
                 for statement in queued { statement.onFailure() }
@@ -195,7 +198,7 @@ public actor PostgresConnection {
         do throws(PostgresError) {
             return try body(&link)
         } catch var error {
-            // The server has become a standby, or was told to take no writes: the primary is elsewhere, if anywhere.
+            // The server became a standby or was set to read-only. The primary may now be another server.
             if needsWrites && error.sqlState == .readOnlyTransaction && link.isOpen { error = link.giveUp(error) }
             if transaction != nil && transaction?.firstError == nil { transaction?.firstError = error }
             if !link.isOpen { prepared.removeAll() }
@@ -203,8 +206,9 @@ public actor PostgresConnection {
         }
     }
 
-    /// BEGIN was sent along, and need not be again, if the server now is in a transaction. A statement that was
-    /// cancelled before it was sent leaves it unsent.
+    /// Forgets the pending BEGIN if the server is now in a transaction. It is not if the statement that BEGIN goes with
+    /// was
+    /// cancelled before it was sent.
     private func noteBegun() {
         if transaction != nil && link.isOpen && !link.isIdleOutsideTransaction { transaction?.pendingBegin = nil }
     }
@@ -228,7 +232,7 @@ public actor PostgresConnection {
         return lastTransactionID
     }
 
-    /// - Throws: ``TransactionError``; the `PostgresError` of a queued statement that went along, after a rollback.
+    /// - Throws: ``TransactionError``, or the `PostgresError` of a queued statement after a rollback.
     func commit(_ id: UInt64) async throws {
         guard let open = transaction, open.id == id else {
             throw TransactionError.rolledBack(PostgresError(.usage, "the transaction has ended"))
@@ -251,7 +255,7 @@ public actor PostgresConnection {
                 prepared.removeAll()
                 throw TransactionError.unknownOutcome(error)
             }
-            // Only COMMIT itself, when it fails, leaves no transaction behind.
+            // Only a COMMIT that itself failed leaves no transaction open.
             if link.isIdleOutsideTransaction { throw TransactionError.rolledBack(error) }
             makeIdle()
             throw error
@@ -281,7 +285,8 @@ public actor PostgresConnection {
         makeIdle()
     }
 
-    /// Back to the savepoint, also when the task is cancelled: only then can the caller go on or roll back.
+    /// Rolls back to the savepoint, even if the task is cancelled. Otherwise the caller could neither go on nor roll
+    /// back.
     func undoSavepoint(in id: UInt64) throws(PostgresError) {
         try checkTransaction(id)
         transaction?.queued = []
@@ -298,7 +303,7 @@ public actor PostgresConnection {
 
     // MARK: for listeners
 
-    /// Blocks this session's thread until another session notifies a channel that this one listens to.
+    /// Blocks this session's thread until another session notifies a channel that this session listens to.
     func waitForNotifications(
         isStopped: @Sendable () -> Bool
     ) async throws(PostgresError) -> [PostgresNotification] {
@@ -307,7 +312,7 @@ public actor PostgresConnection {
         }
     }
 
-    /// Whether the server has not closed the connection, as far as its socket shows; asks nothing of the server.
+    /// Whether the connection seems open, judged by its socket. Sends nothing to the server.
     public func isAlive() -> Bool {
         link.checkAlive()
     }

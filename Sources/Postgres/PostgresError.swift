@@ -1,54 +1,54 @@
 public import StreamCore
 
-/// What went wrong between us and PostgreSQL.
+/// An error of the client, the connection or the server.
 ///
-/// `description` is safe to log: it holds the server's primary message but neither its detail, which quotes data, nor
-/// parameters. `debugDescription` shows all.
+/// `description` is safe to log: it contains the server's primary message, but neither parameters nor the server's
+/// detail, which quotes data. `debugDescription` contains everything but the parameters.
 public struct PostgresError: Error, Sendable, Hashable {
-    /// What kind of thing failed.
+    /// The kind of failure.
     public enum Code: Sendable, Hashable {
-        /// A setting cannot be read or makes no sense.
+        /// A setting cannot be read or is not valid.
         case configuration
         /// No connection could be made. ``PostgresError/sqlState`` says why if the server answered.
         case cannotConnect
-        /// The connection broke, or the server ended it. What the last statement did is not known.
+        /// The connection broke, or the server ended it. The outcome of the last statement is unknown.
         case connectionLost
-        /// The connection was closed by us.
+        /// This side closed the connection.
         case connectionClosed
         /// The server refused a statement; ``PostgresError/sqlState`` says why.
         case server
-        /// The deadline passed and the statement was cancelled.
+        /// The deadline passed, and the statement was cancelled.
         case deadlineExceeded
-        /// The task was cancelled, and the statement with it.
+        /// The task was cancelled, and with it the statement.
         case cancelled
-        /// A result's value is NULL, of another type, or out of the asked type's range.
+        /// A value in a result is NULL, has another type, or is outside the range of the requested type.
         case decoding
-        /// A value cannot be expressed in PostgreSQL's format.
+        /// PostgreSQL's format cannot express a value.
         case encoding
-        /// The client was used against its rules.
+        /// The caller broke a rule of this client.
         case usage
     }
 
-    /// What kind of thing failed.
+    /// The kind of failure.
     public let code: Code
-    /// The server's SQLSTATE, where it gave one.
+    /// The server's SQLSTATE, if it sent one.
     public let sqlState: SQLState?
-    /// The primary message, without data of the user's except what the server puts there.
+    /// The primary message. It contains no user data except what the server puts into it.
     public let message: String
-    /// The server's detail: may quote data.
+    /// The server's detail. It may quote data.
     public var detail: String?
     /// The server's hint.
     public var hint: String?
-    /// Schema, table, column and constraint that the server names.
+    /// The schema, table, column and constraint that the server names.
     public var schema: String?
     public var table: String?
     public var column: String?
     public var constraint: String?
     /// The SQL that failed.
     public var sql: String?
-    /// Where in the SQL, in characters from 1, when the server says it.
+    /// The position of the error in the SQL, in characters from 1, if the server sent it.
     public var position: Int?
-    /// Where in our source it was raised.
+    /// The place in this client's source that raised the error.
     public let file: String
     public let line: Int
 
@@ -62,7 +62,7 @@ public struct PostgresError: Error, Sendable, Hashable {
         self.line = line
     }
 
-    /// What the failure means for the work that met it.
+    /// What the failure means for the work that caused it.
     public var kind: FailureKind {
         switch code {
         case .configuration, .usage: .everything
@@ -74,8 +74,8 @@ public struct PostgresError: Error, Sendable, Hashable {
         }
     }
 
-    /// Whether one row can be the reason although all others pass; see ``SQLState/mayConcernOneRow``. True only of what
-    /// the server answered to a statement.
+    /// Whether a single row can be the cause although all other rows pass; see ``SQLState/mayConcernOneRow``. False for
+    /// errors of the connection and of the client's use.
     public var mayConcernOneRow: Bool {
         switch code {
         case .server: sqlState?.mayConcernOneRow ?? false
@@ -84,19 +84,19 @@ public struct PostgresError: Error, Sendable, Hashable {
         }
     }
 
-    /// Whether the connection that threw this is gone.
+    /// Whether the connection that threw this error is gone.
     public var endsConnection: Bool {
         code == .connectionLost || code == .connectionClosed || code == .cannotConnect
     }
 
-    /// Whether the server or the client gave a statement up for the time it took; the connection is of use as before.
+    /// Whether the server or the client cancelled a statement because it took too long. The connection stays usable.
     public var isStatementTimeout: Bool {
         code == .deadlineExceeded || code == .server && sqlState == .queryCanceled
     }
 }
 
 extension PostgresError: CustomStringConvertible {
-    /// Code, SQLSTATE, primary message and names; no data.
+    /// Code, SQLSTATE, primary message and constraint. Contains no data.
     public var description: String {
         var text = "PostgreSQL: \(code)"
         if let sqlState { text += " \(sqlState)" }
@@ -107,7 +107,7 @@ extension PostgresError: CustomStringConvertible {
 }
 
 extension PostgresError: CustomDebugStringConvertible {
-    /// All of it, data in the server's detail included.
+    /// All fields, including the server's detail, which may quote data.
     public var debugDescription: String {
         var text = description
         let parts = [
@@ -121,7 +121,7 @@ extension PostgresError: CustomDebugStringConvertible {
 }
 
 extension String {
-    /// libpq's messages are lines; ours are not.
+    /// The text as one line. libpq's messages have several lines and end with a line break.
     var trimmedLine: String {
         var text = Substring(self)
         while let last = text.last, last.isWhitespace { text.removeLast() }

@@ -1,20 +1,21 @@
 internal import Blocking
 internal import Synchronization
 
-/// What another session sent with NOTIFY.
+/// A notification that another session sent with NOTIFY.
 public struct PostgresNotification: Sendable, Hashable {
     /// The channel's name.
     public let channel: String
-    /// The sender's text; empty without one.
+    /// The sender's text; empty if it sent none.
     public let payload: String
     /// The server process of the session that sent it.
     public let serverProcessID: Int32
 }
 
-/// A session of its own that listens to channels, and the sequence of what is sent there.
+/// Listens to channels with its own session. It is the asynchronous sequence of their notifications.
 ///
-/// The sequence ends when ``stop()`` is called or the task is cancelled, and throws when the connection is lost: what
-/// was sent since is lost, too, so whoever listens again must look for itself what has changed.
+/// The sequence ends after ``stop()`` or when the task is cancelled. It throws when the connection is lost.
+/// Notifications that are sent until the next listener is connected are lost, so the caller must then check for changes
+/// itself.
 public final class PostgresListener: Sendable {
     private let connection: PostgresConnection
     private let isStopped = Atomic(false)
@@ -23,7 +24,9 @@ public final class PostgresListener: Sendable {
         self.connection = connection
     }
 
-    /// Connects and listens: what is sent from now on arrives.
+    /// Connects and listens to `channels`. Notifications that are sent from then on arrive.
+    ///
+    /// - Throws: ``PostgresError`` if the session cannot connect or LISTEN fails.
     public static func connect(
         _ configuration: PostgresConfiguration, channels: [String]
     ) async throws(PostgresError) -> PostgresListener {
@@ -34,13 +37,13 @@ public final class PostgresListener: Sendable {
         return PostgresListener(connection)
     }
 
-    /// Ends the sequence, soon and for good. The connection is closed when the sequence has ended.
+    /// Ends the sequence soon and permanently. The connection is closed when the sequence has ended.
     public func stop() {
         isStopped.store(true, ordering: .releasing)
         connection.wakeup.signal()
     }
 
-    /// The next notifications, at least one; empty when the sequence has ended.
+    /// The next notifications, at least one; none if the sequence has ended.
     fileprivate func next() async throws(PostgresError) -> [PostgresNotification] {
         let arrived = try await connection.waitForNotifications { [self] in isStopped.load(ordering: .acquiring) }
         if arrived.isEmpty { await connection.close() }

@@ -1,16 +1,16 @@
 public import StreamCore
 
-/// A session that is made anew when it is lost: for loops that live as long as the daemon.
+/// A session that connects again after it was lost, for loops that run as long as the daemon.
 ///
-/// The loop asks for ``connection()`` at each turn and does not keep it. One loop per session.
+/// The loop calls ``connection()`` in each iteration and does not keep the result. Each loop has its own session.
 public actor PostgresSession {
-    /// What becomes of the connection, for log and metrics: each change once.
+    /// A change of the connection, for the log and metrics. Each change is reported once.
     public enum Event: Sendable {
-        /// A connection was made, after so many failed attempts.
+        /// A connection was made after this many failed attempts.
         case connected(failedAttempts: Int)
         /// The connection broke.
         case lost(PostgresError)
-        /// An attempt failed; the next one follows after the delay.
+        /// An attempt failed. The next attempt follows after the delay.
         case cannotConnect(PostgresError, attempt: Int, delay: Duration)
     }
 
@@ -22,8 +22,8 @@ public actor PostgresSession {
 
     /// - Parameters:
     ///   - backoff: the delays between attempts to connect.
-    ///   - setUp: what each new connection gets first; its failure is a failure to connect.
-    ///   - onEvent: called in order, on the task that waits for the connection.
+    ///   - setUp: prepares each new connection. If it fails, the attempt to connect has failed.
+    ///   - onEvent: called for each event in order, on the task that waits for the connection.
     public init(
         _ configuration: PostgresConfiguration,
         backoff: Backoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(5)),
@@ -36,9 +36,10 @@ public actor PostgresSession {
         self.onEvent = onEvent
     }
 
-    /// A live connection: the one at hand, or a new one, for which it waits as long as it takes.
+    /// Returns the current connection if it is alive, or else connects. Retries without limit while errors are
+    /// transient.
     ///
-    /// - Throws: ``PostgresError`` when waiting does not help (wrong password, no such database) or the task is
+    /// - Throws: ``PostgresError`` if retrying does not help (wrong password, no such database) or the task is
     ///   cancelled.
     public func connection() async throws(PostgresError) -> PostgresConnection {
         if let current {
@@ -61,7 +62,7 @@ public actor PostgresSession {
         }
     }
 
-    /// Ends the session; the next ``connection()`` is a new one.
+    /// Ends the session. The next call of ``connection()`` connects again.
     public func close() async {
         await current?.close()
         current = nil

@@ -1,10 +1,10 @@
 internal import Blocking
 
-/// The operating-system thread that a connection blocks while it waits for the server.
+/// An operating-system thread that a connection blocks while it waits for the server.
 ///
-/// An actor whose work is to talk to one connection has its connections on its own thread: as long as both are on one
-/// thread, calls from the one to the other change neither thread nor queue. While a statement runs, nothing else of the
-/// actor does.
+/// An actor that mainly talks to one connection should share its thread with the connection. Calls from one to the
+/// other
+/// then switch neither threads nor queues. While a statement runs, the actor does nothing else.
 ///
 ///     actor Writer {
 ///         private let thread = PostgresThread()
@@ -14,10 +14,10 @@ internal import Blocking
 public struct PostgresThread: Sendable {
     private let executor = ThreadExecutor(name: "postgres")
 
-    /// Starts the thread; it ends with the last actor that has it.
+    /// Starts the thread. The thread ends with the last actor that uses it.
     public init() {}
 
-    /// For the actor's own `unownedExecutor`. The actor keeps this value for as long as it lives.
+    /// The value for the actor's own `unownedExecutor`. The actor must keep this `PostgresThread` as long as it lives.
     public var unownedExecutor: UnownedSerialExecutor {
         unsafe executor.asUnownedSerialExecutor()
     }

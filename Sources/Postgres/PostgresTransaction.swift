@@ -1,6 +1,6 @@
 public import StreamCore
 
-/// What a transaction sees of others (PostgreSQL's manual, "Transaction Isolation").
+/// What a transaction sees of other transactions (PostgreSQL's manual, "Transaction Isolation").
 public enum IsolationLevel: Sendable, Hashable {
     case readCommitted
     case repeatableRead
@@ -15,22 +15,22 @@ public enum IsolationLevel: Sendable, Hashable {
     }
 }
 
-/// How a transaction that was to be committed ended otherwise.
+/// Why a COMMIT did not end in a known commit.
 public enum TransactionError: Error, Sendable, Hashable {
-    /// COMMIT did not commit: it failed (a deferred constraint, a serialization failure), or it answered `ROLLBACK`
-    /// because a statement before it had failed and the error was swallowed. Nothing was changed.
+    /// COMMIT did not commit. Either it failed (a deferred constraint, a serialization failure), or the server answered
+    /// `ROLLBACK` because an earlier statement had failed and the caller had ignored the error. Nothing was changed.
     case rolledBack(PostgresError)
-    /// The connection was lost in COMMIT: the changes are there or not. Read back what they would have made.
+    /// The connection was lost during COMMIT. The changes may or may not be there, so the caller has to read them back.
     case unknownOutcome(PostgresError)
 
-    /// What the server or the connection said.
+    /// The error of the server or the connection.
     public var cause: PostgresError {
         switch self {
         case .rolledBack(let cause), .unknownOutcome(let cause): cause
         }
     }
 
-    /// What the failure means for the work that met it.
+    /// What the failure means for the work that caused it.
     public var kind: FailureKind {
         switch self {
         case .rolledBack(let cause): cause.kind
@@ -61,16 +61,17 @@ struct QueuedStatement: Sendable {
     let onFailure: @Sendable () -> Void
 }
 
-/// A transaction that is open: runs statements until ``PostgresConnection/withTransaction(isolation:_:)`` ends it.
+/// An open transaction. It runs statements until ``PostgresConnection/withTransaction(isolation:_:)`` ends it.
 public struct PostgresTransaction: Sendable {
     let connection: PostgresConnection
     let id: UInt64
 
-    /// Runs one statement. The first one takes BEGIN along in the same round trip.
+    /// Runs one statement. The first statement of a transaction takes BEGIN along in the same round trip.
     ///
-    /// - Parameter timeoutMs: milliseconds until it is cancelled; nil for the session's `statement_timeout` alone.
-    /// - Throws: ``PostgresError``; afterwards PostgreSQL refuses all but the end of the transaction or of the
-    ///   savepoint.
+    /// - Parameter timeoutMs: the maximum time before the statement is cancelled, in milliseconds; nil if only the
+    ///   session's `statement_timeout` applies.
+    /// - Throws: ``PostgresError``. PostgreSQL then refuses every statement until the transaction or the savepoint
+    ///   ends.
     @discardableResult
     public func execute(
         _ statement: Statement, _ parameters: Parameters = Parameters(), timeoutMs: Int? = nil
@@ -78,22 +79,23 @@ public struct PostgresTransaction: Sendable {
         try await connection.run([(statement, parameters)], in: id, timeoutMs: timeoutMs)[0]
     }
 
-    /// Runs statements in one round trip and answers their results in order; those after the first that fails are not
-    /// run.
+    /// Runs statements in one round trip and returns their results in order. If one fails, the server does not run the
+    /// later ones.
     public func pipeline(
         _ statements: [(Statement, Parameters)], timeoutMs: Int? = nil
     ) async throws(PostgresError) -> [QueryResult] {
         try await connection.run(statements, in: id, timeoutMs: timeoutMs)
     }
 
-    /// Runs a statement, whose result nobody needs, with whatever this transaction sends next: the last one of a
-    /// transaction so shares COMMIT's round trip.
+    /// Queues a statement whose result is not needed. It is sent with the next statement of this transaction, so the
+    /// last
+    /// statement of a transaction shares the round trip of COMMIT.
     ///
-    /// When it fails, what it is sent with fails with its error; with COMMIT,
-    /// ``PostgresConnection/withTransaction(isolation:_:)`` throws that error, after a rollback.
+    /// If the queued statement fails, the statement that it is sent with fails with the same error. If it is sent with
+    /// COMMIT, ``PostgresConnection/withTransaction(isolation:_:)`` throws that error after a rollback.
     ///
-    /// - Parameter onFailure: called when it was sent, and it or what was sent with it failed.
-    /// - Throws: ``PostgresError`` when the transaction is over.
+    /// - Parameter onFailure: called if the statement was sent, and it or a statement that was sent with it failed.
+    /// - Throws: ``PostgresError`` if the transaction has ended.
     public func enqueue(
         _ statement: Statement, _ parameters: Parameters = Parameters(),
         onFailure: @escaping @Sendable () -> Void = {}
@@ -102,24 +104,24 @@ public struct PostgresTransaction: Sendable {
         try await connection.enqueue(queued, in: id)
     }
 
-    /// Sends what is queued, and waits for it.
+    /// Sends the queued statements and waits for their results.
     public func flush(timeoutMs: Int? = nil) async throws(PostgresError) {
         _ = try await connection.run([], in: id, timeoutMs: timeoutMs)
     }
 
-    /// Runs a text of any number of statements, without parameters and results.
+    /// Runs a text of any number of statements. It has no parameters and returns no results.
     public func execute(script: String, timeoutMs: Int? = nil) async throws(PostgresError) {
         try await connection.runScript(script, in: id, timeoutMs: timeoutMs)
     }
 
-    /// Runs `body` so that its failure undoes only what it did itself; the transaction can go on.
+    /// Runs `body` in a savepoint. If `body` throws, only its own changes are undone, and the transaction can go on.
     @discardableResult
     public func withSavepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await execute(.unprepared("SAVEPOINT millrace"))
         let result: Result
         do {
             result = try await body()
-            // When something fails that was queued, it fails here.
+            // A queued statement that fails must fail here, inside the savepoint.
             try await execute(.unprepared("RELEASE SAVEPOINT millrace"))
         } catch {
             try await undoSavepoint()
@@ -134,10 +136,11 @@ public struct PostgresTransaction: Sendable {
 }
 
 extension PostgresConnection {
-    /// Runs `body` in a transaction, and commits it.
+    /// Runs `body` in a transaction and commits it.
     ///
-    /// - Throws: what `body` throws, or what a statement met that it left queued, after a rollback;
-    ///   ``TransactionError`` when the end is not a commit.
+    /// - Throws: the error of `body` or of a statement that it left queued, after a rollback; ``TransactionError`` if
+    ///   the
+    ///   transaction was not committed or its outcome is unknown.
     @discardableResult
     public nonisolated func withTransaction<Result>(
         isolation level: IsolationLevel = .readCommitted,

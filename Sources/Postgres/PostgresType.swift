@@ -1,4 +1,4 @@
-/// A type of PostgreSQL by its object identifier, fixed in the server's `pg_type.dat`.
+/// A PostgreSQL type, identified by its object identifier (OID). The OIDs are fixed in the server's `pg_type.dat`.
 public struct PostgresType: Sendable, Hashable {
     /// The OID.
     public let oid: UInt32
@@ -44,7 +44,7 @@ public struct PostgresType: Sendable, Hashable {
     public static let jsonbArray = PostgresType(oid: 3807)
 }
 
-/// PostgreSQL counts time from 2000-01-01T00:00:00Z, in microseconds and in days.
+/// PostgreSQL's epoch, 2000-01-01T00:00:00Z, as microseconds and as days since 1970-01-01.
 enum PostgresEpoch {
     static let microseconds: Int64 = 946_684_800_000_000
     static let days: Int32 = 10_957

@@ -1,4 +1,4 @@
-/// Which statements a session has prepared, by their text and their parameters' types. A pure value.
+/// The statements that a session has prepared, by text and parameter types. A pure value.
 struct PreparedStatements {
     struct Entry {
         let name: String
@@ -10,19 +10,19 @@ struct PreparedStatements {
         let types: [UInt32]
     }
 
-    /// A session's memory at the server is bounded by this many statements.
+    /// The maximum number of prepared statements, which bounds the session's memory at the server.
     static let limit = 256
 
     private var names: [Key: String] = [:]
     private var unconfirmed: [Key] = []
     private var counter = 0
 
-    /// Whether so many more can be prepared without forgetting all.
+    /// Whether `count` more statements can be prepared before all have to be deallocated.
     func hasRoom(for count: Int) -> Bool {
         names.count + count <= Self.limit || names.isEmpty
     }
 
-    /// The statement's name; new ones must be prepared under it.
+    /// The name of the prepared statement. The caller must prepare it under this name if it is new.
     mutating func entry(for statement: Statement, types: [UInt32]) -> Entry {
         let key = Key(statement: statement, types: types)
         if let name = names[key] { return Entry(name: name, isNew: false) }
@@ -33,7 +33,7 @@ struct PreparedStatements {
         return Entry(name: name, isNew: true)
     }
 
-    /// The server has these, and of what was new nothing else.
+    /// Keeps those of the new statements that the server has prepared, and forgets the other new ones.
     mutating func confirm(_ preparedNames: [String]) {
         for key in unconfirmed {
             guard let name = names[key], !preparedNames.contains(name) else { continue }
@@ -42,8 +42,9 @@ struct PreparedStatements {
         if !unconfirmed.isEmpty { unconfirmed.removeAll() }
     }
 
-    /// A statement that the server no longer knows, or whose plan it refuses since a table changed, is to be prepared
-    /// again; which one it was is not told, so all are.
+    /// Forgets all statements if the server no longer knows one, or refuses its plan because a table changed. The error
+    /// does
+    /// not say which statement is concerned, so all are prepared again.
     mutating func forgetOutdated(after error: PostgresError) {
         if error.sqlState == .invalidStatementName || error.sqlState == .featureNotSupported { names.removeAll() }
     }

@@ -1,21 +1,23 @@
 internal import CLibPQ
 public import StreamCore
 
-/// The rows that a statement answered, in libpq's own memory: values are read where they lie.
+/// The rows that a statement returned, in libpq's memory. Values are read in place.
 ///
-/// Getters throw ``PostgresError/Code-swift.enum/decoding`` when the value is NULL (except the `optional…` ones) or its
-/// column has another type. A row or column that is not there is a programming error and traps.
+/// Getters throw ``PostgresError/Code-swift.enum/decoding`` if the value is NULL (except the `optional…` getters) or
+/// its
+/// column has another type. A row or column that does not exist is a programming error and traps.
 @safe public final class QueryResult: @unchecked Sendable {
-    // SAFETY: a PGresult that is complete is never changed again, and libpq's getters only read it, from any thread;
-    // it is freed once, here. Spans handed out borrow this object.
+    // SAFETY: a complete PGresult never changes, and libpq's getters only read it, from any thread. It is freed once,
+    // here.
+    // Spans that this object returns borrow it.
     private let pointer: OpaquePointer
     private let types: [UInt32]
-    /// How many rows there are.
+    /// The number of rows.
     public let rowCount: Int
-    /// How many columns each row has.
+    /// The number of columns of each row.
     public let columnCount: Int
 
-    /// - Parameter pointer: a PGresult, owned by this object from now on.
+    /// - Parameter pointer: a PGresult. This object owns it from now on.
     init(owning pointer: OpaquePointer) {
         unsafe self.pointer = pointer
         rowCount = unsafe Int(PQntuples(pointer))
@@ -27,10 +29,10 @@ public import StreamCore
         unsafe PQclear(pointer)
     }
 
-    /// What the server says it did: `INSERT 0 5`, `COMMIT`, …
+    /// The server's command tag: `INSERT 0 5`, `COMMIT`, …
     public var commandTag: String { unsafe String(cString: PQcmdStatus(pointer)) }
 
-    /// How many rows were inserted, changed, deleted or selected; 0 for other commands.
+    /// The number of rows that the statement inserted, changed, deleted or selected; 0 for other commands.
     public var affectedRows: Int { unsafe Int(String(cString: PQcmdTuples(pointer))) ?? 0 }
 
     /// The column's name.
@@ -39,7 +41,7 @@ public import StreamCore
         return unsafe String(cString: PQfname(pointer, Int32(column)))
     }
 
-    /// The column's position; nil when there is none of that name.
+    /// The position of the column with this name; nil if there is none.
     public func column(named name: String) -> Int? {
         (0..<columnCount).first { columnName($0) == name }
     }
@@ -53,12 +55,14 @@ public import StreamCore
         return unsafe PQgetisnull(pointer, Int32(row), Int32(column)) != 0
     }
 
-    /// The value's bytes in PostgreSQL's binary format: for `text`, `json` and `bytea` the content itself. Empty for
-    /// NULL, which ``isNull(_:_:)`` tells apart.
+    /// The value's bytes in PostgreSQL's binary format. For `text`, `json` and `bytea` these are the content itself.
+    /// Empty
+    /// for NULL; use ``isNull(_:_:)`` to distinguish NULL from an empty value.
     @_lifetime(borrow self)
     public func bytes(_ row: Int, _ column: Int) -> Span<UInt8> {
         check(row, column)
-        // SAFETY: libpq keeps value and length until PQclear, which this object calls last; the span borrows it.
+        // SAFETY: libpq keeps the value and its length until PQclear, which only deinit calls. The span borrows this
+        // object.
         let count = unsafe Int(PQgetlength(pointer, Int32(row), Int32(column)))
         let start = unsafe UnsafeRawPointer(PQgetvalue(pointer, Int32(row), Int32(column)))
         let buffer = unsafe UnsafeBufferPointer(start: start?.assumingMemoryBound(to: UInt8.self), count: count)
@@ -77,7 +81,7 @@ public import StreamCore
             file: file, line: line)
     }
 
-    /// The bytes of a value that is not NULL. A value that has bytes is none, so libpq is asked only about the others.
+    /// The bytes of a value that is not NULL. A value with bytes cannot be NULL, so only an empty one is checked.
     @_lifetime(borrow self)
     private func value(_ row: Int, _ column: Int) throws(PostgresError) -> Span<UInt8> {
         let span = bytes(row, column)
@@ -89,7 +93,7 @@ public import StreamCore
 
     @inline(__always)
     private func bigEndian(_ bytes: Span<UInt8>) -> UInt64 {
-        // SAFETY: the loads are within the span, which they check, and any bits are an integer.
+        // SAFETY: the loads check that they are within the span, and any bits form an integer.
         switch bytes.count {
         case 8: return unsafe bytes.bytes.unsafeLoadUnaligned(as: UInt64.self).bigEndian
         case 4: return unsafe UInt64(bytes.bytes.unsafeLoadUnaligned(as: UInt32.self).bigEndian)
@@ -116,7 +120,7 @@ extension QueryResult {
         }
     }
 
-    /// `integer` or `smallint`; `bigint` when it fits.
+    /// `integer`, `smallint`, or another integer type if the value fits.
     public func int32(_ row: Int, _ column: Int) throws(PostgresError) -> Int32 {
         guard let value = Int32(exactly: try int64(row, column)) else { throw mismatch(column, "32-bit integer") }
         return value
@@ -136,15 +140,15 @@ extension QueryResult {
         return Double(bitPattern: bigEndian(value))
     }
 
-    /// `text`, `varchar`, `char`, `name`, `json`, `jsonb`, an enumeration.
+    /// `text`, `varchar`, `char`, `name`, `json`, `jsonb`, or an enumeration.
     public func string(_ row: Int, _ column: Int) throws(PostgresError) -> String {
         _ = try value(row, column)
         let span = try textBytes(row, column)
-        // SAFETY: the span is valid for the call, and the string copies it; invalid UTF-8 is repaired.
+        // SAFETY: the span is valid during the call, and the string copies it. Invalid UTF-8 is repaired.
         return unsafe span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
-    /// The UTF-8 bytes of what ``string(_:_:)`` reads, where they lie; empty for NULL.
+    /// The UTF-8 bytes of a value that ``string(_:_:)`` can read, in place; empty for NULL.
     @_lifetime(borrow self)
     public func textBytes(_ row: Int, _ column: Int) throws(PostgresError) -> Span<UInt8> {
         let span = bytes(row, column)
@@ -163,7 +167,7 @@ extension QueryResult {
         return EventID(high: bigEndian(span.extracting(0..<8)), low: bigEndian(span.extracting(8..<16)))
     }
 
-    /// `timestamptz`, or `timestamp` read as UTC. `infinity` has no instant and throws.
+    /// `timestamptz`, or `timestamp` read as UTC. Throws for `infinity`, which is not an instant.
     public func timestamp(_ row: Int, _ column: Int) throws(PostgresError) -> Timestamp {
         let bytes = try value(row, column)
         guard type(ofColumn: column) == .timestamptz || type(ofColumn: column) == .timestamp else {
@@ -185,7 +189,7 @@ extension QueryResult {
         return sum
     }
 
-    /// `numeric`, its exact digits with as many decimals as it has.
+    /// `numeric` as text, with its exact digits and all its decimal places.
     public func numeric(_ row: Int, _ column: Int) throws(PostgresError) -> String {
         let bytes = try value(row, column)
         guard type(ofColumn: column) == .numeric, let text = NumericCodec.text(bytes) else {
@@ -194,7 +198,8 @@ extension QueryResult {
         return text
     }
 
-    /// `numeric` as `coefficient × 10^−scale`; throws when it has more than 38 digits or is not finite.
+    /// `numeric` as `coefficient × 10^−scale`. Throws if the number is not finite or the coefficient does not fit into
+    /// `Int128`.
     public func decimal(_ row: Int, _ column: Int) throws(PostgresError) -> (coefficient: Int128, scale: Int) {
         let bytes = try value(row, column)
         guard type(ofColumn: column) == .numeric, let value = NumericCodec.decimal(bytes) else {
@@ -204,40 +209,40 @@ extension QueryResult {
     }
 }
 
-// MARK: - Getters that take NULL for nil
+// MARK: - Getters that return nil for NULL
 
 extension QueryResult {
-    /// ``int64(_:_:)``, nil for NULL.
+    /// ``int64(_:_:)``, or nil for NULL.
     public func optionalInt64(_ row: Int, _ column: Int) throws(PostgresError) -> Int64? {
         isNull(row, column) ? nil : try int64(row, column)
     }
 
-    /// ``int32(_:_:)``, nil for NULL.
+    /// ``int32(_:_:)``, or nil for NULL.
     public func optionalInt32(_ row: Int, _ column: Int) throws(PostgresError) -> Int32? {
         isNull(row, column) ? nil : try int32(row, column)
     }
 
-    /// ``bool(_:_:)``, nil for NULL.
+    /// ``bool(_:_:)``, or nil for NULL.
     public func optionalBool(_ row: Int, _ column: Int) throws(PostgresError) -> Bool? {
         isNull(row, column) ? nil : try bool(row, column)
     }
 
-    /// ``string(_:_:)``, nil for NULL.
+    /// ``string(_:_:)``, or nil for NULL.
     public func optionalString(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
         isNull(row, column) ? nil : try string(row, column)
     }
 
-    /// ``eventID(_:_:)``, nil for NULL.
+    /// ``eventID(_:_:)``, or nil for NULL.
     public func optionalEventID(_ row: Int, _ column: Int) throws(PostgresError) -> EventID? {
         isNull(row, column) ? nil : try eventID(row, column)
     }
 
-    /// ``timestamp(_:_:)``, nil for NULL.
+    /// ``timestamp(_:_:)``, or nil for NULL.
     public func optionalTimestamp(_ row: Int, _ column: Int) throws(PostgresError) -> Timestamp? {
         isNull(row, column) ? nil : try timestamp(row, column)
     }
 
-    /// ``numeric(_:_:)``, nil for NULL.
+    /// ``numeric(_:_:)``, or nil for NULL.
     public func optionalNumeric(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
         isNull(row, column) ? nil : try numeric(row, column)
     }
@@ -246,11 +251,11 @@ extension QueryResult {
 // MARK: - Errors
 
 extension PostgresError {
-    /// Reads what the server said. The result stays the caller's.
+    /// Reads the server's error from a result. The caller still owns the result.
     init(
         result: OpaquePointer, code: Code = .server, sql: String?, file: String = #fileID, line: Int = #line
     ) {
-        // SAFETY: libpq's strings live until PQclear; they are copied here.
+        // SAFETY: libpq's strings live until PQclear, and they are copied here.
         func field(_ code: Int32) -> String? {
             unsafe PQresultErrorField(result, code).map { unsafe String(cString: $0) }
         }
@@ -267,13 +272,13 @@ extension PostgresError {
         self.sql = sql
     }
 
-    /// Whether the server ends the session with this message.
+    /// Whether the message means that the server ends the session.
     static func isFatal(_ result: OpaquePointer) -> Bool {
         guard let severity = unsafe PQresultErrorField(result, ErrorField.severity) else { return false }
         return unsafe ["FATAL", "PANIC"].contains(String(cString: severity))
     }
 
-    /// `PG_DIAG_…` of `postgres_ext.h`, which are character constants that Swift does not import.
+    /// The `PG_DIAG_…` constants of `postgres_ext.h`. Swift does not import them because they are character constants.
     private enum ErrorField {
         static let severity = Int32(UInt8(ascii: "V"))
         static let sqlState = Int32(UInt8(ascii: "C"))

@@ -1,25 +1,25 @@
 public import StreamCore
 
-/// A one-dimensional array of values of a composite type — a table's row type, for instance — in PostgreSQL's binary
+/// A one-dimensional array of values of a composite type, for example of a table's row type, in PostgreSQL's binary
 /// format.
 ///
-/// `unnest` of one such array costs the server far less than `unnest` of many arrays side by side, of which it
-/// materialises each by itself: 5,000 rows of 46 columns took 40 ms as arrays, nearly all of them NULL.
+/// `unnest` of one array of records costs the server far less than `unnest` of many arrays, because the server
+/// materialises each array separately: 5,000 rows of 46 columns, nearly all of them NULL, took 40 ms as arrays.
 ///
-/// The formats are `array_recv`'s (`arrayfuncs.c`) and `record_recv`'s (`rowtypes.c`): the number of fields, then
-/// each field's type and length, −1 for NULL. Types must be exactly the declared ones, so the OIDs of composite types
-/// have to be asked of the database first.
+/// The formats are those of `array_recv` (`arrayfuncs.c`) and `record_recv` (`rowtypes.c`): the number of fields, and
+/// then the type and the length of each field (−1 for NULL). The types must be exactly the declared ones, so the caller
+/// has to query the OIDs of composite types first.
 public struct RecordArray: Sendable {
     private let type: PostgresType
     private let elementType: PostgresType
     private var fields: RecordFields
-    /// How many records there are.
+    /// The number of records.
     public private(set) var count = 0
 
     /// - Parameters:
     ///   - elementType: the composite type.
-    ///   - type: its array type, `pg_type.typarray`.
-    ///   - capacity: bytes of records to make room for, at a guess.
+    ///   - type: the composite type's array type, `pg_type.typarray`.
+    ///   - capacity: the expected size of all records in bytes, for which memory is reserved.
     public init(of elementType: PostgresType, as type: PostgresType, reservingBytes capacity: Int = 0) {
         self.elementType = elementType
         self.type = type
@@ -27,7 +27,7 @@ public struct RecordArray: Sendable {
         for word in [1, 0, Int32(bitPattern: elementType.oid), 0, 1] { fields.wire.append(word) }
     }
 
-    /// Appends a record whose fields `write` appends, all of them, in the type's order.
+    /// Appends a record. `write` must append all fields in the order of the type.
     public mutating func append(_ write: (inout RecordFields) -> Void) {
         fields.appendRecord(write)
         count += 1
@@ -37,7 +37,7 @@ public struct RecordArray: Sendable {
     var parameter: (type: PostgresType, wire: WireBuffer) { (type, fields.wire) }
 }
 
-/// The fields of a record, one after the other. nil is NULL.
+/// The fields of a record, in order. nil stands for NULL.
 public struct RecordFields: Sendable {
     fileprivate var wire: WireBuffer
     private var count: Int32 = 0
@@ -46,20 +46,20 @@ public struct RecordFields: Sendable {
         wire = WireBuffer(capacity: capacity)
     }
 
-    /// NULL of the given type.
+    /// Appends NULL of the given type.
     public mutating func appendNull(_ type: PostgresType) {
         begin(type)
         wire.append(Int32(-1))
     }
 
-    /// `bigint`.
+    /// Appends a `bigint`.
     public mutating func append(_ value: Int64?) {
         guard let value else { return appendNull(.int8) }
         begin(.int8)
         wire.append(sized: value)
     }
 
-    /// `text`.
+    /// Appends a `text`.
     public mutating func append(_ value: String?) {
         guard let value else { return appendNull(.text) }
         begin(.text)
@@ -67,7 +67,7 @@ public struct RecordFields: Sendable {
         wire.append(value)
     }
 
-    /// `text` from its bytes.
+    /// Appends a `text`, given as UTF-8.
     public mutating func append(utf8 text: [UInt8]?) {
         guard let text else { return appendNull(.text) }
         begin(.text)
@@ -75,7 +75,7 @@ public struct RecordFields: Sendable {
         wire.append(text.span)
     }
 
-    /// `uuid`.
+    /// Appends a `uuid`.
     public mutating func append(_ value: EventID?) {
         guard let value else { return appendNull(.uuid) }
         begin(.uuid)
@@ -84,21 +84,21 @@ public struct RecordFields: Sendable {
         wire.append(value.low)
     }
 
-    /// `timestamptz`.
+    /// Appends a `timestamptz`.
     public mutating func append(_ value: Timestamp?) {
         guard let value else { return appendNull(.timestamptz) }
         begin(.timestamptz)
         wire.append(sized: value.microseconds &- PostgresEpoch.microseconds)
     }
 
-    /// `numeric`.
+    /// Appends a `numeric`.
     public mutating func append(_ value: (some PostgresDecimal)?) {
         guard let value else { return appendNull(.numeric) }
         begin(.numeric)
         sized { NumericCodec.append(value.coefficient, scale: value.scale, to: &$0.wire) }
     }
 
-    /// `jsonb` from its UTF-8 text.
+    /// Appends a `jsonb`, given as JSON text in UTF-8.
     public mutating func append(jsonb text: [UInt8]?) {
         guard let text else { return appendNull(.jsonb) }
         begin(.jsonb)
@@ -107,13 +107,13 @@ public struct RecordFields: Sendable {
         wire.append(text.span)
     }
 
-    /// A record within the record.
+    /// Appends a record as a field of this record. `write` must append all its fields in the order of the type.
     public mutating func append(record type: PostgresType, _ write: (inout RecordFields) -> Void) {
         begin(type)
         appendRecord(write)
     }
 
-    /// An array of records within the record.
+    /// Appends an array of records as a field of this record.
     public mutating func append(records: RecordArray) {
         let (type, wire) = records.parameter
         begin(type)
@@ -132,7 +132,7 @@ public struct RecordFields: Sendable {
         }
     }
 
-    /// The length of what `write` appends, and that.
+    /// Appends what `write` appends, preceded by its length.
     @inline(__always)
     private mutating func sized(_ write: (inout RecordFields) -> Void) {
         let start = wire.count
@@ -149,7 +149,7 @@ public struct RecordFields: Sendable {
 }
 
 extension Parameters {
-    /// An array of records, for `unnest($n::the_type[])`.
+    /// Appends an array of records, for `unnest($n::the_type[])`.
     public mutating func append(_ records: RecordArray) {
         append(records.parameter.type) { $0.append(records.parameter.wire) }
     }

@@ -3,7 +3,7 @@ internal import Dispatch
 internal import Foundation
 internal import Glibc
 
-/// How long an exchange with the server may take, and whether cancelling the task ends it.
+/// The time limit of an exchange with the server, and whether cancelling the task interrupts the exchange.
 struct ExchangeLimits {
     var deadline: ContinuousClock.Instant?
     var isInterruptible: Bool
@@ -27,7 +27,7 @@ struct Command {
     let form: Form
     let sql: String
     let parameters: Parameters
-    /// Whether its result is part of the answer.
+    /// Whether the caller receives its result.
     let isAnswer: Bool
 
     init(_ form: Form, sql: String, parameters: Parameters = Parameters(), isAnswer: Bool = true) {
@@ -39,22 +39,22 @@ struct Command {
 }
 
 extension PostgresError {
-    /// The task was cancelled before anything was sent.
+    /// Whether the task was cancelled before anything was sent.
     var isOfUnsent: Bool { code == .cancelled && sqlState == nil }
 }
 
-/// The conversation with the server over one PGconn: sends, waits for the socket, collects. It blocks its thread.
+/// Talks to the server over one PGconn: sends, waits for the socket and collects results. It blocks its thread.
 struct ServerLink {
-    /// Ends a wait, so that the thread looks whether its task was cancelled.
+    /// Interrupts a wait, so that the thread checks whether its task was cancelled.
     let wakeup: Wakeup
     private var handle: ConnectionHandle?
     private var canceller: Canceller?
     /// Why there is no handle.
     private var lossReason: PostgresError?
-    /// The names that the last run has prepared, also when it failed later.
+    /// The names of the statements that the last run prepared, even if the run failed later.
     private(set) var newlyPrepared: [String] = []
 
-    /// How long the server may take to answer a cancelled statement, before the connection is given up.
+    /// Maximum time for the server to end a cancelled statement. After that, the connection is closed.
     private static let cancelGrace: Duration = .seconds(5)
 
     init() throws(PostgresError) {
@@ -102,11 +102,12 @@ struct ServerLink {
         handle = consume fresh
     }
 
-    /// A refused connection has no result to read the SQLSTATE from. libpq's verbose messages hold it, as in
+    /// Reads the SQLSTATE of a refused connection. There is no result that contains it, but libpq's verbose messages
+    /// do:
     /// `… failed: FATAL:  28P01: password authentication failed | LOCATION:  …`.
     static func connectError(_ message: String) -> PostgresError {
         var text = Substring(message)
-        // libpq's own finding, not the server's: none of the hosts takes writes.
+        // libpq reports this itself, without the server: none of the hosts accepts writes.
         if text.contains("session is read-only") {
             return PostgresError(.cannotConnect, message, sqlState: .readOnlyTransaction)
         }
@@ -122,7 +123,7 @@ struct ServerLink {
 
     // MARK: exchanges
 
-    /// Runs commands in one round trip; answers the results of those that are part of the answer.
+    /// Runs commands in one round trip, and returns the results of those whose `isAnswer` is true.
     mutating func run(_ commands: [Command], _ limits: ExchangeLimits) throws(PostgresError) -> [QueryResult] {
         newlyPrepared = []
         guard handle != nil else { throw closedError }
@@ -152,7 +153,7 @@ struct ServerLink {
         return results
     }
 
-    /// Runs a text of statements; answers the last one's tag.
+    /// Runs a text of statements, and returns the command tag of the last one.
     mutating func runScript(_ script: String, _ limits: ExchangeLimits) throws(PostgresError) -> String {
         guard handle != nil else { throw closedError }
         try checkNotCancelled(limits)
@@ -196,14 +197,14 @@ struct ServerLink {
 
     // MARK: waiting
 
-    /// One exchange's limits and what became of them.
+    /// The limits and the state of one exchange with the server.
     private struct Exchange {
         var limits: ExchangeLimits
-        /// Why the statement was cancelled.
+        /// Why the statement was cancelled; nil if it was not.
         var interruption: PostgresError.Code?
         /// Signalled when the request to cancel has reached the server.
         var cancelled: DispatchSemaphore?
-        /// The first error; a session that the server ends says why before its connection breaks.
+        /// The first error. A server that ends a session sends its reason before the connection breaks.
         var failure: PostgresError?
 
         init(limits: ExchangeLimits) {
@@ -214,7 +215,7 @@ struct ServerLink {
             if failure == nil { failure = error }
         }
 
-        /// 57014 after our own request is our interruption.
+        /// Replaces the code of error 57014 by our reason if we asked for the cancellation.
         func explained(_ error: PostgresError) -> PostgresError {
             guard let interruption, error.sqlState == .queryCanceled else { return error }
             var explained = PostgresError(interruption, error.message, sqlState: error.sqlState)
@@ -223,9 +224,9 @@ struct ServerLink {
         }
     }
 
-    /// The next reply, waited for within the limits.
+    /// Waits for the next reply within the limits.
     ///
-    /// - Throws: ``PostgresError/Code-swift.enum/connectionLost``, after which there is no handle.
+    /// - Throws: ``PostgresError/Code-swift.enum/connectionLost``. There is no handle afterwards.
     private mutating func reply(_ exchange: inout Exchange, sql: String?) throws(PostgresError)
         -> ConnectionHandle.Reply
     {
@@ -251,7 +252,7 @@ struct ServerLink {
         return reply
     }
 
-    /// Asks the server to cancel, once; the second time the grace is over, and the connection is given up.
+    /// Asks the server to cancel the statement. The second call, after ``cancelGrace``, closes the connection.
     private mutating func interrupt(_ exchange: inout Exchange, _ reason: PostgresError.Code) throws(PostgresError) {
         guard exchange.interruption == nil, let canceller else {
             throw lost(PostgresError(.connectionLost, "the server did not answer the request to cancel"))
@@ -262,8 +263,9 @@ struct ServerLink {
         exchange.limits.deadline = .now + Self.cancelGrace
     }
 
-    /// Waits until a request to cancel has been dealt with, lest it hit the next statement: the server's process has
-    /// been signalled before the request's own connection is closed, and forgets a signal that finds it idle.
+    /// Waits until the server has handled the request to cancel, so that it cannot cancel the next statement. The
+    /// server
+    /// signals its process before it closes the request's connection, and an idle process ignores the signal.
     private mutating func settle(_ exchange: Exchange) throws(PostgresError) {
         guard let cancelled = exchange.cancelled else { return }
         if cancelled.wait(timeout: .now() + .seconds(5)) == .timedOut {
@@ -271,7 +273,7 @@ struct ServerLink {
         }
     }
 
-    /// Closes the connection and says why.
+    /// Closes the connection and returns the error that explains why.
     private mutating func lost(_ cause: PostgresError? = nil) -> PostgresError {
         var error = cause ?? PostgresError(.connectionLost, handle?.lastMessage ?? "the connection is lost")
         if error.code != .connectionLost {
@@ -283,17 +285,19 @@ struct ServerLink {
         return error
     }
 
-    /// Ends the session, because it is with the wrong server.
+    /// Closes the connection because the server is the wrong one.
     ///
-    /// - Returns: the error to throw instead.
+    /// - Returns: the error to throw instead of `cause`.
     mutating func giveUp(_ cause: PostgresError) -> PostgresError { lost(cause) }
 
-    /// Whether the socket shows no end of the connection. Reads what has arrived: notices, the server's farewell.
+    /// Whether the socket shows that the connection is open. Reads what has arrived, such as notices and the message
+    /// with
+    /// which the server ends a session.
     mutating func checkAlive() -> Bool {
         guard let handle else { return false }
-        // The end of the connection comes after the last bytes, so read on until there is nothing.
+        // The end of the connection follows the last bytes, so the loop reads until no more bytes arrive.
         while case .ready = Self.wait(handle.socket, for: POLLIN, orWakeup: nil, until: .now) {
-            // Asked whether it is busy, libpq reads the messages that have arrived.
+            // `isBusy` makes libpq parse the messages that have arrived.
             if !handle.consumeInput() || handle.isBusy || handle.isBad {
                 _ = lost(handle.farewell)
                 return false
@@ -302,9 +306,10 @@ struct ServerLink {
         return true
     }
 
-    /// Blocks until another session has notified, `isStopped` says so after a wake-up, or the task is cancelled.
+    /// Blocks until another session has sent a notification, `isStopped` returns true after a wake-up, or the task is
+    /// cancelled.
     ///
-    /// - Returns: all that has arrived; empty when it was stopped.
+    /// - Returns: all notifications that have arrived; none if it was stopped.
     mutating func waitForNotifications(isStopped: () -> Bool) throws(PostgresError) -> [PostgresNotification] {
         guard let handle else { throw closedError }
         while true {
@@ -318,7 +323,7 @@ struct ServerLink {
 
     enum Readiness { case ready, woken, timedOut }
 
-    /// Blocks until `socket` is ready for one of `events`, `wakeup` was signalled or the time is over.
+    /// Blocks until `socket` is ready for one of `events`, `wakeup` is signalled, or `deadline` passes.
     static func wait(
         _ socket: Int32, for events: Int32, orWakeup wakeup: Wakeup?, until deadline: ContinuousClock.Instant?
     ) -> Readiness {
@@ -332,7 +337,7 @@ struct ServerLink {
             pollfd(fd: socket, events: Int16(events), revents: 0),
             pollfd(fd: wakeup?.fileDescriptor ?? -1, events: Int16(POLLIN), revents: 0)
         )
-        // SAFETY: a tuple of two pollfd lies in memory as an array of two; poll ignores a negative descriptor.
+        // SAFETY: a tuple of two pollfd has the memory layout of an array of two. poll ignores a negative descriptor.
         let count = unsafe withUnsafeMutablePointer(to: &descriptors) { pointer in
             unsafe pointer.withMemoryRebound(to: pollfd.self, capacity: 2) { unsafe poll($0, 2, timeoutMs) }
         }
@@ -340,7 +345,7 @@ struct ServerLink {
             wakeup?.drain()
             return .woken
         }
-        // An interrupted poll looks again, by way of the caller's loop.
+        // If a signal interrupted poll, the caller's loop waits again.
         return count == 0 ? .timedOut : .ready
     }
 }

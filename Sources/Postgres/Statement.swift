@@ -1,7 +1,7 @@
-/// A statement of SQL with parameters `$1`, `$2`, …
+/// An SQL statement with parameters `$1`, `$2`, …
 ///
-/// Make it once, as a constant: a connection prepares it the first time it runs it, and finds it again by a hash that
-/// is taken here.
+/// Declare it once, as a constant. A connection prepares it before its first execution and finds it again by a hash
+/// that is computed only once, here.
 public struct Statement: Sendable, Hashable {
     /// The SQL text.
     public let sql: String
@@ -14,7 +14,7 @@ public struct Statement: Sendable, Hashable {
         self.init(sql, isPrepared: true)
     }
 
-    /// A statement that runs rarely, or whose text is made at run time: parsed each time, nothing kept.
+    /// A statement that the server parses at each execution, for statements that run rarely or are built at run time.
     public static func unprepared(_ sql: String) -> Statement {
         Statement(sql, isPrepared: false)
     }
