@@ -17,10 +17,8 @@ extension PostgresConnection {
     /// Takes the lock for this session if no other session holds it. Does not wait.
     ///
     /// The server releases the lock when the session ends. A caller that relies on the lock must check that the session
-    /// is
-    /// alive (``isAlive()``, ``ping(timeoutMs:)``) and must not depend on the lock for correctness. The lock does not
-    /// work
-    /// behind a pooler that shares sessions between clients.
+    /// is alive (``isAlive()``, ``ping(timeoutMs:)``) and must not depend on the lock for correctness. The lock does
+    /// not work behind a pooler that shares sessions between clients.
     ///
     /// - Returns: whether this session now holds the lock.
     public func tryAdvisoryLock(_ key: AdvisoryLockKey) async throws(PostgresError) -> Bool {

@@ -13,8 +13,7 @@ public protocol ArrayElement: Sendable {
 ///
 /// All values are written into one growing buffer, so a value needs no allocation of its own. The format is that of
 /// `array_recv` in the server's `arrayfuncs.c`: the number of dimensions, a flag for NULLs, the OID of the element
-/// type,
-/// the size and the lower bound of the dimension, and then each element with its length (−1 for NULL).
+/// type, the size and the lower bound of the dimension, and then each element with its length (−1 for NULL).
 public struct ArrayColumn<Element: ArrayElement>: Sendable {
     private var wire: WireBuffer
     /// The number of elements.

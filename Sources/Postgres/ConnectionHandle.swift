@@ -111,8 +111,8 @@ internal import Glibc
         _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<Int32>, UnsafePointer<Int32>) -> Bool
     ) -> Bool {
         // SAFETY: the pointers are used only inside the closure, and the buffer lives that long. An empty value points
-        // to
-        // the buffer's start or to a static byte, never to NULL, because libpq takes a null pointer for the SQL NULL.
+        // to the buffer's start or to a static byte, never to NULL, because libpq takes a null pointer for the SQL
+        // NULL.
         unsafe parameters.buffer.withUnsafeBytes { (bytes: UnsafeRawBufferPointer) -> Bool in
             var empty: CChar = 0
             return unsafe withUnsafePointer(to: &empty) { nothing in

@@ -7,8 +7,7 @@ public protocol PostgresDecimal: Sendable {
 }
 
 /// Reads and writes PostgreSQL's binary `numeric`: digits in base 10,000, the weight of the first digit, a sign, and
-/// the
-/// number of decimal places to show (`numeric_send` and `numeric_recv` in the server's `numeric.c`).
+/// the number of decimal places to show (`numeric_send` and `numeric_recv` in the server's `numeric.c`).
 enum NumericCodec {
     private static let positive: UInt16 = 0x0000
     private static let negative: UInt16 = 0x4000
@@ -26,8 +25,7 @@ enum NumericCodec {
         precondition(abs(scale) <= maximumScale, "a decimal's scale is beyond PostgreSQL's")
         let (shift, lowest) = aligned(exponent: -scale)
         // The loops fill the groups from the least significant one. The groups are then written in reverse. The 39
-        // digits of
-        // an Int128 and up to three zeros make at most 11 groups.
+        // digits of an Int128 and up to three zeros make at most 11 groups.
         var groups = InlineArray<12, UInt16>(repeating: 0)
         var count = 0
         var rest = coefficient.magnitude
@@ -217,8 +215,7 @@ private struct DecimalLiteral {
 
 extension NumericCodec {
     /// The number's digits with as many decimal places as its scale, or `NaN`, `Infinity` or `-Infinity`; nil if the
-    /// bytes
-    /// are malformed.
+    /// bytes are malformed.
     static func text(_ wire: Span<UInt8>) -> String? {
         guard let header = Header(wire) else { return nil }
         switch header.sign {

@@ -3,8 +3,7 @@ internal import CLibPQ
 /// The address of a PostgreSQL server, and the settings of the sessions there.
 public struct PostgresConfiguration: Sendable, Hashable {
     /// libpq's connection parameters by their keywords (`host`, `port`, `user`, `dbname`, `sslmode`, `sslrootcert`, …).
-    /// A
-    /// parameter that is not here has libpq's default, which may come from a `PG…` environment variable.
+    /// A parameter that is not here has libpq's default, which may come from a `PG…` environment variable.
     ///
     /// Other properties of this type stand for some of the keywords, for example ``applicationName``. They take
     /// precedence.
@@ -12,22 +11,19 @@ public struct PostgresConfiguration: Sendable, Hashable {
     /// The schema that unqualified names refer to. The session's `search_path` is ``searchedFirst`` followed by it.
     public var schema = "public"
     /// Schemas that the server searches before ``schema``. If both contain a name, these win. The server creates
-    /// objects
-    /// without a schema's name in the first schema of the path that exists.
+    /// objects without a schema's name in the first schema of the path that exists.
     public var searchedFirst: [String] = []
     /// The name that the server's `pg_stat_activity` shows.
     public var applicationName = "millrace"
     /// Maximum time to connect, in milliseconds, for all hosts together. The time of name resolution counts too, but
-    /// libpq
-    /// cannot interrupt it.
+    /// libpq cannot interrupt it.
     public var connectTimeoutMs = 5_000
     /// Maximum time of a statement before the server cancels it, in milliseconds; 0 for no limit.
     public var statementTimeoutMs = 30_000
     /// Maximum time that a statement waits for a lock, in milliseconds; 0 for no limit.
     public var lockTimeoutMs = 10_000
     /// Maximum time that a session may be idle inside a transaction before the server ends it, in milliseconds; 0 for
-    /// no
-    /// limit.
+    /// no limit.
     public var idleInTransactionTimeoutMs = 60_000
     /// Maximum time that sent data may stay unacknowledged before the kernel closes the connection, in milliseconds.
     public var tcpUserTimeoutMs = 15_000
@@ -42,8 +38,7 @@ public struct PostgresConfiguration: Sendable, Hashable {
     public enum Access: Sendable, Hashable {
         /// A server that accepts writes. If there are several hosts, libpq takes the first such one
         /// (`target_session_attrs=read-write`). If there is none, connecting fails with an error that is worth a retry.
-        /// If
-        /// the server stops accepting writes, the session ends, so that the next one looks for the primary.
+        /// If the server stops accepting writes, the session ends, so that the next one looks for the primary.
         case readWrite
         /// Any server, or the kind that the parameter `target_session_attrs` names.
         case any

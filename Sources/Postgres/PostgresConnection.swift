@@ -84,8 +84,7 @@ public actor PostgresConnection {
     }
 
     /// Runs statements in one round trip and returns their results in order. Outside a transaction they form one
-    /// implicit
-    /// transaction: if one fails, the server undoes the earlier ones and does not run the later ones.
+    /// implicit transaction: if one fails, the server undoes the earlier ones and does not run the later ones.
     public func pipeline(
         _ statements: [(Statement, Parameters)], timeoutMs: Int? = nil
     ) async throws(PostgresError) -> [QueryResult] {
@@ -207,8 +206,7 @@ public actor PostgresConnection {
     }
 
     /// Forgets the pending BEGIN if the server is now in a transaction. It is not if the statement that BEGIN goes with
-    /// was
-    /// cancelled before it was sent.
+    /// was cancelled before it was sent.
     private func noteBegun() {
         if transaction != nil && link.isOpen && !link.isIdleOutsideTransaction { transaction?.pendingBegin = nil }
     }

@@ -3,8 +3,7 @@ internal import Blocking
 /// An operating-system thread that a connection blocks while it waits for the server.
 ///
 /// An actor that mainly talks to one connection should share its thread with the connection. Calls from one to the
-/// other
-/// then switch neither threads nor queues. While a statement runs, the actor does nothing else.
+/// other then switch neither threads nor queues. While a statement runs, the actor does nothing else.
 ///
 ///     actor Writer {
 ///         private let thread = PostgresThread()

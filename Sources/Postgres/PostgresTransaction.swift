@@ -88,8 +88,7 @@ public struct PostgresTransaction: Sendable {
     }
 
     /// Queues a statement whose result is not needed. It is sent with the next statement of this transaction, so the
-    /// last
-    /// statement of a transaction shares the round trip of COMMIT.
+    /// last statement of a transaction shares the round trip of COMMIT.
     ///
     /// If the queued statement fails, the statement that it is sent with fails with the same error. If it is sent with
     /// COMMIT, ``PostgresConnection/withTransaction(isolation:_:)`` throws that error after a rollback.
@@ -139,8 +138,7 @@ extension PostgresConnection {
     /// Runs `body` in a transaction and commits it.
     ///
     /// - Throws: the error of `body` or of a statement that it left queued, after a rollback; ``TransactionError`` if
-    ///   the
-    ///   transaction was not committed or its outcome is unknown.
+    ///   the transaction was not committed or its outcome is unknown.
     @discardableResult
     public nonisolated func withTransaction<Result>(
         isolation level: IsolationLevel = .readCommitted,

@@ -43,8 +43,7 @@ struct PreparedStatements {
     }
 
     /// Forgets all statements if the server no longer knows one, or refuses its plan because a table changed. The error
-    /// does
-    /// not say which statement is concerned, so all are prepared again.
+    /// does not say which statement is concerned, so all are prepared again.
     mutating func forgetOutdated(after error: PostgresError) {
         if error.sqlState == .invalidStatementName || error.sqlState == .featureNotSupported { names.removeAll() }
     }

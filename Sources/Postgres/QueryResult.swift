@@ -4,12 +4,10 @@ public import StreamCore
 /// The rows that a statement returned, in libpq's memory. Values are read in place.
 ///
 /// Getters throw ``PostgresError/Code-swift.enum/decoding`` if the value is NULL (except the `optional…` getters) or
-/// its
-/// column has another type. A row or column that does not exist is a programming error and traps.
+/// its column has another type. A row or column that does not exist is a programming error and traps.
 @safe public final class QueryResult: @unchecked Sendable {
     // SAFETY: a complete PGresult never changes, and libpq's getters only read it, from any thread. It is freed once,
-    // here.
-    // Spans that this object returns borrow it.
+    // here. Spans that this object returns borrow it.
     private let pointer: OpaquePointer
     private let types: [UInt32]
     /// The number of rows.
@@ -56,8 +54,7 @@ public import StreamCore
     }
 
     /// The value's bytes in PostgreSQL's binary format. For `text`, `json` and `bytea` these are the content itself.
-    /// Empty
-    /// for NULL; use ``isNull(_:_:)`` to distinguish NULL from an empty value.
+    /// Empty for NULL; use ``isNull(_:_:)`` to distinguish NULL from an empty value.
     @_lifetime(borrow self)
     public func bytes(_ row: Int, _ column: Int) -> Span<UInt8> {
         check(row, column)

@@ -49,22 +49,18 @@ extension SQLState {
     ///
     /// - *transient*: 08 (the connection; another one may work), 25 (invalid transaction state, including a read-only
     ///   server; a new transaction or a failover helps), 40 (serialization failure, deadlock; a retry may succeed), 53
-    ///   (out
-    ///   of disk, memory or connections), 55P03 and 55006 (locked, in use), 57 (`statement_timeout` or a person
-    ///   cancelled
-    ///   it; the server is starting, stopping or recovering), 58 (the operating system), 72 (snapshot too old), 26000
-    ///   (the
-    ///   prepared statement is gone and will be prepared again), HV00N (a foreign server does not answer).
+    ///   (out of disk, memory or connections), 55P03 and 55006 (locked, in use), 57 (`statement_timeout` or a person
+    ///   cancelled it; the server is starting, stopping or recovering), 58 (the operating system), 72 (snapshot too
+    ///   old), 26000 (the prepared statement is gone and will be prepared again), HV00N (a foreign server does not
+    ///   answer).
     /// - *everything*: 42 (wrong SQL, a missing table or privilege), 3F and 3D (no such schema or database, and for the
-    ///   same
-    ///   reason 57P04), 28 (the login), 0L, 0P and 2B (roles and grants), F0 (the server's configuration). No event can
-    ///   succeed until a person changes something.
+    ///   same reason 57P04), 28 (the login), 0L, 0P and 2B (roles and grants), F0 (the server's configuration). No
+    ///   event can succeed until a person changes something.
     /// - *permanent* for the event: all others. 20 and P0 (a trigger or function refuses it), 21 (the statement names a
-    ///   row
-    ///   twice; the event alone may succeed), 22 and 54 (its values do not fit), 23, 27, 40002 and 44 (it violates a
-    ///   constraint or a view's rule), 0A and XX (PostgreSQL cannot do this with the row, or has a bug), and every
-    ///   unknown
-    ///   class. Code that applies many events finds out which of them fail. It should stop if many fail in a row.
+    ///   row twice; the event alone may succeed), 22 and 54 (its values do not fit), 23, 27, 40002 and 44 (it violates
+    ///   a constraint or a view's rule), 0A and XX (PostgreSQL cannot do this with the row, or has a bug), and every
+    ///   unknown class. Code that applies many events finds out which of them fail. It should stop if many fail in a
+    ///   row.
     public var kind: FailureKind {
         switch code {
         case "40002": return .permanent
@@ -80,8 +76,7 @@ extension SQLState {
     }
 
     /// Whether the cause may be a statement that was prepared before a table changed (0A000: its result has another
-    /// type)
-    /// or that no longer exists (26000). The connection prepares it again, so a retry may succeed at once.
+    /// type) or that no longer exists (26000). The connection prepares it again, so a retry may succeed at once.
     public var mayBeOutdatedStatement: Bool { self == .featureNotSupported || self == .invalidStatementName }
 
     /// Whether a single row can be the cause although all other rows pass: a trigger raises the error for it, another

@@ -103,8 +103,7 @@ struct ServerLink {
     }
 
     /// Reads the SQLSTATE of a refused connection. There is no result that contains it, but libpq's verbose messages
-    /// do:
-    /// `… failed: FATAL:  28P01: password authentication failed | LOCATION:  …`.
+    /// do: `… failed: FATAL:  28P01: password authentication failed | LOCATION:  …`.
     static func connectError(_ message: String) -> PostgresError {
         var text = Substring(message)
         // libpq reports this itself, without the server: none of the hosts accepts writes.
@@ -264,8 +263,7 @@ struct ServerLink {
     }
 
     /// Waits until the server has handled the request to cancel, so that it cannot cancel the next statement. The
-    /// server
-    /// signals its process before it closes the request's connection, and an idle process ignores the signal.
+    /// server signals its process before it closes the request's connection, and an idle process ignores the signal.
     private mutating func settle(_ exchange: Exchange) throws(PostgresError) {
         guard let cancelled = exchange.cancelled else { return }
         if cancelled.wait(timeout: .now() + .seconds(5)) == .timedOut {
@@ -291,8 +289,7 @@ struct ServerLink {
     mutating func giveUp(_ cause: PostgresError) -> PostgresError { lost(cause) }
 
     /// Whether the socket shows that the connection is open. Reads what has arrived, such as notices and the message
-    /// with
-    /// which the server ends a session.
+    /// with which the server ends a session.
     mutating func checkAlive() -> Bool {
         guard let handle else { return false }
         // The end of the connection follows the last bytes, so the loop reads until no more bytes arrive.
