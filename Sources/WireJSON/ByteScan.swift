@@ -1,14 +1,14 @@
-/// Finding the bytes of a string that need attention, eight at a time.
+/// Finds the bytes of a string that need attention, eight bytes at a time.
 enum ByteScan {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highBits: UInt64 = 0x8080_8080_8080_8080
 
     /// The first offset in `start..<bytes.count` whose byte ends or interrupts the text of a JSON string: `"`, `\` or a
-    /// control character below 0x20. `bytes.count` when there is none.
+    /// control character below 0x20. `bytes.count` if there is none.
     @inline(__always)
     static func firstSpecial(in bytes: Span<UInt8>, from start: Int) -> Int {
         var index = start
-        // SAFETY: eight bytes are looked at as one number, never as anything that has invalid values.
+        // SAFETY: eight bytes are read as one integer, for which all bit patterns are valid.
         let raw = unsafe bytes.bytes
         while index <= bytes.count &- 8 {
             // SAFETY: the loop's condition keeps the eight bytes inside the span.
@@ -26,8 +26,8 @@ enum ByteScan {
         return index
     }
 
-    /// The high bit of each special byte. Bits above the lowest set one may be false (a borrow of the subtraction), the
-    /// lowest never is, and no caller looks further.
+    /// Sets the high bit of each special byte. The subtraction may borrow from the next byte, so bits above the lowest
+    /// set bit may be wrong. The lowest is always right, and callers use only that one.
     @inline(__always)
     private static func specials(_ word: UInt64) -> UInt64 {
         let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))

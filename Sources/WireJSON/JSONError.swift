@@ -1,40 +1,41 @@
-/// Why bytes are not the JSON that the reader was asked for, and where.
+/// Explains why bytes are not the JSON that the caller asked for, and at which offset.
 ///
-/// A plain value without text of the input: it is cheap to throw and safe to log.
+/// It contains no text of the input, so it is cheap to throw and safe to log.
 public struct JSONError: Error, Hashable, Sendable {
-    /// What is wrong.
+    /// The kind of problem.
     public enum Code: Hashable, Sendable {
         /// The bytes are not UTF-8 (RFC 8259 §8.1).
         case invalidUTF8
         /// The input ends inside a value.
         case unexpectedEnd
-        /// A byte that cannot stand here.
+        /// The byte is not allowed at this place.
         case unexpectedByte
-        /// A value of another type than the one asked for; the JSON itself may be fine.
+        /// The value has another type than the caller asked for. The JSON itself may be valid.
         case wrongType
-        /// `\` followed by something that RFC 8259 §7 does not know.
+        /// `\` is followed by a character that RFC 8259 §7 does not define.
         case invalidEscape
-        /// A `\uD800`–`\uDFFF` without its other half: no character, so no string can hold it.
+        /// One of the escapes `\uD800`–`\uDFFF` without its other half. It is no character, so no string can contain
+        /// it.
         case loneSurrogate
-        /// An unescaped byte below 0x20 in a string.
+        /// A string contains an unescaped byte below 0x20.
         case controlCharacter
-        /// Digits that the grammar of RFC 8259 §6 does not allow, such as `01` or `1.`.
+        /// The grammar of RFC 8259 §6 does not allow the number, for example `01` or `1.`.
         case invalidNumber
-        /// A number that is no integer of 64 bits.
+        /// The number is not a 64-bit integer.
         case notAnInteger
-        /// Nested deeper than the reader's limit.
+        /// Objects and arrays are nested more deeply than the reader allows.
         case tooDeep
-        /// Something other than white space after the value.
+        /// The value is followed by something other than white space.
         case trailingBytes
     }
 
-    /// What the reader looked for.
+    /// What the reader expected at the place of the problem.
     public enum Expectation: Hashable, Sendable {
         case value, object, array, string, number, integer, boolean, null, key, colon, commaOrEnd, escape, end, utf8
     }
 
     public let code: Code
-    /// Bytes from the start of the input to the problem.
+    /// The position of the problem, in bytes from the start of the input.
     public let offset: Int
     public let expected: Expectation
 
@@ -44,7 +45,7 @@ public struct JSONError: Error, Hashable, Sendable {
         self.expected = expected
     }
 
-    /// Whether the input may be valid JSON and only its shape was not the one asked for.
+    /// Whether the input may be valid JSON, and only a value's type is not the one that the caller asked for.
     public var isShape: Bool { code == .wrongType || code == .notAnInteger }
 }
 
@@ -65,7 +66,7 @@ extension JSONError.Code {
         case .loneSurrogate: "unpaired surrogate"
         case .controlCharacter: "unescaped control character"
         case .invalidNumber: "invalid number"
-        case .notAnInteger: "no 64-bit integer"
+        case .notAnInteger: "not a 64-bit integer"
         case .tooDeep: "nested too deeply"
         case .trailingBytes: "bytes after the value"
         }

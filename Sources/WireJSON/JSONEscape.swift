@@ -1,8 +1,9 @@
 /// The escapes of RFC 8259 §7.
 enum JSONEscape {
-    /// Checks the grammar of the escape whose `\` is at `start`; unpaired surrogates pass, as the grammar allows them.
+    /// Checks the grammar of the escape whose `\` is at `start`. Unpaired surrogates pass, because the grammar allows
+    /// them.
     ///
-    /// - Returns: the offset behind it.
+    /// - Returns: the offset after the escape.
     static func end(in bytes: Span<UInt8>, at start: Int) throws(JSONError) -> Int {
         guard start + 1 < bytes.count else { throw JSONError(.unexpectedEnd, at: bytes.count, expected: .escape) }
         switch bytes[start + 1] {
@@ -16,7 +17,9 @@ enum JSONEscape {
         }
     }
 
-    /// The text between the quotes at `range`, whose grammar ``end(in:at:)`` has checked.
+    /// Decodes the text between quotes at `range`. ``end(in:at:)`` must have checked its grammar.
+    ///
+    /// - Throws: ``JSONError/Code/loneSurrogate``.
     static func decode(_ bytes: Span<UInt8>, in range: Range<Int>) throws(JSONError) -> [UInt8] {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(range.count)
@@ -50,7 +53,7 @@ enum JSONEscape {
         }
     }
 
-    /// Appends the character of the one or two `\u` escapes at `start`; returns the offset behind them.
+    /// Appends the character of the one or two `\u` escapes at `start`, and returns the offset after them.
     private static func decodeUnicode(
         _ bytes: Span<UInt8>, at start: Int, into decoded: inout [UInt8]
     ) throws(JSONError) -> Int {
@@ -72,7 +75,7 @@ enum JSONEscape {
         return next + 6
     }
 
-    /// The four hexadecimal digits of the `\uXXXX` at `start`.
+    /// The value of the four hexadecimal digits of the `\uXXXX` at `start`.
     private static func codeUnit(in bytes: Span<UInt8>, at start: Int) throws(JSONError) -> UInt16 {
         guard start + 6 <= bytes.count else { throw JSONError(.unexpectedEnd, at: bytes.count, expected: .escape) }
         var unit: UInt16 = 0

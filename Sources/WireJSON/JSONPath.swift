@@ -1,9 +1,9 @@
-/// Naming a place in JSON text for a human, as `$.payload.items[2].unitPrice`.
+/// Describes a place in JSON text to people, for example `$.payload.items[2].unitPrice`.
 public enum JSONPath {
-    /// The path of the innermost value of `bytes` that holds the byte at `offset`, as far as the text is valid up to
-    /// there.
+    /// The path of the innermost value of `bytes` that contains the byte at `offset`. If the text before that byte is
+    /// invalid, the path ends there.
     ///
-    /// Walks the text from its start: for errors, not for every record.
+    /// It reads the text from its start, so use it for errors only, not for every record.
     public static func locate(_ offset: Int, in bytes: Span<UInt8>) -> String {
         var path = "$"
         guard var reader = try? JSONReader(bytes) else { return path }
@@ -11,9 +11,9 @@ public enum JSONPath {
         return path
     }
 
-    /// Moves the cursor to the member of the value at the cursor that holds `offset`.
+    /// Moves the cursor to the member of the current value that contains `offset`.
     ///
-    /// - Returns: how the path goes on; nil when the value is a scalar or none of its members holds it.
+    /// - Returns: the next component of the path; nil if the value is a scalar or no member contains the offset.
     private static func descend(_ reader: inout JSONReader, to offset: Int) throws(JSONError) -> String? {
         switch try reader.peek() {
         case .object:
@@ -38,7 +38,8 @@ public enum JSONPath {
         }
     }
 
-    /// Whether the value that comes next holds `offset`, or breaks off before its end, so that nothing behind it can.
+    /// Whether the next value contains `offset`. A malformed value counts as containing it, because nothing after it
+    /// can.
     private static func holds(_ reader: borrowing JSONReader, _ offset: Int) -> Bool {
         var probe = reader.reader(at: reader.offset)
         guard let range = try? probe.skipValue() else { return true }

@@ -1,21 +1,21 @@
 extension JSONReader {
-    /// The bytes in `range` of the input, borrowed.
+    /// Borrows the bytes in `range` of the input.
     @_lifetime(copy self)
     @inlinable
     public func span(of range: Range<Int>) -> Span<UInt8> {
         bytes.extracting(range)
     }
 
-    /// Whether `text` is `name`. Compares bytes; only a text that has escapes is decoded for it.
+    /// Whether `text` equals `name`. Compares bytes, and decodes the text only if it has escapes.
     ///
-    /// - Parameter name: ASCII or UTF-8 of exactly the same code points; nothing is normalised.
+    /// - Parameter name: ASCII or UTF-8 with exactly the same code points. The text is not normalised.
     @inlinable
     public func matches(_ text: JSONText, _ name: StaticString) -> Bool {
         if text.hasEscapes { return decodedMatches(text, name) }
         return text.range.count == name.utf8CodeUnitCount && bytes.extracting(text.range).isEqual(to: name)
     }
 
-    /// Whether `text` is `name`, which is known at run time only.
+    /// Whether `text` equals `name`, for names that are known only at run time.
     public func matches(_ text: JSONText, _ name: Span<UInt8>) -> Bool {
         if text.hasEscapes {
             guard let decoded = try? string(of: text) else { return false }
@@ -30,9 +30,9 @@ extension JSONReader {
         return decoded.utf8Span.span.isEqual(to: name)
     }
 
-    /// The string that `text` stands for.
+    /// Decodes `text`.
     ///
-    /// - Throws: ``JSONError/Code/loneSurrogate`` when an escape is half a character.
+    /// - Throws: ``JSONError/Code/loneSurrogate`` if an escape is an unpaired surrogate.
     public func string(of text: JSONText) throws(JSONError) -> String {
         if text.hasEscapes {
             let decoded = try JSONEscape.decode(bytes, in: text.range)
@@ -46,19 +46,19 @@ extension JSONReader {
 }
 
 extension Span<UInt8> {
-    /// Whether these bytes are those of `other`.
+    /// Whether both spans contain the same bytes.
     public func isEqual(to other: Span<UInt8>) -> Bool {
         guard count == other.count else { return false }
         for index in indices where self[index] != other[index] { return false }
         return true
     }
 
-    /// Whether these bytes are those of `name`.
+    /// Whether the span contains the bytes of `name`.
     @inlinable
     public func isEqual(to name: StaticString) -> Bool {
         guard count == name.utf8CodeUnitCount else { return false }
         for index in 0..<count {
-            // SAFETY: `index` is below both counts, and a StaticString's bytes live for ever.
+            // SAFETY: `index` is below both counts, and the bytes of a StaticString are never freed.
             guard unsafe self[unchecked: index] == name.utf8Start[index] else { return false }
         }
         return true

@@ -1,7 +1,7 @@
-/// A cursor over JSON text (RFC 8259) that borrows its bytes and makes nothing that it was not asked for.
+/// A cursor over JSON text (RFC 8259). It borrows the bytes, and copies or allocates only if the caller asks for it.
 ///
-/// The caller pulls: it enters objects and arrays, compares keys with names that are known at compile time, reads the
-/// values it wants and skips the others. Skipped values are checked as strictly as read ones.
+/// The caller controls the reading: it enters objects and arrays, compares keys with names, reads the values that it
+/// needs and skips the others. Skipped values are checked as strictly as read ones.
 ///
 /// ```swift
 /// var reader = try JSONReader(bytes)
@@ -12,30 +12,35 @@
 /// try reader.finish()
 /// ```
 ///
-/// Rules where RFC 8259 leaves a choice: the input is UTF-8 as a whole; a byte order mark in front is passed
-/// over (§8.1), as many writers on Windows set one; nesting is limited; a string's `\u` surrogates must be paired when
-/// it is read as text; members are handed out in their order, **also two of the same name**: it is the caller who knows
-/// which names matter and refuses a second one.
+/// Where RFC 8259 leaves a choice, these rules apply:
 ///
-/// After ``nextKey()`` or a true ``nextElement()`` exactly one value must be read, entered or skipped.
+/// - The whole input must be UTF-8. A byte order mark at the start is skipped (§8.1), because many writers on Windows
+///   write one.
+/// - Nesting is limited.
+/// - The `\u` surrogates of a string must be paired when it is read as text.
+/// - Members are returned in their order, **including members with the same name**. The caller knows which names
+///   matter, and must reject a second one.
+///
+/// After ``nextKey()``, or after ``nextElement()`` returned true, the caller must read, enter or skip exactly one
+/// value.
 public struct JSONReader: ~Escapable {
-    /// Objects and arrays inside each other, at most; also the most that `depthLimit` can be.
+    /// The maximum nesting depth of objects and arrays, and the largest allowed `depthLimit`.
     public static var maximumDepth: Int { 64 }
 
     /// The whole input.
     public let bytes: Span<UInt8>
-    /// Bytes of the input before the cursor.
+    /// The position of the cursor, in bytes from the start of the input.
     public internal(set) var offset = 0
 
     private let depthLimit: Int
     private var depth = 0
-    /// Whether a value of the current container was just completed, so that `,` or its end must follow.
+    /// Whether a value of the current container has just ended, so that `,` or the end of the container must follow.
     private var isAfterValue = false
 
     /// - Parameters:
-    ///   - bytes: one JSON value, white space around it allowed.
-    ///   - depthLimit: how deep objects and arrays may be nested, 1–64.
-    /// - Throws: ``JSONError/Code/invalidUTF8`` when the bytes are not UTF-8.
+    ///   - bytes: one JSON value, which white space may surround.
+    ///   - depthLimit: the maximum nesting depth of objects and arrays, 1–64.
+    /// - Throws: ``JSONError/Code/invalidUTF8`` if the bytes are not UTF-8.
     @_lifetime(copy bytes)
     public init(_ bytes: Span<UInt8>, depthLimit: Int = 64) throws(JSONError) {
         precondition((1...Self.maximumDepth).contains(depthLimit), "a reader's depth limit is 1–64")
@@ -47,8 +52,8 @@ public struct JSONReader: ~Escapable {
         if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { offset = 3 }
     }
 
-    /// A cursor that stands before the value that starts at `offset`, once found by ``skipValue()``. It knows nothing
-    /// of the containers around that value.
+    /// A cursor before the value that starts at `offset`, which ``skipValue()`` has returned. It does not know the
+    /// containers around that value.
     @_lifetime(copy self)
     public func reader(at offset: Int) -> JSONReader {
         var copy = self
@@ -59,19 +64,19 @@ public struct JSONReader: ~Escapable {
 
     // MARK: containers
 
-    /// Steps into the object that comes next.
+    /// Enters the object that comes next.
     public mutating func enterObject() throws(JSONError) {
         try enter(UInt8(ascii: "{"), expected: .object)
     }
 
-    /// Steps into the array that comes next.
+    /// Enters the array that comes next.
     public mutating func enterArray() throws(JSONError) {
         try enter(UInt8(ascii: "["), expected: .array)
     }
 
-    /// Steps over the next key and its colon.
+    /// Reads the next key and its colon.
     ///
-    /// - Returns: nil when the object ended; the cursor is then behind it.
+    /// - Returns: nil at the end of the object. The cursor is then after the object.
     public mutating func nextKey() throws(JSONError) -> JSONText? {
         guard try advanceToMember(closing: UInt8(ascii: "}"), expected: .key) else { return nil }
         guard bytes[offset] == UInt8(ascii: "\"") else { throw unexpected(.key) }
@@ -83,14 +88,14 @@ public struct JSONReader: ~Escapable {
         return key
     }
 
-    /// Steps to the next element of the array.
+    /// Moves to the next element of the array.
     ///
-    /// - Returns: false when the array ended; the cursor is then behind it.
+    /// - Returns: false at the end of the array. The cursor is then after the array.
     public mutating func nextElement() throws(JSONError) -> Bool {
         try advanceToMember(closing: UInt8(ascii: "]"), expected: .value)
     }
 
-    /// Requires that nothing but white space follows.
+    /// Requires that only white space follows.
     public mutating func finish() throws(JSONError) {
         skipWhitespace()
         if offset < bytes.count { throw JSONError(.trailingBytes, at: offset, expected: .end) }
@@ -104,7 +109,8 @@ public struct JSONReader: ~Escapable {
         isAfterValue = false
     }
 
-    /// Steps over the comma when one is due, to the first byte of the next member; false at the container's end.
+    /// Skips the comma, if one is required, and moves to the first byte of the next member. Returns false at the end of
+    /// the container.
     private mutating func advanceToMember(
         closing: UInt8, expected: JSONError.Expectation
     ) throws(JSONError) -> Bool {
@@ -125,7 +131,7 @@ public struct JSONReader: ~Escapable {
 
     // MARK: scalars
 
-    /// What the next value is. The cursor moves over white space only.
+    /// The kind of the next value. The cursor moves only over white space.
     public mutating func peek() throws(JSONError) -> JSONKind {
         switch try nextByte(expected: .value) {
         case UInt8(ascii: "{"): return .object
@@ -151,7 +157,8 @@ public struct JSONReader: ~Escapable {
         try string(of: readText())
     }
 
-    /// Reads a number and returns where its digits are, sign, fraction and exponent included, checked by the grammar.
+    /// Reads a number, checks its grammar, and returns the range of its characters, including sign, fraction and
+    /// exponent.
     public mutating func readNumber() throws(JSONError) -> Range<Int> {
         let first = try nextByte(expected: .number)
         guard first == UInt8(ascii: "-") || Self.isDigit(first) else { throw try mismatch(.number) }
@@ -161,7 +168,7 @@ public struct JSONReader: ~Escapable {
         return start..<offset
     }
 
-    /// Reads a number that is an integer of 64 bits, written without fraction and exponent.
+    /// Reads a number that is a 64-bit integer without a fraction and an exponent.
     public mutating func readInt64() throws(JSONError) -> Int64 {
         let digits = try readNumber()
         var index = digits.lowerBound
@@ -170,7 +177,7 @@ public struct JSONReader: ~Escapable {
         var value: Int64 = 0
         while index < digits.upperBound {
             let digit = bytes[index] &- UInt8(ascii: "0")
-            // Built downwards, because the negative range is the larger one.
+            // The value is built as a negative number, because the negative range is the larger one.
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)
             let (difference, underflow) = product.subtractingReportingOverflow(Int64(digit))
             guard digit < 10, !overflow, !underflow else {
@@ -199,9 +206,9 @@ public struct JSONReader: ~Escapable {
         }
     }
 
-    /// Reads `null` if it comes next.
+    /// Reads `null` if it is the next value.
     ///
-    /// - Returns: false, with the cursor before the value, when it is anything else.
+    /// - Returns: false for any other value. The cursor is then before it.
     public mutating func readNull() throws(JSONError) -> Bool {
         guard try nextByte(expected: .value) == UInt8(ascii: "n") else { return false }
         try scanLiteral("null")
@@ -211,15 +218,15 @@ public struct JSONReader: ~Escapable {
 
     // MARK: skipping
 
-    /// Steps over the next value of whatever type, checking it.
+    /// Skips the next value of any type, and checks it.
     ///
-    /// - Returns: where it stands in the input, to be kept verbatim or read later.
+    /// - Returns: the range of the value in the input, from which it can be copied or read later.
     @discardableResult
     public mutating func skipValue() throws(JSONError) -> Range<Int> {
         _ = try nextByte(expected: .value)
         let start = offset
         let outerDepth = depth
-        // A bit a level: set for an object, clear for an array.
+        // One bit for each level: 1 for an object, 0 for an array.
         var isObject: UInt64 = 0
         repeat {
             if depth > outerDepth {
@@ -270,7 +277,7 @@ extension JSONReader {
         }
     }
 
-    /// The next byte that is no white space; the cursor stands before it.
+    /// The next byte that is not white space. The cursor stays before it.
     @inline(__always)
     private mutating func nextByte(expected: JSONError.Expectation) throws(JSONError) -> UInt8 {
         skipWhitespace()
@@ -278,7 +285,7 @@ extension JSONReader {
         return bytes[offset]
     }
 
-    /// Steps over the string whose opening quote is at the cursor.
+    /// Reads the string whose opening quote is at the cursor.
     @inline(__always)
     private mutating func scanString() throws(JSONError) -> JSONText {
         let start = offset &+ 1
@@ -325,7 +332,7 @@ extension JSONReader {
         }
     }
 
-    /// Steps over one digit or more.
+    /// Reads one or more digits.
     private mutating func scanDigits() throws(JSONError) {
         let start = offset
         while offset < bytes.count, Self.isDigit(bytes[offset]) { offset &+= 1 }
@@ -352,8 +359,8 @@ extension JSONReader {
         JSONError(.unexpectedByte, at: offset, expected: expected)
     }
 
-    /// The error for what is not of the expected type: wrong shape if it is a value of another one, else what breaks
-    /// it.
+    /// The error for a value that does not have the expected type: `wrongType` if it is valid, or else the error of the
+    /// malformed value.
     private func mismatch(_ expected: JSONError.Expectation) throws(JSONError) -> JSONError {
         var probe = self
         try probe.skipValue()

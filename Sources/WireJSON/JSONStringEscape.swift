@@ -1,13 +1,13 @@
-/// What the bytes of a text become in a JSON string (RFC 8259 §7), for writers with memory of their own; others use
+/// Escapes bytes for JSON strings (RFC 8259 §7). It is for code that writes into its own memory. Other code should use
 /// ``JSONWriter``.
 public enum JSONStringEscape {
-    /// The first offset in `start..<utf8.count` of a byte that has to be escaped: `"`, `\` or a control character.
-    /// `utf8.count` when there is none.
+    /// The first offset in `start..<utf8.count` whose byte must be escaped: `"`, `\` or a control character.
+    /// `utf8.count` if there is none.
     public static func firstSpecial(in utf8: Span<UInt8>, from start: Int) -> Int {
         ByteScan.firstSpecial(in: utf8, from: start)
     }
 
-    /// What stands for a byte that has to be escaped, six bytes at most.
+    /// The escape sequence for a byte that must be escaped. It has at most six bytes.
     public static func sequence(for byte: UInt8) -> StaticString {
         switch byte {
         case UInt8(ascii: "\""): "\\\""

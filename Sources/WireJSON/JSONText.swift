@@ -1,8 +1,8 @@
-/// Where a string stands in the input, quotes excluded, without a copy of it.
+/// The place of a string in the input, without the quotes. It is not a copy of the string.
 public struct JSONText: Hashable, Sendable {
     /// The bytes between the quotes.
     public let range: Range<Int>
-    /// Whether the bytes contain `\` and so are not yet the text itself.
+    /// Whether the bytes contain `\` escapes, so that they must be decoded.
     public let hasEscapes: Bool
 
     @inlinable
@@ -12,7 +12,7 @@ public struct JSONText: Hashable, Sendable {
     }
 }
 
-/// What a value is, by its first byte.
+/// The kind of a value, determined by its first byte.
 public enum JSONKind: Hashable, Sendable {
     case object, array, string, number, boolean, null
 }

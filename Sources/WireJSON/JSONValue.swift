@@ -1,12 +1,12 @@
-/// A JSON value as a tree that can be changed: for the rare record that must be rewritten, such as an event of an older
-/// schema, never for each one.
+/// A JSON value as a tree that can be changed. It is for the rare records that must be rewritten, such as events of an
+/// older schema.
 ///
-/// Numbers keep their digits and objects the order of their members, so that what is not touched is written as it was.
+/// Numbers keep their digits and objects the order of their members, so unchanged parts are written as they were.
 public indirect enum JSONValue: Hashable, Sendable {
     case object([Member])
     case array([JSONValue])
     case string(String)
-    /// The digits as they stood in the text.
+    /// The characters of the number in the text.
     case number(String)
     case bool(Bool)
     case null
@@ -21,7 +21,7 @@ public indirect enum JSONValue: Hashable, Sendable {
         }
     }
 
-    /// Reads the value that comes next.
+    /// Reads the next value.
     public init(from reader: inout JSONReader) throws(JSONError) {
         switch try reader.peek() {
         case .object:
@@ -70,8 +70,8 @@ public indirect enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue {
-    /// The member `key` of an object; nil when there is none, or no object. Setting nil removes it; setting on anything
-    /// but an object does nothing.
+    /// The member `key` of an object. Reading returns nil if there is no such member or the value is not an object.
+    /// Setting nil removes the member. Setting does nothing if the value is not an object.
     public subscript(key: String) -> JSONValue? {
         get {
             guard case .object(let members) = self else { return nil }
@@ -90,9 +90,9 @@ extension JSONValue {
         }
     }
 
-    /// Gives the member `key` of an object another name, in its place.
+    /// Renames the member `key` of an object and keeps its position.
     ///
-    /// - Returns: false when there is no such member.
+    /// - Returns: false if there is no such member.
     @discardableResult
     public mutating func rename(_ key: String, to name: String) -> Bool {
         guard case .object(var members) = self, let index = members.firstIndex(where: { $0.key == key }) else {

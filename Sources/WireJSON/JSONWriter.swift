@@ -1,33 +1,33 @@
 public import StreamCore
 
-/// Writes JSON text into an array of bytes; ``reset()`` keeps its memory, so that a loop that writes a hundred thousand
-/// values a second allocates once.
+/// Writes JSON text into an array of bytes. ``reset()`` keeps the memory, so a loop that writes a hundred thousand
+/// values a second allocates only once.
 ///
-/// The writer sets commas and colons; that keys and values alternate, and that containers are closed, is the caller's
-/// part. It writes no white space of its own.
+/// The writer writes commas and colons, but no white space. The caller must alternate keys and values and close all
+/// containers.
 public struct JSONWriter: ~Copyable {
-    /// What was written, and room behind it.
+    /// The written bytes, followed by free space.
     private var storage: [UInt8]
     private var count = 0
     private var needsComma = false
 
-    /// - Parameter capacity: how many bytes there is room for before memory is asked for again.
+    /// - Parameter capacity: the number of bytes for which memory is reserved.
     public init(capacity: Int = 0) {
         storage = [UInt8](repeating: 0, count: capacity)
     }
 
-    /// What was written so far.
+    /// The bytes that have been written.
     public var span: Span<UInt8> {
         @_lifetime(borrow self) get { storage.span.extracting(0..<count) }
     }
 
-    /// Ends the writing and hands the bytes out, without a copy.
+    /// Returns the written bytes without a copy, and consumes the writer.
     public consuming func finish() -> [UInt8] {
         storage.removeLast(storage.count - count)
         return storage
     }
 
-    /// Starts anew in the same memory.
+    /// Discards the written bytes but keeps the memory.
     public mutating func reset() {
         count = 0
         needsComma = false
@@ -40,16 +40,16 @@ public struct JSONWriter: ~Copyable {
     public mutating func beginArray() { open(UInt8(ascii: "[")) }
     public mutating func endArray() { close(UInt8(ascii: "]")) }
 
-    /// Writes a member's key, verbatim.
+    /// Writes a member's key unchanged.
     ///
-    /// - Parameter name: text that needs no escape.
+    /// - Parameter name: a text without characters that must be escaped.
     @inline(__always)
     public mutating func key(_ name: StaticString) {
-        // SAFETY: a StaticString's bytes live for ever.
+        // SAFETY: the bytes of a StaticString are never freed.
         key(unsafe UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount).span)
     }
 
-    /// Writes a member's key that is known at run time only; a literal takes the cheaper way above.
+    /// Writes a member's key that is known only at run time. Literals use the cheaper overload above.
     @_disfavoredOverload
     public mutating func key(_ name: String) {
         string(name)
@@ -66,13 +66,13 @@ public struct JSONWriter: ~Copyable {
 
     /// Writes a string.
     ///
-    /// - Parameter utf8: the text's bytes. That they are UTF-8 is the caller's promise; they are not looked at for it.
+    /// - Parameter utf8: the text as UTF-8. The caller guarantees that; the writer does not check it.
     public mutating func string(_ utf8: Span<UInt8>) {
         let special = ByteScan.firstSpecial(in: utf8, from: 0)
         if special == utf8.count { quoted(utf8) } else { escaped(utf8, from: special) }
     }
 
-    /// Writes an event's identity as the string of its canonical text.
+    /// Writes an event id as a string in its canonical form.
     public mutating func string(_ id: EventID) {
         quoted(id.text.span)
     }
@@ -108,7 +108,7 @@ public struct JSONWriter: ~Copyable {
         literal("null")
     }
 
-    /// Writes a value that is JSON already, verbatim. That it is one valid value is the caller's promise.
+    /// Writes a JSON value unchanged. The caller guarantees that it is one valid value.
     public mutating func raw(_ json: Span<UInt8>) {
         let needsComma = needsComma
         write(upTo: json.count &+ 1) { pen in
@@ -118,7 +118,7 @@ public struct JSONWriter: ~Copyable {
         self.needsComma = true
     }
 
-    /// Writes a value that is JSON already, such as the digits of a decimal, verbatim.
+    /// Writes a JSON value unchanged, for example the digits of a decimal number.
     public mutating func raw(_ json: String) {
         raw(json.utf8Span.span)
     }
@@ -153,11 +153,11 @@ public struct JSONWriter: ~Copyable {
     }
 
     private mutating func literal(_ text: StaticString) {
-        // SAFETY: a StaticString's bytes live for ever.
+        // SAFETY: the bytes of a StaticString are never freed.
         raw(unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).span)
     }
 
-    /// Writes a string that needs no escape.
+    /// Writes a string that contains no characters that must be escaped.
     private mutating func quoted(_ text: Span<UInt8>) {
         let needsComma = needsComma
         write(upTo: text.count &+ 3) { pen in
@@ -169,10 +169,10 @@ public struct JSONWriter: ~Copyable {
         self.needsComma = true
     }
 
-    /// Writes a string whose byte at `special` is the first that needs an escape.
+    /// Writes a string whose first byte that must be escaped is at `special`.
     private mutating func escaped(_ utf8: Span<UInt8>, from special: Int) {
         let needsComma = needsComma
-        // A byte becomes six at most.
+        // An escaped byte has at most six bytes.
         write(upTo: utf8.count * 6 + 3) { pen in
             if needsComma { pen.put(UInt8(ascii: ",")) }
             pen.put(UInt8(ascii: "\""))
@@ -191,13 +191,13 @@ public struct JSONWriter: ~Copyable {
 
     // MARK: bytes
 
-    /// Makes room for so many bytes, and lets `body` write no more than those.
+    /// Reserves `room` bytes. `body` must not write more than that.
     @inline(__always)
     private mutating func write(upTo room: Int, _ body: (inout Pen) -> Void) {
         if storage.count &- count < room { grow(by: room) }
         let start = count
         count = unsafe storage.withUnsafeMutableBufferPointer { buffer in
-            // SAFETY: the room was made, and the pen does not outlive the closure.
+            // SAFETY: the bytes were reserved, and the pen does not outlive the closure.
             var pen = unsafe Pen(buffer, position: start)
             body(&pen)
             return pen.position
@@ -210,7 +210,7 @@ public struct JSONWriter: ~Copyable {
     }
 }
 
-/// Writes into room that was made before: it does not look whether there is some.
+/// Writes into memory that was reserved before. It does not check the bounds.
 @safe private struct Pen: ~Copyable {
     private let room: UnsafeMutableBufferPointer<UInt8>
     private(set) var position: Int
@@ -221,7 +221,7 @@ public struct JSONWriter: ~Copyable {
         self.position = position
     }
 
-    // SAFETY, of all that follows: whoever made the pen made room for all that it is told to write.
+    // SAFETY of the following methods: the creator of the pen has reserved memory for everything that the pen writes.
 
     @inline(__always)
     mutating func put(_ byte: UInt8) {
@@ -238,7 +238,7 @@ public struct JSONWriter: ~Copyable {
 
     @inline(__always)
     mutating func put(_ text: StaticString) {
-        // SAFETY: a StaticString's bytes live for ever.
+        // SAFETY: the bytes of a StaticString are never freed.
         put(unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).span)
     }
 }

@@ -1,10 +1,11 @@
-/// Checking that bytes are UTF-8 (RFC 3629), eight at a time where they are ASCII.
+/// Checks that bytes are UTF-8 (RFC 3629). It checks ASCII eight bytes at a time.
 ///
-/// The standard library's `UTF8Span(validating:)` says the same, at seven times the cost for our envelopes.
+/// The standard library's `UTF8Span(validating:)` gives the same result, but takes seven times as long for our
+/// envelopes.
 enum UTF8Scan {
-    /// The offset of the first byte that belongs to no well-formed character; nil when all is well.
+    /// The offset of the first byte that is not part of a well-formed character; nil if there is none.
     static func firstInvalid(in bytes: Span<UInt8>) -> Int? {
-        // SAFETY: eight bytes are looked at as one number, never as anything that has invalid values.
+        // SAFETY: eight bytes are read as one integer, for which all bit patterns are valid.
         let raw = unsafe bytes.bytes
         var index = 0
         while index < bytes.count {
@@ -14,7 +15,7 @@ enum UTF8Scan {
                 guard word & 0x8080_8080_8080_8080 == 0 else { break }
                 index &+= 8
             }
-            // At most seven ASCII bytes stand before the next other one, or before the end.
+            // At most seven ASCII bytes remain before the next non-ASCII byte or the end.
             while index < bytes.count, bytes[index] < 0x80 { index &+= 1 }
             while index < bytes.count, bytes[index] >= 0x80 {
                 let length = lengthOfCharacter(in: bytes, at: index)
@@ -25,7 +26,8 @@ enum UTF8Scan {
         return nil
     }
 
-    /// Bytes of the well-formed character of two to four bytes at `start` (Unicode, table 3-7); 0 when there is none.
+    /// The length of the well-formed character of two to four bytes at `start` (Unicode, table 3-7); 0 if there is
+    /// none.
     @inline(__always)
     private static func lengthOfCharacter(in bytes: Span<UInt8>, at start: Int) -> Int {
         let length: Int
