@@ -1,21 +1,21 @@
 public import StreamCore
 public import WireJSON
 
-/// The fields of an envelope as they are met, in whatever order, and what must be true of them once all are there.
-/// Knows no domain: the payload is its caller's to read.
+/// Collects the fields of an envelope in any order, and checks the rules for them when all have been read. It does not
+/// depend on a domain, so the caller reads the payload.
 @usableFromInline
 struct Envelope {
-    /// Where the name of the event's type stands.
+    /// The place of the event type's name.
     @usableFromInline private(set) var type: JSONText?
-    /// Where the payload stands; empty before it was read.
+    /// The range of the payload; empty until it is known.
     @usableFromInline private(set) var payloadRange = 0..<0
 
-    /// Where the envelope starts; nil before it was entered.
+    /// The offset of the envelope; nil until it was entered.
     private var entered: Int?
     private var eventID: EventID?
     private var aggregateID: String?
     private var aggregateType: JSONText?
-    /// The value is nil for null: the event has none.
+    /// The inner value is nil if the field is null, which means that the event has no sequence.
     private var sequence: (value: Int64?, offset: Int)?
     private var timestamp: Timestamp?
     private var version: (value: Int64, offset: Int)?
@@ -27,11 +27,11 @@ struct Envelope {
 
     private var start: Int { entered ?? 0 }
 
-    /// Reads on, to the end of the text or to a payload that can be read where it stands, since type and version came
-    /// before it.
+    /// Reads fields up to the end of the text, or up to a payload that can be decoded at once because the type and the
+    /// version came before it.
     ///
-    /// - Returns: whether the cursor stands before the payload. The caller reads it or skips it, says so
-    ///   (``tookPayload(_:)``) and calls again.
+    /// - Returns: whether the cursor is before the payload. The caller then reads or skips the payload, calls
+    ///   ``tookPayload(_:)``, and calls this method again.
     @usableFromInline
     mutating func read(_ fields: inout FieldReader) throws(DecodeProblem) -> Bool {
         if entered == nil { entered = try fields.enterObject() }
@@ -48,17 +48,17 @@ struct Envelope {
         return false
     }
 
-    /// - Parameter range: where the payload stands.
+    /// - Parameter range: the range of the payload.
     @usableFromInline
     mutating func tookPayload(_ range: Range<Int>) {
         payloadRange = range
     }
 
-    /// Whether the version that was read is this one.
+    /// Whether the envelope has version `number`.
     @usableFromInline
     func hasVersion(_ number: Int) -> Bool { version?.value == Int64(number) }
 
-    /// - Returns: false when `key` is none of these, with the cursor before its value.
+    /// - Returns: false if `key` is none of these fields. The cursor is then before its value.
     private mutating func readIdentity(_ key: JSONText, _ fields: inout FieldReader) throws(DecodeProblem) -> Bool {
         if fields.matches(key, "eventId") {
             try fields.once(eventID == nil, key)
@@ -87,9 +87,9 @@ struct Envelope {
         return true
     }
 
-    /// Nothing depends on what is read here: of two fields of one name the later one is taken.
+    /// Reads fields that no decision depends on. If a field occurs twice, the later one is used.
     ///
-    /// - Returns: false when `key` is none of these, with the cursor before its value.
+    /// - Returns: false if `key` is none of these fields. The cursor is then before its value.
     private mutating func readContext(_ key: JSONText, _ fields: inout FieldReader) throws(DecodeProblem) -> Bool {
         if fields.matches(key, "correlationId") {
             correlationID = try fields.incidentalText()
@@ -127,19 +127,21 @@ struct Envelope {
     }
 }
 
-// MARK: - what must be true
+// MARK: - rules for the fields
 
 extension Envelope {
-    /// Where the name of the event's type stands.
+    /// The place of the event type's name.
     @usableFromInline
     func requiredType() throws(DecodeProblem) -> JSONText {
         guard let type else { throw DecodeProblem(missing: "eventType", in: start) }
         return type
     }
 
-    /// The schema version, from 1 to `current`.
+    /// The schema version. It must be between 1 and `current`.
     ///
-    /// - Parameter type: the name of the event's type.
+    /// - Parameters:
+    ///   - type: the name of the event type, for the error.
+    ///   - current: the current version of the event type.
     @usableFromInline
     func checkedVersion(of type: String, current: Int) throws(DecodeProblem) -> Int {
         guard let version else { throw DecodeProblem(missing: "version", in: start) }
@@ -157,9 +159,9 @@ extension Envelope {
     }
 
     /// - Parameters:
-    ///   - type: the name of the event's type.
-    ///   - aggregateType: that which events of this type belong to.
-    ///   - fields: what the envelope was read from.
+    ///   - type: the name of the event type.
+    ///   - expected: the aggregate type that events of this type belong to.
+    ///   - fields: the reader from which the envelope was read.
     @usableFromInline
     func identity(
         type: String, aggregateType expected: String, in fields: borrowing FieldReader
@@ -178,7 +180,7 @@ extension Envelope {
             sequence: sequence?.value ?? 0, timestamp: timestamp)
     }
 
-    /// What the envelope says of an event of whatever domain.
+    /// Checks the envelope of an event of any domain, and returns its identity.
     @usableFromInline
     func anyIdentity(in fields: borrowing FieldReader) throws(DecodeProblem) -> EventIdentity {
         let type = try fields.string(of: requiredType())

@@ -1,16 +1,16 @@
 public import StreamCore
 
-/// One event of a domain, as its envelope and payload say.
+/// An event of a domain, read from its envelope and payload.
 public struct Event<Payload: EventPayload>: Hashable, Sendable {
     public let identity: EventIdentity
-    /// What the producer's work was part of; nil when it named nothing.
+    /// The process that the producer's work was part of; nil if the producer named none.
     public let correlationID: String?
-    /// The command or event that this one follows from; nil when the producer named none.
+    /// The command or event that caused this event; nil if the producer named none.
     public let causationID: String?
     public let metadata: EventMetadata
     public let payload: Payload
 
-    /// - Parameter identity: names the payload's type and aggregate type.
+    /// - Parameter identity: contains the payload's type and aggregate type.
     @inlinable
     public init(
         identity: EventIdentity, correlationID: String? = nil, causationID: String? = nil,
@@ -23,11 +23,11 @@ public struct Event<Payload: EventPayload>: Hashable, Sendable {
         self.payload = payload
     }
 
-    /// An event that its writer makes: type and aggregate type are the payload's.
+    /// A new event. The type and the aggregate type are those of the payload.
     ///
     /// - Parameters:
-    ///   - aggregateID: 1–255 bytes of UTF-8; the key of the record.
-    ///   - sequence: 1, 2, … within the aggregate.
+    ///   - aggregateID: 1–255 bytes of UTF-8. It becomes the key of the record.
+    ///   - sequence: the event's number within the aggregate, from 1.
     public init(
         _ payload: Payload, of aggregateID: String, sequence: Int64, at timestamp: Timestamp, eventID: EventID,
         correlationID: String? = nil, causationID: String? = nil, metadata: EventMetadata = EventMetadata()
@@ -45,9 +45,9 @@ public struct Event<Payload: EventPayload>: Hashable, Sendable {
     @inlinable public var aggregateType: Payload.Kind.Aggregate { payload.type.aggregateType }
 }
 
-/// What a record's value turned out to be.
+/// The result of decoding a record's value.
 public enum DecodedEvent<Payload: EventPayload>: Hashable, Sendable {
     case event(Event<Payload>)
-    /// Well-formed JSON with an `eventType` that the domain does not know; nothing else of it was checked.
+    /// The value is well-formed JSON, but the domain does not know its `eventType`. Nothing else was checked.
     case unknownType(String)
 }

@@ -1,18 +1,18 @@
 public import StreamCore
 
-/// Whether a value is an event that consumers of a domain take: for those who handle events of all domains, and need no
-/// payload.
+/// Checks whether a value is an event of a domain, and returns its identity. It is for code that handles events of all
+/// domains and does not need the payload.
 public struct EventCodec: Sendable {
-    /// What a value turned out to be.
+    /// The result of decoding a value.
     public enum Decoded: Hashable, Sendable {
         case event(EventIdentity)
-        /// Well-formed, with an `eventType` that the domain does not know.
+        /// The value is well-formed JSON, but the domain does not know its `eventType`.
         case unknownType(String)
     }
 
     private let decoded: @Sendable (Span<UInt8>) throws(EventDecodeError) -> Decoded
 
-    /// The codec of a domain: envelope and payload are checked.
+    /// The codec of a domain. It checks the envelope and the payload.
     public init<Payload: EventPayload>(_: Payload.Type) {
         decoded = { value throws(EventDecodeError) in
             switch try EventDecoder<Payload>.decode(value) {
@@ -26,7 +26,7 @@ public struct EventCodec: Sendable {
         self.decoded = decoded
     }
 
-    /// Checks the envelope alone, where the domain is not known.
+    /// A codec that checks only the envelope, for unknown domains.
     public static let envelope = EventCodec { value throws(EventDecodeError) in
         do throws(DecodeProblem) {
             var fields = try FieldReader(value)
@@ -36,7 +36,7 @@ public struct EventCodec: Sendable {
         } catch { throw error.located(in: value) }
     }
 
-    /// - Throws: why the value is no event.
+    /// - Throws: ``EventDecodeError`` if the value is not an event.
     public func decode(_ value: Span<UInt8>) throws(EventDecodeError) -> Decoded {
         try decoded(value)
     }

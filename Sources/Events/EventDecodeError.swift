@@ -1,30 +1,30 @@
 public import WireJSON
 
-/// Why a record is no event that can be used. It stays so however often it is tried: a permanent failure.
+/// Explains why a record is not a usable event. The failure is permanent: trying again cannot succeed.
 ///
-/// Says where and what was expected, and shows none of the record's data but the names of its fields.
+/// It names the place and the expectation. It shows no data of the record except field names, type names and versions.
 public struct EventDecodeError: Error, Hashable, Sendable {
-    /// The class of a failure: what metrics, dead letters and alerts group by. The raw values are stable.
+    /// The class of a failure. Metrics, dead letters and alerts group by it. The raw values never change.
     public enum Class: String, CaseIterable, Hashable, Sendable {
-        /// The record's value has no bytes (a value that is absent is a tombstone and is never decoded).
+        /// The record's value has no bytes. (A record without a value is a tombstone and is never decoded.)
         case emptyValue = "empty_value"
         case invalidUTF8 = "invalid_utf8"
         case invalidJSON = "invalid_json"
-        /// A value of another JSON type than the event has there, or a field that stands there twice.
+        /// A value has the wrong JSON type, or a field occurs twice.
         case wrongShape = "wrong_shape"
         case missingField = "missing_field"
-        /// Of the right JSON type and yet unusable: no UUID, no date, an identity that is empty or too long, …
+        /// A value has the right JSON type but is unusable: not a UUID, not a date, an id that is empty or too long, …
         case invalidValue = "invalid_value"
-        /// Zero or negative.
+        /// The sequence is zero or negative.
         case invalidSequence = "invalid_sequence"
-        /// Newer than this program knows, or below 1.
+        /// The version is newer than this program knows, or below 1.
         case unknownVersion = "unknown_version"
     }
 
     public let errorClass: Class
-    /// The place in the record, as `$.payload.items[2].unitPrice`.
+    /// The place in the record, for example `$.payload.items[2].unitPrice`.
     public let path: String
-    /// What is wrong there.
+    /// What is wrong at this place.
     public let detail: String
 
     public init(_ errorClass: Class, path: String, detail: String) {
@@ -38,13 +38,13 @@ extension EventDecodeError: CustomStringConvertible {
     public var description: String { "\(errorClass.rawValue) at \(path): \(detail)" }
 }
 
-/// A failure while the cursor is at work: a place in the bytes, whose path is looked up only when it leaves the
-/// decoder.
+/// A failure inside the decoder. It contains an offset in the bytes. The path is determined only when the error leaves
+/// the decoder.
 public struct DecodeProblem: Error {
     public let errorClass: EventDecodeError.Class
-    /// Bytes from the start of the text that was read.
+    /// The position in the text, in bytes from its start.
     public let offset: Int
-    /// The field that `offset`'s object lacks; empty when the problem is with what is there.
+    /// The missing field of the object at `offset`; empty if the problem is a value that is there.
     public let missingField: String
     public let detail: String
 
@@ -59,7 +59,9 @@ public struct DecodeProblem: Error {
         self.init(Self.errorClass(of: error), at: error.offset, error.description)
     }
 
-    /// - Parameter offset: where the object starts that lacks `field`.
+    /// - Parameters:
+    ///   - field: the name of the missing field.
+    ///   - offset: the start of the object that lacks the field.
     public init(missing field: String, in offset: Int, _ errorClass: EventDecodeError.Class = .missingField) {
         self.errorClass = errorClass
         self.offset = offset
@@ -78,9 +80,11 @@ public struct DecodeProblem: Error {
         }
     }
 
+    /// Determines the path of the problem.
+    ///
     /// - Parameters:
     ///   - bytes: the text that was read.
-    ///   - root: the path that the text itself stands at in the record.
+    ///   - root: the path of the text itself in the record.
     public func located(in bytes: Span<UInt8>, root: String = "$") -> EventDecodeError {
         var path = root + JSONPath.locate(offset, in: bytes).dropFirst()
         if !missingField.isEmpty { path += "." + missingField }

@@ -1,13 +1,13 @@
 public import WireJSON
 
-/// From a record's bytes to an event of one domain in one pass: envelope → payload by type and version → event.
+/// Decodes a record's bytes to an event of one domain in one pass: the envelope, then the payload by type and version.
 ///
-/// Fields that are not known are stepped over. A payload of the current version is decoded where it stands if the
-/// type and version came before it, as they do in what Millrace writes; else it is located, and decoded once they are
+/// Unknown fields are skipped. A payload of the current version is decoded at once if the type and the version come
+/// before it, as in everything that Millrace writes. Otherwise its range is remembered, and it is decoded when they are
 /// known.
 public enum EventDecoder<Payload: EventPayload> {
-    /// - Parameter value: the record's value; an absent one is a tombstone, which is the caller's to see.
-    /// - Throws: what is wrong, as a permanent failure.
+    /// - Parameter value: the record's value. The caller handles records without a value (tombstones).
+    /// - Throws: ``EventDecodeError``, a permanent failure.
     @inlinable
     public static func decode(_ value: Span<UInt8>) throws(EventDecodeError) -> DecodedEvent<Payload> {
         guard !value.isEmpty else {
@@ -70,8 +70,8 @@ public enum EventDecoder<Payload: EventPayload> {
         Payload.Kind(try envelope.requiredType(), in: fields.json)
     }
 
-    /// The `eventType` of a value whose envelope is not ours, if it is well-formed and that type is not known: other
-    /// producers' events may lack what ours must have.
+    /// The `eventType` of a value with an invalid envelope, if the value is well-formed and the domain does not know
+    /// the type. Events of other producers may lack fields that our envelope requires.
     @usableFromInline
     static func unknownTypeName(in value: Span<UInt8>) -> String? {
         guard var json = try? JSONReader(value), (try? json.enterObject()) != nil else { return nil }
@@ -93,10 +93,11 @@ public enum EventDecoder<Payload: EventPayload> {
         return name
     }
 
-    /// Decodes a payload that is kept without its envelope, as an event store keeps it.
+    /// Decodes a payload that is stored without its envelope, for example in an event store.
     ///
-    /// - Parameter version: the schema version in which it was written.
-    /// - Throws: why it is none; a version that is newer than this program is one reason.
+    /// - Parameter version: the schema version in which the payload was written.
+    /// - Throws: ``EventDecodeError`` if the payload is invalid or the version is unknown, for example newer than this
+    ///   program.
     public static func payload(
         _ payload: Span<UInt8>, of type: Payload.Kind, version: Int
     ) throws(EventDecodeError) -> Payload {
@@ -115,8 +116,8 @@ public enum EventDecoder<Payload: EventPayload> {
         }
     }
 
-    /// Brings a payload of `version` to the current one and decodes it. Rewrites it as a tree, which is slow: old
-    /// events are met in rebuilds only.
+    /// Converts a payload of `version` to the current version and decodes it. It rewrites the payload as a tree, which
+    /// is slow, but old events occur only in rebuilds.
     @usableFromInline
     static func upcast(
         _ payload: Span<UInt8>, of type: Payload.Kind, from version: Int

@@ -1,16 +1,16 @@
 internal import StreamCore
 public import WireJSON
 
-/// From events to the JSON that ``EventDecoder`` reads back as the same events.
+/// Encodes events as JSON from which ``EventDecoder`` decodes the same events.
 public enum EventEncoder {
-    /// The payload in its type's current version, as the bytes of the outbox's `payload` column.
+    /// The payload in the current version of its type, as the outbox's column `payload` stores it.
     public static func payload(_ payload: some EventPayload) -> [UInt8] {
         var writer = JSONWriter()
         payload.write(to: &writer)
         return writer.finish()
     }
 
-    /// The whole envelope, as the bytes of a record's value.
+    /// The whole envelope, as the value of a record.
     public static func envelope(_ event: Event<some EventPayload>) -> [UInt8] {
         var writer = JSONWriter()
         write(event, to: &writer)
@@ -46,7 +46,7 @@ public enum EventEncoder {
 }
 
 extension EventMetadata {
-    /// Writes the metadata as the object that it is in an envelope, without the fields that are nil.
+    /// Writes the metadata as a JSON object, without the fields that are nil.
     public func write(to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("userId", userID)
@@ -58,14 +58,14 @@ extension EventMetadata {
 }
 
 extension DecimalAmount {
-    /// Writes the amount as a string: many readers of JSON make a binary fraction of a number.
+    /// Writes the amount as a string, because many JSON readers convert numbers to binary floating-point numbers.
     public func write(to writer: inout JSONWriter) {
         writer.string(description)
     }
 }
 
 extension JSONWriter {
-    /// Writes a member that is a text; nothing for nil.
+    /// Writes a member with a text, or nothing if the text is nil.
     @inlinable
     public mutating func member(_ name: StaticString, _ text: String?) {
         guard let text else { return }
@@ -73,14 +73,14 @@ extension JSONWriter {
         string(text)
     }
 
-    /// Writes a member that is an amount.
+    /// Writes a member with an amount.
     @inlinable
     public mutating func member(_ name: StaticString, _ amount: DecimalAmount) {
         key(name)
         amount.write(to: &self)
     }
 
-    /// Writes a member that is an integer.
+    /// Writes a member with an integer.
     @inlinable
     public mutating func member(_ name: StaticString, _ value: some FixedWidthInteger & SignedInteger) {
         key(name)

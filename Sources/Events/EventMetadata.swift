@@ -1,4 +1,4 @@
-/// What is known of the request behind an event. All of it is the producer's word.
+/// Information about the request that caused an event. The producer supplies it, and nothing verifies it.
 public struct EventMetadata: Hashable, Sendable {
     public var userID: String?
     public var tenantID: String?

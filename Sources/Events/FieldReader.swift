@@ -1,17 +1,19 @@
 public import StreamCore
 public import WireJSON
 
-/// The cursor over an event's JSON, in the terms of events: identities, times, amounts, currencies, each checked where
-/// it is read, and every failure as one type.
+/// A cursor over the JSON of an event. It reads the values of events (ids, times, amounts, currencies), checks each
+/// value when it reads it, and throws all errors as ``DecodeProblem``.
 public struct FieldReader: ~Escapable {
-    /// The longest identity, in bytes of UTF-8: it becomes a key of records and of rows, and PostgreSQL's index
-    /// entries end at 2,700 bytes.
+    /// The maximum length of an id, in bytes of UTF-8. Ids become keys of records and rows, and an index entry in
+    /// PostgreSQL has at most about 2,700 bytes.
     public static var maximumIdentityLength: Int { 255 }
-    /// Digits before and behind the point of an amount. So the total of 700,000 lines of 2³¹ pieces fits 38 digits.
+    /// The maximum number of digits before the decimal point of an amount. With these limits the total of 700,000 lines
+    /// of 2³¹ pieces fits into an `Int128`.
     public static var maximumIntegerDigits: Int { 15 }
+    /// The maximum number of decimal places of an amount.
     public static var maximumFractionDigits: Int { 8 }
 
-    /// For what the fields below do not have.
+    /// The underlying reader, for values that this type has no method for.
     public var json: JSONReader
 
     @_lifetime(copy json)
@@ -28,7 +30,7 @@ public struct FieldReader: ~Escapable {
 
     // MARK: structure
 
-    /// Steps into an object; returns where it starts.
+    /// Enters an object, and returns the offset of its start.
     @inlinable
     public mutating func enterObject() throws(DecodeProblem) -> Int {
         do {
@@ -68,7 +70,11 @@ public struct FieldReader: ~Escapable {
         json.matches(key, name)
     }
 
-    /// Refuses a second field of the same name, because it is not clear which one is meant.
+    /// Rejects a field that occurs twice, because it is unclear which one is meant.
+    ///
+    /// - Parameters:
+    ///   - isFirst: whether the field has not occurred before.
+    ///   - key: the key of the field.
     @inlinable @inline(__always)
     public func once(_ isFirst: Bool, _ key: JSONText) throws(DecodeProblem) {
         guard isFirst else {
@@ -76,11 +82,13 @@ public struct FieldReader: ~Escapable {
         }
     }
 
-    /// What a field holds that must be there.
+    /// The value of a required field.
     ///
     /// - Parameters:
-    ///   - value: nil when it was not met.
-    ///   - start: where the object starts that lacks it.
+    ///   - value: the value; nil if the field is missing.
+    ///   - name: the name of the field.
+    ///   - start: the start of the object that contains the field.
+    /// - Throws: ``DecodeProblem`` if the field is missing.
     @inlinable @inline(__always)
     public static func required<T>(
         _ value: T?, _ name: StaticString, in start: Int
@@ -96,13 +104,13 @@ public struct FieldReader: ~Escapable {
         do { return try json.readText() } catch { throw DecodeProblem(error) }
     }
 
-    /// A text of any length that PostgreSQL can hold.
+    /// Reads a text of any length. A NUL character is refused, because PostgreSQL cannot store it.
     @inlinable
     public mutating func text() throws(DecodeProblem) -> String {
         try string(of: rawText())
     }
 
-    /// Steps over a null; false, with the cursor before it, when anything else comes.
+    /// Reads a null if it is next. Otherwise returns false, and the cursor stays before the value.
     @inlinable
     public mutating func isNull() throws(DecodeProblem) -> Bool {
         do { return try json.readNull() } catch { throw DecodeProblem(error) }
@@ -113,8 +121,8 @@ public struct FieldReader: ~Escapable {
         do { return try json.readBool() } catch { throw DecodeProblem(error) }
     }
 
-    /// A text that nothing depends on; nil for a value that is no text, and for a text that PostgreSQL cannot hold:
-    /// what is not needed does not stop an event.
+    /// Reads a text that nothing depends on. Returns nil if the value is not a text or PostgreSQL cannot store the
+    /// text, because such a field must not stop an event.
     public mutating func incidentalText() throws(DecodeProblem) -> String? {
         guard try kind() == .string else {
             try skip()
@@ -124,13 +132,13 @@ public struct FieldReader: ~Escapable {
         return try? string(of: text)
     }
 
-    /// What the next value is.
+    /// The kind of the next value.
     @inlinable
     public mutating func kind() throws(DecodeProblem) -> JSONKind {
         do { return try json.peek() } catch { throw DecodeProblem(error) }
     }
 
-    /// The identity of an aggregate, a customer or a product.
+    /// Reads the id of an aggregate, a customer or a product.
     public mutating func identity() throws(DecodeProblem) -> String {
         let text = try rawText()
         let identity = try string(of: text)
@@ -163,7 +171,7 @@ public struct FieldReader: ~Escapable {
         return currency
     }
 
-    /// An integer, which may be written as `1.0` or `1e3`: languages without integers do so.
+    /// Reads an integer. It may be written as `1.0` or `1e3`, because languages without integers write them so.
     public mutating func integer() throws(DecodeProblem) -> Int64 {
         do { return try json.readInt64() } catch {
             if error.code == .notAnInteger, let value = wholeNumber(in: error.offset..<json.offset) { return value }
@@ -178,7 +186,7 @@ public struct FieldReader: ~Escapable {
         return Int64(exactly: number.coefficient)
     }
 
-    /// An amount, written as a number or as the string of one.
+    /// Reads an amount, written as a number or as a string that contains one.
     public mutating func amount() throws(DecodeProblem) -> DecimalAmount {
         let range: Range<Int>
         do {
@@ -202,11 +210,11 @@ public struct FieldReader: ~Escapable {
         return amount
     }
 
-    /// What a text stands for.
+    /// Decodes a text.
     public func string(of text: JSONText) throws(DecodeProblem) -> String {
         let string: String
         do { string = try json.string(of: text) } catch { throw DecodeProblem(error) }
-        // Only an escape can make a NUL, and PostgreSQL's text holds none.
+        // Only an escape can produce a NUL, and PostgreSQL's `text` cannot store one.
         if text.hasEscapes, string.utf8.contains(0) { throw invalid(text, "the text contains a NUL character") }
         return string
     }

@@ -1,18 +1,18 @@
-/// Why a text is no ``DecimalAmount``.
+/// Why a text cannot become a ``DecimalAmount``.
 public enum DecimalParseError: Error, Hashable, Sendable {
-    /// Not the number of RFC 8259 §6 (zeros in front are let through).
+    /// The text is not a number as in RFC 8259 §6. Leading zeros are allowed.
     case notADecimal
-    /// A number, but one with more than 38 digits before or behind the point.
+    /// The number does not fit: it has too many digits for `Int128`, or more than 38 decimal places.
     case outOfRange
 }
 
 extension DecimalAmount {
-    /// Parses `-12.3400e+2` and the like from their UTF-8 bytes.
+    /// Parses a decimal number such as `-12.3400e+2` from UTF-8.
     public init(utf8: Span<UInt8>) throws(DecimalParseError) {
         var parsed = ParsedDigits()
         let isNegative = try Self.parse(utf8, into: &parsed)
         if parsed.isTooLong, parsed.trailingZeros > 0 {
-            // Zeros at the end say nothing, however many there are.
+            // Trailing zeros do not change the value, so the number is parsed again without them.
             let zeros = parsed.trailingZeros
             parsed = ParsedDigits(limit: parsed.count - zeros)
             _ = try Self.parse(utf8, into: &parsed)
@@ -21,7 +21,7 @@ extension DecimalAmount {
         try self.init(parsed, isNegative: isNegative)
     }
 
-    /// - Returns: whether the number has a minus.
+    /// - Returns: whether the number has a minus sign.
     private static func parse(
         _ utf8: Span<UInt8>, into parsed: inout ParsedDigits
     ) throws(DecimalParseError) -> Bool {
@@ -38,7 +38,7 @@ extension DecimalAmount {
         return isNegative
     }
 
-    /// Parses a text of the same form.
+    /// Parses a decimal number such as `-12.3400e+2`.
     public init(_ text: String) throws(DecimalParseError) {
         try self.init(utf8: text.utf8Span.span)
     }
@@ -66,7 +66,7 @@ extension DecimalAmount {
         self.init(coefficient: isNegative ? -coefficient : coefficient, scale: scale)
     }
 
-    /// Appends the number as digits, with a point and as many digits behind it as ``scale`` says, never an exponent.
+    /// Appends the number as text with exactly ``scale`` decimal places and without an exponent.
     public func appendText(to bytes: inout [UInt8]) {
         if coefficient < 0 { bytes.append(UInt8(ascii: "-")) }
         let start = bytes.count
@@ -102,20 +102,21 @@ extension DecimalAmount: CustomStringConvertible {
     }
 }
 
-/// Digits collected so far, as an integer without its point.
+/// The digits that have been read, as an integer without the decimal point.
 private struct ParsedDigits {
-    /// Exact for the first 18 digits, and cheap to add to.
+    /// The value of the first 18 digits. It is cheap to extend.
     private var low: UInt64 = 0
-    /// Takes over from the 19th digit on.
+    /// The value from the 19th digit on.
     private var high: UInt128 = 0
     private let limit: Int
     private(set) var count = 0
-    /// How many zeros stand at the end, the first 18 digits aside.
+    /// The number of trailing zeros. The first 18 digits are not considered.
     private(set) var trailingZeros = 0
     private(set) var isTooLong = false
     var scale = 0
 
-    /// - Parameter limit: so many digits are taken; what follows is zeros, and only counted.
+    /// - Parameter limit: the number of digits that contribute to the value. Later digits, which are zeros, are only
+    ///   counted.
     init(limit: Int = .max) {
         self.limit = limit
     }
@@ -160,7 +161,7 @@ private struct DigitReader: ~Escapable {
         take(UInt8(ascii: "e")) || take(UInt8(ascii: "E"))
     }
 
-    /// One digit or more.
+    /// Reads one or more digits.
     mutating func takeDigits(into parsed: inout ParsedDigits) throws(DecimalParseError) {
         let start = index
         while index < bytes.count, case let digit = bytes[index] &- UInt8(ascii: "0"), digit < 10 {
@@ -170,7 +171,7 @@ private struct DigitReader: ~Escapable {
         if index == start { throw .notADecimal }
     }
 
-    /// The number behind the `e`; what is far out of any range stops growing.
+    /// Reads the number after the `e`. The value is limited to 1,000,000,000, which is out of range already.
     mutating func takeExponent() throws(DecimalParseError) -> Int {
         let isNegative = take(UInt8(ascii: "-"))
         if !isNegative { _ = take(UInt8(ascii: "+")) }

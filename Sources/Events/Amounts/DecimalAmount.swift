@@ -1,14 +1,14 @@
-/// An exact decimal number, `coefficient × 10^−scale`: what money and prices are counted in, from the digits on the
-/// wire to PostgreSQL's `numeric`, without a binary fraction on the way.
+/// An exact decimal number, `coefficient × 10^−scale`, for money and prices. It carries the digits from JSON to
+/// PostgreSQL's `numeric` without a binary floating-point number in between.
 ///
-/// `1.50` and `1.5` are equal; each keeps its scale, so that text comes back as it was.
+/// `1.50` and `1.5` are equal, but each keeps its scale, so the text of a number does not change.
 public struct DecimalAmount: Sendable {
-    /// All digits, as an integer.
+    /// All digits as an integer.
     public let coefficient: Int128
-    /// How many of the digits stand behind the point, 0–38.
+    /// The number of decimal places, 0–38.
     public let scale: Int
 
-    /// The most digits behind the point.
+    /// The maximum number of decimal places.
     public static let maximumScale = 38
 
     public static let zero = DecimalAmount(coefficient: 0, scale: 0)
@@ -20,7 +20,7 @@ public struct DecimalAmount: Sendable {
         self.scale = scale
     }
 
-    /// The same value without zeros at the end of its fraction.
+    /// The same value without trailing zeros after the decimal point.
     public var normalized: DecimalAmount {
         var coefficient = coefficient
         var scale = scale
@@ -33,7 +33,7 @@ public struct DecimalAmount: Sendable {
         return DecimalAmount(coefficient: coefficient, scale: scale)
     }
 
-    /// How many digits stand before the point; 0 for a value below one.
+    /// The number of digits before the decimal point; 0 for a value below one.
     public var integerDigits: Int {
         var rest = coefficient.magnitude / Self.powerOfTen(scale)
         var digits = 0
@@ -102,7 +102,7 @@ extension DecimalAmount: Comparable {
 
     public static func < (left: DecimalAmount, right: DecimalAmount) -> Bool {
         let scale = max(left.scale, right.scale)
-        // The one that does not fit at the common scale is farther from zero than all that do.
+        // A number that does not fit at the common scale is farther from zero than any number that does.
         guard let leftCoefficient = try? left.coefficient(atScale: scale) else { return left.coefficient < 0 }
         guard let rightCoefficient = try? right.coefficient(atScale: scale) else { return right.coefficient > 0 }
         return leftCoefficient < rightCoefficient

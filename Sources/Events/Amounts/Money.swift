@@ -1,25 +1,25 @@
-/// A currency by three letters, as ISO 4217 writes it (`EUR`). That the letters stand for a currency of today is not
-/// checked: the list changes, and an event of last year keeps its currency.
+/// A currency, identified by three letters as in ISO 4217 (`EUR`). Any three letters are allowed, because the list of
+/// currencies changes and old events keep theirs.
 public struct Currency: Hashable, Sendable {
     private let first: UInt8
     private let second: UInt8
     private let third: UInt8
 
-    /// - Returns: nil unless the bytes are three upper-case letters of ASCII.
+    /// - Returns: nil unless the bytes are three upper-case ASCII letters.
     public init?(utf8: Span<UInt8>) {
         guard utf8.count == 3 else { return nil }
         for index in 0..<3 where !(UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(utf8[index]) { return nil }
         (first, second, third) = (utf8[0], utf8[1], utf8[2])
     }
 
-    /// - Returns: nil unless `code` is three upper-case letters of ASCII.
+    /// - Returns: nil unless `code` consists of three upper-case ASCII letters.
     public init?(_ code: String) {
         self.init(utf8: code.utf8Span.span)
     }
 
     /// The three letters.
     public var code: String {
-        // SAFETY: all three bytes are written, and they are ASCII.
+        // SAFETY: the closure writes all three bytes, and they are ASCII.
         unsafe String(unsafeUninitializedCapacity: 3) { buffer in
             (unsafe buffer[0], unsafe buffer[1], unsafe buffer[2]) = (first, second, third)
             return 3
@@ -27,7 +27,7 @@ public struct Currency: Hashable, Sendable {
     }
 }
 
-/// In the order of the codes.
+/// Currencies are ordered by their codes.
 extension Currency: Comparable {
     public static func < (left: Currency, right: Currency) -> Bool {
         (left.first, left.second, left.third) < (right.first, right.second, right.third)
@@ -38,7 +38,7 @@ extension Currency: CustomStringConvertible {
     public var description: String { code }
 }
 
-/// An amount of a currency. Amounts of two currencies are never added.
+/// An amount in a currency. Amounts in different currencies cannot be added.
 public struct Money: Hashable, Sendable {
     public let amount: DecimalAmount
     public let currency: Currency

@@ -1,28 +1,29 @@
-/// What is known of one aggregate. Merging is commutative, associative and idempotent.
+/// The facts of one aggregate. Merging must be commutative, associative and idempotent.
 public protocol AggregateFacts: Hashable, Sendable {
-    /// Of the aggregate.
+    /// The aggregate's id.
     var id: String { get }
-    /// The greatest stamp of the aggregate's events that are known.
+    /// The greatest stamp of the events that have been merged.
     var last: EventStamp? { get }
-    /// Takes over what `other`, of the same aggregate, knows better.
+    /// Merges the facts of `other`, which must belong to the same aggregate. Facts with greater stamps win.
     mutating func merge(_ other: Self)
 }
 
-/// What is known of an order's payments, or of its shipments: each by itself, in the order of its own sequence.
+/// The facts of several aggregates, for example of an order's payments or shipments. Each aggregate is ordered by its
+/// own sequence.
 public struct AggregateMap<Facts: AggregateFacts>: Hashable, Sendable {
-    /// In the order of the ids' bytes.
+    /// The facts, ordered by the bytes of the ids.
     public private(set) var all: [Facts] = []
 
     public init() {}
 
-    /// - Parameter facts: in whatever order.
+    /// - Parameter facts: facts in any order.
     public init(_ facts: some Sequence<Facts>) {
         for facts in facts { merge(facts) }
     }
 
     public var isEmpty: Bool { all.isEmpty }
 
-    /// Takes over what is known of one aggregate.
+    /// Merges the facts of one aggregate.
     public mutating func merge(_ facts: Facts) {
         let place = all.firstIndex { ExactText.compare($0.id, facts.id) >= 0 } ?? all.count
         if place < all.count, ExactText.compare(all[place].id, facts.id) == 0 {
@@ -32,16 +33,16 @@ public struct AggregateMap<Facts: AggregateFacts>: Hashable, Sendable {
         }
     }
 
-    /// Takes over what `other` knows.
+    /// Merges all facts of `other`.
     public mutating func merge(_ other: Self) {
         if all.isEmpty { self = other } else { for facts in other.all { merge(facts) } }
     }
 
-    /// Of the registers that each aggregate has, the one of the latest moment.
+    /// Of the registers of all aggregates, the one with the latest moment.
     public func latest<Fact>(_ register: (Facts) -> Register<Fact>?) -> Register<Fact>? {
         all.compactMap(register).max { $0.stamp.moment < $1.stamp.moment }
     }
 
-    /// The latest moment of the last events of all aggregates.
+    /// The latest moment among the last events of all aggregates.
     public var lastMoment: EventMoment? { all.lazy.compactMap(\.last?.moment).max() }
 }

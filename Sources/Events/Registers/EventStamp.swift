@@ -1,13 +1,13 @@
 public import StreamCore
 
-/// Where an event stands among the others of its aggregate: by its sequence, whatever the clocks say. Clocks step back,
-/// and two events may share a microsecond.
+/// The position of an event among the events of its aggregate. The sequence decides, not the time, because clocks can
+/// step back and two events can have the same microsecond.
 ///
-/// An event without a sequence (0) stands before all that have one, and among its like by its moment. So the order is
-/// total, also where a writer numbers some of its events only: were one without a sequence compared with the others by
-/// time, three events could each stand before the next in a circle.
+/// An event without a sequence (0) comes before all events that have one. Events without a sequence are ordered by
+/// their moments. So the order is total even if a writer numbers only some events. If events without a sequence were
+/// compared with the others by time, the order could be circular.
 public struct EventStamp: Hashable, Sendable {
-    /// 0 for none.
+    /// The event's number within its aggregate; 0 if it has none.
     public let sequence: Int64
     public let moment: EventMoment
 
@@ -31,7 +31,7 @@ extension EventStamp: Comparable {
     }
 }
 
-/// Where an event stands among those of other aggregates: by its time, then by its id.
+/// The position of an event among events of other aggregates: by time, then by event id.
 public struct EventMoment: Hashable, Sendable {
     public let at: Timestamp
     public let eventID: EventID

@@ -1,6 +1,5 @@
-/// An identity, compared, ordered and hashed by its bytes, as PostgreSQL's collation "C" does it. Swift's own strings
-/// are equal when they look the same, and so would make one order of two whose identities are spelled by different
-/// code points.
+/// A text that is compared, ordered and hashed by its bytes, like PostgreSQL's collation "C". Swift's strings are equal
+/// if they look the same, so two ids that are spelled with different code points would become one.
 public struct ExactText: Hashable, Sendable {
     public let text: String
 
@@ -21,7 +20,7 @@ public struct ExactText: Hashable, Sendable {
         unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     }
 
-    /// Below zero, zero or above it, as `memcmp` says; of two that begin alike the shorter is less.
+    /// Compares bytes like `memcmp`: negative, zero or positive. If one text is the beginning of the other, it is less.
     @inlinable
     public static func compare(_ left: String, _ right: String) -> Int {
         let leftBytes = left.utf8Span.span

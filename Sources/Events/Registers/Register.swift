@@ -1,10 +1,10 @@
 public import StreamCore
 
-/// A fact of one aggregate, and the event that told it. Of two the one with the greater stamp holds, whichever is met
-/// first.
+/// A fact of one aggregate with the stamp of its event. When two registers are merged, the greater stamp wins, in
+/// whichever order they arrive.
 ///
-/// Facts of different aggregates never meet in a register: which of them holds is decided when they are read
-/// (``AggregateMap/latest(_:)``), not when they are merged.
+/// Registers of different aggregates are never merged. ``AggregateMap/latest(_:)`` chooses between them when they are
+/// read.
 public struct Register<Fact: Hashable & Sendable>: Hashable, Sendable {
     public let stamp: EventStamp
     public let fact: Fact
@@ -18,7 +18,7 @@ public struct Register<Fact: Hashable & Sendable>: Hashable, Sendable {
     public var at: Timestamp { stamp.moment.at }
     public var eventID: EventID { stamp.moment.eventID }
 
-    /// The later of what is known and what is told, either of which may be nothing.
+    /// Stores the register with the greater stamp. Either register may be nil.
     @inlinable
     public static func merge(_ other: Register?, into register: inout Register?) {
         guard let other else { return }
@@ -28,7 +28,7 @@ public struct Register<Fact: Hashable & Sendable>: Hashable, Sendable {
 }
 
 extension EventStamp {
-    /// The greater of what is known and what is told, either of which may be nothing.
+    /// Stores the greater stamp. Either stamp may be nil.
     @inlinable
     public static func merge(_ other: EventStamp?, into stamp: inout EventStamp?) {
         guard let other else { return }

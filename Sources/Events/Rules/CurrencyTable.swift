@@ -1,13 +1,13 @@
-/// The currencies that rules take, and how many digits their amounts have behind the point.
+/// The currencies that the rules accept, with the number of decimal places of their amounts.
 public struct CurrencyTable: Hashable, Sendable {
     private let digits: [Currency: Int]
 
-    /// - Parameter digits: 0 to 8 for each currency.
+    /// - Parameter digits: the number of decimal places for each currency, 0–8.
     public init(_ digits: [Currency: Int]) {
         self.digits = digits
     }
 
-    /// Currencies in wide use, with the minor units of ISO 4217.
+    /// Widely used currencies with their minor units according to ISO 4217.
     public static let standard: CurrencyTable = {
         let two = [
             "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HUF", "INR", "NOK", "PLN", "SEK", "USD",
@@ -17,12 +17,12 @@ public struct CurrencyTable: Hashable, Sendable {
             Dictionary(uniqueKeysWithValues: codes.compactMap { code, digits in Currency(code).map { ($0, digits) } }))
     }()
 
-    /// Digits behind the point; nil for a currency that is not taken.
+    /// The number of decimal places; nil if the currency is not accepted.
     public func digits(of currency: Currency) -> Int? { digits[currency] }
 
     public var currencies: [Currency] { digits.keys.sorted() }
 
-    /// Whether the currency's coins can pay the amount.
+    /// Whether the currency is accepted and has enough decimal places for the amount.
     public func fits(_ amount: DecimalAmount, _ currency: Currency) -> Bool {
         digits[currency].map { amount.normalized.scale <= $0 } ?? false
     }

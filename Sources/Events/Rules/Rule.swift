@@ -1,31 +1,31 @@
-/// The rules of one domain, by names that stay: clients decide by them, metrics and logs name them.
+/// The rules of one domain, by names that never change. Clients, metrics and logs use the names.
 ///
-/// The raw values are lower-case words joined by hyphens, `order-not-confirmed`: they become the last part of the
-/// `type` of a problem over HTTP.
+/// The raw values are lower-case words joined by hyphens, for example `order-not-confirmed`. They become the last part
+/// of the `type` of a problem over HTTP.
 public protocol Rule: RawRepresentable<String>, CaseIterable, Hashable, Sendable {
-    /// What kind of refusal it is.
+    /// The kind of refusal.
     var kind: RuleKind { get }
-    /// The rule in one sentence, the same each time.
+    /// The rule in one constant sentence.
     var summary: String { get }
 }
 
-/// What a client can do about a refusal.
+/// The kind of refusal, which tells a client what to do about it.
 public enum RuleKind: Hashable, Sendable {
-    /// What the command is about does not exist.
+    /// The object of the command does not exist.
     case notFound
-    /// The command is well-formed, and the state does not allow it now.
+    /// The command is well-formed, but the current state does not allow it.
     case conflict
-    /// The command itself breaks the rule, whatever the state is.
+    /// The command breaks the rule in any state.
     case invalid
 }
 
-/// A command that a rule refuses: nothing was changed.
+/// A rule refused a command. Nothing was changed.
 public struct Rejection<Rules: Rule>: Error, Hashable, Sendable {
     public let rule: Rules
-    /// What is wrong this time, for the client: may name what the client has sent.
+    /// What is wrong in this case, for the client. It may quote what the client sent.
     public let detail: String
 
-    /// - Parameter detail: the rule's own sentence if nothing is said.
+    /// - Parameter detail: the detail; by default the rule's summary.
     public init(_ rule: Rules, _ detail: String? = nil) {
         self.rule = rule
         self.detail = detail ?? rule.summary
