@@ -87,12 +87,12 @@ public enum AccountDecider: Decider {
     ) throws(Refusal) -> AccountEventPayload {
         if state != nil { throw Refusal(.accountExists) }
         guard facts.currencies.digits(of: account.currency) != nil else {
-            throw Refusal(.unknownCurrency, "The currency \(account.currency) is not taken.")
+            throw Refusal(.unknownCurrency, "The currency \(account.currency) is not accepted.")
         }
         guard account.overdraftLimit.coefficient >= 0,
             facts.currencies.fits(account.overdraftLimit, account.currency)
         else {
-            throw Refusal(.invalidAmount, "The overdraft limit is no amount of \(account.currency).")
+            throw Refusal(.invalidAmount, "The overdraft limit is not a valid amount in \(account.currency).")
         }
         return .accountOpened(account)
     }

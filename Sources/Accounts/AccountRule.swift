@@ -24,11 +24,11 @@ public enum AccountRule: String, Rule {
     public var summary: String {
         switch self {
         case .unknownAccount: "There is no such account."
-        case .accountExists: "There is an account with this id."
+        case .accountExists: "An account with this id already exists."
         case .accountFrozen: "A frozen account neither pays nor takes money."
         case .insufficientFunds: "The balance would fall below what the account allows."
         case .invalidAmount: "An amount is above zero and has no more digits than its currency."
-        case .unknownCurrency: "The currency is not taken."
+        case .unknownCurrency: "The currency is not accepted."
         case .currencyMismatch: "All amounts of an account are in its currency."
         case .balanceTooLarge: "The balance would have more digits than an amount may have."
         case .sameAccount: "A transfer goes from one account to another."

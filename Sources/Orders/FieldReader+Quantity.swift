@@ -2,7 +2,7 @@ internal import Events
 internal import WireJSON
 
 extension FieldReader {
-    /// How many of a product.
+    /// Reads a quantity of a product, at least 1.
     mutating func quantity() throws(DecodeProblem) -> Int32 {
         let value = try integer()
         guard let quantity = Int32(exactly: value), quantity >= 1 else {

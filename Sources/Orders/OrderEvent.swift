@@ -1,14 +1,14 @@
 public import Events
 internal import StreamCore
 
-/// One event of an order, a payment or a shipment.
+/// An event of an order, a payment or a shipment.
 public typealias OrderEvent = Event<OrderEventPayload>
 
-/// From a record's bytes to an event of an order, a payment or a shipment.
+/// Decodes events of orders, payments and shipments.
 public typealias OrderEventDecoder = EventDecoder<OrderEventPayload>
 
 extension Event where Payload == OrderEventPayload {
-    /// The order that the event is about, whichever aggregate it belongs to.
+    /// The id of the order that the event concerns, for events of all three aggregate types.
     public var orderID: String {
         switch payload {
         case .orderCreated, .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled: identity.aggregateID
@@ -20,10 +20,10 @@ extension Event where Payload == OrderEventPayload {
     }
 }
 
-/// What happened.
+/// The payload of an event of an order, a payment or a shipment.
 public enum OrderEventPayload: Hashable, Sendable {
     case orderCreated(OrderCreated)
-    /// The line takes the place of an earlier one of the same product.
+    /// A line was added. It replaces an earlier line of the same product.
     case itemAdded(OrderLine)
     case itemRemoved(productID: String)
     case orderConfirmed
@@ -52,7 +52,7 @@ public enum OrderEventPayload: Hashable, Sendable {
 
 public struct OrderCreated: Hashable, Sendable {
     public let customerID: String
-    /// Of all the order's prices.
+    /// The currency of all prices of the order.
     public let currency: Currency
     public let items: [OrderLine]
     public let shippingAddress: ShippingAddress
@@ -65,13 +65,13 @@ public struct OrderCreated: Hashable, Sendable {
     }
 }
 
-/// So many of one product.
+/// A quantity of one product.
 public struct OrderLine: Hashable, Sendable {
     public let productID: String
     public let name: String
-    /// From 1.
+    /// The number of pieces, from 1.
     public let quantity: Int32
-    /// Of one piece, in the order's currency.
+    /// The price of one piece, in the order's currency.
     public let unitPrice: DecimalAmount
 
     public init(productID: String, name: String, quantity: Int32, unitPrice: DecimalAmount) {
@@ -111,7 +111,7 @@ public struct OrderCancelled: Hashable, Sendable {
 public struct PaymentCompleted: Hashable, Sendable {
     public let orderID: String
     public let money: Money
-    /// `card`, `invoice` and the like.
+    /// The payment method, for example `card` or `invoice`.
     public let method: String
 
     public init(orderID: String, money: Money, method: String) {

@@ -52,7 +52,7 @@ extension OrderCreated {
 }
 
 extension OrderLine {
-    /// Writes the line as the object that it is in events.
+    /// Writes the line as the JSON object that events contain.
     public func write(to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("productId", productID)
@@ -64,12 +64,14 @@ extension OrderLine {
 }
 
 extension ShippingAddress {
-    /// Reads the object that comes next; fields that are not known are skipped.
+    /// Reads the next object as an address. Unknown fields are skipped.
+    ///
+    /// - Throws: ``DecodeProblem`` if a field is missing or invalid.
     public init(reading fields: inout FieldReader) throws(DecodeProblem) {
         self = try OrderPayloadDecoder.shippingAddress(&fields)
     }
 
-    /// Writes the address as the object that it is in events.
+    /// Writes the address as the JSON object that events contain.
     public func write(to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("name", name)

@@ -1,14 +1,14 @@
 public import Events
 public import WireJSON
 
-/// What kind of thing an event belongs to.
+/// The aggregate type that an event belongs to. The raw values are the names in envelopes.
 public enum AggregateType: String, AggregateKind {
     case order = "Order"
     case payment = "Payment"
     case shipment = "Shipment"
 }
 
-/// The events that are known, by the names that they have on the wire.
+/// The known event types. The raw values are the names in envelopes.
 public enum OrderEventType: String, EventType {
     case orderCreated = "OrderCreated"
     case itemAdded = "ItemAdded"

@@ -1,12 +1,12 @@
 internal import Events
 internal import WireJSON
 
-/// What leads from the older versions of the events to the current ones.
+/// The steps that convert older versions of the events to the current ones.
 enum OrderEventUpcasters {
     static let orderCreated: [any UpcastStep.Type] = [OrderCreatedTo2.self]
 }
 
-/// Version 1 had a line's price as `price`, and all prices were in euro.
+/// In version 1 the price of a line was named `price`, and all prices were in euros.
 private enum OrderCreatedTo2: UpcastStep {
     static func apply(to payload: inout JSONValue) throws(EventDecodeError) {
         guard case .array(var items)? = payload["items"] else {

@@ -1,7 +1,7 @@
 internal import Events
 internal import WireJSON
 
-/// The payload of each event type in its current version.
+/// Decodes the payload of each event type in its current version.
 enum OrderPayloadDecoder {
     static func decode(
         _ type: OrderEventType, _ fields: inout FieldReader
@@ -152,7 +152,7 @@ enum OrderPayloadDecoder {
         return try FieldReader.required(productID, "productId", in: start)
     }
 
-    /// Has no fields of its own; that it is an object is checked all the same.
+    /// The payload has no known fields, but it must be an object.
     private static func orderConfirmed(_ fields: inout FieldReader) throws(DecodeProblem) -> OrderEventPayload {
         _ = try fields.enterObject()
         while try fields.nextKey() != nil { try fields.skip() }
@@ -191,7 +191,7 @@ enum OrderPayloadDecoder {
         return PaymentSetback(orderID: payment.orderID, money: payment.money, reason: payment.detail)
     }
 
-    /// What all payment events have, and the one text by which they differ.
+    /// Reads the fields of all payment events, and the one text field by which they differ.
     private static func paymentFields(
         _ fields: inout FieldReader, detail name: StaticString
     ) throws(DecodeProblem) -> (orderID: String, money: Money, detail: String) {

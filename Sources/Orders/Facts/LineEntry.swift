@@ -1,14 +1,13 @@
 public import Events
 
-/// What became of one product of an order: the line that the order's last event about it left there, or that it
-/// removed it.
+/// The last known state of one product in an order: the line from the last event about it, or its removal.
 public struct LineEntry: Hashable, Sendable {
     public let productID: String
-    /// Of the order's event that says so; 0 when that has none.
+    /// The sequence of the order's event; 0 if the event has none.
     public let sequence: Int64
-    /// Of that event, when it has no sequence: nothing else orders it. Nil otherwise.
+    /// The moment of the event if it has no sequence, because nothing else orders it; otherwise nil.
     public let moment: EventMoment?
-    /// nil: removed.
+    /// The line; nil if the product was removed.
     public let line: OrderLine?
 
     public init(productID: String, stamp: EventStamp, line: OrderLine?) {
@@ -18,7 +17,7 @@ public struct LineEntry: Hashable, Sendable {
         self.line = line
     }
 
-    /// An entry that was stored.
+    /// Creates an entry from stored values.
     public init(productID: String, sequence: Int64, moment: EventMoment? = nil, line: OrderLine?) {
         self.productID = productID
         self.sequence = sequence
@@ -26,8 +25,8 @@ public struct LineEntry: Hashable, Sendable {
         self.line = line
     }
 
-    /// Whether `other`, of the same product, takes this one's place. Two events of one sequence are a fault of their
-    /// writer; which of them holds is decided by what they say, so that it is the same everywhere.
+    /// Whether `other`, an entry of the same product, replaces this one. If two events have the same sequence, which is
+    /// an error of their writer, their contents decide, so that the result is the same everywhere.
     public func isBefore(_ other: Self) -> Bool {
         if sequence != other.sequence { return sequence < other.sequence }
         if let moment, let otherMoment = other.moment, moment != otherMoment { return moment < otherMoment }

@@ -1,26 +1,26 @@
 public import Events
 
-// The rule of the statuses stands here for Swift, and once more in SQL, in the columns of `order_summary_rows`
-// (order-summary_0002). A test keeps the two equal for every combination of facts. `Verification` has a third one, on
-// purpose, by which it checks both.
+// The rule for statuses exists in Swift, here, and in SQL, in the columns of `order_summary_rows` (order-summary_0002).
+// A test compares the two for every combination of facts. `Verification` intentionally implements the rule a third time
+// to check both.
 
-/// How far an order has come. The raw values are what read models store and APIs answer.
+/// The status of an order. Read models store the raw values, and APIs return them.
 public enum OrderStatus: String, CaseIterable, Hashable, Sendable {
-    /// Other events told of it before OrderCreated came.
+    /// Other events of the order have arrived, but OrderCreated has not.
     case incomplete
     case created
     case confirmed
-    /// At least a part of what was paid is not refunded.
+    /// A payment is completed, and at least a part of it is not refunded.
     case paid
-    /// No shipment is delivered yet.
+    /// There are shipments, and none of them is delivered.
     case shipped
     /// Some shipments are delivered, others are not.
     case partiallyDelivered = "partially_delivered"
-    /// All shipments that are known are delivered. A shipment that is created later makes it partially delivered.
+    /// All known shipments are delivered. A shipment that is created later makes the order partially delivered.
     case delivered
     case cancelled
 
-    /// The one rule, for all read models.
+    /// Computes the status. All read models use this rule.
     public init(
         isCreated: Bool, isConfirmed: Bool, isCancelled: Bool, payments: PaymentStatus, shipments: ShipmentStatus
     ) {
@@ -39,28 +39,29 @@ public enum OrderStatus: String, CaseIterable, Hashable, Sendable {
         }
     }
 
-    /// Whether more is to come: neither cancelled nor delivered.
+    /// Whether the order is neither cancelled nor delivered.
     public var isOpen: Bool { self != .cancelled && self != .delivered }
 }
 
-/// How far an order's payments have come, all of them together.
+/// The status of all payments of an order together.
 public enum PaymentStatus: String, CaseIterable, Hashable, Sendable {
     case pending
-    /// One failed, and none was completed or refunded.
+    /// A payment failed, and none was completed or refunded.
     case failed
-    /// One was completed at least, and nothing is refunded. A payment that was made stays made when another one fails.
+    /// At least one payment was completed, and nothing was refunded. The failure of another payment does not change
+    /// this.
     case paid
-    /// Something is refunded, but not all that was paid.
+    /// Something was refunded, but less than was paid.
     case partiallyRefunded = "partially_refunded"
-    /// The refunds of each completed payment make up for it.
+    /// The refunds cover every completed payment.
     case refunded
 
-    /// The one rule.
+    /// Computes the status.
     ///
     /// - Parameters:
-    ///   - isCompleted: whether a payment was completed, refunded since or not.
-    ///   - isUnrefunded: whether of a completed payment something is left.
-    ///   - isRefunded: whether something is refunded.
+    ///   - isCompleted: whether a payment was completed, even if it was refunded later.
+    ///   - isUnrefunded: whether a part of a completed payment is not refunded.
+    ///   - isRefunded: whether there is a refund.
     ///   - isFailed: whether a payment failed.
     public init(isCompleted: Bool, isUnrefunded: Bool, isRefunded: Bool, isFailed: Bool) {
         if isRefunded {
@@ -81,18 +82,18 @@ public enum PaymentStatus: String, CaseIterable, Hashable, Sendable {
     }
 }
 
-/// How far an order's shipments have come, all of them together.
+/// The status of all shipments of an order together.
 public enum ShipmentStatus: String, CaseIterable, Hashable, Sendable {
     case pending
     case shipped
     case partiallyDelivered = "partially_delivered"
     case delivered
 
-    /// The one rule.
+    /// Computes the status.
     ///
     /// - Parameters:
-    ///   - known: how many shipments there are.
-    ///   - delivered: how many of them are delivered.
+    ///   - known: the number of shipments.
+    ///   - delivered: the number of shipments that are delivered.
     public init(known: Int, delivered: Int) {
         if known == 0 {
             self = .pending

@@ -1,6 +1,6 @@
 public import Events
 
-/// What an event of a payment tells: the money, and what else a read model keeps.
+/// What a read model keeps of a payment's event. It includes at least the amount.
 public protocol PaymentDetail: Hashable, Sendable {
     var money: Money { get }
 }
@@ -9,13 +9,13 @@ extension Money: PaymentDetail {
     public var money: Money { self }
 }
 
-/// What is known of one payment: its completion and its failure, of each the last event, and all of its refunds.
+/// The facts of one payment: its last completion, its last failure, and all its refunds.
 public struct PaymentFacts<Fact: PaymentDetail>: AggregateFacts {
     public let id: String
     public private(set) var completed: Register<Fact>?
     public private(set) var failed: Register<Fact>?
-    /// In the order of their stamps. A payment may be refunded in parts, so each of them counts; of two with one
-    /// sequence, which is a fault of their writer, the later one does.
+    /// The refunds, ordered by their stamps. A payment can be refunded in parts, so each refund counts. If two refunds
+    /// have the same sequence, which is an error of their writer, only the later one counts.
     public private(set) var refunds: [Register<Fact>] = []
 
     public init(
@@ -49,13 +49,13 @@ public struct PaymentFacts<Fact: PaymentDetail>: AggregateFacts {
         [completed?.stamp, failed?.stamp, refunds.last?.stamp].lazy.compactMap(\.self).max()
     }
 
-    /// Whether the payment was completed and its refunds do not make up for all of it. Refunds in another currency than
-    /// the payment's are not added up, and so make up for nothing.
+    /// Whether the payment was completed and its refunds do not cover all of it. Refunds in another currency than the
+    /// payment's do not count.
     public var isUnrefunded: Bool {
         guard let paid = completed?.fact.money else { return false }
         var refunded: DecimalAmount?
         for refund in refunds where refund.fact.money.currency == paid.currency {
-            // A sum of more than 38 digits is more than any payment.
+            // A sum that overflows is larger than any payment.
             guard let sum = try? (refunded ?? .zero).adding(refund.fact.money.amount) else { return false }
             refunded = sum
         }

@@ -1,6 +1,6 @@
 public import Events
 
-/// What is known of one shipment: its creation and its delivery, of each the last event.
+/// The facts of one shipment: its last creation and its last delivery.
 public struct ShipmentFacts<Fact: Hashable & Sendable>: AggregateFacts {
     public let id: String
     public private(set) var created: Register<Fact>?

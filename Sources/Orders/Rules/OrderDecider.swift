@@ -1,24 +1,24 @@
 public import Events
 internal import StreamCore
 
-/// What an order can be told.
+/// The commands for an order.
 public enum OrderCommand: Hashable, Sendable {
     case create(OrderCreated)
-    /// Sets the line of a product. A currency that is named must be the order's.
+    /// Sets the line of a product. If a currency is given, it must be the order's.
     case addItem(OrderLine, currency: Currency?)
     case removeItem(productID: String)
     case confirm
     case cancel(reason: String, by: String)
 }
 
-/// What the rules of orders ask of the world.
+/// What the rules of orders need to know besides the order.
 public struct OrderDecisionFacts: Hashable, Sendable {
-    /// Who sends the command: another tenant's order does not exist for it.
+    /// The tenant that sends the command. Orders of other tenants do not exist for the command.
     public var tenantID: String?
     public var isCustomerKnown: Bool
-    /// How much the customer may owe in the order's currency; nil for any amount.
+    /// The maximum that the customer may owe in the order's currency; nil for no limit.
     public var creditLimit: DecimalAmount?
-    /// What the customer owes in that currency: confirmed orders that are not paid.
+    /// What the customer owes in that currency for confirmed orders that are not paid.
     public var outstanding: DecimalAmount
     public var policy: OrderPolicy
 
@@ -64,14 +64,14 @@ public enum OrderDecider: Decider {
     ) throws(Refusal) -> OrderEventPayload {
         if state != nil { throw Refusal(.orderExists) }
         guard facts.policy.currencies.digits(of: order.currency) != nil else {
-            throw Refusal(.unknownCurrency, "The currency \(order.currency) is not taken.")
+            throw Refusal(.unknownCurrency, "The currency \(order.currency) is not accepted.")
         }
         if order.items.isEmpty { throw Refusal(.noItems) }
         if order.items.count > OrderPolicy.maximumItems { throw Refusal(.tooManyItems) }
         var products: Set<String> = []
         for line in order.items {
             guard products.insert(line.productID).inserted else {
-                throw Refusal(.duplicateProduct, "The product \(line.productID) comes twice.")
+                throw Refusal(.duplicateProduct, "The order contains the product \(line.productID) twice.")
             }
             try check(line, order.currency, facts.policy)
         }
@@ -85,7 +85,7 @@ public enum OrderDecider: Decider {
     ) throws(Refusal) {
         if line.quantity < 1 { throw Refusal(.invalidQuantity) }
         guard line.unitPrice.coefficient >= 0, policy.currencies.fits(line.unitPrice, currency) else {
-            throw Refusal(.invalidPrice, "The price of \(line.productID) is no amount of \(currency).")
+            throw Refusal(.invalidPrice, "The price of \(line.productID) is not a valid amount in \(currency).")
         }
     }
 
@@ -94,7 +94,7 @@ public enum OrderDecider: Decider {
     ) throws(Refusal) -> OrderEventPayload {
         try requireOpen(state)
         if let currency, currency != state.currency {
-            throw Refusal(.currencyMismatch, "The order is in \(state.currency), the price in \(currency).")
+            throw Refusal(.currencyMismatch, "The order is in \(state.currency), but the price is in \(currency).")
         }
         try check(line, state.currency, policy)
         var changed = state
@@ -118,7 +118,7 @@ public enum OrderDecider: Decider {
         guard let total = state.total else { throw Refusal(.totalTooLarge) }
         let minimum = facts.policy.minimumTotal(in: state.currency)
         if total < minimum {
-            throw Refusal(.totalBelowMinimum, "The total is \(total) \(state.currency), the minimum \(minimum).")
+            throw Refusal(.totalBelowMinimum, "The total is \(total) \(state.currency), but the minimum is \(minimum).")
         }
         if let limit = facts.creditLimit {
             guard let owed = try? facts.outstanding.adding(total), owed <= limit else {

@@ -1,15 +1,15 @@
 public import Events
 
-/// What the rules of orders leave to the operator.
+/// The rules of orders that the operator can configure.
 public struct OrderPolicy: Hashable, Sendable {
-    /// The currencies that are taken.
+    /// The accepted currencies.
     public var currencies: CurrencyTable
-    /// The least total with which an order is confirmed, by currency.
+    /// The minimum total for confirming an order, by currency.
     public var minimumTotals: [Currency: DecimalAmount]
-    /// The least total in all other currencies.
+    /// The minimum total in all other currencies.
     public var minimumTotal: DecimalAmount
 
-    /// An order's size has a limit, since it is loaded as a whole.
+    /// The maximum number of lines of an order. It is limited because an order is loaded as a whole.
     public static let maximumItems = 500
 
     public init(

@@ -1,13 +1,13 @@
 public import Events
 public import StreamCore
 
-/// An order as its rules and its answers see it.
+/// The state of an order that the rules and the answers need.
 public struct OrderState: Hashable, Sendable {
     public enum Status: String, CaseIterable, Sendable {
         case created, confirmed, cancelled
     }
 
-    /// Who called it off, and why.
+    /// When, why and by whom the order was cancelled.
     public struct Cancellation: Hashable, Sendable {
         public let at: Timestamp
         public let reason: String
@@ -20,12 +20,12 @@ public struct OrderState: Hashable, Sendable {
         }
     }
 
-    /// Whose order it is, where tenants are told apart.
+    /// The tenant that owns the order; nil if there are no tenants.
     public var tenantID: String?
     public var customerID: String
     public var currency: Currency
     public var status: Status
-    /// One for each product, in the order of the products' ids.
+    /// One line for each product, ordered by product id.
     public var lines: [OrderLine]
     public var shippingAddress: ShippingAddress
     public var createdAt: Timestamp
@@ -33,7 +33,7 @@ public struct OrderState: Hashable, Sendable {
     public var confirmedAt: Timestamp?
     public var cancellation: Cancellation?
     public var lastEventID: EventID
-    /// Whether a parcel is on its way: a fact of shipments, whose events are not the order's.
+    /// Whether the order has shipments. The order's own events do not say this, because shipments are other aggregates.
     public var isShipped: Bool
 
     public init(
@@ -55,7 +55,7 @@ public struct OrderState: Hashable, Sendable {
         self.isShipped = isShipped
     }
 
-    /// The sum of the lines. Nil when it has more digits than an amount may have, which no rule lets happen.
+    /// The sum of the lines; nil if it has more digits than an amount may have. The rules prevent that.
     public var total: DecimalAmount? { Self.total(of: lines) }
 
     static func total(of lines: [OrderLine]) -> DecimalAmount? {
@@ -69,7 +69,7 @@ public struct OrderState: Hashable, Sendable {
         return total
     }
 
-    /// Puts a line in the place of the one of the same product, or where its product stands among the others.
+    /// Replaces the line of the same product, or inserts the line so that the order by product id is kept.
     mutating func put(_ line: OrderLine) {
         if let index = lines.firstIndex(where: { $0.productID >= line.productID }) {
             if lines[index].productID == line.productID {
