@@ -2,8 +2,8 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// The dashboard's numbers, counted again from orders' facts. It takes a word or two for each bucket, product,
-/// customer and bin, not for each order.
+/// The dashboard's numbers, counted independently from the facts of orders. Its memory grows with the number of
+/// buckets, products, customers and bins, not with the number of orders.
 struct DashboardTally: Sendable {
     struct Happenings: Hashable, Sendable {
         var created = 0, confirmed = 0, paid = 0, delivered = 0, cancelled = 0
@@ -65,6 +65,8 @@ struct DashboardTally: Sendable {
     private(set) var customers: [CustomerKey: Customer] = [:]
     private(set) var bins: [BinKey: Int] = [:]
 
+    /// Counts one order.
+    ///
     /// - Throws: `DecimalOverflow`.
     mutating func add(_ facts: OrderFacts) throws {
         statuses[facts.status, default: 0] += 1
@@ -141,7 +143,7 @@ struct DashboardTally: Sendable {
         }
     }
 
-    /// One millisecond wide below 32 ms, above that sixteen bins to each doubling.
+    /// Counts a duration in a bin. Bins are 1 ms wide below 32 ms. Above that, every doubling has sixteen bins.
     private mutating func measure(_ step: String, from start: Timestamp, to end: Timestamp?) {
         guard let end else { return }
         let (elapsed, overflow) = end.microseconds.subtractingReportingOverflow(start.microseconds)

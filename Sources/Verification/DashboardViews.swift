@@ -3,17 +3,17 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// The dashboard's views: what is compared of each, and what a tally says that it holds.
+/// One of the dashboard's views: which columns are compared, and which rows a tally expects.
 struct DashboardView: Sendable {
     let name: String
-    /// The columns that tell the rows apart, and how they are asked for as texts.
+    /// The key columns, as SQL expressions of type text.
     let keys: [String]
-    /// The others: their names, and how they are asked for as texts.
+    /// The other columns: their names, and SQL expressions of type text.
     let columns: [(name: String, query: String)]
-    /// The rows by the texts of their keys.
+    /// The expected rows by the texts of their keys.
     let rows: @Sendable (DashboardTally, Horizons) throws -> [[String]: [String?]]
 
-    /// From when on minutes and hours are kept; a resolution that is not in it keeps all.
+    /// The time from which each resolution keeps its rows. A resolution that is missing here keeps all rows.
     typealias Horizons = [String: Timestamp]
 
     private init(
@@ -143,7 +143,7 @@ extension DashboardView {
 }
 
 extension Verdict.Difference.Problem {
-    /// The columns that differ, byte by byte.
+    /// The columns whose texts differ in any byte.
     static func columns(_ names: [String], expected: [String?], actual: [String?]) -> [Self] {
         names.indices.compactMap { index in
             let (left, right) = (expected[index], actual[index])

@@ -1,24 +1,24 @@
 internal import Events
 internal import Orders
 
-/// All that is known of one order from each side.
+/// Everything that is known about one order.
 struct OrderCase: Sendable {
     let id: ExactText
-    /// By the write model's tables; nil where they lack it.
+    /// The order in the write model's tables; nil if it is not there.
     var written: WrittenOrder?
     /// Events of the write model that are not in Kafka.
     var unpublished: [EventKey] = []
-    /// By the topics; nil where they do not mention it.
+    /// The order's events in the topics; nil if there are none.
     var history: OrderHistory?
-    /// The row of `order_summary`, by ``SummaryColumns``; nil where there is none.
+    /// The row of `order_summary`, in the order of ``SummaryColumns``; nil if there is none.
     var row: [String?]?
 }
 
-/// Compares order by order, and counts what the dashboard must say. Pure: what it is given is all that it knows.
+/// Compares orders one by one, and counts what the dashboard should show. It does no I/O.
 struct OrderComparer: Sendable {
     /// What the read models are compared with.
     enum Standard: Sendable {
-        /// The topics' events, from the beginning.
+        /// The topics' events from the beginning.
         case events
         /// The write model, and the topics' events since its snapshot.
         case writeModel
@@ -26,17 +26,18 @@ struct OrderComparer: Sendable {
 
     private let standard: Standard
     private let exampleLimit: Int
-    /// Record keys of events that are parked: their orders cannot be told from the write model.
+    /// The record keys of parked events. What the read model should contain for their orders does not follow from the
+    /// write model.
     private let parkedKeys: (summary: Set<[UInt8]>, dashboard: Set<[UInt8]>)
 
     private(set) var summary = Verdict.Comparison(name: "order_summary")
-    /// The write model against the topics.
+    /// The comparison of the write model with the topics.
     private(set) var topics = Verdict.Comparison(name: "topics")
     private(set) var tally = DashboardTally()
-    /// Orders that the tally cannot count exactly, as events of them are under way or parked.
+    /// The number of orders that the tally cannot count exactly, because some of their events are in transit or parked.
     private(set) var uncountable = 0
 
-    /// Aggregates with undecodable records. It is unknown which of their events these records were.
+    /// The aggregates with records that cannot be decoded. Which of their events these records were is unknown.
     private var unreadableKeys: Set<ExactText> = []
 
     init(
@@ -48,6 +49,8 @@ struct OrderComparer: Sendable {
         self.parkedKeys = parkedKeys
     }
 
+    /// Compares one order.
+    ///
     /// - Throws: `DecimalOverflow`.
     mutating func add(_ order: OrderCase) throws {
         switch standard {
@@ -69,12 +72,12 @@ struct OrderComparer: Sendable {
         }
     }
 
-    /// Notes a record that should have been parked.
+    /// Reports a record that cannot be decoded and should have been parked.
     mutating func noteUnreadable(_ origin: RecordOrigin, _ reason: String) {
         summary.note("\(origin.partition)@\(origin.offset)", [.unreadable(reason)], limit: exampleLimit)
     }
 
-    /// Notes the keys of records that are no events.
+    /// Remembers the keys of records that are not events.
     mutating func noteUnreadable(keys: Set<ExactText>) { unreadableKeys.formUnion(keys) }
 
     private mutating func compareRow(_ order: OrderCase, with facts: OrderFacts?) throws {
@@ -92,13 +95,13 @@ struct OrderComparer: Sendable {
 
     // MARK: the write model against the topics
 
-    /// Each event that the write model counts is in its topic or in the outbox, none of the topic is unknown to it,
-    /// and where all are in the topics they say the same as the tables.
+    /// Checks three rules. Each event that the write model counts is in its topic or in the outbox. The write model
+    /// knows every event of the topics. If the topics have all events of an order, they agree with the tables.
     private mutating func compareTopics(_ order: OrderCase) throws {
         var told = order.history?.facts(of: .written) ?? OrderFacts()
         let hasTold = order.history?.facts(of: .written) != nil
         guard let written = order.written else {
-            // Created after the snapshot, unless Kafka had it before.
+            // The order was created after the snapshot, unless its events were in Kafka before it.
             if hasTold {
                 topics.note(order.id.text, [.unknownEvent(Self.first(of: told, order.id))], limit: exampleLimit)
             }
@@ -142,7 +145,7 @@ struct OrderComparer: Sendable {
         ).text
     }
 
-    /// - Returns: where the tables do not say what their events say; the events are what is expected.
+    /// - Returns: the differences between the tables and their events. The events are the expected values.
     private static func differences(
         told: OrderFacts, _ written: WrittenOrder
     ) throws -> [Verdict.Difference.Problem] {
@@ -161,13 +164,13 @@ struct OrderComparer: Sendable {
 
     // MARK: the read models against the write model
 
-    /// Whether the read model lacks an event of the order that the write model has, for a good reason: then nothing
-    /// says what its row must be.
+    /// Whether the read model lacks an event that the write model has because the event is in transit or parked. The
+    /// expected row is then unknown.
     private func isUnsettled(_ order: OrderCase, for reader: Membership, _ parkedKeys: Set<[UInt8]>) -> Bool {
         if !order.unpublished.isEmpty { return true }
         for event in order.history?.waiting ?? [] where event.missing.contains(reader) {
             if event.isParked.contains(reader) { return true }
-            // Committed after the snapshot and not applied: neither side has it.
+            // An event that was committed after the snapshot and is not applied is missing on both sides.
             guard let written = order.written else { continue }
             let seen = written.facts.seen(of: event.key.aggregate, event.key.id)
             if event.key.sequence <= seen.greatest { return true }
@@ -177,7 +180,7 @@ struct OrderComparer: Sendable {
         return ids.contains { parkedKeys.contains(Array($0.text.utf8)) }
     }
 
-    /// The write model, and what the read model has applied of the time after its snapshot.
+    /// The facts in the write model, merged with the events after its snapshot that the read model has applied.
     private static func facts(of order: OrderCase, for reader: Membership) -> OrderFacts? {
         var facts = order.written?.facts
         for (event, membership) in order.history?.recent ?? [] where membership.contains(reader) {

@@ -2,8 +2,8 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// What one event told, and which event it was. Of two events of one aggregate the greater sequence holds, whatever
-/// their clocks say.
+/// A value from one event, with the identity of the event. Of two events of one aggregate the one with the greater
+/// sequence wins, whatever their timestamps are.
 struct Told<Value: Hashable & Sendable>: Hashable, Sendable {
     let sequence: Int64
     let at: Timestamp
@@ -28,13 +28,13 @@ struct Told<Value: Hashable & Sendable>: Hashable, Sendable {
     }
 }
 
-/// The value of an event that tells nothing but that it happened.
+/// The value of an event that has no content.
 struct Happened: Hashable, Sendable {}
 
 struct CreatedOrder: Hashable, Sendable {
     let customerID: String
     let currency: String
-    /// Name, street, city, postal code and country, a line each.
+    /// Name, street, city, postal code and country, one line each.
     let address: String
 }
 
@@ -43,7 +43,7 @@ struct Cancellation: Hashable, Sendable {
     let by: String
 }
 
-/// What became of one product of an order.
+/// The last known state of one product in an order.
 struct LineFacts: Hashable, Sendable {
     struct Content: Hashable, Sendable {
         let name: String
@@ -53,11 +53,11 @@ struct LineFacts: Hashable, Sendable {
 
     let productID: ExactText
     let sequence: Int64
-    /// nil: removed.
+    /// The line; nil if the product was removed.
     let content: Content?
 }
 
-/// What became of one payment.
+/// The facts of one payment.
 struct PaymentFacts: Hashable, Sendable {
     enum Fate: UInt8, CaseIterable, Sendable {
         case completed, failed, refunded
@@ -67,23 +67,23 @@ struct PaymentFacts: Hashable, Sendable {
         let fate: Fate
         let amount: DecimalAmount
         let currency: String
-        /// The method of a payment that was completed, the reason of one that failed or was refunded.
+        /// The method of a completed payment, or the reason of a failed or refunded one.
         let detail: String
     }
 
     let id: ExactText
     var seen = SequenceSet()
-    /// The last completion and the last failure, and every refund: a payment may be refunded in parts.
+    /// The last completion, the last failure, and every refund, because a payment can be refunded in parts.
     private(set) var fates: [Told<Content>] = []
 
     init(id: ExactText) {
         self.id = id
     }
 
-    /// The last event of a fate.
+    /// The last event with this fate.
     subscript(fate: Fate) -> Told<Content>? { fates.last { $0.value.fate == fate } }
 
-    /// In the order of their sequences.
+    /// The refunds, ordered by sequence.
     var refunds: [Told<Content>] { fates.filter { $0.value.fate == .refunded } }
 
     var last: Told<Content>? { fates.max { ($0.sequence, $0.at, $0.eventID) < ($1.sequence, $1.at, $1.eventID) } }
@@ -98,7 +98,8 @@ struct PaymentFacts: Hashable, Sendable {
         if let known { fates[place] = known }
     }
 
-    /// Events of one slot displace each other: those of one fate, but of refunds only those of one sequence.
+    /// The slot of an event. A later event replaces an earlier one in the same slot: for completions and failures every
+    /// event of the same fate, for refunds only one with the same sequence.
     private static func slot(_ told: Told<Content>) -> (UInt8, Int64) {
         (told.value.fate.rawValue, told.value.fate == .refunded ? told.sequence : 0)
     }
@@ -109,7 +110,7 @@ struct PaymentFacts: Hashable, Sendable {
     }
 }
 
-/// What became of one shipment.
+/// The facts of one shipment.
 struct ShipmentFacts: Hashable, Sendable {
     struct Parcel: Hashable, Sendable {
         let carrier: String
@@ -132,28 +133,27 @@ struct ShipmentFacts: Hashable, Sendable {
     }
 }
 
-/// What is known of one order: of itself, its payments and its shipments, each in the order of its own events.
+/// The facts of one order, its payments and its shipments. Each aggregate is ordered by its own sequence.
 ///
-/// Merging is commutative, associative and idempotent, so that topics may be read in any order, and an event twice.
-/// This is a second account of the events beside the projections' own, on purpose: a mistake of theirs shall not be
-/// made here again.
+/// Merging is commutative, associative and idempotent, so topics can be read in any order and events more than once.
+/// This intentionally repeats what the projections do, so that a mistake in their code is not repeated here.
 struct OrderFacts: Hashable, Sendable {
-    /// Of the order's own events.
+    /// The sequences of the order's own events.
     var seen = SequenceSet()
     /// The order's own last event.
     var last: Told<Happened>?
     var created: Told<CreatedOrder>?
     var confirmed: Told<Happened>?
     var cancelled: Told<Cancellation>?
-    /// In the order of the product ids' bytes.
+    /// The lines, ordered by the bytes of the product ids.
     private(set) var lines: [LineFacts] = []
-    /// In the order of their ids' bytes.
+    /// The payments, ordered by the bytes of their ids.
     private(set) var payments: [PaymentFacts] = []
     private(set) var shipments: [ShipmentFacts] = []
 
     init() {}
 
-    /// What the order knows of one aggregate's events.
+    /// The sequences of one aggregate's events.
     func seen(of aggregate: AggregateType, _ id: ExactText) -> SequenceSet {
         switch aggregate {
         case .order: seen
@@ -232,7 +232,7 @@ struct OrderFacts: Hashable, Sendable {
     mutating func merge(_ line: LineFacts) {
         let place = lines.firstIndex { $0.productID >= line.productID } ?? lines.endIndex
         if place < lines.endIndex, lines[place].productID == line.productID {
-            // Of two lines of a product in one event, the later one counts.
+            // If one event contains two lines of a product, the later line wins.
             if lines[place].sequence <= line.sequence { lines[place] = line }
         } else {
             lines.insert(line, at: place)

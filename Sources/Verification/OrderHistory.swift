@@ -2,7 +2,7 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// Names one event by its aggregate.
+/// Identifies an event by its aggregate and its sequence.
 struct EventKey: Hashable, Sendable {
     let aggregate: AggregateType
     let id: ExactText
@@ -23,26 +23,26 @@ struct EventKey: Hashable, Sendable {
     var text: String { "event \(sequence) of \(aggregate) \(id.text)" }
 }
 
-/// Whose state an event is part of.
+/// The states that contain an event.
 struct Membership: OptionSet, Hashable, Sendable {
     let rawValue: UInt8
 
     static let summary = Membership(rawValue: 1)
     static let dashboard = Membership(rawValue: 2)
-    /// The write model, for sure: it was in Kafka before the write model's snapshot.
+    /// The write model certainly contains the event, because it was in Kafka before the write model's snapshot.
     static let written = Membership(rawValue: 4)
 }
 
-/// What the topics say of one order, folded as they are read.
+/// The events of one order in the topics, merged as they are read.
 ///
-/// The write model and both read models are each at another point of the topics. Events are folded into one set of
-/// facts for each combination of them: nearly always all are in one, and the others hold the few events between the
-/// three points.
+/// The write model and the two read models each correspond to a different position in the topics. Events are merged
+/// into one set of facts for each combination of these states. Nearly all events belong to all states. The other sets
+/// contain the few events between the positions.
 struct OrderHistory: Sendable {
     private var parts: [(membership: Membership, facts: OrderFacts)] = []
-    /// Events that may have been committed after the write model's snapshot, which their sequences tell.
+    /// Events that may have been committed after the write model's snapshot. Their sequences tell whether they were.
     private(set) var recent: [(event: OrderEvent, membership: Membership)] = []
-    /// Events that the write model has for sure and the projections have not: on their way, or parked.
+    /// Events that the write model certainly contains but a projection does not, because they are in transit or parked.
     private(set) var waiting: [(key: EventKey, missing: Membership, isParked: Membership)] = []
 
     mutating func fold(_ event: OrderEvent, _ membership: Membership) {
@@ -56,7 +56,7 @@ struct OrderHistory: Sendable {
         }
     }
 
-    /// What the events of one of the three say; nil without any.
+    /// The facts from the events that belong to one of the states; nil if there are none.
     func facts(of wanted: Membership) -> OrderFacts? {
         var found: OrderFacts?
         for (membership, facts) in parts where membership.contains(wanted) {
@@ -72,21 +72,21 @@ struct OrderHistory: Sendable {
     }
 }
 
-/// What the topics say of the orders of one range of ids.
+/// The events of the orders in one range of ids.
 struct OrderHistories: Sendable {
-    /// The partition's records from here on may be younger than the write model's snapshot.
+    /// For each partition, the offset from which records may be newer than the write model's snapshot.
     let marker: [TopicPartition: Int64]
     let summary: ProjectionCut
     let dashboard: ProjectionCut?
-    /// Orders beyond the first, up to the second; nil is no limit.
+    /// The range of order ids, without the first and including the second; nil stands for no limit.
     let range: (after: ExactText?, through: ExactText?)
 
     private(set) var orders: [ExactText: OrderHistory] = [:]
-    /// Records below the order summary's offsets that are no events, and not parked.
+    /// Records below the order summary's offsets that cannot be decoded and are not parked.
     private(set) var unreadable: [(origin: RecordOrigin, reason: String)] = []
-    /// The record keys, which are aggregates' ids, of all records that are no events.
+    /// The record keys, which are aggregate ids, of all records that cannot be decoded.
     private(set) var unreadableKeys: Set<ExactText> = []
-    /// Events of the range that are in Kafka and in none of the projections' rows yet.
+    /// The number of events of the range that are in Kafka but not yet in the rows of a projection.
     private(set) var waiting: (summary: Int, dashboard: Int) = (0, 0)
 
     init(
@@ -99,11 +99,12 @@ struct OrderHistories: Sendable {
         self.range = range
     }
 
-    /// Folds one record.
+    /// Merges one record.
     ///
     /// - Parameters:
-    ///   - decoded: the record's event; nil for records that are none of ours.
-    ///   - key: the record's key, where the record is no event.
+    ///   - decoded: the record's event; nil for a record that is not an event of this domain.
+    ///   - origin: the position of the record.
+    ///   - key: the record's key if the record cannot be decoded.
     mutating func add(
         _ decoded: Result<OrderEvent?, EventDecodeError>, _ origin: RecordOrigin, key: String? = nil
     ) {
@@ -116,7 +117,7 @@ struct OrderHistories: Sendable {
         switch decoded {
         case .failure(let error):
             if let key { unreadableKeys.insert(ExactText(key)) }
-            // The first range's pass reports for all.
+            // Every range reads all records, so only the first one reports them.
             if range.after == nil, summary.holds(origin) {
                 unreadable.append((origin, "\(error.path): \(error.detail)"))
             }

@@ -2,15 +2,15 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// What follows from an order's facts: the rules of the read models, said a second time.
+/// The rules of the read models, implemented a second time on an order's facts.
 ///
-/// On purpose this shares no code with the projections, so that a mistake in their rules shows as a difference. Whoever
-/// changes a rule there changes it here as well.
+/// They intentionally share no code with the projections, so that a mistake in one implementation appears as a
+/// difference. A change of a rule must be made in both.
 extension OrderFacts {
     typealias Payment = (id: ExactText, told: Told<PaymentFacts.Content>)
     typealias Shipment<Value: Hashable & Sendable> = (id: ExactText, told: Told<Value>)
 
-    /// The payment that met `fate` last. Between aggregates the clock decides, then the event id.
+    /// The last payment with `fate`. Payments are compared by time, then by event id.
     func lastPayment(_ fate: PaymentFacts.Fate) -> Payment? {
         payments.compactMap { payment in payment[fate].map { (payment.id, $0) } }
             .max { ($0.1.at, $0.1.eventID) < ($1.1.at, $1.1.eventID) }
@@ -26,8 +26,8 @@ extension OrderFacts {
             .max { ($0.1.at, $0.1.eventID) < ($1.1.at, $1.1.eventID) }
     }
 
-    /// A payment that was made stays made when another one fails. All is refunded when the refunds of each completed
-    /// payment, in its currency, make up for it.
+    /// The status of all payments. A failure does not undo another completed payment. The order is refunded if the
+    /// refunds of each completed payment, in its currency, cover it.
     var paymentStatus: String {
         let paid = payments.filter { $0[.completed] != nil }
         if payments.contains(where: { $0[.refunded] != nil }) {
@@ -37,7 +37,7 @@ extension OrderFacts {
         return lastPayment(.failed) == nil ? "pending" : "failed"
     }
 
-    /// All is delivered when each shipment is.
+    /// The status of all shipments.
     var shipmentStatus: String {
         if shipments.isEmpty { return "pending" }
         let delivered = shipments.filter { $0.delivered != nil }
@@ -45,7 +45,7 @@ extension OrderFacts {
         return delivered.count == shipments.count ? "delivered" : "partially_delivered"
     }
 
-    /// How far the order has come.
+    /// The status of the order.
     var status: String {
         if created == nil { return "incomplete" }
         if cancelled != nil { return "cancelled" }
@@ -54,7 +54,7 @@ extension OrderFacts {
         return confirmed == nil ? "created" : "confirmed"
     }
 
-    /// The last event of whichever aggregate.
+    /// The last event of the order, its payments and its shipments.
     var latest: (at: Timestamp, eventID: EventID)? {
         var all: [(at: Timestamp, eventID: EventID)] = []
         if let last { all.append((last.at, last.eventID)) }
@@ -68,17 +68,17 @@ extension OrderFacts {
 
     var firstPaidAt: Timestamp? { payments.compactMap { $0[.completed]?.at }.min() }
     var firstShippedAt: Timestamp? { shipments.compactMap { $0.created?.at }.min() }
-    /// When the delivery was that delivers the order; nil while it is not delivered.
+    /// The time of the delivery that completed the order; nil while it is not delivered.
     var deliveredAt: Timestamp? { shipmentStatus == "delivered" ? lastDelivered?.told.at : nil }
 }
 
 extension PaymentFacts {
-    /// Whether the refunds of a completed payment make up for it.
+    /// Whether the refunds of a completed payment cover it.
     fileprivate var isRefunded: Bool {
         guard let paid = self[.completed]?.value else { return true }
         var sum: DecimalAmount?
         for refund in refunds where refund.value.currency == paid.currency {
-            // A sum of more than 38 digits is more than any payment.
+            // A sum that overflows is larger than any payment.
             guard let next = try? (sum ?? .zero).adding(refund.value.amount) else { return true }
             sum = next
         }

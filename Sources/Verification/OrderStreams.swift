@@ -2,22 +2,22 @@ internal import Events
 internal import Orders
 internal import Postgres
 
-/// The write model, the topics and the read model side by side, order by order.
+/// Reads the write model, the topics and the read model side by side, order by order.
 struct OrderStreams {
     private var written: WriteModel
     private var rows: SortedRows
 
     /// - Parameters:
-    ///   - written: the write model's snapshot.
-    ///   - read: the read model's.
-    ///   - unpublished: rows of the outbox that are not in Kafka.
+    ///   - written: the transaction with the write model's snapshot.
+    ///   - read: the transaction with the read model's snapshot.
+    ///   - unpublished: the ids of the outbox rows that are not in Kafka.
     init(_ written: PostgresTransaction, _ read: PostgresTransaction, unpublished: Set<Int64>) async throws {
         self.written = try await WriteModel(written, unpublished: unpublished)
         let query = "SELECT order_id, \(SummaryColumns.query) FROM order_summary"
         rows = try await .open("verify_rows", query, read)
     }
 
-    /// Hands out all orders up to one, or to the end.
+    /// Calls `body` with all orders up to and including `last`, or to the end.
     mutating func forEach(
         through last: ExactText?, _ histories: OrderHistories, _ body: (OrderCase) throws -> Void
     ) async throws {

@@ -1,18 +1,18 @@
 internal import Postgres
 
-/// Which of the outbox's rows were not published at the moment of the write model's snapshot, and which of those still
-/// are not. The relay takes a row out of the outbox after Kafka has acknowledged it, so a row that is gone is in Kafka;
-/// that it really is, the comparison with the topics shows.
+/// The outbox rows that were not published at the time of the write model's snapshot, and which of them are still not
+/// published. The relay removes a row after Kafka has acknowledged it, so a row that is gone counts as published. The
+/// comparison with the topics checks that it really is in Kafka.
 struct OutboxMarker: Sendable {
-    /// A row each: the outbox's that is not published, or one that was set aside.
+    /// A query for the unpublished rows of the outbox and the rows that were set aside.
     static let rows = """
         SELECT id, aggregate_type, aggregate_id, sequence FROM outbox WHERE published_at IS NULL
         UNION ALL SELECT id, aggregate_type, aggregate_id, sequence FROM outbox_failed
         """
 
-    /// In ascending order; 8 bytes a row.
+    /// The ids of the rows that wait for the relay, ascending. A row takes 8 bytes.
     private(set) var waiting: [Int64] = []
-    /// Those that were set aside, which only an operator's word moves, if anything.
+    /// The ids of the rows that were set aside. Only an operator can have them published.
     private(set) var setAside: Set<Int64> = []
 
     private static let chunk = 10_000
@@ -34,12 +34,14 @@ struct OutboxMarker: Sendable {
         return marker
     }
 
-    /// The rows that are not in Kafka.
+    /// The ids of the rows that are not in Kafka.
     var unpublished: Set<Int64> { setAside.union(waiting) }
 
-    /// Looks whether the first of the waiting rows are gone.
+    /// Removes rows that have been published or set aside since. Stops at the first chunk with a row that still waits.
     ///
-    /// - Parameter all: whether to look at all of them.
+    /// - Parameters:
+    ///   - connection: a connection to the write model.
+    ///   - all: whether to check all rows.
     mutating func refresh(_ connection: PostgresConnection, all: Bool) async throws {
         var kept: [Int64] = []
         var place = 0
@@ -47,7 +49,7 @@ struct OutboxMarker: Sendable {
             let part = waiting[place..<min(place + Self.chunk, waiting.count)]
             var ids = Int64Array()
             for id in part { ids.append(id) }
-            // In one statement, as the relay moves a row from the one table to the other in one transaction.
+            // One statement reads both tables, because the relay moves a row from one to the other in one transaction.
             let rows = try await connection.execute(Self.still, Parameters { $0.append(ids) })
             for row in 0..<rows.rowCount {
                 let id = try rows.int64(row, 0)

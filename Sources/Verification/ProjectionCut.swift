@@ -3,28 +3,29 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// Where a record was first.
+/// The original position of a record.
 struct RecordOrigin: Hashable, Sendable {
     let partition: TopicPartition
     let offset: Int64
 }
 
-/// How far one projection was at the moment of the snapshot, and which of the events below it did not apply.
+/// The position of a projection at the time of the snapshot, and the events before it that the projection did not
+/// apply.
 struct ProjectionCut: Sendable {
     let name: String
     private(set) var nextOffsets: [TopicPartition: Int64] = [:]
     private(set) var parked: Set<RecordOrigin> = []
-    /// How many of them an operator had left out for good.
+    /// The number of parked events that an operator discarded.
     private(set) var discarded = 0
     private(set) var consumerGroup: String?
-    /// 0 where there never was such a projection.
+    /// The version of the read model; 0 if the projection has never existed.
     private(set) var version: Int32 = 0
-    /// The record keys of parked events, where they are short enough to be kept as they are.
+    /// The record keys of parked events, if they are short enough to be stored unchanged.
     private(set) var parkedKeys: Set<[UInt8]> = []
-    /// Parked events whose key is not known.
+    /// The number of parked events whose key is unknown.
     private(set) var parkedWithoutKey = 0
-    /// Events that were parked and then applied after all, maybe corrected, by the records of the projection's retry
-    /// topic.
+    /// Events that were parked and applied later, possibly corrected, from records of the projection's retry topic or
+    /// from operators' decisions.
     var retried: [RecordOrigin: OrderEvent] = [:]
 
     init(name: String) {
@@ -39,10 +40,13 @@ struct ProjectionCut: Sendable {
         }
     }
 
-    /// Reads the offsets and parked events of a version of the projection, and what operators decided about events.
+    /// Reads the offsets and parked events of a version of the projection, and the decisions of operators about events.
     ///
-    /// - Parameter version: nil for the live one.
-    /// - Returns: nil when there never was such a projection.
+    /// - Parameters:
+    ///   - name: the name of the projection.
+    ///   - version: the version; nil for the live one.
+    ///   - transaction: a transaction on the read model.
+    /// - Returns: nil if the projection has never existed.
     static func read(
         _ name: String, version: Int?, in transaction: PostgresTransaction
     ) async throws -> ProjectionCut? {
@@ -83,7 +87,8 @@ struct ProjectionCut: Sendable {
         return cut
     }
 
-    /// What operators decided before this version read the events: it left them out, or applied another value.
+    /// Reads the decisions that operators had made before this version read the events. A decision discards an event or
+    /// replaces its value.
     private mutating func readDecisions(in transaction: PostgresTransaction) async throws {
         let decisions = try await transaction.execute(
             "SELECT topic, partition, record_offset, corrected_value FROM event_decisions WHERE consumer = $1",
@@ -116,7 +121,7 @@ struct ProjectionCut: Sendable {
         }
     }
 
-    /// Whether the projection's rows hold what a record says.
+    /// Whether the projection's rows contain the event of a record.
     func holds(_ origin: RecordOrigin) -> Bool {
         guard origin.offset < nextOffsets[origin.partition] ?? 0, !parked.contains(origin) else { return false }
         return retried[origin] == nil

@@ -1,17 +1,19 @@
 internal import Postgres
 internal import StreamCore
 
-/// How far the projections were at the moment of the snapshot.
+/// The positions of the projections at the time of the snapshot.
 struct ReadSnapshot: Sendable {
     var summary = ProjectionCut(name: "order-summary")
-    /// nil where there is no dashboard, or nothing was ever projected into it.
+    /// nil if there is no dashboard or nothing was ever projected into it.
     var dashboard: ProjectionCut?
     private(set) var hasDashboard = false
     private(set) var horizons: DashboardView.Horizons = [:]
 
+    /// Reads the positions of the projections.
+    ///
     /// - Parameters:
-    ///   - transaction: one of level REPEATABLE READ.
-    ///   - versions: the versions to look at, by projection; the live one of those that are not named.
+    ///   - transaction: a transaction with isolation level REPEATABLE READ.
+    ///   - versions: the versions to read, by projection. The default is the live version.
     static func take(in transaction: PostgresTransaction, versions: [String: Int]) async throws -> ReadSnapshot {
         var snapshot = try await takeViews(in: transaction)
         let summary = try await ProjectionCut.read(
@@ -24,7 +26,7 @@ struct ReadSnapshot: Sendable {
         return snapshot
     }
 
-    /// What is known without offsets.
+    /// Reads what does not depend on offsets.
     static func takeViews(in transaction: PostgresTransaction) async throws -> ReadSnapshot {
         var snapshot = ReadSnapshot()
         let isThere = try await transaction.execute("SELECT to_regclass('dashboard_counters') IS NOT NULL")
@@ -38,7 +40,7 @@ struct ReadSnapshot: Sendable {
         return snapshot
     }
 
-    /// Whether the projections that are compared have passed these offsets, now.
+    /// Whether the compared projections have now applied everything before these offsets.
     func hasPassed(_ ends: [TopicPartition: Int64], on connection: PostgresConnection) async throws -> Bool {
         var names = TextArray()
         var versions = Int32Array()
@@ -69,6 +71,6 @@ struct ReadSnapshot: Sendable {
         JOIN projection_offsets AS o ON o.projection_id = p.id
         """)
 
-    /// The cuts that there are.
+    /// The positions of the projections that exist.
     var cuts: [ProjectionCut] { [summary] + (dashboard.map { [$0] } ?? []) }
 }

@@ -1,23 +1,25 @@
 internal import Kafka
 internal import StreamCore
 
-/// Which records are read, and what the read models are compared with.
+/// Determines which records are read, and what the read models are compared with.
 struct ReplayPlan: Sendable {
     let standard: OrderComparer.Standard
     let method: Verdict.Method
     /// The ends of the partitions before the write model's snapshot.
     let marker: [TopicPartition: Int64]
     let ranges: [TopicPartition: Range<Int64>]
-    /// Records behind an open transaction, which consumers cannot read yet. The write model may count their events.
+    /// Records of or after an open transaction. Consumers cannot read them yet, but the write model may count their
+    /// events.
     private let hidden: [TopicPartition: Range<Int64>]
 
     var recordCount: Int64 { ranges.values.reduce(0) { $0 + Int64($1.count) } }
 
     /// - Parameters:
-    ///   - before: from before the write model's snapshot.
-    ///   - after: from after the read models' snapshot, with the records that cannot be read.
-    ///   - incompleteHistory: why the topics are known not to hold everything.
-    /// - Throws: ``VerificationError`` when Kafka no longer has events that a projection has yet to apply.
+    ///   - before: the watermarks before the write model's snapshot.
+    ///   - after: the watermarks after the read models' snapshot, and the records that cannot be read.
+    ///   - snapshot: the positions of the projections.
+    ///   - incompleteHistory: why the topics do not contain all events; nil if they may.
+    /// - Throws: ``VerificationError`` if Kafka no longer has events that a projection still has to apply.
     init(
         _ before: [TopicPartition: Watermarks],
         _ after: (watermarks: [TopicPartition: Watermarks], hidden: [TopicPartition: Range<Int64>]),
@@ -57,8 +59,8 @@ struct ReplayPlan: Sendable {
         self.ranges = ranges
     }
 
-    /// A comparison of the write model with the topics: while records are hidden, an event that is not found may be
-    /// among them.
+    /// The result of comparing the write model with the topics. While records are hidden, a missing event may be among
+    /// them, so differences are not conclusive.
     func judged(_ comparison: Verdict.Comparison) -> Verdict.Comparison {
         guard comparison.differing > 0, let hiding else { return comparison }
         return comparison.leavingOpen(
@@ -66,8 +68,8 @@ struct ReplayPlan: Sendable {
         )
     }
 
-    /// A comparison of a read model. With the write model it says nothing while records are hidden, nor of what
-    /// operators did with parked events: while that may be the reason of a difference, there is no verdict.
+    /// The result of comparing a read model. A comparison with the write model is inconclusive while records are
+    /// hidden, or if operators retried or discarded parked events, because these may explain the differences.
     func judged(_ comparison: Verdict.Comparison, by cut: ProjectionCut) -> Verdict.Comparison {
         guard standard == .writeModel, comparison.differing > 0 else { return comparison }
         if let hiding {
@@ -82,7 +84,7 @@ struct ReplayPlan: Sendable {
                 + "the reason; the write model has no history")
     }
 
-    /// Why the dashboard cannot be compared; nil when it can.
+    /// Why the dashboard cannot be compared; nil if it can.
     func reasonAgainstDashboard(_ comparer: OrderComparer, _ cut: ProjectionCut) -> String? {
         guard standard == .writeModel else { return nil }
         if !cut.parked.isEmpty {
@@ -94,7 +96,7 @@ struct ReplayPlan: Sendable {
         return nil
     }
 
-    /// What an open transaction hides; nil without one.
+    /// Describes what an open transaction hides; nil if there is none.
     private var hiding: String? {
         guard let first = hidden.keys.min(), let range = hidden[first] else { return nil }
         let others = hidden.count > 1 ? " and of \(hidden.count - 1) more partitions" : ""
@@ -104,7 +106,7 @@ struct ReplayPlan: Sendable {
 }
 
 extension Verdict.Comparison {
-    /// The same without a verdict on what differs.
+    /// The comparison with its differences counted as undecided.
     fileprivate func leavingOpen(_ reason: String) -> Verdict.Comparison {
         var open = self
         open.undecided = reason

@@ -1,13 +1,13 @@
-/// Which events of one aggregate were seen, by their sequences. Nearly all aggregates have fewer than 65 events, so
-/// those take one word.
+/// The sequences of one aggregate's events that were seen. Nearly all aggregates have fewer than 65 events, for which
+/// one word is enough.
 struct SequenceSet: Hashable, Sendable {
     private var first: UInt64 = 0
-    /// Beyond 64.
+    /// Sequences above 64.
     private var others: Set<Int64>?
 
     init() {}
 
-    /// 1, 2, … `last`.
+    /// The set of 1, 2, … `last`.
     init(upTo last: Int64) {
         if last > 0 { first = last >= 64 ? .max : (1 << UInt64(last)) - 1 }
         if last > 64 { others = Set(65...last) }
@@ -31,9 +31,9 @@ struct SequenceSet: Hashable, Sendable {
         (1...64).contains(sequence) ? first & (1 << UInt64(sequence - 1)) != 0 : others?.contains(sequence) ?? false
     }
 
-    /// 0 when nothing was seen.
+    /// The greatest sequence; 0 if nothing was seen.
     var greatest: Int64 { others?.max() ?? Int64(64 - first.leadingZeroBitCount) }
 
-    /// Those from 1 to `last` that were not seen.
+    /// The sequences from 1 to `last` that were not seen.
     func missing(upTo last: Int64) -> [Int64] { last < 1 ? [] : (1...last).filter { !contains($0) } }
 }

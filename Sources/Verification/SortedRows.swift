@@ -2,8 +2,8 @@ internal import Events
 internal import Orders
 internal import Postgres
 
-/// The rows of a query that is sorted by its first column, an order's id, by bytes: fetched in pages through a cursor,
-/// handed out order by order.
+/// The rows of a query, sorted by the bytes of the order id in its first column. They are fetched in pages through a
+/// cursor and returned order by order.
 struct SortedRows {
     private let transaction: PostgresTransaction
     private let fetch: Statement
@@ -15,7 +15,8 @@ struct SortedRows {
 
     /// - Parameters:
     ///   - name: the cursor's name, unique in the transaction.
-    ///   - query: a SELECT whose first column is the order's id; the sorting is added here.
+    ///   - query: a SELECT whose first column is the order id. This method adds the sorting.
+    ///   - transaction: the transaction that the cursor belongs to.
     static func open(_ name: String, _ query: String, _ transaction: PostgresTransaction) async throws -> SortedRows {
         try await transaction.execute(
             script: """
@@ -30,7 +31,7 @@ struct SortedRows {
         self.fetch = fetch
     }
 
-    /// The order that comes next; nil at the end.
+    /// The id of the next order; nil at the end.
     mutating func nextID() async throws -> ExactText? {
         if isAtEnd { return nil }
         if page.map({ row == $0.rowCount }) ?? true {
@@ -43,7 +44,7 @@ struct SortedRows {
         return ExactText(try page.string(row, 0))
     }
 
-    /// Hands out the rows of an order, which is the next one or has none.
+    /// Calls `body` with each row of an order. The order must be the next one, or it has no rows.
     mutating func take(_ id: ExactText, _ body: (QueryResult, Int) throws -> Void) async throws {
         while try await nextID() == id, let page {
             try body(page, row)

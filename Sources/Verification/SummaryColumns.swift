@@ -2,10 +2,10 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// The business columns of `order_summary` as texts: times in UTC to the microsecond, numbers without zeros at the end,
-/// lines and addresses in one form. The read model's row is asked for in the form in which facts are written here.
+/// The columns of `order_summary` as texts: times in UTC with microseconds, numbers without trailing zeros, lines and
+/// addresses in a fixed form. SQL expressions produce the same form from the read model's rows.
 enum SummaryColumns {
-    /// A column's name, how the read model is asked for it, and what an order's facts say of it.
+    /// A column's name, its SQL expression, and its value according to an order's facts.
     private struct Column: Sendable {
         let name: String
         let query: String
@@ -20,10 +20,10 @@ enum SummaryColumns {
 
     static let names = columns.map(\.name)
 
-    /// The columns of a SELECT from `order_summary`, all texts.
+    /// The expressions for a SELECT from `order_summary`, all of type text.
     static let query = columns.map(\.query).joined(separator: ", ")
 
-    /// What the facts say, in the order of ``names``; nil is NULL.
+    /// The values according to the facts, in the order of ``names``; nil stands for NULL.
     ///
     /// - Throws: `DecimalOverflow`.
     static func values(of facts: OrderFacts) throws -> [String?] { try columns.map { try $0.value(facts) } }
@@ -81,7 +81,7 @@ enum SummaryColumns {
 
     static func text(_ amount: DecimalAmount?) -> String? { amount?.normalized.description }
 
-    /// `product|name|quantity|price`, a line each, in the order of the products' bytes.
+    /// `product|name|quantity|price`, one line for each product, ordered by the bytes of the product ids.
     private static func text(_ lines: [LineFacts]) -> String? {
         let texts = lines.compactMap { line in
             line.content.map { "\(line.productID.text)|\($0.name)|\($0.quantity)|\($0.price.normalized)" }
@@ -96,7 +96,7 @@ enum SummaryColumns {
         """
     private static let actualAddress = address("shipping_address::jsonb")
 
-    /// The five fields of a JSON address, a line each.
+    /// An SQL expression for the five fields of a JSON address, one line each.
     static func address(_ column: String) -> String {
         let fields = ["name", "street", "city", "postalCode", "country"].map { "(\(column) ->> '\($0)')" }
         return fields.joined(separator: " || E'\\n' || ")
@@ -105,6 +105,8 @@ enum SummaryColumns {
 
 extension OrderFacts {
     /// The sum of the lines.
+    ///
+    /// - Throws: `DecimalOverflow`.
     func total() throws(DecimalOverflow) -> DecimalAmount {
         var total = DecimalAmount.zero
         for line in lines {
@@ -114,7 +116,8 @@ extension OrderFacts {
         return total
     }
 
-    /// Each payment with all its fates, each shipment with all its events: what columns of the latest ones leave out.
+    /// Each payment with its last completion, failure and refund. The columns of `order_summary` show only the latest
+    /// payment.
     var paymentsText: String {
         payments.map { payment in
             let fates = PaymentFacts.Fate.allCases.compactMap { fate in

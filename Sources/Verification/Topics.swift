@@ -4,10 +4,10 @@ internal import Letters
 internal import Orders
 internal import StreamCore
 
-/// The events' topics, and the projections' retry topics.
+/// The topics of events, and the projections' retry topics.
 struct Topics: Sendable {
     private let admin: KafkaAdmin
-    /// Sees the records behind an open transaction, which consumers cannot read yet.
+    /// Counts the records of open transactions too, which consumers cannot read yet.
     private let uncommitted: KafkaAdmin
     private let reader: RangeReader
     private let partitions: [TopicPartition]
@@ -27,9 +27,9 @@ struct Topics: Sendable {
 
     func watermarks() async throws -> [TopicPartition: Watermarks] { try await admin.watermarks(of: partitions) }
 
-    /// Where the partitions end, and which of their records cannot be read as a transaction is open.
+    /// The watermarks of the partitions, and the ranges of records that cannot be read because a transaction is open.
     func ends() async throws -> (watermarks: [TopicPartition: Watermarks], hidden: [TopicPartition: Range<Int64>]) {
-        // In this order: what arrives in between makes no record look hidden.
+        // This order matters: a record that arrives between the two calls must not look hidden.
         let all = try await uncommitted.endOffsets(of: partitions)
         let watermarks = try await watermarks()
         var hidden: [TopicPartition: Range<Int64>] = [:]
@@ -39,8 +39,8 @@ struct Topics: Sendable {
         return (watermarks, hidden)
     }
 
-    /// Reads the ranges and hands out each record as an event, nil for those that are none of ours; and the key of
-    /// those that should be events and are not.
+    /// Reads the ranges and calls `body` for each record, with the event (nil if it is not an event of this domain)
+    /// and, if the record cannot be decoded, its key.
     func replay(
         _ ranges: [TopicPartition: Range<Int64>],
         _ body: (Result<OrderEvent?, EventDecodeError>, RecordOrigin, String?) -> Void
@@ -75,8 +75,9 @@ struct Topics: Sendable {
 
     // MARK: what came of parked events
 
-    /// Reads from each projection's retry topic, up to the projection's own offset, which events were applied after
-    /// they had been parked, and as what. Of several requests for an event the last one counts.
+    /// Reads each projection's retry topic up to the projection's own offset, and collects the events that were applied
+    /// after they had been parked, with their final values. If there are several requests for an event, the last one
+    /// counts.
     func readRetries(_ snapshot: inout ReadSnapshot) async throws {
         let retried = try await retries(of: snapshot.summary)
         snapshot.summary.retried.merge(retried) { _, sent in sent }
@@ -99,7 +100,7 @@ struct Topics: Sendable {
         let wanted = ranges
         try await reading {
             try await reader.read(wanted) { record in
-                // One that is parked still, or was discarded, keeps its row.
+                // An event that is still parked, or was discarded, has a row.
                 guard let (origin, event) = Self.retry(record, of: cut.consumerGroup), !cut.parked.contains(origin)
                 else { return }
                 retried[origin] = event
@@ -108,10 +109,10 @@ struct Topics: Sendable {
         return retried
     }
 
-    /// Reads a request to apply an event that was parked (docs/dead-letters.md).
+    /// Reads a request to apply a parked event (docs/dead-letters.md).
     ///
-    /// - Returns: nil for a request of another consumer group, for one to discard, and for one without the event's
-    ///   value: that was applied as it is in its topic.
+    /// - Returns: nil for a request of another consumer group, a request to discard, or a request without a value,
+    ///   because then the event was applied with its original value.
     private static func retry(_ record: RecordView, of group: String?) -> (RecordOrigin, OrderEvent)? {
         guard let request = RetryRequest(record), request.action == .apply, !request.isValueKept,
             request.group.map({ $0 == group }) ?? true,

@@ -1,42 +1,42 @@
-/// What a verification found.
+/// The result of a verification.
 public struct Verdict: Hashable, Sendable {
     public enum Decision: Hashable, Sendable {
-        /// All that could be compared is equal, and all was compared but what is under way or parked.
+        /// Everything that could be compared is equal. Only events in transit or parked were left out.
         case equal
         case different
-        /// Nothing differs, but something could not be compared; ``Comparison/undecided`` says why.
+        /// No difference was found, but something could not be compared; ``Comparison/undecided`` says why.
         case undecided
     }
 
     /// What the read models were compared with.
     public enum Method: Hashable, Sendable {
-        /// With the topics' events from the beginning up to the read models' own offsets; and the write model with the
+        /// The topics' events from the beginning up to the read models' offsets. The write model was compared with the
         /// topics.
         case events
-        /// With the write model, and the topics' events since.
+        /// The write model, and the topics' events since its snapshot.
         case writeModel(because: String)
-        /// With the write model alone.
+        /// Only the write model's tables.
         case tables
     }
 
-    /// One thing that is not as it should be.
+    /// A single difference.
     public struct Difference: Hashable, Sendable {
         public enum Problem: Hashable, Sendable {
-            /// The row should be there, and is not.
+            /// The row is missing.
             case missing
-            /// The row is there, and should not be.
+            /// The row should not exist.
             case unexpected
-            /// A column says something else; nil is NULL.
+            /// A column has another value than expected; nil stands for NULL.
             case column(String, expected: String?, actual: String?)
             /// The event is neither in its topic nor in the outbox.
             case lostEvent(String)
             /// The topic has an event that the write model does not know.
             case unknownEvent(String)
-            /// A record below the projection's offsets can be no event of it, and is not parked.
+            /// A record below the projection's offsets cannot be decoded and is not parked.
             case unreadable(String)
         }
 
-        /// The order, or the row's key.
+        /// The order, or the key of the row.
         public let subject: String
         public let problem: Problem
 
@@ -46,25 +46,25 @@ public struct Verdict: Hashable, Sendable {
         }
     }
 
-    /// One table or view.
+    /// The result for one table or view.
     public struct Comparison: Hashable, Sendable {
         public let name: String
-        /// Rows, or orders, that were compared.
+        /// The number of rows or orders that were compared.
         public var checked = 0
-        /// How many of them differ.
+        /// The number of those that differ.
         public var differing = 0
-        /// How many were not compared, as events of them are under way or parked.
+        /// The number of orders that were not compared, because some of their events are in transit or parked.
         public var leftOut = 0
-        /// The first differences.
+        /// The first differences, at most as many as the configured limit.
         public var differences: [Difference] = []
-        /// Why it could not be compared; nil when it was.
+        /// Why there is no verdict; nil if there is one.
         public var undecided: String?
 
         public init(name: String) {
             self.name = name
         }
 
-        /// Notes what differs in one row or order; nothing does when `problems` is empty.
+        /// Counts one row or order with its problems. It is equal if `problems` is empty.
         mutating func note(_ subject: String, _ problems: [Difference.Problem], limit: Int) {
             checked += 1
             guard !problems.isEmpty else { return }
@@ -75,26 +75,26 @@ public struct Verdict: Hashable, Sendable {
         }
     }
 
-    /// Where the events are that had been committed when the verification began and are in no read model yet.
+    /// Where the events are that were committed before the verification began and are not in a read model yet.
     public struct UnderWay: Hashable, Sendable {
-        /// Of one projection.
+        /// The events that one projection has not applied.
         public struct Projection: Hashable, Sendable {
             public let name: String
-            /// In Kafka, not applied yet.
+            /// The number of events in Kafka that are not applied yet.
             public let waiting: Int
-            /// Set aside as dead letters, or behind them.
+            /// The number of events that are dead letters, or wait behind one.
             public let parked: Int
-            /// Left out for good, by an operator's word.
+            /// The number of events that an operator discarded.
             public let discarded: Int
         }
 
-        /// In the outbox.
+        /// The number of unpublished rows in the outbox.
         public internal(set) var unpublished = 0
-        /// In `outbox_failed`, until an operator decides, or for good.
+        /// The number of rows in `outbox_failed`. Only an operator can have them published.
         public internal(set) var setAside = 0
         public internal(set) var projections: [Projection] = []
 
-        /// Whether everything is where it belongs; what was discarded is.
+        /// Whether no event is in transit or parked. Discarded events do not count.
         public var isNothing: Bool {
             unpublished == 0 && setAside == 0 && projections.allSatisfy { $0.waiting == 0 && $0.parked == 0 }
         }
@@ -104,7 +104,7 @@ public struct Verdict: Hashable, Sendable {
     public internal(set) var underWay = UnderWay()
     public internal(set) var comparisons: [Comparison] = []
 
-    /// The same of one read model alone: whether its tables or views are equal.
+    /// The verdict reduced to the tables or views of one read model.
     public func only(ofReadModel name: String) -> Verdict {
         var verdict = self
         let prefix = name.replacing("-", with: "_")
@@ -119,6 +119,6 @@ public struct Verdict: Hashable, Sendable {
 
     public var isEqual: Bool { decision == .equal }
 
-    /// What was found in one table or view; nil when it was not looked at.
+    /// The result for one table or view; nil if it was not compared.
     public subscript(name: String) -> Comparison? { comparisons.first { $0.name == name } }
 }

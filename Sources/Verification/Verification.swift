@@ -4,30 +4,33 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// Says whether the read models are what the events say, and whether the topics and the write model agree, while
-/// everything runs.
+/// Checks that the read models agree with the events, and that the topics agree with the write model, while the
+/// pipeline is running.
 ///
-/// The way of a verification: **marker** (the ends of the topics, then one snapshot of the write model with its outbox)
-/// → **wait** until all that was committed by then is applied, or the time is over → **snapshot** of the read models
-/// with their offsets → **replay** of the topics up to those offsets → **compare** order by order, in the order of
-/// their ids → **verdict**.
+/// A verification has these steps:
 ///
-/// What a read model must say follows from the events below its own offsets, so events on their way are no difference,
-/// however many there are. Where Kafka has dropped the beginning, it follows from the write model and the events that
-/// were committed since the marker; orders with events on their way are then left out, and counted.
+/// 1. Marker: it reads the ends of the topics, and then takes a snapshot of the write model with its outbox.
+/// 2. Wait: it waits until everything that was committed by then is applied, or the time is over.
+/// 3. Snapshot: it takes a snapshot of the read models with their offsets.
+/// 4. Replay: it reads the topics up to those offsets.
+/// 5. Compare: it compares order by order, in the order of their ids.
+///
+/// The expected content of a read model follows from the events below its own offsets. Events in transit are therefore
+/// never differences. If Kafka no longer has the beginning, the expected content follows from the write model and the
+/// events that were committed since the marker. Orders with events in transit are then left out and counted.
 public struct Verification: Sendable {
     private let configuration: VerificationConfiguration
 
-    /// How long to leave the pipeline alone between two looks at it.
+    /// The time between two checks while waiting.
     private static let patience: Duration = .milliseconds(100)
 
     public init(_ configuration: VerificationConfiguration) {
         self.configuration = configuration
     }
 
-    /// Verifies.
+    /// Runs a verification.
     ///
-    /// - Parameter wait: how long at most to wait until nothing is under way of what was committed at the beginning.
+    /// - Parameter wait: the maximum time to wait until everything that was committed before the start is applied.
     /// - Throws: `PostgresError`, `KafkaError`, ``VerificationError``.
     public func run(waitingUpTo wait: Duration = .zero) async throws -> Verdict {
         let deadline = ContinuousClock.now + wait
@@ -38,7 +41,7 @@ public struct Verification: Sendable {
                 do {
                     return try await verify(topics, configuration.incompleteHistory, writing, reading, deadline)
                 } catch RangeReader.Trouble.gone(let partition) {
-                    // Dropped while it was read: look again, without the beginning.
+                    // Kafka deleted records while they were read, so verify again without the beginning.
                     let reason = "Kafka no longer has the beginning of \(partition)"
                     do {
                         return try await verify(topics, reason, writing, reading, deadline)
@@ -54,7 +57,7 @@ public struct Verification: Sendable {
         _ topics: Topics, _ incompleteHistory: String?, _ writing: PostgresConnection,
         _ reading: PostgresConnection, _ deadline: ContinuousClock.Instant
     ) async throws -> Verdict {
-        // What is in Kafka now was committed before the snapshot that follows.
+        // Everything that is in Kafka now was committed before the following snapshot.
         let before = try await topics.watermarks()
         return try await writing.withTransaction { written in
             try await written.execute(script: Self.snapshot)
@@ -73,7 +76,7 @@ public struct Verification: Sendable {
 
     // MARK: wait
 
-    /// Waits until all that the marker found is published and applied, or the time is over.
+    /// Waits until everything that the marker found is published and applied, or the time is over.
     private func settle(
         _ marker: inout OutboxMarker, _ topics: Topics, _ reading: PostgresConnection,
         until deadline: ContinuousClock.Instant
@@ -86,7 +89,7 @@ public struct Verification: Sendable {
             }
             let ends = try await topics.watermarks().mapValues(\.high)
             while .now < deadline {
-                // Each time anew: a projection may have begun since.
+                // The positions are read each time, because a projection may have started in the meantime.
                 let projections = try await reading.withTransaction {
                     try await ReadSnapshot.take(in: $0, versions: configuration.versions)
                 }
@@ -154,7 +157,7 @@ public struct Verification: Sendable {
         return comparisons
     }
 
-    /// The tables alone, as if nothing were under way.
+    /// Compares only the tables, as if no events were in transit.
     private func compareTables(
         _ writing: PostgresConnection, _ reading: PostgresConnection
     ) async throws -> Verdict {
@@ -178,11 +181,11 @@ public struct Verification: Sendable {
         }
     }
 
-    /// Ranges of order ids with about as many orders in each as may be in memory at once.
+    /// Divides the order ids into ranges, each with about as many orders as may be in memory at once.
     private func ranges(
         _ plan: ReplayPlan, _ written: PostgresTransaction
     ) async throws -> [(after: ExactText?, through: ExactText?)] {
-        // Of fewer records there cannot be more orders.
+        // There cannot be more orders than records.
         if plan.recordCount <= configuration.ordersInMemory { return [(nil, nil)] }
         let rows = try await written.execute(
             """
@@ -198,7 +201,7 @@ public struct Verification: Sendable {
         return ranges
     }
 
-    /// One moment for all that is read, for as long as it takes.
+    /// Gives all reads of the transaction one snapshot, and lets the transaction stay open for any time.
     private static let snapshot = """
         SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TimeZone = 'UTC';
         SET LOCAL DateStyle = 'ISO'; SET LOCAL idle_in_transaction_session_timeout = 0;

@@ -1,27 +1,28 @@
 public import Kafka
 public import Postgres
 
-/// What is verified, and within which limits.
+/// What is verified, and the limits.
 public struct VerificationConfiguration: Sendable {
-    /// Where `orders`, `order_items`, `payments`, `shipments`, `outbox` and `outbox_failed` are.
+    /// The database with `orders`, `order_items`, `payments`, `shipments`, `outbox` and `outbox_failed`.
     public var writeModel: PostgresConfiguration
-    /// Where `order_summary`, `dashboard_*`, `projection_offsets` and `parked_events` are; may be another database.
+    /// The database with `order_summary`, `dashboard_*`, `projection_offsets` and `parked_events`. It may be the same
+    /// one.
     public var readModel: PostgresConfiguration
-    /// The versions to look at, by projection, whose schemas the read model's search path has first; the live version
-    /// of those that are not named.
+    /// The versions to verify, by projection. The read model's search path must begin with their schemas. The default
+    /// is the live version.
     public var versions: [String: Int] = [:]
-    /// Where the topics are; nil to compare the tables alone, which is right only while no event is under way.
+    /// The Kafka cluster; nil to compare only the tables, which is correct only while no events are in transit.
     public var kafka: KafkaClientConfiguration?
-    /// Ends the name of each topic, as the relay's setting of that name.
+    /// The suffix of the topics' names. It must equal the relay's setting of the same name.
     public var topicSuffix = "-events"
-    /// Why the topics are known not to hold all events of the orders; nil where they may.
+    /// Why the topics do not contain all events of the orders; nil if they may.
     public var incompleteHistory: String?
-    /// How many orders' facts are kept in memory at once. With more orders than that the topics are read several times,
-    /// each time for the orders of one range of ids. An order of eight events takes 1.7 kB.
+    /// The maximum number of orders whose facts are in memory at once. If there are more orders, the topics are read
+    /// several times, each time for one range of order ids. An order of eight events takes 1.7 kB.
     public var ordersInMemory = 200_000
-    /// How many differences are kept of each table or view; all are counted.
+    /// The maximum number of differences that are kept for each table or view. All differences are counted.
     public var exampleLimit = 10
-    /// How long Kafka may say nothing before reading is given up, in milliseconds.
+    /// Maximum time without an answer from Kafka before the verification fails, in milliseconds.
     public var silenceTimeoutMs = 30_000
 
     public init(

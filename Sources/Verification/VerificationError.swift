@@ -1,12 +1,12 @@
-/// Why no verdict can be given.
+/// Why a verification ends without a verdict.
 public enum VerificationError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The events' topics are not there.
+    /// Topics of events do not exist.
     case noTopics([String])
     /// Kafka no longer has events that the projection has not applied.
     case eventsAreGone(projection: String, partition: String, next: Int64, oldest: Int64)
-    /// Kafka no longer has what is needed, not even for the comparison with the write model.
+    /// Kafka deletes records faster than they are read, even those that the comparison with the write model needs.
     case topicIsGone(String)
-    /// Kafka says nothing.
+    /// Kafka did not answer in time.
     case kafkaIsSilent(partition: String, milliseconds: Int)
 
     public var description: String {

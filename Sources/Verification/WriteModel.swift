@@ -3,41 +3,41 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// One order as the write model has it, with its payments and shipments.
+/// One order in the write model, with its payments and shipments.
 struct WrittenOrder: Sendable {
-    /// What the tables say. The events that said it are not all known by their sequences: none is greater than what
-    /// ``OrderFacts/seen`` says of the aggregate.
+    /// The facts in the tables. The sequences of the events behind them are not known exactly, but none is greater than
+    /// the last one in ``OrderFacts/seen``.
     var facts = OrderFacts()
     var total = DecimalAmount.zero
     var status = ""
 
-    /// The aggregates with the sequence of the last event of each.
+    /// The aggregates of the order, with the sequence of the last event of each.
     func aggregates(of id: ExactText) -> [(aggregate: AggregateType, id: ExactText, last: Int64)] {
         [(.order, id, facts.seen.greatest)]
             + facts.payments.map { (.payment, $0.id, $0.seen.greatest) }
             + facts.shipments.map { (.shipment, $0.id, $0.seen.greatest) }
     }
 
-    /// Whether the tables hold what an event says.
+    /// Whether the tables contain the content of an event.
     func holds(_ event: OrderEvent) -> Bool {
         let seen = facts.seen(of: event.aggregateType, ExactText(event.identity.aggregateID))
         return event.identity.sequence <= seen.greatest
     }
 }
 
-/// The write model at one moment, in the order of the order ids' bytes.
+/// A snapshot of the write model, ordered by the bytes of the order ids.
 struct WriteModel {
     private var orders: SortedRows
     private var items: SortedRows
     private var payments: SortedRows
     private var shipments: SortedRows
     private var outbox: SortedRows
-    /// Rows of the outbox that are not in Kafka.
+    /// The ids of the outbox rows that are not in Kafka.
     private let unpublished: Set<Int64>
 
     /// - Parameters:
-    ///   - transaction: one of level REPEATABLE READ.
-    ///   - unpublished: of the outbox's rows at that moment, those that are not in Kafka to this day.
+    ///   - transaction: a transaction with isolation level REPEATABLE READ.
+    ///   - unpublished: the ids of the outbox rows of this snapshot that are still not in Kafka.
     init(_ transaction: PostgresTransaction, unpublished: Set<Int64>) async throws {
         self.unpublished = unpublished
         orders = try await .open("verify_orders", Self.ordersQuery, transaction)
@@ -52,7 +52,7 @@ struct WriteModel {
         [try await orders.nextID(), try await outbox.nextID()].compactMap(\.self).min()
     }
 
-    /// Reads an order, which is the next one or not there, and its events that are not in Kafka.
+    /// Reads an order and its events that are not in Kafka. The order must be the next one, or it has no rows.
     mutating func take(_ id: ExactText) async throws -> (order: WrittenOrder?, unpublished: [EventKey]) {
         var found: WrittenOrder?
         try await orders.take(id) { rows, row in found = try Self.order(rows, row) }
@@ -133,7 +133,7 @@ struct WriteModel {
             let content = PaymentFacts.Content(
                 fate: fate, amount: DecimalAmount(coefficient: coefficient, scale: scale),
                 currency: try rows.string(row, 3), detail: try rows.optionalString(row, column + 2) ?? "")
-            // The last event's sequence is the version; those before it are less.
+            // The last event's sequence is the version. Earlier events get a smaller one.
             payment.merge(Told(sequence: id == lastID ? version : version - 1, at: at, eventID: id, content))
         }
         return payment
@@ -159,7 +159,7 @@ struct WriteModel {
         return shipment
     }
 
-    /// The events of `outbox` and `outbox_failed` that may not be in Kafka, by their orders.
+    /// The events of `outbox` and `outbox_failed` that may not be in Kafka, with the ids of their orders.
     private static let outboxQuery = """
         SELECT coalesce(p.order_id, s.order_id, o.aggregate_id), o.id, o.aggregate_type, o.aggregate_id, o.sequence
         FROM (\(OutboxMarker.rows)) AS o
