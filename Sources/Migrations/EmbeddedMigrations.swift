@@ -1,5 +1,6 @@
 extension MigrationCatalog {
-    /// The files of `SQL/`, which the compiler embeds. Every file has its line here; a test compares the two.
+    /// The files of `SQL/`, which the compiler embeds. Each file must have a line in ``embeddedFiles``. A test checks
+    /// that.
     public static let embedded: MigrationCatalog = {
         do throws(MigrationError) {
             return try MigrationCatalog(embeddedFiles.compactMap { Migration(fileName: $0.name, sql: $0.sql) })
@@ -8,7 +9,7 @@ extension MigrationCatalog {
         }
     }()
 
-    /// The embedded files by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
+    /// The embedded files by their names. SwiftPM derives the identifiers by replacing `-` and `.` with `_`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
         ("commands_0001_create", PackageResources.commands_0001_create_sql),
         ("dashboard_0001_create", PackageResources.dashboard_0001_create_sql),

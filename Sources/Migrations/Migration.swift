@@ -1,16 +1,19 @@
-/// One numbered file of SQL.
+/// A numbered SQL file.
 public struct Migration: Sendable, Hashable {
-    /// The set it belongs to: `outbox`, `orders`, …
+    /// The name of the set that the migration belongs to: `outbox`, `orders`, …
     public let set: String
-    /// 1, 2, … within the set.
+    /// The number within the set, from 1.
     public let number: Int
-    /// What it does, in a word or a few.
+    /// A short description of what the migration does.
     public let name: String
-    /// The file's bytes.
+    /// The content of the file.
     public let sql: [UInt8]
 
-    /// - Parameter fileName: `<set>_<NNNN>_<name>`, with or without `.sql`; a set's name has hyphens and no underscore.
-    /// - Returns: nil when the name is of another form.
+    /// - Parameters:
+    ///   - fileName: `<set>_<NNNN>_<name>`, with or without `.sql`. The name of a set may contain hyphens but no
+    ///     underscore.
+    ///   - sql: the content of the file.
+    /// - Returns: nil if the file name has another form.
     public init?(fileName: String, sql: [UInt8]) {
         let stem = fileName.hasSuffix(".sql") ? String(fileName.dropLast(4)) : fileName
         let parts = stem.split(separator: "_", maxSplits: 2, omittingEmptySubsequences: false)
@@ -25,6 +28,6 @@ public struct Migration: Sendable, Hashable {
 }
 
 extension Migration: CustomStringConvertible {
-    /// `outbox 1 (tables)`.
+    /// For example `outbox 1 (tables)`.
     public var description: String { "\(set) \(number) (\(name))" }
 }

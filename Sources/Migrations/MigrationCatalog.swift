@@ -1,10 +1,10 @@
-/// The migrations that this program knows.
+/// The migrations that this program contains.
 public struct MigrationCatalog: Sendable {
-    /// The sets' names, sorted.
+    /// The names of the sets, sorted.
     public let sets: [String]
     private let migrations: [String: [Migration]]
 
-    /// - Throws: ``MigrationError`` when the numbers of a set are not 1, 2, ….
+    /// - Throws: ``MigrationError`` if the numbers of a set are not 1, 2, ….
     public init(_ all: [Migration]) throws(MigrationError) {
         let grouped = Dictionary(grouping: all, by: \.set).mapValues { $0.sorted { $0.number < $1.number } }
         for (set, migrations) in grouped {
@@ -16,24 +16,24 @@ public struct MigrationCatalog: Sendable {
         sets = grouped.keys.sorted()
     }
 
-    /// This catalog and more files: a program's own.
+    /// This catalog with additional files of a program.
     ///
-    /// - Parameter files: named as ``Migration/init(fileName:sql:)`` says; their sets are others than those of this
-    ///   catalog. Anything else is a mistake of the program, and ends it.
+    /// - Parameter files: files whose names have the form of ``Migration/init(fileName:sql:)``. Their sets must not
+    ///   exist in this catalog. A violation is a programming error and ends the program.
     public func adding(_ files: [(name: String, sql: [UInt8])]) -> MigrationCatalog {
         var all = migrations.values.flatMap(\.self)
         for file in files {
             guard let migration = Migration(fileName: file.name, sql: file.sql), migrations[migration.set] == nil else {
-                preconditionFailure("\(file.name) is no <set>_<NNNN>_<name> of a set of the program's own")
+                preconditionFailure("\(file.name) must be named <set>_<NNNN>_<name>, with a set of the program's own")
             }
             all.append(migration)
         }
         do throws(MigrationError) { return try MigrationCatalog(all) } catch { preconditionFailure(error.description) }
     }
 
-    /// The set's migrations in order.
+    /// The migrations of a set, in order.
     ///
-    /// - Throws: ``MigrationError`` when there is no such set.
+    /// - Throws: ``MigrationError`` if the set does not exist.
     public func migrations(of set: String) throws(MigrationError) -> [Migration] {
         guard let found = migrations[set] else {
             throw MigrationError(
@@ -43,14 +43,14 @@ public struct MigrationCatalog: Sendable {
     }
 }
 
-/// Why migrations cannot be found, applied, or relied on.
+/// Why migrations cannot be found or applied, or are not sufficient.
 public struct MigrationError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Code: Sendable, Hashable {
-        /// A file of ours is named or numbered wrongly.
+        /// An embedded file has a wrong name or number.
         case invalidCatalog
-        /// A set is asked for that this program does not have.
+        /// This program does not have the requested set.
         case unknownSet
-        /// The database lacks migrations that this program needs.
+        /// The database lacks migrations that this program requires.
         case schemaTooOld
         /// A migration was changed after it was applied.
         case checksumChanged

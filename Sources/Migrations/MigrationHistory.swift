@@ -1,7 +1,7 @@
 internal import Postgres
 internal import StreamCore
 
-/// The table `millrace_migrations`, one row a migration that was applied.
+/// The table `millrace_migrations`, with one row for each applied migration.
 struct MigrationHistory {
     struct Key: Hashable {
         let set: String
@@ -28,13 +28,14 @@ struct MigrationHistory {
 
     subscript(migration: Migration) -> Entry? { entries[Key(migration)] }
 
-    /// Makes the schema and the table, if they are not there.
+    /// Creates the schema and the table if they do not exist.
     static func create(schema: String, _ connection: PostgresConnection) async throws {
         try await connection.withTransaction { transaction in
             try await lock(transaction, schema: schema)
             var parameters = Parameters()
             parameters.append(schema)
-            // Looked for first: who may use a schema that exists is not always allowed to create one.
+            // CREATE SCHEMA runs only if the schema is missing, because a role that may use a schema may not be allowed
+            // to create one.
             let exists = try await transaction.execute(
                 .unprepared("SELECT 1 FROM pg_namespace WHERE nspname = $1"), parameters)
             let makeSchema = exists.rowCount == 0 ? "CREATE SCHEMA \(SQLIdentifier.quoted(schema));" : ""
@@ -54,7 +55,7 @@ struct MigrationHistory {
         }
     }
 
-    /// Keeps other migrators of this schema out until the transaction ends.
+    /// Locks out other migrators of this schema until the transaction ends.
     static func lock(_ transaction: PostgresTransaction, schema: String? = nil) async throws {
         var parameters = Parameters()
         parameters.append(schema)
@@ -66,7 +67,7 @@ struct MigrationHistory {
                 """), parameters)
     }
 
-    /// Whether the transaction still is the one that took the lock.
+    /// Whether the transaction is still the one that took the lock.
     static func isLocked(_ transaction: PostgresTransaction) async throws -> Bool {
         let rows = try await transaction.execute(
             .unprepared("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"))
@@ -87,7 +88,7 @@ struct MigrationHistory {
         return history
     }
 
-    /// The same; empty where nothing was ever migrated.
+    /// Like ``read(_:)``, but returns an empty history if the table does not exist.
     static func readIfPresent(_ connection: PostgresConnection) async throws -> MigrationHistory {
         let found = try await connection.execute(
             .unprepared("SELECT to_regclass('millrace_migrations') IS NOT NULL"))
@@ -114,7 +115,7 @@ struct MigrationHistory {
             parameters)
     }
 
-    /// The files' SHA-256, by the server.
+    /// The SHA-256 checksums of the files, computed by the server.
     static func checksums(
         of migrations: [Migration], _ connection: PostgresConnection
     ) async throws -> [[UInt8]] {

@@ -1,15 +1,15 @@
 public import StreamCore
 
-/// How one migration stands in a database.
+/// The state of one migration in a database.
 public struct MigrationStatus: Sendable, Hashable {
     public enum State: String, Sendable, Hashable {
-        /// It is there, with the same contents.
+        /// It is applied, with the same content as in this program.
         case applied
-        /// It is not there.
+        /// It is not applied.
         case missing
-        /// It was applied with another content than that of this program.
+        /// It is applied, with another content than in this program.
         case changed
-        /// It is there, and this program does not know it: the database is newer.
+        /// It is applied, but this program does not have it. The database is newer.
         case unknown
     }
 
@@ -17,9 +17,9 @@ public struct MigrationStatus: Sendable, Hashable {
     public let number: Int
     public let name: String
     public let state: State
-    /// When it was applied; nil when it is missing.
+    /// The time when it was applied; nil if it is missing.
     public let appliedAt: Timestamp?
-    /// The database user who applied it; nil when it is missing.
+    /// The database user who applied it; nil if it is missing.
     public let appliedBy: String?
 }
 

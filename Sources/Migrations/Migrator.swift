@@ -1,16 +1,19 @@
 public import Logging
 public import Postgres
 
-/// Brings a database's schema to what this program needs.
+/// Applies migrations to a database's schema.
 ///
-/// Each file is one transaction that also writes its line of `millrace_migrations`, under an advisory lock of that
-/// transaction: any number of migrators may run at once, also through a pooler, and each file is applied once.
+/// Each file runs in one transaction, which also inserts its row into `millrace_migrations` and holds an advisory lock.
+/// So any number of migrators may run at once, even through a pooler, and each file is applied once.
 public struct Migrator: Sendable {
     private let configuration: PostgresConfiguration
     private let catalog: MigrationCatalog
     private let logger: Logger
 
-    /// - Parameter configuration: whose `schema` is migrated. Statements may take as long as they need.
+    /// - Parameters:
+    ///   - configuration: the database, and the `schema` to migrate. Statements have no time limit.
+    ///   - catalog: the migrations of the program.
+    ///   - logger: receives a line for each applied migration.
     public init(
         _ configuration: PostgresConfiguration, catalog: MigrationCatalog = .embedded,
         logger: Logger = Logger(label: "millrace.migrations", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -25,10 +28,11 @@ public struct Migrator: Sendable {
         self.logger = logger
     }
 
-    /// Applies what is missing of the sets, in the order given and of their numbers.
+    /// Applies the missing migrations of the sets, in the given order of sets and in the order of their numbers.
     ///
-    /// - Returns: what was applied by this call.
-    /// - Throws: ``MigrationError``, `PostgresError` or `TransactionError`; files before the failing one stay applied.
+    /// - Returns: the migrations that this call applied.
+    /// - Throws: ``MigrationError``, `PostgresError` or `TransactionError`. Migrations before the failed one stay
+    ///   applied.
     @discardableResult
     public func up(_ sets: [String]) async throws -> [Migration] {
         let wanted = try migrations(of: sets)
@@ -62,7 +66,7 @@ public struct Migrator: Sendable {
         }
     }
 
-    /// How each migration of the sets stands, and what the database has beyond them.
+    /// The state of each migration of the sets, including those that only the database has.
     public func status(_ sets: [String]) async throws -> [MigrationStatus] {
         let wanted = try migrations(of: sets)
         return try await withConnection { connection in
@@ -87,7 +91,7 @@ public struct Migrator: Sendable {
         }
     }
 
-    /// What is not as it should be: missing, changed after it was applied, or unknown to this program.
+    /// The migrations that are missing, were changed after they were applied, or are unknown to this program.
     public func verify(_ sets: [String]) async throws -> [MigrationStatus] {
         try await status(sets).filter { $0.state != .applied }
     }
@@ -118,6 +122,6 @@ public struct Migrator: Sendable {
 
     private func changed(_ migration: Migration) -> MigrationError {
         MigrationError(
-            .checksumChanged, "migration \(migration) was applied with another content than that of this program")
+            .checksumChanged, "migration \(migration) was applied with other content than this program has")
     }
 }

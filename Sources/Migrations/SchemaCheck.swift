@@ -1,12 +1,12 @@
 public import Postgres
 
-/// What a daemon asks of the schema before it starts: it never changes it.
+/// Checks the schema before a daemon starts. It never changes the schema.
 public enum SchemaCheck {
-    /// Requires that all migrations of the sets that this program knows are applied.
+    /// Requires that all migrations of the sets in this program are applied.
     ///
-    /// - Returns: a note for each set of which the database has more than this program knows. Newer schemas are
-    ///   accepted: migrations only add what older programs can live with.
-    /// - Throws: ``MigrationError/Code-swift.enum/schemaTooOld``, upon which a daemon exits with 78; `PostgresError`.
+    /// - Returns: a note for each set of which the database has more migrations than this program. A newer schema is
+    ///   accepted, because migrations must stay compatible with older programs.
+    /// - Throws: ``MigrationError/Code-swift.enum/schemaTooOld``, for which a daemon exits with 78; `PostgresError`.
     @discardableResult
     public static func require(
         _ sets: [String], on connection: PostgresConnection, catalog: MigrationCatalog = .embedded
@@ -20,13 +20,13 @@ public enum SchemaCheck {
             let newest = history.entries.keys.filter { $0.set == set }.map(\.number).max() ?? 0
             if newest > migrations.count {
                 notes.append(
-                    "the schema's \(set) is at \(newest); this program knows versions up to \(migrations.count)")
+                    "the database has migration \(newest) of set \(set); this program knows up to \(migrations.count)")
             }
         }
         guard missing.isEmpty else {
             let list = missing.map(\.description).joined(separator: ", ")
             let arguments = Set(missing.map(\.set)).sorted().map { " --set \($0)" }.joined()
-            // `millrace` knows the sets of this package only.
+            // `millrace` has only the sets of this package.
             let isOurs = missing.allSatisfy { MigrationCatalog.embedded.sets.contains($0.set) }
             let remedy = isOurs ? "millrace migrate up\(arguments)" : "this program once with --migrate"
             throw MigrationError(.schemaTooOld, "the database schema lacks \(list); run \(remedy)")

@@ -1,21 +1,20 @@
 internal import Synchronization
 
-/// What the process knows about its own health: a watch for every loop and partition, and the conditions of being
-/// ready.
+/// The health of the process: a watch for each loop and partition, and conditions for readiness.
 ///
-/// *Live* means that all loops turn; a restart would help a loop that does not. It never depends on a broker or a
-/// database. *Ready* means that every condition that was declared holds and that no partition's work stands still, for
-/// whatever reason: an operator should look, a restart need not help.
+/// The process is *live* while all loops make progress. A restart helps a loop that does not. Liveness never depends on
+/// a broker or a database. The process is *ready* while every declared condition holds and no partition is stalled, for
+/// whatever reason. If it is not ready, an operator should look, and a restart may not help.
 public final class HealthRegistry: Sendable {
-    /// What a watch is about.
+    /// The kind of object that a watch observes.
     public enum Subject: Hashable, Sendable {
-        /// A loop of ours, which turns whatever happens outside: counts for being live.
+        /// A loop of this process that should make progress whatever happens outside. It counts for liveness.
         case loop
-        /// A partition or a shard, whose work may wait for others: counts for being ready.
+        /// A partition or a shard whose work may wait for other systems. It counts for readiness.
         case partition
     }
 
-    /// One thing that a report is about.
+    /// One item of a report.
     public struct Check: Sendable, Hashable {
         public enum Kind: String, Sendable {
             case loop, partition, condition
@@ -23,7 +22,7 @@ public final class HealthRegistry: Sendable {
 
         public let name: String
         public let kind: Kind
-        /// Why it fails, for people; nil when it passes.
+        /// Why the check fails, for people; nil if it passes.
         public let reason: String?
 
         public init(name: String, kind: Kind, reason: String?) {
@@ -33,13 +32,13 @@ public final class HealthRegistry: Sendable {
         }
     }
 
-    /// One answer of ``HealthRegistry/live()``, ``HealthRegistry/ready()`` or ``HealthRegistry/startup()``.
+    /// The result of ``HealthRegistry/live()``, ``HealthRegistry/ready()`` or ``HealthRegistry/startup()``.
     public struct Report: Sendable, Hashable {
-        /// In a stable order.
+        /// The checks in a stable order.
         public let checks: [Check]
 
         public var isGood: Bool { checks.allSatisfy { $0.reason == nil } }
-        /// What is not as it should be, one short text each.
+        /// A short text for each failed check.
         public var problems: [String] {
             checks.compactMap { check in check.reason.map { "\(check.name): \($0)" } }
         }
@@ -47,7 +46,7 @@ public final class HealthRegistry: Sendable {
 
     private struct State {
         var watches: [String: (subject: Subject, watch: ProgressWatch)] = [:]
-        /// Why conditions do not hold; nil for those that do.
+        /// Why a condition does not hold; nil if it holds.
         var conditions: [String: String?] = [:]
         var hasBegun = false
         var work: HealthRegistry?
@@ -56,7 +55,7 @@ public final class HealthRegistry: Sendable {
     private let state = Mutex(State())
     private let now: @Sendable () -> Duration
 
-    /// - Parameter now: a clock that never goes back; the default counts from the registry's making.
+    /// - Parameter now: a monotonic clock. The default counts from the creation of the registry.
     public init(now: (@Sendable () -> Duration)? = nil) {
         if let now {
             self.now = now
@@ -66,24 +65,27 @@ public final class HealthRegistry: Sendable {
         }
     }
 
-    /// A registry for work that may fail and begin anew: its answers are part of this one's until the next call, with
-    /// which all that the work before has left is forgotten.
+    /// Creates a registry for work that may fail and start again. Its checks are included in this registry's reports
+    /// until the next call, which discards it.
     public func beginWork() -> HealthRegistry {
         let work = HealthRegistry(now: now)
         state.withLock { $0.work = work }
         return work
     }
 
-    /// The work has ended, and its watches with it.
+    /// Ends the work, and discards its registry.
     public func endWork() {
         state.withLock { $0.work = nil }
     }
 
     // MARK: loops
 
-    /// Begins to watch a loop or a partition. A watch of the same name is replaced.
+    /// Starts to watch a loop or a partition. It replaces a watch with the same name.
     ///
-    /// - Parameter limit: how long its work may stand still.
+    /// - Parameters:
+    ///   - subject: whether it is a loop or a partition.
+    ///   - name: the name in reports.
+    ///   - limit: the maximum time that work may make no progress.
     public func watch(_ subject: Subject, _ name: String, limit: Duration) -> WatchHandle {
         let watch = ProgressWatch(limit: limit, now: now())
         state.withLock { $0.watches[name] = (subject, watch) }
@@ -105,35 +107,39 @@ public final class HealthRegistry: Sendable {
 
     // MARK: conditions
 
-    /// A condition of being ready does not hold (yet).
+    /// Declares a condition for readiness that does not hold (yet).
+    ///
+    /// - Parameters:
+    ///   - condition: the name in reports.
+    ///   - reason: why the condition does not hold, for people.
     public func notReady(_ condition: String, because reason: String) {
         state.withLock { $0.conditions[condition] = .some(reason) }
     }
 
-    /// A condition of being ready holds.
+    /// Declares that a condition for readiness holds.
     public func ready(_ condition: String) {
         state.withLock { $0.conditions[condition] = .some(nil) }
     }
 
-    /// There is no such condition any more.
+    /// Removes a condition.
     public func forget(_ condition: String) {
         state.withLock { _ = $0.conditions.removeValue(forKey: condition) }
     }
 
-    /// The process has begun to work: it has tried to reach its servers, whether or not they answer.
+    /// Reports that the process has begun to work: it has tried to reach its servers, whether or not they answered.
     public func begun() {
         state.withLock { $0.hasBegun = true }
     }
 
     // MARK: answers
 
-    /// Whether all loops turn.
+    /// Whether all loops make progress.
     public func live() -> Report {
         let work = state.withLock { $0.work }
         return Report(checks: checks(of: .loop) + (work?.live().checks ?? []))
     }
 
-    /// Whether all conditions hold and no partition stands still.
+    /// Whether all conditions hold and no partition is stalled.
     public func ready() -> Report {
         let (conditions, work) = state.withLock { ($0.conditions, $0.work) }
         let own = conditions.sorted { $0.key < $1.key }.map {
@@ -142,7 +148,7 @@ public final class HealthRegistry: Sendable {
         return Report(checks: own + checks(of: .partition) + (work?.ready().checks ?? []))
     }
 
-    /// Whether the process has begun to work. Once it has, this stays so.
+    /// Whether the process has begun to work. This stays true from then on.
     public func startup() -> Report {
         let hasBegun = state.withLock { $0.hasBegun }
         let reason = hasBegun ? nil : "has not tried to reach its database yet"
@@ -161,7 +167,7 @@ public final class HealthRegistry: Sendable {
     }
 }
 
-/// A loop's or a partition's own end of its watch.
+/// The handle with which a loop or a partition reports its activity.
 public struct WatchHandle: Sendable {
     private let registry: HealthRegistry
     private let name: String
@@ -181,7 +187,7 @@ public struct WatchHandle: Sendable {
         registry.update(name) { $0.progressed(now: $1) }
     }
 
-    /// The loop has ended or the partition was given away: it is no longer watched.
+    /// Ends the watch, because the loop has ended or the partition was revoked.
     public func end() {
         registry.remove(name)
     }

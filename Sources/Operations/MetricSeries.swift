@@ -1,10 +1,10 @@
 internal import CoreMetrics
 internal import Synchronization
 
-/// One line, or for a histogram one group of lines, of the exposition.
+/// One series of a metric: one line in the text format, or a group of lines for a histogram.
 protocol MetricSeries: AnyObject, Sendable {
     static var type: String { get }
-    /// The name that the metric is exposed under, by the conventions of Prometheus for its kind.
+    /// The name of the metric in the text format, by Prometheus's conventions for its kind.
     static func name(for label: String) -> String
     func append(name: String, labels: String, to text: inout String)
 }
@@ -13,7 +13,7 @@ extension MetricSeries {
     static func name(for label: String) -> String { label }
 }
 
-/// A count that only grows.
+/// An integer counter.
 final class CounterSeries: MetricSeries, CounterHandler {
     static let type = "counter"
     private let value = Atomic<Int64>(0)
@@ -33,7 +33,7 @@ final class CounterSeries: MetricSeries, CounterHandler {
     }
 }
 
-/// A sum that only grows.
+/// A floating-point counter.
 final class FloatingPointCounterSeries: MetricSeries, FloatingPointCounterHandler {
     static let type = "counter"
     private let value = Mutex(0.0)
@@ -53,7 +53,7 @@ final class FloatingPointCounterSeries: MetricSeries, FloatingPointCounterHandle
     }
 }
 
-/// A value that goes up and down.
+/// A value that can increase and decrease.
 final class GaugeSeries: MetricSeries, MeterHandler, RecorderHandler {
     static let type = "gauge"
     private let value = Mutex(0.0)
@@ -70,7 +70,7 @@ final class GaugeSeries: MetricSeries, MeterHandler, RecorderHandler {
     }
 }
 
-/// A distribution of sizes over fixed buckets.
+/// A histogram of sizes with fixed buckets, from 1 to 4¹².
 final class SizeHistogramSeries: MetricSeries, RecorderHandler {
     static let type = "histogram"
     private let distribution = Distribution(bounds: (0...12).map { Double(1 << (2 * $0)) })
@@ -83,7 +83,7 @@ final class SizeHistogramSeries: MetricSeries, RecorderHandler {
     }
 }
 
-/// A distribution of times over fixed buckets, in seconds.
+/// A histogram of durations in seconds with fixed buckets.
 final class TimeHistogramSeries: MetricSeries, TimerHandler {
     static let type = "histogram"
     private let distribution = Distribution(
@@ -98,7 +98,7 @@ final class TimeHistogramSeries: MetricSeries, TimerHandler {
     }
 }
 
-/// Counts of values by bucket, their number and their sum.
+/// The number of values in each bucket, and their sum.
 private final class Distribution: Sendable {
     private struct State {
         var counts: [UInt64]
@@ -108,7 +108,7 @@ private final class Distribution: Sendable {
     private let bounds: [Double]
     private let state: Mutex<State>
 
-    /// - Parameter bounds: the upper bound of each bucket, ascending; a last one without bound is added.
+    /// - Parameter bounds: the upper bound of each bucket, ascending. A last bucket without a bound is added.
     init(bounds: [Double]) {
         self.bounds = bounds
         state = Mutex(State(counts: Array(repeating: 0, count: bounds.count + 1)))

@@ -3,25 +3,29 @@ public import Logging
 public import ServiceLifecycle
 internal import WireJSON
 
-/// The HTTP server for operators and their tools:
+/// The HTTP server for operators and monitoring:
 ///
 /// | path | answer |
 /// |---|---|
 /// | `/health/startup` | 200 once the process has begun to work, otherwise 503 |
-/// | `/health/live` | 200 while all loops move, otherwise 503 |
+/// | `/health/live` | 200 while all loops make progress, otherwise 503 |
 /// | `/health/ready` | 200 when ready for work, otherwise 503 |
 /// | `/metrics` | Prometheus's text format |
 ///
-/// Answers about health are JSON: each check with its name, its kind, and the reason where it fails.
+/// Answers about health are JSON. They contain the name and the kind of each check, and the reason if it fails.
 public struct OperationsServer: Service {
     public typealias BindError = HTTPServer.BindError
 
     private let server: HTTPServer
 
     /// - Parameters:
-    ///   - port: 0 for any free one.
-    ///   - stallAfter: how long the server's own loop may stand still.
-    ///   - onListening: called once with the port that is listened on.
+    ///   - host: the address to listen on.
+    ///   - port: the port to listen on; 0 for any free port.
+    ///   - health: the health that the server reports.
+    ///   - metrics: the metrics that the server exposes.
+    ///   - stallAfter: the maximum time that the server's own loop may make no progress.
+    ///   - logger: receives the server's log lines.
+    ///   - onListening: called once with the port that the server listens on.
     public init(
         host: String, port: Int, health: HealthRegistry, metrics: PrometheusMetrics,
         stallAfter: Duration = .seconds(120), logger: Logger,
@@ -31,13 +35,13 @@ public struct OperationsServer: Service {
         configuration.name = "operations"
         configuration.host = host
         configuration.port = port
-        // Health and metrics tell nothing about anybody; who may reach them is the network's business.
+        // Health and metrics contain no personal data. The network decides who can reach this server.
         configuration.allowUnauthenticated = true
-        // On loopback a page of another site must not get at them through a name of its own. Elsewhere whoever scrapes
-        // may know the service by any name.
+        // On loopback, the check of the Host header stops a page of another site that reaches the server through its
+        // own domain name (DNS rebinding). On other addresses, Prometheus may use any name for the service.
         configuration.checksHosts = configuration.isLoopback
         configuration.maxConnections = 256
-        // Probes do not wait.
+        // Requests of probes are short.
         configuration.drainTimeoutMs = 1_000
         let loop = health.watch(
             .loop, "operations loop", limit: stallAfter + HTTPServerConfiguration.turnInterval)
@@ -56,7 +60,7 @@ public struct OperationsServer: Service {
         server = HTTPServer(configuration: configuration, routes: routes, logger: logger, onListening: onListening)
     }
 
-    /// Serves until the process stops.
+    /// Serves requests until the process stops.
     ///
     /// - Throws: ``BindError``.
     public func run() async throws {
@@ -89,7 +93,7 @@ public struct OperationsServer: Service {
         return response(json.finish() + [UInt8(ascii: "\n")], report.isGood ? 200 : 503, type: "application/json")
     }
 
-    /// The same answers as metrics, for deployments without probes.
+    /// Liveness and readiness as metrics, for deployments without probes.
     private static func exposition(of health: HealthRegistry) -> String {
         prometheusHead("millrace_live", "gauge", help: "1 while all loops make progress, else 0.")
             + "millrace_live \(health.live().isGood ? 1 : 0)\n"

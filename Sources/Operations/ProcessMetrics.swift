@@ -1,13 +1,13 @@
 internal import Foundation
 internal import Glibc
 
-/// What the kernel knows about this process, under the names that every Prometheus client uses for it.
+/// The kernel's data about this process, under the names that all Prometheus clients use.
 enum ProcessMetrics {
     static func exposition() -> String {
         var text = ""
         if let fields = statFields() {
             let ticks = Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
-            // Fields 14 and 15 of proc_pid_stat(5); the two before the state are cut off, so 3 is at index 0.
+            // Fields 14 and 15 of proc_pid_stat(5). The first two fields are cut off, so field 3 has index 0.
             if let user = Double(fields[11]), let system = Double(fields[12]) {
                 text += line(
                     "process_cpu_seconds_total", "counter", "User and system processor time of the process.",
@@ -35,7 +35,7 @@ enum ProcessMetrics {
         prometheusHead(name, type, help: help) + "\(name) \(prometheusNumber(value))\n"
     }
 
-    /// The fields of `/proc/self/stat` behind the program's name, which may hold anything.
+    /// The fields of `/proc/self/stat` after the program's name, which may contain any characters.
     private static func statFields() -> [Substring]? {
         guard let stat = FileManager.default.contents(atPath: "/proc/self/stat"),
             let text = String(validating: stat, as: UTF8.self), let end = text.lastIndex(of: ")")

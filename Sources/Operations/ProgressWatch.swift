@@ -1,44 +1,44 @@
-/// Tells whether one loop, or one partition of it, still moves.
+/// Detects whether a loop or a partition is stalled.
 ///
-/// A pure value that is told what the loop does and asked at any time. Being behind is healthy, and so is waiting for
-/// a broker or a database: only work that is there, that nothing outside holds up and that does not move for too long
-/// is a stall.
+/// A pure value: the caller reports the activity and can query the state at any time. A lag is healthy, and so is
+/// waiting for a broker or a database. Work is stalled only if nothing outside holds it up and it makes no progress for
+/// too long.
 public struct ProgressWatch: Sendable {
-    /// What the loop is doing.
+    /// The current activity of the loop.
     public enum Activity: Hashable, Sendable {
-        /// There is nothing to do.
+        /// There is no work.
         case idle
-        /// There is work, and it should move.
+        /// There is work, and it should make progress.
         case working
-        /// There is work that something outside holds up; the loop itself turns, trying again.
+        /// There is work, but something outside holds it up. The loop itself runs and keeps trying.
         case heldUp
     }
 
-    /// Work that has not moved for longer is stalled.
+    /// The maximum time that work may make no progress.
     public let limit: Duration
     public private(set) var activity = Activity.idle
     private var lastMove: Duration
 
     /// - Parameters:
-    ///   - limit: how long work may stand still.
-    ///   - now: the time on a clock that never goes back; its zero is of no importance.
+    ///   - limit: the maximum time that work may make no progress.
+    ///   - now: the time on a monotonic clock with any zero point.
     public init(limit: Duration, now: Duration) {
         self.limit = limit
         lastMove = now
     }
 
-    /// The loop does something else now. Going to work starts the time, unless it was at work already.
+    /// Reports a change of activity. A change to ``Activity/working`` starts the time limit.
     public mutating func turned(to activity: Activity, now: Duration) {
         if activity != .working || self.activity != .working { lastMove = now }
         self.activity = activity
     }
 
-    /// Some of the work is done.
+    /// Reports progress, which restarts the time limit.
     public mutating func progressed(now: Duration) {
         lastMove = now
     }
 
-    /// How long the work has stood still; nil while it has not stood still for too long.
+    /// The time without progress if it exceeds the limit; otherwise nil.
     public func stalled(now: Duration) -> Duration? {
         guard activity == .working, now - lastMove > limit else { return nil }
         return now - lastMove

@@ -2,16 +2,16 @@ public import CoreMetrics
 internal import HTTP
 internal import Synchronization
 
-/// The process's metrics: a backend of swift-metrics that keeps counters, gauges and histograms and shows them in
-/// Prometheus's text format.
+/// The metrics of the process. It is a backend of swift-metrics that keeps counters, gauges and histograms and exposes
+/// them in Prometheus's text format.
 ///
-/// The number of series of one name is limited: a label that turns out to have no bound costs its own metric some
-/// series and never the process its memory. What is left out is counted in `millrace_metrics_refused_total`.
+/// The number of series of each metric is limited, so a label with unbounded values cannot exhaust the memory.
+/// `millrace_metrics_refused_total` counts the series that were refused.
 public final class PrometheusMetrics: MetricsFactory {
-    /// What a counter, gauge or histogram is filed under.
+    /// All series of one metric.
     private struct Family {
         let type: String
-        /// By their labels as text.
+        /// The series by their labels in the text format.
         var series: [String: any MetricSeries] = [:]
     }
 
@@ -21,15 +21,14 @@ public final class PrometheusMetrics: MetricsFactory {
     private let refused = CounterSeries()
 
     /// - Parameters:
-    ///   - seriesLimit: how many series one name may have.
-    ///   - help: what metrics are, in one sentence each, by the names that they are exposed under; those of HTTP
-    ///     servers are known.
+    ///   - seriesLimit: the maximum number of series of one metric.
+    ///   - help: one sentence for each metric, by the name in the text format. The metrics of HTTP servers need none.
     public init(seriesLimit: Int = 1_000, help: [String: String] = [:]) {
         self.seriesLimit = seriesLimit
         self.help = help.merging(HTTPMetricHelp.help) { own, _ in own }
     }
 
-    /// All metrics in the text format, version 0.0.4, in the order of their names; those of the process stand last.
+    /// All metrics in text format version 0.0.4, sorted by name, followed by those of the process.
     ///
     /// Format: https://prometheus.io/docs/instrumenting/exposition_formats/
     public func exposition() -> String {

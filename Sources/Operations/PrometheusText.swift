@@ -1,4 +1,4 @@
-/// A name of the characters that Prometheus allows; every other becomes `_`.
+/// The name with `_` for each character that Prometheus does not allow in names.
 func prometheusName(_ label: String) -> String {
     var name = ""
     for byte in label.utf8 {
@@ -14,7 +14,7 @@ func prometheusName(_ label: String) -> String {
     return name
 }
 
-/// `{name="value",…}` in the order of the names; empty for none.
+/// The labels as `{name="value",…}`, sorted by name; empty if there are none.
 func prometheusLabels(_ dimensions: [(String, String)]) -> String {
     guard !dimensions.isEmpty else { return "" }
     let pairs = dimensions.map { (prometheusName($0.0), $0.1) }.sorted { $0.0 < $1.0 }
@@ -33,7 +33,7 @@ func prometheusLabels(_ dimensions: [(String, String)]) -> String {
     return "{" + text.joined(separator: ",") + "}"
 }
 
-/// The lines before the series of one name.
+/// The `# HELP` and `# TYPE` lines of a metric.
 func prometheusHead(_ name: String, _ type: String, help: String?) -> String {
     let type = "# TYPE \(name) \(type)\n"
     guard let help else { return type }
@@ -41,7 +41,7 @@ func prometheusHead(_ name: String, _ type: String, help: String?) -> String {
     return "# HELP \(name) \(escaped)\n" + type
 }
 
-/// A number as Prometheus reads it.
+/// A number in Prometheus's text format.
 func prometheusNumber(_ value: Double) -> String {
     if value.isNaN { return "NaN" }
     if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

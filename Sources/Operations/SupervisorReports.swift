@@ -1,30 +1,37 @@
-/// Decides what systemd is told, and when: signs of life for its watchdog, and the line that `systemctl status` shows.
+/// Decides which messages are sent to systemd, and when: watchdog notifications, and the line in `systemctl status`.
 ///
-/// A pure value: it is told the time and the process's health, and answers what to send.
+/// A pure value: it receives the time and the health of the process, and returns the messages to send.
 struct SupervisorReports {
     enum Message: Hashable {
         case alive
         case status(String)
     }
 
-    /// A text that changes often, as one with a time in it does, is sent this rarely.
+    /// The minimum time between two status lines, unless readiness changes. It limits lines that contain a changing
+    /// time.
     private static let statusInterval = Duration.seconds(10)
     static let longestStatus = 500
 
-    /// The interval of the watchdog notifications; nil if the watchdog is off.
+    /// The interval of watchdog notifications; nil if the watchdog is off.
     private let aliveInterval: Duration?
     private var lastAlive: Duration?
     private var lastStatus: (text: String, isReady: Bool, sent: Duration)?
 
-    /// - Parameter watchdogInterval: how long systemd waits for a sign of life; nil when it does not.
+    /// - Parameter watchdogInterval: the time after which systemd restarts a process without notifications; nil if the
+    ///   watchdog is off.
     init(watchdogInterval: Duration?) {
         aliveInterval = watchdogInterval.map { $0 / 2 }
     }
 
-    /// How often to look: a status is seldom older than a second.
+    /// The time between two checks of the health, at most one second.
     var lookInterval: Duration { min(aliveInterval ?? .seconds(1), .seconds(1)) }
 
-    /// - Parameter now: the time on a clock that never goes back.
+    /// The messages that are due.
+    ///
+    /// - Parameters:
+    ///   - live: the report about liveness.
+    ///   - ready: the report about readiness.
+    ///   - now: the time on a monotonic clock.
     mutating func looked(live: HealthRegistry.Report, ready: HealthRegistry.Report, now: Duration) -> [Message] {
         var messages: [Message] = []
         if live.isGood, let aliveInterval, lastAlive.map({ now - $0 >= aliveInterval }) ?? true {

@@ -1,8 +1,8 @@
 public import Logging
 public import ServiceLifecycle
 
-/// Tells systemd how the process is: feeds its watchdog as long as all loops move, and says in its status whether the
-/// process is ready and what is missing. What does not move is also said once in the log.
+/// Reports the health of the process to systemd. It notifies the watchdog while all loops make progress, and sets a
+/// status line that says whether the process is ready or what is missing. A stall is logged once.
 public struct WatchdogService: Service {
     private let health: HealthRegistry
     private let notifier: SystemdNotifier
@@ -14,10 +14,10 @@ public struct WatchdogService: Service {
         self.logger = logger
     }
 
-    /// Looks at the health once a second, or at half the watchdog's interval, until the process stops.
+    /// Checks the health once a second, or twice in each interval of the watchdog, until the process stops.
     public func run() async throws {
         let start = ContinuousClock.now
-        // Thrown by the sleep when the process stops, which is how this loop ends.
+        // The loop ends when the process stops, because the sleep then throws.
         try? await cancelWhenGracefulShutdown {
             var reports = SupervisorReports(watchdogInterval: notifier.watchdogInterval)
             var reported: [String] = []
