@@ -1,13 +1,13 @@
 public import Postgres
 
-/// A projection that can forget one aggregate of its read model, so that this one alone is made anew from its events.
+/// A projection that can remove one aggregate from its read model, so that it can be rebuilt alone from its events.
 public protocol AggregateProjection: Projection {
-    /// The identity of the row, or rows, that an event changes: an order's.
+    /// The id of the aggregate whose rows an event changes, for example an order id.
     func subject(of event: Event) -> String
 
-    /// Takes an aggregate out of the read model, and out of all that is counted from it, under its row's lock.
+    /// Removes an aggregate from the read model and from everything that is counted from it, under its row's lock.
     ///
-    /// Applying events again must be to apply them once: what another owner applies afterwards may have been among
-    /// them.
+    /// Applying its events again must then have the same result as applying them once. Another owner may afterwards
+    /// apply some of them again.
     func forget(_ subject: String, in transaction: PostgresTransaction) async throws
 }

@@ -1,39 +1,40 @@
 internal import StreamCore
 
-/// Why an event is not applied.
+/// Why an event cannot be applied.
 struct ItemFailure: Sendable, Equatable {
     let stage: StoppedPartition.Stage
     let failure: EventFailure
 }
 
-/// Where the events of one batch came from, without the events: what splitting the batch and moving offsets need.
+/// The origins of the events in a batch, without the events. It is enough to split the batch and to move offsets.
 struct BatchLayout: Sendable {
-    /// One partition's part of the batch.
+    /// The part of the batch that comes from one partition.
     struct Part: Sendable {
         let partition: TopicPartition
-        /// The offset after the last record taken, skipped ones included; the offset of the failure when there is one.
+        /// The offset after the last record taken, including skipped records; or the offset of the failure if there is
+        /// one.
         var end: Int64
-        /// The record at `end` cannot be decoded; nothing behind it was taken.
+        /// Why the record at `end` cannot be decoded. No later record of the partition was taken.
         var failure: EventFailure?
-        /// The index of the last event, nil when all records were skipped.
+        /// The index of the last event; nil if all records were skipped.
         var lastItem: Int?
-        /// The last record taken; nil when none was, only offsets without a record.
+        /// The mark of the last record taken; nil if there were only offsets without a record.
         var mark: RecordMark?
-        /// When the first record taken was written, in milliseconds since 1970; nil when none was taken, or it has no
-        /// time.
+        /// The timestamp of the first record taken, in milliseconds since 1970; nil if there is no record or no
+        /// timestamp.
         var oldestMs: Int64?
     }
 
     private(set) var parts: [Part] = []
-    /// For each event the index of its part.
+    /// The index of the part, for each event.
     private(set) var partOfItem: [Int32] = []
-    /// For each event its offset.
+    /// The offset, for each event.
     private(set) var offsetOfItem: [Int64] = []
-    /// Items that cannot be decoded, where these are parked.
+    /// Items that cannot be decoded, if failures are parked.
     private(set) var failures: [Int: ItemFailure] = [:]
-    /// Items with nothing to apply: failures, and requests to discard an event.
+    /// Items without an event to apply: failures, and requests to discard an event.
     private(set) var withoutEvent: Set<Int> = []
-    /// Items whose values are larger than a broker takes, in order: a transaction has one of them at most.
+    /// Items whose values are too large for a broker, in order. A transaction contains at most one of them.
     private(set) var heavyItems: [Int] = []
 
     var itemCount: Int { partOfItem.count }
@@ -43,7 +44,7 @@ struct BatchLayout: Sendable {
         offsetOfItem.reserveCapacity(count)
     }
 
-    /// - Returns: the new part's index.
+    /// - Returns: the index of the new part.
     mutating func appendPart(_ partition: TopicPartition, from start: Int64, oldestMs: Int64? = nil) -> Int {
         parts.append(Part(partition: partition, end: start, oldestMs: oldestMs))
         return parts.count - 1
@@ -56,7 +57,9 @@ struct BatchLayout: Sendable {
         offsetOfItem.append(offset)
     }
 
-    /// Appends an item that there is nothing to apply of, and why, when it is for a failure.
+    /// Appends an item without an event to apply.
+    ///
+    /// - Parameter failure: why the record cannot be decoded; nil for a request to discard an event.
     mutating func appendWithoutEvent(part: Int, offset: Int64, _ failure: EventFailure?) {
         let item = partOfItem.count
         withoutEvent.insert(item)
@@ -64,7 +67,7 @@ struct BatchLayout: Sendable {
         appendEvent(part: part, offset: offset)
     }
 
-    /// Appends an item whose value is in the database.
+    /// Appends an item whose value is stored in the database.
     mutating func appendHeavy(part: Int, offset: Int64) {
         heavyItems.append(partOfItem.count)
         appendEvent(part: part, offset: offset)
@@ -74,7 +77,7 @@ struct BatchLayout: Sendable {
         parts[part].end = offset + 1
     }
 
-    /// The partition ends here, behind offsets without a record.
+    /// Extends the part over offsets without a record.
     mutating func appendHole(part: Int, to end: Int64) {
         parts[part].end = max(parts[part].end, end)
     }
@@ -89,21 +92,21 @@ struct BatchLayout: Sendable {
     }
 }
 
-/// Events of a batch that one transaction applies, and how far it moves the offsets.
+/// The events of a batch that one transaction applies, and the moves of the offsets.
 struct BatchSlice: Sendable, Equatable {
     struct Move: Sendable, Equatable {
         let partition: TopicPartition
-        /// The offset that is next when the slice is committed.
+        /// The next offset after the slice is committed.
         let next: Int64
-        /// The last record that is passed then; nil when a later slice knows it.
+        /// The mark of the last record before `next`; nil if a later slice has it.
         var mark: RecordMark?
     }
 
-    /// Indexes of the batch's events.
+    /// The indexes of the events in the batch.
     let items: Range<Int>
-    /// Of parts that end early, the first item that is left out.
+    /// For each part that ends early, the first item that is left out.
     let cutOffs: [Int: Int]
     let moves: [Move]
-    /// Those of `items` that are known to fail, and are parked.
+    /// The items in `items` that are known to fail and are parked.
     var failures: [Int: ItemFailure] = [:]
 }

@@ -1,32 +1,34 @@
 internal import StreamCore
 
-/// Which events of a batch go into the next transaction: all of them, until one fails for good. Where failures are
-/// parked, the failing events are looked for and marked (``FailureSearch``), stay where they are, and go on with the
-/// others. Where they are not, or the search finds none, come halves, until the failing event stands alone: everything
-/// before it is applied, in order, and its partition ends there, or it is marked after all.
+/// Decides which events of a batch the next transaction applies: all of them, until one fails permanently.
+///
+/// If failures are parked, the failing events are searched for and marked (``FailureSearch``). They stay in the batch,
+/// and the transaction that applies the others parks them. If failures are not parked, or the search finds none, slices
+/// are halved until the failing event is alone. Everything before it is applied in order. Then its partition ends
+/// there, or the event is marked.
 struct BatchSplitter: Sendable {
     enum FailureVerdict: Equatable {
         /// The next slice has fewer events.
         case split
-        /// This event fails alone; the rest of its part is dropped.
+        /// This event fails alone. The rest of its part is dropped.
         case isolated(item: Int)
-        /// This event is known to fail now, and parked with the next slice.
+        /// This event is now known to fail, and is parked with the next slice.
         case marked(item: Int)
-        /// There was no event in the slice: no event is to blame.
+        /// The slice contained no event, so no event is the cause.
         case noEvent
     }
 
     let layout: BatchLayout
-    /// Events before this index are done with.
+    /// Events before this index are finished.
     private var done = 0
-    /// A slice that ended here has failed, so the next ends earlier.
+    /// The end of a slice that failed. The next slice ends earlier.
     private var failedEnd: Int?
-    /// Of parts that end early, the first item that is left out.
+    /// For each part that ends early, the first item that is left out.
     private var cutOffs: [Int: Int] = [:]
-    /// Events that are parked, by why.
+    /// Events that are parked, with the reasons.
     private var marks: [Int: ItemFailure]
     private var isFinished = false
-    /// An event that failed alone, which may be to blame if others do not fail beside it.
+    /// An event that failed alone. It is the cause if other events do not fail.
     var suspect: Int?
 
     init(_ layout: BatchLayout) {
@@ -34,8 +36,8 @@ struct BatchSplitter: Sendable {
         marks = layout.failures
     }
 
-    /// The slice to apply next; nil when the whole batch is done with. The same until one of the functions below is
-    /// called.
+    /// The slice to apply next; nil if the whole batch is finished. It returns the same slice until one of the
+    /// following methods is called.
     mutating func next() -> BatchSlice? {
         while !isFinished {
             let items = limited(window)
@@ -50,7 +52,7 @@ struct BatchSplitter: Sendable {
         return nil
     }
 
-    /// The slice was committed.
+    /// Reports that the slice was committed.
     mutating func succeeded(_ slice: BatchSlice) {
         pass(slice.items.upperBound)
     }
@@ -62,9 +64,12 @@ struct BatchSplitter: Sendable {
         isFinished = end == layout.itemCount
     }
 
-    /// The slice failed in a way that will not change, and failures are parked.
+    /// Reports that the slice failed permanently, for a projection that parks failures.
     ///
-    /// - Parameter culprit: the event that is known to be to blame.
+    /// - Parameters:
+    ///   - slice: the slice that failed.
+    ///   - culprit: the event that is known to be the cause, or nil.
+    ///   - failure: the failure.
     mutating func failed(
         _ slice: BatchSlice, culprit: Int?, _ failure: ItemFailure
     ) -> FailureVerdict {
@@ -80,13 +85,13 @@ struct BatchSplitter: Sendable {
         return .marked(item: found)
     }
 
-    /// These events are known to fail now, and parked with the next slices.
+    /// Marks events that are known to fail. They are parked with the next slices.
     mutating func mark(_ failures: [Int: ItemFailure]) {
         for (item, failure) in failures where item >= done && isLive(item) { marks[item] = failure }
         failedEnd = nil
     }
 
-    /// The events that may be tried by themselves.
+    /// The events that can be tried alone.
     var candidates: [Int] {
         guard !isFinished else { return [] }
         return (done..<layout.itemCount).filter {
@@ -94,7 +99,7 @@ struct BatchSplitter: Sendable {
         }
     }
 
-    /// Those of one part.
+    /// The events of one part that can be tried alone.
     func candidates(in part: Int) -> [Int] {
         candidates.filter { Int(layout.partOfItem[$0]) == part }
     }
@@ -103,9 +108,9 @@ struct BatchSplitter: Sendable {
         cutOffs.isEmpty || item < cutOffs[Int(layout.partOfItem[item])] ?? .max
     }
 
-    /// The slice failed in a way that will not change, and its partition stops.
+    /// Reports that the slice failed permanently, for a projection that stops partitions.
     mutating func failed(_ slice: BatchSlice) -> FailureVerdict {
-        // A part dropped while the slice was tried may have been the one that failed: try what is left as it is.
+        // A part that was dropped in the meantime may have been the cause, so what is left is tried again.
         guard cutOffs == slice.cutOffs else { return .split }
         let items = slice.items
         let live = items.filter(isLive)
@@ -120,18 +125,22 @@ struct BatchSplitter: Sendable {
         return .isolated(item: first)
     }
 
-    /// The slice is too large for its deadline: the next is half of it, down to one event.
+    /// Halves the next slice, down to one event, because the slice exceeded its deadline.
     ///
-    /// - Returns: false when it was but one event already.
+    /// - Returns: false if the slice has only one event.
     mutating func shrink() -> Bool {
         guard window.filter(isLive).count > 1 else { return false }
         failedEnd = window.upperBound
         return true
     }
 
-    /// The slice's only event fails: the next slice has others, to see whether they do.
+    /// Lets the next slice contain other events besides the only event of the failed slice, to see whether they fail
+    /// too.
     ///
-    /// - Returns: false when there are no others.
+    /// - Parameters:
+    ///   - slice: the slice that failed.
+    ///   - item: its only event.
+    /// - Returns: false if there are no other events.
     mutating func widen(beyond slice: BatchSlice, around item: Int) -> Bool {
         guard suspect == nil, slice.items.upperBound < layout.itemCount else { return false }
         failedEnd = nil
@@ -139,19 +148,19 @@ struct BatchSplitter: Sendable {
         return true
     }
 
-    /// Leaves out what is not yet applied of a partition.
+    /// Leaves out the events of a partition that are not applied yet.
     mutating func drop(_ partition: TopicPartition) {
         if let part = layout.parts.firstIndex(where: { $0.partition == partition }) { drop(part: part) }
     }
 
-    /// The part does not come to its end: something of it is left out, or all.
+    /// Whether some or all events of the part are left out.
     func isCut(part: Int) -> Bool { cutOffs[part] != nil }
 
     func isDropped(part: Int) -> Bool { cutOffs[part] == 0 }
 
     mutating func drop(part: Int) { cut(part: part, at: 0) }
 
-    /// Leaves out the events of a part from this one on.
+    /// Leaves out the events of a part from `item` on.
     mutating func cut(part: Int, at item: Int) {
         cutOffs[part] = min(item, cutOffs[part] ?? .max)
     }
@@ -161,14 +170,14 @@ struct BatchSplitter: Sendable {
         return done..<layout.itemCount
     }
 
-    /// Ends behind the first value that the database keeps.
+    /// Shortens the range so that it ends after the first value that is stored in the database.
     private func limited(_ items: Range<Int>) -> Range<Int> {
         guard let heavy = layout.heavyItems.first(where: { $0 >= items.lowerBound }) else { return items }
         return items.lowerBound..<min(items.upperBound, heavy + 1)
     }
 
-    /// How far the offsets of the partitions move with the events of `items`. A partition whose last event is among
-    /// them also passes the records skipped behind it; one without any event passes with the last slice.
+    /// The moves of the offsets for the events of `items`. If a partition's last event is among them, its offset also
+    /// passes the skipped records after it. A partition without events moves with the last slice.
     private func moves(of items: Range<Int>) -> [BatchSlice.Move] {
         var ends = [Int64?](repeating: nil, count: layout.parts.count)
         for (index, part) in layout.parts.enumerated() {

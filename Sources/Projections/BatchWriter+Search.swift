@@ -2,16 +2,22 @@ internal import Postgres
 internal import StreamCore
 
 extension BatchWriter {
-    /// Events that may fail by themselves before one is applied, in a search that is tolerant: when each of them fails
-    /// with an error that is seldom an event's, the search is in vain.
+    /// The number of events that may fail in a tolerant search before one is applied. If all of them fail with an error
+    /// that a single event rarely causes, the search ends without a result.
     private static var unprovenLimit: Int { 4 }
 
-    /// Applies those of a slice's events that do not fail, behind savepoints: a try that fails costs neither the work
-    /// done before it nor a commit. Events behind one that fails, of the same key, are not tried.
+    /// Applies the events of a slice that do not fail. Each attempt runs in a savepoint, so a failed attempt costs
+    /// neither the previous work nor a commit. Events after a failing event of the same key are not tried.
     ///
-    /// - Parameter isTolerant: an event may be to blame for any error that it fails with alone.
-    /// - Returns: the events that failed, and those that were applied.
-    /// - Throws: ``FoundFailing`` where a circuit breaker would open; ``Unproven`` when an error may be anybody's.
+    /// - Parameters:
+    ///   - fresh: the events to apply.
+    ///   - batch: the batch that contains them.
+    ///   - search: the search that selects the next attempt.
+    ///   - isTolerant: whether an event counts as the cause of any error with which it fails alone.
+    ///   - transaction: the transaction of the slice.
+    /// - Returns: the events that failed, and the events that were applied.
+    /// - Throws: ``FoundFailing`` if a circuit breaker would open; ``Unproven`` if it is unclear whether the events
+    ///   cause the error.
     func apply(
         _ fresh: ItemSelection, of batch: PreparedBatch<P.Event>, _ search: FailureSearch, isTolerant: Bool,
         in transaction: PostgresTransaction
@@ -70,9 +76,9 @@ extension BatchWriter {
         }
     }
 
-    /// Why a try failed.
+    /// Why an attempt failed.
     ///
-    /// - Throws: the error, when no event can be to blame.
+    /// - Throws: `error` if no event can be the cause.
     private func blamed(
         _ error: ApplyFault, in batch: PreparedBatch<P.Event>, isTolerant: Bool
     ) throws(ApplyFault) -> (ItemFailure, WriteFault) {
@@ -85,7 +91,7 @@ extension BatchWriter {
         }
     }
 
-    /// Ends a search that has found enough for now.
+    /// Ends a search that has found enough.
     private func check(
         _ doubts: (failures: [Int: ItemFailure], cause: DatabaseFailure?), _ failures: [Int: ItemFailure],
         isOpen: Bool, hasApplied: Bool
@@ -99,8 +105,10 @@ extension BatchWriter {
         throw FoundFailing(failures: known)
     }
 
-    /// Tries the events again that others were applied beside: what failed may have passed meanwhile, and then it was
-    /// none of theirs.
+    /// Tries failed events again after others were applied. If one succeeds now, the cause was temporary and no event
+    /// was to blame.
+    ///
+    /// - Throws: ``PassesNow``.
     private func confirm(
         _ items: [Int], _ cause: DatabaseFailure, of batch: PreparedBatch<P.Event>, in transaction: PostgresTransaction
     ) async throws {
@@ -115,10 +123,10 @@ extension BatchWriter {
         }
     }
 
-    /// The plan for a slice of which some events have just failed, and the rest was applied.
+    /// The plan for a slice of which some events failed and the others were applied.
     ///
-    /// - Throws: ``FoundFailing`` when it is not that rest which the plan applies, or more than one transaction may
-    ///   park.
+    /// - Throws: ``FoundFailing`` if the plan would apply other events than those, or would park more than one
+    ///   transaction may park.
     func plan(
         _ batch: PreparedBatch<P.Event>, _ items: ItemSelection, _ slice: BatchSlice, _ found: Parked,
         around failures: [Int: ItemFailure], applied: [Int], _ fresh: ItemSelection

@@ -2,10 +2,10 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-// Events that are tried by themselves and taken back.
+// Trials: events that are applied alone and rolled back.
 
 extension BatchWriter {
-    /// Tries one event and takes it back: whether others that fail are to blame.
+    /// Tries one event and rolls it back. The result shows whether other events that fail are the cause.
     func probe(_ batch: PreparedBatch<P.Event>, _ order: ProbeOrder) async -> RunnerState.Input {
         do {
             try await tryAlone(order.item, of: batch, try await openSession())
@@ -15,10 +15,10 @@ extension BatchWriter {
         }
     }
 
-    /// Tries an event of a partition whose circuit breaker is open, and takes it back. When it can be applied, the
-    /// counts that it speaks for end.
+    /// Tries an event of a partition whose circuit breaker is open, and rolls it back. If the event can be applied, the
+    /// counts that its type resets end.
     ///
-    /// One that is blocked will do, too: when it can be applied, it is not everything of its type that fails.
+    /// A blocked event is acceptable too: if it can be applied, not all events of its type fail.
     func tryBreaker(_ batch: PreparedBatch<P.Event>, _ order: TrialOrder) async -> RunnerState.Input {
         guard let parking else { return .tried(.nothingToTry) }
         let isAny = order.kinds.contains(.run)
@@ -53,7 +53,7 @@ extension BatchWriter {
         }
     }
 
-    /// The event's own failure; nil when the error says nothing of the event.
+    /// The event's own failure; nil if the error says nothing about the event.
     private func failedAlone(_ error: any Error, in batch: PreparedBatch<P.Event>) -> EventFailure? {
         guard let error = error as? ApplyFault, case .event(let failure)? = WriteFault(error, in: batch)?.cause
         else { return nil }

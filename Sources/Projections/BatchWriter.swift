@@ -4,21 +4,21 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// The database's side of a run, on one connection that is made again when it is lost. One piece of work at a time, on
-/// the connection's thread: where processors are busy, each change of thread within a transaction makes it longer.
+/// The database side of a run, on one connection that is opened again after it was lost. It does one task at a time on
+/// the connection's thread, because on a busy machine each change of thread makes a transaction longer.
 actor BatchWriter<P: Projection> {
-    /// What a committed transaction did.
+    /// The result of a committed transaction.
     struct Committed: Sendable {
-        /// The items applied, each for the first time.
+        /// The items that were applied for the first time.
         var fresh = ItemSelection.range(0..<0)
-        /// How many they are of each type, as ``EventTypes`` has them.
+        /// The number of those items by type, in the order of ``EventTypes``.
         var types: [Int] = []
         var duplicates = 0
         var parking = ParkingResult()
-        /// A letter that Kafka did not take; nothing was committed.
+        /// A letter that Kafka did not accept. Nothing was committed.
         var undelivered: UndeliveredLetter?
         var sequences = SequenceWatch.Counts()
-        /// About how far events that fail are from each other; nil when none did, or nobody looked.
+        /// The approximate distance between failing events; nil if none failed or none was searched for.
         var failureDistance: Int?
         var duration = Duration.zero
     }
@@ -29,10 +29,10 @@ actor BatchWriter<P: Projection> {
     private let configuration: PostgresConfiguration
     private let consumerGroup: String
     private let retentionDays: Int
-    /// Where failures are parked; nil where they stop their partitions.
+    /// Parks failures; nil if failures stop their partitions.
     let parking: ParkingWriter<P.Event>?
-    /// Where the order of a key counts, also what was discarded by a release that deleted its row, and is restored,
-    /// must be told from what is applied.
+    /// Whether event ids are recorded. If the order of a key matters, they are needed too: an older release may have
+    /// discarded an event and deleted its row. If the event is restored, only the ids tell whether it was applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
     private var session: Session?
@@ -47,10 +47,10 @@ actor BatchWriter<P: Projection> {
         let deleteProcessed: Statement
     }
 
-    /// Ends a transaction that only tried something.
+    /// Rolls back a transaction that was only a trial.
     struct TakenBack: Error {}
 
-    /// One event fails, before the transaction.
+    /// An event failed before the transaction began.
     struct ItemFailed: Error {
         let item: Int
         let failure: ItemFailure
@@ -76,14 +76,15 @@ actor BatchWriter<P: Projection> {
         await parking?.close()
     }
 
-    /// Forgets what it knows of aggregates before the next write: partitions came or went. Waits for none under way.
+    /// Discards the known sequences of aggregates before the next write, because partitions were assigned or revoked.
+    /// Does not wait for a write in progress.
     nonisolated func forgetSequences() {
         mustForgetSequences.store(true, ordering: .relaxed)
     }
 
     // MARK: one batch
 
-    /// Applies a slice of a batch: offsets, duplicates, read model, in one transaction.
+    /// Applies a slice of a batch in one transaction: offsets, duplicates and read model.
     func write(
         _ batch: PreparedBatch<P.Event>, _ order: WriteOrder
     ) async -> (RunnerState.Input, Committed) {
@@ -118,7 +119,7 @@ actor BatchWriter<P: Projection> {
         }
     }
 
-    /// The transaction; an error of it says which items were being applied.
+    /// Runs the transaction. Its error says which items were being applied.
     private func transact(
         _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session
     ) async throws(ApplyFault) -> Committed {
@@ -143,14 +144,15 @@ actor BatchWriter<P: Projection> {
     func loadOffsets(_ partitions: [TopicPartition]) async -> RunnerState.Input {
         await attempt { session in
             let stored = try await session.tables.offsets.load(partitions, on: session.connection)
-            // After the offsets: what an owner from before parks later than this, moves one of these, and stops us.
+            // This is read after the offsets. If a previous owner parks an event later, it also moves one of these
+            // offsets, and our own move then fails.
             let open = try await parking?.load(partitions, session.tables, on: session.connection) ?? [:]
             return .offsetsLoaded(
                 stored.mapValues(\.next), marks: stored.compactMapValues(\.mark), open: open)
         }
     }
 
-    /// Moves offsets by themselves, as far as they are where they are expected to be.
+    /// Moves offsets without applying events, for those that have the expected values.
     func rewind(_ moves: [OffsetMove]) async -> RunnerState.Input {
         await attempt { session in
             let (statement, parameters) = session.tables.offsets.move(moves)
@@ -159,7 +161,7 @@ actor BatchWriter<P: Projection> {
         }
     }
 
-    /// Finds out whether a transaction whose COMMIT was not answered was committed.
+    /// Determines whether a transaction whose COMMIT was not answered was committed.
     func settle(_ moves: [OffsetMove]) async -> RunnerState.Input {
         await attempt { session in
             let partitions = moves.map(\.partition)
@@ -173,7 +175,7 @@ actor BatchWriter<P: Projection> {
         }
     }
 
-    /// - Returns: how many partitions of `processed_events` were dropped.
+    /// - Returns: the number of partitions of `processed_events` that were dropped.
     func prune() async -> (RunnerState.Input, Int) {
         var pruned = 0
         let input = await attempt { session in
@@ -185,14 +187,14 @@ actor BatchWriter<P: Projection> {
         return (input, pruned)
     }
 
-    /// Reads and decodes the values of retried events that no broker takes.
+    /// Reads and decodes the values of retried events that are too large for a broker.
     func fetchKeptValues(
         _ batch: inout PreparedBatch<P.Event>, _ slice: BatchSlice, _ session: Session
     ) async throws {
         for item in batch.layout.heavyItems where slice.items.contains(item) && slice.failures[item] == nil {
             let origin = batch.origin(item)
             let results = try await session.connection.pipeline(session.tables.parked.kept(of: origin))
-            // It is gone with its row: the event is applied, and there is nothing left to do but to say so again.
+            // The value was deleted with its row, so the event is already applied. Only the answer is repeated.
             guard let kept = try ParkedEvents.Kept(results), let record = batch.record(item) else { continue }
             if let key = kept.key { batch.fill(item, key: key) }
             do throws(EventFailure) {
@@ -206,7 +208,7 @@ actor BatchWriter<P: Projection> {
         }
     }
 
-    /// How much is parked: rows, and keys that are blocked.
+    /// Counts the parked rows and the blocked keys.
     func countParked() async -> (RunnerState.Input, rows: Int64, keys: Int64) {
         var counted: (rows: Int64, keys: Int64) = (0, 0)
         let input = await attempt { session in

@@ -1,22 +1,22 @@
-/// The keys that may be blocked: all that a parked event of our partitions blocks, and maybe others. A key that is not
-/// among them need not be looked up.
+/// The keys that may be blocked. It contains every key that a parked event of the owned partitions blocks, and possibly
+/// others. A key that is not in it needs no lookup.
 ///
-/// Learnt whenever partitions come, before an event of theirs is applied. From then on only the partition's owner
-/// blocks a key of it, and adds it here; whoever retries may free one at any time, so some stay here that are free by
-/// now.
+/// It is loaded whenever partitions are assigned, before an event of theirs is applied. From then on only the owner of
+/// a partition blocks keys of it, and adds them here. A retry may unblock a key at any time, so some keys stay in the
+/// set although they are free.
 struct BlockedKeys: Sendable, Equatable {
-    /// Keys that are known by name, at most. When more are blocked, any key may be.
+    /// The maximum number of keys in the set. If more keys are blocked, any key counts as possibly blocked.
     static let limit = 20_000
-    /// Bytes of a key that stands in `parked_events` as it is; of a longer one, there is a hash.
+    /// The maximum length of a key that `parked_events` stores unchanged, in bytes. For a longer key it stores a hash.
     private static let plainBytes = 255
 
     private var keys: Set<SequenceKey> = []
-    /// There are too many.
+    /// Whether there are too many blocked keys for the set.
     private var mayBeAny = false
 
     init() {}
 
-    /// - Parameter stored: keys of `parked_events`, at most one more than ``limit``: that says that there are too many.
+    /// - Parameter stored: keys from `parked_events`, at most ``limit`` + 1. That number means that there are too many.
     init(stored: some Sequence<SequenceKey>) {
         insert(stored)
     }
@@ -33,7 +33,9 @@ struct BlockedKeys: Sendable, Equatable {
         if keys.count > Self.limit { (keys, mayBeAny) = ([], true) }
     }
 
-    /// So many keys of the whole projection are blocked: whether it is time to learn anew which.
+    /// Whether the set should be loaded again.
+    ///
+    /// - Parameter count: the number of blocked keys of the whole projection.
     func isOutdated(blocked count: Int64) -> Bool {
         mayBeAny ? count <= Int64(Self.limit) : count * 2 < Int64(keys.count)
     }

@@ -1,12 +1,12 @@
 internal import Postgres
 internal import StreamCore
 
-/// The runner's statements about table `circuit_breakers`. A partition's rows are written by its owner alone, in the
-/// transaction that moves its offset; an operator may delete them at any time, which every addition then begins from.
+/// The runner's statements on the table `circuit_breakers`. Only the owner of a partition writes its rows, in the
+/// transaction that moves its offset. An operator may delete them at any time; later failures then count from zero.
 struct CircuitBreakerTable: Sendable {
     let projectionID: Int16
 
-    /// All counts of these partitions; read by ``counts(in:)``.
+    /// Selects all counts of partitions; ``counts(in:)`` reads the result.
     func select(_ partitions: [TopicPartition]) -> (Statement, Parameters) {
         var topics = TextArray()
         var numbers = Int32Array()
@@ -22,8 +22,8 @@ struct CircuitBreakerTable: Sendable {
         return (Self.selectCounts, parameters)
     }
 
-    /// Writes the changes of a tally: counts that ended, then what was added. The last result has the counts that were
-    /// added to, for ``counts(in:)``.
+    /// Writes the changes of a tally: deletes counts that ended, and then adds failures. The last result contains the
+    /// counts that were increased, for ``counts(in:)``.
     func count(_ tally: FailureTally) -> [(Statement, Parameters)] {
         var ended = Rows()
         var added = Rows()

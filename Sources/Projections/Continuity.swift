@@ -1,15 +1,17 @@
 internal import Kafka
 
-/// What was found where a partition's marked record should be.
+/// The result of looking for a partition's marked record.
 enum Continuity: Sendable, Equatable {
-    /// The marked record.
+    /// The marked record is there.
     case same
-    /// Another record at its offset.
+    /// Another record has its offset.
     case otherRecord(RecordMark)
-    /// A record behind it, or the partition's end.
+    /// There is no record at its offset.
     case noRecord(RecordMark)
 
-    /// - Parameter found: the first record from the mark's offset on.
+    /// - Parameters:
+    ///   - mark: the mark.
+    ///   - found: the first record at or after the mark's offset.
     init(_ mark: RecordMark, found: RecordView) {
         if found.offset != mark.offset {
             self = .noRecord(mark)

@@ -2,7 +2,7 @@ public import Events
 public import Kafka
 public import Postgres
 
-/// A projection that keeps to what operators decided about single events, on the events' first way through a version.
+/// A projection that respects operators' decisions about single events when it reads them for the first time.
 public struct DecidedProjection<Base: Projection>: Projection {
     private let base: Base
     private let decisions: EventDecisions

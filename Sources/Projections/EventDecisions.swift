@@ -1,10 +1,10 @@
 public import Postgres
 public import StreamCore
 
-/// What operators decided about single events of a consumer, for all its versions: table `event_decisions`. A version
-/// that reads such an event for the first time leaves it out, or applies the corrected value in the place of its own.
+/// Operators' decisions about single events of a consumer, for all its versions, from the table `event_decisions`. A
+/// version that reads such an event for the first time skips it or applies the corrected value instead.
 public struct EventDecisions: Sendable {
-    /// What becomes of one event.
+    /// The decision about one event.
     public enum Decision: Sendable, Hashable {
         case discarded
         case corrected([UInt8])
@@ -16,12 +16,12 @@ public struct EventDecisions: Sendable {
     }
 
     private var entries: [TopicPartition: [Int64: [Entry]]] = [:]
-    /// How many there are.
+    /// The number of decisions.
     public private(set) var count = 0
 
     public init() {}
 
-    /// Reads all decisions about a consumer's events: one entry an event that an operator has discarded or corrected.
+    /// Reads all decisions about a consumer's events.
     ///
     /// - Throws: `PostgresError`.
     public static func load(
@@ -46,7 +46,10 @@ public struct EventDecisions: Sendable {
         count += 1
     }
 
-    /// What was decided about a record; nil for nothing. One whose timestamp is not known is any record there.
+    /// The decision about a record; nil if there is none. If one of the timestamps is unknown, only the offset is
+    /// compared.
+    ///
+    /// - Parameter timestampMs: the record's timestamp in milliseconds since 1970.
     public func decision(on partition: TopicPartition, offset: Int64, timestampMs: Int64?) -> Decision? {
         entries[partition]?[offset]?.first { entry in
             entry.timestampMs == nil || timestampMs == nil || entry.timestampMs == timestampMs

@@ -2,12 +2,12 @@ public import Events
 public import Kafka
 internal import StreamCore
 
-/// A projection of one domain's events in Millrace's envelope: it need not say how a record is read.
+/// A projection of one domain's events in Millrace's envelope. Records are decoded by the domain's codec.
 ///
-/// A record without a value and an event type that the domain does not know are skipped, and counted. What is no event
-/// becomes a dead letter of the decode error's class.
+/// A record without a value or with an event type that the domain does not know is skipped and counted. A record that
+/// is not a valid event becomes a dead letter with the class of the decode error.
 public protocol EventProjection: Projection where Event == Events.Event<Payload> {
-    /// The domain's events.
+    /// The payloads of the domain.
     associatedtype Payload: EventPayload
 }
 
@@ -33,7 +33,7 @@ extension EventProjection {
 extension EventFailure {
     @usableFromInline
     init(_ error: EventDecodeError, in record: borrowing RecordView) {
-        // The value need not be readable; the relay says whose it is in a header as well.
+        // The value may be unreadable, but the relay also writes the event id into a header.
         let eventID = record.header(named: "event-id")?.value.flatMap { EventID(utf8: $0.span) }
         self.init(error.errorClass.rawValue, "\(error.path): \(error.detail)", eventID: eventID)
     }

@@ -1,9 +1,9 @@
 internal import StreamCore
 
-/// Counts events by type. The types are known beforehand, and all other types count as one, so that a metric that has
-/// the type as a label has a bound.
+/// Counts events by type. All unknown types count as one, so that a metric with the type as a label has a limited
+/// number of series.
 struct EventTypes: Sendable {
-    /// The types in the order of the counts; the last one stands for all others.
+    /// The types in the order of the counts. The last one stands for all other types.
     let names: [String]
     private let indexes: [String: Int]
 
@@ -20,7 +20,7 @@ struct EventTypes: Sendable {
         self.indexes = indexes
     }
 
-    /// No event of any type.
+    /// Counts of zero.
     var none: [Int] { Array(repeating: 0, count: names.count) }
 
     /// The index of a type's count.

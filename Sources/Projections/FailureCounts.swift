@@ -1,17 +1,18 @@
 internal import StreamCore
 
-/// What the circuit breaker of one partition goes by: events that were parked with none applied since.
+/// The failure counts of one partition, which decide when its circuit breaker opens.
 ///
-/// Two things are counted. For each error class and event type, the events parked since one of that type was applied:
-/// the success of another type says nothing of it. And whatever was parked one after the other, with nothing applied in
-/// between: that covers events of unknown type, and events that are parked only because they stand behind another.
+/// There are two kinds of counts. For each error class and event type, it counts the events that were parked since an
+/// event of that type was applied; the success of another type does not matter. And it counts all events that were
+/// parked in a row, with no event applied in between. This run includes events of unknown type and events that are
+/// parked only because they are blocked by another one.
 struct FailureCounts: Sendable, Equatable {
-    /// What is counted together.
+    /// The error class and event type of a count.
     struct Kind: Hashable, Sendable, Comparable {
         let errorClass: String
         let eventType: String
 
-        /// Whatever was parked one after the other.
+        /// The count of all events that were parked in a row.
         static let run = Kind(errorClass: "", eventType: "")
 
         /// Whether the success of an event of this type ends the count.
@@ -27,15 +28,15 @@ struct FailureCounts: Sendable, Equatable {
         var isOpen: Bool
     }
 
-    /// Kinds of one partition that are counted by themselves; more are only counted in the run. The types come from
-    /// records, and could be any number.
+    /// The maximum number of kinds that are counted separately in one partition. Further kinds count only in the run.
+    /// The types come from records, so their number is not limited otherwise.
     static let kindLimit = 100
 
     private(set) var counts: [Kind: Count] = [:]
 
     var isEmpty: Bool { counts.isEmpty }
 
-    /// The kinds whose limit was reached, in order.
+    /// The kinds whose limit is reached, in order.
     var open: [Kind] { counts.filter(\.value.isOpen).keys.sorted() }
 
     subscript(kind: Kind) -> Count? {
@@ -44,16 +45,16 @@ struct FailureCounts: Sendable, Equatable {
     }
 }
 
-/// Counts what a slice parks and applies, in the order of its items: a pure value.
+/// Counts the events that a slice parks and applies, in the order of its items. A pure value.
 struct FailureTally: Sendable {
-    /// How a stored count changes.
+    /// The change of a stored count.
     struct Change: Sendable, Equatable {
         var added = 0
-        /// What was stored before is of no matter.
+        /// Whether the stored count is deleted first.
         var isReset = false
     }
 
-    /// The count at which a circuit breaker opens; 0: never.
+    /// The count at which a circuit breaker opens; 0 for never.
     let limit: Int
     private(set) var counts: [TopicPartition: FailureCounts]
     private(set) var changes: [TopicPartition: [FailureCounts.Kind: Change]] = [:]
@@ -63,10 +64,10 @@ struct FailureTally: Sendable {
         self.limit = limit
     }
 
-    /// Nothing is to be written.
+    /// Whether there is nothing to write.
     var isUnchanged: Bool { changes.isEmpty }
 
-    /// An event was applied for the first time.
+    /// Counts an event that was applied for the first time.
     mutating func applied(_ eventType: String, in partition: TopicPartition) {
         guard let known = counts[partition], !known.isEmpty else { return }
         for kind in known.counts.keys where kind.isReset(by: eventType) {
@@ -75,9 +76,9 @@ struct FailureTally: Sendable {
         }
     }
 
-    /// An event was parked as it fails.
+    /// Counts an event that was parked because it failed.
     ///
-    /// - Parameter eventType: empty where it is not known.
+    /// - Parameter eventType: the event's type; empty if it is unknown.
     mutating func failed(_ errorClass: String, _ eventType: String, in partition: TopicPartition) {
         guard limit > 0 else { return }
         add(to: .run, in: partition)
@@ -88,30 +89,31 @@ struct FailureTally: Sendable {
         add(to: kind, in: partition)
     }
 
-    /// An event was parked as an earlier one of its key is.
+    /// Counts an event that was parked because an earlier event of its key is parked.
     ///
-    /// It counts from the second failure on: when a release fails every event, most of them are soon behind another
-    /// one. When one key alone has failed, and nothing but that key comes, nothing is wrong with the release.
+    /// Such events count from the second failure on. If a release fails on every event, most events are soon blocked by
+    /// another one. But if only one key has failed, and only events of that key arrive, nothing is wrong with the
+    /// release.
     mutating func blocked(in partition: TopicPartition) {
         guard limit > 0, isOpen(partition) || counts[partition]?[.run]?.failures ?? 0 >= 2 else { return }
         add(to: .run, in: partition)
     }
 
-    /// An item of a slice as far as counting goes.
+    /// The data of an item that counting needs.
     struct Subject: Sendable {
         let item: Int
         let part: Int
         let partition: TopicPartition
         let verdict: ParkingPlan.Verdict
-        /// For the first time.
+        /// Whether the item was applied for the first time.
         let isApplied: Bool
         var errorClass = ""
         let eventType: String
     }
 
-    /// Retries count for nothing: they are of a time before, and of an operator's choice.
+    /// Counts one item. Retries do not count, because they are older events that an operator selected.
     ///
-    /// - Returns: whether the item is parked.
+    /// - Returns: whether the item is parked and counted.
     @discardableResult
     mutating func count(_ subject: Subject) -> Bool {
         switch subject.verdict {
@@ -130,8 +132,9 @@ struct FailureTally: Sendable {
         }
     }
 
-    /// Counts a slice, and says where parts of it must end: before the first item behind the last one that may be
-    /// parked.
+    /// Counts a slice.
+    ///
+    /// - Returns: for each part that must end early, the first item after the last one that may be parked.
     mutating func cuts(_ subjects: [Subject]) -> [Int: Int] {
         var full: Set<Int> = []
         var cuts: [Int: Int] = [:]
@@ -153,12 +156,12 @@ struct FailureTally: Sendable {
         changes[partition, default: [:]][kind, default: Change()].added += 1
     }
 
-    /// Nothing more of the partition may be parked.
+    /// Whether no more events of the partition may be parked.
     func isOpen(_ partition: TopicPartition) -> Bool {
         counts[partition]?.counts.values.contains(where: \.isOpen) ?? false
     }
 
-    /// What the database has of a count after the changes.
+    /// Stores the count that the database has after the changes.
     mutating func stored(_ count: FailureCounts.Count, _ kind: FailureCounts.Kind, in partition: TopicPartition) {
         counts[partition, default: FailureCounts()][kind] = count
     }

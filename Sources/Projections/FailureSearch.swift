@@ -1,46 +1,53 @@
-/// Looks for the failing ones among things that were tried together and failed: tries parts in order, cuts those that
-/// fail in two, until what fails stands alone. One that is suspected is tried alone at once, after those before it.
+/// Searches for the failing items among items that failed together. It tries parts in order and halves those that fail,
+/// until a failing item is alone. A suspect is tried alone, right after the items before it.
 ///
-/// What fails is out of the way from then on. One failing thing among n costs about log₂ n tries, few when it is
-/// suspected rightly. Where there is one there are often more, and what a try does before it fails is in vain: behind
-/// one that was found, the next part is about as long as the way to it was, and grows while parts work.
+/// A failing item is left out from then on. One failing item among n needs about log₂ n attempts, and fewer if the
+/// suspect is right. Failing items often occur together, and the work of an attempt before a failure is lost.
+/// Therefore, after a failing item was found, the next part is about as long as the distance to it, and doubles while
+/// parts succeed.
 struct FailureSearch: Sendable {
-    /// Parts that are still to be tried, the last one first. Positions from 0 on.
+    /// The parts that are still to be tried, the last one first. Positions start at 0.
     private var parts: [Range<Int>]
-    /// How much to try at once; nil for whole parts.
+    /// The number of items to try at once; nil for whole parts.
     private var reach: Int?
-    /// Behind the one found last.
+    /// The position after the last failing item that was found.
     private var start = 0
 
+    /// Begins a search among items that failed together.
+    ///
     /// - Parameters:
-    ///   - count: how many failed together.
-    ///   - suspect: the position of the one that seems to be to blame.
+    ///   - count: the number of items.
+    ///   - suspect: the position of the item that is probably the cause, or nil.
     init(count: Int, suspect: Int? = nil) {
         parts = count == 0 ? [] : [0..<count]
         if count > 1 { failed(suspect: suspect) }
     }
 
+    /// Begins a search among items that were not tried yet.
+    ///
     /// - Parameters:
-    ///   - count: how many there are that were not tried yet.
-    ///   - reach: how many of them to try at first.
+    ///   - count: the number of items.
+    ///   - reach: the number of items in the first attempt.
     init(count: Int, reach: Int) {
         parts = count == 0 ? [] : [0..<count]
         self.reach = max(reach, 1)
     }
 
-    /// What to try next, all before it that works being done; nil when nothing is left.
+    /// The part to try next, when everything before it is finished; nil if nothing is left.
     var next: Range<Int>? {
         guard let part = parts.last else { return nil }
         return reach.map { part.prefix($0) } ?? part
     }
 
-    /// What was tried works.
+    /// Reports that the part succeeded.
     mutating func succeeded() {
         _ = takeNext()
         reach = reach.map { $0 * 2 }
     }
 
-    /// What was tried fails.
+    /// Reports that the part failed.
+    ///
+    /// - Parameter suspect: the position of the item that is probably the cause, or nil.
     mutating func failed(suspect: Int? = nil) {
         guard let part = takeNext() else { return }
         if part.count == 1 {
@@ -68,26 +75,28 @@ struct FailureSearch: Sendable {
 
 /// How the events of a slice are applied.
 enum Application: Sendable, Equatable {
-    /// By one call, as none is expected to fail.
+    /// In one call, because no event is expected to fail.
     case together
-    /// In parts of about so many: events failed lately, about so far from each other.
+    /// In parts of about this many events, because events failed recently at about this distance.
     case inParts(of: Int)
-    /// They failed together, maybe for this one.
+    /// In parts, because the events failed together.
     ///
-    /// - Parameter isTolerant: see ``isTolerant-swift.property``.
+    /// - Parameters:
+    ///   - suspect: the event that is probably the cause, or nil.
+    ///   - isTolerant: see ``isTolerant-swift.property``.
     case around(suspect: Int?, isTolerant: Bool)
 
     var isTogether: Bool {
         if case .together = self { true } else { false }
     }
 
-    /// An event may also be to blame for an error that is seldom an event's: when it fails alone and others, in the
-    /// same transaction, do not.
+    /// Whether an event can also be the cause of an error that events rarely cause: if it fails alone and other events
+    /// of the same transaction do not.
     var isTolerant: Bool {
         if case .around(_, let isTolerant) = self { isTolerant } else { false }
     }
 
-    /// The search through a slice's events; nil when there is nothing to look for.
+    /// The search through the events of a slice; nil if nothing has to be searched for.
     func search(_ fresh: ItemSelection) -> FailureSearch? {
         switch self {
         case .together: nil

@@ -1,22 +1,22 @@
 internal import Kafka
 internal import StreamCore
 
-/// The consumer's side of a run: carries out commands, then polls and decodes. One round at a time.
+/// The consumer side of a run: executes commands, then polls and decodes. It does one round at a time.
 struct Intake<P: Projection>: Sendable {
     let projection: P
     let consumer: Consumer
     let batches: Live<ProjectionRunnerConfiguration.Batches>
-    /// Limits the records a second; nil for no limit.
+    /// Limits the records per second; nil for no limit.
     var pace: RecordPace?
     let settings: RunnerState.Settings
-    /// Where failures are parked; nil where they stop their partitions.
+    /// The topics of dead letters; nil if failures stop their partitions.
     let route: DeadLetterRoute?
     let group: String
 
-    /// Milliseconds to wait for a broker's answer about a partition.
+    /// Maximum time to wait for a broker's answer about a partition, in milliseconds.
     private static var questionTimeoutMs: Int32 { 2_000 }
 
-    /// Those of the next batch.
+    /// The limits of the next batch.
     var limits: BatchLimits {
         let batches = batches.now
         return BatchLimits(
@@ -29,7 +29,7 @@ struct Intake<P: Projection>: Sendable {
         var batch: PreparedBatch<P.Event>?
     }
 
-    /// Carries out the order's commands, then polls. Decoding happens here, on no thread of a client.
+    /// Executes the order's commands, then polls. Records are decoded here, and not on a thread of a client.
     @concurrent
     func run(_ order: IntakeOrder) async -> Round {
         var round = Round(report: IntakeReport(batch: order.batch))
@@ -53,7 +53,8 @@ struct Intake<P: Projection>: Sendable {
         switch command {
         case .start(let start): try await begin(start, &report)
         case .giveUp(let partitions):
-            // One whose start failed is not with the consumer, and would make it refuse them all.
+            // A partition that could not be started is not assigned. If it were in the list, the consumer would refuse
+            // all.
             let held = Set(try await consumer.assignment)
             try await consumer.unassign(partitions.filter(held.contains))
         case .pause(let partitions): try await consumer.pause(partitions)
@@ -62,14 +63,14 @@ struct Intake<P: Projection>: Sendable {
         }
     }
 
-    /// Starts fetching, without a question to any broker: a partition that has no leader at the moment, or does not
-    /// have the offset, is heard of later, and holds up no other.
+    /// Starts to fetch partitions without asking a broker. So a partition without a leader, or without the offset, does
+    /// not delay the others. The consumer reports it later.
     private func begin(_ start: StartCommand, _ report: inout IntakeReport) async throws(KafkaError) {
         do throws(KafkaError) {
-            // With nothing in it too: it is the answer that the group waits for.
+            // The call is also made without partitions, because the group waits for it as the answer to the assignment.
             if !start.new.isEmpty || start.moved.isEmpty {
                 try await consumer.assign(start.new.mapValues(StartOffset.offset))
-                // What was paused before it was given up may be so still.
+                // A partition that was paused before it was revoked may still be paused.
                 if !start.new.isEmpty { try await consumer.resume(Array(start.new.keys)) }
             }
             report.started += start.new.keys
@@ -89,7 +90,7 @@ struct Intake<P: Projection>: Sendable {
         }
     }
 
-    /// Asks the broker about a partition that is in doubt.
+    /// Asks the broker about a partition whose position is in doubt.
     func examine(_ partition: TopicPartition, _ doubt: PartitionDoubt) async -> Result<PartitionFindings, KafkaError> {
         do throws(KafkaError) {
             let watermarks = try await consumer.queryWatermarks(partition, timeoutMs: Self.questionTimeoutMs)
@@ -101,7 +102,7 @@ struct Intake<P: Projection>: Sendable {
         }
     }
 
-    /// The offsets of the oldest records that Kafka has of partitions, as far as it answers.
+    /// The offsets of the oldest records of partitions, as far as Kafka answers.
     func logStarts(of partitions: [TopicPartition]) async -> [TopicPartition: Int64] {
         var starts: [TopicPartition: Int64] = [:]
         do throws(KafkaError) {
@@ -110,12 +111,12 @@ struct Intake<P: Projection>: Sendable {
                     try await consumer.queryWatermarks(partition, timeoutMs: Self.questionTimeoutMs).low
             }
         } catch {
-            // The next question is soon enough, and whoever reads the partition says what is wrong with the broker.
+            // The next call asks again. The code that reads the partition reports problems with the broker.
         }
         return starts
     }
 
-    /// - Returns: nil when the broker cannot say, or may not.
+    /// - Returns: nil if the broker does not know or does not permit the question.
     private func isCompacted(_ topic: String) async throws(KafkaError) -> Bool? {
         do throws(KafkaError) {
             return try await consumer.isCompacted(topic: topic, timeoutMs: Self.questionTimeoutMs)
@@ -125,17 +126,18 @@ struct Intake<P: Projection>: Sendable {
         }
     }
 
-    /// The retry topic need not exist before the first retry. The consumer looks for it again automatically.
+    /// Whether the error only says that the retry topic does not exist. It need not exist before the first retry. The
+    /// consumer looks for it again by itself.
     func isAboutMissingRetries(_ error: KafkaError) -> Bool {
         guard let route, error.isUnknownTopic else { return false }
-        // The client names the topic in the text alone.
+        // The client names the topic only in the message.
         return error.topicPartition?.topic == route.retryTopic || error.message.contains(route.retryTopic)
     }
 
-    /// When its queue was full, librdkafka 2.0 looks only once a second whether there is room again: it then fetches no
-    /// more than the queue's size a second. Any request to a partition's leader makes it look at once; the answer does
-    /// not matter. Measured with 8 MiB and records of 700 B: 18,000 records/s without this, 48,000 with it, which is
-    /// what the database takes.
+    /// Makes librdkafka continue to fetch. After its queue was full, librdkafka 2.0 checks only once a second for free
+    /// space, so it fetches at most one queue per second. Any request to the partition's leader makes it check at once,
+    /// and the answer does not matter. Measured with 8 MiB and records of 700 bytes: 18,000 records/s without this, and
+    /// 48,000 with it, which is as much as the database can apply.
     func keepFetching(_ partition: TopicPartition) {
         consumer.fetchSoon(partition)
     }

@@ -2,12 +2,12 @@ internal import Kafka
 internal import Letters
 internal import StreamCore
 
-/// What a projection says in its letter topic.
+/// A message of a projection in its letter topic.
 struct Letter: Sendable {
     typealias Reason = LetterReport.Reason
 
     let reason: Reason
-    /// The record that it is about; nil for those about a circuit breaker.
+    /// The record that the letter is about; nil for letters about a circuit breaker.
     var record: RecordView?
     var origin: RecordOrigin?
     var delivery: Int?
@@ -16,15 +16,15 @@ struct Letter: Sendable {
     var stage: StoppedPartition.Stage?
     var errorClass: String?
     var message: String?
-    /// What the letter lacks, as the broker does not take it.
+    /// The parts of the record that the letter lacks, because the broker does not accept them.
     var kept = KeptParts.none
-    /// It has been in the database since an earlier letter, and this one's record has nothing of it.
+    /// Whether the database has had these parts since an earlier letter. This letter's record does not contain them.
     var isKeptBefore = false
 
-    /// What it lacks is to be written to the database.
+    /// Whether the missing parts must be written to the database.
     var isKeptNow: Bool { kept != .none && !isKeptBefore && reason.carriesRecord }
 
-    /// The letter with less of the record; nil when nothing more can be left out.
+    /// The letter with one part of the record less; nil if nothing more can be left out.
     var shorter: Letter? {
         guard let next = reason.carriesRecord ? kept.next : kept == .record ? nil : .record else { return nil }
         var letter = self
@@ -32,16 +32,16 @@ struct Letter: Sendable {
         return letter
     }
 
-    /// A key in the place of one that the broker does not take, or where it wants one and there is none.
+    /// A key that replaces one that the broker does not accept, or that is missing where the topic requires one.
     var standInKey: [UInt8] {
         let place = origin.map { "\($0.partition.topic)/\($0.partition.partition)/\($0.offset)" }
         return Array((place ?? reason.rawValue).utf8)
     }
-    /// The discarded event's row stays.
+    /// Whether the row of a discarded event stays.
     var isRowKept = false
 }
 
-/// What all letters of a projection have in common.
+/// The common data of all letters of a projection.
 struct LetterSender: Sendable {
     let consumer: String
     let group: String
@@ -75,7 +75,7 @@ struct LetterSender: Sendable {
 }
 
 extension Letter {
-    /// The original record's headers, as far as the letter has them.
+    /// The headers of the original record that the letter contains.
     func ownHeaders(of record: RecordView) -> [RecordHeader] {
         kept >= .headers ? [] : record.headers.filter { !LetterHeaderNames.contain($0.name) }
     }

@@ -3,11 +3,11 @@ internal import Letters
 internal import StreamCore
 internal import Synchronization
 
-/// Letters were not acknowledged: their transaction must not commit.
+/// Letters were not acknowledged, so their transaction must not commit.
 enum LetterError: Error, CustomStringConvertible {
     case refused(KafkaError, topic: String)
     case late(topic: String, milliseconds: Int)
-    /// Refused for good even without anything of its record.
+    /// The broker permanently refuses the letter even without any part of its record.
     case unacceptable(topic: String)
 
     var description: String {
@@ -17,21 +17,23 @@ enum LetterError: Error, CustomStringConvertible {
             "the letters for \(topic) were not acknowledged within \(milliseconds) ms"
         case .unacceptable(let topic):
             """
-            the broker takes no letter in \(topic), not even one without anything of its record: look at the topic's \
-            max.message.bytes and at its rules
+            the broker accepts no letter in \(topic), not even one without any part of its record: check the topic's \
+            max.message.bytes and its rules
             """
         }
     }
 }
 
-/// A letter that Kafka did not take, to try again whether it does. When it does, the letter comes twice: its
-/// transaction writes it once more, and the handler knows it by its origin.
+/// A letter that Kafka did not accept, to find out when Kafka accepts it again. If it does, the letter is written
+/// twice, because its transaction writes it again. The handler recognizes it by its origin.
 struct UndeliveredLetter: Sendable {
     let letter: Letter
     let producer: LetterProducer
 
-    /// - Returns: why Kafka still does not take it; nil when Kafka does, or refuses it for what it is, or when only
-    ///   another producer can tell.
+    /// Tries to deliver the letter.
+    ///
+    /// - Returns: why Kafka still does not accept it; nil if Kafka accepts it, refuses it because of its content, or
+    ///   only a new producer can tell.
     func deliver() async -> LetterError? {
         guard !producer.isUseless else { return nil }
         do throws(LetterError) {
@@ -43,19 +45,19 @@ struct UndeliveredLetter: Sendable {
     }
 }
 
-/// Produces letters and waits until Kafka has acknowledged all of them. One call at a time.
+/// Produces letters and waits until Kafka has acknowledged all of them. Only one call may be active at a time.
 final class LetterProducer: Sendable {
     private let producer: Producer
     private let sender: LetterSender
     private let flight = LetterFlight()
 
-    /// Letters are few, and each is waited for.
+    /// The settings for few letters, each of which is waited for.
     private static func defaults(_ route: DeadLetterRoute) -> [String: String] {
         [
             "linger.ms": "0",
             "queue.buffering.max.kbytes": "65536",
             "message.timeout.ms": "\(route.letterTimeoutMs)",
-            // A topic that is just being made is waited for, one that is not there is told as such.
+            // The producer waits for a topic that is being created, and reports a topic that does not exist.
             "topic.metadata.propagation.max.ms": "\(max(1, route.letterTimeoutMs / 2))",
         ]
     }
@@ -68,20 +70,22 @@ final class LetterProducer: Sendable {
         producer = try Producer(kafka) { [flight] reports in flight.reported(reports) }
     }
 
-    /// It has failed in a way that only a new one gets over.
+    /// Whether the producer has a fatal error, so that a new one is needed.
     var isUseless: Bool { producer.fatalError != nil }
 
     func close() async {
         await producer.close(timeoutMs: 1_000)
     }
 
-    /// - Returns: the indexes of those letters that the broker does not take as they are, for their size as a rule; all
-    ///   others are acknowledged.
-    /// - Throws: ``LetterError`` when others are not; some may be there all the same.
+    /// Delivers letters.
+    ///
+    /// - Returns: the indexes of the letters that the broker does not accept as they are, usually because of their
+    ///   size. All others are acknowledged.
+    /// - Throws: ``LetterError`` if others are not acknowledged. Some of them may be in Kafka nevertheless.
     func deliver(_ letters: [Letter]) async throws(LetterError) -> [Int] {
         let refused = try await deliver(letters, Array(letters.indices))
         if letters.count == 1 { return refused }
-        // A broker refuses a batch for one of its records: what is refused alone is too large itself.
+        // A broker refuses a batch because of one record. Only a letter that is refused alone is itself too large.
         var unacceptable: [Int] = []
         for index in refused { unacceptable += try await deliver(letters, [index]) }
         return unacceptable
@@ -100,7 +104,7 @@ final class LetterProducer: Sendable {
         let outcome = await withTaskGroup(of: Void.self) { [flight] group in
             group.addTask { await flight.wait() }
             group.addTask {
-                // Ends early when the run is over, and so does the waiting then.
+                // The sleep ends early when the run ends, which also ends the wait.
                 try? await Task.sleep(until: deadline)
                 flight.giveUp()
             }
@@ -109,7 +113,7 @@ final class LetterProducer: Sendable {
             return flight.outcome
         }
         if let error = outcome.error {
-            // What is still on its way would only come twice.
+            // Letters that are still in the queue would only be written twice.
             producer.purge()
             throw .refused(error, topic: sender.route.letterTopic)
         }
@@ -132,7 +136,7 @@ final class LetterProducer: Sendable {
                     value: hasValue ? letter.record?.value : nil, headers: sender.headers(of: letter), tag: tag)
                 return
             } catch {
-                // With nothing in the queue, there will never be more room than now.
+                // If nothing is in the queue, there will never be more space.
                 guard error.isQueueFull, producer.outstanding > 0 else { throw error }
                 if ContinuousClock.now >= deadline || Task.isCancelled { return flight.giveUp() }
                 await producer.waitForSpace()
@@ -141,7 +145,7 @@ final class LetterProducer: Sendable {
     }
 }
 
-/// What became of the letters under way. Reports come on the producer's thread.
+/// The results of the letters that were sent. Reports arrive on the producer's thread.
 final class LetterFlight: Sendable {
     struct Outcome: Sendable {
         var unacceptable: [Int] = []
@@ -150,7 +154,7 @@ final class LetterFlight: Sendable {
     }
 
     private struct State {
-        /// The upper half of the tags, so that reports of letters given up are known as such.
+        /// The upper half of the tags. It identifies reports about letters of earlier calls.
         var generation: UInt64 = 0
         var outstanding = 0
         var outcome = Outcome()
@@ -162,7 +166,9 @@ final class LetterFlight: Sendable {
 
     var outcome: Outcome { state.withLock { $0.outcome } }
 
-    /// - Returns: what the tags of these letters begin with.
+    /// Begins a call with `count` letters.
+    ///
+    /// - Returns: the upper half of the tags of these letters.
     func begin(_ count: Int) -> UInt64 {
         state.withLock { state in
             state.generation += 1
@@ -214,7 +220,7 @@ final class LetterFlight: Sendable {
         waiter?.resume()
     }
 
-    /// Refused for what it is: for its size (by the client, by the broker, or as more than the client's whole queue),
-    /// or by a rule of the topic.
+    /// Whether the letter itself is the reason: it is too large for the client, the broker or the client's queue, or it
+    /// violates a rule of the topic.
     private static func isAboutLetter(_ error: KafkaError) -> Bool { error.isQueueFull || error.kind == .permanent }
 }

@@ -1,14 +1,14 @@
 internal import Postgres
 internal import StreamCore
 
-/// The statements about a projection's identity and its offsets: tables `projections` and `projection_offsets`.
+/// The statements on a projection's identity and its offsets: tables `projections` and `projection_offsets`.
 struct OffsetTable: Sendable {
     /// `projections.id`.
     let projectionID: Int16
 
     // MARK: identity
 
-    /// Finds or makes the projection's row, and its place in `processed_events`.
+    /// Finds or creates the projection's row and its partition of `processed_events`.
     static func register(
         name: String, version: Int, consumerGroup: String, on connection: PostgresConnection
     ) async throws -> OffsetTable {
@@ -52,7 +52,8 @@ struct OffsetTable: Sendable {
 
     // MARK: offsets
 
-    /// The next offsets of these partitions, and the last record before each. One never seen before begins at 0.
+    /// The next offsets of these partitions, and the marks of the last records before them. A new partition begins at
+    /// 0.
     func load(
         _ partitions: [TopicPartition], on connection: PostgresConnection
     ) async throws -> [TopicPartition: StoredPosition] {
@@ -71,20 +72,22 @@ struct OffsetTable: Sendable {
         return positions
     }
 
-    /// The next offsets of these partitions, without partitions that have none; read by ``offsets(in:)``.
+    /// The statement for the next offsets of these partitions, without new ones. ``offsets(in:)`` reads the result.
     func peek(_ partitions: [TopicPartition]) -> (Statement, Parameters) { (Self.select, key(partitions)) }
 
-    /// The same once no transaction that changes them is under way any more, also one whose connection is gone.
+    /// The next offsets after the end of every transaction that is changing them, including one whose connection was
+    /// lost.
     func settled(
         _ partitions: [TopicPartition], on connection: PostgresConnection
     ) async throws -> [TopicPartition: Int64] {
         try Self.offsets(in: try await connection.execute(Self.selectSettled, key(partitions)))
     }
 
-    /// Moves the offsets of those partitions that are where they are expected to be: `affectedRows` tells how many
-    /// were. The rows are locked until the transaction ends, so a second owner waits here and then finds out.
+    /// The statement that moves the offsets of the partitions whose offsets have the expected values. `affectedRows` is
+    /// the number of moved partitions. The rows stay locked until the transaction ends, so a second owner waits here
+    /// and then fails.
     ///
-    /// A move without a mark keeps the one that is stored, which is below the next offset still, unless it goes back.
+    /// A move without a mark keeps the stored mark, which is still below the next offset, unless the move goes back.
     func move(_ moves: [OffsetMove]) -> (Statement, Parameters) {
         var topics = TextArray()
         var numbers = Int32Array()

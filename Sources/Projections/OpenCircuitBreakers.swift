@@ -1,25 +1,25 @@
 public import Postgres
 public import StreamCore
 
-/// What operators see and do of circuit breakers: table `circuit_breakers`.
+/// The operations on circuit breakers for operators: table `circuit_breakers`.
 ///
-/// A runner reads its partition's counts at each trial, so a release takes effect then: with the partition's next
-/// records the counts begin anew.
+/// A runner reads its partition's counts at each trial, so a release takes effect then. The next records of the
+/// partition count from zero.
 public struct OpenCircuitBreakers: Sendable {
-    /// One count that opened a circuit breaker; a partition may have several.
+    /// A count that opened a circuit breaker. A partition may have several.
     public struct Entry: Sendable, Equatable {
         public let projection: String
         public let version: Int
         public let partition: TopicPartition
-        /// Empty, as is ``eventType``, when any events failed one after the other.
+        /// Empty, like ``eventType``, if any events failed in a row.
         public let errorClass: String
         public let eventType: String
-        /// Events parked since one of the type was applied.
+        /// The number of events that were parked since one of the type was applied.
         public let failures: Int
         public let openedAt: Timestamp
     }
 
-    /// Which ones; a value that is nil says nothing.
+    /// Selects circuit breakers. A value of nil matches all.
     public struct Filter: Sendable {
         public var projection: String?
         public var version: Int?
@@ -33,19 +33,19 @@ public struct OpenCircuitBreakers: Sendable {
 
     public init() {}
 
-    /// Those that are open, by projection and partition.
+    /// The open circuit breakers, ordered by projection and partition.
     ///
-    /// - Throws: `PostgresError`; `undefinedTable` when the migrations of set `projections` have not run.
+    /// - Throws: `PostgresError`; `undefinedTable` if the migrations of set `projections` are not applied.
     public func list(
         _ filter: Filter = Filter(), on connection: PostgresConnection
     ) async throws(PostgresError) -> [Entry] {
         try Self.entries(try await connection.execute(Self.select, Self.parameters(filter)))
     }
 
-    /// Ends the counts of those that match, and writes down who did it and why.
+    /// Deletes the matching counts, and records who did it and why.
     ///
-    /// - Returns: what was released.
-    /// - Throws: `PostgresError`; nothing was released then.
+    /// - Returns: the released counts.
+    /// - Throws: `PostgresError`. Nothing was released then.
     public func release(
         _ filter: Filter, by audit: Audit, on connection: PostgresConnection
     ) async throws(PostgresError) -> [Entry] {

@@ -3,14 +3,14 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-/// The statements about what is parked: table `parked_events`.
+/// The statements on parked events: table `parked_events`.
 struct ParkedEvents: Sendable {
     let projectionID: Int16
 
     /// A row to insert.
     struct Row: Sendable {
         let origin: RecordOrigin
-        /// The key that it blocks; nil for none.
+        /// The key that the row blocks; nil if it blocks none.
         let key: [UInt8]?
         let eventID: EventID?
         let day: Int32?
@@ -18,11 +18,11 @@ struct ParkedEvents: Sendable {
         let errorClass: String?
         var delivery = 1
 
-        /// What it blocks.
+        /// The sequence that the row blocks.
         var sequence: SequenceKey? { key.map { SequenceKey(topic: origin.partition.topic, key: $0) } }
     }
 
-    /// A delivery of a parked event that was handled.
+    /// A delivery of a parked event that has been handled.
     struct Handled: Sendable, Equatable {
         let origin: RecordOrigin
         let delivery: Int
@@ -30,9 +30,9 @@ struct ParkedEvents: Sendable {
 
     // MARK: looking up
 
-    /// The first rows of each sequence, by position.
+    /// The first rows of each sequence, by position. ``rows(in:of:)`` reads the result.
     ///
-    /// - Parameter limits: the sequences, and how many rows of each.
+    /// - Parameter limits: the sequences, and the maximum number of rows of each.
     func first(of limits: [(key: SequenceKey, limit: Int32)]) -> (Statement, Parameters) {
         var topics = TextArray()
         var keys = ByteaArray()
@@ -66,7 +66,7 @@ struct ParkedEvents: Sendable {
         return rows
     }
 
-    /// What is parked of these origins.
+    /// The states of the parked events with these origins. ``states(in:)`` reads the result.
     func states(of origins: [RecordOrigin]) -> (Statement, Parameters) { (Self.selectStates, key(of: origins)) }
 
     static func states(in result: QueryResult) throws -> [RecordOrigin: ParkingPlan.Row] {
@@ -82,20 +82,20 @@ struct ParkedEvents: Sendable {
         return rows
     }
 
-    /// What the database has of a record that no letter could carry; read by ``Kept/init(_:)``.
+    /// The parts of a record that no letter could contain. ``Kept/init(_:)`` reads the results.
     func kept(of origin: RecordOrigin) -> [(Statement, Parameters)] {
         [(Self.selectKept, key(of: [origin])), (Self.selectKeptHeaders, key(of: [origin]))]
     }
 
-    /// The parts of a record that stand in the database alone.
+    /// The parts of a record that are only in the database.
     struct Kept {
         let value: [UInt8]?
-        /// nil where the letter has them.
+        /// nil if the letter contains them.
         let headers: [RecordHeader]?
-        /// nil where the letter has it, or the record had none.
+        /// nil if the letter contains it or the record has none.
         let key: [UInt8]?
 
-        /// - Returns: nil when there is nothing: the event is done with.
+        /// - Returns: nil if there is no row, because the event is finished.
         init?(_ results: [QueryResult]) throws {
             let row = results[0]
             guard row.rowCount == 1 else { return nil }
@@ -153,17 +153,17 @@ struct ParkedEvents: Sendable {
         return (Self.insertRows, parameters)
     }
 
-    /// Deliveries were handled, and the events stay parked.
+    /// Records deliveries that were handled. The events stay parked.
     func note(_ handled: [Handled]) -> (Statement, Parameters) { (Self.noteDeliveries, key(of: handled)) }
 
-    /// The events are applied.
+    /// Deletes the rows of events that are applied.
     func delete(_ origins: [RecordOrigin]) -> (Statement, Parameters) { (Self.deleteRows, key(of: origins)) }
 
-    /// The events will not be applied. Their rows stay, and block nothing: the operator may think otherwise later, and
-    /// a retry that comes late must be told from one of then.
+    /// Marks events as discarded. Their rows stay but block nothing. The rows are needed because the operator may
+    /// restore the event later, and a late retry must be distinguished from a later one.
     func discard(_ handled: [Handled]) -> (Statement, Parameters) { (Self.discardRows, key(of: handled)) }
 
-    /// Keeps what no broker takes of a record.
+    /// Stores the parts of a record that no broker accepts.
     func keep(_ parts: KeptParts, of record: RecordView, at origin: RecordOrigin) -> (Statement, Parameters) {
         var names = TextArray()
         var values = ByteaArray()
@@ -219,7 +219,7 @@ struct ParkedEvents: Sendable {
 
     // MARK: numbers
 
-    /// The keys that are blocked, as far as ``BlockedKeys`` takes them; read by ``blockedKeys(in:)``.
+    /// The blocked keys, up to the limit of ``BlockedKeys``. ``blockedKeys(in:)`` reads the result.
     func blockedKeys() -> (Statement, Parameters) {
         let parameters = Parameters {
             $0.append(projectionID)
@@ -241,7 +241,7 @@ struct ParkedEvents: Sendable {
 
     private static let selectFirst = Statement(
         "SELECT n, origin_partition, origin_offset, origin_timestamp FROM millrace_first_parked($1, $2, $3, $4)")
-    /// `wanted` names this row `p`. A timestamp that is not known is that of any record.
+    /// Matches the row `p` with `wanted`. An unknown timestamp matches any.
     private static let isWanted = """
         p.projection_id = $1
             AND (p.topic, p.partition, p.record_offset) = (wanted.topic, wanted.partition, wanted.record_offset)
@@ -290,7 +290,7 @@ struct ParkedEvents: Sendable {
         SET delivery = wanted.delivery, reason = CASE p.reason WHEN 'discarded' THEN 'failed' ELSE p.reason END
         FROM \(delivered) WHERE \(isWanted)
         """)
-    /// Without its day: processed events of that day need not be remembered for it.
+    /// Deletes the event's day, because processed events of that day need not be kept for a discarded event.
     private static let discardRows = Statement(
         """
         UPDATE parked_events AS p

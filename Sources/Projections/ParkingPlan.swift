@@ -1,54 +1,55 @@
 internal import Letters
 internal import StreamCore
 
-/// What stands for the order of a key: nothing of one may overtake anything of it.
+/// A key whose events keep their order: no event of the key may overtake another one.
 struct SequenceKey: Hashable, Sendable {
     let topic: String
     let key: [UInt8]
 }
 
-/// What is to be done with each item of a slice, given what is parked already: a pure function.
+/// The plan for each item of a slice, given what is parked already. A pure function.
 ///
-/// A key is *blocked* while a row of it is parked. Rows are inserted by the owner of the event's partition alone, and
-/// deleted by the owner of the retry topic's partition, which may be somebody else. Both hold their partition's row of
-/// `projection_offsets` from the beginning of their transactions on, so neither meets a second owner of its kind, and
-/// each looks up what is parked only after it has that row. They can meet each other:
+/// A key is *blocked* while a row of it is parked. Only the owner of the event's partition inserts rows. The owner of
+/// the retry topic's partition deletes them, and that may be another process. Both lock their partition's row of
+/// `projection_offsets` at the beginning of their transactions, so neither meets a second owner of its own kind. Each
+/// looks up what is parked only after it has that lock. The two can interfere in these ways:
 ///
-/// - The one who retries deletes a row and commits; the other looked before and found the key *blocked*. Its event is
-///   parked although nothing is before it: late, but in order, as the event that was retried is applied already. The
-///   letter says `blocked`, and is retried as the first of its key.
-/// - The other way round, a key found *free* that is not, cannot be: only the partition's owner blocks a key, and that
-///   is who looks. An owner from before is either done, and then its rows are seen, or has not committed, and then it
-///   never will, since its offset is no longer what it expects.
+/// - The retrying process deletes a row and commits, but the other process had looked before and found the key
+///   *blocked*. It parks its event although no event is before it. That is late, but the order is kept, because the
+///   retried event is already applied. The letter has the reason `blocked` and is retried as the first of its key.
+/// - A key cannot be found *free* although it is blocked. Only the partition's owner blocks a key, and the same owner
+///   looks it up. A previous owner has either committed, so its rows are visible, or it will never commit, because its
+///   offset does not have the expected value any more.
 ///
-/// **A retry takes effect only while its row is there.** The row is deleted by the transaction that applies the event,
-/// so whatever comes back later of the same origin, the event itself or an operator's correction of it, has no effect
-/// any more. A row remembers the last delivery that was handled, and an earlier one, which comes twice or late, is
-/// outdated: it may carry the value from before a correction. An event that is discarded keeps its row, without a
-/// sequence: it blocks nobody, only a later delivery (of a letter that was restored) is applied, and then it waits for
-/// nobody, as its order was given up with the discard.
+/// **A retry takes effect only while its row exists.** The transaction that applies the event deletes the row. Whatever
+/// arrives later with the same origin has no effect, whether it is the event itself or an operator's correction. A row
+/// stores the last delivery that was handled. An earlier delivery that arrives twice or late is outdated, because it
+/// may contain the value from before a correction. A discarded event keeps its row without a sequence, so it blocks no
+/// other event. Only a later delivery, of a letter that was restored, is applied. It waits for no other event, because
+/// its order was given up with the discard.
 struct ParkingPlan: Sendable, Equatable {
     /// A record of the retry topic.
     struct Delivery: Sendable, Equatable {
         let origin: RecordOrigin
         let number: Int
-        /// What it stands for has been passed by its own partition's owner. Where there is a row it was in any case,
-        /// also when the topic was made again since, and its offsets began anew.
+        /// Whether the owner of the original partition has passed the original record. If there is a row, this was the
+        /// case, even if the topic was created again since and its offsets began again at 0.
         let isPassed: Bool
-        /// The event was discarded by a release that deleted its row: that there is none does not mean it is applied.
+        /// Whether the event was discarded by a release that deleted its row. A missing row then does not mean that the
+        /// event is applied.
         var isForgotten = false
     }
 
-    /// What is parked of an origin.
+    /// The parked state of an origin.
     struct Row: Sendable, Equatable {
-        /// It waits for others of its key, and they for it.
+        /// Whether it waits for others of its key, and others wait for it.
         var isInSequence: Bool
         var isDiscarded: Bool
         /// The last delivery that was handled.
         var delivery: Int
     }
 
-    /// An item as far as the plan needs to know it.
+    /// The data of an item that the plan needs.
     struct Subject: Sendable, Equatable {
         enum Role: Sendable, Equatable {
             /// A record of one of the projection's topics.
@@ -58,55 +59,57 @@ struct ParkingPlan: Sendable, Equatable {
         }
 
         var role = Role.first
-        /// nil when it waits for nothing and nothing waits for it.
+        /// The key whose order counts; nil if the item neither waits nor blocks.
         var sequence: SequenceKey?
         var hasFailed = false
-        /// What is to be applied; nil when there is nothing.
+        /// The event to apply; nil if there is none.
         var eventID: EventID?
     }
 
     enum Verdict: Sendable, Equatable {
         case apply
-        /// Letter `failed`, and a row.
+        /// Insert a row, and send a letter `failed`.
         case parkFailed
-        /// Letter `blocked`, and a row.
+        /// Insert a row, and send a letter `blocked`.
         case parkBlocked
-        /// Apply what is to be applied, delete the row, letter `resolved`.
+        /// Apply the event if there is one, delete the row, and send a letter `resolved`.
         case resolve
-        /// There is no row, so the event is applied: letter `resolved`, and nothing else.
+        /// There is no row, so the event is applied already. Only send a letter `resolved`.
         case appliedBefore
-        /// Letter `failed`; the row stays and notes the delivery.
+        /// Keep the row, store the delivery in it, and send a letter `failed`.
         case failAgain
-        /// Letter `blocked`; the row notes the delivery.
+        /// Keep the row, store the delivery in it, and send a letter `blocked`.
         case blockAgain
-        /// The row no longer blocks its key; the letter is `discarded`.
+        /// Let the row no longer block its key, and send a letter `discarded`.
         case discard
-        /// There is no row to discard: letter `discarded`, and nothing else.
+        /// There is no row to discard. Only send a letter `discarded`.
         case discardNothing
-        /// The event was discarded by this later delivery: letter `discarded`.
+        /// The event was discarded by this later delivery. Only send a letter `discarded`.
         case discardedSince(Int)
-        /// A later delivery was handled. Nothing is answered.
+        /// A later delivery was handled. Nothing is sent.
         case outdated
-        /// The letter was written by a transaction that was rolled back, and the record itself is still to come: to
-        /// apply it now would overtake those before it. Nothing is answered; the letter is sent again after a while.
+        /// The letter was written by a transaction that was rolled back, and the record itself is still to be read.
+        /// Applying it now would overtake earlier events. Nothing is sent, and the handler sends the retry again later.
         case tooEarly
     }
 
-    /// By the items' order in the slice.
+    /// The verdicts in the order of the items in the slice.
     let verdicts: [Verdict]
 
     /// - Parameters:
-    ///   - subjects: the slice's items, in order.
-    ///   - parked: of each key in the slice the first rows in the order of their positions: at least one more than the
-    ///     slice has retries of the key, if there are as many.
-    ///   - rows: what is parked of the origins that are retried or discarded.
+    ///   - subjects: the items of the slice, in order.
+    ///   - parked: the first rows of each key in the slice, by position. For each key they must be at least one more
+    ///     than
+    ///     the slice has retries of the key, if there are that many.
+    ///   - rows: the parked states of the origins that are retried or discarded.
     init(_ subjects: [Subject], parked: [SequenceKey: [RecordOrigin]], rows: [RecordOrigin: Row] = [:]) {
         var state = State(parked: parked.mapValues { Line($0) }, rows: rows)
         verdicts = subjects.map { subject in
             switch subject.role {
             case .first:
                 guard subject.hasFailed || state.first(subject.sequence) != nil else { return .apply }
-                // Its own origin is of no matter: a retry of it cannot be in the slice, as it was not passed before.
+                // Its own origin does not matter. A retry of it cannot be in the slice, because the record was not
+                // passed before.
                 if let sequence = subject.sequence { state.parked[sequence, default: Line([])].append() }
                 return subject.hasFailed ? .parkFailed : .parkBlocked
             case .retry(let delivery): return state.retry(delivery, subject)
@@ -115,18 +118,18 @@ struct ParkingPlan: Sendable, Equatable {
         }
     }
 
-    /// What is parked of a sequence, in order. Rows go from its front as a rule, and a slice may retry thousands of one
-    /// sequence: to take one out costs the same however many there are.
+    /// The parked rows of a sequence, in order. Rows are usually removed from the front, and a slice may retry
+    /// thousands of one sequence. The cost of a removal does not depend on the number of rows.
     private struct Line {
-        /// nil for one of the slice's own.
+        /// nil stands for a row that this slice adds.
         private var origins: [RecordOrigin?]
         private var front = 0
-        /// Taken out though others were before them.
+        /// Rows that were removed although others are before them.
         private var gone: Set<RecordOrigin> = []
 
         init(_ origins: [RecordOrigin]) { self.origins = origins }
 
-        /// The first row; nil when there is none, and nil in it for one of the slice's own.
+        /// The first row; nil if there is none. The inner value is nil for a row that this slice adds.
         var first: RecordOrigin?? { origins[front...].first }
 
         mutating func append() { origins.append(nil) }
@@ -136,8 +139,8 @@ struct ParkingPlan: Sendable, Equatable {
             while front < origins.count, let next = origins[front], take(next) { front += 1 }
         }
 
-        /// Whether the row was taken out, by its own name or by one that lacks the timestamp. Only rows from before
-        /// rows had one are searched for.
+        /// Whether the row was removed, by its own origin or by one without a timestamp. Only old rows, which have no
+        /// timestamp, need a search.
         private mutating func take(_ row: RecordOrigin) -> Bool {
             if gone.remove(row) != nil { return true }
             let found =
@@ -147,12 +150,12 @@ struct ParkingPlan: Sendable, Equatable {
         }
     }
 
-    /// What is parked as the slice goes on.
+    /// The parked state while the slice is planned.
     private struct State {
         var parked: [SequenceKey: Line]
         var rows: [RecordOrigin: Row]
 
-        /// The first row of a sequence; nil when there is none, and nil in it for one of the slice's own.
+        /// The first row of a sequence; nil if there is none. The inner value is nil for a row that this slice adds.
         func first(_ sequence: SequenceKey?) -> RecordOrigin?? { sequence.flatMap { parked[$0]?.first } }
 
         mutating func retry(_ delivery: Delivery, _ subject: Subject) -> Verdict {
@@ -189,10 +192,10 @@ struct ParkingPlan: Sendable, Equatable {
         }
     }
 
-    /// The items at these places are to be applied, if they were not before.
+    /// Whether the item's event is to be applied if it was not applied before.
     func isApplied(_ index: Int) -> Bool { verdicts[index] == .apply || verdicts[index] == .resolve }
 
-    /// What is said of the item is a letter.
+    /// Whether the item needs a letter.
     func needsLetter(_ index: Int) -> Bool {
         switch verdicts[index] {
         case .apply, .outdated, .tooEarly: false

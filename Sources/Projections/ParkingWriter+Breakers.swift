@@ -3,13 +3,13 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-// What circuit breakers count in a slice.
+// The failure counts of circuit breakers in a slice.
 
 extension ParkingWriter {
-    /// Counts from what is known now.
+    /// A tally that starts with the current counts.
     var tally: FailureTally { FailureTally(failureCounts, limit: route.breakerAfter) }
 
-    /// Notes that these were applied for the first time.
+    /// Counts events that were applied for the first time.
     func count(_ items: some Sequence<Int>, of batch: PreparedBatch<Event>, in tally: inout FailureTally) {
         if tally.counts.isEmpty { return }
         for item in items where batch.retries[item] == nil {
@@ -17,7 +17,7 @@ extension ParkingWriter {
         }
     }
 
-    /// Where parts of the slice must end, as their circuit breakers open there.
+    /// For each part whose circuit breaker opens in the slice, the item before which it must end.
     func breakerCuts(
         _ plan: SlicePlan, _ batch: PreparedBatch<Event>, _ items: ItemSelection
     ) -> [Int: Int] {
@@ -26,7 +26,7 @@ extension ParkingWriter {
         return tally.cuts(subjects(plan, batch, items) { plan.parking.isApplied($0) })
     }
 
-    /// What the slice comes to, once it is known what was applied.
+    /// The tally of the slice, after it is known which events were applied.
     func tally(
         _ plan: SlicePlan?, _ batch: PreparedBatch<Event>, _ items: ItemSelection, _ fresh: ItemSelection
     ) -> FailureTally {
@@ -54,7 +54,7 @@ extension ParkingWriter {
         }
     }
 
-    /// Reads what the database has counted now.
+    /// Reads the counts that the database has now.
     ///
     /// - Returns: the letters about circuit breakers that opened.
     func counted(
@@ -78,9 +78,10 @@ extension ParkingWriter {
         return letters
     }
 
-    /// An event of a partition whose circuit breaker is open could be applied: the counts that it speaks for end.
+    /// Ends the counts that the type resets, because an event of a partition whose circuit breaker is open could be
+    /// applied.
     ///
-    /// - Returns: what the circuit breaker is still open for.
+    /// - Returns: the kinds of failures for which the circuit breaker is still open.
     func passed(
         _ eventType: String, in partition: TopicPartition, _ tables: ParkingTables, on connection: PostgresConnection
     ) async throws -> [FailureCounts.Kind] {
@@ -102,19 +103,19 @@ extension Letter {
     ) -> Letter {
         var letter = Letter(reason: .breakerOpened)
         letter.errorClass = kind.errorClass.isEmpty ? nil : kind.errorClass
-        letter.message = "\(partition): \(count) \(kind) with none applied in between; nothing more is parked"
+        letter.message = "\(partition): \(count) \(kind) with none applied in between; no more events are parked"
         return letter
     }
 
     static func breakerClosed(_ partition: TopicPartition, _ eventType: String) -> Letter {
         var letter = Letter(reason: .breakerClosed)
-        letter.message = "\(partition): an event \(eventType) could be applied again"
+        letter.message = "\(partition): an event of type \(eventType) could be applied again"
         return letter
     }
 }
 
 extension FailureCounts.Kind: CustomStringConvertible {
     var description: String {
-        self == .run ? "events failed one after the other" : "events \(eventType) failed with \(errorClass)"
+        self == .run ? "events failed in a row" : "events of type \(eventType) failed with \(errorClass)"
     }
 }

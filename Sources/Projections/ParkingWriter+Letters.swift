@@ -3,10 +3,10 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-// Letters: whether a slice needs some, and how they are written.
+// The letters of a slice: whether they are needed, and how they are written.
 
 extension ParkingWriter {
-    /// - Throws: ``LettersMissing`` when the plan needs a letter.
+    /// - Throws: ``LettersMissing`` if the plan needs a letter.
     func requireNoLetters(
         _ plan: SlicePlan, _ batch: PreparedBatch<Event>, _ items: ItemSelection
     ) throws {
@@ -14,7 +14,8 @@ extension ParkingWriter {
         if !cuts.isEmpty { throw LettersMissing(cuts: cuts, error: nil, undelivered: nil) }
     }
 
-    /// The error that says which partitions cannot go on without letters, and which letter to try.
+    /// The error for a slice whose letters were not accepted. It names the partitions that cannot continue without
+    /// letters, and a letter to retry.
     func missing(
         _ error: LetterError, letters: [Letter], _ plan: SlicePlan?, _ batch: PreparedBatch<Event>,
         _ items: ItemSelection
@@ -39,7 +40,10 @@ extension ParkingWriter {
         return cuts
     }
 
-    /// What the broker does not take of a record is kept in the database, and its letter says so.
+    /// Delivers letters. Parts of a record that the broker does not accept are stored in the database instead, and the
+    /// letter says so.
+    ///
+    /// - Throws: ``LetterError``, `PostgresError`.
     func deliver(
         _ letters: [Letter], _ tables: ParkingTables, in transaction: PostgresTransaction
     ) async throws {

@@ -3,7 +3,7 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-/// Where a projection parks, and how.
+/// The configuration of parking.
 struct Parking: Sendable {
     let sender: LetterSender
     let kafka: KafkaClientConfiguration
@@ -11,13 +11,13 @@ struct Parking: Sendable {
     var route: DeadLetterRoute { sender.route }
 }
 
-/// The tables that parking reads and writes.
+/// The tables that parking uses.
 struct ParkingTables {
     let offsets: OffsetTable
     let parked: ParkedEvents
     let breakers: CircuitBreakerTable
 
-    /// - Parameter offsets: the projection's, which says whose rows are meant.
+    /// - Parameter offsets: the projection's offsets, which contain its id.
     init(_ offsets: OffsetTable) {
         self.offsets = offsets
         parked = ParkedEvents(projectionID: offsets.projectionID)
@@ -25,41 +25,41 @@ struct ParkingTables {
     }
 }
 
-/// What the database says of the keys and origins of a slice.
+/// The stored state of the keys and origins of a slice.
 struct Parked {
     var rows: [SequenceKey: [RecordOrigin]] = [:]
-    /// What is parked of the origins that are retried or discarded.
+    /// The parked states of the origins that are retried or discarded.
     var states: [RecordOrigin: ParkingPlan.Row] = [:]
-    /// The next offsets of the partitions that retries come from.
+    /// The next offsets of the original partitions of retries.
     var passed: [TopicPartition: Int64] = [:]
 }
 
-/// The plan for a slice's items, and which of them it applies.
+/// The plan for the items of a slice, and the items that it applies.
 struct SlicePlan {
     let parking: ParkingPlan
     let failures: [Int: ItemFailure]
     let applied: ItemSelection
 }
 
-/// What a committed transaction did beside the events applied.
+/// What a committed transaction did besides applying events.
 struct ParkingResult: Sendable {
     var counts = ParkingCounts()
     /// The keys of the events that were parked.
     var blocked: [SequenceKey] = []
-    /// What was counted for circuit breakers, of each partition that something was counted of.
+    /// The failure counts of each partition for which something was counted.
     var failureCounts: [TopicPartition: FailureCounts] = [:]
     var news: [TopicPartition: BreakerNews] = [:]
 }
 
-/// Parks what a projection cannot apply: plans what becomes of a slice's items (``ParkingPlan``), and writes the rows,
-/// the counts of circuit breakers and the letters of it. It belongs to one ``BatchWriter``, and is used by it alone.
+/// Parks what a projection cannot apply. It plans each item of a slice (``ParkingPlan``), and writes the rows, the
+/// failure counts and the letters. It belongs to one ``BatchWriter``, which alone uses it.
 final class ParkingWriter<Event: Sendable> {
     let parking: Parking
-    /// The keys that are looked up before events of theirs are applied.
+    /// The keys that must be looked up before their events are applied.
     private(set) var blockedKeys = BlockedKeys()
-    /// What circuit breakers count, as last seen, of the partitions that have counts.
+    /// The last known failure counts, of the partitions that have any.
     var failureCounts: [TopicPartition: FailureCounts] = [:]
-    /// Made with the first letter.
+    /// Created for the first letter.
     var letterProducer: LetterProducer?
 
     var route: DeadLetterRoute { parking.route }
@@ -70,13 +70,13 @@ final class ParkingWriter<Event: Sendable> {
 
     // MARK: looking up
 
-    /// The statements that find out about a slice's keys and origins.
+    /// The statements that read the state of a slice's keys and origins.
     struct Lookup {
         let keys: [(key: SequenceKey, limit: Int32)]
         let hasRetries: Bool
         let statements: [(Statement, Parameters)]
 
-        /// - Parameter results: of the claim, and of ``statements``.
+        /// - Parameter results: the results of the claim, followed by those of ``statements``.
         func read(_ results: [QueryResult]) throws -> Parked {
             var parked = Parked()
             parked.rows = try ParkedEvents.rows(in: results[1], of: keys)
@@ -87,9 +87,10 @@ final class ParkingWriter<Event: Sendable> {
         }
     }
 
-    /// Only keys that may be blocked are looked up, and those of retries: of these another one may know more.
+    /// The lookup for a slice. It includes keys that may be blocked, and the keys of retries, because another process
+    /// may have parked more of them.
     ///
-    /// - Returns: nil when nothing can be parked of the slice's keys: the usual case.
+    /// - Returns: nil if none of the slice's keys can be parked, which is the usual case.
     func lookup(_ batch: PreparedBatch<Event>, _ items: ItemSelection, _ tables: ParkingTables) -> Lookup? {
         guard !items.isEmpty else { return nil }
         let retried = batch.retries.isEmpty ? [] : items.filter { batch.retries[$0] != nil }
@@ -115,8 +116,8 @@ final class ParkingWriter<Event: Sendable> {
         return Lookup(keys: keys, hasRetries: !retried.isEmpty, statements: statements)
     }
 
-    /// - Returns: nil when all items are simply applied.
-    /// - Throws: ``SliceTooLong`` when a circuit breaker must open before its end.
+    /// - Returns: nil if all items are simply applied.
+    /// - Throws: ``SliceTooLong`` if a circuit breaker must open before the end of the slice.
     func plan(
         _ batch: PreparedBatch<Event>, _ items: ItemSelection, _ slice: BatchSlice, _ found: Parked
     ) throws -> SlicePlan? {
@@ -133,14 +134,14 @@ final class ParkingWriter<Event: Sendable> {
 
     // MARK: in the transaction
 
-    /// Whether there is anything to write of a slice.
+    /// Whether there is anything to write for a slice.
     func hasWork(_ plan: SlicePlan?) -> Bool { plan != nil || !failureCounts.isEmpty }
 
-    /// Writes what is parked and what no longer is, and then the letters: the last step before COMMIT. They come twice
-    /// when the transaction is rolled back after all, and are never missing.
+    /// Writes the changes of parked rows and then the letters, as the last step before COMMIT. If the transaction is
+    /// rolled back after all, the letters are written again later. They are never missing.
     ///
-    /// - Parameter fresh: the items that were applied, each for the first time.
-    /// - Throws: ``ParkingRefused``; ``LettersMissing`` when the plan needs letters that Kafka does not take.
+    /// - Parameter fresh: the items that were applied for the first time.
+    /// - Throws: ``ParkingRefused``; ``LettersMissing`` if the plan needs letters that Kafka does not accept.
     func write(
         _ plan: SlicePlan?, _ batch: PreparedBatch<Event>, _ items: ItemSelection, fresh: ItemSelection,
         _ tables: ParkingTables, in transaction: PostgresTransaction
@@ -178,7 +179,7 @@ final class ParkingWriter<Event: Sendable> {
         return result
     }
 
-    /// The transaction is committed.
+    /// Takes over the result of a committed transaction.
     func committed(_ result: ParkingResult) {
         for (partition, counts) in result.failureCounts {
             failureCounts[partition] = counts.isEmpty ? nil : counts
@@ -188,9 +189,9 @@ final class ParkingWriter<Event: Sendable> {
 
     // MARK: beside the transaction
 
-    /// Learns which keys are blocked, and what is counted of these partitions.
+    /// Loads the blocked keys, and the failure counts of these partitions.
     ///
-    /// - Returns: what circuit breakers are open for.
+    /// - Returns: the kinds of failures for which circuit breakers are open.
     func load(
         _ partitions: [TopicPartition], _ tables: ParkingTables, on connection: PostgresConnection
     ) async throws -> [TopicPartition: [FailureCounts.Kind]] {
@@ -210,7 +211,7 @@ final class ParkingWriter<Event: Sendable> {
         return open
     }
 
-    /// How much is parked: rows, and keys that are blocked.
+    /// Counts the parked rows and the blocked keys.
     func count(
         _ tables: ParkingTables, on connection: PostgresConnection
     ) async throws -> (rows: Int64, keys: Int64) {

@@ -1,7 +1,7 @@
 internal import Metrics
 internal import StreamCore
 
-/// The metrics of one partition, which its owner alone reports.
+/// The metrics of one partition. Only its owner reports them.
 struct PartitionMetrics {
     var lag = PartitionLag()
     private(set) var lagSeconds = 0.0
@@ -12,16 +12,20 @@ struct PartitionMetrics {
     private var seconds: Gauge?
     private var logStart: Gauge?
 
-    /// - Parameter dimensions: those of the projection.
+    /// - Parameters:
+    ///   - partition: the partition.
+    ///   - dimensions: the labels of the projection.
     init(_ partition: TopicPartition, _ dimensions: [(String, String)]) {
         self.dimensions = dimensions + [("topic", partition.topic), ("partition", String(partition.partition))]
     }
 
     private static func label(_ name: String) -> String { "millrace_projection_\(name)" }
 
+    /// Updates the metrics of the position.
+    ///
     /// - Parameters:
     ///   - next: the next offset to apply.
-    ///   - end: the offset after the partition's last record; nil while it is not known.
+    ///   - end: the offset after the partition's last record; nil if it is unknown.
     mutating func stands(at next: Int64, of end: Int64?) {
         record(next, in: &nextOffset, "next_offset")
         guard let end else { return }
@@ -30,12 +34,12 @@ struct PartitionMetrics {
         record(lagSeconds, in: &seconds, "lag_seconds")
     }
 
-    /// - Parameter offset: of the oldest record that Kafka has.
+    /// - Parameter offset: the offset of the oldest record that Kafka has.
     mutating func logBegins(at offset: Int64) {
         record(offset, in: &logStart, "log_start_offset")
     }
 
-    /// A gauge shows a number from the time on when there is one.
+    /// Records a value. A gauge is created with its first value, because it would otherwise show 0.
     private func record(_ value: some BinaryFloatingPoint, in gauge: inout Gauge?, _ name: String) {
         made(&gauge, name).record(value)
     }

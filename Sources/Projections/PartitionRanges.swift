@@ -1,12 +1,12 @@
 internal import StreamCore
 
-/// Partitions as a log line shows them: `order-events[0-23] payment-events[4,6]`.
+/// Formats partitions for log lines: `order-events[0-23] payment-events[4,6]`.
 enum PartitionRanges {
     static func text(_ partitions: some Sequence<TopicPartition>) -> String {
         text(partitions.map { ($0, nil) })
     }
 
-    /// `order-events[0-23]@0 payment-events[4]@17`.
+    /// Formats offsets: `order-events[0-23]@0 payment-events[4]@17`.
     static func text(_ offsets: [TopicPartition: Int64]) -> String {
         text(offsets.map { ($0.key, $0.value) })
     }

@@ -1,47 +1,50 @@
-/// Why a partition cannot simply go on from where PostgreSQL says.
+/// Why a partition cannot simply continue at the offset in PostgreSQL.
 enum PartitionDoubt: Sendable, Equatable {
-    /// Kafka does not have the offset that was asked for.
+    /// Kafka does not have the requested offset.
     case outOfRange
-    /// At the offset of the mark is another record than the one that was passed there.
+    /// The offset of the mark has another record than the one that was passed there.
     case otherRecord(RecordMark)
-    /// At the offset of the mark is no record, though there are records behind it, or the partition's end.
+    /// The offset of the mark has no record, but there are later records, or it is the end of the partition.
     case noRecord(RecordMark)
 }
 
-/// What Kafka says of a partition that is in doubt.
+/// Kafka's answers about a partition whose position is in doubt.
 struct PartitionFindings: Sendable, Equatable {
-    /// The oldest offset that it has.
+    /// The offset of the oldest record.
     let low: Int64
-    /// Where the partition ends.
+    /// The offset after the last record.
     let high: Int64
-    /// Whether records may be missing because newer ones of their keys replaced them; nil when the broker does not say.
+    /// Whether the topic is compacted, so that newer records may have replaced older ones of their keys; nil if the
+    /// broker does not say.
     var isCompacted: Bool?
 }
 
-/// What PostgreSQL has of a partition.
+/// The position of a partition in PostgreSQL.
 struct StoredPosition: Sendable, Equatable {
     var next: Int64
-    /// The last record passed, below `next`; nil when it is not known.
+    /// The mark of the last record passed, below `next`; nil if it is unknown.
     var mark: RecordMark?
 }
 
-/// Where a partition begins, as a pure function of what PostgreSQL and Kafka say.
+/// The decision how a partition starts. A pure function of the answers of PostgreSQL and Kafka.
 ///
-/// Reading begins at the marked record, which must be the one that was passed there; then what follows is what was not
-/// applied yet. When that record is not found, Kafka is asked for more:
+/// Reading begins at the marked record. It must be the record that was passed there. The records after it have not been
+/// applied yet. If the record is not found, Kafka is asked for more:
 ///
-/// - Below the oldest offset that Kafka has, retention deleted it. A topic made anew begins at offset 0, so this one is
-///   taken for the same. (One that was made anew and has itself lost its beginning up to here is not told from it.)
-/// - In a compacted topic, a newer record of its key replaced it: the same.
-/// - Else it is another topic: a record that was passed was committed, and only these two remove a committed record.
+/// - If the mark is below the oldest offset that Kafka has, retention deleted the record. A topic that was created
+///   again begins at offset 0, so this is taken for the same topic. (A topic that was created again and has already
+///   lost its records up to here is not detected.)
+/// - In a compacted topic, a newer record of the key replaced it. This is the same topic too.
+/// - Otherwise it is another topic. A record that was passed was committed, and only retention and compaction remove a
+///   committed record.
 enum PartitionStart: Sendable, Equatable {
-    /// Go on from the next offset, once the mark was found.
+    /// Continue at the next offset after the mark is found.
     case verifying(RecordMark)
-    /// Go on from the next offset. There is no mark, or Kafka has deleted the record in an ordinary way.
+    /// Continue at the next offset. There is no mark, or Kafka deleted the record by retention or compaction.
     case unverified
-    /// Kafka has deleted what comes next, or never had it.
+    /// Kafka has deleted the next records, or never had them.
     case truncated
-    /// The topic was deleted and made again, or its log is another one.
+    /// The topic was deleted and created again, or it has another log.
     case replaced
 
     init(_ stored: StoredPosition, doubt: PartitionDoubt?, findings: PartitionFindings?) {
@@ -50,7 +53,8 @@ enum PartitionStart: Sendable, Equatable {
             return
         }
         switch doubt {
-        // Only if no other process has moved the offset. Otherwise there is a new mark, which was not checked.
+        // This holds only if no other process has moved the offset. Otherwise there is a new mark, which was not
+        // checked.
         case .otherRecord(let mark) where mark == stored.mark:
             self = .replaced
         case _ where stored.next < findings.low || stored.next > findings.high:

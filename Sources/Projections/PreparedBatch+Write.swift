@@ -3,7 +3,7 @@ internal import Letters
 internal import Postgres
 internal import StreamCore
 
-/// Items of a batch by their indexes: a range without a copy in the usual case, a list when some are left out.
+/// Items of a batch by their indexes: usually a range, which needs no copy, or a list if some are left out.
 enum ItemSelection: Sendable, Equatable {
     case range(Range<Int>)
     case list([Int])
@@ -32,13 +32,13 @@ extension PreparedBatch {
         return .list(slice.items.filter { $0 < slice.cutOffs[Int(layout.partOfItem[$0])] ?? .max })
     }
 
-    /// The events of items that have one.
+    /// The events of those items that have one.
     func events(_ items: ItemSelection) -> [Event] {
         if case .range(let range) = items, isPlain, range == events.indices { return events }
         return items.compactMap { eventIndex($0).map { events[$0] } }
     }
 
-    /// The parameters that record the events as processed.
+    /// The parameters for recording the events as processed.
     func processed(_ items: ItemSelection, _ offsets: OffsetTable) -> Parameters {
         var ids = UUIDArray(reservingBytes: items.count * 20)
         var days = DateArray(reservingBytes: items.count * 8)
@@ -54,8 +54,8 @@ extension PreparedBatch {
         }
     }
 
-    /// The events whose ids were inserted: those that were neither applied before nor stand twice in the batch, in
-    /// which case the first one counts.
+    /// The items whose event ids were inserted. An event that was applied before is left out. If the batch contains an
+    /// event twice, the first one counts.
     func unseen(_ items: ItemSelection, inserted: QueryResult) throws(PostgresError) -> ItemSelection {
         if inserted.rowCount == items.count { return items }
         var new: Set<EventID> = []
@@ -66,9 +66,9 @@ extension PreparedBatch {
 
     // MARK: parking
 
-    /// What the plan needs to know of the items.
+    /// The data of the items that the plan needs.
     ///
-    /// - Parameter passed: of the partitions that retries come from, the next offset to apply.
+    /// - Parameter passed: the next offsets to apply of the original partitions of retries.
     func subjects(
         _ items: ItemSelection, failures: [Int: ItemFailure], order: DeadLetterRoute.Order,
         passed: [TopicPartition: Int64]

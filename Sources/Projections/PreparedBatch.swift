@@ -2,29 +2,30 @@ internal import Kafka
 internal import Letters
 internal import StreamCore
 
-/// The decoded events of a batch, in the order in which they were polled, and what else there is to do: its *items*.
+/// The decoded events of a batch in the order in which they were polled, and other work such as retries. Each piece of
+/// work is an *item*.
 struct PreparedBatch<Event: Sendable>: Sendable {
     private(set) var layout = BatchLayout()
     private(set) var identities: [EventIdentity] = []
     private(set) var events: [Event] = []
-    /// For each item the index of its event, −1 for those without; nil when each has one.
+    /// The index of the event for each item, or −1 for an item without an event; nil if each item has one.
     private var eventOfItem: [Int32]?
-    /// The days of the events, as `processed_events` is partitioned by them.
+    /// The days of the events. `processed_events` is partitioned by day.
     private(set) var days: Set<Int32> = []
     private(set) var skipped: [SkipReason: Int] = [:]
     private var lastDay: Int32?
-    /// What was found in the place of the records that partitions were to begin with.
+    /// The results of looking for the marked records of partitions.
     private(set) var continuity: [TopicPartition: Continuity] = [:]
-    /// Where partitions end, of those that were read to their ends.
+    /// The end offsets of the partitions that were read to the end.
     private(set) var ends: [TopicPartition: Int64] = [:]
 
-    /// The records themselves, where failures are parked: letters are made of them. They hold librdkafka's memory,
-    /// whole answers of brokers, until the batch is written.
+    /// The records, if failures are parked, because letters contain them. They hold librdkafka's memory, which consists
+    /// of whole responses of brokers, until the batch is written.
     private let records: RecordBatch?
     private var recordOfItem: [Int32] = []
-    /// What the items ask for that are records of the retry topic.
+    /// The requests of those items that are records of the retry topic.
     private(set) var retries: [Int: RetryRequest] = [:]
-    /// Keys that were read from the database.
+    /// Keys of items that were read from the database.
     private(set) var keptKeys: [Int: [UInt8]] = [:]
 
     init() {
@@ -33,15 +34,18 @@ struct PreparedBatch<Event: Sendable>: Sendable {
 
     /// Decodes the records that are taken.
     ///
-    /// The first record of a partition that cannot be decoded ends that partition's part: what follows must not
-    /// overtake it. Where failures are parked, it is an item like the others.
+    /// The first record of a partition that cannot be decoded ends that partition's part, because later records must
+    /// not overtake it. If failures are parked, it is an item like the others.
     ///
     /// - Parameters:
-    ///   - positions: the partitions whose records are taken, and from which offset on.
-    ///   - marks: for partitions that must begin with a certain record, that record.
-    ///   - route: where failures are parked; nil where they stop their partitions.
-    ///   - group: the consumer group: retries of what another one parked are passed over, as versions of a projection
-    ///     share their retry topic.
+    ///   - records: the polled records.
+    ///   - projection: decodes the records.
+    ///   - positions: the partitions whose records are taken, with the first offset of each.
+    ///   - marks: the record that a partition must begin with, for those that have one.
+    ///   - route: the topics of dead letters; nil if failures stop their partitions.
+    ///   - group: the consumer group. Retries of events that another group parked are skipped, because the versions of
+    ///     a
+    ///     projection share their retry topic.
     init<P: Projection>(
         _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64],
         expecting marks: [TopicPartition: RecordMark] = [:], parking route: DeadLetterRoute? = nil,
@@ -57,7 +61,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         var floor: Int64 = 0
         var mark: RecordMark?
         var isOther = false
-        /// For each part the last record that it passes.
+        /// The last record that each part passes.
         var lastPassed: [Int?] = []
         for (index, record) in records.enumerated() {
             let partition = record.topicPartition
@@ -94,11 +98,12 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         note(records.ends, positions, marks)
     }
 
-    /// Only the ends of partitions, without a record.
+    /// Creates a batch without records, from the ends of partitions.
     ///
     /// - Parameters:
-    ///   - positions: the partitions that are taken, and the next offset of each.
-    ///   - marks: for partitions that must begin with a certain record, that record.
+    ///   - ends: the end offset of each partition.
+    ///   - positions: the partitions that are taken, with the next offset of each.
+    ///   - marks: the record that a partition must begin with, for those that have one.
     init(
         ends: [TopicPartition: Int64], from positions: [TopicPartition: Int64],
         expecting marks: [TopicPartition: RecordMark]
@@ -111,7 +116,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         continuity[partition].map { $0 != .same } ?? false
     }
 
-    /// Takes the partitions up to their ends, over offsets without a record.
+    /// Extends the partitions to their ends, over offsets without a record.
     private mutating func note(
         _ ends: [TopicPartition: Int64], _ positions: [TopicPartition: Int64], _ marks: [TopicPartition: RecordMark]
     ) {
@@ -130,11 +135,11 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         }
     }
 
-    /// Where a record stands in the batch.
+    /// The position of a record in the batch.
     private struct Place {
         let part: Int
         let offset: Int64
-        /// Its index in the records, where these are kept.
+        /// The index in the records, if they are kept.
         let record: Int32?
     }
 
@@ -177,7 +182,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
                 case .event(let identity, let event):
                     append(identity, event, part: place.part, offset: place.offset)
                     noteRecord(place)
-                // Nothing of it is for this read model any more, so there is nothing to wait for.
+                // The read model no longer reads such events, so there is nothing to wait for.
                 case .skipped: appendWithoutEvent(at: place, nil)
                 }
             } catch {
@@ -197,7 +202,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         noteRecord(place)
     }
 
-    /// The item that comes next has no event.
+    /// Notes that the next item has no event.
     private mutating func noteMissingEvent() {
         if eventOfItem == nil { eventOfItem = (0..<layout.itemCount).map { Int32($0) } }
         eventOfItem?.append(-1)
@@ -207,9 +212,9 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         if let index = place.record { recordOfItem.append(index) }
     }
 
-    /// Makes room for a partition's records.
+    /// Adds a part for a partition.
     ///
-    /// - Returns: the part's index.
+    /// - Returns: the index of the part.
     mutating func appendPart(_ partition: TopicPartition, from start: Int64) -> Int {
         layout.appendPart(partition, from: start)
     }
@@ -228,23 +233,23 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         lastDay = day
     }
 
-    /// Gives an item the event that was read from the database.
+    /// Sets the event of an item, after it was read from the database.
     mutating func fill(_ item: Int, _ identity: EventIdentity, _ event: Event) {
         eventOfItem?[item] = Int32(events.count)
         append(identity, event)
     }
 
-    /// Gives an item the key of its record, which its letter could not carry.
+    /// Sets the key of an item's record, which its letter could not contain.
     mutating func fill(_ item: Int, key: [UInt8]) {
         keptKeys[item] = key
     }
 
     // MARK: items
 
-    /// Each item has an event, at the same index.
+    /// Whether each item has an event with the same index.
     var isPlain: Bool { eventOfItem == nil }
 
-    /// The index of an item's event; nil when there is nothing to apply.
+    /// The index of an item's event; nil if there is nothing to apply.
     func eventIndex(_ item: Int) -> Int? {
         guard let eventOfItem else { return item }
         return eventOfItem[item] < 0 ? nil : Int(eventOfItem[item])
@@ -254,30 +259,30 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         eventIndex(item).map { identities[$0] }
     }
 
-    /// The record itself, where failures are parked.
+    /// The item's record, if failures are parked.
     func record(_ item: Int) -> RecordView? {
         records.map { $0[Int(recordOfItem[item])] }
     }
 
-    /// The partition that the item's record came from.
+    /// The partition of the item's record.
     func partition(_ item: Int) -> TopicPartition {
         layout.parts[Int(layout.partOfItem[item])].partition
     }
 
-    /// The type of an item's event, or of one that cannot be decoded as far as its record's header tells; empty where
-    /// it is not known.
+    /// The type of an item's event. If the event cannot be decoded, it is the type in the record's header. Empty if it
+    /// is unknown.
     func eventType(_ item: Int) -> String {
         if let identity = identity(item) { return Self.countable(identity.eventType) }
         guard let value = record(item)?.header(named: "event-type")?.value else { return "" }
         return String(validating: value, as: UTF8.self).map(Self.countable) ?? ""
     }
 
-    /// A type as a table can have it: what no table takes, or nobody names a type, is none.
+    /// The type if a table can store it; otherwise empty.
     private static func countable(_ type: String) -> String {
         type.utf8.count > 200 || type.utf8.contains(0) ? "" : type
     }
 
-    /// Where the item's record was first.
+    /// The original position of the item's record.
     func origin(_ item: Int) -> RecordOrigin {
         if let request = retries[item] { return request.origin }
         return RecordOrigin(

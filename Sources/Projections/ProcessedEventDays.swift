@@ -1,19 +1,19 @@
 internal import Postgres
 internal import StreamCore
 
-/// The partitions of `processed_events`, one a day of events: made before they are written to, dropped when nothing was
-/// written to them for the retention.
+/// The partitions of `processed_events`, one for each day of events. They are created before the first write and
+/// dropped if nothing was written to them for the retention time.
 ///
-/// Making and dropping take a lock on the projection's row in `projections`, so several owners of partitions of one
-/// projection do not meet. A day's row in `processed_event_days` is touched before the first write of each hour; one
-/// that is about to be dropped is locked, so the touch waits and the partition is then made anew.
+/// Creating and dropping lock the projection's row in `projections`, so several owners of partitions of one projection
+/// do not interfere. The day's row in `processed_event_days` is updated before the first write of each hour. A row that
+/// is about to be deleted is locked, so the update waits, and the partition is then created again.
 struct ProcessedEventDays: Sendable {
     let projectionID: Int16
-    /// When this process touched the day last.
+    /// The time when this process last updated the day's row.
     private var touched: [Int32: ContinuousClock.Instant] = [:]
 
-    /// Days around today that get a partition of their own, those before and those after; the others share the default
-    /// one, so that wrong clocks do not make a partition a day of history or future.
+    /// The number of days before and after today that have a partition of their own. Other days share the default
+    /// partition, so that wrong clocks cannot create any number of partitions.
     private static let daysBefore: Int32 = 400
     private static let daysAfter: Int32 = 2
     private static let touchInterval = Duration.seconds(3_600)
@@ -22,10 +22,10 @@ struct ProcessedEventDays: Sendable {
         self.projectionID = projectionID
     }
 
-    /// The table to insert into: this projection's part of `processed_events`.
+    /// The table to insert into: this projection's partition of `processed_events`.
     var table: String { "processed_events_\(projectionID)" }
 
-    /// Makes this projection's part of `processed_events`, with its default partition.
+    /// Creates this projection's partition of `processed_events`, and its default partition.
     func makeRoot(on connection: PostgresConnection) async throws {
         guard try await !exists("\(table)_default", on: connection) else { return }
         try await connection.withTransaction { transaction in
@@ -41,7 +41,7 @@ struct ProcessedEventDays: Sendable {
         }
     }
 
-    /// Makes sure that events of these days can be written, and that their partitions count as written to.
+    /// Ensures that events of these days can be inserted, and marks their partitions as written.
     mutating func prepare(_ days: Set<Int32>, on connection: PostgresConnection) async throws {
         let now = ContinuousClock.now
         let due = days.filter { day in touched[day].map { now - $0 >= Self.touchInterval } ?? true }
@@ -74,9 +74,11 @@ struct ProcessedEventDays: Sendable {
         try await connection.withTransaction { transaction in try await touch(nil, in: transaction) }
     }
 
-    /// - Returns: false when the default partition has to take the day: since it has events of it already, from when
-    ///   the day was far away, or since somebody locks the table for long, a backup perhaps. The day then stays there,
-    ///   and its duplicates are found there.
+    /// Creates the partition of a day.
+    ///
+    /// - Returns: false if the default partition has to store the day. It may already contain events of the day from a
+    ///   time when the day was far away, or another session may lock the table for long, for example a backup. The day
+    ///   then stays in the default partition, and its duplicates are found there.
     private func makePartition(
         _ day: Int32, _ name: (digits: String, date: String), in transaction: PostgresTransaction
     ) async throws -> Bool {
@@ -98,7 +100,7 @@ struct ProcessedEventDays: Sendable {
         }
     }
 
-    /// - Parameter day: nil for the default partition.
+    /// - Parameter day: the day; nil for the default partition.
     private func touch(_ day: Int32?, in transaction: PostgresTransaction) async throws {
         try await transaction.execute(
             Self.touchDay,
@@ -110,9 +112,10 @@ struct ProcessedEventDays: Sendable {
 
     // MARK: pruning
 
-    /// Drops the partitions that were not written to for `retentionDays` days, and empties the default one likewise.
+    /// Drops the partitions that were not written to for `retentionDays` days. Truncates the default partition under
+    /// the same condition.
     ///
-    /// - Returns: how many.
+    /// - Returns: the number of dropped or truncated partitions.
     mutating func prune(retentionDays: Int, on connection: PostgresConnection) async throws -> Int {
         let old = try await connection.execute(
             Self.oldDays,
@@ -127,7 +130,7 @@ struct ProcessedEventDays: Sendable {
             do {
                 if try await prune(day, retentionDays: retentionDays, on: connection) { pruned += 1 }
             } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
-                // Another session reads it. The partition can be dropped later.
+                // Another session uses the partition. It can be dropped later.
             }
         }
         return pruned
@@ -160,7 +163,7 @@ struct ProcessedEventDays: Sendable {
         try await transaction.execute(Self.lockProjection, Parameters { $0.append(projectionID) })
     }
 
-    /// A session that waits for the table's lock blocks all later ones, so the wait is short.
+    /// Limits the wait for the table's lock, because a session that waits for it blocks all later sessions.
     private func limitLockWait(in transaction: PostgresTransaction) async throws {
         try await transaction.execute(.unprepared("SET LOCAL lock_timeout = '500ms'"))
     }
@@ -185,7 +188,7 @@ struct ProcessedEventDays: Sendable {
         VALUES ($1, coalesce($2, '-infinity'), clock_timestamp())
         ON CONFLICT (projection_id, event_day) DO UPDATE SET last_written_at = excluded.last_written_at
         """)
-    /// No parked event is of the day: a letter that is still open may be sent again any time, and must not have effect
+    /// No parked event is of the day. Its letter may be sent again at any time, and the event must not take effect
     /// twice. A day without a row of its own is in the default partition.
     private static let isUnused = """
         NOT EXISTS (

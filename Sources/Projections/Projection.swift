@@ -3,65 +3,66 @@ public import Kafka
 public import Postgres
 public import StreamCore
 
-/// A read model and how events become rows of it. All else — the consumer group, offsets, duplicates, transactions,
-/// failures, rebalances — is ``ProjectionRunner``'s.
+/// A read model, and how events change its rows. ``ProjectionRunner`` does everything else: the consumer group,
+/// offsets, duplicates, transactions, failures and rebalances.
 ///
-/// A new `version` is a new read model beside the old one: it has its own consumer group and its own offsets, and
+/// A new `version` is a new read model beside the old one. It has its own consumer group and its own offsets, and
 /// begins at the start of the topics.
 public protocol Projection: Sendable {
-    /// What ``decode(_:)`` makes of a record's value and ``apply(_:in:)`` turns into SQL.
+    /// The event type that ``decode(_:)`` returns and ``apply(_:in:)`` applies.
     associatedtype Event: Sendable
 
-    /// `order-summary` and the like: stable, lower case; part of the consumer group's name.
+    /// The name, for example `order-summary`: constant, in lower case. It is part of the consumer group's name.
     var name: String { get }
-    /// The read model's version, from 1. Changing it rebuilds the read model from the beginning of the topics.
+    /// The version of the read model, from 1. A new version is built from the beginning of the topics.
     var version: Int { get }
     /// The topics to read.
     var topics: [String] { get }
-    /// Whether the runner remembers each event, so that ``apply(_:in:)`` never sees one again. True if not said
-    /// otherwise. False for a projection whose tables tell what they have of an event, so that to apply it twice is to
-    /// apply it once; the runner remembers nevertheless where parked events block their keys.
+    /// Whether the runner records event ids, so that ``apply(_:in:)`` never receives an event twice. The default is
+    /// true. It can be false if the projection's tables show which events they contain, so that applying an event twice
+    /// has no further effect. The runner records ids anyway if parked events block their keys.
     var remembersEvents: Bool { get }
-    /// What its events are, for tools that check a corrected event before it is sent. If not said otherwise, only the
-    /// envelope is looked at.
+    /// The domain of the events, for tools that check a corrected event before it is sent. The default checks only the
+    /// envelope.
     var codec: EventCodec { get }
-    /// The types of its events, for the metric that counts them by type. Events of any other type count as `other`. If
-    /// not said otherwise, there are none.
+    /// The types of the events, for the metric that counts events by type. Other types count as `other`. Empty by
+    /// default.
     var eventTypes: [String] { get }
 
-    /// Reads one record.
+    /// Decodes one record.
     ///
-    /// Called off the database's thread, for one record at a time, in the order of offsets within a partition; it must
-    /// not block. The record is borrowed: copy what is to be kept. Its key and value may be nil (a tombstone), which
-    /// is not the same as empty.
+    /// It is called for one record at a time, in the order of offsets within a partition, and not on the database's
+    /// thread. It must not block. The record is borrowed, so copy what must be kept. The key and the value may be nil,
+    /// which is not the same as empty; a nil value is a tombstone.
     ///
-    /// - Returns: an event with its identity, or the reason why this record is none of this read model's business.
-    /// - Throws: ``EventFailure`` when this record can never be read, however often it is tried.
+    /// - Returns: an event with its identity, or the reason why the read model skips the record.
+    /// - Throws: ``EventFailure`` if the record can never be decoded.
     func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<Event>
 
-    /// Writes what the events change, in the runner's transaction.
+    /// Writes the changes of events in the runner's transaction.
     ///
-    /// The runner calls it with events that were not applied before, as far as it remembers them, each once, in the
-    /// order of their offsets within a partition (and so in order within an aggregate), many at a time: set-based
-    /// statements over arrays, not a statement an event. A last statement whose result is not needed is best left
-    /// queued (`PostgresTransaction.enqueue`). It may be called again with the same events, or with parts of them,
-    /// after it threw: the transaction was rolled back, so it must not keep effects outside of `transaction`.
+    /// The runner passes many events at once, each only once, and only events that were not applied before, as far as
+    /// it records that. They are in the order of their offsets within a partition, and therefore in order within an
+    /// aggregate. Use set-based statements on arrays rather than one statement for each event. Queue a last statement
+    /// whose result is not needed (`PostgresTransaction.enqueue`). After an error the transaction is rolled back, and
+    /// the method may be called again with the same events or a part of them. It must therefore have no effects outside
+    /// `transaction`.
     ///
-    /// - Throws: any error; the transaction is rolled back. A `PostgresError` decides by its `kind` what happens then;
-    ///   an ``EventFailure`` says that one of these events can never be applied; every other error counts as
-    ///   permanent for one event of the batch, which is found by splitting the batch.
+    /// - Throws: any error. The transaction is rolled back. For a `PostgresError` its `kind` decides what happens then.
+    ///   An ``EventFailure`` means that one of these events can never be applied. Every other error counts as a
+    ///   permanent error of one event, which is found by splitting the batch.
     func apply(_ events: [Event], in transaction: PostgresTransaction) async throws
 
-    /// What ``apply(_:reading:in:)`` has to know of the stored rows, for it to be read in the runner's own first round
-    /// trip. None if not said otherwise.
+    /// The statements that read the stored rows that ``apply(_:reading:in:)`` needs. They are sent with the runner's
+    /// own first round trip. Empty by default.
     ///
-    /// - Parameter events: those that may be applied; some may turn out to have been before.
+    /// - Parameter events: the events that may be applied. Some of them may turn out to be duplicates.
     func reads(for events: [Event]) -> [(Statement, Parameters)]
 
-    /// As ``apply(_:in:)``, which it is if not said otherwise, with the answers to ``reads(for:)``.
+    /// Like ``apply(_:in:)``, with the results of ``reads(for:)``. The default calls ``apply(_:in:)``.
     ///
-    /// - Parameter answers: asked in this transaction, after the offsets of the events were claimed, for these events
-    ///   and maybe more. Nothing was written since.
+    /// - Parameter answers: the results of the statements. They were read in this transaction after the offsets of the
+    ///   events were claimed, for these events and possibly more. Nothing was written since.
     func apply(_ events: [Event], reading answers: [QueryResult], in transaction: PostgresTransaction) async throws
 }
 
@@ -81,44 +82,45 @@ extension Projection {
     }
 }
 
-/// What a record turned out to be.
+/// The result of decoding a record.
 public enum DecodedRecord<Event: Sendable>: Sendable {
     /// An event for the read model.
     case event(EventIdentity, Event)
-    /// Nothing for the read model: its offset passes, it is counted by its reason, nothing is written.
+    /// The record has no event for the read model. Its offset passes and it is counted by its reason, but nothing is
+    /// written.
     case skipped(SkipReason)
 }
 
-/// Why a record was passed over. A label of a metric: a fixed, small set of values, never text from a record.
+/// Why a record was skipped. It is a label of a metric, so it must come from a small fixed set, never from a record.
 public struct SkipReason: Hashable, Sendable {
-    /// `snake_case`, as the metric shows it.
+    /// The name in `snake_case`, as in the metric.
     public let name: String
 
-    /// - Parameter name: `snake_case`, a literal.
+    /// - Parameter name: a literal in `snake_case`.
     public init(_ name: StaticString) {
         self.name = "\(name)"
     }
 
     /// The record has no value.
     public static let tombstone = SkipReason("tombstone")
-    /// The event type is none that the projection knows, and its policy is to ignore those.
+    /// The projection does not know the event type, and skips unknown types.
     public static let unknownType = SkipReason("unknown_type")
 }
 
-/// One event can never be decoded or applied, whatever is tried.
+/// A single event can never be decoded or applied.
 public struct EventFailure: Error, Hashable, Sendable {
-    /// The class of the failure, for grouping and as a metric's label: a fixed, small set of values, never text from
-    /// a record. `invalid_json`, `unknown_version` …
+    /// The class of the failure, for grouping and as a label of a metric. It must come from a small fixed set, never
+    /// from a record; for example `invalid_json` or `unknown_version`.
     public let errorClass: String
-    /// What is wrong, for people. No values from the record: it is logged.
+    /// What is wrong, for people. It is logged, so it must not contain values from the record.
     public let message: String
-    /// The event's id, when as much could be read of it.
+    /// The event's id, if it could be read.
     public let eventID: EventID?
 
     /// - Parameters:
-    ///   - errorClass: `snake_case`, from a fixed, small set.
+    ///   - errorClass: a class in `snake_case` from a small fixed set.
     ///   - message: what is wrong, without values from the record.
-    ///   - eventID: the event's id, when as much could be read.
+    ///   - eventID: the event's id, if it could be read.
     public init(_ errorClass: String, _ message: String, eventID: EventID? = nil) {
         self.errorClass = errorClass
         self.message = message

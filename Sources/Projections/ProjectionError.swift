@@ -1,17 +1,17 @@
 public import Kafka
 public import StreamCore
 
-/// The reason why a projection's run ended itself. It waits for all other failures to end, or stops one partition.
+/// Why a projection's run ended itself. For every other failure the runner waits until it is over or stops a partition.
 public enum ProjectionError: Error, Sendable {
-    /// The database answers, and refuses everything, several times in a row: the schema is missing or another one, or
-    /// a permission is. Starting again does not help before somebody changed that.
+    /// The database answers but refused everything several times in a row: the schema is missing or wrong, or a
+    /// privilege is missing. A restart does not help before a person changes something.
     case unusable(any Error)
-    /// The configuration is invalid; contains the problems.
+    /// The configuration is invalid. Contains the problems.
     case configuration([String])
     /// The Kafka client is in a state that it cannot leave.
     case kafka(KafkaError)
-    /// After the request to stop, the work under way did not end within the time limit. What it did is either
-    /// committed as a whole or not at all.
+    /// The current work did not end within the time limit after the request to stop. Its transaction is committed as a
+    /// whole or not at all.
     case drainTimedOut
 }
 

@@ -1,5 +1,5 @@
-/// The metrics of a projection. All have its name and version as labels. Names with `cqrs_` are those that field guides
-/// use.
+/// The metrics of a projection. All have its name and version as labels. The metrics whose names begin with `cqrs_`
+/// have names that are common for such systems.
 public enum ProjectionMetrics {
     /// The help text of each metric, by its name.
     public static let help: [String: String] = [

@@ -1,23 +1,24 @@
 public import StreamCore
 
-/// Receives the progress of a projection, partition by partition, for health checks. The runner's loop calls it, so it
-/// must return at once.
+/// Receives the progress of a projection, partition by partition, for health checks. The runner's loop calls the
+/// methods, so they must return at once.
 public protocol ProjectionObserver: Sendable {
     /// The runner's loop makes progress; called several times a second.
     func loopTurned()
     /// The consumer group has assigned partitions to this process, possibly none.
     func assignmentBegan()
-    /// This process gave its partitions up or lost them, and waits for the next assignment.
+    /// This process gave up or lost its partitions, and waits for the next assignment.
     func assignmentEnded()
     /// This process owns the partition, whose next offset is `next`; called about once a second.
     ///
     /// - Parameters:
-    /// - next: the next offset to apply. All lower offsets are committed in PostgreSQL.
-    /// - end: the offset of the next record to be produced; nil while it is unknown, and for a stopped partition.
+    ///   - partition: the partition.
+    ///   - next: the next offset to apply. All lower offsets are committed in PostgreSQL.
+    ///   - end: the offset of the next record to be produced; nil while it is unknown, and for a stopped partition.
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?)
     /// The partition stopped. It continues after it is assigned again.
     func partitionStopped(_ stopped: StoppedPartition)
-    /// The partition is held for a while and continues automatically.
+    /// The partition is held for some time and continues by itself.
     ///
     /// - Parameter reason: a text for operators, without values from records.
     func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String)

@@ -38,8 +38,13 @@ public struct ProjectionRunner<P: Projection>: Sendable {
     }
 
     /// - Parameters:
+    ///   - projection: the read model.
+    ///   - configuration: the settings of the runner.
+    ///   - postgres: the database of the read model.
+    ///   - kafka: the Kafka cluster.
+    ///   - logger: receives the log lines.
     ///   - observer: receives the progress of each partition; nil for none.
-    /// - onCommit: called after each committed transaction, by the runner's loop, so it must return at once.
+    ///   - onCommit: called after each committed transaction, by the runner's loop, so it must return at once.
     public init(
         projection: P, configuration: ProjectionRunnerConfiguration, postgres: PostgresConfiguration,
         kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil,
@@ -81,8 +86,8 @@ public struct ProjectionRunner<P: Projection>: Sendable {
             pace: configuration.pace, settings: configuration.stateSettings, route: route, group: group)
         let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
-        // Cancelling must end the run in good order, and cancelled tasks can neither finish a transaction nor wait. So
-        // the work is a task of its own, which lives as long as this function: the cancellation arrives as a request.
+        // Cancelling must end the run gracefully, but a cancelled task can neither finish a transaction nor wait. So
+        // the work is a separate task that lives as long as this function, and the cancellation arrives as a request.
         let work = Task { [configuration, logger, observer, onCommit] in
             try await Self.run(
                 intake, writer, until: stops, settings: configuration.stateSettings,

@@ -21,11 +21,12 @@ public struct ProjectionRunnerConfiguration: Sendable {
     public var batchMaxRecords = 2_000
     /// Size of keys and values in bytes at which a batch takes no more records. The last record may exceed it.
     public var batchMaxBytes = 4 << 20
-    /// Milliseconds to wait for more records after the first. 0 takes the records that are there; batches then grow
-    /// automatically while PostgreSQL is busy.
+    /// Time to wait for more records after the first one, in milliseconds. With 0 a batch contains the records that are
+    /// there. Batches then grow automatically while PostgreSQL is busy.
     public var batchLingerMs = 0
 
-    /// The three above while they may change: it counts instead of them, from the next batch on. Nil if they do not.
+    /// Limits that may change while the runner runs. They replace the three settings above from the next batch on; nil
+    /// if the settings do not change.
     public var liveBatches: Live<Batches>?
 
     /// The limits of a batch.
@@ -35,12 +36,12 @@ public struct ProjectionRunnerConfiguration: Sendable {
         public let lingerMs: Int
     }
 
-    /// The limits of a batch as they are configured.
+    /// The configured limits of a batch.
     public var batches: Batches {
         Batches(maxRecords: batchMaxRecords, maxBytes: batchMaxBytes, lingerMs: batchLingerMs)
     }
 
-    /// What several runners share to stay below a number of records a second; nil for no limit.
+    /// A rate limit that several runners share, in records per second; nil for no limit.
     public var pace: RecordPace?
 
     /// See ``TruncatedHistoryPolicy``.
@@ -49,17 +50,17 @@ public struct ProjectionRunnerConfiguration: Sendable {
     /// The treatment of an event that can never be decoded or applied.
     public var onFailure = FailurePolicy.stop
 
-    /// Days that a partition of `processed_events` is kept after the last write to it.
+    /// Time after the last write for which a partition of `processed_events` is kept, in days.
     ///
-    /// A second delivery of an event is recognised while the first one is remembered. This must therefore be longer
-    /// than the longest time after which an event may be delivered again: a relay that publishes rows again after a
-    /// lost acknowledgement (minutes, or its longest outage), offsets that operators move back, retried dead letters, a
-    /// producer that repeats the events of a day. Restarts and rebalances do not matter, because the offsets cover
-    /// them.
+    /// A repeated event is recognised while its first delivery is recorded. The retention must therefore be longer than
+    /// the longest time after which an event may be delivered again: by a relay that publishes rows again after a lost
+    /// acknowledgement (minutes, or its longest outage), by operators who move offsets back, by retries of dead
+    /// letters, or by a producer that repeats the events of a day. Restarts and rebalances do not matter, because the
+    /// offsets cover them.
     public var processedEventsRetentionDays = 7
 
-    /// Maximum time of a shutdown in milliseconds: the current transaction, the last copy of the offsets, leaving the
-    /// group.
+    /// Maximum time of a shutdown, in milliseconds. It includes the current transaction, the last copy of the offsets
+    /// and leaving the group.
     public var drainTimeoutMs = 20_000
     /// The first delay after a failure of the database, in milliseconds, before jitter.
     public var backoffInitialMs = 50
@@ -67,7 +68,7 @@ public struct ProjectionRunnerConfiguration: Sendable {
     public var backoffCeilingMs = 10_000
     /// Number of consecutive attempts that the database may refuse before the run ends with the error.
     public var refusedAttemptsLimit = 5
-    /// Milliseconds between two copies of the offsets to Kafka, where lag tools read them.
+    /// Time between two copies of the offsets to Kafka, where lag tools read them, in milliseconds.
     public var offsetCopyIntervalMs = 1_000
 
     /// - Parameter service: first part of the consumer group's name.

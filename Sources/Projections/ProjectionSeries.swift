@@ -1,8 +1,8 @@
 internal import Metrics
 
-/// The series of a projection that have no label but its own.
+/// The metrics of a projection without labels of partitions.
 struct ProjectionSeries {
-    /// By event type, in the order of ``EventTypes``.
+    /// The counters by event type, in the order of ``EventTypes``.
     let processed: [Counter]
     let lagSeconds: Gauge
     let duplicates: Counter

@@ -14,7 +14,7 @@ public struct ProjectionStatus: Sendable, Equatable {
         public let updatedAt: Timestamp?
     }
 
-    /// By name, then version.
+    /// The projections, ordered by name and version.
     public let entries: [Entry]
 
     /// Reads the committed state.
@@ -67,9 +67,9 @@ public struct ProjectionCatchUp: Sendable, Equatable {
         self.endOffsets = endOffsets
     }
 
-    /// Number of records to apply in each partition. A partition that was never assigned counts from 0.
+    /// The number of records to apply in each partition. A partition that was never assigned counts from 0.
     ///
-    /// - Parameter entry: nil if the projection never ran.
+    /// - Parameter entry: the projection's progress; nil if it never ran.
     public func remaining(_ entry: ProjectionStatus.Entry?) -> [TopicPartition: Int64] {
         var remaining: [TopicPartition: Int64] = [:]
         for (partition, end) in endOffsets {

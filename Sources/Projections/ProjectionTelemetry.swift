@@ -4,7 +4,8 @@ internal import Logging
 internal import Metrics
 internal import StreamCore
 
-/// What a run tells the world: each occurrence is one function that writes the log line and the metric together.
+/// The log lines, metrics and health reports of a run. Each method writes the log line and the metric of one kind of
+/// event.
 struct ProjectionTelemetry {
     private let logger: Logger
     private let dimensions: [(String, String)]
@@ -56,7 +57,11 @@ struct ProjectionTelemetry {
         }
     }
 
-    /// - Parameter types: how many events were applied of each type, in the order of ``EventTypes``.
+    /// - Parameters:
+    ///   - order: the work that was committed.
+    ///   - types: the number of applied events of each type, in the order of ``EventTypes``.
+    ///   - duplicateCount: the number of events that were applied before.
+    ///   - took: the duration of the transaction.
     mutating func committed(_ order: WriteOrder, applied types: [Int], duplicates duplicateCount: Int, took: Duration) {
         var count = 0
         for (counter, number) in zip(series.processed, types) where number > 0 {
@@ -144,7 +149,7 @@ struct ProjectionTelemetry {
         metrics[partition, default: PartitionMetrics(partition, dimensions)].stands(at: next, of: end)
     }
 
-    /// The partitions' standing has been told.
+    /// Records the lag of all partitions, after each of them was reported.
     func stood() {
         series.lagSeconds.record(metrics.values.map(\.lagSeconds).max() ?? 0)
     }
@@ -241,8 +246,8 @@ struct ProjectionTelemetry {
             held(.circuitBreaker, partition, "open: \(reason)")
             logger.critical(
                 """
-                circuit breaker open: too many events of the partition failed, so nothing more of it is parked, and one \
-                event at a time is tried until one can be applied; other partitions go on
+                circuit breaker open: too many events of the partition failed, so no more of them are parked, and one \
+                event at a time is tried until one can be applied; other partitions continue
                 """, metadata: Self.metadata(partition).merging(["reason": "\(reason)"]) { first, _ in first })
         case .breaker(let partition, .closed(let by)):
             ended(.circuitBreaker, partition)
@@ -262,8 +267,8 @@ struct ProjectionTelemetry {
             guard Self.isDue(&lastLetterLine) else { return }
             logger.error(
                 """
-                Kafka takes no dead letters; partitions with an event that cannot be applied wait before it, and all \
-                others go on
+                Kafka accepts no dead letters; partitions whose next event needs one wait before it, and all others \
+                continue
                 """, metadata: ["error": "\(error)"])
         case .cannotPark(let partition):
             held(.deadLetters, partition, "Kafka accepts no dead letter, and the next event needs one")
@@ -322,18 +327,18 @@ struct ProjectionTelemetry {
             metadata["way_out"] = Self.wayOut
             logger.error(
                 """
-                partition stopped: Kafka has another record where the last one applied was, so the topic was deleted \
-                and made again, or its log was replaced
+                partition stopped: Kafka has another record in the place of the last applied one, so the topic was \
+                deleted and created again, or its log was replaced
                 """, metadata: metadata)
         }
     }
 
     private static let wayOut: Logger.MetadataValue = """
-        to go on from the oldest record that Kafka has, start once with \
+        to continue with the oldest record that Kafka has, start once with \
         --set projection.on_truncated_history=continue
         """
 
-    /// The partition would stop here, if ``ProjectionRunnerConfiguration/onTruncatedHistory`` did not say otherwise.
+    /// Logs that the partition would have stopped here without ``ProjectionRunnerConfiguration/onTruncatedHistory``.
     private func rewound(_ stopped: StoppedPartition, to low: Int64) {
         let metadata: Logger.Metadata = [
             "topic": "\(stopped.partition.topic)", "partition": "\(stopped.partition.partition)",
@@ -356,7 +361,7 @@ struct ProjectionTelemetry {
             observer?.partitionReleased(partition)
             stopped.remove(partition)
             for hold in PartitionHold.allCases { ended(hold, partition) }
-            // The owner of a partition reports its lag.
+            // Only the owner of a partition reports its lag.
             metrics.removeValue(forKey: partition)?.destroy()
         }
         series.stoppedPartitions.record(stopped.count)

@@ -1,12 +1,12 @@
 internal import Kafka
 internal import StreamCore
 
-/// What tells one record of a partition from any other at the same offset: the last record that a transaction passed is
-/// stored with the partition's next offset, so that a topic which was deleted and made again is not taken for the one
-/// before. Kafka's own topic ids would say it too, but librdkafka 2.0 does not hand them on.
+/// Distinguishes a record from any other record with the same offset. The mark of the last record that a transaction
+/// passed is stored with the partition's next offset, so that a topic that was deleted and created again is not taken
+/// for the old one. Kafka's topic ids would serve too, but librdkafka 2.0 does not expose them.
 struct RecordMark: Sendable, Equatable {
     let offset: Int64
-    /// Of key, value and timestamp.
+    /// A hash of the key, the value and the timestamp.
     let digest: Int64
 
     init(offset: Int64, digest: Int64) {
@@ -28,7 +28,7 @@ struct RecordMark: Sendable, Equatable {
         private var hash = FNV1a()
         var value: Int64 { Int64(bitPattern: hash.value) }
 
-        /// Bytes with their count before them; NULL differs from empty.
+        /// Adds bytes, preceded by their number. A missing value differs from an empty one.
         mutating func add(_ bytes: Span<UInt8>?) {
             guard let bytes else { return add(-1) }
             add(Int64(bytes.count))

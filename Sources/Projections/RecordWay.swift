@@ -2,14 +2,16 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-// A record's way: consumer → batch → decode → what is parked → duplicates → apply → letters → commit. What can go wrong
-// on it is decided elsewhere, by RunnerState; what is parked and what blocks what, by ParkingPlan; what runs when, by
-// RunnerLoop.
+// The path of a record: consumer → batch → decode → parked events → duplicates → apply → letters → commit. Other types
+// decide about the rest: RunnerState about failures, ParkingPlan about parked events and blocked keys, and RunnerLoop
+// about what runs when.
 
 extension Intake {
     /// Consumer → batch → decode.
     ///
-    /// - Parameter order: which partitions' records are taken, and from which offset on.
+    /// - Parameters:
+    ///   - order: the partitions whose records are taken, with the first offset of each.
+    ///   - round: receives the report and the batch.
     func poll(_ order: IntakeOrder, _ round: inout Round) async throws(KafkaError) {
         let limits = limits
         switch try await consumer.poll(limits) {
@@ -47,11 +49,11 @@ extension Intake {
 }
 
 extension BatchWriter {
-    /// What is parked → duplicates → apply → letters → commit, in one transaction with the offsets: hence
-    /// *exactly once*.
+    /// Parked events → duplicates → apply → letters → commit, in one transaction with the offsets. This is what makes
+    /// it *exactly once*.
     ///
-    /// The offsets come first: their rows are then locked, and a second owner stops here before it has done any work.
-    /// What is parked is looked up behind them, see ``ParkingPlan``; and only when there may be something.
+    /// The offsets are moved first. That locks their rows, so a second owner stops here before it has done any work.
+    /// Parked events are looked up after that (see ``ParkingPlan``), and only if there may be some.
     func commit(
         _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session, applying: inout ItemSelection
     ) async throws -> Committed {
@@ -106,7 +108,7 @@ extension BatchWriter {
             committed.fresh = fresh
 
             if let parking, parking.hasWork(plan) {
-                // What fails by now is an event's fault, what fails later is not.
+                // An error up to here may be caused by an event. A later error is not.
                 try await transaction.flush()
                 committed.parking = try await parking.write(
                     plan, batch, items, fresh: fresh, session.tables, in: transaction)

@@ -1,21 +1,21 @@
 internal import Kafka
 internal import StreamCore
 
-/// The thin shell around ``RunnerState``: starts what the state machine says as child tasks, and hands it what came of
-/// them, one at a time.
+/// The shell around ``RunnerState``. It starts the actions of the state machine as child tasks, and passes their
+/// results to it, one at a time.
 struct RunnerLoop<P: Projection> {
     private let intake: Intake<P>
     private let writer: BatchWriter<P>
     private let onCommit: @Sendable () -> Void
     private var state: RunnerState
     private var telemetry: ProjectionTelemetry
-    /// The events of the batches that the state machine knows.
+    /// The events of the batches in the state machine.
     private var batches: [BatchID: PreparedBatch<P.Event>] = [:]
-    /// The letter that Kafka did not take.
+    /// The letter that Kafka did not accept.
     private var undelivered: UndeliveredLetter?
     private var ending: Ending?
     private var lastStanding: ContinuousClock.Instant?
-    /// nil while the question is not answered.
+    /// The time of the next question for log starts; nil while a question is not answered.
     private var nextLogStarts: ContinuousClock.Instant? = .now + Self.logStartInterval
 
     private enum Ending {
@@ -32,7 +32,7 @@ struct RunnerLoop<P: Projection> {
         case logStarts([TopicPartition: Int64])
     }
 
-    /// Time between two questions for where the partitions' logs begin, of which only a metric is made.
+    /// Time between two questions for the oldest offsets of partitions, which are only used for a metric.
     private static var logStartInterval: Duration { .seconds(30) }
 
     init(
@@ -46,11 +46,11 @@ struct RunnerLoop<P: Projection> {
         state = RunnerState(settings: settings)
     }
 
-    /// Runs until `stop` yields or something fails for good, and leaves the group.
+    /// Runs until `stop` yields or an error is permanent.
     mutating func run(until stop: AsyncStream<Void>) async throws(ProjectionError) {
         await withTaskGroup(of: Completion.self) { group in
             group.addTask {
-                // It ends without a value only together with the run, when no result is needed.
+                // The stream ends without a value only together with the run, and then no result is needed.
                 for await _ in stop { break }
                 return .input(.stopRequested)
             }
@@ -66,12 +66,12 @@ struct RunnerLoop<P: Projection> {
         if case .failed(let error) = ending { throw error }
     }
 
-    /// What the consumer should copy to Kafka at the end of a good run.
+    /// The offsets that the consumer should copy to Kafka at the end of a successful run.
     var uncopiedOffsets: [TopicPartition: Int64] {
         if case .finished(let offsets) = ending { offsets } else { [:] }
     }
 
-    /// - Returns: nil for what the state machine need not know.
+    /// - Returns: nil for results that the state machine does not need.
     private mutating func input(from completion: Completion) -> RunnerState.Input? {
         switch completion {
         case .input(let input):
@@ -106,12 +106,12 @@ struct RunnerLoop<P: Projection> {
         }
     }
 
-    /// Asks Kafka for the oldest records that it has of the partitions, beside all other work.
+    /// Asks Kafka for the oldest offsets of the partitions, in parallel to all other work.
     private mutating func askLogStarts(in group: inout TaskGroup<Completion>) {
         guard let next = nextLogStarts, next <= .now else { return }
         let partitions = state.partitions.filter(\.value.isRead).map(\.key)
         guard !partitions.isEmpty else { return }
-        // Until it is answered.
+        // No further question is sent until this one is answered.
         nextLogStarts = nil
         group.addTask { [intake] in .logStarts(await intake.logStarts(of: partitions)) }
     }
@@ -162,7 +162,7 @@ struct RunnerLoop<P: Projection> {
             group.addTask { [undelivered] in .input(.letterTried(await undelivered?.deliver())) }
         case .sleep(let timer, let duration):
             group.addTask {
-                // It is cancelled only when the run has ended and no result is needed.
+                // The sleep is cancelled only when the run has ended, and then no result is needed.
                 try? await Task.sleep(for: duration)
                 return .input(.timer(timer))
             }
@@ -179,14 +179,14 @@ struct RunnerLoop<P: Projection> {
         }
     }
 
-    /// Tells how far each partition is, once a second.
+    /// Reports the position of each partition, once a second.
     private mutating func turned() {
         telemetry.loopTurned()
         let now = ContinuousClock.now
         if let lastStanding, now - lastStanding < .seconds(1) { return }
         lastStanding = now
         for (partition, standing) in state.partitions where standing.isRead {
-            // At its end, the partition's watermark may be further: behind it is a transaction under way.
+            // At the end of a partition, its watermark may be higher, because an open transaction follows.
             let end = standing.isAtEnd ? standing.end : intake.consumer.watermarks(partition)?.high
             telemetry.standing(partition, next: standing.committed, end: end)
         }

@@ -1,17 +1,17 @@
 internal import StreamCore
 
-// Circuit breakers, one a partition. A partition whose circuit breaker is open is held: nothing of it is kept in the
-// queue, and it is paused; all others go on. For each trial its offset and its counts are read again and it is started
-// there. From its first records one event is tried, and then:
+// Circuit breakers, one for each partition. A partition whose circuit breaker is open is held: its records are dropped
+// from the queue, and it is paused. All other partitions continue. For each trial the partition's offset and counts are
+// read again, and the consumer starts at that offset. One event from the first records is tried:
 //
-// - It can be applied: the circuit breaker closes and the partition goes on.
-// - It cannot: the partition is held again, for longer.
-// - There is none to try, as none of the type that fails is there, or none can be decoded: the records are written as
-//   ever, but for one event that may be parked. So a run of records that cannot be decoded ends in the end, however
-//   long it is, and records of other types pass.
+// - If it can be applied, the circuit breaker closes and the partition continues.
+// - If it cannot be applied, the partition is held again, for a longer time.
+// - If there is no event to try (none of the failing type, or none that can be decoded), the records are written as
+//   usual, but at most one event may be parked. So even a long run of records that cannot be decoded ends at some time,
+//   and records of other types pass.
 
 extension RunnerState {
-    /// The database says what a partition's circuit breaker is open for.
+    /// Handles the kinds of failures for which a partition's circuit breaker is open according to the database.
     mutating func breakerLoaded(_ partition: TopicPartition, open: [FailureCounts.Kind]) {
         breakerChanged(partition, open: open, by: .database)
     }
@@ -31,7 +31,7 @@ extension RunnerState {
         breakers[partition]?.kinds = open
     }
 
-    /// A transaction counted failures, or ended a count.
+    /// Handles the changes of failure counts by a transaction.
     mutating func breakersCounted(_ news: [TopicPartition: BreakerNews]) -> [Action] {
         var actions: [Action] = []
         for (partition, news) in news.sorted(by: { $0.key < $1.key }) where partitions[partition] != nil {
@@ -41,7 +41,7 @@ extension RunnerState {
         return actions
     }
 
-    /// Nothing more is taken of the partition until its next trial.
+    /// Holds the partition until its next trial.
     private mutating func hold(_ partition: TopicPartition) -> [Action] {
         drop(partition)
         guard partitions[partition]?.phase == .active else { return [] }
@@ -54,7 +54,7 @@ extension RunnerState {
 
     mutating func trialDue(_ partition: TopicPartition, _ timer: Int) {
         guard breakers[partition]?.fired(timer) == true, partitions[partition]?.phase == .held else { return }
-        // A success is told by a letter.
+        // A success needs a letter.
         if letterOutage.isOver {
             partitions[partition]?.phase = .unknown
         } else {
@@ -62,7 +62,7 @@ extension RunnerState {
         }
     }
 
-    /// The trial that comes before the first batch is written; nil when there is none.
+    /// The trial that precedes the writing of the first batch; nil if there is none.
     mutating func nextTrial() -> TrialOrder? {
         if breakers.isEmpty { return nil }
         let batch = queue[0]

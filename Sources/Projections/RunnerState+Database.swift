@@ -1,8 +1,8 @@
 internal import StreamCore
 
 extension RunnerState {
-    /// The next work for the idle database worker: what became of an unknown transaction, then the offsets that intake
-    /// waits for, then the batches.
+    /// The next work for the idle database worker. A transaction with an unknown outcome comes first, then the offsets
+    /// that the intake waits for, then the batches.
     mutating func advanceDatabase() -> [Action] {
         if let unsettled {
             database = .settling
@@ -42,7 +42,7 @@ extension RunnerState {
             database = .writing(order)
             return actions + [.write(order)]
         }
-        // A batch that was cut short leaves partitions to be read again.
+        // If a batch was shortened, its partitions must be read again.
         let isUnknownLeft = partitions.values.contains { $0.phase == .unknown }
         return isUnknownLeft && !isStopping ? actions + advanceDatabase() : actions
     }
@@ -61,8 +61,8 @@ extension RunnerState {
             isSecondTry: queue[0].secondTry != nil, mayWriteLetters: letterOutage.isOver)
     }
 
-    /// The first batch is written: partitions that end with it stop now. One that was cut short and goes on is read
-    /// again.
+    /// Finishes the first batch. Partitions with a failure at the end of their part stop now. Partitions whose part was
+    /// shortened are read again.
     private mutating func finishFirst() -> BatchID {
         let batch = queue.removeFirst()
         for (index, part) in batch.plan.layout.parts.enumerated() where !batch.plan.isDropped(part: index) {
@@ -75,7 +75,7 @@ extension RunnerState {
         return batch.id
     }
 
-    /// Stopping does not wait for a database that fails: what was taken and not written is still in Kafka.
+    /// Drops all batches, because a shutdown does not wait for a database that fails. The records are still in Kafka.
     mutating func dropQueue() -> [Action] {
         unsettled = nil
         database = .idle
@@ -125,7 +125,7 @@ extension RunnerState {
         queue[0].plan.succeeded(order.slice)
     }
 
-    /// Whatever was taken of these partitions was taken from where another owner has already been.
+    /// Reads partitions again whose offsets another owner has moved.
     private mutating func fenced(_ order: WriteOrder) -> [Action] {
         let fenced = order.moves.map(\.partition)
         note(.fenced(fenced))

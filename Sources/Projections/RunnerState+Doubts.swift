@@ -1,15 +1,16 @@
 internal import Kafka
 internal import StreamCore
 
-// Partitions that do not simply go on from where PostgreSQL says: Kafka does not have the offset, or has another record
-// there. Kafka is asked about each by itself, then PostgreSQL, and both together decide (``PartitionStart``).
+// Partitions that cannot simply continue at the offset in PostgreSQL, because Kafka does not have the offset or has
+// another record there. Kafka is asked about each of them, then PostgreSQL, and both answers decide
+// (``PartitionStart``).
 
 extension RunnerState {
-    /// Nothing more is taken of a partition until Kafka and PostgreSQL were asked about it.
+    /// Takes no more records of a partition until Kafka and PostgreSQL have answered.
     mutating func doubt(_ partition: TopicPartition, _ doubt: PartitionDoubt) {
         switch partitions[partition]?.phase {
         case .starting, .active, .ending: break
-        // It is being looked after, or is not ours; such news is of a start before.
+        // The partition is being handled already or is not ours. The report belongs to an earlier start.
         case .unknown, .doubtful, .examining, .rewinding, .loading, .held, .stopped, .revoked, nil: return
         }
         drop(partition)
@@ -18,7 +19,7 @@ extension RunnerState {
         partitions[partition]?.end = nil
     }
 
-    /// What came in the place of the marked records.
+    /// Handles the results of looking for marked records.
     mutating func compare(_ continuity: [TopicPartition: Continuity]) {
         for (partition, found) in continuity {
             switch found {
@@ -29,8 +30,8 @@ extension RunnerState {
         }
     }
 
-    /// Kafka is asked at once the first time, and later after a while: a partition may come to be in doubt again and
-    /// again, or have no leader.
+    /// Asks Kafka about doubtful partitions: the first time at once, and later after a delay, because a partition may
+    /// become doubtful repeatedly or have no leader.
     mutating func examineDoubtful() -> [Action] {
         var actions: [Action] = []
         for partition in partitions.filter({ $0.value.phase == .doubtful }).keys.sorted() {
@@ -60,7 +61,7 @@ extension RunnerState {
         switch result {
         case .success(let findings):
             partitions[partition]?.findings = findings
-            // PostgreSQL has the last word on where it is: somebody else may have moved it.
+            // The position is read from PostgreSQL again, because another process may have moved it.
             partitions[partition]?.phase = .unknown
         case .failure(let error):
             note(.examinationFailed(partition, error))
@@ -99,7 +100,7 @@ extension RunnerState {
         if start != StartCommand() { commands.append(.start(start)) }
     }
 
-    /// Kafka does not have what comes next: the one place that decides what comes of it.
+    /// Decides what happens to a partition whose next records Kafka does not have. No other place decides this.
     private mutating func notThere(
         _ partition: TopicPartition, _ next: Int64, _ findings: PartitionFindings, isReplaced: Bool
     ) {
@@ -115,8 +116,8 @@ extension RunnerState {
         }
     }
 
-    /// The offsets of partitions that go on elsewhere are moved there by themselves, before any record is applied: the
-    /// records' own transactions then move them forward only, from an offset that Kafka has.
+    /// The moves of the offsets of partitions that continue elsewhere. They are moved before any record is applied. The
+    /// transactions of records then only move them forward, from an offset that Kafka has.
     mutating func rewind() -> [OffsetMove] {
         var moves: [OffsetMove] = []
         for (partition, state) in partitions.sorted(by: { $0.key < $1.key }) {
@@ -126,7 +127,7 @@ extension RunnerState {
         return moves
     }
 
-    /// They are read again, whoever moved them.
+    /// Reads rewound partitions again, whoever has moved their offsets.
     mutating func rewound() {
         database = .idle
         recovered()

@@ -1,15 +1,15 @@
 internal import StreamCore
 
-// Events that may be to blame for a transaction that failed. What comes of such an error is decided here; the database
-// worker only says what it saw.
+// Events that may be the cause of a failed transaction. This file decides how to react; the database worker only
+// reports what it saw.
 
 extension RunnerState {
-    /// Where failures are parked, an error that may come from an event is no end: the slice is tried again, around the
-    /// events that fail.
+    /// Handles a failed transaction. If failures are parked and an event may be the cause, the slice is tried again
+    /// around the failing events.
     ///
-    /// Whose it is can be told at once from an error that only an event can cause. Of what looks like everybody's
-    /// (a missing table, but of one trigger's making) an event is to blame when it fails alone and others do not. The
-    /// same goes for what passes by itself as a rule (a lock, a timeout), once it has not passed for a while.
+    /// Some errors can only be caused by an event. Other errors look general, such as a missing table, although only
+    /// one trigger needs that table. For those, an event is the cause if it fails alone and others do not. The same
+    /// applies to errors that are usually temporary (a lock, a timeout), if they do not disappear for some time.
     mutating func failed(_ order: WriteOrder, _ fault: WriteFault) -> [Action] {
         let mayTryAgain = settings.parks && !order.isSecondTry && !fault.items.isEmpty
         switch fault.cause {
@@ -33,15 +33,16 @@ extension RunnerState {
         return []
     }
 
-    /// Large batches take long; that one event does, for any reason, takes patience but not much.
+    /// Handles a slice that took too long. A slice of several events is halved. For a single event, the attempt counts
+    /// as half of ``Settings/patience``, so that the event is soon treated as the cause.
     mutating func tooSlow(_ failure: DatabaseFailure) -> [Action] {
         let doubts = doubtfulFailures + (queue[0].plan.shrink() ? 0 : max(1, settings.patience / 2))
         defer { doubtfulFailures = doubts }
         return databaseFailed(failure)
     }
 
-    /// Looks for an event that can be applied where these cannot: first beside them, when the slice was but a part of
-    /// its batch, then among all that was taken.
+    /// Looks for an event that can be applied while these cannot: first in the rest of the batch, if the slice was only
+    /// a part of it, and then among all records that were taken.
     mutating func failedWithoutProof(
         _ order: WriteOrder, _ failures: [Int: ItemFailure], _ cause: DatabaseFailure
     ) -> [Action] {
@@ -58,7 +59,7 @@ extension RunnerState {
         return [.probe(ProbeOrder(batch: batch, item: item))]
     }
 
-    /// - Parameter failure: why the other event cannot be applied either; nil when it can.
+    /// - Parameter failure: why the other event cannot be applied either; nil if it can.
     mutating func probed(_ failure: EventFailure?) -> [Action] {
         guard let unproven else { return [] }
         self.unproven = nil
@@ -89,7 +90,7 @@ extension RunnerState {
         return []
     }
 
-    /// An event can never be applied, and everything before it is: the one place that decides what comes of it.
+    /// Handles an event that can never be applied, after everything before it was applied. No other place decides this.
     mutating func isolated(
         _ partition: TopicPartition, _ offset: Int64, _ stage: StoppedPartition.Stage, _ failure: EventFailure
     ) {

@@ -2,13 +2,13 @@ internal import Kafka
 internal import StreamCore
 
 extension RunnerState {
-    /// The next round of the intake; nil when there is nothing to do or the queue is full.
+    /// The next round of the intake; nil if there is nothing to do or the queue is full.
     mutating func nextIntake(now: ContinuousClock.Instant) -> IntakeOrder? {
         let isFull = queue.count >= settings.queueDepth
         queueFullSince = isFull ? queueFullSince ?? now : nil
         var polls = !isStopping && !isFull
         if isFull && !isStopping && isStalled(now: now) {
-            // Nothing is taken, but the group must see this member poll, and rebalances must be answered.
+            // No records are taken, but the member must poll to stay in the group and to answer rebalances.
             pauseActive()
             polls = true
         } else if !isFull && !paused.isEmpty {
@@ -22,8 +22,8 @@ extension RunnerState {
         return order
     }
 
-    /// While a revocation is not answered, nothing is started: moving a partition elsewhere gives it up for a moment,
-    /// which the group would take for the answer.
+    /// The commands that can be executed now. While a revocation is not answered, no partition is started, because
+    /// moving a partition unassigns it for a moment, which the group would take for the answer.
     private mutating func takeDueCommands() -> [ConsumerCommand] {
         let held = revocations.isEmpty ? [] : commands.filter(\.isStart)
         let due = revocations.isEmpty ? commands : commands.filter { !$0.isStart }
@@ -90,7 +90,7 @@ extension RunnerState {
     private mutating func take(_ assigned: [TopicPartition]) {
         note(.assigned(assigned))
         for partition in assigned { partitions[partition] = PartitionState() }
-        // The group waits for an answer to this as well.
+        // The group waits for an answer to an empty assignment too.
         if assigned.isEmpty { commands.append(.start(StartCommand())) }
     }
 
@@ -117,8 +117,8 @@ extension RunnerState {
         revocations.append(revoked)
     }
 
-    /// Somebody else has them already: nothing more is begun, and the compare-and-set on the offsets decides about a
-    /// transaction that is under way.
+    /// Handles partitions that another process already owns. No new work begins. The compare-and-set on the offsets
+    /// decides about a transaction in progress.
     private mutating func lose(_ lost: [TopicPartition]) {
         note(.lost(lost))
         for partition in lost {
@@ -149,7 +149,8 @@ extension RunnerState {
     private mutating func forget(_ partition: TopicPartition) {
         partitions[partition] = nil
         paused.remove(partition)
-        // The client would keep a pause of a partition that is given up, and fetch nothing when it comes back.
+        // The client would keep the pause of an unassigned partition, and would not fetch it after it is assigned
+        // again.
         commands = commands.compactMap { command in
             guard case .pause(let paused) = command else { return command }
             let rest = paused.filter { $0 != partition }
@@ -160,7 +161,7 @@ extension RunnerState {
         forgetLetters(of: partition)
     }
 
-    /// Its offset is read again and the consumer started there; what was taken of it is dropped.
+    /// Lets the offset be read again and the consumer start there. Records that were taken are dropped.
     mutating func reload(_ partition: TopicPartition) {
         drop(partition)
         guard let phase = partitions[partition]?.phase else { return }
@@ -171,7 +172,7 @@ extension RunnerState {
         }
     }
 
-    /// Drops what was taken of a partition and is not under way.
+    /// Drops the records of a partition that are not being written.
     mutating func drop(_ partition: TopicPartition) {
         for index in queue.indices { queue[index].plan.drop(partition) }
         commands = commands.map { command in

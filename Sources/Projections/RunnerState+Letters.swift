@@ -1,21 +1,23 @@
 internal import StreamCore
 
-// Letters that Kafka does not take: the letter topic is unknown or forbidden, or its brokers are away. What needs no
-// letter goes on. A partition that cannot park is held behind the last event that needs none. The letter that failed is
-// sent again now and then, beside the database's work, and once Kafka takes it all held partitions go on.
+// Letters that Kafka does not accept: the letter topic does not exist or is forbidden, or its brokers are unavailable.
+// Events that need no letter are still applied. A partition is held before its first event that needs a letter. The
+// failed letter is sent again from time to time, in parallel to the database's work. When Kafka accepts it, all held
+// partitions continue.
 
 extension RunnerState {
-    /// Whether Kafka takes letters, as far as is known.
+    /// Whether Kafka accepts letters, as far as is known.
     struct LetterOutage: Sendable {
         var isOver = true
         var backoff: Backoff
-        /// Partitions that wait for its end.
+        /// Partitions that wait for the end of the outage.
         var waiting: Set<TopicPartition> = []
-        /// Partitions that were held, and have not gone on yet.
+        /// Partitions that were held and have not committed anything since.
         var held: Set<TopicPartition> = []
     }
 
-    /// A slice needs letters and cannot have them: its partitions end before their first events that need one.
+    /// Handles a slice whose letters cannot be written. Its partitions end before their first events that need a
+    /// letter.
     mutating func lettersMissing(_ cuts: [Int: Int], _ error: LetterError?) -> [Action] {
         guard !queue.isEmpty else { return [] }
         let parts = queue[0].plan.layout.parts
@@ -23,7 +25,9 @@ extension RunnerState {
         return lettersFailed(error, for: cuts.keys.sorted().map { parts[$0].partition })
     }
 
-    /// - Parameter error: nil when it is known that Kafka takes none, and nothing was sent.
+    /// - Parameters:
+    ///   - error: the error; nil if the outage was known before and nothing was sent.
+    ///   - affected: the partitions that need letters.
     mutating func lettersFailed(_ error: LetterError?, for affected: [TopicPartition]) -> [Action] {
         for partition in affected {
             for index in queue.indices.dropFirst() { queue[index].plan.drop(partition) }
@@ -43,7 +47,7 @@ extension RunnerState {
         return [.sleep(.letters, letterOutage.backoff.next())]
     }
 
-    /// The letter that failed was sent again.
+    /// Handles the result of sending the failed letter again.
     mutating func letterTried(_ error: LetterError?) -> [Action] {
         if let error { return closeLetters(error) }
         letterOutage.isOver = true
@@ -55,7 +59,7 @@ extension RunnerState {
         return []
     }
 
-    /// Partitions of which something was committed park again, or need not.
+    /// Handles commits of partitions that were held. They can park again, or did not need to.
     mutating func lettersPassed(_ moved: [TopicPartition]) {
         guard letterOutage.isOver else { return }
         for partition in moved where letterOutage.held.remove(partition) != nil {

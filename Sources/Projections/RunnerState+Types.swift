@@ -4,29 +4,30 @@ internal import StreamCore
 
 extension RunnerState {
     struct Settings: Sendable {
-        /// Batches taken and not yet written, the one being written included.
+        /// Maximum number of batches that are taken and not yet written, including the one being written.
         var queueDepth = 2
-        /// How long the queue may be full before partitions are paused so that polling can go on.
+        /// Time after which partitions are paused if the queue stays full, so that polling can continue.
         var stallAfter = Duration.seconds(1)
         var tick = Duration.milliseconds(250)
         var copyInterval = Duration.seconds(1)
         var backoffInitial = Duration.milliseconds(50)
         var backoffCeiling = Duration.seconds(10)
-        /// Short, since nobody polls meanwhile.
+        /// Maximum delay after an error of Kafka. It is short, because nothing polls during the delay.
         var intakeBackoffCeiling = Duration.seconds(1)
-        /// Between two questions to Kafka about a partition that is in doubt.
+        /// Maximum delay between two questions to Kafka about a doubtful partition.
         var examineBackoffCeiling = Duration.seconds(5)
         var pruneInterval = Duration.seconds(900)
         var drainTimeout = Duration.seconds(20)
-        /// Attempts in a row at which a batch failed with an error that passes as a rule, before it is held possible
-        /// that one of its events is to blame.
+        /// Number of consecutive attempts that fail with a usually temporary error, after which one of the batch's
+        /// events may be the cause.
         var patience = 6
-        /// Attempts in a row at which everything failed, before the run ends with that error.
+        /// Number of consecutive attempts with an error that concerns everything, after which the run ends with that
+        /// error.
         var everythingFailureLimit = 5
         var continuesAfterTruncation = false
-        /// Events that can never be applied become dead letters, and do not stop their partitions.
+        /// Whether events that can never be applied become dead letters. Otherwise they stop their partitions.
         var parks = false
-        /// A topic that goes on after truncation in any case: what it lacks is sent again.
+        /// The retry topic. It always continues after truncation, because missing retries are sent again.
         var retryTopic: String?
         var probeInitial = Duration.seconds(1)
         var probeCeiling = Duration.seconds(30)
@@ -39,15 +40,15 @@ extension RunnerState {
 
     enum Timer: Sendable, Equatable {
         case tick
-        /// The end of the time that a stop may take.
+        /// The time limit of a shutdown.
         case drain
         case database(Int)
         case intake
-        /// The next look at a partition that is in doubt.
+        /// The next question about a doubtful partition.
         case examine(TopicPartition)
         /// The next trial of a partition whose circuit breaker is open.
         case trial(TopicPartition, Int)
-        /// The next try to write a letter that Kafka did not take.
+        /// The next attempt to write a letter that Kafka did not accept.
         case letters
     }
 
@@ -56,34 +57,35 @@ extension RunnerState {
         case stopRequested
         case timer(Timer)
         case intakeEnded(IntakeReport)
-        /// The marks are those of partitions that have one, `open` is what circuit breakers are open for.
+        /// The offsets, the marks of partitions that have one, and the kinds of failures for which circuit breakers are
+        /// open.
         case offsetsLoaded(
             [TopicPartition: Int64], marks: [TopicPartition: RecordMark] = [:],
             open: [TopicPartition: [FailureCounts.Kind]] = [:])
-        /// What Kafka says of a partition that is in doubt.
+        /// Kafka's answers about a doubtful partition.
         case examined(TopicPartition, Result<PartitionFindings, KafkaError>)
-        /// Offsets were moved elsewhere, or somebody else had moved them.
+        /// Offsets were moved to where Kafka's records begin, or another process had moved them.
         case rewound
         case written(WriteOutcome)
         case settled(SettleOutcome, open: [TopicPartition: [FailureCounts.Kind]] = [:])
         case pruned
         case counted
-        /// Why the event that was tried cannot be applied; nil when it can.
+        /// Why the tried event cannot be applied; nil if it can.
         case probed(EventFailure?)
-        /// What came of a partition's trial.
+        /// The result of a partition's trial.
         case tried(TrialOutcome)
-        /// Why Kafka still does not take the letter that failed; nil when it does.
+        /// Why Kafka still does not accept the failed letter; nil if it does.
         case letterTried(LetterError?)
-        /// The database's work failed; nothing of it was committed.
+        /// The work of the database failed. Nothing was committed.
         case databaseFailed(DatabaseFailure)
     }
 
     enum Action: Sendable {
         case intake(IntakeOrder)
-        /// End the poll that waits: there are commands for the consumer.
+        /// End the current poll, because there are commands for the consumer.
         case wakeIntake
         case loadOffsets([TopicPartition])
-        /// Ask Kafka about a partition.
+        /// Ask Kafka about a doubtful partition.
         case examine(TopicPartition, PartitionDoubt)
         /// Move offsets to where Kafka's records begin.
         case rewind([OffsetMove])
@@ -91,19 +93,19 @@ extension RunnerState {
         case settle([OffsetMove])
         /// Drop the partitions of `processed_events` that are past their retention.
         case prune
-        /// Count what is parked.
+        /// Count the parked rows and the blocked keys.
         case count
-        /// Try one event, and take it back.
+        /// Try one event and roll it back.
         case probe(ProbeOrder)
-        /// Try one event of a partition whose circuit breaker is open; when it can be applied, its count ends.
+        /// Try one event of a partition whose circuit breaker is open. If it can be applied, its counts end.
         case tryBreaker(TrialOrder)
-        /// Send the letter that failed again, beside the database's work.
+        /// Send the failed letter again, in parallel to the database's work.
         case tryLetter
         case sleep(Timer, Duration)
-        /// The batch is done with; its events may be freed.
+        /// The batch is finished. Its events can be freed.
         case discard(BatchID)
         case report(RunnerNote)
-        /// Leave the group after copying these offsets; the end of a good run.
+        /// Leave the group after copying these offsets, at the end of a successful run.
         case finish([TopicPartition: Int64])
         case fail(ProjectionError)
     }
@@ -118,7 +120,7 @@ extension RunnerState {
         case counting
         case probing
         case trying(TrialOrder)
-        /// Backing off until this timer.
+        /// Waits for this timer after a failure.
         case waiting(Int)
 
         var isAtRest: Bool {
@@ -132,33 +134,33 @@ extension RunnerState {
     struct QueuedBatch: Sendable {
         let id: BatchID
         var plan: BatchSplitter
-        /// How to try the next slice again, which has just failed as a whole.
+        /// How to apply the next slice, which has just failed as a whole.
         var secondTry: Application?
-        /// Parts in which nothing is to be tried, though their circuit breakers are open.
+        /// Parts that have nothing to try, although their circuit breakers are open.
         var triedParts: Set<Int> = []
     }
 }
 
-/// One assigned partition.
+/// The state of an assigned partition.
 struct PartitionState: Sendable, Equatable {
     enum Phase: Sendable, Equatable {
         /// Its offset must be read from PostgreSQL.
         case unknown
-        /// It is in doubt, and Kafka is to be asked about it.
+        /// Its position is in doubt, and Kafka must be asked.
         case doubtful
-        /// Kafka is being asked, or is asked again after a while.
+        /// Kafka is being asked, or will be asked again after a delay.
         case examining
-        /// Kafka's records begin elsewhere, and the offset is to be moved there.
+        /// Kafka's records begin at this offset, and the stored offset must be moved there.
         case rewinding(to: Int64)
-        /// The offset is being read.
+        /// The offset is being read from PostgreSQL.
         case loading
-        /// The consumer is to be started at the offset read.
+        /// The consumer must be started at the offset.
         case starting
-        /// Records are taken.
+        /// Records are being taken.
         case active
-        /// A failed event ends it as soon as the events before it are written.
+        /// It stops at a failed event as soon as the earlier events are written.
         case ending
-        /// Nothing is taken for a while: its circuit breaker is open, or letters cannot be written.
+        /// No records are taken for now, because its circuit breaker is open or letters cannot be written.
         case held
         case stopped
         /// It is to be given up.
@@ -166,22 +168,22 @@ struct PartitionState: Sendable, Equatable {
     }
 
     var phase = Phase.unknown
-    /// The consumer has it: another start must take it away first.
+    /// Whether the consumer has the partition. It must then be moved instead of assigned.
     var isWithConsumer = false
-    /// What PostgreSQL has as its next offset, as far as is known here; the expectation of the next transaction.
+    /// The next offset in PostgreSQL, as far as is known. The next transaction expects it.
     var committed: Int64 = 0
     /// The next offset to take from Kafka.
     var position: Int64 = 0
-    /// The record that must come first, until it came.
+    /// The record that must be read first, until it was read.
     var mark: RecordMark?
-    /// Where the partition ended when it was last read to its end.
+    /// The end of the partition when it was last read to the end.
     var end: Int64?
-    /// Why it cannot simply go on from its offset, and what Kafka says of that.
+    /// Why it cannot simply continue at its offset, and Kafka's answers.
     var doubt: PartitionDoubt?
     var findings: PartitionFindings?
     private var copied: Int64 = -1
 
-    /// Its offset is known and nothing of it is about to change hands.
+    /// Whether its offset is known and it is not being started or revoked.
     var isRead: Bool {
         switch phase {
         case .active, .ending, .held, .stopped, .doubtful, .examining: true
@@ -189,7 +191,7 @@ struct PartitionState: Sendable, Equatable {
         }
     }
 
-    /// All that Kafka has of it was taken.
+    /// Whether all records in Kafka were taken.
     var isAtEnd: Bool { end == position }
 
     mutating func loaded(_ next: Int64) {
@@ -209,17 +211,17 @@ struct PartitionState: Sendable, Equatable {
     }
 }
 
-/// Names a batch whose events are kept outside of the state machine.
+/// Identifies a batch, whose events are stored outside of the state machine.
 struct BatchID: Hashable, Sendable {
     let number: Int
 }
 
-/// A partition's offset before and after a transaction.
+/// The offset of a partition before and after a transaction.
 struct OffsetMove: Sendable, Equatable {
     let partition: TopicPartition
     let expected: Int64
     let next: Int64
-    /// The last record that is passed then; nil to keep what is stored, and to forget it when the offset goes back.
+    /// The mark of the last record before `next`. nil keeps the stored mark, or deletes it if the offset goes back.
     var mark: RecordMark?
 }
 
@@ -228,51 +230,51 @@ struct WriteOrder: Sendable, Equatable {
     let slice: BatchSlice
     let moves: [OffsetMove]
     var application = Application.together
-    /// The slice has just failed as a whole, and was not made smaller.
+    /// Whether the slice has just failed as a whole and was not made smaller.
     var isSecondTry = false
-    /// Kafka takes letters, as far as is known.
+    /// Whether Kafka accepts letters, as far as is known.
     var mayWriteLetters = true
 }
 
 enum WriteOutcome: Sendable {
-    /// With what was counted for circuit breakers, and about how far events that fail are from each other; nil when
-    /// none did, or nobody looked.
+    /// Committed, with the changes of failure counts and the approximate distance between failing events; nil if none
+    /// failed or none was searched for.
     case committed([TopicPartition: BreakerNews] = [:], failureDistance: Int? = nil)
-    /// An offset was not what it was expected to be: another owner is alive, or was.
+    /// An offset did not have the expected value, because another owner moved it.
     case fenced
-    /// The connection was lost in COMMIT.
+    /// The connection was lost during COMMIT.
     case unknown(DatabaseFailure)
-    /// One of the events may be to blame; nothing was committed.
+    /// One of the events may be the cause. Nothing was committed.
     case failed(WriteFault)
-    /// This event cannot be decoded, which was found out before the transaction.
+    /// This event cannot be decoded, which was found before the transaction.
     case undecodable(ItemFailure, item: Int)
-    /// These events can never be applied, each by itself; nothing was committed.
+    /// Each of these events can never be applied. Nothing was committed.
     case failing([Int: ItemFailure])
-    /// These events fail, each by itself, with an error that is seldom an event's, and no other was tried with
-    /// success; nothing was committed.
+    /// Each of these events fails with an error that a single event rarely causes, and no other event could be applied
+    /// in the same transaction. Nothing was committed.
     case unproven([Int: ItemFailure], DatabaseFailure)
-    /// Parts of the batch must end before these items, as circuit breakers open there; nothing was committed.
+    /// Parts of the batch must end before these items, because circuit breakers open there. Nothing was committed.
     case tooLong([Int: Int])
-    /// Parts of the batch must end before these items, as those need letters that cannot be written; nothing was
-    /// committed. Without an error when none was sent.
+    /// Parts of the batch must end before these items, because they need letters that cannot be written. Nothing was
+    /// committed. The error is nil if no letter was sent.
     case lettersMissing([Int: Int], LetterError?)
-    /// The server gave up after its time limit; nothing was committed.
+    /// The server cancelled a statement after its time limit. Nothing was committed.
     case tooSlow(DatabaseFailure)
 }
 
 enum SettleOutcome: Sendable, Equatable {
     case committed
     case notCommitted
-    /// Neither: somebody else moved the offsets.
+    /// Neither: another process moved the offsets.
     case fenced
 }
 
-/// Why the database's work failed, when no event is to blame.
+/// Why the work of the database failed, if no event is the cause.
 struct DatabaseFailure: Sendable {
     let kind: FailureKind
     let underlying: any Error
 
-    /// The server refused a statement for a reason that may lie in one of the events.
+    /// Whether the server refused a statement for a reason that one of the events may have caused.
     var mayConcernOneEvent: Bool {
         (underlying as? PostgresError)?.mayConcernOneRow ?? false
     }
@@ -294,7 +296,7 @@ enum ConsumerCommand: Sendable, Equatable {
 struct StartCommand: Sendable, Equatable {
     /// Partitions that the consumer does not have yet.
     var new: [TopicPartition: Int64] = [:]
-    /// Partitions that it has, at another offset.
+    /// Partitions that the consumer has, which continue at another offset.
     var moved: [TopicPartition: Int64] = [:]
 
     mutating func add(_ partition: TopicPartition, at offset: Int64, isMoved: Bool) {
@@ -308,14 +310,14 @@ struct StartCommand: Sendable, Equatable {
 }
 
 struct IntakeOrder: Sendable, Equatable {
-    /// The name of the batch, if there comes one.
+    /// The id of the batch, if the round returns one.
     let batch: BatchID
     let commands: [ConsumerCommand]
-    /// False when the run is stopping: the commands are all that is left to do.
+    /// Whether to poll. It is false during a shutdown, when only commands are left.
     let polls: Bool
-    /// The partitions whose records are taken, with the offsets that they are taken from; lower ones are old.
+    /// The partitions whose records are taken, with the first offset of each. Records with lower offsets are ignored.
     let positions: [TopicPartition: Int64]
-    /// The records that some of them must begin with.
+    /// The records that some of the partitions must begin with.
     var marks: [TopicPartition: RecordMark] = [:]
 }
 
@@ -328,32 +330,32 @@ struct IntakeReport: Sendable {
         case assigned([TopicPartition])
         case revoked([TopicPartition])
         case lost([TopicPartition])
-        /// The consumer fetches from a partition no longer, since Kafka does not have its position.
+        /// The consumer no longer fetches these partitions, because Kafka does not have their positions.
         case outOfRange([TopicPartition])
     }
 
-    /// Partitions that the consumer fetches from now.
+    /// Partitions that the consumer now fetches.
     var started: [TopicPartition] = []
-    /// Partitions that it did not take.
+    /// Partitions that the consumer could not start.
     var notStarted: [TopicPartition] = []
-    /// What came in the place of the records that partitions must begin with.
+    /// The results of looking for the marked records of partitions.
     var continuity: [TopicPartition: Continuity] = [:]
-    /// Where partitions end that were read to their ends.
+    /// The end offsets of the partitions that were read to the end.
     var ends: [TopicPartition: Int64] = [:]
     var polled = Polled.nothing
     var failure: KafkaError?
 }
 
-/// What is worth a log line and a metric.
+/// Events that produce a log line and a metric.
 enum RunnerNote: Sendable {
     case assigned([TopicPartition])
     case started([TopicPartition: Int64])
     case revoked([TopicPartition])
     case lost([TopicPartition])
     case stopped(StoppedPartition)
-    /// A partition goes on from where Kafka's records begin.
+    /// A partition continues where Kafka's records begin.
     case rewound(StoppedPartition, to: Int64)
-    /// The marked record is gone in an ordinary way.
+    /// The marked record was deleted by retention or compaction.
     case unverified(TopicPartition, next: Int64, mark: RecordMark)
     case examinationFailed(TopicPartition, KafkaError)
     case fenced([TopicPartition])

@@ -1,48 +1,48 @@
 internal import StreamCore
 
-/// What a running projection does next, as a pure function of what happened: it holds no client, reads no clock and
-/// never waits. ``RunnerLoop`` carries its actions out and hands it what came of them.
+/// Decides what a running projection does next, as a pure function of what happened. It holds no client, reads no clock
+/// and never waits. ``RunnerLoop`` executes its actions and passes the results to it.
 ///
-/// There are two workers, each with at most one thing under way, so that their order is the order of the actions: the
-/// *intake* (commands to the consumer, then one poll) and the *database* (reading offsets, or one transaction). While
-/// the database works on a batch, the intake takes and decodes the next; a batch that waits stops the intake.
+/// There are two workers. The *intake* executes commands of the consumer and then polls once. The *database* reads
+/// offsets or runs one transaction. Each does at most one thing at a time, in the order of the actions. While the
+/// database writes a batch, the intake takes and decodes the next one. A batch that waits stops the intake.
 struct RunnerState: Sendable {
     let settings: Settings
     var partitions: [TopicPartition: PartitionState] = [:]
-    /// Batches taken, in order; the first is the one being written.
+    /// The batches that were taken, in order. The first one is being written.
     var queue: [QueuedBatch] = []
-    /// Revoked partitions that are to be given up together, as soon as no transaction of theirs is under way.
+    /// Revoked partitions. Each group is given up together, as soon as no transaction of its partitions is in progress.
     var revocations: [[TopicPartition]] = []
 
     var database = DatabaseActivity.idle
-    /// The outcome of this transaction is unknown; it is looked up before anything else is written.
+    /// The transaction whose outcome is unknown. It is looked up before anything else is written.
     var unsettled: WriteOrder?
     var backoff: Backoff
     var everythingFailures = 0
-    /// Attempts in a row at which the batch failed with an error that one of its events may cause.
+    /// Number of consecutive attempts that failed with an error that one of the batch's events may cause.
     var doubtfulFailures = 0
-    /// Events of the first batch that fail alone, for which another event is now tried: when that one can be applied,
-    /// it is they who are to blame.
+    /// Events of the first batch that fail alone, while another event is tried. If that one can be applied, these
+    /// events are the cause.
     var unproven: (failures: [Int: ItemFailure], cause: DatabaseFailure)?
-    /// As of the last transaction: where events fail, there are often more, and what a try does before it fails is in
-    /// vain.
+    /// The approximate distance between failing events in the last transaction. Failing events often occur together,
+    /// and the work of an attempt before a failure is lost.
     var failureDistance: Int?
     /// The open circuit breakers.
     var breakers: [TopicPartition: CircuitBreaker] = [:]
     var letterOutage: LetterOutage
 
     var isIntakeUnderWay = false
-    /// The intake waits for a timer after a Kafka failure.
+    /// Whether the intake waits for a timer after an error of Kafka.
     var isIntakeWaiting = false
     var intakeBackoff: Backoff
-    /// What to tell the consumer before the next poll.
+    /// The commands for the consumer before the next poll.
     var commands: [ConsumerCommand] = []
-    /// When Kafka is asked again about partitions that were in doubt, until they go on.
+    /// The delays between questions to Kafka about partitions that were in doubt, until they continue.
     var examineBackoffs: [TopicPartition: Backoff] = [:]
-    /// Partitions that the consumer was told to pause.
+    /// Partitions that the consumer has paused for the database.
     var paused: Set<TopicPartition> = []
 
-    /// Since then the intake waits for the database; nil while it does not.
+    /// The time since which the intake waits for the database; nil while it does not.
     var queueFullSince: ContinuousClock.Instant?
 
     var isStopping = false
@@ -63,9 +63,9 @@ struct RunnerState: Sendable {
             backoff: Backoff(initial: settings.probeInitial, ceiling: settings.probeCeiling))
     }
 
-    /// Takes in what happened.
+    /// Handles what happened.
     ///
-    /// - Returns: what to do now, in this order.
+    /// - Returns: the actions to execute now, in this order.
     mutating func handle(_ input: Input, now: ContinuousClock.Instant) -> [Action] {
         guard !isFinished else { return [] }
         var actions: [Action] = []
@@ -99,7 +99,7 @@ struct RunnerState: Sendable {
         notes.append(note)
     }
 
-    /// A number not given before, for timers and batches.
+    /// A unique number for timers and batches.
     mutating func nextNumber() -> Int {
         lastNumber += 1
         return lastNumber
@@ -134,7 +134,7 @@ struct RunnerState: Sendable {
         return []
     }
 
-    /// Kafka gets a copy of the offsets now and then, for lag tools. Nothing reads it back.
+    /// Copies the offsets to Kafka from time to time, for lag tools. Nothing reads the copy back.
     private mutating func copyOffsets(now: ContinuousClock.Instant) {
         if let lastCopy, now - lastCopy < settings.copyInterval { return }
         lastCopy = now
@@ -151,7 +151,7 @@ struct RunnerState: Sendable {
         return moved
     }
 
-    /// Gives the idle workers something to do.
+    /// Starts work on the idle workers.
     private mutating func advance(now: ContinuousClock.Instant) -> [Action] {
         var actions: [Action] = []
         answerRevocations()

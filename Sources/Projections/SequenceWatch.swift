@@ -1,19 +1,19 @@
 internal import StreamCore
 
-/// Watches the sequences of aggregates go by: a number left out is an event that never came, a number that does not
-/// grow is one that came late. It only counts; a read model must be right either way.
+/// Checks the sequences of aggregates. A missing number means that an event never arrived, and a number that does not
+/// increase means that an event arrived late. It only counts; a read model must be correct in either case.
 ///
-/// An aggregate is known by its type and id: an order and its payment may have the same id.
+/// An aggregate is identified by its type and id, because an order and its payment may have the same id.
 ///
-/// The memory is fixed: a table of the aggregates seen last, in which two that meet in one slot displace each other.
-/// An aggregate that is not in the table is taken as it comes.
+/// It uses a fixed amount of memory: a table of the aggregates seen last. Two aggregates with the same slot replace
+/// each other. An aggregate that is not in the table starts with any sequence.
 struct SequenceWatch: Sendable {
     struct Counts: Sendable, Equatable {
-        /// Sequences left out, each time that an aggregate jumped.
+        /// The number of times that an aggregate's sequence left a gap.
         var gaps = 0
-        /// Events whose sequence is not above one already applied.
+        /// The number of events whose sequence is not above one that was already applied.
         var stale = 0
-        /// An aggregate that shows one of the above, for the log.
+        /// An example of such an aggregate, for the log.
         var exampleAggregateID: String?
     }
 
@@ -26,13 +26,13 @@ struct SequenceWatch: Sendable {
 
     private var slots: [Slot]
 
-    /// - Parameter capacity: slots of 16 bytes, a power of two.
+    /// - Parameter capacity: the number of slots, a power of two. A slot takes 16 bytes.
     init(capacity: Int = 1 << 16) {
         precondition(capacity > 0 && capacity & (capacity - 1) == 0, "the capacity is a power of two")
         slots = Array(repeating: Slot(), count: capacity)
     }
 
-    /// Notes an event that is applied for the first time. A sequence of 0 claims none.
+    /// Checks an event that is applied for the first time. A sequence of 0 means that it has none.
     mutating func observe(_ identity: EventIdentity, into counts: inout Counts) {
         if identity.sequence == 0 { return }
         var hasher = Hasher()
@@ -52,7 +52,7 @@ struct SequenceWatch: Sendable {
         counts.exampleAggregateID = identity.aggregateID
     }
 
-    /// Forgets everything, because another process may have applied events meanwhile.
+    /// Discards everything, because another process may have applied events in the meantime.
     mutating func reset() {
         for index in slots.indices { slots[index] = Slot() }
     }

@@ -1,15 +1,15 @@
 internal import Letters
 internal import StreamCore
 
-/// What became of a slice beside the events applied.
+/// What a slice did besides applying events.
 struct ParkingCounts: Sendable, Equatable {
-    /// Letters written, by reason.
+    /// The number of letters by reason.
     var letters: [Letter.Reason: Int] = [:]
-    /// Letters that were retried before their records.
+    /// The number of retries that arrived before the original record was passed.
     var tooEarly = 0
-    /// Retries that came after a later delivery was handled.
+    /// The number of retries that arrived after a later delivery was handled.
     var outdated = 0
-    /// One that failed, for the log.
+    /// One failed event, for the log.
     var example: (origin: RecordOrigin, failure: ItemFailure)?
 
     static func == (left: ParkingCounts, right: ParkingCounts) -> Bool {
@@ -17,24 +17,24 @@ struct ParkingCounts: Sendable, Equatable {
     }
 }
 
-/// What a slice's plan comes to, once it is known what was applied.
+/// The rows and letters that result from a slice's plan, after it is known which events were applied.
 struct SliceOutcome {
     var rows: [ParkedEvents.Row] = []
     var resolved: [RecordOrigin] = []
-    /// Deliveries whose events stay parked.
+    /// Handled deliveries whose events stay parked.
     var handled: [ParkedEvents.Handled] = []
     var discarded: [ParkedEvents.Handled] = []
     var letters: [Letter] = []
-    /// What circuit breakers count.
+    /// The changes of failure counts.
     var tally: FailureTally
     var counts = ParkingCounts()
 }
 
 extension SliceOutcome {
     /// - Parameters:
-    ///   - plan: nil when all items were simply applied.
-    ///   - tally: what circuit breakers count of the slice.
-    ///   - order: what waits for an event that failed.
+    ///   - plan: the plan; nil if all items were simply applied.
+    ///   - tally: the changes of failure counts by the slice.
+    ///   - order: which events wait for a failed event.
     init<Event>(
         of plan: SlicePlan?, _ batch: PreparedBatch<Event>, _ items: ItemSelection, _ tally: FailureTally,
         order: DeadLetterRoute.Order
@@ -56,7 +56,7 @@ extension SliceOutcome {
             case .parkBlocked: park(item, .blocked, batch, row(item, .blocked, nil), nil)
             case .failAgain:
                 if batch.retries[item]?.isForgotten == true {
-                    // There may be no row, and the new one blocks nobody.
+                    // There may be no row. A new row must not block other events.
                     rows.append(row(item, .failed, failure, blocks: false))
                 }
                 self.handled.append(ParkedEvents.Handled(item, of: batch))

@@ -1,36 +1,37 @@
 internal import Postgres
 internal import StreamCore
 
-/// A transaction failed while it applied these items.
+/// A transaction failed while it was applying these items.
 struct ApplyFault: Error {
     let items: ItemSelection
     let cause: any Error
 }
 
-/// Events could not be applied, and one of them may be to blame.
+/// Events could not be applied, and one of them may be the cause.
 struct WriteFault: Sendable {
     enum Cause: Sendable {
         /// Only an event can cause the error.
         case event(ItemFailure)
-        /// The error seldom is an event's: a table is missing, but only for the trigger of one row; a lock or a
-        /// timeout, which pass by themselves as a rule. As the failure of an event, and as the database's.
+        /// The error is rarely caused by an event. For example, a table is missing, but only the trigger of one row
+        /// needs it; or it is a lock or a timeout, which are usually temporary. The error is given both as the failure
+        /// of an event and as a failure of the database.
         case doubtful(ItemFailure, DatabaseFailure)
     }
 
     /// The items that the transaction was applying.
     let items: ItemSelection
     let cause: Cause
-    /// The event that the error names, or that was applied alone.
+    /// The event that the error names, or the only one.
     var culprit: Int?
-    /// The first event whose aggregate the server names when it quotes the row that it refuses. A mere guess, which
-    /// saves tries when it is right.
+    /// The first event whose aggregate the server names when it quotes the refused row. This is a guess that saves
+    /// attempts if it is right.
     var suspect: Int?
-    /// The server's plan was outdated, perhaps. By now the statements are prepared again.
+    /// Whether the server's plan may have been outdated. The statements have been prepared again since.
     var mayBeOutdated = false
 }
 
 extension WriteFault {
-    /// - Returns: nil when no event can be to blame.
+    /// - Returns: nil if no event can be the cause.
     init?<Event>(_ fault: ApplyFault, in batch: PreparedBatch<Event>) {
         let items = fault.items
         self.items = items
@@ -63,7 +64,7 @@ extension WriteFault {
 }
 
 extension EventFailure {
-    /// nil when the error is none that only an event can cause.
+    /// - Returns: nil if the error can have other causes than an event.
     fileprivate init?(applying error: any Error) {
         switch error {
         case let failure as EventFailure: self = failure
@@ -80,7 +81,9 @@ extension EventFailure {
 }
 
 extension ItemFailure {
-    /// An event's failure with an error that need not be its own; nil when it cannot be.
+    /// The failure of an event with an error that it may not have caused.
+    ///
+    /// - Returns: nil if an event cannot cause the error.
     fileprivate init?(doubtful error: PostgresError) {
         guard error.kind != .permanent, error.mayConcernOneRow else { return nil }
         let errorClass = error.sqlState.map { "sql_\($0)" } ?? "sql_timeout"
@@ -88,9 +91,9 @@ extension ItemFailure {
     }
 }
 
-// MARK: what ends a transaction
+// MARK: errors that end a transaction
 
-/// An error of the writer's own that says what a batch's transaction came to.
+/// An error of the writer itself, which determines the outcome of a batch's transaction.
 protocol BatchEnd: Error {
     var outcome: RunnerState.Input { get }
 }
@@ -100,7 +103,7 @@ struct Fenced: BatchEnd {
     var outcome: RunnerState.Input { .written(.fenced) }
 }
 
-/// PostgreSQL refuses a statement about parking for good: no event is to blame.
+/// PostgreSQL permanently refuses a statement for parking, so no event is the cause.
 struct ParkingRefused: BatchEnd {
     let cause: PostgresError
 
@@ -111,7 +114,7 @@ struct ParkingRefused: BatchEnd {
 
 /// A slice would park more events of a partition than its circuit breaker allows.
 struct SliceTooLong: BatchEnd {
-    /// Of such partitions' parts, the first item that may not be in it.
+    /// For each part that is too long, the first item that must not be in it.
     let cuts: [Int: Int]
 
     var outcome: RunnerState.Input { .written(.tooLong(cuts)) }
@@ -119,24 +122,24 @@ struct SliceTooLong: BatchEnd {
 
 /// A slice needs letters that cannot be written.
 struct LettersMissing: BatchEnd {
-    /// Of the parts that need some, the first item that does.
+    /// For each part that needs letters, the first item that does.
     let cuts: [Int: Int]
-    /// nil when it was known before, and nothing was sent.
+    /// nil if the outage was known before, and nothing was sent.
     let error: LetterError?
     let undelivered: UndeliveredLetter?
 
     var outcome: RunnerState.Input { .written(.lettersMissing(cuts, error)) }
 }
 
-/// Events were found that fail, but not all there is to be known for a commit around them.
+/// Failing events were found, but not enough is known to commit around them.
 struct FoundFailing: BatchEnd {
     let failures: [Int: ItemFailure]
 
     var outcome: RunnerState.Input { .written(.failing(failures)) }
 }
 
-/// Events fail, each by itself, with an error that is seldom an event's, and none was applied beside them: whether it
-/// is they who are to blame is not known.
+/// Each of these events fails with an error that a single event rarely causes, and no other event was applied. It is
+/// therefore unknown whether the events are the cause.
 struct Unproven: BatchEnd {
     let failures: [Int: ItemFailure]
     let cause: DatabaseFailure
@@ -144,7 +147,7 @@ struct Unproven: BatchEnd {
     var outcome: RunnerState.Input { .written(.unproven(failures, cause)) }
 }
 
-/// An event that failed alone passes now: the error was none of its own.
+/// An event that failed alone succeeds now, so it did not cause the error.
 struct PassesNow: BatchEnd {
     let cause: DatabaseFailure
 
@@ -152,7 +155,7 @@ struct PassesNow: BatchEnd {
 }
 
 extension RunnerState.Input {
-    /// What the end of a batch's transaction by an error means.
+    /// The input that corresponds to the error of a batch's transaction.
     init<Event>(failed fault: ApplyFault, in batch: PreparedBatch<Event>) {
         switch fault.cause {
         case let end as any BatchEnd: self = end.outcome
@@ -169,7 +172,7 @@ extension RunnerState.Input {
 }
 
 extension DatabaseFailure {
-    /// What an error means where no event can be to blame.
+    /// The failure for an error that no event can cause.
     init(of error: any Error) {
         if case TransactionError.rolledBack(let cause) = error {
             self.init(of: cause)
@@ -184,7 +187,7 @@ extension DatabaseFailure {
         self.init(kind: kind == .permanent ? .everything : kind, underlying: error)
     }
 
-    /// The server or the client gave a statement up for the time it took.
+    /// Whether the server or the client cancelled a statement because it took too long.
     var isTooSlow: Bool {
         guard let error = underlying as? PostgresError else { return false }
         return error.kind == .transient && (error.sqlState == .queryCanceled || error.code == .deadlineExceeded)

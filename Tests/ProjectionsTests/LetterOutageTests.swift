@@ -35,7 +35,7 @@ import Testing
                 try await eventually { observer.now.standing[held] != nil }
                 #expect(observer.now.everHeld == [held])
                 #expect(observer.now.databaseProblem == nil)
-                let line = try #require(log.lines("Kafka takes no dead letters").first)
+                let line = try #require(log.lines("Kafka accepts no dead letters").first)
                 #expect(line.level == .error)
                 #expect(line.metadata["error"]?.contains(scene.route.letterTopic) == true)
                 #expect(try await scene.parked() == 0)

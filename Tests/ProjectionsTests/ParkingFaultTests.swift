@@ -109,7 +109,7 @@ import Testing
                 try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
                 // A retriable error, of which the client has no end until it gives the letters up.
                 cluster.pushRequestErrors(.produce, Array(repeating: 7, count: 60))
-                try await eventually { !log.lines("Kafka takes no dead letters").isEmpty }
+                try await eventually { !log.lines("Kafka accepts no dead letters").isEmpty }
                 #expect(try await scene.parked() == 0)
                 cluster.clearRequestErrors(.produce)
                 try await ledger.caughtUp()
