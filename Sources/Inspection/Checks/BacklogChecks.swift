@@ -1,11 +1,11 @@
 internal import Postgres
 
-/// Whether the outbox is published.
+/// Checks whether the outbox is published.
 struct OutboxBacklogCheck: Check {
     let name = "outbox"
-    /// Rows are counted up to here.
+    /// The maximum number of rows that are counted.
     static let countLimit: Int64 = 100_000
-    /// An older row is worth a warning, in seconds.
+    /// The age of the oldest row, in seconds, from which it is a problem.
     static let limitSeconds: Int64 = 60
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
@@ -31,10 +31,10 @@ struct OutboxBacklogCheck: Check {
     }
 }
 
-/// Whether the outbox's dead rows are removed.
+/// Checks whether the outbox's dead rows are removed.
 struct OutboxDeadRowsCheck: Check {
     let name = "outbox dead rows"
-    /// So many are worth a warning.
+    /// The number of dead rows from which the check warns.
     static let limit: Int64 = 1_000_000
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
@@ -58,7 +58,7 @@ struct OutboxDeadRowsCheck: Check {
         """
 }
 
-/// Rows that cannot be published: later rows of their keys wait.
+/// Checks for rows that cannot be published. Later rows of their keys wait.
 struct FailedRowsCheck: Check {
     let name = "outbox failed rows"
 
@@ -75,7 +75,7 @@ struct FailedRowsCheck: Check {
     }
 }
 
-/// Keys whose events wait behind one that could not be applied.
+/// Checks for keys whose events wait behind an event that could not be applied.
 struct BlockedKeysCheck: Check {
     let name = "blocked keys"
 
@@ -102,7 +102,7 @@ struct BlockedKeysCheck: Check {
         """
 }
 
-/// Partitions that hold back their events because all of them fail.
+/// Checks for partitions whose circuit breaker is open.
 struct CircuitBreakersCheck: Check {
     let name = "circuit breakers"
 
@@ -130,7 +130,7 @@ struct CircuitBreakersCheck: Check {
         """
 }
 
-/// Dead letters that are not done with.
+/// Checks for open dead letters.
 struct OpenLettersCheck: Check {
     let name = "dead letters"
 

@@ -1,6 +1,6 @@
 internal import Kafka
 
-/// Whether Kafka answers.
+/// Checks whether Kafka answers.
 struct BrokersCheck: Check {
     let name = "kafka"
 
@@ -18,7 +18,7 @@ struct BrokersCheck: Check {
     }
 }
 
-/// Whether the topics are there, and are kept as events should be.
+/// Checks whether the topics exist and have settings that are suitable for events.
 struct TopicsCheck: Check {
     let name = "topics"
 
@@ -38,7 +38,7 @@ struct TopicsCheck: Check {
                 do throws(KafkaError) {
                     settings[name] = try await admin.setting(name, of: topic)
                 } catch {
-                    // These brokers tell no settings; the partitions are judged all the same.
+                    // These brokers do not report settings. The partitions are checked nevertheless.
                     guard error.isUnsupported else { throw error }
                     break
                 }
@@ -102,11 +102,11 @@ struct TopicsCheck: Check {
     }
 }
 
-/// What a broker says of a topic, as far as it says it.
+/// The settings of a topic that its brokers report.
 struct TopicSettings {
     static let names = ["retention.ms", "min.insync.replicas", "cleanup.policy"]
 
-    /// nil when unlimited or unknown.
+    /// nil if it is unlimited or unknown.
     let retentionMs: Int64?
     let minInsyncReplicas: Int?
     let isCompacted: Bool

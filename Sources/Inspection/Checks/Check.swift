@@ -1,15 +1,15 @@
 public import Kafka
 public import Postgres
 
-/// How much a finding matters.
+/// The importance of a finding.
 public enum Severity: String, Sendable, Hashable, Comparable, Encodable {
-    /// As it should be.
+    /// No problem.
     case ok
-    /// Could not be found out, or is worth knowing.
+    /// It could not be checked, or is only information.
     case note
-    /// Works, and will not for ever, or not under every fault.
+    /// It works, but will fail in time or after a fault.
     case warning
-    /// Events wait, or can be lost.
+    /// Events wait or can be lost.
     case critical
 
     public static func < (left: Severity, right: Severity) -> Bool { left.rank < right.rank }
@@ -24,13 +24,13 @@ public enum Severity: String, Sendable, Hashable, Comparable, Encodable {
     }
 }
 
-/// What a check has found, and what to do about it.
+/// The result of a check, and what to do about it.
 public struct Finding: Sendable, Hashable, Encodable {
-    /// The check's name.
+    /// The name of the check.
     public var check: String
     public let severity: Severity
     public let finding: String
-    /// What to do; nil where nothing is to be done.
+    /// What to do; nil if nothing has to be done.
     public let remedy: String?
 
     public init(_ severity: Severity, _ finding: String, remedy: String? = nil, check: String = "") {
@@ -41,11 +41,11 @@ public struct Finding: Sendable, Hashable, Encodable {
     }
 }
 
-/// What there should be.
+/// The expected state of an installation.
 public struct Expectations: Sendable {
-    /// The sets of migrations that the schema must have.
+    /// The migration sets that the schema must have.
     public var migrationSets: [String] = []
-    /// Sets that a schema has whole or not at all.
+    /// The migration sets of which a schema must have all migrations or none.
     public var optionalMigrationSets: [String] = []
     /// The topics of events.
     public var eventTopics: [String] = []
@@ -53,14 +53,14 @@ public struct Expectations: Sendable {
     public var letterTopics: [String] = []
     /// The programs that should be connected to the database.
     public var programs: [String] = []
-    /// The roles that programs connect as; the connected user when empty.
+    /// The roles that programs connect as. If empty, the connected user is checked.
     public var roles: [String] = []
     public var outbox = "outbox"
 
     public init() {}
 }
 
-/// What checks look at.
+/// The connections and expectations that checks use.
 public struct CheckScene: Sendable {
     public let postgres: PostgresConfiguration
     public let connection: PostgresConnection?
@@ -68,8 +68,10 @@ public struct CheckScene: Sendable {
     public let expected: Expectations
 
     /// - Parameters:
-    ///   - connection: nil when the database cannot be reached.
-    ///   - admin: nil when Kafka is not looked at.
+    ///   - postgres: the configuration of the database.
+    ///   - connection: a connection to the database; nil if it is unreachable.
+    ///   - admin: the Kafka cluster; nil if it is not checked.
+    ///   - expected: the expected state.
     public init(
         postgres: PostgresConfiguration, connection: PostgresConnection?, admin: KafkaAdmin?, expected: Expectations
     ) {
@@ -79,20 +81,20 @@ public struct CheckScene: Sendable {
         self.expected = expected
     }
 
-    /// - Throws: ``CheckSkipped`` when there is no connection.
+    /// - Throws: ``CheckSkipped`` if there is no connection.
     func database() throws -> PostgresConnection {
         guard let connection else { throw CheckSkipped("the database is unreachable") }
         return connection
     }
 
-    /// - Throws: ``CheckSkipped`` when Kafka is not looked at.
+    /// - Throws: ``CheckSkipped`` if Kafka is not checked.
     func kafka() throws -> KafkaAdmin {
         guard let admin else { throw CheckSkipped("no Kafka cluster was given") }
         return admin
     }
 }
 
-/// Why a check cannot find out anything.
+/// Why a check cannot run.
 struct CheckSkipped: Error {
     let reason: String
 
@@ -101,9 +103,9 @@ struct CheckSkipped: Error {
     }
 }
 
-/// One thing that a runbook would look at.
+/// A check of one property of an installation.
 public protocol Check: Sendable {
-    /// A word or two that stay the same: programs look for them.
+    /// One or two words that never change, because programs search for them.
     var name: String { get }
     /// - Returns: at least one finding.
     func run(_ scene: CheckScene) async throws -> [Finding]
@@ -118,13 +120,13 @@ public enum Doctor {
         TopicsCheck(),
     ]
 
-    /// Those that tell what waits, in a few milliseconds.
+    /// The checks for waiting events, which take only a few milliseconds.
     public static let quickChecks: [any Check] = [
         DatabaseCheck(), OutboxBacklogCheck(), FailedRowsCheck(), BlockedKeysCheck(), CircuitBreakersCheck(),
         OpenLettersCheck(),
     ]
 
-    /// Runs the checks, one after the other. What a check cannot find out is a finding, too.
+    /// Runs the checks one after the other. A check that fails also produces a finding.
     public static func examine(_ scene: CheckScene, _ checks: [any Check] = checks) async -> [Finding] {
         var findings: [Finding] = []
         for check in checks {

@@ -2,7 +2,7 @@ internal import Migrations
 internal import Postgres
 internal import StreamCore
 
-/// Whether the database takes writes, and has connections left.
+/// Checks whether the database accepts writes and has free connections.
 struct DatabaseCheck: Check {
     let name = "database"
 
@@ -41,10 +41,10 @@ struct DatabaseCheck: Check {
         """
 }
 
-/// Whether this machine and the database agree on the time: retries, ages and retention depend on both.
+/// Checks whether this machine and the database have the same time. Retries, ages and retention depend on both clocks.
 struct ClockCheck: Check {
     let name = "clock"
-    /// More is worth a warning, in milliseconds.
+    /// The difference, in milliseconds, above which the check warns.
     static let limitMs: Int64 = 1_000
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
@@ -56,7 +56,13 @@ struct ClockCheck: Check {
 
     private static var nowMs: Int64 { Timestamp.now.microseconds / 1_000 }
 
-    /// Their time was taken at some moment between ours: only what lies outside is a difference.
+    /// Compares clocks. The database's time was read between `before` and `after`, so only a time outside this range is
+    /// a difference.
+    ///
+    /// - Parameters:
+    ///   - before: the time of this machine before the query, in milliseconds since 1970.
+    ///   - theirs: the time of the database.
+    ///   - after: the time of this machine after the query.
     static func finding(before: Int64, theirs: Int64, after: Int64) -> Finding {
         let difference = theirs < before ? theirs - before : max(theirs - after, 0)
         if abs(difference) <= limitMs {
@@ -69,7 +75,7 @@ struct ClockCheck: Check {
     }
 }
 
-/// Whether the schema is what the programs need.
+/// Checks whether the schema has the migrations that the programs need.
 struct SchemaFilesCheck: Check {
     let name = "schema"
 
@@ -113,7 +119,7 @@ struct SchemaFilesCheck: Check {
     }
 }
 
-/// Whether the roles may do what the programs have to.
+/// Checks whether the roles have the privileges that the programs need.
 struct RightsCheck: Check {
     let name = "rights"
 
@@ -152,7 +158,7 @@ struct RightsCheck: Check {
         """
 }
 
-/// Which programs are connected.
+/// Checks which programs are connected.
 struct ProgramsCheck: Check {
     let name = "programs"
 

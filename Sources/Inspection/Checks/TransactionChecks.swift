@@ -1,8 +1,8 @@
 internal import Postgres
 
-/// Ages for people.
+/// Formats ages for people.
 enum Age {
-    /// `3d 4h`, `5m 10s`.
+    /// For example `3d 4h` or `5m 10s`.
     static func text(seconds: Int64) -> String {
         switch max(seconds, 0) {
         case ..<60: "\(max(seconds, 0))s"
@@ -13,10 +13,11 @@ enum Age {
     }
 }
 
-/// Transactions that stay open: dead rows cannot be removed meanwhile, and gaps of the outbox are asked for again.
+/// Checks for old open transactions. While they are open, dead rows cannot be removed, and the relay keeps asking for
+/// gaps in the outbox.
 struct PinnedTransactionsCheck: Check {
     let name = "open transactions"
-    /// An older one is worth a warning, in seconds.
+    /// The age, in seconds, above which a transaction is reported.
     let limitSeconds: Int64
 
     init(limitSeconds: Int64 = 60) {
@@ -47,7 +48,7 @@ struct PinnedTransactionsCheck: Check {
         """
 }
 
-/// Old prepared transactions. They keep locks and dead rows, also after a restart.
+/// Checks for old prepared transactions. They keep locks and dead rows even after a restart.
 struct PreparedTransactionsCheck: Check {
     let name = "prepared transactions"
     let limitSeconds: Int64
@@ -77,10 +78,10 @@ struct PreparedTransactionsCheck: Check {
         """
 }
 
-/// Unused replication slots. They retain write-ahead log until the disk is full.
+/// Checks for unused replication slots. They retain write-ahead log until the disk is full.
 struct ReplicationSlotsCheck: Check {
     let name = "replication slots"
-    /// So much write-ahead log kept is worth a warning, in bytes.
+    /// The size of the retained write-ahead log, in bytes, above which an active slot is reported.
     static let limitBytes: Int64 = 1 << 30
 
     func run(_ scene: CheckScene) async throws -> [Finding] {

@@ -2,7 +2,8 @@ public import Kafka
 public import Postgres
 internal import StreamCore
 
-/// Reads where consumers stand: projections from PostgreSQL, whose word counts, other groups from Kafka.
+/// Reads the positions of consumers: those of projections from PostgreSQL, which are authoritative, and those of other
+/// groups from Kafka.
 public actor LagReader {
     private let connection: PostgresConnection?
     private let kafka: KafkaClientConfiguration
@@ -10,18 +11,19 @@ public actor LagReader {
     private let timeoutMs: Int32
     private let groups: [String]
     private let looksAtRetention: Bool
-    /// The programs of consumers, by whose names the database knows their connections.
+    /// The programs of consumers, by consumer. The database shows their connections under these names.
     private let programs: [String: String]
     private var retentionMs: [String: Int64] = [:]
     private var topicsAsked: Set<String> = []
 
     /// - Parameters:
-    ///   - connection: to the database with the projections' offsets; nil for consumer groups only.
+    ///   - connection: the database with the projections' offsets; nil if only consumer groups are read.
+    ///   - kafka: the Kafka cluster.
     ///   - groups: consumer groups whose offsets are in Kafka.
-    ///   - programs: the program that each consumer runs in.
-    ///   - looksAtRetention: whether to ask how long each topic keeps records: a question a topic.
-    ///   - timeoutMs: milliseconds that each question to Kafka may take.
-    /// - Throws: what is wrong with the configuration.
+    ///   - programs: the program of each consumer.
+    ///   - looksAtRetention: whether to read the retention of topics, which needs one request for each topic.
+    ///   - timeoutMs: the maximum time for each request to Kafka, in milliseconds.
+    /// - Throws: `KafkaError` if the configuration is invalid.
     public init(
         _ connection: PostgresConnection?, _ kafka: KafkaClientConfiguration, groups: [String],
         programs: [String: String], looksAtRetention: Bool = true, timeoutMs: Int32 = 5_000
@@ -35,7 +37,7 @@ public actor LagReader {
         admin = try KafkaAdmin(kafka, timeoutMs: timeoutMs)
     }
 
-    /// Reads everything anew.
+    /// Reads everything again.
     ///
     /// - Throws: `PostgresError`, `KafkaError`.
     public func read() async throws -> LagReading {
@@ -45,7 +47,7 @@ public actor LagReader {
         partitions.formUnion(committed.values.flatMap(\.keys))
         let names = Set(partitions.map(\.topic))
         let all = names.flatMap { topics[$0] ?? [] }
-        // The ends first: what a consumer reads meanwhile makes it no further behind.
+        // The ends are read first, so that what a consumer reads in the meantime does not count as lag.
         let ends = try await admin.endOffsets(of: all)
         let beginnings = try await admin.offsets(of: Dictionary(uniqueKeysWithValues: all.map { ($0, .beginning) }))
         var positions = try await projectionPositions()
@@ -102,7 +104,7 @@ public actor LagReader {
         return positions
     }
 
-    /// Without versions that another one took the place of: nobody keeps them.
+    /// Superseded versions are left out, because no process updates them.
     private static let offsets: Statement = """
         SELECT p.name, p.version, o.topic, o.partition, o.next_offset, o.updated_at
         FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
@@ -116,7 +118,7 @@ public actor LagReader {
         return Set(try (0..<rows.rowCount).map { try rows.string($0, 0) })
     }
 
-    /// Which programs are connected, where the database's user may see others' connections.
+    /// The programs that are connected, as far as the database's user may see other connections.
     private func running() async throws -> [String: Bool] {
         guard let connection else { return [:] }
         let rows = try await connection.execute(Self.connected)
@@ -125,7 +127,7 @@ public actor LagReader {
         let seesAll = try await connection.execute(Self.seesAll).bool(0, 0)
         var running: [String: Bool] = [:]
         for (consumer, program) in programs {
-            // A program that is not seen may be one of another user.
+            // A program that is not visible may be connected as another user.
             if names.contains(program) || seesAll { running[consumer] = names.contains(program) }
         }
         return running
@@ -139,7 +141,8 @@ public actor LagReader {
 
     // MARK: Kafka
 
-    /// Only what the brokers tell, and asked once: the mock cluster tells nothing.
+    /// The retention of topics, in milliseconds, as far as brokers report it. Each topic is asked for only once,
+    /// because some brokers, such as the mock cluster, never answer.
     private func retention(of topics: Set<String>) async -> [String: Int64] {
         for topic in topics where topicsAsked.insert(topic).inserted {
             guard let text = try? await admin.setting("retention.ms", of: topic), let value = Int64(text), value >= 0
@@ -149,7 +152,7 @@ public actor LagReader {
         return retentionMs
     }
 
-    /// Reads the first unread record of each partition.
+    /// Reads the timestamp of the first unread record of each partition.
     private func addTimes(to reading: inout LagReading) async throws {
         var wanted: [TopicPartition: Set<Int64>] = [:]
         for positions in reading.positions.values {
@@ -158,7 +161,7 @@ public actor LagReader {
                 if let end = reading.ends[partition], next < end { wanted[partition, default: []].insert(next) }
             }
         }
-        // Several consumers of a partition may stand at different offsets: each round reads one of each partition.
+        // Consumers of a partition may have different offsets, so each round reads one offset of each partition.
         while !wanted.isEmpty {
             let round = wanted.compactMapValues(\.first)
             let times = try await RecordTimes(kafka, timeout: .milliseconds(timeoutMs)).read(round)

@@ -1,43 +1,44 @@
 public import StreamCore
 
-/// How far consumers are behind, at an instant.
+/// The lag of consumers at one time.
 public struct LagReport: Sendable {
     /// One partition of one consumer.
     public struct Row: Sendable {
-        /// The projection's name, or the consumer group's.
+        /// The name of the projection or the consumer group.
         public let consumer: String
         /// The projection's version; nil for a consumer group.
         public let version: Int?
         public let partition: TopicPartition
         public let next: Int64
         public let end: Int64?
-        /// Unread offsets; nil while Kafka does not say where the partition ends.
+        /// The number of unread offsets; nil if Kafka does not report the end of the partition.
         public let lag: Int64?
-        /// How old the first unread record is.
+        /// The age of the first unread record.
         public let secondsBehind: Double?
         public let readPerSecond: Double?
         public let writtenPerSecond: Double?
-        /// Until everything is read, as things go; nil when that will not be, or is not known.
+        /// The time until everything is read, if the rates do not change; nil if that will not happen or is unknown.
         public let secondsToCatchUp: Double?
-        /// nil while Kafka does not say where the partition ends.
+        /// nil if Kafka does not report the end of the partition.
         public let state: LagState?
-        /// Until the broker removes unread records, as things go.
+        /// The time until the broker removes unread records, if the rates do not change; nil if that will not happen or
+        /// is unknown.
         public let secondsUntilRemoval: Double?
-        /// Offsets that the broker has removed before they were read.
+        /// The number of offsets that the broker removed before they were read.
         public let removedUnread: Int64
     }
 
-    /// By consumer and version, then partition.
+    /// The rows, ordered by consumer, version and partition.
     public let rows: [Row]
 
     public init(rows: [Row]) {
         self.rows = rows
     }
 
-    /// The sum over all partitions.
+    /// The sum of the lag of all partitions.
     public var totalLag: Int64 { rows.reduce(0) { $0 + ($1.lag ?? 0) } }
     public var maxSecondsBehind: Double { rows.compactMap(\.secondsBehind).max() ?? 0 }
-    /// One finding a consumer and version.
+    /// One finding for each consumer and version.
     public var findings: [Finding] {
         if rows.isEmpty { return [Finding(.note, "no projection has an offset", check: "lag")] }
         let groups = Dictionary(grouping: rows) { "\($0.consumer)\($0.version.map { " v\($0)" } ?? "")" }
@@ -61,6 +62,6 @@ public struct LagReport: Sendable {
         }
     }
 
-    /// The worst.
+    /// The worst state of all rows.
     public var state: LagState { rows.compactMap(\.state).max() ?? .ok }
 }

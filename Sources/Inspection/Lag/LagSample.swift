@@ -1,12 +1,13 @@
-/// Where a consumer stood in a partition at an instant.
+/// The position of a consumer in a partition at one time.
 public struct LagSample: Sendable, Hashable {
-    /// Milliseconds since 1970.
+    /// The time of the sample, in milliseconds since 1970.
     public let atMs: Int64
     /// The next offset that the consumer will read.
     public let next: Int64
-    /// Behind the last record that can be read.
+    /// The offset after the last readable record.
     public let end: Int64
-    /// The time of the first unread record, in milliseconds since 1970; nil when there is none, or it has no time.
+    /// The timestamp of the first unread record, in milliseconds since 1970; nil if there is none or it has no
+    /// timestamp.
     public let oldestUnreadMs: Int64?
     /// The time of the consumer's last progress, in milliseconds since 1970; nil if it is not recorded.
     public let movedAtMs: Int64?
@@ -19,8 +20,8 @@ public struct LagSample: Sendable, Hashable {
         self.movedAtMs = movedAtMs
     }
 
-    /// Offsets that are unread. Of a topic with transactions or compaction, not all have a record.
+    /// The number of unread offsets. In topics with transactions or compaction, some offsets have no record.
     public var lag: Int64 { max(end - next, 0) }
-    /// How old the first unread record is, in milliseconds; 0 when nothing is unread.
+    /// The age of the first unread record, in milliseconds; 0 if nothing is unread, nil if it is unknown.
     public var behindMs: Int64? { lag == 0 ? 0 : oldestUnreadMs.map { max(atMs - $0, 0) } }
 }

@@ -1,8 +1,8 @@
 public import StreamCore
 
-/// Where consumers stood at an instant, as read from the database and from Kafka.
+/// The positions of consumers at one time, read from the database and from Kafka.
 public struct LagReading: Sendable {
-    /// Who reads.
+    /// A projection in one version, or a consumer group.
     public struct Consumer: Sendable, Hashable {
         public let name: String
         public let version: Int?
@@ -13,10 +13,10 @@ public struct LagReading: Sendable {
         }
     }
 
-    /// Where a consumer stands in a partition.
+    /// The position of a consumer in a partition.
     public struct Position: Sendable {
         public let next: Int64
-        /// The time of its last progress; nil if it is not recorded.
+        /// The time of the last progress, in milliseconds since 1970; nil if it is not recorded.
         public let movedAtMs: Int64?
         public var oldestUnreadMs: Int64?
 
@@ -27,16 +27,16 @@ public struct LagReading: Sendable {
         }
     }
 
-    /// Milliseconds since 1970.
+    /// The time of the reading, in milliseconds since 1970.
     public var atMs: Int64
     public var positions: [Consumer: [TopicPartition: Position]]
-    /// Where partitions end, as far as Kafka says.
+    /// The ends of partitions, as far as Kafka reports them.
     public var ends: [TopicPartition: Int64] = [:]
-    /// The oldest records that the brokers have.
+    /// The oldest offsets that the brokers have.
     public var beginnings: [TopicPartition: Int64] = [:]
-    /// How long topics keep records, in milliseconds, where that is limited and known.
+    /// The retention of topics in milliseconds, if it is limited and known.
     public var retentionMs: [String: Int64] = [:]
-    /// Whether the consumers' processes are there, as far as that is known.
+    /// Whether the processes of consumers are running, as far as is known.
     public var isRunning: [String: Bool] = [:]
     /// Consumers that an operator has paused.
     public var paused: Set<String> = []
@@ -47,7 +47,7 @@ public struct LagReading: Sendable {
     }
 }
 
-/// What follows from readings, one after the other: a pure value that reads no clock.
+/// Evaluates consecutive readings. A pure value that reads no clock.
 public struct LagTracker: Sendable {
     private struct Key: Hashable {
         let consumer: LagReading.Consumer
@@ -58,7 +58,7 @@ public struct LagTracker: Sendable {
 
     public init() {}
 
-    /// Notes a reading, and says how things are.
+    /// Adds a reading, and returns the current lag.
     public mutating func report(_ reading: LagReading) -> LagReport {
         var rows: [LagReport.Row] = []
         var known: [Key: LagWindow] = [:]
@@ -69,7 +69,7 @@ public struct LagTracker: Sendable {
                 if let end = reading.ends[partition] {
                     window.note(
                         LagSample(
-                            // Ends are read before offsets, which cannot be beyond them.
+                            // The ends are read before the offsets, so an offset may be above the end.
                             atMs: reading.atMs, next: position.next, end: max(end, position.next),
                             oldestUnreadMs: position.oldestUnreadMs, movedAtMs: position.movedAtMs))
                     known[key] = window
@@ -77,7 +77,7 @@ public struct LagTracker: Sendable {
                 rows.append(Self.row(consumer, partition, position, window, reading))
             }
         }
-        // Partitions without a consumer are forgotten.
+        // Partitions without a consumer are removed.
         windows = known
         return LagReport(
             rows: rows.sorted {

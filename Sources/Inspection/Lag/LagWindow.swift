@@ -1,15 +1,15 @@
-/// How a consumer does in a partition, as Burrow judges it: by how its offset and its lag changed over a window of
-/// time, not by a limit.
+/// The state of a consumer in a partition. As in Burrow, it is determined by the changes of the offset and the lag
+/// within a time window, not by a limit.
 public enum LagState: String, Sendable, Hashable, Comparable {
-    /// It keeps up, or catches up.
+    /// It keeps up, or it catches up.
     case ok
     /// An operator has paused it.
     case paused
-    /// It moves, and its lag has grown at each look.
+    /// It makes progress, but its lag has grown in every sample.
     case warn
-    /// It runs, and does not move though there is something to read.
+    /// It runs, but makes no progress although there are unread records.
     case stall
-    /// It does not run, and there is something to read.
+    /// It does not run, and there are unread records.
     case stop
 
     public static func < (left: LagState, right: LagState) -> Bool { left.rank < right.rank }
@@ -25,25 +25,25 @@ public enum LagState: String, Sendable, Hashable, Comparable {
     }
 }
 
-/// The last looks at one consumer in one partition, and what follows from them: a pure value that reads no clock.
+/// The last samples of one consumer in one partition, and their evaluation. A pure value that reads no clock.
 public struct LagWindow: Sendable {
-    /// Looks are kept so long, in milliseconds.
+    /// The time for which samples are kept, in milliseconds.
     static let spanMs: Int64 = 60_000
-    /// A consumer that has something to read and does not move for so long has stopped, in milliseconds.
+    /// The time without progress, in milliseconds, after which a consumer with unread records is stalled.
     static let stalledAfterMs: Int64 = 20_000
-    /// So many looks, each with a greater lag than the one before, are no coincidence.
+    /// The number of samples with increasing lag from which the lag counts as growing.
     static let growingLooks = 4
 
     private var samples: [LagSample] = []
-    /// When the offset was last seen to change, or first seen at all.
+    /// The time at which the offset last changed, as far as is known.
     private var movedAtMs: Int64 = .min
 
     public init() {}
 
-    /// Notes a look, later than those before.
+    /// Adds a sample. It must be later than the previous ones.
     public mutating func note(_ sample: LagSample) {
         if let last = samples.last {
-            // An offset that went back was set back: what was before says nothing any more.
+            // The offset was set back, so the earlier samples are no longer comparable.
             if sample.next < last.next { samples = [] }
             if sample.next != last.next { movedAtMs = sample.atMs }
         }
@@ -54,12 +54,12 @@ public struct LagWindow: Sendable {
 
     public var last: LagSample? { samples.last }
 
-    /// How it does.
+    /// The state of the consumer.
     ///
     /// - Parameter isRunning: whether the consumer's process runs; nil if unknown.
     public func state(isRunning: Bool?) -> LagState {
         guard let last = samples.last, last.lag > 0 else { return .ok }
-        // A consumer that had read everything within the window is ok (Burrow's first rule).
+        // A consumer that had read everything at some time within the window is ok (Burrow's first rule).
         let hadAll = samples.contains { $0.lag == 0 }
         if isRunning == false, !hadAll || idleMs(last) >= Self.stalledAfterMs { return .stop }
         if idleMs(last) >= Self.stalledAfterMs { return .stall }
@@ -67,12 +67,12 @@ public struct LagWindow: Sendable {
         return isGrowing ? .warn : .ok
     }
 
-    /// How long nothing was read though there was something, in milliseconds. What has only just come makes nobody
-    /// idle.
+    /// The time without progress although there were unread records, in milliseconds. Records that have just arrived do
+    /// not count.
     private func idleMs(_ last: LagSample) -> Int64 {
         let firstSeen = samples.first { $0.next == last.next && $0.lag > 0 }?.atMs ?? last.atMs
         let waitsSince = last.oldestUnreadMs ?? firstSeen
-        // Without a note of when it moved, only what was seen counts.
+        // If the time of the last progress is not recorded, only the samples count.
         let quietSince = movedAtMs == .min ? firstSeen : movedAtMs
         return last.atMs - max(quietSince, min(waitsSince, last.atMs))
     }
@@ -84,10 +84,10 @@ public struct LagWindow: Sendable {
 
     // MARK: rates
 
-    /// Offsets a second that the consumer moves; nil before there are two looks.
+    /// The offsets per second that the consumer reads; nil before the second sample.
     public var readPerSecond: Double? { perSecond { $0.next } }
 
-    /// Offsets a second that the partition grows.
+    /// The offsets per second that are written to the partition; nil before the second sample.
     public var writtenPerSecond: Double? { perSecond { $0.end } }
 
     private func perSecond(_ value: (LagSample) -> Int64) -> Double? {
@@ -95,7 +95,7 @@ public struct LagWindow: Sendable {
         return Double(value(last) - value(first)) * 1_000 / Double(last.atMs - first.atMs)
     }
 
-    /// Seconds until everything is read, as things go; nil when that will not be, or is not known.
+    /// The seconds until everything is read, if the rates do not change; nil if that will not happen or is unknown.
     public var secondsToCatchUp: Double? {
         guard let last = samples.last else { return nil }
         if last.lag == 0 { return 0 }
@@ -103,10 +103,10 @@ public struct LagWindow: Sendable {
         return Double(last.lag) / (readPerSecond - writtenPerSecond)
     }
 
-    /// Seconds until the broker removes unread records, as things go: from how fast the first unread record ages. nil
-    /// when that will not be, or is not known.
+    /// The seconds until the broker removes unread records, if the first unread record continues to age at the same
+    /// rate. nil if that will not happen or is unknown.
     ///
-    /// - Parameter retentionMs: how old records get, in milliseconds.
+    /// - Parameter retentionMs: the retention of the topic, in milliseconds.
     public func secondsUntilRemoval(retentionMs: Int64) -> Double? {
         guard let last = samples.last, last.lag > 0, let behind = last.behindMs else { return nil }
         let roomMs = retentionMs - behind
@@ -114,7 +114,7 @@ public struct LagWindow: Sendable {
         guard let first = samples.first(where: { $0.behindMs != nil }), let before = first.behindMs,
             last.atMs > first.atMs
         else { return nil }
-        // 1 for a consumer that stands still: each second the first unread record is a second older.
+        // The rate is 1 for a consumer without progress: the first unread record gets one second older each second.
         let ageing = Double(behind - before) / Double(last.atMs - first.atMs)
         return ageing > 0 ? Double(roomMs) / 1_000 / ageing : nil
     }

@@ -1,24 +1,24 @@
 internal import Kafka
 internal import StreamCore
 
-/// Reads the times of single records.
+/// Reads the timestamps of single records.
 struct RecordTimes {
     private let kafka: KafkaClientConfiguration
 
-    /// Time after which partitions that did not answer are left out.
+    /// The time after which partitions without an answer are left out.
     private let timeout: Duration
 
     init(_ kafka: KafkaClientConfiguration, timeout: Duration) {
         self.timeout = timeout
         var small = kafka
-        // One record of each partition is wanted, and no more need be fetched.
+        // Only one record of each partition is needed, so little is fetched.
         small.properties["fetch.message.max.bytes"] = "65536"
         small.properties["queued.min.messages"] = "1"
         self.kafka = small
     }
 
-    /// The times of the first records at or behind the offsets, in milliseconds since 1970; partitions that have no
-    /// such record, or whose record has no time, are left out.
+    /// The timestamps of the first records at or after the given offsets, in milliseconds since 1970. Partitions
+    /// without such a record or without a timestamp are left out.
     func read(_ offsets: [TopicPartition: Int64]) async throws(KafkaError) -> [TopicPartition: Int64] {
         let consumer = try Consumer(kafka, group: "millrace-inspect-\(UInt32.random(in: 0 ... .max))", tellsEnds: true)
         let result: Result<[TopicPartition: Int64], KafkaError>
@@ -48,7 +48,7 @@ struct RecordTimes {
                 try await consumer.pause(Array(batch.nextOffsets.keys))
             case .ends(let ends): open.subtract(ends.keys)
             case .error(let error):
-                // What retention has removed meanwhile is another look's to tell.
+                // Retention has removed the record in the meantime. The next reading will show that.
                 if let partition = error.topicPartition, error.isOffsetOutOfRange { open.remove(partition) }
                 guard error.isRetriable || error.isOffsetOutOfRange else { throw error }
             case .idle, .assigned, .revoked, .lost: break

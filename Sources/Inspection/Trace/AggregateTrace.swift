@@ -3,28 +3,31 @@ public import Postgres
 internal import StreamCore
 public import Tail
 
-/// An aggregate's whole way: outbox → topics → projections → dead letters.
+/// The path of an aggregate's events: outbox → topics → projections → dead letters.
 public struct AggregateTrace: Sendable {
     private let id: String
     private let member: String?
     private let connection: PostgresConnection
-    /// So many records are looked at, the last ones.
+    /// The maximum number of records, counted from the newest one.
     private static let recordLimit = 1_000
 
     /// - Parameters:
-    ///   - id: the aggregate's.
-    ///   - member: a member of payloads that names the aggregate; their events belong to its way, too.
+    ///   - id: the id of the aggregate.
+    ///   - member: a member of payloads that contains the aggregate's id. Events with it are included too.
+    ///   - connection: a connection to the database.
     public init(of id: String, orReferredToBy member: String? = nil, on connection: PostgresConnection) {
         self.id = id
         self.member = member
         self.connection = connection
     }
 
-    /// Asks the database and reads the topics to their ends.
+    /// Queries the database and reads the topics to their ends.
     ///
     /// - Parameters:
-    ///   - topics: those of events.
-    ///   - from: where to begin in them.
+    ///   - kafka: the Kafka cluster.
+    ///   - topics: the topics of events.
+    ///   - from: the position at which reading begins.
+    ///   - isStopping: whether to stop early. It is called between batches.
     /// - Throws: `PostgresError`, `KafkaError`, `TailError`.
     public func read(
         _ kafka: KafkaClientConfiguration, topics: [String], from: TailPoint, isStopping: @escaping @Sendable () -> Bool
@@ -43,7 +46,7 @@ public struct AggregateTrace: Sendable {
         return timeline
     }
 
-    /// - Returns: nil where this schema has no such table.
+    /// - Returns: nil if the schema does not have the table.
     private func asked(_ statement: Statement, _ parameters: Parameters) async throws -> QueryResult? {
         do throws(PostgresError) {
             return try await connection.execute(statement, parameters)
@@ -105,7 +108,7 @@ public struct AggregateTrace: Sendable {
         let offset: Int64
     }
 
-    /// Where each projection stands in each partition.
+    /// The position of each projection in each partition.
     private func projections() async throws -> [TopicPartition: [Position]] {
         guard let rows = try await asked(Self.positions, Parameters()) else { return [:] }
         var positions: [TopicPartition: [Position]] = [:]
@@ -180,7 +183,7 @@ public struct AggregateTrace: Sendable {
         return steps
     }
 
-    /// When a record was applied is written down only for the last one of its partition.
+    /// The database stores the time of application only for the last record of a partition.
     private static func step(_ position: Position, _ offset: Int64, _ event: String) -> TraceStep {
         let text =
             position.next > offset ? "\(event) applied" : "\(event) waits behind \(offset - position.next) offsets"
@@ -188,7 +191,7 @@ public struct AggregateTrace: Sendable {
         return TraceStep(isLast ? position.movedAt : nil, position.projection, text, order: 2)
     }
 
-    /// nil for what microseconds cannot count.
+    /// nil if the time cannot be expressed in microseconds.
     private static func timestamp(ofMilliseconds milliseconds: Int64) -> Timestamp? {
         let (microseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000)
         return overflow ? nil : Timestamp(microseconds: microseconds)

@@ -1,13 +1,13 @@
 public import StreamCore
 
-/// One thing that happened to an aggregate's events, or is true of them.
+/// A step in the path of an aggregate's events.
 public struct TraceStep: Sendable, Hashable, Encodable {
-    /// The time of the step; nil if it is not recorded. The step then appears behind the step that caused it.
+    /// The time of the step; nil if it is not recorded. The step then appears after the step that caused it.
     public let at: Timestamp?
-    /// Where: `outbox row 7`, a topic with partition and offset, a projection, `dead letter 42`.
+    /// The place: `outbox row 7`, a topic with partition and offset, a projection, `dead letter 42`.
     public let place: String
     public let text: String
-    /// What comes first of steps at the same time.
+    /// The order of steps with the same time.
     let order: Int
 
     init(_ at: Timestamp?, _ place: String, _ text: String, order: Int) {
@@ -29,20 +29,20 @@ public struct TraceStep: Sendable, Hashable, Encodable {
     }
 }
 
-/// Steps in the order of time: a pure value.
+/// Steps ordered by time. A pure value.
 public struct TraceTimeline: Sendable {
-    /// A step, and how long after the dated one before it, in microseconds.
+    /// A step, and the time since the previous step with a time, in microseconds.
     public struct Entry: Sendable {
         public let step: TraceStep
         public let after: Int64?
     }
 
-    /// Each begins with the step that tells its time; the others of it have none.
+    /// Each group begins with a step that has a time, followed by steps without one.
     private var groups: [[TraceStep]] = []
 
     public init() {}
 
-    /// Adds steps that follow from each other. Undated ones stay behind the dated one before them.
+    /// Adds steps that result from each other. Steps without a time stay after the step with a time that precedes them.
     mutating func add(_ steps: [TraceStep]) {
         var group: [TraceStep] = []
         for step in steps {
@@ -73,6 +73,6 @@ public struct TraceTimeline: Sendable {
         return entries
     }
 
-    /// What has no time and follows from nothing comes last.
+    /// The position of groups without any time, which come last.
     private static let never = Timestamp(microseconds: .max)
 }
