@@ -12,7 +12,7 @@ extension [UInt8] {
     @inline(__always)
     mutating func append(_ text: String) { append(contentsOf: text.utf8) }
 
-    /// Appends an integer in decimal digits, as ASCII.
+    /// Appends an integer as decimal digits in ASCII.
     mutating func append(decimal value: Int64) {
         if value < 0 { append(UInt8(ascii: "-")) }
         let start = count
@@ -24,19 +24,19 @@ extension [UInt8] {
         self[start...].reverse()
     }
 
-    /// - Returns: nil for nil.
+    /// - Returns: nil if `bytes` is nil.
     init?(copying bytes: Span<UInt8>?) {
         guard let bytes else { return nil }
         self.init(copying: bytes)
     }
 }
 
-/// Finding bytes in bytes.
+/// Searches for bytes.
 enum ByteSearch {
-    /// Whether `text` has `part` in it; each has an empty one.
+    /// Whether `text` contains `part`. An empty part is contained in every text.
     static func contains(_ text: Span<UInt8>, _ part: Span<UInt8>) -> Bool {
         guard let first = part.count > 0 ? part[0] : nil else { return true }
-        // SAFETY: both buffers live during the closure, and every address looked at lies within them.
+        // SAFETY: both buffers are valid during the closure, and all accesses are within their bounds.
         return unsafe text.withUnsafeBufferPointer { text in
             unsafe part.withUnsafeBufferPointer { part in
                 guard var start = text.baseAddress, let wanted = part.baseAddress else { return false }

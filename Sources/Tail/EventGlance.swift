@@ -1,26 +1,26 @@
 public import StreamCore
 internal import WireJSON
 
-/// What a line about a record shows of the event in it, as far as it has one.
+/// The fields of an event that a line about its record shows, as far as the record contains an event.
 public struct EventGlance {
     private(set) var type: [UInt8]?
     public private(set) var sequence: Int64?
-    /// When it happened, as the event says.
+    /// The time in the event.
     public private(set) var occurredAt: Timestamp?
-    /// Where the payload stands in the value; nil when the value is no envelope.
+    /// The range of the payload in the value; nil if the value is not an envelope.
     private(set) var payload: Range<Int>?
 
-    /// The event's type as text for a line; nil when there is none.
+    /// The event's type as printable text; nil if there is none.
     public var typeText: String? { type.map { PrintableBytes.text($0) } }
 
-    /// The type is what the header `event-type` says, else what stands in the value.
+    /// Reads the fields. The header `event-type` takes precedence over the type in the value.
     public init(_ record: borrowing some TailRecord) {
         var named: [UInt8]?
         record.forEachHeader { name, value in
             if name.isEqual(to: "event-type"), let value { named = [UInt8](copying: value) }
         }
         if let value = record.value, value.count > 0 {
-            // What stands before a mistake is shown.
+            // The fields before a syntax error are shown.
             do throws(JSONError) { try read(value) } catch { payload = nil }
         }
         if let named { type = named }

@@ -1,7 +1,7 @@
 internal import StreamCore
 internal import WireJSON
 
-/// A place in JSON text and what must be there.
+/// A condition on the value at a path in JSON text.
 public struct JSONCondition: Sendable, Equatable {
     enum Step: Sendable, Equatable {
         case member([UInt8])
@@ -22,12 +22,13 @@ public struct JSONCondition: Sendable, Equatable {
         test = .equals(JSONScalar(text: text))
     }
 
-    /// `path==value`, `path!=value`, `path` or `!path`: that there is or is not such a place. A path is
-    /// `payload.items[0].sku`, with or without `$.` before it; a name that has dots is written `["a.b"]`. A value in
-    /// double quotes is a string; without them it is equal to the string and to the number, `true`, `false` or `null`
-    /// of the same text.
+    /// Parses `path==value`, `path!=value`, `path` (the path exists) or `!path` (it does not exist).
     ///
-    /// - Throws: what is wrong with the text.
+    /// A path has the form `payload.items[0].sku`, with or without `$.` before it. A name that contains dots is written
+    /// as `["a.b"]`. A value in double quotes matches only a string. A value without quotes matches the string, the
+    /// number, and `true`, `false` or `null` with the same text.
+    ///
+    /// - Throws: ``TailSyntaxError``.
     public init(parsing text: String) throws(TailSyntaxError) {
         let bytes = Array(text.utf8)
         var parser = PathParser(bytes)
@@ -38,14 +39,15 @@ public struct JSONCondition: Sendable, Equatable {
             return
         }
         let isNegated = parser.takeIfNext(UInt8(ascii: "!"))
-        // `path=value` is taken for what it means.
+        // `path=value` is accepted and means the same as `path==value`.
         guard !isAbsent, parser.takeIfNext(UInt8(ascii: "=")) else { throw parser.problem() }
         _ = parser.takeIfNext(UInt8(ascii: "="))
         let value = JSONScalar(text: String(decoding: parser.rest, as: UTF8.self))
         test = isNegated ? .differs(value) : .equals(value)
     }
 
-    /// `!=` holds wherever `==` does not: also where there is no such place, or no JSON.
+    /// Whether the condition holds. `!=` is the opposite of `==`, so it also holds if the path does not exist or the
+    /// value is not JSON.
     func holds(for value: Span<UInt8>?) -> Bool {
         switch test {
         case .exists: return matches(value, nil)
@@ -55,7 +57,7 @@ public struct JSONCondition: Sendable, Equatable {
         }
     }
 
-    /// Whether there is such a place, and it has this value.
+    /// Whether the path exists and has this value.
     private func matches(_ value: Span<UInt8>?, _ scalar: JSONScalar?) -> Bool {
         guard let value, value.count > 0 else { return false }
         do throws(JSONError) {
@@ -96,10 +98,11 @@ public struct JSONCondition: Sendable, Equatable {
     }
 }
 
-/// A value of a condition, compared with strings and with other scalars by what they mean: 5.00 is 5.
+/// The value of a condition. It is compared with strings as text, and with other scalars by their meaning: 5.00 equals
+/// 5.
 struct JSONScalar: Sendable, Equatable {
     let text: [UInt8]
-    /// It was given in quotes: only a string is equal.
+    /// Whether it was given in quotes, so that it equals only strings.
     let isString: Bool
     private let number: CanonicalNumber?
 
@@ -132,13 +135,13 @@ struct JSONScalar: Sendable, Equatable {
     }
 }
 
-/// A JSON number without what does not change its value: zeros at both ends of its digits.
+/// A JSON number without leading and trailing zeros, which do not change its value.
 struct CanonicalNumber: Sendable, Equatable {
     private let isNegative: Bool
     private let digits: [UInt8]
     private let exponent: Int
 
-    /// - Returns: nil when the text is no JSON number, or its exponent is beyond all that is written.
+    /// - Returns: nil if the text is not a JSON number or its exponent exceeds 32 bits.
     init?(_ text: Span<UInt8>) {
         do throws(JSONError) {
             var reader = try JSONReader(text)
@@ -202,7 +205,7 @@ private struct PathParser {
                 + "\"\(String(decoding: text, as: UTF8.self))\" has another form, at character \(index + 1)")
     }
 
-    /// Up to the end, or to `==` or `!=`.
+    /// Reads a path up to the end of the text, or to `=` or `!`.
     mutating func path() throws(TailSyntaxError) -> [JSONCondition.Step] {
         var steps: [JSONCondition.Step] = []
         _ = takeIfNext(UInt8(ascii: "$"))

@@ -1,9 +1,9 @@
 internal import StreamCore
 
-/// The last of many records, over all partitions: by their times, but never against the order of a partition.
+/// The last records of all partitions. They are ordered by time, but the order within a partition is kept.
 struct LastRecords {
     private struct Entry {
-        /// The latest time of the partition up to this record: it cannot step back within a partition.
+        /// The latest timestamp of the partition up to this record, so that it never decreases within a partition.
         let timeMs: Int64
         let record: CopiedRecord
     }
@@ -11,7 +11,7 @@ struct LastRecords {
     private let count: Int
     private var entries: [Entry] = []
     private var latestMs: [TopicPartition: Int64] = [:]
-    /// Records noted, also those that are not kept.
+    /// The number of records that were noted, including those that are not kept.
     private(set) var noted = 0
 
     init(count: Int) {
@@ -27,7 +27,7 @@ struct LastRecords {
         if entries.count >= count * 2 + 1_000 { prune() }
     }
 
-    /// Those that were noted last, the oldest first.
+    /// The last records, the oldest first.
     mutating func take() -> [CopiedRecord] {
         prune()
         return entries.map(\.record)

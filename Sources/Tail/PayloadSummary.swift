@@ -1,13 +1,13 @@
 internal import WireJSON
 
-/// JSON on one short line: `orderId=ord-1 amount=5.00 items=[3]`.
+/// Writes JSON as one short line: `orderId=ord-1 amount=5.00 items=[3]`.
 enum PayloadSummary {
-    /// Nothing is looked at once the line is so long, in bytes.
+    /// The length of a line, in bytes, from which further members are skipped.
     static let limit = 1_024
-    /// Objects inside objects are shown so deep.
+    /// The maximum depth of nested objects that are shown.
     private static let depth = 3
 
-    /// - Returns: false when the bytes are no JSON; some may have been written.
+    /// - Returns: false if the bytes are not JSON. Some output may have been written.
     static func append(_ json: Span<UInt8>, to out: inout [UInt8]) -> Bool {
         let start = out.count
         do throws(JSONError) {

@@ -1,24 +1,24 @@
 internal import StreamCore
 internal import WireJSON
 
-/// Records for a person: time, place, type, key, sequence and what is in them, in columns.
+/// Writes records for people, in columns: time, position, type, key, sequence and content.
 ///
-/// A column is as wide as its widest cell so far, so that nothing has to wait for the last record; a batch is measured
+/// A column is as wide as its widest cell so far, so that no line has to wait for the last record. A batch is measured
 /// before it is written (``measure(_:)``).
 struct PrettyLines {
-    /// Characters of a line at most, what is longer ends with `…`; nil for any number.
+    /// The maximum number of characters in a line; nil for no limit. A longer line ends with `…`.
     let columns: Int?
     let isColoured: Bool
     let isMetaOnly: Bool
     let notation: BytesNotation
-    /// Whether the topic's name stands before partition and offset.
+    /// Whether the topic's name precedes partition and offset.
     let namesTopics: Bool
     private var widths = [Int](repeating: 0, count: 5)
 
     private enum Column: Int, CaseIterable {
         case time, place, type, key, sequence
 
-        /// No cell makes its column wider than this.
+        /// The maximum width to which a cell widens the column.
         var limit: Int { self == .key || self == .type ? 40 : 80 }
     }
 
@@ -30,7 +30,7 @@ struct PrettyLines {
         self.namesTopics = namesTopics
     }
 
-    /// Makes the columns wide enough for a record that will be written.
+    /// Widens the columns for a record that will be written.
     mutating func measure(_ record: borrowing some TailRecord) {
         let glance = EventGlance(record)
         for column in Column.allCases { widen(column, cell(column, record, glance)) }
@@ -89,7 +89,7 @@ struct PrettyLines {
         return text
     }
 
-    /// `2026-03-01 12:00:00.123` in UTC.
+    /// For example `2026-03-01 12:00:00.123`, in UTC.
     private static func time(_ timestampMs: Int64?) -> String {
         guard let timestampMs else { return "-" }
         return String(Timestamp.description(ofMilliseconds: timestampMs).dropLast(4)).replacing("T", with: " ")
@@ -126,7 +126,7 @@ struct PrettyLines {
         return text
     }
 
-    /// The sizes, and the headers but for those that are shown already.
+    /// Appends the size of the value, and the headers that are not shown in a column.
     private func appendMeta(of record: borrowing some TailRecord, to text: inout [UInt8]) {
         if let value = record.value {
             text.append(decimal: Int64(value.count))
@@ -147,7 +147,7 @@ struct PrettyLines {
 
     // MARK: widths and colours
 
-    /// How many characters the text has.
+    /// The number of characters in the text.
     private static func width(_ text: ArraySlice<UInt8>) -> Int { text.count { $0 & 0xC0 != 0x80 } }
 
     private func appendCut(_ text: [UInt8], to limit: Int?, _ out: inout [UInt8]) {
@@ -158,7 +158,7 @@ struct PrettyLines {
             if text[end] & 0xC0 != 0x80 { count += 1 }
             end += 1
         }
-        // The last character gives its place to the mark.
+        // The mark replaces the last character.
         repeat { end -= 1 } while text[end] & 0xC0 == 0x80
         out.append(contentsOf: text[..<end])
         out.append("…")

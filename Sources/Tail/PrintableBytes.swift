@@ -1,9 +1,9 @@
 internal import StreamCore
 
-/// Bytes of a record as text that does nothing to a terminal but stand on it.
+/// Converts bytes of a record to text that cannot control a terminal.
 public enum PrintableBytes {
-    /// Appends UTF-8 text as it is. Bytes that are no UTF-8, control characters, line ends and marks that turn the
-    /// direction of text become `\xNN`.
+    /// Appends UTF-8 text unchanged, but writes these as `\xNN`: bytes that are not UTF-8, control characters, line
+    /// ends, and characters that change the direction of text.
     public static func append(_ bytes: Span<UInt8>, to out: inout [UInt8]) {
         var start = 0
         var index = 0
@@ -21,14 +21,14 @@ public enum PrintableBytes {
         out.append(bytes.extracting(start..<bytes.count))
     }
 
-    /// The same as a string.
+    /// The printable text of the bytes.
     public static func text(_ bytes: [UInt8]) -> String {
         var out: [UInt8] = []
         append(bytes.span, to: &out)
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// Whether all of it is UTF-8; which characters they are does not matter.
+    /// Whether the bytes are UTF-8, with any characters.
     static func isText(_ bytes: Span<UInt8>) -> Bool {
         var index = 0
         while index < bytes.count {
@@ -49,7 +49,7 @@ public enum PrintableBytes {
         }
     }
 
-    /// RFC 4648, section 4.
+    /// Appends base64 (RFC 4648, section 4).
     static func appendBase64(_ bytes: Span<UInt8>, to out: inout [UInt8]) {
         func letter(_ value: UInt32) -> UInt8 {
             switch UInt8(value & 0x3F) {
@@ -82,7 +82,7 @@ public enum PrintableBytes {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: upperCase ? "A" : "a") + value - 10
     }
 
-    /// How many bytes the printable character at `index` takes; 0 when there is none.
+    /// The length of the printable character at `index` in bytes; 0 if there is none.
     @inline(__always)
     private static func lengthOfPrintable(_ bytes: Span<UInt8>, at index: Int) -> Int {
         let lead = bytes[index]
@@ -94,7 +94,7 @@ public enum PrintableBytes {
         }
     }
 
-    /// The well-formed character of two to four bytes at `index` (RFC 3629).
+    /// The well-formed character of two to four bytes at `index` (RFC 3629); nil if there is none.
     private static func scalar(_ bytes: Span<UInt8>, at index: Int) -> (scalar: Unicode.Scalar, length: Int)? {
         let lead = bytes[index]
         let length =
@@ -110,7 +110,7 @@ public enum PrintableBytes {
             guard bytes[next] & 0xC0 == 0x80 else { return nil }
             value = value << 6 | UInt32(bytes[next] & 0x3F)
         }
-        // Longer forms than needed; surrogates and what is above U+10FFFF are no scalars.
+        // Overlong forms are rejected here. `Unicode.Scalar` rejects surrogates and values above U+10FFFF.
         let least: UInt32 = length == 2 ? 0x80 : length == 3 ? 0x800 : 0x10000
         guard value >= least, let scalar = Unicode.Scalar(value) else { return nil }
         return (scalar, length)

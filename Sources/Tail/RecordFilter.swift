@@ -1,6 +1,6 @@
 internal import WireJSON
 
-/// Which records are shown: those for which all conditions hold.
+/// Selects the records for which all conditions hold.
 public struct RecordFilter: Sendable {
     public var conditions: [RecordCondition]
 
@@ -14,21 +14,22 @@ public struct RecordFilter: Sendable {
     }
 }
 
-/// What must be true of a record.
+/// A condition on a record.
 public indirect enum RecordCondition: Sendable, Equatable {
-    /// The key is exactly this.
+    /// The key equals these bytes.
     case key([UInt8])
-    /// The value has these bytes in it.
+    /// The value contains these bytes.
     case contains([UInt8])
-    /// Its header of this name, the last of them, is what the test says.
+    /// The last header with this name passes the test.
     case header(name: [UInt8], HeaderTest)
-    /// Its value is JSON, and a place in it is what the condition says.
+    /// The value is JSON, and the condition on a path in it holds.
     case json(JSONCondition)
-    /// It is an event of one of these types: as the header `event-type` says, else as `eventType` of the value.
+    /// The record is an event of one of these types. The type is that of the header `event-type`, or else of the member
+    /// `eventType` of the value.
     case type([[UInt8]])
-    /// It is not older than this, in milliseconds since 1970. A record without a time is not old.
+    /// The record's timestamp is not before this time, in milliseconds since 1970. A record without a timestamp passes.
     case notBefore(Int64)
-    /// One of these holds.
+    /// At least one of these conditions holds.
     case any([RecordCondition])
 
     public enum HeaderTest: Sendable, Equatable {
@@ -37,9 +38,9 @@ public indirect enum RecordCondition: Sendable, Equatable {
         case differs([UInt8])
     }
 
-    /// `name=value`, `name!=value`, or `name` alone: that there is such a header.
+    /// Parses `name=value`, `name!=value` or `name` (the header exists).
     ///
-    /// - Throws: what is wrong with the text.
+    /// - Throws: ``TailSyntaxError``.
     public static func header(parsing text: String) throws(TailSyntaxError) -> RecordCondition {
         let name: Substring
         let test: HeaderTest
@@ -57,12 +58,12 @@ public indirect enum RecordCondition: Sendable, Equatable {
         return .header(name: Array(name.utf8), test)
     }
 
-    /// Events of an aggregate: by the key, or by `aggregateId` of the value.
+    /// Selects the events of an aggregate, by the key or by the member `aggregateId` of the value.
     public static func aggregate(_ id: String) -> RecordCondition {
         .any([.key(Array(id.utf8)), .json(JSONCondition(members: ["aggregateId"], equals: id))])
     }
 
-    /// Events of an aggregate, and those whose payload names it in this member.
+    /// Selects the events of an aggregate, and those whose payload contains its id in this member.
     public static func aggregate(_ id: String, orReferredToBy member: String) -> RecordCondition {
         .any([aggregate(id), .json(JSONCondition(members: ["payload", member], equals: id))])
     }

@@ -1,6 +1,6 @@
 internal import StreamCore
 
-/// How a record is written: text with tokens, those of kcat's `-f`.
+/// A text format for records, with the tokens of kcat's `-f`.
 public struct RecordFormat: Sendable {
     enum Part: Equatable, Sendable {
         case literal([UInt8])
@@ -16,14 +16,19 @@ public struct RecordFormat: Sendable {
         self.parts = parts
     }
 
-    /// - Throws: what is wrong with the text.
+    /// Parses a format.
+    ///
+    /// - Throws: ``TailSyntaxError``.
     public init(_ text: String) throws(TailSyntaxError) {
         var parser = FormatParser(Array(text.utf8))
         try parser.run()
         parts = parser.parts
     }
 
-    /// - Parameter isPrintable: whether bytes of the record are written so that they do nothing to a terminal.
+    /// - Parameters:
+    ///   - record: the record.
+    ///   - isPrintable: whether bytes of the record are escaped so that they cannot control a terminal.
+    ///   - out: receives the text.
     func write(_ record: borrowing some TailRecord, isPrintable: Bool, to out: inout [UInt8]) {
         for part in parts {
             switch part {
@@ -66,7 +71,7 @@ public struct RecordFormat: Sendable {
     }
 }
 
-/// What is wrong with text of the command line that has a syntax of its own.
+/// A syntax error in an option of the command line.
 public struct TailSyntaxError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
 

@@ -1,22 +1,22 @@
 internal import StreamCore
 internal import WireJSON
 
-/// How bytes that are no UTF-8 text are written.
+/// The notation of bytes that are not UTF-8.
 public enum BytesNotation: Sendable {
     case base64
     /// Hexadecimal digits.
     case hex
 }
 
-/// A record as one JSON object on one line.
+/// Writes a record as a JSON object on one line.
 ///
-/// A value that is JSON is a value of the object; other text stands under `valueText`, other bytes under
-/// `valueBase64` or `valueHex`. A tombstone's value is null, and `tombstone` is true.
+/// If the record's value is JSON, it becomes the member `value`. Other text becomes `valueText`, and other bytes become
+/// `valueBase64` or `valueHex`. For a tombstone `value` is null, and `tombstone` is true.
 struct RecordJSON: ~Copyable {
     let notation: BytesNotation
     /// Whether to write the value's size instead of the value.
     let isMetaOnly: Bool
-    /// Whether a terminal shows it: JSON may hold characters that would do something there.
+    /// Whether a terminal shows the output, so that characters that could control it must be escaped.
     let isPrintable: Bool
     private var writer = JSONWriter(capacity: 4_096)
     private var scratch: [UInt8] = []
@@ -53,7 +53,7 @@ struct RecordJSON: ~Copyable {
 
     private mutating func writeTime(_ timestampMs: Int64?) {
         guard let timestampMs else { return writer.null() }
-        // The years that have four digits.
+        // These are the years with four digits.
         if (0..<253_402_300_800_000).contains(timestampMs) {
             writer.string(Timestamp(microseconds: timestampMs * 1_000))
         } else {
@@ -120,7 +120,7 @@ struct RecordJSON: ~Copyable {
         }
     }
 
-    /// Where the one JSON value stands that the bytes are; nil when they are none.
+    /// The range of the value if the bytes are one JSON value; otherwise nil.
     private static func rangeOfJSON(_ bytes: Span<UInt8>) -> Range<Int>? {
         do throws(JSONError) {
             var reader = try JSONReader(bytes)
@@ -132,7 +132,7 @@ struct RecordJSON: ~Copyable {
         }
     }
 
-    /// Writes JSON on one line: line ends can only stand between its values.
+    /// Writes JSON as one line. Line ends can only occur between its tokens, so they are removed.
     private mutating func writeVerbatim(_ json: Span<UInt8>) {
         var isOneLine = true
         for index in json.indices where json[index] == 0x0A || json[index] == 0x0D { isOneLine = false }
@@ -154,7 +154,7 @@ struct RecordJSON: ~Copyable {
     }
 }
 
-/// A record's headers with memory of their own.
+/// Copies of a record's headers.
 private struct CopiedHeaders {
     private(set) var headers: [CopiedRecord.Header] = []
 

@@ -1,16 +1,16 @@
-/// How records are shown.
+/// The output format of records.
 public enum RecordOutput: Sendable {
-    /// Columns for a person.
+    /// Columns for people.
     case pretty
-    /// One JSON array of one object a record.
+    /// A JSON array with one object for each record.
     case json
-    /// One JSON object a line.
+    /// One JSON object in each line.
     case jsonl
     case format(RecordFormat)
 
-    /// `pretty`, `json`, `jsonl`, `raw`, or a format that has a `%`.
+    /// Parses `pretty`, `json`, `jsonl`, `raw`, or a format that contains `%` or `\`.
     ///
-    /// - Throws: what is wrong with the text.
+    /// - Throws: ``TailSyntaxError``.
     public init(parsing text: String) throws(TailSyntaxError) {
         switch text {
         case "pretty": self = .pretty
@@ -27,24 +27,24 @@ public enum RecordOutput: Sendable {
     }
 }
 
-/// What a terminal or a pipe wants of ``RecordPrinter``.
+/// The settings of a ``RecordPrinter``.
 public struct PrinterSettings: Sendable {
     public var output = RecordOutput.pretty
-    /// Whether a terminal shows it; bytes of records then do nothing there but stand on it.
+    /// Whether a terminal shows the output. Bytes of records are then escaped so that they cannot control it.
     public var isTerminal = false
     public var isColoured = false
-    /// Characters of a line of `pretty` at most; nil for any number.
+    /// The maximum number of characters in a line of `pretty`; nil for no limit.
     public var columns: Int?
-    /// Whether values are left out.
+    /// Whether to omit values.
     public var isMetaOnly = false
     public var notation = BytesNotation.base64
-    /// Whether there are several topics.
+    /// Whether to show topic names, because there are several topics.
     public var namesTopics = false
 
     public init() {}
 }
 
-/// Turns records into bytes: all of the output but its way out.
+/// Converts records to the bytes of the output.
 public struct RecordPrinter: ~Copyable {
     private let settings: PrinterSettings
     private var json: RecordJSON
@@ -60,7 +60,7 @@ public struct RecordPrinter: ~Copyable {
             notation: settings.notation, namesTopics: settings.namesTopics)
     }
 
-    /// Looks at a record that will be written, so that the columns of those before it fit.
+    /// Widens the columns for a record that will be written, so that earlier lines fit.
     mutating func measure(_ record: borrowing some TailRecord) {
         if case .pretty = settings.output { pretty.measure(record) }
     }
@@ -79,7 +79,7 @@ public struct RecordPrinter: ~Copyable {
         isFirst = false
     }
 
-    /// Writes what stands behind the last record.
+    /// Writes the end of the output, after the last record.
     mutating func end(to out: inout [UInt8]) {
         if case .json = settings.output { out.append(isFirst ? "[]\n" : "]\n") }
     }

@@ -1,21 +1,21 @@
 public import StreamCore
 
-/// Where to begin or to end in each partition.
+/// The position at which reading begins or ends in each partition.
 public enum TailPoint: Sendable, Hashable {
     case beginning
     case end
     case offset(Int64)
-    /// So many offsets before the partition's end.
+    /// This number of offsets before the end of the partition.
     case beforeEnd(Int64)
-    /// So many offsets behind its beginning.
+    /// This number of offsets after the beginning of the partition.
     case afterBeginning(Int64)
-    /// The first record that is as old as this, in milliseconds since 1970, or younger.
+    /// The first record with this timestamp or a later one, in milliseconds since 1970.
     case time(Int64)
 
-    /// `beginning`, `end`, an offset, `-N`, `+N`, `@` and milliseconds since 1970, a date with or without a time (UTC
-    /// where no zone is given), or how long ago: `15m`.
+    /// Parses `beginning`, `end`, an offset, `-N`, `+N`, `@` followed by milliseconds since 1970, a date with or
+    /// without a time (in UTC by default), or an age such as `15m`.
     ///
-    /// - Throws: what is wrong with the text.
+    /// - Throws: ``TailSyntaxError``.
     public init(parsing text: String, now: Timestamp) throws(TailSyntaxError) {
         let problem = TailSyntaxError(
             "\"\(text)\" is not a position in a topic. Use beginning, end, an offset, -N (N before the end), +N (N after the "
@@ -43,12 +43,12 @@ public enum TailPoint: Sendable, Hashable {
         }
     }
 
-    /// So long before now.
+    /// The position at this time before `now`.
     public static func ago(milliseconds: Int64, now: Timestamp) -> TailPoint {
         .time(now.microseconds / 1_000 - milliseconds)
     }
 
-    /// The milliseconds of `250ms`, `30s`, `15m`, `2h`, `7d`.
+    /// The milliseconds of a text such as `250ms`, `30s`, `15m`, `2h` or `7d`.
     private static func milliseconds(_ text: String) -> Int64? {
         let units: [(suffix: String, milliseconds: Int64)] = [
             ("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
@@ -60,14 +60,16 @@ public enum TailPoint: Sendable, Hashable {
     }
 }
 
-/// What there is of a partition.
+/// The range of offsets in a partition.
 struct PartitionBounds: Sendable, Equatable {
-    /// The oldest record that the broker has.
+    /// The offset of the oldest record that the broker has.
     let low: Int64
-    /// Behind the last one.
+    /// The offset after the last record.
     let high: Int64
 
-    /// The offset of a point, within the bounds; a time's is `found`, or the end when the brokers know no such record.
+    /// The offset of a position, limited to the range.
+    ///
+    /// - Parameter found: for a time, the offset that the brokers returned; nil if there is no such record.
     func offset(of point: TailPoint, found: Int64?) -> Int64 {
         let offset: Int64 =
             switch point {

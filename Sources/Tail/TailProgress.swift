@@ -1,14 +1,14 @@
 internal import StreamCore
 
-/// What is to be read of each partition, and what has been: a pure value.
+/// The range to read of each partition, and the progress. A pure value.
 struct TailProgress {
-    /// What is to be read of one partition.
+    /// The range to read of one partition.
     struct Range: Equatable {
-        /// Where reading begins.
+        /// The offset at which reading begins.
         let start: Int64
-        /// Records before it are not wanted; above `start` where the partition has not come so far.
+        /// The first offset to show. It is above `start` if the partition does not reach it yet.
         let first: Int64
-        /// Behind the last record that is wanted; nil when there is none.
+        /// The offset after the last record to show; nil for no end.
         let end: Int64?
 
         init(start: Int64, first: Int64? = nil, end: Int64?) {
@@ -21,13 +21,15 @@ struct TailProgress {
     private var open: [TopicPartition: Range] = [:]
     private let follows: Bool
     private let stopAtMs: Int64?
-    /// The partition of the record before, and what is to be read of it; nil when nothing more is.
+    /// The partition of the previous record, and its range; nil if nothing more is to be read of it.
     private var current: (partition: TopicPartition, range: Range?)?
     private var closed: [TopicPartition] = []
 
     /// - Parameters:
-    ///   - follows: whether to go on behind the ends.
-    ///   - stopAtMs: a partition ends before its first record that is as old as this, or younger.
+    ///   - ranges: the ranges to read.
+    ///   - follows: whether to continue after the ends.
+    ///   - stopAtMs: a partition ends before its first record with this timestamp or a later one, in milliseconds since
+    ///     1970; nil for no limit.
     init(_ ranges: [TopicPartition: Range], follows: Bool, stopAtMs: Int64?) {
         self.follows = follows
         self.stopAtMs = stopAtMs
@@ -45,7 +47,7 @@ struct TailProgress {
 
     /// Notes a record that was read.
     ///
-    /// - Returns: whether it is one of those that are wanted.
+    /// - Returns: whether to show the record.
     mutating func take(_ record: borrowing some TailRecord) -> Bool {
         if current?.partition != record.topicPartition {
             current = (record.topicPartition, open[record.topicPartition])
@@ -63,8 +65,8 @@ struct TailProgress {
         return offset >= range.first
     }
 
-    /// Notes that a partition has no more records now. Between its last record and a range's end there may be offsets
-    /// without one.
+    /// Notes that a partition has no more records now. There may be offsets without a record between its last record
+    /// and the end of the range.
     mutating func noteEnd(of partition: TopicPartition, at offset: Int64) {
         guard let range = open[partition] else { return }
         if !follows || range.end.map({ offset >= $0 }) ?? false { close(partition) }
@@ -75,7 +77,7 @@ struct TailProgress {
         if current?.partition == partition { current?.range = nil }
     }
 
-    /// The partitions of which nothing more is wanted since the last call.
+    /// The partitions that were finished since the last call.
     mutating func takeClosed() -> [TopicPartition] {
         defer { closed = [] }
         return closed

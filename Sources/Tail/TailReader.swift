@@ -1,25 +1,28 @@
 public import Kafka
 internal import StreamCore
 
-/// Shows records of topics: topics → bounds → records → filter → printer → output. Joins no group and commits nothing.
+/// Shows records of topics: topics → bounds → records → filter → printer → output. It joins no consumer group and
+/// commits nothing.
 public struct TailReader: Sendable {
     private let kafka: KafkaClientConfiguration
     private let request: TailRequest
     private let output: DataOutput?
     private let admin: KafkaAdmin
     private let isStopping: @Sendable () -> Bool
-    /// Gets what may pass by itself, for the person who waits.
+    /// Receives errors that may be temporary, to show them to the user.
     private let onTrouble: @Sendable (KafkaError) -> Void
 
-    /// How often partitions and topics that were added are looked for while following.
+    /// The time between two searches for new partitions and topics while following.
     private static let searchInterval = Duration.seconds(2)
     private static let limits = BatchLimits(maxRecords: 5_000, maxBytes: 8 << 20, maxWaitMs: 100)
 
     /// - Parameters:
-    ///   - output: nil for records that are only collected.
-    ///   - isStopping: asked between batches, and while the output takes nothing.
-    ///   - onTrouble: called with errors that may pass by themselves.
-    /// - Throws: what is wrong with the configuration.
+    ///   - kafka: the Kafka cluster.
+    ///   - request: what to show.
+    ///   - output: the output; nil if records are only collected.
+    ///   - isStopping: whether to stop. It is called between batches, and while the output accepts nothing.
+    ///   - onTrouble: called with errors that may be temporary.
+    /// - Throws: `KafkaError` if the configuration is invalid.
     public init(
         _ kafka: KafkaClientConfiguration, _ request: TailRequest, to output: DataOutput?,
         isStopping: @escaping @Sendable () -> Bool, onTrouble: @escaping @Sendable (KafkaError) -> Void
@@ -32,9 +35,9 @@ public struct TailReader: Sendable {
         admin = try KafkaAdmin(kafka, timeoutMs: 10_000)
     }
 
-    /// Runs until all records are shown, the reader closes the output, or it is stopped.
+    /// Runs until all records are shown, the reader closes the output, or the command is stopping.
     ///
-    /// - Parameter settings: how records are shown; whether topics are named, is found here.
+    /// - Parameter settings: the settings of the printer. This method sets whether topic names are shown.
     /// - Throws: `KafkaError`, ``TailError``, ``DataOutputError``.
     public func run(_ settings: PrinterSettings) async throws {
         guard let output else { preconditionFailure("a run needs an output") }
@@ -57,9 +60,9 @@ public struct TailReader: Sendable {
         try sink.end()
     }
 
-    /// The last records that match, in the order of time.
+    /// Returns the last matching records, ordered by time.
     ///
-    /// - Parameter count: how many at most.
+    /// - Parameter count: the maximum number of records.
     /// - Throws: `KafkaError`, ``TailError``.
     public func collect(last count: Int) async throws -> [CopiedRecord] {
         let bounds = try await bounds(of: try await findPartitions())
@@ -75,7 +78,7 @@ public struct TailReader: Sendable {
     // MARK: topics → bounds
 
     private func findPartitions() async throws -> [TopicPartition] {
-        // All topics: a cluster may make those that it is asked about by name.
+        // All topics are listed, because a cluster may create topics that a request names.
         let topics = try await admin.partitions()
         for pattern in request.topics where !topics.keys.contains(where: pattern.matches) {
             throw TailError.noTopic(pattern.text, known: topics.keys.filter { !$0.hasPrefix("__") }.sorted())
@@ -112,7 +115,8 @@ public struct TailReader: Sendable {
         return ranges
     }
 
-    /// Behind the last record that is wanted. A time is met by a record, not by an offset.
+    /// The offset after the last record to show; nil for no end. An end that is a time depends on records, not on
+    /// offsets.
     private func end(_ bounds: PartitionBounds) -> Int64? {
         switch request.to {
         case nil, .time?: request.follows ? nil : bounds.high
@@ -121,8 +125,9 @@ public struct TailReader: Sendable {
         }
     }
 
-    /// The offsets at which partitions begin by time. A broker that cannot look offsets up by time answers as one that
-    /// has no such record: the last record tells the two apart, and then all of the partition is read.
+    /// The offsets at which partitions begin for a start time. A broker that cannot search by time returns the same
+    /// answer as for a partition without such a record. The last record distinguishes the two cases: if it is not
+    /// before the time, the whole partition is read.
     private func startsByTime(_ bounds: [TopicPartition: PartitionBounds]) async throws -> [TopicPartition: Int64] {
         guard case .time(let time) = request.from else { return [:] }
         var found = try await admin.offsets(of: bounds.mapValues { _ in .time(time) })
@@ -140,13 +145,14 @@ public struct TailReader: Sendable {
         return found
     }
 
-    // MARK: the last ones
+    // MARK: the last records
 
-    /// Reads from near the ends, and from further away as long as there were too few: offsets are not counts.
+    /// Reads from a position near the ends, and from earlier positions while there are too few records. The number of
+    /// records cannot be computed from offsets.
     private func lastRecords(
         _ count: Int, _ ranges: [TopicPartition: TailProgress.Range], _ bounds: [TopicPartition: PartitionBounds]
     ) async throws -> [CopiedRecord] {
-        // The number of records between two matching ones is unknown.
+        // The number of records between two matching records is unknown.
         var span = filter.conditions.isEmpty ? Int64(count) : .max
         var records = LastRecords(count: count)
         while true {
@@ -172,9 +178,12 @@ public struct TailReader: Sendable {
 
     // MARK: records
 
-    /// Hands out all batches of the ranges.
+    /// Reads all batches of the ranges.
     ///
-    /// - Parameter body: notes each record in the progress, and says whether to go on.
+    /// - Parameters:
+    ///   - ranges: the ranges to read.
+    ///   - start: the progress at the start.
+    ///   - body: notes each record in the progress, and returns whether to continue.
     private func read(
         _ ranges: [TopicPartition: TailProgress.Range], _ start: TailProgress,
         _ body: (RecordBatch, inout TailProgress) throws -> Bool
@@ -214,7 +223,7 @@ public struct TailReader: Sendable {
                 for (partition, end) in ends { progress.noteEnd(of: partition, at: end) }
             case .error(let error):
                 if error.isOffsetOutOfRange, let partition = error.topicPartition {
-                    // Retention has removed what was to be read.
+                    // Retention has removed the next records.
                     try await consumer.seek([partition: .beginning])
                 } else if !error.isRetriable {
                     throw error
@@ -230,7 +239,7 @@ public struct TailReader: Sendable {
         }
     }
 
-    /// A partition that was added meanwhile is read from its beginning.
+    /// Adds partitions that were created in the meantime. They are read from their beginnings.
     private func addPartitions(
         _ consumer: Consumer, _ known: inout Set<TopicPartition>, _ progress: inout TailProgress
     ) async throws {
@@ -243,7 +252,7 @@ public struct TailReader: Sendable {
     }
 }
 
-/// Where records that were read go: filter → printer → output.
+/// Writes records that were read: filter → printer → output.
 private struct TailSink: ~Copyable {
     private var printer: RecordPrinter
     private let filter: RecordFilter
@@ -253,7 +262,7 @@ private struct TailSink: ~Copyable {
     private var wanted: [Int] = []
     private var isOpen = true
 
-    /// Bytes after which the output gets what there is.
+    /// The size of the buffer, in bytes, from which it is written to the output.
     private static let bufferLimit = 1 << 16
 
     init(_ printer: consuming RecordPrinter, filter: RecordFilter, limit: Int?, output: DataOutput) {
@@ -264,7 +273,7 @@ private struct TailSink: ~Copyable {
         buffer.reserveCapacity(2 * Self.bufferLimit)
     }
 
-    /// - Returns: whether more is wanted.
+    /// - Returns: whether more records are wanted.
     mutating func show(_ batch: RecordBatch, _ progress: inout TailProgress) throws -> Bool {
         wanted.removeAll(keepingCapacity: true)
         for index in 0..<batch.count where wanted.count < remaining {

@@ -1,27 +1,27 @@
 public import Kafka
 public import StreamCore
 
-/// A record as filters and formats see it: its bytes in place.
+/// A record for filters and formats, which read its bytes in place.
 public protocol TailRecord {
-    /// Where it is.
+    /// The partition of the record.
     var topicPartition: TopicPartition { get }
-    /// Its place in the partition.
+    /// The offset of the record in the partition.
     var offset: Int64 { get }
-    /// Milliseconds since 1970; nil for a record without a timestamp.
+    /// The timestamp in milliseconds since 1970; nil if the record has none.
     var timestampMs: Int64? { get }
-    /// nil when it is NULL, which is not the same as empty.
+    /// The key; nil if it is null, which is not the same as empty.
     var key: Span<UInt8>? { @_lifetime(borrow self) get }
-    /// nil when it is NULL: a tombstone.
+    /// The value; nil if it is null. The record is then a tombstone.
     var value: Span<UInt8>? { @_lifetime(borrow self) get }
-    /// Hands out all headers in their order; a value that is NULL is nil.
+    /// Calls `body` for each header in order. A null value is passed as nil.
     func forEachHeader(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>?) -> Void)
 }
 
 extension RecordView: TailRecord {}
 
-/// A record with memory of its own, for what is shown later.
+/// A copy of a record, for showing it later.
 public struct CopiedRecord: TailRecord, Sendable {
-    /// A header, its value nil when it is NULL.
+    /// A header. Its value is nil if it is null.
     public struct Header: Sendable {
         let name: [UInt8]
         let value: [UInt8]?

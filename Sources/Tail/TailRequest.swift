@@ -1,17 +1,18 @@
-/// What of which topics is to be shown.
+/// The records to show, and from which topics.
 public struct TailRequest: Sendable {
     public var topics: [TopicPattern]
-    /// nil for all.
+    /// The partitions to show; nil for all.
     public var partitions: Set<Int32>?
-    /// Where each partition begins.
+    /// The position at which each partition begins.
     public var from = TailPoint.beginning
-    /// Before what each partition ends; nil for its end at this time, or for never when ``follows`` is set.
+    /// The position before which each partition ends. If nil, it is the current end, or there is no end if ``follows``
+    /// is set.
     public var to: TailPoint?
-    /// Only the last so many, over all partitions.
+    /// Shows only the last records, this many of all partitions together; nil for all.
     public var last: Int?
-    /// At most so many.
+    /// The maximum number of records to show; nil for no limit.
     public var limit: Int?
-    /// Whether to wait for more.
+    /// Whether to wait for more records.
     public var follows = false
     public var filter = RecordFilter()
 
@@ -19,7 +20,7 @@ public struct TailRequest: Sendable {
         self.topics = topics
     }
 
-    /// Which partitions, of those of a cluster.
+    /// The selected partitions among those of a cluster.
     func chosen<Partition>(
         from topics: [String: [Partition]], number: (Partition) -> Int32
     ) -> [Partition] {
@@ -27,7 +28,7 @@ public struct TailRequest: Sendable {
             .filter { partitions?.contains(number($0)) ?? true }
     }
 
-    /// Records are at least as old as this where a time was given to begin at.
+    /// The minimum timestamp of records, if a start time was given.
     var notBeforeMs: Int64? {
         if case .time(let time) = from { time } else { nil }
     }
@@ -39,9 +40,9 @@ public struct TailRequest: Sendable {
 
 /// Why nothing can be shown.
 public enum TailError: Error, CustomStringConvertible {
-    /// No topic has this name; those that there are.
+    /// No topic has this name. `known` contains the existing topics.
     case noTopic(String, known: [String])
-    /// The topics have no such partitions.
+    /// The topics do not have these partitions.
     case noPartitions([Int32])
 
     public var description: String {

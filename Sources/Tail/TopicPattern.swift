@@ -1,4 +1,4 @@
-/// A topic's name, or a pattern of names in which `*` stands for any characters and `?` for one.
+/// The name of a topic, or a pattern in which `*` stands for any characters and `?` for one character.
 public struct TopicPattern: Sendable, Hashable {
     public let text: String
 
@@ -6,17 +6,18 @@ public struct TopicPattern: Sendable, Hashable {
         self.text = text
     }
 
-    /// Whether it can stand for several names.
+    /// Whether it can match several names.
     public var isPattern: Bool { text.contains { $0 == "*" || $0 == "?" } }
 
-    /// Names that begin with `__` are the brokers' own: only a pattern that begins so, too, has them.
+    /// Whether the name matches. Names that begin with `__` belong to the brokers and match only a pattern that begins
+    /// so too.
     func matches(_ name: String) -> Bool {
         guard isPattern else { return name == text }
         if name.hasPrefix("__"), !text.hasPrefix("__") { return false }
         return Self.matches(Array(name.utf8), Array(text.utf8))
     }
 
-    /// Goes back to the last `*` when something does not fit, and lets it stand for one character more.
+    /// Matches a pattern. On a mismatch it goes back to the last `*` and lets that stand for one more byte.
     private static func matches(_ name: [UInt8], _ pattern: [UInt8]) -> Bool {
         var (at, place) = (0, 0)
         var retry: (at: Int, place: Int)?
