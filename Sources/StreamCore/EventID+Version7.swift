@@ -1,6 +1,6 @@
 extension EventID {
-    /// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of the rest of the time, 62 random bits. Ids
-    /// of events that are made one after the other lie side by side in an index.
+    /// A UUID of version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of the rest of the time, and 62 random bits.
+    /// Ids that are created one after the other are next to each other in an index.
     public init(version7At time: Timestamp, using random: inout some RandomNumberGenerator) {
         let microseconds = UInt64(max(time.microseconds, 0))
         let (milliseconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000)

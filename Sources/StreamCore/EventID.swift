@@ -13,14 +13,14 @@ public struct EventID: Hashable, Sendable {
 
     /// Parses the canonical text of RFC 9562, `8-4-4-4-12` hexadecimal digits in either case.
     ///
-    /// - Returns: nil when `text` is anything else.
+    /// - Returns: nil if `text` has another form.
     public init?(_ text: String) {
         self.init(utf8: text.utf8Span.span)
     }
 
     /// Parses the canonical text of RFC 9562 from its UTF-8 bytes.
     ///
-    /// - Returns: nil when the bytes are anything else.
+    /// - Returns: nil if the bytes have another form.
     public init?(utf8: Span<UInt8>) {
         guard utf8.count == 36 else { return nil }
         var words: (UInt64, UInt64) = (0, 0)
@@ -38,7 +38,7 @@ public struct EventID: Hashable, Sendable {
         self.init(high: words.0, low: words.1)
     }
 
-    /// Without branches on the byte, which no processor could predict.
+    /// The value of a hexadecimal digit. It has no branches on the byte, because a processor could not predict them.
     @inline(__always)
     private static func nibble(of byte: UInt8) -> UInt64? {
         let (digit, letter) = (byte &- UInt8(ascii: "0"), (byte | 0x20) &- UInt8(ascii: "a"))

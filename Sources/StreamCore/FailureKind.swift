@@ -1,5 +1,5 @@
-/// The consequence of a failure. Each client assigns its errors to one of these three kinds in one place. All other
-/// code decides by the kind alone.
+/// The kind of a failure, which determines its consequence. Each client assigns its errors to one of these three kinds
+/// in one place. All other code decides by the kind alone.
 public enum FailureKind: Hashable, Sendable {
     /// The failure is temporary (connection, serialization, deadlock, broker): wait, keep the order, try again.
     case transient

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A value that may change while others use it: a setting that is read again.
+/// A value that may change while other code uses it, such as a setting that is read again.
 public final class Live<Value: Sendable>: Sendable {
     private let value: Mutex<Value>
 
@@ -8,7 +8,7 @@ public final class Live<Value: Sendable>: Sendable {
         self.value = Mutex(value)
     }
 
-    /// The value that counts now.
+    /// The current value.
     public var now: Value { value.withLock { $0 } }
 
     public func set(_ new: Value) {

@@ -108,7 +108,7 @@ private struct TimestampCursor: ~Escapable {
         return fraction
     }
 
-    /// Seconds east of UTC that the zone stands for, with which the text must end.
+    /// Reads the zone, with which the text must end. Returns its offset in seconds east of UTC.
     mutating func zone() throws(TimestampParseError) -> Int64 {
         let start = index
         if index < bytes.count, bytes[index] | 0x20 == UInt8(ascii: "z") {
@@ -145,7 +145,7 @@ private struct TimestampCursor: ~Escapable {
         TimestampParseError(position: index, detail: "expected \(expected), found \(found)")
     }
 
-    /// What kind of character comes next.
+    /// The kind of the next character.
     private var found: String {
         guard index < bytes.count else { return "the end" }
         switch bytes[index] {

@@ -33,7 +33,7 @@ extension Timestamp {
         }
     }
 
-    /// Howard Hinnant's `days_from_civil`: the proleptic Gregorian calendar without a table.
+    /// The days since 1970-01-01 in the proleptic Gregorian calendar, by Howard Hinnant's `days_from_civil`.
     static func daysSinceEpoch(year: Int64, month: Int64, day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let (era, yearOfEra) = floorDivide(shifted, by: 400)
@@ -109,8 +109,8 @@ extension Timestamp: LosslessStringConvertible {
         return (year < 0 ? "-" : "+") + zeros + digits + common.dropFirst(4)
     }
 
-    /// Seconds since 1970 of the same day of the calendar within the years 2000 to 2399, which all others repeat, or of
-    /// the day itself where its year has four digits.
+    /// The seconds since 1970 of the day if its year has four digits. For another year, those of the corresponding day
+    /// in the years 2000 to 2399: the calendar repeats every 400 years.
     private static func yearless(_ days: Int64) -> Int64 {
         if (0...9_999).contains(civil(daysSinceEpoch: days).year) { return days * 86_400 }
         let cycle: Int64 = 146_097
