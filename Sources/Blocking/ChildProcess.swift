@@ -31,8 +31,8 @@ public struct ChildProcess: Sendable {
     public init(_ arguments: [String], input: Int32? = nil, output: Int32? = nil) throws(SystemError) {
         var actions = unsafe posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
-        // SAFETY: both are initialized here and destroyed before they go out of scope; posix_spawn copies all, also
-        // the strings, which are freed here.
+        // SAFETY: both are initialized here and destroyed before they go out of scope. posix_spawn copies everything,
+        // including the strings, which are freed here.
         unsafe posix_spawn_file_actions_init(&actions)
         unsafe posix_spawnattr_init(&attributes)
         defer {
@@ -74,8 +74,8 @@ public struct ChildProcess: Sendable {
         await onOwnThread("wait-for-child") { waitBlocking() }
     }
 
-    /// Waits for the end on a thread of its own and reports it to nobody, so that the process does not stay a zombie.
-    /// Call it instead of ``waitForEnd()``.
+    /// Waits for the end on a new thread and does not report it, so that the process does not stay a zombie. Call it
+    /// instead of ``waitForEnd()``.
     public func reap() {
         let thread = Thread { _ = waitBlocking() }
         thread.name = "reap-child"
@@ -84,7 +84,7 @@ public struct ChildProcess: Sendable {
 
     private func waitBlocking() -> End {
         var status: Int32 = 0
-        // SAFETY: the call fills `status`; the child is ours and waited for once.
+        // SAFETY: the call fills `status`. The child belongs to this process and is waited for once.
         while unsafe waitpid(id, &status, 0) < 0, errno == EINTR {}
         return End(status: status)
     }
@@ -97,7 +97,7 @@ public struct ChildProcess: Sendable {
     }
 }
 
-/// Creates two connected sockets: one for this process, one for a child.
+/// Two connected sockets: one for this process and one for a child.
 public struct SocketPair: Sendable {
     public let ours: Int32
     public let childs: Int32
@@ -105,7 +105,7 @@ public struct SocketPair: Sendable {
     public init() throws(SystemError) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        // SAFETY: the call fills both places of the array and keeps nothing of it.
+        // SAFETY: the call fills both elements of the array and keeps no pointer to it.
         guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
             throw SystemError("cannot create a socket pair", errno)
         }

@@ -69,7 +69,7 @@ public struct SystemError: Error, CustomStringConvertible {
     ///   - number: the C library's `errno`.
     public init(_ what: String, _ number: Int32) {
         self.number = number
-        // SAFETY: strerror answers a zero-terminated text, which is copied at once.
+        // SAFETY: strerror returns a zero-terminated text, which is copied at once.
         description = "\(what): \(unsafe String(cString: strerror(number)))"
     }
 }

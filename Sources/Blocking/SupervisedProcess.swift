@@ -48,8 +48,8 @@ public final class SupervisedProcess: Sendable {
     ///
     /// - Parameters:
     ///   - command: the program's path, then its arguments.
-    /// - logFile: the file to which its output is appended.
-    /// - patienceSeconds: the time from SIGTERM to SIGKILL, in seconds.
+    ///   - logFile: the file to which its output is appended.
+    ///   - patienceSeconds: the time from SIGTERM to SIGKILL, in seconds.
     public init(_ command: [String], logFile: String, patienceSeconds: Int) throws(SystemError) {
         let sockets = try SocketPair()
         let arguments = ["/bin/sh", "-c", Self.script, "sh", logFile, String(patienceSeconds)] + command
@@ -68,7 +68,7 @@ public final class SupervisedProcess: Sendable {
 
     deinit {
         stop()
-        // A child that nobody waits for stays a zombie for as long as this process lives.
+        // Without a wait the child would stay a zombie as long as this process lives.
         if !isWaitedFor.load(ordering: .relaxed) { shell.reap() }
     }
 

@@ -33,7 +33,7 @@ public final class Wakeup: Sendable {
     ///
     /// - Parameters:
     ///   - descriptor: a second descriptor to watch; nil for none.
-    /// - timeoutMs: maximum time to wait in milliseconds; 0 returns at once.
+    ///   - timeoutMs: maximum time to wait in milliseconds; 0 returns at once.
     /// - Returns: whether one of them was ready in time.
     @discardableResult
     public func wait(orReadable descriptor: Int32? = nil, timeoutMs: Int32) -> Bool {

@@ -20,8 +20,8 @@ public struct DeadLetterHandler: Sendable {
 
     /// - Parameters:
     ///   - observer: receives the progress of each partition; nil for none.
-    /// - onTurn: called at least about once in each poll or election interval while the sending loop makes progress,
-    ///   whether or not there is anything to send.
+    ///   - onTurn: called at least about once in each poll or election interval while the sending loop makes progress,
+    ///     whether or not there is anything to send.
     public init(
         configuration: DeadLetterHandlerConfiguration, postgres: PostgresConfiguration,
         kafka: KafkaClientConfiguration, logger: Logger, observer: (any ProjectionObserver)? = nil,

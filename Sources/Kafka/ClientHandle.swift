@@ -15,8 +15,8 @@ final class ClientHandle: @unchecked Sendable {
     /// Starts a librdkafka client. Its threads then run and connect.
     ///
     /// - Parameters:
-    /// - defaults: properties that the configuration may override.
-    /// - owned: properties that it may not override.
+    ///   - defaults: properties that the configuration may override.
+    ///   - owned: properties that it may not override.
     ///   - events: `RD_KAFKA_EVENT_…` bits that the client's queues hand out.
     init(
         _ type: rd_kafka_type_t, _ configuration: KafkaClientConfiguration, defaults: [String: String],

@@ -119,11 +119,11 @@ public actor Consumer {
     /// Starts the client. It needs no brokers yet, and joins no group before ``subscribe(_:)``.
     ///
     /// - Parameters:
-    /// - group: the consumer group. It is also required without a subscription, for ``assign(_:)`` alone.
-    /// - instance: the name of this instance as a static member of the group, unique in the group. A static member that
-    ///   is closed or killed keeps its partitions until its session ends, and has them again at once if it returns
-    ///   before. Nil for a member that leaves the group when it is closed.
-    /// - tellsEnds: whether to report ``ConsumerEvent/ends(_:)``.
+    ///   - group: the consumer group. It is also required without a subscription, for ``assign(_:)`` alone.
+    ///   - instance: the name of this instance as a static member of the group, unique in the group. A static member
+    ///     that is closed or killed keeps its partitions until its session ends, and has them again at once if it
+    ///     returns before. Nil for a member that leaves the group when it is closed.
+    ///   - tellsEnds: whether to report ``ConsumerEvent/ends(_:)``.
     /// - Throws: the problem of the configuration.
     public init(
         _ configuration: KafkaClientConfiguration, group: String, instance: String? = nil, tellsEnds: Bool = false

@@ -178,8 +178,8 @@ extension Consumer {
     /// ``queryWatermarks(_:timeoutMs:)`` asks.
     ///
     /// - Parameters:
-    /// - topics: nil for all topics of the cluster.
-    /// - timeoutMs: maximum time to wait for the broker in milliseconds.
+    ///   - topics: nil for all topics of the cluster.
+    ///   - timeoutMs: maximum time to wait for the broker in milliseconds.
     public nonisolated func partitions(
         of topics: [String]?, timeoutMs: Int32
     ) async throws(KafkaError) -> [String: [TopicPartition]] {

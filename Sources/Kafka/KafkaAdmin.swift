@@ -13,9 +13,9 @@ public final class KafkaAdmin: Sendable {
     /// Starts a client. It needs no brokers yet.
     ///
     /// - Parameters:
-    /// - timeoutMs: timeout of each request in milliseconds.
-    /// - countsOpenTransactions: whether the end of a partition includes records of open transactions. Otherwise the
-    ///   partition ends before the first such record, as for a consumer.
+    ///   - timeoutMs: timeout of each request in milliseconds.
+    ///   - countsOpenTransactions: whether the end of a partition includes records of open transactions. Otherwise the
+    ///     partition ends before the first such record, as for a consumer.
     /// - Throws: the problem of the configuration.
     public init(
         _ configuration: KafkaClientConfiguration, timeoutMs: Int32 = 10_000, countsOpenTransactions: Bool = false
@@ -132,8 +132,8 @@ public final class KafkaAdmin: Sendable {
     /// Creates a topic.
     ///
     /// - Parameters:
-    /// - replication: number of replicas of each partition; −1 for the cluster's default.
-    /// - settings: the topic's own settings (`retention.ms`).
+    ///   - replication: number of replicas of each partition; −1 for the cluster's default.
+    ///   - settings: the topic's own settings (`retention.ms`).
     /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request.
     public func createTopic(
         _ name: String, partitions: Int32, replication: Int32 = -1, settings: [String: String] = [:]

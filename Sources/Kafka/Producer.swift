@@ -57,13 +57,13 @@ public final class Producer: Sendable {
     /// Starts the producer and its thread. It needs no brokers yet.
     ///
     /// - Parameters:
-    /// - stopsAtGap: whether a permanently failed record also fails all records behind it, with a fatal error. Use it
-    ///   if later records must not overtake a failed one.
-    /// - onError: receives errors of the client as a whole: unreachable brokers, refused logins, a fatal error. Called
-    ///   on the producer's thread.
-    /// - onDelivery: receives the reports in batches on the producer's thread. It must not block, because it delays all
-    ///   later reports. Each record that ``produce(topic:key:value:headers:tag:)`` accepted is reported once, also if
-    ///   it is purged, unless the producer is released without ``close(timeoutMs:)``.
+    ///   - stopsAtGap: whether a permanently failed record also fails all records behind it, with a fatal error. Use it
+    ///     if later records must not overtake a failed one.
+    ///   - onError: receives errors of the client as a whole: unreachable brokers, refused logins, a fatal error.
+    ///     Called on the producer's thread.
+    ///   - onDelivery: receives the reports in batches on the producer's thread. It must not block, because it delays
+    ///     all later reports. Each record that ``produce(topic:key:value:headers:tag:)`` accepted is reported once,
+    ///     also if it is purged, unless the producer is released without ``close(timeoutMs:)``.
     /// - Throws: the problem of the configuration.
     public init(
         _ configuration: KafkaClientConfiguration, stopsAtGap: Bool = false,

@@ -92,8 +92,8 @@ public struct RecordView: Sendable {
     /// This record with another origin, for records that are delivered again through another topic.
     ///
     /// - Parameters:
-    /// - value: replaces this record's value; nil keeps it.
-    /// - headers: replace this record's headers; nil keeps them.
+    ///   - value: replaces this record's value; nil keeps it.
+    ///   - headers: replace this record's headers; nil keeps them.
     public func standing(
         for topicPartition: TopicPartition, offset: Int64, value: [UInt8]? = nil, headers: [RecordHeader]? = nil
     ) -> RecordView {

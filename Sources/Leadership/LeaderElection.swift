@@ -23,10 +23,11 @@ public struct LeaderElection: Sendable {
     private let onChange: @Sendable (Change) -> Void
 
     /// - Parameters:
-    /// - key: the lock. All processes that elect one leader use the same key.
-    /// - postgres: the database of the lock. The leader makes its changes in the same session.
-    /// - stop: ends the work and releases the lock.
-    /// - isPermanent: whether another attempt after this error cannot succeed.
+    ///   - key: the lock. All processes that elect one leader use the same key.
+    ///   - postgres: the database of the lock. The leader makes its changes in the same session.
+    ///   - mode: the way in which the process becomes the leader.
+    ///   - stop: ends the work and releases the lock.
+    ///   - isPermanent: whether another attempt after this error cannot succeed.
     ///   - onChange: called in order.
     public init(
         _ key: AdvisoryLockKey, postgres: PostgresConfiguration, mode: LeadershipMode, stop: StopSignal,
@@ -59,8 +60,8 @@ public struct LeaderElection: Sendable {
     /// not free.
     ///
     /// - Parameters:
-    /// - prepare: runs in each new session before it requests the lock.
-    /// - lead: the work, in the session that holds the lock. It must return soon after `stop` is set.
+    ///   - prepare: runs in each new session before it requests the lock.
+    ///   - lead: the work, in the session that holds the lock. It must return soon after `stop` is set.
     /// - Throws: the failure, unless the mode is ``LeadershipMode/standby(interval:)`` and another attempt may succeed.
     public func run<Prepared: Sendable>(
         prepare: (PostgresConnection) async throws -> Prepared, lead: (LockSession, Prepared) async throws -> Void
@@ -139,7 +140,7 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    /// A server that does not answer must not prevent the process from ending.
+    /// Connects until it is told to stop, so that a server that does not answer cannot keep the process from ending.
     private func connect() async throws(PostgresError) -> PostgresConnection {
         let postgres = postgres
         return try await stop.cancelling { () async -> Result<PostgresConnection, PostgresError> in
@@ -151,7 +152,7 @@ public struct LeaderElection: Sendable {
         }.get()
     }
 
-    /// - Returns: nil when another session has the lock.
+    /// - Returns: nil if another session has the lock.
     private func takeLock(
         on connection: PostgresConnection, waiting: Bool
     ) async throws(PostgresError) -> LockSession? {

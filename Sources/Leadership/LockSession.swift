@@ -50,7 +50,7 @@ public struct LockSession: Sendable {
 
     /// Takes the lock if it is free.
     ///
-    /// - Returns: nil when another session has it.
+    /// - Returns: nil if another session has it.
     public static func tryLock(
         _ key: AdvisoryLockKey, on connection: PostgresConnection
     ) async throws(PostgresError) -> LockSession? {

@@ -99,8 +99,7 @@ struct ParkingPlan: Sendable, Equatable {
     /// - Parameters:
     ///   - subjects: the items of the slice, in order.
     ///   - parked: the first rows of each key in the slice, by position. For each key they must be at least one more
-    ///     than
-    ///     the slice has retries of the key, if there are that many.
+    ///     than the slice has retries of the key, if there are that many.
     ///   - rows: the parked states of the origins that are retried or discarded.
     init(_ subjects: [Subject], parked: [SequenceKey: [RecordOrigin]], rows: [RecordOrigin: Row] = [:]) {
         var state = State(parked: parked.mapValues { Line($0) }, rows: rows)

@@ -44,8 +44,7 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     ///   - marks: the record that a partition must begin with, for those that have one.
     ///   - route: the topics of dead letters; nil if failures stop their partitions.
     ///   - group: the consumer group. Retries of events that another group parked are skipped, because the versions of
-    ///     a
-    ///     projection share their retry topic.
+    ///     a projection share their retry topic.
     init<P: Projection>(
         _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64],
         expecting marks: [TopicPartition: RecordMark] = [:], parking route: DeadLetterRoute? = nil,

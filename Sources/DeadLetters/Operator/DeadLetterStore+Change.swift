@@ -40,8 +40,8 @@ extension DeadLetterStore {
     /// letters that are already changed, except that a retry is requested again.
     ///
     /// - Parameters:
-    /// - perSecond: maximum number of retries that become due in a second; nil for no limit.
-    /// - onProgress: called after each transaction with the number of letters changed so far.
+    ///   - perSecond: maximum number of retries that become due in a second; nil for no limit.
+    ///   - onProgress: called after each transaction with the number of letters changed so far.
     /// - Throws: ``PostgresError``; `CancellationError` between two transactions.
     @discardableResult
     public func change(

@@ -21,8 +21,8 @@ extension DeadLetterStore {
     /// value.
     ///
     /// - Parameters:
-    /// - value: the complete new value of the record.
-    /// - eventID: the new id of the event in `value`, because the consumer may remember the old one.
+    ///   - value: the complete new value of the record.
+    ///   - eventID: the new id of the event in `value`, because the consumer may remember the old one.
     /// - Throws: ``PostgresError``, ``TransactionError``.
     public func edit(
         _ letterID: Int64, value: [UInt8], eventID: EventID, by audit: Audit

@@ -4,8 +4,8 @@ extension DeadLetterStore {
     /// Reads the letters of a selection in pages, the oldest first.
     ///
     /// - Parameters:
-    /// - pageBytes: approximate size of the keys, values and headers of a page. A page contains at least one letter.
-    /// - body: receives each page. No transaction is open while it runs.
+    ///   - pageBytes: approximate size of the keys, values and headers of a page. A page contains at least one letter.
+    ///   - body: receives each page. No transaction is open while it runs.
     /// - Throws: ``PostgresError``; the error of `body`.
     public func export(
         _ selection: Selection, pageBytes: Int = 4 << 20, _ body: ([Letter]) async throws -> Void

@@ -5,8 +5,8 @@ extension DeadLetterStore {
     /// A page of letters, the newest first.
     ///
     /// - Parameters:
-    /// - limit: the number of letters on a page, from 1 to 1,000.
-    /// - before: only letters with a lower number; ``Page/next`` of the previous page.
+    ///   - limit: the number of letters on a page, from 1 to 1,000.
+    ///   - before: only letters with a lower number; ``Page/next`` of the previous page.
     public func list(
         _ filter: Filter = Filter(), limit: Int = 50, before: Int64? = nil
     ) async throws(PostgresError) -> Page {
@@ -24,9 +24,9 @@ extension DeadLetterStore {
     /// Groups, those with the most open letters first.
     ///
     /// - Parameters:
-    /// - filter: consumer, class and fingerprint count. Groups have no other properties.
+    ///   - filter: consumer, class and fingerprint count. Groups have no other properties.
     ///   - includingClosed: also groups without an open letter.
-    /// - limit: maximum number of groups, up to 10,000.
+    ///   - limit: maximum number of groups, up to 10,000.
     public func groups(
         _ filter: Filter = Filter(), includingClosed: Bool = false, limit: Int = 100
     ) async throws(PostgresError) -> [Group] {
