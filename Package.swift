@@ -287,6 +287,9 @@ let tests: [Target] = [
         name: "OrderSummaryKit",
         dependencies: ["OrderSummary", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         path: "Tests/OrderSummaryKit", swiftSettings: strict),
+    .target(
+        name: "CommandKit", dependencies: ["Commands", "Events", "Postgres", "StreamCore", "TestKit", .logging],
+        path: "Tests/CommandKit", swiftSettings: strict),
     .test("ArchitectureTests", []),
     .test("StreamCoreTests", ["StreamCore"]),
     .test("WireJSONTests", ["WireJSON", "StreamCore"]),
@@ -362,13 +365,14 @@ let tests: [Target] = [
     .test(
         "OrderCommandsTests",
         [
-            "OrderCommands", "Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
+            "OrderCommands", "Commands", "CommandKit", "Events", "Orders", "Postgres", "StreamCore", "WireJSON",
+            "TestKit", .logging,
         ]),
     .test(
         "AccountCommandsTests",
         [
-            "AccountCommands", "Accounts", "Commands", "Events", "Postgres", "StreamCore", "WireJSON", "TestKit",
-            .logging,
+            "AccountCommands", "Accounts", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "WireJSON",
+            "TestKit", .logging,
         ]),
     .test(
         "OrderShopTests",

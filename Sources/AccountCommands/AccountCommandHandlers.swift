@@ -75,6 +75,9 @@ public enum AccountCommands {
     /// Accounts are their events. One that moves much is loaded from its last snapshot.
     public static let streams = EventStreamRepository<AccountDecider>(snapshots: .every(10))
 
+    static let resource = AggregateResource<AccountDecider>(
+        "/v1/accounts", idPrefix: "acc", document: AccountDocument.json)
+
     /// - Parameter currencies: those in which accounts may be.
     public static func handlers(_ currencies: CurrencyTable) -> [CommandHandler] {
         [
@@ -88,14 +91,9 @@ public enum AccountCommands {
 
     private static func handler<C: Command>(
         _: C.Type, _ currencies: CurrencyTable, _ id: @escaping @Sendable (C) -> String,
-        _ command: @escaping @Sendable (C) -> AccountCommand
+        _ told: @escaping @Sendable (C) -> AccountCommand
     ) -> CommandHandler {
-        CommandHandler(C.self, on: [AccountDecider.self]) { told, plan in
-            plan.aggregate(AccountDecider.self, id(told))
-        } handle: { (told, scope) throws(Refusal) in
-            try scope.decide(AccountDecider.self, id(told), command(told), facts(scope, currencies))
-            return result(id(told), scope)
-        }
+        resource.handler(C.self, id, told) { _, scope in facts(scope, currencies) }
     }
 
     private static func transfer(_ currencies: CurrencyTable) -> CommandHandler {
@@ -117,15 +115,11 @@ public enum AccountCommands {
                 other.state.tenantID == facts.tenantID
             else { throw Refusal(Rejection(AccountRule.unknownCounterparty)) }
             try scope.decide(AccountDecider.self, command.counterparty, side(.in, command.accountID), facts)
-            return result(command.accountID, scope)
+            return resource.result(command.accountID, scope)
         }
     }
 
     private static func facts(_ scope: CommandScope, _ currencies: CurrencyTable) -> AccountDecisionFacts {
-        AccountDecisionFacts(tenantID: scope.request.metadata.tenantID, currencies: currencies)
-    }
-
-    private static func result(_ id: String, _ scope: CommandScope) -> CommandResult {
-        scope.result(AccountDecider.self, id) { AccountDocument.json(id, $0) }
+        AccountDecisionFacts(tenantID: scope.tenantID, currencies: currencies)
     }
 }

@@ -1,94 +1,59 @@
 public import Accounts
 public import Commands
-internal import Events
+public import Events
 public import StreamCore
 
-/// The routes of accounts: what a request says becomes a command, and what the bus says an answer.
-public struct AccountRoutes: Sendable {
-    private let bus: CommandBus
-    private let source: String
-
-    /// - Parameter source: the service's name, which the events carry.
-    public init(_ bus: CommandBus, source: String) {
-        self.bus = bus
-        self.source = source
+extension AccountCommands {
+    /// Accounts as a service takes their commands.
+    ///
+    /// - Parameter currencies: those in which accounts may be.
+    public static func domain(_ currencies: CurrencyTable) -> CommandDomain {
+        CommandDomain(
+            "accounts", migrationSets: migrationSets, commands: all, handlers: handlers(currencies),
+            repositories: [streams],
+            openAPI: OpenAPIPart(
+                paths: PackageResources.openapi_paths_json, schemas: PackageResources.openapi_schemas_json),
+            routes: routes)
     }
 
-    /// What the routes take and answer.
-    public static let openAPI = OpenAPIPart(
-        paths: PackageResources.openapi_paths_json, schemas: PackageResources.openapi_schemas_json)
-
-    public var all: [CommandRoute] {
-        [
-            CommandRoute("POST", "/v1/accounts") { call throws(CommandProblem) in
-                let account = try CommandForm.read(call) { try AccountForms.account(&$0) }
-                return try await send(OpenAccount(accountID: Self.newID("acc"), account: account), call, isNew: true)
+    private static func routes(_ bus: CommandBus, _ source: String) -> [CommandRoute] {
+        let accounts = AggregateRoutes(resource, bus, source: source)
+        return [
+            accounts.create { id, call throws(CommandProblem) in
+                OpenAccount(accountID: id, account: try CommandForm.read(call) { try AccountForms.account(&$0) })
             },
-            CommandRoute("GET", "/v1/accounts/{id}", query: ["at"]) { call throws(CommandProblem) in
-                try await account(call)
+            accounts.read(query: ["at"]) { id, call throws(CommandProblem) in try await account(id, call, bus) },
+            accounts.change("/deposits") { id, call throws(CommandProblem) in
+                DepositMoney(accountID: id, money: try movement(call).money)
             },
-            CommandRoute("POST", "/v1/accounts/{id}/deposits") { call throws(CommandProblem) in
-                let (id, money) = try movement(call)
-                return try await send(DepositMoney(accountID: id, money: money), call)
+            accounts.change("/withdrawals") { id, call throws(CommandProblem) in
+                WithdrawMoney(accountID: id, money: try movement(call).money)
             },
-            CommandRoute("POST", "/v1/accounts/{id}/withdrawals") { call throws(CommandProblem) in
-                let (id, money) = try movement(call)
-                return try await send(WithdrawMoney(accountID: id, money: money), call)
+            accounts.change("/transfers") { id, call throws(CommandProblem) in
+                let (money, to) = try movement(call, hasCounterparty: true)
+                return TransferMoney(accountID: id, counterparty: to, money: money, transferID: NewIdentity.make("trf"))
             },
-            CommandRoute("POST", "/v1/accounts/{id}/transfers") { call throws(CommandProblem) in
-                let id = try call.identity("id")
-                let (money, to) = try CommandForm.read(call) { fields in
-                    try AccountForms.movement(&fields, hasCounterparty: true)
-                }
-                let transfer = TransferMoney(
-                    accountID: id, counterparty: to, money: money, transferID: Self.newID("trf"))
-                return try await send(transfer, call)
-            },
-            CommandRoute("POST", "/v1/accounts/{id}/freeze") { call throws(CommandProblem) in
-                let id = try call.identity("id")
-                let reason = try CommandForm.read(call) { try AccountForms.reason(&$0) }
-                return try await send(FreezeAccount(accountID: id, reason: reason), call)
+            accounts.change("/freeze") { id, call throws(CommandProblem) in
+                FreezeAccount(accountID: id, reason: try CommandForm.text(call, "reason"))
             },
         ]
     }
 
-    private static func newID(_ prefix: String) -> String {
-        var random = SystemRandomNumberGenerator()
-        return "\(prefix)-\(EventID(version7At: .now, using: &random))"
-    }
-
-    private func movement(_ call: CommandCall) throws(CommandProblem) -> (String, Money) {
-        let id = try call.identity("id")
-        let (money, _) = try CommandForm.read(call) { try AccountForms.movement(&$0, hasCounterparty: false) }
-        return (id, money)
-    }
-
-    private func send(
-        _ command: some Command, _ call: CommandCall, isNew: Bool = false
-    ) async throws(CommandProblem) -> CommandReplyMessage {
-        try await bus.answer(
-            command, call, source: source, collection: "/v1/accounts/", hasReadModel: false, isNew: isNew)
+    private static func movement(
+        _ call: CommandCall, hasCounterparty: Bool = false
+    ) throws(CommandProblem) -> (money: Money, counterparty: String) {
+        try CommandForm.read(call) { try AccountForms.movement(&$0, hasCounterparty: hasCounterparty) }
     }
 
     /// As it is, or with `?at=` as it was at that instant.
-    private func account(_ call: CommandCall) async throws(CommandProblem) -> CommandReplyMessage {
-        let id = try call.identity("id")
-        let loaded: Loaded<AccountState>?
+    private static func account(
+        _ id: String, _ call: CommandCall, _ bus: CommandBus
+    ) async throws(CommandProblem) -> Loaded<AccountState>? {
         let instant = try call.query["at"].map { text throws(CommandProblem) in try Self.instant(text) }
         do throws(CommandFailure) {
-            if let instant {
-                loaded = try await bus.account(id, at: instant)
-            } else {
-                loaded = try await bus.aggregate(AccountDecider.self, id)
-            }
+            if let instant { return try await bus.account(id, at: instant) }
+            return try await bus.aggregate(AccountDecider.self, id)
         } catch { throw CommandProblem(error) }
-        guard let loaded, loaded.state.tenantID == call.tenantID else {
-            throw CommandProblem(Refusal(Rejection(AccountRule.unknownAccount)))
-        }
-        let result = CommandResult(
-            aggregateType: AccountDecider.kind.rawValue, aggregateID: id, version: loaded.version,
-            body: AccountDocument.json(id, loaded))
-        return CommandReplyMessage(result, collection: "/v1/accounts/", hasReadModel: false)
     }
 
     private static func instant(_ text: String) throws(CommandProblem) -> Timestamp {

@@ -12,7 +12,7 @@ public enum AccountCommand: Hashable, Sendable {
 }
 
 /// An account as its rules and its answers see it.
-public struct AccountState: Hashable, Sendable {
+public struct AccountState: Hashable, Sendable, TenantOwned {
     /// Whose account it is, where tenants are told apart.
     public var tenantID: String?
     public var owner: String
@@ -39,7 +39,7 @@ public struct AccountState: Hashable, Sendable {
 }
 
 /// What the rules of accounts ask of the world.
-public struct AccountDecisionFacts: Hashable, Sendable {
+public struct AccountDecisionFacts: Hashable, Sendable, TenantOwned {
     /// Who sends the command: another tenant's account does not exist for it.
     public var tenantID: String?
     public var currencies: CurrencyTable
@@ -51,7 +51,7 @@ public struct AccountDecisionFacts: Hashable, Sendable {
 }
 
 /// The rules of accounts.
-public enum AccountDecider: Decider {
+public enum AccountDecider: TenantDecider {
     public typealias State = AccountState
     public typealias Command = AccountCommand
     public typealias Payload = AccountEventPayload
@@ -60,12 +60,13 @@ public enum AccountDecider: Decider {
     public typealias Refusal = Rejection<AccountRule>
 
     public static let kind = AccountKind.account
+    public static let unknown = AccountRule.unknownAccount
 
     public static func decide(
         _ command: AccountCommand, _ state: AccountState?, _ facts: AccountDecisionFacts
     ) throws(Refusal) -> [AccountEventPayload] {
         if case .open(let account) = command { return [try open(account, state, facts)] }
-        guard let state, state.tenantID == facts.tenantID else { throw Refusal(.unknownAccount) }
+        let state = try known(state, facts)
         switch command {
         case .open: return []
         case .deposit(let money):

@@ -34,6 +34,9 @@ public struct CommandScope {
     /// Unique for this command; its events name it as their cause.
     public let commandID: EventID
 
+    /// The tenant that sends the command, where tenants are told apart.
+    public var tenantID: String? { request.metadata.tenantID }
+
     /// An aggregate as it is now; nil where there is none.
     public func aggregate<D: Decider>(_: D.Type, _ id: String) -> Loaded<D.State>? {
         work.session(of: D.self).current(id)

@@ -71,6 +71,9 @@ public enum OrderCommands {
         CreateOrder.self, AddItem.self, RemoveItem.self, ConfirmOrder.self, CancelOrder.self,
     ]
 
+    static let resource = AggregateResource<OrderDecider>(
+        "/v1/orders", idPrefix: "ord", hasReadModel: true, document: OrderDocument.json)
+
     public static func handlers(_ policy: OrderPolicy) -> [CommandHandler] {
         [
             create(policy),
@@ -83,28 +86,23 @@ public enum OrderCommands {
     }
 
     private static func create(_ policy: OrderPolicy) -> CommandHandler {
-        CommandHandler(CreateOrder.self, on: [OrderDecider.self]) { command, plan in
-            plan.aggregate(OrderDecider.self, command.orderID)
-            plan.fact(KnownCustomer.self, command.order.customerID)
-        } handle: { (command, scope) throws(Refusal) in
-            var facts = OrderDecisionFacts(tenantID: scope.request.metadata.tenantID, policy: policy)
-            facts.isCustomerKnown = scope.fact(KnownCustomer.self, command.order.customerID)
-            try scope.decide(OrderDecider.self, command.orderID, .create(command.order), facts)
-            return result(command.orderID, scope)
-        }
+        resource.handler(
+            CreateOrder.self, { $0.orderID }, { .create($0.order) },
+            reads: { command, plan in plan.fact(KnownCustomer.self, command.order.customerID) },
+            facts: { command, scope in
+                var facts = OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
+                facts.isCustomerKnown = scope.fact(KnownCustomer.self, command.order.customerID)
+                return facts
+            })
     }
 
     /// A command that only the order's own state decides.
     private static func change<C: Command>(
         _: C.Type, _ policy: OrderPolicy, _ id: @escaping @Sendable (C) -> String,
-        _ change: @escaping @Sendable (C) -> OrderCommand
+        _ told: @escaping @Sendable (C) -> OrderCommand
     ) -> CommandHandler {
-        CommandHandler(C.self, on: [OrderDecider.self]) { command, plan in
-            plan.aggregate(OrderDecider.self, id(command))
-        } handle: { (command, scope) throws(Refusal) in
-            let facts = OrderDecisionFacts(tenantID: scope.request.metadata.tenantID, policy: policy)
-            try scope.decide(OrderDecider.self, id(command), change(command), facts)
-            return result(id(command), scope)
+        resource.handler(C.self, id, told) { _, scope in
+            OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
         }
     }
 
@@ -116,7 +114,7 @@ public enum OrderCommands {
                 if let key = creditKey(command.orderID, scope) { plan.fact(CreditStanding.self, key) }
             },
             handle: { (command, scope) throws(Refusal) in
-                var facts = OrderDecisionFacts(tenantID: scope.request.metadata.tenantID, policy: policy)
+                var facts = OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
                 let key = creditKey(command.orderID, scope)
                 if let key {
                     let credit = scope.fact(CreditStanding.self, key)
@@ -130,7 +128,7 @@ public enum OrderCommands {
                         credit.outstanding = (try? credit.outstanding.adding(total)) ?? credit.outstanding
                     }
                 }
-                return result(command.orderID, scope)
+                return resource.result(command.orderID, scope)
             })
     }
 
@@ -138,9 +136,5 @@ public enum OrderCommands {
         scope.aggregate(OrderDecider.self, orderID).map { order in
             CreditStanding.key(customer: order.state.customerID, order.state.currency)
         }
-    }
-
-    private static func result(_ orderID: String, _ scope: CommandScope) -> CommandResult {
-        scope.result(OrderDecider.self, orderID) { OrderDocument.json(orderID, $0) }
     }
 }

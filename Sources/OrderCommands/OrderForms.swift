@@ -5,8 +5,6 @@ internal import WireJSON
 
 /// The bodies of the requests about orders.
 enum OrderForms {
-    private typealias Broken = CommandForm.RuleBroken
-
     /// `POST /v1/orders`.
     static func order(_ fields: inout FieldReader) throws -> OrderCreated {
         var (customerID, currency, items): (String?, Currency?, [OrderLine]?) = (nil, nil, nil)
@@ -15,7 +13,7 @@ enum OrderForms {
             if fields.matches(key, "customerId") {
                 customerID = try fields.identity()
             } else if fields.matches(key, "currency") {
-                currency = try self.currency(&fields)
+                currency = try CommandForm.currency(&fields, else: OrderRule.unknownCurrency)
             } else if fields.matches(key, "items") {
                 items = try self.items(&fields)
             } else if fields.matches(key, "shippingAddress") {
@@ -37,7 +35,9 @@ enum OrderForms {
         try fields.enterArray()
         while try fields.nextElement() {
             // So many that the rule refuses them are not read to the end.
-            if items.count > OrderPolicy.maximumItems { throw Broken(Rejection(OrderRule.tooManyItems)) }
+            if items.count > OrderPolicy.maximumItems {
+                throw CommandForm.RuleBroken(Rejection(OrderRule.tooManyItems))
+            }
             items.append(try line(&fields).line)
         }
         return items
@@ -51,13 +51,13 @@ enum OrderForms {
             if fields.matches(key, "productId") {
                 productID = try fields.identity()
             } else if fields.matches(key, "name") {
-                name = try text(&fields)
+                name = try CommandForm.text(&fields)
             } else if fields.matches(key, "quantity") {
-                quantity = try self.quantity(&fields)
+                quantity = try CommandForm.quantity(&fields, else: OrderRule.invalidQuantity)
             } else if fields.matches(key, "unitPrice") {
                 price = try fields.amount()
             } else if fields.matches(key, "currency") {
-                currency = try self.currency(&fields)
+                currency = try CommandForm.currency(&fields, else: OrderRule.unknownCurrency)
             } else {
                 return false
             }
@@ -76,15 +76,15 @@ enum OrderForms {
         var (postalCode, country): (String?, String?) = (nil, nil)
         let start = try CommandForm.object(&fields) { key, fields in
             if fields.matches(key, "name") {
-                name = try text(&fields)
+                name = try CommandForm.text(&fields)
             } else if fields.matches(key, "street") {
-                street = try text(&fields)
+                street = try CommandForm.text(&fields)
             } else if fields.matches(key, "city") {
-                city = try text(&fields)
+                city = try CommandForm.text(&fields)
             } else if fields.matches(key, "postalCode") {
-                postalCode = try text(&fields)
+                postalCode = try CommandForm.text(&fields)
             } else if fields.matches(key, "country") {
-                country = try text(&fields)
+                country = try CommandForm.text(&fields)
             } else {
                 return false
             }
@@ -103,9 +103,9 @@ enum OrderForms {
         var (reason, by): (String?, String?) = (nil, nil)
         let start = try CommandForm.object(&fields) { key, fields in
             if fields.matches(key, "reason") {
-                reason = try text(&fields)
+                reason = try CommandForm.text(&fields)
             } else if fields.matches(key, "cancelledBy") {
-                by = try text(&fields)
+                by = try CommandForm.text(&fields)
             } else {
                 return false
             }
@@ -115,32 +115,5 @@ enum OrderForms {
             try FieldReader.required(reason, "reason", in: start),
             try FieldReader.required(by, "cancelledBy", in: start)
         )
-    }
-
-    // MARK: values
-
-    /// A text that people read: its length has a limit.
-    private static func text(_ fields: inout FieldReader) throws -> String {
-        let raw = try fields.rawText()
-        let text = try fields.string(of: raw)
-        guard (1...500).contains(text.utf8.count) else {
-            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text has 1–500 bytes")
-        }
-        return text
-    }
-
-    private static func quantity(_ fields: inout FieldReader) throws -> Int32 {
-        guard let quantity = Int32(exactly: try fields.integer()) else {
-            throw Broken(Rejection(OrderRule.invalidQuantity, "A quantity is at most \(Int32.max)."))
-        }
-        return quantity
-    }
-
-    private static func currency(_ fields: inout FieldReader) throws -> Currency {
-        let code = try fields.text()
-        guard let currency = Currency(code) else {
-            throw Broken(Rejection(OrderRule.unknownCurrency, "A currency has three upper-case letters."))
-        }
-        return currency
     }
 }

@@ -1,5 +1,6 @@
 import AccountCommands
 import Accounts
+import CommandKit
 import Commands
 import Events
 import Logging
@@ -18,23 +19,14 @@ import Testing
         configuration.maxAttempts = 100
         configuration.logLevel = .debug
         return try CommandBus(
-            configuration, postgres: database, commands: AccountCommands.all,
-            handlers: AccountCommands.handlers(.standard), repositories: [AccountCommands.streams],
+            configuration, postgres: database, domains: [AccountCommands.domain(.standard)],
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private func with(_ body: (PostgresConfiguration, CommandBus) async throws -> Void) async throws {
         try await TestDatabase.withSchema(migrating: AccountCommands.migrationSets) { database in
             let bus = try Self.bus(database)
-            try await Self.running(bus) { try await body(database, bus) }
-        }
-    }
-
-    static func running(_ bus: CommandBus, _ body: () async throws -> Void) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await bus.run() }
-            defer { bus.stop() }
-            try await body()
+            try await CommandScene.running(bus) { try await body(database, bus) }
         }
     }
 
@@ -91,7 +83,7 @@ import Testing
             let open = OpenAccount(accountID: "a", account: Rules.opened(overdraft: 500))
             #expect(try await answer(bus, open, tenant: "x") == "1")
             let other = try Self.bus(database)
-            try await Self.running(other) {
+            try await CommandScene.running(other) {
                 let withdrawal = WithdrawMoney(accountID: "a", money: Rules.euros(500))
                 let foreign = try await answer(other, withdrawal)
                 let first = try await answer(other, withdrawal, tenant: "x")
@@ -113,7 +105,7 @@ import Testing
                 #expect(try await answer(bus, deposit) == "2")
             }
             let other = try Self.bus(database)
-            try await Self.running(other) {
+            try await CommandScene.running(other) {
                 let replays = try await withThrowingTaskGroup(of: Int.self) { group in
                     for client in 0..<64 {
                         group.addTask {

@@ -1,5 +1,6 @@
 import AccountCommands
 import Accounts
+import CommandKit
 import Commands
 import Events
 import Postgres
@@ -12,7 +13,7 @@ import Testing
         _ bus: CommandBus, _ method: String, _ template: String, _ id: String = "", _ body: String = "",
         at: String? = nil
     ) async throws -> CommandReplyMessage {
-        let routes = AccountRoutes(bus, source: "command-service").all
+        let routes = AccountCommands.domain(.standard).routes(bus, "command-service")
         let route = try #require(routes.first { $0.method == method && $0.template == template })
         return await route.answer(
             CommandCall(
@@ -22,10 +23,14 @@ import Testing
 
     private func text(_ message: CommandReplyMessage) -> String { String(decoding: message.body, as: UTF8.self) }
 
+    @Test func theDescriptionHasEveryRoute() throws {
+        #expect(try AccountCommands.domain(.standard).undescribed() == [])
+    }
+
     @Test func anAccountOverItsRoutesAndAtAnyTime() async throws {
         try await TestDatabase.withSchema(migrating: AccountCommands.migrationSets) { database in
             let bus = try AccountCommandTests.bus(database)
-            try await AccountCommandTests.running(bus) {
+            try await CommandScene.running(bus) {
                 var ids: [String] = []
                 for _ in 0..<2 {
                     let made = try await call(

@@ -1,5 +1,6 @@
 import AccountCommands
 import Accounts
+import CommandKit
 import Commands
 import Events
 import Foundation
@@ -39,7 +40,7 @@ import Testing
         let first = Int(parts[2]) ?? 0
         let bus = try AccountCommandTests.bus(database)
         var answered = 0
-        try await AccountCommandTests.running(bus) {
+        try await CommandScene.running(bus) {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in first..<transfers {
                     let (command, request) = transfer(number)
@@ -58,7 +59,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: orders) }
         try await TestDatabase.withSchema(migrating: AccountCommands.migrationSets) { database in
             let bus = try AccountCommandTests.bus(database)
-            try await AccountCommandTests.running(bus) {
+            try await CommandScene.running(bus) {
                 for index in 0..<10 {
                     try await bus.send(OpenAccount(accountID: "a\(index)", account: AccountRulesTests.opened()))
                     try await bus.send(

@@ -1,3 +1,4 @@
+import CommandKit
 import Commands
 import Events
 import OrderCommands
@@ -127,7 +128,7 @@ import Testing
         }
     }
 
-    private static func play(_ number: Int, _ seed: UInt64, _ scene: OrderScene) async throws {
+    private static func play(_ number: Int, _ seed: UInt64, _ scene: CommandScene) async throws {
         var random = SplitMix64(seed: seed &+ UInt64(number))
         var model = OrderModel()
         for place in 0..<12 {

@@ -1,3 +1,4 @@
+import CommandKit
 import Commands
 import Events
 import OrderCommands
@@ -18,39 +19,9 @@ import Testing
 
     private static let item = #"{"productId":"p","name":"Pen","quantity":2,"unitPrice":"12.50"}"#
 
-    struct Client {
-        let scene: OrderScene
-        var tenant: String?
-
-        func call(
-            _ method: String, _ path: String, _ body: String = "", _ headers: [String: String] = [:]
-        ) async throws -> CommandReplyMessage {
-            let parts = path.split(separator: "/").map(String.init)
-            for route in OrderRoutes(scene.bus, source: "command-service").all where route.method == method {
-                let template = route.template.split(separator: "/").map(String.init)
-                guard template.count == parts.count else { continue }
-                var parameters: [String: String] = [:]
-                let isLike = zip(template, parts).allSatisfy { pattern, part in
-                    guard pattern.hasPrefix("{") else { return pattern == part }
-                    parameters[String(pattern.dropFirst().dropLast())] = part
-                    return true
-                }
-                guard isLike else { continue }
-                return await route.answer(
-                    CommandCall(
-                        method: method, path: path, parameters: parameters, body: Array(body.utf8), caller: "me",
-                        tenantID: tenant, header: { headers[$0] }))
-            }
-            throw NoRoute()
-        }
-    }
-
-    struct NoRoute: Error {}
-
     @Test func aNewOrderIsAnsweredWithItsPlaceVersionAndLinks() async throws {
         try await OrderScene.with { scene in
-            let client = Client(scene: scene)
-            let made = try await client.call("POST", "/v1/orders", Self.body(Self.item))
+            let made = try await scene.call("POST", "/v1/orders", Self.body(Self.item))
             #expect(made.status == 201)
             let location = try #require(made["Location"])
             #expect(location.hasPrefix("/v1/orders/ord-") && made["ETag"] == "\"1\"")
@@ -58,21 +29,21 @@ import Testing
             #expect(
                 made.text.hasSuffix(
                     #""_links":{"self":{"href":"\#(location)"},"status":{"href":"\#(location)?min_version=1"}}}"#))
-            let read = try await client.call("GET", location)
+            let read = try await scene.call("GET", location)
             #expect(read.status == 200 && read.body == made.body)
 
-            let added = try await client.call(
+            let added = try await scene.call(
                 "POST", location + "/items", #"{"productId":"q","name":"Ink","quantity":1,"unitPrice":5}"#,
                 ["if-match": "\"1\""])
             #expect(added.status == 200 && added["ETag"] == "\"2\"")
-            let stale = try await client.call("DELETE", location + "/items/q", "", ["if-match": "\"1\""])
+            let stale = try await scene.call("DELETE", location + "/items/q", "", ["if-match": "\"1\""])
             #expect(stale.status == 412 && stale.text.contains("/problems/version-mismatch"))
             #expect(stale.text.contains(#""currentVersion":2"#))
-            #expect(try await client.call("DELETE", location + "/items/q").status == 200)
-            #expect(try await client.call("POST", location + "/confirm", "{}").status == 200)
-            let late = try await client.call("DELETE", location + "/items/p")
+            #expect(try await scene.call("DELETE", location + "/items/q").status == 200)
+            #expect(try await scene.call("POST", location + "/confirm", "{}").status == 200)
+            let late = try await scene.call("DELETE", location + "/items/p")
             #expect(late.status == 409 && late.type == "order-not-open")
-            let cancelled = try await client.call(
+            let cancelled = try await scene.call(
                 "POST", location + "/cancel", #"{"reason":"twice","cancelledBy":"me"}"#)
             #expect(cancelled.text.contains(#""cancellation":{"reason":"twice","by":"me""#))
             let stored = try await scene.number(
@@ -83,15 +54,14 @@ import Testing
 
     @Test func aKeyIsAnsweredTheSameAndOnlyWithTheSameRequest() async throws {
         try await OrderScene.with { scene in
-            let client = Client(scene: scene)
             let key = ["idempotency-key": "\"k-1\""]
-            let first = try await client.call("POST", "/v1/orders", Self.body(Self.item), key)
-            let again = try await client.call("POST", "/v1/orders", Self.body(Self.item), key)
+            let first = try await scene.call("POST", "/v1/orders", Self.body(Self.item), key)
+            let again = try await scene.call("POST", "/v1/orders", Self.body(Self.item), key)
             #expect(again.body == first.body && again.status == 201 && again["Location"] == first["Location"])
             #expect(first["Idempotency-Replayed"] == nil && again["Idempotency-Replayed"] == "true")
-            let other = try await client.call("POST", "/v1/orders", Self.body(Self.item, customer: "c2"), key)
+            let other = try await scene.call("POST", "/v1/orders", Self.body(Self.item, customer: "c2"), key)
             #expect(other.status == 422 && other.type == "idempotency-key-reused")
-            let empty = try await client.call("POST", "/v1/orders", Self.body(Self.item), ["idempotency-key": ""])
+            let empty = try await scene.call("POST", "/v1/orders", Self.body(Self.item), ["idempotency-key": ""])
             #expect(empty.status == 400 && empty.type == "invalid-idempotency-key")
             #expect(try await scene.number("SELECT count(*) FROM orders") == 1)
         }
@@ -120,21 +90,20 @@ import Testing
 
     @Test func whatIsWrongIsToldByItsOwnProblemAndNothingIsWritten() async throws {
         try await OrderScene.with { scene in
-            let client = Client(scene: scene)
             for (body, status, type) in Self.wrong {
-                let answer = try await client.call("POST", "/v1/orders", body, ["idempotency-key": "k"])
+                let answer = try await scene.call("POST", "/v1/orders", body, ["idempotency-key": "k"])
                 #expect(answer.status == status && answer.type == type, "\(body): \(answer.text)")
                 #expect(answer["Content-Type"] == "application/problem+json")
                 try await scene.connection.execute(script: "DELETE FROM command_answers")
             }
-            let xml = try await client.call("POST", "/v1/orders", "<a/>", ["content-type": "text/xml"])
+            let xml = try await scene.call("POST", "/v1/orders", "<a/>", ["content-type": "text/xml"])
             #expect(xml.status == 415)
-            let weak = try await client.call("POST", "/v1/orders/o/confirm", "", ["if-match": "W/\"1\""])
+            let weak = try await scene.call("POST", "/v1/orders/o/confirm", "", ["if-match": "W/\"1\""])
             #expect(weak.status == 400 && weak.type == "invalid-if-match")
-            let missing = try await client.call("POST", "/v1/orders/o/confirm")
+            let missing = try await scene.call("POST", "/v1/orders/o/confirm")
             #expect(missing.status == 404 && missing.type == "unknown-order")
-            #expect(try await client.call("GET", "/v1/orders/o").status == 404)
-            let filled = try await client.call("POST", "/v1/orders/o/confirm", #"{"a":1}"#)
+            #expect(try await scene.call("GET", "/v1/orders/o").status == 404)
+            let filled = try await scene.call("POST", "/v1/orders/o/confirm", #"{"a":1}"#)
             #expect(filled.type == "unknown-field")
             for table in ["orders", "order_items", "outbox"] {
                 let rows = try await scene.number("SELECT count(*) FROM \(table)")
@@ -145,25 +114,18 @@ import Testing
 
     @Test func anotherTenantSeesNothing() async throws {
         try await OrderScene.with { scene in
-            let made = try await Client(scene: scene, tenant: "t").call("POST", "/v1/orders", Self.body(Self.item))
+            let made = try await scene.call("POST", "/v1/orders", Self.body(Self.item), tenant: "t")
             let location = try #require(made["Location"])
             for tenant in [nil, "u"] {
-                let client = Client(scene: scene, tenant: tenant)
-                #expect(try await client.call("GET", location).status == 404)
-                #expect(try await client.call("POST", location + "/confirm").type == "unknown-order")
+                #expect(try await scene.call("GET", location, tenant: tenant).status == 404)
+                #expect(
+                    try await scene.call("POST", location + "/confirm", tenant: tenant).type == "unknown-order")
             }
-            #expect(try await Client(scene: scene, tenant: "t").call("GET", location).status == 200)
+            #expect(try await scene.call("GET", location, tenant: "t").status == 200)
         }
     }
-}
 
-extension CommandReplyMessage {
-    subscript(name: String) -> String? { headers.first { $0.name == name }?.value }
-
-    var text: String { String(decoding: body, as: UTF8.self) }
-
-    /// The last part of a problem's type.
-    var type: String? {
-        text.split(separator: "\"").first { $0.hasPrefix("/problems/") }.map { String($0.dropFirst(10)) }
+    @Test func theDescriptionHasEveryRoute() throws {
+        #expect(try OrderCommands.domain(OrderPolicy()).undescribed() == [])
     }
 }

@@ -48,6 +48,51 @@ public enum CommandForm {
         _ = try read(call) { fields in try object(&fields) { _, _ in false } }
     }
 
+    // MARK: values
+
+    /// A text that people read: its length has a limit.
+    public static func text(_ fields: inout FieldReader) throws(DecodeProblem) -> String {
+        let raw = try fields.rawText()
+        let text = try fields.string(of: raw)
+        guard (1...500).contains(text.utf8.count) else {
+            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text has 1–500 bytes")
+        }
+        return text
+    }
+
+    /// A currency.
+    ///
+    /// - Parameter rule: the domain's rule that refuses currencies which it does not take.
+    public static func currency(_ fields: inout FieldReader, else rule: some Rule) throws -> Currency {
+        guard let currency = Currency(try fields.text()) else {
+            throw RuleBroken(Rejection(rule, "A currency has three upper-case letters."))
+        }
+        return currency
+    }
+
+    /// How many pieces. That it is above zero is left to the rules.
+    ///
+    /// - Parameter rule: the domain's rule of quantities.
+    public static func quantity(_ fields: inout FieldReader, else rule: some Rule) throws -> Int32 {
+        guard let quantity = Int32(exactly: try fields.integer()) else {
+            throw RuleBroken(Rejection(rule, "A quantity is at most \(Int32.max)."))
+        }
+        return quantity
+    }
+
+    /// Reads a body with one text that must be there.
+    public static func text(_ call: CommandCall, _ name: StaticString) throws(CommandProblem) -> String {
+        try read(call) { fields in
+            var found: String?
+            let start = try object(&fields) { key, fields in
+                guard fields.matches(key, name) else { return false }
+                found = try text(&fields)
+                return true
+            }
+            return try FieldReader.required(found, name, in: start)
+        }
+    }
+
     private static func requireJSON(_ call: CommandCall) throws(CommandProblem) {
         guard let type = call.header("content-type") else { return }
         let name = type.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()

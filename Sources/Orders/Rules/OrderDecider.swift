@@ -12,7 +12,7 @@ public enum OrderCommand: Hashable, Sendable {
 }
 
 /// What the rules of orders need to know besides the order.
-public struct OrderDecisionFacts: Hashable, Sendable {
+public struct OrderDecisionFacts: Hashable, Sendable, TenantOwned {
     /// The tenant that sends the command. Orders of other tenants do not exist for the command.
     public var tenantID: String?
     public var isCustomerKnown: Bool
@@ -35,7 +35,7 @@ public struct OrderDecisionFacts: Hashable, Sendable {
 }
 
 /// The rules of orders.
-public enum OrderDecider: Decider {
+public enum OrderDecider: TenantDecider {
     public typealias State = OrderState
     public typealias Command = OrderCommand
     public typealias Payload = OrderEventPayload
@@ -44,12 +44,13 @@ public enum OrderDecider: Decider {
     public typealias Refusal = Rejection<OrderRule>
 
     public static let kind = AggregateType.order
+    public static let unknown = OrderRule.unknownOrder
 
     public static func decide(
         _ command: OrderCommand, _ state: OrderState?, _ facts: OrderDecisionFacts
     ) throws(Refusal) -> [OrderEventPayload] {
         if case .create(let order) = command { return [try create(order, state, facts)] }
-        guard let state, state.tenantID == facts.tenantID else { throw Refusal(.unknownOrder) }
+        let state = try known(state, facts)
         switch command {
         case .create: return []
         case .addItem(let line, let currency): return [try add(line, currency, state, facts.policy)]

@@ -2,7 +2,7 @@ public import Events
 public import StreamCore
 
 /// The state of an order that the rules and the answers need.
-public struct OrderState: Hashable, Sendable {
+public struct OrderState: Hashable, Sendable, TenantOwned {
     public enum Status: String, CaseIterable, Sendable {
         case created, confirmed, cancelled
     }

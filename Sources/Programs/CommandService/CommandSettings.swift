@@ -1,6 +1,8 @@
+internal import AccountCommands
 internal import Commands
 internal import Daemon
 internal import Events
+internal import OrderCommands
 internal import Orders
 internal import Settings
 
@@ -9,13 +11,15 @@ struct CommandSettings: FeatureSettings {
     var bus = CommandBusConfiguration()
     let domains: [CommandDomain]
 
+    private static let names = ["orders", "accounts"]
+
     init(from reader: SettingsReader) {
         let section = reader.section("commands", "Which commands the service takes, and how it carries them out.")
         let names = section.strings(
-            "domains", default: ["orders", "accounts"],
+            "domains", default: Self.names,
             """
-            The domains whose commands the service takes: orders, accounts. Each may have a service of its own. A \
-            domain needs its migrations.
+            The domains whose commands the service takes: \(Self.names.joined(separator: ", ")). Each may have a service \
+            of its own. A domain needs its migrations.
             """)
         bus.connections = section.integer(
             "connections", default: bus.connections, in: 1...256,
@@ -47,17 +51,14 @@ struct CommandSettings: FeatureSettings {
         bus.pruneIntervalS = section.integer(
             "prune_interval_s", default: bus.pruneIntervalS, in: 1...86_400,
             "Time between two deletions of old answers.")
-        let orders = CommandDomain.orders(Self.policy(reader))
+        let served = [OrderCommands.domain(Self.policy(reader)), AccountCommands.domain(.standard)]
         domains = names.compactMap { name in
-            switch name {
-            case "orders": return orders
-            case "accounts": return .accounts(.standard)
-            default:
-                section.reject("domains", "there is no domain \"\(name)\"; there are orders and accounts")
-                return nil
-            }
+            if let domain = served.first(where: { $0.name == name }) { return domain }
+            let known = Self.names.joined(separator: ", ")
+            section.reject("domains", "there is no domain \"\(name)\"; the domains are: \(known)")
+            return nil
         }
-        if names.isEmpty { section.reject("domains", "there is nothing to do: name orders, accounts or both") }
+        if names.isEmpty { section.reject("domains", "there is nothing to do: name at least one domain") }
         if Set(names).count < names.count { section.reject("domains", "a domain is named twice") }
     }
 

@@ -1,0 +1,46 @@
+public import Logging
+public import Postgres
+
+/// A domain as a service takes its commands: how they are carried out, and by which requests they come.
+public struct CommandDomain: Sendable {
+    /// What an operator calls it.
+    public let name: String
+    /// The migrations that its commands need.
+    public let migrationSets: [String]
+    /// All commands that its routes send.
+    public let commands: [any Command.Type]
+    public let handlers: [CommandHandler]
+    public let repositories: [any Repository]
+    /// The description of its routes.
+    public let openAPI: OpenAPIPart
+    /// Its routes over a bus. The text is the service's name, which the events carry.
+    public let routes: @Sendable (CommandBus, String) -> [CommandRoute]
+
+    public init(
+        _ name: String, migrationSets: [String], commands: [any Command.Type], handlers: [CommandHandler],
+        repositories: [any Repository], openAPI: OpenAPIPart,
+        routes: @escaping @Sendable (CommandBus, String) -> [CommandRoute]
+    ) {
+        self.name = name
+        self.migrationSets = migrationSets
+        self.commands = commands
+        self.handlers = handlers
+        self.repositories = repositories
+        self.openAPI = openAPI
+        self.routes = routes
+    }
+}
+
+extension CommandBus {
+    /// A bus for some domains.
+    ///
+    /// - Throws: ``CommandBusError`` that names all that does not fit together.
+    public convenience init(
+        _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, domains: [CommandDomain],
+        logger: Logger
+    ) throws(CommandBusError) {
+        try self.init(
+            configuration, postgres: postgres, commands: domains.flatMap(\.commands),
+            handlers: domains.flatMap(\.handlers), repositories: domains.flatMap(\.repositories), logger: logger)
+    }
+}
