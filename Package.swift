@@ -101,8 +101,8 @@ let programs: [Target] = [
     .target(
         name: "CommandServiceProgram",
         dependencies: [
-            "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "Orders", "Events", "HTTP",
-            "Operations", "Postgres", "Settings", .serviceLifecycle,
+            "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "InventoryCommands", "Orders",
+            "Events", "HTTP", "Operations", "Postgres", "Settings", .serviceLifecycle,
         ],
         path: "Sources/Programs/CommandService", swiftSettings: strict),
     // What the programs that answer requests share.
@@ -184,6 +184,11 @@ let features: [Target] = [
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
+        name: "InventoryCommands",
+        dependencies: ["Commands", "Inventory", "Events", "Postgres", "StreamCore", "WireJSON"],
+        resources: [.embedInCode("Resources")],
+        swiftSettings: strict),
+    .target(
         name: "OrderShop",
         dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
@@ -249,6 +254,7 @@ let domain: [Target] = [
     .target(name: "Events", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Orders", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Accounts", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
+    .target(name: "Inventory", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
 ]
 
 // MARK: clients: each owns its C library; the embedded servers stand beside them
@@ -373,6 +379,11 @@ let tests: [Target] = [
         [
             "AccountCommands", "Accounts", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "WireJSON",
             "TestKit", .logging,
+        ]),
+    .test(
+        "InventoryCommandsTests",
+        [
+            "InventoryCommands", "Inventory", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "TestKit",
         ]),
     .test(
         "OrderShopTests",

@@ -25,6 +25,7 @@ extension MigrationCatalog {
         ("dead-letters_0008_generic_plans", PackageResources.dead_letters_0008_generic_plans_sql),
         ("dead-letters_0009_following_sets", PackageResources.dead_letters_0009_following_sets_sql),
         ("dead-letters_0010_decisions", PackageResources.dead_letters_0010_decisions_sql),
+        ("inventory_0001_create", PackageResources.inventory_0001_create_sql),
         ("order-summary_0001_create", PackageResources.order_summary_0001_create_sql),
         ("order-summary_0002_facts_by_aggregate", PackageResources.order_summary_0002_facts_by_aggregate_sql),
         ("order-summary_0003_page_order", PackageResources.order_summary_0003_page_order_sql),

@@ -96,7 +96,7 @@ import Testing
     @Test func onlyWhatIsAboutOrdersKnowsThem() {
         let aboutOrders: Set = [
             "OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification", "OrderCommands",
-            "AccountCommands",
+            "AccountCommands", "InventoryCommands",
         ]
         let domains = manifest.targets.values.filter { $0.level == "domain" && $0.name != "Events" }.map(\.name)
         #expect(domains.contains("Orders"))

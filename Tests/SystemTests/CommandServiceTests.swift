@@ -81,6 +81,8 @@ import Testing
                 ("POST", "/v1/orders?x=1", Self.order(), 400, "unknown-parameter"),
                 ("GET", "/v1/accounts/none", "", 404, "unknown-account"),
                 ("GET", "/v1/accounts/none?at=today", "", 400, "invalid-parameter"),
+                ("GET", "/v1/inventory/none", "", 404, "unknown-stock"),
+                ("POST", "/v1/inventory/none/releases", #"{"orderId":"o","quantity":1}"#, 404, "unknown-stock"),
             ]
             for (method, target, body, status, rule) in refusals {
                 let answer = try await service.send(method, target, body)
@@ -179,6 +181,20 @@ import Testing
         try await client.send(
             "POST", path + "/deposits", #"{"amount":"1.00","currency":"EUR"}"#,
             headers: ["Idempotency-Key": "d\(number)"])
+    }
+
+    @Test func oneServiceServesAllDomains() async throws {
+        try await Self.with { pipeline, service in
+            let received = try await service.post("/v1/inventory/p1/receipts", #"{"quantity":5}"#)
+            #expect(received.status == 200 && received.body.contains(#""available":5"#), "\(received.body)")
+            let order = try Self.id(try await service.post("/v1/orders", Self.order()))
+            let pieces = #"{"orderId":"\#(order)","quantity":2}"#
+            let reserved = try await service.post("/v1/inventory/p1/reservations", pieces)
+            #expect(reserved.status == 200 && reserved.body.contains(#""available":3"#), "\(reserved.body)")
+            #expect(
+                try await pipeline.texts("SELECT DISTINCT aggregate_type FROM outbox ORDER BY 1")
+                    == ["Inventory", "Order"])
+        }
     }
 
     @Test func theDescriptionIsJSONAndNamesEveryRoute() async throws {

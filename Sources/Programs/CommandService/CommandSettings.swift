@@ -2,6 +2,7 @@ internal import AccountCommands
 internal import Commands
 internal import Daemon
 internal import Events
+internal import InventoryCommands
 internal import OrderCommands
 internal import Orders
 internal import Settings
@@ -11,7 +12,7 @@ struct CommandSettings: FeatureSettings {
     var bus = CommandBusConfiguration()
     let domains: [CommandDomain]
 
-    private static let names = ["orders", "accounts"]
+    private static let names = ["orders", "accounts", "inventory"]
 
     init(from reader: SettingsReader) {
         let section = reader.section("commands", "Which commands the service takes, and how it carries them out.")
@@ -51,7 +52,9 @@ struct CommandSettings: FeatureSettings {
         bus.pruneIntervalS = section.integer(
             "prune_interval_s", default: bus.pruneIntervalS, in: 1...86_400,
             "Time between two deletions of old answers.")
-        let served = [OrderCommands.domain(Self.policy(reader)), AccountCommands.domain(.standard)]
+        let served = [
+            OrderCommands.domain(Self.policy(reader)), AccountCommands.domain(.standard), InventoryCommands.domain,
+        ]
         domains = names.compactMap { name in
             if let domain = served.first(where: { $0.name == name }) { return domain }
             let known = Self.names.joined(separator: ", ")
