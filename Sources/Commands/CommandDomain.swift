@@ -32,15 +32,19 @@ public struct CommandDomain: Sendable {
 }
 
 extension CommandBus {
-    /// A bus for some domains.
+    /// A bus for some domains. A repository that several of them name is there once.
     ///
     /// - Throws: ``CommandBusError`` that names all that does not fit together.
     public convenience init(
         _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, domains: [CommandDomain],
         logger: Logger
     ) throws(CommandBusError) {
+        var seen: Set<ObjectIdentifier> = []
+        let repositories = domains.flatMap(\.repositories).filter { repository in
+            seen.insert(ObjectIdentifier(type(of: repository))).inserted
+        }
         try self.init(
             configuration, postgres: postgres, commands: domains.flatMap(\.commands),
-            handlers: domains.flatMap(\.handlers), repositories: domains.flatMap(\.repositories), logger: logger)
+            handlers: domains.flatMap(\.handlers), repositories: repositories, logger: logger)
     }
 }

@@ -80,8 +80,7 @@ public enum OrderCommands {
             change(AddItem.self, policy, { $0.orderID }, { .addItem($0.line, currency: $0.currency) }),
             change(RemoveItem.self, policy, { $0.orderID }, { .removeItem(productID: $0.productID) }),
             confirm(policy),
-            change(
-                CancelOrder.self, policy, { $0.orderID }, { .cancel(reason: $0.reason, by: $0.cancelledBy) }),
+            cancel(policy),
         ]
     }
 
@@ -104,6 +103,17 @@ public enum OrderCommands {
         resource.handler(C.self, id, told) { _, scope in
             OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
         }
+    }
+
+    private static func cancel(_ policy: OrderPolicy) -> CommandHandler {
+        resource.handler(
+            CancelOrder.self, { $0.orderID }, { .cancel(reason: $0.reason, by: $0.cancelledBy) },
+            reads: { command, plan in plan.fact(HasShipments.self, command.orderID) },
+            facts: { command, scope in
+                OrderDecisionFacts(
+                    tenantID: scope.tenantID, isShipped: scope.fact(HasShipments.self, command.orderID),
+                    policy: policy)
+            })
     }
 
     private static func confirm(_ policy: OrderPolicy) -> CommandHandler {

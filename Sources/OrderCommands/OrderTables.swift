@@ -29,8 +29,7 @@ public struct OrderTables: Repository {
     private static let read: Statement = """
         SELECT o.order_id, o.tenant_id, o.customer_id, o.currency, o.status, o.shipping_address, o.version,
             o.created_at, o.confirmed_at, o.cancelled_at, o.cancel_reason, o.cancelled_by, o.updated_at,
-            o.last_event_id, EXISTS (SELECT FROM shipments AS s WHERE s.order_id = o.order_id),
-            i.product_id, i.name, i.quantity, i.unit_price
+            o.last_event_id, i.product_id, i.name, i.quantity, i.unit_price
         FROM orders AS o LEFT JOIN order_items AS i ON i.order_id = o.order_id
         WHERE o.order_id = ANY($1)
         ORDER BY o.order_id
@@ -45,7 +44,7 @@ public struct OrderTables: Repository {
             let first = row
             var lines: [OrderLine] = []
             while row < rows.rowCount, try rows.string(row, 0) == id {
-                if !rows.isNull(row, 15) { lines.append(try Self.line(rows, row)) }
+                if !rows.isNull(row, 14) { lines.append(try Self.line(rows, row)) }
                 row += 1
             }
             let state = try Self.state(rows, first, lines.sorted { $0.productID < $1.productID })
@@ -55,9 +54,9 @@ public struct OrderTables: Repository {
     }
 
     private static func line(_ rows: QueryResult, _ row: Int) throws -> OrderLine {
-        let (coefficient, scale) = try rows.decimal(row, 18)
+        let (coefficient, scale) = try rows.decimal(row, 17)
         return OrderLine(
-            productID: try rows.string(row, 15), name: try rows.string(row, 16), quantity: try rows.int32(row, 17),
+            productID: try rows.string(row, 14), name: try rows.string(row, 15), quantity: try rows.int32(row, 16),
             unitPrice: DecimalAmount(coefficient: coefficient, scale: scale))
     }
 
@@ -80,7 +79,7 @@ public struct OrderTables: Repository {
             tenantID: try rows.optionalString(row, 1), customerID: try rows.string(row, 2), currency: currency,
             status: status, lines: lines, shippingAddress: address, createdAt: try rows.timestamp(row, 7),
             updatedAt: try rows.timestamp(row, 12), confirmedAt: try rows.optionalTimestamp(row, 8),
-            cancellation: cancellation, lastEventID: try rows.eventID(row, 13), isShipped: try rows.bool(row, 14))
+            cancellation: cancellation, lastEventID: try rows.eventID(row, 13))
     }
 
     // MARK: writing

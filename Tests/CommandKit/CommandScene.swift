@@ -66,7 +66,9 @@ public struct CommandScene: Sendable {
     /// Sends many commands at once, by this scene's bus and by another one in turn, as by two processes.
     ///
     /// - Returns: for each the rule that refused it; nil for those that were carried out.
-    public func race(_ count: Int, _ command: @escaping @Sendable (Int) -> some Command) async throws -> [String?] {
+    public func race(
+        _ count: Int, _ send: @escaping @Sendable (Int, CommandBus) async throws -> CommandOutcome
+    ) async throws -> [String?] {
         let other = try Self.bus(database, domains)
         var answers: [String?] = []
         try await Self.running(other) {
@@ -74,7 +76,7 @@ public struct CommandScene: Sendable {
                 for number in 0..<count {
                     let bus = number.isMultiple(of: 2) ? bus : other
                     group.addTask {
-                        switch try await bus.send(command(number)).verdict {
+                        switch try await send(number, bus).verdict {
                         case .accepted: nil
                         case .refused(let refusal): refusal.rule
                         }

@@ -132,13 +132,15 @@ import Testing
     @Test func piecesAreReservedOnceHoweverManyWantThem() async throws {
         try await Self.with { scene in
             #expect(try await scene.send(ReceiveStock(productID: "cup", quantity: 100)) == "1")
-            let answers = try await scene.race(300) { number in
-                ReserveStock(OrderStock(productID: "cup", orderID: "o\(number % 40)", quantity: 1))
+            let answers = try await scene.race(300) { number, bus in
+                let stock = OrderStock(productID: "cup", orderID: "o\(number % 40)", quantity: 1)
+                return try await bus.send(ReserveStock(stock))
             }
             #expect(answers.count { $0 == nil } == 100)
             #expect(answers.count { $0 == "insufficient-stock" } == 200)
-            let shipments = try await scene.race(80) { number in
-                ShipStock(OrderStock(productID: "cup", orderID: "o\(number % 40)", quantity: 2))
+            let shipments = try await scene.race(80) { number, bus in
+                let stock = OrderStock(productID: "cup", orderID: "o\(number % 40)", quantity: 2)
+                return try await bus.send(ShipStock(stock))
             }
             let shipped = shipments.count { $0 == nil }
             #expect(shipped > 0 && shipments.count { $0 == "not-reserved" } == 80 - shipped)

@@ -32,16 +32,17 @@ public struct AggregateResource<D: TenantDecider>: Sendable {
     /// - Parameters:
     ///   - id: which aggregate it is about.
     ///   - told: what that is told.
+    ///   - others: the kinds of further aggregates that it reads.
     ///   - reads: what the rules ask for beside the aggregate; nothing if nothing is said.
     ///   - facts: what the rules are told of the world.
     ///   - then: changes facts as the command does, for those that follow in the same transaction.
     public func handler<C: Command>(
         _: C.Type, _ id: @escaping @Sendable (C) -> String, _ told: @escaping @Sendable (C) -> D.Command,
-        reads: @escaping @Sendable (C, inout ReadPlan) -> Void = { _, _ in },
+        with others: [any Decider.Type] = [], reads: @escaping @Sendable (C, inout ReadPlan) -> Void = { _, _ in },
         facts: @escaping @Sendable (C, CommandScope) -> D.Facts,
         then: @escaping @Sendable (C, CommandScope) -> Void = { _, _ in }
     ) -> CommandHandler {
-        CommandHandler(C.self, on: [D.self]) { command, plan in
+        CommandHandler(C.self, on: [D.self] + others) { command, plan in
             plan.aggregate(D.self, id(command))
             reads(command, &plan)
         } handle: { (command, scope) throws(Refusal) in

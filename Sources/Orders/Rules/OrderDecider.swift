@@ -20,16 +20,19 @@ public struct OrderDecisionFacts: Hashable, Sendable, TenantOwned {
     public var creditLimit: DecimalAmount?
     /// What the customer owes in that currency for confirmed orders that are not paid.
     public var outstanding: DecimalAmount
+    /// Whether the order has shipments. The order's own events do not say this, because shipments are other aggregates.
+    public var isShipped: Bool
     public var policy: OrderPolicy
 
     public init(
         tenantID: String? = nil, isCustomerKnown: Bool = false, creditLimit: DecimalAmount? = nil,
-        outstanding: DecimalAmount = .zero, policy: OrderPolicy = OrderPolicy()
+        outstanding: DecimalAmount = .zero, isShipped: Bool = false, policy: OrderPolicy = OrderPolicy()
     ) {
         self.tenantID = tenantID
         self.isCustomerKnown = isCustomerKnown
         self.creditLimit = creditLimit
         self.outstanding = outstanding
+        self.isShipped = isShipped
         self.policy = policy
     }
 }
@@ -56,7 +59,7 @@ public enum OrderDecider: TenantDecider {
         case .addItem(let line, let currency): return [try add(line, currency, state, facts.policy)]
         case .removeItem(let productID): return [try remove(productID, state)]
         case .confirm: return [try confirm(state, facts)]
-        case .cancel(let reason, let by): return [try cancel(state, reason: reason, by: by)]
+        case .cancel(let reason, let by): return [try cancel(state, facts, reason: reason, by: by)]
         }
     }
 
@@ -130,10 +133,10 @@ public enum OrderDecider: TenantDecider {
     }
 
     private static func cancel(
-        _ state: OrderState, reason: String, by: String
+        _ state: OrderState, _ facts: OrderDecisionFacts, reason: String, by: String
     ) throws(Refusal) -> OrderEventPayload {
         if state.status == .cancelled { throw Refusal(.orderCancelled) }
-        if state.isShipped { throw Refusal(.orderShipped) }
+        if facts.isShipped { throw Refusal(.orderShipped) }
         return .orderCancelled(OrderCancelled(reason: reason, cancelledBy: by))
     }
 

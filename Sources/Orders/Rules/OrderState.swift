@@ -33,13 +33,11 @@ public struct OrderState: Hashable, Sendable, TenantOwned {
     public var confirmedAt: Timestamp?
     public var cancellation: Cancellation?
     public var lastEventID: EventID
-    /// Whether the order has shipments. The order's own events do not say this, because shipments are other aggregates.
-    public var isShipped: Bool
 
     public init(
         tenantID: String?, customerID: String, currency: Currency, status: Status, lines: [OrderLine],
         shippingAddress: ShippingAddress, createdAt: Timestamp, updatedAt: Timestamp, confirmedAt: Timestamp? = nil,
-        cancellation: Cancellation? = nil, lastEventID: EventID, isShipped: Bool = false
+        cancellation: Cancellation? = nil, lastEventID: EventID
     ) {
         self.tenantID = tenantID
         self.customerID = customerID
@@ -52,7 +50,6 @@ public struct OrderState: Hashable, Sendable, TenantOwned {
         self.confirmedAt = confirmedAt
         self.cancellation = cancellation
         self.lastEventID = lastEventID
-        self.isShipped = isShipped
     }
 
     /// The sum of the lines; nil if it has more digits than an amount may have. The rules prevent that.
