@@ -1,25 +1,25 @@
-/// A section as declared, with its settings in order.
+/// A declared section with its settings, in order.
 struct DeclaredSection: Sendable {
     let name: String
     let documentation: String
     var settings: [DeclaredSetting] = []
 }
 
-/// A setting as declared, and what was found for it.
+/// A declared setting, and the value that was found for it.
 struct DeclaredSetting: Sendable {
     let key: String
     let documentation: String
-    /// The default as TOML; nil when there is none.
+    /// The default as TOML; nil if there is none.
     var defaultText: String?
-    /// A value for the default file where there is no default, as TOML.
+    /// An example value as TOML, for the default file, if there is no default.
     var exampleText: String?
     var isRequired = false
     /// Another environment variable that sets it.
     var environmentName: String?
-    /// A table of its own, `[section.key]`, rather than a value.
+    /// Whether it is a table, `[section.key]`, and not a value.
     var isTable = false
 
-    /// The value that counts, as TOML with secrets hidden; nil when it is not set and has no default.
+    /// The effective value as TOML, with secrets hidden; nil if it is not set and has no default.
     var shownText: String?
     /// The entries of a table.
     var shownEntries: [(key: String, text: String, origin: Origin)] = []
@@ -57,7 +57,7 @@ enum TOMLText {
         "[" + values.map(string).joined(separator: ", ") + "]"
     }
 
-    /// 1000000 → 1_000_000, as TOML allows and people can read.
+    /// Formats 1000000 as 1_000_000, which TOML allows.
     static func integer(_ value: Int) -> String {
         let digits = String(value.magnitude)
         guard digits.count > 4 else { return String(value) }

@@ -1,8 +1,8 @@
 extension SettingsDeclaration {
-    /// A configuration file with every setting, its explanation and its default. What has a default is commented out;
-    /// what is required is set to an example.
+    /// A configuration file with every setting, its explanation and its default. Settings with a default are commented
+    /// out. Required settings have an example value.
     ///
-    /// - Parameter program: whose settings these are.
+    /// - Parameter program: the program that has these settings.
     public static func defaultFile(of program: String) -> String {
         let reader = SettingsReader(SettingsSources())
         _ = Self(from: reader)
@@ -39,7 +39,7 @@ extension SettingsDeclaration {
         return wrapped(text)
     }
 
-    /// `text` as comment lines.
+    /// The text as comment lines.
     private static func wrapped(_ text: String) -> [String] {
         let width = 100
         var lines: [String] = []

@@ -1,13 +1,14 @@
-/// One entry of a table of properties, its name put together from the tables that TOML makes of unquoted dots.
+/// An entry of a table of properties. Its name is joined from the nested tables that TOML creates for unquoted dots.
 struct FlatProperty {
     let name: String
     let value: LocatedValue
-    /// A reference to a secret instead of a value.
+    /// A reference to a secret; nil if the entry has a value.
     let reference: [String: LocatedValue]?
 
-    /// The entries of `table` in the order of their names; two writings of one name keep the first.
+    /// The entries of `table`, ordered by name.
     ///
-    /// - Parameter underscoreIsDot: whether `_` in a variable's name stands for a dot, which such a name cannot hold.
+    /// - Parameter underscoreIsDot: whether `_` in the name of an environment variable stands for a dot, which such a
+    ///   name cannot contain.
     static func flatten(
         _ table: [String: LocatedValue], under prefix: String = "", underscoreIsDot: Bool
     ) -> [FlatProperty] {

@@ -1,7 +1,7 @@
-/// Finds where each key of a TOML document stands.
+/// Finds the positions of the keys in a TOML document.
 ///
-/// The library that parses does not tell; this scanner knows just enough of TOML's grammar to walk from key to key. It
-/// is only ever given text that the library has accepted, so it reports nothing and stops at the end.
+/// The parser library does not report positions. This scanner knows just enough of TOML's grammar to walk from key to
+/// key. It only receives text that the library has accepted, so it reports no errors.
 struct KeyPositions {
     private let bytes: [UInt8]
     private var index = 0
@@ -9,7 +9,7 @@ struct KeyPositions {
     private var lineStart = 0
     private var found: [[String]: SourcePosition] = [:]
 
-    /// The position of every key, by its path from the root; the first where a path occurs several times.
+    /// The position of every key by its path from the root. If a path occurs several times, it is the first position.
     static func find(in text: String) -> [[String]: SourcePosition] {
         var scanner = KeyPositions(bytes: Array(text.utf8))
         scanner.document()
@@ -35,7 +35,7 @@ struct KeyPositions {
         index += 1
     }
 
-    // MARK: the grammar, as far as it is needed
+    // MARK: the required part of the grammar
 
     private mutating func document() {
         var table: [String] = []
@@ -60,7 +60,7 @@ struct KeyPositions {
         value(at: path)
     }
 
-    /// `a.b."c d"`: records the position of each part.
+    /// Reads a key such as `a.b."c d"`, and records the position of each part.
     private mutating func keys(after prefix: [String]) -> [String] {
         var path = prefix
         repeat {
@@ -98,7 +98,7 @@ struct KeyPositions {
         }
     }
 
-    /// The elements between two brackets, of which `index` is at the first.
+    /// Reads the elements between two brackets. The scanner is at the opening bracket.
     private mutating func list(until end: UInt8, element: (inout KeyPositions) -> Void) {
         advance()
         while skipBlank(), let byte = current, byte != end {
@@ -109,7 +109,7 @@ struct KeyPositions {
         if current != nil { advance() }
     }
 
-    /// A string of one or three quotes at each end; leaves `index` behind it.
+    /// Reads a string with one or three quotes at each end.
     private mutating func string(quotedBy quote: UInt8) {
         var quotes = 0
         while current == quote, quotes < 3 {
@@ -131,7 +131,7 @@ struct KeyPositions {
         }
     }
 
-    /// Skips white space, line ends and comments; always true.
+    /// Skips white space, line ends and comments. Always returns true.
     private mutating func skipBlank() -> Bool {
         while let byte = current {
             if byte == UInt8(ascii: "#") {

@@ -1,4 +1,4 @@
-/// A place in a configuration file. Lines and columns count from 1; a column is a character, not a byte.
+/// A position in a configuration file. Lines and columns count from 1, and a column is a character, not a byte.
 public struct SourcePosition: Hashable, Sendable {
     public let line: Int
     public let column: Int
@@ -9,20 +9,21 @@ public struct SourcePosition: Hashable, Sendable {
     }
 }
 
-/// Where a setting's value was written.
+/// The place where the value of a setting was written.
 public enum Origin: Hashable, Sendable {
     /// The program's default.
     case defaultValue
-    /// A configuration file or one of its `conf.d`. The position is that of the key; nil for the file as a whole.
+    /// A configuration file or a file of its `conf.d`. The position is that of the key; nil for the file as a whole.
     case file(String, SourcePosition?)
-    /// An environment variable of this name.
+    /// The environment variable with this name.
     case environment(String)
-    /// `--set` of this key.
+    /// The option `--set` with this key.
     case commandLine(String)
 }
 
 extension Origin: CustomStringConvertible {
-    /// As problems begin with it: `relay.toml:12:3`, `environment MILLRACE_LOG__LEVEL`, `--set log.level`, `default`.
+    /// The form at the beginning of a problem: `relay.toml:12:3`, `environment MILLRACE_LOG__LEVEL`, `--set log.level`,
+    /// `default`.
     public var description: String {
         switch self {
         case .defaultValue: "default"

@@ -1,4 +1,4 @@
-/// Why a value cannot be what a setting needs.
+/// Why a value is not valid for a setting.
 struct Rejection: Error {
     let text: String
     var suggestion: String?
@@ -9,7 +9,7 @@ struct Rejection: Error {
     }
 }
 
-/// From what a layer holds to what a setting needs. Text of the environment or of `--set` is read as the setting's
+/// Converts a value of a layer to the type of a setting. Text from the environment or from `--set` is parsed as that
 /// type.
 extension SettingValue {
     func string(check: (String) -> String?) throws(Rejection) -> String {

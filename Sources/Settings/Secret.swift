@@ -6,7 +6,7 @@ public struct Secret: Sendable, Hashable {
         self.value = value
     }
 
-    /// The value itself, for the call that needs it.
+    /// The value, for the call that needs it.
     public func reveal() -> String { value }
 }
 

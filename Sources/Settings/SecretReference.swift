@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// Where a secret is kept: `{ file = "…" }` or `{ env = "…" }`.
+/// A reference to a secret: `{ file = "…" }` or `{ env = "…" }`.
 enum SecretReference {
-    /// A file and, when a configuration file names it, that file.
+    /// A file, and the configuration file that names it, if any.
     case file(String, namedIn: String?)
     case environment(String)
 
@@ -24,12 +24,12 @@ enum SecretReference {
         }
     }
 
-    /// Process lists and shells' histories show command lines.
+    /// The problem with a secret on the command line, which process lists and shell histories show.
     static func onCommandLine(_ key: String) -> Rejection {
         Rejection(text: "other users can read secrets on a command line; set \(key).file or \(key).env")
     }
 
-    /// - Returns: nil when the table is no reference.
+    /// - Returns: nil if the table is not a reference.
     init?(_ table: [String: LocatedValue], origin: Origin) throws(Rejection) {
         guard table.count == 1, let (key, located) = table.first, key == "file" || key == "env" else { return nil }
         let name = try located.value.string { $0.isEmpty ? "names no \(key == "file" ? "file" : "variable")" : nil }
@@ -48,7 +48,7 @@ enum SecretReference {
         }
     }
 
-    /// The secret itself; of a file, without the line end that editors add.
+    /// Reads the secret. A line end at the end of a file, which editors add, is removed.
     func resolve(_ sources: SettingsSources) throws(Rejection) -> Secret {
         switch self {
         case .environment(let name):
@@ -68,13 +68,13 @@ enum SecretReference {
         }
     }
 
-    /// Where the file is; nil for a variable.
+    /// The path of the file; nil for a variable.
     func filePath(_ sources: SettingsSources) -> String? {
         guard case .file(let name, let configuration) = self else { return nil }
         return Self.path(of: name, namedIn: configuration, credentials: sources.environment[Self.credentials])
     }
 
-    /// systemd names the folder of `LoadCredential=` so.
+    /// The environment variable in which systemd passes the folder of `LoadCredential=`.
     private static let credentials = "CREDENTIALS_DIRECTORY"
 
     private static func path(of name: String, namedIn configuration: String?, credentials: String?) -> String {
@@ -85,7 +85,8 @@ enum SecretReference {
     }
 }
 
-/// What is wrong with the rights to a file that holds a secret; nil when nothing is, or the file is not there.
+/// Describes what is wrong with the permissions of a file that contains a secret; nil if nothing is wrong or the file
+/// does not exist.
 func exposure(ofSecretFile path: String) -> String? {
     guard let attributes = try? FileManager.default.attributesOfItem(atPath: path),
         let permissions = (attributes[.posixPermissions] as? NSNumber)?.intValue, permissions & 0o027 != 0
@@ -95,23 +96,23 @@ func exposure(ofSecretFile path: String) -> String? {
         + "\(permissions & 0o022 != 0 ? "change" : "read") it; set 0600, or 0640 for a group that may read it"
 }
 
-// MARK: - what is never shown
+// MARK: - hiding secrets
 
-/// What must not be shown, nor stand on a command line.
+/// Detects secrets that must not be shown or written on a command line.
 public enum SecretText {
-    /// Whether a `scheme://…` holds a password, or something that may be one.
+    /// Whether a URL (`scheme://…`) contains a password, or text that may be one.
     public static func isInURL(_ url: String) -> Bool { withoutPassword(url: url) != url }
 
     /// Whether the value of a free key, such as librdkafka's `sasl.password`, is a secret.
     public static func isValue(of property: String) -> Bool { isSecret(property: property) }
 }
 
-/// A URL as it may be shown: `scheme://user:<hidden>@host/…`, and the same for a `password=` of its query.
+/// The URL without its password: `scheme://user:<hidden>@host/…`. A `password=` in its query is hidden too.
 func withoutPassword(url: String) -> String {
     guard let scheme = url.firstRange(of: "://") else { return Secret.hidden }
     var rest = String(url[scheme.upperBound...])
     let authorityEnd = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
-    // A password may contain an unescaped "/", so the last "@" of the URL ends the user's part.
+    // A password may contain an unescaped "/", so the user part ends at the last "@" of the URL.
     let at = rest.lastIndex(of: "@")
     if let at, let colon = rest.firstIndex(of: ":"), colon < at {
         rest.replaceSubrange(rest.index(after: colon)..<at, with: Secret.hidden)
@@ -129,7 +130,7 @@ func withoutPassword(url: String) -> String {
     return url[..<scheme.upperBound] + rest
 }
 
-/// Whether the value of a free key, such as librdkafka's `sasl.password`, is to be hidden.
+/// Whether the value of a free key, such as librdkafka's `sasl.password`, must be hidden.
 func isSecret(property name: String) -> Bool {
     let name = name.lowercased()
     return ["password", "secret", "token", "jaas", "oauthbearer.config", "key.pem", "passphrase"]

@@ -10,7 +10,9 @@ public struct SectionReader {
 
     // MARK: text
 
-    /// - Parameter check: says what is wrong with a value, or nil.
+    /// Reads a string.
+    ///
+    /// - Parameter check: returns what is wrong with a value, or nil.
     public func string(
         _ key: String, default defaultValue: String, environment: String? = nil, _ documentation: String,
         check: (String) -> String? = { _ in nil }
@@ -23,10 +25,10 @@ public struct SectionReader {
         } ?? defaultValue
     }
 
-    /// A setting without which the program cannot start.
+    /// Reads a string without which the program cannot start.
     ///
-    /// - Parameter example: what the default file shows.
-    /// - Returns: the empty string when it is not set; then the problem is noted.
+    /// - Parameter example: the value in the default file.
+    /// - Returns: the empty string if it is not set. The problem is then reported.
     public func requiredString(
         _ key: String, example: String, environment: String? = nil, _ documentation: String,
         check: (String) -> String? = { _ in nil }
@@ -40,7 +42,9 @@ public struct SectionReader {
         } ?? ""
     }
 
-    /// - Returns: nil when it is not set.
+    /// Reads a string that has no default.
+    ///
+    /// - Returns: nil if it is not set.
     public func optionalString(
         _ key: String, example: String, _ documentation: String, check: (String) -> String? = { _ in nil }
     ) -> String? {
@@ -51,9 +55,9 @@ public struct SectionReader {
         }
     }
 
-    /// A required `scheme://…`, whose password is never shown. By `--set` it may have none.
+    /// Reads a required URL (`scheme://…`), whose password is never shown. In `--set` it must not have a password.
     ///
-    /// - Parameter password: the setting of this section that holds the password instead.
+    /// - Parameter password: the setting of this section that contains the password instead.
     public func requiredURL(
         _ key: String, schemes: [String], example: String, environment: String? = nil, password: String,
         _ documentation: String
@@ -79,7 +83,7 @@ public struct SectionReader {
         } ?? ""
     }
 
-    /// A list of strings; from the environment and `--set`, separated by commas.
+    /// Reads a list of strings. In the environment and in `--set` they are separated by commas.
     public func strings(_ key: String, default defaultValue: [String], _ documentation: String) -> [String] {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.defaultText = TOMLText.strings(defaultValue)
@@ -88,7 +92,7 @@ public struct SectionReader {
         } ?? defaultValue
     }
 
-    /// One of a few words.
+    /// Reads one of several words.
     public func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default defaultValue: Choice, _ documentation: String
     ) -> Choice where Choice.RawValue == String {
@@ -134,7 +138,7 @@ public struct SectionReader {
             : "Range: \(TOMLText.integer(range.lowerBound)) to \(TOMLText.integer(range.upperBound))\(unit)."
     }
 
-    /// The unit that the last word of a key names, after a space; empty if it names none.
+    /// The unit that the last word of a key names, preceded by a space; empty if it names none.
     private static func unit(of key: String) -> String {
         switch key.split(separator: "_").last {
         case "ms": " milliseconds"
@@ -148,10 +152,10 @@ public struct SectionReader {
 
     // MARK: secrets and tables
 
-    /// A password or the like. In files and by `--set` only as a reference, `{ file = "…" }` or `{ env = "…" }`;
-    /// the environment may hold it itself.
+    /// Reads a password or another secret. In files and in `--set` it must be a reference, `{ file = "…" }` or
+    /// `{ env = "…" }`. The environment may contain the value itself.
     ///
-    /// - Parameter example: the name of a file that the default file shows.
+    /// - Parameter example: the name of the file that the default file shows.
     public func secret(_ key: String, example: String, _ documentation: String) -> Secret? {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.exampleText = "{ file = \(TOMLText.string(example)) }"
@@ -170,9 +174,9 @@ public struct SectionReader {
         }
     }
 
-    /// Files that hold secrets, which the program itself reads: a list of paths. A relative one is looked for where a
-    /// reference `{ file = "…" }` is: in `$CREDENTIALS_DIRECTORY`, else beside the file that names it. Those that other
-    /// users can read are warned of.
+    /// Reads a list of paths of files that contain secrets and that the program itself reads. A relative path is
+    /// resolved like that of a reference `{ file = "…" }`: in `$CREDENTIALS_DIRECTORY`, or else beside the file that
+    /// names it. If other users can read a file, a warning is reported.
     public func secretFiles(_ key: String, _ documentation: String) -> [String] {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.defaultText = TOMLText.strings([])
@@ -181,10 +185,11 @@ public struct SectionReader {
         return names.map { reader.file($0, isSecret: true, namedAt: origin) }
     }
 
-    /// A file that the program itself reads; a relative path is looked for like those of ``secretFiles(_:_:)``.
+    /// Reads the path of a file that the program itself reads. A relative path is resolved like those of
+    /// ``secretFiles(_:_:)``.
     ///
-    /// - Parameter isSecret: warn of it when other users can read it.
-    /// - Returns: its path; empty when there is none.
+    /// - Parameter isSecret: whether to warn if other users can read the file.
+    /// - Returns: the path; empty if it is not set.
     public func file(_ key: String, isSecret: Bool, _ documentation: String) -> String {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.defaultText = TOMLText.string("")
@@ -194,14 +199,15 @@ public struct SectionReader {
         return path.isEmpty ? "" : reader.file(path, isSecret: isSecret, namedAt: origin)
     }
 
-    /// A table of free keys and texts, `[section.key]`: those of all layers together. Keys with dots may be quoted or
-    /// nested, `"a.b" = 1` is `a.b = 1`. Numbers and booleans become text, references to secrets are resolved. By
-    /// `--set` a value that is a secret by its name is given as a reference only.
+    /// Reads a table of free keys and texts, `[section.key]`, and combines it from all layers. Keys with dots may be
+    /// quoted or nested: `"a.b" = 1` equals `a.b = 1`. Numbers and booleans become text, and references to secrets are
+    /// resolved. In `--set`, a value that is a secret by its name must be a reference.
     ///
     /// - Parameters:
-    ///   - underscoreIsDot: what `_` stands for in the name of a variable, which cannot hold a dot: a dot where keys
-    ///     have no underscores, otherwise itself, and then `__` is a dot.
-    ///   - check: says what is wrong with a key, or nil.
+    ///   - underscoreIsDot: the meaning of `_` in the name of an environment variable, which cannot contain a dot. If
+    ///     true, it stands for a dot, for keys without underscores. If false, it stands for itself, and `__` stands for
+    ///     a dot.
+    ///   - check: returns what is wrong with a key, or nil.
     public func properties(
         _ key: String, underscoreIsDot: Bool, examples: [(key: String, value: String)], _ documentation: String,
         check: (String) -> String? = { _ in nil }
@@ -241,7 +247,7 @@ public struct SectionReader {
 
     // MARK: rules across settings
 
-    /// Notes a problem that no single value has, at the place where `key` was set.
+    /// Reports a problem that concerns several values, at the place where `key` was set.
     ///
     /// - Parameter key: a setting of this section that was declared before.
     public func reject(_ key: String, _ problem: String) {
@@ -250,7 +256,7 @@ public struct SectionReader {
         report(Rejection(text: problem), about: key, at: setting?.origin ?? .defaultValue)
     }
 
-    /// Notes a problem with the section as a whole.
+    /// Reports a problem of the whole section.
     public func reject(_ problem: String) {
         reader.report(SettingsProblem(origin: nil, key: name, text: problem))
     }
@@ -260,14 +266,14 @@ public struct SectionReader {
         reader.sections[index].settings.contains { $0.key == key }
     }
 
-    /// The same, for one entry of a table of ``properties(_:examples:_:check:)``.
+    /// Reports a problem with one entry of a table of ``properties(_:examples:_:check:)``.
     public func reject(_ key: String, entry: String, _ problem: String) {
         let setting = reader.sections[index].settings.first { $0.key == key }
         let origin = setting?.shownEntries.first { $0.key == entry }?.origin
         report(Rejection(text: problem), about: "\(key).\(entry)", at: origin ?? .defaultValue)
     }
 
-    // MARK: the common way
+    // MARK: reading and reporting
 
     private func read<Value>(
         _ declared: DeclaredSetting, show: (Value) -> String, parse: (SettingValue) throws(Rejection) -> Value

@@ -1,6 +1,6 @@
-/// The values of settings as an operator sees them, by section and key; secrets are hidden.
+/// The values of settings in the form that operators see, by section and key. Secrets are hidden.
 public struct ShownSettings: Sendable, Equatable {
-    /// A setting that has another value than before.
+    /// A setting whose value has changed.
     public struct Change: Sendable, Equatable, CustomStringConvertible {
         public let key: String
         public let old: String
@@ -25,7 +25,7 @@ public struct ShownSettings: Sendable, Equatable {
         }
     }
 
-    /// What is different in other settings, in the order of the keys.
+    /// The differences to other settings, ordered by key.
     public func changes(to others: ShownSettings) -> [Change] {
         Set(values.keys).union(others.values.keys).sorted().compactMap { key in
             let (old, new) = (values[key] ?? Self.unset, others.values[key] ?? Self.unset)
@@ -33,13 +33,13 @@ public struct ShownSettings: Sendable, Equatable {
         }
     }
 
-    /// A change has taken effect.
+    /// Takes over a change that has taken effect.
     public mutating func take(_ change: Change) {
         values[change.key] = change.new
     }
 }
 
 extension LoadedSettings {
-    /// The values of the settings, to be compared with those of another reading.
+    /// The values of the settings, for comparing them with those of a later reading.
     public var shown: ShownSettings { ShownSettings(sections) }
 }

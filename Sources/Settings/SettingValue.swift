@@ -1,17 +1,17 @@
-/// A value as a layer holds it, before anything is known about the setting it is meant for.
+/// A value in a layer, before its setting is known.
 indirect enum SettingValue {
-    /// From the environment or the command line, where nothing but text exists: the setting's own type reads it.
+    /// Text from the environment or the command line. It is parsed as the type of the setting.
     case text(String)
     case string(String)
     case integer(Int)
     case float(Double)
     case boolean(Bool)
-    /// A date, a time or both; no setting has this type.
+    /// A date, a time or both. No setting has this type.
     case date
     case array([SettingValue])
     case table([String: LocatedValue])
 
-    /// What a problem calls it.
+    /// The name of the type in problems.
     var kind: String {
         switch self {
         case .text: "text"
@@ -26,17 +26,17 @@ indirect enum SettingValue {
     }
 }
 
-/// A value and where it was written.
+/// A value and the place where it was written.
 struct LocatedValue {
     var origin: Origin
     var value: SettingValue
 }
 
-/// One layer of the configuration: what one file, the environment or the command line says.
+/// One layer of the configuration: the content of a file, the environment, or the command line.
 struct SettingsLayer {
     var root: [String: LocatedValue] = [:]
 
-    /// The value at `path`; nil when this layer says nothing about it.
+    /// The value at `path`; nil if this layer does not contain it.
     func value(at path: [String]) -> LocatedValue? {
         guard let first = path.first, var found = root[first] else { return nil }
         for key in path.dropFirst() {
@@ -46,9 +46,9 @@ struct SettingsLayer {
         return found
     }
 
-    /// Puts a value at `path`, making the tables on the way.
+    /// Inserts a value at `path` and creates the tables on the way.
     ///
-    /// - Returns: false, with nothing changed, when `path` runs through a value or ends on a table.
+    /// - Returns: false if `path` leads through a value or ends at a table. Nothing is changed then.
     mutating func insert(_ value: LocatedValue, at path: ArraySlice<String>) -> Bool {
         Self.insert(value, at: path, in: &root)
     }

@@ -1,12 +1,12 @@
-/// One thing that is wrong with a configuration.
+/// A problem of a configuration.
 public struct SettingsProblem: Error, Hashable, Sendable {
-    /// The place of the problem; nil for a setting that is missing.
+    /// The place of the problem; nil for a missing setting.
     public let origin: Origin?
-    /// The setting, `section.key`; nil when it is about a whole file.
+    /// The setting (`section.key`); nil if the problem concerns a whole file.
     public let key: String?
-    /// What is wrong. Never holds the value of a secret.
+    /// What is wrong. It never contains the value of a secret.
     public let text: String
-    /// The name that was probably meant.
+    /// The name that was probably meant; nil if there is none.
     public let suggestion: String?
 
     public init(origin: Origin?, key: String?, text: String, suggestion: String? = nil) {
@@ -26,16 +26,16 @@ extension SettingsProblem: CustomStringConvertible {
     public var description: String {
         var parts: [String] = []
         if let origin, origin != .defaultValue { parts.append("\(origin)") }
-        // `--set log.level` has named the key.
+        // The origin, for example `--set log.level`, already contains the key.
         if let key, origin != .commandLine(key) { parts.append(key) }
         parts.append(text)
         return parts.joined(separator: ": ") + (suggestion.map { "; did you mean \"\($0)\"?" } ?? "")
     }
 }
 
-/// A configuration that cannot be used, with everything that is wrong with it.
+/// The configuration is invalid. Contains all problems.
 public struct InvalidSettings: Error, Sendable {
-    /// In the order of layers, files and lines.
+    /// The problems, ordered by layer, file and line.
     public let problems: [SettingsProblem]
 
     public init(problems: [SettingsProblem]) {
@@ -44,6 +44,6 @@ public struct InvalidSettings: Error, Sendable {
 }
 
 extension InvalidSettings: CustomStringConvertible {
-    /// One problem a line.
+    /// One problem in each line.
     public var description: String { problems.map(\.description).joined(separator: "\n") }
 }

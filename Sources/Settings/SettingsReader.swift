@@ -1,16 +1,16 @@
-/// The settings of a program: a plain value whose initialiser declares and reads each of them at once.
+/// The settings of a program: a plain value whose initializer declares and reads each of them.
 ///
-/// One call says all there is to know about a setting (name, default, range, explanation), so that reading it, the
-/// commented default file, the check for unknown keys and `config show` cannot disagree.
+/// A single call contains everything about a setting (name, default, range, explanation). So the reading, the commented
+/// default file, the check for unknown keys and `config show` cannot contradict each other.
 public protocol SettingsDeclaration: Sendable {
-    /// Declares every setting, whatever was read before: no setting may depend on another's value.
+    /// Declares every setting, whatever was read before. The declarations must not depend on the values of settings.
     init(from reader: SettingsReader)
 }
 
 extension SettingsDeclaration {
     /// Reads the configuration.
     ///
-    /// - Throws: every problem of all layers, not only the first.
+    /// - Throws: all problems of all layers.
     public static func load(_ sources: SettingsSources) throws(InvalidSettings) -> LoadedSettings<Self> {
         let reader = SettingsReader(sources)
         let settings = Self(from: reader)
@@ -21,7 +21,7 @@ extension SettingsDeclaration {
 }
 
 extension SettingsDeclaration {
-    /// What counts where nothing is configured; what is required has an empty value.
+    /// The settings if nothing is configured. Required settings have an empty value.
     public static var defaults: Self { Self(from: SettingsReader(SettingsSources())) }
 
     /// The names of all sections.
@@ -32,26 +32,27 @@ extension SettingsDeclaration {
     }
 }
 
-/// A configuration that was read, and where each of its values came from.
+/// A configuration that was read, with the origin of each value.
 public struct LoadedSettings<Settings: SettingsDeclaration>: Sendable {
     public let settings: Settings
-    /// What does not keep a program from starting and should be mended all the same: secret files that others can read.
+    /// Problems that do not prevent the start but should be corrected: secret files that other users can read.
     public let warnings: [String]
     let sections: [DeclaredSection]
 }
 
-/// Collects what a ``SettingsDeclaration`` declares and answers with what the layers say.
+/// Collects the declarations of a ``SettingsDeclaration``, and returns the values from the layers.
 ///
-/// A setting that cannot be read is noted and answered with its default, so that all problems come out together.
+/// If a setting is invalid, the problem is noted and the default is returned, so that all problems are reported
+/// together.
 public final class SettingsReader {
     let sources: SettingsSources
-    /// Highest first.
+    /// The layers, the highest first.
     let layers: [SettingsLayer]
     var sections: [DeclaredSection] = []
     private var problems: [SettingsProblem]
     private(set) var warnings: [String] = []
     private let paths: [String]
-    /// Whether a file's values are unknown, so that nothing can be called missing.
+    /// Whether a file could not be read. Settings are then not reported as missing.
     let isIncomplete: Bool
 
     init(_ sources: SettingsSources) {
@@ -63,11 +64,11 @@ public final class SettingsReader {
         isIncomplete = loaded.files.count < loaded.paths.count
     }
 
-    /// Begins a section.
+    /// Declares a section.
     ///
     /// - Parameters:
-    ///   - name: its name in the file, `[name]`; `outer.inner` lies within a section declared before.
-    ///   - documentation: one sentence that the default file shows above it.
+    ///   - name: the name in the file, `[name]`. `outer.inner` is a section within one that was declared before.
+    ///   - documentation: one sentence that the default file shows above the section.
     public func section(_ name: String, _ documentation: String) -> SectionReader {
         precondition(!sections.contains { $0.name == name }, "section \(name) is declared twice")
         sections.append(DeclaredSection(name: name, documentation: documentation))
@@ -78,14 +79,14 @@ public final class SettingsReader {
         problems.append(problem)
     }
 
-    /// - Returns: the secret.
+    /// Reads a secret, and notes a warning if other users can read its file.
     func resolve(_ reference: SecretReference) throws(Rejection) -> Secret {
         let secret = try reference.resolve(sources)
         if let path = reference.filePath(sources) { noteSecretFile(path) }
         return secret
     }
 
-    /// - Returns: the path of a file that the program reads by itself.
+    /// The path of a file that the program itself reads.
     func file(_ name: String, isSecret: Bool, namedAt origin: Origin) -> String {
         let path = SecretReference(file: name, namedAt: origin).filePath(sources) ?? name
         if isSecret { noteSecretFile(path) }
@@ -96,11 +97,11 @@ public final class SettingsReader {
         if let exposure = exposure(ofSecretFile: path), !warnings.contains(exposure) { warnings.append(exposure) }
     }
 
-    /// The value that counts for a setting: that of the highest layer which has one.
+    /// The effective value of a setting: that of the highest layer that contains it.
     func value(of setting: DeclaredSetting, in section: String) -> LocatedValue? {
         for (depth, layer) in layers.enumerated() {
             if let found = layer.value(at: path(of: section) + [setting.key]) { return found }
-            // A variable by its common name stands right below MILLRACE_….
+            // A variable with a common name comes directly below the variables MILLRACE_….
             if depth == 1, let name = setting.environmentName, let text = sources.environment[name], !text.isEmpty {
                 return LocatedValue(origin: .environment(name), value: .text(text))
             }
@@ -108,7 +109,7 @@ public final class SettingsReader {
         return nil
     }
 
-    /// - Returns: all problems, those of unknown keys included, in the order of layers, files and lines.
+    /// - Returns: all problems, including unknown keys, ordered by layer, file and line.
     func finish() -> [SettingsProblem] {
         for layer in layers { reportUnknown(in: layer) }
         reportMistakenVariables()
@@ -158,14 +159,14 @@ public final class SettingsReader {
         }
     }
 
-    /// A near name in the same section, or else the same name in another.
+    /// A similar name in the same section, or else the same name in another section.
     private func suggestion(for key: String, among siblings: [String]) -> String? {
         if let near = closestName(to: key, among: siblings) { return near }
         let elsewhere = sections.first { $0.settings.contains { $0.key == key } }
         return elsewhere.map { "\($0.name).\(key)" }
     }
 
-    /// `MILLRACE_LOG_LEVEL`, where `MILLRACE_LOG__LEVEL` was meant, would otherwise do nothing, silently.
+    /// Reports variables such as `MILLRACE_LOG_LEVEL` instead of `MILLRACE_LOG__LEVEL`, which would have no effect.
     private func reportMistakenVariables() {
         let single: (String) -> String = { $0.split(separator: "_").joined(separator: "_") }
         for name in sources.environment.keys where name.hasPrefix(LoadedLayers.environmentPrefix) {
@@ -182,7 +183,7 @@ public final class SettingsReader {
         }
     }
 
-    /// Files first and by line, then the environment, the command line, and what is nowhere.
+    /// The order of problems: files by line, then the environment, the command line, and problems without a place.
     private func order(_ problem: SettingsProblem, _ offset: Int) -> (Int, String, Int, Int, Int) {
         switch problem.origin {
         case .file(let path, let position):

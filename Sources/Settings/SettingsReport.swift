@@ -1,7 +1,7 @@
 extension LoadedSettings {
-    /// The settings that count, as TOML; secrets are hidden.
+    /// The effective settings as TOML. Secrets are hidden.
     ///
-    /// - Parameter origins: whether each line ends with where its value came from.
+    /// - Parameter origins: whether each line ends with the origin of its value.
     public func report(origins: Bool) -> String {
         var lines: [String] = []
         for section in sections {
@@ -27,7 +27,7 @@ private struct Row {
     let text: String
     let origin: Origin?
 
-    /// The rows with their origins in one column.
+    /// The rows as lines, with their origins in one column.
     static func lines(_ rows: [Row], origins: Bool) -> [String] {
         let width = rows.filter { $0.origin != nil }.map(\.text.count).max() ?? 0
         return rows.map { row in

@@ -1,15 +1,15 @@
 internal import Foundation
 
-/// Everything that a configuration is read from, lowest layer first: the file, the `*.toml` of the folder `conf.d`
-/// beside it in the order of their names, the environment, and `--set`. The program's defaults lie below all of them.
+/// The sources of a configuration. The lowest layer is the program's defaults. Above them are the file, the `*.toml`
+/// files of the folder `conf.d` beside it in the order of their names, the environment, and `--set`.
 public struct SettingsSources: Sendable {
     /// The configuration file; nil for none.
     public var file: String?
-    /// The environment: `MILLRACE_SECTION__KEY` sets `section.key`.
+    /// The environment variables. `MILLRACE_SECTION__KEY` sets `section.key`.
     public var environment: [String: String]
     /// The arguments of `--set`, each `section.key=value`.
     public var overrides: [String]
-    /// Sections of other programs. They may stand in a shared file or environment and are not looked at.
+    /// The sections of other programs. They may occur in a shared file or environment and are ignored.
     public var foreignSections: Set<String>
 
     public init(
@@ -25,11 +25,11 @@ public struct SettingsSources: Sendable {
 
 // MARK: - from sources to layers
 
-/// The layers above the defaults, lowest first, and what could not be read of them.
+/// The layers above the defaults, the lowest first, and the problems of reading them.
 struct LoadedLayers {
     static let environmentPrefix = "MILLRACE_"
 
-    /// Every file that was to be read, in order.
+    /// Every file that should be read, in order.
     private(set) var paths: [String] = []
     var files: [SettingsLayer] = []
     var environment = SettingsLayer()
@@ -42,7 +42,7 @@ struct LoadedLayers {
             for path in paths { read(path) }
         }
         for (name, value) in sources.environment.sorted(by: { $0.key < $1.key }) { read(variable: name, value) }
-        // As on every command line, the last one counts: scripts append to what they were given.
+        // The last of several values for one key wins, because scripts append to the arguments that they received.
         var seen: Set<Substring> = []
         for argument in sources.overrides.reversed() where seen.insert(argument.prefix { $0 != "=" }).inserted {
             read(override: argument)
@@ -72,7 +72,7 @@ struct LoadedLayers {
         }
     }
 
-    /// `MILLRACE_KAFKA__CLIENT_ID=x` → kafka.client_id. A variable without `__` is ignored.
+    /// Reads a variable: `MILLRACE_KAFKA__CLIENT_ID=x` sets kafka.client_id. A variable without `__` is ignored.
     private mutating func read(variable name: String, _ value: String) {
         guard name.hasPrefix(Self.environmentPrefix) else { return }
         let path = name.dropFirst(Self.environmentPrefix.count).lowercased().components(separatedBy: "__")
@@ -109,10 +109,10 @@ struct LoadedLayers {
 
 // MARK: - files
 
-/// No configuration is larger; a file that is was named by mistake.
+/// The maximum size of a file in bytes. No configuration is larger, so a larger file was probably named by mistake.
 private let largestFileBytes = 1 << 20
 
-/// A file's text.
+/// The text of a file.
 ///
 /// - Throws: a problem that names the file.
 func contents(of path: String) throws(SettingsProblem) -> String {

@@ -10,8 +10,8 @@ func closestName(to written: String, among candidates: some Sequence<String>) ->
     return best?.name
 }
 
-/// The least number of bytes to insert, remove, replace or swap with their neighbour that makes `left` into `right`
-/// (the optimal string alignment distance).
+/// The minimum number of bytes to insert, remove, replace or swap with a neighbour that converts `left` to `right` (the
+/// optimal string alignment distance).
 func editDistance(_ left: [UInt8], _ right: [UInt8]) -> Int {
     var beforeLast: [Int] = []
     var last = Array(0...right.count)

@@ -1,6 +1,8 @@
-/// A TOML file that holds data rather than settings: any keys, read as they stand.
+/// A TOML file that contains data instead of settings. It may have any keys.
 public enum TOMLDocument {
-    /// - Throws: ``InvalidSettings`` when the file cannot be read or is no TOML, with the place.
+    /// Reads a file.
+    ///
+    /// - Throws: ``InvalidSettings`` with the position if the file cannot be read or is not TOML.
     public static func read(path: String) throws(InvalidSettings) -> [String: TOMLValue] {
         do throws(SettingsProblem) {
             let layer = try SettingsLayer.parse(toml: try contents(of: path), path: path)

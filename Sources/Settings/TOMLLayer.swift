@@ -1,14 +1,14 @@
 internal import TOMLKit
 
 extension SettingsLayer {
-    /// Reads a TOML document.
+    /// Parses a TOML document.
     ///
     /// - Parameters:
     ///   - text: the document.
-    ///   - path: the file's name, as origins and problems show it.
-    /// - Throws: the one problem that the parser stopped at.
+    ///   - path: the name of the file in origins and problems.
+    /// - Throws: the first problem that the parser found.
     static func parse(toml text: String, path: String) throws(SettingsProblem) -> SettingsLayer {
-        // The library takes a C string and would stop at a NUL without a word.
+        // The library takes a C string and would silently stop at a NUL.
         if let nul = text.utf8.firstIndex(of: 0) {
             let before = text.utf8[..<nul]
             let line = before.count { $0 == UInt8(ascii: "\n") } + 1
@@ -25,12 +25,12 @@ extension SettingsLayer {
             throw .unreadable(path, SourcePosition(line: 1, column: 1), "\(error)")
         }
         let reader = TOMLTree(path: path, positions: KeyPositions.find(in: text))
-        // The tables inside point into `document` without owning it.
+        // The inner tables point into `document` without owning it.
         return withExtendedLifetime(document) { SettingsLayer(root: reader.table(document, at: [])) }
     }
 }
 
-/// Copies the library's tree into ours and adds the positions.
+/// Copies the library's tree into this module's types and adds the positions.
 private struct TOMLTree {
     let path: String
     let positions: [[String]: SourcePosition]
