@@ -2,12 +2,14 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// What one order counts for in all the numbers: a pure function of its facts. The counters are the sum of it over all
-/// orders, kept so by adding what an order counts for now less what it counted for before.
+/// What one order contributes to all counters. It is a pure function of the order's facts. The counters are the sum of
+/// the contributions of all orders: for each change of an order, the old contribution is subtracted and the new one is
+/// added.
 ///
-/// What needs the order's customer or currency counts once OrderCreated is known; payments carry a currency themselves.
+/// Parts that need the order's customer or currency count only after OrderCreated is known. Payments have their own
+/// currency.
 struct Contribution: Hashable, Sendable {
-    /// Something that happened at an instant, once.
+    /// Something that happens once, at one time.
     enum Counter: Int, Sendable {
         case ordersCreated, ordersConfirmed, ordersPaid, ordersDelivered, ordersCancelled
         case paymentsCompleted, paymentsFailed, paymentsRefunded
@@ -55,7 +57,7 @@ struct Contribution: Hashable, Sendable {
     private(set) var durations: [Duration] = []
     private(set) var sale: Sale?
 
-    /// Of an order of which nobody told yet.
+    /// The contribution of an order without events.
     static let nothing = Contribution()
 
     private init() {}
@@ -104,7 +106,7 @@ struct Contribution: Hashable, Sendable {
 }
 
 extension OrderFacts {
-    /// Whether what the order sold may count otherwise than before, the lines aside.
+    /// Whether the sold products may count differently than before, apart from changes of the lines.
     func mayHaveSoldDifferently(than before: OrderFacts) -> Bool {
         firstPaidAt != before.firstPaidAt || firstPaidAt != nil && created != before.created
     }

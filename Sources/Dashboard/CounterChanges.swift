@@ -2,9 +2,9 @@ internal import Events
 internal import Orders
 internal import StreamCore
 
-/// What a batch changes in the counters: the contributions of its orders now, less those before.
+/// The changes of counters by a batch: the new contributions of its orders minus the old ones.
 struct CounterChanges {
-    /// Happenings in one minute and currency; the hours and days are made of them.
+    /// The counts of one minute and currency. Hours and days are computed from them.
     struct Tally: Hashable {
         var counts = SIMD8<Int64>()
         var revenue = DecimalAmount.zero
@@ -21,7 +21,7 @@ struct CounterChanges {
 
     struct BucketKey: Hashable, Comparable {
         let currency: Currency
-        /// Where the bucket begins, in microseconds since 1970.
+        /// The start of the bucket, in microseconds since 1970.
         let start: Int64
 
         static func < (left: Self, right: Self) -> Bool {
@@ -62,7 +62,7 @@ struct CounterChanges {
     private(set) var customers: [CustomerKey: Customer] = [:]
     private(set) var durations: [Contribution.Duration: Int64] = [:]
 
-    /// An order that counted for `old` counts for `new` from now on. What is the same in both is not touched.
+    /// Replaces the contribution `old` of an order by `new`. Equal parts are skipped.
     mutating func move(from old: Contribution, to new: Contribution) throws(DecimalOverflow) {
         if old.status != new.status {
             if let status = old.status { statuses[status, default: 0] -= 1 }
@@ -116,7 +116,7 @@ struct CounterChanges {
             let key = CustomerKey(customerID: customerID, currency: ordered.currency)
             customers[key, default: Customer()].orders += sign
             if ordered.isCancelled { customers[key, default: Customer()].cancelled += sign }
-            // Only ever moves forward, as the creation of each order does.
+            // The time only moves forward, like the creation of an order.
             if sign > 0 {
                 let last = customers[key]?.lastOrderAt ?? ordered.at
                 customers[key]?.lastOrderAt = max(last, ordered.at)
@@ -155,7 +155,7 @@ struct CounterChanges {
     }
 }
 
-/// What the time is cut into.
+/// The sizes of time buckets.
 enum Bucket: String, CaseIterable {
     case minute, hour, day
 
@@ -167,7 +167,7 @@ enum Bucket: String, CaseIterable {
         }
     }
 
-    /// Where the bucket begins that an instant is in, in microseconds since 1970.
+    /// The start of the bucket that contains `instant`, in microseconds since 1970.
     func start(of instant: Timestamp) -> Int64 {
         let (quotient, remainder) = instant.microseconds.quotientAndRemainder(dividingBy: microseconds)
         return (remainder < 0 ? quotient - 1 : quotient) * microseconds

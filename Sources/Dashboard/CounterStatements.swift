@@ -3,10 +3,10 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// Changes of counters as parameters: one statement a table, each with its rows in the order of their keys, and none
-/// for a table in which nothing changes.
+/// The parameters of the statements that change counters: one statement for each table with changes, with rows ordered
+/// by their keys.
 extension CounterChanges {
-    /// - Parameter lane: the transaction's own.
+    /// - Parameter lane: the lane of the transaction.
     func statements(lane: Int16) throws(DecimalOverflow) -> [(Statement, Parameters)] {
         [
             try counterRows(lane), statusRows(lane), productRows(lane), customerRows(lane), durationRows(lane),
@@ -41,7 +41,7 @@ extension CounterChanges {
         return (DashboardStatements.addCounters, parameters)
     }
 
-    /// Minutes, in order, added up to larger buckets, without those in which all that came also went.
+    /// Adds up minutes, which must be sorted, to larger buckets, and removes buckets without a change.
     private static func tallies(
         _ minutes: [(key: BucketKey, value: Tally)], by bucket: Bucket
     ) throws(DecimalOverflow) -> [(key: BucketKey, value: Tally)] {
@@ -158,7 +158,8 @@ extension CounterChanges {
     }
 }
 
-/// A decimal on its way to `numeric`: the domain knows nothing of PostgreSQL, nor PostgreSQL's client of the domain.
+/// Converts a decimal to `numeric`. The domain does not depend on PostgreSQL, and the client does not depend on the
+/// domain.
 struct Numeric: PostgresDecimal {
     let coefficient: Int128
     let scale: Int

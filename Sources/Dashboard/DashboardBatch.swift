@@ -3,34 +3,36 @@ internal import Orders
 internal import Postgres
 internal import Projections
 
-/// What a batch's events tell, on its way into the read model: the statements of its transaction, of which each is made
-/// from what those before it answered. No I/O of its own; ``DashboardWriter`` has the way from top to bottom.
+/// The statements that write a batch into the read model. Each is built from the results of earlier ones. It does no
+/// I/O; ``DashboardWriter`` executes the statements.
 ///
-/// Nobody waits for another in a circle. Rows that are there are locked in the order of the ids. Then rows that are not
-/// are made, in the order of the ids: who waits for such a row waits for somebody who is past the locking, and has made
-/// none with greater ids before. Only then are rows changed: who has not seen a row and makes it waits for somebody who
-/// changes it, but not for one who has only locked it. A row that was not there and then was, since somebody else made
-/// it first, is locked out of turn and so without waiting: should it be taken again already, the transaction fails, to
-/// be tried anew. The lane comes after the making, when its holder waits for nobody.
+/// The order of the locks prevents deadlocks. First, existing rows are locked in the order of the ids. Then missing
+/// rows are inserted, also in the order of the ids. A transaction that waits for such a row waits for another one that
+/// has finished locking and has inserted no row with a greater id before. Rows are updated only after that, so an
+/// insert that conflicts waits for a transaction that updates the row, but not for one that has only locked it. A row
+/// that was missing but was then inserted by another transaction is locked out of order, and therefore with NOWAIT: if
+/// it is locked already, the transaction fails and is retried. The lane is taken last, when the transaction waits for
+/// nothing else.
 struct DashboardBatch {
-    /// In the order of the orders' ids.
+    /// The changes, ordered by order id.
     private let changes: [OrderFacts]
     private let types: DashboardTypes
     private let partSize: Int
-    /// Of each change, whether its order had a row.
+    /// For each change, whether its order has a row.
     private var isKnown: [Bool]
-    /// Rows of known orders that are still to be merged, and the places of the changes that they were locked for.
+    /// Rows of existing orders that are still to be merged, with the indexes of the changes that they were locked for.
     private var unmerged: [(rows: StoredOrders, places: [Int])] = []
-    /// The places of new orders that are not among `new` yet.
+    /// The indexes of new orders that are not in `new` yet.
     private var unmade: [Int] = []
-    /// Rows to be written: of merged orders, since the last were taken; of new orders.
+    /// The rows to write: merged orders since the last call of ``writing()``, and new orders.
     private var changed: RecordArray
     private var new: RecordArray
     private var counters = CounterChanges()
 
     /// - Parameters:
-    ///   - changes: one an order.
-    ///   - partSize: so many orders are locked by one statement.
+    ///   - changes: one change for each order.
+    ///   - types: the types of the records.
+    ///   - partSize: the number of orders that one statement locks.
     init(_ changes: [OrderFacts], _ types: DashboardTypes, partSize: Int) {
         self.types = types
         self.partSize = partSize
@@ -45,15 +47,16 @@ struct DashboardBatch {
 
     // MARK: the orders
 
-    /// The changes in order, in parts: while the database locks one, the one before can be merged.
+    /// The indexes of the changes, divided into parts. While the database locks one part, the previous one can be
+    /// merged.
     var parts: [[Int]] {
         stride(from: 0, to: changes.count, by: partSize).map { Array($0..<min($0 + partSize, changes.count)) }
     }
 
-    /// Locks those orders that there are, and reads them.
+    /// Locks and reads the existing rows of the orders.
     func locking(_ places: [Int]) -> (Statement, Parameters) { (DashboardStatements.lockOrders, ids(places)) }
 
-    /// Notes what ``locking(_:)`` answered.
+    /// Adds the result of ``locking(_:)``.
     mutating func add(_ rows: QueryResult, of places: [Int]) throws {
         let stored = StoredOrders(rows)
         for row in 0..<rows.rowCount { isKnown[places[try stored.place(row)]] = true }
@@ -61,7 +64,7 @@ struct DashboardBatch {
         unmade += places.filter { !isKnown[$0] }
     }
 
-    /// Makes the rows of the orders that there are not, once all were locked; none when there are all.
+    /// Inserts the rows of new orders, after all existing rows were locked. Empty if there are no new orders.
     mutating func making() -> [(Statement, Parameters)] {
         makeRows()
         return new.count == 0 ? [] : [(DashboardStatements.makeOrders, Parameters { $0.append(new) })]
@@ -74,9 +77,9 @@ struct DashboardBatch {
 
     private var unknown: [Int] { changes.indices.filter { !isKnown[$0] } }
 
-    /// Notes what ``making()`` answered.
+    /// Adds the result of ``making()``.
     ///
-    /// - Returns: the places of the orders whose rows somebody else made meanwhile.
+    /// - Returns: the indexes of the orders whose rows another transaction has inserted in the meantime.
     mutating func add(made: QueryResult) throws -> [Int] {
         let unknown = unknown
         if made.rowCount == unknown.count { return [] }
@@ -86,7 +89,7 @@ struct DashboardBatch {
         return others
     }
 
-    /// Locks and reads the rows that others have made; fails rather than wait.
+    /// Locks and reads rows that other transactions have inserted. It fails instead of waiting.
     func lockingMade(_ places: [Int]) -> (Statement, Parameters) {
         (DashboardStatements.lockOrdersOrFail, ids(places))
     }
@@ -99,11 +102,10 @@ struct DashboardBatch {
 
     // MARK: merging and counting
 
-    /// Merges the changes of orders whose rows were added, and counts what each order counts for now less what it did
-    /// before.
+    /// Merges the changes into the rows that were added, and updates the counters: the new contribution of each order
+    /// minus the old one.
     ///
-    /// - Throws: `EventFailure` when a sum has more digits than a decimal can; another error when a stored row is not
-    ///   of the form that this program writes.
+    /// - Throws: `EventFailure` if a sum has too many digits; another error if a stored row has an invalid form.
     mutating func merge() throws {
         makeRows()
         for (stored, places) in unmerged {
@@ -116,7 +118,7 @@ struct DashboardBatch {
         var before = try stored.facts(row, orderID: change.orderID)
         var after = before
         after.merge(change)
-        // Lines are large, and mostly of no interest; without them on both sides, they make no difference.
+        // Lines are large and rarely needed. If both sides lack them, they make no difference.
         if change.lines != nil || before.isEmpty || after.mayHaveSoldDifferently(than: before) {
             before.lines = try stored.lines(row)
             after = before
@@ -129,16 +131,16 @@ struct DashboardBatch {
         types.append(after, before: before, to: &changed)
     }
 
-    /// Counts the orders whose rows this transaction made.
+    /// Counts the orders whose rows this transaction inserted.
     ///
-    /// - Throws: as ``merge()``.
+    /// - Throws: the errors of ``merge()``.
     mutating func countMade() throws {
         try throwingEventFailure { () throws(DecimalOverflow) in
             for place in unknown { try counters.move(from: .nothing, to: Contribution(of: changes[place])) }
         }
     }
 
-    /// Writes what the orders are now that were merged since it was last asked for; none when nothing changed.
+    /// Writes the orders that were merged since the last call. Empty if nothing changed.
     mutating func writing() -> [(Statement, Parameters)] {
         if changed.count == 0 { return [] }
         let rows = changed
@@ -146,10 +148,10 @@ struct DashboardBatch {
         return [(DashboardStatements.writeOrders, Parameters { $0.append(rows) })]
     }
 
-    /// Adds to the counters.
+    /// Adds the changes to the counters.
     ///
-    /// - Parameter lane: the transaction's own.
-    /// - Throws: as ``merge()``.
+    /// - Parameter lane: the lane of the transaction.
+    /// - Throws: the errors of ``merge()``.
     func counting(lane: Int16) throws -> [(Statement, Parameters)] {
         try throwingEventFailure { () throws(DecimalOverflow) in try counters.statements(lane: lane) }
     }

@@ -4,34 +4,36 @@ public import Postgres
 public import Projections
 public import ReadModels
 
-/// The read model `dashboard`: what happened in each minute, hour and day, orders by status, products, customers and
+/// The read model `dashboard`: counts of each minute, hour and day, orders by status, products, customers and
 /// durations, from all events of orders, payments and shipments.
 ///
-/// A record's way: decode → fold per order → lock and read the orders → merge → the difference between what
-/// each order counts for now and what it counted for before → one statement a table.
+/// The path of a record: decode → fold by order → lock and read the orders → merge → the difference between the new and
+/// the old contribution of each order → one statement for each table.
 ///
-/// **Order.** What an order counts for is a function of its facts, and facts merge in any order, those of one aggregate
-/// too. So `order = "none"` is right for the dead letters of this projection: an event that is set aside holds back no
-/// later event of its key. Until it is tried again, the numbers lack it and what needs it (without OrderCreated, all
-/// that needs the order's customer or currency); then they are as if it had come in time. Counters that add events up
-/// without facts would stand any order too, but could not move an order from one status to the next.
+/// **Order.** The contribution of an order is a function of its facts, and facts can be merged in any order. So
+/// `order = "none"` is right for the dead letters of this projection: a dead letter does not hold back later events of
+/// its key. Until it is retried, the counters lack the event and everything that depends on it (without OrderCreated,
+/// everything that needs the order's customer or currency). After that they are the same as if it had arrived in time.
+/// Counters that only add up events would not depend on the order either, but could not move an order from one status
+/// to the next.
 public struct DashboardProjection: EventProjection, AggregateProjection {
     public typealias Payload = OrderEventPayload
 
     public var name: String { Self.readModel.name }
     public let version: Int
     public let topics: [String]
-    /// What an order counts for is a function of its facts, and those are the same when they are told again.
+    /// False, because the contribution of an order is a function of its facts, and repeated events do not change the
+    /// facts.
     public let remembersEvents = false
     private let writer = DashboardWriter()
 
-    /// The tables of a version of it.
+    /// The tables of a version of the read model.
     public static let readModel = ReadModel(
         name: "dashboard", structure: 1, script: String(decoding: PackageResources.version_sql, as: UTF8.self))
 
     /// - Parameters:
-    ///   - topicSuffix: ends the name of each topic, as the relay's setting of that name.
-    ///   - version: the version that is kept; its schema is searched first in the session.
+    ///   - topicSuffix: the suffix of the topics' names. It must equal the relay's setting of the same name.
+    ///   - version: the version of the read model. The session's search path must begin with its schema.
     public init(topicSuffix: String = "-events", version: Int = 1) {
         self.version = version
         topics = AggregateType.topics(suffix: topicSuffix)

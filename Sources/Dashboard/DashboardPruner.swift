@@ -1,18 +1,18 @@
 public import Logging
 public import Postgres
 
-/// How long the dashboard's small buckets are kept. Days are kept for ever.
+/// The retention of the dashboard's small buckets. Days are kept without limit.
 public struct DashboardRetention: Sendable {
-    /// Minutes older than so many hours are dropped.
+    /// The time for which minutes are kept, in hours.
     public var minutesKeptHours = 48
-    /// Hours older than so many days are dropped.
+    /// The time for which hours are kept, in days.
     public var hoursKeptDays = 90
-    /// Seconds between two passes.
+    /// The time between two passes, in seconds.
     public var intervalS = 300
 
     public init() {}
 
-    /// What is wrong with the values, in words; empty when nothing is.
+    /// The problems of the values; empty if there are none.
     public func validate() -> [String] {
         var problems: [String] = []
         if !(1...87_600).contains(minutesKeptHours) { problems.append("minutesKeptHours is not within 1…87600") }
@@ -22,13 +22,13 @@ public struct DashboardRetention: Sendable {
     }
 }
 
-/// Drops minutes and hours that are too old to be looked at one by one. Every event counts in its hour and its day from
-/// the start, so nothing is added up here, and no total changes.
+/// Deletes minutes and hours that are past their retention. Every event is counted in its minute, hour and day at once,
+/// so no total changes.
 ///
-/// The horizon is moved first, in a transaction of its own: from then on events that come late for what is about to be
-/// dropped count in the larger buckets alone, and readers do not see it any more. A transaction that began before may
-/// still write to it; the next pass finds that. Rows that somebody has locked are left to the next pass too, so a pass
-/// never waits, and any number of processes may make theirs at once.
+/// Each pass first moves the horizon in a separate transaction. From then on, late events for buckets before the
+/// horizon count only in the larger buckets, and readers no longer see the old buckets. A transaction that began
+/// earlier may still write to them; the next pass deletes those rows. Locked rows are skipped and also left to the next
+/// pass. So a pass never waits, and several processes may run passes at once.
 public struct DashboardPruner: Sendable {
     private let retention: DashboardRetention
     private let postgres: PostgresConfiguration
@@ -40,10 +40,10 @@ public struct DashboardPruner: Sendable {
         self.logger = logger
     }
 
-    /// Makes a pass now and then, until the task is cancelled. What fails is tried again at the next one.
+    /// Runs passes at regular intervals until the task is cancelled. After a failure, the next pass tries again.
     ///
-    /// - Parameter onChange: called with true before a pass, and after each of its statements; with false when the pass
-    ///   has ended.
+    /// - Parameter onChange: called with true before a pass and after each of its statements, and with false after the
+    ///   pass.
     public func run(onChange: @escaping @Sendable (_ isWorking: Bool) -> Void = { _ in }) async {
         while !Task.isCancelled {
             do {
@@ -56,15 +56,15 @@ public struct DashboardPruner: Sendable {
                     "old buckets were not dropped, trying again later",
                     metadata: ["error": "\(error)", "after_s": "\(retention.intervalS)"])
             }
-            // Cut short by the cancellation, which ends the loop.
+            // A cancellation ends the sleep early, and then the loop.
             try? await Task.sleep(for: .seconds(retention.intervalS))
         }
     }
 
-    /// Makes one pass.
+    /// Runs one pass.
     ///
-    /// - Parameter onPage: called after each statement that drops rows.
-    /// - Returns: how many rows were dropped.
+    /// - Parameter onPage: called after each statement that deletes rows.
+    /// - Returns: the number of deleted rows.
     /// - Throws: `PostgresError`.
     public func pass(onPage: () -> Void = {}) async throws -> Int {
         let connection = try await PostgresConnection.connect(postgres)
@@ -97,7 +97,7 @@ public struct DashboardPruner: Sendable {
 
     private static let pageRows: Int32 = 5_000
 
-    /// Horizons are whole minutes and hours, so that what is kept is whole.
+    /// Moves the horizons to whole minutes and hours, so that only whole buckets are deleted.
     private static let moveHorizons = Statement(
         """
         UPDATE dashboard_horizon_rows AS h SET kept_from = n.kept_from

@@ -1,18 +1,18 @@
 internal import Postgres
 
-/// The statements of the read model's version 1.
+/// The statements of the read model.
 enum DashboardStatements {
-    /// The types whose OIDs a record on the wire names.
+    /// Selects the OIDs of the types that records contain.
     static let types = Statement(
         "SELECT 'dashboard_order_rows'::regtype::oid::int8, 'dashboard_order_rows[]'::regtype::oid::int8")
 
-    /// Locks those orders that there are, in the order given, and reads them.
+    /// Locks and reads existing orders in the given order.
     static let lockOrders = lockOrders(orFail: false)
-    /// The same, but fails when somebody has one of them.
+    /// Like ``lockOrders``, but fails if another transaction has locked one of them.
     static let lockOrdersOrFail = lockOrders(orFail: true)
 
-    /// The index is the only sane plan, and OFFSET 0 keeps the planner, which does not know how many there are, from
-    /// turning the join around.
+    /// OFFSET 0 prevents the planner from reordering the join. The planner does not know the number of ids, and an
+    /// index scan for each id is the right plan.
     private static func lockOrders(orFail: Bool) -> Statement {
         Statement(
             """
@@ -29,16 +29,16 @@ enum DashboardStatements {
             """)
     }
 
-    /// Makes rows of new orders, in the order given, and says which: not those that somebody else made meanwhile, for
-    /// whom it waits.
+    /// Inserts the rows of new orders in the given order, and returns their ids. It waits for transactions that insert
+    /// the same rows, and does not return rows that others have inserted.
     static let makeOrders = Statement(
         """
         INSERT INTO dashboard_order_rows SELECT * FROM unnest($1::dashboard_order_rows[])
         ON CONFLICT DO NOTHING RETURNING order_id
         """)
 
-    /// The lowest lane that nobody has, until the transaction ends; no row when all are taken. The table's OID makes
-    /// the locks this schema's own.
+    /// Takes the lowest free lane until the end of the transaction. Returns no row if all lanes are taken. The OID of
+    /// the table makes the locks specific to this schema.
     static let takeLane = Statement(
         """
         SELECT lane FROM generate_series(0, $1 - 1) AS lane
@@ -46,14 +46,15 @@ enum DashboardStatements {
         LIMIT 1
         """)
 
-    /// Waits for a lane; which one, the sessions share out among them.
+    /// Waits for a lane. The process id of the session selects the lane.
     static let awaitLane = Statement(
         """
         SELECT lane FROM (SELECT pg_backend_pid() % $1 AS lane OFFSET 0) AS own,
             pg_advisory_xact_lock('dashboard_counter_rows'::regclass::oid::int, lane)
         """)
 
-    /// The rows are there and locked; what is NULL of lines, payments and shipments did not change.
+    /// Updates the rows, which exist and are locked. NULL in lines, payments or shipments means that they are
+    /// unchanged.
     static let writeOrders = Statement(
         """
         INSERT INTO dashboard_order_rows AS o (\(columns)) SELECT \(columns) FROM unnest($1::dashboard_order_rows[])

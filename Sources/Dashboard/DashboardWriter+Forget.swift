@@ -2,9 +2,9 @@ internal import Events
 internal import Postgres
 
 extension DashboardWriter {
-    /// Takes an order out of the read model, and takes off the counters what it counts for.
+    /// Removes an order from the read model, and subtracts its contribution from the counters.
     ///
-    /// - Throws: as ``write(_:in:)``.
+    /// - Throws: the errors of ``write(_:in:)``.
     func forget(_ orderID: String, in transaction: PostgresTransaction) async throws {
         var ids = TextArray()
         ids.append(orderID)

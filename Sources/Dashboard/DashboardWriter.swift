@@ -1,15 +1,15 @@
 public import Postgres
 internal import Synchronization
 
-/// What the events of a batch tell, written into the read model: a few round trips, whatever the batch's size.
+/// Writes the events of a batch into the read model. The number of round trips hardly depends on the size of the batch.
 public final class DashboardWriter: Sendable {
     /// Runs statements in one round trip.
     public typealias Exchange = @Sendable ([(Statement, Parameters)]) async throws -> [QueryResult]
 
-    /// The types' OIDs, asked once: all connections of a writer are to one schema.
+    /// The OIDs of the types. They are read once, because all connections of a writer use one schema.
     private let types = Mutex<DashboardTypes?>(nil)
 
-    /// So many orders are locked by one statement, and merged while the next is under way.
+    /// The number of orders that one statement locks. They are merged while the next statement runs.
     private let partSize: Int
 
     public convenience init() {
@@ -20,18 +20,17 @@ public final class DashboardWriter: Sendable {
         self.partSize = partSize
     }
 
-    /// Merges the changes into the read model's orders, and counts.
+    /// Merges the changes into the orders of the read model, and updates the counters.
     ///
-    /// - Parameter changes: one an order.
-    /// - Throws: `PostgresError`, a transient one when two transactions were in each other's way; `EventFailure` when a
-    ///   sum has more digits than a decimal can; another error when a stored row is not of the form that this program
-    ///   writes.
+    /// - Parameter changes: one change for each order.
+    /// - Throws: `PostgresError`, a transient one if two transactions obstructed each other; `EventFailure` if a sum
+    ///   has too many digits; another error if a stored row has an invalid form.
     public func write(_ changes: [OrderFacts], in transaction: PostgresTransaction) async throws {
         try await write(changes) { try await transaction.pipeline($0) }
     }
 
-    /// The same, with all statements of a transaction going through `exchange`.
-    // Not on the caller's actor: that may be the connection's thread, which would then merge before it sends.
+    /// Like ``write(_:in:)``, but sends all statements of the transaction through `exchange`.
+    // It does not run on the caller's actor, which may be the connection's thread. That would merge before it sends.
     @concurrent
     public func write(_ changes: [OrderFacts], by exchange: @escaping Exchange) async throws {
         if changes.isEmpty { return }
@@ -39,7 +38,7 @@ public final class DashboardWriter: Sendable {
             let batch = DashboardBatch(changes, try await types(exchange), partSize: partSize)
             try await Self.write(batch, exchange)
         } catch {
-            // The schema may have been made anew, with other OIDs.
+            // The schema may have been created again with other OIDs.
             types.withLock { $0 = nil }
             throw error
         }
@@ -52,8 +51,8 @@ public final class DashboardWriter: Sendable {
         return asked
     }
 
-    /// What one answer tells is worked on while the database is at the statements after it: a transaction that waits
-    /// for its client holds up everything.
+    /// Writes a batch. Results are processed while the database executes the next statements, because a transaction
+    /// that waits for its client holds locks longer.
     private static func write(_ batch: consuming DashboardBatch, _ exchange: @escaping Exchange) async throws {
         let parts = batch.parts
         for places in parts {
@@ -91,7 +90,7 @@ public final class DashboardWriter: Sendable {
 
     // MARK: lanes
 
-    /// No more transactions than this count at once; the others wait.
+    /// The maximum number of transactions that change counters at once. Others wait.
     private static let lanes: Int32 = 64
 
     /// Takes a lane for the transaction, if one is free.
@@ -99,7 +98,7 @@ public final class DashboardWriter: Sendable {
         (DashboardStatements.takeLane, Parameters { $0.append(lanes) })
     }
 
-    /// A lane of the transaction's own.
+    /// Takes a lane for the transaction. Waits if none is free.
     func lane(by exchange: @escaping Exchange) async throws -> Int16 {
         try await Self.lane(from: try await exchange([Self.takeLane])[0], exchange)
     }

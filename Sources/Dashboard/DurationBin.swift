@@ -1,12 +1,12 @@
-/// A bin of the histograms of durations: one millisecond wide below 32 ms, above that 16 to each doubling, so that a
-/// bin is never wider than a sixteenth of where it begins.
+/// A bin of the histograms of durations. Bins are 1 ms wide below 32 ms. Above that, every doubling has 16 bins, so a
+/// bin is never wider than a sixteenth of its lower bound.
 struct DurationBin: Hashable, Sendable {
-    /// Milliseconds, within the bin.
+    /// The lower bound in milliseconds, inclusive.
     let atLeastMs: Int64
-    /// Milliseconds, the first ones beyond it.
+    /// The upper bound in milliseconds, exclusive.
     var belowMs: Int64 { atLeastMs + Self.width(at: atLeastMs) }
 
-    /// The bin that `microseconds` fall into. Clocks of two services may make a duration negative: that is none.
+    /// The bin of a duration. The clocks of two services may make a duration negative, which counts as 0.
     init(microseconds: Int64) {
         let milliseconds = max(microseconds, 0) / 1_000
         let width = Self.width(at: milliseconds)

@@ -3,13 +3,13 @@ internal import Orders
 internal import StreamCore
 internal import WireJSON
 
-/// The columns `lines`, `payments` and `shipments` of a stored row hold what this program has not written.
+/// The columns `lines`, `payments` or `shipments` of a stored row have an invalid form.
 struct StoredFactsError: Error, CustomStringConvertible {
     var description: String { "the lines, payments or shipments of a stored order are not in their form" }
 }
 
 /// The column `lines`: `[[productId, sequence, quantity, "unitPrice", name], …]`, and `[productId, sequence]` for a
-/// line that was removed. Of an event without a sequence, `[µs since 1970, eventId]` takes its place.
+/// removed line. If the event has no sequence, `[µs since 1970, eventId]` replaces it.
 extension OrderLines {
     func json() -> [UInt8] {
         var writer = JSONWriter()
@@ -74,8 +74,8 @@ extension OrderLines {
     }
 }
 
-/// The column `payments`: `[[paymentId, completed, failed, refunds], …]`. Completed and failed are
-/// `[sequence, µs since 1970, eventId, "amount", currency]` or null, refunds is an array of such or null.
+/// The column `payments`: `[[paymentId, completed, failed, refunds], …]`. `completed` and `failed` are null or
+/// `[sequence, µs since 1970, eventId, "amount", currency]`. `refunds` is null or an array of such arrays.
 extension PaymentFacts<Money> {
     static func json(_ payments: AggregateMap<PaymentFacts>) -> [UInt8] {
         var writer = JSONWriter()
@@ -150,8 +150,8 @@ extension PaymentFacts<Money> {
     }
 }
 
-/// The column `shipments`: `[[shipmentId, created, delivered], …]`, of which each fate is
-/// `[sequence, µs since 1970, eventId]` or null.
+/// The column `shipments`: `[[shipmentId, created, delivered], …]`. `created` and `delivered` are null or
+/// `[sequence, µs since 1970, eventId]`.
 extension ShipmentFacts<ShippedFact> {
     static func json(_ shipments: AggregateMap<ShipmentFacts>) -> [UInt8] {
         var writer = JSONWriter()
@@ -207,14 +207,14 @@ extension ShipmentFacts<ShippedFact> {
 }
 
 extension JSONWriter {
-    /// Sequence, microseconds since 1970, event id.
+    /// Writes the sequence, the microseconds since 1970 and the event id.
     fileprivate mutating func elements(of stamp: EventStamp) {
         number(stamp.sequence)
         number(stamp.moment.at.microseconds)
         string(stamp.moment.eventID)
     }
 
-    /// A decimal by its digits, as a string, so that readers with binary floats keep them too.
+    /// Writes a decimal as a string, so that readers with binary floating-point numbers keep its digits.
     fileprivate mutating func string(_ amount: DecimalAmount) {
         var digits: [UInt8] = []
         amount.appendText(to: &digits)
@@ -243,7 +243,7 @@ extension JSONReader {
         return EventMoment(at: at, eventID: eventID)
     }
 
-    /// The text of an element that never has escapes.
+    /// The text of the next element, for texts that never contain escapes.
     @_lifetime(copy self)
     fileprivate mutating func nextBytes() throws -> Span<UInt8> {
         guard try nextElement() else { throw StoredFactsError() }

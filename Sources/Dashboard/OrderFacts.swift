@@ -2,7 +2,7 @@ public import Events
 public import Orders
 public import StreamCore
 
-/// What OrderCreated tells beside the lines.
+/// The content of OrderCreated, except the lines.
 public struct CreatedFact: Hashable, Sendable {
     public let customerID: String
     public let currency: Currency
@@ -13,12 +13,13 @@ public struct CreatedFact: Hashable, Sendable {
     }
 }
 
-/// Of a shipment's creation nothing is kept but when it was.
+/// The creation of a shipment. Only its time is kept, in the register.
 public struct ShippedFact: Hashable, Sendable {
     public init() {}
 }
 
-/// When the order's last event of a kind was, by its sequence. Two events of one sequence and instant tell the same.
+/// The time of the order's last event of a kind, ordered by sequence. Two events with the same sequence and time are
+/// equal.
 public struct OrderInstant: Hashable, Sendable {
     public let sequence: Int64
     public let at: Timestamp
@@ -39,41 +40,41 @@ public struct OrderInstant: Hashable, Sendable {
     }
 }
 
-/// What is known of one order, and just as well what some events tell of it. Both are elements of one
-/// join-semilattice: ``merge(_:)-(OrderFacts)`` is commutative, associative and idempotent, so that any interleaving,
-/// any splitting into batches and any duplication of events give the same facts.
+/// The facts of one order, from all events or from a part of them. ``merge(_:)-(OrderFacts)`` is commutative,
+/// associative and idempotent (a join-semilattice), so the result does not depend on the order of events, their
+/// division into batches, or repetitions.
 ///
-/// Facts of one aggregate (the order, a payment, a shipment) are ordered by its sequence alone, and kept apart from
-/// those of others.
+/// Facts of one aggregate (the order, a payment, a shipment) are ordered only by its sequence, and are kept separate
+/// from those of other aggregates.
 public struct OrderFacts: Hashable, Sendable {
     public let orderID: String
     public internal(set) var created: Register<CreatedFact>?
     public internal(set) var confirmed: OrderInstant?
     public internal(set) var cancelled: OrderInstant?
-    /// When the first shipment was created.
+    /// The time when the first shipment was created.
     public internal(set) var firstShippedAt: Timestamp?
-    /// nil before the first event that has lines.
+    /// nil before the first event with lines.
     public internal(set) var lines: OrderLines?
     public internal(set) var payments = AggregateMap<PaymentFacts<Money>>()
     public internal(set) var shipments = AggregateMap<ShipmentFacts<ShippedFact>>()
 
-    /// Nothing is known yet.
+    /// An order without facts.
     public init(orderID: String) {
         self.orderID = orderID
     }
 
-    /// What one event tells of its order.
+    /// The facts of one event.
     public init(_ event: OrderEvent) {
         orderID = event.orderID
         merge(event)
     }
 
-    /// Whether nothing was told so far.
+    /// Whether there are no facts.
     var isEmpty: Bool {
         created == nil && confirmed == nil && cancelled == nil && lines == nil && payments.isEmpty && shipments.isEmpty
     }
 
-    /// Takes over what an event of the same order tells.
+    /// Merges an event of the same order.
     public mutating func merge(_ event: OrderEvent) {
         let identity = event.identity
         let stamp = EventStamp(identity)
@@ -100,7 +101,7 @@ public struct OrderFacts: Hashable, Sendable {
         }
     }
 
-    /// Takes over what `other`, of the same order, knows.
+    /// Merges the facts of `other`, which must belong to the same order.
     public mutating func merge(_ other: OrderFacts) {
         Register.merge(other.created, into: &created)
         OrderInstant.merge(other.confirmed, into: &confirmed)
@@ -121,7 +122,7 @@ public struct OrderFacts: Hashable, Sendable {
     }
 }
 
-// MARK: - what follows from the facts
+// MARK: - values derived from the facts
 
 extension OrderFacts {
     public var status: OrderStatus {
@@ -130,10 +131,10 @@ extension OrderFacts {
             payments: PaymentStatus(payments), shipments: ShipmentStatus(shipments))
     }
 
-    /// When a payment was completed for the first time.
+    /// The time when a payment was completed for the first time.
     var firstPaidAt: Timestamp? { payments.all.lazy.compactMap(\.completed?.at).min() }
 
-    /// When the last shipment was delivered; nil unless all of them are.
+    /// The time when the last shipment was delivered; nil unless all shipments are delivered.
     var deliveredAt: Timestamp? {
         guard ShipmentStatus(shipments) == .delivered else { return nil }
         return shipments.all.lazy.compactMap(\.delivered?.moment).max()?.at

@@ -1,9 +1,9 @@
 public import Events
 public import Orders
 
-/// A batch of events as what they tell, order by order.
+/// A batch of events, combined into one change for each order.
 public struct OrderFactsFold: Sendable {
-    /// One an order, in the order in which the batch first told of it.
+    /// One change for each order, in the order in which the orders first occur in the batch.
     public private(set) var changes: [OrderFacts] = []
     private var places: [ExactText: Int] = [:]
 
@@ -12,7 +12,7 @@ public struct OrderFactsFold: Sendable {
         for event in events { add(event) }
     }
 
-    /// Folds one more event in.
+    /// Adds an event.
     public mutating func add(_ event: OrderEvent) {
         let place = places[ExactText(event.orderID), default: changes.count]
         if place < changes.count {

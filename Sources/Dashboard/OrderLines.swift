@@ -1,17 +1,18 @@
 internal import Events
 public import Orders
 
-/// The lines of an order as a last-writer-wins map: for each product, the line that the event of the greatest stamp
-/// left there, or that it removed it. Removals are kept, lest an older event that comes later bring a line back.
+/// The lines of an order as a last-writer-wins map. For each product it contains the line from the event with the
+/// greatest stamp, or the removal of the product. Removals are kept, so that an older event that arrives later does not
+/// restore a line.
 ///
 /// Merging is commutative, associative and idempotent.
 public struct OrderLines: Hashable, Sendable {
     public typealias Entry = LineEntry
 
-    /// One a product, in the order of the product ids' bytes.
+    /// One entry for each product, ordered by the bytes of the product ids.
     public private(set) var entries: [Entry] = []
 
-    /// The lines that one event sets. Of two lines of the same product the later one counts.
+    /// The lines that one event sets. If there are two lines of a product, the later one wins.
     init(_ lines: [OrderLine], by stamp: EventStamp) {
         for line in lines {
             let entry = Entry(productID: line.productID, stamp: stamp, line: line)
@@ -20,17 +21,17 @@ public struct OrderLines: Hashable, Sendable {
         }
     }
 
-    /// The removal of one product.
+    /// The removal of a product.
     init(removing productID: String, by stamp: EventStamp) {
         entries = [Entry(productID: productID, stamp: stamp, line: nil)]
     }
 
-    /// - Parameter stored: in whatever order.
+    /// - Parameter stored: entries in any order.
     init(stored: [Entry]) {
         for entry in stored { merge(entry) }
     }
 
-    /// Takes over what `other` knows better.
+    /// Merges the entries of `other`. For each product, the later entry wins.
     mutating func merge(_ other: OrderLines) {
         for entry in other.entries { merge(entry) }
     }

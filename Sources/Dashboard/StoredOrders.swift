@@ -3,7 +3,7 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// Rows that ``DashboardStatements/lockOrders`` answered, as facts.
+/// Converts the rows from ``DashboardStatements/lockOrders`` to facts.
 struct StoredOrders {
     private let result: QueryResult
 
@@ -13,10 +13,10 @@ struct StoredOrders {
 
     var rowCount: Int { result.rowCount }
 
-    /// The order's place among those asked for, from 0.
+    /// The index of the order among the requested ones, from 0.
     func place(_ row: Int) throws -> Int { Int(try result.int64(row, 0)) - 1 }
 
-    /// All but the lines, which are large and mostly of no interest.
+    /// The facts without the lines, which are large and rarely needed.
     func facts(_ row: Int, orderID: String) throws -> OrderFacts {
         var facts = OrderFacts(orderID: orderID)
         if let at = try result.optionalTimestamp(row, 1) {
@@ -47,32 +47,32 @@ struct StoredOrders {
     }
 }
 
-/// The composite type of the orders' table, and orders as records of it.
+/// The composite type of the orders' table, and the conversion of orders to records of it.
 struct DashboardTypes: Sendable {
     private let row: PostgresType
     private let rows: PostgresType
 
-    /// - Parameter result: of ``DashboardStatements/types``.
+    /// - Parameter result: the result of ``DashboardStatements/types``.
     init(_ result: QueryResult) throws(PostgresError) {
         row = PostgresType(oid: UInt32(truncatingIfNeeded: try result.int64(0, 0)))
         rows = PostgresType(oid: UInt32(truncatingIfNeeded: try result.int64(0, 1)))
     }
 
-    /// No rows yet, for ``DashboardStatements/writeOrders`` or ``DashboardStatements/makeOrders``.
+    /// An empty array for ``DashboardStatements/writeOrders`` or ``DashboardStatements/makeOrders``.
     ///
-    /// - Parameter count: how many to make room for.
+    /// - Parameter count: the number of rows for which memory is reserved.
     func rows(_ count: Int) -> RecordArray {
         RecordArray(of: row, as: rows, reservingBytes: count * 400)
     }
 
-    /// An order that has no row yet.
+    /// Appends an order that has no row yet.
     func append(_ facts: OrderFacts, to rows: inout RecordArray) {
         append(facts, before: OrderFacts(orderID: facts.orderID), to: &rows)
     }
 
-    /// An order that was merged. Lines, payments and shipments that are as they were are left alone.
+    /// Appends an order that was merged. Unchanged lines, payments and shipments are left out.
     ///
-    /// The fields are in the order of the table's columns.
+    /// The fields have the order of the table's columns.
     func append(_ facts: OrderFacts, before: OrderFacts, to rows: inout RecordArray) {
         let lines = facts.lines == before.lines ? nil : facts.lines
         let payments = facts.payments == before.payments ? nil : facts.payments

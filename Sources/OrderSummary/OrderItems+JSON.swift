@@ -3,15 +3,15 @@ internal import Orders
 internal import StreamCore
 internal import WireJSON
 
-/// How lines are kept in the columns `items` and `removed_items`.
+/// The JSON forms of the columns `items` and `removed_items`.
 extension OrderItems {
-    /// `[{"productId":…,"name":…,"quantity":…,"unitPrice":"…","sequence":…}, …]`: the lines as events have them, and
-    /// the sequence of the event that set each. Where that has none, `"at"` (µs since 1970) and `"eventId"` follow.
+    /// `[{"productId":…,"name":…,"quantity":…,"unitPrice":"…","sequence":…}, …]`: the lines as in events, each with the
+    /// sequence of the event that set it. If the event has no sequence, `"at"` (µs since 1970) and `"eventId"` follow.
     func linesJSON() -> [UInt8] {
         Self.write(lines)
     }
 
-    /// `[{"productId":…,"sequence":…}, …]`; nil when nothing was removed.
+    /// `[{"productId":…,"sequence":…}, …]`; nil if nothing was removed.
     func removalsJSON() -> [UInt8]? {
         let removals = removals
         return removals.isEmpty ? nil : Self.write(removals)

@@ -1,28 +1,28 @@
 public import Events
 public import Orders
 
-/// The lines of an order as a last-writer-wins map: for each product, the line that the event of the greatest
-/// stamp left there, or that it removed it. Removals are kept, lest an older event that comes later bring a line
-/// back.
+/// The lines of an order as a last-writer-wins map. For each product it contains the line from the event with the
+/// greatest stamp, or the removal of the product. Removals are kept, so that an older event that arrives later does not
+/// restore a line.
 ///
 /// Merging is commutative, associative and idempotent.
 public struct OrderItems: Hashable, Sendable {
     public typealias Entry = LineEntry
 
-    /// One a product, in the order of the product ids' bytes.
+    /// One entry for each product, ordered by the bytes of the product ids.
     public private(set) var entries: [Entry]
 
-    /// The lines that one event sets. Of two lines of the same product the later one counts.
+    /// The lines that one event sets. If there are two lines of a product, the later one wins.
     public init(_ lines: [OrderLine], by stamp: EventStamp) {
         self.init(lines.map { Entry(productID: $0.productID, stamp: stamp, line: $0) })
     }
 
-    /// The removal of one product.
+    /// The removal of a product.
     public init(removing productID: String, by stamp: EventStamp) {
         entries = [Entry(productID: productID, stamp: stamp, line: nil)]
     }
 
-    /// - Parameter unordered: in any order; of two of the same product the later one counts.
+    /// - Parameter unordered: entries in any order. If there are two entries of a product, the later one wins.
     init(_ unordered: [Entry]) {
         entries = []
         entries.reserveCapacity(unordered.count)
@@ -36,7 +36,7 @@ public struct OrderItems: Hashable, Sendable {
         }
     }
 
-    /// Takes over what `other` knows better.
+    /// Merges the entries of `other`. For each product, the later entry wins.
     public mutating func merge(_ other: OrderItems) {
         var merged: [Entry] = []
         merged.reserveCapacity(entries.count + other.entries.count)
@@ -61,22 +61,24 @@ public struct OrderItems: Hashable, Sendable {
         entries = merged
     }
 
-    /// The lines that there are, in the order of the events that set them, then of the product ids.
+    /// The existing lines, ordered by the events that set them and then by product id.
     public var lines: [Entry] {
         entries.filter { $0.line != nil }.enumerated()
             .sorted { ($0.element.sequence, $0.offset) < ($1.element.sequence, $1.offset) }
             .map(\.element)
     }
 
-    /// The products that were removed.
+    /// The removed products.
     public var removals: [Entry] { entries.filter { $0.line == nil } }
 
-    /// Pieces of all lines.
+    /// The number of pieces in all lines.
     public var count: Int64 {
         entries.reduce(0) { $0 + Int64($1.line?.quantity ?? 0) }
     }
 
     /// The sum of all lines, in the order's currency.
+    ///
+    /// - Throws: `DecimalOverflow`.
     public func total() throws(DecimalOverflow) -> DecimalAmount {
         var total = DecimalAmount.zero
         for entry in entries {

@@ -1,7 +1,7 @@
 public import Events
 public import Orders
 
-/// What OrderCreated tells beside the lines.
+/// The content of OrderCreated, except the lines.
 public struct CreatedFact: Hashable, Sendable {
     public let customerID: String
     public let currency: Currency
@@ -14,11 +14,11 @@ public struct CreatedFact: Hashable, Sendable {
     }
 }
 
-/// What an event of a payment tells.
+/// The content of an event of a payment.
 public struct PaymentFact: PaymentDetail {
     public let paymentID: String
     public let money: Money
-    /// The method of a payment that was completed, the reason of one that failed or was refunded.
+    /// The method of a completed payment, or the reason of a failed or refunded one.
     public let detail: String
 
     public init(paymentID: String, money: Money, detail: String) {
@@ -28,7 +28,7 @@ public struct PaymentFact: PaymentDetail {
     }
 }
 
-/// What ShipmentCreated tells.
+/// The content of ShipmentCreated.
 public struct ShippedFact: Hashable, Sendable {
     public let shipmentID: String
     public let carrier: String
@@ -41,7 +41,7 @@ public struct ShippedFact: Hashable, Sendable {
     }
 }
 
-/// What ShipmentDelivered tells.
+/// The content of ShipmentDelivered.
 public struct DeliveredFact: Hashable, Sendable {
     public let shipmentID: String
 

@@ -1,9 +1,9 @@
 public import Events
 public import Orders
 
-/// A batch of events as one change an order.
+/// A batch of events, combined into one change for each order.
 public struct OrderSummaryFold: Sendable {
-    /// One an order, in the order in which the batch first told of it.
+    /// One change for each order, in the order in which the orders first occur in the batch.
     public private(set) var rows: [OrderSummaryRow] = []
     private var places: [ExactText: Int] = [:]
 
@@ -12,7 +12,7 @@ public struct OrderSummaryFold: Sendable {
         for event in events { add(event) }
     }
 
-    /// Folds one more event in.
+    /// Adds an event.
     public mutating func add(_ event: OrderEvent) {
         let place = places[ExactText(event.orderID), default: rows.count]
         if place < rows.count {
@@ -23,7 +23,7 @@ public struct OrderSummaryFold: Sendable {
         }
     }
 
-    /// The change of one order; nil when no event told of it.
+    /// The change of an order; nil if the batch has no event of it.
     public subscript(orderID: String) -> OrderSummaryRow? {
         places[ExactText(orderID)].map { rows[$0] }
     }

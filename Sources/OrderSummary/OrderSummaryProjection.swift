@@ -4,9 +4,11 @@ public import Postgres
 public import Projections
 public import ReadModels
 
-/// The read model `order_summary`: one row an order, from all events of orders, payments and shipments.
+/// The read model `order_summary`. It has one row for each order, built from all events of orders, payments and
+/// shipments.
 ///
-/// A record's way: decode → fold per order → one statement that merges, which goes along with COMMIT.
+/// The path of a record: decode → fold by order → one statement that merges. The statement shares the round trip of
+/// COMMIT.
 public struct OrderSummaryProjection: EventProjection, AggregateProjection {
     public typealias Payload = OrderEventPayload
 
@@ -15,13 +17,13 @@ public struct OrderSummaryProjection: EventProjection, AggregateProjection {
     public let topics: [String]
     private let writer = OrderSummaryWriter()
 
-    /// The tables of a version of it.
+    /// The tables of a version of the read model.
     public static let readModel = ReadModel(
         name: "order-summary", structure: 1, script: String(decoding: PackageResources.version_sql, as: UTF8.self))
 
     /// - Parameters:
-    ///   - topicSuffix: ends the name of each topic, as the relay's setting of that name.
-    ///   - version: the version that is kept; its schema is searched first in the session.
+    ///   - topicSuffix: the suffix of the topics' names. It must equal the relay's setting of the same name.
+    ///   - version: the version of the read model. The session's search path must begin with its schema.
     public init(topicSuffix: String = "-events", version: Int = 1) {
         self.version = version
         topics = AggregateType.topics(suffix: topicSuffix)

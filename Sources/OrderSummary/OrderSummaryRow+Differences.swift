@@ -2,8 +2,8 @@ internal import Events
 internal import Orders
 
 extension OrderSummaryRow {
-    /// The names of what is not as in `other`, event ids aside: the write model, from which rows are expected, knows
-    /// none.
+    /// The names of the parts that differ from `other`. Event ids are not compared, because the write model, from which
+    /// the expected rows are built, does not have them.
     public func differences(from other: OrderSummaryRow) -> [String] {
         var names: [String] = []
         func compare(_ name: String, _ isEqual: Bool) {

@@ -2,31 +2,31 @@ public import Events
 public import Orders
 public import StreamCore
 
-/// What is known of one order: a row of the read model, and just as well the change that some events make to it. Both
-/// are elements of one join-semilattice: ``merge(_:)`` is commutative, associative and idempotent, so that any
-/// interleaving, any splitting into batches and any duplication of events make the same row.
+/// The facts of one order. They are a row of the read model as well as a change of it by some events. ``merge(_:)`` is
+/// commutative, associative and idempotent (a join-semilattice), so the result does not depend on the order of events,
+/// their division into batches, or repetitions.
 ///
-/// Facts of one aggregate (the order, a payment, a shipment) are ordered by its sequence alone, and kept apart from
-/// those of others. What is shown of several payments or shipments is the fact of the latest moment.
+/// Facts of one aggregate (the order, a payment, a shipment) are ordered only by its sequence, and are kept separate
+/// from those of other aggregates. Of several payments or shipments, the fact with the latest moment is shown.
 public struct OrderSummaryRow: Hashable, Sendable {
     public let orderID: String
-    /// The last of the order's own events.
+    /// The stamp of the last of the order's own events.
     public private(set) var last: EventStamp?
     public private(set) var confirmed: EventStamp?
-    /// nil before the first event that has lines.
+    /// nil before the first event with lines.
     public private(set) var items: OrderItems?
     public private(set) var created: Register<CreatedFact>?
     public private(set) var cancelled: Register<OrderCancelled>?
     public private(set) var payments = AggregateMap<PaymentFacts<PaymentFact>>()
     public private(set) var shipments = AggregateMap<ShipmentFacts<ShippedFact>>()
 
-    /// What one event tells of its order.
+    /// The facts of one event.
     public init(_ event: OrderEvent) {
         orderID = event.orderID
         merge(event)
     }
 
-    /// A row that was stored.
+    /// Creates a row from stored values.
     init(
         orderID: String, last: EventStamp?, confirmed: EventStamp?, items: OrderItems?,
         created: Register<CreatedFact>?, cancelled: Register<OrderCancelled>?,
@@ -42,7 +42,7 @@ public struct OrderSummaryRow: Hashable, Sendable {
         self.shipments = shipments
     }
 
-    /// Takes over what an event of the same order tells.
+    /// Merges an event of the same order.
     public mutating func merge(_ event: OrderEvent) {
         let stamp = EventStamp(event.identity)
         let id = event.identity.aggregateID
@@ -72,7 +72,7 @@ public struct OrderSummaryRow: Hashable, Sendable {
         }
     }
 
-    /// Takes over what `other`, of the same order, knows.
+    /// Merges the facts of `other`, which must belong to the same order.
     public mutating func merge(_ other: OrderSummaryRow) {
         EventStamp.merge(other.last, into: &last)
         EventStamp.merge(other.confirmed, into: &confirmed)
@@ -92,13 +92,13 @@ public struct OrderSummaryRow: Hashable, Sendable {
     }
 }
 
-// MARK: - what follows from the facts: the same as what the table says, which a test keeps equal
+// MARK: - values derived from the facts; a test checks that the table derives the same values
 
 extension OrderSummaryRow {
-    /// The greatest sequence of the order's own events; 0 before the first.
+    /// The greatest sequence of the order's own events; 0 before the first one.
     public var version: Int64 { last?.sequence ?? 0 }
 
-    /// The latest moment of the last events of all aggregates.
+    /// The latest moment among the last events of all aggregates.
     public var lastMoment: EventMoment? {
         [last?.moment, payments.lastMoment, shipments.lastMoment].lazy.compactMap(\.self).max()
     }
@@ -106,7 +106,7 @@ extension OrderSummaryRow {
     public var updatedAt: Timestamp? { lastMoment?.at }
     public var confirmedAt: Timestamp? { confirmed?.moment.at }
 
-    /// Of several payments and shipments, that of the latest moment.
+    /// Of several payments or shipments, the one with the latest moment.
     public var paid: Register<PaymentFact>? { payments.latest(\.completed) }
     public var failed: Register<PaymentFact>? { payments.latest(\.failed) }
     public var refunded: Register<PaymentFact>? { payments.latest(\.refunds.last) }
@@ -117,9 +117,9 @@ extension OrderSummaryRow {
         }
     }
 
-    /// Completed payments that are not refunded as a whole.
+    /// The number of completed payments that are not refunded completely.
     var unrefundedPayments: Int { payments.all.count(where: \.isUnrefunded) }
-    /// Shipments that are not delivered.
+    /// The number of shipments that are not delivered.
     var undeliveredShipments: Int { shipments.all.count { $0.delivered == nil } }
 
     public var paymentStatus: PaymentStatus { PaymentStatus(payments) }
@@ -131,6 +131,6 @@ extension OrderSummaryRow {
             payments: paymentStatus, shipments: shipmentStatus)
     }
 
-    /// Whether more is to come: neither cancelled nor delivered.
+    /// Whether the order is neither cancelled nor delivered.
     public var isOpen: Bool { status.isOpen }
 }

@@ -1,11 +1,11 @@
 internal import Postgres
 
-/// The statement of the read model's version 1.
+/// The statements of the read model.
 enum OrderSummaryStatements {
-    /// One row an order, merged into what is there. A change is a row of the table that knows less.
+    /// Merges one row for each order into the table. A change has the form of a row with fewer facts.
     ///
-    /// `o` is the row, which is locked by now, `EXCLUDED` the change. What one of them lacks is taken from the other as
-    /// it is; only what both have is looked into.
+    /// `o` is the existing row, which is locked at that time, and `EXCLUDED` is the change. If only one of them has a
+    /// part, it is taken unchanged. Only parts that both have are merged.
     static let merge = Statement(
         """
         INSERT INTO order_summary_rows AS o (\(columns))
@@ -32,7 +32,7 @@ enum OrderSummaryStatements {
                         shipment.shipments_changed) AS changed) AS latest)
         """)
 
-    /// Waits for whoever has the row.
+    /// Deletes a row. It waits for transactions that have locked the row.
     static let forget = Statement("DELETE FROM order_summary_rows WHERE order_id = $1")
 
     private static let columns = """
@@ -42,7 +42,8 @@ enum OrderSummaryStatements {
         payments, shipments, unrefunded_payments, undelivered_shipments
         """
 
-    /// The column that goes with the greater sequence; of one sequence, the greater moment.
+    /// The value of `column` from the side with the greater sequence. If the sequences are equal, the greater value
+    /// wins.
     private static func greater(_ column: String, by sequence: String) -> String {
         """
         CASE WHEN o.\(sequence) > EXCLUDED.\(sequence) THEN o.\(column)
@@ -51,7 +52,7 @@ enum OrderSummaryStatements {
         """
     }
 
-    /// The `columns` of the one that has `facts`; `merged`, which is not run otherwise, when both have.
+    /// The `columns` of the side that has `facts`. If both have them, `merged`, which is not executed otherwise.
     private static func either(_ facts: String, _ columns: [String], orMerged merged: String) -> String {
         func of(_ side: String) -> String { columns.map { "\(side).\($0)" }.joined(separator: ", ") }
         return """
@@ -61,10 +62,11 @@ enum OrderSummaryStatements {
             """
     }
 
-    /// The order of an aggregate's events, the last one first.
+    /// Sorts the events of an aggregate, the last one first.
     private static let lastFirst = "sequence DESC, at DESC, event_id DESC"
 
-    /// `OrderItems.merge`: of each product the entry of the last event, as `LineEntry.isBefore` says.
+    /// The SQL form of `OrderItems.merge`: for each product the entry of the last event, by the rule of
+    /// `LineEntry.isBefore`.
     private static let lines = either(
         "items", ["items", "removed_items", "item_count", "total_amount"],
         orMerged: """
@@ -85,7 +87,7 @@ enum OrderSummaryStatements {
             ) AS last
             """)
 
-    /// `PaymentFacts.merge`, and what is shown of several payments.
+    /// The SQL form of `PaymentFacts.merge`, and the payments that are shown.
     private static let payments = either(
         "payments", ["payments", "payments_changed", "paid", "failed", "refunded", "unrefunded_payments"],
         orMerged: """
@@ -111,7 +113,7 @@ enum OrderSummaryStatements {
             ) AS last
             """)
 
-    /// `ShipmentFacts.merge`, and what is shown of several shipments.
+    /// The SQL form of `ShipmentFacts.merge`, and the shipments that are shown.
     private static let shipments = either(
         "shipments", ["shipments", "shipments_changed", "shipped", "delivered", "undelivered_shipments"],
         orMerged: """
@@ -131,12 +133,12 @@ enum OrderSummaryStatements {
             WHERE place_in_fate = 1
             """)
 
-    /// Each fact of both, once, and its fields: a fact that both have must not stand beside itself.
+    /// The distinct facts of both sides with their fields. A fact that both sides have occurs only once.
     private static func once(_ facts: String) -> String {
         "SELECT fact, (fact).* FROM (SELECT DISTINCT f AS fact FROM unnest(o.\(facts) || EXCLUDED.\(facts)) AS f) AS all_of"
     }
 
-    /// The greatest of the records, which begin with a moment.
+    /// The latest of the records, by time and event id.
     private static func latest(_ record: String, where condition: String) -> String {
         "(array_agg(\(record) ORDER BY at DESC, event_id DESC) FILTER (WHERE \(condition)))[1]"
     }

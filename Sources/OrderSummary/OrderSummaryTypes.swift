@@ -5,7 +5,7 @@ internal import Projections
 internal import StreamCore
 internal import WireJSON
 
-/// The composite types of the read model, and rows as records of them.
+/// The composite types of the read model, and the conversion of rows to records of them.
 struct OrderSummaryTypes: Sendable {
     private let row: PostgresType
     private let rows: PostgresType
@@ -21,7 +21,7 @@ struct OrderSummaryTypes: Sendable {
     private let shipmentFact: PostgresType
     private let shipmentFacts: PostgresType
 
-    /// The types whose OIDs a record on the wire names, in the order of the fields above.
+    /// Selects the OIDs of the types that records contain, in the order of the fields above.
     static let statement: Statement = {
         let names = [
             "_rows", "_rows[]", "_created", "_cancelled", "_payment", "_shipped", "_delivered", "_moment", "_stamp",
@@ -31,7 +31,7 @@ struct OrderSummaryTypes: Sendable {
             "SELECT " + names.map { "'order_summary\($0)'::regtype::oid::int8" }.joined(separator: ", "))
     }()
 
-    /// - Parameter result: of ``statement``.
+    /// - Parameter result: the result of ``statement``.
     init(_ result: QueryResult) throws(PostgresError) {
         func type(_ column: Int) throws(PostgresError) -> PostgresType {
             PostgresType(oid: UInt32(truncatingIfNeeded: try result.int64(0, column)))
@@ -46,7 +46,9 @@ struct OrderSummaryTypes: Sendable {
 
     /// The parameter of ``OrderSummaryStatements/merge``.
     ///
-    /// - Parameter order: the places of the changes in the order in which their rows are to be locked.
+    /// - Parameters:
+    ///   - changes: the changes.
+    ///   - order: the indexes of the changes in the order in which their rows are to be locked.
     func parameters(_ changes: [OrderSummaryRow], _ order: [Int]) throws(EventFailure) -> Parameters {
         var records = RecordArray(of: row, as: rows, reservingBytes: changes.count * 800)
         for place in order {
@@ -59,7 +61,7 @@ struct OrderSummaryTypes: Sendable {
         return Parameters { $0.append(records) }
     }
 
-    /// The fields in the order of the table's columns; the last four are generated.
+    /// Appends the fields in the order of the table's columns. The last four columns are generated.
     private func append(_ change: OrderSummaryRow, total: DecimalAmount?, to fields: inout RecordFields) {
         let latest = change.lastMoment
         fields.append(change.orderID)
@@ -94,7 +96,7 @@ struct OrderSummaryTypes: Sendable {
         fields.appendNull(.bool)
     }
 
-    /// What merging needs to know beside what is shown.
+    /// Appends the facts that merging needs besides those that are shown.
     private func appendFacts(of change: OrderSummaryRow, to fields: inout RecordFields) {
         append(change.last?.moment, to: &fields)
         append(change.payments.lastMoment, to: &fields)
@@ -202,7 +204,8 @@ struct OrderSummaryTypes: Sendable {
     }
 }
 
-/// A decimal on its way to `numeric`: the domain knows nothing of PostgreSQL, nor PostgreSQL's client of the domain.
+/// Converts a decimal to `numeric`. The domain does not depend on PostgreSQL, and the client does not depend on the
+/// domain.
 private struct Numeric: PostgresDecimal {
     let coefficient: Int128
     let scale: Int

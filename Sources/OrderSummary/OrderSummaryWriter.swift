@@ -3,21 +3,22 @@ internal import Orders
 public import Postgres
 internal import Synchronization
 
-/// Changes of orders as SQL: what ``OrderSummaryProjection`` does behind the fold, to be run alone by whoever wants
-/// to know what the database can do.
+/// Writes changes of orders with SQL. It is the part of ``OrderSummaryProjection`` after the fold, which benchmarks run
+/// alone.
 public final class OrderSummaryWriter: Sendable {
-    /// The types' OIDs, asked once: all connections of a writer are to one schema.
+    /// The OIDs of the types. They are read once, because all connections of a writer use one schema.
     private let types = Mutex<OrderSummaryTypes?>(nil)
 
     public init() {}
 
     /// Merges the changes into the read model.
     ///
-    /// The statement reads nothing that it was not about to lock: it merges under the row's lock, with functions that
-    /// do not mind the order. So any number of owners may change the same order at the same time, be it the one of its
-    /// partition and the one of the retry topic, or of other topics. It is left queued, for COMMIT to take along.
+    /// The statement reads only rows that it locks. It merges under the row's lock, and the order of merges does not
+    /// matter. So any number of processes may change the same order at the same time, for example the owner of its
+    /// partition and the owner of the retry topic's. The statement stays queued, so that it shares the round trip of
+    /// COMMIT.
     ///
-    /// - Throws: `PostgresError`; `EventFailure` when an order's total has more digits than a decimal can.
+    /// - Throws: `PostgresError`; `EventFailure` if the total of an order has too many digits.
     public func write(_ fold: OrderSummaryFold, in transaction: PostgresTransaction) async throws {
         guard !fold.rows.isEmpty else { return }
         do {
@@ -30,13 +31,13 @@ public final class OrderSummaryWriter: Sendable {
         }
     }
 
-    /// Everybody locks rows in one order, and so nobody waits for another in a circle. Places are sorted, not rows:
-    /// those are large.
+    /// The order in which rows are locked. All processes use the same order, which prevents deadlocks. Indexes are
+    /// sorted instead of rows, because rows are large.
     private static func lockOrder(_ rows: [OrderSummaryRow]) -> [Int] {
         rows.indices.sorted { ExactText.compare(rows[$0].orderID, rows[$1].orderID) < 0 }
     }
 
-    /// The schema may have been made anew, with other OIDs.
+    /// Discards the OIDs, because the schema may have been created again with other ones.
     private func forgetTypes() {
         types.withLock { $0 = nil }
     }
