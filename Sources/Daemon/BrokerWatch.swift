@@ -1,12 +1,13 @@
 internal import Kafka
 internal import Operations
 
-/// Asks every few seconds whether the brokers answer, which makes a daemon ready or not, and never live or not.
+/// Checks every few seconds whether the brokers answer. The result decides whether a daemon is ready, but never whether
+/// it is live.
 ///
-/// Clients tell when all brokers are lost, but an idle one does not tell when they are back.
+/// Clients report when all brokers are lost, but an idle client does not report when they are back.
 struct BrokerWatch: Sendable {
     static let condition = "kafka"
-    /// A stop waits for an answer under way.
+    /// The timeout of a request. It is short, because a shutdown waits for a request in progress.
     private static let timeoutMs: Int32 = 2_000
     private static let interval = Duration.seconds(5)
 
@@ -14,7 +15,7 @@ struct BrokerWatch: Sendable {
     let health: HealthRegistry
     let stallAfter: Duration
 
-    /// Asks until the task is cancelled.
+    /// Checks until the task is cancelled.
     func run() async {
         let loop = health.watch(.loop, "broker loop", limit: stallAfter + Self.interval)
         loop.turned(to: .working)
@@ -30,7 +31,7 @@ struct BrokerWatch: Sendable {
                 health.notReady(Self.condition, because: "\(error)")
             }
             loop.progressed()
-            // Cut short by a stop, which the loop looks at.
+            // A cancellation ends the sleep early, and then the loop.
             try? await Task.sleep(for: Self.interval)
         }
         loop.end()

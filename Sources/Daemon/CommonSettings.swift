@@ -3,7 +3,7 @@ internal import Logging
 internal import Postgres
 internal import Settings
 
-/// `[log]`.
+/// The section `[log]`.
 struct LogSettings: Sendable {
     var level: Logger.Level
     var format: LogFormat
@@ -22,7 +22,7 @@ struct LogSettings: Sendable {
     }
 }
 
-/// `[operations]`: health, metrics and stopping.
+/// The section `[operations]`: health, metrics and shutdown.
 struct OperationsSettings: Sendable {
     var host: String
     var port: Int
@@ -58,7 +58,7 @@ struct OperationsSettings: Sendable {
     }
 }
 
-/// `[kafka]`: how to reach the cluster.
+/// The section `[kafka]`: the cluster.
 struct KafkaSettings: Sendable {
     var configuration: KafkaClientConfiguration
 
@@ -85,7 +85,7 @@ struct KafkaSettings: Sendable {
     }
 }
 
-/// `[postgres]`: how to reach the database, and what a session is like.
+/// The section `[postgres]`: the database and its sessions.
 struct PostgresSettings: Sendable {
     var configuration: PostgresConfiguration
 
@@ -100,7 +100,7 @@ struct PostgresSettings: Sendable {
         do {
             if !url.isEmpty { configuration = try PostgresConfiguration(url: url) }
         } catch {
-            // libpq quotes the part that it cannot read, which may be the password.
+            // libpq's message quotes the part that it cannot read, which may be the password.
             section.reject("url", "is no connection URL that libpq can read")
         }
         if let password = section.secret(

@@ -4,15 +4,15 @@ internal import Migrations
 internal import Settings
 
 extension DaemonProgram {
-    /// The whole executable: reads the command line and the configuration, works, and exits with a ``DaemonExit``.
+    /// Runs the whole executable: reads the command line and the configuration, works, and exits with a ``DaemonExit``.
     public static func main() async {
-        // `--check` alone means `--check=offline`; an option with an optional value is more than the parser knows.
+        // `--check` alone means `--check=offline`. The parser does not support options with an optional value.
         let arguments = CommandLine.arguments.dropFirst().map { $0 == "--check" ? "--check=offline" : $0 }
         await DaemonCommand<Self>.main(arguments)
     }
 }
 
-/// The command line that all daemons have.
+/// The command line of all daemons.
 struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
     static var configuration: CommandConfiguration {
         CommandConfiguration(
@@ -99,7 +99,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
     }
 }
 
-/// What `--check` looks at.
+/// What `--check` verifies.
 enum CheckMode: String, ExpressibleByArgument, CaseIterable, Sendable {
     case offline, online
 }

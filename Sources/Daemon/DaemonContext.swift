@@ -4,23 +4,23 @@ public import Operations
 public import Postgres
 internal import Synchronization
 
-/// What a daemon's program works with.
+/// The environment in which a daemon's program works.
 public struct DaemonContext: Sendable {
     public let postgres: PostgresConfiguration
     public let kafka: KafkaClientConfiguration
     public let health: HealthRegistry
     public let logger: Logger
-    /// How long work may stand still before it counts as stalled.
+    /// The maximum time that work may make no progress before it counts as stalled.
     public let stallAfter: Duration
-    /// To be called when the work has turned, and as often as it likes: the start has succeeded, so that what fails
-    /// later is no mistake of the configuration.
+    /// Reports that the work has made progress, and may be called any number of times. The start has then succeeded, so
+    /// a later failure is not a mistake of the configuration.
     public let started: @Sendable () -> Void
-    /// For work that reads files again at SIGHUP.
+    /// Registers files that are read again at SIGHUP.
     public let files: ReloadedFiles
 }
 
-/// Turns librdkafka's own log into ours. While a broker is away it would write for ever: each facility gets one line a
-/// minute at the level it deserves, the rest is for debugging.
+/// Writes librdkafka's log lines to the daemon's log. While a broker is unavailable, librdkafka would write without
+/// end. So each facility gets one line a minute at its level, and the other lines have level debug.
 final class KafkaLogLines: Sendable {
     private static let interval = Duration.seconds(60)
     private let logger: Logger
@@ -48,7 +48,7 @@ final class KafkaLogLines: Sendable {
     private static func level(_ level: KafkaLogLevel) -> Logger.Level {
         switch level {
         case .emergency, .alert, .critical: .error
-        // What it calls an error is mostly a broker that it goes on trying to reach.
+        // librdkafka's errors are mostly brokers that it keeps trying to reach.
         case .error, .warning: .warning
         case .notice, .info: .info
         case .debug: .debug

@@ -1,8 +1,8 @@
 internal import CoreMetrics
 
-/// The metrics that every daemon has.
+/// The metrics of every daemon.
 enum DaemonMetrics {
-    /// What each metric is, in one sentence, by its name.
+    /// One sentence for each metric, by its name.
     static let help: [String: String] = [
         "millrace_work_failures_total": "Number of times that the daemon's work failed and started again.",
         "millrace_reload_last_successful": "1 while the last reload of settings and files succeeded, else 0.",

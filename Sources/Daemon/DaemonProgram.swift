@@ -4,71 +4,76 @@ public import Migrations
 public import Postgres
 public import Settings
 
-/// What makes one daemon different from the others. All else they share; see ``main()``.
+/// The part of a daemon that differs from other daemons. ``main()`` provides the common part.
 public protocol DaemonProgram: Sendable {
     associatedtype Feature: FeatureSettings
-    /// What its command line has beside what all daemons have.
+    /// The options that its command line has in addition to the common ones.
     associatedtype Options: DaemonOptions = NoDaemonOptions
 
-    /// The executable's name, which logs, brokers and the database show.
+    /// The name of the executable, which the logs, the brokers and the database show.
     static var name: String { get }
-    /// What it does, in one sentence.
+    /// What the daemon does, in one sentence.
     static var abstract: String { get }
-    /// Where it serves health and metrics by default.
+    /// The default port for health and metrics.
     static var operationsPort: Int { get }
-    /// What of Kafka it reads with the default settings, for what is made before it runs: topics, above all.
+    /// What it reads from Kafka with the default settings. Commands use it, for example to create topics before it
+    /// runs.
     static var consumers: [Consumption] { get }
-    /// The migrations that it knows: those of Millrace, and its own.
+    /// The migrations that it contains: those of Millrace and its own.
     static var migrations: MigrationCatalog { get }
-    /// Whether there is something to do for it with the default settings.
+    /// Whether it has work to do with the default settings.
     static var worksByDefault: Bool { get }
-    /// Whether an installation may go without it: services of its users then do that work.
+    /// Whether an installation may omit it, because services of the user may do its work.
     static var isOptional: Bool { get }
-    /// The sets of migrations that its schema must have.
+    /// The migration sets that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
-    /// What its metrics are, in one sentence each, by their names.
+    /// One sentence for each of its metrics, by their names.
     static var metricHelp: [String: String] { get }
-    /// The tables of which it shows how many dead rows they hold.
+    /// The tables whose dead rows it reports as metrics.
     static func measuredTables(for feature: Feature) -> MeasuredTables
-    /// Whether a database server that takes no writes is the wrong one.
+    /// Whether it cannot use a database server that refuses writes.
     static var needsWrites: Bool { get }
-    /// Whether it is of no use without Kafka, so that it is not ready while no broker answers.
+    /// Whether it needs Kafka, so that it is not ready while no broker answers.
     static var needsKafka: Bool { get }
-    /// For `--check=online`: looks at more than the migrations.
+    /// Checks more than the migrations, for `--check=online`.
     ///
-    /// - Returns: notes about things that work with limits.
+    /// - Returns: notes about what works only with restrictions.
     static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String]
-    /// Works until the task is cancelled, and then returns when all is left in good order.
+    /// Works until the task is cancelled, and then shuts down gracefully and returns.
     ///
-    /// When it throws after ``DaemonContext/started`` was called, it is run again.
+    /// If it throws after ``DaemonContext/started`` was called, it is called again.
     static func run(_ feature: Feature, in context: DaemonContext) async throws
 }
 
-/// Options of one daemon's command line, each a shorter way to say a setting.
+/// Options of one daemon's command line. Each is a short form of a setting.
 public protocol DaemonOptions: ParsableArguments {
-    /// The settings, as `--set` has them: `section.key=value`. They count before those of `--set`.
+    /// The settings in the form of `--set`, `section.key=value`. They take precedence over `--set`.
     var settings: [String] { get }
 }
 
-/// The options of a daemon that has none of its own.
+/// The options of a daemon without options of its own.
 public struct NoDaemonOptions: DaemonOptions {
     public init() {}
 
     public var settings: [String] { [] }
 }
 
-/// What one consumer of a daemon reads.
+/// What a consumer of a daemon reads.
 public struct Consumption: Sendable {
-    /// The consumer's name, by which its offsets and dead letters are found.
+    /// The name of the consumer. Its offsets and dead letters are stored under it.
     public let consumer: String
     /// The topics of its events.
     public let topics: [String]
-    /// Where what it cannot apply goes and comes back from; empty where nothing does.
+    /// The topics of its dead letters and of their retries; empty if it has none.
     public let letterTopics: [String]
-    /// What its events are, by which a corrected value is checked before it is sent.
+    /// The codec of its events, with which a corrected value is checked before it is sent.
     public let codec: EventCodec
 
-    /// - Parameter codec: the consumer's domain; if not given, only the envelope is looked at.
+    /// - Parameters:
+    ///   - consumer: the name of the consumer.
+    ///   - topics: the topics of its events.
+    ///   - letterTopics: the topics of its dead letters and of their retries.
+    ///   - codec: the codec of the consumer's domain. The default checks only the envelope.
     public init(consumer: String, topics: [String], letterTopics: [String], codec: EventCodec = .envelope) {
         self.consumer = consumer
         self.topics = topics
@@ -103,7 +108,7 @@ public struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
     var operations: OperationsSettings
     var kafka: KafkaSettings
     var postgres: PostgresSettings
-    /// Those of what the daemon is for.
+    /// The daemon's own settings.
     public var feature: Program.Feature
 
     public init(from reader: SettingsReader) {

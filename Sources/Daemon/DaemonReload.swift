@@ -5,15 +5,15 @@ internal import ServiceLifecycle
 internal import Settings
 internal import StreamCore
 
-/// Reads settings and files again at SIGHUP: all of it takes effect, or nothing does.
+/// Reads settings and files again at SIGHUP. Either all of them take effect or none.
 struct DaemonReload<Program: DaemonProgram>: Service {
     let sources: SettingsSources
     let requests: ReloadRequests
     let files: ReloadedFiles
-    /// Takes over the settings that may change; see ``FeatureSettings/adopt(_:)``.
+    /// The running settings, which adopt the changeable values; see ``FeatureSettings/adopt(_:)``.
     let feature: Program.Feature
     let logLevel: Live<Logger.Level>
-    /// What was read at the start.
+    /// The settings that were read at the start.
     let shown: ShownSettings
     let logger: Logger
 
@@ -31,7 +31,7 @@ struct DaemonReload<Program: DaemonProgram>: Service {
         self.logLevel = logLevel
         self.shown = shown
         self.logger = logger
-        // The start has read everything.
+        // Everything was read at the start.
         noteSuccess()
     }
 

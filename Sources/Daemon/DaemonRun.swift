@@ -6,13 +6,13 @@ internal import ServiceLifecycle
 internal import Settings
 internal import StreamCore
 
-/// A daemon's life: health and metrics are served, the database is waited for, the program works until a signal.
+/// Runs a daemon: it serves health and metrics, waits for the database, and runs the program until a signal.
 struct DaemonRun<Program: DaemonProgram> {
     let settings: DaemonSettings<Program>
-    /// What was found while the settings were read.
+    /// The warnings from reading the settings.
     let warnings: [String]
     let environment: [String: String]
-    /// Where the settings are read again, and what they were.
+    /// The sources from which the settings are read again, and the settings that were read.
     let sources: SettingsSources
     let shown: ShownSettings
     private let requests = ReloadRequests()
@@ -36,7 +36,7 @@ struct DaemonRun<Program: DaemonProgram> {
         let logger = Logger(label: Program.name)
         let notifier = SystemdNotifier(environment: environment)
         let health = HealthRegistry()
-        // Stopped in the reverse order: health is served to the end.
+        // The services stop in reverse order, so health is served until the end.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
@@ -54,7 +54,7 @@ struct DaemonRun<Program: DaemonProgram> {
         let signals = StopSignals(timeout: stopTimeout, logger: logger) {
             notifier.stopping(within: stopTimeout + .seconds(5))
             health.notReady("process", because: "stopping")
-            // An unstructured task, because a signal arrives outside of all tasks.
+            // The task is unstructured, because a signal arrives outside of all tasks.
             Task { await group.triggerGracefulShutdown() }
         }
         signals.listen()
@@ -101,6 +101,6 @@ struct DaemonRun<Program: DaemonProgram> {
 }
 
 extension Logger {
-    /// Writes nothing.
+    /// A logger that writes nothing.
     public static var quiet: Logger { Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() } }
 }

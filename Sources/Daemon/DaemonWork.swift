@@ -6,7 +6,7 @@ internal import Postgres
 internal import ServiceLifecycle
 internal import Synchronization
 
-/// The program's own work: waits for the database, works, and begins anew when servers fail it.
+/// Runs the program's work: waits for the database, works, and starts again after a failure of a server.
 struct DaemonWork<Program: DaemonProgram>: Service {
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
@@ -36,8 +36,8 @@ struct DaemonWork<Program: DaemonProgram>: Service {
     }
 
     func run() async throws {
-        // Up as far as systemd is concerned: how long the database takes is not in our hands, and no reason to be
-        // started again.
+        // For systemd the daemon has started. The daemon does not control how long the database takes, and a restart
+        // would not help.
         notifier.ready()
         health.notReady("database", because: "not reached yet")
         try await cancelWhenGracefulShutdown { try await workUntilCancelled() }
@@ -55,7 +55,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
             } catch {
                 if Task.isCancelled {
                     if WorkSupervision.isStop(error) { return }
-                    // A stop that fails is the daemon's end, as it was.
+                    // A failed shutdown ends the daemon with its error.
                     throw error
                 }
                 health.endWork()
@@ -69,7 +69,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
         }
     }
 
-    /// Returns when it was cancelled.
+    /// Runs the work once. Returns only after a cancellation.
     private func workOnce(_ started: @escaping @Sendable () -> Void) async throws {
         let readiness = DatabaseReadiness(
             postgres: postgres, catalog: Program.migrations, migrationSets: Program.migrationSets(for: feature),
@@ -104,7 +104,7 @@ struct DaemonWork<Program: DaemonProgram>: Service {
     }
 }
 
-/// A program returned without a request to stop.
+/// The program returned without a request to stop.
 private struct EndedByItself: Error, CustomStringConvertible {
     var description: String { "the work ended without a request to stop" }
 }

@@ -3,19 +3,19 @@ internal import Migrations
 internal import Postgres
 internal import StreamCore
 
-/// What a daemon passes before it works: a database that answers, with the schema that this program needs.
+/// Checks before a daemon works that the database answers and has the schema that this program requires.
 struct DatabaseReadiness {
     let postgres: PostgresConfiguration
     let catalog: MigrationCatalog
     let migrationSets: [String]
     let logger: Logger
-    /// What else is looked at; answers notes.
+    /// Further checks. They return notes.
     var inspect: @Sendable (PostgresConnection) async throws -> [String] = { _ in [] }
 
-    /// Waits until the database answers, and checks the schema.
+    /// Waits until the database answers, and then checks the schema.
     ///
-    /// - Parameter onTurn: called after each attempt, also one that failed.
-    /// - Throws: `MigrationError` when the schema lacks something, `PostgresError` when waiting does not help,
+    /// - Parameter onTurn: called after each attempt, including failed ones.
+    /// - Throws: `MigrationError` if the schema lacks migrations, `PostgresError` if waiting does not help,
     ///   `CancellationError`.
     func pass(onTurn: @Sendable () -> Void = {}) async throws {
         var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
@@ -36,9 +36,9 @@ struct DatabaseReadiness {
         }
     }
 
-    /// One attempt.
+    /// Makes one attempt.
     ///
-    /// - Returns: notes: about a schema that is newer than this program, and what else was looked at.
+    /// - Returns: notes about a schema that is newer than this program, and the notes of ``inspect``.
     func check() async throws -> [String] {
         let connection = try await PostgresConnection.connect(postgres)
         do {

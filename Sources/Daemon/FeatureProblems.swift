@@ -1,12 +1,12 @@
 public import Settings
 
 extension SectionReader {
-    /// Notes what a feature's own `validate()` says. Its texts begin with a property's name (`idlePollMs: must …`),
-    /// which becomes the setting's.
+    /// Reports the problems from a feature's own `validate()`. Their texts begin with the name of a property
+    /// (`idlePollMs: must …`), which is converted to the name of the setting.
     ///
     /// - Parameters:
-    ///   - problems: of the feature's configuration.
-    ///   - inner: the sections within this one, by the prefix that their properties have.
+    ///   - problems: the problems of the feature's configuration.
+    ///   - inner: the sections within this one, by the prefixes of their properties.
     public func reject(_ problems: [String], inner: [String: SectionReader] = [:]) {
         for problem in problems {
             let name = problem.prefix { $0 != ":" && $0 != " " }
@@ -22,7 +22,7 @@ extension SectionReader {
         }
     }
 
-    /// `must not be less than busyPollMs` names a setting, too.
+    /// Converts names of properties within a text to names of settings, as in `must not be less than busyPollMs`.
     private func asSettings(_ text: Substring) -> String {
         text.split(separator: " ", omittingEmptySubsequences: false)
             .map { word in
@@ -33,7 +33,7 @@ extension SectionReader {
     }
 }
 
-/// `maxInFlightRows` → `max_in_flight_rows`.
+/// Converts `maxInFlightRows` to `max_in_flight_rows`.
 func snakeCase(_ name: String) -> String {
     var result = ""
     var previousIsUpper = true

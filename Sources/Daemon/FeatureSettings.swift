@@ -1,12 +1,12 @@
 public import Settings
 
-/// The settings of what a daemon is for; declares one section and those within it.
+/// The settings of a daemon's own part. It declares one section and the sections within it.
 public protocol FeatureSettings: Sendable {
     init(from reader: SettingsReader)
 
-    /// The keys, `section.key`, of those that take effect at SIGHUP, without a restart. None if not said otherwise.
+    /// The keys (`section.key`) of the settings that take effect at SIGHUP without a restart. Empty by default.
     static var reloadableKeys: [String] { get }
-    /// Takes over the values of ``reloadableKeys``: for all who use them from these settings, see `Live`.
+    /// Adopts the values of ``reloadableKeys`` for all code that uses these settings; see `Live`.
     func adopt(_ reloaded: Self)
 }
 

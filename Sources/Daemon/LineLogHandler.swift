@@ -4,20 +4,20 @@ internal import StreamCore
 internal import Synchronization
 internal import WireJSON
 
-/// How log lines look.
+/// The format of log lines.
 enum LogFormat: String, CaseIterable, Sendable {
     case text, json
 }
 
 /// Writes each event as one line of text or JSON to standard error.
 ///
-/// A value is cut to ``longestValue`` bytes: whatever a server answers, a line stays a line.
+/// A value is cut to ``longestValue`` bytes, so that a line stays readable whatever a server answers.
 struct LineLogHandler: LogHandler {
     static let longestValue = 2_000
 
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
-    /// The daemon's level, which may change, unless this logger has one of its own.
+    /// The level of this logger if it was set, or else the daemon's level, which may change.
     var logLevel: Logger.Level {
         get { ownLevel ?? level.now }
         set { ownLevel = newValue }
@@ -28,7 +28,11 @@ struct LineLogHandler: LogHandler {
     private let format: LogFormat
     private let write: @Sendable ([UInt8]) -> Void
 
-    /// - Parameter write: takes a whole line, its end included.
+    /// - Parameters:
+    ///   - label: the name of the logger, which JSON lines contain.
+    ///   - level: the daemon's level.
+    ///   - format: the format of the lines.
+    ///   - write: writes one line, including its end.
     init(
         label: String, level: Live<Logger.Level>, format: LogFormat,
         write: @escaping @Sendable ([UInt8]) -> Void = StandardError.write
@@ -82,14 +86,14 @@ struct LineLogHandler: LogHandler {
     }
 }
 
-/// Text that must stay on one line.
+/// Formats text that must stay on one line.
 enum LogText {
     static func cut(_ text: String) -> String {
         guard text.utf8.count > LineLogHandler.longestValue else { return text }
         return String(decoding: text.utf8.prefix(LineLogHandler.longestValue), as: UTF8.self) + "…"
     }
 
-    /// A value of the text format: in quotes where it would not be one word.
+    /// A value for the text format. It is in quotes if it is not a single word.
     static func word(_ text: String) -> String {
         let isWord =
             !text.isEmpty
@@ -97,14 +101,14 @@ enum LogText {
         return isWord ? text : quoted(text)
     }
 
-    /// A string of JSON.
+    /// The text as a JSON string.
     static func quoted(_ text: String) -> String {
         var json = JSONWriter(capacity: text.utf8.count + 2)
         json.string(text)
         return PrintableText.escaped(json: String(decoding: json.finish(), as: UTF8.self))
     }
 
-    /// Text without what would end its line or do something to what shows it.
+    /// Text in which line ends and characters that could control a terminal are escaped.
     static func escaped(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
@@ -120,7 +124,7 @@ enum LogText {
     }
 }
 
-/// The process's standard error, a whole line at a time.
+/// Writes whole lines to the standard error of the process.
 enum StandardError {
     private static let lock = Mutex(())
 
@@ -128,7 +132,7 @@ enum StandardError {
         lock.withLock { _ in
             var rest = line[...]
             while !rest.isEmpty {
-                // SAFETY: the buffer lives through the call, which reads no more than its count.
+                // SAFETY: the buffer is valid during the call, which reads no more bytes than its count.
                 let written = unsafe rest.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
                 // The failure cannot be reported, because standard error is closed.
                 if written < 0 && errno != EINTR { return }

@@ -1,8 +1,8 @@
-/// The tables of which a daemon shows how many dead rows they hold.
+/// The tables whose dead rows a daemon reports as metrics.
 public struct MeasuredTables: Sendable, Equatable {
-    /// Tables by name, with a schema or in the search path. Those that do not exist are left out.
+    /// The names of tables, with a schema or in the search path. Tables that do not exist are left out.
     public var names: [String]
-    /// Names of schemas of which all tables are measured, as a query of one column; nil for none.
+    /// A query that returns the names of schemas in one column. All their tables are measured; nil for none.
     public var schemas: String?
 
     public init(_ names: [String] = [], schemas: String? = nil) {

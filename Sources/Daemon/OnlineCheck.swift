@@ -1,7 +1,7 @@
 internal import Kafka
 internal import Postgres
 
-/// `--check=online`: asks the servers, and tells everything that is wrong.
+/// Runs `--check=online`: connects to the servers and prints all problems.
 struct OnlineCheck<Program: DaemonProgram> {
     let settings: DaemonSettings<Program>
 

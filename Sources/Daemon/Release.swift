@@ -1,5 +1,5 @@
-/// What this build of Millrace is.
+/// The release of Millrace that this build belongs to.
 public enum Release {
-    /// The version that all programs show, and that packages have. Raised by the commit that a release is made of.
+    /// The version that all programs and packages have. The commit of a release increases it.
     public static let version = "0.1.0"
 }

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-/// Requests to read settings and files again, by SIGHUP. Several that come before they are looked at are one.
+/// Requests by SIGHUP to read settings and files again. Requests that arrive before they are handled are combined.
 final class ReloadRequests: Sendable {
     private struct State {
         var isPending = false
@@ -14,8 +14,8 @@ final class ReloadRequests: Sendable {
 
     init() {}
 
-    /// Returns when there is a request that no call before has returned for, or the task is cancelled. One task at a
-    /// time may wait.
+    /// Waits for a request that no earlier call has returned for, or for the cancellation of the task. Only one task
+    /// may wait at a time.
     func next() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -34,7 +34,7 @@ final class ReloadRequests: Sendable {
         }
     }
 
-    /// Asks.
+    /// Makes a request.
     func request() {
         let waiter = state.withLock { state in
             if state.waiter == nil { state.isPending = true }
@@ -51,7 +51,7 @@ final class ReloadRequests: Sendable {
         }
     }
 
-    /// Asks at each SIGHUP, as long as the process lives.
+    /// Makes a request at each SIGHUP, as long as the process lives.
     func listen(logger: Logger) {
         let source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: DispatchQueue(label: "millrace.reload"))
         source.setEventHandler { [self] in

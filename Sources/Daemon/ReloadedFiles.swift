@@ -1,24 +1,24 @@
 internal import Synchronization
 
-/// What a daemon's work reads again at SIGHUP beside the settings: files.
+/// The files that a daemon's work reads again at SIGHUP, besides the settings.
 public final class ReloadedFiles: Sendable {
-    /// Puts what was read in the place of what was there.
+    /// Replaces the old content by the new one.
     public typealias Commit = @Sendable () -> Void
-    /// Reads and checks, and changes nothing yet.
+    /// Reads and checks files without changing anything.
     public typealias Preparation = @Sendable () async throws -> Commit
 
     private let preparations = Mutex<[Preparation]>([])
 
     init() {}
 
-    /// Has files read again at each SIGHUP, as long as the work goes on.
+    /// Registers files to be read again at each SIGHUP, until the work ends.
     ///
-    /// - Parameter prepare: reads and checks them; what it throws keeps everything as it was.
+    /// - Parameter prepare: reads and checks the files. If it throws, everything stays as it was.
     public func onReload(_ prepare: @escaping Preparation) {
         preparations.withLock { $0.append(prepare) }
     }
 
-    /// The work begins anew.
+    /// Removes all registrations, because the work starts again.
     func forget() {
         preparations.withLock { $0 = [] }
     }

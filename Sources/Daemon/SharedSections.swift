@@ -1,6 +1,6 @@
-/// One file or environment may serve several daemons: sections that another daemon declares are left to it, and not
-/// taken for a slip of the pen. A daemon links no other, so that their names stand here; a test holds them to what the
-/// daemons declare.
+/// The sections of all daemons. One file or environment may configure several daemons, so a daemon ignores sections of
+/// the others instead of reporting them as typing errors. Daemons do not link each other, so the names are listed here.
+/// A test compares the list with the daemons' declarations.
 public enum SharedSections {
     public static let names: Set<String> = [
         "relay", "projection", "sql_projections", "dashboard", "dead_letters", "letters", "retries", "alerts", "http",

@@ -3,9 +3,10 @@ internal import Glibc
 internal import Logging
 internal import Synchronization
 
-/// SIGTERM and SIGINT: the first begins a graceful stop, the second, or a stop that takes too long, ends the process.
+/// Handles SIGTERM and SIGINT. The first signal begins a graceful shutdown. A second signal, or a shutdown that takes
+/// too long, ends the process.
 ///
-/// It runs on a queue of its own, so that it works even when nothing else does any longer.
+/// It has its own queue, so that it works even if everything else is blocked.
 final class StopSignals: Sendable {
     private let queue = DispatchQueue(label: "millrace.signals")
     private let isStopping = Mutex(false)
@@ -14,8 +15,9 @@ final class StopSignals: Sendable {
     private let stop: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - timeout: what a graceful stop may take.
-    ///   - stop: begins it; called once.
+    ///   - timeout: the maximum time of a graceful shutdown.
+    ///   - logger: receives the log lines.
+    ///   - stop: begins the shutdown. It is called once.
     init(timeout: Duration, logger: Logger, stop: @escaping @Sendable () -> Void) {
         self.timeout = timeout
         self.logger = logger
@@ -25,7 +27,7 @@ final class StopSignals: Sendable {
     func listen() {
         for (number, name) in [(SIGTERM, "SIGTERM"), (SIGINT, "SIGINT")] {
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-            // The handler holds its own source and this object: both live as long as the process.
+            // The handler keeps its source and this object alive as long as the process lives.
             source.setEventHandler { [self] in withExtendedLifetime(source) { received(number, name) } }
             source.resume()
         }

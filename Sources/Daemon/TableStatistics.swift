@@ -5,8 +5,8 @@ internal import Postgres
 internal import ServiceLifecycle
 internal import StreamCore
 
-/// Shows once a minute how many rows of the daemon's tables are dead: what PostgreSQL has counted anyway, so that no
-/// table is read.
+/// Reports once a minute how many rows of the daemon's tables are dead. It uses PostgreSQL's statistics, so it reads no
+/// table.
 struct TableStatistics: Service {
     let tables: MeasuredTables
     let postgres: PostgresConfiguration
@@ -41,7 +41,7 @@ struct TableStatistics: Service {
         }
     }
 
-    /// What PostgreSQL knows of one table.
+    /// PostgreSQL's statistics of one table.
     struct Numbers: Sendable, Equatable {
         let dead: Int64
         let live: Int64
@@ -64,7 +64,7 @@ struct TableStatistics: Service {
         loop.turned(to: .working)
         defer { loop.end() }
         var gauges: [String: Gauges] = [:]
-        // At the start the database may not answer yet.
+        // The database may not answer yet at the start.
         var retries = Backoff(initial: .seconds(1), ceiling: Self.interval)
         while !Task.isCancelled {
             var wait = Self.interval
@@ -82,7 +82,7 @@ struct TableStatistics: Service {
                 }
             } catch {
                 logger.debug("the tables cannot be measured now", metadata: ["error": "\(error)"])
-                // An old number would look like a true one.
+                // An old number would look like a current one.
                 for table in gauges.values { table.destroy() }
                 gauges = [:]
                 wait = retries.next()
@@ -115,7 +115,7 @@ struct TableStatistics: Service {
         }
     }
 
-    /// The partitions of a table are one with it.
+    /// A table and its partitions are measured together.
     private var statement: Statement {
         let schemas =
             tables.schemas.map {

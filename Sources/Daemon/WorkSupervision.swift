@@ -3,11 +3,12 @@ internal import Operations
 internal import Postgres
 internal import StreamCore
 
-/// Decides what becomes of a daemon whose work has failed.
+/// Decides what happens to a daemon whose work has failed.
 ///
-/// Before the start has succeeded, a failure is a mistake of the deployment: the daemon ends at once, with an exit code
-/// that says so. Later it is a fault of the servers, even where it looks the same (a password that was changed, a
-/// pooler that is gone, a table that is missing for a while): the daemon stays, is not ready, and tries again.
+/// Before the start has succeeded, a failure is a mistake of the deployment, and the daemon ends at once with an exit
+/// code that says so. Later it counts as a fault of the servers, even if it looks the same (a changed password, a
+/// missing pooler, a table that is missing for some time). The daemon then keeps running, is not ready, and tries
+/// again.
 ///
 /// A pure value: it neither works nor waits.
 struct WorkSupervision {
@@ -23,13 +24,13 @@ struct WorkSupervision {
         self.backoff = backoff
     }
 
-    /// The work has turned.
+    /// Reports that the work has made progress.
     mutating func started() {
         hasStarted = true
         backoff.reset()
     }
 
-    /// Whether work that was told to stop says no more than that, such as when it was connecting to the database.
+    /// Whether an error only means that the work was told to stop, for example while it was connecting.
     static func isStop(_ error: any Error) -> Bool {
         error is CancellationError || (error as? PostgresError)?.code == .cancelled
     }
