@@ -394,9 +394,8 @@ let tests: [Target] = [
     .test(
         "VerificationTests",
         [
-            "Verification", "OrderShop", "OrderSummary", "Dashboard", "Projections", "Events", "Orders", "Kafka",
-            "Postgres",
-            "StreamCore", "WireJSON", "TestKit",
+            "Verification", "OrderCommands", "Commands", "CommandKit", "OrderShop", "OrderSummary", "Dashboard",
+            "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit",
         ]),
     .test("TailTests", ["Tail", "Kafka", "StreamCore", "TestKit", "millrace"]),
     .test(

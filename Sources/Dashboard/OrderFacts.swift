@@ -88,6 +88,7 @@ public struct OrderFacts: Hashable, Sendable {
         case .itemRemoved(let productID): merge(OrderLines(removing: productID, by: stamp))
         case .orderConfirmed: OrderInstant.merge(OrderInstant(identity), into: &confirmed)
         case .orderCancelled: OrderInstant.merge(OrderInstant(identity), into: &cancelled)
+        case .paymentAuthorized: break
         case .paymentCompleted(let payment):
             payments.merge(PaymentFacts(id: id, completed: Register(stamp, payment.money)))
         case .paymentFailed(let payment):

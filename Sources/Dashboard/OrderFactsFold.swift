@@ -14,6 +14,7 @@ public struct OrderFactsFold: Sendable {
 
     /// Adds an event.
     public mutating func add(_ event: OrderEvent) {
+        guard event.type.changesReadModels else { return }
         let place = places[ExactText(event.orderID), default: changes.count]
         if place < changes.count {
             changes[place].merge(event)

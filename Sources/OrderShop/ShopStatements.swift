@@ -45,6 +45,8 @@ struct ShopStatements {
             changes.append(event, status: "confirmed")
         case .orderCancelled(let cancellation):
             changes.append(event, status: "cancelled", reason: cancellation.reason, by: cancellation.cancelledBy)
+        case .paymentAuthorized(let payment):
+            payments.append(event, status: "authorized", payment.money, method: payment.method)
         case .paymentCompleted(let payment):
             payments.append(event, status: "completed", payment.money, method: payment.method)
         case .paymentFailed(let payment):

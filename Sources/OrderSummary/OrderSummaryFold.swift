@@ -14,6 +14,7 @@ public struct OrderSummaryFold: Sendable {
 
     /// Adds an event.
     public mutating func add(_ event: OrderEvent) {
+        guard event.type.changesReadModels else { return }
         let place = places[ExactText(event.orderID), default: rows.count]
         if place < rows.count {
             rows[place].merge(event)

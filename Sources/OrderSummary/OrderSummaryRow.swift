@@ -57,6 +57,7 @@ public struct OrderSummaryRow: Hashable, Sendable {
         case .itemRemoved(let productID): mergeItems(OrderItems(removing: productID, by: stamp))
         case .orderConfirmed: EventStamp.merge(stamp, into: &confirmed)
         case .orderCancelled(let cancellation): Register.merge(Register(stamp, cancellation), into: &cancelled)
+        case .paymentAuthorized: break
         case .paymentCompleted(let payment):
             let fact = PaymentFact(paymentID: id, money: payment.money, detail: payment.method)
             payments.merge(PaymentFacts(id: id, completed: Register(stamp, fact)))

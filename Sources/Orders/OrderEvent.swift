@@ -12,6 +12,7 @@ extension Event where Payload == OrderEventPayload {
     public var orderID: String {
         switch payload {
         case .orderCreated, .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled: identity.aggregateID
+        case .paymentAuthorized(let payment): payment.orderID
         case .paymentCompleted(let payment): payment.orderID
         case .paymentFailed(let payment), .paymentRefunded(let payment): payment.orderID
         case .shipmentCreated(let shipment): shipment.orderID
@@ -28,6 +29,7 @@ public enum OrderEventPayload: Hashable, Sendable {
     case itemRemoved(productID: String)
     case orderConfirmed
     case orderCancelled(OrderCancelled)
+    case paymentAuthorized(PaymentAuthorized)
     case paymentCompleted(PaymentCompleted)
     case paymentFailed(PaymentSetback)
     case paymentRefunded(PaymentSetback)
@@ -41,6 +43,7 @@ public enum OrderEventPayload: Hashable, Sendable {
         case .itemRemoved: .itemRemoved
         case .orderConfirmed: .orderConfirmed
         case .orderCancelled: .orderCancelled
+        case .paymentAuthorized: .paymentAuthorized
         case .paymentCompleted: .paymentCompleted
         case .paymentFailed: .paymentFailed
         case .paymentRefunded: .paymentRefunded
@@ -105,6 +108,21 @@ public struct OrderCancelled: Hashable, Sendable {
     public init(reason: String, cancelledBy: String) {
         self.reason = reason
         self.cancelledBy = cancelledBy
+    }
+}
+
+/// Money that is reserved for an order and not taken yet. Only the payment itself depends on it, so the read models of
+/// orders skip the event.
+public struct PaymentAuthorized: Hashable, Sendable {
+    public let orderID: String
+    public let money: Money
+    /// `card`, `invoice` and the like.
+    public let method: String
+
+    public init(orderID: String, money: Money, method: String) {
+        self.orderID = orderID
+        self.money = money
+        self.method = method
     }
 }
 

@@ -20,6 +20,10 @@ extension OrderEventPayload: EventPayload {
         case .orderCancelled(let cancellation):
             writer.member("reason", cancellation.reason)
             writer.member("cancelledBy", cancellation.cancelledBy)
+        case .paymentAuthorized(let payment):
+            writer.member("orderId", payment.orderID)
+            writer.members(of: payment.money)
+            writer.member("method", payment.method)
         case .paymentCompleted(let payment):
             writer.member("orderId", payment.orderID)
             writer.members(of: payment.money)

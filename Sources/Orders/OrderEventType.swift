@@ -15,6 +15,7 @@ public enum OrderEventType: String, EventType {
     case itemRemoved = "ItemRemoved"
     case orderConfirmed = "OrderConfirmed"
     case orderCancelled = "OrderCancelled"
+    case paymentAuthorized = "PaymentAuthorized"
     case paymentCompleted = "PaymentCompleted"
     case paymentFailed = "PaymentFailed"
     case paymentRefunded = "PaymentRefunded"
@@ -24,8 +25,8 @@ public enum OrderEventType: String, EventType {
     public var upcasts: [any UpcastStep.Type] {
         switch self {
         case .orderCreated: OrderEventUpcasters.orderCreated
-        case .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled, .paymentCompleted, .paymentFailed,
-            .paymentRefunded, .shipmentCreated, .shipmentDelivered:
+        case .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled, .paymentAuthorized, .paymentCompleted,
+            .paymentFailed, .paymentRefunded, .shipmentCreated, .shipmentDelivered:
             []
         }
     }
@@ -33,10 +34,13 @@ public enum OrderEventType: String, EventType {
     public var aggregateType: AggregateType {
         switch self {
         case .orderCreated, .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled: .order
-        case .paymentCompleted, .paymentFailed, .paymentRefunded: .payment
+        case .paymentAuthorized, .paymentCompleted, .paymentFailed, .paymentRefunded: .payment
         case .shipmentCreated, .shipmentDelivered: .shipment
         }
     }
+
+    /// Whether the read models of orders show anything of the event. They skip the others.
+    public var changesReadModels: Bool { self != .paymentAuthorized }
 
     public init?(_ text: JSONText, in reader: borrowing JSONReader) {
         if reader.matches(text, "OrderCreated") {
@@ -51,6 +55,8 @@ public enum OrderEventType: String, EventType {
             self = .shipmentDelivered
         } else if reader.matches(text, "OrderCancelled") {
             self = .orderCancelled
+        } else if reader.matches(text, "PaymentAuthorized") {
+            self = .paymentAuthorized
         } else if reader.matches(text, "PaymentFailed") {
             self = .paymentFailed
         } else if reader.matches(text, "PaymentRefunded") {

@@ -12,6 +12,7 @@ enum OrderPayloadDecoder {
         case .itemRemoved: .itemRemoved(productID: try itemRemoved(&fields))
         case .orderConfirmed: try orderConfirmed(&fields)
         case .orderCancelled: .orderCancelled(try orderCancelled(&fields))
+        case .paymentAuthorized: .paymentAuthorized(try paymentAuthorized(&fields))
         case .paymentCompleted: .paymentCompleted(try paymentCompleted(&fields))
         case .paymentFailed: .paymentFailed(try paymentSetback(&fields))
         case .paymentRefunded: .paymentRefunded(try paymentSetback(&fields))
@@ -180,6 +181,11 @@ enum OrderPayloadDecoder {
     }
 
     // MARK: payments
+
+    private static func paymentAuthorized(_ fields: inout FieldReader) throws(DecodeProblem) -> PaymentAuthorized {
+        let payment = try paymentFields(&fields, detail: "method")
+        return PaymentAuthorized(orderID: payment.orderID, money: payment.money, method: payment.detail)
+    }
 
     private static func paymentCompleted(_ fields: inout FieldReader) throws(DecodeProblem) -> PaymentCompleted {
         let payment = try paymentFields(&fields, detail: "method")

@@ -185,6 +185,10 @@ struct OrderFacts: Hashable, Sendable {
         case .orderCancelled(let cancellation):
             let told = Cancellation(reason: cancellation.reason, by: cancellation.cancelledBy)
             Told.merge(Told(identity, told), into: &cancelled)
+        case .paymentAuthorized:
+            var facts = PaymentFacts(id: id)
+            facts.seen.insert(identity.sequence)
+            merge(facts)
         case .paymentCompleted(let payment): merge(.completed, payment.money, payment.method, identity)
         case .paymentFailed(let payment): merge(.failed, payment.money, payment.reason, identity)
         case .paymentRefunded(let payment): merge(.refunded, payment.money, payment.reason, identity)

@@ -109,10 +109,12 @@ struct OrderHistories: Sendable {
         _ decoded: Result<OrderEvent?, EventDecodeError>, _ origin: RecordOrigin, key: String? = nil
     ) {
         if let applied = summary.retried[origin], isInRange(applied) {
-            orders[ExactText(applied.orderID), default: OrderHistory()].fold(applied, .summary)
+            orders[ExactText(applied.orderID), default: OrderHistory()]
+                .fold(applied, Self.keepers(of: applied).intersection(.summary))
         }
         if let applied = dashboard?.retried[origin], isInRange(applied) {
-            orders[ExactText(applied.orderID), default: OrderHistory()].fold(applied, .dashboard)
+            orders[ExactText(applied.orderID), default: OrderHistory()]
+                .fold(applied, Self.keepers(of: applied).intersection(.dashboard))
         }
         switch decoded {
         case .failure(let error):
@@ -142,6 +144,7 @@ struct OrderHistories: Sendable {
         if let dashboard { place(dashboard, .dashboard) }
         let isRecent = origin.offset >= marker[origin.partition] ?? 0
         if !isRecent { membership.insert(.written) }
+        membership = Self.keepers(of: event).intersection(membership)
         let id = ExactText(event.orderID)
         orders[id, default: OrderHistory()].fold(event, membership)
         if isRecent { orders[id]?.noteRecent(event, membership) }
@@ -150,6 +153,12 @@ struct OrderHistories: Sendable {
             if missing.subtracting(parked).contains(.summary) { waiting.summary += 1 }
             if missing.subtracting(parked).contains(.dashboard) { waiting.dashboard += 1 }
         }
+    }
+
+    /// The read models keep nothing of an authorization; the write model does.
+    private static func keepers(of event: OrderEvent) -> Membership {
+        if case .paymentAuthorized = event.payload { return .written }
+        return [.summary, .dashboard, .written]
     }
 
     private func isInRange(_ event: OrderEvent) -> Bool {

@@ -116,27 +116,38 @@ struct WriteModel {
     }
 
     private static let paymentsQuery = """
-        SELECT order_id, payment_id, amount, currency, version, last_event_id, completed_at, completed_event_id, method,
-            failed_at, failed_event_id, failure_reason, refunded_at, refunded_event_id, refund_reason
-        FROM payments
+        SELECT p.order_id, p.payment_id, p.amount, p.currency, p.version, p.last_event_id, p.completed_at,
+            p.completed_event_id, p.method, p.failed_at, p.failed_event_id, p.failure_reason,
+            coalesce(r.refunded_at, p.refunded_at), coalesce(r.event_id, p.refunded_event_id),
+            coalesce(r.reason, p.refund_reason), r.sequence, r.amount
+        FROM payments AS p LEFT JOIN payment_refunds AS r ON r.payment_id = p.payment_id
         """
 
+    /// A row for each refund, or one for a payment without rows of refunds.
     private static func payment(_ rows: QueryResult, _ row: Int) throws -> PaymentFacts {
         var payment = PaymentFacts(id: ExactText(try rows.string(row, 1)))
-        let (coefficient, scale) = try rows.decimal(row, 2)
+        let amount = try Self.amount(rows, row, 2)
         let version = try rows.int64(row, 4)
         let lastID = try rows.eventID(row, 5)
         payment.seen = SequenceSet(upTo: version)
+        let isOneOfItsRefunds = !rows.isNull(row, 15)
         for (fate, column) in [(PaymentFacts.Fate.completed, 6), (.failed, 9), (.refunded, 12)] {
             guard let at = try rows.optionalTimestamp(row, column) else { continue }
             let id = try rows.eventID(row, column + 1)
+            let isRefund = fate == .refunded && isOneOfItsRefunds
             let content = PaymentFacts.Content(
-                fate: fate, amount: DecimalAmount(coefficient: coefficient, scale: scale),
+                fate: fate, amount: isRefund ? try Self.amount(rows, row, 16) : amount,
                 currency: try rows.string(row, 3), detail: try rows.optionalString(row, column + 2) ?? "")
             // The last event's sequence is the version. Earlier events get a smaller one.
-            payment.merge(Told(sequence: id == lastID ? version : version - 1, at: at, eventID: id, content))
+            let sequence = isRefund ? try rows.int64(row, 15) : id == lastID ? version : version - 1
+            payment.merge(Told(sequence: sequence, at: at, eventID: id, content))
         }
         return payment
+    }
+
+    private static func amount(_ rows: QueryResult, _ row: Int, _ column: Int) throws -> DecimalAmount {
+        let (coefficient, scale) = try rows.decimal(row, column)
+        return DecimalAmount(coefficient: coefficient, scale: scale)
     }
 
     private static let shipmentsQuery = """

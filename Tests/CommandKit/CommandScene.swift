@@ -25,12 +25,14 @@ public struct CommandScene: Sendable {
 
     /// Runs a body with a scene.
     ///
-    /// - Parameter script: SQL that is run before.
+    /// - Parameters:
+    ///   - further: migration sets besides those of the domains.
+    ///   - script: SQL that is run before.
     public static func with(
-        _ domains: [CommandDomain], script: String = "", _ body: (CommandScene) async throws -> Void
+        _ domains: [CommandDomain], migrating further: [String] = [], script: String = "", _ body: (CommandScene) async throws -> Void
     ) async throws {
         var sets: [String] = []
-        for set in domains.flatMap(\.migrationSets) where !sets.contains(set) { sets.append(set) }
+        for set in domains.flatMap(\.migrationSets) + further where !sets.contains(set) { sets.append(set) }
         try await TestDatabase.withSchema(migrating: sets) { database in
             let connection = try await PostgresConnection.connect(database)
             if !script.isEmpty { try await connection.execute(script: script) }

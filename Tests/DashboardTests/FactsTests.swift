@@ -33,6 +33,15 @@ import Testing
         #expect(merged == expected)
     }
 
+    @Test func anAuthorizationIsSkipped() {
+        let money = Money(DecimalAmount(coefficient: 5, scale: 0), RandomOrders.currency("EUR"))
+        let payload = OrderEventPayload.paymentAuthorized(
+            PaymentAuthorized(orderID: "order-1", money: money, method: "card"))
+        let event = OrderEvent(
+            payload, of: "pay-1", sequence: 1, at: Timestamp(microseconds: 1), eventID: EventID(high: 0, low: 1))
+        #expect(OrderFactsFold([event]).changes.isEmpty)
+    }
+
     /// Facts of one payment follow its sequence, whatever the clocks say; each refund counts.
     @Test func aLaterSequenceHoldsWhateverTheClockSays() throws {
         let euro = RandomOrders.currency("EUR")

@@ -181,7 +181,7 @@ class Answers(Gateway):
 
     def test_commands_go_to_their_service_once(self):
         asked = [("POST", "/v1/orders"), ("DELETE", "/v1/orders/1/items/2"), ("GET", "/v1/accounts/1"),
-                 ("GET", "/v1/inventory/1"), ("GET", "/v1/shipments/1"), ("POST", "/v1/inventory/1/receipts")]
+                 ("GET", "/v1/inventory/1"), ("GET", "/v1/shipments/1"), ("GET", "/v1/payments/1"), ("POST", "/v1/inventory/1/receipts")]
         for method, path in asked:
             self.assertEqual(self.ask(path, method)[0], 200)
         self.commands.status = 502

@@ -8,7 +8,7 @@ import Orders
 enum OrderScene {
     static func with(_ body: (CommandScene) async throws -> Void) async throws {
         try await CommandScene.with(
-            [OrderCommands.domain(OrderPolicy()), ShipmentCommands.domain],
+            [OrderCommands.domain(OrderPolicy()), PaymentCommands.domain(.standard), ShipmentCommands.domain],
             script: """
                 INSERT INTO customers SELECT 'c' || n, 'name', 'mail', 'DE' FROM generate_series(1, 3) AS n;
                 INSERT INTO customer_credit VALUES ('c2', 'EUR', 100);

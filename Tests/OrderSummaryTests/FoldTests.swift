@@ -26,6 +26,16 @@ struct FoldTests {
         #expect(row.shipmentStatus == .partiallyDelivered)
     }
 
+    /// An authorization makes no row and changes none: only the payment itself depends on it.
+    @Test func anAuthorizationIsSkipped() throws {
+        var life = Lifecycle(seed: 1)
+        life.tell(life.authorized("5"), of: "pay-1", at: 5)
+        #expect(OrderSummaryFold(life.events).rows.isEmpty)
+        life.tell(life.created([Lifecycle.line("a", 1, "1")]), at: 6)
+        let withoutIt = OrderSummaryFold(Array(life.events.dropFirst())).rows
+        #expect(OrderSummaryFold(life.events).rows == withoutIt && withoutIt.count == 1)
+    }
+
     /// What two payments say is decided by time, what one payment says by its sequence.
     @Test func aLaterSequenceHoldsWhateverTheClockSays() throws {
         var life = Lifecycle(seed: 1)

@@ -57,6 +57,10 @@ struct Lifecycle {
             OrderCreated(customerID: "customer-1", currency: Self.euro, items: lines, shippingAddress: Self.address))
     }
 
+    func authorized(_ amount: DecimalAmount) -> OrderEventPayload {
+        .paymentAuthorized(PaymentAuthorized(orderID: orderID, money: Self.money(amount), method: "card"))
+    }
+
     func completed(_ amount: DecimalAmount) -> OrderEventPayload {
         .paymentCompleted(PaymentCompleted(orderID: orderID, money: Self.money(amount), method: "card"))
     }

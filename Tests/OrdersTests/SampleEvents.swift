@@ -40,6 +40,9 @@ enum SampleEvents {
         .paymentRefunded(PaymentSetback(orderID: "order-1", money: Money(.zero, euro), reason: "returned")),
         .shipmentCreated(ShipmentCreated(orderID: "order-1", carrier: "DHL", trackingNumber: "JD0001")),
         .shipmentDelivered(ShipmentDelivered(orderID: "order-1")),
+        .paymentAuthorized(
+            PaymentAuthorized(
+                orderID: "order-1", money: Money(DecimalAmount(coefficient: 4980, scale: 2), euro), method: "card")),
     ]
 
     static func event(_ payload: OrderEventPayload, sequence: Int64 = 1) -> OrderEvent {

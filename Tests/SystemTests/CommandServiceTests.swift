@@ -83,6 +83,7 @@ import Testing
                 ("GET", "/v1/accounts/none?at=today", "", 400, "invalid-parameter"),
                 ("GET", "/v1/inventory/none", "", 404, "unknown-stock"),
                 ("GET", "/v1/shipments/none", "", 404, "unknown-shipment"),
+                ("GET", "/v1/payments/none", "", 404, "unknown-payment"),
                 ("POST", "/v1/inventory/none/releases", #"{"orderId":"o","quantity":1}"#, 404, "unknown-stock"),
             ]
             for (method, target, body, status, rule) in refusals {

@@ -76,6 +76,23 @@ enum Events {
         ]
     }
 
+    /// An order whose payment is authorized, captured in part and refunded in parts.
+    static let authorizedLife: [OrderEvent] = {
+        let (order, payment) = ("o1", "pay-o1")
+        func money(_ text: String) -> Money { Money(amount(text), currency) }
+        func refund(_ text: String) -> OrderEventPayload {
+            .paymentRefunded(PaymentSetback(orderID: order, money: money(text), reason: "returned"))
+        }
+        let authorized = PaymentAuthorized(orderID: order, money: money("5"), method: "card")
+        let completed = PaymentCompleted(orderID: order, money: money("4"), method: "card")
+        return [
+            created(order), event(order, 2, at: 12, .orderConfirmed),
+            event(payment, 1, at: 15, .paymentAuthorized(authorized)),
+            event(payment, 2, at: 20, .paymentCompleted(completed)),
+            event(payment, 3, at: 21, refund("1.50")), event(payment, 4, at: 22, refund("2.50")),
+        ]
+    }()
+
     static func facts(_ events: [OrderEvent]) -> OrderFacts {
         var facts = OrderFacts()
         for event in events { facts.merge(event) }

@@ -43,9 +43,9 @@ public struct ShipmentTables: Repository {
                 trackingNumber: try rows.string(row, 4))
             var state = ShipmentState(
                 tenantID: try rows.optionalString(row, 1), parcel: parcel,
-                created: ShipmentState.Moment(at: try rows.timestamp(row, 6), eventID: try rows.eventID(row, 7)))
+                created: EventMoment(at: try rows.timestamp(row, 6), eventID: try rows.eventID(row, 7)))
             if let at = try rows.optionalTimestamp(row, 8) {
-                state.delivered = ShipmentState.Moment(at: at, eventID: try rows.eventID(row, 9))
+                state.delivered = EventMoment(at: at, eventID: try rows.eventID(row, 9))
             }
             found[try rows.string(row, 0)] = Loaded(
                 state, version: try rows.int64(row, 5), lastEventAt: state.last.at)

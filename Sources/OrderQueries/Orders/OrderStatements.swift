@@ -38,7 +38,7 @@ enum OrderStatements {
             o.cancel_reason, o.cancelled_by, o.cancelled_at,
             coalesce(paid.payment_id, refunded.payment_id, failed.payment_id), paid.amount, paid.currency, paid.method,
             paid.completed_at, failed.payment_id, failed.failure_reason, failed.failed_at,
-            refunded.amount, refunded.currency, refunded.refund_reason, refunded.refunded_at,
+            refunded.last_refund, refunded.currency, refunded.refund_reason, refunded.refunded_at,
             shipped.shipment_id, shipped.carrier, shipped.tracking_number, shipped.created_at, delivered.delivered_at,
             o.created_at, o.confirmed_at, latest.at, o.version, latest.event_id,
             o.status = 'cancelled', paid.payment_id IS NOT NULL, money.unrefunded > 0,
@@ -52,7 +52,10 @@ enum OrderStatements {
             SELECT * FROM payments AS p WHERE p.order_id = o.order_id AND failed_at IS NOT NULL
             ORDER BY failed_at DESC, failed_event_id DESC LIMIT 1) AS failed ON true
         LEFT JOIN LATERAL (
-            SELECT * FROM payments AS p WHERE p.order_id = o.order_id AND refunded_at IS NOT NULL
+            SELECT p.*, coalesce((
+                SELECT r.amount FROM payment_refunds AS r WHERE r.payment_id = p.payment_id
+                ORDER BY r.sequence DESC LIMIT 1), p.amount) AS last_refund
+            FROM payments AS p WHERE p.order_id = o.order_id AND refunded_at IS NOT NULL
             ORDER BY refunded_at DESC, refunded_event_id DESC LIMIT 1) AS refunded ON true
         LEFT JOIN LATERAL (
             SELECT * FROM shipments AS s WHERE s.order_id = o.order_id
@@ -62,7 +65,8 @@ enum OrderStatements {
             ORDER BY delivered_at DESC, delivered_event_id DESC LIMIT 1) AS delivered ON true
         CROSS JOIN LATERAL (
             SELECT count(*) FROM payments AS p
-            WHERE p.order_id = o.order_id AND completed_at IS NOT NULL AND refunded_at IS NULL) AS money (unrefunded)
+            WHERE p.order_id = o.order_id AND completed_at IS NOT NULL
+                AND (refunded_at IS NULL OR refunded_amount < amount)) AS money (unrefunded)
         CROSS JOIN LATERAL (
             SELECT count(*), count(delivered_at)
             FROM shipments AS s WHERE s.order_id = o.order_id) AS parcels (known, delivered)
@@ -74,7 +78,8 @@ enum OrderStatements {
         CROSS JOIN LATERAL (
             SELECT at, event_id FROM (
                 SELECT o.updated_at, o.last_event_id
-                UNION ALL SELECT updated_at, last_event_id FROM payments AS p WHERE p.order_id = o.order_id
+                UNION ALL SELECT updated_at, last_event_id FROM payments AS p
+                    WHERE p.order_id = o.order_id AND p.status <> 'authorized'
                 UNION ALL SELECT updated_at, last_event_id FROM shipments AS s WHERE s.order_id = o.order_id
             ) AS e (at, event_id) ORDER BY at DESC, event_id DESC LIMIT 1) AS latest
         WHERE o.order_id = ANY($1)

@@ -166,7 +166,8 @@ public enum OrderDecider: TenantDecider {
             state.status = .cancelled
             state.cancellation = OrderState.Cancellation(
                 at: at, reason: cancellation.reason, by: cancellation.cancelledBy)
-        case .orderCreated, .paymentCompleted, .paymentFailed, .paymentRefunded, .shipmentCreated, .shipmentDelivered:
+        case .orderCreated, .paymentAuthorized, .paymentCompleted, .paymentFailed, .paymentRefunded, .shipmentCreated,
+            .shipmentDelivered:
             return state
         }
         state.updatedAt = at

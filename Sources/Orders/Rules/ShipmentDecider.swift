@@ -1,5 +1,5 @@
 public import Events
-public import StreamCore
+internal import StreamCore
 
 /// What a shipment, one parcel of an order, can be told.
 public enum ShipmentCommand: Hashable, Sendable {
@@ -9,31 +9,16 @@ public enum ShipmentCommand: Hashable, Sendable {
 
 /// A shipment as its rules and its answers see it.
 public struct ShipmentState: Hashable, Sendable, TenantOwned {
-    /// What happened once: when, and by which event.
-    public struct Moment: Hashable, Sendable {
-        public let at: Timestamp
-        public let eventID: EventID
-
-        public init(at: Timestamp, eventID: EventID) {
-            self.at = at
-            self.eventID = eventID
-        }
-
-        init(_ identity: EventIdentity) {
-            self.init(at: identity.timestamp, eventID: identity.eventID)
-        }
-    }
-
     /// Whose shipment it is, where tenants are told apart: the order's.
     public var tenantID: String?
     public var parcel: ShipmentCreated
-    public var created: Moment
-    public var delivered: Moment?
+    public var created: EventMoment
+    public var delivered: EventMoment?
 
     /// The last event.
-    public var last: Moment { delivered ?? created }
+    public var last: EventMoment { delivered ?? created }
 
-    public init(tenantID: String?, parcel: ShipmentCreated, created: Moment, delivered: Moment? = nil) {
+    public init(tenantID: String?, parcel: ShipmentCreated, created: EventMoment, delivered: EventMoment? = nil) {
         self.tenantID = tenantID
         self.parcel = parcel
         self.created = created
@@ -87,16 +72,16 @@ public enum ShipmentDecider: TenantDecider {
     }
 
     public static func evolve(_ state: ShipmentState?, _ event: OrderEvent) -> ShipmentState? {
+        let moment = EventMoment(at: event.identity.timestamp, eventID: event.identity.eventID)
         switch event.payload {
         case .shipmentCreated(let parcel):
-            return ShipmentState(
-                tenantID: event.metadata.tenantID, parcel: parcel, created: ShipmentState.Moment(event.identity))
+            return ShipmentState(tenantID: event.metadata.tenantID, parcel: parcel, created: moment)
         case .shipmentDelivered:
             guard var state else { return nil }
-            state.delivered = ShipmentState.Moment(event.identity)
+            state.delivered = moment
             return state
-        case .orderCreated, .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled, .paymentCompleted,
-            .paymentFailed, .paymentRefunded:
+        case .orderCreated, .itemAdded, .itemRemoved, .orderConfirmed, .orderCancelled, .paymentAuthorized,
+            .paymentCompleted, .paymentFailed, .paymentRefunded:
             return state
         }
     }

@@ -12,7 +12,7 @@ struct CommandSettings: FeatureSettings {
     var bus = CommandBusConfiguration()
     let domains: [CommandDomain]
 
-    private static let names = ["orders", "shipments", "accounts", "inventory"]
+    private static let names = ["orders", "payments", "shipments", "accounts", "inventory"]
 
     init(from reader: SettingsReader) {
         let section = reader.section("commands", "Which commands the service takes, and how it carries them out.")
@@ -53,8 +53,8 @@ struct CommandSettings: FeatureSettings {
             "prune_interval_s", default: bus.pruneIntervalS, in: 1...86_400,
             "Time between two deletions of old answers.")
         let served = [
-            OrderCommands.domain(Self.policy(reader)), ShipmentCommands.domain, AccountCommands.domain(.standard),
-            InventoryCommands.domain,
+            OrderCommands.domain(Self.policy(reader)), PaymentCommands.domain(.standard), ShipmentCommands.domain,
+            AccountCommands.domain(.standard), InventoryCommands.domain,
         ]
         domains = names.compactMap { name in
             if let domain = served.first(where: { $0.name == name }) { return domain }
