@@ -23,7 +23,7 @@ public struct OrderItems: Hashable, Sendable {
     }
 
     /// - Parameter unordered: entries in any order. If there are two entries of a product, the later one wins.
-    init(_ unordered: [Entry]) {
+    package init(_ unordered: [Entry]) {
         entries = []
         entries.reserveCapacity(unordered.count)
         let sorted = unordered.enumerated().sorted { left, right in

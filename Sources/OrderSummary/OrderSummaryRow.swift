@@ -27,7 +27,7 @@ public struct OrderSummaryRow: Hashable, Sendable {
     }
 
     /// Creates a row from stored values.
-    init(
+    package init(
         orderID: String, last: EventStamp?, confirmed: EventStamp?, items: OrderItems?,
         created: Register<CreatedFact>?, cancelled: Register<OrderCancelled>?,
         payments: AggregateMap<PaymentFacts<PaymentFact>>, shipments: AggregateMap<ShipmentFacts<ShippedFact>>

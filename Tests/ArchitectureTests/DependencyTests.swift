@@ -12,9 +12,9 @@ import Testing
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
         "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HummingbirdHTTP2": ["HTTP"],
-        "HTTPTypes": ["HTTP"], "NIOCore": ["HTTP"], "NIOPosix": ["HTTP"], "NIOHTTP1": ["HTTP"],
-        "NIOHTTPTypes": ["HTTP"], "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"], "TOMLKit": ["Settings"],
-        "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
+        "HTTPTypes": ["HTTP"], "NIOCore": ["HTTP", "DeadLetters"], "NIOPosix": ["HTTP"], "NIOHTTP1": ["HTTP"],
+        "AsyncHTTPClient": ["DeadLetters"], "NIOHTTPTypes": ["HTTP"], "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"],
+        "TOMLKit": ["Settings"], "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]
 
     struct Source: Sendable, CustomTestStringConvertible {
@@ -139,6 +139,18 @@ import Testing
             for name in try Self.imports(of: source) {
                 guard let owners = Self.owners[name] else { continue }
                 #expect(owners.contains(source.target), "\(source.testDescription) must not import \(name)")
+            }
+        }
+    }
+
+    /// A release build has no testable modules.
+    @Test func onlyTestsSeeWhatIsInternal() throws {
+        let others = manifest.targets.values.filter { !$0.isTest }
+        #expect(others.contains { $0.folder == "Tests/TestKit" })
+        for target in others {
+            for source in Self.sources(below: target.folder, of: target.name) {
+                let line = try source.lines().firstIndex { $0.hasPrefix("@testable") }
+                #expect(line == nil, "\(source.testDescription) imports a module with @testable")
             }
         }
     }

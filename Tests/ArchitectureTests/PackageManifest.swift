@@ -10,6 +10,8 @@ struct PackageManifest: Sendable {
         let folder: String
         /// Modules of the package and of libraries.
         let dependencies: Set<String>
+        /// Whether it holds tests, and not what tests or programs are built with.
+        let isTest: Bool
     }
 
     private(set) var targets: [String: Target] = [:]
@@ -41,7 +43,7 @@ struct PackageManifest: Sendable {
                 let path = text.firstMatch(of: /path: "([\w\/-]+)"/)?.1
                 targets[String(name)] = Target(
                     name: String(name), level: level, folder: path.map(String.init) ?? "Sources/\(name)",
-                    dependencies: dependencies)
+                    dependencies: dependencies, isTest: text.firstMatch(of: /^\s*\.?test\b/) != nil)
             }
         }
     }

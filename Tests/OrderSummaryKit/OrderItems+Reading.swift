@@ -1,9 +1,8 @@
 internal import Events
+internal import OrderSummary
 internal import Orders
 internal import StreamCore
 internal import WireJSON
-
-@testable internal import OrderSummary
 
 extension OrderItems {
     /// Reads both columns back.

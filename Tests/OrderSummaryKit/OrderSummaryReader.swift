@@ -1,10 +1,9 @@
 package import Events
+package import OrderSummary
 internal import Orders
 package import Postgres
 package import StreamCore
 internal import WireJSON
-
-@testable package import OrderSummary
 
 /// A stored row: the facts, and what the table derives from them.
 package struct StoredOrderSummary: Hashable, Sendable {
