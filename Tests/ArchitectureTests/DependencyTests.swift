@@ -12,9 +12,10 @@ import Testing
     /// Libraries that exactly one target may import, so that replacing one means changing one.
     static let owners: [String: Set<String>] = [
         "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HummingbirdHTTP2": ["HTTP"],
-        "HTTPTypes": ["HTTP"], "NIOCore": ["HTTP", "DeadLetters"], "NIOPosix": ["HTTP"], "NIOHTTP1": ["HTTP"],
-        "AsyncHTTPClient": ["DeadLetters"], "NIOHTTPTypes": ["HTTP"], "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"],
-        "TOMLKit": ["Settings"], "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
+        "HTTPTypes": ["HTTP"], "NIOPosix": ["HTTP"], "NIOCore": ["HTTP", "DeadLetters"],
+        "NIOHTTP1": ["HTTP", "DeadLetters"], "AsyncHTTPClient": ["DeadLetters"], "NIOHTTPTypes": ["HTTP"],
+        "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"], "TOMLKit": ["Settings"],
+        "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]
 
     struct Source: Sendable, CustomTestStringConvertible {
