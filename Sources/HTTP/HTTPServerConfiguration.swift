@@ -36,6 +36,9 @@ public struct HTTPServerConfiguration: Sendable {
     public var checksHosts = true
     /// More names that the server answers to, without ports; one with a leading dot allows all names below it.
     public var allowedHosts: [String] = []
+    /// Origins of other sites whose pages may send requests and read the answers, as browsers name them:
+    /// `https://shop.example`. No browser sends cookies with such a request, so a page needs a token of its own.
+    public var allowedOrigins: [String] = []
 
     // MARK: limits
 
@@ -119,12 +122,19 @@ public struct HTTPServerConfiguration: Sendable {
         if let host = allowedHosts.first(where: { !HostPolicy.isHost($0) }) {
             throw Invalid(description: "'\(host)' is no host: give a name or an address, without scheme and port")
         }
+        if let origin = allowedOrigins.first(where: { !CrossOriginPolicy.isOrigin($0) }) {
+            throw Invalid(
+                description: "'\(origin)' is no origin: give scheme, host and port in small letters, without a path")
+        }
         guard !http2 || tls != nil else { throw Invalid(description: "http2 needs tls: clients choose it within TLS") }
         guard maxBodyBytes >= 0 else { throw Invalid(description: "maxBodyBytes must not be negative") }
     }
 
     /// Whether a text can be one of ``allowedHosts``.
     public static func isHost(_ text: String) -> Bool { HostPolicy.isHost(text) }
+
+    /// Whether a text can be one of ``allowedOrigins``.
+    public static func isOrigin(_ text: String) -> Bool { CrossOriginPolicy.isOrigin(text) }
 
     /// Whether only this machine can reach the host: `localhost` or an address that says so itself. What any other
     /// name stands for may change.

@@ -10,6 +10,8 @@ final class HTTPServerContext: Sendable {
     let admission: Admission
     /// Nil when the `Host` of requests need not be looked at.
     let hosts: HostPolicy?
+    /// Nil when no page of another origin may ask.
+    let origins: CrossOriginPolicy?
     let fields: ResponseFields
     let metrics: HTTPMetrics
     let failures: FailureLog
@@ -26,6 +28,7 @@ final class HTTPServerContext: Sendable {
         hosts =
             configuration.checksHosts && configuration.tokens == nil
             ? HostPolicy(bound: configuration.host, allowed: configuration.allowedHosts) : nil
+        origins = CrossOriginPolicy(configuration.allowedOrigins)
         fields = ResponseFields(configuration)
         failures = FailureLog(logger)
         executors = Dictionary(

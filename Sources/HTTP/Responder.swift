@@ -31,6 +31,7 @@ struct Responder: Sendable {
         } catch {
             response = try problem(of: error, call, watch.value).response
         }
+        if let origins = server.origins { response.headers += origins.headers(for: request.head) }
         server.metrics.answered(route: call.entry?.index, status: response.status, duration: .now() - began)
         try await write(response, of: call, to: request, writer, watch, channel)
         if watch.value.hasEnded { throw CancellationError() }
@@ -41,6 +42,8 @@ struct Responder: Sendable {
         var target = RequestTarget()
         var entry: RouteTable.Entry?
         var parameters: [(name: String, value: String)] = []
+        /// The answer to a browser that asks whether its page may send a request.
+        var preflight: HTTPResponse?
         var route: HTTPRoute?
         var body: [UInt8] = []
         var token: KnownToken?
@@ -64,6 +67,8 @@ struct Responder: Sendable {
             throw Problem(status: 404, detail: "there is nothing at this path")
         }
         (call.entry, call.parameters) = match
+        call.preflight = server.origins?.preflight(request.head, methods: match.entry.methods)
+        if call.preflight != nil { return }
         let route = try match.entry.route(of: request.method.rawValue)
         call.route = route
         var client = watch.value.client
@@ -130,6 +135,7 @@ struct Responder: Sendable {
     @concurrent private func answer(
         _ call: Call, _ request: Request, _ watch: NIOLoopBound<RequestWatch>
     ) async throws -> HTTPResponse {
+        if let preflight = call.preflight { return preflight }
         guard let route = call.route, let slot = call.slot else { throw Problem(status: 404) }
         let request = HTTPRequest(
             method: request.method.rawValue, target: call.target, parameters: call.parameters, headers: request.headers,

@@ -7,11 +7,14 @@ struct RouteTable: Sendable {
         fileprivate let parts: [Part]
         fileprivate let routes: [HTTPRoute]
 
+        /// All that the path answers.
+        var methods: [String] { routes.flatMap(\.method.names) }
+
         /// - Throws: when the path has no such method.
         func route(of method: String) throws(Problem) -> HTTPRoute {
             for route in routes where route.method.names.contains(method) { return route }
             throw Problem(
-                status: 405, headers: [("Allow", routes.flatMap(\.method.names).joined(separator: ", "))])
+                status: 405, headers: [("Allow", methods.joined(separator: ", "))])
         }
     }
 

@@ -49,6 +49,13 @@ public struct HTTPSettings: Sendable {
             Without token_files the service answers other names with 421, which protects it against DNS rebinding. \
             The names of the loopback interface, host, and the address that received the request are always allowed.
             """)
+        http.allowedOrigins = section.strings(
+            "allowed_origins", default: [],
+            """
+            Origins of other sites whose pages may use this service from a browser (CORS), for example \
+            "https://shop.example". The pages send tokens, not cookies. Behind a gateway that serves the page and this \
+            service under one name, none is needed.
+            """)
         Self.readLimits(section, &http)
         switch purpose {
         case .queries: Self.readLimitsOfQueries(section, &http)
@@ -61,6 +68,12 @@ public struct HTTPSettings: Sendable {
             if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {
                 section.reject("allowed_hosts", "\"\(wrong)\" is no host: give names or addresses without ports")
                 http.allowedHosts = []
+            }
+            if let wrong = http.allowedOrigins.first(where: { !HTTPServerConfiguration.isOrigin($0) }) {
+                section.reject(
+                    "allowed_origins",
+                    "\"\(wrong)\" is no origin: give scheme, host and port in small letters, without a path")
+                http.allowedOrigins = []
             }
             // With a file that cannot be read the question is not whether there are tokens.
             try http.validate()
