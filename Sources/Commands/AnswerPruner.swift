@@ -22,23 +22,17 @@ struct AnswerPruner {
 
     /// Deletes all that are too old.
     func pass() async throws -> Int {
-        let connection = try await PostgresConnection.connect(postgres)
-        var total = 0
-        do {
+        try await PostgresConnection.with(postgres) { connection in
+            var total = 0
             while true {
                 var parameters = Parameters()
                 parameters.append(Int32(keptHours))
                 parameters.append(Int32(Self.limit))
                 let deleted = try await connection.execute(Self.deletion, parameters).affectedRows
                 total += deleted
-                if deleted < Self.limit { break }
+                if deleted < Self.limit { return total }
             }
-        } catch {
-            await connection.close()
-            throw error
         }
-        await connection.close()
-        return total
     }
 
     private static let deletion: Statement = """

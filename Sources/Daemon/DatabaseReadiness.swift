@@ -40,15 +40,8 @@ struct DatabaseReadiness {
     ///
     /// - Returns: notes about a schema that is newer than this program, and the notes of ``inspect``.
     func check() async throws -> [String] {
-        let connection = try await PostgresConnection.connect(postgres)
-        do {
-            var notes = try await SchemaCheck.require(migrationSets, on: connection, catalog: catalog)
-            notes += try await inspect(connection)
-            await connection.close()
-            return notes
-        } catch {
-            await connection.close()
-            throw error
+        try await PostgresConnection.with(postgres) { connection in
+            try await SchemaCheck.require(migrationSets, on: connection, catalog: catalog) + inspect(connection)
         }
     }
 }

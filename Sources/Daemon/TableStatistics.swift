@@ -49,14 +49,9 @@ struct TableStatistics: Service {
     }
 
     func run() async throws {
-        await cancelWhenGracefulShutdown {
-            if tables.isEmpty {
-                // A service that returns ends the daemon.
-                while !Task.isCancelled { try? await Task.sleep(for: Self.interval) }
-            } else {
-                await measureUntilCancelled()
-            }
-        }
+        // A service that returns ends the daemon.
+        guard !tables.isEmpty else { return try await gracefulShutdown() }
+        await cancelWhenGracefulShutdown { await measureUntilCancelled() }
     }
 
     private func measureUntilCancelled() async {
@@ -97,8 +92,7 @@ struct TableStatistics: Service {
         configuration.access = .any
         configuration.statementTimeoutMs = 5_000
         configuration.lockTimeoutMs = 500
-        let connection = try await PostgresConnection.connect(configuration)
-        do {
+        return try await PostgresConnection.with(configuration) { connection in
             var names = TextArray()
             for name in tables.names { names.append(name) }
             let result = try await connection.execute(statement, Parameters { $0.append(names) })
@@ -107,11 +101,7 @@ struct TableStatistics: Service {
                 numbers[try result.string(row, 0)] = Numbers(
                     dead: try result.int64(row, 1), live: try result.int64(row, 2), bytes: try result.int64(row, 3))
             }
-            await connection.close()
             return numbers
-        } catch {
-            await connection.close()
-            throw error
         }
     }
 

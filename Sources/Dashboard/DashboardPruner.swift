@@ -67,15 +67,7 @@ public struct DashboardPruner: Sendable {
     /// - Returns: the number of deleted rows.
     /// - Throws: `PostgresError`.
     public func pass(onPage: () -> Void = {}) async throws -> Int {
-        let connection = try await PostgresConnection.connect(postgres)
-        do {
-            let dropped = try await pass(connection, onPage)
-            await connection.close()
-            return dropped
-        } catch {
-            await connection.close()
-            throw error
-        }
+        try await PostgresConnection.with(postgres) { try await pass($0, onPage) }
     }
 
     private func pass(_ connection: PostgresConnection, _ onPage: () -> Void) async throws -> Int {

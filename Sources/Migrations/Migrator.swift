@@ -36,7 +36,7 @@ public struct Migrator: Sendable {
     @discardableResult
     public func up(_ sets: [String]) async throws -> [Migration] {
         let wanted = try migrations(of: sets)
-        return try await withConnection { connection in
+        return try await PostgresConnection.with(configuration) { connection in
             try await MigrationHistory.create(schema: configuration.schema, connection)
             let applied = try await MigrationHistory.read(connection)
             let checksums = try await MigrationHistory.checksums(of: wanted, connection)
@@ -69,7 +69,7 @@ public struct Migrator: Sendable {
     /// The state of each migration of the sets, including those that only the database has.
     public func status(_ sets: [String]) async throws -> [MigrationStatus] {
         let wanted = try migrations(of: sets)
-        return try await withConnection { connection in
+        return try await PostgresConnection.with(configuration) { connection in
             let applied = try await MigrationHistory.readIfPresent(connection)
             let checksums = try await MigrationHistory.checksums(of: wanted, connection)
             var result: [MigrationStatus] = zip(wanted, checksums).map { migration, checksum in
@@ -100,18 +100,6 @@ public struct Migrator: Sendable {
         var all: [Migration] = []
         for set in sets { all += try catalog.migrations(of: set) }
         return all
-    }
-
-    private func withConnection<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
-        let connection = try await PostgresConnection.connect(configuration)
-        do {
-            let result = try await body(connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw error
-        }
     }
 
     private func ended(_ migration: Migration) -> MigrationError {

@@ -116,20 +116,14 @@ public final class ShopLoad: Sendable {
 
     /// Registers the customers and takes this run's number.
     private func openShop() async throws -> Int64 {
-        let connection = try await PostgresConnection.connect(database)
-        do {
+        try await PostgresConnection.with(database) { connection in
             for first in stride(from: 1, through: configuration.customers, by: 5_000) {
                 let last = min(first + 4_999, configuration.customers)
                 var columns = CustomerRows()
                 for number in first...last { columns.append(Customers.customer(number: number)) }
                 try await connection.execute(CustomerRows.statement, columns.parameters)
             }
-            let number = try await connection.execute("SELECT nextval('load_runs')").int64(0, 0)
-            await connection.close()
-            return number
-        } catch {
-            await connection.close()
-            throw error
+            return try await connection.execute("SELECT nextval('load_runs')").int64(0, 0)
         }
     }
 

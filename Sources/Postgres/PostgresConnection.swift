@@ -47,6 +47,23 @@ public actor PostgresConnection {
         return connection
     }
 
+    /// Connects, runs `body` with the session, and ends the session however `body` ends.
+    ///
+    /// - Throws: what ``connect(_:on:)`` and `body` throw.
+    public static func with<Result>(
+        _ configuration: PostgresConfiguration, _ body: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
+        let connection = try await connect(configuration)
+        do {
+            let result = try await body(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
     private func open(_ configuration: PostgresConfiguration) async throws(PostgresError) {
         needsWrites = configuration.needsWrites
         try await interruptible { (self) throws(PostgresError) in try self.link.open(configuration) }

@@ -294,14 +294,6 @@ public struct Rebuild: Sendable {
     ) async throws -> Result {
         var patient = postgres
         patient.statementTimeoutMs = 600_000
-        let connection = try await PostgresConnection.connect(patient)
-        do {
-            let result = try await body(connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw error
-        }
+        return try await PostgresConnection.with(patient, body)
     }
 }

@@ -41,15 +41,7 @@ public struct FolderReplay: Sendable {
         var configuration = postgres
         configuration.statementTimeoutMs = 0
         configuration.idleInTransactionTimeoutMs = 0
-        let connection = try await PostgresConnection.connect(configuration)
-        do {
-            let comparisons = try await compare(connection)
-            await connection.close()
-            return comparisons
-        } catch {
-            await connection.close()
-            throw error
-        }
+        return try await PostgresConnection.with(configuration) { try await compare($0) }
     }
 
     private func compare(_ connection: PostgresConnection) async throws -> [TableComparison] {

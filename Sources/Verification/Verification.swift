@@ -34,8 +34,8 @@ public struct Verification: Sendable {
     /// - Throws: `PostgresError`, `KafkaError`, ``VerificationError``.
     public func run(waitingUpTo wait: Duration = .zero) async throws -> Verdict {
         let deadline = ContinuousClock.now + wait
-        return try await withConnection(configuration.writeModel) { writing in
-            try await withConnection(configuration.readModel) { reading in
+        return try await PostgresConnection.with(configuration.writeModel) { writing in
+            try await PostgresConnection.with(configuration.readModel) { reading in
                 guard let kafka = configuration.kafka else { return try await compareTables(writing, reading) }
                 let topics = try await Topics(kafka, configuration)
                 do {
@@ -82,7 +82,7 @@ public struct Verification: Sendable {
         until deadline: ContinuousClock.Instant
     ) async throws {
         var current = marker
-        try await withConnection(configuration.writeModel) { asking in
+        try await PostgresConnection.with(configuration.writeModel) { asking in
             while !current.waiting.isEmpty, .now < deadline {
                 try await current.refresh(asking, all: false)
                 if !current.waiting.isEmpty { try await Task.sleep(for: Self.patience) }
@@ -207,22 +207,6 @@ public struct Verification: Sendable {
         SET LOCAL DateStyle = 'ISO'; SET LOCAL idle_in_transaction_session_timeout = 0;
         SET LOCAL cursor_tuple_fraction = 1
         """
-
-    private func withConnection<Result>(
-        _ configuration: PostgresConfiguration, _ body: (PostgresConnection) async throws -> Result
-    ) async throws -> Result {
-        var patient = configuration
-        patient.statementTimeoutMs = 600_000
-        let connection = try await PostgresConnection.connect(patient)
-        do {
-            let result = try await body(connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw error
-        }
-    }
 }
 
 extension Verdict.UnderWay.Projection {

@@ -40,16 +40,9 @@ struct DevDatabase: Sendable {
 
     /// Whether there are orders, whose events an empty cluster has not all.
     func hasOrders() async throws -> Bool {
-        let connection = try await PostgresConnection.connect(configuration(applicationName: "millrace-dev"))
-        let found: Bool
-        do {
-            found = try await connection.execute("SELECT EXISTS (SELECT FROM orders)").bool(0, 0)
-        } catch {
-            await connection.close()
-            throw error
+        try await PostgresConnection.with(configuration(applicationName: "millrace-dev")) {
+            try await $0.execute("SELECT EXISTS (SELECT FROM orders)").bool(0, 0)
         }
-        await connection.close()
-        return found
     }
 
     /// Makes the database fit for a cluster that has just started empty.
@@ -63,9 +56,8 @@ struct DevDatabase: Sendable {
     ///   are dropped.
     /// - Returns: how many events are published again.
     func forgetCluster(isAllowed: Bool) async throws -> Int {
-        let connection = try await PostgresConnection.connect(configuration(applicationName: "millrace-dev"))
-        do {
-            let again = try await connection.withTransaction { transaction in
+        try await PostgresConnection.with(configuration(applicationName: "millrace-dev")) { connection in
+            try await connection.withTransaction { transaction in
                 let dropped = try await transaction.execute("DELETE FROM projection_offsets").affectedRows
                 guard isAllowed || dropped == 0 else {
                     throw CommandFailure(
@@ -83,11 +75,6 @@ struct DevDatabase: Sendable {
                     "UPDATE outbox SET published_at = NULL WHERE published_at IS NOT NULL"
                 ).affectedRows
             }
-            await connection.close()
-            return again
-        } catch {
-            await connection.close()
-            throw error
         }
     }
 }

@@ -72,15 +72,10 @@ struct RebuildTarget {
         } catch {
             throw CommandFailure(error.description, .configuration)
         }
-        let connection = try await PostgresConnection.connect(postgres)
-        let isIsolated: Result<Bool, any Error>
-        do {
-            isIsolated = .success(try await VersionSchema.isIsolated(folder, on: connection))
-        } catch {
-            isIsolated = .failure(error)
+        let isIsolated = try await PostgresConnection.with(postgres) {
+            try await VersionSchema.isIsolated(folder, on: $0)
         }
-        await connection.close()
-        let version = VersionSchema(folder, isIsolated: try isIsolated.get())
+        let version = VersionSchema(folder, isIsolated: isIsolated)
         model = version.readModel
         self.postgres = postgres
         projection = VersionedProjection(model, only: version.projection)

@@ -34,21 +34,13 @@ struct AggregateRebuild<P: AggregateProjection>: Sendable {
         let decided = DecidedProjection(projection, decisions)
         var positions = starts
         var found: [Found] = []
-        let connection = try await PostgresConnection.connect(postgres)
-        do {
+        return try await PostgresConnection.with(postgres) { connection in
             while true {
                 let ends = try await admin.watermarks(of: Array(positions.keys)).mapValues(\.high)
                 found += try await events(of: subject, decided, positions, ends)
                 positions = ends
-                do {
-                    let applied = try await replace(subject, found, ends, connection)
-                    await connection.close()
-                    return applied
-                } catch is Behind {}
+                do { return try await replace(subject, found, ends, connection) } catch is Behind {}
             }
-        } catch {
-            await connection.close()
-            throw error
         }
     }
 

@@ -98,7 +98,7 @@ public struct VersionedDaemon: Sendable {
         var backoff = Backoff(initial: .milliseconds(200), ceiling: .seconds(5))
         while true {
             do {
-                return try await withConnection { try await read($0) }
+                return try await PostgresConnection.with(context.postgres) { try await read($0) }
             } catch let error as PostgresError where error.kind == .transient {
                 try await Task.sleep(for: backoff.next())
             }
@@ -121,7 +121,7 @@ public struct VersionedDaemon: Sendable {
         var lines = RareLines()
         while !Task.isCancelled {
             do {
-                return try await withConnection { connection in
+                return try await PostgresConnection.with(context.postgres) { connection in
                     while true {
                         let facts = try await read(connection)
                         var next = follower
@@ -143,18 +143,6 @@ public struct VersionedDaemon: Sendable {
             }
         }
         return nil
-    }
-
-    private func withConnection<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
-        let connection = try await PostgresConnection.connect(context.postgres)
-        do {
-            let result = try await body(connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw error
-        }
     }
 
     // MARK: what is done

@@ -105,14 +105,6 @@ public struct VersionedProjection: Sendable {
     }
 
     private func decisions(_ run: Run) async throws -> EventDecisions {
-        let connection = try await PostgresConnection.connect(run.postgres)
-        do {
-            let decisions = try await EventDecisions.load(of: model.name, on: connection)
-            await connection.close()
-            return decisions
-        } catch {
-            await connection.close()
-            throw error
-        }
+        try await PostgresConnection.with(run.postgres) { try await EventDecisions.load(of: model.name, on: $0) }
     }
 }

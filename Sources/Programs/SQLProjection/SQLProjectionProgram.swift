@@ -123,14 +123,16 @@ public enum SQLProjectionProgram: DaemonProgram {
             preparation: VersionedDaemon.Preparation {
                 try await make(version, service, in: context)
             } check: {
-                try await withConnection(context) { try await version.prepare($0) }
+                try await PostgresConnection.with(context.postgres) { try await version.prepare($0) }
             }
         ).run()
     }
 
     /// Makes a version: the first one of its read model is live at once, any other is built beside that.
     private static func make(_ version: VersionSchema, _ service: String, in context: DaemonContext) async throws {
-        let first = try await withConnection(context) { try await version.readModel.makeFirst(on: $0) }
+        let first = try await PostgresConnection.with(context.postgres) {
+            try await version.readModel.makeFirst(on: $0)
+        }
         if first != nil { return }
         var reading = Rebuild.Reading(topics: version.projection.topics)
         reading.service = service
@@ -138,20 +140,6 @@ public enum SQLProjectionProgram: DaemonProgram {
             _ = try await Rebuild(version.readModel, context.postgres).start(reading, kafka: context.kafka)
         } catch let refusal as RebuildRefusal where [.alreadyBuilding, .notNewer].contains(refusal.code) {
             // Somebody was quicker: the table of versions says what is to be done now.
-        }
-    }
-
-    private static func withConnection<Result>(
-        _ context: DaemonContext, _ body: (PostgresConnection) async throws -> Result
-    ) async throws -> Result {
-        let connection = try await PostgresConnection.connect(context.postgres)
-        do {
-            let result = try await body(connection)
-            await connection.close()
-            return result
-        } catch {
-            await connection.close()
-            throw error
         }
     }
 }

@@ -31,14 +31,10 @@ struct AdoptFolder: AsyncParsableCommand {
             throw CommandFailure(error.description, .configuration)
         }
         let configuration = try database.configuration(applicationName: "millrace-projection")
-        let connection = try await PostgresConnection.connect(configuration)
-        let result: Result<[String], any Error>
-        do { result = .success(try await VersionSchema(folder, isIsolated: true).adopt(connection)) } catch {
-            result = .failure(error)
-        }
-        await connection.close()
         do {
-            let changed = try result.get()
+            let changed = try await PostgresConnection.with(configuration) {
+                try await VersionSchema(folder, isIsolated: true).adopt($0)
+            }
             print(
                 changed.isEmpty
                     ? "version \(folder.version) of \(folder.name) is run with these files already"

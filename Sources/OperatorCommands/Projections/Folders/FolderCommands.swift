@@ -145,12 +145,7 @@ private enum TrialDatabase {
         do {
             let configuration = try PostgresConfiguration(url: server.url)
             try await Migrator(configuration).up(["projections", "sql-projections"])
-            let connection = try await PostgresConnection.connect(configuration)
-            do { result = .success(try await body(connection)) } catch {
-                await connection.close()
-                throw error
-            }
-            await connection.close()
+            result = .success(try await PostgresConnection.with(configuration) { try await body($0) })
         } catch {
             await server.stop(.immediate)
             throw error
