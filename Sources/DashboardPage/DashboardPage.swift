@@ -2,8 +2,9 @@
 ///
 /// The page asks for everything by relative addresses, so it can stand behind a proxy's prefix, and keeps to
 /// `Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;
-/// connect-src 'self'`. One script is not among the files: Chart.js, which is expected at ``chartScriptPath``. Without
-/// it the page shows tables where the charts would be.
+/// connect-src 'self'`, with the origin of the service for commands where there is one. One script is not among the
+/// files: Chart.js, which is expected at ``chartScriptPath``. Without it the page shows tables where the charts would
+/// be.
 public enum DashboardPage {
     /// One file to answer a GET with.
     public struct File: Sendable {
@@ -18,7 +19,22 @@ public enum DashboardPage {
     /// `libjs-chart.js`.
     public static let chartScriptPath = "/assets/chart.js"
 
-    /// The page and all that it loads from its own server, but for the script at ``chartScriptPath`` and the data.
+    /// The page with the form for a new order.
+    ///
+    /// - Parameter commands: where the form sends commands, as the browser reaches it: an address, or a relative one
+    ///   such as `./`. It may have no character that HTML escapes.
+    public static func files(commandsAt commands: String) -> [File] {
+        files.map { file in
+            guard file.path == "/" else { return file }
+            let name = #"name="millrace-commands" content="#
+            let page = String(decoding: file.bytes, as: UTF8.self)
+                .replacing(name + "\"\"", with: name + "\"\(commands)\"")
+            return File(path: file.path, contentType: file.contentType, bytes: Array(page.utf8))
+        }
+    }
+
+    /// The page and all that it loads from its own server, but for the script at ``chartScriptPath`` and the data. It
+    /// has no form for orders.
     public static let files: [File] = embedded.map { name, bytes in
         File(path: name == "index.html" ? "/" : "/assets/\(name)", contentType: contentType(of: name), bytes: bytes)
     }
@@ -27,6 +43,7 @@ public enum DashboardPage {
     static let embedded: [(name: String, bytes: [UInt8])] = [
         ("banner.js", PackageResources.banner_js),
         ("charts.js", PackageResources.charts_js),
+        ("commands.js", PackageResources.commands_js),
         ("controls.js", PackageResources.controls_js),
         ("dom.js", PackageResources.dom_js),
         ("feed.js", PackageResources.feed_js),
@@ -34,6 +51,7 @@ public enum DashboardPage {
         ("icon.svg", PackageResources.icon_svg),
         ("index.html", PackageResources.index_html),
         ("judgement.js", PackageResources.judgement_js),
+        ("neworder.js", PackageResources.neworder_js),
         ("orders.js", PackageResources.orders_js),
         ("page.css", PackageResources.page_css),
         ("page.js", PackageResources.page_js),

@@ -96,6 +96,11 @@ public struct HTTPServerConfiguration: Sendable {
 
     public init() {}
 
+    /// Lets the server's pages send requests to another origin, too.
+    public mutating func allowConnections(to origin: String) {
+        contentSecurityPolicy.replace("connect-src 'self'", with: "connect-src 'self' \(origin)")
+    }
+
     /// - Throws: ``Invalid``, naming the first rule that does not hold.
     public func validate() throws(Invalid) {
         if tokens == nil, !allowUnauthenticated, !isLoopback {

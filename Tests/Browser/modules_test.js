@@ -1,5 +1,6 @@
 // Tests of the modules that know no DOM. They run in the browser that the page is for; test_modules.py reads the
 // results.
+import { Refused, commandsURL, createOrder, untilShown } from "../../Sources/DashboardPage/Resources/commands.js";
 import { Feed, SILENCE_MS, reconnectDelay, retryAfter } from "../../Sources/DashboardPage/Resources/feed.js";
 import { connection, health, notices } from "../../Sources/DashboardPage/Resources/judgement.js";
 import * as series from "../../Sources/DashboardPage/Resources/series.js";
@@ -393,6 +394,86 @@ test("durations have two units at most", () => {
   const words = (ms) => duration(ms).split(" ").length;
   equal([0, 850, 4_210, 59_990, 200_000, 7_500_000, 100_000_000, null].map(words), [1, 1, 1, 1, 2, 2, 2, 1]);
   equal(utc("2026-11-21T14:03:22.123456Z"), "2026-11-21 14:03:22.123 UTC");
+});
+
+// MARK: commands.js
+
+/** A service that answers as the test says, one answer a request; an answer that is null is no answer. */
+class Service {
+  constructor(...answers) {
+    this.answers = answers;
+    this.requests = [];
+    this.pauses = [];
+    this.time = 0;
+    this.world = {
+      fetch: async (url, options) => {
+        this.requests.push({ url: String(url), ...options });
+        const { status, body, headers } = this.answers.length > 1 ? this.answers.shift() : this.answers[0];
+        if (status === null) throw new TypeError("no connection");
+        return new Response(JSON.stringify(body), { status, headers });
+      },
+      sleep: async (ms) => {
+        this.pauses.push(ms);
+        this.time += ms;
+      },
+      now: () => this.time,
+      timeout: () => null,
+    };
+  }
+}
+const NO_ANSWER = { status: null };
+const CREATED = { status: 201, body: { orderId: "ord/1", version: 1 } };
+const BEHIND = { status: 503, body: { title: "Read model behind" }, headers: { "Retry-After": "3" } };
+
+async function refusal(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof Refused) return [error.status, error.title, error.detail];
+    return error.message;
+  }
+  throw new Error("it was not refused");
+}
+
+test("commands go where the page says, or nowhere", () => {
+  equal(commandsURL("", "http://here/"), null);
+  equal([commandsURL("./", "http://here/shop/?window=1h"), commandsURL("http://there:8090", "http://here/")].map(String),
+    ["http://here/shop/", "http://there:8090/"]);
+});
+test("a command without an answer is sent again with the same key", async () => {
+  const service = new Service(NO_ANSWER, BEHIND, CREATED);
+  const options = { url: new URL("http://there/api/"), key: "k-1", token: "secret", world: service.world };
+  equal(await createOrder({ customerId: "c" }, options), CREATED.body);
+  equal(service.requests.map(({ url, method }) => [method, url]), Array(3).fill(["POST", "http://there/api/v1/orders"]));
+  equal(service.requests.map(({ headers }) => [headers["Idempotency-Key"], headers.Authorization]),
+    Array(3).fill(["k-1", "Bearer secret"]));
+  equal(service.pauses, [500, 3_000]);
+});
+test("a command that a rule refuses is not sent again", async () => {
+  const service = new Service({ status: 422, body: { title: "Unknown customer", detail: "no c" } });
+  const options = { url: new URL("http://there/"), key: "k", token: null, world: service.world };
+  equal(await refusal(createOrder({}, options)), [422, "Unknown customer", "no c"]);
+  equal([service.requests.length, "Authorization" in service.requests[0].headers], [1, false]);
+});
+test("a command is given up after five attempts", async () => {
+  for (const [answer, expected] of [[NO_ANSWER, "no connection"], [BEHIND, [503, "Read model behind", ""]]]) {
+    const service = new Service(answer);
+    const options = { url: new URL("http://there/"), key: "k", token: null, world: service.world };
+    equal(await refusal(createOrder({}, options)), expected);
+    equal(service.requests.length, 5);
+  }
+});
+test("the page waits until the read model has the version", async () => {
+  const service = new Service(BEHIND, NO_ANSWER, { status: 200, body: { version: 1 } });
+  equal(await untilShown(CREATED.body, { base: "http://here/shop/", token: null, world: service.world }), { version: 1 });
+  equal(service.requests[0].url, "http://here/shop/v1/orders/ord%2F1?min_version=1");
+  equal(service.requests[0].headers.Prefer, "wait=10");
+});
+test("the wait for the read model ends", async () => {
+  const service = new Service(BEHIND);
+  equal(await refusal(untilShown(CREATED.body, { base: "http://here/", token: null, world: service.world })),
+    [503, "Read model behind", ""]);
+  equal(service.time, 120_000);
 });
 
 const results = [];

@@ -99,7 +99,37 @@ class LivePageTest(unittest.TestCase):
         browser.until(lambda: browser.tile("orders") == f"{expected:,}", f"not {expected} orders")
         self.assertEqual(browser.console(but=ABSENT_SERVER), [])
 
-    def test_5_fits_a_phone_and_a_wall(self):
+    def test_5_a_person_creates_an_order(self):
+        browser = self.open()
+        [[customer]] = self.session.sql("SELECT min(customer_id) FROM customers")
+        self.fill_new_order(customer="nobody")
+        browser.until(lambda: "customer" in browser.text("#order-form [role=alert]"), "the customer was not refused")
+        before = self.count("orders")
+        self.fill_new_order(customer=customer)
+        browser.until(lambda: browser.one("#order-form").get_attribute("data-order"), "the order did not come back")
+        order = browser.one("#order-form").get_attribute("data-order")
+        self.assertIn(f"Order {order} is shown", browser.text("#order-form [role=status]"))
+        self.assertEqual(browser.text("#order-form [role=alert]"), "")
+        browser.screenshot("new-order")
+        browser.until(lambda: order in browser.orders(), "the order is not among the latest")
+        self.assertEqual(self.count("orders"), before + 1)
+        self.assertEqual(self.session.get(f"v1/orders/{order}")["totalAmount"], "25.00")
+        # Chromium notes each refused request.
+        self.assertEqual(browser.console(but=("422",)), [])
+
+    def fill_new_order(self, customer):
+        browser = self.browser
+        browser.script("if (!document.getElementById('order-form').open) document.getElementById('new-order').click()")
+        values = {"customerId": customer, "currency": "EUR", "productId": "prod-browser", "productName": "Test kettle",
+                  "quantity": "2", "unitPrice": "12.50", "name": "T. Ester", "street": "1 Mill Road",
+                  "postalCode": "LS1", "city": "Leeds", "country": "GB"}
+        for name, value in values.items():
+            field = browser.one(f"#order-form input[name={name}]")
+            field.clear()
+            field.send_keys(value)
+        browser.one("#order-form .primary").click()
+
+    def test_6_fits_a_phone_and_a_wall(self):
         sizes = (("360", 360, 800, False), ("1920", 1920, 1080, False), ("1920-dark", 1920, 1080, True))
         for name, width, height, dark in sizes:
             browser = self.open("?window=1h", width=width, height=height, dark=dark)

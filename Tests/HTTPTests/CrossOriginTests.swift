@@ -48,7 +48,9 @@ import Testing
     /// The browser of a person who visits another site must not lend it what this server answers.
     @Test(arguments: ["https://evil.example", "https://shop.example.evil", "http://shop.example", "null", ""])
     func otherOriginsAreNotLetIn(origin: String) async throws {
-        try await ServedHTTP.run(Self.routes) { $0.allowedOrigins = [Self.page] } _: { server in
+        try await ServedHTTP.run(Self.routes) {
+            $0.allowedOrigins = [Self.page]
+        } _: { server in
             let client = try server.client()
             let answer = try await Self.preflight(from: origin, on: client)
             let response = try await client.get("/v1/orders/7", headers: "Origin: \(origin)\r\n")
@@ -80,6 +82,6 @@ import Testing
         #expect(HTTPServerConfiguration.isOrigin(text) == isOrigin)
         var configuration = HTTPServerConfiguration()
         configuration.allowedOrigins = [text]
-        #expect((try? configuration.validate()) != nil == isOrigin)
+        #expect(((try? configuration.validate()) != nil) == isOrigin)
     }
 }

@@ -15,12 +15,16 @@ import Testing
         defer { try? FileManager.default.removeItem(at: file) }
         let text = DaemonConfigurationFile(
             databaseURL: "postgresql://postgres@%2Ftmp%2Fa%22b:5432/postgres", bootstrapServers: "127.0.0.1:9092",
-            isMock: isMock, port: 8_080, httpPort: 8_081, projections: [Self.accounts]
+            isMock: isMock, port: 9_080, httpPorts: (queries: 8_081, commands: 8_082), projections: [Self.accounts]
         ).text(for: entry)
         try Data(text.utf8).write(to: file)
         let report = try entry.report(file: file.path, environment: [:], origins: false)
-        #expect(report.contains("port = 8080"))
-        #expect(report.contains("port = 8081") == daemon.hasSuffix("-service"))
+        #expect(report.contains("port = 9080"))
+        #expect(report.contains("port = 8081") == (daemon == "query-service"))
+        #expect(report.contains("port = 8082") == (daemon == "command-service"))
+        #expect(report.contains("commands_url = \"http://127.0.0.1:8082/\"") == (daemon == "query-service"))
+        let pages = #"allowed_origins = ["http://127.0.0.1:8081", "http://localhost:8081"]"#
+        #expect(report.contains(pages) == (daemon == "command-service"))
         #expect(report.contains("bootstrap_servers = \"127.0.0.1:9092\""))
         #expect(report.contains("retention = \"keep\"") == (isMock && daemon == "outbox-relay"))
         #expect(report.contains("folders = [\"\(Self.accounts)\"]") == (daemon == "sql-projection"))

@@ -53,7 +53,8 @@ import Testing
             try await eventually {
                 applied = try await Scrape(projection)
                 return applied.all("millrace_projection_next_offset", #"topic="order"#).count == 4
-                    && applied.sum("millrace_projection_next_offset", #"topic="\#("order" + pipeline.topicSuffix)""#) > 40
+                    && applied.sum("millrace_projection_next_offset", #"topic="\#("order" + pipeline.topicSuffix)""#)
+                        > 40
                     && applied.sum("cqrs_events_processed_total", #"projection="order-summary""#) >= events
                     && applied.sum("millrace_projection_lag_records") == 0
                     && applied.sum("millrace_projection_lag_seconds") == 0

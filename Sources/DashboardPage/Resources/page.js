@@ -1,10 +1,12 @@
 // The page: the stream changes the state, the state is shown. All that is shown comes through `render`.
 import { bannerView } from "./banner.js";
+import { commandsURL } from "./commands.js";
 import { currencyControl, themeControl, token, windowControl } from "./controls.js";
 import { icon, keyed, setIcon, setText, setTime } from "./dom.js";
 import { Feed } from "./feed.js";
 import { moment, utc } from "./format.js";
 import { connection, health, notices } from "./judgement.js";
+import { newOrderView } from "./neworder.js";
 import { durationsView, funnelView, latestView, productsView } from "./orders.js";
 import { deadLettersView, flowView, projectionsView } from "./pipeline.js";
 import { chartsView, tilesView } from "./sales.js";
@@ -29,6 +31,12 @@ const views = {
 };
 const showBanners = bannerView($("alerts"), $("notices"), { useToken, hurry: () => feed.hurry() });
 themeControl($("theme"), () => charts.restyle());
+
+const commands = commandsURL(document.querySelector("meta[name='millrace-commands']").content, document.baseURI);
+if (commands !== null) {
+  $("new-order").addEventListener("click", newOrderView($("order-form"), { url: commands, token: token.read }));
+  $("new-order").hidden = false;
+}
 
 function chip(parent) {
   const sign = icon("i-wait");

@@ -9,8 +9,8 @@ struct DaemonConfigurationFile {
     let isMock: Bool
     /// Where it answers for its health.
     let port: Int
-    /// Where it answers requests, if it does.
-    let httpPort: Int?
+    /// Where queries and commands are answered.
+    let httpPorts: (queries: Int, commands: Int)
     /// Folders of SQL; the service answers the queries of those that have some.
     var projections: [String] = []
 
@@ -26,7 +26,17 @@ struct DaemonConfigurationFile {
             "[kafka]",
             "bootstrap_servers = \(Self.quoted(bootstrapServers))",
         ]
-        if let httpPort, daemon.sections.contains("http") { lines += ["", "[http]", "port = \(httpPort)"] }
+        if daemon.sections.contains("commands") {
+            let pages = ["127.0.0.1", "localhost"].map { Self.quoted("http://\($0):\(httpPorts.queries)") }
+            lines += [
+                "", "[http]", "port = \(httpPorts.commands)", "allowed_origins = [\(pages.joined(separator: ", "))]",
+            ]
+        } else if daemon.sections.contains("http") {
+            lines += ["", "[http]", "port = \(httpPorts.queries)"]
+        }
+        if daemon.sections.contains("page") {
+            lines += ["", "[page]", "commands_url = \(Self.quoted("http://127.0.0.1:\(httpPorts.commands)/"))"]
+        }
         if daemon.sections.contains("sql_projections"), !projections.isEmpty {
             lines += ["", "[sql_projections]", "folders = [\(Self.list(projections))]"]
         }

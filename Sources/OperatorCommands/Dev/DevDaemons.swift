@@ -38,7 +38,7 @@ struct DevDaemons {
             let file = folder.configurationFile(of: name)
             let text = DaemonConfigurationFile(
                 databaseURL: database.url, bootstrapServers: kafka.bootstrapServers, isMock: kafka.isMock, port: port,
-                httpPort: daemon.sections.contains("commands") ? commandPort : queryPort,
+                httpPorts: (queries: queryPort, commands: commandPort),
                 projections: projections.map(\.path)
             ).text(for: daemon)
             try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)

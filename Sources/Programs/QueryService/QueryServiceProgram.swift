@@ -52,19 +52,21 @@ public enum QueryServiceProgram: DaemonProgram {
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let service = QueryService(
             configuration: feature.queries.configuration, postgres: context.postgres, kafka: context.kafka,
-            page: files(chartScript: feature.page.chartScript, context.logger), logger: context.logger)
+            page: files(feature.page, context.logger), logger: context.logger)
         try await service.loadQueries()
         context.files.onReload { try await service.preparedQueries() }
         var http = feature.http.configuration
         http.commonHeaders = service.commonHeaders
+        if let origin = feature.page.commandsOrigin { http.allowConnections(to: origin) }
         http.maxWaits = feature.queries.configuration.maxWaiters
         let work = QueryWork(service: service, health: QueryHealth(context, loops: service.loops))
         try await HTTPServer.watched(http, routes: service.routes, in: context).serve(before: work)
     }
 
     /// The page, and the script that is the system's and not ours.
-    private static func files(chartScript path: String, _ logger: Logger) -> [StaticFile] {
-        var files = DashboardPage.files.map {
+    private static func files(_ settings: PageSettings, _ logger: Logger) -> [StaticFile] {
+        let path = settings.chartScript
+        var files = DashboardPage.files(commandsAt: settings.commands).map {
             StaticFile(path: $0.path, contentType: $0.contentType, bytes: $0.bytes)
         }
         if let script = FileManager.default.contents(atPath: path) {

@@ -50,6 +50,13 @@ struct QuerySettings: FeatureSettings {
 /// `[page]`: the live page.
 struct PageSettings: FeatureSettings {
     var chartScript: String
+    /// Empty, `./`, or an address of HTTP.
+    var commands: String
+
+    /// The origin of `commands`, which the page's policy must allow; nil where it is the page's own.
+    var commandsOrigin: String? {
+        commands.firstMatch(of: #/^https?://[^/]+/#).map { String($0.output) }
+    }
 
     init(from reader: SettingsReader) {
         let section = reader.section("page", "The live page.")
@@ -59,5 +66,18 @@ struct PageSettings: FeatureSettings {
             Path of Chart.js 3 on this machine (Debian: libjs-chart.js). Without the file the page shows tables \
             instead of charts.
             """)
+        commands = section.string(
+            "commands_url", default: "",
+            """
+            The address at which browsers reach command-service, for example "https://shop.example/", or "./" where a \
+            gateway serves it under the same path as this page. The page then has a form for new orders. \
+            command-service must allow the page's origin in http.allowed_origins if that is another one. Without an \
+            address the page shows no form.
+            """)
+        let isAddress = commands.wholeMatch(of: #/https?://[A-Za-z0-9.:\[\]\-]+(/[A-Za-z0-9._~/\-]*)?/#) != nil
+        if !commands.isEmpty, commands != "./", !isAddress {
+            section.reject("commands_url", "\"\(commands)\" is neither \"./\" nor an address of HTTP without a query")
+            commands = ""
+        }
     }
 }
