@@ -18,8 +18,8 @@ FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
 UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|EventsTests|OrdersTests|SettingsTests
 
-# Tests that use servers, but no Kafka.
-WITHOUT_KAFKA := PostgresTests|MigrationsTests|HTTPTests|OperationsTests
+# The test targets that use Kafka, as a regular expression.
+WITH_KAFKA := $(shell grep -rl TestKafka Tests --include=*.swift | cut -d/ -f2 | grep -v TestKit | sort -u | paste -sd'|')
 
 # Where the example is built: beside what is built of this package already, so that nothing is compiled twice.
 EXAMPLE_SCRATCH ?= .build
@@ -57,10 +57,10 @@ test-broker: setup ## Run the tests that use Kafka against a broker that is not 
 	$(SWIFT) build --build-tests
 ifeq ($(KAFKA_BOOTSTRAP_SERVERS),)
 	@grep -v '^#' $(BROKER_SKIPS) | sed 's/^/left out: /'
-	scripts/with-broker scripts/run-tests --skip-build --skip '^($(UNIT_TESTS)|$(WITHOUT_KAFKA))\.' \
+	scripts/with-broker scripts/run-tests --skip-build --filter '^($(WITH_KAFKA))\.' \
 	    $$(awk '!/^#/ && NF { print "--skip", $$1 }' $(BROKER_SKIPS))
 else
-	scripts/run-tests --skip-build --skip '^($(UNIT_TESTS)|$(WITHOUT_KAFKA))\.'
+	scripts/run-tests --skip-build --filter '^($(WITH_KAFKA))\.'
 endif
 
 test-example: setup ## Build and test Examples/library, a package with a domain of its own, on the library products

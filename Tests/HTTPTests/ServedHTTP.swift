@@ -33,6 +33,10 @@ struct ServedHTTP {
         var configuration = HTTPServerConfiguration()
         configuration.port = 0
         configuration.drainTimeoutMs = 2_000
+        // A busy machine must not end what a test has begun. Tests of these limits set their own.
+        configuration.receiveTimeoutMs = 120_000
+        configuration.requestTimeoutMs = 120_000
+        configuration.writeTimeoutMs = 120_000
         configuration.allowedHosts = ["test", "x", "elsewhere"]
         configure(&configuration)
         let (ports, listening) = AsyncStream.makeStream(of: Int.self)
