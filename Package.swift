@@ -101,8 +101,8 @@ let programs: [Target] = [
     .target(
         name: "CommandServiceProgram",
         dependencies: [
-            "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "InventoryCommands", "Orders",
-            "Events", "HTTP", "Operations", "Postgres", "Settings", .serviceLifecycle,
+            "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "InventoryCommands",
+            "ProductCommands", "Orders", "Events", "HTTP", "Operations", "Postgres", "Settings", .serviceLifecycle,
         ],
         path: "Sources/Programs/CommandService", swiftSettings: strict),
     // What the programs that answer requests share.
@@ -190,6 +190,11 @@ let features: [Target] = [
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
+        name: "ProductCommands",
+        dependencies: ["Commands", "Products", "Events", "Postgres", "StreamCore", "WireJSON"],
+        resources: [.embedInCode("Resources")],
+        swiftSettings: strict),
+    .target(
         name: "OrderShop",
         dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         swiftSettings: strict),
@@ -256,6 +261,7 @@ let domain: [Target] = [
     .target(name: "Orders", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Accounts", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Inventory", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
+    .target(name: "Products", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
 ]
 
 // MARK: clients: each owns its C library; the embedded servers stand beside them
@@ -386,6 +392,9 @@ let tests: [Target] = [
         [
             "InventoryCommands", "Inventory", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "TestKit",
         ]),
+    .test(
+        "ProductCommandsTests",
+        ["ProductCommands", "Products", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "TestKit"]),
     .test(
         "OrderShopTests",
         [

@@ -97,7 +97,7 @@ import Testing
     @Test func onlyWhatIsAboutOrdersKnowsThem() {
         let aboutOrders: Set = [
             "OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification", "OrderCommands",
-            "AccountCommands", "InventoryCommands",
+            "AccountCommands", "InventoryCommands", "ProductCommands",
         ]
         let domains = manifest.targets.values.filter { $0.level == "domain" && $0.name != "Events" }.map(\.name)
         #expect(domains.contains("Orders"))

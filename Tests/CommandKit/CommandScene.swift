@@ -29,7 +29,8 @@ public struct CommandScene: Sendable {
     ///   - further: migration sets besides those of the domains.
     ///   - script: SQL that is run before.
     public static func with(
-        _ domains: [CommandDomain], migrating further: [String] = [], script: String = "", _ body: (CommandScene) async throws -> Void
+        _ domains: [CommandDomain], migrating further: [String] = [], script: String = "",
+        _ body: (CommandScene) async throws -> Void
     ) async throws {
         var sets: [String] = []
         for set in domains.flatMap(\.migrationSets) + further where !sets.contains(set) { sets.append(set) }

@@ -180,8 +180,9 @@ class Answers(Gateway):
         self.assertEqual(self.asked(), 2, "one for each server")
 
     def test_commands_go_to_their_service_once(self):
-        asked = [("POST", "/v1/orders"), ("DELETE", "/v1/orders/1/items/2"), ("GET", "/v1/accounts/1"),
-                 ("GET", "/v1/inventory/1"), ("GET", "/v1/shipments/1"), ("GET", "/v1/payments/1"), ("POST", "/v1/inventory/1/receipts")]
+        kinds = ["accounts", "inventory", "payments", "products", "shipments"]
+        asked = [("POST", "/v1/orders"), ("DELETE", "/v1/orders/1/items/2"), ("POST", "/v1/inventory/1/receipts"),
+                 *(("GET", f"/v1/{kind}/1") for kind in kinds)]
         for method, path in asked:
             self.assertEqual(self.ask(path, method)[0], 200)
         self.commands.status = 502

@@ -82,7 +82,7 @@ import Testing
         #expect(expected.eventTopics == Catalog.eventTopics && expected.letterTopics == Catalog.letterTopics)
         #expect(expected.programs == Catalog.daemons.map(\.name))
         #expect(expected.migrationSets.contains("projections") && !expected.migrationSets.contains("orders"))
-        #expect(expected.optionalMigrationSets == ["commands", "inventory", "orders"])
+        #expect(expected.optionalMigrationSets == ["commands", "inventory", "orders", "products"])
         #expect(expected.outbox == "events" && expected.roles == ["r"])
         #expect(Catalog.programs["order-summary"] == "order-summary-projection")
     }

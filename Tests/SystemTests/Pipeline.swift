@@ -10,8 +10,8 @@ import Verification
 /// read model.
 struct Pipeline {
     static let sets = [
-        "outbox", "orders", "inventory", "commands", "projections", "order-summary", "dashboard", "sql-projections",
-        "dead-letters",
+        "outbox", "orders", "inventory", "products", "commands", "projections", "order-summary", "dashboard",
+        "sql-projections", "dead-letters",
     ]
     static let partitions: Int32 = 4
 

@@ -50,12 +50,14 @@ public enum CommandForm {
 
     // MARK: values
 
-    /// A text that people read: its length has a limit.
-    public static func text(_ fields: inout FieldReader) throws(DecodeProblem) -> String {
+    /// A text that people read.
+    ///
+    /// - Parameter maximum: its limit, in bytes of UTF-8.
+    public static func text(_ fields: inout FieldReader, maximum: Int = 500) throws(DecodeProblem) -> String {
         let raw = try fields.rawText()
         let text = try fields.string(of: raw)
-        guard (1...500).contains(text.utf8.count) else {
-            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text has 1–500 bytes")
+        guard (1...maximum).contains(text.utf8.count) else {
+            throw DecodeProblem(.invalidValue, at: raw.range.lowerBound, "a text has 1–\(maximum) bytes")
         }
         return text
     }

@@ -16,8 +16,13 @@ enum PaymentDocument {
         writer.members(of: state.money)
         writer.member("method", state.method)
         writer.member("refunded", state.refunded)
-        writer.member("failureReason", state.failure?.reason)
-        writer.member("refundReason", state.refund?.reason)
+        let reasons: [(StaticString, String?)] = [
+            ("failureReason", state.failure?.reason), ("refundReason", state.refund?.reason),
+        ]
+        for (name, reason) in reasons {
+            writer.key(name)
+            if let reason { writer.string(reason) } else { writer.null() }
+        }
         let moments: [(StaticString, EventMoment?)] = [
             ("authorizedAt", state.authorized), ("completedAt", state.completed),
             ("failedAt", state.failure?.moment), ("refundedAt", state.refund?.moment),

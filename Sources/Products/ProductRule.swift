@@ -1,0 +1,30 @@
+public import Events
+
+/// The rules of products.
+public enum ProductRule: String, Rule {
+    case unknownProduct = "unknown-product"
+    case productExists = "product-exists"
+    case productRetired = "product-retired"
+    case invalidPrice = "invalid-price"
+    case unknownCurrency = "unknown-currency"
+    case tooManyTags = "too-many-tags"
+
+    public var kind: RuleKind {
+        switch self {
+        case .unknownProduct: .notFound
+        case .productExists, .productRetired: .conflict
+        case .invalidPrice, .unknownCurrency, .tooManyTags: .invalid
+        }
+    }
+
+    public var summary: String {
+        switch self {
+        case .unknownProduct: "There is no such product."
+        case .productExists: "There is a product with this id."
+        case .productRetired: "A retired product cannot be changed."
+        case .invalidPrice: "A price is not negative and has no more digits than its currency."
+        case .unknownCurrency: "The currency is not accepted."
+        case .tooManyTags: "A product has at most \(ProductDetails.maximumTags) tags."
+        }
+    }
+}
