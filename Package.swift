@@ -177,7 +177,8 @@ let features: [Target] = [
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
-        name: "OrderCommands", dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        name: "OrderCommands",
+        dependencies: ["Commands", "Customers", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
@@ -260,6 +261,7 @@ let domain: [Target] = [
     .target(name: "Events", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Orders", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Accounts", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
+    .target(name: "Customers", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Inventory", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
     .target(name: "Products", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
 ]
@@ -378,8 +380,8 @@ let tests: [Target] = [
     .test(
         "OrderCommandsTests",
         [
-            "OrderCommands", "Commands", "CommandKit", "Events", "Orders", "Postgres", "StreamCore", "WireJSON",
-            "TestKit", .logging,
+            "OrderCommands", "Commands", "CommandKit", "Customers", "Events", "Orders", "Postgres", "StreamCore",
+            "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "AccountCommandsTests",

@@ -90,7 +90,8 @@ public enum OrderCommands {
             reads: { command, plan in plan.fact(KnownCustomer.self, command.order.customerID) },
             facts: { command, scope in
                 var facts = OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
-                facts.isCustomerKnown = scope.fact(KnownCustomer.self, command.order.customerID)
+                let owner = scope.fact(KnownCustomer.self, command.order.customerID)
+                facts.isCustomerKnown = owner?.allows(scope.tenantID) ?? false
                 return facts
             })
     }

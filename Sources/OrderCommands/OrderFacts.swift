@@ -2,9 +2,17 @@ internal import Commands
 internal import Events
 internal import Postgres
 
-/// Whether a customer is known.
+/// Whose a known customer is; nil for one that is unknown or forgotten.
 enum KnownCustomer: Fact {
-    static let absent = false
+    struct Owner: Hashable, Sendable {
+        /// Nil for a customer of all.
+        let tenantID: String?
+
+        /// Whether a tenant, or nobody, can order for the customer.
+        func allows(_ tenant: String?) -> Bool { tenantID == nil || tenantID == tenant }
+    }
+
+    static let absent: Owner? = nil
 
     static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
         var customers = TextArray()
@@ -14,14 +22,18 @@ enum KnownCustomer: Fact {
         return [(statement, parameters)]
     }
 
-    /// The lock is the one that inserting the order takes anyway: the customer stays until then.
+    /// The lock keeps the customer from being deleted or forgotten until the order is committed.
     private static let statement: Statement = """
-        SELECT customer_id FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR KEY SHARE
+        SELECT customer_id, tenant_id, status FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR SHARE
         """
 
-    static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Bool] {
+    static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Owner?] {
         guard let rows = results.last else { return [:] }
-        return Dictionary(uniqueKeysWithValues: try (0..<rows.rowCount).map { (try rows.string($0, 0), true) })
+        var values: [String: Owner?] = [:]
+        for row in 0..<rows.rowCount where try rows.string(row, 2) == "registered" {
+            values[try rows.string(row, 0)] = Owner(tenantID: try rows.optionalString(row, 1))
+        }
+        return values
     }
 }
 

@@ -180,7 +180,7 @@ class Answers(Gateway):
         self.assertEqual(self.asked(), 2, "one for each server")
 
     def test_commands_go_to_their_service_once(self):
-        kinds = ["accounts", "inventory", "payments", "products", "shipments"]
+        kinds = ["accounts", "customers", "inventory", "payments", "products", "shipments"]
         asked = [("POST", "/v1/orders"), ("DELETE", "/v1/orders/1/items/2"), ("POST", "/v1/inventory/1/receipts"),
                  *(("GET", f"/v1/{kind}/1") for kind in kinds)]
         for method, path in asked:
@@ -191,6 +191,9 @@ class Answers(Gateway):
         for method, path in [("PUT", "/v1/orders"), ("POST", "/v1/dashboard/stream")]:
             self.assertEqual(self.ask(path, method)[0], 405)
         self.assertEqual(self.asked(), 0)
+        # What query-service knows about a customer stays there.
+        self.assertEqual(self.ask("/v1/customers/1/orders")[0], 200)
+        self.assertEqual(self.asked(), 1)
 
     def test_a_stream_comes_as_it_is_made(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)

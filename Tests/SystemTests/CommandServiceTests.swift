@@ -85,6 +85,7 @@ import Testing
                 ("GET", "/v1/shipments/none", "", 404, "unknown-shipment"),
                 ("GET", "/v1/payments/none", "", 404, "unknown-payment"),
                 ("GET", "/v1/products/none", "", 404, "unknown-product"),
+                ("GET", "/v1/customers/none", "", 404, "no-such-customer"),
                 ("POST", "/v1/inventory/none/releases", #"{"orderId":"o","quantity":1}"#, 404, "unknown-stock"),
             ]
             for (method, target, body, status, rule) in refusals {

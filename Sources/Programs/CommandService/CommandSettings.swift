@@ -13,7 +13,7 @@ struct CommandSettings: FeatureSettings {
     var bus = CommandBusConfiguration()
     let domains: [CommandDomain]
 
-    private static let names = ["orders", "payments", "shipments", "accounts", "inventory", "products"]
+    private static let names = ["orders", "payments", "shipments", "customers", "accounts", "inventory", "products"]
 
     init(from reader: SettingsReader) {
         let section = reader.section("commands", "Which commands the service takes, and how it carries them out.")
@@ -55,7 +55,8 @@ struct CommandSettings: FeatureSettings {
             "Time between two deletions of old answers.")
         let served = [
             OrderCommands.domain(Self.policy(reader)), PaymentCommands.domain(.standard), ShipmentCommands.domain,
-            AccountCommands.domain(.standard), InventoryCommands.domain, ProductCommands.domain(.standard),
+            CustomerCommands.domain, AccountCommands.domain(.standard), InventoryCommands.domain,
+            ProductCommands.domain(.standard),
         ]
         domains = names.compactMap { name in
             if let domain = served.first(where: { $0.name == name }) { return domain }
