@@ -125,11 +125,16 @@ let programs: [Target] = [
 let features: [Target] = [
     .target(
         name: "Outbox",
-        dependencies: ["Leadership", "Letters", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics],
+        dependencies: [
+            "Leadership", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics,
+            .tracing,
+        ],
         swiftSettings: strict),
     .target(
         name: "Projections",
-        dependencies: ["Events", "Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics],
+        dependencies: [
+            "Events", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .tracing,
+        ],
         swiftSettings: strict),
     .target(
         name: "DeadLetters",
@@ -173,7 +178,9 @@ let features: [Target] = [
     // Commands of any domain: one transaction for state, events and answers.
     .target(
         name: "Commands",
-        dependencies: ["Events", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .crypto, .deque],
+        dependencies: [
+            "Events", "Traces", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .tracing, .crypto, .deque,
+        ],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
@@ -216,8 +223,8 @@ let framework: [Target] = [
     .target(
         name: "Daemon",
         dependencies: [
-            "Migrations", "HTTP", "Operations", "Settings", "Events", "Kafka", "Postgres", "StreamCore", "WireJSON",
-            .logging, .coreMetrics, .serviceLifecycle, .argumentParser,
+            "Migrations", "HTTP", "Operations", "Settings", "Traces", "Events", "Kafka", "Postgres", "StreamCore",
+            "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .argumentParser,
         ],
         swiftSettings: strict)
 ]
@@ -231,9 +238,15 @@ let support: [Target] = [
     .target(
         name: "HTTP",
         dependencies: [
-            "WireJSON", .logging, .coreMetrics, .serviceLifecycle, .crypto, .hummingbirdCore, .hummingbirdTLS,
-            .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes, .nioHTTPTypesHTTP1, .nioSSL,
+            "Traces", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .crypto, .hummingbirdCore,
+            .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
+            .nioHTTPTypesHTTP1, .nioSSL,
         ],
+        swiftSettings: strict),
+    // Distributed tracing: contexts as services pass them on, and the export of spans.
+    .target(
+        name: "Traces",
+        dependencies: ["Blocking", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle],
         swiftSettings: strict),
     .target(
         name: "Migrations",
@@ -295,7 +308,8 @@ let tests: [Target] = [
     .target(
         name: "TestKit",
         dependencies: [
-            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "Blocking", "CRDKafka",
+            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "Blocking", "CRDKafka", "Traces",
+            .tracing,
         ],
         path: "Tests/TestKit", swiftSettings: strict),
     .target(
@@ -314,7 +328,14 @@ let tests: [Target] = [
     .test("EventsTests", ["Events", "StreamCore", "WireJSON", "TestKit"]),
     .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
     .test("SettingsTests", ["Settings"]),
-    .test("HTTPTests", ["HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
+    .test(
+        "HTTPTests",
+        [
+            "HTTP", "Operations", "Traces", "TestKit", .logging, .coreMetrics, .tracing, .serviceLifecycle,
+        ]),
+    .test(
+        "TracesTests",
+        ["Traces", "Operations", "TestKit", .logging, .coreMetrics, .tracing, .serviceLifecycle]),
     .test("OperationsTests", ["HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
     .test("LeadershipTests", ["Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
     .test("LettersTests", ["Letters", "Kafka", "StreamCore"]),
@@ -322,14 +343,14 @@ let tests: [Target] = [
     .test(
         "OutboxTests",
         [
-            "Outbox", "Leadership", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations",
-            "StreamCore", "TestKit", .logging, "outbox-relay",
+            "Outbox", "Leadership", "Traces", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations",
+            "StreamCore", "TestKit", .logging, .tracing, "outbox-relay",
         ]),
     .test(
         "ProjectionsTests",
         [
-            "Projections", "Letters", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
-            "StreamCore", "TestKit", .logging,
+            "Projections", "Letters", "Traces", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "StreamCore", "TestKit", .logging, .tracing,
         ]),
     .test(
         "DeadLettersTests",
@@ -375,7 +396,8 @@ let tests: [Target] = [
     .test(
         "CommandsTests",
         [
-            "Commands", "Events", "Operations", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging, .coreMetrics,
+            "Commands", "Events", "Operations", "Traces", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
+            .coreMetrics, .tracing,
         ]),
     .test(
         "OrderCommandsTests",
@@ -451,6 +473,7 @@ extension Target.Dependency {
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let deque = product(name: "DequeModule", package: "swift-collections")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
@@ -493,6 +516,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),

@@ -1,5 +1,6 @@
 internal import Crypto
 public import Events
+public import Traces
 
 /// What somebody wants to happen: a value with a name, that one handler decides.
 public protocol Command: Sendable {
@@ -19,16 +20,21 @@ public struct CommandRequest: Sendable {
     public var expectedVersion: Int64?
     /// How long the command may wait for its turn and be tried again; the bus's own limit if nothing is said.
     public var timeout: Duration?
+    /// The trace that the command belongs to. Its outbox rows carry the trace, so that it continues with the events. If
+    /// the command is recorded, the bus replaces it by the command's own span.
+    public var trace: TraceContext?
 
     public init(
         metadata: EventMetadata = EventMetadata(), correlationID: String? = nil,
-        idempotencyKey: IdempotencyKey? = nil, expectedVersion: Int64? = nil, timeout: Duration? = nil
+        idempotencyKey: IdempotencyKey? = nil, expectedVersion: Int64? = nil, timeout: Duration? = nil,
+        trace: TraceContext? = nil
     ) {
         self.metadata = metadata
         self.correlationID = correlationID
         self.idempotencyKey = idempotencyKey
         self.expectedVersion = expectedVersion
         self.timeout = timeout
+        self.trace = trace
     }
 }
 

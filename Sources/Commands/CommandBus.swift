@@ -107,7 +107,10 @@ public final class CommandBus: Sendable {
         _ command: C, _ request: CommandRequest = CommandRequest()
     ) async throws(CommandFailure) -> CommandOutcome {
         guard let handler = handlers[ObjectIdentifier(C.self)] else { throw .failed }
+        var request = request
+        let span = CommandSpan(C.name, &request)
         let reply = await wait(.command(command, handler, request), timeout: request.timeout, name: C.name)
+        span?.end(reply)
         switch reply {
         case .outcome(let outcome, _): return outcome
         case .failed(let failure): throw failure

@@ -87,7 +87,8 @@ public struct CommandScope {
             correlationID: request.correlationID ?? commandID.description, causationID: commandID.description,
             metadata: request.metadata)
         session.append(event, to: id)
-        work.staged.append { $0.append(event) }
+        let trace = request.trace
+        work.staged.append { $0.append(event, trace: trace) }
     }
 
     /// The answer about an aggregate as the command leaves it.

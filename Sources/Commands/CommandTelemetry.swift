@@ -58,7 +58,7 @@ final class CommandTelemetry: Sendable {
         logger.log(level: level, "command", metadata: metadata)
     }
 
-    private static func status(of reply: CommandReply) -> Status {
+    static func status(of reply: CommandReply) -> Status {
         switch reply {
         case .rows: .accepted
         case .again: .failed

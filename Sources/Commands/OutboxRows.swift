@@ -1,6 +1,7 @@
 public import Events
 public import Postgres
 internal import StreamCore
+public import Traces
 internal import WireJSON
 
 /// Events on their way into the table `outbox`, gathered as columns: one statement, whatever their number.
@@ -9,13 +10,16 @@ public struct OutboxRows: Sendable {
     private var sequences = Int64Array(), times = TimestampArray(), versions = Int32Array()
     private var correlationIDs = TextArray(), causationIDs = TextArray()
     private var metadata = JSONArray(), payloads = JSONArray()
+    private var headers = JSONArray()
+    private var hasHeaders = false
 
     public init() {}
 
     /// How many events there are.
     public var count: Int { eventIDs.count }
 
-    public mutating func append(_ event: Event<some EventPayload>) {
+    /// - Parameter trace: the trace that the event belongs to, for the headers of its record; nil for none.
+    public mutating func append(_ event: Event<some EventPayload>, trace: TraceContext? = nil) {
         eventIDs.append(event.identity.eventID)
         types.append(event.type.rawValue)
         aggregateTypes.append(event.aggregateType.rawValue)
@@ -31,6 +35,18 @@ public struct OutboxRows: Sendable {
         json.reset()
         event.payload.write(to: &json)
         payloads.append(json: json.span)
+        guard let trace else { return headers.appendNull() }
+        hasHeaders = true
+        json.reset()
+        json.beginObject()
+        json.key("traceparent")
+        json.string(trace.traceparent)
+        if let state = trace.state {
+            json.key("tracestate")
+            json.string(state)
+        }
+        json.endObject()
+        headers.append(json: json.span)
     }
 
     /// Inserts the events. The identity is given out in their order: per aggregate it grows with the sequence.
@@ -47,17 +63,27 @@ public struct OutboxRows: Sendable {
         parameters.append(causationIDs)
         parameters.append(metadata)
         parameters.append(payloads)
-        return (Self.statement, parameters)
+        guard hasHeaders else { return (Self.statement, parameters) }
+        parameters.append(headers)
+        return (Self.statementWithHeaders, parameters)
     }
 
-    private static let statement: Statement = """
-        INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, version,
-            correlation_id, causation_id, metadata, payload)
-        SELECT event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
-            causation_id, metadata, payload
-        FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY
-            AS u(event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
-                causation_id, metadata, payload, position)
-        ORDER BY position
-        """
+    private static let statement = insert("")
+    /// Used only if an event has headers, so that events without a trace send no column for them.
+    private static let statementWithHeaders = insert(", headers", "$12")
+
+    private static func insert(_ column: String, _ parameter: String? = nil) -> Statement {
+        Statement(
+            """
+            INSERT INTO outbox (event_id, event_type, aggregate_type, aggregate_id, sequence, occurred_at, version,
+                correlation_id, causation_id, metadata, payload\(column))
+            SELECT event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
+                causation_id, metadata, payload\(column)
+            FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11\(parameter.map { ", " + $0 } ?? ""))
+                WITH ORDINALITY
+                AS u(event_id, event_type, aggregate_type, aggregate_id, sequence, at, version, correlation_id,
+                    causation_id, metadata, payload\(column), position)
+            ORDER BY position
+            """)
+    }
 }

@@ -106,6 +106,7 @@ extension DaemonProgram {
 public struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
     var log: LogSettings
     var operations: OperationsSettings
+    var tracing: TracingSettings
     var kafka: KafkaSettings
     var postgres: PostgresSettings
     /// The daemon's own settings.
@@ -114,6 +115,7 @@ public struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
     public init(from reader: SettingsReader) {
         log = LogSettings(from: reader)
         operations = OperationsSettings(from: reader, port: Program.operationsPort)
+        tracing = TracingSettings(from: reader)
         kafka = KafkaSettings(from: reader, clientID: Program.name)
         postgres = PostgresSettings(from: reader, applicationName: Program.name)
         postgres.configuration.access = Program.needsWrites ? .readWrite : .any

@@ -36,20 +36,22 @@ struct DaemonRun<Program: DaemonProgram> {
         let logger = Logger(label: Program.name)
         let notifier = SystemdNotifier(environment: environment)
         let health = HealthRegistry()
-        // The services stop in reverse order, so health is served until the end.
+        let spans = DaemonTracing.start(settings.tracing, of: Program.name, logger)
+        // The services stop in reverse order, so health is served until the end, and spans are exported until the work
+        // has ended.
+        let services = [
+            service(
+                OperationsServer(
+                    host: settings.operations.host, port: settings.operations.port, health: health,
+                    metrics: metrics, stallAfter: settings.operations.stallAfter, logger: logger)),
+            spans.map { service($0) },
+            service(measurements(health, logger)),
+            service(reload(level, logger)),
+            service(WatchdogService(health: health, notifier: notifier, logger: logger)),
+            service(work(health, notifier, logger)),
+        ]
         let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: [
-                    service(
-                        OperationsServer(
-                            host: settings.operations.host, port: settings.operations.port, health: health,
-                            metrics: metrics, stallAfter: settings.operations.stallAfter, logger: logger)),
-                    service(measurements(health, logger)),
-                    service(reload(level, logger)),
-                    service(WatchdogService(health: health, notifier: notifier, logger: logger)),
-                    service(work(health, notifier, logger)),
-                ],
-                logger: .quiet))
+            configuration: ServiceGroupConfiguration(services: services.compactMap(\.self), logger: .quiet))
         let stopTimeout = settings.operations.stopTimeout
         let signals = StopSignals(timeout: stopTimeout, logger: logger) {
             notifier.stopping(within: stopTimeout + .seconds(5))

@@ -2,6 +2,8 @@ internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 internal import Synchronization
+internal import Traces
+internal import Tracing
 
 /// What all connections of a server share.
 final class HTTPServerContext: Sendable {
@@ -15,6 +17,8 @@ final class HTTPServerContext: Sendable {
     let fields: ResponseFields
     let metrics: HTTPMetrics
     let failures: FailureLog
+    /// Nil if requests are not traced.
+    let tracer: (any Tracer)?
     private let executors: [ObjectIdentifier: EventLoopExecutor]
     private let drainLimit: Mutex<Int>
 
@@ -31,6 +35,7 @@ final class HTTPServerContext: Sendable {
         origins = CrossOriginPolicy(configuration.allowedOrigins)
         fields = ResponseFields(configuration)
         failures = FailureLog(logger)
+        tracer = configuration.isTraced ? InstrumentationSystem.activeTracer : nil
         executors = Dictionary(
             uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), EventLoopExecutor($0)) })
         drainLimit = Mutex(configuration.drainTimeoutMs)

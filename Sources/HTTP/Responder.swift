@@ -24,14 +24,17 @@ struct Responder: Sendable {
         let began = NIODeadline.now()
         var call = Call()
         defer { call.slot?.end() }
+        let span = server.tracer.flatMap { ServerSpan(request, $0, isEncrypted: server.configuration.tls != nil) }
+        defer { span?.end() }
         var response: HTTPResponse
         do {
             try await admit(request, &call, writer, watch)
-            response = try await answer(call, request, watch)
+            response = try await ServerSpan.within(span) { try await answer(call, request, watch) }
         } catch {
             response = try problem(of: error, call, watch.value).response
         }
         if let origins = server.origins { response.headers += origins.headers(for: request.head) }
+        span?.answered(route: call.route?.template, status: response.status)
         server.metrics.answered(route: call.entry?.index, status: response.status, duration: .now() - began)
         try await write(response, of: call, to: request, writer, watch, channel)
         if watch.value.hasEnded { throw CancellationError() }

@@ -41,6 +41,10 @@ final class Flight: Sendable {
         var broken: Set<Int32> = []
         var probes: [UInt64: SendAdmission.Probe] = [:]
         var proofs: [Proof] = []
+        /// The spans of records in flight, by the tags of the records. Only records of recorded traces have one.
+        var spans: [UInt64: PublishSpan] = [:]
+        /// The spans of reported records, until they are ended outside of the lock.
+        var landedSpans: [(span: PublishSpan, report: DeliveryReport)] = []
         var producer: Producer?
         var lost: (any Error)?
         var isFinished = false
@@ -62,6 +66,7 @@ final class Flight: Sendable {
 
         /// - Returns: the row, when it is delivered.
         mutating func land(_ report: DeliveryReport) -> FlightTable.Landed? {
+            if !spans.isEmpty, let span = spans.removeValue(forKey: report.tag) { landedSpans.append((span, report)) }
             guard let error = report.error else {
                 if broken.contains(report.partition) {
                     if let row = table.fail(report.tag) { stay(row.id) }
@@ -128,13 +133,18 @@ final class Flight: Sendable {
         try handover.withLock { _ in try body() }
     }
 
-    /// - Parameter probe: set if this is the first record of a topic or a partition.
-    func admit(id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendAdmission.Probe?) -> Admission {
+    /// - Parameters:
+    ///   - probe: set if this is the first record of a topic or a partition.
+    ///   - span: ended when Kafka has reported the record.
+    func admit(
+        id: Int64, bytes: Int, occurredAt: Timestamp, probe: SendAdmission.Probe?, span: PublishSpan? = nil
+    ) -> Admission {
         state.withLock { state in
             if state.failureCount > 0 || state.lost != nil { return .interrupted }
             guard state.table.hasRoom else { return .full }
             let tag = state.table.admit(id: id, bytes: bytes, occurredAt: occurredAt)
             if let probe { state.probes[tag] = probe }
+            if let span { state.spans[tag] = span }
             return .admitted(tag: tag)
         }
     }
@@ -144,6 +154,7 @@ final class Flight: Sendable {
         state.withLock { state in
             state.table.fail(tag)
             state.probes[tag] = nil
+            if !state.spans.isEmpty { state.spans[tag] = nil }
         }
     }
 
@@ -205,8 +216,9 @@ final class Flight: Sendable {
     ///
     /// - Returns: the rows that failed, and the lowest row that is to be sent again.
     func abandonProducer() -> (failures: [Failure], lowest: Int64?) {
-        state.withLock { state in
+        let (result, spans) = state.withLock { state in
             defer {
+                state.spans = [:]
                 state.failures = []
                 state.failureCount = 0
                 state.lowestFailed = nil
@@ -218,13 +230,15 @@ final class Flight: Sendable {
             // A first record that failed has no other trace.
             for proof in state.proofs where proof.error != nil { state.stay(proof.id) }
             if let lowest = state.table.abandon() { state.stay(lowest) }
-            return (state.failures, state.lowestFailed)
+            return ((failures: state.failures, lowest: state.lowestFailed), state.spans)
         }
+        for span in spans.values { span.failed("abandoned") }
+        return result
     }
 
     /// Handles delivery reports, on the producer's thread.
     func report(_ deliveries: [DeliveryReport]) {
-        let (acknowledged, oldest, hasNews) = state.withLock { state in
+        let (acknowledged, oldest, hasNews, landed) = state.withLock { state in
             var acknowledged = 0
             var oldest: Timestamp?
             for report in deliveries {
@@ -233,7 +247,15 @@ final class Flight: Sendable {
                 if oldest == nil { oldest = row.occurredAt }
             }
             if acknowledged > 0 { state.hasPublished = true }
-            return (acknowledged, oldest, state.failureCount > 0 || !state.proofs.isEmpty)
+            defer { if !state.landedSpans.isEmpty { state.landedSpans = [] } }
+            return (acknowledged, oldest, state.failureCount > 0 || !state.proofs.isEmpty, state.landedSpans)
+        }
+        for (span, report) in landed {
+            if let error = report.error {
+                span.failed(error.name)
+            } else {
+                span.acknowledged(partition: report.partition, offset: report.offset)
+            }
         }
         if acknowledged > 0 {
             reports.delivered(acknowledged, oldest: oldest)

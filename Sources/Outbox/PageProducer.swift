@@ -197,7 +197,13 @@ final class PageProducer {
         let timestampMs = layout.timesRecords ? row.occurredAt.microseconds / 1_000 : 0
         let size = key.count + (layout.value == .envelope ? envelope.count : row.payload?.count ?? 0)
         let tag: UInt64
-        switch flight.admit(id: row.id, bytes: size, occurredAt: row.occurredAt, probe: probe) {
+        let span = self.headers.span
+        span?.describe(
+            topic: topic, eventID: row.sourceID == nil ? row.eventID.description : nil, bytes: size - key.count,
+            shard: reports.shard)
+        // The span ends with the delivery report. If the record is not accepted, no report comes and the span is
+        // dropped. The row then gets another span with its next attempt.
+        switch flight.admit(id: row.id, bytes: size, occurredAt: row.occurredAt, probe: probe, span: span) {
         case .admitted(let admitted): tag = admitted
         case .full: return .halt(.full)
         case .interrupted: return .halt(.interrupted)
@@ -214,6 +220,7 @@ final class PageProducer {
         } catch {
             flight.recall(tag)
             if error.isQueueFull { return .halt(.producerFull) }
+            span?.failed(error.name)
             switch DeliveryFailure(error) {
             case .record: throw error
             case .topic:

@@ -24,11 +24,22 @@ struct RelayHeaders: ~Copyable {
         "event-id", "event-type", "event-version", "correlation-id", "content-type",
     ]
     private static let ofPayload: Set<String> = ["id"]
+    private static let traceparent: StaticString = "traceparent"
+    private static let traceparentText = "traceparent"
+
     private var text = RecordBuffer()
+    /// Nil if nothing is traced.
+    private let tracer: PublishTracer?
+    /// The span of the last row; nil if its trace is not recorded.
+    private(set) var span: PublishSpan?
     /// Headers of the last row that were left out.
     private(set) var leftOut = 0
     /// Why the last of them was; nil when none was.
     private(set) var leftOutReason: String?
+
+    init(tracer: PublishTracer? = PublishTracer()) {
+        self.tracer = tracer
+    }
 
     /// The headers that the relay writes itself, in lower case.
     static func own(as value: RowLayout.Value) -> Set<String> {
@@ -45,11 +56,15 @@ struct RelayHeaders: ~Copyable {
         return own.contains(lower) || LetterHeaderNames.contain(lower)
     }
 
+    /// A row's `traceparent` is passed on as it is, unless its trace is recorded: then it names the span of the row's
+    /// publication, which is ``span``.
+    ///
     /// - Throws: ``RowFailure`` when the row's own headers are no object.
     mutating func make(_ row: borrowing OutboxRow, as value: RowLayout.Value) throws(RowFailure) -> RecordHeaders {
         let headers = RecordHeaders(capacity: 8)
         leftOut = 0
         leftOutReason = nil
+        span = nil
         text.start(room: 64)
         text.append(row.eventID)
         switch value {
@@ -111,7 +126,12 @@ struct RelayHeaders: ~Copyable {
             guard let value = Self.text(json) else {
                 return leaveOut("a value that is not valid text, such as half of a surrogate pair")
             }
-            headers.append(name, value.utf8Span.span)
+            if let tracer, name == Self.traceparentText, span == nil { span = tracer.begin(value.utf8Span.span) }
+            if let span, name == Self.traceparentText {
+                headers.append(Self.traceparent, span.traceparent.utf8Span.span)
+            } else {
+                headers.append(name, value.utf8Span.span)
+            }
         default: headers.append(name, json)
         }
     }

@@ -38,7 +38,7 @@ final class RelayReports: Sendable {
     }
 
     private let logger: Logger
-    private let shard: Int
+    let shard: Int
     private let onProgress: @Sendable (RelayProgress) -> Void
     private let state = Mutex(State())
 

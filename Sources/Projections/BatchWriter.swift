@@ -35,6 +35,8 @@ actor BatchWriter<P: Projection> {
     /// discarded an event and deleted its row. If the event is restored, only the ids tell whether it was applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
+    /// Nil if nothing is traced.
+    private let tracer = BatchTracer()
     private var session: Session?
     private var sequences = SequenceWatch()
     private let mustForgetSequences = Atomic(false)
@@ -86,6 +88,19 @@ actor BatchWriter<P: Projection> {
 
     /// Applies a slice of a batch in one transaction: offsets, duplicates and read model.
     func write(
+        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder
+    ) async -> (RunnerState.Input, Committed) {
+        guard let span = tracer?.begin(batch, order.slice, group: consumerGroup) else {
+            return await tryToWrite(batch, order)
+        }
+        let (outcome, committed) = await tryToWrite(batch, order)
+        span.end(
+            outcome, applied: committed.fresh.count, duplicates: committed.duplicates,
+            letters: committed.parking.counts.letters.values.reduce(0, +))
+        return (outcome, committed)
+    }
+
+    private func tryToWrite(
         _ batch: PreparedBatch<P.Event>, _ order: WriteOrder
     ) async -> (RunnerState.Input, Committed) {
         var batch = batch

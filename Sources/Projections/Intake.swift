@@ -1,5 +1,7 @@
 internal import Kafka
 internal import StreamCore
+internal import Traces
+internal import Tracing
 
 /// The consumer side of a run: executes commands, then polls and decodes. It does one round at a time.
 struct Intake<P: Projection>: Sendable {
@@ -12,6 +14,8 @@ struct Intake<P: Projection>: Sendable {
     /// The topics of dead letters; nil if failures stop their partitions.
     let route: DeadLetterRoute?
     let group: String
+    /// Whether to look for the traces that records belong to.
+    var isTraced = InstrumentationSystem.activeTracer != nil
 
     /// Maximum time to wait for a broker's answer about a partition, in milliseconds.
     private static var questionTimeoutMs: Int32 { 2_000 }

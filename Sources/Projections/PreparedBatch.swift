@@ -1,6 +1,7 @@
 internal import Kafka
 internal import Letters
 internal import StreamCore
+internal import Traces
 
 /// The decoded events of a batch in the order in which they were polled, and other work such as retries. Each piece of
 /// work is an *item*.
@@ -25,6 +26,8 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     private var recordOfItem: [Int32] = []
     /// The requests of those items that are records of the retry topic.
     private(set) var retries: [Int: RetryRequest] = [:]
+    /// The items whose records belong to a recorded trace, in ascending order; empty if nothing is traced.
+    private(set) var traces: [(item: Int, context: TraceContext)] = []
     /// Keys of items that were read from the database.
     private(set) var keptKeys: [Int: [UInt8]] = [:]
 
@@ -45,10 +48,11 @@ struct PreparedBatch<Event: Sendable>: Sendable {
     ///   - route: the topics of dead letters; nil if failures stop their partitions.
     ///   - group: the consumer group. Retries of events that another group parked are skipped, because the versions of
     ///     a projection share their retry topic.
+    ///   - isTraced: whether to look for the traces that the records belong to.
     init<P: Projection>(
         _ records: RecordBatch, for projection: P, from positions: [TopicPartition: Int64],
         expecting marks: [TopicPartition: RecordMark] = [:], parking route: DeadLetterRoute? = nil,
-        of group: String = ""
+        of group: String = "", isTraced: Bool = false
     ) where P.Event == Event {
         self.records = route == nil ? nil : records
         layout.reserveCapacity(records.count)
@@ -83,12 +87,14 @@ struct PreparedBatch<Event: Sendable>: Sendable {
                 lastPassed.append(nil)
             }
             guard let part, layout.parts[part].failure == nil else { continue }
+            let item = layout.itemCount
             let place = Place(part: part, offset: offset, record: route == nil ? nil : Int32(index))
             if let route, partition.topic == route.retryTopic {
                 append(retry: record, of: projection, in: group, at: place)
             } else {
                 append(record, of: projection, at: place)
             }
+            if isTraced, layout.itemCount > item { noteTrace(of: record, item) }
             if layout.parts[part].failure == nil { lastPassed[part] = index }
         }
         for (part, index) in lastPassed.enumerated() {
@@ -209,6 +215,13 @@ struct PreparedBatch<Event: Sendable>: Sendable {
 
     private mutating func noteRecord(_ place: Place) {
         if let index = place.record { recordOfItem.append(index) }
+    }
+
+    private mutating func noteTrace(of record: RecordView, _ item: Int) {
+        guard let header = record.header(named: "traceparent")?.value,
+            let context = TraceContext(traceparent: header.span), context.isSampled
+        else { return }
+        traces.append((item, context))
     }
 
     /// Adds a part for a partition.

@@ -19,7 +19,8 @@ extension Intake {
             await pace?.wait(forTaking: records.count)
             take(
                 PreparedBatch(
-                    records, for: projection, from: order.positions, expecting: order.marks, parking: route, of: group),
+                    records, for: projection, from: order.positions, expecting: order.marks, parking: route, of: group,
+                    isTraced: isTraced),
                 &round)
             if records.count >= limits.maxRecords || records.byteCount >= limits.maxBytes {
                 keepFetching(records[records.count - 1].topicPartition)

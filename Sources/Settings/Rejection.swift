@@ -42,6 +42,22 @@ extension SettingValue {
         return value
     }
 
+    func number(in range: ClosedRange<Double>) throws(Rejection) -> Double {
+        let value: Double
+        switch self {
+        case .float(let number): value = number
+        case .integer(let number): value = Double(number)
+        case .text(let text):
+            guard let number = Double(text.filter { $0 != "_" }) else { throw .expected("a number", found: self) }
+            value = number
+        default: throw .expected("a number", found: self)
+        }
+        guard range.contains(value) else {
+            throw Rejection(text: "\(value) is outside the range \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
     func boolean() throws(Rejection) -> Bool {
         switch self {
         case .boolean(let value): return value

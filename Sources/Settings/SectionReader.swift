@@ -126,6 +126,19 @@ public struct SectionReader {
         } ?? defaultValue
     }
 
+    /// Reads a number, which may have a fraction.
+    public func number(
+        _ key: String, default defaultValue: Double, in range: ClosedRange<Double>, _ documentation: String
+    ) -> Double {
+        precondition(range.contains(defaultValue), "the default of \(name).\(key) is out of its range")
+        var setting = DeclaredSetting(
+            key: key, documentation: "\(documentation) Range: \(range.lowerBound) to \(range.upperBound).")
+        setting.defaultText = String(defaultValue)
+        return read(setting, show: String.init(_:)) { value throws(Rejection) in
+            try value.number(in: range)
+        } ?? defaultValue
+    }
+
     public func boolean(_ key: String, default defaultValue: Bool, _ documentation: String) -> Bool {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.defaultText = String(defaultValue)

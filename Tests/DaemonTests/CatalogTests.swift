@@ -8,7 +8,7 @@ import Testing
 /// The one list, and what must agree with it.
 @Suite struct CatalogTests {
     @Test func everySectionOfADaemonIsKnownToTheOthers() {
-        let common: Set = ["log", "operations", "kafka", "postgres"]
+        let common: Set = ["log", "operations", "tracing", "kafka", "postgres"]
         let declared = Catalog.daemons.reduce(into: Set<String>()) { $0.formUnion($1.sections) }
         // A section within another comes with it.
         #expect(declared.subtracting(common).filter { !$0.contains(".") } == SharedSections.names)

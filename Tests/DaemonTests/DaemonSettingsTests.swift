@@ -42,6 +42,8 @@ import Testing
         #expect(settings.postgres.configuration.host == "db")
         #expect(settings.postgres.configuration.port == 5_433)
         #expect(settings.operations.host == "127.0.0.1", "nothing is served to others unless told so")
+        #expect(settings.tracing.directory.isEmpty, "nothing is traced unless told so")
+        #expect(settings.tracing.sampleRatio == 1)
     }
 
     @Test func everyPartIsMapped() throws {
@@ -51,7 +53,12 @@ import Testing
                 "postgres.statement_timeout_ms=1234", "postgres.settings.synchronous_commit=off",
                 "relay.retention=keep", "relay.shards=3", "relay.idle_poll_ms=50", "relay.notify_channel=news",
                 "operations.stop_timeout_s=3", "log.level=debug", "log.format=json",
+                "tracing.directory=/var/log/spans", "tracing.sample_ratio=0.25", "tracing.max_file_bytes=2000000",
+                "tracing.max_queued_spans=600",
             ], environment: ["MILLRACE_POSTGRES__PASSWORD": "secret", "MILLRACE_PROJECTION__SERVICE": "another's"])
+        #expect(settings.tracing.directory == "/var/log/spans" && settings.tracing.sampleRatio == 0.25)
+        #expect(settings.tracing.maxFileBytes == 2_000_000 && settings.tracing.maxQueuedSpans == 600)
+        #expect(problems(["tracing.directory=spans"]).contains("tracing.directory: must be an absolute path"))
         #expect(settings.kafka.configuration.clientID == "mine")
         #expect(settings.kafka.configuration.properties == ["linger.ms": "7"])
         #expect(settings.postgres.configuration.schema == "shop")

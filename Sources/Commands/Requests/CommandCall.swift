@@ -1,5 +1,6 @@
 internal import Events
 internal import StreamCore
+internal import Traces
 
 /// A request over HTTP as the routes of commands see it, whatever server received it.
 public struct CommandCall: Sendable {
@@ -56,6 +57,10 @@ public struct CommandCall: Sendable {
                 throw .invalidRequest("invalid-header", "X-Correlation-ID has 1–128 bytes.", in: "X-Correlation-ID")
             }
             request.correlationID = correlationID
+        }
+        // The standard tells receivers to ignore an invalid header.
+        if let traceparent = header("traceparent") {
+            request.trace = TraceContext(traceparent: traceparent, state: header("tracestate"))
         }
         return request
     }

@@ -17,6 +17,7 @@ extension HTTPServer {
         for thread in threads { thread.turned(to: .working) }
         var configuration = configuration
         configuration.onTurn = { threads[$0].progressed() }
+        configuration.isTraced = true
         return HTTPServer(configuration: configuration, routes: routes, logger: context.logger) { _ in
             health.ready(condition)
         }

@@ -111,9 +111,12 @@ final class Ledger: Sendable {
     }
 
     @discardableResult
-    func produce(key: String, _ value: [UInt8]?, through other: Producer? = nil) async throws -> TopicPartition {
+    func produce(
+        key: String, _ value: [UInt8]?, headers: [RecordHeader] = [], through other: Producer? = nil
+    ) async throws -> TopicPartition {
         let topic = topics[abs(key.utf8.reduce(0) { $0 &* 31 &+ Int($1) }) % topics.count]
-        let report = try await (other ?? producer).send(topic: topic, key: Array(key.utf8), value: value)
+        let report = try await (other ?? producer).send(
+            topic: topic, key: Array(key.utf8), value: value, headers: headers)
         let partition = TopicPartition(topic: topic, partition: report.partition)
         state.withLock { $0.ends[partition] = max($0.ends[partition] ?? 0, report.offset + 1) }
         return partition

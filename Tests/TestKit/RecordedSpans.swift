@@ -1,0 +1,31 @@
+internal import Synchronization
+public import Traces
+internal import Tracing
+
+/// Keeps the spans of a test: of all that runs within `withTracer(spans.tracer())`.
+public final class RecordedSpans: Sendable {
+    private let kept = Mutex<[FinishedSpan]>([])
+
+    public init() {}
+
+    /// Those that have ended, in the order of their ends.
+    public var all: [FinishedSpan] { kept.withLock { $0 } }
+
+    /// - Parameter ratio: the part of the traces without a parent that is recorded.
+    public func tracer(ratio: Double = 1) -> SpanTracer {
+        SpanTracer(TraceSampler(ratio: ratio)) { [self] span in kept.withLock { $0.append(span) } }
+    }
+}
+
+extension FinishedSpan {
+    /// An attribute as text; nil where there is none.
+    public func text(_ attribute: String) -> String? {
+        switch attributes.get(attribute) {
+        case .string(let text): text
+        case .int64(let number): String(number)
+        case .int32(let number): String(number)
+        case .bool(let flag): String(flag)
+        default: nil
+        }
+    }
+}
