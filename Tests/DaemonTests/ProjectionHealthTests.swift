@@ -12,10 +12,11 @@ import Testing
 /// What a projection's reports make of a daemon's health.
 @Suite struct ProjectionHealthTests {
     private let registry = HealthRegistry()
+    private let context: DaemonContext
     private let health: ProjectionHealth
 
     init() throws {
-        let context = DaemonContext(
+        context = DaemonContext(
             postgres: try PostgresConfiguration(url: "postgresql://localhost/none"),
             kafka: KafkaClientConfiguration(bootstrapServers: "127.0.0.1:9"), health: registry,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, stallAfter: .seconds(60), started: {},
@@ -41,9 +42,32 @@ import Testing
         health.partition(partition, isAt: 3, of: 9)
         health.databaseFailing(because: "connection refused")
         #expect(registry.live().checks.map(\.name) == ["projection loop of orders"])
-        #expect(registry.ready().checks.map(\.name) == ["database of orders", "partitions of orders", "\(partition)"])
+        #expect(
+            registry.ready().checks.map(\.name) == [
+                "database of orders", "partitions of orders", "\(partition) of orders",
+            ])
         health.ended()
         #expect(registry.live().checks.isEmpty)
         #expect(registry.ready().checks.isEmpty)
+    }
+
+    /// Two projections of one daemon read the same topic: one that stands still is not hidden by the other.
+    @Test func projectionsOfOneTopicAreToldApart() throws {
+        let partition = TopicPartition(topic: "orders", partition: 1)
+        let other = ProjectionHealth(context, projection: "totals")
+        for health in [health, other] {
+            health.assignmentBegan()
+            health.partition(partition, isAt: 3, of: 9)
+            health.partition(partition, isHeldBy: .circuitBreaker, because: "too many events failed")
+        }
+        let names = registry.ready().checks.map(\.name)
+        for name in ["orders", "totals"] {
+            #expect(names.count { $0 == "\(partition) of \(name)" } == 1, "\(names)")
+            #expect(names.contains("\(partition) of \(name) \(PartitionHold.circuitBreaker.rawValue)"), "\(names)")
+        }
+        other.partitionReleased(partition)
+        let left = registry.ready().checks.map(\.name)
+        #expect(left.contains("\(partition) of orders") && !left.contains("\(partition) of totals"), "\(left)")
+        #expect(registry.ready().problems.count == 1)
     }
 }

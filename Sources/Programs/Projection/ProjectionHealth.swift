@@ -32,6 +32,9 @@ public final class ProjectionHealth: ProjectionObserver {
     /// A condition, so that a rolling upgrade does not stop the next process while this one has no partitions yet.
     private var assignment: String { "partitions of \(projection)" }
 
+    /// A daemon may run several projections of one topic, so the name of a partition alone is not unique.
+    private func name(of partition: TopicPartition) -> String { "\(partition) of \(projection)" }
+
     public func assignmentBegan() {
         context.health.ready(assignment)
     }
@@ -54,7 +57,7 @@ public final class ProjectionHealth: ProjectionObserver {
             var entry =
                 partitions[partition]
                 ?? Partition(
-                    watch: context.health.watch(.partition, "\(partition)", limit: context.stallAfter), next: next)
+                    watch: context.health.watch(.partition, name(of: partition), limit: context.stallAfter), next: next)
             let isBehind = end.map { next < $0 } ?? false
             entry.watch.turned(to: isBehind ? .working : .idle)
             if next != entry.next { entry.watch.progressed() }
@@ -65,19 +68,19 @@ public final class ProjectionHealth: ProjectionObserver {
 
     public func partitionStopped(_ stopped: StoppedPartition) {
         context.health.notReady(
-            "\(stopped.partition)", because: "stopped at offset \(stopped.offset): \(stopped.errorClass)")
+            name(of: stopped.partition), because: "stopped at offset \(stopped.offset): \(stopped.errorClass)")
     }
 
     public func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {
-        context.health.notReady(Self.condition(partition, hold), because: reason)
+        context.health.notReady(condition(partition, hold), because: reason)
     }
 
     public func partition(_ partition: TopicPartition, isNoLongerHeldBy hold: PartitionHold) {
-        context.health.forget(Self.condition(partition, hold))
+        context.health.forget(condition(partition, hold))
     }
 
-    private static func condition(_ partition: TopicPartition, _ hold: PartitionHold) -> String {
-        "\(partition) \(hold.rawValue)"
+    private func condition(_ partition: TopicPartition, _ hold: PartitionHold) -> String {
+        "\(name(of: partition)) \(hold.rawValue)"
     }
 
     public func databaseFailing(because reason: String) {
@@ -91,8 +94,8 @@ public final class ProjectionHealth: ProjectionObserver {
     private var database: String { "database of \(projection)" }
 
     public func partitionReleased(_ partition: TopicPartition) {
-        context.health.forget("\(partition)")
-        for hold in PartitionHold.allCases { context.health.forget(Self.condition(partition, hold)) }
+        context.health.forget(name(of: partition))
+        for hold in PartitionHold.allCases { context.health.forget(condition(partition, hold)) }
         partitions.withLock { $0.removeValue(forKey: partition) }?.watch.end()
     }
 
