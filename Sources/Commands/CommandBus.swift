@@ -90,8 +90,14 @@ public final class CommandBus: Sendable {
         while !Task.isCancelled {
             for pending in queue.removeExpired(at: .now) { pending.answer(.failed(.deadlineExceeded), telemetry) }
             telemetry.waiting(queue.count)
-            // Cut short by the cancellation, which ends the loop.
-            try? await Task.sleep(for: .milliseconds(50))
+            let next = queue.nextDeadline
+            await withTaskGroup(of: Void.self) { group in
+                // The cancellation ends the sleep early.
+                if let next { group.addTask { try? await Task.sleep(until: next, clock: .continuous) } }
+                group.addTask { await self.queue.waitForDeadline(before: next) }
+                await group.next()
+                group.cancelAll()
+            }
         }
     }
 
@@ -152,9 +158,11 @@ public final class CommandBus: Sendable {
             await withCheckedContinuation { waiter in
                 let pending = PendingCommand(id: id, job: job, arrival: arrival, deadline: deadline, waiter: waiter)
                 if let refusal = queue.append(pending) { pending.answer(.failed(refusal), telemetry) }
+                telemetry.waiting(queue.count)
             }
         } onCancel: {
             queue.remove(id)?.answer(.failed(.cancelled), telemetry)
+            telemetry.waiting(queue.count)
         }
     }
 }

@@ -21,7 +21,16 @@ final class CommandQueue: Sendable {
     private struct State {
         var waiting = Deque<PendingCommand>()
         var idle: [CheckedContinuation<Void, Never>] = []
+        /// Who waits for a command with an earlier deadline than this; without a limit, for any command.
+        var deadlineWaiter: (limit: ContinuousClock.Instant?, continuation: CheckedContinuation<Void, Never>)?
         var isClosed = false
+
+        /// Removes the waiter, if a command with this deadline concerns it.
+        mutating func takeDeadlineWaiter(for deadline: ContinuousClock.Instant) -> CheckedContinuation<Void, Never>? {
+            guard let waiter = deadlineWaiter, waiter.limit.map({ deadline < $0 }) ?? true else { return nil }
+            deadlineWaiter = nil
+            return waiter.continuation
+        }
     }
 
     private let maxCount: Int
@@ -35,16 +44,47 @@ final class CommandQueue: Sendable {
 
     /// - Returns: why it may not wait; nil when it does.
     func append(_ pending: PendingCommand) -> CommandFailure? {
-        let (refusal, woken) = state.withLock { state -> (CommandFailure?, CheckedContinuation<Void, Never>?) in
+        typealias Woken = [CheckedContinuation<Void, Never>?]
+        let (refusal, woken) = state.withLock { state -> (CommandFailure?, Woken) in
             // The handler of a cancellation runs after the flag is set: either we see it, or it finds the command.
-            if Task.isCancelled { return (.cancelled, nil) }
-            if state.isClosed { return (.stopped, nil) }
-            if state.waiting.count >= maxCount { return (.overloaded, nil) }
+            if Task.isCancelled { return (.cancelled, []) }
+            if state.isClosed { return (.stopped, []) }
+            if state.waiting.count >= maxCount { return (.overloaded, []) }
             state.waiting.append(pending)
-            return (nil, state.idle.popLast())
+            return (nil, [state.idle.popLast(), state.takeDeadlineWaiter(for: pending.deadline)])
         }
-        woken?.resume()
+        for continuation in woken { continuation?.resume() }
         return refusal
+    }
+
+    /// The earliest deadline of those that wait; nil if none waits.
+    var nextDeadline: ContinuousClock.Instant? {
+        state.withLock { $0.waiting.lazy.map(\.deadline).min() }
+    }
+
+    /// Suspends until a command waits whose deadline is before `limit`, or the task is cancelled. One task at a time
+    /// may wait.
+    ///
+    /// - Parameter limit: nil waits for any command.
+    func waitForDeadline(before limit: ContinuousClock.Instant?) async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    let isThere = state.waiting.contains { pending in limit.map { pending.deadline < $0 } ?? true }
+                    // The handler of a cancellation runs after the flag is set: either we see it, or it finds us.
+                    if isThere || Task.isCancelled { return true }
+                    state.deadlineWaiter = (limit, continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                defer { state.deadlineWaiter = nil }
+                return state.deadlineWaiter
+            }
+            waiter?.continuation.resume()
+        }
     }
 
     /// The next ones, in order: waits for them. Empty once the queue is closed and has none any more.
