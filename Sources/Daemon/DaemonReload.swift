@@ -1,6 +1,7 @@
 internal import CoreMetrics
 internal import Glibc
 internal import Logging
+internal import Operations
 internal import ServiceLifecycle
 internal import Settings
 internal import StreamCore
@@ -15,6 +16,9 @@ struct DaemonReload<Program: DaemonProgram>: Service {
     let logLevel: Live<Logger.Level>
     /// The settings that were read at the start.
     let shown: ShownSettings
+    let health: HealthRegistry
+    /// Maximum time of a reload. After it the loop counts as stalled.
+    let stallAfter: Duration
     let logger: Logger
 
     private let lastSuccess = Gauge(label: "millrace_reload_last_success_timestamp_seconds")
@@ -22,7 +26,8 @@ struct DaemonReload<Program: DaemonProgram>: Service {
 
     init(
         sources: SettingsSources, requests: ReloadRequests, files: ReloadedFiles, feature: Program.Feature,
-        logLevel: Live<Logger.Level>, shown: ShownSettings, logger: Logger
+        logLevel: Live<Logger.Level>, shown: ShownSettings, health: HealthRegistry, stallAfter: Duration,
+        logger: Logger
     ) {
         self.sources = sources
         self.requests = requests
@@ -30,6 +35,8 @@ struct DaemonReload<Program: DaemonProgram>: Service {
         self.feature = feature
         self.logLevel = logLevel
         self.shown = shown
+        self.health = health
+        self.stallAfter = stallAfter
         self.logger = logger
         // Everything was read at the start.
         noteSuccess()
@@ -41,9 +48,13 @@ struct DaemonReload<Program: DaemonProgram>: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             var running = shown
+            let loop = health.watch(.loop, "reload loop", limit: stallAfter)
+            defer { loop.end() }
             while true {
+                loop.turned(to: .idle)
                 await requests.next()
                 if Task.isCancelled { return }
+                loop.turned(to: .working)
                 await reload(&running)
             }
         }

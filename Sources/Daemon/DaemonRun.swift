@@ -46,7 +46,7 @@ struct DaemonRun<Program: DaemonProgram> {
                     metrics: metrics, stallAfter: settings.operations.stallAfter, logger: logger)),
             spans.map { service($0) },
             service(measurements(health, logger)),
-            service(reload(level, logger)),
+            service(reload(level, health, logger)),
             service(WatchdogService(health: health, notifier: notifier, logger: logger)),
             service(work(health, notifier, logger)),
         ]
@@ -80,10 +80,12 @@ struct DaemonRun<Program: DaemonProgram> {
             failureTerminationBehavior: .gracefullyShutdownGroup)
     }
 
-    private func reload(_ level: Live<Logger.Level>, _ logger: Logger) -> some Service {
+    private func reload(
+        _ level: Live<Logger.Level>, _ health: HealthRegistry, _ logger: Logger
+    ) -> some Service {
         DaemonReload<Program>(
             sources: sources, requests: requests, files: files, feature: settings.feature, logLevel: level,
-            shown: shown, logger: logger)
+            shown: shown, health: health, stallAfter: settings.operations.stallAfter, logger: logger)
     }
 
     private func measurements(_ health: HealthRegistry, _ logger: Logger) -> some Service {

@@ -80,7 +80,7 @@ public struct HTTPServer: Service {
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             defer { tasks.cancelAll() }
             if let tokens = server.configuration.tokens {
-                tasks.addTask { await Self.reload(tokens, logger: logger) }
+                tasks.addTask { await Self.reload(tokens, logger: logger, configuration.onTokensRead ?? {}) }
             }
             try await listen(for: channel, server, on: group)
         }
@@ -161,10 +161,11 @@ public struct HTTPServer: Service {
     }
 
     /// Looks at the files once a second, until it is cancelled.
-    private static func reload(_ tokens: TokenSource, logger: Logger) async {
+    private static func reload(_ tokens: TokenSource, logger: Logger, _ onTurn: @Sendable () -> Void) async {
         while !Task.isCancelled {
-            try? await Task.sleep(for: .seconds(1))
+            try? await Task.sleep(for: HTTPServerConfiguration.turnInterval)
             tokens.reload(logger: logger)
+            onTurn()
         }
     }
 }

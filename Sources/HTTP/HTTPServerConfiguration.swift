@@ -20,6 +20,9 @@ public struct HTTPServerConfiguration: Sendable {
     /// left with one that goes on for another `requestTimeoutMs` after it was cancelled.
     public var onTurn: (@Sendable (_ thread: Int) -> Void)?
 
+    /// Called at each ``turnInterval`` after the files of tokens were looked at.
+    public var onTokensRead: (@Sendable () -> Void)?
+
     /// Whether each request has a span, if the process has a tracer.
     public var isTraced = false
 

@@ -32,6 +32,7 @@ public struct QueryService: Sendable {
         var postgres = postgres
         postgres.access = .any
         loops = Self.loops(of: configuration)
+        workers = Self.workers(of: configuration)
         pool = ReadPool(postgres, configuration.pool, logger: logger)
         watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
         pipeline = PipelineWatch(postgres, kafka, intervalMs: configuration.pipelineIntervalMs, logger: logger)
@@ -110,8 +111,20 @@ public struct QueryService: Sendable {
     /// - Parameter onTurn: called after each turn of a loop, whether or not the servers answer.
     public func run(onTurn: @escaping @Sendable (Turn) -> Void = { _ in }) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await pool.run { onTurn(.loop(.reads)) } }
-            group.addTask { await watcher.run { onTurn(.loop(.versions)) } }
+            group.addTask {
+                await pool.run {
+                    onTurn(.loop(.reads))
+                } onWork: {
+                    onTurn(.worker(.reader($0), $1))
+                }
+            }
+            group.addTask {
+                await watcher.run {
+                    onTurn(.loop(.versions))
+                } onWork: {
+                    onTurn(.worker(.versionReader, $0))
+                }
+            }
             group.addTask { await queries.run { onTurn(.loop(.queries)) } }
             group.addTask { await pipeline.run(onTurn: onTurn) }
             group.addTask {
@@ -140,9 +153,48 @@ public struct QueryService: Sendable {
         return loops
     }
 
-    /// A loop has turned.
+    /// A part of the service that waits until there is work.
+    public enum Worker: Hashable, Sendable, CustomStringConvertible {
+        /// A connection of the pool, from 0.
+        case reader(Int)
+        /// The search for versions that requests wait for.
+        case versionReader
+
+        public var description: String {
+            switch self {
+            case .reader(let number): "reader \(number)"
+            case .versionReader: "version reader"
+            }
+        }
+    }
+
+    /// What a worker does.
+    public enum Activity: Sendable, Hashable {
+        /// It waits for work, or for the database to accept a connection.
+        case idle
+        /// It has begun a piece of work since the last report.
+        case moving
+        /// It is still at the piece of work of the last report.
+        case busy
+    }
+
+    /// The workers of this service, each with the maximum time of one piece of work while the database answers late.
+    public let workers: [Worker: Duration]
+
+    private static func workers(of configuration: QueryServiceConfiguration) -> [Worker: Duration] {
+        var workers: [Worker: Duration] = [.versionReader: VersionWatcher.statementTimeout]
+        for number in 0..<configuration.pool.connections {
+            // A batch that fails is repeated read by read.
+            workers[.reader(number)] = .milliseconds(
+                configuration.pool.statementTimeoutMs * (configuration.pool.batchLimit + 1))
+        }
+        return workers
+    }
+
+    /// A loop has turned, or a worker reports.
     public enum Turn: Sendable {
         case loop(Loop)
+        case worker(Worker, Activity)
         /// The look at the pipeline, and why the database did not answer it.
         case pipeline((any Error)?)
     }

@@ -1,6 +1,8 @@
 import Dispatch
+import Foundation
 import HTTP
 import Operations
+import Synchronization
 import TestKit
 import Testing
 
@@ -24,6 +26,27 @@ import Testing
     /// Holds the thread, and no longer than the test may take.
     private static func block(until isOver: DispatchSemaphore) {
         _ = isOver.wait(timeout: .now() + .seconds(120))
+    }
+
+    /// The files of tokens are looked at again and again, and each look is told.
+    @Test func theLookAtTokensIsTold() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "millrace-tokens-\(UUID().uuidString)")
+        try Data("first-token-of-many".utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        let looks = Looks()
+        let tokens = try TokenSource(files: [file.path])
+        try await ServedHTTP.run([]) {
+            $0.tokens = tokens
+            $0.onTokensRead = { looks.add() }
+        } _: { _ in
+            try await eventually { looks.count >= 2 }
+        }
+    }
+
+    private final class Looks: Sendable {
+        private let number = Mutex(0)
+        var count: Int { number.withLock { $0 } }
+        func add() { number.withLock { $0 += 1 } }
     }
 
     @Test func aHandlerThatBlocksItsThread() async throws {

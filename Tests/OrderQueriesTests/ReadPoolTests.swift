@@ -2,6 +2,7 @@ import EmbeddedPostgres
 import HTTP
 import Postgres
 import StreamCore
+import Synchronization
 import TestKit
 import Testing
 
@@ -226,6 +227,44 @@ import Testing
                     #expect(response.status == 200)
                 }
                 group.cancelAll()
+            }
+        }
+    }
+
+    /// The reports of one connection.
+    private final class Told: Sendable {
+        private let activities = Mutex<[QueryService.Activity]>([])
+        var all: [QueryService.Activity] { activities.withLock { $0 } }
+        func append(_ activity: QueryService.Activity) { activities.withLock { $0.append(activity) } }
+    }
+
+    /// What a connection does is told while it does it, and while it waits.
+    @Test func tellsWhatItsConnectionsDo() async throws {
+        try await TestDatabase.withSchema(migrating: []) { postgres in
+            var limits = ReadPoolConfiguration()
+            (limits.connections, limits.statementTimeoutMs) = (1, 60_000)
+            let pool = ReadPool(postgres, limits, logger: .silent)
+            let told = Told()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    await pool.run {
+                        _ = ()
+                    } onWork: { worker, activity in
+                        if worker == 0 { told.append(activity) }
+                    }
+                }
+                defer { group.cancelAll() }
+                _ = try await pool.read("SELECT 1", Parameters(), .quick)
+                try await eventually { told.all.last == .idle }
+                let slow = Task { try await pool.read("SELECT pg_sleep(53)", Parameters(), .search) }
+                try await eventually { told.all.suffix(3) == [.moving, .busy, .busy] }
+                let (holder, killer) = (slow, try await PostgresConnection.connect(postgres))
+                try await killer.execute(
+                    .unprepared(
+                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(53)'"))
+                await killer.close()
+                _ = await holder.result
+                try await eventually { told.all.last == .idle }
             }
         }
     }

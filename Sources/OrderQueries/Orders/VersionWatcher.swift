@@ -64,11 +64,16 @@ final class VersionWatcher: Sendable {
 
     /// Looks until the task is cancelled; then nobody waits any longer.
     ///
-    /// - Parameter onTurn: called often while the time limits of those who wait are looked after.
-    func run(onTurn: @escaping @Sendable () -> Void = {}) async {
+    /// - Parameters:
+    ///   - onTurn: called often while the time limits of those who wait are looked after.
+    ///   - onWork: called before each statement and each wait.
+    func run(
+        onTurn: @escaping @Sendable () -> Void = {},
+        onWork: @escaping @Sendable (QueryService.Activity) -> Void = { _ in }
+    ) async {
         state.withLock { $0.isStopped = false }
         await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.look() }
+            group.addTask { await self.look(onWork) }
             group.addTask { await self.expire(onTurn) }
         }
         release { state in
@@ -77,7 +82,7 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    private func look() async {
+    private func look(_ onWork: @Sendable (QueryService.Activity) -> Void) async {
         while !Task.isCancelled {
             let start = ContinuousClock.now
             let wanted = state.withLock { state in
@@ -85,11 +90,16 @@ final class VersionWatcher: Sendable {
                 return state.waits.take(Self.pageSize, at: start)
             }
             if wanted.isEmpty {
+                onWork(.idle)
                 await sleepUntilDue()
                 continue
             }
             do {
-                try await look(at: wanted)
+                // The session may have to connect first, which takes as long as the database wants.
+                onWork(.idle)
+                let connection = try await session.connection()
+                onWork(.moving)
+                try await look(at: wanted, on: connection)
                 let pause = max((ContinuousClock.now - start) * 2, Self.shortestPause)
                 try? await Task.sleep(for: min(pause, Self.longestPause))
             } catch {
@@ -99,12 +109,11 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    private func look(at orderIDs: [String]) async throws(PostgresError) {
-        let connection = try await session.connection()
+    private func look(at orderIDs: [String], on connection: PostgresConnection) async throws(PostgresError) {
         var ids = TextArray()
         for id in orderIDs { ids.append(id) }
         let rows = try await connection.execute(
-            OrderStatements.versions, Parameters { $0.append(ids) }, timeoutMs: 2_000)
+            OrderStatements.versions, Parameters { $0.append(ids) }, timeoutMs: Self.statementTimeoutMs)
         var versions: [(String, Int64)] = []
         for row in 0..<rows.rowCount { versions.append((try rows.string(row, 0), try rows.int64(row, 1))) }
         let read = versions
@@ -140,6 +149,9 @@ final class VersionWatcher: Sendable {
             sleeper?.resume()
         }
     }
+
+    private static let statementTimeoutMs = 2_000
+    static let statementTimeout = Duration.milliseconds(statementTimeoutMs)
 
     static let expiryInterval = Duration.milliseconds(20)
 

@@ -13,12 +13,21 @@ final class ReadPool: Sendable {
     typealias Kind = ReadQueue<PendingRead>.Kind
     private typealias Item = ReadQueue<PendingRead>.Item
 
+    private struct Work {
+        /// How often it has looked for reads.
+        var turns: UInt64 = 0
+        /// Whether it found some at the last look.
+        var isBusy = false
+    }
+
     private struct State {
         var queue: ReadQueue<PendingRead>
         /// The connections that have nothing to do.
         var idle: [(worker: Int, continuation: CheckedContinuation<Void, Never>)] = []
         /// The connections that run quick reads, or were woken to.
         var onQuick: Set<Int> = []
+        /// What each connection does, for the watch of its progress.
+        var work: [Work]
         var connected = 0
         /// Whether the last attempt to connect has failed.
         var isAway = false
@@ -35,7 +44,9 @@ final class ReadPool: Sendable {
         self.configuration = configuration
         self.logger = logger
         state = Mutex(
-            State(queue: ReadQueue(maxCount: configuration.maxQueued, batchLimit: configuration.batchLimit)))
+            State(
+                queue: ReadQueue(maxCount: configuration.maxQueued, batchLimit: configuration.batchLimit),
+                work: Array(repeating: Work(), count: configuration.connections)))
     }
 
     // MARK: reading
@@ -105,6 +116,8 @@ final class ReadPool: Sendable {
     private func take(_ worker: Int) -> (items: [Item], kind: Kind) {
         state.withLock { state in
             let (items, kind) = state.queue.next(quickOnly: worker == quickWorker)
+            state.work[worker].turns += 1
+            state.work[worker].isBusy = !items.isEmpty
             if kind == .quick && !items.isEmpty {
                 state.onQuick.insert(worker)
             } else {
@@ -121,13 +134,18 @@ final class ReadPool: Sendable {
 
     /// Serves until the task is cancelled; what waits then is told so.
     ///
-    /// - Parameter onTurn: called often while the time limits of reads are looked after.
-    func run(onTurn: @escaping @Sendable () -> Void = {}) async {
+    /// - Parameters:
+    ///   - onTurn: called often while the time limits of reads are looked after.
+    ///   - onWork: called as often for each connection, by its number from 0 on.
+    func run(
+        onTurn: @escaping @Sendable () -> Void = {},
+        onWork: @escaping @Sendable (Int, QueryService.Activity) -> Void = { _, _ in }
+    ) async {
         await withTaskGroup(of: Void.self) { group in
             for worker in 0..<configuration.connections {
                 group.addTask { await self.keepConnected(worker) }
             }
-            group.addTask { await self.expire(onTurn) }
+            group.addTask { await self.expire(onTurn, onWork) }
         }
         for read in state.withLock({ $0.queue.removeAll() }) { read.fail(.cancelled) }
     }
@@ -135,7 +153,10 @@ final class ReadPool: Sendable {
     static let expiryInterval = Duration.milliseconds(50)
 
     /// Tells those whose time is over, whether or not any connection moves.
-    private func expire(_ onTurn: @Sendable () -> Void) async {
+    private func expire(
+        _ onTurn: @Sendable () -> Void, _ onWork: @Sendable (Int, QueryService.Activity) -> Void
+    ) async {
+        var last: [UInt64] = Array(repeating: 0, count: configuration.connections)
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.expiryInterval)
             let outcome: (expired: [PendingRead], woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
@@ -147,6 +168,11 @@ final class ReadPool: Sendable {
             }
             outcome.woken?.resume()
             for read in outcome.expired { read.fail(.overloaded) }
+            // The connections themselves report nothing, because a report costs more than a quick read.
+            for (worker, work) in state.withLock({ $0.work }).enumerated() {
+                onWork(worker, !work.isBusy ? .idle : work.turns == last[worker] ? .busy : .moving)
+                last[worker] = work.turns
+            }
             onTurn()
         }
     }
@@ -166,6 +192,7 @@ final class ReadPool: Sendable {
             noteConnected()
             await serve(on: connection, worker)
             state.withLock { state in
+                state.work[worker].isBusy = false
                 state.connected -= 1
                 state.onQuick.remove(worker)
             }

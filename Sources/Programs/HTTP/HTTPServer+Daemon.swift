@@ -18,6 +18,12 @@ extension HTTPServer {
         var configuration = configuration
         configuration.onTurn = { threads[$0].progressed() }
         configuration.isTraced = true
+        if configuration.tokens != nil {
+            let tokens = health.watch(
+                .loop, "token loop", limit: context.stallAfter + HTTPServerConfiguration.turnInterval)
+            tokens.turned(to: .working)
+            configuration.onTokensRead = { tokens.progressed() }
+        }
         return HTTPServer(configuration: configuration, routes: routes, logger: context.logger) { _ in
             health.ready(condition)
         }

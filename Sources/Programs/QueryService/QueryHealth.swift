@@ -8,10 +8,15 @@ final class QueryHealth: Sendable {
 
     private let health: HealthRegistry
     private let loops: [QueryService.Loop: WatchHandle]
+    private let workers: [QueryService.Worker: WatchHandle]
     private let started: @Sendable () -> Void
 
-    /// - Parameter loops: those that the service runs, each with the time between two turns.
-    init(_ context: DaemonContext, loops: [QueryService.Loop: Duration]) {
+    /// - Parameters:
+    ///   - loops: those that the service runs, each with the time between two turns.
+    ///   - workers: those that the service has, each with the maximum time of one piece of work.
+    init(
+        _ context: DaemonContext, loops: [QueryService.Loop: Duration], workers: [QueryService.Worker: Duration]
+    ) {
         health = context.health
         started = context.started
         self.loops = Dictionary(
@@ -19,6 +24,10 @@ final class QueryHealth: Sendable {
                 (loop, context.health.watch(.loop, "\(loop) loop", limit: context.stallAfter + pause))
             })
         for watch in self.loops.values { watch.turned(to: .working) }
+        self.workers = Dictionary(
+            uniqueKeysWithValues: workers.map { worker, limit in
+                (worker, context.health.watch(.loop, "\(worker)", limit: context.stallAfter + limit))
+            })
         health.notReady(Self.database, because: "the database was not read yet")
     }
 
@@ -26,6 +35,9 @@ final class QueryHealth: Sendable {
         started()
         switch turn {
         case .loop(let loop): loops[loop]?.progressed()
+        case .worker(let worker, let activity):
+            workers[worker]?.turned(to: activity == .idle ? .idle : .working)
+            if activity == .moving { workers[worker]?.progressed() }
         case .pipeline(let failure):
             loops[.pipeline]?.progressed()
             if let failure {

@@ -59,7 +59,8 @@ public enum QueryServiceProgram: DaemonProgram {
         http.commonHeaders = service.commonHeaders
         if let origin = feature.page.commandsOrigin { http.allowConnections(to: origin) }
         http.maxWaits = feature.queries.configuration.maxWaiters
-        let work = QueryWork(service: service, health: QueryHealth(context, loops: service.loops))
+        let health = QueryHealth(context, loops: service.loops, workers: service.workers)
+        let work = QueryWork(service: service, health: health)
         try await HTTPServer.watched(http, routes: service.routes, in: context).serve(before: work)
     }
 
