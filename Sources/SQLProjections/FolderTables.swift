@@ -36,7 +36,7 @@ public struct FolderTables: VersionTables {
     }
 
     public func compare(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
-        try await schema?.compare(in: transaction)
+        try await schema?.take(in: transaction)
     }
 
     public func show(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {

@@ -1,5 +1,4 @@
 internal import Crypto
-internal import Foundation
 public import Projections
 public import SQLText
 internal import Settings
@@ -7,6 +6,7 @@ internal import Settings
 /// A projection's folder: `projection.toml`, `schema.sql`, and a file of statements for each event type, or `apply.sql`
 /// for all.
 public struct ProjectionFolder: Sendable {
+    /// Where the files are from, as messages name it.
     public let path: String
     public let name: String
     public let version: Int
@@ -24,6 +24,8 @@ public struct ProjectionFolder: Sendable {
     let uncheckedColumns: [String]
     /// What tells the files that decide the rows from others.
     let definition: FolderDefinition
+    /// The files, as their author wrote them.
+    public let files: FolderFiles
 
     /// The statements of one file.
     struct EventHandler: Sendable {
@@ -36,11 +38,19 @@ public struct ProjectionFolder: Sendable {
     ///
     /// - Throws: ``InvalidFolder`` with all that is wrong; nothing is asked of a database here.
     public init(path: String) throws(InvalidFolder) {
+        try self.init(try FolderFiles(path: path))
+    }
+
+    /// Understands the files of a folder.
+    ///
+    /// - Throws: ``InvalidFolder`` with all that is wrong.
+    public init(_ files: FolderFiles) throws(InvalidFolder) {
+        let path = files.origin
         self.path = path
+        self.files = files
         let settings: ProjectionFileSettings
         do {
-            let file = path + "/projection.toml"
-            settings = try ProjectionFileSettings.load(SettingsSources(file: file)).settings
+            settings = try ProjectionFileSettings.load(SettingsSources(files.settings)).settings
         } catch {
             throw InvalidFolder(error.problems.map { FolderProblem($0.description) })
         }
@@ -59,8 +69,8 @@ public struct ProjectionFolder: Sendable {
         var handlers: [EventHandler] = []
         var definition: FolderDefinition?
         do throws(FolderProblem) {
-            let files = try Self.files(in: path, order: settings.typeOrder)
-            for file in files {
+            let statements = Self.statements(in: files, order: settings.typeOrder)
+            for file in statements {
                 if file.stem == "schema" {
                     schema = file
                     try SchemaScript.check(file)
@@ -78,7 +88,7 @@ public struct ProjectionFolder: Sendable {
             if handlers.isEmpty && problems.isEmpty {
                 throw FolderProblem("\(path): no statement file; add TYPE.sql for an event type, or apply.sql for all")
             }
-            if problems.isEmpty { definition = try FolderDefinition(settings, files) }
+            if problems.isEmpty { definition = try FolderDefinition(settings, statements) }
         } catch {
             problems.append(error)
         }
@@ -91,24 +101,10 @@ public struct ProjectionFolder: Sendable {
         self.handlers = handlers
     }
 
-    private static func files(in path: String, order: [String]) throws(FolderProblem) -> [SQLFile] {
-        var files: [SQLFile] = []
-        do {
-            for name in try FileManager.default.contentsOfDirectory(atPath: path).sorted()
-            where name.hasSuffix(".sql") && !name.hasPrefix(".") {
-                let file = path + "/" + name
-                guard let text = String(validating: try Data(contentsOf: URL(filePath: file)), as: UTF8.self) else {
-                    throw FolderProblem("\(file): is not UTF-8")
-                }
-                files.append(SQLFile(path: file, text: text))
-            }
-        } catch let problem as FolderProblem {
-            throw problem
-        } catch {
-            throw FolderProblem("\(path): cannot be read: \(error.localizedDescription)")
-        }
+    /// The files of SQL, in the order in which they run.
+    private static func statements(in files: FolderFiles, order: [String]) -> [SQLFile] {
         func rank(_ file: SQLFile) -> Int { order.firstIndex(of: file.stem) ?? order.count }
-        return files.enumerated().sorted { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }
+        return files.statements.enumerated().sorted { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }
             .map(\.element)
     }
 

@@ -72,6 +72,7 @@ struct VersionRegistration {
                 $0.append(folder.schemaChecksum)
                 $0.append(jsonb: folder.definition.json)
             })
+        try await recordFiles()
     }
 
     /// The names of files that are others than those that the version was made or run with.
@@ -100,7 +101,7 @@ struct VersionRegistration {
         }
     }
 
-    /// Notes the files, where others were noted or none.
+    /// Notes what the files decide, and the files themselves, where others were noted or none.
     func record() async throws {
         try await transaction.execute(
             .unprepared(
@@ -109,5 +110,34 @@ struct VersionRegistration {
                 WHERE name = $1 AND version = $2 AND definition IS DISTINCT FROM $3
                 """),
             key { $0.append(jsonb: folder.definition.json) })
+        try await recordFiles()
+    }
+
+    /// Keeps the files as they are now; only what differs is written.
+    private func recordFiles() async throws {
+        var (names, texts, digests) = (TextArray(), TextArray(), ByteaArray())
+        for file in folder.files.files {
+            names.append(file.name)
+            texts.append(file.text)
+            digests.append(file.digest)
+        }
+        try await transaction.execute(
+            .unprepared(
+                """
+                WITH given AS (
+                    SELECT * FROM unnest($3::text[], $4::text[], $5::bytea[]) AS f (path, content, digest)
+                ), gone AS (
+                    DELETE FROM sql_projection_files WHERE name = $1 AND version = $2 AND path <> ALL ($3)
+                )
+                INSERT INTO sql_projection_files AS f (name, version, path, content, digest)
+                SELECT $1, $2, path, content, digest FROM given
+                ON CONFLICT (name, version, path) DO UPDATE SET content = excluded.content, digest = excluded.digest
+                WHERE (f.digest, f.content) IS DISTINCT FROM (excluded.digest, excluded.content)
+                """),
+            key {
+                $0.append(names)
+                $0.append(texts)
+                $0.append(digests)
+            })
     }
 }

@@ -66,7 +66,7 @@ public struct VersionSchema: Sendable {
     public func prepare(_ connection: PostgresConnection) async throws {
         if try await readModel.makeFirst(on: connection) != nil { return }
         try await connection.withTransaction { transaction in
-            try await compare(in: transaction)
+            try await take(in: transaction)
             try await letRead(transaction)
         }
         try await connection.withTransaction { try await check(in: $0) }
@@ -108,7 +108,14 @@ public struct VersionSchema: Sendable {
 
     // MARK: the schema
 
-    /// Checks that the version is there and is run with the folder's files, and notes them.
+    /// Checks that the version is there and is run with the folder's files, and keeps these: what decides no row may be
+    /// others than those before.
+    func take(in transaction: PostgresTransaction) async throws {
+        try await compare(in: transaction)
+        try await VersionRegistration(folder, transaction).record()
+    }
+
+    /// Checks that the version is there and is run with the folder's files.
     func compare(in transaction: PostgresTransaction) async throws {
         let registration = VersionRegistration(folder, transaction)
         try await registration.lock()
@@ -118,7 +125,6 @@ public struct VersionSchema: Sendable {
         }
         let changed = try await registration.changedFiles
         guard changed.isEmpty else { throw definitionChanged(changed) }
-        try await registration.record()
     }
 
     /// Makes the schema, checks each statement in it, and registers the version.

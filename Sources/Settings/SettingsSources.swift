@@ -3,8 +3,22 @@ internal import Foundation
 /// The sources of a configuration. The lowest layer is the program's defaults. Above them are the file, the `*.toml`
 /// files of the folder `conf.d` beside it in the order of their names, the environment, and `--set`.
 public struct SettingsSources: Sendable {
+    /// A text in memory that is read as a configuration file would be, without a `conf.d`.
+    public struct Text: Sendable {
+        /// How messages name it.
+        public var path: String
+        public var toml: String
+
+        public init(path: String, toml: String) {
+            self.path = path
+            self.toml = toml
+        }
+    }
+
     /// The configuration file; nil for none.
     public var file: String?
+    /// What is read instead of a file.
+    public var text: Text?
     /// The environment variables. `MILLRACE_SECTION__KEY` sets `section.key`.
     public var environment: [String: String]
     /// The arguments of `--set`, each `section.key=value`.
@@ -20,6 +34,12 @@ public struct SettingsSources: Sendable {
         self.environment = environment
         self.overrides = overrides
         self.foreignSections = foreignSections
+    }
+
+    /// A text alone, and no other layer.
+    public init(_ text: Text) {
+        self.init()
+        self.text = text
     }
 }
 
@@ -41,6 +61,10 @@ struct LoadedLayers {
             paths = [file] + dropIns(beside: file)
             for path in paths { read(path) }
         }
+        if let text = sources.text {
+            paths.append(text.path)
+            parse(text.toml, text.path)
+        }
         for (name, value) in sources.environment.sorted(by: { $0.key < $1.key }) { read(variable: name, value) }
         // The last of several values for one key wins, because scripts append to the arguments that they received.
         var seen: Set<Substring> = []
@@ -51,7 +75,15 @@ struct LoadedLayers {
 
     private mutating func read(_ path: String) {
         do {
-            files.append(try SettingsLayer.parse(toml: try contents(of: path), path: path))
+            parse(try contents(of: path), path)
+        } catch {
+            problems.append(error)
+        }
+    }
+
+    private mutating func parse(_ toml: String, _ path: String) {
+        do {
+            files.append(try SettingsLayer.parse(toml: toml, path: path))
         } catch {
             problems.append(error)
         }

@@ -26,7 +26,14 @@ import Testing
             let next = try folders.write(version: 2)
             let second = try pipeline.sqlProjection(next)
             try await eventually { try await folders.status(pipeline).contains("caught up") }
-            let promote = try pipeline.command("rebuild", "promote", "--projection", next)
+            // By its name, with the files that the database keeps of it.
+            let shown = next + "-shown"
+            _ = try await pipeline.databaseCommand("projection", "show", folders.name, "--version", "2", "--to", shown)
+            for file in ["projection.toml", "schema.sql", "ItemAdded.sql"] {
+                let (kept, own) = (try text(shown, file), try text(next, file))
+                #expect(kept == own && !own.isEmpty, "\(file)")
+            }
+            let promote = try pipeline.command("rebuild", "promote", folders.name)
             #expect(try await promote.exitCode() == 0, "\(promote.output) \(promote.errors)")
             #expect(promote.errors.contains("is what the events say"))
             // At once, and without a restart.
@@ -49,6 +56,10 @@ import Testing
             try await folders.expectEqual(2, 3, in: pipeline)
             for daemon in [relay, first, second, service] { try await daemon.stop() }
         }
+    }
+
+    private func text(_ folder: String, _ file: String) throws -> String {
+        try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
     }
 
     /// Killed again and again while it makes and fills the version, and while it verifies and promotes it.
@@ -110,9 +121,15 @@ import Testing
             #expect(try await verify.exitCode() == 1 && verify.output.contains("product_stats:"), "\(verify.errors)")
             let live = try pipeline.serverCommand(["projection", "verify", folders.path(version: 1)])
             #expect(try await live.exitCode() == 0, "\(live.output) \(live.errors)")
-            // Its name alone is not enough for a verification.
+            // By their names, with the files that the database keeps.
             let named = try pipeline.command("rebuild", "promote", folders.name)
-            #expect(try await named.exitCode() == 1 && named.errors.contains("--projection"), "\(named.errors)")
+            #expect(try await named.exitCode() == 1 && named.errors.contains("product_stats:"), "\(named.errors)")
+            let building = try pipeline.serverCommand(["projection", "verify", folders.name, "--version", "2"])
+            #expect(try await building.exitCode() == 1 && building.output.contains("product_stats:"), "\(building.errors)")
+            let kept = try pipeline.serverCommand(["projection", "verify", folders.name])
+            #expect(try await kept.exitCode() == 0, "\(kept.output) \(kept.errors)")
+            let absent = try pipeline.serverCommand(["projection", "verify", folders.name, "--version", "7"])
+            #expect(try await absent.exitCode() == 78 && absent.errors.contains("does not have the files"))
             #expect(try await folders.states(pipeline) == ["1 live", "2 building"])
 
             _ = try await pipeline.databaseCommand("rebuild", "abort", folders.name)

@@ -16,8 +16,9 @@ struct PromoteRebuild: AsyncParsableCommand {
             for less than 50 ms; a reader that is slower is not waited for, and the step tried again. From then on the \
             daemons keep the new version. The version before stays until `retire`.
 
-            A version in SQL is verified by a replay: the topics are read again, and the statements of the folder are \
-            applied to other tables, in one transaction that is taken back.
+            A version in SQL is verified by a replay: the topics are read again, and the statements of its folder are \
+            applied to other tables. By its name it is verified with the files that the database keeps of it; \
+            --projection DIR uses a folder's, which must be the same.
 
             \(RebuildCommand.exitCodes)
             """)
@@ -50,7 +51,7 @@ struct PromoteRebuild: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let target = try await options.resolved()
+        let target = try await force ? options.resolved() : options.resolvedWithFiles()
         let rebuild = target.rebuild
         if !force { try await verify(target) }
         let promotion = try await rebuild.promote(isForced: force, waitingUpTo: wait.duration)
@@ -67,14 +68,8 @@ struct PromoteRebuild: AsyncParsableCommand {
         let version = try await target.rebuild.policy().promotion(isForced: true)
         if let schema = target.version {
             try await replay(schema, version, target)
-        } else if target.projection != nil {
-            try await compare(version, target.model, target.postgres)
         } else {
-            throw CommandFailure(
-                """
-                \(version) is verified with the statements of its folder: give that by --projection instead of the \
-                name (or see --force)
-                """, .failure)
+            try await compare(version, target.model, target.postgres)
         }
         try await target.rebuild.noteVerified(version)
         StandardError.write("millrace: \(version) is what the events say\n")

@@ -12,8 +12,8 @@ struct RebuildCommand: AsyncParsableCommand {
             repeated: whatever ends it, the same command goes on. docs/operations.md explains more.
 
             A projection in SQL is named by its folder, --projection DIR, whose projection.toml has the number of the \
-            next version. sql-projection with that folder fills it as well as `start` does. `status`, `abort` and \
-            `retire` need the name alone, and so does `promote --force`.
+            next version. sql-projection with that folder fills it as well as `start` does. From then on the name is \
+            enough, on any machine: the database keeps the files of each version.
 
             \(exitCodes)
             """,

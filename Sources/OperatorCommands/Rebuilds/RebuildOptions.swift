@@ -48,6 +48,14 @@ struct RebuildOptions: ParsableArguments {
         throw CommandFailure(
             "\(name) is none of \(Self.names), and the database has no projection in SQL of this name", .failure)
     }
+
+    /// The read model with what runs the version that is being built: a projection in SQL of which the name alone is
+    /// given has its files in the database.
+    func resolvedWithFiles() async throws -> RebuildTarget {
+        let target = try await resolved()
+        guard target.projection == nil, let building = try await target.rebuild.policy().building else { return target }
+        return try await RebuildTarget(stored: building.name, version: building.version, target.postgres)
+    }
 }
 
 /// A read model that a command is about.
@@ -72,10 +80,20 @@ struct RebuildTarget {
         } catch {
             throw CommandFailure(error.description, .configuration)
         }
-        let isIsolated = try await PostgresConnection.with(postgres) {
-            try await VersionSchema.isIsolated(folder, on: $0)
+        let isIsolated = try await PostgresConnection.with(postgres) { try await VersionSchema.isIsolated(folder, on: $0) }
+        self.init(VersionSchema(folder, isIsolated: isIsolated), postgres)
+    }
+
+    /// A version with the files that the database keeps of it.
+    init(stored name: String, version: Int, _ postgres: PostgresConfiguration) async throws {
+        let schema = try await PostgresConnection.with(postgres) { connection in
+            let folder = try await StoredFolder.load(name, version: version, on: connection)
+            return VersionSchema(folder, isIsolated: try await VersionSchema.isIsolated(folder, on: connection))
         }
-        let version = VersionSchema(folder, isIsolated: isIsolated)
+        self.init(schema, postgres)
+    }
+
+    private init(_ version: VersionSchema, _ postgres: PostgresConfiguration) {
         model = version.readModel
         self.postgres = postgres
         projection = VersionedProjection(model, only: version.projection)

@@ -71,7 +71,7 @@ struct StartRebuild: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let target = try await options.resolved()
+        let target = try await options.resolvedWithFiles()
         guard let projection = target.projection else {
             throw CommandFailure(
                 "\(target.model.name) is a projection in SQL: give the folder of its next version, --projection DIR",

@@ -16,17 +16,14 @@ struct VerifyFolder: AsyncParsableCommand {
             server cannot be reached or refuses · 78 the folder is not that of a version in the database.
             """)
 
-    @Argument(help: ArgumentHelp("The projection's folder.", valueName: "dir"))
-    var path: String
-
+    @OptionGroup var projection: StoredProjectionOptions
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var kafka: KafkaOptions
 
     func run() async throws {
         let postgres = try database.configuration(applicationName: "millrace-verify")
         let kafka = try kafka.configuration(clientID: "millrace-verify")
-        let target = try await RebuildTarget(folder: path, postgres)
-        guard let version = target.version else { return }
+        guard let version = try await projection.target(postgres).version else { return }
         let tables = try await FolderReplay(version, postgres, kafka: kafka).run()
         print(ReplayReport(tables).text)
         guard tables.allSatisfy(\.isEqual) else { throw ExitCode(1) }

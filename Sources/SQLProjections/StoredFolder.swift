@@ -1,0 +1,61 @@
+public import Postgres
+internal import StreamCore
+
+/// The files of versions, as the database keeps them: table `sql_projection_files`.
+public enum StoredFolder {
+    /// The folder of a version, from the database.
+    ///
+    /// - Parameter connection: its search path holds the tables of the runtime.
+    /// - Throws: ``VersionSchema/Refusal`` when the database has not the files, or they were changed there;
+    ///   ``SQLText/InvalidFolder`` when this program does not understand them; `PostgresError`.
+    public static func load(
+        _ name: String, version: Int, on connection: PostgresConnection
+    ) async throws -> ProjectionFolder {
+        let files = try await files(name, version: version, on: connection)
+        return try ProjectionFolder(files)
+    }
+
+    /// The files alone.
+    ///
+    /// - Throws: as ``load(_:version:on:)`` does.
+    public static func files(
+        _ name: String, version: Int, on connection: PostgresConnection
+    ) async throws -> FolderFiles {
+        let rows = try await connection.execute(
+            "SELECT path, content, digest FROM sql_projection_files WHERE name = $1 AND version = $2 ORDER BY path",
+            Parameters {
+                $0.append(name)
+                $0.append(Int32(version))
+            })
+        guard rows.rowCount > 0 else {
+            throw VersionSchema.Refusal(
+                description: """
+                    the database does not have the files of version \(version) of \(name): give its folder, or start \
+                    sql-projection with it once
+                    """)
+        }
+        var files: [FolderFiles.File] = []
+        for row in 0..<rows.rowCount {
+            let file = FolderFiles.File(name: try rows.string(row, 0), text: try rows.string(row, 1))
+            guard file.digest == [UInt8](copying: rows.bytes(row, 2)) else {
+                throw VersionSchema.Refusal(
+                    description: """
+                        \(file.name) of version \(version) of \(name) was changed in the database, in table \
+                        sql_projection_files: start sql-projection with the version's folder to put it right
+                        """)
+            }
+            files.append(file)
+        }
+        return FolderFiles(origin: "\(name)@\(version)", files)
+    }
+
+    /// The versions whose files the database has, of live versions alone, by name.
+    public static func live(on connection: PostgresConnection) async throws -> [(name: String, version: Int)] {
+        let rows = try await connection.execute(
+            """
+            SELECT v.name, v.version FROM projection_versions AS v JOIN sql_projections AS s USING (name, version)
+            WHERE v.state = 'live' ORDER BY v.name
+            """)
+        return try (0..<rows.rowCount).map { (try rows.string($0, 0), Int(try rows.int32($0, 1))) }
+    }
+}
