@@ -53,5 +53,6 @@ extension MigrationCatalog {
         ("sql-projections_0002_definition", PackageResources.sql_projections_0002_definition_sql),
         ("sql-projections_0003_versions", PackageResources.sql_projections_0003_versions_sql),
         ("sql-projections_0004_files", PackageResources.sql_projections_0004_files_sql),
+        ("sql-projections_0005_replays", PackageResources.sql_projections_0005_replays_sql),
     ]
 }

@@ -27,7 +27,19 @@ public struct EventDecisions: Sendable {
     public static func load(
         of consumer: String, on connection: PostgresConnection
     ) async throws(PostgresError) -> EventDecisions {
-        let rows = try await connection.execute(select, Parameters { $0.append(consumer) })
+        try EventDecisions(try await connection.execute(select, Parameters { $0.append(consumer) }))
+    }
+
+    /// Reads them as a transaction sees them.
+    ///
+    /// - Throws: `PostgresError`.
+    public static func load(
+        of consumer: String, in transaction: PostgresTransaction
+    ) async throws(PostgresError) -> EventDecisions {
+        try EventDecisions(try await transaction.execute(select, Parameters { $0.append(consumer) }))
+    }
+
+    private init(_ rows: QueryResult) throws(PostgresError) {
         var decisions = EventDecisions()
         for row in 0..<rows.rowCount {
             let partition = TopicPartition(topic: try rows.string(row, 0), partition: try rows.int32(row, 1))
@@ -37,7 +49,7 @@ public struct EventDecisions: Sendable {
                 decision, about: partition, offset: try rows.int64(row, 2),
                 timestampMs: try rows.optionalInt64(row, 3))
         }
-        return decisions
+        self = decisions
     }
 
     mutating func add(_ decision: Decision, about partition: TopicPartition, offset: Int64, timestampMs: Int64?) {

@@ -6,9 +6,10 @@ public import StreamCore
 /// Says whether a version has what its events come to: reads the topics again, up to the version's own offsets, applies
 /// the events to other tables, and compares these with the version's.
 ///
-/// All of it is one transaction, which sees the version as it was at its beginning and is rolled back at the end. The
-/// daemons go on all the while, and nothing is left behind, whatever ends it. The transaction is open for as long as
-/// the topics take to read.
+/// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and the
+/// replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the version
+/// and its offsets as they were at one moment. The schema is dropped at the end. When the replay is killed, the next one,
+/// or whoever drops the version, drops it.
 public struct FolderReplay: Sendable {
     /// Why a version cannot be compared.
     public struct Failure: Error, Sendable, CustomStringConvertible, RemediableError {
@@ -16,20 +17,34 @@ public struct FolderReplay: Sendable {
         public var remedy: Remedy { .changeSetup }
     }
 
-    /// Ends the transaction.
-    private struct TakenBack: Error {}
+    /// How much a replay does at once.
+    struct Bounds: Sendable {
+        /// Events of one transaction.
+        var transactionEvents = 1_000
+        /// Records of the last pass, which is read within the transaction of the comparison.
+        var lastRecords: Int64 = 10_000
+        /// Passes after which the last one is not waited for: a version that is applied faster than it is replayed.
+        var passes = 20
+    }
 
     private let schema: VersionSchema
     private let postgres: PostgresConfiguration
     private let kafka: KafkaClientConfiguration
+    private let bounds: Bounds
 
-    private static let batchSize = 1_000
     private static let patienceMs = 30_000
 
     public init(_ schema: VersionSchema, _ postgres: PostgresConfiguration, kafka: KafkaClientConfiguration) {
+        self.init(schema, postgres, kafka: kafka, bounds: Bounds())
+    }
+
+    init(
+        _ schema: VersionSchema, _ postgres: PostgresConfiguration, kafka: KafkaClientConfiguration, bounds: Bounds
+    ) {
         self.schema = schema
         self.postgres = postgres
         self.kafka = kafka
+        self.bounds = bounds
     }
 
     /// Compares the folder's version.
@@ -39,54 +54,103 @@ public struct FolderReplay: Sendable {
     ///   version is not there or is run with other files; `PostgresError`, `KafkaError`.
     public func run() async throws -> [TableComparison] {
         var configuration = postgres
+        // Of the comparison, and of dropping large tables.
         configuration.statementTimeoutMs = 0
         configuration.idleInTransactionTimeoutMs = 0
-        return try await PostgresConnection.with(configuration) { try await compare($0) }
+        configuration.settings["synchronous_commit"] = "off"
+        // The tables grow from nothing.
+        configuration.settings["plan_cache_mode"] = "force_custom_plan"
+        return try await PostgresConnection.with(configuration) { try await run(on: $0) }
     }
 
-    private func compare(_ connection: PostgresConnection) async throws -> [TableComparison] {
+    private func run(on connection: PostgresConnection) async throws -> [TableComparison] {
         try await connection.withTransaction { try await schema.compare(in: $0) }
-        let decisions = try await EventDecisions.load(of: schema.folder.name, on: connection)
-        var comparisons: [TableComparison] = []
+        try await dropAbandoned(connection)
+        let replay = try await ReplaySchema.make(for: schema, on: connection)
+        let comparisons: [TableComparison]
         do {
-            try await connection.withTransaction(isolation: .repeatableRead) { transaction in
-                let standing = try await ReplayedRange.all(of: schema.folder, in: transaction)
-                let replay = "millrace_replay_" + String(UInt64.random(in: .min ... .max), radix: 36)
-                try await schema.build(replay, nil, transaction)
-                try await apply(standing, decisions, to: replay, in: transaction)
-                comparisons = try await TableComparison.all(
-                    of: schema.folder.schemaName, with: replay, ignoring: schema.folder.uncheckedColumns,
-                    in: transaction)
-                throw TakenBack()
-            }
-        } catch is TakenBack {}
+            comparisons = try await compare(with: replay, connection)
+        } catch {
+            // Where this fails too, the next replay drops it.
+            try? await replay.drop(connection)
+            throw error
+        }
+        try await replay.drop(connection)
+        // The session of one that was killed just before may have ended by now.
+        try await dropAbandoned(connection)
         return comparisons
     }
 
-    private func apply(
-        _ standing: [TopicPartition: ReplayedRange], _ decisions: EventDecisions, to replay: String,
-        in transaction: PostgresTransaction
+    private func dropAbandoned(_ connection: PostgresConnection) async throws {
+        try await connection.withTransaction { try await ReplaySchema.dropAbandoned(of: schema.folder.name, in: $0) }
+    }
+
+    private func compare(
+        with replay: ReplaySchema, _ connection: PostgresConnection
+    ) async throws -> [TableComparison] {
+        let projection = SQLProjection(schema.folder, role: schema.role, schema: replay.name)
+        var position = ReplayPosition()
+        for _ in 0..<bounds.passes {
+            let (applied, decisions) = try await connection.withTransaction(isolation: .repeatableRead) { transaction in
+                try await state(in: transaction)
+            }
+            let pass = try pass(position, to: applied)
+            if pass.count <= bounds.lastRecords { break }
+            try await read(pass, DecidedProjection(projection, decisions)) { events in
+                try await connection.withTransaction { try await apply(events, projection, to: replay, in: $0) }
+            }
+            position.passed(to: applied)
+        }
+        return try await connection.withTransaction(isolation: .repeatableRead) { [position] transaction in
+            let (applied, decisions) = try await state(in: transaction)
+            try await read(try pass(position, to: applied), DecidedProjection(projection, decisions)) { events in
+                try await apply(events, projection, to: replay, in: transaction)
+            }
+            return try await TableComparison.all(
+                of: schema.folder.schemaName, with: replay.name, ignoring: schema.folder.uncheckedColumns,
+                in: transaction)
+        }
+    }
+
+    private func state(in transaction: PostgresTransaction) async throws -> (AppliedRanges, EventDecisions) {
+        let applied = try await AppliedRanges(of: schema.folder, in: transaction)
+        return (applied, try await EventDecisions.load(of: schema.folder.name, in: transaction))
+    }
+
+    private func pass(_ position: ReplayPosition, to applied: AppliedRanges) throws -> ReplayPosition.Pass {
+        do {
+            return try position.pass(to: applied)
+        } catch {
+            throw Failure(
+                description: """
+                    \(error.partition) of version \(schema.folder.version) of \(schema.folder.name) was begun anew \
+                    during the verification: verify it again
+                    """)
+        }
+    }
+
+    /// Reads a pass from Kafka, and hands on its events in their order.
+    private func read(
+        _ pass: ReplayPosition.Pass, _ projection: DecidedProjection<SQLProjection>,
+        _ write: ([SQLEvent]) async throws -> Void
     ) async throws {
-        let projection = SQLProjection(schema.folder, role: schema.role, schema: replay)
-        let decided = DecidedProjection(projection, decisions)
-        let memory = try await ReplayedEvents(replay, in: transaction)
         var events: [SQLEvent] = []
-        func applyWhatIsThere() async throws {
-            let new = try await memory.firstSeen(of: events)
-            events = []
-            if new.isEmpty { return }
-            try await projection.apply(new, in: transaction)
-            try await transaction.flush()
+        func writeWhatIsThere(isAll: Bool) async throws {
+            while events.count >= bounds.transactionEvents || (isAll && !events.isEmpty) {
+                try await write(Array(events.prefix(bounds.transactionEvents)))
+                events.removeFirst(min(bounds.transactionEvents, events.count))
+            }
         }
         do {
-            try await RangeReader(kafka, silenceTimeoutMs: Self.patienceMs).read(standing.mapValues(\.offsets)) {
-                if events.count >= Self.batchSize { try await applyWhatIsThere() }
+            try await RangeReader(kafka, silenceTimeoutMs: Self.patienceMs).read(pass.ranges) {
+                try await writeWhatIsThere(isAll: false)
             } _: { record in
-                if standing[record.topicPartition]?.parked.contains(record.offset) == true { return }
-                guard case .event(_, let event) = try decided.decode(record) else { return }
+                guard pass.applies(record.topicPartition, record.offset),
+                    case .event(_, let event) = try projection.decode(record)
+                else { return }
                 events.append(event)
             }
-            try await applyWhatIsThere()
+            try await writeWhatIsThere(isAll: true)
         } catch RangeReader.Trouble.gone(let partition) {
             throw Failure(description: "Kafka no longer has all events of \(partition) that the version has applied")
         } catch RangeReader.Trouble.silent(let partition, let milliseconds) {
@@ -97,76 +161,13 @@ public struct FolderReplay: Sendable {
             throw Failure(description: "an event that the version has passed cannot be applied again: \(error)")
         }
     }
-}
 
-/// What a version has applied of one partition.
-private struct ReplayedRange {
-    var offsets: Range<Int64>
-    /// Offsets in the range that were not applied, because they are parked.
-    var parked: Set<Int64> = []
-
-    static func all(
-        of folder: ProjectionFolder, in transaction: PostgresTransaction
-    ) async throws -> [TopicPartition: ReplayedRange] {
-        let key = Parameters {
-            $0.append(folder.name)
-            $0.append(Int32(folder.version))
-        }
-        let results = try await transaction.pipeline([(offsets, key), (parked, key)])
-        var ranges: [TopicPartition: ReplayedRange] = [:]
-        for row in 0..<results[0].rowCount {
-            let partition = try partition(in: results[0], row)
-            guard folder.topics.contains(partition.topic) else { continue }
-            let start = try results[0].int64(row, 2)
-            ranges[partition] = ReplayedRange(offsets: start..<max(start, try results[0].int64(row, 3)))
-        }
-        for row in 0..<results[1].rowCount {
-            ranges[try partition(in: results[1], row)]?.parked.insert(try results[1].int64(row, 2))
-        }
-        return ranges
-    }
-
-    private static func partition(in result: QueryResult, _ row: Int) throws -> TopicPartition {
-        TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))
-    }
-
-    private static let offsets: Statement = """
-        SELECT o.topic, o.partition, coalesce(r.start_offset, 0), o.next_offset
-        FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id
-        LEFT JOIN rebuild_ranges AS r
-            ON r.name = p.name AND r.version = p.version AND r.topic = o.topic AND r.partition = o.partition
-        WHERE p.name = $1 AND p.version = $2
-        """
-    private static let parked: Statement = """
-        SELECT e.topic, e.partition, e.record_offset
-        FROM parked_events AS e JOIN projections AS p ON p.id = e.projection_id
-        WHERE p.name = $1 AND p.version = $2
-        """
-}
-
-/// Which events a replay has applied: an event that comes again counts once, as it does in the version.
-private struct ReplayedEvents {
-    private let transaction: PostgresTransaction
-    private let insert: Statement
-
-    /// - Parameter schema: where the memory is made.
-    init(_ schema: String, in transaction: PostgresTransaction) async throws(PostgresError) {
-        self.transaction = transaction
-        let table = "\(SQLIdentifier.quoted(schema)).millrace_replayed_events"
-        // The schema may belong to the version's role; the replay's own user has to write here.
-        try await transaction.execute(script: "CREATE TABLE \(table) (event_id uuid PRIMARY KEY)")
-        insert = .unprepared(
-            "INSERT INTO \(table) SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id")
-    }
-
-    /// The events that were not among those of an earlier call, each once.
-    func firstSeen(of events: [SQLEvent]) async throws(PostgresError) -> [SQLEvent] {
-        if events.isEmpty { return [] }
-        var ids = UUIDArray()
-        for event in events { ids.append(event.eventID) }
-        let result = try await transaction.execute(insert, Parameters { $0.append(ids) })
-        var new: Set<EventID> = []
-        for row in 0..<result.rowCount { new.insert(try result.eventID(row, 0)) }
-        return events.filter { new.remove($0.eventID) != nil }
+    private func apply(
+        _ events: [SQLEvent], _ projection: SQLProjection, to replay: ReplaySchema, in transaction: PostgresTransaction
+    ) async throws {
+        let new = try await replay.firstSeen(events, in: transaction)
+        if new.isEmpty { return }
+        try await projection.apply(new, in: transaction)
+        try await transaction.flush()
     }
 }

@@ -53,10 +53,11 @@ public struct FolderTables: VersionTables {
             $0.append(name)
             $0.append(Int32(version.version))
         }
+        try await ReplaySchema.dropAbandoned(of: name, in: transaction)
         try await transaction.execute("DELETE FROM sql_projections WHERE name = $1 AND version = $2", key)
         try await transaction.execute(
             script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(version.schema)) CASCADE")
-        try await dropRole(version.schema, in: transaction)
+        try await Self.dropRole(version.schema, in: transaction)
         let views = try await transaction.execute(
             """
             DELETE FROM sql_projection_views AS v
@@ -69,7 +70,7 @@ public struct FolderTables: VersionTables {
     }
 
     /// Drops the version's role, unless it has something elsewhere or an administrator has made it.
-    private func dropRole(_ role: String, in transaction: PostgresTransaction) async throws {
+    static func dropRole(_ role: String, in transaction: PostgresTransaction) async throws {
         do {
             try await transaction.withSavepoint {
                 try await transaction.execute(script: "DROP ROLE IF EXISTS \(SQLIdentifier.quoted(role))")

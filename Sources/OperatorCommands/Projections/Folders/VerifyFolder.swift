@@ -9,8 +9,8 @@ struct VerifyFolder: AsyncParsableCommand {
         abstract: "Compares a version's rows with what its events come to.",
         discussion: """
             The topics are read again, up to the version's own offsets, and the folder's statements are applied to other \
-            tables. All of it is one transaction, which is rolled back. It stays open for as long as the topics take to \
-            read: run it when vacuum can wait. Daemons go on meanwhile. Events that are parked are left out.
+            tables, in short transactions. The version goes on, and the command follows it. The comparison at the end \
+            is one transaction, as long as it takes to read the version's tables. Events that are parked are left out.
 
             Exit codes: 0 equal · 1 something differs, or the events cannot be applied again · 64 wrong usage · 69 a \
             server cannot be reached or refuses · 78 the folder is not that of a version in the database.

@@ -1,0 +1,125 @@
+internal import Postgres
+internal import StreamCore
+
+/// What a version has applied of its partitions, in one snapshot.
+struct AppliedRanges: Sendable, Hashable {
+    struct Partition: Sendable, Hashable {
+        /// From where the version began to where it is.
+        var offsets: Range<Int64>
+        /// Offsets in the range that were not applied, because they are parked.
+        var parked: Set<Int64> = []
+    }
+
+    var partitions: [TopicPartition: Partition] = [:]
+
+    init(_ partitions: [TopicPartition: Partition]) {
+        self.partitions = partitions
+    }
+
+    /// Reads them.
+    ///
+    /// - Parameter transaction: with one snapshot for all its statements.
+    init(of folder: ProjectionFolder, in transaction: PostgresTransaction) async throws {
+        let key = Parameters {
+            $0.append(folder.name)
+            $0.append(Int32(folder.version))
+        }
+        let results = try await transaction.pipeline([(Self.offsets, key), (Self.parked, key)])
+        for row in 0..<results[0].rowCount {
+            let partition = try Self.partition(in: results[0], row)
+            guard folder.topics.contains(partition.topic) else { continue }
+            let start = try results[0].int64(row, 2)
+            partitions[partition] = Partition(offsets: start..<max(start, try results[0].int64(row, 3)))
+        }
+        for row in 0..<results[1].rowCount {
+            partitions[try Self.partition(in: results[1], row)]?.parked.insert(try results[1].int64(row, 2))
+        }
+    }
+
+    private static func partition(in result: QueryResult, _ row: Int) throws -> TopicPartition {
+        TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))
+    }
+
+    private static let offsets: Statement = """
+        SELECT o.topic, o.partition, coalesce(r.start_offset, 0), o.next_offset
+        FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id
+        LEFT JOIN rebuild_ranges AS r
+            ON r.name = p.name AND r.version = p.version AND r.topic = o.topic AND r.partition = o.partition
+        WHERE p.name = $1 AND p.version = $2
+        """
+    private static let parked: Statement = """
+        SELECT e.topic, e.partition, e.record_offset
+        FROM parked_events AS e JOIN projections AS p ON p.id = e.projection_id
+        WHERE p.name = $1 AND p.version = $2
+        """
+}
+
+/// How far a replay is, and what it must read to be where the version is. A pure value.
+///
+/// The version goes on while the replay reads, so the replay follows it in passes. Of each pass it reads what the version
+/// has applied since the pass before: the records behind the last position, and those before it that were parked then and
+/// are not any more. Records of a partition come in the order of their offsets, so an event that was released comes before
+/// the later ones of its key, as in the version.
+struct ReplayPosition: Sendable {
+    /// The version is not where it was any more.
+    struct MovedBack: Error, Hashable {
+        let partition: TopicPartition
+    }
+
+    /// What one pass reads and applies.
+    struct Pass: Sendable, Hashable {
+        /// What is read of each partition.
+        fileprivate(set) var ranges: [TopicPartition: Range<Int64>] = [:]
+        /// Where the new records of each partition begin.
+        fileprivate var begins: [TopicPartition: Int64] = [:]
+        /// Earlier ones that are applied now.
+        fileprivate var released: [TopicPartition: Set<Int64>] = [:]
+        /// New ones that are not.
+        fileprivate var parked: [TopicPartition: Set<Int64>] = [:]
+
+        /// How many records are read at most.
+        var count: Int64 { ranges.values.reduce(0) { $0 + $1.upperBound - $1.lowerBound } }
+
+        /// Whether a record that was read is applied.
+        func applies(_ partition: TopicPartition, _ offset: Int64) -> Bool {
+            guard offset >= begins[partition] ?? 0 else { return released[partition]?.contains(offset) == true }
+            return parked[partition]?.contains(offset) != true
+        }
+    }
+
+    /// The last snapshot that was replayed.
+    private var last = AppliedRanges([:])
+
+    /// What is to be read so that the replay is where the version is.
+    ///
+    /// - Throws: ``MovedBack`` when the version has given up what it had applied.
+    func pass(to applied: AppliedRanges) throws(MovedBack) -> Pass {
+        for partition in last.partitions.keys where applied.partitions[partition] == nil {
+            throw MovedBack(partition: partition)
+        }
+        var pass = Pass()
+        for (partition, now) in applied.partitions {
+            let before = last.partitions[partition]
+            let begin = before?.offsets.upperBound ?? now.offsets.lowerBound
+            let end = now.offsets.upperBound
+            let isParkedAgain = now.parked.contains { offset in
+                before.map { $0.offsets.contains(offset) && !$0.parked.contains(offset) } ?? false
+            }
+            guard end >= begin, before.map({ $0.offsets.lowerBound == now.offsets.lowerBound }) ?? true, !isParkedAgain
+            else { throw MovedBack(partition: partition) }
+            let released = before?.parked.subtracting(now.parked).filter { before?.offsets.contains($0) == true } ?? []
+            let first = min(begin, released.min() ?? begin)
+            guard first < end else { continue }
+            pass.ranges[partition] = first..<end
+            pass.begins[partition] = begin
+            pass.released[partition] = released
+            pass.parked[partition] = now.parked
+        }
+        return pass
+    }
+
+    /// Notes that a pass was read and applied.
+    mutating func passed(to applied: AppliedRanges) {
+        last = applied
+    }
+}

@@ -1,0 +1,106 @@
+internal import Postgres
+
+/// The schema in which a replay applies events: the folder's tables once more, and which events were applied. It is
+/// registered, and the session of the replay holds a lock on it, so that somebody else drops it when the replay was
+/// killed.
+struct ReplaySchema: Sendable {
+    let name: String
+    private let version: VersionSchema
+    private let remember: Statement
+
+    private init(_ name: String, _ version: VersionSchema) {
+        self.name = name
+        self.version = version
+        remember = Statement(
+            """
+            INSERT INTO \(Self.memory(in: name)) SELECT * FROM unnest($1::uuid[])
+            ON CONFLICT DO NOTHING RETURNING event_id
+            """)
+    }
+
+    private static func memory(in schema: String) -> String {
+        "\(SQLIdentifier.quoted(schema)).millrace_replayed_events"
+    }
+
+    /// Makes the schema for a session, which must last as long as the replay.
+    static func make(for version: VersionSchema, on connection: PostgresConnection) async throws -> ReplaySchema {
+        let name = "millrace_replay_" + String(UInt64.random(in: .min ... .max), radix: 36)
+        let schema = ReplaySchema(name, version)
+        try await connection.execute(
+            .unprepared("SELECT pg_advisory_lock(\(lockKey))"), Parameters { $0.append(name) })
+        try await connection.withTransaction { transaction in
+            try await transaction.execute(
+                .unprepared("INSERT INTO sql_projection_replays (schema_name, name, version) VALUES ($1, $2, $3)"),
+                Parameters {
+                    $0.append(name)
+                    $0.append(version.folder.name)
+                    $0.append(Int32(version.folder.version))
+                })
+            try await version.build(name, nil, transaction)
+            // The schema may belong to the version's role; the replay's own user has to write here.
+            try await transaction.execute(script: "CREATE TABLE \(memory(in: name)) (event_id uuid PRIMARY KEY)")
+            try await schema.leaveOutOfTheLog(transaction)
+        }
+        return schema
+    }
+
+    private static let lockKey = "hashtextextended('millrace replay ' || $1, 0)"
+
+    /// Nobody needs these tables after a crash of the server. Tables with foreign keys cannot be changed one by one.
+    private func leaveOutOfTheLog(_ transaction: PostgresTransaction) async throws {
+        let tables = try await transaction.execute(
+            .unprepared(
+                """
+                SELECT format('ALTER TABLE %I.%I SET UNLOGGED', $1::text, c.relname) FROM pg_class AS c
+                WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)
+                    AND c.relkind = 'r' AND c.relpersistence = 'p' AND NOT EXISTS (
+                        SELECT FROM pg_constraint AS k
+                        WHERE k.contype = 'f' AND (k.conrelid = c.oid OR k.confrelid = c.oid))
+                """), Parameters { $0.append(name) })
+        for row in 0..<tables.rowCount { try await transaction.execute(script: try tables.string(row, 0)) }
+    }
+
+    /// The events that no earlier call has been given, each once: an event that comes again counts once, as it does in
+    /// the version.
+    func firstSeen(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws(PostgresError) -> [SQLEvent] {
+        if events.isEmpty { return [] }
+        var ids = UUIDArray()
+        for event in events { ids.append(event.eventID) }
+        let result = try await transaction.execute(remember, Parameters { $0.append(ids) })
+        var new: Set<EventID> = []
+        for row in 0..<result.rowCount { new.insert(try result.eventID(row, 0)) }
+        return events.filter { new.remove($0.eventID) != nil }
+    }
+
+    // MARK: the end
+
+    /// Drops the schema of a replay that has ended; and the version's role, if the version was dropped meanwhile.
+    func drop(_ connection: PostgresConnection) async throws {
+        try await connection.withTransaction { transaction in
+            try await Self.drop(name, transaction)
+            guard let role = version.role, try await !VersionRegistration(version.folder, transaction).isKnown else {
+                return
+            }
+            try await FolderTables.dropRole(role, in: transaction)
+        }
+    }
+
+    /// Drops the schemas of a projection's replays that were killed.
+    static func dropAbandoned(of projection: String, in transaction: PostgresTransaction) async throws {
+        let found = try await transaction.execute(
+            .unprepared("SELECT schema_name FROM sql_projection_replays WHERE name = $1 ORDER BY 1"),
+            Parameters { $0.append(projection) })
+        for row in 0..<found.rowCount {
+            let name = try found.string(row, 0)
+            let lock = try await transaction.execute(
+                .unprepared("SELECT pg_try_advisory_xact_lock(\(lockKey))"), Parameters { $0.append(name) })
+            if try lock.bool(0, 0) { try await drop(name, transaction) }
+        }
+    }
+
+    private static func drop(_ name: String, _ transaction: PostgresTransaction) async throws {
+        try await transaction.execute(script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(name)) CASCADE")
+        try await transaction.execute(
+            .unprepared("DELETE FROM sql_projection_replays WHERE schema_name = $1"), Parameters { $0.append(name) })
+    }
+}
