@@ -28,7 +28,7 @@ struct VerificationReport {
         }
         for comparison in verdict.comparisons {
             lines.append(Self.line(comparison))
-            lines += comparison.differences.map { "  \($0.subject): \(Self.text($0.problem))" }
+            lines += comparison.differences.map { "  \(LetterFormat.text($0.subject)): \(Self.text($0.problem))" }
             let more = comparison.differing - Set(comparison.differences.map(\.subject)).count
             if more > 0, comparison.undecided == nil { lines.append("  … and \(more) more") }
         }
@@ -72,6 +72,7 @@ struct VerificationReport {
         case .lostEvent(let event): "\(event) is neither in its topic nor in the outbox"
         case .unknownEvent(let event): "\(event) is in its topic, but not in the write model"
         case .unreadable(let reason): "is not parked and cannot be decoded: \(reason)"
+        case .notApplicable(let reason): reason
         }
     }
 
@@ -187,6 +188,8 @@ struct VerificationReport {
             object = Document.Difference(subject: difference.subject, kind: "unknown-event", detail: event)
         case .unreadable(let reason):
             object = Document.Difference(subject: difference.subject, kind: "unreadable", detail: reason)
+        case .notApplicable(let reason):
+            object = Document.Difference(subject: difference.subject, kind: "not-applicable", detail: reason)
         }
         return object
     }

@@ -14,6 +14,10 @@ struct VerifyCommand: AsyncParsableCommand {
             events in the topics and the outbox, to find lost events. Events in transit are counted and are not a \
             difference. If the database has no dashboard views, the dashboard is left out.
 
+            Projections in SQL are verified by a replay: the topics are read again, and the statements are applied to \
+            other tables, in short transactions. Without --projection these are the live versions that the read model's \
+            database keeps, with the files that it keeps.
+
             If Kafka no longer has the oldest events, the read models are compared with the write model and the later \
             events. Orders with events in transit are then left out, so use --wait.
 
@@ -29,6 +33,16 @@ struct VerifyCommand: AsyncParsableCommand {
     }
 
     @OptionGroup var database: DatabaseOptions
+
+    @Option(
+        name: .customLong("projection"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Of the projections in SQL, verifies this folder's and those of further --projection alone.",
+            valueName: "dir"))
+    var folders: [String] = []
+
+    @Flag(help: "Leaves the projections in SQL out.")
+    var builtIn = false
 
     @Option(help: "The read model's database, if it differs from --database.")
     var readDatabase: String?
@@ -71,6 +85,9 @@ struct VerifyCommand: AsyncParsableCommand {
 
     func validate() throws {
         if let readDatabase { try Endpoints.refusePassword(inURL: readDatabase, of: "--read-database") }
+        guard folders.isEmpty || !(builtIn || tablesOnly) else {
+            throw ValidationError("--projection goes neither with --built-in nor with --tables-only.")
+        }
         guard examples >= 0 else { throw ValidationError("--examples must not be negative.") }
         guard (1...100_000_000).contains(ordersInMemory) else {
             throw ValidationError("--orders-in-memory is 1 to 100000000.")
@@ -96,9 +113,20 @@ struct VerifyCommand: AsyncParsableCommand {
         }
         configuration.ordersInMemory = ordersInMemory
         configuration.exampleLimit = examples
-        let verdict = try await Verification(configuration).run(waitingUpTo: wait.duration)
+        var verdict = try await Verification(configuration).run(waitingUpTo: wait.duration)
+        if let kafka = configuration.kafka {
+            let folders = FolderVerification(
+                readModel: readModel, kafka: kafka, incompleteHistory: configuration.incompleteHistory,
+                exampleLimit: examples)
+            verdict = verdict.with(try await folders.comparisons(of: selection))
+        }
         let report = VerificationReport(verdict)
         print(output == .text ? report.text : try report.json)
         if let code = report.exitCode { throw code }
+    }
+
+    private var selection: FolderVerification.Selection {
+        if builtIn { return .none }
+        return folders.isEmpty ? .registered : .folders(folders)
     }
 }

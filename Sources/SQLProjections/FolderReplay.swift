@@ -14,6 +14,8 @@ public struct FolderReplay: Sendable {
     /// Why a version cannot be compared.
     public struct Failure: Error, Sendable, CustomStringConvertible, RemediableError {
         public let description: String
+        /// Whether the version has what its events cannot have come to; false where that is not known.
+        public var isDifference = false
         public var remedy: Remedy { .changeSetup }
     }
 
@@ -156,10 +158,15 @@ public struct FolderReplay: Sendable {
         } catch RangeReader.Trouble.silent(let partition, let milliseconds) {
             throw Failure(description: "no record of \(partition) came for \(milliseconds / 1_000) s")
         } catch let failure as EventFailure {
-            throw Failure(description: "an event that the version has passed cannot be applied again: \(failure)")
+            throw Self.notApplicable("\(failure)")
         } catch let error as PostgresError where error.kind == .permanent {
-            throw Failure(description: "an event that the version has passed cannot be applied again: \(error)")
+            throw Self.notApplicable("\(error)")
         }
+    }
+
+    private static func notApplicable(_ reason: String) -> Failure {
+        Failure(
+            description: "an event that the version has passed cannot be applied again: \(reason)", isDifference: true)
     }
 
     private func apply(

@@ -107,7 +107,8 @@ struct ReplayPosition: Sendable {
             }
             guard end >= begin, before.map({ $0.offsets.lowerBound == now.offsets.lowerBound }) ?? true, !isParkedAgain
             else { throw MovedBack(partition: partition) }
-            let released = before?.parked.subtracting(now.parked).filter { before?.offsets.contains($0) == true } ?? []
+            let earlier = now.offsets.lowerBound..<begin
+            let released = Set((before?.parked ?? []).subtracting(now.parked).filter { earlier.contains($0) })
             let first = min(begin, released.min() ?? begin)
             guard first < end else { continue }
             pass.ranges[partition] = first..<end

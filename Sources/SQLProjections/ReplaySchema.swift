@@ -1,4 +1,5 @@
 internal import Postgres
+internal import StreamCore
 
 /// The schema in which a replay applies events: the folder's tables once more, and which events were applied. It is
 /// registered, and the session of the replay holds a lock on it, so that somebody else drops it when the replay was

@@ -49,8 +49,10 @@ public enum StoredFolder {
         return FolderFiles(origin: "\(name)@\(version)", files)
     }
 
-    /// The versions whose files the database has, of live versions alone, by name.
+    /// The live version of each projection in SQL, by name; none where the database has no tables for them.
     public static func live(on connection: PostgresConnection) async throws -> [(name: String, version: Int)] {
+        let exists = try await connection.execute("SELECT to_regclass('sql_projection_files') IS NOT NULL")
+        guard try exists.bool(0, 0) else { return [] }
         let rows = try await connection.execute(
             """
             SELECT v.name, v.version FROM projection_versions AS v JOIN sql_projections AS s USING (name, version)

@@ -9,8 +9,13 @@ public struct TableComparison: Sendable, Hashable {
     public let surplus: Int64
     /// Rows that the version should have and has not.
     public let missing: Int64
-    /// Some of them, for a person to read: `-` before what is missing, `+` before what should not be there.
-    public let examples: [String]
+    /// Some of the rows that are missing.
+    public let missingExamples: [String]
+    /// Some of the rows that should not be there.
+    public let surplusExamples: [String]
+
+    /// Some rows that differ, for a person to read: `-` before what is missing, `+` before what should not be there.
+    public var examples: [String] { missingExamples.map { "- " + $0 } + surplusExamples.map { "+ " + $0 } }
 
     public var isEqual: Bool { surplus == 0 && missing == 0 }
 
@@ -36,18 +41,20 @@ public struct TableComparison: Sendable, Hashable {
                     surplus AS MATERIALIZED (TABLE kept EXCEPT ALL TABLE wanted),
                     missing AS MATERIALIZED (TABLE wanted EXCEPT ALL TABLE kept)
                     SELECT (SELECT count(*) FROM kept), (SELECT count(*) FROM surplus), (SELECT count(*) FROM missing),
-                        (SELECT string_agg('- ' || left(line, 300), E'\\n')
+                        (SELECT string_agg(replace(left(line, 300), E'\\n', ' '), E'\\n')
                             FROM (SELECT line FROM missing LIMIT \(exampleCount)) AS m),
-                        (SELECT string_agg('+ ' || left(line, 300), E'\\n')
+                        (SELECT string_agg(replace(left(line, 300), E'\\n', ' '), E'\\n')
                             FROM (SELECT line FROM surplus LIMIT \(exampleCount)) AS s)
                     """))
             comparisons.append(
                 TableComparison(
                     table: table.name, rows: try answer.int64(0, 0), surplus: try answer.int64(0, 1),
                     missing: try answer.int64(0, 2),
-                    examples: [try answer.optionalString(0, 3), try answer.optionalString(0, 4)].compactMap(\.self)
-                        .flatMap { $0.split(separator: "\n").map(String.init) }))
+                    missingExamples: Self.lines(try answer.optionalString(0, 3)),
+                    surplusExamples: Self.lines(try answer.optionalString(0, 4))))
         }
         return comparisons
     }
+
+    private static func lines(_ text: String?) -> [String] { text?.split(separator: "\n").map(String.init) ?? [] }
 }

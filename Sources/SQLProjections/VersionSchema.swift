@@ -14,6 +14,10 @@ public struct VersionSchema: Sendable {
 
     let folder: ProjectionFolder
     let role: String?
+
+    /// The schema's name: `customer_orders_v1`.
+    public var name: String { folder.schemaName }
+
     private let readers: [String]
 
     /// - Parameters:

@@ -34,6 +34,8 @@ public struct Verdict: Hashable, Sendable {
             case unknownEvent(String)
             /// A record below the projection's offsets cannot be decoded and is not parked.
             case unreadable(String)
+            /// A record below the projection's offsets is not parked, and cannot be applied again.
+            case notApplicable(String)
         }
 
         /// The order, or the key of the row.
@@ -109,6 +111,13 @@ public struct Verdict: Hashable, Sendable {
         var verdict = self
         let prefix = name.replacing("-", with: "_")
         verdict.comparisons.removeAll { !$0.name.hasPrefix(prefix) }
+        return verdict
+    }
+
+    /// The same with what else was compared.
+    public func with(_ more: [Comparison]) -> Verdict {
+        var verdict = self
+        verdict.comparisons += more
         return verdict
     }
 

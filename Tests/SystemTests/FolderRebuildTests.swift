@@ -130,6 +130,7 @@ import Testing
             let absent = try pipeline.serverCommand(["projection", "verify", folders.name, "--version", "7"])
             #expect(try await absent.exitCode() == 78 && absent.errors.contains("does not have the files"))
             #expect(try await folders.states(pipeline) == ["1 live", "2 building"])
+            try await expectOneReport(of: folders, next, pipeline)
 
             _ = try await pipeline.databaseCommand("rebuild", "abort", folders.name)
             try await second.waitForLog("version 2 was aborted")
@@ -142,6 +143,40 @@ import Testing
             try await folders.expectArrival(version: 1, in: pipeline)
             for daemon in [relay, first, second] { try await daemon.stop() }
         }
+    }
+
+    /// `millrace verify`, with the live version that is as it should be, and the other one that is not.
+    private func expectOneReport(of folders: StatsFolders, _ next: String, _ pipeline: Pipeline) async throws {
+        let projection = try pipeline.projection()
+        let live = try pipeline.verifyCommand("--wait", "120s")
+        #expect(try await live.exitCode() == 0, "\(live.output) \(live.errors)")
+        #expect(live.output.hasPrefix("equal: ") && live.output.contains("order_summary: compared 20, differing 0"))
+        #expect(live.output.contains("\n\(folders.schema)_v1 counted_orders: compared "), "\(live.output)")
+        #expect(!live.output.contains("\(folders.schema)_v2"))
+        let without = try pipeline.verifyCommand("--built-in")
+        #expect(try await without.exitCode() == 0 && !without.output.contains(folders.schema))
+
+        let both = try pipeline.verifyCommand(
+            "--projection", folders.path(version: 1), "--projection", next, "--output", "json")
+        #expect(try await both.exitCode() == 1, "\(both.output) \(both.errors)")
+        let document = try #require(
+            try JSONSerialization.jsonObject(with: Data(both.output.utf8)) as? [String: Any])
+        let comparisons = try #require(document["comparisons"] as? [[String: Any]])
+        func differing(_ table: String) throws -> Int {
+            try #require(comparisons.first { $0["name"] as? String == table }?["differing"] as? Int, "\(table)")
+        }
+        #expect(try differing("\(folders.schema)_v1 product_stats") == 0)
+        let wrong = try differing("\(folders.schema)_v2 product_stats")
+        let rows = try await pipeline.number("SELECT count(*) FROM \(folders.schema)_v2.product_stats")
+        // Each row is wrong: one is missing, and another one should not be there.
+        #expect(wrong == Int(rows) * 2)
+
+        // Without its files the database cannot say what a version should have.
+        try await pipeline.execute("DELETE FROM sql_projection_files WHERE version = 1")
+        let undecided = try pipeline.verifyCommand()
+        #expect(try await undecided.exitCode() == 2, "\(undecided.output) \(undecided.errors)")
+        #expect(undecided.output.contains("\(folders.name)@1: not compared: the database does not have the files"))
+        try await projection.stop()
     }
 
     /// The live version parks what it cannot apply; the version that is built stops there, and says so.

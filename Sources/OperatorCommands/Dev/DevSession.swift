@@ -188,7 +188,12 @@ struct DevSession {
             writeModel: tables, readModel: tables,
             kafka: KafkaClientConfiguration(bootstrapServers: kafka.bootstrapServers, clientID: "millrace-verify"))
         configuration.incompleteHistory = folder.hasIncompleteHistory ? Endpoints.incompleteHistory : nil
-        let verdict = try await Verification(configuration).run(waitingUpTo: Self.verificationPatience)
+        var verdict = try await Verification(configuration).run(waitingUpTo: Self.verificationPatience)
+        if let kafka = configuration.kafka {
+            let folders = FolderVerification(
+                readModel: tables, kafka: kafka, incompleteHistory: configuration.incompleteHistory)
+            verdict = verdict.with(try await folders.comparisons(of: .registered))
+        }
         let report = VerificationReport(verdict)
         display.announce(report.text)
         if let code = report.exitCode { throw VerificationFailed(exitCode: code) }

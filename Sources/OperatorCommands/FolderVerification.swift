@@ -1,0 +1,113 @@
+internal import Kafka
+internal import Postgres
+internal import SQLProjections
+internal import SQLText
+internal import Verification
+
+/// Verifies projections in SQL by replays, for the report of `millrace verify`: a comparison for each table of a version.
+struct FolderVerification {
+    /// Which versions.
+    enum Selection: Equatable {
+        /// The live version of each projection that the database keeps, with the files that it keeps.
+        case registered
+        /// Those of these folders.
+        case folders([String])
+        case none
+    }
+
+    private let readModel: PostgresConfiguration
+    private let kafka: KafkaClientConfiguration
+    /// Why the topics lack events that versions may have applied; nil where they do not.
+    private let incompleteHistory: String?
+    /// The most differences of a table.
+    private let exampleLimit: Int
+
+    /// - Parameter readModel: any server of the read model's database; a replay needs one that takes writes.
+    init(
+        readModel: PostgresConfiguration, kafka: KafkaClientConfiguration, incompleteHistory: String?,
+        exampleLimit: Int = 10
+    ) {
+        self.readModel = readModel
+        self.kafka = kafka
+        self.incompleteHistory = incompleteHistory
+        self.exampleLimit = exampleLimit
+    }
+
+    func comparisons(of selection: Selection) async throws -> [Verdict.Comparison] {
+        switch selection {
+        case .none: return []
+        case .folders(let paths):
+            var comparisons: [Verdict.Comparison] = []
+            for path in paths {
+                comparisons += try await self.comparisons(of: RebuildTarget(folder: path, writable))
+            }
+            return comparisons
+        case .registered: return try await registered()
+        }
+    }
+
+    private var writable: PostgresConfiguration {
+        var configuration = readModel
+        configuration.access = .readWrite
+        return configuration
+    }
+
+    private func registered() async throws -> [Verdict.Comparison] {
+        let (live, isStandby) = try await readModel.withConnection { connection in
+            let live = try await StoredFolder.live(on: connection)
+            return (live, try await connection.execute("SELECT pg_is_in_recovery()").bool(0, 0))
+        }
+        var comparisons: [Verdict.Comparison] = []
+        for (name, version) in live {
+            if isStandby {
+                comparisons.append(
+                    Self.undecided("\(name)@\(version)", "a replay needs the primary, and this is a standby"))
+                continue
+            }
+            do {
+                let target = try await RebuildTarget(stored: name, version: version, writable)
+                comparisons += try await self.comparisons(of: target)
+            } catch let error as VersionSchema.Refusal {
+                comparisons.append(Self.undecided("\(name)@\(version)", error.description))
+            } catch let error as InvalidFolder {
+                comparisons.append(Self.undecided("\(name)@\(version)", error.description))
+            }
+        }
+        return comparisons
+    }
+
+    private func comparisons(of target: RebuildTarget) async throws -> [Verdict.Comparison] {
+        guard let version = target.version else { return [] }
+        if let incompleteHistory { return [Self.undecided(version.name, incompleteHistory)] }
+        do {
+            let tables = try await FolderReplay(version, writable, kafka: kafka).run()
+            return tables.map { comparison($0, in: version.name) }
+        } catch let failure as FolderReplay.Failure {
+            guard failure.isDifference else { return [Self.undecided(version.name, failure.description)] }
+            var comparison = Verdict.Comparison(name: version.name)
+            (comparison.checked, comparison.differing) = (1, 1)
+            comparison.differences = [
+                Verdict.Difference(subject: version.name, problem: .notApplicable(failure.description))
+            ]
+            return [comparison]
+        }
+    }
+
+    private static func undecided(_ name: String, _ reason: String) -> Verdict.Comparison {
+        var comparison = Verdict.Comparison(name: name)
+        comparison.undecided = reason
+        return comparison
+    }
+
+    /// A row that differs is one that is missing, one that should not be there, or both.
+    private func comparison(_ table: TableComparison, in version: String) -> Verdict.Comparison {
+        var comparison = Verdict.Comparison(name: "\(version) \(table.table)")
+        comparison.checked = Int(table.rows)
+        comparison.differing = Int(table.missing + table.surplus)
+        let differences =
+            table.missingExamples.map { Verdict.Difference(subject: $0, problem: .missing) }
+            + table.surplusExamples.map { Verdict.Difference(subject: $0, problem: .unexpected) }
+        comparison.differences = Array(differences.prefix(exampleLimit))
+        return comparison
+    }
+}
