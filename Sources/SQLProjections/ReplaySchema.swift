@@ -63,7 +63,9 @@ struct ReplaySchema: Sendable {
 
     /// The events that no earlier call has been given, each once: an event that comes again counts once, as it does in
     /// the version.
-    func firstSeen(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws(PostgresError) -> [SQLEvent] {
+    func firstSeen(
+        _ events: [SQLEvent], in transaction: PostgresTransaction
+    ) async throws(PostgresError) -> [SQLEvent] {
         if events.isEmpty { return [] }
         var ids = UUIDArray()
         for event in events { ids.append(event.eventID) }
