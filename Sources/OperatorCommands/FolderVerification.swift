@@ -53,7 +53,7 @@ struct FolderVerification {
     }
 
     private func registered() async throws -> [Verdict.Comparison] {
-        let (live, isStandby) = try await readModel.withConnection { connection in
+        let (live, isStandby) = try await PostgresConnection.with(readModel) { connection in
             let live = try await StoredFolder.live(on: connection)
             return (live, try await connection.execute("SELECT pg_is_in_recovery()").bool(0, 0))
         }

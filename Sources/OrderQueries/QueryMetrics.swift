@@ -1,8 +1,13 @@
 /// The metrics of queries, under the names that field guides use.
 public enum QueryMetrics {
+    static let answeringServer = "millrace_query_server"
+    static let replicaDelay = "millrace_query_replica_delay_seconds"
+
     /// What each metric is, in one sentence, by its name.
     public static let help: [String: String] = [
         "cqrs_queries_total": "Queries by type and by what became of them.",
         "cqrs_query_duration_seconds": "Time from a query to its answer, without the time to send it.",
+        answeringServer: "1 for the database server that answers queries, primary or replica, if there is a replica.",
+        replicaDelay: "How old what the replica shows may be; NaN while that is not known.",
     ].merging(SQLQueryMetrics.help) { own, _ in own }
 }

@@ -10,43 +10,39 @@ internal import WireJSON
 /// It has no server of its own: ``routes`` say what answers which path, ``commonHeaders`` what every response says, and
 /// ``run(onTurn:)`` is the work behind them.
 public struct QueryService: Sendable {
-    private let pool: ReadPool
-    private let watcher: VersionWatcher
-    private let pipeline: PipelineWatch
-    private let hub: DashboardHub
-    private let orders: OrderReads
+    let servers: ReadServers
     private let pages: [StaticFile]
     private let queries: SQLQuerySet
-    private let sql: SQLQueryReads
     private let telemetry = QueryTelemetry(types: Kind.allCases.map(\.rawValue))
 
     /// - Parameters:
     ///   - postgres: the database with the read models.
+    ///   - replica: a streaming replica of it, which answers while it is near enough; nil for none.
     ///   - kafka: the brokers whose ends tell how far behind they are; nothing else is asked of them.
     ///   - page: the files of the page, each with its path.
     public init(
-        configuration: QueryServiceConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
-        page: [StaticFile] = [], logger: Logger
+        configuration: QueryServiceConfiguration, postgres: PostgresConfiguration,
+        replica: PostgresConfiguration? = nil, kafka: KafkaClientConfiguration, page: [StaticFile] = [], logger: Logger
     ) {
         // It only reads: a standby is as good as the primary.
         var postgres = postgres
         postgres.access = .any
-        loops = Self.loops(of: configuration)
-        workers = Self.workers(of: configuration)
-        pool = ReadPool(postgres, configuration.pool, logger: logger)
-        watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
-        pipeline = PipelineWatch(postgres, kafka, intervalMs: configuration.pipelineIntervalMs, logger: logger)
-        var hub = DashboardHubConfiguration()
-        hub.updateIntervalMs = configuration.updateIntervalMs
-        hub.heartbeatMs = configuration.heartbeatMs
-        self.hub = DashboardHub(postgres, pipeline, hub, logger: logger)
-        orders = OrderReads(
-            pool: pool, watcher: watcher, fallsBack: configuration.fallback == .writeModel,
-            maxWaitSeconds: configuration.maxWaitSeconds)
+        let all: [ReadServer] = replica == nil ? [.primary] : ReadServer.allCases
+        loops = Self.loops(of: configuration, servers: all)
+        workers = Self.workers(of: configuration, servers: all)
         pages = page
         queries = SQLQuerySet(configuration.sql, postgres, logger: logger)
-        sql = SQLQueryReads(
-            configuration.sql, queries, pool: pool, pipeline: pipeline, maxWaitSeconds: configuration.maxWaitSeconds)
+        let primary = ReadStack(.primary, configuration, postgres, kafka, queries, logger: logger)
+        guard var replica else {
+            servers = ReadServers(primary: primary)
+            return
+        }
+        replica.access = .any
+        let watch = ReplicaWatch(
+            primary: postgres, replica: replica, maxDelayMs: configuration.replicaMaxDelayMs, logger: logger)
+        let stack = ReadStack(
+            .replica, configuration, replica, kafka, queries, replayedUntil: { watch.replayedUntil }, logger: logger)
+        servers = ReadServers(primary: primary, replica: (stack, watch))
     }
 
     /// The migration sets that the database must have.
@@ -59,18 +55,20 @@ public struct QueryService: Sendable {
 
     /// What is answered, by path. The page's files and the API's description are public, the data is not.
     public var routes: [HTTPRoute] {
-        let (orders, hub, pipeline, queries, sql) = (orders, hub, pipeline, queries, sql)
+        let (servers, queries) = (servers, queries)
         return [
-            counted("/v1/orders/{id}", .order) { try await orders.order($0) },
-            counted("/v1/orders", .orders) { try await orders.orders($0) },
-            counted("/v1/customers/{id}/orders", .customerOrders) { try await orders.ordersOfCustomer($0) },
-            counted("/v1/customers/{id}/summary", .customerSummary) { try await orders.customerSummary($0) },
-            counted("/v1/dashboard", .dashboard) { try await hub.dashboard($0) },
-            HTTPRoute("/v1/dashboard/stream", isStream: true) { try await hub.stream($0) },
-            counted("/v1/freshness", .freshness) { try Self.freshness(pipeline, $0) },
+            counted("/v1/orders/{id}", .order) { try await $0.orders.order($1) },
+            counted("/v1/orders", .orders) { try await $0.orders.orders($1) },
+            counted("/v1/customers/{id}/orders", .customerOrders) { try await $0.orders.ordersOfCustomer($1) },
+            counted("/v1/customers/{id}/summary", .customerSummary) { try await $0.orders.customerSummary($1) },
+            counted("/v1/dashboard", .dashboard) { try await $0.hub.dashboard($1) },
+            HTTPRoute("/v1/dashboard/stream", isStream: true) { request in
+                try await servers.answer { try await $0.hub.stream(request) }
+            },
+            counted("/v1/freshness", .freshness) { try Self.freshness($0.pipeline, $1) },
             HTTPRoute("/v1/q/{name}") { [telemetry] request in
                 try await telemetry.counting(queries.metricType(request.parameter("name"))) {
-                    try await sql.answer(request)
+                    try await servers.answer { try await $0.sql.answer(request) }
                 }
             },
             HTTPRoute(StaticFile.openAPI.path, isPublic: true) { queries.document.response(to: $0) },
@@ -84,15 +82,20 @@ public struct QueryService: Sendable {
         case customerSummary = "customer_summary"
     }
 
-    private func counted(_ path: String, _ kind: Kind, _ handler: @escaping HTTPRoute.Handler) -> HTTPRoute {
-        HTTPRoute(path) { [telemetry] request in
-            try await telemetry.counting(kind.rawValue) { try await handler(request) }
+    private func counted(
+        _ path: String, _ kind: Kind,
+        _ handler: @escaping @Sendable (ReadStack, HTTPRequest) async throws -> HTTPResponse
+    ) -> HTTPRoute {
+        HTTPRoute(path) { [telemetry, servers] request in
+            try await telemetry.counting(kind.rawValue) {
+                try await servers.answer { try await handler($0, request) }
+            }
         }
     }
 
-    /// Up to when the read models show what was committed: said by every response.
+    /// Up to when the read models show what was committed: said by every response that does not say it itself.
     public var commonHeaders: @Sendable () -> [(name: String, value: String)] {
-        { [pipeline] in [(name: "X-As-Of", value: pipeline.asOfText)] }
+        { [servers] in [(name: "X-As-Of", value: servers.current.pipeline.asOfText)] }
     }
 
     /// Reads the queries that are files of SQL, and asks the database about them.
@@ -111,45 +114,55 @@ public struct QueryService: Sendable {
     /// - Parameter onTurn: called after each turn of a loop, whether or not the servers answer.
     public func run(onTurn: @escaping @Sendable (Turn) -> Void = { _ in }) async {
         await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await pool.run {
-                    onTurn(.loop(.reads))
-                } onWork: {
-                    onTurn(.worker(.reader($0), $1))
-                }
-            }
-            group.addTask {
-                await watcher.run {
-                    onTurn(.loop(.versions))
-                } onWork: {
-                    onTurn(.worker(.versionReader, $0))
-                }
-            }
-            group.addTask { await queries.run { onTurn(.loop(.queries)) } }
-            group.addTask { await pipeline.run(onTurn: onTurn) }
-            group.addTask {
-                await hub.run(onTurn: { onTurn(.loop(.dashboards)) }, onBeat: { onTurn(.loop(.heartbeats)) })
-            }
+            group.addTask { await servers.run(onTurn: onTurn) }
+            group.addTask { await queries.run { onTurn(.loop(WatchedLoop(.queries, .primary))) } }
         }
     }
 
     /// A loop whose turning shows that the service is alive.
     public enum Loop: String, Sendable, CaseIterable {
         case reads, versions, queries, pipeline, brokers, dashboards, heartbeats
+        /// The choice of the server that answers.
+        case servers
     }
 
-    /// The loops that this service runs, each with the longest time between two of its turns while nothing delays it.
-    public let loops: [Loop: Duration]
+    /// A part of the service, and the server that it reads.
+    public struct OnServer<Part: Hashable & Sendable>: Sendable, Hashable, CustomStringConvertible {
+        public let part: Part
+        public let server: ReadServer
 
-    private static func loops(of configuration: QueryServiceConfiguration) -> [Loop: Duration] {
-        var loops: [Loop: Duration] = [
+        public init(_ part: Part, _ server: ReadServer) {
+            self.part = part
+            self.server = server
+        }
+
+        public var description: String { server == .primary ? "\(part)" : "\(part) (\(server.rawValue))" }
+    }
+
+    public typealias WatchedLoop = OnServer<Loop>
+    public typealias WatchedWorker = OnServer<Worker>
+
+    /// The loops that this service runs, each with the longest time between two of its turns while nothing delays it.
+    public let loops: [WatchedLoop: Duration]
+
+    private static func loops(
+        of configuration: QueryServiceConfiguration, servers: [ReadServer]
+    ) -> [WatchedLoop: Duration] {
+        let each: [Loop: Duration] = [
             .reads: ReadPool.expiryInterval, .versions: VersionWatcher.expiryInterval,
             .pipeline: .milliseconds(configuration.pipelineIntervalMs),
             .brokers: .milliseconds(max(configuration.pipelineIntervalMs, 200)),
             .dashboards: max(.milliseconds(configuration.updateIntervalMs), .seconds(10)),
             .heartbeats: .milliseconds(configuration.heartbeatMs),
         ]
-        if !configuration.sql.folders.isEmpty { loops[.queries] = SQLQuerySet.refreshInterval }
+        var loops: [WatchedLoop: Duration] = [:]
+        for server in servers {
+            for (loop, pause) in each { loops[WatchedLoop(loop, server)] = pause }
+        }
+        if !configuration.sql.folders.isEmpty { loops[WatchedLoop(.queries, .primary)] = SQLQuerySet.refreshInterval }
+        if servers.contains(.replica) {
+            loops[WatchedLoop(.servers, .primary)] = ReplicaWatch.interval(maxDelayMs: configuration.replicaMaxDelayMs)
+        }
         return loops
     }
 
@@ -179,24 +192,32 @@ public struct QueryService: Sendable {
     }
 
     /// The workers of this service, each with the maximum time of one piece of work while the database answers late.
-    public let workers: [Worker: Duration]
+    public let workers: [WatchedWorker: Duration]
 
-    private static func workers(of configuration: QueryServiceConfiguration) -> [Worker: Duration] {
-        var workers: [Worker: Duration] = [.versionReader: VersionWatcher.statementTimeout]
-        for number in 0..<configuration.pool.connections {
-            // A batch that fails is repeated read by read.
-            workers[.reader(number)] = .milliseconds(
-                configuration.pool.statementTimeoutMs * (configuration.pool.batchLimit + 1))
+    private static func workers(
+        of configuration: QueryServiceConfiguration, servers: [ReadServer]
+    ) -> [WatchedWorker: Duration] {
+        // A batch that fails is repeated read by read.
+        let batch = Duration.milliseconds(
+            configuration.pool.statementTimeoutMs * (configuration.pool.batchLimit + 1))
+        var workers: [WatchedWorker: Duration] = [:]
+        for server in servers {
+            workers[WatchedWorker(.versionReader, server)] = VersionWatcher.statementTimeout
+            for number in 0..<configuration.pool.connections {
+                workers[WatchedWorker(.reader(number), server)] = batch
+            }
         }
         return workers
     }
 
     /// A loop has turned, or a worker reports.
     public enum Turn: Sendable {
-        case loop(Loop)
-        case worker(Worker, Activity)
-        /// The look at the pipeline, and why the database did not answer it.
-        case pipeline((any Error)?)
+        case loop(WatchedLoop)
+        case worker(WatchedWorker, Activity)
+        /// The look at the pipeline on a server, and why its database did not answer it.
+        case pipeline(ReadServer, (any Error)?)
+        /// The server that answers now, where there is a replica.
+        case answering(ReadServer)
     }
 
     /// `GET /v1/freshness`.

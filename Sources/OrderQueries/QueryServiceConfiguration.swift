@@ -17,6 +17,8 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
     public var readTimeoutMs = 5_000
     /// Whether an order that the read model does not have is looked for in the write model.
     public var fallback = Fallback.none
+    /// Milliseconds by which a replica that answers may be behind the primary, at most.
+    public var replicaMaxDelayMs = 5_000
     /// Seconds that a request may wait for a version, at most.
     public var maxWaitSeconds = 30
     /// Requests that wait so at once, at most.
@@ -42,6 +44,7 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
         require("maxQueued", maxQueued, from: 1)
         require("queueTimeoutMs", queueTimeoutMs, from: 1)
         require("readTimeoutMs", readTimeoutMs, from: 1)
+        require("replicaMaxDelayMs", replicaMaxDelayMs, from: 100)
         require("maxWaitSeconds", maxWaitSeconds, from: 0)
         require("maxWaiters", maxWaiters, from: 1)
         require("updateIntervalMs", updateIntervalMs, from: 50)

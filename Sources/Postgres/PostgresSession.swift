@@ -42,10 +42,7 @@ public actor PostgresSession {
     /// - Throws: ``PostgresError`` if retrying does not help (wrong password, no such database) or the task is
     ///   cancelled.
     public func connection() async throws(PostgresError) -> PostgresConnection {
-        if let current {
-            if await current.isAlive() { return current }
-            if self.current === current { await forget(current) }
-        }
+        if let alive = await alive() { return alive }
         while true {
             do throws(PostgresError) {
                 return try await connect()
@@ -60,6 +57,21 @@ public actor PostgresSession {
                 }
             }
         }
+    }
+
+    /// The same with one attempt to connect at most: for loops that pause by themselves and go on without the server.
+    ///
+    /// - Throws: ``PostgresError`` when there is no connection and none can be made now.
+    public func connectionAtOnce() async throws(PostgresError) -> PostgresConnection {
+        if let alive = await alive() { return alive }
+        return try await connect()
+    }
+
+    private func alive() async -> PostgresConnection? {
+        guard let current else { return nil }
+        if await current.isAlive() { return current }
+        if self.current === current { await forget(current) }
+        return nil
     }
 
     /// Ends the session. The next call of ``connection()`` connects again.

@@ -33,6 +33,9 @@ final class VersionWatcher: Sendable {
         self.maxWaiters = maxWaiters
     }
 
+    /// Requests that wait now.
+    var count: Int { state.withLock { $0.waits.count } }
+
     /// Returns when the read model has the version, when the time is over, or when the task is cancelled; which of
     /// them it was, the next look at the order tells.
     ///

@@ -14,9 +14,13 @@ struct PipelineSnapshot: Sendable {
 
     init() {}
 
-    init(_ tracker: PipelineTracker, _ outbox: OutboxReading?, _ letters: DeadLetterReading?, at now: Timestamp) {
+    /// - Parameter bounded: the time, or an earlier one; nil when it cannot be known.
+    init(
+        _ tracker: PipelineTracker, _ outbox: OutboxReading?, _ letters: DeadLetterReading?, at now: Timestamp,
+        bounded: (Timestamp?) -> Timestamp? = { $0 }
+    ) {
         // What waits in the outbox has not reached Kafka, and so no read model.
-        asOf = tracker.asOf().map { min($0, outbox?.oldest ?? $0) }
+        asOf = bounded(tracker.asOf().map { min($0, outbox?.oldest ?? $0) })
         if let asOf { asOfText = asOf.description }
         projections = Self.json(of: tracker.reports(at: now))
         var writer = JSONWriter()

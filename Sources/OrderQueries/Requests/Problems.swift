@@ -51,9 +51,11 @@ enum Problems {
             headers: [("Retry-After", String(retryAfterSeconds))])
     }
 
+    static let unavailableType = "/problems/database-unavailable"
+
     static func unavailable() -> Problem {
         Problem(
-            status: 503, type: "/problems/database-unavailable", title: "The read model cannot be reached",
+            status: 503, type: unavailableType, title: "The read model cannot be reached",
             detail: "The database does not answer at the moment.", headers: [("Retry-After", "2")])
     }
 

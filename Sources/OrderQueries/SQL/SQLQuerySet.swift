@@ -104,7 +104,7 @@ final class SQLQuerySet: Sendable {
     }
 
     private func refresh() async throws {
-        let connection = try await session.connection()
+        let connection = try await session.connectionAtOnce()
         let schemas = try await LiveSchemas.load(connection)
         let (folders, known, generation) = state.withLock { ($0.folders, $0.schemas, $0.generation) }
         guard let folders, schemas != known else { return }

@@ -1,21 +1,25 @@
 internal import Daemon
 internal import Operations
 internal import OrderQueries
+internal import Synchronization
 
 /// Makes watches of the service's loops, which turn whether or not the servers answer.
 final class QueryHealth: Sendable {
     private static let database = "reads"
 
     private let health: HealthRegistry
-    private let loops: [QueryService.Loop: WatchHandle]
-    private let workers: [QueryService.Worker: WatchHandle]
+    private let loops: [QueryService.WatchedLoop: WatchHandle]
+    private let workers: [QueryService.WatchedWorker: WatchHandle]
+    /// Why each server's database did not answer the last look; nil where it did.
+    private let failures = Mutex<[ReadServer: String?]>([:])
     private let started: @Sendable () -> Void
 
     /// - Parameters:
     ///   - loops: those that the service runs, each with the time between two turns.
     ///   - workers: those that the service has, each with the maximum time of one piece of work.
     init(
-        _ context: DaemonContext, loops: [QueryService.Loop: Duration], workers: [QueryService.Worker: Duration]
+        _ context: DaemonContext, loops: [QueryService.WatchedLoop: Duration],
+        workers: [QueryService.WatchedWorker: Duration]
     ) {
         health = context.health
         started = context.started
@@ -38,13 +42,28 @@ final class QueryHealth: Sendable {
         case .worker(let worker, let activity):
             workers[worker]?.turned(to: activity == .idle ? .idle : .working)
             if activity == .moving { workers[worker]?.progressed() }
-        case .pipeline(let failure):
-            loops[.pipeline]?.progressed()
-            if let failure {
-                health.notReady(Self.database, because: "the database does not answer: \(failure)")
-            } else {
-                health.ready(Self.database)
+        case .pipeline(let server, let failure):
+            loops[.init(.pipeline, server)]?.progressed()
+            note(server, failure.map { "\($0)" })
+        case .answering(let server):
+            health.ready("reads from the \(server.rawValue)")
+            for other in ReadServer.allCases where other != server {
+                health.forget("reads from the \(other.rawValue)")
             }
+        }
+    }
+
+    /// One server that answers is enough.
+    private func note(_ server: ReadServer, _ failure: String?) {
+        let failures = failures.withLock { failures in
+            failures[server] = .some(failure)
+            return failures
+        }
+        if failures.values.contains(where: { $0 == nil }) {
+            health.ready(Self.database)
+        } else {
+            let reasons = failures.sorted { $0.key.rawValue < $1.key.rawValue }.compactMap(\.value)
+            health.notReady(Self.database, because: "the database does not answer: \(reasons.joined(separator: "; "))")
         }
     }
 }

@@ -51,7 +51,8 @@ public enum QueryServiceProgram: DaemonProgram {
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let service = QueryService(
-            configuration: feature.queries.configuration, postgres: context.postgres, kafka: context.kafka,
+            configuration: feature.queries.configuration, postgres: context.postgres,
+            replica: feature.queries.replica(of: context.postgres), kafka: context.kafka,
             page: files(feature.page, context.logger), logger: context.logger)
         try await service.loadQueries()
         context.files.onReload { try await service.preparedQueries() }

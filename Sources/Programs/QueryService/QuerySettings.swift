@@ -1,10 +1,13 @@
 internal import Daemon
 internal import OrderQueries
+internal import Postgres
 internal import Settings
 
 /// `[queries]`: how questions are answered.
 struct QuerySettings: FeatureSettings {
     var configuration: QueryServiceConfiguration
+    /// The parameters of a replica's connections; nil for none.
+    private let replicaParameters: [String: String]?
 
     init(from reader: SettingsReader) {
         let section = reader.section("queries", "How the service reads the database.")
@@ -21,6 +24,21 @@ struct QuerySettings: FeatureSettings {
         queries.readTimeoutMs = section.integer(
             "read_timeout_ms", default: queries.readTimeoutMs, in: 1...600_000,
             "Maximum duration of a read. It is then answered with 504.")
+        let replicaURL = section.optionalString(
+            "read_url", example: "postgresql://millrace@replica:5432/millrace",
+            """
+            The connection URL of a streaming replica of the database, for reads. User and password are those of \
+            [postgres] if the URL has none; it must not have a password. While the replica is away or too far behind, \
+            the primary answers. Set it to take load off the primary.
+            """,
+            check: Self.problem(ofReplica:))
+        replicaParameters = replicaURL.flatMap { try? PostgresConfiguration(url: $0).parameters }
+        queries.replicaMaxDelayMs = section.integer(
+            "read_max_delay_ms", default: queries.replicaMaxDelayMs, in: 100...3_600_000,
+            """
+            Maximum time by which the replica of read_url may be behind the primary. Beyond it the primary answers. \
+            Lower it if readers must see younger data; set it well above the usual delay of the replica.
+            """)
         queries.fallback = section.choice(
             "fallback", default: queries.fallback,
             """
@@ -44,6 +62,24 @@ struct QuerySettings: FeatureSettings {
             "Interval of the comments that keep a silent stream open.")
         section.reject(queries.validate())
         configuration = queries
+    }
+
+    private static func problem(ofReplica url: String) -> String? {
+        guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://"),
+            let replica = try? PostgresConfiguration(url: url)
+        else { return "is no connection URL that libpq can read" }
+        return replica.password == nil ? nil : "must have no password: that of [postgres] is used"
+    }
+
+    /// The replica, with the user, the session and the time limits of the primary.
+    func replica(of primary: PostgresConfiguration) -> PostgresConfiguration? {
+        guard let replicaParameters else { return nil }
+        var replica = primary
+        replica.parameters = replicaParameters
+        for key in ["user", "password", "dbname"] where replicaParameters[key] == nil {
+            replica.parameters[key] = primary.parameters[key]
+        }
+        return replica
     }
 }
 
