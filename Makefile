@@ -9,6 +9,8 @@ PROGRAMS    := outbox-relay order-summary-projection dashboard-projection sql-pr
 # What `make run` hands to `millrace dev`, and the orders a second of its load.
 RATE        ?= 50
 RUN_ARGS    ?=
+# The folders of SQL that `make run` runs too, with a load that fills them; empty for none.
+PROJECTIONS ?= $(patsubst %/projection.toml,%,$(wildcard projections/*/projection.toml))
 # Which benches `make bench` runs; empty for all.
 BENCH       ?=
 # What `make chaos-short` does, and when, follows from it.
@@ -39,7 +41,7 @@ build: setup ## Build everything in release
 	@for program in $(PROGRAMS); do $(SWIFT) build -c release --product $$program || exit 1; done
 
 run: build ## Run it all on private servers with a load of RATE (50) orders a second; Ctrl-C stops it
-	$(RELEASE_DIR)/millrace dev --load $(RATE) $(RUN_ARGS)
+	$(RELEASE_DIR)/millrace dev --load $(RATE) $(addprefix --projection ,$(PROJECTIONS)) $(RUN_ARGS)
 
 test: setup ## Run all tests, on a private PostgreSQL and mock cluster (or KAFKA_BOOTSTRAP_SERVERS / DATABASE_URL); FILTER=regex for some
 ifeq ($(FILTER),)

@@ -204,7 +204,10 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderShop",
-        dependencies: ["Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        dependencies: [
+            "AccountCommands", "Accounts", "Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON",
+            .logging,
+        ],
         swiftSettings: strict),
     .target(
         name: "Verification",
@@ -422,8 +425,8 @@ let tests: [Target] = [
     .test(
         "OrderShopTests",
         [
-            "OrderShop", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres", "EmbeddedPostgres",
-            "Migrations", "StreamCore", "WireJSON", "TestKit",
+            "OrderShop", "AccountCommands", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres",
+            "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "VerificationTests",

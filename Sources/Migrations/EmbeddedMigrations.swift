@@ -39,6 +39,7 @@ extension MigrationCatalog {
         ("orders_0002_commands", PackageResources.orders_0002_commands_sql),
         ("orders_0003_payments", PackageResources.orders_0003_payments_sql),
         ("orders_0004_customers", PackageResources.orders_0004_customers_sql),
+        ("orders_0005_shop_catalogue", PackageResources.orders_0005_shop_catalogue_sql),
         ("products_0001_create", PackageResources.products_0001_create_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),
         ("projections_0002_parking", PackageResources.projections_0002_parking_sql),

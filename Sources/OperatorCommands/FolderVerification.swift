@@ -4,7 +4,7 @@ internal import SQLProjections
 internal import SQLText
 internal import Verification
 
-/// Verifies projections in SQL by replays, for the report of `millrace verify`: a comparison for each table of a version.
+/// Verifies projections in SQL by replays, for the report of `millrace verify`: a comparison for each table.
 struct FolderVerification {
     /// Which versions.
     enum Selection: Equatable {

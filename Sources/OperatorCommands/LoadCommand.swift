@@ -1,24 +1,40 @@
 internal import ArgumentParser
+internal import Logging
 internal import OrderShop
 internal import Synchronization
 
-/// `millrace load`: plays an order shop against the write model and its outbox.
+/// `millrace load`: plays an order shop, or a bank, against the write model and its outbox.
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
-        abstract: "Simulates an order shop: writes orders, payments and shipments with their outbox rows.",
+        abstract: "Simulates an order shop or a bank: writes their changes with the outbox rows.",
         discussion: """
+            --domain shop: products, their stock and the customers are registered, and then change. \
             Customers order 1 to 8 items; some customers order more often than others. Orders are changed, confirmed, \
             cancelled, paid, paid at the second attempt, refunded, shipped in one parcel or two, delivered or \
             abandoned. Each step is a transaction. The same seed gives the same orders, with new ids in each run.
 
-            The command ends when all --orders are complete, after --duration, or on Ctrl-C.
+            --domain bank: accounts are opened, and money is deposited, withdrawn and transferred, by the rules of \
+            command-service. Movements that a rule refuses are counted. The same seed gives the same movements, of new \
+            accounts in each run.
+
+            The command ends when all --orders (or --movements) are complete, after --duration, or on Ctrl-C.
             """)
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var shop: ShopOptions
 
-    @Option(help: "New orders a second; 0 for the maximum rate of the database.")
+    enum Domain: String, ExpressibleByArgument, CaseIterable {
+        case shop
+        case bank
+    }
+
+    @Option(help: "What to simulate: shop or bank.")
+    var domain = Domain.shop
+
+    @OptionGroup var bank: BankOptions
+
+    @Option(help: "New orders, or movements, a second; 0 for the maximum rate of the database.")
     var rate = 50.0
 
     @Option(help: "Number of orders to complete (default: no limit).")
@@ -34,10 +50,37 @@ struct LoadCommand: AsyncParsableCommand {
         try shop.validate()
         guard rate >= 0, rate <= 1_000_000 else { throw ValidationError("--rate is 0 to 1000000.") }
         guard orders ?? 1 >= 1 else { throw ValidationError("--orders is at least 1.") }
+        try bank.validate()
+        switch domain {
+        case .shop where bank.movements != nil: throw ValidationError("--movements goes with --domain bank.")
+        case .bank where orders != nil: throw ValidationError("--orders goes with --domain shop.")
+        case .shop, .bank: break
+        }
     }
 
     func run() async throws {
+        switch domain {
+        case .shop: try await playShop()
+        case .bank: try await playBank()
+        }
+    }
+
+    private func playBank() async throws {
+        var configuration = bank.configuration(shop)
+        configuration.movementsPerSecond = rate
+        configuration.duration = duration?.duration
+        let trouble = RareNotice()
+        let load = try BankLoad(
+            configuration, database: try database.configuration(applicationName: "millrace-load"),
+            logger: Logger(label: "millrace.load") { _ in SwiftLogNoOpLogHandler() },
+            onTrouble: { trouble.say("a command had no answer (\($0)); sending it again") })
+        let totals = await StopSignals.run(onStop: { load.stop() }) { await load.run() }
+        print("\(totals.accounts) accounts, \(totals.movements) movements, \(totals.refused) refused by a rule")
+    }
+
+    private func playShop() async throws {
         var configuration = shop.configuration
+        configuration.playsCatalogue = true
         configuration.ordersPerSecond = rate
         configuration.orders = orders
         configuration.duration = duration?.duration
@@ -80,6 +123,30 @@ struct LoadCommand: AsyncParsableCommand {
             }
             return load.totals
         }
+    }
+}
+
+/// What `load` lets the user say about the bank.
+struct BankOptions: ParsableArguments {
+    @Option(help: "Number of movements to make (default: no limit).")
+    var movements: Int?
+
+    @Option(help: "Number of accounts.")
+    var accounts = 1_000
+
+    func validate() throws {
+        guard movements ?? 1 >= 1 else { throw ValidationError("--movements is at least 1.") }
+        guard (2...1_000_000).contains(accounts) else { throw ValidationError("--accounts is 2 to 1000000.") }
+    }
+
+    /// - Parameter common: the seed and the connections.
+    func configuration(_ common: ShopOptions) -> BankLoad.Configuration {
+        var configuration = BankLoad.Configuration()
+        configuration.seed = common.seed
+        configuration.connections = common.concurrency
+        configuration.movements = movements
+        configuration.accounts = accounts
+        return configuration
     }
 }
 

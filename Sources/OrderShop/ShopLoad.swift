@@ -35,9 +35,14 @@ public final class ShopLoad: Sendable {
         public var customers = 10_000
         /// Ends every history after OrderCreated: one event and one transaction an order.
         public var creationOnly = false
+        /// Also plays the products, their stock and the customers, whose state is in events alone.
+        public var playsCatalogue = false
 
         public init() {}
     }
+
+    /// The topics of what is around the orders, by the relay's own rule.
+    public static let catalogueTopics = ["product-events", "inventory-events", "customer-events"]
 
     /// A transaction that was committed.
     public struct Commit: Sendable {
@@ -53,6 +58,7 @@ public final class ShopLoad: Sendable {
         public var orders = 0
         /// Orders whose history is over.
         public var finishedOrders = 0
+        /// Of orders, and of what is around them.
         public var events = 0
         public var transactions = 0
 
@@ -65,6 +71,8 @@ public final class ShopLoad: Sendable {
     private let onTrouble: @Sendable (PostgresError) -> Void
     private let isStopping = Atomic(false)
     private let counted = Mutex(Totals())
+    /// Writers of orders that have not ended.
+    private let writing = Atomic(0)
 
     /// - Parameters:
     ///   - configuration: what to play.
@@ -101,17 +109,32 @@ public final class ShopLoad: Sendable {
         let run = try await openShop()
         let customers = Customers(count: configuration.customers)
         let start = ContinuousClock.now
+        writing.store(configuration.connections, ordering: .relaxed)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<configuration.connections {
                 group.addTask {
+                    defer { self.writing.subtract(1, ordering: .relaxed) }
                     try await WriterThread().run { thread in
                         try await self.play(writer: writer, run: run, customers: customers, start: start, on: thread)
                     }
                 }
             }
+            if configuration.playsCatalogue {
+                group.addTask {
+                    try await CatalogueLoad(self.configuration, database: self.database, onTrouble: self.onTrouble)
+                        .run { self.writing.load(ordering: .relaxed) == 0 } onCommit: { self.countCatalogue($0) }
+                }
+            }
             try await group.waitForAll()
         }
         return totals
+    }
+
+    private func countCatalogue(_ events: Int) {
+        counted.withLock { totals in
+            totals.events += events
+            totals.transactions += 1
+        }
     }
 
     /// Registers the customers and takes this run's number.
@@ -122,6 +145,9 @@ public final class ShopLoad: Sendable {
                 var columns = CustomerRows()
                 for number in first...last { columns.append(Customers.customer(number: number)) }
                 try await connection.execute(CustomerRows.statement, columns.parameters)
+            }
+            if configuration.playsCatalogue {
+                countCatalogue(try await CatalogueLoad.open(customers: configuration.customers, on: connection))
             }
             return try await connection.execute("SELECT nextval('load_runs')").int64(0, 0)
         }

@@ -6,10 +6,10 @@ public import StreamCore
 /// Says whether a version has what its events come to: reads the topics again, up to the version's own offsets, applies
 /// the events to other tables, and compares these with the version's.
 ///
-/// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and the
-/// replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the version
-/// and its offsets as they were at one moment. The schema is dropped at the end. When the replay is killed, the next one,
-/// or whoever drops the version, drops it.
+/// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and
+/// the replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the
+/// version and its offsets as they were at one moment. The schema is dropped at the end. When the replay is killed, the
+/// next one, or whoever drops the version, drops it.
 public struct FolderReplay: Sendable {
     /// Why a version cannot be compared.
     public struct Failure: Error, Sendable, CustomStringConvertible, RemediableError {

@@ -56,10 +56,10 @@ struct AppliedRanges: Sendable, Hashable {
 
 /// How far a replay is, and what it must read to be where the version is. A pure value.
 ///
-/// The version goes on while the replay reads, so the replay follows it in passes. Of each pass it reads what the version
-/// has applied since the pass before: the records behind the last position, and those before it that were parked then and
-/// are not any more. Records of a partition come in the order of their offsets, so an event that was released comes before
-/// the later ones of its key, as in the version.
+/// The version goes on while the replay reads, so the replay follows it in passes. In each pass it reads what the
+/// version has applied since the pass before: the records behind the last position, and those before it that were
+/// parked then and are not any more. Records of a partition come in the order of their offsets, so an event that was
+/// released comes before the later ones of its key, as in the version.
 struct ReplayPosition: Sendable {
     /// The version is not where it was any more.
     struct MovedBack: Error, Hashable {

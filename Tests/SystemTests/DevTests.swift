@@ -69,6 +69,46 @@ import Testing
         }
     }
 
+    /// What `make run` does: the load fills every folder that the repository has, and all of it is as it should be.
+    @Test func theLoadFillsAllFolders() async throws {
+        try await TestSlots.hold {
+            let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
+            defer { try? FileManager.default.removeItem(atPath: data) }
+            let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent().appending(path: "projections")
+            let folders = ["accounts", "customer-orders", "product-search", "product-stats", "sales-report"]
+            let dev = try Executable(
+                "millrace",
+                ["dev", "--data", data, "--partitions", "2", "--load", "20", "--customers", "200"]
+                    + folders.flatMap { ["--projection", root.appending(path: $0).path] })
+            try await eventually { dev.output.contains("/health/ready") }
+            let environment = try Self.environment(data)
+            let database = try PostgresConfiguration(url: #require(environment["DATABASE_URL"]))
+            for table in [
+                "accounts.accounts", "accounts.transactions", "customer_orders.customers", "customer_orders.stock",
+                "customer_orders.customer_orders", "product_search.products", "product_stats.product_stats",
+                "sales_report.products",
+            ] {
+                try await eventually { (try? await Self.hasRows(table, database)) == true }
+            }
+            let verify = try Executable("millrace", ["verify", "--wait", "120s"], environment: environment)
+            let code = try await verify.exitCode()
+            #expect(code == 0, "\(verify.output) \(verify.errors)")
+            for folder in folders {
+                #expect(verify.output.contains("\n\(folder.replacing("-", with: "_"))_v"), "\(verify.output)")
+            }
+            dev.signal(SIGINT)
+            #expect(try await dev.exitCode() == 0, "\(dev.output) \(dev.errors)")
+        }
+    }
+
+    private static func hasRows(_ table: String, _ database: PostgresConfiguration) async throws -> Bool {
+        let connection = try await PostgresConnection.connect(database)
+        let rows = try? await connection.execute(.unprepared("SELECT FROM \(table) LIMIT 1"))
+        await connection.close()
+        return rows?.rowCount == 1
+    }
+
     private static let broker = try? BrokerServer.findProgram(in: ProcessInfo.processInfo.environment)
 
     /// What a first run published is there for the second: nothing is sent again, and both runs' events are in the end.

@@ -20,6 +20,9 @@ struct DevCommand: AsyncParsableCommand {
 
             With DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS set, those servers are used instead.
 
+            The load plays orders. With --projection it also plays what the folders read of products, inventory, \
+            customers and accounts.
+
             The command ends on Ctrl-C, after --duration, or when all --orders are complete. A second Ctrl-C ends it \
             at once. With --verify the exit code is that of `millrace verify`.
             """)
@@ -65,12 +68,6 @@ struct DevCommand: AsyncParsableCommand {
 
     func run() async throws {
         var plan = DevSession.Plan(folder: data)
-        if let rate = load ?? (orders == nil ? nil : 50) {
-            var configuration = shop.configuration
-            configuration.ordersPerSecond = rate
-            configuration.orders = orders
-            plan.load = configuration
-        }
         plan.duration = duration?.duration
         plan.verifies = verify
         plan.partitions = partitions
@@ -81,6 +78,23 @@ struct DevCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(error.description, .configuration)
         }
+        if let rate = load ?? (orders == nil ? nil : 50) { play(at: rate, in: &plan) }
         try await DevSession(plan).run()
+    }
+
+    /// Orders; and what else the folders of SQL read.
+    private func play(at rate: Double, in plan: inout DevSession.Plan) {
+        let topics = Set(plan.projections.flatMap(\.topics))
+        var configuration = shop.configuration
+        configuration.ordersPerSecond = rate
+        configuration.orders = orders
+        configuration.playsCatalogue = !topics.isDisjoint(with: ShopLoad.catalogueTopics)
+        plan.load = configuration
+        guard topics.contains(BankLoad.topic) else { return }
+        var bank = BankLoad.Configuration()
+        bank.seed = configuration.seed
+        bank.connections = 1
+        bank.movementsPerSecond = rate == 0 ? 50 : rate / 5
+        plan.bank = bank
     }
 }

@@ -35,7 +35,18 @@ struct DevDatabase: Sendable {
 
     /// Brings the schema up to date.
     func migrate() async throws -> Int {
-        try await Migrator(configuration(applicationName: "millrace-dev")).up(Self.migrationSets).count
+        let configuration = try configuration(applicationName: "millrace-dev")
+        let count = try await Migrator(configuration).up(Self.migrationSets).count
+        if isPrivate { try await PostgresConnection.with(configuration) { try await Self.makeExtensions($0) } }
+        return count
+    }
+
+    /// Makes the extensions that our own folders of SQL use: their roles may not. An administrator does so elsewhere.
+    private static func makeExtensions(_ connection: PostgresConnection) async throws {
+        let found = try await connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')")
+        guard try found.bool(0, 0) else { return }
+        try await connection.execute(script: "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     }
 
     /// Whether there are orders, whose events an empty cluster has not all.

@@ -20,9 +20,9 @@ struct DevKafka: Sendable {
     private let server: Server
 
     /// Those that the daemons read and write.
-    private static func topics(_ projections: [ProjectionFolder]) -> [String] {
+    private static func topics(_ projections: [ProjectionFolder], _ more: [String]) -> [String] {
         var topics = Catalog.eventTopics + Catalog.letterTopics
-        for topic in projections.flatMap({ $0.topics + $0.letterTopics }) where !topics.contains(topic) {
+        for topic in projections.flatMap({ $0.topics + $0.letterTopics }) + more where !topics.contains(topic) {
             topics.append(topic)
         }
         return topics
@@ -35,13 +35,14 @@ struct DevKafka: Sendable {
     ///
     /// - Parameters:
     ///   - projections: folders of SQL that are run too.
+    ///   - more: further topics.
     ///   - partitions: of each topic that is made.
     ///   - usesBroker: whether it is a broker in `folder`, where the environment names no cluster.
     ///   - folder: the session's.
     static func start(
-        _ projections: [ProjectionFolder], partitions: Int32, usesBroker: Bool, in folder: DevFolder
+        _ projections: [ProjectionFolder], more: [String], partitions: Int32, usesBroker: Bool, in folder: DevFolder
     ) async throws -> DevKafka {
-        let topics = topics(projections)
+        let topics = topics(projections, more)
         let environment = ProcessInfo.processInfo.environment
         if let named = environment["KAFKA_BOOTSTRAP_SERVERS"], !named.isEmpty {
             let kafka = DevKafka(bootstrapServers: named, cluster: named, server: .users)

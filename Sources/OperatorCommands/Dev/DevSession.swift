@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Kafka
+internal import Logging
 internal import OrderShop
 internal import Postgres
 internal import SQLProjections
@@ -14,6 +15,8 @@ struct DevSession {
         var folder: String
         /// What is played; nil for no load.
         var load: ShopLoad.Configuration?
+        /// What is played beside it; nil for no bank.
+        var bank: BankLoad.Configuration?
         var duration: Duration?
         var verifies = false
         var partitions: Int32 = 12
@@ -48,7 +51,8 @@ struct DevSession {
             let folder = try DevFolder(path: plan.folder)
             Self.say("starting in \(folder.path)")
             let kafka = try await DevKafka.start(
-                plan.projections, partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder)
+                plan.projections, more: plan.load?.playsCatalogue == true ? ShopLoad.catalogueTopics : [],
+                partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder)
             do {
                 try await serve(folder, kafka, until: stop)
             } catch {
@@ -115,6 +119,11 @@ struct DevSession {
                 configuration, database: try database.configuration(applicationName: "millrace-load"),
                 onTrouble: { trouble.say("the database fails the load; trying again: \($0)") })
         }
+        let bank = try plan.bank.map { configuration in
+            try BankLoad(
+                configuration, database: try database.configuration(applicationName: "millrace-load"),
+                logger: Logger(label: "millrace.load") { _ in SwiftLogNoOpLogHandler() })
+        }
         let display = StatusDisplay()
         try await withThrowingTaskGroup(of: End?.self) { group in
             for supervisor in supervisors {
@@ -134,11 +143,17 @@ struct DevSession {
                     return .loadOver
                 }
             }
+            if let bank {
+                group.addTask {
+                    await bank.run()
+                    return nil
+                }
+            }
             let start = start
             let statistics = try DevStatistics(
                 database: database.configuration(applicationName: "millrace-dev"),
                 kafka: KafkaClientConfiguration(bootstrapServers: kafka.bootstrapServers, clientID: "millrace-dev"),
-                prunesOutbox: kafka.isMock)
+                folders: plan.projections, prunesOutbox: kafka.isMock)
             group.addTask {
                 await Self.showStatus(on: display, statistics, load, supervisors, since: start)
                 return nil
@@ -155,6 +170,7 @@ struct DevSession {
             }
             let end = try await Self.firstEnd(&group)
             load?.stop()
+            bank?.stop()
             if plan.verifies, end != .signal {
                 if let load, end != .loadOver { try await Self.wait(for: load, &group) }
                 try await verify(folder, kafka, database, display)

@@ -1,6 +1,7 @@
 internal import Catalog
 internal import Kafka
 internal import Postgres
+internal import SQLProjections
 internal import StreamCore
 
 /// Where all of a session's events are at one moment.
@@ -21,6 +22,8 @@ struct DevStatistics {
     private let kafka: KafkaAdmin
     /// Whether the outbox keeps published rows until the projections have them, for a cluster that forgets.
     private let prunesOutbox: Bool
+    /// The projections in SQL that run too.
+    private let folders: [ProjectionFolder]
     private var connection: PostgresConnection?
     private var partitions: [TopicPartition] = []
     /// When the partitions were asked for: some may be added later.
@@ -33,7 +36,11 @@ struct DevStatistics {
         let ends: [TopicPartition: Int64]
     }
 
-    init(database: PostgresConfiguration, kafka: KafkaClientConfiguration, prunesOutbox: Bool) throws {
+    init(
+        database: PostgresConfiguration, kafka: KafkaClientConfiguration, folders: [ProjectionFolder],
+        prunesOutbox: Bool
+    ) throws {
+        self.folders = folders
         self.database = database
         self.kafka = try KafkaAdmin(kafka, timeoutMs: 2_000)
         self.prunesOutbox = prunesOutbox
@@ -54,7 +61,7 @@ struct DevStatistics {
         let before = try await connection.execute("SELECT clock_timestamp()").timestamp(0, 0)
         if partitions.isEmpty || ContinuousClock.now - partitionsAskedFor > .seconds(5) {
             partitionsAskedFor = .now
-            partitions = try await kafka.partitions(of: Catalog.eventTopics).values.flatMap { $0 }
+            partitions = try await kafka.partitions(of: topics).values.flatMap { $0 }
         }
         let watermarks = try await kafka.watermarks(of: partitions)
         var snapshot = DevSnapshot()
@@ -77,24 +84,33 @@ struct DevStatistics {
 
     /// Where the slowest projection is in each partition; absent where one of them has not been yet.
     private func nextOffsets(_ connection: PostgresConnection) async throws -> [TopicPartition: Int64] {
-        var projections = TextArray()
-        for name in Catalog.projections { projections.append(name) }
         let rows = try await connection.execute(
             """
-            SELECT topic, partition, min(next_offset) FROM (
-                SELECT o.topic, o.partition, p.name, max(o.next_offset) AS next_offset
-                FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id
-                WHERE p.name = ANY ($1)
-                GROUP BY o.topic, o.partition, p.name
-            ) AS reached
-            GROUP BY topic, partition HAVING count(*) = cardinality($1)
-            """, Parameters { $0.append(projections) })
-        var offsets: [TopicPartition: Int64] = [:]
+            SELECT o.topic, o.partition, p.name, max(o.next_offset)
+            FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id
+            GROUP BY o.topic, o.partition, p.name
+            """)
+        var reached: [TopicPartition: [String: Int64]] = [:]
         for row in 0..<rows.rowCount {
             let partition = TopicPartition(topic: try rows.string(row, 0), partition: try rows.int32(row, 1))
-            offsets[partition] = try rows.int64(row, 2)
+            reached[partition, default: [:]][try rows.string(row, 2)] = try rows.int64(row, 3)
+        }
+        var offsets: [TopicPartition: Int64] = [:]
+        for (partition, offsetByName) in reached {
+            let own = readers(of: partition.topic).map { offsetByName[$0] }
+            if !own.contains(nil) { offsets[partition] = own.compactMap(\.self).min() }
         }
         return offsets
+    }
+
+    /// The projections that read a topic.
+    private func readers(of topic: String) -> [String] {
+        (Catalog.eventTopics.contains(topic) ? Catalog.projections : [])
+            + folders.filter { $0.topics.contains(topic) }.map(\.name)
+    }
+
+    private var topics: [String] {
+        folders.flatMap(\.topics).reduce(into: Catalog.eventTopics) { if !$0.contains($1) { $0.append($1) } }
     }
 
     /// Deletes the rows of the outbox that were published before the milestone, once all projections have passed it. A

@@ -4,8 +4,8 @@ internal import Logging
 internal import Postgres
 internal import StreamCore
 
-/// All that reads one server: sessions, waits for versions, dashboards, and the look at the offsets. A request is answered
-/// by one stack, so what it is told of freshness is of the same server as the rows.
+/// All that reads one server: sessions, waits for versions, dashboards, and the look at the offsets. A request is
+/// answered by one stack, so what it is told of freshness is of the same server as the rows.
 struct ReadStack: Sendable {
     let server: ReadServer
     let pool: ReadPool

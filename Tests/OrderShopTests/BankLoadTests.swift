@@ -1,0 +1,74 @@
+import AccountCommands
+import Logging
+import Migrations
+import Postgres
+import TestKit
+import Testing
+
+@testable import OrderShop
+
+/// The demo bank: what is played, and what is left in the streams of accounts.
+@Suite struct BankLoadTests {
+    @Test func aMovementFollowsFromItsSeedAndNumber() {
+        let plan = BankPlan(seed: 3, run: "r", accounts: 100)
+        let steps = (0..<500).map { plan.movement($0) }
+        #expect(steps == (0..<500).map { BankPlan(seed: 3, run: "r", accounts: 100).movement($0) })
+        #expect(steps != (0..<500).map { BankPlan(seed: 4, run: "r", accounts: 100).movement($0) })
+        #expect(Set(steps.map(\.key)).count == steps.count)
+        var transfers = 0
+        for case .transfer(let transfer) in steps.map(\.command) {
+            transfers += 1
+            #expect(transfer.accountID != transfer.counterparty)
+        }
+        #expect((80...170).contains(transfers))
+    }
+
+    @Test func itPlaysAllMovementsByTheRules() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox", "commands"]) { database in
+            var configuration = BankLoad.Configuration()
+            configuration.movementsPerSecond = 0
+            configuration.movements = 400
+            configuration.accounts = 40
+            configuration.connections = 2
+            let load = try BankLoad(
+                configuration, database: database, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let totals = await load.run()
+            #expect(totals.accounts == 40)
+            #expect(totals.movements + totals.refused == 400 && totals.movements > 200 && totals.refused > 0)
+            let connection = try await PostgresConnection.connect(database)
+            // A transfer has an event on each side.
+            let rows = try await connection.execute(
+                """
+                SELECT count(*) FILTER (WHERE event_type = 'AccountOpened'),
+                    count(*) FILTER (WHERE event_type <> 'AccountOpened')
+                        - count(*) FILTER (WHERE event_type = 'TransferCompleted') / 2,
+                    count(*) FILTER (WHERE event_type = 'TransferCompleted') FROM outbox
+                """)
+            #expect(try rows.int64(0, 0) == 40)
+            #expect(try rows.int64(0, 1) == Int64(totals.movements))
+            #expect(try rows.int64(0, 2) > 0)
+            let disordered = try await connection.execute(
+                """
+                SELECT count(*) FROM (
+                    SELECT sequence, row_number() OVER (PARTITION BY aggregate_id ORDER BY id) AS place FROM outbox
+                ) AS o WHERE sequence <> place
+                """)
+            #expect(try disordered.int64(0, 0) == 0)
+            await connection.close()
+        }
+    }
+
+    @Test func itEndsWhenItIsToldTo() async throws {
+        try await TestDatabase.withSchema(migrating: ["outbox", "commands"]) { database in
+            var configuration = BankLoad.Configuration()
+            configuration.movementsPerSecond = 20
+            configuration.accounts = 10
+            let load = try BankLoad(
+                configuration, database: database, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            async let totals = load.run()
+            try await eventually { load.totals.movements > 5 }
+            load.stop()
+            #expect(await totals.accounts == 10)
+        }
+    }
+}
