@@ -51,6 +51,7 @@ public enum DashboardPage {
         ("icon.svg", PackageResources.icon_svg),
         ("index.html", PackageResources.index_html),
         ("judgement.js", PackageResources.judgement_js),
+        ("lookup.js", PackageResources.lookup_js),
         ("neworder.js", PackageResources.neworder_js),
         ("orders.js", PackageResources.orders_js),
         ("page.css", PackageResources.page_css),

@@ -89,6 +89,8 @@ class Stub:
     def __init__(self, empty=False):
         self.empty, self.token, self.charts, self.silent = empty, None, True, False
         self.epoch, self.sent, self.cut, self.refusal = "e1", [], 0, None
+        # The queries in SQL that are served: rows by the path.
+        self.queries, self.asked = {}, []
         self.seen = []
         self.changed = threading.Condition()
         service = self
@@ -151,6 +153,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             file = RESOURCES / name
             if file.is_file():
                 return self.reply(200, TYPES[file.suffix], file.read_bytes())
+        if url.path == "/openapi.json":
+            paths = {"/v1/dashboard": {}, **{path: {} for path in self.stub.queries}}
+            return self.reply(200, "application/json", json.dumps({"paths": paths}).encode())
+        if url.path in self.stub.queries:
+            return self.query(url)
         if url.path == "/v1/dashboard/stream":
             try:
                 return self.stream(parse_qs(url.query)["window"][0])
@@ -158,6 +165,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 # The page has left.
                 return None
         return self.problem(404, "Not Found")
+
+    def query(self, url):
+        stub = self.stub
+        if stub.token is not None and self.headers.get("Authorization") != f"Bearer {stub.token}":
+            return self.problem(401, "Unauthorized", WWW_Authenticate="Bearer")
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        stub.asked.append((url.path, asked))
+        answer = stub.queries[url.path](asked)
+        if answer is None:
+            return self.problem(503, "Service Unavailable")
+        return self.reply(200, "application/json", json.dumps(answer).encode())
 
     def stream(self, window):
         stub = self.stub

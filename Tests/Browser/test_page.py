@@ -107,6 +107,74 @@ class PageTest(unittest.TestCase):
         browser.until(lambda: browser.orders()[0] == "ord-100", "the orders did not appear")
         self.assertFalse(any(badge.is_displayed() for badge in browser.all("#latest .badge")))
 
+    # What is looked up
+
+    @staticmethod
+    def shelf(asked):
+        """Two products, by the words that are asked for; an answer that fails for "fail"."""
+        if asked["q"] == "fail":
+            return None
+        rows = [{"product_id": f"prod-{n}", "name": f"<b>{asked['q']}</b> {n}", "category": "Home", "price": "19.90",
+                 "currency": "EUR", "units_sold": 1200 + n} for n in range(2)]
+        return {"rows": [] if asked["q"] == "nothing" else rows, "next": "more"}
+
+    def test_without_queries_nothing_can_be_looked_up(self):
+        browser = self.open(Stub())
+        browser.wait_for_data()
+        self.assertFalse(browser.one("#lookups").is_displayed())
+
+    def test_products_are_found_while_somebody_types(self):
+        stub = Stub()
+        stub.queries["/v1/q/product-search"] = self.shelf
+        browser = self.open(stub)
+        browser.wait_for_data()
+        browser.until(lambda: browser.one("#find-products").is_displayed(), "there is no search")
+        self.assertFalse(browser.one("#customer-orders").is_displayed())
+        field = browser.one("#find-products input")
+        self.assertEqual(browser.script("return arguments[0].labels[0].textContent", field), "Words")
+        field.send_keys("oak")
+        browser.until(lambda: len(browser.all("#find-products tr[data-product]")) == 2, "no product was found")
+        # Names are text, whatever they contain.
+        self.assertEqual(browser.all("#find-products tbody th")[1].text, "<b>oak</b> 1")
+        self.assertIn("€19.90", browser.text("#find-products tbody"))
+        self.assertEqual(browser.text("#find-products [role=status]"), "2 and more found.")
+        self.assertEqual(stub.asked[-1], ("/v1/q/product-search", {"q": "oak", "limit": "10"}))
+        for text, said in (("nothing", "No product has these words"), ("fail", "The service answers 503.")):
+            field.clear()
+            field.send_keys(text)
+            browser.until(lambda: said in browser.text("#find-products"), f"it did not say: {said}")
+            self.assertFalse(browser.one("#find-products table").is_displayed())
+        field.clear()
+        field.send_keys(Keys.ENTER)
+        browser.until(lambda: browser.text("#find-products [role=status]") == "", "it did not become quiet")
+        self.assert_console_clean(but=("503",))
+
+    def test_a_customers_orders_are_found_by_the_id(self):
+        stub = Stub()
+        stub.token = "right"
+        order = {"order_id": "ord-7", "status": "confirmed", "created_at": iso(now()), "currency": "USD",
+                 "total": "5.00", "items": [{}, {}]}
+        stub.queries["/v1/q/customer-orders"] = lambda asked: {
+            "rows": [order] if asked["customer"] == "cust 1" else [], "next": None}
+        browser = self.open(stub)
+        browser.wait_for_connection("token")
+        browser.until(lambda: browser.one("#customer-orders").is_displayed(), "there is no search")
+        field = browser.one("#customer-orders input")
+        field.send_keys("cust 1")
+        field.send_keys(Keys.ENTER)
+        browser.until(lambda: "needs a token" in browser.text("#customer-orders"), "it did not say that it needs one")
+        browser.one("#alerts input").send_keys("right")
+        browser.one("#alerts button").click()
+        browser.wait_for_data()
+        # By its button as well.
+        browser.one("#customer-orders button").click()
+        browser.until(lambda: len(browser.all("#customer-orders tr[data-order]")) == 1, "no order was found")
+        self.assertIn("$5.00", browser.text("#customer-orders tbody"))
+        field.clear()
+        field.send_keys("nobody", Keys.ENTER)
+        browser.until(lambda: "This customer has no orders" in browser.text("#customer-orders"), "it did not say so")
+        self.assert_console_clean(but=("401",))
+
     # What is wrong
 
     def test_asks_for_a_token_and_uses_it(self):
@@ -192,7 +260,11 @@ class PageTest(unittest.TestCase):
 
     def test_fits_360_pixels(self):
         stub = Stub()
+        stub.queries = {"/v1/q/product-search": self.shelf, "/v1/q/customer-orders": lambda _: {"rows": []}}
         browser = self.open(stub, width=360)
+        browser.until(lambda: browser.one("#lookups").is_displayed(), "nothing can be looked up")
+        browser.one("#find-products input").send_keys("a-word-that-is-as-long-as-words-are-never")
+        browser.until(lambda: len(browser.all("#find-products tr[data-product]")) == 2, "no product was found")
         for window in WINDOWS:
             browser.one(f"#windows input[value='{window}']").click()
             browser.until(lambda: browser.event_id().startswith(f"e1.{window}-"), f"no data of {window}")
@@ -209,10 +281,13 @@ class PageTest(unittest.TestCase):
     def test_contrast_in_both_themes(self):
         for dark in (False, True):
             stub = Stub()
+            stub.queries = {"/v1/q/product-search": self.shelf, "/v1/q/customer-orders": lambda _: {"rows": []}}
             browser = self.open(stub, dark=dark)
             browser.wait_for_data()
             stub.update(pipeline=pipeline("stopped", lag=10, letters=10), latestOrders=[order("ord-new")])
             browser.until(lambda: browser.orders() == ["ord-new"], "no update")
+            browser.one("#find-products input").send_keys("oak")
+            browser.until(lambda: len(browser.all("#find-products tr[data-product]")) == 2, "no product was found")
             # Nothing fades while it is measured.
             browser.script("document.getAnimations().forEach(animation => animation.finish())")
             measured = browser.script(CONTRAST)

@@ -6,6 +6,7 @@ import { icon, keyed, setIcon, setText, setTime } from "./dom.js";
 import { Feed } from "./feed.js";
 import { moment, utc } from "./format.js";
 import { connection, health, notices } from "./judgement.js";
+import { lookupViews } from "./lookup.js";
 import { newOrderView } from "./neworder.js";
 import { durationsView, funnelView, latestView, productsView } from "./orders.js";
 import { deadLettersView, flowView, projectionsView } from "./pipeline.js";
@@ -142,3 +143,4 @@ addEventListener("resize", () => {
 setInterval(everySecond, 1_000);
 render();
 connect();
+lookupViews({ section: $("lookups"), products: $("find-products"), history: $("customer-orders") }, token.read);
