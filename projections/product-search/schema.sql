@@ -6,6 +6,17 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
 CREATE FUNCTION tag_text(tags text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN array_to_string(tags, ' ');
 
+-- The number of binary digits of what was sold: products of a band sell about as well.
+CREATE FUNCTION sales_band(units bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN length(ltrim(greatest(units, 0)::bit(64)::text, '0'));
+
+-- A rating from 0 to 5, in tenths.
+CREATE FUNCTION rating_band(rating_sum bigint, rating_count bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN rating_count <= 0 THEN 0
+    ELSE floor(least(greatest(round(rating_sum::numeric / rating_count, 2), 0), 5) * 10)::integer
+END;
+
 -- A row is there as soon as anything is known of a product: a sale may be read before the product itself. Each group of
 -- columns that one event sets has the sequence of the event that set it last.
 CREATE TABLE products (
@@ -26,18 +37,21 @@ CREATE TABLE products (
     rating numeric NOT NULL GENERATED ALWAYS AS (
         CASE WHEN rating_count = 0 THEN 0 ELSE round(rating_sum::numeric / rating_count, 2) END) STORED,
     is_listed boolean NOT NULL GENERATED ALWAYS AS (name IS NOT NULL AND price IS NOT NULL AND NOT is_removed) STORED,
-    -- Names weigh more than tags, and tags more than descriptions. The category is a word of its own, so that one look
-    -- into the index finds words and category together.
+    -- Names weigh more than tags, and tags more than descriptions. The category and the bands are words of their own, so
+    -- that one look into the index finds words and category together, among those that sell best alone.
     search tsvector NOT NULL GENERATED ALWAYS AS (
         setweight(to_tsvector('english', coalesce(name, '')), 'A')
         || setweight(to_tsvector('english', tag_text(tags)), 'B')
         || setweight(to_tsvector('english', coalesce(description, '')), 'C')
-        || array_to_tsvector(ARRAY['category:' || coalesce(category, '')])) STORED
+        || array_to_tsvector(ARRAY[
+            'category:' || coalesce(category, ''), 'sales:' || sales_band(units_sold),
+            'rating:' || rating_band(rating_sum, rating_count)])) STORED
 );
 
 CREATE INDEX products_search ON products USING gin (search) WHERE is_listed;
 CREATE INDEX products_by_sales ON products (units_sold DESC, product_id) WHERE is_listed;
 CREATE INDEX products_by_rating ON products (rating DESC, units_sold DESC, product_id) WHERE is_listed;
+CREATE INDEX products_by_price ON products (price) WHERE is_listed;
 
 -- Every word that a product was ever called by, to find what somebody meant who mistyped. The collation lets an index
 -- find words by how they begin.
@@ -85,53 +99,90 @@ BEGIN
 END
 $$;
 
+-- The bands of an order, the best first: each a search for one of several words. The thousand best sellers share one.
+CREATE FUNCTION search_bands(sort text) RETURNS SETOF tsquery LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    lowest integer;
+BEGIN
+    IF sort = 'rating' THEN
+        RETURN QUERY
+        SELECT string_agg('''rating:' || band || '''', ' | ')::tsquery
+        FROM (VALUES (50, 50), (45, 49), (40, 44), (30, 39), (20, 29), (0, 19)) AS b (low, high),
+            generate_series(low, high) AS band
+        GROUP BY low ORDER BY low DESC;
+        RETURN;
+    END IF;
+    SELECT sales_band(p.units_sold) INTO lowest FROM products AS p
+    WHERE p.is_listed ORDER BY p.units_sold DESC, p.product_id OFFSET 1000 LIMIT 1;
+    lowest := coalesce(lowest, -1);
+    RETURN QUERY
+    SELECT string_agg('''sales:' || band || '''', ' | ')::tsquery FROM generate_series(lowest + 1, 63) AS band;
+    RETURN QUERY SELECT ('''sales:' || band || '''')::tsquery FROM generate_series(lowest, 0, -1) AS band;
+END
+$$;
+
 -- The products that a search finds, best first by "score": at most 200, of which the relevance is compared. They are
--- those that sell best, or are rated best, of all that match.
+-- those that sell best, or are rated best, of all that match. Where more than 2,000 of a band match, 2,000 of them are
+-- compared.
 --
--- The statement is executed as text so that it is planned for these values, which are parameters all the same. A rare
--- word is looked up in the index of words, and a common one is found soon enough where products stand in the order that
--- is wanted. Of several words PostgreSQL knows how often each is there, not how often they are together, and would walk
--- through that order for long in vain: "OFFSET 0" keeps it to the index of words.
+-- PostgreSQL can look up what matches, or walk through the best sellers. No index does both, and PostgreSQL knows neither
+-- how often several words are together nor how rare a rare word is. So the bands are asked one after the other, from the
+-- best down, until there are enough: each is one look into the index of words, which reads no more than it finds.
 CREATE FUNCTION find_products(
     typed text, wanted_category text, min_price numeric, max_price numeric, sort text
 ) RETURNS TABLE (
     product_id text, name text, category text, tags text[], image_url text, price numeric, currency text,
     rating numeric, rating_count bigint, units_sold bigint, score numeric
-) LANGUAGE plpgsql STABLE AS $$
+) LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
     words tsquery := search_query(typed);
     query tsquery := words;
+    band tsquery;
     filter text := 'p.is_listed';
+    best text := CASE sort WHEN 'rating' THEN 'rating DESC, units_sold DESC' ELSE 'units_sold DESC' END;
+    columns text := 'p.product_id, p.name, p.category, p.tags, p.image_url, p.price, p.currency, p.rating, '
+        || 'p.rating_count, p.units_sold, '
+        || CASE sort
+            WHEN 'rating' THEN 'p.rating' WHEN 'sales' THEN 'p.units_sold::numeric'
+            -- A product that sells is a little more relevant than one that does not.
+            ELSE 'round((ts_rank(p.search, $4) * (1 + ln(1 + p.units_sold) / 20))::numeric, 6)'
+        END;
+    found bigint;
+    missing bigint := 200;
 BEGIN
     IF wanted_category IS NOT NULL THEN
         query := query && ('''category:' || replace(replace(wanted_category, '\', '\\'), '''', '''''') || '''')::tsquery;
     END IF;
-    -- An empty search finds nothing, and here it shall find all.
-    IF numnode(query) > 0 THEN filter := filter || ' AND p.search @@ $1'; END IF;
     IF min_price IS NOT NULL THEN filter := filter || ' AND p.price >= $2'; END IF;
     IF max_price IS NOT NULL THEN filter := filter || ' AND p.price <= $3'; END IF;
-    RETURN QUERY EXECUTE format(
-        $query$
-        SELECT p.product_id, p.name, p.category, p.tags, p.image_url, p.price, p.currency, p.rating, p.rating_count,
-            p.units_sold, %s
-        FROM (
-            SELECT * FROM (SELECT * FROM products AS p WHERE %s %s) AS p ORDER BY %s, product_id LIMIT 200
-        ) AS p
-        $query$,
-        CASE sort
-            WHEN 'rating' THEN 'p.rating' WHEN 'sales' THEN 'p.units_sold::numeric'
-            -- A product that sells is a little more relevant than one that does not.
-            ELSE 'round((ts_rank(p.search, $4) * (1 + ln(1 + p.units_sold) / 20))::numeric, 6)'
-        END,
-        filter, CASE WHEN numnode(query) > 1 THEN 'OFFSET 0' END,
-        CASE sort WHEN 'rating' THEN 'rating DESC, units_sold DESC' ELSE 'units_sold DESC' END)
-    USING query, min_price, max_price, words;
+    IF numnode(query) = 0 THEN
+        -- All products, in the order of an index.
+        RETURN QUERY EXECUTE format(
+            'SELECT %s FROM (SELECT * FROM products AS p WHERE %s ORDER BY %s, product_id LIMIT 200) AS p',
+            columns, filter, best)
+        USING query, min_price, max_price, words;
+        RETURN;
+    END IF;
+    FOR band IN SELECT b FROM search_bands(sort) AS b LOOP
+        RETURN QUERY EXECUTE format(
+            $query$
+            SELECT %s FROM (
+                SELECT * FROM (SELECT * FROM products AS p WHERE %s AND p.search @@ $1 LIMIT 2000) AS p
+                ORDER BY %s, product_id LIMIT $5
+            ) AS p
+            $query$, columns, filter, best)
+        USING query && band, min_price, max_price, words, missing;
+        GET DIAGNOSTICS found = ROW_COUNT;
+        missing := missing - found;
+        EXIT WHEN missing <= 0;
+    END LOOP;
 END
 $$;
 
--- How many products of each category a search finds, of the first 5,000.
+-- How many products of each category a search finds, of the first 5,000. Of a word that it knows nothing of, PostgreSQL
+-- would rather read the whole table.
 CREATE FUNCTION count_products(typed text, min_price numeric, max_price numeric)
-RETURNS TABLE (category text, products bigint) LANGUAGE plpgsql STABLE AS $$
+RETURNS TABLE (category text, products bigint) LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
 DECLARE
     query tsquery := search_query(typed);
     filter text := 'p.is_listed';
