@@ -120,9 +120,10 @@ public final class ShopLoad: Sendable {
                 }
             }
             if configuration.playsCatalogue {
+                let catalogue = CatalogueLoad(configuration, database: database, onTrouble: onTrouble)
                 group.addTask {
-                    try await CatalogueLoad(self.configuration, database: self.database, onTrouble: self.onTrouble)
-                        .run { self.writing.load(ordering: .relaxed) == 0 } onCommit: { self.countCatalogue($0) }
+                    try await catalogue.run(
+                        until: { self.writing.load(ordering: .relaxed) == 0 }, onCommit: { self.countCatalogue($0) })
                 }
             }
             try await group.waitForAll()

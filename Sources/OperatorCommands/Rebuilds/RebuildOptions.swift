@@ -80,7 +80,9 @@ struct RebuildTarget {
         } catch {
             throw CommandFailure(error.description, .configuration)
         }
-        let isIsolated = try await PostgresConnection.with(postgres) { try await VersionSchema.isIsolated(folder, on: $0) }
+        let isIsolated = try await PostgresConnection.with(postgres) {
+            try await VersionSchema.isIsolated(folder, on: $0)
+        }
         self.init(VersionSchema(folder, isIsolated: isIsolated), postgres)
     }
 

@@ -34,7 +34,9 @@ struct ShowFolder: AsyncParsableCommand {
     func run() async throws {
         let postgres = try database.configuration(applicationName: "millrace-projection")
         let number = try await stored.resolved(postgres)
-        let files = try await PostgresConnection.with(postgres) { try await StoredFolder.files(name, version: number, on: $0) }
+        let files = try await PostgresConnection.with(postgres) {
+            try await StoredFolder.files(name, version: number, on: $0)
+        }
         guard let to else { return print(Self.text(files)) }
         guard !FileManager.default.fileExists(atPath: to) else {
             throw CommandFailure("\(to) is there already: name another folder.", .failure)
