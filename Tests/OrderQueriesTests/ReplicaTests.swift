@@ -172,7 +172,7 @@ private final class TurnedLoops: Sendable {
         switch turn {
         case .loop(let loop): turned.withLock { _ = $0.insert(loop) }
         case .pipeline(let server, _): turned.withLock { _ = $0.insert(.init(.pipeline, server)) }
-        case .answering: break
+        case .worker, .answering: break
         }
     }
 
