@@ -18,7 +18,7 @@ SEED        ?= 1
 # Which tests `make test` runs: a regular expression; empty for all.
 FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
-UNIT_TESTS  := ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|EventsTests|OrdersTests|SettingsTests
+UNIT_TESTS  := ^((ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|EventsTests|OrdersTests|SettingsTests)\.|\w+\.\w+RulesTests\b)
 
 # The test targets that use Kafka, as a regular expression.
 WITH_KAFKA := $(shell grep -rl TestKafka Tests --include=*.swift | cut -d/ -f2 | grep -v TestKit | sort -u | paste -sd'|')
@@ -46,8 +46,8 @@ run: build ## Run it all on private servers with a load of RATE (50) orders a se
 test: setup ## Run all tests, on a private PostgreSQL and mock cluster (or KAFKA_BOOTSTRAP_SERVERS / DATABASE_URL); FILTER=regex for some
 ifeq ($(FILTER),)
 	$(SWIFT) build --build-tests
-	scripts/run-tests --skip-build --filter '^($(UNIT_TESTS))\.'
-	scripts/run-tests --skip-build --skip '^($(UNIT_TESTS))\.'
+	scripts/run-tests --skip-build --filter '$(UNIT_TESTS)'
+	scripts/run-tests --skip-build --skip '$(UNIT_TESTS)'
 else
 	scripts/run-tests --filter '$(FILTER)'
 endif

@@ -96,7 +96,7 @@ import Testing
         #expect(twice.errors.contains("two folders describe the same projection and version, accounts_v"))
         let missing = try check(["--projection", "/no/such"])
         #expect(try await missing.exitCode() == 78)
-        #expect(missing.errors.contains("/no/such/projection.toml"))
+        #expect(missing.errors.contains("/no/such: cannot be read"))
         let comma = try check(["--projection", "a,b"])
         #expect(try await comma.exitCode() == 64)
     }
@@ -299,12 +299,16 @@ import Testing
     }
 
     @Test func aDatabaseThatIsAwayIsWaitedFor() async throws {
+        let start = ContinuousClock.now
         let daemon = try Executable("outbox-relay", away)
         try await daemon.waitForLog("waiting for the database")
         daemon.signal(SIGTERM)
         #expect(try await daemon.exitCode() == 0)
         #expect(daemon.errors.contains("stopping signal=SIGTERM"))
-        #expect(daemon.errors.split(separator: "\n").count { $0.contains("waiting for the database") } == 1)
+        // It says so once a minute, however often it tries.
+        let minutes = Int((ContinuousClock.now - start) / .seconds(60))
+        #expect(
+            daemon.errors.split(separator: "\n").count { $0.contains("waiting for the database") } <= 1 + minutes)
     }
 
     /// What systemd is told of a daemon's life, over a socket of its own kind.
