@@ -41,22 +41,9 @@ export function commandsURL(place, base) {
  */
 export async function createOrder(order, { url, key, token, world = browser }) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key, ...authorization(token) };
-  const body = JSON.stringify(order);
-  for (let attempt = 1; ; attempt += 1) {
-    let pause = 250 * 2 ** attempt;
-    try {
-      const answer = await world.fetch(new URL("v1/orders", url), {
-        method: "POST", headers, body, cache: "no-store", signal: world.timeout(REQUEST_MS),
-      });
-      if (answer.ok) return await answer.json();
-      const refusal = new Refused(answer.status, await problem(answer));
-      if (!isPassing(answer.status) || attempt === ATTEMPTS) throw refusal;
-      pause = Math.max(pause, retryAfter(answer.headers.get("Retry-After"), world.now()));
-    } catch (error) {
-      if (error instanceof Refused || attempt === ATTEMPTS) throw error;
-    }
-    await world.sleep(pause);
-  }
+  return ask(new URL("v1/orders", url), { method: "POST", headers, body: JSON.stringify(order) }, {
+    world, isLast: (attempt) => attempt === ATTEMPTS, pause: (attempt) => 250 * 2 ** attempt,
+  });
 }
 
 /**
@@ -67,20 +54,25 @@ export async function createOrder(order, { url, key, token, world = browser }) {
 export async function untilShown({ orderId, version }, { base, token, world = browser }) {
   const url = new URL(`v1/orders/${encodeURIComponent(orderId)}?min_version=${version}`, base);
   const end = world.now() + PATIENCE_MS;
-  for (;;) {
-    let pause = 500;
+  return ask(url, { headers: { Prefer: "wait=10", ...authorization(token) } }, {
+    world, isLast: () => world.now() >= end, pause: () => 500,
+  });
+}
+
+/** Sends a request until it has an answer that the same request would get again, or the attempt is the last one. */
+async function ask(url, options, { world, isLast, pause }) {
+  for (let attempt = 1; ; attempt += 1) {
+    let wait = pause(attempt);
     try {
-      const answer = await world.fetch(url, {
-        headers: { Prefer: "wait=10", ...authorization(token) }, cache: "no-store", signal: world.timeout(REQUEST_MS),
-      });
+      const answer = await world.fetch(url, { ...options, cache: "no-store", signal: world.timeout(REQUEST_MS) });
       if (answer.ok) return await answer.json();
       const refusal = new Refused(answer.status, await problem(answer));
-      if (!isPassing(answer.status) || world.now() >= end) throw refusal;
-      pause = Math.max(pause, retryAfter(answer.headers.get("Retry-After"), world.now()));
+      if (!isPassing(answer.status) || isLast(attempt)) throw refusal;
+      wait = Math.max(wait, retryAfter(answer.headers.get("Retry-After"), world.now()));
     } catch (error) {
-      if (error instanceof Refused || world.now() >= end) throw error;
+      if (error instanceof Refused || isLast(attempt)) throw error;
     }
-    await world.sleep(pause);
+    await world.sleep(wait);
   }
 }
 
