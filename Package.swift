@@ -49,8 +49,8 @@ let commands: [Target] = [
     .target(
         name: "OperatorCommands",
         dependencies: [
-            "Catalog", "ProjectionPrograms", "DeadLetters", "Projections", "ReadModels", "SQLProjections", "SQLText",
-            "Outbox", "OrderShop", "Events", "Verification",
+            "Catalog", "ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "ReadModels", "SQLProjections",
+            "SQLText", "Outbox", "OrderShop", "Events", "Verification",
             "Tail", "Inspection", "Migrations", "Settings", .logging,
             "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
             .argumentParser,
@@ -451,7 +451,8 @@ let tests: [Target] = [
             "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms", "Daemon", "Settings",
             "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",
             "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
-            "dead-letter-handler", "sql-projection", "command-service", "query-service",
+            "dashboard-projection", "dead-letter-handler", "sql-projection", "command-service", "query-service",
+            "millrace",
         ]),
     .test(
         "SystemTests",

@@ -26,7 +26,8 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
                 Exit codes: 0 stopped as requested · 64 wrong usage · 69 --check=online could not reach a server · 70 \
                 internal error · 75 temporary failure, a restart may help · 78 the configuration or the database \
                 schema is wrong (only at the start) · 130 (SIGINT), 143 (SIGTERM) a second signal during a shutdown.
-                """)
+                """,
+            version: Release.version)
     }
 
     @Option(

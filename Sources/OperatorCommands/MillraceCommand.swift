@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Daemon
 internal import Foundation
 internal import StreamCore
 
@@ -15,6 +16,7 @@ public struct MillraceCommand: AsyncParsableCommand {
             nothing · 2 `verify` could not compare everything · 64 wrong usage · 69 a server is unreachable or \
             refuses · 70 internal error · 78 the configuration or the database schema is wrong.
             """,
+        version: Release.version,
         subcommands: [
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
             TraceCommand.self, LagCommand.self, DoctorCommand.self, StatusCommand.self,
