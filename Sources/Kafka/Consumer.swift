@@ -159,6 +159,7 @@ public actor Consumer {
             return event
         }
         var builder = RecordBatchBuilder()
+        var isFull = false
         var timeoutMs = limits.maxWaitMs
         var deadline = ContinuousClock.now + .milliseconds(timeoutMs)
         // A yield by `wake()` is kept until a poll that finds nothing, so it is never lost.
@@ -166,7 +167,8 @@ public actor Consumer {
             let wasEmpty = builder.isEmpty
             if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_FETCH {
                 unsafe builder.append(event)
-                if builder.count >= limits.maxRecords || builder.byteCount >= limits.maxBytes { break }
+                isFull = builder.count >= limits.maxRecords || builder.byteCount >= limits.maxBytes
+                if isFull { break }
             } else if let end = unsafe end(event) {
                 builder.append(end: end.offset, of: end.partition)
             } else if let event = unsafe read(event) {
@@ -181,7 +183,9 @@ public actor Consumer {
                 timeoutMs = max(0, Self.milliseconds(until: deadline))
             }
         }
-        return collected(builder)
+        let result = collected(builder)
+        if isFull, case .batch(let records) = result { fetchSoon(records[records.count - 1].topicPartition) }
+        return result
     }
 
     private func collected(_ builder: consuming RecordBatchBuilder) -> ConsumerEvent {

@@ -203,9 +203,12 @@ extension Consumer {
         throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, message: "the request was cancelled before it was answered")
     }
 
-    /// Sends a request to the partition's leader. It makes the client check at once whether there is space to fetch
-    /// more. It does not wait for the answer. Only one runs at a time.
-    public nonisolated func fetchSoon(_ partition: TopicPartition) {
+    /// Makes librdkafka continue to fetch from the partition's leader. Only one request runs at a time.
+    ///
+    /// After its queue was full, librdkafka 2.0 checks only once a second for free space, so it fetches at most one
+    /// queue per second. Any request to the leader makes it check at once, and the answer does not matter. Measured
+    /// with a queue of 8 MiB and records of 700 bytes: 18,000 records/s without this, and 48,000 with it.
+    nonisolated func fetchSoon(_ partition: TopicPartition) {
         guard isAskingToFetch.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
             return
         }

@@ -137,12 +137,4 @@ struct Intake<P: Projection>: Sendable {
         // The client names the topic only in the message.
         return error.topicPartition?.topic == route.retryTopic || error.message.contains(route.retryTopic)
     }
-
-    /// Makes librdkafka continue to fetch. After its queue was full, librdkafka 2.0 checks only once a second for free
-    /// space, so it fetches at most one queue per second. Any request to the partition's leader makes it check at once,
-    /// and the answer does not matter. Measured with 8 MiB and records of 700 bytes: 18,000 records/s without this, and
-    /// 48,000 with it, which is as much as the database can apply.
-    func keepFetching(_ partition: TopicPartition) {
-        consumer.fetchSoon(partition)
-    }
 }

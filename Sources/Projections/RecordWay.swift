@@ -13,7 +13,6 @@ extension Intake {
     ///   - order: the partitions whose records are taken, with the first offset of each.
     ///   - round: receives the report and the batch.
     func poll(_ order: IntakeOrder, _ round: inout Round) async throws(KafkaError) {
-        let limits = limits
         switch try await consumer.poll(limits) {
         case .batch(let records):
             await pace?.wait(forTaking: records.count)
@@ -22,9 +21,6 @@ extension Intake {
                     records, for: projection, from: order.positions, expecting: order.marks, parking: route, of: group,
                     isTraced: isTraced),
                 &round)
-            if records.count >= limits.maxRecords || records.byteCount >= limits.maxBytes {
-                keepFetching(records[records.count - 1].topicPartition)
-            }
         case .ends(let ends):
             take(PreparedBatch(ends: ends, from: order.positions, expecting: order.marks), &round)
         case .assigned(let partitions): round.report.polled = .assigned(partitions)
