@@ -156,10 +156,13 @@ BEGIN
     IF min_price IS NOT NULL THEN filter := filter || ' AND p.price >= $2'; END IF;
     IF max_price IS NOT NULL THEN filter := filter || ' AND p.price <= $3'; END IF;
     IF numnode(query) = 0 THEN
-        -- All products, in the order of an index.
+        -- The best of all products, in the order of an index. Where few have such a price, that would read most of the
+        -- index, so their prices are looked up instead.
+        EXECUTE format('SELECT count(*) FROM (SELECT FROM products AS p WHERE %s LIMIT 10001) AS p', filter)
+        INTO found USING query, min_price, max_price;
         RETURN QUERY EXECUTE format(
-            'SELECT %s FROM (SELECT * FROM products AS p WHERE %s ORDER BY %s, product_id LIMIT 200) AS p',
-            columns, filter, best)
+            'SELECT %s FROM (SELECT * FROM (SELECT * FROM products AS p WHERE %s %s) AS p ORDER BY %s, product_id LIMIT 200) AS p',
+            columns, filter, CASE WHEN found > 10000 THEN '' ELSE 'OFFSET 0' END, best)
         USING query, min_price, max_price, words;
         RETURN;
     END IF;
