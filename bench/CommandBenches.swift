@@ -72,7 +72,7 @@ enum CommandToRead {
         let relay = try servers.start("outbox-relay", settings: ["relay.topic_suffix": servers.topicSuffix])
         let projection = try servers.start(
             "order-summary-projection",
-            settings: ["projection.topic_suffix": servers.topicSuffix, "kafka.properties.fetch.wait.max.ms": "4"])
+            settings: ["projection.topic_suffix": servers.topicSuffix, "kafka.properties.fetch.wait.max.ms": "1"])
         let queries = try await QueryServiceUnderLoad.start(on: servers)
         let service = try await CommandServiceUnderLoad.start(on: servers)
         let (commands, reads) = (try RequestClient(port: service.port), try RequestClient(port: queries.port))
@@ -116,7 +116,8 @@ struct CommandServiceUnderLoad {
                 """)
         await connection.close()
         let port = try ClientSocket.freePort()
-        let process = try servers.start("command-service", settings: ["http.port": "\(port)"])
+        let process = try servers.start(
+            "command-service", settings: ["http.port": "\(port)", "commands.domains": "orders"])
         try await servers.wait("command service", within: .seconds(30), every: .milliseconds(20)) {
             guard process.isRunning else { throw BenchError("the command service has ended") }
             guard let client = try? RequestClient(port: port) else { return false }

@@ -1,6 +1,9 @@
-/// How long to wait before the next page is read: not at all when there was more than one page held, a moment while
-/// rows come, and longer the longer nothing comes. Where looking takes long, as where processors or the database are
-/// busy, it waits as long as it looked: fewer and larger pages then cost less, and everybody waits less for it.
+/// How long to wait before the next page is read: not at all when the page was full, a moment while rows come, and a
+/// quarter of the time since the last row where none comes. So a row waits for its reading for about an eighth of the
+/// time since the row before it, and an idle relay reads seldom.
+///
+/// Where the database or the processors are busy and reading takes long, it waits as long as the reading took: fewer
+/// and larger pages then cost less.
 ///
 /// A pure value: it neither sleeps nor reads a clock.
 struct PollPacing {
@@ -19,12 +22,12 @@ struct PollPacing {
     /// No wait is longer, so no event waits longer for its reading.
     let idle: Duration
 
-    private var wait: Duration
+    /// The waits since the last page with rows.
+    private var quiet = Duration.zero
 
     init(busy: Duration, idle: Duration) {
         self.busy = busy
         self.idle = max(busy, idle)
-        wait = busy
     }
 
     /// The wait after a page.
@@ -33,14 +36,15 @@ struct PollPacing {
     mutating func next(after page: Page, cost: Duration) -> Duration {
         switch page {
         case .full:
-            wait = busy
+            quiet = .zero
             return .zero
         case .some:
-            wait = busy
+            quiet = .zero
             return min(max(busy, cost), idle)
         case .empty:
-            defer { wait = min(wait * 2, idle) }
-            return min(max(wait, cost), idle)
+            let wait = min(max(busy, quiet / 4, cost), idle)
+            quiet = min(quiet + wait, idle * 4)
+            return wait
         }
     }
 }

@@ -11,8 +11,13 @@ import Testing
 
     @Test func idleWaitsGrowToTheLimitAndNoFurther() {
         var pacing = PollPacing(busy: .milliseconds(1), idle: .milliseconds(20))
-        let waits = (0..<8).map { _ in pacing.next(after: .empty, cost: .zero) }
-        #expect(waits == [1, 2, 4, 8, 16, 20, 20, 20].map { .milliseconds($0) })
+        var quiet = Duration.zero
+        for _ in 0..<40 {
+            let wait = pacing.next(after: .empty, cost: .zero)
+            #expect(wait == min(max(.milliseconds(1), quiet / 4), .milliseconds(20)))
+            quiet += wait
+        }
+        #expect(pacing.next(after: .empty, cost: .zero) == .milliseconds(20))
         #expect(pacing.next(after: .some, cost: .zero) == .milliseconds(1))
         #expect(pacing.next(after: .empty, cost: .zero) == .milliseconds(1))
     }

@@ -20,9 +20,12 @@ struct VersionWaits<Waiter> {
 
         var due: Instant {
             guard let lookedAt else { return since }
-            return lookedAt + min(max((lookedAt - since) / 20, .milliseconds(2)), .milliseconds(100))
+            return lookedAt + min(max((lookedAt - since) / 20, VersionWaits.shortestPause), .milliseconds(100))
         }
     }
+
+    /// Nobody looks at an order more often.
+    static var shortestPause: Duration { .milliseconds(1) }
 
     private var orders: [String: Order] = [:]
     private var orderByWait: [UInt64: String] = [:]

@@ -7,8 +7,10 @@ internal import Synchronization
 /// Which orders it looks at and when, ``VersionWaits`` says. When looking itself takes long it comes more seldom, so
 /// that it never uses more than a part of one connection.
 final class VersionWatcher: Sendable {
+    private typealias Waits = VersionWaits<CheckedContinuation<Void, Never>>
+
     private struct State {
-        var waits = VersionWaits<CheckedContinuation<Void, Never>>()
+        var waits = Waits()
         var lastID: UInt64 = 0
         /// The loop, while there is nothing to look at yet.
         var sleeper: CheckedContinuation<Void, Never>?
@@ -21,7 +23,6 @@ final class VersionWatcher: Sendable {
     private let maxWaiters: Int
     private let state = Mutex(State())
 
-    private static let shortestPause = Duration.milliseconds(2)
     private static let longestPause = Duration.milliseconds(500)
     private static let pauseAfterFailure = Duration.milliseconds(100)
     /// A statement asks for so many orders at most.
@@ -103,7 +104,7 @@ final class VersionWatcher: Sendable {
                 let connection = try await session.connection()
                 onWork(.moving)
                 try await look(at: wanted, on: connection)
-                let pause = max((ContinuousClock.now - start) * 2, Self.shortestPause)
+                let pause = max((ContinuousClock.now - start) * 2, Waits.shortestPause)
                 try? await Task.sleep(for: min(pause, Self.longestPause))
             } catch {
                 // The waiters have their deadlines, and the pool of reads says that the database is away.
