@@ -29,7 +29,7 @@ EXAMPLE_SCRATCH ?= .build
 # What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
 PYTHON      ?= /usr/bin/python3
 
-.PHONY: help setup build run test test-broker test-example chaos-short test-api test-browser check-systemd check-deploy manifests bench format lint clean
+.PHONY: help setup build run test test-broker test-example chaos-short test-api test-browser check-systemd check-deploy deb test-deb manifests bench format lint clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,15 @@ check-deploy: ## Check all that deploys Millrace: units, manifests, image, gatew
 	.build/deploy/bin/hadolint Dockerfile
 	.build/deploy/bin/shellcheck scripts/* .ci/run
 	cd Tests/Deploy && MILLRACE_BIN=$(CURDIR)/.build/debug ../../.build/deploy/bin/python -m unittest -v $(DEPLOY_TESTS)
+
+deb: build ## Build the Debian package millrace, in .build/packages, with Swift's libraries
+	@scripts/setup deb
+	scripts/build-deb $(RELEASE_DIR) .build/packages $(PROGRAMS)
+
+test-deb: deb ## Install the package on a Debian that has nothing else, and run the programs there (as root)
+	@scripts/setup deploy
+	cd Tests/Deploy && MILLRACE_DEB=$$(ls -t $(CURDIR)/.build/packages/millrace_*.deb | head -n 1) \
+	    ../../.build/deploy/bin/python -m unittest -v test_deb
 
 manifests: ## Write kubernetes/rendered anew
 	@scripts/setup deploy
