@@ -13,7 +13,7 @@ COPY Sources Sources
 COPY bench bench
 COPY Tests Tests
 RUN --mount=type=cache,target=/build/.build \
-    for program in outbox-relay order-summary-projection dashboard-projection dead-letter-handler command-service query-service millrace; do \
+    for program in outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service query-service millrace; do \
         swift build -c release --static-swift-stdlib -Xlinker --as-needed -Xlinker -lcurl --product "$program" \
         && install -D --strip ".build/release/$program" "/programs/$program" || exit 1; \
     done
@@ -25,6 +25,7 @@ RUN apt-get update \
         ca-certificates libcurl4 libjs-chart.js libmimalloc2.0 libpq5 librdkafka1 libstdc++6 tzdata \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /programs/ /usr/bin/
+COPY projections /usr/share/millrace/projections
 # The number, not a name: Kubernetes can then see that it is not root.
 USER 65532:65532
 CMD ["/usr/bin/millrace", "--help"]

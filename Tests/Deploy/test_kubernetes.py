@@ -17,8 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / ".build/debug")).resolve()
 TOOLS = ROOT / ".build/deploy/bin"
 OVERLAYS = ["dev", "production", "keda"]
-DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "command-service",
-           "query-service"}
+DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "sql-projection", "dead-letter-handler",
+           "command-service", "query-service"}
 # The oldest version whose pods can sleep before a stop, and a current one.
 VERSIONS = ["1.30", "1.35"]
 
@@ -113,7 +113,8 @@ class Configurations(unittest.TestCase):
                 for item in source["configMap"]["items"]:
                     path = target / item["path"]
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text(data[item["key"]])
+                    # The image has what is in the repository's folder.
+                    path.write_text(data[item["key"]].replace("/usr/share/millrace/projections", f"{ROOT}/projections"))
             if "secret" in volume:
                 target.mkdir(parents=True, exist_ok=True)
                 for key in ["pg-password", "kafka-password", "api-tokens"]:
