@@ -8,8 +8,9 @@ public import StreamCore
 ///
 /// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and
 /// the replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the
-/// version and its offsets as they were at one moment. The schema is dropped at the end. When the replay is killed, the
-/// next one, or whoever drops the version, drops it.
+/// version and its offsets as they were at one moment.
+///
+/// The schema is dropped at the end. When the replay is killed, the next one, or whoever drops the version, drops it.
 public struct FolderReplay: Sendable {
     /// Why a version cannot be compared.
     public struct Failure: Error, Sendable, CustomStringConvertible, RemediableError {
@@ -25,7 +26,7 @@ public struct FolderReplay: Sendable {
         var transactionEvents = 1_000
         /// Records of the last pass, which is read within the transaction of the comparison.
         var lastRecords: Int64 = 10_000
-        /// Passes after which the last one is not waited for: a version that is applied faster than it is replayed.
+        /// Passes after which the replay gives up: the version is applied faster than it is replayed.
         var passes = 20
     }
 
@@ -92,20 +93,39 @@ public struct FolderReplay: Sendable {
     ) async throws -> [TableComparison] {
         let projection = SQLProjection(schema.folder, role: schema.role, schema: replay.name)
         var position = ReplayPosition()
-        for _ in 0..<bounds.passes {
+        for number in 0... {
             let (applied, decisions) = try await connection.withTransaction(isolation: .repeatableRead) { transaction in
                 try await state(in: transaction)
             }
             let pass = try pass(position, to: applied)
-            if pass.count <= bounds.lastRecords { break }
+            if pass.count <= bounds.lastRecords, let tables = try await last(position, replay, connection) {
+                return tables
+            }
+            guard number < bounds.passes else { break }
             try await read(pass, DecidedProjection(projection, decisions)) { events in
                 try await connection.withTransaction { try await apply(events, projection, to: replay, in: $0) }
             }
             position.passed(to: applied)
         }
-        return try await connection.withTransaction(isolation: .repeatableRead) { [position] transaction in
+        throw Failure(
+            description: """
+                after \(bounds.passes) passes, version \(schema.folder.version) of \(schema.folder.name) is still more \
+                than \(bounds.lastRecords) records ahead of its replay: verify it when fewer events come
+                """)
+    }
+
+    /// The last pass and the comparison.
+    ///
+    /// - Returns: nil, and nothing was done, when more has come meanwhile than one transaction may read.
+    private func last(
+        _ position: ReplayPosition, _ replay: ReplaySchema, _ connection: PostgresConnection
+    ) async throws -> [TableComparison]? {
+        let projection = SQLProjection(schema.folder, role: schema.role, schema: replay.name)
+        return try await connection.withTransaction(isolation: .repeatableRead) { transaction in
             let (applied, decisions) = try await state(in: transaction)
-            try await read(try pass(position, to: applied), DecidedProjection(projection, decisions)) { events in
+            let pass = try pass(position, to: applied)
+            guard pass.count <= bounds.lastRecords else { return nil }
+            try await read(pass, DecidedProjection(projection, decisions)) { events in
                 try await apply(events, projection, to: replay, in: transaction)
             }
             return try await TableComparison.all(

@@ -110,9 +110,15 @@ import Testing
             #expect(tables.map(\.table) == ["balances", "owners"] && tables.first?.rows == 1)
             #expect(try await schemas(scene).isEmpty)
             #expect(try await scene.column("SELECT balance::text FROM \(scene.name).balances") == ["59"])
-            // A version that is never reached is compared by one last pass.
-            let once = try await replay(scene, version, passes: 0).run()
+            // What is left is read in one transaction only where it is little.
+            let once = try await replay(scene, version, lastRecords: 60, passes: 0).run()
             #expect(once == tables)
+            let failure = await #expect(throws: FolderReplay.Failure.self) {
+                try await replay(scene, version, lastRecords: 59, passes: 0).run()
+            }
+            #expect(failure?.description.contains("more than 59 records ahead of its replay") == true)
+            #expect(failure?.isDifference == false)
+            #expect(try await schemas(scene).isEmpty)
         }
     }
 
