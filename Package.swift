@@ -102,7 +102,8 @@ let programs: [Target] = [
         name: "CommandServiceProgram",
         dependencies: [
             "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "InventoryCommands",
-            "ProductCommands", "Orders", "Events", "HTTP", "Operations", "Postgres", "Settings", .serviceLifecycle,
+            "ProductCommands", "Orders", "Events", "HTTP", "Operations", "Postgres", "Settings", "SQLProjections",
+            .serviceLifecycle,
         ],
         path: "Sources/Programs/CommandService", swiftSettings: strict),
     // What the programs that answer requests share.
@@ -377,7 +378,8 @@ let tests: [Target] = [
     .test(
         "SQLProjectionsTests",
         [
-            "SQLProjections", "SQLText", "ReadModels", "Projections", "Kafka", "Postgres", "Migrations", "StreamCore",
+            "SQLProjections", "SQLText", "ReadModels", "Projections", "CommandServiceProgram", "AccountCommands",
+            "Accounts", "Commands", "CommandKit", "Events", "Outbox", "Kafka", "Postgres", "Migrations", "StreamCore",
             "WireJSON", "TestKit", .logging,
         ]),
     .test(

@@ -42,6 +42,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: StreamBench.name, runAll: StreamBench.run),
         Bench(name: ReadYourWrite.name, runAll: ReadYourWrite.run),
         Bench(name: CommandBench.name, run: CommandBench.run),
+        Bench(name: InlineCommandBench.name, partitions: BenchServers.fewPartitions, run: InlineCommandBench.run),
         Bench(name: CommandToRead.name, run: CommandToRead.run),
         Bench(name: TailBench.name, runAll: TailBench.run),
         Bench(chaos: ChaosShort.name, run: ChaosShort.run),

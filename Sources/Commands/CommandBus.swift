@@ -12,6 +12,7 @@ public final class CommandBus: Sendable {
     private let postgres: PostgresConfiguration
     private let handlers: [ObjectIdentifier: CommandHandler]
     private let repositories: [ObjectIdentifier: any Repository]
+    private let readModels: (any InlineReadModels)?
     private let queue: CommandQueue
     private let telemetry: CommandTelemetry
     private let lastID = Atomic<UInt64>(0)
@@ -19,16 +20,20 @@ public final class CommandBus: Sendable {
     /// - Parameters:
     ///   - postgres: where the write model, the table `outbox` and the migrations `commands` are.
     ///   - commands: all that will be sent: each must have a handler.
+    ///   - readModels: what applies events to the read models that commands keep; nil where this program cannot. Then a
+    ///     command fails while there is such a read model in the database.
     /// - Throws: ``CommandBusError`` that names all that does not fit together.
     public init(
         _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, commands: [any Command.Type],
-        handlers: [CommandHandler], repositories: [any Repository], logger: Logger
+        handlers: [CommandHandler], repositories: [any Repository], readModels: (any InlineReadModels)? = nil,
+        logger: Logger
     ) throws(CommandBusError) {
         self.configuration = configuration
         self.postgres = configuration.session(postgres)
         let checked = try CommandBusCheck(commands, handlers, repositories, configuration).tables()
         self.handlers = checked.handlers
         self.repositories = checked.repositories
+        self.readModels = readModels
         queue = CommandQueue(maxCount: configuration.maxQueued)
         telemetry = CommandTelemetry(logger, level: configuration.logLevel, commands: handlers.map(\.name))
     }
@@ -52,7 +57,8 @@ public final class CommandBus: Sendable {
             await withTaskCancellationHandler {
                 await withTaskGroup(of: Void.self) { workers in
                     for number in 0..<configuration.connections {
-                        let worker = CommandWorker(postgres, configuration, repositories, queue, telemetry) {
+                        let worker = CommandWorker(postgres, configuration, repositories, readModels, queue, telemetry)
+                        {
                             turned(number, $0)
                         }
                         workers.addTask { await worker.run() }

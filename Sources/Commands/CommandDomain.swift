@@ -37,7 +37,7 @@ extension CommandBus {
     /// - Throws: ``CommandBusError`` that names all that does not fit together.
     public convenience init(
         _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, domains: [CommandDomain],
-        logger: Logger
+        readModels: (any InlineReadModels)? = nil, logger: Logger
     ) throws(CommandBusError) {
         var seen: Set<ObjectIdentifier> = []
         let repositories = domains.flatMap(\.repositories).filter { repository in
@@ -45,6 +45,7 @@ extension CommandBus {
         }
         try self.init(
             configuration, postgres: postgres, commands: domains.flatMap(\.commands),
-            handlers: domains.flatMap(\.handlers), repositories: repositories, logger: logger)
+            handlers: domains.flatMap(\.handlers), repositories: repositories,
+            readModels: readModels, logger: logger)
     }
 }

@@ -89,6 +89,7 @@ public struct CommandScope {
         session.append(event, to: id)
         let trace = request.trace
         work.staged.append { $0.append(event, trace: trace) }
+        work.inline.append(event)
     }
 
     /// The answer about an aggregate as the command leaves it.

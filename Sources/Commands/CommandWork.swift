@@ -16,14 +16,17 @@ final class CommandWork {
     private var outbox = OutboxRows()
     /// The events of the command under way.
     var staged: [(inout OutboxRows) -> Void] = []
+    /// The read models that the transaction keeps.
+    let inline: InlineWork
     /// The transaction's id, by which its outcome can be asked for.
     private(set) var transactionID: String?
     /// One answer a command, in their order, once they were decided.
     private(set) var replies: [CommandReply] = []
     private var random = SystemRandomNumberGenerator()
 
-    init(_ repositories: [ObjectIdentifier: any Repository], now: Timestamp) {
+    init(_ repositories: [ObjectIdentifier: any Repository], _ readModels: (any InlineReadModels)?, now: Timestamp) {
         self.repositories = repositories
+        inline = InlineWork(readModels)
         self.now = now
     }
 
@@ -74,6 +77,7 @@ final class CommandWork {
             }
         }
         for (statement, parameters) in writes() { try await transaction.enqueue(statement, parameters) }
+        try await inline.apply(in: transaction)
     }
 
     /// The first round trip.
@@ -92,6 +96,7 @@ final class CommandWork {
         let writes = queries.count < batch.count
         if writes { statements.append(("SELECT pg_current_xact_id()::text", Parameters())) }
         let own = statements.count
+        if writes { statements += InlineWork.reads }
         let reads = pendingReads(behind: &statements)
         let results = try await transaction.pipeline(statements)
         var taken = 0
@@ -104,7 +109,10 @@ final class CommandWork {
             found[index] = Array(results[taken..<taken + count])
             taken += count
         }
-        if writes { transactionID = try results[own - 1].string(0, 0) }
+        if writes {
+            transactionID = try results[own - 1].string(0, 0)
+            try inline.take(results[own + InlineWork.reads.count - 1])
+        }
         try take(reads, results)
         return found
     }
@@ -157,6 +165,7 @@ final class CommandWork {
         let events = staged.count
         for append in staged { append(&outbox) }
         staged = []
+        inline.keepStep()
         if let key = request.idempotencyKey { answers.keep(verdict, of: handler.name, for: key, at: now) }
         return .outcome(CommandOutcome(verdict), events: events)
     }
@@ -179,6 +188,7 @@ final class CommandWork {
         }
         for (_, session) in sessions { session.undoStep() }
         staged = []
+        inline.undoStep()
         return missed ? nil : verdict
     }
 

@@ -8,6 +8,7 @@ actor CommandWorker {
     private let postgres: PostgresConfiguration
     private let configuration: CommandBusConfiguration
     private let repositories: [ObjectIdentifier: any Repository]
+    private let readModels: (any InlineReadModels)?
     private let queue: CommandQueue
     private let telemetry: CommandTelemetry
     private let turned: @Sendable (CommandBus.Activity) -> Void
@@ -28,12 +29,14 @@ actor CommandWorker {
 
     init(
         _ postgres: PostgresConfiguration, _ configuration: CommandBusConfiguration,
-        _ repositories: [ObjectIdentifier: any Repository], _ queue: CommandQueue, _ telemetry: CommandTelemetry,
+        _ repositories: [ObjectIdentifier: any Repository], _ readModels: (any InlineReadModels)?,
+        _ queue: CommandQueue, _ telemetry: CommandTelemetry,
         turned: @escaping @Sendable (CommandBus.Activity) -> Void
     ) {
         self.postgres = postgres
         self.configuration = configuration
         self.repositories = repositories
+        self.readModels = readModels
         self.queue = queue
         self.telemetry = telemetry
         self.turned = turned
@@ -118,7 +121,7 @@ actor CommandWorker {
     // MARK: one transaction
 
     private func attempt(_ batch: [PendingCommand]) async -> Attempt {
-        let work = CommandWork(repositories, now: .now)
+        let work = CommandWork(repositories, readModels, now: .now)
         do {
             let connection = try await open()
             try await connection.withTransaction { try await work.run(batch, in: $0) }
@@ -128,6 +131,8 @@ actor CommandWorker {
             return Self.meaning(of: error.cause)
         } catch let error as PostgresError {
             return Self.meaning(of: error)
+        } catch let failure as InlineFailure {
+            return Self.meaning(of: failure.kind, failure)
         } catch {
             return .oneFails(.failed, error)
         }
@@ -136,7 +141,11 @@ actor CommandWorker {
     private static func meaning(of error: PostgresError) -> Attempt {
         if Task.isCancelled { return .allFail(.stopped, error) }
         if error.sqlState?.isConflict == true { return .oneFails(.conflict, error) }
-        return switch error.kind {
+        return meaning(of: error.kind, error)
+    }
+
+    private static func meaning(of kind: FailureKind, _ error: any Error) -> Attempt {
+        switch kind {
         case .transient: .again(.unavailable, error)
         case .permanent: .oneFails(.failed, error)
         case .everything: .allFail(.failed, error)

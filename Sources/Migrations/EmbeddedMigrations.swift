@@ -12,6 +12,7 @@ extension MigrationCatalog {
     /// The embedded files by their names. SwiftPM derives the identifiers by replacing `-` and `.` with `_`.
     static let embeddedFiles: [(name: String, sql: [UInt8])] = [
         ("commands_0001_create", PackageResources.commands_0001_create_sql),
+        ("commands_0002_inline_projections", PackageResources.commands_0002_inline_projections_sql),
         ("dashboard_0001_create", PackageResources.dashboard_0001_create_sql),
         ("dashboard_0002_facts_by_aggregate", PackageResources.dashboard_0002_facts_by_aggregate_sql),
         ("dashboard_0003_versions", PackageResources.dashboard_0003_versions_sql),
@@ -55,5 +56,6 @@ extension MigrationCatalog {
         ("sql-projections_0003_versions", PackageResources.sql_projections_0003_versions_sql),
         ("sql-projections_0004_files", PackageResources.sql_projections_0004_files_sql),
         ("sql-projections_0005_replays", PackageResources.sql_projections_0005_replays_sql),
+        ("sql-projections_0006_inline", PackageResources.sql_projections_0006_inline_sql),
     ]
 }

@@ -31,6 +31,9 @@ struct EnvelopeReader: Sendable {
         }
     }
 
+    /// Whether it reads Millrace's own events, each field where they have it.
+    var readsPlainEvents: Bool { format == .millrace && mapping == .preset(.millrace) }
+
     /// - Returns: nil when the record is a tombstone, and those are passed over.
     /// - Throws: what the record lacks, or has in a form that cannot be read.
     func event(of record: RecordView) throws(EventFailure) -> SQLEvent? {

@@ -8,7 +8,8 @@ public import StreamCore
 ///
 /// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and
 /// the replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the
-/// version and its offsets as they were at one moment.
+/// version and its offsets as they were at one moment. A version that commands apply has no offsets: commands are held
+/// for that moment, until Kafka has all that they have applied.
 ///
 /// The schema is dropped at the end. When the replay is killed, the next one, or whoever drops the version, drops it.
 public struct FolderReplay: Sendable {
@@ -28,6 +29,8 @@ public struct FolderReplay: Sendable {
         var lastRecords: Int64 = 10_000
         /// Passes after which the replay gives up: the version is applied faster than it is replayed.
         var passes = 20
+        /// How long commands are held at most, in milliseconds.
+        var holdMs = 3_000
     }
 
     private let schema: VersionSchema
@@ -122,7 +125,7 @@ public struct FolderReplay: Sendable {
     ) async throws -> [TableComparison]? {
         let projection = SQLProjection(schema.folder, role: schema.role, schema: replay.name)
         return try await connection.withTransaction(isolation: .repeatableRead) { transaction in
-            let (applied, decisions) = try await state(in: transaction)
+            let (applied, decisions) = try await lastState(in: transaction)
             let pass = try pass(position, to: applied)
             guard pass.count <= bounds.lastRecords else { return nil }
             try await read(pass, DecidedProjection(projection, decisions)) { events in
@@ -134,9 +137,40 @@ public struct FolderReplay: Sendable {
         }
     }
 
+    /// What the version has applied in the snapshot that the transaction begins with.
+    private func lastState(in transaction: PostgresTransaction) async throws -> (AppliedRanges, EventDecisions) {
+        var session = postgres
+        session.statementTimeoutMs = bounds.holdMs
+        return try await PostgresConnection.with(session) { connection in
+            try await connection.withTransaction { holding in
+                guard let suffix = try await InlineVersions.topicSuffix(of: schema.folder, in: holding) else {
+                    return try await state(in: transaction)
+                }
+                let deadline = ContinuousClock.now + .milliseconds(bounds.holdMs)
+                let topics = schema.folder.topics
+                let writers = try await HeldWriters(topics, topicSuffix: suffix, in: holding)
+                do {
+                    try await writers.drained(until: deadline)
+                } catch let busy as HeldWriters.Busy {
+                    throw Failure(
+                        description: """
+                            the outbox still has \(busy.rows) events of \(schema.folder.name) after \(bounds.holdMs) ms \
+                            without commands: is the relay running?
+                            """)
+                }
+                return try await state(in: transaction)
+            }
+        }
+    }
+
     private func state(in transaction: PostgresTransaction) async throws -> (AppliedRanges, EventDecisions) {
-        let applied = try await AppliedRanges(of: schema.folder, in: transaction)
-        return (applied, try await EventDecisions.load(of: schema.folder.name, in: transaction))
+        // The first statement, which the snapshot is of.
+        let isInline = try await InlineVersions.topicSuffix(of: schema.folder, in: transaction) != nil
+        let decisions = try await EventDecisions.load(of: schema.folder.name, in: transaction)
+        guard isInline else { return (try await AppliedRanges(of: schema.folder, in: transaction), decisions) }
+        // Commands have applied whatever Kafka has.
+        let ends = try await KafkaAdmin(kafka).ranges(of: schema.folder.topics).mapValues(\.upperBound)
+        return (try await AppliedRanges(of: schema.folder, to: ends, in: transaction), decisions)
     }
 
     private func pass(_ position: ReplayPosition, to applied: AppliedRanges) throws -> ReplayPosition.Pass {

@@ -40,6 +40,7 @@ public struct FolderTables: VersionTables {
     }
 
     public func show(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {
+        try await InlineVersions.leave(name, shown: version.version, in: transaction)
         try await transaction.execute(
             "SELECT millrace_show_sql_version($1, $2)",
             Parameters {
@@ -54,6 +55,7 @@ public struct FolderTables: VersionTables {
             $0.append(Int32(version.version))
         }
         try await ReplaySchema.dropAbandoned(of: name, in: transaction)
+        try await InlineVersions.leave(name, dropped: version.version, in: transaction)
         try await transaction.execute("DELETE FROM sql_projections WHERE name = $1 AND version = $2", key)
         try await transaction.execute(
             script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(version.schema)) CASCADE")

@@ -36,6 +36,23 @@ struct AppliedRanges: Sendable, Hashable {
         }
     }
 
+    /// What a version has applied that commands apply: from where it began to the ends of its topics.
+    init(
+        of folder: ProjectionFolder, to ends: [TopicPartition: Int64], in transaction: PostgresTransaction
+    ) async throws {
+        let begins = try await transaction.execute(
+            "SELECT topic, partition, start_offset FROM rebuild_ranges WHERE name = $1 AND version = $2",
+            Parameters {
+                $0.append(folder.name)
+                $0.append(Int32(folder.version))
+            })
+        partitions = ends.mapValues { Partition(offsets: 0..<$0) }
+        for row in 0..<begins.rowCount {
+            let (partition, start) = (try Self.partition(in: begins, row), try begins.int64(row, 2))
+            if let end = ends[partition] { partitions[partition] = Partition(offsets: start..<max(start, end)) }
+        }
+    }
+
     private static func partition(in result: QueryResult, _ row: Int) throws -> TopicPartition {
         TopicPartition(topic: try result.string(row, 0), partition: try result.int32(row, 1))
     }

@@ -18,19 +18,32 @@ public struct SQLProjection: Projection {
     private let enter: (Statement, Parameters)
     private let leave: [(Statement, Parameters)]
     private let sequences: SequenceTable?
+    /// What ends a daemon's transaction when commands apply the version; nil for others than daemons.
+    private let expectDaemon: (Statement, Parameters)?
 
+    /// The projection as a daemon runs it.
+    ///
     /// - Parameter role: the role that the statements run as; nil for the session's own.
     public init(_ folder: ProjectionFolder, role: String?) {
-        self.init(folder, role: role, schema: folder.schemaName)
+        self.init(folder, role: role, schema: folder.schemaName, expectDaemon: InlineVersions.expectDaemon(of: folder))
     }
 
+    /// The projection as a replay and commands run it.
+    ///
     /// - Parameter schema: where the tables are.
     init(_ folder: ProjectionFolder, role: String?, schema: String) {
+        self.init(folder, role: role, schema: schema, expectDaemon: nil)
+    }
+
+    private init(
+        _ folder: ProjectionFolder, role: String?, schema: String, expectDaemon: (Statement, Parameters)?
+    ) {
         self.folder = folder
         let session = VersionSession(schema: schema, role: role)
         enter = session.enter
         leave = session.leave
         sequences = folder.strictSequence ? SequenceTable(schema: schema) : nil
+        self.expectDaemon = expectDaemon
     }
 
     public func decode(_ record: borrowing RecordView) throws(EventFailure) -> DecodedRecord<SQLEvent> {
@@ -44,7 +57,7 @@ public struct SQLProjection: Projection {
     }
 
     public func reads(for events: [SQLEvent]) -> [(Statement, Parameters)] {
-        sequences.map { [$0.lock(events)] } ?? []
+        (sequences.map { [$0.lock(events)] } ?? []) + (expectDaemon.map { [$0] } ?? [])
     }
 
     public func apply(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws {
@@ -58,7 +71,7 @@ public struct SQLProjection: Projection {
     ) async throws {
         var statements: [(Statement, Parameters)] = []
         if let sequences {
-            let known = try sequences.read(answers)
+            let known = try sequences.read(Array(answers.prefix(1)))
             statements.append(try sequences.advance(events, from: known))
         }
         _ = try await transaction.pipeline(statements + self.statements(for: events))

@@ -15,18 +15,34 @@ public enum StoredFolder {
         return try ProjectionFolder(files)
     }
 
+    /// The same in a transaction.
+    static func load(
+        _ name: String, version: Int, in transaction: PostgresTransaction
+    ) async throws -> ProjectionFolder {
+        let rows = try await transaction.execute(statement, key(name, version))
+        return try ProjectionFolder(try files(name, version, rows))
+    }
+
     /// The files alone.
     ///
     /// - Throws: as ``load(_:version:on:)`` does.
     public static func files(
         _ name: String, version: Int, on connection: PostgresConnection
     ) async throws -> FolderFiles {
-        let rows = try await connection.execute(
-            "SELECT path, content, digest FROM sql_projection_files WHERE name = $1 AND version = $2 ORDER BY path",
-            Parameters {
-                $0.append(name)
-                $0.append(Int32(version))
-            })
+        try files(name, version, try await connection.execute(statement, key(name, version)))
+    }
+
+    private static let statement: Statement =
+        "SELECT path, content, digest FROM sql_projection_files WHERE name = $1 AND version = $2 ORDER BY path"
+
+    private static func key(_ name: String, _ version: Int) -> Parameters {
+        Parameters {
+            $0.append(name)
+            $0.append(Int32(version))
+        }
+    }
+
+    private static func files(_ name: String, _ version: Int, _ rows: QueryResult) throws -> FolderFiles {
         guard rows.rowCount > 0 else {
             throw VersionSchema.Refusal(
                 description: """

@@ -35,7 +35,20 @@ public struct VersionSchema: Sendable {
     ///
     /// - Parameter connection: its search path holds the tables of the runtime.
     public static func isIsolated(_ folder: ProjectionFolder, on connection: PostgresConnection) async throws -> Bool {
-        let found = try await connection.execute(
+        let (statement, parameters) = isolation(of: folder)
+        let found = try await connection.execute(statement, parameters)
+        return found.rowCount == 0 ? true : try found.bool(0, 0)
+    }
+
+    /// The same in a transaction.
+    static func isIsolated(_ folder: ProjectionFolder, in transaction: PostgresTransaction) async throws -> Bool {
+        let (statement, parameters) = isolation(of: folder)
+        let found = try await transaction.execute(statement, parameters)
+        return found.rowCount == 0 ? true : try found.bool(0, 0)
+    }
+
+    private static func isolation(of folder: ProjectionFolder) -> (Statement, Parameters) {
+        (
             .unprepared(
                 """
                 SELECT n.nspowner = r.oid IS TRUE FROM sql_projections AS s
@@ -46,11 +59,11 @@ public struct VersionSchema: Sendable {
             Parameters {
                 $0.append(folder.name)
                 $0.append(Int32(folder.version))
-            })
-        return found.rowCount == 0 ? true : try found.bool(0, 0)
+            }
+        )
     }
 
-    /// The projection, once the version is there.
+    /// The projection as a daemon runs it, once the version is there.
     public var projection: SQLProjection { SQLProjection(folder, role: role) }
 
     /// The read model that this is a version of. The folder makes this version alone.
@@ -71,6 +84,9 @@ public struct VersionSchema: Sendable {
         if try await readModel.makeFirst(on: connection) != nil { return }
         try await connection.withTransaction { transaction in
             try await take(in: transaction)
+            if try await InlineVersions.topicSuffix(of: folder, in: transaction) != nil {
+                throw InlineVersions.refusal(folder)
+            }
             try await letRead(transaction)
         }
         try await connection.withTransaction { try await check(in: $0) }
@@ -96,6 +112,13 @@ public struct VersionSchema: Sendable {
             guard try await registration.isKnown else {
                 throw Refusal(
                     description: "there is no version \(folder.version) of \(folder.name); sql-projection makes it")
+            }
+            if try await InlineVersions.topicSuffix(of: folder, in: transaction) != nil {
+                throw Refusal(
+                    description: """
+                        commands apply version \(folder.version) of \(folder.name), and do so with the files that they \
+                        began with; raise projection.version
+                        """)
             }
             let changed = try await registration.changedFiles
             if changed.contains("schema.sql") { throw definitionChanged(changed) }

@@ -27,10 +27,16 @@ final class Scene: Sendable {
         producer = try Producer(kafka) { _ in }
     }
 
-    static func with(_ body: (Scene) async throws -> Void) async throws {
-        try await TestKafka.withTopics(partitions: 3) { topics in
-            try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"]) { postgres in
-                let scene = try Scene(topics[0], postgres)
+    /// - Parameters:
+    ///   - topic: a name that no other test has; nil for any.
+    ///   - further: migrations beside those of projections.
+    static func with(
+        topic: String = TestKafka.uniqueName("topic"), migrating further: [String] = [],
+        _ body: (Scene) async throws -> Void
+    ) async throws {
+        try await TestKafka.withTopics(named: [topic], partitions: 3) {
+            try await TestDatabase.withSchema(migrating: ["projections", "sql-projections"] + further) { postgres in
+                let scene = try Scene(topic, postgres)
                 let result: Result<Void, any Error>
                 do { result = .success(try await body(scene)) } catch { result = .failure(error) }
                 try await scene.clean()
@@ -134,19 +140,24 @@ final class Scene: Sendable {
         var configuration = ProjectionRunnerConfiguration(service: "test")
         configuration.batchMaxRecords = 50
         change(&configuration)
+        try await running(version, configuration) {
+            try await eventually { try await isCaughtUp(version.projection) }
+        }
+    }
+
+    /// Runs the version's daemon as long as `body` takes.
+    func running(
+        _ version: VersionSchema, _ configuration: ProjectionRunnerConfiguration = .init(service: "test"),
+        _ body: () async throws -> Void
+    ) async throws {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let projection = version.projection
         let runner = ProjectionRunner(
-            projection: projection, configuration: configuration, postgres: postgres, kafka: kafka, logger: logger)
+            projection: version.projection, configuration: configuration, postgres: postgres, kafka: kafka,
+            logger: logger)
         let task = Task { try await runner.run() }
         let result: Result<Void, any Error>
-        do {
-            try await eventually { try await isCaughtUp(projection) }
-            result = .success(())
-        } catch {
-            result = .failure(error)
-        }
+        do { result = .success(try await body()) } catch { result = .failure(error) }
         task.cancel()
         try await task.value
         try result.get()

@@ -8,7 +8,7 @@ struct ProjectionCommand: AsyncParsableCommand {
         commandName: "projection", abstract: "Manages projections, and tests folders of SQL files.",
         subcommands: [
             NewFolder.self, TestFolder.self, CheckFolder.self, ExplainFolder.self, AdoptFolder.self,
-            VerifyFolder.self, ShowFolder.self, BreakersCommand.self,
+            VerifyFolder.self, ShowFolder.self, InlineFolder.self, BreakersCommand.self,
         ])
 }
 

@@ -34,7 +34,8 @@ public enum CommandServiceProgram: DaemonProgram {
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let domains = feature.commands.domains
         let bus = try CommandBus(
-            feature.commands.bus, postgres: context.postgres, domains: domains, logger: context.logger)
+            feature.commands.bus, postgres: context.postgres, domains: domains, readModels: InlineFolders(),
+            logger: context.logger)
         let document = OpenAPIPart.document(title: "Millrace command service", of: domains.map(\.openAPI))
         let description = HTTPRoute("/openapi.json", isPublic: true) { _ in
             HTTPResponse(headers: [("Content-Type", "application/json")], body: .bytes(document))

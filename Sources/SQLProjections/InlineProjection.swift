@@ -1,0 +1,76 @@
+public import Postgres
+internal import Projections
+public import StreamCore
+
+/// A version that commands apply in their own transactions, with the files that the database keeps of it.
+///
+/// It is the same code as a daemon's: the folder's statements, as the version's own role and in its schema. Only the
+/// event comes from the command and not from a record, so that it has no partition and no offset: both are -1.
+public struct InlineProjection: Sendable {
+    private let folder: ProjectionFolder
+    private let projection: SQLProjection
+    private let topics: Set<String>
+
+    /// - Parameter transaction: its search path holds the tables of the runtime.
+    /// - Throws: as ``StoredFolder/load(_:version:on:)`` does.
+    public static func load(
+        _ name: String, version: Int, in transaction: PostgresTransaction
+    ) async throws -> InlineProjection {
+        let folder = try await StoredFolder.load(name, version: version, in: transaction)
+        let isIsolated = try await VersionSchema.isIsolated(folder, in: transaction)
+        return InlineProjection(VersionSchema(folder, isIsolated: isIsolated))
+    }
+
+    init(_ schema: VersionSchema) {
+        folder = schema.folder
+        projection = SQLProjection(schema.folder, role: schema.role, schema: schema.name)
+        topics = Set(folder.topics)
+    }
+
+    /// Applies events in their order. Those of other topics, and types that the folder passes over, are left out.
+    ///
+    /// - Throws: `EventFailure` for a type that the folder must know and a sequence that is not the next one;
+    ///   `PostgresError`.
+    public func apply(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws {
+        var own: [SQLEvent] = []
+        for event in events where topics.contains(event.topic) {
+            if folder.handles(event.type) {
+                own.append(event)
+            } else if folder.unknownTypes == .fail {
+                throw EventFailure(
+                    "unknown_type", "the folder has no statement for the event's type", eventID: event.eventID)
+            }
+        }
+        if own.isEmpty { return }
+        try await projection.apply(own, in: transaction)
+    }
+
+    /// Why commands cannot apply a folder; nil when they can.
+    static func obstacle(_ folder: ProjectionFolder) -> String? {
+        folder.envelope.readsPlainEvents
+            ? nil : "its [envelope] is not that of Millrace's own events, and commands make no other ones"
+    }
+}
+
+extension SQLEvent {
+    /// An event that has no record yet.
+    public init(
+        eventID: EventID, type: String, aggregateType: String, aggregateID: String, sequence: Int64,
+        occurredAt: Timestamp, version: Int32, correlationID: String?, metadata: [UInt8], payload: [UInt8],
+        topic: String
+    ) {
+        self.eventID = eventID
+        self.type = type
+        self.aggregateType = aggregateType
+        self.aggregateID = aggregateID
+        self.sequence = sequence
+        self.occurredAt = occurredAt
+        self.version = version
+        self.correlationID = correlationID
+        self.metadata = metadata
+        self.payload = payload
+        self.topic = topic
+        partition = -1
+        offset = -1
+    }
+}

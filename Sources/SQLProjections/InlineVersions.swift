@@ -1,0 +1,56 @@
+internal import Postgres
+
+/// Which versions commands apply in their own transactions: table `inline_projections`, where the database has it.
+enum InlineVersions {
+    /// - Returns: the suffix of topics by which commands tell a version's events; nil for a version that they do not
+    ///   apply.
+    static func topicSuffix(
+        of folder: ProjectionFolder, in transaction: PostgresTransaction
+    ) async throws(PostgresError) -> String? {
+        let exists = try await transaction.execute(.unprepared("SELECT to_regclass('inline_projections') IS NOT NULL"))
+        guard try exists.bool(0, 0) else { return nil }
+        let found = try await transaction.execute(
+            .unprepared("SELECT topic_suffix FROM inline_projections WHERE name = $1 AND version = $2"),
+            Parameters {
+                $0.append(folder.name)
+                $0.append(Int32(folder.version))
+            })
+        return found.rowCount == 0 ? nil : try found.string(0, 0)
+    }
+
+    /// A daemon's question, by which its transaction ends when commands apply the version.
+    static func expectDaemon(of folder: ProjectionFolder) -> (Statement, Parameters) {
+        (
+            "SELECT millrace_expect_daemon($1, $2)",
+            Parameters {
+                $0.append(folder.name)
+                $0.append(Int32(folder.version))
+            }
+        )
+    }
+
+    /// Takes versions from the commands, and waits for the commands under way.
+    ///
+    /// - Parameters:
+    ///   - shown: the version that readers see from now on: commands may go on to apply it, and no other one.
+    ///   - dropped: a version that is about to be dropped.
+    static func leave(
+        _ name: String, shown: Int? = nil, dropped: Int? = nil, in transaction: PostgresTransaction
+    ) async throws(PostgresError) {
+        try await transaction.execute(
+            .unprepared("SELECT millrace_leave_inline($1, $2, $3)"),
+            Parameters {
+                $0.append(name)
+                $0.append(shown.map { Int32($0) })
+                $0.append(dropped.map { Int32($0) })
+            })
+    }
+
+    static func refusal(_ folder: ProjectionFolder) -> VersionSchema.Refusal {
+        VersionSchema.Refusal(
+            description: """
+                version \(folder.version) of \(folder.name) is applied by command-service in the transactions of \
+                commands: run no sql-projection for it; a higher version may be built beside it
+                """)
+    }
+}
