@@ -186,7 +186,9 @@ let features: [Target] = [
         swiftSettings: strict),
     .target(
         name: "OrderCommands",
-        dependencies: ["Commands", "Customers", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
+        dependencies: [
+            "Commands", "ProductCommands", "Customers", "Events", "Orders", "Postgres", "StreamCore", "WireJSON",
+        ],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
     .target(
@@ -407,8 +409,8 @@ let tests: [Target] = [
     .test(
         "OrderCommandsTests",
         [
-            "OrderCommands", "Commands", "CommandKit", "Customers", "Events", "Orders", "Postgres", "StreamCore",
-            "WireJSON", "TestKit", .logging,
+            "OrderCommands", "ProductCommands", "Commands", "CommandKit", "Customers", "Events", "Orders", "Postgres",
+            "StreamCore", "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "AccountCommandsTests",

@@ -13,6 +13,7 @@ public final class CommandBus: Sendable {
     private let handlers: [ObjectIdentifier: CommandHandler]
     private let repositories: [ObjectIdentifier: any Repository]
     private let readModels: (any InlineReadModels)?
+    private let caches: FactCaches?
     private let queue: CommandQueue
     private let telemetry: CommandTelemetry
     private let lastID = Atomic<UInt64>(0)
@@ -22,10 +23,12 @@ public final class CommandBus: Sendable {
     ///   - commands: all that will be sent: each must have a handler.
     ///   - readModels: what applies events to the read models that commands keep; nil where this program cannot. Then a
     ///     command fails while there is such a read model in the database.
+    ///   - cachedFacts: what may be kept in memory.
     /// - Throws: ``CommandBusError`` that names all that does not fit together.
     public init(
         _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, commands: [any Command.Type],
         handlers: [CommandHandler], repositories: [any Repository], readModels: (any InlineReadModels)? = nil,
+        cachedFacts: [any CachedFact.Type] = [],
         logger: Logger
     ) throws(CommandBusError) {
         self.configuration = configuration
@@ -34,6 +37,7 @@ public final class CommandBus: Sendable {
         self.handlers = checked.handlers
         self.repositories = checked.repositories
         self.readModels = readModels
+        caches = FactCaches(cachedFacts, configuration)
         queue = CommandQueue(maxCount: configuration.maxQueued)
         telemetry = CommandTelemetry(logger, level: configuration.logLevel, commands: handlers.map(\.name))
     }
@@ -54,11 +58,17 @@ public final class CommandBus: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.expire() }
             group.addTask { await self.pruner.run() }
+            if let caches {
+                group.addTask {
+                    await FactListener(postgres: self.postgres, caches: caches, telemetry: self.telemetry).run()
+                }
+            }
             await withTaskCancellationHandler {
                 await withTaskGroup(of: Void.self) { workers in
                     for number in 0..<configuration.connections {
-                        let worker = CommandWorker(postgres, configuration, repositories, readModels, queue, telemetry)
-                        {
+                        let worker = CommandWorker(
+                            postgres, configuration, repositories, readModels, caches, queue, telemetry
+                        ) {
                             turned(number, $0)
                         }
                         workers.addTask { await worker.run() }
@@ -79,6 +89,9 @@ public final class CommandBus: Sendable {
 
     /// How many commands and questions wait for their turn.
     public var waiting: Int { queue.count }
+
+    /// Whether facts are kept in memory now: the bus has some to keep, runs, and hears of changes by others.
+    public var keepsFacts: Bool { caches?.isListening ?? false }
 
     private var pruner: AnswerPruner {
         AnswerPruner(

@@ -20,6 +20,10 @@ public struct CommandBusConfiguration: Sendable {
     public var answersKeptHours = 24
     /// Seconds between two looks for answers that are too old.
     public var pruneIntervalS = 60
+    /// How many facts of a kind are kept in memory, at most; 0 for none. See ``CachedFact``.
+    public var cachedFacts = 100_000
+    /// How many seconds a fact is kept in memory, at most.
+    public var cachedFactS = 60
     /// At which level each command is one line of the log.
     public var logLevel: Logger.Level = .info
 
@@ -32,7 +36,8 @@ public struct CommandBusConfiguration: Sendable {
             ("maxQueued", maxQueued, 1...1_000_000), ("timeoutMs", timeoutMs, 1...600_000),
             ("maxAttempts", maxAttempts, 1...100), ("statementTimeoutMs", statementTimeoutMs, 1...600_000),
             ("lockTimeoutMs", lockTimeoutMs, 1...600_000), ("answersKeptHours", answersKeptHours, 1...8_760),
-            ("pruneIntervalS", pruneIntervalS, 1...86_400),
+            ("pruneIntervalS", pruneIntervalS, 1...86_400), ("cachedFacts", cachedFacts, 0...10_000_000),
+            ("cachedFactS", cachedFactS, 1...3_600),
         ]
         return limits.filter { !$0.2.contains($0.1) }
             .map { "\($0.0) is not within \($0.2.lowerBound)…\($0.2.upperBound)" }

@@ -11,6 +11,8 @@ public struct CommandDomain: Sendable {
     public let commands: [any Command.Type]
     public let handlers: [CommandHandler]
     public let repositories: [any Repository]
+    /// What its rules ask for and a process may keep in memory.
+    public let cachedFacts: [any CachedFact.Type]
     /// The description of its routes.
     public let openAPI: OpenAPIPart
     /// Its routes over a bus. The text is the service's name, which the events carry.
@@ -18,7 +20,7 @@ public struct CommandDomain: Sendable {
 
     public init(
         _ name: String, migrationSets: [String], commands: [any Command.Type], handlers: [CommandHandler],
-        repositories: [any Repository], openAPI: OpenAPIPart,
+        repositories: [any Repository], cachedFacts: [any CachedFact.Type] = [], openAPI: OpenAPIPart,
         routes: @escaping @Sendable (CommandBus, String) -> [CommandRoute]
     ) {
         self.name = name
@@ -26,6 +28,7 @@ public struct CommandDomain: Sendable {
         self.commands = commands
         self.handlers = handlers
         self.repositories = repositories
+        self.cachedFacts = cachedFacts
         self.openAPI = openAPI
         self.routes = routes
     }
@@ -46,6 +49,6 @@ extension CommandBus {
         try self.init(
             configuration, postgres: postgres, commands: domains.flatMap(\.commands),
             handlers: domains.flatMap(\.handlers), repositories: repositories,
-            readModels: readModels, logger: logger)
+            readModels: readModels, cachedFacts: domains.flatMap(\.cachedFacts), logger: logger)
     }
 }

@@ -10,5 +10,11 @@ public enum CommandMetrics {
             "Transactions that were tried again after a conflict or a failure that may pass.",
         "millrace_command_answers_pruned_total":
             "Answers under idempotency keys that were deleted after their retention.",
+        "millrace_command_fact_lookups_total":
+            "Facts that commands looked for, by kind: a hit was in memory, a miss was read from the database.",
+        "millrace_command_fact_reads_saved_total":
+            "Statements that transactions did not need because all their facts of a kind were in memory.",
+        "millrace_command_fact_removals_total": "Notifications and commands that removed facts from memory.",
+        "millrace_command_facts_kept": "Facts in memory.",
     ]
 }

@@ -111,6 +111,12 @@ final class CommandTelemetry: Sendable {
         }
     }
 
+    func cannotListen(_ error: any Error) {
+        if isDue("listen \(error)") {
+            logger.warning("facts are not kept in memory: cannot listen for changes", metadata: ["error": "\(error)"])
+        }
+    }
+
     private func isDue(_ kind: String) -> Bool {
         lines.withLock { $0.isDue(kind, .now) }
     }

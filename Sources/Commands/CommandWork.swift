@@ -10,6 +10,8 @@ internal import StreamCore
 final class CommandWork {
     let now: Timestamp
     private let repositories: [ObjectIdentifier: any Repository]
+    private let caches: FactCaches?
+    private let trustsCaches: Bool
     /// In the order of their making; see ``reads()``.
     private var sessions: [(key: ObjectIdentifier, session: any WorkSession)] = []
     private var answers = AnswerTable()
@@ -24,9 +26,15 @@ final class CommandWork {
     private(set) var replies: [CommandReply] = []
     private var random = SystemRandomNumberGenerator()
 
-    init(_ repositories: [ObjectIdentifier: any Repository], _ readModels: (any InlineReadModels)?, now: Timestamp) {
+    /// - Parameter trustsCaches: whether facts that are kept in memory need not be read.
+    init(
+        _ repositories: [ObjectIdentifier: any Repository], _ readModels: (any InlineReadModels)?,
+        _ caches: FactCaches?, trustsCaches: Bool, now: Timestamp
+    ) {
         self.repositories = repositories
         inline = InlineWork(readModels)
+        self.caches = caches
+        self.trustsCaches = trustsCaches
         self.now = now
     }
 
@@ -48,7 +56,7 @@ final class CommandWork {
     func facts<F: Fact>(_: F.Type) -> FactSession<F> {
         let key = ObjectIdentifier(F.self)
         if let found = sessions.first(where: { $0.key == key })?.session as? FactSession<F> { return found }
-        let session = FactSession<F>()
+        let session = FactSession<F>(caches?.cache(of: F.self), trustsCache: trustsCaches)
         sessions.append((key, session))
         return session
     }

@@ -9,6 +9,7 @@ actor CommandWorker {
     private let configuration: CommandBusConfiguration
     private let repositories: [ObjectIdentifier: any Repository]
     private let readModels: (any InlineReadModels)?
+    private let caches: FactCaches?
     private let queue: CommandQueue
     private let telemetry: CommandTelemetry
     private let turned: @Sendable (CommandBus.Activity) -> Void
@@ -30,13 +31,14 @@ actor CommandWorker {
     init(
         _ postgres: PostgresConfiguration, _ configuration: CommandBusConfiguration,
         _ repositories: [ObjectIdentifier: any Repository], _ readModels: (any InlineReadModels)?,
-        _ queue: CommandQueue, _ telemetry: CommandTelemetry,
+        _ caches: FactCaches?, _ queue: CommandQueue, _ telemetry: CommandTelemetry,
         turned: @escaping @Sendable (CommandBus.Activity) -> Void
     ) {
         self.postgres = postgres
         self.configuration = configuration
         self.repositories = repositories
         self.readModels = readModels
+        self.caches = caches
         self.queue = queue
         self.telemetry = telemetry
         self.turned = turned
@@ -57,7 +59,10 @@ actor CommandWorker {
     }
 
     /// Carries commands out in one transaction, or in several where one of them is in the way of the others.
-    private func carryOut(_ given: [PendingCommand]) async {
+    ///
+    /// - Parameter trustsCaches: whether facts that are kept in memory count. After a failure the database is asked,
+    ///   since what is kept may be the reason.
+    private func carryOut(_ given: [PendingCommand], trustsCaches: Bool = true) async {
         var batch = given
         var attempts = 0
         var backoff = Backoff(initial: .milliseconds(2), ceiling: .milliseconds(200))
@@ -66,7 +71,7 @@ actor CommandWorker {
             if batch.isEmpty { return }
             attempts += 1
             turned(.working)
-            switch await attempt(batch) {
+            switch await attempt(batch, trustsCaches: trustsCaches && attempts == 1) {
             case .committed(let replies): return await deliver(replies, to: batch)
             case .again(let failure, let error):
                 if attempts >= configuration.maxAttempts || Task.isCancelled { return fail(batch, failure) }
@@ -76,8 +81,8 @@ actor CommandWorker {
             case .oneFails(let failure, let error):
                 if batch.count > 1 {
                     let middle = batch.count / 2
-                    await carryOut(Array(batch[..<middle]))
-                    return await carryOut(Array(batch[middle...]))
+                    await carryOut(Array(batch[..<middle]), trustsCaches: false)
+                    return await carryOut(Array(batch[middle...]), trustsCaches: false)
                 }
                 if failure != .conflict || attempts >= configuration.maxAttempts {
                     telemetry.failed(error)
@@ -120,8 +125,8 @@ actor CommandWorker {
 
     // MARK: one transaction
 
-    private func attempt(_ batch: [PendingCommand]) async -> Attempt {
-        let work = CommandWork(repositories, readModels, now: .now)
+    private func attempt(_ batch: [PendingCommand], trustsCaches: Bool) async -> Attempt {
+        let work = CommandWork(repositories, readModels, caches, trustsCaches: trustsCaches, now: .now)
         do {
             let connection = try await open()
             try await connection.withTransaction { try await work.run(batch, in: $0) }

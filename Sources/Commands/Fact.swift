@@ -1,7 +1,7 @@
 public import Postgres
 
 /// Something that rules ask for and that is no part of the aggregate: whether a customer is known, how much credit is
-/// left. Read in the command's transaction.
+/// left. Read in the command's transaction, unless it is a ``CachedFact`` that is in memory.
 public protocol Fact: SendableMetatype {
     associatedtype Value: Sendable
 

@@ -106,20 +106,43 @@ final class FactSession<F: Fact>: WorkSession {
     private var values: [String: F.Value] = [:]
     private var undo: [(key: String, value: F.Value)] = []
     private(set) var missed = false
+    private let cache: FactCache<F>?
+    private let trustsCache: Bool
+    /// Values from the cache since the last reads.
+    private var hits = 0
+
+    /// - Parameter trustsCache: whether its values count; what is read is kept in it anyway.
+    init(_ cache: FactCache<F>?, trustsCache: Bool) {
+        self.cache = cache
+        self.trustsCache = trustsCache
+    }
 
     func want(_ key: String) {
-        if values[key] == nil { wanted.insert(key) }
+        if values[key] != nil { return }
+        if trustsCache, let kept = cache?.value(of: key) {
+            values[key] = kept
+            hits += 1
+        } else {
+            wanted.insert(key)
+        }
     }
 
     func pendingReads() -> Statements {
         asked = wanted.sorted()
         wanted = []
+        cache?.looked(hits: hits, misses: asked.count)
+        hits = 0
         return asked.isEmpty ? [] : F.reads(asked)
     }
 
     func take(_ results: ArraySlice<QueryResult>) throws {
         let found = try F.values(results)
-        for key in asked { values[key] = found[key] ?? F.absent }
+        for key in asked {
+            let value = found[key] ?? F.absent
+            values[key] = value
+            // Its row is locked until the transaction ends: whoever changes it tells so later.
+            cache?.keep(value, of: key)
+        }
     }
 
     func value(_ key: String) -> F.Value {
@@ -134,6 +157,8 @@ final class FactSession<F: Fact>: WorkSession {
             return
         }
         undo.append((key, value))
+        // The row is locked: no other transaction keeps the value again before this one ends.
+        cache?.remove(key)
         body(&value)
         values[key] = value
     }

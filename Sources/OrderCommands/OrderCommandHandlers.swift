@@ -1,6 +1,7 @@
 public import Commands
 public import Events
 public import Orders
+internal import ProductCommands
 
 /// Creates an order under an id that is new.
 public struct CreateOrder: Command, Hashable {
@@ -77,7 +78,7 @@ public enum OrderCommands {
     public static func handlers(_ policy: OrderPolicy) -> [CommandHandler] {
         [
             create(policy),
-            change(AddItem.self, policy, { $0.orderID }, { .addItem($0.line, currency: $0.currency) }),
+            addItem(policy),
             change(RemoveItem.self, policy, { $0.orderID }, { .removeItem(productID: $0.productID) }),
             confirm(policy),
             cancel(policy),
@@ -87,13 +88,47 @@ public enum OrderCommands {
     private static func create(_ policy: OrderPolicy) -> CommandHandler {
         resource.handler(
             CreateOrder.self, { $0.orderID }, { .create($0.order) },
-            reads: { command, plan in plan.fact(KnownCustomer.self, command.order.customerID) },
+            reads: { command, plan in
+                plan.fact(KnownCustomer.self, command.order.customerID)
+                if policy.requiresKnownProducts {
+                    for line in command.order.items { plan.fact(KnownProduct.self, line.productID) }
+                }
+            },
             facts: { command, scope in
                 var facts = OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
                 let owner = scope.fact(KnownCustomer.self, command.order.customerID)
                 facts.isCustomerKnown = owner?.allows(scope.tenantID) ?? false
+                facts.products = products(command.order.items, policy, scope)
                 return facts
             })
+    }
+
+    private static func addItem(_ policy: OrderPolicy) -> CommandHandler {
+        resource.handler(
+            AddItem.self, { $0.orderID }, { .addItem($0.line, currency: $0.currency) },
+            reads: { command, plan in
+                if policy.requiresKnownProducts { plan.fact(KnownProduct.self, command.line.productID) }
+            },
+            facts: { command, scope in
+                var facts = OrderDecisionFacts(tenantID: scope.tenantID, policy: policy)
+                facts.products = products([command.line], policy, scope)
+                return facts
+            })
+    }
+
+    /// What the catalogue says of the products of some lines. Nothing is asked if the policy needs no answer.
+    private static func products(
+        _ lines: [OrderLine], _ policy: OrderPolicy, _ scope: CommandScope
+    ) -> [String: ProductStanding] {
+        var standings: [String: ProductStanding] = [:]
+        guard policy.requiresKnownProducts else { return standings }
+        for line in lines {
+            guard let entry = scope.fact(KnownProduct.self, line.productID), entry.isVisible(to: scope.tenantID) else {
+                continue
+            }
+            standings[line.productID] = entry.isRetired ? .retired : .listed
+        }
+        return standings
     }
 
     /// A command that only the order's own state decides.

@@ -3,7 +3,7 @@ internal import Events
 internal import Postgres
 
 /// Whose a known customer is; nil for one that is unknown or forgotten.
-enum KnownCustomer: Fact {
+enum KnownCustomer: CachedFact {
     struct Owner: Hashable, Sendable {
         /// Nil for a customer of all.
         let tenantID: String?
@@ -12,7 +12,10 @@ enum KnownCustomer: Fact {
         func allows(_ tenant: String?) -> Bool { tenantID == nil || tenantID == tenant }
     }
 
+    static let name = "customer"
     static let absent: Owner? = nil
+
+    static func isKept(_ owner: Owner?) -> Bool { owner != nil }
 
     static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
         var customers = TextArray()

@@ -1,12 +1,14 @@
 public import Commands
 public import Orders
+internal import ProductCommands
 
 extension OrderCommands {
     /// Orders as a service takes their commands.
     public static func domain(_ policy: OrderPolicy) -> CommandDomain {
         CommandDomain(
-            "orders", migrationSets: migrationSets, commands: all, handlers: handlers(policy),
-            repositories: [OrderTables()],
+            "orders", migrationSets: migrationSets + (policy.requiresKnownProducts ? ["products"] : []), commands: all,
+            handlers: handlers(policy), repositories: [OrderTables()],
+            cachedFacts: policy.requiresKnownProducts ? [KnownCustomer.self, KnownProduct.self] : [KnownCustomer.self],
             openAPI: OpenAPIPart(
                 paths: PackageResources.openapi_paths_json, schemas: PackageResources.openapi_schemas_json),
             routes: routes)

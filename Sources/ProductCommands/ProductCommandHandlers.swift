@@ -67,8 +67,19 @@ public enum ProductCommands {
             handler(CreateProduct.self, currencies, { $0.productID }, { .create($0.details, price: $0.price) }),
             handler(ChangeProduct.self, currencies, { $0.productID }, { .change($0.details) }),
             handler(ChangeProductPrice.self, currencies, { $0.productID }, { .changePrice($0.price) }),
-            handler(RetireProduct.self, currencies, { $0.productID }, { _ in .retire }),
+            retire(currencies),
         ]
+    }
+
+    /// Orders of the same transaction and of this process learn at once that the product is retired.
+    private static func retire(_ currencies: CurrencyTable) -> CommandHandler {
+        resource.handler(
+            RetireProduct.self, { $0.productID }, { _ in .retire },
+            reads: { command, plan in plan.fact(KnownProduct.self, command.productID) },
+            facts: { _, scope in ProductDecisionFacts(tenantID: scope.tenantID, currencies: currencies) },
+            then: { command, scope in
+                scope.changeFact(KnownProduct.self, command.productID) { product in product?.isRetired = true }
+            })
     }
 
     private static func handler<C: Command>(

@@ -12,12 +12,14 @@ public struct CommandScene: Sendable {
 
     /// A bus that is patient, since a machine of tests is busy.
     public static func bus(
-        _ database: PostgresConfiguration, _ domains: [CommandDomain]
+        _ database: PostgresConfiguration, _ domains: [CommandDomain],
+        _ configure: (inout CommandBusConfiguration) -> Void = { _ in }
     ) throws -> CommandBus {
         var configuration = CommandBusConfiguration()
         configuration.connections = 2
         configuration.timeoutMs = 120_000
         configuration.maxAttempts = 100
+        configure(&configuration)
         return try CommandBus(
             configuration, postgres: database, domains: domains,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })

@@ -3,6 +3,7 @@ import CoreMetrics
 import Events
 import Logging
 import Operations
+import Postgres
 import Synchronization
 import TestKit
 import Testing
@@ -50,6 +51,16 @@ import Testing
         let number: Int64
     }
 
+    /// A fact of the database, that a transaction may keep.
+    private enum Known: CachedFact {
+        static let name = "known"
+        static let absent = false
+
+        static func isKept(_ value: Bool) -> Bool { value }
+        static func reads(_ keys: [String]) -> [(Statement, Parameters)] { [("SELECT true", Parameters())] }
+        static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Bool] { ["a": true] }
+    }
+
     @Test func eachCommandIsCountedAndOneLineWithoutItsContent() async {
         await #expect(processExitsWith: .success) { try await TelemetryTests.sendAndLook() }
     }
@@ -59,6 +70,7 @@ import Testing
         try await TestDatabase.withSchema(migrating: ["outbox", "commands"]) { database in
             let handler = CommandHandler(Observed.self, on: [TallyDecider.self]) { _, plan in
                 plan.aggregate(TallyDecider.self, "secret-id")
+                plan.fact(Known.self, "a")
             } handle: { (command, scope) throws(Refusal) in
                 try scope.decide(TallyDecider.self, "secret-id", command.number)
                 return scope.result(TallyDecider.self, "secret-id") { Array("\($0.state.total)".utf8) }
@@ -66,8 +78,9 @@ import Testing
             let lines = Lines()
             let bus = try CommandBus(
                 CommandBusConfiguration(), postgres: database, commands: [Observed.self], handlers: [handler],
-                repositories: [TallyScene.Kept.asStream.repository], logger: lines.logger)
+                repositories: [TallyScene.Kept.asStream.repository], cachedFacts: [Known.self], logger: lines.logger)
             try await TallyScene.running(bus) {
+                try await eventually { bus.keepsFacts }
                 let request = CommandRequest(idempotencyKey: TallyScene.key("secret-key"))
                 try await bus.send(Observed(number: 4_711), request)
                 try await bus.send(Observed(number: 4_711), request)
@@ -90,6 +103,12 @@ import Testing
         }
         #expect(text.contains("cqrs_commands_total{command_type=\"Observed\",status=\"failed\"} 0\n"))
         #expect(text.contains("cqrs_command_duration_seconds_count{command_type=\"Observed\"} 4\n"))
+        for (metric, value) in [
+            ("lookups_total{fact=\"known\",result=\"miss\"}", 1), ("lookups_total{fact=\"known\",result=\"hit\"}", 3),
+            ("reads_saved_total{fact=\"known\"}", 3),
+        ] {
+            #expect(text.contains("millrace_command_fact_\(metric) \(value)\n"), "\(metric): \(text)")
+        }
         for name in CommandMetrics.help.keys { #expect(text.contains("# HELP \(name) "), "\(name)") }
     }
 }

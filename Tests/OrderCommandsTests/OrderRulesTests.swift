@@ -174,6 +174,29 @@ enum ShopCurrencies {
         #expect(history.send(.confirm, facts) == nil)
     }
 
+    @Test func productsAreAskedForWhereThePolicySaysSo() {
+        let strict = OrderPolicy(requiresKnownProducts: true)
+        for (standing, rule) in [
+            (ProductStanding.listed, nil), (.retired, "item-of-retired-product"), (nil, "item-of-unknown-product"),
+        ] {
+            var facts = OrderDecisionFacts(isCustomerKnown: true, policy: strict)
+            facts.products = ["p": .listed]
+            facts.products["q"] = standing
+            let (one, two) = (Self.line("p", 1, 1_000), Self.line("q", 1, 1_000))
+            var history = History()
+            #expect(history.send(.create(Self.creation([one, two])), facts) == rule)
+            var open = History()
+            #expect(open.send(.create(Self.creation([one])), facts) == nil)
+            #expect(open.send(.addItem(two, currency: nil), facts) == rule)
+            facts.policy = OrderPolicy()
+            #expect(open.send(.addItem(two, currency: nil), facts) == nil)
+            // What is in the order stays, whatever became of its product.
+            facts.policy = strict
+            facts.products = [:]
+            #expect(open.send(.confirm, facts) == nil)
+        }
+    }
+
     @Test func anOrderHasALimitOfItems() {
         let lines = (0...OrderPolicy.maximumItems).map { Self.line("p\($0)", 1, 100) }
         let facts = OrderDecisionFacts(isCustomerKnown: true)

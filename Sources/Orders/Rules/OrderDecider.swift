@@ -16,6 +16,8 @@ public struct OrderDecisionFacts: Hashable, Sendable, TenantOwned {
     /// The tenant that sends the command. Orders of other tenants do not exist for the command.
     public var tenantID: String?
     public var isCustomerKnown: Bool
+    /// What the catalogue says of the products of the command's lines. The policy says whether it matters.
+    public var products: [String: ProductStanding] = [:]
     /// The maximum that the customer may owe in the order's currency; nil for no limit.
     public var creditLimit: DecimalAmount?
     /// What the customer owes in that currency for confirmed orders that are not paid.
@@ -37,6 +39,12 @@ public struct OrderDecisionFacts: Hashable, Sendable, TenantOwned {
     }
 }
 
+/// Whether a product can be ordered, as the catalogue has it. A product without one is not in the catalogue.
+public enum ProductStanding: Hashable, Sendable {
+    case listed
+    case retired
+}
+
 /// The rules of orders.
 public enum OrderDecider: TenantDecider {
     public typealias State = OrderState
@@ -56,7 +64,7 @@ public enum OrderDecider: TenantDecider {
         let state = try known(state, facts)
         switch command {
         case .create: return []
-        case .addItem(let line, let currency): return [try add(line, currency, state, facts.policy)]
+        case .addItem(let line, let currency): return [try add(line, currency, state, facts)]
         case .removeItem(let productID): return [try remove(productID, state)]
         case .confirm: return [try confirm(state, facts)]
         case .cancel(let reason, let by): return [try cancel(state, facts, reason: reason, by: by)]
@@ -81,6 +89,7 @@ public enum OrderDecider: TenantDecider {
         }
         if OrderState.total(of: order.items) == nil { throw Refusal(.totalTooLarge) }
         if !facts.isCustomerKnown { throw Refusal(.unknownCustomer) }
+        for line in order.items { try checkProduct(of: line, facts) }
         return .orderCreated(order)
     }
 
@@ -93,18 +102,28 @@ public enum OrderDecider: TenantDecider {
         }
     }
 
+    private static func checkProduct(of line: OrderLine, _ facts: OrderDecisionFacts) throws(Refusal) {
+        guard facts.policy.requiresKnownProducts else { return }
+        switch facts.products[line.productID] {
+        case .listed: break
+        case .retired: throw Refusal(.retiredProduct, "The product \(line.productID) is retired.")
+        case nil: throw Refusal(.unknownProduct, "The product \(line.productID) is not in the catalogue.")
+        }
+    }
+
     private static func add(
-        _ line: OrderLine, _ currency: Currency?, _ state: OrderState, _ policy: OrderPolicy
+        _ line: OrderLine, _ currency: Currency?, _ state: OrderState, _ facts: OrderDecisionFacts
     ) throws(Refusal) -> OrderEventPayload {
         try requireOpen(state)
         if let currency, currency != state.currency {
             throw Refusal(.currencyMismatch, "The order is in \(state.currency), but the price is in \(currency).")
         }
-        try check(line, state.currency, policy)
+        try check(line, state.currency, facts.policy)
         var changed = state
         changed.put(line)
         if changed.lines.count > OrderPolicy.maximumItems { throw Refusal(.tooManyItems) }
         if changed.total == nil { throw Refusal(.totalTooLarge) }
+        try checkProduct(of: line, facts)
         return .itemAdded(line)
     }
 

@@ -8,6 +8,8 @@ public enum OrderRule: String, Rule {
     case noItems = "no-items"
     case tooManyItems = "too-many-items"
     case duplicateProduct = "duplicate-product"
+    case unknownProduct = "item-of-unknown-product"
+    case retiredProduct = "item-of-retired-product"
     case invalidQuantity = "invalid-quantity"
     case invalidPrice = "invalid-price"
     case unknownCurrency = "unknown-currency"
@@ -27,8 +29,8 @@ public enum OrderRule: String, Rule {
         case .orderExists, .lastItem, .orderNotOpen, .totalBelowMinimum, .creditLimitExceeded, .orderCancelled,
             .orderShipped:
             .conflict
-        case .unknownCustomer, .noItems, .tooManyItems, .duplicateProduct, .invalidQuantity, .invalidPrice,
-            .unknownCurrency, .currencyMismatch, .totalTooLarge:
+        case .unknownCustomer, .noItems, .tooManyItems, .duplicateProduct, .unknownProduct, .retiredProduct,
+            .invalidQuantity, .invalidPrice, .unknownCurrency, .currencyMismatch, .totalTooLarge:
             .invalid
         }
     }
@@ -41,6 +43,8 @@ public enum OrderRule: String, Rule {
         case .noItems: "An order must have at least one item."
         case .tooManyItems: "An order can have at most \(OrderPolicy.maximumItems) items."
         case .duplicateProduct: "An order can have only one item for each product."
+        case .unknownProduct: "The product of an item must be in the catalogue."
+        case .retiredProduct: "The product of an item must not be retired."
         case .invalidQuantity: "A quantity must be 1 or more."
         case .invalidPrice: "A price must not be negative or have more decimal places than its currency."
         case .unknownCurrency: "The currency is not accepted."

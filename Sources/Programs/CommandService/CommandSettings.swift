@@ -53,6 +53,20 @@ struct CommandSettings: FeatureSettings {
         bus.pruneIntervalS = section.integer(
             "prune_interval_s", default: bus.pruneIntervalS, in: 1...86_400,
             "Time between two deletions of old answers.")
+        bus.cachedFacts = section.integer(
+            "validation_cache_entries", default: bus.cachedFacts, in: 0...10_000_000,
+            """
+            Maximum number of known customers, and of known products, that the process keeps in memory so that not each \
+            command reads them. An entry takes about 200 bytes. What is not kept is read from the database. Another \
+            process forgets a customer, or retires a product: this one hears of it by a notification, within \
+            milliseconds, and may accept an order until then. Set 0 to read and lock them for each command.
+            """)
+        bus.cachedFactS = section.integer(
+            "validation_cache_s", default: bus.cachedFactS, in: 1...3_600,
+            """
+            Maximum time that a customer or a product is kept in memory. It bounds what a lost notification can do. \
+            Lower it where a proxy such as PgBouncer in its transaction mode keeps notifications away.
+            """)
         let served = [
             OrderCommands.domain(Self.policy(reader)), PaymentCommands.domain(.standard), ShipmentCommands.domain,
             CustomerCommands.domain, AccountCommands.domain(.standard), InventoryCommands.domain,
@@ -82,6 +96,14 @@ struct CommandSettings: FeatureSettings {
         } else {
             section.reject("minimum_total", "\"\(minimum)\" is no amount of 0 or more")
         }
+        policy.requiresKnownProducts = section.boolean(
+            "require_known_products", default: false,
+            """
+            Refuses items whose product is not in the table products (item-of-unknown-product) or is retired \
+            (item-of-retired-product). Set it where the catalogue is kept by the commands of products in the same \
+            database, by this service or by another; the migrations of products are then needed. Without it, an order \
+            may name any product.
+            """)
         for text in exceptions {
             let words = text.split(separator: " ").map(String.init)
             guard words.count == 2, let currency = Currency(words[0]), let amount = amount(words[1]) else {
