@@ -208,8 +208,8 @@ let features: [Target] = [
     .target(
         name: "OrderShop",
         dependencies: [
-            "AccountCommands", "Accounts", "Commands", "Events", "Orders", "Postgres", "StreamCore", "WireJSON",
-            .logging,
+            "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands", "Accounts",
+            "Customers", "Events", "Orders", "Products", "Postgres", "StreamCore", "WireJSON", .logging,
         ],
         swiftSettings: strict),
     .target(
@@ -429,7 +429,8 @@ let tests: [Target] = [
     .test(
         "OrderShopTests",
         [
-            "OrderShop", "AccountCommands", "OrderSummary", "OrderSummaryKit", "Events", "Orders", "Postgres",
+            "OrderShop", "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands",
+            "CommandKit", "OrderSummary", "OrderSummaryKit", "Products", "Events", "Orders", "Postgres",
             "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging,
         ]),
     .test(

@@ -10,10 +10,13 @@ public struct CommandOutcome: Hashable, Sendable {
     public let verdict: Verdict
     /// Whether this is the answer that an earlier request with the same key was given.
     public let isReplay: Bool
+    /// How many events the command has made now; 0 for the answer to a repetition.
+    public let events: Int
 
-    public init(_ verdict: Verdict, isReplay: Bool = false) {
+    public init(_ verdict: Verdict, isReplay: Bool = false, events: Int = 0) {
         self.verdict = verdict
         self.isReplay = isReplay
+        self.events = events
     }
 }
 

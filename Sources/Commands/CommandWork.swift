@@ -175,7 +175,7 @@ final class CommandWork {
         staged = []
         inline.keepStep()
         if let key = request.idempotencyKey { answers.keep(verdict, of: handler.name, for: key, at: now) }
-        return .outcome(CommandOutcome(verdict), events: events)
+        return .outcome(CommandOutcome(verdict, events: events), events: events)
     }
 
     /// - Returns: nil when the handler asked for what was not read: nothing was decided.

@@ -35,7 +35,8 @@ public struct CustomerDecisionFacts: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// The rules of customers. A command that would change nothing makes no event.
+/// The rules of customers. A command that would change nothing makes no event, unless no event has told of the customer
+/// yet: readers then know nothing of one that another program has written.
 public enum CustomerDecider: TenantDecider {
     public typealias State = CustomerState
     public typealias Command = CustomerCommand
@@ -61,7 +62,7 @@ public enum CustomerDecider: TenantDecider {
         case .register: return []
         case .change(let details):
             try check(details)
-            return details == state.details ? [] : [.customerChanged(details)]
+            return details == state.details && state.last != nil ? [] : [.customerChanged(details)]
         case .forget: return [.customerForgotten]
         }
     }

@@ -9,7 +9,8 @@ struct LoadCommand: AsyncParsableCommand {
         commandName: "load",
         abstract: "Simulates an order shop or a bank: writes their changes with the outbox rows.",
         discussion: """
-            --domain shop: products, their stock and the customers are registered, and then change. \
+            --domain shop: products, their stock and the customers are registered, and then change, by the commands of \
+            command-service in the same tables: either may go on where the other has stopped. \
             Customers order 1 to 8 items; some customers order more often than others. Orders are changed, confirmed, \
             cancelled, paid, paid at the second attempt, refunded, shipped in one parcel or two, delivered or \
             abandoned. Each step is a transaction. The same seed gives the same orders, with new ids in each run.

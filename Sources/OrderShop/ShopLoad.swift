@@ -35,7 +35,8 @@ public final class ShopLoad: Sendable {
         public var customers = 10_000
         /// Ends every history after OrderCreated: one event and one transaction an order.
         public var creationOnly = false
-        /// Also plays the products, their stock and the customers, whose state is in events alone.
+        /// Also plays the products, their stock and the customers, by their commands. The migrations `products`,
+        /// `inventory` and `commands` are then needed.
         public var playsCatalogue = false
 
         public init() {}
@@ -68,11 +69,11 @@ public final class ShopLoad: Sendable {
     private let configuration: Configuration
     private let database: PostgresConfiguration
     private let onCommit: (@Sendable (Commit) -> Void)?
-    private let onTrouble: @Sendable (PostgresError) -> Void
+    private let onTrouble: @Sendable (any Error) -> Void
     private let isStopping = Atomic(false)
     private let counted = Mutex(Totals())
-    /// Writers of orders that have not ended.
-    private let writing = Atomic(0)
+    /// Whether the orders are played.
+    private let isPlayed = Atomic(false)
 
     /// - Parameters:
     ///   - configuration: what to play.
@@ -82,7 +83,7 @@ public final class ShopLoad: Sendable {
     public init(
         _ configuration: Configuration, database: PostgresConfiguration,
         onCommit: (@Sendable (Commit) -> Void)? = nil,
-        onTrouble: @escaping @Sendable (PostgresError) -> Void = { _ in }
+        onTrouble: @escaping @Sendable (any Error) -> Void = { _ in }
     ) {
         precondition(configuration.connections >= 1 && configuration.ordersPerTransaction >= 1, "nobody would write")
         self.configuration = configuration
@@ -103,32 +104,37 @@ public final class ShopLoad: Sendable {
     ///
     /// - Returns: what was done.
     /// - Throws: `PostgresError` when the database cannot be reached at the start or refuses for good;
-    ///   ``WriteConflict``.
+    ///   ``WriteConflict``; `CommandFailure` when a command of the catalogue fails for good.
     @discardableResult
     public func run() async throws -> Totals {
         let run = try await openShop()
+        if configuration.playsCatalogue {
+            let catalogue = try CatalogueLoad(configuration, database: database, onTrouble: onTrouble)
+            let isPlayed = { @Sendable in self.isPlayed.load(ordering: .relaxed) }
+            try await catalogue.playing(run: run, until: isPlayed, onCommit: { self.countCatalogue($0) }) {
+                defer { self.isPlayed.store(true, ordering: .relaxed) }
+                try await self.play(run)
+            }
+        } else {
+            try await play(run)
+        }
+        return totals
+    }
+
+    /// Plays the orders.
+    private func play(_ run: Int64) async throws {
         let customers = Customers(count: configuration.customers)
         let start = ContinuousClock.now
-        writing.store(configuration.connections, ordering: .relaxed)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<configuration.connections {
                 group.addTask {
-                    defer { self.writing.subtract(1, ordering: .relaxed) }
                     try await WriterThread().run { thread in
                         try await self.play(writer: writer, run: run, customers: customers, start: start, on: thread)
                     }
                 }
             }
-            if configuration.playsCatalogue {
-                let catalogue = CatalogueLoad(configuration, database: database, onTrouble: onTrouble)
-                group.addTask {
-                    try await catalogue.run(
-                        until: { self.writing.load(ordering: .relaxed) == 0 }, onCommit: { self.countCatalogue($0) })
-                }
-            }
             try await group.waitForAll()
         }
-        return totals
     }
 
     private func countCatalogue(_ events: Int) {
@@ -138,17 +144,17 @@ public final class ShopLoad: Sendable {
         }
     }
 
-    /// Registers the customers and takes this run's number.
+    /// Takes this run's number, and makes the customers, unless the catalogue registers them.
     private func openShop() async throws -> Int64 {
         try await PostgresConnection.with(database) { connection in
+            if configuration.playsCatalogue {
+                return try await connection.execute("SELECT nextval('load_runs')").int64(0, 0)
+            }
             for first in stride(from: 1, through: configuration.customers, by: 5_000) {
                 let last = min(first + 4_999, configuration.customers)
                 var columns = CustomerRows()
                 for number in first...last { columns.append(Customers.customer(number: number)) }
                 try await connection.execute(CustomerRows.statement, columns.parameters)
-            }
-            if configuration.playsCatalogue {
-                countCatalogue(try await CatalogueLoad.open(customers: configuration.customers, on: connection))
             }
             return try await connection.execute("SELECT nextval('load_runs')").int64(0, 0)
         }

@@ -39,6 +39,18 @@ public struct ChangeProductPrice: Command, Hashable {
     }
 }
 
+/// Adds a customer's rating, from 1 to 5.
+public struct RateProduct: Command, Hashable {
+    public static let name = "RateProduct"
+    public let productID: String
+    public let rating: Int32
+
+    public init(productID: String, rating: Int32) {
+        self.productID = productID
+        self.rating = rating
+    }
+}
+
 /// Takes a product out of the catalogue for good.
 public struct RetireProduct: Command, Hashable {
     public static let name = "RetireProduct"
@@ -55,7 +67,7 @@ public enum ProductCommands {
     public static let migrationSets = ["outbox", "products", "commands"]
 
     public static let all: [any Command.Type] = [
-        CreateProduct.self, ChangeProduct.self, ChangeProductPrice.self, RetireProduct.self,
+        CreateProduct.self, ChangeProduct.self, ChangeProductPrice.self, RateProduct.self, RetireProduct.self,
     ]
 
     static let resource = AggregateResource<ProductDecider>(
@@ -67,6 +79,7 @@ public enum ProductCommands {
             handler(CreateProduct.self, currencies, { $0.productID }, { .create($0.details, price: $0.price) }),
             handler(ChangeProduct.self, currencies, { $0.productID }, { .change($0.details) }),
             handler(ChangeProductPrice.self, currencies, { $0.productID }, { .changePrice($0.price) }),
+            handler(RateProduct.self, currencies, { $0.productID }, { .rate($0.rating) }),
             retire(currencies),
         ]
     }

@@ -39,6 +39,17 @@ extension ProductCommands {
                     return ChangeProductPrice(productID: id, price: try form.price(in: start))
                 }
             },
+            products.change("/ratings") { id, call throws(CommandProblem) in
+                try CommandForm.read(call) { fields in
+                    var rating: Int32?
+                    let start = try CommandForm.object(&fields) { key, fields in
+                        guard fields.matches(key, "rating") else { return false }
+                        rating = try CommandForm.quantity(&fields, else: ProductRule.invalidRating)
+                        return true
+                    }
+                    return RateProduct(productID: id, rating: try FieldReader.required(rating, "rating", in: start))
+                }
+            },
             products.change("/retire") { id, call throws(CommandProblem) in
                 try CommandForm.requireEmpty(call)
                 return RetireProduct(productID: id)

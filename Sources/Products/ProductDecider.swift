@@ -6,6 +6,7 @@ public enum ProductCommand: Hashable, Sendable {
     case create(ProductDetails, price: Money)
     case change(ProductDetails)
     case changePrice(Money)
+    case rate(Int32)
     case retire
 }
 
@@ -73,6 +74,9 @@ public enum ProductDecider: TenantDecider {
         case .changePrice(let price):
             try check(price, facts)
             return price == state.price ? [] : [.productPriceChanged(price)]
+        case .rate(let rating):
+            guard (1...5).contains(rating) else { throw Refusal(.invalidRating) }
+            return [.productRated(rating)]
         case .retire: return [.productRemoved]
         }
     }
@@ -100,7 +104,7 @@ public enum ProductDecider: TenantDecider {
         guard var state else { return nil }
         state.last = moment
         switch event.payload {
-        case .productCreated: break
+        case .productCreated, .productRated: break
         case .productChanged(let details): state.details = details
         case .productPriceChanged(let price): state.price = price
         case .productRemoved: state.isRetired = true

@@ -54,6 +54,7 @@ struct ProductMembers {
     private var imageURL: String?
     private var amount: DecimalAmount?
     private var currency: Currency?
+    private var rating: Int32?
 
     /// - Returns: false, with nothing read, for an unknown member.
     mutating func read(_ key: JSONText, _ fields: inout FieldReader) throws(DecodeProblem) -> Bool {
@@ -78,6 +79,12 @@ struct ProductMembers {
         } else if fields.matches(key, "currency") {
             try fields.once(currency == nil, key)
             currency = try fields.currency()
+        } else if fields.matches(key, "rating") {
+            try fields.once(rating == nil, key)
+            guard let value = Int32(exactly: try fields.integer()) else {
+                throw DecodeProblem(.invalidValue, at: fields.json.offset - 1, "expected a rating from 1 to 5")
+            }
+            rating = value
         } else {
             return false
         }
@@ -99,6 +106,10 @@ struct ProductMembers {
         ProductDetails(
             name: try FieldReader.required(name, "name", in: start), description: description, category: category,
             tags: tags ?? [], imageURL: imageURL)
+    }
+
+    func rating(in start: Int) throws(DecodeProblem) -> Int32 {
+        try FieldReader.required(rating, "rating", in: start)
     }
 
     func price(in start: Int) throws(DecodeProblem) -> Money {

@@ -13,6 +13,7 @@ public enum ProductEventType: String, EventType {
     case productCreated = "ProductCreated"
     case productChanged = "ProductChanged"
     case productPriceChanged = "ProductPriceChanged"
+    case productRated = "ProductRated"
     case productRemoved = "ProductRemoved"
 
     public var aggregateType: ProductKind { .product }
@@ -24,6 +25,8 @@ public enum ProductEventPayload: Hashable, Sendable {
     /// All details, also those that did not change.
     case productChanged(ProductDetails)
     case productPriceChanged(Money)
+    /// A rating from 1 to 5. Readers add them up; the product itself does not know its ratings.
+    case productRated(Int32)
     case productRemoved
 
     public var type: ProductEventType {
@@ -31,6 +34,7 @@ public enum ProductEventPayload: Hashable, Sendable {
         case .productCreated: .productCreated
         case .productChanged: .productChanged
         case .productPriceChanged: .productPriceChanged
+        case .productRated: .productRated
         case .productRemoved: .productRemoved
         }
     }
@@ -50,6 +54,7 @@ extension ProductEventPayload: EventPayload {
             return .productCreated(try members.details(in: start), price: try members.price(in: start))
         case .productChanged: return .productChanged(try members.details(in: start))
         case .productPriceChanged: return .productPriceChanged(try members.price(in: start))
+        case .productRated: return .productRated(try members.rating(in: start))
         case .productRemoved: return .productRemoved
         }
     }
@@ -62,6 +67,7 @@ extension ProductEventPayload: EventPayload {
             price.writeAsPrice(to: &writer)
         case .productChanged(let details): details.writeMembers(to: &writer)
         case .productPriceChanged(let price): price.writeAsPrice(to: &writer)
+        case .productRated(let rating): writer.member("rating", Int64(rating))
         case .productRemoved: break
         }
         writer.endObject()

@@ -8,12 +8,13 @@ public enum ProductRule: String, Rule {
     case invalidPrice = "invalid-price"
     case unknownCurrency = "unknown-currency"
     case tooManyTags = "too-many-tags"
+    case invalidRating = "invalid-rating"
 
     public var kind: RuleKind {
         switch self {
         case .unknownProduct: .notFound
         case .productExists, .productRetired: .conflict
-        case .invalidPrice, .unknownCurrency, .tooManyTags: .invalid
+        case .invalidPrice, .unknownCurrency, .tooManyTags, .invalidRating: .invalid
         }
     }
 
@@ -25,6 +26,7 @@ public enum ProductRule: String, Rule {
         case .invalidPrice: "A price is not negative and has no more digits than its currency."
         case .unknownCurrency: "The currency is not accepted."
         case .tooManyTags: "A product has at most \(ProductDetails.maximumTags) tags."
+        case .invalidRating: "A rating is a number from 1 to 5."
         }
     }
 }

@@ -71,4 +71,14 @@ struct CustomerModel: HistoryModel {
     @Test func tenThousandHistoriesAreAsTheModelSays() {
         Histories<CustomerModel>.check("customers", reaching: CustomerRule.allCases.map(\.rawValue))
     }
+
+    /// Readers know nothing of a customer that another program has written, so the first command tells of it.
+    @Test func theFirstEventMayChangeNothing() throws {
+        let details = CustomerModel.details("ada@example.org")
+        var state = CustomerState(tenantID: nil, details: details, last: nil)
+        let first = try CustomerDecider.decide(.change(details), state, CustomerDecisionFacts())
+        #expect(first == [.customerChanged(details)])
+        state.last = EventMoment(at: Timestamp(microseconds: 1), eventID: EventID(high: 0, low: 1))
+        #expect(try CustomerDecider.decide(.change(details), state, CustomerDecisionFacts()) == [])
+    }
 }

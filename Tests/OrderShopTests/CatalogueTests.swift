@@ -1,5 +1,12 @@
-import Migrations
+import CommandKit
+import Commands
+import Events
+import InventoryCommands
+import OrderCommands
+import Orders
 import Postgres
+import ProductCommands
+import Products
 import TestKit
 import Testing
 
@@ -7,64 +14,134 @@ import Testing
 
 /// What is played around the orders: products, their stock, and customers.
 @Suite struct CatalogueTests {
-    private func column(_ database: PostgresConfiguration, _ sql: String) async throws -> [String] {
-        let connection = try await PostgresConnection.connect(database)
-        let rows = try await connection.execute(.unprepared(sql))
-        let texts = try (0..<rows.rowCount).map { try rows.string($0, 0) }
-        await connection.close()
-        return texts
+    private static let domains = [
+        OrderCommands.domain(OrderPolicy()), ProductCommands.domain(.standard), InventoryCommands.domain,
+        CustomerCommands.domain,
+    ]
+
+    private static func play(_ database: PostgresConfiguration, orders: Int) async throws -> ShopLoad.Totals {
+        var configuration = ShopLoadTests.configuration(orders: orders)
+        configuration.ordersPerSecond = 400
+        configuration.orderLifetime = .milliseconds(200)
+        configuration.playsCatalogue = true
+        return try await ShopLoad(configuration, database: database).run()
     }
 
+    /// Events whose sequence is not their place among those of their aggregate.
+    private static let disordered = """
+        SELECT count(*) FROM (
+            SELECT sequence, row_number() OVER (PARTITION BY aggregate_type, aggregate_id ORDER BY id) AS place
+            FROM outbox
+        ) AS o WHERE sequence <> place
+        """
+
     @Test func theSameSeedGivesTheSameChangesOfDistinctAggregates() {
-        var (first, second) = (CatalogueEvents(seed: 7, customers: 50), CatalogueEvents(seed: 7, customers: 50))
-        var other = CatalogueEvents(seed: 8, customers: 50)
+        var (first, second) = (
+            CataloguePlan(seed: 7, run: 1, customers: 50), CataloguePlan(seed: 7, run: 1, customers: 50)
+        )
+        var other = CataloguePlan(seed: 8, run: 1, customers: 50)
         let changes = first.changes(300)
         #expect(changes == second.changes(300))
         #expect(changes != other.changes(300))
-        #expect(Set(changes.map { $0.aggregateType + $0.aggregateID }).count == changes.count)
-        let types = Set(changes.map(\.type))
-        #expect(types == ["ProductRated", "ProductPriceChanged", "ProductChanged", "StockChanged", "CustomerChanged"])
-        let created = CatalogueEvents.products
-        #expect(Set(created.map { $0.aggregateType + $0.aggregateID }).count == created.count)
-        #expect(created.count(where: { $0.type == "ProductCreated" }) == Catalogue.standard.products.count)
+        #expect(Set(changes.map { $0[0].aggregate }).count == changes.count)
+        #expect(changes.allSatisfy { change in change.allSatisfy { $0.aggregate == change[0].aggregate } })
     }
 
-    /// Everything that orders name is told of once, and changes follow with the next sequences.
+    /// Everything that orders name is told of once, and changes follow with the next sequences: the tables say what the
+    /// events make.
     @Test func eachAggregateHasItsSequencesWithoutGapsOverTwoRuns() async throws {
-        try await TestDatabase.withSchema(migrating: ["orders", "outbox"]) { database in
+        try await CommandScene.with(Self.domains) { scene in
+            var events = 0
             for orders in [40, 60] {
-                var configuration = ShopLoadTests.configuration(orders: orders)
-                configuration.ordersPerSecond = 400
-                configuration.orderLifetime = .milliseconds(200)
-                configuration.playsCatalogue = true
-                let totals = try await ShopLoad(configuration, database: database).run()
+                let totals = try await Self.play(scene.database, orders: orders)
                 #expect(totals.finishedOrders == orders)
+                events += totals.events
             }
-            let disordered = """
-                SELECT count(*)::text FROM (
-                    SELECT sequence, row_number() OVER (PARTITION BY aggregate_type, aggregate_id ORDER BY id) AS place
-                    FROM outbox
-                ) AS o WHERE sequence <> place
-                """
-            #expect(try await column(database, disordered) == ["0"])
-            let firsts = """
-                SELECT event_type || ' ' || count(*) FROM outbox
-                WHERE sequence = 1 AND aggregate_type IN ('Product', 'Inventory', 'Customer') GROUP BY event_type
-                ORDER BY 1
-                """
+            #expect(try await scene.number("SELECT count(*) FROM outbox") == Int64(events))
+            #expect(try await scene.number(Self.disordered) == 0)
             let products = Catalogue.standard.products.count
             #expect(
-                try await column(database, firsts) == [
-                    "CustomerRegistered 200", "ProductCreated \(products)", "StockChanged \(products)",
-                ])
-            let changes = "SELECT count(*)::text FROM outbox WHERE event_type = 'ProductRated'"
-            #expect(try await column(database, changes) != ["0"])
+                try await scene.rows(
+                    """
+                    SELECT event_type, count(*)::text FROM outbox
+                    WHERE sequence = 1 AND aggregate_type IN ('Product', 'Inventory', 'Customer') GROUP BY event_type
+                    ORDER BY 1
+                    """) == ["CustomerRegistered 200", "ProductCreated \(products)", "StockChanged \(products)"])
+            for type in ["ProductRated", "ProductPriceChanged"] {
+                #expect(try await scene.number("SELECT count(*) FROM outbox WHERE event_type = '\(type)'") > 0)
+            }
+            for (table, id, kind) in [
+                ("products", "product_id", "Product"), ("inventory", "product_id", "Inventory"),
+                ("customers", "customer_id", "Customer"),
+            ] {
+                let behind = """
+                    SELECT count(*) FROM \(table) AS t WHERE version <> (
+                        SELECT max(sequence) FROM outbox WHERE aggregate_type = '\(kind)' AND aggregate_id = t.\(id))
+                    """
+                #expect(try await scene.number(behind) == 0, "\(table)")
+            }
             // What orders name is there.
-            let unknown = """
-                SELECT count(*)::text FROM order_items AS i WHERE NOT EXISTS (
-                    SELECT FROM shop_aggregates WHERE aggregate_type = 'Product' AND aggregate_id = i.product_id)
-                """
-            #expect(try await column(database, unknown) == ["0"])
+            #expect(
+                try await scene.number(
+                    "SELECT count(*) FROM order_items WHERE product_id NOT IN (SELECT product_id FROM products)") == 0)
+            #expect(try await scene.number("SELECT count(*) FROM inventory_reservations") == 0)
+        }
+    }
+
+    /// command-service and the load change the same things, one after the other and at once: one sequence each.
+    @Test func commandsGoOnWhereTheLoadHasStopped() async throws {
+        try await CommandScene.with(Self.domains) { scene in
+            _ = try await Self.play(scene.database, orders: 20)
+            for product in Catalogue.standard.products.prefix(20) {
+                let version = try await scene.number("SELECT version FROM products WHERE product_id = '\(product.id)'")
+                let rated = try await scene.call("POST", "/v1/products/\(product.id)/ratings", #"{"rating":5}"#)
+                #expect(rated["ETag"] == "\"\(version + 1)\"", "\(rated.text)")
+            }
+            #expect(try await scene.call("POST", "/v1/inventory/prod-0001/receipts", #"{"quantity":5}"#).status == 200)
+            #expect(try await scene.call("POST", "/v1/customers/cust-000001/forget").status == 200)
+            async let totals = Self.play(scene.database, orders: 100)
+            for number in 0..<200 {
+                let product = Catalogue.standard.products[number % 20].id
+                #expect(try await scene.call("POST", "/v1/products/\(product)/ratings", #"{"rating":3}"#).status == 200)
+            }
+            #expect(try await totals.finishedOrders == 100)
+            #expect(try await scene.number(Self.disordered) == 0)
+            #expect(try await scene.number("SELECT count(*) FROM outbox WHERE event_type = 'ProductRated'") >= 220)
+            // Nobody has registered the forgotten customer again.
+            #expect(
+                try await scene.rows("SELECT status FROM customers WHERE customer_id = 'cust-000001'") == ["forgotten"])
+        }
+    }
+
+    /// Earlier versions have counted sequences beside the tables, and other programs have written customers.
+    @Test func whatWasCountedElsewhereIsContinued() async throws {
+        let script = """
+            INSERT INTO shop_aggregates VALUES ('Product', 'prod-0001', 7), ('Product', 'prod-0002', 3),
+                ('Inventory', 'prod-0001', 9), ('Customer', 'cust-000001', 4);
+            INSERT INTO products VALUES ('prod-0002', NULL, '{"name":"Mine","tags":[]}', 5, 'EUR', 'listed', 5, now(),
+                gen_random_uuid());
+            INSERT INTO customers SELECT 'cust-00000' || n, 'name', 'mail@example.com', 'DE' FROM generate_series(1, 2) AS n;
+            """
+        try await CommandScene.with(Self.domains, script: script) { scene in
+            _ = try await Self.play(scene.database, orders: 1)
+            let first = { (kind: String, id: String) in
+                try await scene.rows(
+                    """
+                    SELECT event_type, sequence::text FROM outbox
+                    WHERE aggregate_type = '\(kind)' AND aggregate_id = '\(id)' ORDER BY id LIMIT 2
+                    """)
+            }
+            #expect(try await first("Product", "prod-0001") == ["ProductChanged 8", "ProductPriceChanged 9"])
+            #expect(try await first("Inventory", "prod-0001").first == "StockChanged 10")
+            // Who was told of before is not told of again; who was not is.
+            #expect(try await first("Customer", "cust-000001").first != "CustomerRegistered 1")
+            #expect(try await first("Customer", "cust-000002").first == "CustomerChanged 1")
+            #expect(try await first("Customer", "cust-000003").first == "CustomerRegistered 1")
+            #expect(
+                try await scene.number("SELECT version FROM customers WHERE customer_id = 'cust-000001'") >= 4)
+            #expect(
+                try await scene.number("SELECT version FROM products WHERE product_id = 'prod-0002'") >= 5)
+            #expect(try await scene.number("SELECT count(*) FROM shop_aggregates") == 0)
         }
     }
 }

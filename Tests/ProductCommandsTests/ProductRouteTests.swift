@@ -34,6 +34,15 @@ import Testing
             #expect(changed.text.contains(#""name":"Mug","tags":["tea"],"price""#))
             let same = try await scene.call("POST", path + "/details", #"{"name":"Mug","tags":["tea"]}"#)
             #expect(same.body == changed.body && same["ETag"] == "\"3\"")
+            let rated = try await scene.call("POST", path + "/ratings", #"{"rating":4}"#)
+            #expect(rated.status == 200 && rated["ETag"] == "\"4\"", "\(rated.text)")
+            for (body, type) in [
+                (#"{"rating":6}"#, "invalid-rating"), (#"{"rating":9000000000}"#, "invalid-rating"),
+                (#"{"rating":"4"}"#, "wrong-type"), ("{}", "missing-field"),
+            ] {
+                let wrong = try await scene.call("POST", path + "/ratings", body)
+                #expect(wrong.status == 422 && wrong.type == type, "\(body)")
+            }
             #expect(try await scene.call("POST", path + "/retire", "{}").text.contains(#""status":"retired""#))
             for (action, body) in [
                 ("details", #"{"name":"Cup"}"#), ("price", #"{"price":1,"currency":"EUR"}"#), ("retire", ""),
@@ -46,19 +55,19 @@ import Testing
                 try await scene.rows(
                     """
                     SELECT aggregate_type, event_type, sequence::text, payload ->> 'name', payload ->> 'price',
-                        payload ->> 'currency', payload ->> 'imageUrl', payload -> 'tags' ->> 0 FROM outbox ORDER BY id
+                        payload ->> 'currency', payload ->> 'imageUrl', payload -> 'tags' ->> 0, payload ->> 'rating' FROM outbox ORDER BY id
                     """) == [
-                        "Product ProductCreated 1 Cup 3.50 EUR /cup.webp tea",
-                        "Product ProductPriceChanged 2 ∅ 4 USD ∅ ∅",
-                        "Product ProductChanged 3 Mug ∅ ∅ ∅ tea",
-                        "Product ProductRemoved 4 ∅ ∅ ∅ ∅ ∅",
+                        "Product ProductCreated 1 Cup 3.50 EUR /cup.webp tea ∅",
+                        "Product ProductPriceChanged 2 ∅ 4 USD ∅ ∅ ∅",
+                        "Product ProductChanged 3 Mug ∅ ∅ ∅ tea ∅", "Product ProductRated 4 ∅ ∅ ∅ ∅ ∅ 4",
+                        "Product ProductRemoved 5 ∅ ∅ ∅ ∅ ∅ ∅",
                     ])
             #expect(
                 try await scene.rows(
                     """
                     SELECT status, version::text, price::text, details ->> 'name', (last_event_id = (
                         SELECT event_id FROM outbox ORDER BY id DESC LIMIT 1))::text FROM products
-                    """) == ["retired 4 4 Mug true"])
+                    """) == ["retired 5 4 Mug true"])
         }
     }
 

@@ -12,6 +12,7 @@ struct ProductModel: HistoryModel {
         case create(cents: Int, code: String)
         case change(name: Int, tags: Int)
         case price(cents: Int, code: String)
+        case rate(Int32)
         case retire(tenant: String?)
     }
 
@@ -29,7 +30,8 @@ struct ProductModel: HistoryModel {
             return .change(
                 name: Int.random(in: 0..<3, using: &random),
                 tags: Int.random(in: 0..<8, using: &random) == 0 ? 51 : Int.random(in: 0..<2, using: &random))
-        case 10...18: return .price(cents: cents, code: code)
+        case 10...12: return .rate(Int32.random(in: 0...6, using: &random))
+        case 13...18: return .price(cents: cents, code: code)
         default: return .retire(tenant: Bool.random(using: &random) ? "other" : nil)
         }
     }
@@ -49,6 +51,7 @@ struct ProductModel: HistoryModel {
             (.create(details("Cup"), price: money(cents, code)), ProductDecisionFacts())
         case .change(let name, let tags): (.change(details("Cup \(name)", tags: tags)), ProductDecisionFacts())
         case .price(let cents, let code): (.changePrice(money(cents, code)), ProductDecisionFacts())
+        case .rate(let rating): (.rate(rating), ProductDecisionFacts())
         case .retire(let tenant): (.retire, ProductDecisionFacts(tenantID: tenant))
         }
     }
@@ -76,6 +79,8 @@ struct ProductModel: HistoryModel {
         case .price(let cents, let code):
             if let refusal = refusal(cents, code) { return refusal }
             price = "\(cents) \(code)"
+        case .rate(let rating):
+            if rating < 1 || rating > 5 { return "invalid-rating" }
         case .retire: isRetired = true
         }
         return nil

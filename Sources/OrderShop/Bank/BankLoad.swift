@@ -62,12 +62,8 @@ public final class BankLoad: Sendable {
         precondition(configuration.connections >= 1 && configuration.accounts >= 2, "nobody could pay")
         self.configuration = configuration
         self.onTrouble = onTrouble
-        var limits = CommandBusConfiguration()
-        limits.connections = configuration.connections
-        limits.logLevel = .debug
-        limits.answersKeptHours = 1
         bus = try CommandBus(
-            limits, postgres: database, commands: AccountCommands.all,
+            .load(connections: configuration.connections), postgres: database, commands: AccountCommands.all,
             handlers: AccountCommands.handlers(.standard), repositories: [AccountCommands.streams], logger: logger)
     }
 
