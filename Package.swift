@@ -210,6 +210,7 @@ let features: [Target] = [
         dependencies: [
             "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands", "Accounts",
             "Customers", "Events", "Orders", "Products", "Postgres", "StreamCore", "WireJSON", .logging,
+            .asyncHTTPClient, .nioCore, .nioHTTP1,
         ],
         swiftSettings: strict),
     .target(

@@ -42,6 +42,8 @@ struct CommandFailure: Error {
         case let error as VersionSchema.Refusal: self.init(error.description, .configuration)
         case let error as InvalidFolder: self.init(error.description, .configuration)
         case let error as MigrationError: self.init("\(error)", .configuration)
+        case let error as CommandServiceClient.Failure:
+            self.init(error.description, error.code == .unauthorized ? .configuration : .unavailable)
         case let error as WriteConflict: self.init("\(error)", .unavailable)
         case let error as SystemError: self.init(error.description, .software)
         case let error as BrokerServerError: self.init("\(error)", .unavailable)

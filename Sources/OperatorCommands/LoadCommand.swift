@@ -19,6 +19,12 @@ struct LoadCommand: AsyncParsableCommand {
             command-service. Movements that a rule refuses are counted. The same seed gives the same movements, of new \
             accounts in each run.
 
+            --via http: the orders go to a command-service, with their payments and parcels, as a client would send \
+            them: each command with an idempotency key, and again until it has an answer. At most --concurrency \
+            requests are under way. Customers and products are created when an order first names them, under keys \
+            that are the same in each run; a service without these domains gets the ids that a load into the database \
+            uses. When a rule refuses a command, its order ends and is counted.
+
             The command ends when all --orders (or --movements) are complete, after --duration, or on Ctrl-C.
             """)
 
@@ -32,6 +38,16 @@ struct LoadCommand: AsyncParsableCommand {
 
     @Option(help: "What to simulate: shop or bank.")
     var domain = Domain.shop
+
+    enum Way: String, ExpressibleByArgument, CaseIterable {
+        case database
+        case http
+    }
+
+    @Option(help: "Where the changes go: database, or http to a command-service.")
+    var via = Way.database
+
+    @OptionGroup var service: CommandServiceOptions
 
     @OptionGroup var bank: BankOptions
 
@@ -55,12 +71,16 @@ struct LoadCommand: AsyncParsableCommand {
         switch domain {
         case .shop where bank.movements != nil: throw ValidationError("--movements goes with --domain bank.")
         case .bank where orders != nil: throw ValidationError("--orders goes with --domain shop.")
+        case .bank where via == .http: throw ValidationError("--via http goes with --domain shop.")
         case .shop, .bank: break
         }
+        try service.validate(isUsed: via == .http)
+        if via == .http, shop.batch != 1 { throw ValidationError("--batch goes with --via database.") }
     }
 
     func run() async throws {
         switch domain {
+        case .shop where via == .http: try await playRemoteShop()
         case .shop: try await playShop()
         case .bank: try await playBank()
         }
@@ -79,18 +99,40 @@ struct LoadCommand: AsyncParsableCommand {
         print("\(totals.accounts) accounts, \(totals.movements) movements, \(totals.refused) refused by a rule")
     }
 
-    private func playShop() async throws {
+    private var shopConfiguration: ShopLoad.Configuration {
         var configuration = shop.configuration
         configuration.playsCatalogue = true
         configuration.ordersPerSecond = rate
         configuration.orders = orders
         configuration.duration = duration?.duration
+        return configuration
+    }
+
+    private func playRemoteShop() async throws {
+        let trouble = RareNotice()
+        let client = CommandServiceClient(try service.configuration(connections: shop.concurrency)) {
+            trouble.say("a command had no answer (\($0)); sending it again")
+        }
+        do {
+            try await play(RemoteShopLoad(shopConfiguration, client: client))
+        } catch {
+            await client.shutdown()
+            throw error
+        }
+        await client.shutdown()
+    }
+
+    private func playShop() async throws {
         let trouble = RareNotice()
         let load = ShopLoad(
-            configuration, database: try database.configuration(applicationName: "millrace-load"),
+            shopConfiguration, database: try database.configuration(applicationName: "millrace-load"),
             onTrouble: { error in
                 trouble.say("the database fails; trying again: \(error)")
             })
+        try await play(load)
+    }
+
+    private func play(_ load: some PlayedShop) async throws {
         let progress = LoadProgress(orders: orders, isShown: !quiet)
         let start = ContinuousClock.now
         let totals = try await StopSignals.run(onStop: { load.stop() }) {
@@ -102,7 +144,8 @@ struct LoadCommand: AsyncParsableCommand {
 
     /// Shows how far `load` is, twice a second, while `body` runs.
     private static func withProgress(
-        _ progress: LoadProgress, of load: ShopLoad, _ body: @escaping @Sendable () async throws -> ShopLoad.Totals
+        _ progress: LoadProgress, of load: some PlayedShop,
+        _ body: @escaping @Sendable () async throws -> ShopLoad.Totals
     ) async throws -> ShopLoad.Totals {
         try await withThrowingTaskGroup(of: ShopLoad.Totals?.self) { group in
             group.addTask { try await body() }

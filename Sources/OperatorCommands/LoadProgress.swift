@@ -45,8 +45,9 @@ struct LoadProgress: Sendable {
 
     func summary(_ totals: ShopLoad.Totals, seconds: Double) -> String {
         let rate = seconds > 0 ? Int((Double(totals.orders) / seconds).rounded()) : 0
+        let refused = totals.refused == 0 ? "" : ", \(totals.refused) ended by a rule"
         return """
-            \(totals.orders) orders (\(rate)/s), \(totals.finishedOrders) complete, \(totals.events) events \
+            \(totals.orders) orders (\(rate)/s), \(totals.finishedOrders) complete\(refused), \(totals.events) events \
             in \(totals.transactions) transactions, \(Int(seconds.rounded())) s
             """
     }

@@ -84,6 +84,9 @@ public struct OrderLifecycle: Sendable {
         return events
     }
 
+    /// Ends the history where it is.
+    mutating func abandon() { upcoming = nil }
+
     // MARK: the steps: each writes its events and says what comes next
 
     private mutating func play(_ step: Step, into events: inout [OrderEvent]) -> Step? {

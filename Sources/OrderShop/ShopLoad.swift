@@ -12,7 +12,7 @@ internal import Synchronization
 /// let load = ShopLoad(configuration, database: database)
 /// let totals = try await load.run()
 /// ```
-public final class ShopLoad: Sendable {
+public final class ShopLoad: PlayedShop {
     /// What to play.
     public struct Configuration: Sendable {
         /// The same seed gives the same orders.
@@ -62,6 +62,8 @@ public final class ShopLoad: Sendable {
         /// Of orders, and of what is around them.
         public var events = 0
         public var transactions = 0
+        /// Orders that ended because a rule refused a command of them. Only a load over HTTP has them.
+        public var refused = 0
 
         public init() {}
     }
@@ -160,23 +162,11 @@ public final class ShopLoad: Sendable {
         }
     }
 
-    private func plan(writer: Int) -> OpenOrders.Plan {
-        let writers = configuration.connections
-        return OpenOrders.Plan(
-            pacer: LoadPacer(
-                ordersPerSecond: configuration.ordersPerSecond / Double(writers),
-                phase: Double(writer) / Double(writers)),
-            first: writer, stride: writers,
-            count: configuration.orders.map { ($0 - writer + writers - 1) / writers },
-            window: max(1, configuration.openOrders / writers),
-            lifetimeSeconds: configuration.orderLifetime / .seconds(1))
-    }
-
     /// One writer's part: orders of its own, so that no aggregate ever has two writers.
     private func play(
         writer: Int, run: Int64, customers: Customers, start: ContinuousClock.Instant, on thread: PostgresThread
     ) async throws {
-        var open = OpenOrders(plan(writer: writer)) { [configuration] number in
+        var open = OpenOrders(configuration.plan(writer: writer)) { [configuration] number in
             OrderLifecycle(
                 number: number, run: run, seed: configuration.seed, customers: customers,
                 creationOnly: configuration.creationOnly)
