@@ -36,8 +36,8 @@ let executables: [Target] = [
     .executableTarget(
         name: "millrace-bench",
         dependencies: [
-            "Blocking", "OrderShop", "OrderSummary", "Dashboard", "Projections", "ReadModels", "SQLProjections",
-            "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
+            "Blocking", "OrderShop", "AccountCommands", "Commands", "OrderSummary", "Dashboard", "Projections",
+            "ReadModels", "SQLProjections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
             "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging,
         ],
         path: "bench", swiftSettings: strict),
@@ -416,8 +416,8 @@ let tests: [Target] = [
     .test(
         "AccountCommandsTests",
         [
-            "AccountCommands", "Accounts", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "WireJSON",
-            "TestKit", .logging,
+            "AccountCommands", "Accounts", "Commands", "CommandKit", "OrderShop", "Events", "Postgres", "StreamCore",
+            "WireJSON", "TestKit", .logging,
         ]),
     .test(
         "InventoryCommandsTests",

@@ -10,7 +10,7 @@ struct MillraceBench: AsyncParsableCommand {
         discussion: "KAFKA_BOOTSTRAP_SERVERS names a cluster to use instead. Benches: "
             + benches.map(\.name).joined(separator: ", ") + ".")
 
-    @Argument(help: "Which benches to run; all but chaos-short when none is named.")
+    @Argument(help: "Which benches to run; all but chaos-short and transfers when none is named.")
     var names: [String] = []
 
     @Option(help: "How often each bench runs; every run prints its own line.")
@@ -44,6 +44,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: CommandBench.name, run: CommandBench.run),
         Bench(name: InlineCommandBench.name, partitions: BenchServers.fewPartitions, run: InlineCommandBench.run),
         Bench(name: CommandToRead.name, run: CommandToRead.run),
+        Bench(long: TransferBench.name, run: TransferBench.run),
         Bench(name: TailBench.name, runAll: TailBench.run),
         Bench(chaos: ChaosShort.name, run: ChaosShort.run),
     ]
@@ -56,7 +57,7 @@ struct MillraceBench: AsyncParsableCommand {
     }
 
     func run() async throws {
-        for bench in Self.benches where names.isEmpty ? !bench.isChaos : names.contains(bench.name) {
+        for bench in Self.benches where names.isEmpty ? bench.isUsual : names.contains(bench.name) {
             for _ in 0..<max(runs, 1) {
                 say("\(bench.name) …")
                 let servers = try await BenchServers.start(
@@ -94,6 +95,8 @@ struct Bench: Sendable {
     let partitions: Int32
     /// Breaks things, on a broker that can be stopped, and measures how long they stay broken.
     let isChaos: Bool
+    /// Runs when no bench is named.
+    let isUsual: Bool
     let run: @Sendable (BenchServers) async throws -> [BenchResult]
 
     init(
@@ -102,21 +105,29 @@ struct Bench: Sendable {
     ) {
         self.name = name
         self.partitions = partitions
-        isChaos = false
+        (isChaos, isUsual) = (false, true)
         self.run = { servers in [try await run(servers)] }
     }
 
     init(chaos name: String, run: @escaping @Sendable (BenchServers) async throws -> BenchResult) {
         self.name = name
         partitions = ChaosShort.partitions
-        isChaos = true
+        (isChaos, isUsual) = (true, false)
+        self.run = { servers in [try await run(servers)] }
+    }
+
+    /// A bench that takes minutes.
+    init(long name: String, run: @escaping @Sendable (BenchServers) async throws -> BenchResult) {
+        self.name = name
+        partitions = BenchServers.fewPartitions
+        (isChaos, isUsual) = (false, false)
         self.run = { servers in [try await run(servers)] }
     }
 
     init(name: String, runAll: @escaping @Sendable (BenchServers) async throws -> [BenchResult]) {
         self.name = name
         partitions = BenchServers.manyPartitions
-        isChaos = false
+        (isChaos, isUsual) = (false, true)
         run = runAll
     }
 }

@@ -4,6 +4,7 @@ import CommandKit
 import Commands
 import Events
 import Logging
+import OrderShop
 import Postgres
 import StreamCore
 import TestKit
@@ -93,89 +94,28 @@ import Testing
         }
     }
 
-    /// Two processes, many clients, each key twice: no money comes or goes, and no account is below its limit at any
-    /// time.
+    /// Two processes, many clients, many keys twice: no money comes or goes, and no account is below its limit at any
+    /// time. `make bench BENCH=transfers` makes a million.
     @Test func thousandsOfTransfersKeepTheSum() async throws {
-        let (accounts, transfers) = (100, 10_000)
+        let trial = TransferTrial(transfers: 10_000)
         try await with { database, bus in
-            for index in 0..<accounts {
-                let account = Rules.opened(overdraft: index % 10 == 0 ? 2_000 : 0)
-                #expect(try await answer(bus, OpenAccount(accountID: "a\(index)", account: account)) == "1")
-                let deposit = DepositMoney(accountID: "a\(index)", money: Rules.euros(10_000))
-                #expect(try await answer(bus, deposit) == "2")
-            }
+            try await trial.open(bus)
             let other = try Self.bus(database)
             try await CommandScene.running(other) {
-                let replays = try await withThrowingTaskGroup(of: Int.self) { group in
-                    for client in 0..<64 {
-                        group.addTask {
-                            try await Self.client(client, of: 64, transfers, accounts, [bus, other])
-                        }
-                    }
-                    return try await group.reduce(0, +)
+                let totals = try await trial.run([bus, other])
+                #expect(totals.accepted + totals.refused == 10_000 && totals.repeated == 2_000)
+                #expect(totals.accepted > 1_000 && totals.refused > 100, "\(totals)")
+                try await trial.check(totals, bus, database)
+                // What must not be is found.
+                let connection = try await PostgresConnection.connect(database)
+                try await connection.execute(
+                    script: "DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)")
+                await connection.close()
+                let meaning = "events that the outbox does not have, or has otherwise: 1, not 0"
+                await #expect(throws: TransferTrial.Broken(description: meaning)) {
+                    try await trial.check(totals, bus, database)
                 }
-                #expect(replays == transfers / 10)
             }
-            try await check(database, bus, accounts)
         }
-    }
-
-    /// Sends its part of the transfers, and every tenth once more to the other process.
-    private static func client(
-        _ client: Int, of clients: Int, _ transfers: Int, _ accounts: Int, _ buses: [CommandBus]
-    ) async throws -> Int {
-        var random = SplitMix64(seed: UInt64(client))
-        var replays = 0
-        for number in stride(from: client, to: transfers, by: clients) {
-            let source = Int.random(in: 0..<accounts, using: &random)
-            let target = (source + Int.random(in: 1..<accounts, using: &random)) % accounts
-            let command = TransferMoney(
-                accountID: "a\(source)", counterparty: "a\(target)",
-                money: Rules.euros(Int.random(in: 1...5_000, using: &random)), transferID: "t\(number)")
-            let key = IdempotencyKey(scope: "", key: "\(number)", request: [])
-            let first = try await buses[number % 2].send(command, CommandRequest(idempotencyKey: key))
-            if number % 10 > 0 { continue }
-            let again = try await buses[(number + 1) % 2].send(command, CommandRequest(idempotencyKey: key))
-            #expect(again == CommandOutcome(first.verdict, isReplay: true))
-            replays += 1
-        }
-        return replays
-    }
-
-    private func check(_ database: PostgresConfiguration, _ bus: CommandBus, _ accounts: Int) async throws {
-        var sum = DecimalAmount.zero
-        for index in 0..<accounts {
-            let state = try #require(try await bus.aggregate(AccountDecider.self, "a\(index)")?.state)
-            sum = try sum.adding(state.balance)
-        }
-        #expect(sum == Rules.euros(accounts * 10_000).amount)
-        let connection = try await PostgresConnection.connect(database)
-        // The balance after each event of each account, told by the events alone.
-        let below = try await connection.execute(
-            """
-            SELECT count(*) FROM (
-                SELECT aggregate_id, sum(CASE
-                    WHEN event_type = 'MoneyDeposited' OR payload ->> 'direction' = 'in' THEN 1
-                    WHEN event_type = 'TransferCompleted' THEN -1 ELSE 0 END
-                        * coalesce((payload ->> 'amount')::numeric, 0))
-                    OVER (PARTITION BY aggregate_id ORDER BY sequence) AS balance
-                FROM stream_events) AS b
-            WHERE balance < CASE WHEN aggregate_id LIKE '%0' THEN -20 ELSE 0 END
-            """)
-        #expect(try below.int64(0, 0) == 0)
-        let unlike = try await connection.execute(
-            """
-            SELECT count(*) FROM stream_events AS e FULL JOIN outbox AS o USING (event_id)
-            WHERE e.sequence IS DISTINCT FROM o.sequence OR e.payload::text IS DISTINCT FROM o.payload::text
-            """)
-        #expect(try unlike.int64(0, 0) == 0)
-        let halves = try await connection.execute(
-            """
-            SELECT count(*) FROM (
-                SELECT payload ->> 'transferId' FROM stream_events WHERE event_type = 'TransferCompleted'
-                GROUP BY 1 HAVING count(*) <> 2 OR count(DISTINCT payload ->> 'direction') <> 2) AS h
-            """)
-        #expect(try halves.int64(0, 0) == 0)
-        await connection.close()
     }
 }
