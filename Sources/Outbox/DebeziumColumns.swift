@@ -1,6 +1,7 @@
 internal import Postgres
 
-/// The SQL by which a row of Debezium's outbox layout is read, whatever the types of its columns are.
+/// The SQL expressions that read the columns of Debezium's outbox layout. They accept columns of other types than
+/// expected.
 struct DebeziumColumns {
     private let layout: DebeziumLayout
     private let table: String
@@ -42,7 +43,8 @@ struct DebeziumColumns {
         }
     }
 
-    /// What is kept of a row besides the row as a whole: its identity, its key and its event.
+    /// The columns of the failed-rows table and their expressions: the whole row as JSON, and its id, aggregate and
+    /// event.
     var failed: [RowLayout.FailedValue] {
         var columns: [RowLayout.FailedValue] = [
             .init(name: "source_id", expression: text(layout.id)),
@@ -63,15 +65,16 @@ struct DebeziumColumns {
 
     private var isUUID: Bool { types[layout.id] == nil || types[layout.id] == "uuid" }
 
-    /// The record's `id` header has the id as it is. An envelope's is a UUID: an id that is none is hashed to one, with
-    /// all that tells it from the same number of another table.
+    /// The id of the event. If the column is not a UUID, the `id` header contains its text unchanged. An envelope needs
+    /// a UUID, so the id is hashed to one, together with the table and the aggregate: another table may use the same
+    /// number.
     private var eventID: String {
         let id = SQLIdentifier.quoted(layout.id)
         if isUUID { return id }
         guard layout.envelope else { return "\(id)::text" }
         let place = "\(SQLText.quoted(table)), \(text(layout.aggregateType)), \(text(layout.aggregateID))"
         let hash = "md5(concat_ws(chr(31), 'millrace', \(place), \(id)::text))"
-        // RFC 9562, version 8: a UUID of one's own making.
+        // RFC 9562, version 8: a UUID with an application-defined value.
         let marked = "overlay(overlay(\(hash) placing '8' from 13) placing '8' from 17)"
         return """
             CASE WHEN \(id) IS NULL THEN NULL

@@ -1,10 +1,10 @@
 internal import StreamCore
 
-/// One row of the outbox, its texts where the result holds them.
+/// One row of the outbox. Its texts refer to the memory of the query result.
 struct OutboxRow: ~Escapable {
     let id: Int64
     let eventID: EventID
-    /// The id as the table has it, where it is no UUID; there is no ``eventID`` then.
+    /// The text of the id if it is not a UUID. ``eventID`` has no meaning then.
     let sourceID: Span<UInt8>?
     let eventType: Span<UInt8>
     let aggregateType: Span<UInt8>
@@ -48,23 +48,24 @@ struct OutboxRow: ~Escapable {
     }
 }
 
-/// Writes the JSON envelope of an event from a row's bytes, `payload` and `metadata` verbatim: PostgreSQL has checked
-/// that they are JSON. The members and their order are those of the event format.
+/// Writes the JSON envelope of an event from the bytes of a row. It copies `payload` and `metadata` unchanged, because
+/// PostgreSQL has checked that they are JSON. Names and order of the members follow the event format.
 struct EnvelopeWriter: ~Copyable {
     private var buffer = RecordBuffer()
-    /// The text of the last instant up to its seconds: events that are read together happened together.
+    /// Caches the text of the last timestamp without its fraction. Events of one page often occurred in the same
+    /// second.
     private var second = Int64.min
     private var secondText = Timestamp(microseconds: 0).text
 
-    /// The names, punctuation and fixed-size values of an envelope take less.
+    /// An upper bound for the names, the punctuation and the values of fixed size in an envelope.
     private static let fixedSize = 400
 
-    /// The last envelope.
+    /// The envelope that was written last.
     var bytes: Span<UInt8> {
         @_lifetime(borrow self)
         borrowing get { buffer.span }
     }
-    /// Its length.
+    /// The length of the envelope.
     var count: Int { buffer.count }
 
     mutating func write(_ row: borrowing OutboxRow) {
@@ -98,7 +99,7 @@ struct EnvelopeWriter: ~Copyable {
         buffer.append("}")
     }
 
-    /// Whether an envelope can tell the time: its years have four digits.
+    /// Whether an envelope can represent the time: its year must have four digits.
     static func canTell(_ time: Timestamp) -> Bool {
         (-62_167_219_200_000_000..<253_402_300_800_000_000).contains(time.microseconds)
     }

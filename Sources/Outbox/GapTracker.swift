@@ -1,31 +1,35 @@
-/// Ranges of ids that were skipped because nobody could see a row there yet, kept for as long as one may appear.
+/// Ranges of ids that the relay has passed without seeing a row. It keeps a range as long as a row may still appear
+/// there.
 ///
-/// An id is missing for one of three reasons: its transaction is still running, was rolled back, or its row was
-/// published and deleted. Only the first matters. Who can still fill a gap? A transaction that inserts into the outbox
-/// holds a `ROW EXCLUSIVE` lock on the table from before it draws the id until it has ended, and it ends for new
-/// snapshots before it lets go of the lock. So:
+/// An id is missing for one of three reasons: its transaction is still running, its transaction was rolled back, or its
+/// row was published and deleted. Only the first reason matters. To find the transactions that can still fill a gap,
+/// the tracker uses their locks. A transaction that inserts into the outbox takes a `ROW EXCLUSIVE` lock on the table
+/// before it draws the id, and holds the lock until its end. New snapshots show it as ended before it releases the
+/// lock. Therefore:
 ///
-/// 1. a gap is noticed, by a snapshot;
-/// 2. later `pg_locks` is asked who holds that lock: nobody else can fill the gap;
-/// 3. asked again later, those that hold it no longer have ended;
-/// 4. once none is left, one more page is read, whose snapshot shows what they committed, and the gap is forgotten.
+/// 1. A snapshot shows a gap.
+/// 2. The relay reads from `pg_locks` which transactions hold that lock. No other transaction can fill the gap.
+/// 3. The relay reads `pg_locks` again later. Holders that are no longer listed have ended.
+/// 4. When none of them is left, the relay reads one more page. Its snapshot shows all rows that they committed, so the
+///    gap is dropped.
 ///
-/// The transactions in progress of `pg_current_snapshot()` would not do: a transaction has drawn its id from the
-/// sequence before it is given a transaction id, and any unrelated writer that stays open would keep all gaps.
+/// The list of running transactions in `pg_current_snapshot()` cannot be used for this. A transaction draws its id from
+/// the sequence before it receives a transaction id, and any unrelated write transaction that stays open would keep all
+/// gaps.
 struct GapTracker {
     private struct Group: Equatable {
-        /// Ascending, apart from each other.
+        /// Ascending and without overlap.
         var ranges: [ClosedRange<Int64>]
-        /// Who may still fill them; nil until asked for the first time.
+        /// The transactions that may still fill the ranges; nil before the first query.
         var holders: LockHolders?
-        /// The first page whose snapshot shows all that the holders have left behind.
+        /// The first page whose snapshot shows all rows that the holders committed.
         var lastProbe: UInt64?
-        /// The first page whose snapshot shows what those have left behind that have ended since the last look.
+        /// The first page whose snapshot shows the rows of the holders that ended since the ranges were last read.
         var news: UInt64?
-        /// All holders were in progress when they were asked for last.
+        /// Whether all holders were in progress at the last query.
         var isQuiet = false
 
-        /// The parts up to `id` and above it.
+        /// Splits the ranges into those up to `id` and those above it.
         func divided(at id: Int64) -> (below: Group, above: Group) {
             var (below, above) = (self, self)
             below.ranges = ranges.filter { $0.lowerBound <= id }.map { $0.lowerBound...min($0.upperBound, id) }
@@ -34,29 +38,30 @@ struct GapTracker {
         }
     }
 
-    /// Ranges in one page's statement, at most. More are joined to wider ones: that costs rows read twice and no more.
+    /// Maximum number of ranges in the statement of a page. If there are more, near ones are merged. The only cost is
+    /// that some rows are read twice.
     static let maximumRanges = 64
 
-    /// Ranges that are looked into outside of a page's statement, at most.
+    /// Maximum number of ranges that are read outside of a page's statement.
     static let maximumLook = 512
 
-    /// Ranges that wait for the same transactions, at most; more are joined as well.
+    /// Maximum number of ranges that wait for the same transactions. If there are more, near ones are merged.
     static let maximumKept = 4_096
 
     private var groups: [Group] = []
 
     var isEmpty: Bool { groups.isEmpty }
 
-    /// Whether asking who holds the lock could let gaps be forgotten.
+    /// Whether a query for the holders of the lock could end some gaps.
     var wantsLockHolders: Bool { groups.contains { $0.lastProbe == nil } }
 
     /// Whether a transaction that may have filled a gap has ended since the gap was last read.
     var hasNews: Bool { groups.contains { $0.lastProbe != nil || $0.news != nil } }
 
-    /// Whether a holder has ended since this page was asked for.
+    /// Whether a holder has ended since this page was requested.
     func hasNews(since request: UInt64) -> Bool { groups.contains { ($0.news ?? 0) > request } }
 
-    /// How many ranges are kept.
+    /// The number of ranges.
     var count: Int { groups.reduce(0) { $0 + $1.ranges.count } }
 
     mutating func notice(_ range: ClosedRange<Int64>) {
@@ -70,7 +75,7 @@ struct GapTracker {
         }
     }
 
-    /// A row with this id was read: it is no gap any more.
+    /// Notes that a row with this id was read, so the id is no longer in a gap.
     mutating func fill(_ id: Int64) {
         for index in groups.indices {
             guard let hit = groups[index].ranges.firstIndex(where: { $0.contains(id) }) else { continue }
@@ -85,14 +90,14 @@ struct GapTracker {
     }
 
     /// - Parameters:
-    ///   - holders: transactions that hold the lock now.
-    ///   - nextRequest: the number of the first page that will be read after they were asked for.
+    ///   - holders: the transactions that hold the lock now.
+    ///   - nextRequest: the number of the first page that is requested after the query for the holders.
     mutating func lockHolders(_ holders: LockHolders, nextRequest: UInt64) {
         var kept: [Group] = []
         for var group in groups {
             if group.lastProbe == nil {
                 let remaining = (group.holders ?? holders).remaining(among: holders)
-                // The first answer: transactions that ended before it are unknown.
+                // Transactions that ended before the first query are unknown.
                 if group.holders != remaining { group.news = nextRequest }
                 group.holders = remaining
                 if remaining.isEmpty { group.lastProbe = nextRequest }
@@ -103,7 +108,8 @@ struct GapTracker {
         groups = kept
     }
 
-    /// One long transaction must not leave a group behind at each asking, nor a part of one at each page.
+    /// Merges groups with the same state. Otherwise one long transaction would add a group with each query and each
+    /// page.
     private static func append(_ group: Group, to kept: inout [Group]) {
         if let last = kept.last, last.holders == group.holders, last.lastProbe == group.lastProbe,
             last.isQuiet == group.isQuiet, (last.news == nil) == (group.news == nil)
@@ -115,7 +121,7 @@ struct GapTracker {
         }
     }
 
-    /// A page was read that covered all gaps up to `id`.
+    /// Notes that a page with this request number covered all gaps up to `id`.
     mutating func probed(upTo id: Int64, by request: UInt64) {
         var kept: [Group] = []
         for group in groups {
@@ -123,7 +129,7 @@ struct GapTracker {
                 kept.append(group)
                 continue
             }
-            // The page that a look comes before has noticed gaps above `id`, which the look did not cover.
+            // The page that follows the reading of gaps has added gaps above `id`, which that reading did not cover.
             var (below, above) = group.divided(at: id)
             below.news = nil
             if below.lastProbe == nil && !below.ranges.isEmpty { Self.append(below, to: &kept) }
@@ -132,9 +138,9 @@ struct GapTracker {
         groups = kept
     }
 
-    /// The ranges to look into: ascending, apart from each other.
+    /// The ranges to read, ascending and without overlap.
     ///
-    /// - Parameter limit: how many, at most.
+    /// - Parameter limit: the maximum number of ranges.
     func ranges(upTo position: Int64, limit: Int = Self.maximumRanges) -> [ClosedRange<Int64>] {
         if groups.isEmpty { return [] }
         let all = groups.flatMap(\.ranges).compactMap { range -> ClosedRange<Int64>? in
@@ -143,15 +149,15 @@ struct GapTracker {
         return Self.joined(all, limit: limit)
     }
 
-    /// The ranges that somebody may have filled before the holders were asked for last: ascending, apart from each
-    /// other.
+    /// The ranges that a transaction may have filled before the last query for the holders, ascending and without
+    /// overlap.
     func openRanges(upTo position: Int64) -> [ClosedRange<Int64>] {
         var open = self
         open.groups.removeAll { $0.isQuiet && $0.news == nil && $0.lastProbe == nil }
         return open.ranges(upTo: position, limit: Self.maximumLook)
     }
 
-    /// `ranges` in order, neighbours joined, and those joined that lie nearest to each other until `limit` are left.
+    /// Sorts `ranges` and joins adjacent ones. Then it joins the nearest ones until at most `limit` are left.
     private static func joined(_ ranges: [ClosedRange<Int64>], limit: Int) -> [ClosedRange<Int64>] {
         var result: [ClosedRange<Int64>] = []
         for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -163,7 +169,7 @@ struct GapTracker {
         }
         guard result.count > limit else { return result }
         let distances = (1..<result.count).map { result[$0].lowerBound - result[$0 - 1].upperBound }
-        // The `limit - 1` widest distances stay; every other one is bridged.
+        // Keeps the `limit - 1` widest distances and bridges all others.
         var keep = Set(distances.indices.sorted { distances[$0] > distances[$1] }.prefix(limit - 1))
         var bridged: [ClosedRange<Int64>] = [result[0]]
         for (index, range) in result.dropFirst().enumerated() {
@@ -177,24 +183,25 @@ struct GapTracker {
     }
 }
 
-/// The transactions that hold the lock of those who insert.
+/// The transactions that hold the lock of writers on the outbox table.
 struct LockHolders: Equatable, Sendable {
-    /// Virtual transactions of sessions.
+    /// The virtual transaction ids of sessions.
     var running: Set<String> = []
-    /// Prepared transactions: they belong to no session, and have another name than before they were prepared.
+    /// Prepared transactions. They belong to no session and have another id than before they were prepared.
     var prepared: Set<String> = []
-    /// Those that have a transaction id which was in progress in the snapshot of the statement that asked: no earlier
-    /// snapshot shows anything of theirs. Only of the holders as they are asked for.
+    /// The holders with a transaction id that was in progress in the snapshot of the query. No earlier snapshot shows
+    /// rows of these transactions. Set only in the result of a query.
     var numbered: Set<String> = []
 
-    /// Whether all of them were in progress when `current` was asked for.
+    /// Whether all of them were in progress at the query that returned `current`.
     func isQuiet(by current: LockHolders) -> Bool {
         !isEmpty && running.isSubset(of: current.numbered) && prepared.isSubset(of: current.numbered)
     }
 
     var isEmpty: Bool { running.isEmpty && prepared.isEmpty }
 
-    /// Who of these still holds the lock, as it is held now: one that no longer runs may be among the prepared.
+    /// The holders of these that still hold the lock by the result of a new query. A transaction that no longer runs
+    /// may be one of the prepared ones.
     func remaining(among current: LockHolders) -> LockHolders {
         let stillRunning = running.intersection(current.running)
         return LockHolders(

@@ -1,6 +1,7 @@
-/// Ids as ranges without holes: what is removed with one comparison an index leaf instead of one search an id.
+/// Converts ids to ranges without gaps. Removing a range needs one comparison for each index page instead of one search
+/// for each id.
 ///
-/// Exact, as a range holds only ids that were acknowledged: a row that appears later has another id.
+/// The ranges are exact: each contains only acknowledged ids. A row that becomes visible later has another id.
 enum IDRanges {
     /// - Parameter ids: ascending.
     static func of(_ ids: [Int64]) -> [ClosedRange<Int64>] {

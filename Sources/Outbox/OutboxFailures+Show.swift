@@ -2,23 +2,23 @@ public import Postgres
 public import StreamCore
 
 extension OutboxFailures {
-    /// All that is known of a row that was set aside.
+    /// All stored information about a row of `outbox_failed`.
     public struct Detail: Sendable, Hashable {
         public let row: Row
-        /// As text: it may be infinite.
+        /// As text, because PostgreSQL's timestamps may be infinite.
         public let occurredAt: String?
         public let sequence: Int64?
-        /// JSON texts, where the row has its columns apart.
+        /// JSON texts; nil if the row was stored as a whole.
         public let metadata: String?
         public let payload: String?
         public let headers: String?
-        /// The whole row as JSON, where the outbox is of another layout or a column did not fit.
+        /// The whole row as JSON, if the outbox has another layout or the row did not fit the columns.
         public let original: String?
-        /// What operators did, oldest first.
+        /// The actions of operators, oldest first.
         public let history: [HistoryEntry]
     }
 
-    /// One thing that was done with a row of this id.
+    /// One action of an operator on a row with this id.
     public struct HistoryEntry: Sendable, Hashable {
         public let at: Timestamp
         public let action: String
@@ -26,7 +26,7 @@ extension OutboxFailures {
         public let reason: String
     }
 
-    /// - Returns: nil when no row with this id is set aside.
+    /// - Returns: nil if `outbox_failed` has no row with this id.
     public func show(_ id: Int64, on connection: PostgresConnection) async throws(PostgresError) -> Detail? {
         let parameters = Parameters { $0.append(id) }
         let result = try await connection.execute(
@@ -44,7 +44,7 @@ extension OutboxFailures {
             original: try result.optionalString(0, 20), history: try await history(of: id, on: connection))
     }
 
-    /// What was done with rows of this id, also after they have left the table.
+    /// The actions on rows with this id, including rows that have left the table.
     public func history(
         of id: Int64, on connection: PostgresConnection
     ) async throws(PostgresError) -> [HistoryEntry] {

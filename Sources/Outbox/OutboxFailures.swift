@@ -1,50 +1,50 @@
 public import Postgres
 public import StreamCore
 
-/// The rows that could not be published, for operators: to look at, to send again, to give up.
+/// Lists, retries and discards the rows of `outbox_failed`, on behalf of operators.
 ///
-/// While a row is in state `failed`, later rows of its key wait in the outbox. What operators do is kept in the table
-/// of the same name with `_history` behind it.
+/// While a row is in state `failed`, later rows of its key wait in the outbox. The actions of operators are recorded in
+/// the history table, whose name is that of the failed-rows table with the suffix `_history`.
 public struct OutboxFailures: Sendable {
-    /// One row that was set aside.
+    /// One row of `outbox_failed`.
     public struct Row: Sendable, Hashable {
-        /// Its id in the outbox.
+        /// The row's id in the outbox.
         public let id: Int64
-        /// Nil where the row has none, or one that is no UUID.
+        /// nil if the row has no id, or one that is not a UUID.
         public let eventID: EventID?
-        /// The id as a table of another layout has it.
+        /// The id's text, for the Debezium layout.
         public let sourceID: String?
         public let eventType: String?
         public let aggregateType: String?
         public let aggregateID: String?
-        /// The topic that the row itself names.
+        /// The topic that the row specifies.
         public let topic: String?
-        /// The key that the row itself names.
+        /// The key that the row specifies.
         public let key: String?
         /// For grouping: `msg_size_too_large`, `invalid_topic`, …
         public let errorClass: String
         public let error: String
         public let failedAt: Timestamp
-        /// Given up by an operator; blocks nothing.
+        /// Whether an operator discarded the row. A discarded row blocks no later rows.
         public let isDiscarded: Bool
-        /// Why, by whom and when it was given up.
+        /// The discard; nil if the row was not discarded.
         public let discarded: Discard?
     }
 
-    /// Why, by whom and when a row was given up.
+    /// The reason, the author and the time of a discard.
     public struct Discard: Sendable, Hashable {
         public let reason: String?
         public let actor: String?
         public let at: Timestamp?
     }
 
-    /// Which rows.
+    /// Selects rows.
     public struct Filter: Sendable, Hashable {
-        /// Only these; nil for any.
+        /// Only rows with these ids; nil for all.
         public var ids: [Int64]?
         public var errorClass: String?
         public var aggregateType: String?
-        /// Of the aggregate, or the key that the row itself names.
+        /// The aggregate's id, or the key that the row specifies.
         public var key: String?
         public var includesDiscarded = false
 
@@ -92,11 +92,13 @@ public struct OutboxFailures: Sendable {
         }
     }
 
-    /// The failed rows, oldest first.
+    /// The failed rows, ordered by id.
     ///
     /// - Parameters:
-    ///   - after: only rows with a higher id: the next page.
-    ///   - limit: how many at most.
+    ///   - filter: selects rows.
+    ///   - after: only rows with a higher id, to read the next page.
+    ///   - limit: the maximum number of rows.
+    ///   - connection: the connection to use.
     public func list(
         _ filter: Filter = Filter(), after: Int64 = .min, limit: Int = 100, on connection: PostgresConnection
     ) async throws(PostgresError) -> [Row] {
@@ -130,15 +132,17 @@ public struct OutboxFailures: Sendable {
 
     // MARK: changing
 
-    /// What is done with rows.
+    /// The kind of a change.
     public enum Change: String, Sendable, Hashable {
-        /// Put back into the outbox at their old place: the relay publishes them before the later rows of their keys.
+        /// Puts the rows back into the outbox under their old ids. The relay publishes them before the later rows of
+        /// their keys.
         case retry
-        /// Given up: kept where they are, and later rows of their keys go on.
+        /// Marks the rows as discarded. They stay in the table, and the relay continues with later rows of their keys.
         case discard
     }
 
-    /// The rows that a change is about. A row that was given up may be retried, when it is named.
+    /// The ids of the rows that a change would affect. A retry includes discarded rows only if `filter` contains their
+    /// ids.
     public func matching(
         _ change: Change, _ filter: Filter, on connection: PostgresConnection
     ) async throws(PostgresError) -> [Int64] {
@@ -158,14 +162,14 @@ public struct OutboxFailures: Sendable {
         return ids
     }
 
-    /// Does it, for all rows or, when anything fails, for none.
+    /// Changes all selected rows in one transaction, or none if an error occurs.
     ///
-    /// - Returns: the rows that were changed.
+    /// - Returns: the ids of the changed rows.
     public func change(
         _ change: Change, _ filter: Filter, by audit: Audit, on connection: PostgresConnection
     ) async throws -> [Int64] {
         try await connection.withTransaction { transaction in
-            // Of two operators at once, the second finds what the first has left.
+            // FOR UPDATE: of two concurrent operators, the second sees the result of the first.
             let (select, parameters) = selection(change, filter)
             let result = try await transaction.execute(.unprepared(select + " FOR UPDATE"), parameters)
             let ids = try Self.ids(in: result)
@@ -195,7 +199,7 @@ public struct OutboxFailures: Sendable {
         parameters.append(change.rawValue)
         parameters.append(audit.actor)
         parameters.append(audit.reason)
-        // A retried row leaves the table: the history says what it was.
+        // A retried row leaves the table, so the history contains a copy of it.
         try await transaction.execute(
             .unprepared(
                 """
@@ -237,7 +241,7 @@ public struct OutboxFailures: Sendable {
         try await transaction.execute(.unprepared("DELETE FROM \(failedTable) WHERE id = ANY ($1)"), parameters)
     }
 
-    /// All but those that the table computes itself.
+    /// The columns of the outbox table, except generated ones.
     private func insertableColumns(in transaction: PostgresTransaction) async throws(PostgresError) -> String {
         try await transaction.execute(
             .unprepared(

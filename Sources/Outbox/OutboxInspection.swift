@@ -1,16 +1,16 @@
 public import Postgres
 
-/// What a relay finds out about its tables before it works: whether they are what the configuration says, whether it
-/// may do all it has to, and what an operator should know.
+/// The checks of a relay before it starts: whether the tables match the configuration, whether the relay has the
+/// necessary privileges, and what an operator should know.
 struct OutboxInspection: Sendable {
     let layout: RowLayout
     let statements: OutboxStatements
-    /// Notes about things that work with limits.
+    /// Notes about limitations.
     let notes: [String]
 
-    /// Asks the database.
+    /// Runs the checks.
     ///
-    /// - Throws: ``OutboxRelayError`` when the relay cannot work with these tables.
+    /// - Throws: ``OutboxRelayError`` if the relay cannot work with these tables.
     static func of(
         _ configuration: OutboxRelayConfiguration, shard: Int, on connection: PostgresConnection
     ) async throws -> OutboxInspection {
@@ -33,7 +33,7 @@ struct OutboxInspection: Sendable {
             layout: layout, statements: OutboxStatements(configuration, layout: layout, shard: shard), notes: notes)
     }
 
-    /// A table's columns.
+    /// The columns of a table.
     private struct Table {
         var types: [String: String] = [:]
         var notNull: Set<String> = []
@@ -91,7 +91,7 @@ struct OutboxInspection: Sendable {
                 + advice)
     }
 
-    /// A relay that may read but not remove would publish the same rows again and again.
+    /// Checks the privileges. A relay that may read but not remove rows would publish the same rows again and again.
     private static func checkRights(
         _ configuration: OutboxRelayConfiguration, on connection: PostgresConnection
     ) async throws {
@@ -150,8 +150,9 @@ struct OutboxInspection: Sendable {
         return notes
     }
 
-    /// A row that its own transaction deletes again was never there for anybody else. Debezium reads it from the
-    /// write-ahead log, and its users do so to keep the table empty.
+    /// A note that the relay cannot see rows that are deleted by the transaction that inserts them. Debezium reads the
+    /// write-ahead log, and its users delete rows in this way to keep the table empty. Empty if the trigger of
+    /// `millrace_keep_outbox_rows` exists.
     private static func debeziumNotes(
         _ configuration: OutboxRelayConfiguration, on connection: PostgresConnection
     ) async throws -> [String] {
@@ -178,10 +179,10 @@ struct OutboxInspection: Sendable {
 }
 
 extension OutboxRelay {
-    /// Asks whether the database's tables are what the configuration says.
+    /// Checks whether the tables match the configuration.
     ///
-    /// - Returns: notes about things that work with limits.
-    /// - Throws: ``OutboxRelayError`` when the relay cannot work; `PostgresError` when the database cannot be asked.
+    /// - Returns: notes about limitations.
+    /// - Throws: ``OutboxRelayError`` if the relay cannot work; `PostgresError` if a query fails.
     public static func check(
         _ configuration: OutboxRelayConfiguration, on connection: PostgresConnection
     ) async throws -> [String] {

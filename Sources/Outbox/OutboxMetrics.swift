@@ -1,6 +1,6 @@
-/// The metrics of the relay, all by shard. The name with `cqrs_` is the one that field guides use.
+/// The metrics of the relay, for each shard. The name with the prefix `cqrs_` is the one that CQRS guides use.
 public enum OutboxMetrics {
-    /// What each metric is, in one sentence, by its name.
+    /// The description of each metric, by its name.
     public static let help: [String: String] = [
         "millrace_outbox_published_total": "Events that Kafka acknowledged.",
         "millrace_outbox_failed_total": "Rows that were set aside because they can never be published.",

@@ -1,7 +1,7 @@
 internal import Postgres
 internal import StreamCore
 
-/// What a relay asks the database now and then, besides reading rows.
+/// The periodic queries of a relay, other than reading rows.
 struct OutboxQuestions: Sendable {
     let reader: PostgresConnection
     let writer: OutboxWriter
@@ -24,7 +24,7 @@ struct OutboxQuestions: Sendable {
         return holders
     }
 
-    /// The keys that wait for an operator, each with the id of its lowest row that was set aside.
+    /// The keys that wait for an operator, each with the lowest id of its failed rows.
     func blockedKeys(by rule: TopicRule) async throws -> [TopicKey: Int64] {
         let result = try await reader.execute(statements.blockedKeys)
         var keys: [TopicKey: Int64] = [:]
@@ -37,7 +37,7 @@ struct OutboxQuestions: Sendable {
         return keys
     }
 
-    /// What the ids are drawn from, and what holds the rows.
+    /// The state of the sequence and of the table's file.
     func origin() async throws -> OutboxOrigin {
         let result = try await reader.execute(statements.origin)
         return OutboxOrigin(
@@ -45,25 +45,25 @@ struct OutboxQuestions: Sendable {
     }
 }
 
-/// By which it is noticed that ids begin anew: after TRUNCATE … RESTART IDENTITY, or a sequence that was set back.
+/// Detects that ids begin again, after TRUNCATE … RESTART IDENTITY or after the sequence was set back.
 struct OutboxOrigin: Equatable {
-    /// The highest id drawn; 0 when it cannot be known.
+    /// The highest id that was drawn from the sequence; 0 if it is unknown.
     let lastPosition: Int64
-    /// The number of the file that holds the table's rows.
+    /// The number of the file that contains the table's rows.
     let file: Int64
 
-    /// Whether ids below those that were read before may come.
+    /// Whether ids that were read before may appear again.
     func mayRepeat(_ before: OutboxOrigin) -> Bool { lastPosition < before.lastPosition || file != before.file }
 }
 
-/// When rare things were done last.
+/// The intervals of periodic work.
 struct Housekeeping {
     /// Most gaps are filled within the time of a commit, before a query for lock holders is necessary.
     var gaps = Interval(.milliseconds(50))
     var progress = Interval(.seconds(1))
-    /// Whether the table was emptied and its ids begin anew.
+    /// Checks whether the table was emptied and its ids begin again.
     var origin = Interval(.milliseconds(100))
-    /// Whether an operator has freed a key.
+    /// Checks whether an operator has unblocked a key.
     var blocked: Interval
 
     init(_ configuration: OutboxRelayConfiguration) {

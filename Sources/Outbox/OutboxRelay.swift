@@ -4,11 +4,11 @@ public import Logging
 public import Postgres
 public import StreamCore
 
-/// Publishes the events that services commit to an outbox table: each at least once, those of one key in their order,
-/// none lost, whatever crashes.
+/// Publishes the events that services commit to an outbox table. It publishes each event at least once, keeps the order
+/// of each key, and loses no event in a crash.
 ///
-/// Several relays may run on one table: one publishes each shard, and all that are up share the shards evenly. When one
-/// ends, the others take its shards over within seconds.
+/// Several relays may run on one table. One of them publishes each shard, and all running relays share the shards
+/// evenly. When a relay ends, the others take over its shards within seconds.
 public struct OutboxRelay: Sendable {
     private let configuration: OutboxRelayConfiguration
     private let limits: Live<RelayLimits>
@@ -19,13 +19,17 @@ public struct OutboxRelay: Sendable {
     private let onProgress: @Sendable (RelayProgress) -> Void
 
     /// - Parameters:
-    ///   - postgres: where the outbox is; the relay opens one connection, and up to three for each shard that it
+    ///   - configuration: the settings of the relay.
+    ///   - postgres: the database of the outbox. The relay opens one connection, and up to three for each shard that it
     ///     publishes.
-    ///   - limits: count instead of those of the configuration, and may change while the relay runs; nil if they do
-    ///     not.
-    ///   - onTurn: called after each turn of the loop that shares the shards out, whether or not the database answers.
-    ///   - onProgress: called about once a second and shard while the relay's loops move, whether or not there is
-    ///     anything to publish, and whether or not the servers answer.
+    ///   - kafka: the settings of the producers.
+    ///   - logger: receives the relay's log lines.
+    ///   - limits: replace those of the configuration and may change while the relay runs; nil to use the
+    ///     configuration.
+    ///   - onTurn: called after each iteration of the loop that distributes the shards, even while the database does
+    ///     not answer.
+    ///   - onProgress: called about once a second for each shard while the relay's loops run, even if there is nothing
+    ///     to publish or a server does not answer.
     public init(
         configuration: OutboxRelayConfiguration, postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
         logger: Logger, limits: Live<RelayLimits>? = nil, onTurn: @escaping @Sendable () -> Void = {},
@@ -40,12 +44,12 @@ public struct OutboxRelay: Sendable {
         self.onProgress = onProgress
     }
 
-    /// Publishes until the task is cancelled, and then ends gracefully: no more is read, what is in flight is waited
-    /// for (``OutboxRelayConfiguration/drainTimeoutMs``) and removed, the lock is given back.
+    /// Publishes until the task is cancelled, and then stops gracefully: it reads no more rows, waits for the rows in
+    /// flight (at most ``OutboxRelayConfiguration/drainTimeoutMs``), removes them and releases the lock.
     ///
-    /// A database or a cluster that is away, now or for hours, is waited for.
+    /// If the database or the Kafka cluster is not available, it waits and tries again without a limit.
     ///
-    /// - Throws: ``OutboxRelayError`` when the relay cannot work until an operator changes the setup.
+    /// - Throws: ``OutboxRelayError`` if the relay cannot work until an operator changes the setup.
     public func run() async throws {
         let problems = configuration.validate()
         guard problems.isEmpty else { throw OutboxRelayError(.configuration, problems.joined(separator: "; ")) }
@@ -63,15 +67,15 @@ public struct OutboxRelay: Sendable {
     }
 }
 
-/// A relay cannot work until an operator changes the setup.
+/// The reason why a relay cannot work until an operator changes the setup.
 public struct OutboxRelayError: RemediableError, Sendable, CustomStringConvertible {
     public var remedy: Remedy { .changeSetup }
 
-    /// What has to change.
+    /// What the operator has to change.
     public enum Code: Sendable, Hashable {
         /// The relay's settings.
         case configuration
-        /// The database: the table or a column is missing, or a right.
+        /// The database: a table, a column or a privilege is missing.
         case database
         /// The settings of the Kafka client.
         case kafka

@@ -1,70 +1,75 @@
-/// What a relay publishes, and how. The defaults suit a service that commits from none to some tens of thousands of
-/// events a second.
+/// The settings of a relay. The defaults suit a service that commits up to some tens of thousands of events a second.
 public struct OutboxRelayConfiguration: Sendable, Hashable {
-    /// What becomes of a row once Kafka has acknowledged it.
+    /// What the relay does with a row after Kafka acknowledged it.
     public enum Retention: String, Sendable, Hashable, CaseIterable {
-        /// It is deleted.
+        /// Deletes the row.
         case delete
-        /// Sets `published_at`. Another program prunes the rows. It requires the index of migration set `outbox-keep`.
+        /// Sets `published_at`. Another program must prune the rows. It requires the index of migration set
+        /// `outbox-keep`.
         case keep
     }
 
-    /// How the outbox table is laid out.
+    /// The layout of the outbox table.
     public enum Layout: Sendable, Hashable {
-        /// Millrace's own, by migration set `outbox`.
+        /// Millrace's layout, created by migration set `outbox`.
         case millrace
-        /// That of Debezium's outbox event router, plus a position column; see ``DebeziumLayout``.
+        /// The layout of Debezium's outbox event router, with an additional position column; see ``DebeziumLayout``.
         case debezium(DebeziumLayout)
     }
 
-    /// The outbox table, in the session's schema.
+    /// The name of the outbox table, in the session's schema.
     public var table = "outbox"
-    /// Where rows go that can never be published.
+    /// The name of the table for rows that can never be published.
     public var failedTable = "outbox_failed"
-    /// What operators did with those rows, and why: beside them.
+    /// The name of the table that records the actions of operators on failed rows.
     var historyTable: String { failedTable + "_history" }
     public var layout = Layout.millrace
     public var retention = Retention.delete
-    /// The topic of an event is its aggregate type in lower case and this suffix, unless the row names a topic.
-    /// The Debezium layout has a template of its own.
+    /// The topic of an event is its aggregate type in lower case plus this suffix, unless the row specifies a topic.
+    /// The Debezium layout has its own template.
     public var topicSuffix = "-events"
 
-    /// Into how many shards the keys are divided. Each has one active relay at a time, any process may hold any number
-    /// of them. The same number for all relays of one table: stop them all to change it.
+    /// The number of shards into which the keys are divided. One relay at a time publishes a shard; a process may
+    /// publish several shards. All relays of a table must have the same number. To change it, stop all of them first.
     public var shards = 1
-    /// Milliseconds between two attempts of a standby to become the active relay of a shard, about.
+    /// Approximate time between two attempts of a standby to take over a shard, in milliseconds.
     public var electionIntervalMs = 1_000
-    /// Milliseconds after which an active relay that had no answer on its lock's connection asks before it publishes.
+    /// Maximum age of the last answer on the connection that holds the lock, in milliseconds. If it is older, the relay
+    /// verifies the lock before it publishes.
     public var leaseCheckMs = 2_000
 
-    /// Rows read at once, at most.
+    /// Maximum number of rows in a page.
     public var pageRows = 1_000
-    /// Bytes read at once, about; fewer rows are asked for when they are large.
+    /// Approximate maximum size of a page, in bytes. The relay requests fewer rows when they are large.
     public var pageBytes = 1 << 20
-    /// Rows in flight to Kafka, at most. They are what a crash may publish twice.
+    /// Maximum number of rows in flight to Kafka. A crash may publish these rows twice.
     public var maxInFlightRows = 4_000
-    /// Bytes of keys and values in flight to Kafka, at most. More than a processor's cache holds costs time.
+    /// Maximum size of the keys and values in flight to Kafka, in bytes. More than the processor's cache holds is
+    /// slower.
     public var maxInFlightBytes = 3 << 20
-    /// Rows removed by one statement, at most.
+    /// Maximum number of rows that one statement removes.
     public var removalRows = 2_000
 
-    /// Milliseconds between two looks at the outbox while rows come.
+    /// Time between two reads of the outbox while it contains rows, in milliseconds.
     public var busyPollMs = 1
-    /// Milliseconds between two looks while none come, at most: what the first event after a pause waits.
+    /// Maximum time between two reads of the outbox while it is empty, in milliseconds. The first event after a pause
+    /// waits up to this time.
     public var idlePollMs = 20
-    /// Listen for NOTIFY on this channel and look at once when it comes. Off by default: a NOTIFY takes a lock at
-    /// commit that all writers of the database share.
+    /// The channel of a NOTIFY after which the relay reads at once; nil to only poll. The default is nil, because
+    /// NOTIFY takes a lock at commit that all writers of the database share.
     public var notifyChannel: String?
-    /// Milliseconds between two passes over the whole outbox, at least.
+    /// Minimum time between two passes over the whole outbox, in milliseconds.
     public var sweepIntervalMs = 10_000
-    /// Milliseconds between two looks whether an operator has freed a key, while any is blocked.
+    /// Time between two checks whether an operator has unblocked a key, in milliseconds. There are no checks while no
+    /// key is blocked.
     public var unblockIntervalMs = 2_000
-    /// Milliseconds that a graceful stop waits for acknowledgements; what has none by then is published again later.
+    /// Maximum time for which a graceful stop waits for acknowledgements, in milliseconds. Rows without an
+    /// acknowledgement are published again later.
     public var drainTimeoutMs = 10_000
 
     public init() {}
 
-    /// All that is wrong with it; empty when nothing is.
+    /// All problems of the configuration; empty if it is valid.
     public func validate() -> [String] {
         var problems: [String] = []
         func require(_ condition: Bool, _ problem: String) {
@@ -98,39 +103,41 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
     }
 }
 
-/// The table of Debezium's outbox event router, with its default names, and how its rows are published: as Debezium
-/// publishes them, unless ``envelope`` is set.
+/// The table of Debezium's outbox event router, with its default names. The relay publishes the rows like Debezium,
+/// unless ``envelope`` is set.
 ///
-/// The table's `id` is a UUID, which has no order, so a position column is added once:
-/// `SELECT millrace_adopt_outbox('outboxevent')`, a function of migration set `outbox-debezium`. Services go on
-/// inserting as before.
+/// The table's `id` is a UUID, which has no order. Therefore add a position column once, with `SELECT
+/// millrace_adopt_outbox('outboxevent')`, a function of migration set `outbox-debezium`. Services insert rows as
+/// before.
 ///
-/// Source of the form: Debezium's documentation, "Outbox Event Router", release 2.7.
+/// Source of the format: Debezium's documentation, "Outbox Event Router", release 2.7.
 public struct DebeziumLayout: Sendable, Hashable {
-    /// The event's identity: a `uuid`, or anything else that has a text. An envelope's id is a UUID: one that is none
-    /// is hashed to one, together with the table and the aggregate.
+    /// The column with the event's id: a `uuid`, or another type that can be converted to text. In an envelope, an id
+    /// that is not a UUID is hashed to one, together with the table and the aggregate.
     public var id = "id"
     public var aggregateType = "aggregatetype"
     /// The record's key.
     public var aggregateID = "aggregateid"
     public var type = "type"
-    /// The record's value, verbatim: `json`, `jsonb`, `text` or `bytea`. NULL is a tombstone.
+    /// The column with the record's value, which is published unchanged: `json`, `jsonb`, `text` or `bytea`. NULL is a
+    /// tombstone.
     public var payload = "payload"
-    /// The order of publishing; of type `bigint`, unique, drawn from a sequence.
+    /// The column that orders the rows: a unique `bigint` from a sequence.
     public var position = "millrace_position"
-    /// The topic's name; `${routedByValue}` stands for the aggregate type.
+    /// The topic's name. `${routedByValue}` stands for the aggregate type.
     public var topic = "outbox.event.${routedByValue}"
-    /// More columns to publish as headers: the header's name by the column's. NULL is a header without a value.
+    /// Additional columns to publish as headers: the header's name for each column. NULL becomes a header without a
+    /// value.
     public var headerColumns: [String: String] = [:]
-    /// Publish Millrace's envelope instead, as its projections need it. Then ``sequence`` and ``timestamp`` must name
+    /// Publishes Millrace's envelope instead, which its projections need. ``sequence`` and ``timestamp`` must then name
     /// columns.
     public var envelope = false
-    /// The column with the event's number within its aggregate: an integer, or its text.
+    /// The column with the event's sequence number within its aggregate: an integer, or its text.
     public var sequence: String?
-    /// The column with the event's time, which becomes the record's, too: `timestamptz`, `timestamp` (read as UTC),
-    /// ISO 8601 text, or an integer of milliseconds since 1970.
+    /// The column with the event's time, which is also the record's time: `timestamptz`, `timestamp` (read as UTC), ISO
+    /// 8601 text, or an integer of milliseconds since 1970.
     public var timestamp: String?
-    /// The column with the schema version; version 1 without one.
+    /// The column with the schema version; nil for version 1.
     public var version: String?
     public var correlationID: String?
     public var causationID: String?

@@ -1,24 +1,26 @@
 internal import Postgres
 
-/// All SQL of a relay, for one table and one shard.
+/// All SQL statements of a relay, for one table and one shard.
 struct OutboxStatements: Sendable {
-    /// `$1` position, `$2` limit, `$3` the last id, `$4` the bytes above which a row comes without its values.
+    /// `$1` position, `$2` limit, `$3` the last id, `$4` the maximum size of a row, in bytes: larger rows come without
+    /// values.
     let page: Statement
-    /// As `page`; `$5` and `$6` the gaps' lowest and highest ids.
+    /// Like `page`, with `$5` and `$6` the lowest and highest ids of the gaps.
     let pageWithGaps: Statement
-    /// `$1` and `$2` the lowest and highest ids of ranges whose rows were all acknowledged.
+    /// `$1` and `$2` the lowest and highest ids of ranges. All their rows must be acknowledged.
     let remove: Statement
-    /// `$1` and `$2` the lowest and highest ids of ranges: which of their rows are still to be published.
+    /// `$1` and `$2` the lowest and highest ids of ranges. Returns the ids of their rows that still exist unpublished.
     let remaining: Statement
     /// `$1` id, `$2` error class, `$3` error.
     let setAside: Statement
-    /// The same for a row whose columns do not fit; `$4` and `$5` its topic and its key.
+    /// The same for a row whose columns do not fit the failed-rows table; `$4` its topic, `$5` its key.
     let setAsideWhole: Statement
-    /// Who waits for an operator.
+    /// The keys that wait for an operator.
     let blockedKeys: Statement
-    /// `$1` the server processes that do not count.
+    /// `$1` the server processes to ignore.
     let lockHolders: Statement
-    /// The table's highest id ever drawn, NULL when its position has no sequence; and the file that holds its rows.
+    /// The highest id that was drawn (NULL if the position column has no sequence), and the file that contains the
+    /// rows.
     let origin: Statement
 
     init(_ configuration: OutboxRelayConfiguration, layout: RowLayout, shard: Int) {
@@ -30,17 +32,19 @@ struct OutboxStatements: Sendable {
         if configuration.shards > 1 {
             let key = layout.expressions[RowColumn.key.rawValue]
             let aggregate = layout.expressions[RowColumn.aggregateID.rawValue]
-            // A row without a key is of the shard of the empty key: it must be read by one, if only to be set aside.
+            // A row without a key belongs to the shard of the empty key. One shard must read it, at least to move it to
+            // the failed rows.
             filters +=
                 " AND (hashtextextended(coalesce(\(key), \(aggregate), ''), 0) & 9223372036854775807)"
                 + " % \(configuration.shards) = \(shard)"
         }
-        // LIMIT keeps the planner from asking for a row's size wherever it is compared.
+        // LIMIT prevents the planner from computing the size of a row again wherever it is compared.
         let whole = "SELECT *, \(Self.size(configuration, layout)) AS millrace_bytes FROM \(table)"
         let forward = "\(whole) WHERE \(id) > $1 AND \(id) <= $3\(filters) ORDER BY \(id) LIMIT $2"
         let list = Self.list(layout)
         page = Statement("SELECT \(list) FROM (\(forward)) AS page ORDER BY \(id)")
-        // The gaps' rows are looked up range by range (LATERAL … LIMIT keeps the planner from joining the table).
+        // The statement reads the gaps one range after the other. LATERAL … LIMIT prevents the planner from joining the
+        // table.
         pageWithGaps = Statement(
             """
             SELECT \(list) FROM (
@@ -78,11 +82,12 @@ struct OutboxStatements: Sendable {
             """)
     }
 
-    /// Who holds a lock to write in the table.
+    /// The transactions that hold a lock to write in the table.
     ///
-    /// `pg_locks` is read after the statement's snapshot was taken. A transaction ends for snapshots before it lets go
-    /// of its locks: one that the snapshot shows as ended is left out. Of its ids the lowest is that of the
-    /// transaction, the others are those of its savepoints; `pg_locks` has their lower halves.
+    /// `pg_locks` is read after the snapshot of the statement was taken. A snapshot shows a transaction as ended before
+    /// the transaction releases its locks, so transactions that have ended in the snapshot are left out. A transaction
+    /// may have several ids: the lowest is its own, the others are those of its savepoints. `pg_locks` contains only
+    /// the lower 32 bits of the ids.
     private static func lockHolders(of table: String) -> Statement {
         Statement(
             """
@@ -108,8 +113,8 @@ struct OutboxStatements: Sendable {
             """)
     }
 
-    /// Settings of the relay's sessions. The statistics of a table that fills and empties within seconds are always
-    /// wrong; each statement here has one good plan, along the index of ids.
+    /// Settings of the relay's sessions. The table fills and empties within seconds, so its statistics are always
+    /// wrong. Each statement here has one good plan, which uses the index of the ids.
     static let planning = [
         "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
         "plan_cache_mode": "force_generic_plan", "jit": "off", "max_parallel_workers_per_gather": "0",
@@ -136,7 +141,7 @@ struct OutboxStatements: Sendable {
 
     private static let values: Set<RowColumn> = [.metadata, .payload, .headers]
 
-    /// The row's columns, without its values where they are too large, and its size.
+    /// The columns of a row and its size. Values are NULL if the row is too large.
     private static func list(_ layout: RowLayout) -> String {
         let columns = zip(RowColumn.allCases, layout.expressions).map { column, expression in
             values.contains(column) ? "CASE WHEN millrace_bytes <= $4 THEN \(expression) END" : expression
@@ -144,8 +149,8 @@ struct OutboxStatements: Sendable {
         return (columns + ["millrace_bytes"]).joined(separator: ", ")
     }
 
-    /// How many bytes the row's values have, about, without fetching those that are stored apart from the row. Only of
-    /// a compressed value the stored size tells too little: it may be a hundredth.
+    /// The approximate size of the row's values, in bytes. It does not read values that are stored outside of the row.
+    /// Only for a compressed value the real length is computed, because its stored size may be a hundredth of that.
     private static func size(_ configuration: OutboxRelayConfiguration, _ layout: RowLayout) -> String {
         let terms: [(stored: String, value: String)]
         switch configuration.layout {

@@ -2,14 +2,15 @@ internal import Leadership
 internal import Postgres
 internal import StreamCore
 
-/// The only one that changes the outbox of a shard: in the session that holds the shard's lock.
+/// Makes all changes to the outbox of a shard, in the session that holds the shard's lock.
 ///
-/// All removals run in that very session, so a relay that lost the lock cannot remove anything: there is nothing to
-/// fence. What it may still publish, from its producer's queue, does no harm to the order: any relay sends each key's
-/// rows in order and without holes from the lowest that is in the outbox on, so however two such runs mix, each event's
-/// first occurrence comes after that of the event before.
+/// A relay that lost the lock has lost this session too, so it cannot remove rows, and no fencing is needed. Its
+/// producer may still publish queued records. This does not break the order: each relay sends the rows of a key in
+/// order and without gaps, beginning with the lowest row in the outbox. Even if the records of two relays mix, the
+/// first copy of each event comes after the first copy of the event before it.
 struct OutboxWriter: Sendable {
-    /// The reader and this session are with different servers: what the one reads, the other cannot remove.
+    /// The reader and this session are connected to different servers. This session could not remove the rows that the
+    /// reader reads.
     struct ServersDiffer: Error, CustomStringConvertible {
         var description: String {
             "the relay's sessions reached different servers; check the hosts of the URL, or the load balancer"
@@ -19,7 +20,7 @@ struct OutboxWriter: Sendable {
     /// The session that holds the shard's lock.
     let lock: LockSession
     private let statements: OutboxStatements
-    /// The server's process behind the session.
+    /// The process id of the session's server process.
     let serverProcessID: Int32
     private var connection: PostgresConnection { lock.connection }
 
@@ -29,25 +30,26 @@ struct OutboxWriter: Sendable {
         serverProcessID = await lock.connection.serverProcessID
     }
 
-    /// How the sessions that hold locks are set up.
+    /// The settings of sessions that hold locks.
     static func sessions(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
         var sessions = postgres
-        // A removal that a crash of the server undoes is only a row that is published again.
+        // If a crash of the server undoes a removal, the only effect is that the rows are published again.
         sessions.settings["synchronous_commit"] = "off"
         sessions.settings.merge(OutboxStatements.planning) { $1 }
         return sessions
     }
 
-    /// Whether `reader` is with the same server as this session.
+    /// Checks that `reader` is connected to the same server as this session.
     ///
-    /// - Throws: ``ServersDiffer``.
+    /// - Throws: ``ServersDiffer`` if it is not.
     func requireSameServer(as reader: PostgresConnection) async throws {
         let own = try await connection.execute(Self.serverIdentity).string(0, 0)
         let others = try await reader.execute(Self.serverIdentity).string(0, 0)
         if own != others { throw ServersDiffer() }
     }
 
-    /// No two servers started in the same microsecond, and none is two servers in one life.
+    /// Two servers do not start in the same microsecond, and the recovery state of a server changes at most once after
+    /// its start.
     private static let serverIdentity: Statement = """
         SELECT extract(epoch FROM pg_postmaster_start_time())::text || ' ' || pg_is_in_recovery()::text
         """
@@ -55,12 +57,12 @@ struct OutboxWriter: Sendable {
     /// Removes rows, or marks them as published.
     ///
     /// - Parameter ids: ascending.
-    /// - Returns: how many.
+    /// - Returns: the number of rows.
     func remove(_ ids: [Int64]) async throws(PostgresError) -> Int {
         try await connection.execute(statements.remove, Self.ranges(ids)).affectedRows
     }
 
-    /// Which of these rows are still there, to be published.
+    /// The rows of `ids` that still exist and are not published.
     ///
     /// - Parameter ids: ascending.
     func remaining(_ ids: [Int64]) async throws(PostgresError) -> [Int64] {
@@ -83,10 +85,10 @@ struct OutboxWriter: Sendable {
         return parameters
     }
 
-    /// Moves a row to the failed ones. Where its columns do not fit there (another type, a NULL), the row is kept
-    /// whole, as JSON, and of its columns only its topic and its key.
+    /// Moves a row to the failed-rows table. If a column does not fit there (another type, or NULL), the row is stored
+    /// as JSON, with only its topic and key as columns.
     ///
-    /// - Throws: ``RemovalIgnored`` when the row is still in the outbox.
+    /// - Throws: ``RemovalIgnored`` if the row is still in the outbox.
     func setAside(_ id: Int64, _ topicKey: TopicKey, _ failure: RowFailure) async throws {
         var parameters = Parameters()
         parameters.append(id)
@@ -101,7 +103,7 @@ struct OutboxWriter: Sendable {
             parameters.append(String(decoding: topicKey.key, as: UTF8.self))
             moved = try await connection.execute(statements.setAsideWhole, parameters).affectedRows
         }
-        // No row was moved: another session removed it, or the server keeps it.
+        // No row was moved: either another session removed it, or the server ignored the removal.
         if moved == 0, try await !remaining([id]).isEmpty { throw RemovalIgnored() }
     }
 }

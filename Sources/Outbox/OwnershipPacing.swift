@@ -1,29 +1,29 @@
 internal import StreamCore
 
-/// How long a shard waits after a failure before it tries to lead again.
+/// Computes the delay after a failure before the process tries to own the shard again.
 ///
-/// Only a removal, or a long time without a failure, shows that things work: a relay that can read and publish but
-/// never gets to remove anything would publish the same rows at each try, and must do so ever more rarely.
+/// Only a removal, or a long time without a failure, shows that publishing works. A relay that can read and publish but
+/// never removes rows would publish the same rows at each attempt, so its delays must grow.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 struct OwnershipPacing {
-    /// What became of one try.
+    /// The result of one attempt.
     struct Outcome {
-        /// Rows were sent to Kafka.
+        /// Whether Kafka acknowledged rows.
         var hasPublished = false
-        /// Rows were removed.
+        /// Whether rows were removed.
         var hasRemoved = false
-        /// How long it took until the failure.
+        /// The time until the failure.
         var lasted: Duration
     }
 
-    /// A try that lasted so long worked.
+    /// An attempt that lasted this long was successful.
     static let steady = Duration.seconds(60)
 
     private var failures = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
     private var repetitions = Backoff(initial: .milliseconds(500), ceiling: .seconds(300))
 
-    /// The wait after a try that failed.
+    /// The delay after a failed attempt.
     mutating func next(after outcome: Outcome) -> Duration {
         if outcome.hasRemoved || outcome.lasted >= Self.steady {
             failures.reset()

@@ -1,24 +1,25 @@
 internal import Postgres
 internal import StreamCore
 
-/// Rows as they came, in libpq's memory.
+/// The rows of one page, in libpq's memory.
 struct Page: Sendable {
-    /// Behind the ``RowColumn``s comes the size of the row.
+    /// The column with the size of the row, after the ``RowColumn``s.
     private static let sizeColumn = RowColumn.allCases.count
 
     let request: ScanCursor.Request
     let result: QueryResult
     /// The rows' ids, ascending.
     let ids: [Int64]
-    /// Of the rows' keys, by which Kafka's clients choose their partitions.
+    /// The hashes of the rows' keys, by which Kafka clients choose partitions.
     let keyHashes: [UInt32]
-    /// Of all texts, about.
+    /// The approximate size of all values, in bytes.
     let bytes: Int
-    /// The size of the first row that was too large to come with its values: the page ends before it.
+    /// The size of the first row that was too large to be returned with its values; nil if there is none. The page ends
+    /// before it.
     let tooLarge: Int?
 
-    /// Looks at each row once for all that is asked of the page as a whole: it is larger than a processor's own cache,
-    /// so that looking costs more than what is done there.
+    /// Reads each row once for everything that concerns the whole page. A page is larger than the cache of a processor
+    /// core, so each further pass over its memory would be slow.
     init(_ request: ScanCursor.Request, _ result: QueryResult) throws(PostgresError) {
         self.request = request
         self.result = result
@@ -44,17 +45,18 @@ struct Page: Sendable {
         self.tooLarge = tooLarge
     }
 
-    /// As many rows as were asked for, or as many as could come: there may be more.
+    /// Whether the outbox may contain more rows: the page has as many rows as requested, or ends before a row that is
+    /// too large.
     var isFull: Bool { ids.count >= request.limit || tooLarge != nil }
 
-    /// The record's key.
+    /// The key of the record.
     @_lifetime(borrow result)
     private static func key(of row: Int, in result: QueryResult) -> Span<UInt8> {
         let column: RowColumn = result.isNull(row, RowColumn.key.rawValue) ? .aggregateID : .key
         return result.bytes(row, column.rawValue)
     }
 
-    /// The topic and key of a row, also of one that cannot be published.
+    /// The topic and key of a row, even if the row cannot be published.
     func topicKey(at index: Int, topics: inout TopicNames) -> TopicKey {
         func bytes(_ column: RowColumn) -> [UInt8]? {
             result.isNull(index, column.rawValue) ? nil : Array(copying: result.bytes(index, column.rawValue))
@@ -67,9 +69,9 @@ struct Page: Sendable {
 }
 
 extension QueryResult {
-    /// Reads a row where it lies.
+    /// Returns a row that refers to the result's memory.
     ///
-    /// - Throws: when a value that the record needs is NULL, or is none that a record can hold.
+    /// - Throws: if a necessary value is NULL or invalid.
     @_lifetime(borrow self)
     func outboxRow(_ row: Int, as value: RowLayout.Value) throws(PostgresError) -> OutboxRow {
         let isEnvelope = value == .envelope
@@ -87,7 +89,7 @@ extension QueryResult {
             correlationID: try optional(row, .correlationID),
             causationID: try optional(row, .causationID),
             metadata: try optional(row, .metadata),
-            // It may be `bytea` where it is published as it is.
+            // It may be `bytea` if it is published unchanged.
             payload: isNull(row, RowColumn.payload.rawValue) ? nil : bytes(row, RowColumn.payload.rawValue),
             headers: try optional(row, .headers),
             topic: try optional(row, .topic),
@@ -108,7 +110,7 @@ extension QueryResult {
         return try textBytes(row, column.rawValue)
     }
 
-    /// A column that is a number, or whose text is one.
+    /// The value of an integer column, or of a text column that contains an integer.
     private func integer(_ row: Int, _ column: RowColumn) throws(PostgresError) -> Int64 {
         guard isText(column), !isNull(row, column.rawValue) else { return try int64(row, column.rawValue) }
         guard let number = Int64(try string(row, column.rawValue)) else {

@@ -89,10 +89,10 @@ final class PageProducer {
     /// Produces a page's rows.
     ///
     /// - Parameters:
-    /// - partitions: the approximate number of partitions of a topic.
-    /// - backlog: the position of the backlog scan; nil if it does not run.
-    /// - Throws: the reason why the lock was lost, or the error of the database.
+    ///   - page: the rows.
+    ///   - backlog: the position of the backlog scan; nil if it does not run.
     ///   - onWait: called in every wait.
+    /// - Throws: the reason why the lock was lost, or the error of the database.
     func produce(
         _ page: Page, backlog: Int64?, _ onWait: @escaping () async throws -> Void = {}
     ) async throws -> Outcome {
@@ -101,7 +101,7 @@ final class PageProducer {
         defer { unproduced = 0 }
         self.backlog = backlog
         admission.begin(page: page.request.number, now: .now)
-        // Only rows that the cursor has passed before can be on their way already.
+        // Only rows that the cursor has passed before can already be in flight.
         let known = flight.known(among: page.ids.filter { $0 <= page.request.seen }, ofPage: page.request.number)
         let order = ProduceOrder.places(of: page, partitions: flight.partitions)
         var queue = ProduceQueue(order: order, count: page.ids.count)
@@ -240,7 +240,7 @@ final class PageProducer {
     /// Suspends until the condition holds. It returns at once if the condition holds or no rows may be sent.
     private func wait(until condition: () -> Bool) async throws {
         while !stop.isSet && !flight.isInterrupted && !condition() {
-            // The broker may be away for hours, which is not for this loop to be blamed for.
+            // The broker may be unavailable for hours. This loop must still count as running.
             try await onWait()
             await flight.roomSignal.wait(atMost: .seconds(1))
         }
@@ -303,7 +303,7 @@ final class PageProducer {
                 continue
             }
             if DeliveryFailure(error) == .topic {
-                // What should have followed comes again when the topic is tried again.
+                // The rows behind this record are read again when the topic is tried again.
                 hold(proof.probe.topic, row: proof.id, error)
             } else {
                 flight.fail(Flight.Failure(id: proof.id, error: error))
@@ -351,7 +351,7 @@ final class PageProducer {
         } catch let error as PostgresError where error.endsConnection || error.code == .cancelled {
             throw error
         } catch {
-            // The row stays, its key waits as well, and it is tried again after a while.
+            // The row stays in the outbox and its key waits too. The relay tries again after some time.
             let wait = Duration.milliseconds(configuration.unblockIntervalMs) * 15
             admission.block(topicKey, id: id, until: .now + wait)
             reports.cannotSetAside(id, failure, error)

@@ -1,28 +1,28 @@
-/// How long to wait before the next page is read: not at all when the page was full, a moment while rows come, and a
-/// quarter of the time since the last row where none comes. So a row waits for its reading for about an eighth of the
-/// time since the row before it, and an idle relay reads seldom.
+/// Computes the delay before the next page is read: none after a full page, a short one while rows come, and a quarter of
+/// the time since the last row while none come. So a row waits about an eighth of the time since the row before it, and
+/// an idle relay reads rarely.
 ///
-/// Where the database or the processors are busy and reading takes long, it waits as long as the reading took: fewer
-/// and larger pages then cost less.
+/// If reading takes long because the database or the processors are busy, the delay is at least as long as the read. The
+/// relay then reads fewer but larger pages, which cost less.
 ///
-/// A pure value: it neither sleeps nor reads a clock.
+/// This is a pure value: it neither sleeps nor reads a clock.
 struct PollPacing {
-    /// What the last page held.
+    /// The content of the last page.
     enum Page {
-        /// As many rows as were asked for.
+        /// As many rows as requested.
         case full
-        /// Fewer, but some.
+        /// Fewer rows than requested.
         case some
-        /// None.
+        /// No rows.
         case empty
     }
 
-    /// The wait after a page with rows.
+    /// The delay after a page with rows.
     let busy: Duration
-    /// No wait is longer, so no event waits longer for its reading.
+    /// The maximum delay.
     let idle: Duration
 
-    /// The waits since the last page with rows.
+    /// The sum of the delays since the last page with rows.
     private var quiet = Duration.zero
 
     init(busy: Duration, idle: Duration) {
@@ -30,9 +30,9 @@ struct PollPacing {
         self.idle = max(busy, idle)
     }
 
-    /// The wait after a page.
+    /// The delay after a page.
     ///
-    /// - Parameter cost: how long it took to read and produce.
+    /// - Parameter cost: the time for reading and producing the page.
     mutating func next(after page: Page, cost: Duration) -> Duration {
         switch page {
         case .full:
@@ -49,18 +49,18 @@ struct PollPacing {
     }
 }
 
-/// How many rows to ask for, so that a page stays within its bytes.
+/// Computes the number of rows to request, so that a page does not exceed its size in bytes.
 ///
-/// The sizes of the next rows are not known when they are asked for. So the server holds back the values of each row
-/// that is larger than its share, ``rowBytes``: no page is larger than ``overrun`` times its target, unless it is one
-/// row.
+/// The sizes of the next rows are unknown when they are requested. Therefore the server omits the values of each row
+/// that is larger than its share, ``rowBytes``. No page is larger than ``overrun`` times its target, except a page of
+/// one row.
 struct PageSizing {
-    /// A page may be so many times larger than its target, where rows are of different sizes.
+    /// Maximum ratio of a page's size to its target. It is reached only if the rows have different sizes.
     static let overrun = 8
 
-    /// Rows of a page, at most.
+    /// Maximum number of rows in a page.
     let maximumRows: Int
-    /// Bytes of a page, about.
+    /// Target size of a page, in bytes.
     let targetBytes: Int
 
     private(set) var rows: Int
@@ -68,19 +68,20 @@ struct PageSizing {
     init(maximumRows: Int, targetBytes: Int) {
         self.maximumRows = maximumRows
         self.targetBytes = targetBytes
-        // The first page is small: nothing is known yet of the rows.
+        // The first page is small, because the sizes of the rows are unknown.
         rows = min(maximumRows, 64)
     }
 
-    /// A row that is larger comes without its values; none does when it comes alone.
+    /// A row that is larger than this comes without its values, in bytes. There is no limit for a page of one row.
     var rowBytes: Int32 { rows == 1 ? .max : Int32(clamping: Self.overrun * targetBytes / rows) }
 
-    /// A page ended before a row of this size.
+    /// Notes that a page ended before a row of this size.
     mutating func met(tooLarge bytes: Int) {
         rows = max(1, min(rows / 2, targetBytes / max(1, bytes)))
     }
 
-    /// A page was read. Sizes shrink at once and grow by doubling: the next rows may be larger than the last.
+    /// Notes that a page was read. The number of rows shrinks at once and grows by doubling, because the next rows may
+    /// be larger.
     mutating func read(rows count: Int, bytes: Int) {
         guard count > 0 else { return }
         let fitting = max(1, targetBytes / max(1, bytes / count))
@@ -88,12 +89,12 @@ struct PageSizing {
     }
 }
 
-/// When to look at the whole outbox again, from its lowest row: for rows whose ids were not drawn from the sequence in
-/// time (a sequence with a cache, explicit ids), which no gap foretells.
+/// Decides when to read the whole outbox again, from its lowest row. This finds rows whose ids were not drawn from the
+/// sequence in time (a sequence with a cache, or explicit ids), so no gap announces them.
 struct SweepSchedule {
-    /// Milliseconds between two sweeps, at least.
+    /// Minimum time between two sweeps.
     let interval: Duration
-    /// A sweep may cost one part in so many of the time.
+    /// Sweeps use at most one part in this number of the time.
     static let costShare = 50
 
     private var due: ContinuousClock.Instant
@@ -104,15 +105,15 @@ struct SweepSchedule {
         due = now + interval
     }
 
-    /// Whether to start one now.
+    /// Whether a sweep is due.
     func isDue(at now: ContinuousClock.Instant) -> Bool { startedAt == nil && now >= due }
 
-    /// The cursor was rewound, for whatever reason.
+    /// Notes that a sweep began.
     mutating func started(at now: ContinuousClock.Instant) {
         startedAt = now
     }
 
-    /// The cursor is where it was before.
+    /// Notes that the sweep has ended.
     mutating func finished(at now: ContinuousClock.Instant) {
         guard let startedAt else { return }
         due = now + max(interval, (now - startedAt) * Self.costShare)

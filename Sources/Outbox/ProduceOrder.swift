@@ -1,18 +1,21 @@
-/// The order in which the rows of a page are produced: partition by partition, each partition's in their own order.
+/// Computes the order in which the rows of a page are produced: partition by partition, and by id within each
+/// partition.
 ///
-/// librdkafka sends what a partition has gathered within `linger.ms`. Rows in the order of their ids come to each of
-/// twenty partitions one at a time, and it would send thousands of batches of four records a second, each with a
-/// request of its own; rows in runs make batches of what a page has for the partition. Order is per
-/// key, and a key's rows stay as they are, since they are of one partition.
+/// librdkafka sends the records that a partition has collected within `linger.ms`. If the rows were produced in the
+/// order of their ids, each of twenty partitions would receive one row at a time, and librdkafka would send thousands
+/// of small batches a second, each in its own request. If the rows of a partition are produced together, a batch
+/// contains all rows that the page has for the partition. Order matters only within a key, and the rows of a key keep
+/// their order, because they belong to one partition.
 ///
-/// Only a guess of where a row goes: a wrong one costs time and nothing else.
+/// The partition of a row is only a guess. A wrong guess costs time but does not change the result.
 struct ProduceOrder {
     /// A page that is not full is produced in its order, because no rows wait behind it.
     private static let minimumRows = 128
 
     /// - Parameters:
-    ///   - partitions: how many the topics have, as far as is known.
-    /// - Returns: the places of the page's rows; nil when they are produced as they come.
+    ///   - page: the rows.
+    ///   - partitions: the number of partitions of the topics, as far as it is known.
+    /// - Returns: the indexes of the page's rows; nil if they are produced in the page's order.
     static func places(of page: Page, partitions: Int) -> [Int]? {
         guard partitions > 1, page.ids.count >= minimumRows else { return nil }
         var runs = [[Int]](repeating: [], count: partitions)
@@ -25,8 +28,8 @@ struct ProduceOrder {
     }
 }
 
-/// The hash by which Kafka's clients choose a key's partition (Apache Kafka, `Utils.murmur2`; librdkafka,
-/// `rd_murmur2`): MurmurHash2 of 32 bits with a seed of Kafka's own.
+/// The hash by which Kafka clients choose the partition of a key (Apache Kafka, `Utils.murmur2`; librdkafka,
+/// `rd_murmur2`): MurmurHash2 with 32 bits and Kafka's seed.
 enum Murmur2 {
     static func hash(_ bytes: Span<UInt8>) -> UInt32 {
         let multiplier: UInt32 = 0x5bd1_e995

@@ -1,45 +1,45 @@
-/// Which row of a page is produced next: one after the other, then those that had to wait for others, as often as need
-/// be. Rows that wait keep their order. A pure value.
+/// The order in which the rows of a page are produced. After the first pass, the rows that had to wait for others are
+/// produced in further passes. Waiting rows keep their order. This is a pure value.
 struct ProduceQueue {
     private let order: [Int]?
     private let count: Int
     private var place = 0
     private var waiting: [Int] = []
-    /// The rows that had to wait, while they are gone through again.
+    /// The rows of the current pass, if it is not the first.
     private var again: [Int]?
 
     /// - Parameters:
-    ///   - order: the page's rows as they are to be produced; nil when they are produced as they come.
-    ///   - count: how many there are.
+    ///   - order: the indexes of the rows in the order of producing; nil for the page's order.
+    ///   - count: the number of rows.
     init(order: [Int]?, count: Int) {
         self.order = order
         self.count = count
     }
 
-    /// The row to produce; nil at the end of a pass.
+    /// The index of the next row; nil at the end of a pass.
     var next: Int? {
         if let again { return place < again.count ? again[place] : nil }
         return place < count ? order?[place] ?? place : nil
     }
 
-    /// The next row is produced, or left in the outbox.
+    /// Notes that the next row was produced, or left in the outbox.
     mutating func advance() {
         place += 1
     }
 
-    /// The next row has to wait for another one.
+    /// Notes that the next row must wait for another one.
     mutating func deferNext() {
         if let next { waiting.append(next) }
         place += 1
     }
 
-    /// Rows that are not produced yet.
+    /// The number of rows that are not produced yet.
     var remaining: Int { (again?.count ?? count) - place + waiting.count }
 
-    /// Whether rows of this pass have to wait.
+    /// Whether rows of this pass must wait.
     var hasWaiting: Bool { !waiting.isEmpty }
 
-    /// Begins another pass, over the rows that had to wait.
+    /// Begins another pass over the waiting rows.
     mutating func goThroughWaiting() {
         again = waiting
         waiting = []

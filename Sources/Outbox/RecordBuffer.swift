@@ -1,20 +1,20 @@
 internal import StreamCore
 internal import WireJSON
 
-/// Memory that a record's bytes are written into and read from, again and again, without a check or an allocation a
-/// byte: half of what the relay does for an event by itself is writing these.
+/// A reusable buffer for the bytes of a record. Writing checks and allocates once a value, not once a byte, because
+/// half of the relay's own processor time is spent here.
 ///
-/// Room is made once a record by ``start(room:)``; writing beyond it traps.
+/// ``start(room:)`` allocates the memory of a record. Writing beyond it traps.
 @safe
 struct RecordBuffer: ~Copyable {
     // SAFETY: allocated here with `capacity` bytes, freed in `deinit`; the first `count` bytes are initialized, and
     // each write checks that it ends within `capacity`.
     private var start: UnsafeMutablePointer<UInt8>
     private var capacity: Int
-    /// Bytes written.
+    /// The number of bytes written.
     private(set) var count = 0
 
-    /// Larger memory than this is not kept for the next record.
+    /// Maximum capacity that is kept for the next record, in bytes.
     private static let keptCapacity = 64 << 10
 
     init() {
@@ -26,7 +26,7 @@ struct RecordBuffer: ~Copyable {
         unsafe start.deallocate()
     }
 
-    /// What was written.
+    /// The bytes written.
     var span: Span<UInt8> {
         @_lifetime(borrow self)
         borrowing get {
@@ -36,7 +36,7 @@ struct RecordBuffer: ~Copyable {
         }
     }
 
-    /// Forgets what was written and makes room for so many bytes.
+    /// Clears the buffer and provides memory for `room` bytes.
     mutating func start(room: Int) {
         count = 0
         guard room > capacity || capacity > Self.keptCapacity else { return }
@@ -67,7 +67,7 @@ struct RecordBuffer: ~Copyable {
         }
     }
 
-    /// The UUID's canonical text, 36 bytes.
+    /// Appends the canonical text of a UUID, 36 bytes.
     mutating func append(_ id: EventID) {
         let (first, second) = (Self.hexadecimal(id.high >> 32), Self.hexadecimal(id.high & 0xFFFF_FFFF))
         let (third, fourth) = (Self.hexadecimal(id.low >> 32), Self.hexadecimal(id.low & 0xFFFF_FFFF))
@@ -87,8 +87,8 @@ struct RecordBuffer: ~Copyable {
         unsafe target.storeBytes(of: fourth.bigEndian, toByteOffset: 28, as: UInt64.self)
     }
 
-    /// The eight lower-case digits of a 32-bit number, the first in the highest byte: its nibbles spread over the bytes
-    /// by halving, and all turned to ASCII at once.
+    /// The eight lower-case digits of a 32-bit number, with the first digit in the highest byte. It distributes the
+    /// nibbles over the bytes by halving, and then converts all to ASCII at once.
     private static func hexadecimal(_ word: UInt64) -> UInt64 {
         var digits = (word | word &<< 16) & 0x0000_FFFF_0000_FFFF
         digits = (digits | digits &<< 8) & 0x00FF_00FF_00FF_00FF
@@ -97,7 +97,7 @@ struct RecordBuffer: ~Copyable {
         return digits &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
     }
 
-    /// Decimal digits, at most 20 bytes.
+    /// Appends decimal digits, at most 20 bytes.
     mutating func append(_ value: Int64) {
         var rest = value.magnitude
         var size = value < 0 ? 2 : 1
@@ -116,7 +116,7 @@ struct RecordBuffer: ~Copyable {
         if value < 0 { unsafe target[0] = UInt8(ascii: "-") }
     }
 
-    /// Six digits.
+    /// Appends six digits.
     mutating func append(fraction microseconds: Int64) {
         let target = unsafe claim(6)
         var rest = microseconds
@@ -126,7 +126,8 @@ struct RecordBuffer: ~Copyable {
         }
     }
 
-    /// A JSON string with its quotes, escaped by RFC 8259 §7; at most six bytes a byte of text, and two.
+    /// Appends a JSON string with quotes, escaped according to RFC 8259 §7. It needs at most six bytes for each byte of
+    /// text, plus two.
     mutating func append(json text: Span<UInt8>) {
         append("\"")
         var start = 0

@@ -3,13 +3,13 @@ internal import Letters
 internal import StreamCore
 internal import WireJSON
 
-/// Makes the headers of a record from its row.
+/// Creates the headers of a record from its row.
 ///
-/// What a row asks for and no record may have is left out: a header that would repeat one of ours, which consumers
-/// could take for it, and a name or a text that is none (a NUL, half of a surrogate pair). The event itself needs none
-/// of them.
+/// It leaves out headers that a record must not have: those with the name of one of the relay's headers, because
+/// consumers could confuse them, and those with invalid names or texts (a NUL character, an unpaired surrogate). The
+/// event itself does not depend on them.
 struct RelayHeaders: ~Copyable {
-    /// As static strings: librdkafka copies a name from where it lies.
+    /// Static strings, because librdkafka copies names from their memory.
     private enum Name {
         static let eventID: StaticString = "event-id"
         static let eventType: StaticString = "event-type"
@@ -32,16 +32,16 @@ struct RelayHeaders: ~Copyable {
     private let tracer: PublishTracer?
     /// The span of the last row; nil if its trace is not recorded.
     private(set) var span: PublishSpan?
-    /// Headers of the last row that were left out.
+    /// The number of headers of the last row that were left out.
     private(set) var leftOut = 0
-    /// Why the last of them was; nil when none was.
+    /// The reason for the last of them; nil if none was left out.
     private(set) var leftOutReason: String?
 
     init(tracer: PublishTracer? = PublishTracer()) {
         self.tracer = tracer
     }
 
-    /// The headers that the relay writes itself, in lower case.
+    /// The names of the headers that the relay writes itself, in lower case.
     static func own(as value: RowLayout.Value) -> Set<String> {
         switch value {
         case .envelope: ofEnvelope
@@ -49,17 +49,17 @@ struct RelayHeaders: ~Copyable {
         }
     }
 
-    /// Whether a header of this name is ours, in any case of its letters. So are those of dead letters: a record that
-    /// came with them would be taken for one.
+    /// Whether the relay reserves this name, in any case. The names of dead-letter headers are reserved too: a consumer
+    /// could take a record with such headers for a dead letter.
     static func isReserved(_ name: String, _ own: Set<String>) -> Bool {
         let lower = name.lowercased()
         return own.contains(lower) || LetterHeaderNames.contain(lower)
     }
 
-    /// A row's `traceparent` is passed on as it is, unless its trace is recorded: then it names the span of the row's
-    /// publication, which is ``span``.
+    /// Creates the headers of a row. The row's `traceparent` is passed on unchanged, unless its trace is recorded: then
+    /// it refers to ``span``, the span of the row's publication.
     ///
-    /// - Throws: ``RowFailure`` when the row's own headers are no object.
+    /// - Throws: ``RowFailure`` if the row's own headers are not a JSON object.
     mutating func make(_ row: borrowing OutboxRow, as value: RowLayout.Value) throws(RowFailure) -> RecordHeaders {
         let headers = RecordHeaders(capacity: 8)
         leftOut = 0
@@ -92,13 +92,13 @@ struct RelayHeaders: ~Copyable {
     ) throws(RowFailure) {
         do throws(JSONError) {
             var reader = try JSONReader(members)
-            // No object, and no headers: as services write where they have none.
+            // Some services write `null` if there are no headers.
             if try reader.peek() == .null { return }
             try reader.enterObject()
             while let key = try reader.nextKey() {
                 let kind = try reader.peek()
                 let name = Self.text(of: key, in: reader)
-                // Skipped first: what the value's text is wrong in must not end the reading of the others.
+                // The value is skipped first, so invalid text in it does not end the reading of the other headers.
                 let range = try reader.skipValue()
                 guard let name, !name.utf8.contains(0) else {
                     leaveOut("a name that is not valid text, or contains a NUL character")
@@ -116,7 +116,7 @@ struct RelayHeaders: ~Copyable {
         }
     }
 
-    /// A string's text, NULL for null, and the JSON text of anything else.
+    /// Appends a header: the text of a JSON string, NULL for null, and the JSON text of any other value.
     private mutating func append(
         _ name: String, _ json: Span<UInt8>, _ kind: JSONKind, to headers: borrowing RecordHeaders
     ) {
@@ -136,12 +136,12 @@ struct RelayHeaders: ~Copyable {
         }
     }
 
-    /// Nil when it is no text.
+    /// The text of a name; nil if it is invalid.
     private static func text(of key: JSONText, in reader: borrowing JSONReader) -> String? {
         do throws(JSONError) { return try reader.string(of: key) } catch { return nil }
     }
 
-    /// What a JSON string says; nil when that is no text.
+    /// The text of a JSON string; nil if it is invalid.
     private static func text(_ json: Span<UInt8>) -> String? {
         do throws(JSONError) {
             var reader = try JSONReader(json)

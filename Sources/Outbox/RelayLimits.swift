@@ -9,7 +9,7 @@ public struct RelayLimits: Sendable, Hashable {
     /// See ``OutboxRelayConfiguration/idlePollMs``.
     public var idlePollMs: Int
 
-    /// - Parameter configuration: a valid one.
+    /// - Parameter configuration: must be valid.
     public init(_ configuration: OutboxRelayConfiguration) {
         maxInFlightRows = configuration.maxInFlightRows
         maxInFlightBytes = configuration.maxInFlightBytes

@@ -1,18 +1,18 @@
 internal import Leadership
 internal import Postgres
 
-/// The session by which the relay processes of a table know of each other: each says by a lock that it is up, and reads
-/// from the locks of all who owns which shard.
+/// A session through which the relay processes of a table know each other. Each process holds a lock that shows that it
+/// runs, and reads from the locks of all processes which of them owns which shard.
 ///
-/// There is no table of members that could hold one that is gone: a lock ends with its session, and a session with its
-/// process.
+/// There is no table of members, so no entry can outlive its process: a lock ends with its session, and a session ends
+/// with its process.
 struct RelayMembership: Sendable {
     let keys: RelayLockKeys
     let connection: PostgresConnection
 
-    /// Says that this process is up.
+    /// Announces that this process runs.
     ///
-    /// - Throws: ``OutboxRelayError`` when a relay of the table has another number of shards.
+    /// - Throws: ``OutboxRelayError`` if a relay of the table has another number of shards.
     static func enter(
         _ keys: RelayLockKeys, registry: ShardRegistry, on connection: PostgresConnection
     ) async throws -> RelayMembership {
@@ -29,7 +29,7 @@ struct RelayMembership: Sendable {
                 OR objsubid = 1 AND (classid::bigint << 32) | objid::bigint = ANY ($3))
         """
 
-    /// Who is up, and who owns what, at this moment.
+    /// Reads which processes run and which shards they own.
     func look() async throws -> ShardDistribution.View {
         var shards = Int64Array()
         for key in keys.shards { shards.append(key.number) }
@@ -54,33 +54,33 @@ struct RelayMembership: Sendable {
     }
 }
 
-/// The advisory locks of one table's relays.
+/// The advisory locks of the relays of one table.
 ///
-/// | lock | held by | says |
+/// | lock | held by | meaning |
 /// |---|---|---|
-/// | a shard's, exclusive | the session that publishes it | who owns the shard |
-/// | member, process; shared | one session of each process | the process is up |
-/// | owner, process; shared | each session that owns a shard or waits for one | to which process it belongs |
+/// | shard, exclusive | the session that publishes the shard | the session's process owns the shard |
+/// | member and process, shared | one session of each process | the process runs |
+/// | owner and process, shared | each session that owns a shard or waits for one | the session belongs to the process |
 struct RelayLockKeys: Sendable {
-    /// What the first number of a pair stands for; the second one is the process.
+    /// The meaning of the first number of a pair. The second number is the process.
     enum Pair: String {
         case member
         case owner
     }
 
-    /// A lock as `pg_locks` shows it.
+    /// A row of `pg_locks`.
     struct Row {
         let session: Int32
         let isGranted: Bool
-        /// The key has two numbers of 32 bits, rather than one of 64.
+        /// Whether the key consists of two 32-bit numbers instead of one 64-bit number.
         let isPair: Bool
         let high: Int64
         let low: Int64
     }
 
-    /// Of the shards, in their order.
+    /// The keys of the shards, by number.
     let shards: [AdvisoryLockKey]
-    /// This process, by a number of its own making.
+    /// The number of this process, chosen at random.
     let process: Int32
     private let table: String
 
@@ -95,7 +95,7 @@ struct RelayLockKeys: Sendable {
         return Int32(truncatingIfNeeded: key & 0x7FFF_FFFF)
     }
 
-    /// Takes the lock of this process for the session.
+    /// Takes the lock of this process in the session.
     func share(_ pair: Pair, on connection: PostgresConnection) async throws(PostgresError) {
         var parameters = Parameters()
         parameters.append(place(of: pair))
@@ -103,7 +103,7 @@ struct RelayLockKeys: Sendable {
         _ = try await connection.execute("SELECT pg_try_advisory_lock_shared($1, $2)", parameters)
     }
 
-    /// What the locks mean.
+    /// Converts the locks to a view of processes and owners.
     func view(of rows: [Row]) -> ShardDistribution.View {
         let (member, owner) = (Int64(place(of: .member)), Int64(place(of: .owner)))
         let numbers = [Int64: Int](

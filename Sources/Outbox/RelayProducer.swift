@@ -16,17 +16,17 @@ enum RelayProducer {
     ) throws(KafkaError) -> Producer {
         var kafka = kafka
         kafka.properties["message.timeout.ms"] = "0"
-        // Another name of the same.
+        // An alias of the same property.
         kafka.properties["delivery.timeout.ms"] = nil
         kafka.properties["batch.size"] = batches.property ?? kafka.properties["batch.size"]
-        // What is in flight is bounded by the flight table; the producer's own bound only has to be above it. The table
-        // lets one more row go than fits, which may be as large as a record can be.
+        // The flight table limits the rows in flight, so the producer's own limit only has to be higher. The table
+        // admits one row beyond its limit, and this row may have the maximum size of a record.
         let largest = kafka.properties["message.max.bytes"].flatMap { Int($0) } ?? 1_000_000
         let needed = max(4_096, (2 * configuration.maxInFlightBytes + largest) >> 10 + 1)
         let given = kafka.properties["queue.buffering.max.kbytes"].flatMap { Int($0) }
-        // A record that is larger than the whole queue would wait for ever.
+        // A record that is larger than the whole queue would wait forever.
         kafka.properties["queue.buffering.max.kbytes"] = String(given.map { max($0, largest >> 10 + 64) } ?? needed)
-        // What is fatal is told by the records that fail with it.
+        // Fatal errors are reported with the records that fail.
         return try Producer(
             kafka, stopsAtGap: true, onError: { if !$0.isFatal { reports.kafka($0) } },
             onDelivery: { flight.report($0) })

@@ -4,7 +4,7 @@ internal import Metrics
 internal import StreamCore
 internal import Synchronization
 
-/// What a shard tells the outside: log lines, metrics and progress, once a batch or change of state.
+/// Reports the state of a shard: log lines, metrics and progress, once for each batch or change of state.
 final class RelayReports: Sendable {
     private struct State {
         var published: Int64 = 0
@@ -13,7 +13,7 @@ final class RelayReports: Sendable {
         var lastBeat: ContinuousClock.Instant?
         var unremoved = 0
         var removalError: String?
-        /// What cannot be set aside, by its row.
+        /// The row that cannot be moved to the failed rows, with the error.
         var setAsideError: String?
         var lines = RareLines()
 
@@ -29,11 +29,12 @@ final class RelayReports: Sendable {
     /// The numbers of a shard that this process publishes.
     struct Numbers {
         var inFlight: Int
-        /// Rows not read yet.
+        /// The number of rows that are not read yet.
         var backlog: Int64
         var blockedKeys: Int
         var heldTopics: Int
-        /// When the oldest event happened that was read and is not acknowledged, or stands where reading is.
+        /// The time of the oldest event that is not acknowledged: of those in flight, and of the last one read while
+        /// there is more to read.
         var oldest: Timestamp?
     }
 
@@ -89,7 +90,7 @@ final class RelayReports: Sendable {
         if rows > 0 { pageRows.record(rows) }
     }
 
-    /// - Parameter oldest: when the batch's first event happened.
+    /// - Parameter oldest: the time of the oldest event of the batch.
     func delivered(_ count: Int, oldest: Timestamp?) {
         published.increment(by: Int64(count))
         let now = Timestamp.now
@@ -98,7 +99,7 @@ final class RelayReports: Sendable {
         if let oldest { latency.recordMicroseconds(max(0, now.microseconds - oldest.microseconds)) }
     }
 
-    /// The shard is published by this process.
+    /// Reports numbers while this process publishes the shard.
     func progress(_ numbers: Numbers) {
         databaseUp.record(1)
         inFlight.record(numbers.inFlight)
@@ -109,7 +110,7 @@ final class RelayReports: Sendable {
         tell(.publishing, numbers)
     }
 
-    /// The loop moves, though it only waits: says again what it said last, once a second.
+    /// Repeats the last progress at most once a second, while the loop runs but waits.
     func alive() {
         let progress: RelayProgress? = state.withLock { state in
             let now = ContinuousClock.now
@@ -120,7 +121,7 @@ final class RelayReports: Sendable {
         if let progress { onProgress(progress) }
     }
 
-    /// The loop moves, and another process publishes: that one has the numbers.
+    /// Reports that the loop runs and another process publishes the shard. That process reports the numbers.
     func standby() {
         if state.withLock({ $0.progress?.standing != .standingBy }) {
             leader.record(0)
@@ -131,7 +132,7 @@ final class RelayReports: Sendable {
         tell(.standingBy, Numbers(inFlight: 0, backlog: 0, blockedKeys: 0, heldTopics: 0))
     }
 
-    /// What is in the outbox cannot be known now, and an old number would look like a true one.
+    /// Resets the numbers, because the state of the outbox is unknown and old numbers would look current.
     private func idle(unknown: Double) {
         inFlight.record(0)
         heldTopics.record(0)
@@ -157,7 +158,7 @@ final class RelayReports: Sendable {
 
     // MARK: changes of state
 
-    /// Something about the tables that an operator should know.
+    /// Logs a note about the tables.
     func note(_ text: String) {
         logger.notice("outbox table", metadata: ["note": "\(text)"])
     }
@@ -168,15 +169,15 @@ final class RelayReports: Sendable {
         logger.info("publishing this shard")
     }
 
-    /// Another process has fewer shards than its part.
+    /// Reports that the shard is given up for another process, which has less than its part.
     func handingOver() {
         logger.info("handing this shard over to another relay")
     }
 
-    /// Whether the database keeps rows that Kafka has.
+    /// Whether published rows could not be removed.
     var hasUnremovedRows: Bool { state.withLock { $0.unremoved > 0 } }
 
-    /// Publishing has ended: what could not be removed will be published again.
+    /// Reports that publishing has ended. Published rows that were not removed will be published again.
     func stopped() {
         leader.record(0)
         unremoved.record(0)
@@ -188,7 +189,7 @@ final class RelayReports: Sendable {
         logger.info("stopped publishing this shard")
     }
 
-    /// The server refuses to remove published rows, or keeps them without a word.
+    /// Reports that the server refuses to remove published rows, or ignores the removal without an error.
     func cannotRemove(_ rows: Int, _ error: any Error) {
         unremoved.record(rows)
         let text = "\(error)"
@@ -206,7 +207,7 @@ final class RelayReports: Sendable {
         }
     }
 
-    /// All that is published is removed.
+    /// Reports that all published rows are removed.
     func canRemove() {
         let could = state.withLock { state in
             defer {
@@ -220,7 +221,8 @@ final class RelayReports: Sendable {
         logger.notice("published rows can be removed again")
     }
 
-    /// A row can neither be published nor be set aside: it stays where it is, and its key waits.
+    /// Reports a row that can neither be published nor moved to the failed rows. It stays in the outbox, and its key
+    /// waits.
     func cannotSetAside(_ id: Int64, _ failure: RowFailure, _ error: any Error) {
         let text = "row \(id), \(error)"
         let isNews = state.withLock { state in
@@ -234,7 +236,7 @@ final class RelayReports: Sendable {
         }
     }
 
-    /// Headers of a row's own that no record can have were left out; the row is published.
+    /// Reports that headers of a row were left out because a record cannot have them. The row is published.
     func leftOut(_ headers: Int, ofRow id: Int64, _ reason: String) {
         headersLeftOut.increment(by: Int64(headers))
         if state.withLock({ $0.lines.isDue("headers", .now) }) {
@@ -244,7 +246,7 @@ final class RelayReports: Sendable {
         }
     }
 
-    /// Nothing can be published now; it is tried again.
+    /// Reports that nothing can be published now. The relay tries again.
     func away(_ error: any Error) {
         leader.record(0)
         databaseUp.record(error is KafkaError ? 1 : 0)
@@ -297,7 +299,7 @@ final class RelayReports: Sendable {
         logger.notice("a key is unblocked")
     }
 
-    /// An error of the cluster as a whole: a broker that is away, and the like. Said once, and then rarely.
+    /// Reports an error of the whole cluster, such as an unavailable broker. Repeated errors are logged rarely.
     func kafka(_ error: KafkaError) {
         if state.withLock({ $0.lines.isDue("kafka \(error.name)", .now) }) {
             logger.warning("Kafka", metadata: ["error": "\(error)"])

@@ -1,11 +1,11 @@
 internal import Postgres
 
-/// The columns of a page, in this order whatever the table looks like.
+/// The columns of a page, in this order for all layouts.
 enum RowColumn: Int, CaseIterable {
     case id, eventID, eventType, aggregateType, aggregateID, sequence, occurredAt, version, correlationID, causationID
     case metadata, payload, headers, topic, key
 
-    /// Its name in Millrace's own table, and in the table of failed rows.
+    /// The column's name in Millrace's outbox table and in the failed-rows table.
     var name: String {
         switch self {
         case .id: "id"
@@ -27,25 +27,25 @@ enum RowColumn: Int, CaseIterable {
     }
 }
 
-/// How a row of the table becomes a record: the one seam between the layouts. Everything after it is the same for all.
+/// Describes how a row of the table becomes a record. Only this type and its SQL differ between the layouts.
 struct RowLayout: Sendable {
-    /// What a record's value is.
+    /// The content of a record's value.
     enum Value: Sendable {
         /// Millrace's envelope around the payload.
         case envelope
-        /// The payload, verbatim; NULL stays NULL.
+        /// The unchanged payload; NULL stays NULL.
         case payload
     }
 
-    /// A column of the table of failed rows, and the SQL that makes its value of a row of the outbox.
+    /// A column of the failed-rows table, and the SQL expression that computes it from a row of the outbox.
     struct FailedValue: Sendable {
         let name: String
         let expression: String
     }
 
-    /// SQL for each ``RowColumn``.
+    /// The SQL expression of each ``RowColumn``.
     let expressions: [String]
-    /// What of a row is kept when it is set aside.
+    /// The columns that are stored when a row is moved to the failed rows.
     let failedColumns: [FailedValue]
     /// The columns that the table must have.
     let required: [String]
@@ -53,13 +53,13 @@ struct RowLayout: Sendable {
     let position: String
     let value: Value
     let topics: TopicRule
-    /// Whether the event's time becomes the record's.
+    /// Whether the record's timestamp is the event's time.
     let timesRecords: Bool
-    /// What to do when `position` is missing.
+    /// Tells the operator what to do if the column `position` is missing.
     let adoption: String?
 
-    /// - Parameter types: of the table's columns, as PostgreSQL names them. What is of another type than expected is
-    ///   read as text: a value that cannot be read must fail its own row, not the statement that reads a page.
+    /// - Parameter types: the types of the table's columns, with PostgreSQL's names. Columns of unexpected types are
+    ///   read as text: an invalid value must fail its own row, not the statement that reads the page.
     init(_ configuration: OutboxRelayConfiguration, types: [String: String] = [:]) {
         switch configuration.layout {
         case .millrace:
@@ -92,9 +92,9 @@ struct RowLayout: Sendable {
     }
 }
 
-/// Texts in SQL.
+/// Quotes texts in SQL.
 enum SQLText {
-    /// `text` as a literal that means itself, with `standard_conforming_strings` on as it is by default.
+    /// `text` as an SQL literal. It requires `standard_conforming_strings`, which is on by default.
     static func quoted(_ text: String) -> String {
         "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
     }

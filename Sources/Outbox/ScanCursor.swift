@@ -120,28 +120,29 @@ struct ScanCursor {
             limit: limit, rowBytes: rowBytes, seen: seen, hasGaps: !isWide, epoch: epoch)
     }
 
-    /// The page was taken: whether gaps may have to be looked into before its rows are sent. Then the holders have to
-    /// be asked for, and ``beginLook(before:)`` is next.
+    /// Whether the gaps below a page that was taken may have to be read before its rows are sent. The caller must then
+    /// query the holders of the lock and call ``beginLook(before:)``.
     func needsLook(before request: Request, isEmpty: Bool) -> Bool {
         guard isCurrent(request) else { return false }
         if request.scan == .forward { return !request.hasGaps && (!isEmpty || gaps.hasNews) }
         return !isEmpty && !gaps.ranges(upTo: request.after).isEmpty
     }
 
-    /// The holders were asked for after the page was read.
+    /// Begins reading the gaps. The caller has queried the holders after the page was read.
     mutating func beginLook(before request: Request) {
         let ranges = gaps.openRanges(upTo: request.after)
         look = ranges.isEmpty ? nil : GapLook(ranges, upTo: request.after, first: requests + 1)
     }
 
-    /// Whether the look has to begin anew, though a slice of it has shown rows. The holders were asked for twice since.
+    /// Whether the reading of gaps must begin again, because of rows in the last slice. The caller has queried the
+    /// holders twice since that slice was read.
     ///
-    /// One that has ended meanwhile may have left rows in what was looked into before, or was not to be looked into,
-    /// and younger ones in this slice. One that is there both times had committed nothing when the slice was read: a
-    /// holder that is letting go of its locks while it is asked for is gone the next time.
+    /// A holder that has ended in the meantime may have left rows in gaps that were read before or were not to be read,
+    /// and younger rows in this slice. A holder that is listed in both queries had committed nothing when the slice was
+    /// read: the second query no longer lists a holder that was releasing its locks during the first.
     var isLookOutdated: Bool { look.map { gaps.hasNews(since: $0.first) } ?? false }
 
-    /// The next slice of the gaps; nil when all are looked into, or when the cursor was rewound.
+    /// The next slice of the gaps; nil if all were read or the cursor was rewound.
     mutating func nextLook(limit: Int, rowBytes: Int32 = .max) -> Request? {
         guard let look else { return nil }
         requests += 1
@@ -158,25 +159,26 @@ struct ScanCursor {
         self.look = nil
     }
 
-    /// The next page of the backlog or the sweep; nil when there is nothing to look at.
+    /// The next page of the backlog or the sweep; nil if no such scan runs.
     mutating func nextBackgroundRequest(limit: Int, rowBytes: Int32 = .max) -> Request? {
         let scan: Scan
         if backlog != nil && (sweep == nil || !wasBacklogLast) { scan = .backlog } else { scan = .sweep }
         guard let after = scan == .backlog ? backlog : sweep else { return nil }
         wasBacklogLast = scan == .backlog
         requests += 1
-        // Never ahead of the forward scan: after a rewind it is the one to send what comes again.
+        // It never reads ahead of the forward scan. After a rewind, the forward scan must send the repeated rows.
         return Request(
             number: requests, scan: scan, after: after, upTo: min(backgroundSlice.end(after: after), position),
             gaps: [], limit: limit, rowBytes: rowBytes, seen: seen, epoch: epoch &+ backgroundEpoch << 32)
     }
 
-    /// The page has arrived: the cursor moves behind it.
+    /// Moves the cursor behind a page that was read.
     ///
     /// - Parameters:
-    ///   - ids: of all its rows, ascending.
-    ///   - isFull: there may be more rows where it looked.
-    /// - Returns: false when the cursor was rewound in between: the page is to be dropped, its rows will come again.
+    ///   - ids: the ids of all its rows, ascending.
+    ///   - isFull: whether there may be more rows in the range of the request.
+    /// - Returns: false if the cursor was rewound in the meantime. The caller must drop the page; its rows are read
+    ///   again.
     mutating func take(_ ids: [Int64], isFull: Bool, of request: Request) -> Bool {
         guard isCurrent(request) else { return false }
         switch request.scan {
@@ -200,25 +202,25 @@ struct ScanCursor {
             if request.upTo > highest { pass(upTo: request.upTo, reaching: request.upTo) }
             position = max(position, request.upTo)
         } else {
-            // It shows all there is: the cursor need not step over the dead rows behind it again.
+            // The page shows all rows, so the cursor need not step over the dead rows behind the last one again.
             position = max(position, last, highest)
         }
         if !request.hasGaps { return }
-        // A full page may have left out the last of the gaps; what lies behind its last row was not looked at.
+        // A full page may not contain the last gaps, because its statement stops at its last row.
         let probed = isFull ? min(request.after, ids.last ?? request.after) : request.after
         gaps.probed(upTo: probed, by: request.number)
     }
 
-    /// Nothing was visible above the highest id up to this one.
+    /// Notes that no row was visible above the highest id up to this one.
     private mutating func pass(upTo id: Int64, reaching reached: Int64) {
         let low = max(highest, settled)
         if id > low { gaps.notice(low + 1...id) }
         highest = reached
     }
 
-    /// The page's rows were sent or left behind.
+    /// Notes that the page's rows were sent or left in the outbox.
     ///
-    /// - Returns: whether its scan, when it is not the forward one, has come to its end.
+    /// - Returns: whether a backlog scan or a sweep has ended.
     mutating func finish(_ request: Request) -> Bool {
         switch request.scan {
         case .forward: return false
@@ -232,7 +234,7 @@ struct ScanCursor {
         return true
     }
 
-    /// The page was not produced to its end: its rows come again.
+    /// Notes that the page was not completely produced. Its rows are read again.
     mutating func putBack(_ ids: [Int64], of request: Request) {
         guard let first = ids.first else { return }
         switch request.scan {
@@ -242,21 +244,23 @@ struct ScanCursor {
         }
     }
 
-    /// Whether the page's rows may be sent: not after a rewind, as older rows of their keys may have been left behind.
+    /// Whether the page's rows may be sent. After a rewind they may not, because older rows of their keys must be sent
+    /// first.
     func isCurrent(_ request: Request) -> Bool {
         request.epoch == (request.scan == .forward ? epoch : epoch &+ backgroundEpoch << 32)
     }
 
-    /// Goes back, if need be, so that the row with this id is read again.
+    /// Goes back, if necessary, so that the row with this id is read again.
     mutating func rewind(to id: Int64) {
         epoch += 1
         look = nil
         position = min(position, id == .min ? .min : id - 1)
     }
 
-    /// Other rows are in the place of those that were read: all are read from the lowest on.
+    /// Begins again at the lowest id, because the table was replaced or its ids were reset.
     ///
-    /// - Parameter knowsRows: those that are on their way may be among them; otherwise ids mean other rows now.
+    /// - Parameter knowsRows: whether the rows in flight may still be in the table. Otherwise the ids denote other rows
+    ///   now.
     mutating func restart(knowsRows: Bool) {
         let (requests, epoch, seen) = (requests, epoch, seen)
         self = ScanCursor()
@@ -265,55 +269,55 @@ struct ScanCursor {
         if knowsRows { known = seen }
     }
 
-    /// Rows from this id on were left behind and may be sent now.
+    /// Begins a backlog scan at this id: rows that were left in the outbox may be sent now.
     mutating func serveBacklog(from id: Int64) {
         if let backlog, backlog < id { return }
         if backlog != nil { backgroundEpoch += 1 }
         backlog = id - 1
     }
 
-    /// Nothing that was left behind may be sent.
+    /// Ends the backlog scan, because no row that was left in the outbox may be sent.
     mutating func stopBacklog() {
         if backlog != nil { backgroundEpoch += 1 }
         backlog = nil
     }
 
-    /// Looks at all rows below the position once.
+    /// Begins a sweep: reads all rows below the position once.
     mutating func startSweep() {
         if sweep == nil { sweep = .min }
     }
 
-    /// How long the page's statement took.
+    /// Adapts the slice width to the duration of the page's statement.
     mutating func took(_ duration: Duration, for request: Request) {
         if !request.gaps.isEmpty { gapSlice.took(duration) }
         guard request.isSlice, !request.isLook else { return }
         if request.scan == .forward { slice.took(duration) } else { backgroundSlice.took(duration) }
     }
 
-    /// What `pg_locks` said: who may still commit rows into the gaps that were noticed before it was asked.
+    /// Notes which transactions may still commit rows into the gaps that were known before the query.
     mutating func lockHolders(_ holders: LockHolders) {
         gaps.lockHolders(holders, nextRequest: requests + 1)
     }
 }
 
-/// How many ids a statement looks at: few where it has to step over many dead rows.
+/// The number of ids that a statement reads. It is small where the statement must step over many dead rows.
 struct SliceWidth: Equatable {
     private(set) var ids: Int64 = 1 << 16
 
-    /// Statements that take longer look at fewer ids the next time.
+    /// If a statement takes longer, the next one reads fewer ids.
     static let longest = Duration.milliseconds(200)
     private static let quick = Duration.milliseconds(20)
-    /// Of no fewer.
+    /// The minimum number of ids.
     static let least: Int64 = 1 << 10
     private static let most: Int64 = 1 << 60
 
-    /// The last id of the slice; ids begin at 1 as a rule.
+    /// The last id of the slice. Ids usually begin at 1.
     func end(after id: Int64) -> Int64 {
         let (sum, overflow) = max(id, 0).addingReportingOverflow(ids)
         return id < 0 && id != .min ? 0 : overflow ? .max - 1 : min(sum, .max - 1)
     }
 
-    /// - Parameter duration: of one statement.
+    /// - Parameter duration: the duration of one statement.
     mutating func took(_ duration: Duration) {
         if duration > Self.longest {
             ids = max(Self.least, ids >> (duration > Self.longest * 4 ? 6 : 2))

@@ -1,13 +1,13 @@
 internal import Postgres
 
-/// The SQL that moves one row of the outbox to the failed ones, with its error.
+/// The SQL that moves one row of the outbox to the failed-rows table, with its error.
 ///
-/// Where the row's id is in the table already (the outbox's ids were restarted), the older row goes to the history: its
-/// data must not be lost, nor taken for the new one's.
+/// If the failed-rows table already has a row with this id (because the ids of the outbox were reset), the older row is
+/// moved to the history. Its data must neither be lost nor be confused with the new row.
 struct SetAsideStatements {
-    /// `$1` id, `$2` error class, `$3` error. Fails when a column does not fit the failed table's.
+    /// `$1` id, `$2` error class, `$3` error. It fails if a column does not fit the failed-rows table.
     let typed: Statement
-    /// As above, and `$4` the topic and `$5` the key of the row. Takes any row.
+    /// Like `typed`, with `$4` the topic and `$5` the key of the row. It accepts any row.
     let whole: Statement
 
     init(_ configuration: OutboxRelayConfiguration, layout: RowLayout) {
@@ -49,7 +49,7 @@ struct SetAsideStatements {
     }
 }
 
-/// The columns of the table of failed rows that hold what the row was.
+/// The columns of the failed-rows table that contain the row.
 enum FailedColumn: String, CaseIterable {
     case eventID = "event_id"
     case sourceID = "source_id"
@@ -63,7 +63,7 @@ enum FailedColumn: String, CaseIterable {
     case causationID = "causation_id"
     case metadata, payload, headers, topic, key, original
 
-    /// The others that the relay and the operators' commands use.
+    /// The other columns, which the relay and the operators' commands use.
     static let bookkeeping = [
         "id", "error_class", "error", "failed_at", "state", "state_note", "state_by", "state_at",
     ]

@@ -14,7 +14,7 @@ struct ShardCoordinator: Sendable {
     let kafka: KafkaClientConfiguration
     let reports: [RelayReports]
     let stop: StopSignal
-    /// Called after each turn of the loop, at least once a second while the database answers.
+    /// Called after each iteration of the loop, at least once a second while the database answers.
     let onTurn: @Sendable () -> Void
 
     /// A message of a shard's task.
@@ -87,7 +87,7 @@ struct ShardCoordinator: Sendable {
                     await mailbox.signal.wait(atMost: min(.seconds(1), max(.zero, state.nextLook - .now)))
                 }
             }
-            // The others end gracefully, then the process does.
+            // The remaining shards end gracefully before the process exits.
             for stop in state.stops.values { stop.set() }
             await state.membership?.leave()
             return refusal
@@ -112,12 +112,12 @@ struct ShardCoordinator: Sendable {
             state.trouble = nil
             state.lookBackoff.reset()
             state.nextLook = .now + interval * Double.random(in: 0.75...1.25)
-            // What Kafka has and the database keeps would be published again by the next owner.
+            // The next owner would publish rows again that are published but not removed.
             let bound = Set(reports.indices.filter { reports[$0].hasUnremovedRows })
             for action in state.distribution.looked(at: view, keeping: bound, now: .now) {
                 run(action, keys, mailbox, &state, &group)
             }
-            // A process that has nothing to publish stands by, which is to have started.
+            // A process without shards is a standby. This counts as started.
             if state.stops.isEmpty { state.hasStarted = true }
             return nil
         } catch {
@@ -134,7 +134,7 @@ struct ShardCoordinator: Sendable {
         if let membership = state.membership { return membership }
         let connection = try await LockSession.connect(OutboxWriter.sessions(postgres))
         do {
-            // Wrong tables are told of before anything is published.
+            // Check the tables before anything is published.
             let inspection = try await OutboxInspection.of(configuration, shard: 0, on: connection)
             let registry = ShardRegistry(
                 schema: postgres.schema, table: configuration.table, shards: configuration.shards)

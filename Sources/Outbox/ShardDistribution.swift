@@ -207,7 +207,7 @@ struct ShardDistribution {
         init(_ view: View, shards: Int, member: Int32, own: Set<Int>) {
             let members = view.members.union([member])
             var counts = [Int32: Int](uniqueKeysWithValues: members.map { ($0, 0) })
-            // What belongs to processes of another kind is not there to be shared.
+            // Shards of unknown processes cannot be shared.
             var outside = 0
             for (shard, owner) in view.owners where !own.contains(shard) && owner != member {
                 if counts[owner] != nil { counts[owner, default: 0] += 1 } else { outside += 1 }
@@ -216,7 +216,8 @@ struct ShardDistribution {
             self.member = member
             self.counts = counts
             let shared = shards - outside
-            // Who has most keeps one more where they do not divide evenly, so that as few as can be change hands.
+            // If the shards cannot be divided evenly, the processes with the most shards keep one more, so few shards
+            // change their owner.
             let order = members.sorted {
                 let (left, right) = (counts[$0] ?? 0, counts[$1] ?? 0)
                 return left != right ? left > right : $0 < $1

@@ -4,21 +4,21 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// The time for which this process owns one shard: it takes the lock, publishes as long as it holds, and ends.
+/// Owns one shard: takes its lock, publishes while it holds the lock, and ends.
 struct ShardOwnership: Sendable {
-    /// What is told while it lasts.
+    /// A step that is reported to the coordinator.
     enum Milestone: Sendable {
-        /// The lock is had.
+        /// The process has received the lock.
         case lock
-        /// Publishing begins: settings, tables and rights are right.
+        /// Publishing begins. Settings, tables and privileges are correct.
         case start
     }
 
-    /// What came of it.
+    /// The result.
     struct End: Sendable {
-        /// Nil when it was told to stop, or another process has the lock.
+        /// nil if it was stopped, or another process has the lock.
         var error: (any Error)?
-        /// The lock was had.
+        /// Whether the process has received the lock.
         var hadLock = false
         var hasPublished = false
         var hasRemoved = false
@@ -35,7 +35,7 @@ struct ShardOwnership: Sendable {
     let limits: Live<RelayLimits>
     let onMilestone: @Sendable (Milestone) -> Void
 
-    /// Runs until told to stop, until the lock is not had, or until something fails.
+    /// Runs until it is stopped, cannot get the lock, or fails.
     func run(_ mode: LeadershipMode) async -> End {
         var end = End()
         let hadLock = Atomic(false)
@@ -57,7 +57,8 @@ struct ShardOwnership: Sendable {
         return end
     }
 
-    /// Before the shard's lock is asked for: the tables are right, and whoever sees the lock can see whose it is.
+    /// Runs before the shard's lock is requested. It checks the tables, and takes the lock that shows other processes
+    /// to which process the session belongs.
     private func prepare(_ connection: PostgresConnection) async throws -> OutboxInspection {
         let inspection = try await OutboxInspection.of(configuration, shard: shard, on: connection)
         try await ShardRegistry(
@@ -96,7 +97,7 @@ struct ShardOwnership: Sendable {
         await reader.close()
     }
 
-    /// Publishes and removes until one of the two ends.
+    /// Runs the publisher and the remover until one of them ends.
     private func run(_ relay: ShardRelay, _ writer: OutboxWriter, _ flight: Flight) async -> Result<Void, any Error> {
         let remover = Remover(
             writer: writer, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
@@ -113,7 +114,7 @@ struct ShardOwnership: Sendable {
                 return .success(())
             } catch {
                 flight.lose(error)
-                // What was acknowledged is removed, if the session still lives.
+                // The remover removes the acknowledged rows if the session still works.
                 flight.finish()
                 _ = await group.nextResult()
                 group.cancelAll()
@@ -122,7 +123,7 @@ struct ShardOwnership: Sendable {
         }
     }
 
-    /// Wakes the publisher for each NOTIFY. Only a hint: without it, polling finds the rows.
+    /// Wakes the publisher for each NOTIFY. NOTIFY is only a hint: polling finds the rows without it.
     private func listen(_ channel: String, waking signal: WakeSignal) async {
         while !Task.isCancelled {
             do {

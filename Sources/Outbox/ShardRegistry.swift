@@ -1,13 +1,13 @@
 internal import Postgres
 
-/// Into how many shards the relays of a table divide its keys, by a lock that each of their sessions shares.
+/// Checks that all relays of a table use the same number of shards, by a lock that each of their sessions shares.
 ///
-/// Two relays that divide the keys differently would publish a key from two places at once, and no lock of a shard
-/// would keep them apart.
+/// Two relays with different numbers would publish the same key at the same time, and the locks of the shards would not
+/// prevent it.
 struct ShardRegistry: Sendable {
     private let table: String
     private let shards: Int
-    /// The lock's first number stands for the table, the second one is the number of shards.
+    /// The first number of the lock, which stands for the table. The second number is the number of shards.
     private let place: Int32
 
     init(schema: String, table: String, shards: Int) {
@@ -25,15 +25,15 @@ struct ShardRegistry: Sendable {
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         """
 
-    /// Says so to all others for as long as the session lives.
+    /// Announces the number of shards to all other relays while the session lives.
     ///
-    /// - Throws: ``OutboxRelayError`` when a relay of the table has another number of shards.
+    /// - Throws: ``OutboxRelayError`` if a relay of the table has another number of shards.
     func enter(on connection: PostgresConnection) async throws {
         var parameters = Parameters()
         parameters.append(place)
         parameters.append(Int32(clamping: shards))
         _ = try await connection.execute(Self.share, parameters)
-        // Of two that come at the same time each sees the other: both refuse, and none publishes.
+        // If two relays start at the same time, each sees the other. Both stop, and neither publishes.
         if let other = try await connection.execute(Self.others, parameters).optionalInt64(0, 0) {
             throw OutboxRelayError(
                 .configuration,

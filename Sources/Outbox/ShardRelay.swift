@@ -25,7 +25,7 @@ final class ShardRelay {
     private let stop: StopSignal
     private let reports: RelayReports
     private let limits: Live<RelayLimits>
-    /// Those that count now.
+    /// The limits that are in use.
     private var appliedLimits: RelayLimits
 
     private var producer: Producer
@@ -100,7 +100,7 @@ final class ShardRelay {
         var page = try await read(nextRequest())
         while !stop.isSet {
             try await settle()
-            // A page that was asked for before the cursor was rewound is dropped.
+            // A page is dropped if the cursor was rewound after its request.
             guard let current = page, cursor.take(current.ids, isFull: current.isFull, of: current.request) else {
                 page = try await read(nextRequest())
                 continue
@@ -275,7 +275,7 @@ final class ShardRelay {
     private func tellProgress() async throws {
         applyLimits()
         guard housekeeping.progress.isDue(.now) else { return }
-        // What the last page did not show was not there: only behind a full one can there be more.
+        // Only a full page can have more rows behind it.
         let position = cursor.isRescanning && cursor.position > 0 ? cursor.position : cursor.highest
         let unread = isBehind ? max(0, (origin?.lastPosition ?? 0) - max(position, 0)) : 0
         reports.progress(
@@ -310,7 +310,7 @@ final class ShardRelay {
     private func ensureLock() async throws {
         try flight.checkLock()
         guard ContinuousClock.now - flight.lastContact >= .milliseconds(configuration.leaseCheckMs) else { return }
-        // This process may have been suspended for long: another one may hold the lock by now.
+        // This process may have been suspended for a long time, so another process may hold the lock now.
         try await writer.lock.verify()
         flight.noteContact()
     }

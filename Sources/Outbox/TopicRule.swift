@@ -17,20 +17,20 @@ enum Topic {
     }
 }
 
-/// Which topic the events of an aggregate type go to.
+/// Maps aggregate types to topics.
 struct TopicRule: Sendable, Hashable {
     let prefix: String
     let suffix: String
     let lowercases: Bool
 
-    /// The aggregate type in lower case, and a suffix.
+    /// The topic is the aggregate type in lower case plus a suffix.
     init(suffix: String) {
         prefix = ""
         self.suffix = suffix
         lowercases = true
     }
 
-    /// Debezium's `route.topic.replacement`: `${routedByValue}` stands for the aggregate type.
+    /// The topic is Debezium's `route.topic.replacement`, in which `${routedByValue}` stands for the aggregate type.
     init(template: String) {
         let parts = template.split(separator: "${routedByValue}", maxSplits: 1, omittingEmptySubsequences: false)
         prefix = String(parts[0])
@@ -47,7 +47,7 @@ struct TopicRule: Sendable, Hashable {
     }
 }
 
-/// Topics by the bytes that name them in a row, so that a row costs a comparison and not a string.
+/// Caches topics by the bytes of a row that determine them, so a row needs a comparison but no new string.
 struct TopicNames {
     struct Entry {
         fileprivate let source: [UInt8]
@@ -55,7 +55,7 @@ struct TopicNames {
         let isLegal: Bool
     }
 
-    /// Distinct names kept, at most; an outbox has a handful.
+    /// Maximum number of cached names. An outbox usually has a few.
     private static let limit = 64
 
     private let rule: TopicRule
@@ -66,7 +66,7 @@ struct TopicNames {
         self.rule = rule
     }
 
-    /// - Parameter explicit: the topic that the row itself names.
+    /// - Parameter explicit: the topic that the row specifies.
     mutating func topic(aggregateType: Span<UInt8>, explicit: Span<UInt8>?) -> Entry {
         if let explicit {
             return Self.find(explicit, in: &byName) { $0 }
