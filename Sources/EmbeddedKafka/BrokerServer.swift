@@ -1,16 +1,16 @@
 internal import Blocking
 public import Foundation
 
-/// A Kafka-compatible broker in a process of its own on 127.0.0.1: `noida-db`, which is on PyPI and shares no code with
-/// Apache Kafka, with librdkafka, or with us. For `millrace dev --broker`, tests and benches.
+/// A Kafka-compatible broker in its own process on 127.0.0.1: `noida-db` from PyPI, which shares no code with Apache
+/// Kafka, librdkafka or Millrace. It is used by `millrace dev --broker`, tests and benches.
 ///
-/// It keeps its records in a folder and finds them again at the next start, unlike ``MockCluster``. It writes them
-/// every few seconds and when it is asked to stop: killed, it loses records that it has acknowledged since, and stopped
-/// under load the last few.
+/// Unlike ``MockCluster``, it stores its records in a folder and finds them again at the next start. It writes them
+/// every few seconds and at a stop. If it is killed, it loses the records that it acknowledged since the last write. If
+/// it is stopped under load, it loses the last few.
 public final class BrokerServer: Sendable {
-    /// The program, started where nothing else is said.
+    /// The name of the default executable.
     public static let programName = "noida-db"
-    /// The environment variable that names another.
+    /// The environment variable with the path of another executable.
     public static let programVariable = "MILLRACE_BROKER"
 
     /// `host:port`.
@@ -20,13 +20,13 @@ public final class BrokerServer: Sendable {
     private let folder: String
     private let process: SupervisedProcess
 
-    /// Starts a broker on the data in `folder` and waits until it takes connections.
+    /// Starts a broker on the data in `folder` and waits until it accepts connections.
     ///
     /// - Parameters:
-    ///   - program: the broker's executable, as ``findProgram(in:)`` finds it.
-    ///   - folder: where its data is, or will be; made if there is none.
-    ///   - port: nil for any free one.
-    ///   - startTimeoutMs: how long it may take until it takes connections, in milliseconds.
+    ///   - program: the broker's executable, as ``findProgram(in:)`` returns it.
+    ///   - folder: the folder of its data; created if it does not exist.
+    ///   - port: nil for any free port.
+    ///   - startTimeoutMs: maximum time until it accepts connections, in milliseconds.
     /// - Throws: ``BrokerServerError`` with the end of the broker's log.
     public static func start(
         program: String, folder: String, port: Int? = nil, startTimeoutMs: Int = 30_000
@@ -67,36 +67,37 @@ public final class BrokerServer: Sendable {
         }
     }
 
-    /// Asks the broker to stop, which makes it write what it has, and waits until it has ended. May be called once, as
-    /// may ``kill()`` instead.
+    /// Asks the broker to stop, which makes it write its records, and waits for its end. Call either this or
+    /// ``kill()``, once.
     public func stop() async {
         process.stop()
         _ = await process.waitForEnd()
     }
 
-    /// Ends the broker without asking, and waits until it has ended.
+    /// Kills the broker and waits for its end.
     public func kill() async {
         process.signal(SIGKILL)
         _ = await process.waitForEnd()
     }
 
-    /// When the broker wrote its data last; nil when it has not yet.
+    /// The time of the broker's last write; nil if it has not written yet.
     public func lastWrite() -> Date? {
         let data = URL(filePath: folder).appending(path: "kafka.json")
         return try? data.resourceValues(forKeys: [.contentModificationDateKey]).contentModificationDate
     }
 }
 
-/// Why there is no broker: what failed, and what the broker said.
+/// The reason why the broker failed, with its own message.
 public struct BrokerServerError: Error, CustomStringConvertible {
     public let description: String
 }
 
 extension BrokerServer {
-    /// Finds the broker's executable: what ``programVariable`` names, else ``programName`` in `PATH`.
+    /// Finds the broker's executable: the value of ``programVariable`` if it is set, otherwise ``programName`` in
+    /// `PATH`.
     ///
-    /// - Parameter environment: the process's own, as a rule.
-    /// - Throws: ``BrokerServerError`` when there is none, with what to do.
+    /// - Parameter environment: usually the environment of the process.
+    /// - Throws: ``BrokerServerError`` if there is none. Its text says what to do.
     public static func findProgram(in environment: [String: String]) throws(BrokerServerError) -> String {
         if let named = environment[programVariable], !named.isEmpty { return named }
         for folder in (environment["PATH"] ?? "").split(separator: ":") {
@@ -116,8 +117,7 @@ extension BrokerServer {
         return (try? file.read(upToCount: 4)) == Data([0x7F, 0x45, 0x4C, 0x46])
     }
 
-    /// What pip puts into `PATH` is a script, which does not pass on the signals that it gets. The executable lies in
-    /// the package's folder.
+    /// pip puts a script into `PATH`, which does not forward signals. The executable is in the package's folder.
     private static func binaryOfWheel() -> String? {
         let python = Process()
         python.executableURL = URL(filePath: "/usr/bin/env")

@@ -1,10 +1,11 @@
 internal import CRDKafka
 
-/// librdkafka's own mock of a Kafka cluster: the real protocol on ports of 127.0.0.1, kept in this process's memory
-/// and gone with this object. For tests and for `millrace dev`; never for data that matters.
+/// librdkafka's mock of a Kafka cluster. It speaks the real protocol on ports of 127.0.0.1 and stores all data in the
+/// memory of this process, until this object is released. Use it for tests and `millrace dev`, never for data that must
+/// be kept.
 ///
-/// It keeps about 5 MiB and 100,000 record sets a partition, makes topics that it is asked about and does not know
-/// (with four partitions), and knows no admin requests.
+/// It keeps about 5 MiB and 100,000 record sets for each partition. It creates unknown topics on request, with four
+/// partitions, and does not support admin requests.
 // SAFETY: the client owns the cluster, which locks itself; both are freed once, in `deinit`.
 @safe
 public final class MockCluster: @unchecked Sendable {
@@ -16,16 +17,16 @@ public final class MockCluster: @unchecked Sendable {
 
     /// Starts the cluster.
     ///
-    /// - Parameter brokers: how many; their numbers are 1, 2, ….
-    /// - Throws: when the process has no threads or ports left.
+    /// - Parameter brokers: the number of brokers. Their ids are 1, 2, ….
+    /// - Throws: if the process has no threads or ports left.
     public init(brokers: Int32 = 1) throws(MockClusterError) {
-        // SAFETY: the client takes the configuration when it is made; else it is ours to free. Log lines would go to
-        // standard error.
+        // SAFETY: the client takes the configuration if it is created; otherwise it is ours to free. Without a log
+        // callback, log lines would go to standard error.
         let configuration = unsafe rd_kafka_conf_new()
         unsafe rd_kafka_conf_set_log_cb(configuration, nil)
         var reason = [CChar](repeating: 0, count: 256)
-        // Its connections send each answer at once, as a broker's do. The kernel would hold a small answer back until
-        // the one before it is acknowledged, which the client's kernel does after 40 ms.
+        // Its connections send each answer at once, like a real broker. Otherwise the kernel would delay a small answer
+        // until the previous one is acknowledged, which the client's kernel does after 40 ms.
         _ = unsafe rd_kafka_conf_set(configuration, "socket.nagle.disable", "true", &reason, reason.count)
         guard let client = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &reason, reason.count) else {
             unsafe rd_kafka_conf_destroy(configuration)
@@ -34,7 +35,7 @@ public final class MockCluster: @unchecked Sendable {
         }
         guard let cluster = unsafe rd_kafka_mock_cluster_new(client, brokers) else {
             unsafe rd_kafka_destroy(client)
-            throw MockClusterError(message: "the mock cluster does not start")
+            throw MockClusterError(message: "the mock cluster could not be started")
         }
         unsafe self.client = unsafe client
         unsafe self.cluster = unsafe cluster
@@ -49,7 +50,7 @@ public final class MockCluster: @unchecked Sendable {
 
     /// Creates a topic.
     ///
-    /// - Throws: also when it is there already.
+    /// - Throws: also if the topic exists already.
     public func createTopic(_ name: String, partitions: Int32, replication: Int32 = 1) throws(MockClusterError) {
         try check(unsafe rd_kafka_mock_topic_create(cluster, name, partitions, replication))
     }
@@ -75,25 +76,26 @@ public enum KafkaRequest: Int16, Sendable {
 }
 
 extension MockCluster {
-    /// Answers the next requests of a kind with these error codes of the Kafka protocol, one each; 0 lets one pass.
+    /// Answers the next requests of a kind with these error codes of the Kafka protocol, one code for each request. 0
+    /// answers a request normally.
     public func pushRequestErrors(_ request: KafkaRequest, _ codes: [Int32]) {
         let errors = codes.map { rd_kafka_resp_err_t($0) }
         // SAFETY: the codes are copied.
         unsafe rd_kafka_mock_push_request_errors_array(cluster, request.rawValue, errors.count, errors)
     }
 
-    /// Forgets the errors that were pushed for a kind of request and not used yet.
+    /// Removes the unused errors of a kind of request.
     public func clearRequestErrors(_ request: KafkaRequest) {
         unsafe rd_kafka_mock_clear_request_errors(cluster, request.rawValue)
     }
 
-    /// Lets all brokers refuse a topic in their metadata; Kafka's error code, or 0 for none.
+    /// Makes all brokers return an error for a topic in their metadata: Kafka's error code, or 0 for none.
     public func setTopicError(_ topic: String, _ code: Int32) {
         // SAFETY: the cluster lives as long as this object, and the name is only borrowed.
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(code))
     }
 
-    /// Makes every answer of a broker take this many milliseconds.
+    /// Delays every answer of a broker by this time.
     public func setRoundTripTime(broker: Int32, milliseconds: Int32) throws(MockClusterError) {
         try check(unsafe rd_kafka_mock_broker_set_rtt(cluster, broker, milliseconds))
     }
@@ -125,7 +127,7 @@ extension MockCluster {
     }
 }
 
-/// Why the mock cluster did not do what it was asked to.
+/// The reason why the mock cluster failed.
 public struct MockClusterError: Error, CustomStringConvertible {
     public let message: String
     public var description: String { "mock cluster: \(message)" }

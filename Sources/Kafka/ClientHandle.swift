@@ -43,8 +43,9 @@ final class ClientHandle: @unchecked Sendable {
     }
 
     deinit {
-        // Destroying waits for the client's threads, so it must not hold up the thread that let go of it last, which
-        // may be one of Swift's pool. A consumer that was not closed leaves without a word; its session times out.
+        // Destroying the client waits for its threads. The thread that releases the last reference may be one of
+        // Swift's pool and must not be blocked. A consumer that was not closed does not leave its group; its session
+        // times out.
         let last = unsafe LastReference(pointer: pointer, log: log, kept: kept.withLock { $0 })
         Thread.detachNewThread { last.destroy() }
     }

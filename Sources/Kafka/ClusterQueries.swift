@@ -57,7 +57,7 @@ extension ClientHandle {
             pointer, partition.topic, partition.partition, &low, &high, timeoutMs)
         if response != RD_KAFKA_RESP_ERR_NO_ERROR { throw KafkaError(response, topicPartition: partition) }
         guard low >= 0, high >= 0 else {
-            // A broker that answers with an error for the partition names no offset.
+            // If a broker answers with an error for the partition, the answer contains no offset.
             throw KafkaError(
                 RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, message: "the broker reports no offsets",
                 topicPartition: partition)
@@ -73,7 +73,7 @@ extension ClientHandle {
         if places.isEmpty { return [:] }
         let list = PartitionList(places.mapValues(\.listOffsetsTime))
         try KafkaError.check(unsafe rd_kafka_offsets_for_times(pointer, list.pointer, timeoutMs))
-        // A partition that has no leader is not one that does not exist.
+        // A partition without a leader is an error. Only unknown partitions are left out.
         for case let error? in list.entries.map(\.error) where !error.isUnknownTopic { throw error }
         let found = list.entries.filter { $0.error == nil && $0.offset >= 0 }
         return Dictionary(found.map { ($0.partition, $0.offset) }) { first, _ in first }

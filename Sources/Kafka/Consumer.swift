@@ -97,15 +97,17 @@ public actor Consumer {
     }
 
     private static let defaults = [
-        // Balanced over several topics. Sticky would move less: see `KafkaClientConfiguration.isStickySafe`.
+        // `roundrobin` balances the partitions of several topics. A sticky strategy would move fewer partitions: see
+        // `KafkaClientConfiguration.isStickySafe`.
         "partition.assignment.strategy": "roundrobin",
         "queued.max.messages.kbytes": "16384",
         "socket.nagle.disable": "true",
         "allow.auto.create.topics": "false",
-        // How long a dead member keeps its partitions. Brokers accept no less than 6 s unless they are told to.
+        // Time after which the group reassigns the partitions of a dead member. By default, brokers accept no less than
+        // 6 s.
         "session.timeout.ms": "6000",
         "heartbeat.interval.ms": "1500",
-        // How soon topics and partitions that are added are found.
+        // Time after which new topics and partitions are detected.
         "topic.metadata.refresh.interval.ms": "5000",
     ]
 
@@ -235,7 +237,7 @@ public actor Consumer {
             return unsafe .error(handle.error(of: event))
         case RD_KAFKA_EVENT_OFFSET_COMMIT:
             let response = unsafe rd_kafka_event_error(event)
-            // There was nothing to commit.
+            // There were no offsets to commit.
             if response == RD_KAFKA_RESP_ERR__NO_OFFSET { return nil }
             return response == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : .error(KafkaError(response))
         default:
@@ -274,12 +276,13 @@ public actor Consumer {
         } catch {
             return false
         }
-        // Only now: while the group is being left, every answer means to have nothing, whatever the protocol.
+        // Only now: while the consumer leaves the group, librdkafka treats every answer as giving up all partitions,
+        // with every protocol.
         if unanswered != nil { giveUpAll() }
         while unsafe rd_kafka_consumer_closed(handle.pointer) == 0 {
             let remainingMs = Self.milliseconds(until: deadline)
             if remainingMs <= 0 { return false }
-            // Short turns, as the end of closing itself is no event.
+            // The waits are short, because no event announces that closing has ended.
             guard let event = unsafe queue.poll(timeoutMs: min(remainingMs, 20)) else { continue }
             let isRebalance = unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE
             unsafe rd_kafka_event_destroy(event)

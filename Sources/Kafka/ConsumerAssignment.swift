@@ -24,7 +24,7 @@ extension Consumer {
     public func unassign(_ partitions: [TopicPartition]) throws(KafkaError) {
         unanswered = nil
         if isEager {
-            // This protocol takes all partitions away at once.
+            // The eager protocol revokes all partitions at once.
             try KafkaError.check(unsafe rd_kafka_assign(handle.pointer, nil))
             positions = [:]
         } else {
@@ -38,7 +38,8 @@ extension Consumer {
     /// not call it while a rebalance is unanswered.
     public func seek(_ offsets: [TopicPartition: StartOffset]) throws(KafkaError) {
         if isEager {
-            // Here an assignment replaces the one before, so the others are assigned again where they stand.
+            // With the eager protocol an assignment replaces the previous one, so the other partitions are assigned
+            // again at their positions.
             try assign(positions.merging(offsets) { _, new in new })
         } else {
             try unassign(Array(offsets.keys))
@@ -162,11 +163,8 @@ extension Consumer {
         }
     }
 
-    /// Whether the broker removes records of a topic that newer ones of their key replace (`cleanup.policy`), asked as
-    /// ``queryWatermarks(_:timeoutMs:)`` asks.
-    ///
-    /// - Parameter timeoutMs: maximum time to wait in milliseconds.
-    /// - Throws: ``KafkaError/isUnsupported`` if the cluster does not support the request.
+    /// Whether the topic is compacted (`cleanup.policy`): the broker removes records that newer ones of their key
+    /// replace. It sends the request like ``queryWatermarks(_:timeoutMs:)``.
     public nonisolated func isCompacted(topic: String, timeoutMs: Int32) async throws(KafkaError) -> Bool {
         let policy = try await ask { [handle] () throws(KafkaError) in
             try handle.topicSetting("cleanup.policy", of: topic, timeoutMs: timeoutMs)
@@ -174,8 +172,8 @@ extension Consumer {
         return policy?.split(separator: ",").contains { $0.trimmingPrefix(" ") == "compact" } ?? false
     }
 
-    /// The partitions of topics, by topic; those that do not exist are left out. Asked as
-    /// ``queryWatermarks(_:timeoutMs:)`` asks.
+    /// The partitions of topics, by topic. Topics that do not exist are left out. It sends the request like
+    /// ``queryWatermarks(_:timeoutMs:)``.
     ///
     /// - Parameters:
     ///   - topics: nil for all topics of the cluster.
@@ -198,7 +196,8 @@ extension Consumer {
         }
         thread.name = "kafka-ask"
         thread.start()
-        // Ends without a value when this task is cancelled; the thread ends when librdkafka lets go of it.
+        // The sequence ends without a value if this task is cancelled. The thread ends when librdkafka returns from the
+        // call.
         for await result in answers { return try result.get() }
         throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, message: "the request was cancelled before it was answered")
     }

@@ -54,7 +54,7 @@ final class DeliveryLoop: Sendable {
 
     private func run() {
         while !state.withLock({ $0.isStopping }) {
-            // Ends on an event, or on the yield of `stop()`, which is kept until there is a poll to end.
+            // The poll ends with an event, or with the yield of `stop()`. librdkafka keeps a yield until the next poll.
             guard let event = unsafe queue.poll(timeoutMs: -1) else { continue }
             switch unsafe rd_kafka_event_type(event) {
             case RD_KAFKA_EVENT_DR: unsafe deliver(event)
@@ -62,7 +62,7 @@ final class DeliveryLoop: Sendable {
             default: break
             }
             let isDelivery = unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR
-            // The records' memory is freed here, so only now is there room, and only now may a flush return.
+            // This frees the memory of the records. Only now is there space, and only now may a flush return.
             unsafe rd_kafka_event_destroy(event)
             if isDelivery { noteRoom() }
         }

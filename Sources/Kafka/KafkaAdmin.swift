@@ -27,7 +27,7 @@ public final class KafkaAdmin: Sendable {
             RD_KAFKA_PRODUCER, configuration, defaults: [:], owned: ["isolation.level": isolation], events: 0)
     }
 
-    /// The brokers that the cluster's metadata names.
+    /// The brokers in the cluster's metadata.
     public func brokers() async throws(KafkaError) -> [KafkaBroker] {
         let (client, timeoutMs) = (client, timeoutMs)
         return try await blocking { () throws(KafkaError) in

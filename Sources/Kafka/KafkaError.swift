@@ -4,10 +4,10 @@ public import StreamCore
 /// An error of librdkafka or a broker, as a value. It is read from C at the place of the call, so it can be stored and
 /// passed to other threads.
 public struct KafkaError: Error, Hashable, Sendable {
-    /// librdkafka's `rd_kafka_resp_err_t`: a broker's error code of the Kafka protocol when positive, the client's own
-    /// when below −1.
+    /// librdkafka's `rd_kafka_resp_err_t`. A positive number is a broker's error code of the Kafka protocol; a number
+    /// below −1 is an error of the client.
     public let code: Int32
-    /// The code's name as librdkafka spells it, without its prefix: `MSG_SIZE_TOO_LARGE`, `_TIMED_OUT`.
+    /// librdkafka's name of the code without its prefix: `MSG_SIZE_TOO_LARGE`, `_TIMED_OUT`.
     public let name: String
     /// The message for operators. It contains no data of a record.
     public let message: String
@@ -19,7 +19,7 @@ public struct KafkaError: Error, Hashable, Sendable {
     /// The consequence of the error; see ``FailureKind``.
     public var kind: FailureKind { isFatal ? .everything : Self.kind(of: code) }
 
-    /// The same call may succeed later without a change.
+    /// Whether the same call may succeed later without a change.
     public var isRetriable: Bool { kind == .transient }
 
     init(code: Int32, message: String? = nil, isFatal: Bool = false, topicPartition: TopicPartition? = nil) {

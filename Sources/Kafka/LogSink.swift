@@ -8,8 +8,8 @@ public enum KafkaLogLevel: Int, Sendable, Comparable {
     public static func < (left: KafkaLogLevel, right: KafkaLogLevel) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Takes librdkafka's log lines: their level, the facility that wrote them (`FAIL`, `REQTMOUT`) and the text.
-/// Called on librdkafka's threads, so it must not block.
+/// Receives librdkafka's log lines: their level, the facility that wrote them (`FAIL`, `REQTMOUT`) and the text. It is
+/// called on librdkafka's threads, so it must not block.
 public typealias KafkaLog = @Sendable (_ level: KafkaLogLevel, _ facility: String, _ message: String) -> Void
 
 /// Passes on librdkafka's log at a limited rate, even while a broker stays unavailable.
@@ -40,10 +40,11 @@ final class LogSink: Sendable {
 
     private static func isNoNews(_ facility: String, _ message: String) -> Bool {
         switch facility {
-        // One set of properties serves producers and consumers: what is of the other's is no news. And the guarantee
-        // that librdkafka calls experimental is asked for by us, not by the configuration's author.
+        // Producers and consumers share one set of properties, so librdkafka warns about properties of the other kind.
+        // It also warns about the experimental guarantee, which the producer sets itself and not the author of the
+        // configuration.
         case "CONFWARN": message.contains("will be ignored by this") || message.contains("enable.gapless.guarantee")
-        // Said of every cluster before its version is known.
+        // librdkafka writes this about every cluster before it knows the cluster's version.
         case "AUTOCREATE": true
         default: false
         }

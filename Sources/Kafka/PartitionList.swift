@@ -26,7 +26,7 @@ struct PartitionList: ~Copyable {
         unsafe pointer = rd_kafka_topic_partition_list_new(Int32(capacity))
     }
 
-    /// Takes over a list that librdkafka made for the caller.
+    /// Takes over a list that librdkafka created for the caller.
     init(owning pointer: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) {
         unsafe self.pointer = unsafe pointer
     }

@@ -86,10 +86,10 @@ public final class Producer: Sendable {
     /// Passes one record to the producer without waiting. Everything is copied.
     ///
     /// - Parameters:
-    ///   - key: decides the partition; nil is NULL: any partition. Not the same as empty.
-    ///   - value: nil is NULL, a tombstone. Not the same as empty.
-    ///   - headers: taken over, also when the call throws.
-    ///   - timestampMs: the record's time in milliseconds since 1970; 0 or less for now.
+    ///   - key: decides the partition. nil is NULL: any partition. NULL differs from an empty key.
+    ///   - value: nil is NULL, a tombstone. NULL differs from an empty value.
+    ///   - headers: taken over, also if the call throws.
+    ///   - timestampMs: the record's time in milliseconds since 1970; 0 or less for the current time.
     ///   - tag: returned in the record's ``DeliveryReport``; below 2⁶³.
     /// - Throws: ``KafkaError/isQueueFull`` if there is no space now; an error of kind `permanent` if this record can
     ///   never be sent (too large, impossible topic); a fatal error if the producer cannot be used any more. No report
@@ -177,8 +177,7 @@ public final class Producer: Sendable {
 
     /// Produces one record: waits for space and then for its delivery.
     ///
-    /// - Parameter timestampMs: the record's time in milliseconds since 1970; 0 or less for now.
-    ///
+    /// - Parameter timestampMs: the record's time in milliseconds since 1970; 0 or less for the current time.
     /// - Throws: the reason why it was not delivered.
     @discardableResult
     public func send(
@@ -225,7 +224,7 @@ public final class Producer: Sendable {
             try await flush(timeoutMs: timeoutMs)
         } catch {
             purge()
-            // The purged records' reports need no broker, only the thread.
+            // The reports of purged records need no broker, only the thread.
             do throws(KafkaError) { try await flush(timeoutMs: 1_000) } catch {}
         }
         await deliveries.stopped()

@@ -1,21 +1,21 @@
 public import StreamCore
 
-/// Reads ranges of partitions to their ends, and never waits for a record that cannot come: the place of the last one
-/// may be taken by a transaction's control record, so that a range ends where Kafka says that the partition does.
+/// Reads ranges of partitions to their ends. It never waits for a record that cannot come: the last offset of a range
+/// may be a transaction's control record, so a range ends where Kafka reports the end of the partition.
 public struct RangeReader: Sendable {
-    /// Why the ranges cannot be read.
+    /// The reason why the ranges cannot be read.
     public enum Trouble: Error {
-        /// Kafka has dropped records that were to be read.
+        /// Kafka has deleted records of the range.
         case gone(TopicPartition)
-        /// Nothing came for so long.
+        /// No record came within this time.
         case silent(TopicPartition, milliseconds: Int)
     }
 
     private let configuration: KafkaClientConfiguration
-    /// How long nothing may come, in milliseconds.
+    /// Maximum time without a record, in milliseconds.
     private let silenceTimeoutMs: Int
 
-    /// - Parameter silenceTimeoutMs: how long nothing may come, in milliseconds.
+    /// - Parameter silenceTimeoutMs: the maximum time without a record, in milliseconds.
     public init(_ configuration: KafkaClientConfiguration, silenceTimeoutMs: Int) {
         var configuration = configuration
         configuration.properties["isolation.level"] = "read_committed"
@@ -23,10 +23,10 @@ public struct RangeReader: Sendable {
         self.silenceTimeoutMs = silenceTimeoutMs
     }
 
-    /// Hands out each record of the ranges, a partition's in their order.
+    /// Passes each record of the ranges to `body`. The records of a partition keep their order.
     ///
-    /// - Parameter afterBatch: called when a batch of records was handed out; nothing more is read until it returns.
-    /// - Throws: ``Trouble``, `KafkaError`, what `body` and `afterBatch` throw.
+    /// - Parameter afterBatch: called after the records of a batch. Nothing more is read until it returns.
+    /// - Throws: ``Trouble``, `KafkaError`, or an error of `body` or `afterBatch`.
     public func read(
         _ ranges: [TopicPartition: Range<Int64>], afterBatch: () async throws -> Void = {},
         _ body: (RecordView) throws -> Void

@@ -118,7 +118,7 @@ public struct RecordView: Sendable {
         return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? nil : timestamp
     }
 
-    /// The key's bytes; nil when it is NULL, which is not the same as empty.
+    /// The key's bytes; nil if the key is NULL, which differs from an empty key.
     public var key: Span<UInt8>? {
         @_lifetime(borrow self) get {
             guard let start = unsafe message.pointee.key else { return nil }
@@ -126,7 +126,7 @@ public struct RecordView: Sendable {
         }
     }
 
-    /// The value's bytes; nil when it is NULL: a tombstone, which is not the same as empty.
+    /// The value's bytes; nil if the value is NULL (a tombstone), which differs from an empty value.
     public var value: Span<UInt8>? {
         @_lifetime(borrow self) get {
             if let value = origin?.value {

@@ -36,7 +36,7 @@ public struct RecordHeaders: ~Copyable {
     ///
     /// - Parameters:
     ///   - name: encoded as UTF-8; should be ASCII.
-    ///   - value: copied; nil is NULL, which is not the same as empty.
+    ///   - value: copied. nil is NULL, which differs from an empty value.
     public func append(_ name: StaticString, _ value: Span<UInt8>?) {
         precondition(name.hasPointerRepresentation, "a header's name has more than one character")
         unsafe add(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self), name.utf8CodeUnitCount, value)

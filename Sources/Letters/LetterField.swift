@@ -1,6 +1,6 @@
 public import Kafka
 
-/// A header of a letter or of a retry request: UTF-8 text.
+/// A header of a letter or of a retry request, as UTF-8 text.
 public struct LetterField: Sendable, Hashable {
     /// The name is a literal, which librdkafka uses without a copy.
     public let literal: StaticString
