@@ -1,7 +1,7 @@
 internal import Logging
 internal import Synchronization
 
-/// Tells of handlers that failed: what nobody expected, at most one line in ten seconds. Metrics count them all.
+/// Logs unexpected errors of handlers, at most one line in ten seconds. Metrics count all of them.
 final class FailureLog: Sendable {
     private static let interval = Duration.seconds(10)
 
@@ -25,7 +25,7 @@ final class FailureLog: Sendable {
 }
 
 extension Problem {
-    /// What the server refuses by itself for now.
+    /// A temporary refusal by the server itself.
     static func refused(_ status: Int, _ detail: String, retryAfter seconds: Int) -> Problem {
         Problem(status: status, detail: detail, headers: [("Retry-After", String(seconds))])
     }

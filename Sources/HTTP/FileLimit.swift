@@ -1,14 +1,14 @@
 internal import Glibc
 internal import Logging
 
-/// How many files the process may have open.
+/// The limit of open files of the process.
 enum FileLimit {
-    /// Files that are no connections: the database's, Kafka's, the logs, the listener.
+    /// The number of open files that are not connections: those of the database, Kafka, logs and the listener.
     private static let reserve = 256
 
-    /// Raises the soft limit as far as needed and allowed.
+    /// Raises the soft limit as far as necessary and allowed.
     ///
-    /// - Returns: how many connections there can be.
+    /// - Returns: the possible number of connections.
     static func raise(toHold connections: Int, logger: Logger) -> Int {
         var limit = rlimit()
         let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))

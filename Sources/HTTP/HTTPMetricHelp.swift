@@ -1,6 +1,6 @@
-/// The metrics of an HTTP server, all by its name.
+/// The metrics of an HTTP server. Each has the server's name as a label.
 public enum HTTPMetricHelp {
-    /// What each metric is, in one sentence, by its name.
+    /// The description of each metric, by its name.
     public static let help: [String: String] = [
         "millrace_http_requests_total": "Requests that were answered, by route and class of status.",
         "millrace_http_request_duration_seconds":

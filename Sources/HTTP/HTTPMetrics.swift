@@ -1,8 +1,8 @@
 internal import CoreMetrics
 internal import NIOCore
 
-/// What a server counts. Labels are its own name, its routes' templates, the classes of statuses and the kinds of
-/// limits: all bounded.
+/// The metrics of a server. All their labels have a limited number of values: the server's name, the templates of its
+/// routes, the classes of statuses and the kinds of limits.
 struct HTTPMetrics: Sendable {
     /// By route, then by the status's first digit.
     private let requests: [[Counter]]
@@ -12,7 +12,7 @@ struct HTTPMetrics: Sendable {
     private let waits: Meter
     private let searches: Meter
     private let timeouts: Counter
-    /// By the share's raw value, then by who had too much.
+    /// By the raw value of the share, then by the kind of the refusal.
     private let refusals: [[Counter]]
 
     /// Requests that reach no route are counted under the last index.
@@ -34,7 +34,7 @@ struct HTTPMetrics: Sendable {
         waits = Meter(label: "millrace_http_waits", dimensions: [("server", name)])
         searches = Meter(label: "millrace_http_searches", dimensions: [("server", name)])
         refusals = Share.allCases.map { share in
-            // A connection that is not even told of its limit is refused as one.
+            // A connection that is closed without an answer is counted as a refused connection.
             let limit = share == .refusal ? Share.connection : share
             return AdmissionState.Refusal.allCases.map { refusal in
                 Counter(
@@ -47,7 +47,8 @@ struct HTTPMetrics: Sendable {
 
     /// - Parameters:
     ///   - route: the index of its template; nil for none.
-    ///   - duration: until the answer was ready, or of a stream its head.
+    ///   - status: the status of the response.
+    ///   - duration: the time until the response was complete, or until the head of a stream.
     func answered(route: Int?, status: Int, duration: TimeAmount) {
         let index = route ?? durations.count - 1
         requests[index][min(max(status / 100, 1), 5) - 1].increment()
@@ -59,7 +60,7 @@ struct HTTPMetrics: Sendable {
     func streamBegan() { streams.increment() }
     func streamEnded() { streams.decrement() }
 
-    /// A client holds one more of a share.
+    /// Notes that a client takes one more part of a share.
     func began(_ share: Share) {
         switch share {
         case .wait: waits.increment()
@@ -76,11 +77,11 @@ struct HTTPMetrics: Sendable {
         }
     }
 
-    /// Something was refused because the client, or the server, has too much of it.
+    /// Notes a refusal, because the client or the server has reached a limit.
     func refused(_ share: Share, _ refusal: AdmissionState.Refusal) {
         refusals[share.rawValue][refusal == .client ? 0 : 1].increment()
     }
 
-    /// A client was too slow, or a handler was.
+    /// Notes that a client or a handler was too slow.
     func timedOut() { timeouts.increment() }
 }

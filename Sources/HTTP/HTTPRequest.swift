@@ -1,24 +1,24 @@
 internal import HTTPTypes
 
-/// A request as a route's handler sees it: complete, decoded and within the server's limits.
+/// A request for the handler of a route: complete, decoded and within the server's limits.
 public struct HTTPRequest: Sendable {
-    /// The route's, or `HEAD`, which a handler answers as `GET`.
+    /// The route's method, or `HEAD`, which a handler answers like `GET`.
     public let method: String
     /// The path of the target, percent-decoded, without the query.
     public var path: String { "/" + parts.joined(separator: "/") }
-    /// The query's parameters in their order, decoded; `+` is a space. A name may come again.
+    /// The decoded parameters of the query, in their order. `+` is a space. Names may repeat.
     public let query: [(name: String, value: String)]
-    /// Empty for `GET` and `HEAD`, whatever the client has sent.
+    /// The body. It is empty for `GET` and `HEAD`, even if the client sent one.
     public let body: [UInt8]
-    /// A name of the token that the request has brought, which tells nothing of the token; empty without one.
+    /// A name for the request's token, from which the token cannot be derived; empty without a token.
     public let caller: String
-    /// The tenant that the token belongs to; nil for a token of nobody in particular, and without a token.
+    /// The tenant of the token; nil without a token, or if the token belongs to no tenant.
     public let tenantID: String?
 
     private let parts: [String]
     private let parameters: [(name: String, value: String)]
     private let headers: HTTPFields
-    /// Nil for a request that no server has received.
+    /// nil for a request that was not received by a server.
     private let slot: RequestSlot?
 
     /// - Parameter parameters: the values of the route's `{names}`.
@@ -53,14 +53,14 @@ public struct HTTPRequest: Sendable {
         query = target.query
     }
 
-    /// Does a part of the handler's work that has limits of its own, and holds nothing of the other requests' share
-    /// meanwhile.
+    /// Runs a part of the handler's work under separate limits. Meanwhile the request does not count against the limit
+    /// of ordinary requests.
     ///
-    /// A client that ends its side of the connection while its request waits is taken to have gone, and the task is
-    /// cancelled.
+    /// If the client closes its side of the connection while its request waits, it counts as disconnected and the task
+    /// is cancelled.
     ///
-    /// - Throws: a ``Problem`` when there is too much of such work, `CancellationError` when the client has gone, and
-    ///   what `body` throws.
+    /// - Throws: a ``Problem`` if a limit is reached, `CancellationError` if the client has disconnected, or an error
+    ///   of `body`.
     public func working<Answer>(
         as work: HTTPWork, _ body: () async throws -> Answer
     ) async throws -> Answer {
@@ -70,13 +70,13 @@ public struct HTTPRequest: Sendable {
         return try await body()
     }
 
-    /// The part of the path that stands for `{name}` in the route's template, percent-decoded and never empty; empty
-    /// when the template has no such name.
+    /// The part of the path at `{name}` of the route's template, percent-decoded. It is empty only if the template has
+    /// no such name.
     public func parameter(_ name: String) -> String {
         parameters.first { $0.name == name }?.value ?? ""
     }
 
-    /// A header's value; the values of several of the same name are joined by `, `. Nil when there is none.
+    /// The value of a header; nil if there is none. The values of repeated headers are joined by `, `.
     public func header(_ name: String) -> String? {
         guard let name = HTTPField.Name(name) else { return nil }
         return headers[name]

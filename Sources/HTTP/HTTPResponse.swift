@@ -1,21 +1,21 @@
 internal import NIOCore
 
-/// What a handler answers. The server adds what every response has: length or framing, date, the security headers and
-/// the configuration's common ones, each unless it is here already.
+/// A handler's response. The server adds the headers of all responses, unless they are set: length or framing, date,
+/// security headers and the configured common headers.
 public struct HTTPResponse: Sendable {
     public enum Body: Sendable {
         case none
         case bytes([UInt8])
-        /// Written piece by piece while the client reads; the response ends when the closure returns. When it throws,
-        /// the connection is closed so that the client sees that the end is missing.
+        /// Written piece by piece while the client reads. The response ends when the closure returns. If the closure
+        /// throws, the connection is closed, so the client sees that the response is incomplete.
         ///
-        /// The task is cancelled when the client goes away and when the server stops; in the second case it can still
-        /// write a goodbye.
+        /// The task is cancelled if the client disconnects or the server stops. If the server stops, it can still write
+        /// final bytes.
         case stream(@Sendable (HTTPBodyWriter) async throws -> Void)
     }
 
     public var status: Int
-    /// Control characters in values are sent as spaces.
+    /// Control characters in values are replaced by spaces.
     public var headers: [(name: String, value: String)]
     public var body: Body
 
@@ -26,8 +26,7 @@ public struct HTTPResponse: Sendable {
     }
 }
 
-/// Bytes made ready once to be written to many clients: all of them share the same memory, even while they wait in the
-/// buffers of slow ones.
+/// Bytes that are written to many clients. All of them share the same memory, even in the buffers of slow connections.
 public struct HTTPChunk: Sendable {
     let bytes: ByteBuffer
 
@@ -35,35 +34,31 @@ public struct HTTPChunk: Sendable {
         self.bytes = ByteBuffer(bytes: bytes)
     }
 
-    /// The bytes that it was made of, copied.
+    /// A copy of the bytes.
     public var content: [UInt8] { Array(bytes.readableBytesView) }
 }
 
 /// Writes the body of one response.
 public struct HTTPBodyWriter: Sendable {
-    /// Why nothing more can be written.
+    /// The reason why nothing more can be written.
     public enum WriteError: Error, Sendable {
-        /// The connection is closed: by the client, or because it took nothing for `writeTimeoutMs`.
+        /// The connection is closed, by the client or because the client received nothing for `writeTimeoutMs`.
         case clientGone
     }
 
     private let sink: @Sendable (HTTPChunk) async throws(WriteError) -> Void
 
-    /// A writer into something else than a connection.
+    /// Creates a writer with another target than a connection.
     public init(_ sink: @escaping @Sendable (HTTPChunk) async throws(WriteError) -> Void) {
         self.sink = sink
     }
 
-    /// Returns when the bytes are with the socket.
-    ///
-    /// - Throws: ``WriteError``.
+    /// Writes bytes, and returns when the socket has accepted them.
     public func write(_ bytes: [UInt8]) async throws(WriteError) {
         try await sink(HTTPChunk(bytes))
     }
 
-    /// The same, of bytes that others are sent as well.
-    ///
-    /// - Throws: ``WriteError``.
+    /// Writes bytes that are shared with other clients.
     public func write(_ chunk: HTTPChunk) async throws(WriteError) {
         try await sink(chunk)
     }

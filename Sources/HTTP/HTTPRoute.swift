@@ -1,26 +1,26 @@
-/// What answers the requests of one method for one path, or for all paths of one shape.
+/// Answers the requests of one method for one path, or for all paths of one form.
 public struct HTTPRoute: Sendable {
     public typealias Handler = @Sendable (HTTPRequest) async throws -> HTTPResponse
 
     public enum Method: String, Sendable {
-        /// The same handler answers HEAD, and the server leaves the body away.
+        /// The handler also answers HEAD. The server then leaves out the body.
         case get = "GET"
         case post = "POST"
         case put = "PUT"
         case patch = "PATCH"
         case delete = "DELETE"
 
-        /// All that a route of this method answers.
+        /// All methods that a route of this method answers.
         var names: [String] { self == .get ? ["GET", "HEAD"] : [rawValue] }
     }
 
     public let method: Method
-    /// The path; a part in braces stands for any one part that is not empty: `/v1/orders/{id}`. Where several routes
-    /// match a path, the one whose parts are written out wins, from the left.
+    /// The path, such as `/v1/orders/{id}`. A part in braces matches any part that is not empty. If several routes
+    /// match a path, literal parts have priority over parts in braces, from left to right.
     public let template: String
-    /// Responses go on until the client leaves: they have a limit of their own and no time limit.
+    /// Whether the responses continue until the client disconnects. They have a separate limit and no time limit.
     public var isStream: Bool
-    /// Needs no token.
+    /// Whether the route needs no token.
     public var isPublic: Bool
     let handler: Handler
 

@@ -7,18 +7,18 @@ internal import NIOCore
 internal import NIOPosix
 public import ServiceLifecycle
 
-/// Answers HTTP requests by routes: Hummingbird's server, with a limit on everything that a client can make it hold.
+/// An HTTP server with routes, based on Hummingbird. It limits everything that a client can make it hold.
 ///
 /// ```
 /// socket → ConnectionLimit → (TLS, HTTP/2) → parser → HTTP1Codec → RequestWatch → Hummingbird's task → Responder
 /// → route
 /// ```
 ///
-/// What the server itself refuses is told as a ``Problem``: 400, 404, 405, 408, 413, 414, 431, 505; 401 without a
-/// token; 421 to a request that names another service; 429 to a client that holds too much at once, and 503 to all when
-/// the server has too much to do; 500 and 503 for handlers that fail or take too long.
+/// The server's own errors are sent as a ``Problem``: 400, 404, 405, 408, 413, 414, 431 and 505 for invalid requests;
+/// 401 without a valid token; 421 if the request names another host; 429 if the client reached its limits; 503 if the
+/// server reached its limits or a handler takes too long; 500 if a handler fails.
 public struct HTTPServer: Service {
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     public struct BindError: Error, Sendable, CustomStringConvertible {
         public let description: String
     }
@@ -28,7 +28,7 @@ public struct HTTPServer: Service {
     private let logger: Logger
     private let onListening: @Sendable (Int) -> Void
 
-    /// - Parameter onListening: called once with the port that is listened on.
+    /// - Parameter onListening: called once with the port on which the server listens.
     public init(
         configuration: HTTPServerConfiguration, routes: [HTTPRoute], logger: Logger,
         onListening: @escaping @Sendable (Int) -> Void = { _ in }
@@ -39,10 +39,8 @@ public struct HTTPServer: Service {
         self.onListening = onListening
     }
 
-    /// Serves until the process stops. Then it takes no more connections, ends the idle ones, cancels the tasks of
-    /// streams, and waits for what is under way, up to `drainTimeoutMs`.
-    ///
-    /// - Throws: ``BindError``, ``HTTPServerConfiguration/Invalid``.
+    /// Serves until the process stops. Then it accepts no more connections, closes idle ones, cancels the tasks of
+    /// streams, and waits for requests in progress, at most `drainTimeoutMs`.
     public func run() async throws {
         try configuration.validate()
         var configuration = configuration
@@ -86,13 +84,13 @@ public struct HTTPServer: Service {
         }
     }
 
-    /// What Hummingbird does with an accepted connection.
+    /// The channel that Hummingbird creates for an accepted connection.
     private static func channel(_ server: HTTPServerContext) throws -> any ServerChildChannel {
         let configuration = server.configuration
         var http1 = HTTP1Channel.Configuration(
             additionalChannelHandlers: [RequestWatch(server)],
             idleTimeout: .milliseconds(Int64(configuration.idleTimeoutMs)))
-        // The target counts as a field, and as a part of the whole.
+        // The parser counts the target as a field and as a part of the total.
         http1.httpDecoder = .init(
             maxHeaderFieldSize: max(configuration.maxHeaderBytes, configuration.maxTargetBytes),
             maxHeaderListSize: configuration.maxHeaderBytes + configuration.maxTargetBytes,
@@ -120,13 +118,13 @@ public struct HTTPServer: Service {
         for channel: some ServerChildChannel, _ server: HTTPServerContext, on group: MultiThreadedEventLoopGroup
     ) async throws {
         let listener = listener(for: LimitedChannel(base: channel, server: server), on: group)
-        // Detached, so that it does not hear of the stop by itself: it would end in a task that nobody can wait for,
-        // and that may still ask for something of a loop that is gone.
+        // The task is detached, so the service's own stop does not reach it. Otherwise it would end in a task that
+        // nobody can wait for and that may still use a stopped event loop.
         let listening = Task.detached { try await listener.run() }
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             defer { tasks.cancelAll() }
             tasks.addTask { try await listening.value }
-            // Cancelled or told to stop.
+            // Returns when the process stops or the task is cancelled.
             tasks.addTask { try? await gracefulShutdown() }
             do {
                 try await tasks.next()
@@ -135,7 +133,7 @@ public struct HTTPServer: Service {
                     description: "cannot listen on \(configuration.host):\(configuration.port): \(error)")
             }
             if Task.isCancelled { server.hurry() }
-            // It waits for the connections to end.
+            // This waits for the end of the connections.
             try? await listener.shutdownGracefully()
             _ = await listening.result
         }
@@ -144,7 +142,7 @@ public struct HTTPServer: Service {
     private func listener<Channel: ServerChildChannel>(
         for channel: Channel, on group: MultiThreadedEventLoopGroup
     ) -> Server<Channel> {
-        // What goes wrong with a connection is the client's business, and a stop is no error.
+        // Errors of a connection are the client's problem, and a stop is not an error, so the library logs nothing.
         let quiet = Logger(label: logger.label) { _ in SwiftLogNoOpLogHandler() }
         let (host, port) = (configuration.host, configuration.port)
         return Server(
@@ -160,7 +158,7 @@ public struct HTTPServer: Service {
             eventLoopGroup: group, logger: quiet)
     }
 
-    /// Looks at the files once a second, until it is cancelled.
+    /// Reads the token files again once a second, until it is cancelled.
     private static func reload(_ tokens: TokenSource, logger: Logger, _ onTurn: @Sendable () -> Void) async {
         while !Task.isCancelled {
             try? await Task.sleep(for: HTTPServerConfiguration.turnInterval)

@@ -5,14 +5,14 @@ internal import Synchronization
 internal import Traces
 internal import Tracing
 
-/// What all connections of a server share.
+/// The objects that all connections of a server share.
 final class HTTPServerContext: Sendable {
     let configuration: HTTPServerConfiguration
     let routes: RouteTable
     let admission: Admission
-    /// Nil when the `Host` of requests need not be looked at.
+    /// nil if the `Host` of requests is not checked.
     let hosts: HostPolicy?
-    /// Nil when no page of another origin may ask.
+    /// nil if no pages of other origins may send requests.
     let origins: CrossOriginPolicy?
     let fields: ResponseFields
     let metrics: HTTPMetrics
@@ -43,14 +43,14 @@ final class HTTPServerContext: Sendable {
 
     func executor(of eventLoop: any EventLoop) -> EventLoopExecutor? { executors[ObjectIdentifier(eventLoop)] }
 
-    /// How long a stop lets a connection go on.
+    /// Maximum time that a connection may continue after a stop.
     var drainLimitMs: Int { drainLimit.withLock { $0 } }
 
-    /// Nobody waits for a server that is cancelled rather than stopped.
+    /// Ends all connections at once, because the server was cancelled instead of stopped.
     func hurry() { drainLimit.withLock { $0 = 0 } }
 }
 
-/// Hummingbird's child channel with the connection's limits in front, its tasks on the thread of the connection.
+/// Adds the limits of a connection to Hummingbird's child channel, and runs the connection's tasks on its thread.
 struct LimitedChannel<Base: ServerChildChannel>: ServerChildChannel {
     let base: Base
     let server: HTTPServerContext

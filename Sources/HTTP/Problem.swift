@@ -1,22 +1,22 @@
 internal import NIOHTTP1
 internal import WireJSON
 
-/// An error as clients see it: problem details in JSON (RFC 9457, `application/problem+json`).
+/// An error in the form that clients receive: problem details in JSON (RFC 9457, `application/problem+json`).
 ///
-/// A handler throws it. Anything else that a handler throws becomes a 500 that tells nothing.
+/// Handlers throw it. Any other error of a handler becomes status 500 without details.
 public struct Problem: Error, Sendable {
-    /// A URI reference that names the kind of problem; `about:blank` when the status says it all.
+    /// A URI reference that identifies the kind of the problem; `about:blank` if the status is sufficient.
     public var type: String
-    /// What kind of problem it is, the same each time.
+    /// The title of this kind of problem, which is always the same.
     public var title: String
     public var status: Int
-    /// What is wrong this time.
+    /// The description of this occurrence.
     public var detail: String?
-    /// More members, each with its value as JSON.
+    /// Additional members, each with its JSON value.
     public var members: [(name: String, json: [UInt8])]
     public var headers: [(name: String, value: String)]
 
-    /// - Parameter title: the status's own phrase by default.
+    /// - Parameter title: the reason phrase of the status by default.
     public init(
         status: Int, type: String = "about:blank", title: String? = nil, detail: String? = nil,
         members: [(name: String, json: [UInt8])] = [], headers: [(name: String, value: String)] = []
@@ -29,7 +29,7 @@ public struct Problem: Error, Sendable {
         self.headers = headers
     }
 
-    /// The response that tells it.
+    /// The response with this problem.
     public var response: HTTPResponse {
         var json = JSONWriter(capacity: 256)
         json.beginObject()

@@ -1,13 +1,13 @@
 /// A request's target (RFC 9112, section 3.2), and the decoding of its parts.
 struct RequestTarget {
-    /// Why a target is none; the text is for the client.
+    /// The reason why a target is invalid, for the client.
     struct Invalid: Error {
         let detail: String
     }
 
-    /// Of a target in absolute form, without user information.
+    /// The authority of a target in absolute form, without user information.
     private(set) var authority: String?
-    /// The path's, each decoded by itself.
+    /// The parts of the path. Each is decoded separately.
     private(set) var parts: [String] = []
     private(set) var query: [(name: String, value: String)] = []
 
@@ -15,7 +15,7 @@ struct RequestTarget {
 
     /// - Parameter text: in origin form (`/path?query`) or absolute form (`http://host/path?query`).
     init(_ text: String) throws(Invalid) {
-        // What is not ASCII should have been encoded, and what was no UTF-8 is replaced by now.
+        // Other characters must be percent-encoded. Invalid UTF-8 was replaced before.
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
             throw Invalid(detail: "the target has characters that must be percent-encoded")
         }
@@ -28,14 +28,14 @@ struct RequestTarget {
         if path.endIndex < origin.endIndex { query = try Self.parameters(origin[path.endIndex...].dropFirst()) }
     }
 
-    /// The target's authority, and the rest without a fragment, which a client should not have sent.
+    /// Returns the authority, and the rest without a fragment. Clients should not send a fragment.
     private static func split(_ text: String) throws(Invalid) -> (authority: String?, origin: Substring) {
         var target = Substring(text)
         var name: String?
         if target.utf8.first != UInt8(ascii: "/") {
             let scheme = target.prefix(8).lowercased()
             guard scheme.hasPrefix("http://") || scheme.hasPrefix("https://") else {
-                throw Invalid(detail: "the target is no path")
+                throw Invalid(detail: "the target is not a path")
             }
             let authority = target.utf8.dropFirst(scheme.hasPrefix("https://") ? 8 : 7)
             guard let start = authority.firstIndex(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") }),

@@ -4,8 +4,8 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOHTTPTypes
 
-/// Answers a request that Hummingbird has received: looks whether it may be answered, has its route's handler do it,
-/// and writes what comes of it.
+/// Answers a request that Hummingbird has received: checks whether it is admitted, runs the handler of its route, and
+/// writes the response.
 struct Responder: Sendable {
     private let server: HTTPServerContext
 
@@ -13,9 +13,9 @@ struct Responder: Sendable {
         self.server = server
     }
 
-    /// Runs in the connection's task, on its thread.
+    /// Answers a request, in the connection's task and on its thread.
     ///
-    /// - Throws: when the connection is to be closed.
+    /// - Throws: if the connection must be closed.
     @concurrent func respond(
         to request: Request, _ writer: consuming ResponseWriter, over channel: any Channel
     ) async throws {
@@ -40,17 +40,17 @@ struct Responder: Sendable {
         if watch.value.hasEnded { throw CancellationError() }
     }
 
-    /// What is known of a request so far.
+    /// The data of a request, as far as it is known.
     private struct Call {
         var target = RequestTarget()
         var entry: RouteTable.Entry?
         var parameters: [(name: String, value: String)] = []
-        /// The answer to a browser that asks whether its page may send a request.
+        /// The answer to a preflight request.
         var preflight: HTTPResponse?
         var route: HTTPRoute?
         var body: [UInt8] = []
         var token: KnownToken?
-        /// What of the server it takes.
+        /// The share of the server that the request holds.
         var slot: RequestSlot?
     }
 
@@ -62,12 +62,12 @@ struct Responder: Sendable {
         let target = request.head.path ?? ""
         guard target.utf8.count <= server.configuration.maxTargetBytes else { throw Problem(status: 414) }
         call.target = try RequestTarget(target)
-        // The host that the target names counts before the header (RFC 9112, section 3.2.2).
+        // The host in the target has priority over the header (RFC 9112, section 3.2.2).
         if let hosts = server.hosts {
             try check(call.target.authority ?? request.head.authority, hosts, watch.value)
         }
         guard let match = server.routes.match(call.target.parts) else {
-            throw Problem(status: 404, detail: "there is nothing at this path")
+            throw Problem(status: 404, detail: "no route matches this path")
         }
         (call.entry, call.parameters) = match
         call.preflight = server.origins?.preflight(request.head, methods: match.entry.methods)
@@ -84,14 +84,14 @@ struct Responder: Sendable {
         call.slot = try RequestSlot(route.isStream ? .stream : .request, of: client, in: server.admission)
     }
 
-    /// See ``HostPolicy``. Connections name one host mostly.
+    /// Checks the host by ``HostPolicy``. Most connections name only one host, which is checked once.
     private func check(_ host: String?, _ policy: HostPolicy, _ watch: RequestWatch) throws(Problem) {
-        // Clients of HTTP/1.0 need not name one.
+        // HTTP/1.0 does not require a host.
         if host == watch.acceptedHost || host == nil && watch.isHTTP1 { return }
-        guard let host else { throw Problem(status: 400, detail: "a request names its host") }
+        guard let host else { throw Problem(status: 400, detail: "a request must name its host") }
         switch policy.verdict(on: host, local: watch.localAddress) {
         case .accepted: watch.acceptedHost = host
-        case .malformed: throw Problem(status: 400, detail: "the Host header holds no host")
+        case .malformed: throw Problem(status: 400, detail: "the Host header is not a valid host")
         case .misdirected:
             throw Problem(
                 status: 421,
@@ -99,22 +99,22 @@ struct Responder: Sendable {
         }
     }
 
-    /// Bearer tokens (RFC 6750).
+    /// Checks the bearer token (RFC 6750).
     private static func token(_ authorization: String?, _ tokens: TokenSource) throws(Problem) -> KnownToken {
         let realm = #"Bearer realm="millrace""#
         guard let authorization else {
-            throw Problem(status: 401, detail: "a bearer token is needed", headers: [("WWW-Authenticate", realm)])
+            throw Problem(status: 401, detail: "a bearer token is required", headers: [("WWW-Authenticate", realm)])
         }
         let words = authorization.split(separator: " ")
         guard words.count == 2, words[0].lowercased() == "bearer", let token = tokens.known(words[1]) else {
             throw Problem(
-                status: 401, detail: "the token is not a valid one",
+                status: 401, detail: "the bearer token is not valid",
                 headers: [("WWW-Authenticate", realm + #", error="invalid_token""#)])
         }
         return token
     }
 
-    /// Waits until all of it is here: a request that trickles in takes no share of the server.
+    /// Waits for the whole body. A request that arrives slowly holds no share of the server.
     @concurrent private func body(
         of request: Request, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>
     ) async throws -> [UInt8] {
@@ -125,7 +125,7 @@ struct Responder: Sendable {
         if !watch.value.isComplete, request.headers[.expect]?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPTypes.HTTPResponse(status: .continue))
         }
-        // Nobody looks at the body of these, and all of it is here mostly.
+        // The bodies of these methods are ignored, and are usually complete by now.
         let isDropped = request.method == .get || request.method == .head
         if isDropped, watch.value.isComplete { return [] }
         let body = try await request.body.collect(upTo: limit)
@@ -184,17 +184,17 @@ struct Responder: Sendable {
             if !(error is HTTPBodyWriter.WriteError || error is CancellationError) {
                 server.failures.note(error, route: route.template)
             }
-            // So that the client sees that the end is missing.
+            // The client then sees that the response is incomplete.
             throw error
         }
-        // Over HTTP/2 the task's end would take back what is not written.
+        // With HTTP/2, the end of the task would discard bytes that are not written.
         try await channel.writeAndFlush(HTTPResponsePart.end(nil)).get()
     }
 
-    /// Writes a whole response to a channel that can take it, as most can. The library's writer, which can wait for a
-    /// channel, costs more processor time.
+    /// Writes a whole response directly to the channel, if the channel is writable, which most are. The library's
+    /// writer, which can wait for the channel, uses more processor time.
     ///
-    /// - Returns: false when the client has not yet taken enough of what was written before.
+    /// - Returns: false if the channel is not writable because the client reads too slowly.
     private static func writeAtOnce(
         _ head: HTTPTypes.HTTPResponse, _ body: ByteBuffer?, _ channel: any Channel
     ) -> Bool {
@@ -208,8 +208,8 @@ struct Responder: Sendable {
 }
 
 extension HTTPBodyWriter {
-    /// Writes to the channel itself: the library's writer takes nothing from a cancelled task, which may have a goodbye
-    /// to say.
+    /// Writes directly to the channel. The library's writer accepts nothing from a cancelled task, but a stream may
+    /// write final bytes after its cancellation.
     init(_ channel: any Channel) {
         self.init { chunk throws(WriteError) in
             guard chunk.bytes.readableBytes > 0 else { return }

@@ -3,9 +3,9 @@ internal import HTTPTypes
 internal import NIOCore
 internal import Synchronization
 
-/// The header fields that every response has, and answers as Hummingbird's types.
+/// Adds the header fields that every response has, and converts responses to Hummingbird's types.
 struct ResponseFields: Sendable {
-    /// The same for all responses.
+    /// The fields that are equal in all responses.
     private let fixed: [HTTPField]
     private let common: (@Sendable () -> [(name: String, value: String)])?
     private let clock = DateField()
@@ -29,11 +29,11 @@ struct ResponseFields: Sendable {
         return HTTPTypes.HTTPResponse(status: .init(code: response.status), headerFields: fields)
     }
 
-    /// A response whose body is here, empty for one that is none.
+    /// Converts a response without a stream. Its body is empty if the status allows none.
     func whole(_ response: HTTPResponse) -> (head: HTTPTypes.HTTPResponse, body: ByteBuffer) {
         var head = head(of: response)
         var body = ByteBuffer()
-        // Nothing says how long the body would be that these do not have.
+        // These responses have no body, so they have no content length.
         guard response.status >= 200, response.status != 204, response.status != 304 else { return (head, body) }
         if case .bytes(let bytes) = response.body { body = ByteBuffer(bytes: bytes) }
         head.headerFields.append(HTTPField(name: .contentLength, value: String(body.readableBytes)))
@@ -53,7 +53,7 @@ struct ResponseFields: Sendable {
     }
 }
 
-/// The time as HTTP writes it (RFC 9110, section 5.6.7), made once a second.
+/// The date in HTTP's format (RFC 9110, section 5.6.7). The text is created once a second.
 private final class DateField: Sendable {
     private let last = Mutex<(seconds: Int, text: String)>((0, ""))
 
@@ -62,7 +62,7 @@ private final class DateField: Sendable {
         return last.withLock { last in
             guard last.seconds != seconds else { return last.text }
             var (parts, text) = (unsafe tm(), [CChar](repeating: 0, count: 32))
-            // SAFETY: both calls only use the values while they run, and write no more than they hold. The process
+            // SAFETY: both calls use the values only while they run, and write no more than they hold. The process
             // keeps the locale "C".
             unsafe gmtime_r(&seconds, &parts)
             let count = unsafe strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)

@@ -1,16 +1,16 @@
-/// Finds what answers a path.
+/// Finds the routes of a path.
 struct RouteTable: Sendable {
-    /// The routes of one template, each of its own methods.
+    /// The routes of one template, with different methods.
     struct Entry: Sendable {
-        /// Of its template.
+        /// The index of the template.
         let index: Int
         fileprivate let parts: [Part]
         fileprivate let routes: [HTTPRoute]
 
-        /// All that the path answers.
+        /// All methods of the path.
         var methods: [String] { routes.flatMap(\.method.names) }
 
-        /// - Throws: when the path has no such method.
+        /// - Throws: if the path does not support the method.
         func route(of method: String) throws(Problem) -> HTTPRoute {
             for route in routes where route.method.names.contains(method) { return route }
             throw Problem(
@@ -24,7 +24,7 @@ struct RouteTable: Sendable {
     }
 
     let templates: [String]
-    /// By their number of parts, in the order in which they are tried.
+    /// The entries by number of parts, in the order in which they are tried.
     private let entries: [Int: [Entry]]
 
     init(_ routes: [HTTPRoute]) {
@@ -38,13 +38,13 @@ struct RouteTable: Sendable {
             return Entry(index: index, parts: parts, routes: routes.filter { $0.template == template })
         }
         self.templates = templates
-        // A brace stands behind the letters: written-out parts are tried before parameters, from the left.
+        // `{` sorts after letters, so literal parts are tried before parameters, from left to right.
         let sorted = entries.sorted { templates[$0.index] < templates[$1.index] }
         self.entries = Dictionary(grouping: sorted, by: \.parts.count)
     }
 
-    /// - Parameter parts: of the path, decoded.
-    /// - Returns: what answers it, and the values of the template's parameters.
+    /// - Parameter parts: the decoded parts of the path.
+    /// - Returns: the matching entry, and the values of the template's parameters.
     func match(_ parts: [String]) -> (entry: Entry, parameters: [(name: String, value: String)])? {
         for entry in entries[parts.count] ?? [] {
             if let parameters = Self.match(entry.parts, parts) { return (entry, parameters) }

@@ -56,7 +56,7 @@ struct ServerSpan: Sendable {
             $0["http.response.status_code"] = status
             if status >= 500 { $0["error.type"] = String(status) }
         }
-        // A mistake of the client is not an error of the server.
+        // An invalid request is not an error of the server.
         if status >= 500 { span.setStatus(SpanStatus(code: .error)) }
     }
 

@@ -1,29 +1,29 @@
 internal import NIOSSL
 
-/// The certificate that a server shows, and its key.
+/// The server's certificate and its key.
 public struct TLSIdentity: Sendable {
-    /// A file cannot be read, does not hold what it should, or the two do not belong together.
+    /// A file cannot be read or is invalid, or the key does not belong to the certificate.
     public struct FileError: Error, Sendable, CustomStringConvertible {
         public let description: String
     }
 
     let configuration: TLSConfiguration
 
-    /// Reads the files, once.
+    /// Reads the files once.
     ///
     /// - Parameters:
-    ///   - certificateFile: the certificate in PEM, followed by those that lead from it to a known authority.
+    ///   - certificateFile: the certificate in PEM, followed by the intermediate certificates.
     ///   - keyFile: its private key in PEM, not encrypted.
     /// - Throws: ``FileError``.
     public init(certificateFile: String, keyFile: String) throws(FileError) {
         let chain = try Self.reading(certificateFile) { try NIOSSLCertificate.fromPEMFile(certificateFile) }
-        guard !chain.isEmpty else { throw FileError(description: "\(certificateFile): there is no certificate in it") }
+        guard !chain.isEmpty else { throw FileError(description: "\(certificateFile): contains no certificate") }
         let key = try Self.reading(keyFile) { try NIOSSLPrivateKey(file: keyFile, format: .pem) }
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
-        // It says whether the key is the certificate's.
+        // This checks whether the key belongs to the certificate.
         _ = try Self.reading("\(certificateFile), \(keyFile)") { try NIOSSLContext(configuration: configuration) }
         self.configuration = configuration
     }

@@ -1,24 +1,24 @@
 internal import Glibc
 internal import NIOCore
 
-/// Stands at a connection's socket: counts it, refuses one that is beyond its client's limit, sees a request's first
-/// byte, and ends what outlasts its TLS handshake or a stop.
+/// The first handler of a connection. It counts the connection, refuses it if its client has too many, notices the
+/// first byte of a request, and closes it if the TLS handshake or a stop takes too long.
 final class ConnectionLimit: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     let server: HTTPServerContext
     let client: ClientIdentity
     private(set) var isDraining = false
-    /// The library's hold on the connection. One that is accepted while the server stops is dropped without being
-    /// ended, which NIO takes for a fault and ends the process for; here it is held until the connection's end has
-    /// ended it.
+    /// The library's reference to the connection. If a connection is accepted while the server stops, the library
+    /// releases this reference without closing the connection. NIO treats that as a programming error and ends the
+    /// process. Therefore the reference is kept until the connection is closed.
     var held: (any Sendable)?
-    /// What of the server the connection holds.
+    /// The share of the server that the connection holds.
     private var share: Share?
     private var handshake: Scheduled<Void>?
-    /// Of HTTP/1: the connection's one.
+    /// HTTP/1: the watch of the connection.
     private var http1: RequestWatch?
-    /// Of HTTP/2.
+    /// HTTP/2: the watches of the streams.
     private var streams: [ObjectIdentifier: RequestWatch] = [:]
 
     private init(_ server: HTTPServerContext, address: SocketAddress?) {
@@ -29,10 +29,10 @@ final class ConnectionLimit: ChannelInboundHandler {
     static func install(
         on channel: any Channel, _ server: HTTPServerContext
     ) throws -> NIOLoopBound<ConnectionLimit> {
-        // A connection keeps such a buffer; most requests fit.
+        // Each connection keeps a buffer of this size. Most requests fit into it.
         try channel.syncOptions?.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 2_048))
         try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
-        // The kernel ends the connection of a client that takes nothing of what is sent, whether gone or asleep.
+        // The kernel closes the connection of a client that receives no data, whether it has failed or is asleep.
         try channel.syncOptions?.setOption(
             .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)),
             value: min(server.configuration.writeTimeoutMs, Int(CInt.max)))
@@ -64,7 +64,8 @@ final class ConnectionLimit: ChannelInboundHandler {
         }
     }
 
-    /// Tells why, if not too many are told already.
+    /// Sends the reason and closes the connection. If too many connections are being refused, it closes the connection
+    /// without an answer.
     private func refuse(_ problem: Problem, _ context: ChannelHandlerContext) {
         do throws(Problem) {
             try server.admission.begin(.refusal, of: client)
@@ -75,7 +76,7 @@ final class ConnectionLimit: ChannelInboundHandler {
         }
     }
 
-    /// Until the first request there is nothing else to end a connection of which no byte makes sense.
+    /// Before the first request, nothing else closes a connection that sends no valid bytes.
     private func awaitHandshake(_ context: ChannelHandlerContext) {
         let (bound, metrics) = (NIOLoopBound(context, eventLoop: context.eventLoop), server.metrics)
         let limit = TimeAmount.milliseconds(Int64(server.configuration.receiveTimeoutMs))

@@ -1,15 +1,15 @@
 internal import NIOCore
 internal import Synchronization
 
-/// Runs tasks on an event loop's thread, between its events.
+/// Runs tasks on the thread of an event loop, between its events.
 ///
-/// A request would otherwise change threads for each part that is read and each that is written.
+/// Otherwise a request would change threads for each part that is read or written.
 final class EventLoopExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
-    /// Those that wait for the loop's next turn, in order.
+    /// The jobs that wait for the loop's next iteration, in order.
     private let jobs = Mutex<[UnownedJob]>([])
 
-    /// Handlers on this loop that go on although they were cancelled long ago.
+    /// The number of handlers on this loop that continue long after they were cancelled.
     private let wedged = Atomic<Int>(0)
 
     init(_ eventLoop: any EventLoop) {
@@ -22,7 +22,7 @@ final class EventLoopExecutor: TaskExecutor {
             jobs.append(job)
             return jobs.count == 1
         }
-        // One turn of the loop runs all that were enqueued until then.
+        // One iteration of the loop runs all jobs that were added before it.
         if isFirst { eventLoop.execute { self.runAll() } }
     }
 
@@ -36,8 +36,7 @@ final class EventLoopExecutor: TaskExecutor {
             return jobs
         }
         for job in batch {
-            // SAFETY: a job that is enqueued must be run exactly once; it was taken out of the list, and by nobody
-            // else.
+            // SAFETY: an added job must run exactly once. Only this function took it from the list.
             unsafe job.runSynchronously(on: asUnownedTaskExecutor())
         }
     }

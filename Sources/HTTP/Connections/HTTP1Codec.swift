@@ -4,35 +4,37 @@ internal import NIOHTTP1
 internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
-/// Takes the place of the library's codec between HTTP/1's parser and the requests, which hides what a server must look
-/// at (the version, each `Host`, codings) and reads every target with Foundation's `URLComponents`.
+/// Replaces the library's codec between the HTTP/1 parser and the requests. The library's codec hides details that a
+/// server must check (the version, each `Host`, transfer codings), and parses every target with Foundation's
+/// `URLComponents`.
 ///
-/// Hummingbird answers what is no request with a bare 400 and closes at once; here that answer becomes a ``Problem``,
-/// and a connection is closed when its client has had the time to read it.
+/// Hummingbird answers invalid requests with status 400, without a body, and closes the connection at once. This codec
+/// replaces that answer by a ``Problem``, and closes a connection only after its client has had time to read the
+/// answer.
 final class HTTP1Codec: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    /// More than browsers and proxies send; a request with more is refused.
+    /// Maximum number of header fields. Browsers and proxies send fewer.
     static let maxHeaderFields = 128
-    /// How long a client may take to read the last answer.
+    /// Time that a client has to read the last answer.
     private static let lingering = TimeAmount.seconds(2)
 
     private let server: HTTPServerContext
     private var context: ChannelHandlerContext?
-    /// Why the connection ends.
+    /// The reason why the connection ends; nil if there is none.
     private(set) var refusal: Problem?
-    /// The connection ends with the answer to the last request so far.
+    /// Whether the connection ends after the answer to the last request so far.
     private var isLast = false
-    /// Nothing of the client's is looked at any more.
+    /// Whether further input of the client is ignored.
     private var isDeaf = false
-    /// The last request's client knows no chunks.
+    /// Whether the last request uses HTTP/1.0, which has no chunked bodies.
     private var isOld = false
-    /// Requests handed on and not yet answered: which of them are HEAD.
+    /// For each request that is passed on and not yet answered: whether its method is HEAD.
     private var underWay: [Bool] = []
-    /// The last of them is not here to its end.
+    /// Whether the last of them is not completely received.
     private var isIncomplete = false
     private var isClosing = false
     private var end: Scheduled<Void>?
@@ -75,7 +77,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
 
     private func request(of head: HTTPRequestHead) throws(Problem) -> HTTPTypes.HTTPRequest {
         guard let method = try? HTTPTypes.HTTPRequest.Method(head.method) else { throw Self.invalid }
-        // Without the first Host.
+        // These fields do not contain the first Host header.
         var fields = HTTPFields(head.headers, splitCookie: false)
         isOld = head.version == .http1_0
         isLast = isOld || !head.isKeepAlive
@@ -83,19 +85,19 @@ final class HTTP1Codec: ChannelDuplexHandler {
             switch field.name.canonicalName {
             // RFC 9112, section 3.2.
             case "host": throw Problem(status: 400, detail: "a request has one Host header")
-            // The parser would take another coding before it for none, and a client of HTTP/1.0 knows none: a proxy may
+            // The parser would ignore another coding in front of `chunked`, and HTTP/1.0 has no codings. A proxy might
             // find another end of such a body (RFC 9112, section 6.1).
             case "transfer-encoding" where isOld || field.value.lowercased() != "chunked",
                 "transfer-encoding" where fields[values: .transferEncoding].count > 1:
                 throw Problem(status: 400, detail: "the body has a transfer coding that is not understood")
-            // The parser takes what follows for another protocol.
+            // After this header, the parser treats further bytes as another protocol.
             case "upgrade": isLast = true
             default: break
             }
         }
         let host = head.headers.first(name: "Host")
         guard host != nil || isOld else { throw Problem(status: 400, detail: "a request has one Host header") }
-        // Hummingbird ends a connection after the answer to a request that says so.
+        // Hummingbird closes a connection after the answer to a request with this header.
         if isLast { fields[.connection] = "close" }
         return HTTPTypes.HTTPRequest(
             method: method, scheme: "http", authority: host, path: head.uri, headerFields: fields)
@@ -113,17 +115,17 @@ final class HTTP1Codec: ChannelDuplexHandler {
         }
     }
 
-    /// Takes no more requests. What is under way is answered first.
+    /// Accepts no more requests. Requests in progress are answered first.
     func refuse(_ problem: Problem) {
         guard !isDeaf else { return }
         refusal = problem
         isDeaf = true
-        // Otherwise Hummingbird answers, after all that are under way.
+        // If the last request is complete, Hummingbird answers after all requests in progress.
         isLast = isIncomplete
         context?.fireErrorCaught(HTTPParserError.unknown)
     }
 
-    /// The answer to the request that is not here to its end becomes the last.
+    /// Ends the connection after the answer to the incomplete request.
     func endAfterAnswer() {
         isLast = true
         isDeaf = true
@@ -136,7 +138,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(let response) where underWay.isEmpty:
-            // Hummingbird's own.
+            // An answer of Hummingbird itself.
             guard let refusal else { return context.write(wrapOutboundOut(.head(.init(response))), promise: promise) }
             server.metrics.answered(route: nil, status: refusal.status, duration: .zero)
             let (head, body) = server.fields.whole(refusal.response)
@@ -154,14 +156,14 @@ final class HTTP1Codec: ChannelDuplexHandler {
         case .body(let bytes): context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
         case .end:
             let isHead = !underWay.isEmpty && underWay.removeFirst()
-            // The encoder would end a body that it takes for one in chunks.
+            // The encoder would write the end of a chunked body, which an answer to HEAD does not have.
             let end = isHead ? HTTPServerResponsePart.body(.byteBuffer(ByteBuffer())) : .end(nil)
             context.write(wrapOutboundOut(end), promise: promise)
         }
     }
 
-    /// Closed at once, a connection would lose what waits for the socket, and one whose client still sends would be
-    /// reset before the client has read its answer.
+    /// Closes the connection after the output was sent. If it were closed at once, waiting output would be lost, and a
+    /// client that still sends would receive a reset before it has read its answer.
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         context.channel.closeFuture.cascade(to: promise)
         guard !isClosing, mode != .input else { return }
@@ -177,7 +179,7 @@ final class HTTP1Codec: ChannelDuplexHandler {
         context.close(mode: .output, promise: nil)
         let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
         end = context.eventLoop.scheduleTask(in: Self.lingering) { bound.value.close(promise: nil) }
-        // Whoever has read so far has stopped.
+        // Read on, because the previous reader has stopped.
         context.read()
     }
 

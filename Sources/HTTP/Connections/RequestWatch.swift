@@ -4,8 +4,9 @@ internal import NIOHTTP1
 internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
-/// Watches the requests of one HTTP/1 connection, or the one of an HTTP/2 stream: ends what does not arrive in time,
-/// and the work for what is not answered in time, for a client that has gone, and for streams when the server stops.
+/// Watches the requests of one HTTP/1 connection, or the request of one HTTP/2 stream. It ends requests that do not
+/// arrive in time. It cancels handlers that take too long, whose client has disconnected, or that serve streams when
+/// the server stops.
 final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPRequestPart
     typealias InboundOut = HTTPRequestPart
@@ -13,7 +14,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     /// A request that is being answered.
     private struct Work {
         let slot: RequestSlot
-        /// It writes a body piece by piece.
+        /// Whether the handler writes a stream.
         let isStream: Bool
         let cancel: @Sendable () -> Void
     }
@@ -26,7 +27,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     private var codec: HTTP1Codec?
     /// The server's own address, as text.
     private(set) var localAddress: String?
-    /// The host that the last request has named, and was let in with.
+    /// The last host that a request named and that was accepted.
     var acceptedHost: String?
 
     private var isReceiving = false
@@ -34,13 +35,13 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
     private var answered = 0
     private var work: Work?
     private var isLate = false
-    /// The work was told to end.
+    /// Whether the handler was cancelled.
     private var isCancelled = false
-    /// It goes on although it was cancelled long ago.
+    /// Whether the handler continues long after it was cancelled.
     private var isWedged = false
     private var isGone = false
     private var isInputClosed = false
-    /// Of what is being received, or being answered.
+    /// The deadline of the request that is being received or answered.
     private var deadline = NIODeadline.distantFuture
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
@@ -48,7 +49,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         self.server = server
     }
 
-    /// Of the connection or stream that a request came over.
+    /// The watch of the connection or stream of a request.
     static func of(_ channel: any Channel) throws -> NIOLoopBound<RequestWatch> {
         NIOLoopBound(
             try channel.pipeline.syncOperations.handler(type: RequestWatch.self), eventLoop: channel.eventLoop)
@@ -65,7 +66,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         if let theirs = try? pipeline.handler(type: HTTP1ToHTTPServerCodec.self) {
             let codec = HTTP1Codec(server)
             self.codec = codec
-            // Both can only fail for a handler that is not there.
+            // Both calls fail only if the handler does not exist.
             try? pipeline.addHandler(codec, position: .before(theirs))
             pipeline.removeHandler(theirs, promise: nil)
         }
@@ -77,7 +78,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         clientLeft()
-        // Otherwise it sees whether the work ends.
+        // If a handler runs, the timer checks whether it ends.
         if work == nil {
             timer?.task.cancel()
             timer = nil
@@ -88,11 +89,12 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     // MARK: arrival
 
-    /// Some of a request has come, of HTTP/1.
+    /// Notes that bytes of an HTTP/1 request arrived.
     func bytesCame() {
         guard !isReceiving else { return }
         isReceiving = true
-        // Requests that wait for their turn have no time limit, and nor have those that are read behind them.
+        // There is no time limit for requests that wait for an earlier one, and none for receiving further ones behind
+        // them.
         if work == nil { arm(server.configuration.receiveTimeoutMs) }
     }
 
@@ -110,34 +112,34 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
-    /// Whether the request whose turn it is has come to its last byte. The library takes a connection's end for a
-    /// body's.
+    /// Whether the current request is completely received. The library treats the end of a connection as the end of the
+    /// body.
     var isComplete: Bool { received > answered }
 
-    /// Takes no more requests, and says why after the answers to those before.
+    /// Accepts no more requests, and sends the reason after the answers to earlier requests.
     func refuse(_ problem: Problem) {
         if let codec { codec.refuse(problem) } else { context?.fireErrorCaught(HTTPParserError.unknown) }
     }
 
-    /// What is told of a request that came to no end.
+    /// The answer to an incomplete request.
     var refusal: Problem { codec?.refusal ?? Problem(status: 408, detail: "the request did not arrive in time") }
 
-    /// The answer to the request whose turn it is becomes the connection's last.
+    /// Ends the connection after the answer to the current request.
     func endAfterAnswer() { codec?.endAfterAnswer() }
 
     var hasEnded: Bool { codec?.hasEnded == true }
 
-    /// Nobody waits for the answer.
+    /// Whether the client no longer waits for the answer.
     var hasLeft: Bool { isGone || isInputClosed }
 
     func answerEnded() { answered += 1 }
 
     // MARK: work
 
-    /// Does a request's work in a task of its own, which can be cancelled while the connection's goes on.
+    /// Runs the handler of a request in its own task, which can be cancelled without the task of the connection.
     ///
-    /// - Throws: a ``Problem`` when it took too long, `CancellationError` when the client has gone, and what
-    ///   `body` throws.
+    /// - Throws: a ``Problem`` if it took too long, `CancellationError` if the client has disconnected, or an error of
+    ///   `body`.
     static func run<Value: Sendable>(
         _ watch: NIOLoopBound<RequestWatch>, _ slot: RequestSlot, isStream: Bool,
         _ body: @escaping @Sendable () async throws -> Value
@@ -168,13 +170,13 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         throw Problem.refused(503, "the answer took too long", retryAfter: server.configuration.retryAfterSeconds)
     }
 
-    /// The server stops.
+    /// Notes that the server stops.
     func drain() {
         codec?.isDraining = true
         if let work, work.isStream { cancelWork() }
     }
 
-    /// A handler that goes on although it was told to end is noted after as much time as a request may take.
+    /// Cancels the handler. If it continues for another request timeout, the timer reports it.
     private func cancelWork() {
         guard let work, !isCancelled else { return }
         isCancelled = true
@@ -190,8 +192,8 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
-    /// A client that only ends its side still wants its answer, but does not wait for it; of a stream it would never
-    /// see the end.
+    /// Notes that the client closed its side of the connection. It may still read an answer, but it does not wait for
+    /// an event, and it would never see the end of a stream.
     private func inputClosed() {
         guard let work else { return }
         if work.slot.abandon() || work.isStream { clientLeft() }
@@ -209,8 +211,8 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     // MARK: time
 
-    /// A deadline that is put off leaves the timer where it is, which then sees that it is too early: requests set no
-    /// timer each.
+    /// Sets the deadline. A timer that is already set for an earlier time stays, and sets itself again when it fires.
+    /// So most requests set no timer.
     private func arm(_ milliseconds: Int) {
         deadline = .now() + .milliseconds(Int64(milliseconds))
         setTimer()

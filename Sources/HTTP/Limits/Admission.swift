@@ -1,30 +1,30 @@
 internal import Glibc
 internal import Synchronization
 
-/// What a client can hold of a server. Each has a limit of its own, in all and for one client.
+/// The kinds of resources that a client can hold. Each has its own limits, in total and for one client.
 enum Share: Int, CaseIterable, Sendable {
     case connection
-    /// A connection beyond the limit, for as long as its client is told so.
+    /// A connection beyond the limit, while the reason is sent to its client.
     case refusal
-    /// A request that is being answered and is none of the following.
+    /// A request in progress that is none of the following.
     case request
     case stream
-    /// A request that waits for something to happen.
+    /// A request that waits for an event.
     case wait
     /// A request that may take long to answer.
     case search
 }
 
-/// Counts who holds how much: a pure value.
+/// Counts the resources of each client. This is a pure value.
 struct AdmissionState {
     enum Refusal: Sendable, CaseIterable {
-        /// This client has its share.
+        /// The client has reached its limit.
         case client
-        /// The server has all it can take.
+        /// The server has reached its limit.
         case server
     }
 
-    /// How much of each share there is, in all and for one client.
+    /// The limits of each share, in total and for one client.
     struct Limits: Sendable {
         private var values = [(total: Int, perClient: Int)](repeating: (.max, .max), count: Share.allCases.count)
 
@@ -36,7 +36,7 @@ struct AdmissionState {
 
     private let limits: Limits
     private var all = Counts()
-    /// Of the clients that have something at the moment.
+    /// The clients that hold anything now.
     private var clients: [ClientIdentity: Counts] = [:]
 
     private struct Counts: Equatable {
@@ -56,7 +56,7 @@ struct AdmissionState {
         self.limits = limits
     }
 
-    /// - Returns: nil when it may begin; then ``end(_:of:)`` must follow.
+    /// - Returns: nil if it is admitted. ``end(_:of:)`` must follow then.
     mutating func begin(_ share: Share, of client: ClientIdentity) -> Refusal? {
         let (total, perClient) = limits[share]
         guard all[share] < total else { return .server }
@@ -77,14 +77,14 @@ struct AdmissionState {
 
     /// Exchanges one share for another.
     ///
-    /// - Returns: nil when the other one is held now instead.
+    /// - Returns: nil if the new share is held now instead of the old one.
     mutating func move(from old: Share, to new: Share, of client: ClientIdentity) -> Refusal? {
         if let refusal = begin(new, of: client) { return refusal }
         end(old, of: client)
         return nil
     }
 
-    /// Goes back to a share that was exchanged. It is not refused: what was begun is brought to its end.
+    /// Returns to the previous share. This is never refused, because a request that was begun must be able to end.
     mutating func moveBack(from old: Share, to new: Share, of client: ClientIdentity) {
         end(old, of: client)
         all[new] += 1
@@ -92,22 +92,23 @@ struct AdmissionState {
     }
 
     func held(_ share: Share) -> Int { Int(all[share]) }
-    /// How many clients have something.
+    /// The number of clients that hold anything.
     var clientCount: Int { clients.count }
 }
 
-/// Counts what is held of a server, and refuses what is beyond the limits, as a ``Problem``.
+/// Counts the resources of a server, and refuses requests beyond the limits with a ``Problem``.
 final class Admission: Sendable {
     private let state: Mutex<AdmissionState>
     private let retryAfterSeconds: Int
     private let metrics: HTTPMetrics
 
-    /// Connections that are told of their limit: of one client, and in all. Beyond it they are closed without a word.
+    /// Maximum number of connections to which a refusal is sent, in total and for one client. Others are closed without
+    /// an answer.
     private static let refusalLimits = (total: 256, perClient: 16)
 
     init(_ configuration: HTTPServerConfiguration, _ metrics: HTTPMetrics) {
         var limits = AdmissionState.Limits()
-        // What is beyond all connections waits in the kernel's queue.
+        // Connections beyond the total limit wait in the kernel's queue.
         limits[.connection] = (.max, configuration.maxConnectionsPerClient)
         limits[.refusal] = Self.refusalLimits
         limits[.request] = (configuration.maxConcurrentRequests, configuration.maxConcurrentRequestsPerClient)
@@ -119,7 +120,7 @@ final class Admission: Sendable {
         self.metrics = metrics
     }
 
-    /// - Throws: when it may not begin. Otherwise ``end(_:of:)`` must follow.
+    /// - Throws: if it is not admitted. Otherwise ``end(_:of:)`` must follow.
     func begin(_ share: Share, of client: ClientIdentity) throws(Problem) {
         if let refusal = state.withLock({ $0.begin(share, of: client) }) { throw problem(share, refusal) }
         metrics.began(share)
@@ -130,7 +131,7 @@ final class Admission: Sendable {
         metrics.ended(share)
     }
 
-    /// - Throws: when the other share has no room; then the old one is still held.
+    /// - Throws: if the limit of the new share is reached. The old share is still held then.
     func move(from old: Share, to new: Share, of client: ClientIdentity) throws(Problem) {
         if let refusal = state.withLock({ $0.move(from: old, to: new, of: client) }) { throw problem(new, refusal) }
         metrics.ended(old)
@@ -162,7 +163,7 @@ final class Admission: Sendable {
     }
 }
 
-/// Whom a client is taken for: its token, or the address it comes from.
+/// Identifies a client: by its token, or by its address.
 struct ClientIdentity: Hashable, Sendable {
     private enum Kind: UInt8 {
         case unknown, token, v4, v6
@@ -181,18 +182,18 @@ struct ClientIdentity: Hashable, Sendable {
         switch address.flatMap({ IPAddress($0) }) {
         case nil: return
         case .v4(let number)?: (kind, value) = (.v4, UInt64(number))
-        // A host has a network of its own to take addresses from (RFC 6177), so the first 64 bits count.
+        // A host can take any address of its own network (RFC 6177), so only the first 64 bits count.
         case .v6(let network, _)?: (kind, value) = (.v6, network)
         }
     }
 }
 
-/// An address of either family. An IPv4 address that is written as an IPv6 one is the IPv4 address.
+/// An IPv4 or IPv6 address. An IPv4-mapped IPv6 address counts as the IPv4 address.
 enum IPAddress: Hashable, Sendable {
     case v4(UInt32)
     case v6(network: UInt64, interface: UInt64)
 
-    /// - Returns: nil when the text is no address.
+    /// - Returns: nil if the text is not an address.
     init?(_ text: String) {
         var bytes = [UInt8](repeating: 0, count: 16)
         // SAFETY: `inet_pton` writes 4 bytes for the one family and 16 for the other.
@@ -209,7 +210,7 @@ enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// Whether only this machine has it.
+    /// Whether it is a loopback address.
     var isLoopback: Bool {
         switch self {
         case .v4(let number): number >> 24 == 127

@@ -22,7 +22,7 @@ struct CrossOriginPolicy: Sendable {
     }
 
     /// - Parameter methods: the methods of the route.
-    /// - Returns: the answer to a preflight; nil if the request is none.
+    /// - Returns: the answer to a preflight; nil if the request is not a preflight.
     func preflight(_ request: HTTPTypes.HTTPRequest, methods: [String]) -> HTTPResponse? {
         guard request.method == .options, request.headerFields[.accessControlRequestMethod] != nil else { return nil }
         guard allowedOrigin(of: request) != nil else { return HTTPResponse(status: 204) }

@@ -1,24 +1,26 @@
-/// Which names a service answers to. A page of another site may point a name of its own at this machine and then ask
-/// the service as if it were its own site (DNS rebinding); such a request has the other site's name in `Host`.
+/// The host names that a service accepts. A page of another site may point its own host name at this machine and then
+/// send requests to the service as if it were its own site (DNS rebinding). Such a request has the other site's name in
+/// `Host`.
 ///
-/// A port says nothing about who asks, and is not compared.
+/// Ports are not compared, because they do not identify the sender.
 struct HostPolicy: Sendable {
     enum Verdict: Sendable {
         case accepted
-        /// It is no `host` or `host:port` (RFC 9110, section 7.2).
+        /// The value is not of the form `host` or `host:port` (RFC 9110, section 7.2).
         case malformed
-        /// It names another service.
+        /// The value names another service.
         case misdirected
     }
 
     private let addresses: Set<IPAddress>
     private let names: Set<String>
-    /// With a leading dot.
+    /// The suffixes of accepted names, each with a leading dot.
     private let suffixes: [String]
 
     /// - Parameters:
-    ///   - bound: the host that the server listens on, which it answers to, beside the names of the loopback interface.
-    ///   - allowed: more of them; one with a leading dot allows all names below it.
+    ///   - bound: the host on which the server listens. It is accepted in addition to the names of the loopback
+    ///     interface.
+    ///   - allowed: additional names. A name with a leading dot allows all names below it.
     init(bound: String, allowed: [String]) {
         var (addresses, names): (Set<IPAddress>, Set<String>) = ([], ["localhost"])
         for case let host? in ([bound] + allowed.filter { !$0.hasPrefix(".") }).map({ HostName(bare: $0) }) {
@@ -29,13 +31,13 @@ struct HostPolicy: Sendable {
         }
         self.addresses = addresses
         self.names = names
-        // Names below localhost are never looked up (RFC 6761, section 6.3).
+        // Names below localhost are never looked up in the DNS (RFC 6761, section 6.3).
         suffixes = [".localhost"] + allowed.filter { $0.hasPrefix(".") }.map { $0.lowercased() }
     }
 
     /// - Parameters:
-    ///   - authority: what the request names, `host` or `host:port`.
-    ///   - local: the address that the request came to, as text.
+    ///   - authority: the host of the request, as `host` or `host:port`.
+    ///   - local: the address at which the request arrived, as text.
     func verdict(on authority: some StringProtocol, local: String?) -> Verdict {
         guard let host = HostName(authority: String(authority)) else { return .malformed }
         switch host {
@@ -55,7 +57,7 @@ struct HostPolicy: Sendable {
     }
 }
 
-/// A host as URIs write it (RFC 3986, section 3.2.2): an address, or a name in small letters.
+/// A host as in URIs (RFC 3986, section 3.2.2): an address, or a name in lower case.
 private enum HostName {
     case address(IPAddress)
     case name(String)
@@ -89,7 +91,7 @@ private enum HostName {
         self = .name(name.lowercased())
     }
 
-    /// Nothing, or a colon and digits.
+    /// Whether the text is empty, or a colon and digits.
     private static func isPort(_ text: Substring) -> Bool {
         text.isEmpty
             || text.first == ":" && text.utf8.count <= 6 && text.utf8.dropFirst().allSatisfy { (48...57).contains($0) }

@@ -1,21 +1,21 @@
 internal import Synchronization
 
-/// What a handler may do for a request instead of answering it at once. Each has limits of its own
-/// (``HTTPServerConfiguration``), so that requests which wait or search for long leave room for the others.
+/// The kinds of long work for a request. Each has separate limits (``HTTPServerConfiguration``), so that such requests
+/// leave capacity for others.
 public enum HTTPWork: Sendable {
-    /// Waits for something to happen, and takes nothing meanwhile but memory.
+    /// Waits for an event, and uses only memory meanwhile.
     case wait
-    /// May take long to find.
+    /// Searches, which may take long.
     case search
 
     var share: Share { self == .wait ? .wait : .search }
 }
 
-/// The share of the server that one request holds from its admission to its end.
+/// The share of the server that a request holds from its admission to its end.
 final class RequestSlot: Sendable {
     private struct State {
         var share: Share
-        /// The client has ended its side of the connection.
+        /// Whether the client has closed its side of the connection.
         var isAbandoned = false
     }
 
@@ -23,7 +23,7 @@ final class RequestSlot: Sendable {
     private let client: ClientIdentity
     private let state: Mutex<State>
 
-    /// - Throws: when there is no room.
+    /// - Throws: if the limit is reached.
     init(_ share: Share, of client: ClientIdentity, in admission: Admission) throws(Problem) {
         try admission.begin(share, of: client)
         self.admission = admission
@@ -33,8 +33,9 @@ final class RequestSlot: Sendable {
 
     /// Exchanges the request's share.
     ///
-    /// - Returns: what is to be given to ``moveBack(to:)``; nil when the client has gone, who need not be waited for.
-    /// - Throws: when there is no room for another.
+    /// - Returns: the previous share, for ``moveBack(to:)``; nil if the client has disconnected, so the request need
+    ///   not wait.
+    /// - Throws: if the limit is reached.
     func move(to work: HTTPWork) throws(Problem) -> Share? {
         let (old, isAbandoned) = state.withLock { ($0.share, $0.isAbandoned) }
         if isAbandoned && work == .wait { return nil }
@@ -55,7 +56,8 @@ final class RequestSlot: Sendable {
         admission.moveBack(from: old, to: share, of: client)
     }
 
-    /// The client has ended its side of the connection: it may still want its answer, but not wait for it.
+    /// Notes that the client has closed its side of the connection. It may still read an answer, but does not wait for
+    /// an event.
     ///
     /// - Returns: whether the request is waiting.
     func abandon() -> Bool {
@@ -67,7 +69,7 @@ final class RequestSlot: Sendable {
 
     var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
 
-    /// The request has been answered, or never will be.
+    /// Notes the end of the request, with or without an answer.
     func end() {
         admission.end(state.withLock { $0.share }, of: client)
     }

@@ -3,12 +3,12 @@ internal import Glibc
 public import Logging
 internal import Synchronization
 
-/// The bearer tokens that a server takes, out of files that are read again when they change.
+/// The accepted bearer tokens, from files that are read again when they change.
 ///
-/// A file holds one token a line; empty lines and lines that begin with `#` are none. A token has at least 16 of the
-/// characters that RFC 6750 allows. Where tenants are told apart, the token's may stand behind a blank: `tenant=acme`.
+/// A file has one token in each line. Empty lines and lines that begin with `#` are ignored. A token has at least 16 of
+/// the characters that RFC 6750 allows. After the token and a space, a line may name the token's tenant: `tenant=acme`.
 public final class TokenSource: Sendable {
-    /// A file cannot be read, or does not hold what it should.
+    /// A file cannot be read, or its content is invalid.
     public struct FileError: Error, Sendable, CustomStringConvertible {
         public let description: String
     }
@@ -19,21 +19,22 @@ public final class TokenSource: Sendable {
     private struct File {
         let path: String
         let takesTenants: Bool
-        /// Of the contents that the tokens are out of; nil when the file is gone.
+        /// The digest of the file's last valid content; nil if the file no longer exists.
         var contents: TokenDigest?
         var tokens: [KnownToken]
-        /// The last thing said about it, so that it is said once.
+        /// The last logged problem of the file, which is not logged again.
         var complaint: String?
     }
 
     private let files: Mutex<[File]>
-    /// Those of all files.
+    /// The tokens of all files.
     private let tokens: Mutex<[KnownToken]>
 
     /// Reads the files.
     ///
-    /// - Parameter takesTenants: whether a token may be a tenant's: what serves it shows each tenant its own alone.
-    /// - Throws: ``FileError`` when one cannot be read or there is no token in any of them.
+    /// - Parameter takesTenants: whether a token may belong to a tenant. Use it only if the service shows each tenant
+    ///   only its own data.
+    /// - Throws: ``FileError`` if a file cannot be read, or no file contains a token.
     public init(files paths: [String], takesTenants: Bool = false) throws(FileError) {
         var files: [File] = []
         for path in paths {
@@ -52,8 +53,8 @@ public final class TokenSource: Sendable {
         tokens = Mutex(all)
     }
 
-    /// Reads the files again. One that cannot be used leaves its old tokens valid, and says so; one that is gone takes
-    /// its tokens along. With no file left no token is valid, which lets nobody in.
+    /// Reads the files again. If a file is invalid, its old tokens stay valid and a warning is logged. If a file no
+    /// longer exists, its tokens become invalid. Without any file, no token is valid.
     public func reload(logger: Logger) {
         let all: [KnownToken]? = files.withLock { files in
             var isChanged = false
@@ -92,8 +93,8 @@ public final class TokenSource: Sendable {
         }
     }
 
-    /// The token when it is one of ours. Takes the same time whichever of them it is, or is not: digests are compared,
-    /// all of them, to the last byte, and a digest tells nothing of how close a guess is.
+    /// The token if it is known. The duration does not depend on the token: all digests are compared completely, and a
+    /// digest does not show how close a guess is.
     func known(_ token: Substring) -> KnownToken? {
         let presented = TokenDigest(token.utf8)
         return tokens.withLock { tokens in
@@ -131,7 +132,7 @@ public final class TokenSource: Sendable {
         return tokens
     }
 
-    /// Of what stands behind a token.
+    /// Reads the text after a token.
     private static func tenant(_ words: ArraySlice<ArraySlice<UInt8>>, at place: String) throws(FileError) -> String? {
         guard let word = words.first else { return nil }
         let key = Array("tenant=".utf8)
@@ -144,7 +145,7 @@ public final class TokenSource: Sendable {
         return name
     }
 
-    /// - Returns: nil when there is no such file.
+    /// - Returns: nil if the file does not exist.
     private static func contents(_ path: String) throws(FileError) -> [UInt8]? {
         // SAFETY: `open` reads the path while it runs.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -168,7 +169,7 @@ public final class TokenSource: Sendable {
         return bytes
     }
 
-    /// Spaces, tabs and carriage returns.
+    /// Whether the byte is a space, a tab or a carriage return.
     private static func isBlank(_ byte: UInt8) -> Bool { [0x20, 0x09, 0x0d].contains(byte) }
 
     private static func unreadable(_ path: String) -> FileError {
@@ -188,10 +189,10 @@ public final class TokenSource: Sendable {
     }
 }
 
-/// What is kept of a token.
+/// The stored data of a token.
 struct KnownToken: Sendable {
     let digest: TokenDigest
-    /// The digest's first half as hexadecimal digits: a name for whoever has the token.
+    /// The first half of the digest in hexadecimal digits. It names the owner of the token.
     let name: String
     let tenantID: String?
 
@@ -202,7 +203,7 @@ struct KnownToken: Sendable {
     }
 }
 
-/// The SHA-256 digest of a token, which is all that is kept of it.
+/// The SHA-256 digest of a token. The token itself is not stored.
 struct TokenDigest: Sendable, Hashable {
     let words: InlineArray<4, UInt64>
 
@@ -214,7 +215,7 @@ struct TokenDigest: Sendable, Hashable {
         self.words = words
     }
 
-    /// The first half, as hexadecimal digits.
+    /// The first half in hexadecimal digits.
     var description: String {
         (0..<2).map { index in
             let digits = String(words[index], radix: 16)
@@ -222,7 +223,7 @@ struct TokenDigest: Sendable, Hashable {
         }.joined()
     }
 
-    /// Looks at every byte, whatever the first ones say.
+    /// Compares all words, even if the first ones differ.
     func isSame(as other: TokenDigest) -> Bool {
         var difference: UInt64 = 0
         for index in words.indices { difference |= words[index] ^ other.words[index] }

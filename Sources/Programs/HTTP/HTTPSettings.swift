@@ -66,13 +66,13 @@ public struct HTTPSettings: Sendable {
                 http.tokens = try TokenSource(files: tokenFiles, takesTenants: purpose == .commands)
             }
             if let wrong = http.allowedHosts.first(where: { !HTTPServerConfiguration.isHost($0) }) {
-                section.reject("allowed_hosts", "\"\(wrong)\" is no host: give names or addresses without ports")
+                section.reject("allowed_hosts", "\"\(wrong)\" is not a host: use names or addresses without ports")
                 http.allowedHosts = []
             }
             if let wrong = http.allowedOrigins.first(where: { !HTTPServerConfiguration.isOrigin($0) }) {
                 section.reject(
                     "allowed_origins",
-                    "\"\(wrong)\" is no origin: give scheme, host and port in small letters, without a path")
+                    "\"\(wrong)\" is not an origin: use scheme, host and port in lower case, and no path")
                 http.allowedOrigins = []
             }
             // With a file that cannot be read the question is not whether there are tokens.
