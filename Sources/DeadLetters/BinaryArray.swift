@@ -31,7 +31,7 @@ enum BinaryArray {
 }
 
 extension QueryResult {
-    /// `bytea`; nil for NULL.
+    /// The value of a `bytea` column; nil for NULL.
     func optionalBytes(_ row: Int, _ column: Int) -> [UInt8]? {
         if isNull(row, column) { return nil }
         let bytes = bytes(row, column)

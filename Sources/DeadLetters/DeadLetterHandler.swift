@@ -38,9 +38,10 @@ public struct DeadLetterHandler: Sendable {
     /// Planner settings of the handler's statements.
     static func sessions(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
         var sessions = postgres
-        // Short statements over big tables: compiling one takes longer than running it.
+        // The statements are short but use big tables. JIT compilation would take longer than running them.
         sessions.settings["jit"] = "off"
-        // The tables are empty at first, and a plan made then is ruinous later, also that of a foreign key's check.
+        // The tables are empty at first. A plan that is cached then, including that of a foreign key's check, would be
+        // very slow later.
         sessions.settings["plan_cache_mode"] = "force_custom_plan"
         return sessions
     }
@@ -50,8 +51,8 @@ public struct DeadLetterHandler: Sendable {
     ///
     /// If the database or the cluster is unavailable, the handler waits for it without a limit.
     ///
-    /// - Throws: ``DeadLetterHandlerError`` or `ProjectionError` when nothing can work until an operator changes
-    /// something.
+    /// - Throws: ``DeadLetterHandlerError`` or `ProjectionError` if the handler cannot work until an operator changes
+    ///   something.
     public func run() async throws {
         let problems = configuration.validate()
         guard problems.isEmpty else { throw DeadLetterHandlerError(.configuration, problems.joined(separator: "; ")) }
@@ -68,7 +69,7 @@ public struct DeadLetterHandler: Sendable {
             do {
                 try await group.waitForAll()
             } catch {
-                // One half cannot go on: the other ends gracefully, then the handler does.
+                // One part has failed. The other part ends gracefully before the handler fails.
                 group.cancelAll()
                 while await group.nextResult() != nil {}
                 throw error
@@ -86,7 +87,7 @@ public struct DeadLetterHandler: Sendable {
     }
 }
 
-/// The handler cannot work until an operator changes the setup.
+/// The reason why the handler cannot work until an operator changes the setup.
 public struct DeadLetterHandlerError: RemediableError, Sendable, CustomStringConvertible {
     public var remedy: Remedy { .changeSetup }
 
@@ -94,7 +95,7 @@ public struct DeadLetterHandlerError: RemediableError, Sendable, CustomStringCon
     public enum Code: Sendable, Hashable {
         /// The handler's settings.
         case configuration
-        /// The database: a table is missing, or a right.
+        /// The database: a table or a privilege is missing.
         case database
         /// The settings of the Kafka client.
         case kafka

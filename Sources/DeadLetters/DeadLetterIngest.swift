@@ -18,7 +18,7 @@ public struct DeadLetterIngest: Projection {
     private let readers: [String: LetterReader]
     private let writer: IngestWriter
 
-    /// - Parameter configuration: a valid one.
+    /// - Parameter configuration: must be valid.
     public init(_ configuration: DeadLetterHandlerConfiguration) {
         self.init(configuration, results: ReplayResults(), due: DueSignal())
     }
@@ -37,7 +37,8 @@ public struct DeadLetterIngest: Projection {
         guard let reader = readers[copy.topicPartition.topic] else { return .skipped(SkipReason("unknown_topic")) }
         let identity = EventIdentity(
             eventID: Self.eventID(of: copy), eventType: Self.eventType, aggregateID: copy.topicPartition.description,
-            // Offsets have holes where producers are transactional, and no order across partitions: 0 claims none.
+            // Offsets are not consecutive with transactional producers, and partitions have no common order. 0 means
+            // that there is no sequence.
             sequence: 0, timestamp: LetterReader.timestamp(copy.timestampMs ?? 0) ?? Timestamp(microseconds: 0))
         return .event(identity, reader.read(copy))
     }

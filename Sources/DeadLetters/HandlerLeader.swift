@@ -88,7 +88,7 @@ struct HandlerLeader: Sendable {
         let retention = LetterRetention(
             connection: connection, days: configuration.retentionDays, lettersAtOnce: configuration.pruneLetters)
         let idle = Duration.milliseconds(configuration.pollIntervalMs)
-        // A letter is found to be stuck a quarter of the time limit late, at most.
+        // A letter without an answer is detected at most a quarter of the time limit late.
         var stuckWatch = Interval(.milliseconds(min(configuration.stuckAfterMs / 4, 30_000)))
         var statisticsWatch = Interval(.milliseconds(configuration.statisticsIntervalMs))
         var pruneWatch = Interval(.milliseconds(configuration.pruneIntervalMs))

@@ -27,7 +27,7 @@ struct IngestWriter: Sendable {
             let known = try await IngestStatements.find(open, transaction)
             var fresh: [ChangedLetter] = []
             var updated: [ChangedLetter] = []
-            // Two names may mean one letter, where one says more than the other.
+            // Two names may denote one letter, if one name contains more information.
             var places: [Int64: Int] = [:]
             for (index, entry) in open.enumerated() {
                 if let (letterID, life) = known[index] {
@@ -46,7 +46,7 @@ struct IngestWriter: Sendable {
             if !updated.isEmpty { try await IngestStatements.update(updated, transaction) }
             let lettersIDs = fresh.isEmpty ? [:] : try await IngestStatements.insert(fresh, transaction)
             for index in fresh.indices { fresh[index].letterID = lettersIDs[fresh[index].name] }
-            // A letter without a number was inserted by another session meanwhile.
+            // Another session inserted a letter without a number in the meantime.
             let missed = Set(fresh.filter { $0.letterID == nil }.map(\.name))
             changed += updated + fresh.filter { $0.letterID != nil }
             open.removeAll { !missed.contains($0.name) }

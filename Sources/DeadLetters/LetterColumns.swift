@@ -38,7 +38,7 @@ struct LetterColumns {
     /// - Parameter life: the state of the letter after its first batch.
     mutating func append(_ letter: Letter, _ life: LetterLife) {
         for header in letter.headers {
-            // Counted as WITH ORDINALITY does.
+            // Numbered like WITH ORDINALITY, from 1.
             headerPlaces.append(Int64(consumers.count + 1))
             headerNames.append(header.name)
             headerValues.append(header.value)

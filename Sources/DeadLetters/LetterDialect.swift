@@ -6,8 +6,7 @@ internal import Letters
 /// - `kip1191`: `__dlq.errors.` with `topic`, `partition`, `offset`, `group`, `delivery.count`, `message`, UTF-8 text.
 ///   Source: KIP-1191; Apache Kafka, `ShareGroupDLQRecordHelper`.
 /// - `streams`: `__streams.errors.` with `exception` (a `Throwable`'s text: class and message), `message`,
-/// `stacktrace`,
-///   `topic`, `partition`, `offset`, UTF-8 text. Source: KIP-1034; Apache Kafka, `ExceptionHandlerUtils`.
+///   `stacktrace`, `topic`, `partition`, `offset`, UTF-8 text. Source: KIP-1034; Apache Kafka, `ExceptionHandlerUtils`.
 /// - `connect`: `__connect.errors.` with `topic`, `partition`, `offset`, `connector.name`, `task.id`, `stage`,
 ///   `class.name`, `exception.class.name`, `exception.message`, `exception.stacktrace`, UTF-8 text. Source: KIP-298;
 ///   Apache Kafka, `DeadLetterQueueReporter`.
@@ -43,7 +42,7 @@ public enum LetterDialect: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The dialects of other programs with headers of their own, the more specific ones first.
+    /// The dialects of other programs with their own headers, the more specific ones first.
     static let foreign: [LetterDialect] = [.streams, .connect, .spring, .kip1191]
 
     /// Whether any dialect adds this header. A retried record contains none of them.

@@ -112,8 +112,9 @@ struct LetterLife: Sendable, Hashable {
     private mutating func receive(
         _ letter: Letter, _ policies: RetryPolicies, using random: inout some RandomNumberGenerator
     ) {
-        // What answers the last delivery counts, and what is later still: this table is older than the topic then. Who
-        // says `failed` after `resolved` or `discarded` is right too: the consumer's first transaction was undone.
+        // A letter counts if it answers the last delivery. It also counts if it answers a later one: then the table is
+        // older than the topic, for example after a restore. `failed` also counts after `resolved` or `discarded` with
+        // the same number, because the consumer's first transaction was rolled back.
         let counts = state == .pending ? letter.delivery > delivery : letter.delivery >= delivery
         guard counts else { return }
         delivery = letter.delivery
@@ -159,11 +160,11 @@ struct LetterLife: Sendable, Hashable {
             frees = .discarded
             move(to: .discarded, "discard_confirmed", nil)
         case .resolved:
-            // It was applied before it was given up: that is what happened to it.
+            // The event was applied before the discard, so the letter is resolved.
             move(to: .resolved, "discard_confirmed", "the event was applied before")
         case .pending, .retrying:
-            // A discard has a delivery number of its own, so with this number or a later one the letter was restored
-            // since: the operator's last word stands.
+            // A discard has its own delivery number. If the letter has this number or a higher one, an operator
+            // restored it after the discard, and the restore stays in effect.
             guard count ?? .max > delivery else {
                 move(to: state, "discard_confirmed", "the letter was restored meanwhile")
                 return
@@ -184,8 +185,8 @@ struct LetterLife: Sendable, Hashable {
     private static func due(
         _ letter: Letter, _ policies: RetryPolicies, failedAttempts: Int, using random: inout some RandomNumberGenerator
     ) -> Due {
-        // A letter of others goes back to where it came from and, when it fails again, comes as another letter: by
-        // itself that would never end.
+        // A letter of another program is retried to its original topic. If it fails again, it comes back as a new
+        // letter, so automatic retries would never end.
         guard letter.reason == .failed, letter.dialect == .millrace else { return .never }
         let delay = policies.delayMs(letter.errorClass, failedAttempts: failedAttempts, using: &random)
         return delay.map { .after($0) } ?? .never

@@ -101,7 +101,7 @@ public struct LetterReader: Sendable {
     private static func mark(of record: LetterRecord) -> String {
         var hash = StableHash()
         for part in [record.key, record.value] {
-            // NULL and empty differ, and a part does not run into the next.
+            // The length is included, so NULL differs from empty, and the parts cannot run into each other.
             hash.mix(UInt64(bitPattern: Int64(part?.count ?? -1)))
             for byte in part ?? [] { hash.mix(byte) }
         }
@@ -139,14 +139,14 @@ public struct LetterReader: Sendable {
                 dialect.headerPrefixes.contains { headers.containsAny(withPrefix: $0) }
             } ?? .unknown
         let account = account(headers, dialect)
-        // A part of an origin is none: the letter's own place is at least unique.
+        // An incomplete origin cannot be used. The letter's own position is at least unique.
         let isWhole = account.topic != nil && account.partition != nil && account.offset != nil
         let name = LetterName(
             consumer: consumer ?? account.consumer ?? record.topicPartition.topic,
             origin: isWhole
                 ? TopicPartition(topic: account.topic ?? "", partition: account.partition ?? 0) : record.topicPartition,
             offset: isWhole ? account.offset ?? 0 : record.offset, mark: Self.mark(of: record))
-        // Back to the very topic that it lies in would be a circle.
+        // A retry to the topic that contains the letter would repeat forever.
         let replayTopic = account.topic == record.topicPartition.topic ? nil : account.topic
         var letter = Letter(
             name: name, originAt: account.originAt, key: record.key, value: record.value, headers: record.headers,
@@ -173,7 +173,7 @@ public struct LetterReader: Sendable {
             topic: headers.topic("__dlq.errors.topic"), partition: headers.smallNumber("__dlq.errors.partition"),
             offset: headers.number("__dlq.errors.offset"),
             consumer: headers.text("__dlq.errors.group", limit: Self.consumerLimit),
-            // Brokers give no class, but one of two sentences.
+            // Brokers give no error class, but one of two messages.
             errorClass: message.flatMap { message in
                 if message.contains("rejected by client") { return "rejected" }
                 return message.contains("delivery count") ? "delivery_count_exceeded" : nil
@@ -182,7 +182,7 @@ public struct LetterReader: Sendable {
     }
 
     private func streams(_ headers: LetterHeaders) -> Account {
-        // A Throwable's text: the class, then often a colon and the message.
+        // The text of a Throwable begins with its class, often followed by a colon and the message.
         let exception = headers.text("__streams.errors.exception", limit: Self.messageLimit)
         let name = exception.map { $0.prefix { $0 != ":" && $0 != " " && $0 != "\n" } }
         return Account(
@@ -205,7 +205,7 @@ public struct LetterReader: Sendable {
     }
 
     private func spring(_ headers: LetterHeaders) -> Account {
-        // Retry topics keep the very first place under names without `dlt-`; where both are, that is the origin.
+        // Retry topics keep the first position under names without `dlt-`. If both exist, this is the origin.
         let prefix = headers.contains("kafka_original-topic") ? "kafka_original-" : "kafka_dlt-original-"
         let causes = [
             "kafka_dlt-exception-cause-fqcn", "kafka_exception-cause-fqcn", "kafka_dlt-exception-fqcn",
@@ -218,7 +218,7 @@ public struct LetterReader: Sendable {
             partition: headers.binaryNumber(prefix + "partition", width: 4).flatMap { Int32(exactly: $0) },
             offset: headers.binaryNumber(prefix + "offset", width: 8),
             consumer: groups.lazy.compactMap { headers.text($0, limit: Self.consumerLimit) }.first,
-            // The cause says more: the outermost is the listener's own wrapper.
+            // The cause contains more information, because the outermost exception is the listener's wrapper.
             errorClass: causes.lazy.compactMap { headers.text($0, limit: 400) }.first.map(LetterText.errorClass),
             message: messages.lazy.compactMap { headers.text($0, limit: Self.messageLimit) }.first,
             originAt: headers.binaryNumber(prefix + "timestamp", width: 8).flatMap(Self.timestamp))

@@ -88,13 +88,13 @@ struct LetterSender {
                         continue
                     }
                     failed.append((send, error))
-                    // Nothing of the topic may overtake it; a record that can never be sent is passed over.
+                    // No later record of the topic may overtake it. Only a record that can never be sent is skipped.
                     if error.kind != .permanent { break sending }
                     break
                 }
             }
         }
-        // Each record is reported, at the latest when its time is over.
+        // Each record is reported, at the latest after its timeout.
         var iterator = reports.makeAsyncIterator()
         while !waiting.isEmpty, let batch = await iterator.next() {
             for report in batch {
@@ -111,7 +111,8 @@ struct LetterSender {
 
     private mutating func openProducer() throws(KafkaError) -> (Producer, AsyncStream<[DeliveryReport]>) {
         if let producer { return producer }
-        // Bounded by a page: the next one is produced when all of this one are reported.
+        // At most one page is in the stream, because the next page is produced after all records of this one were
+        // reported.
         let (reports, continuation) = AsyncStream.makeStream(of: [DeliveryReport].self)
         let telemetry = telemetry
         let client = try Producer(
@@ -144,8 +145,8 @@ struct PageOutcome {
         } else if error.kind == .permanent {
             if wasAlone { refused.append((send, error.message)) } else { findsCulprit = true }
         } else {
-            // What only shared a producer with a failed record goes again with the next one; the topic of that record
-            // is left alone for a while, so that the others get through.
+            // A record that failed only because of another record of the producer is sent again by the next producer.
+            // The topic of the other record is held for some time, so that the remaining records can be sent.
             if error.isTimeout || error.name == "TOPIC_AUTHORIZATION_FAILED" { held[send.topic ?? ""] = error }
             lastError = error
         }

@@ -74,7 +74,7 @@ struct LetterStatistics {
         return gauge
     }
 
-    /// A handler that is no longer active must not report its last numbers.
+    /// Resets the metrics. A handler that is no longer active must not keep reporting its last numbers.
     func retire() {
         for gauge in gauges.values { gauge.record(0) }
         oldest.record(0)

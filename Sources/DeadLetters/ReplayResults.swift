@@ -10,8 +10,8 @@ final class ReplayResults: Sendable {
 
     private let counters = Mutex<[Key: Counter]>([:])
 
-    /// Names of consumers come from the configuration and from letters of other programs, so their number is not
-    /// limited.
+    /// Maximum number of counters. Letters of other programs may contain any consumer name. Further names are counted
+    /// as `other`.
     private static let limit = 500
     private static let results: Set<String> = [
         "resolved", "failed_again", "blocked_again", "discard_confirmed", "reopened", "parked",

@@ -84,7 +84,7 @@ enum Glob {
                 p += 1
                 t += 1
             } else if let last = star {
-                // The last star takes one more.
+                // The last star matches one more character.
                 star = (last.pattern, last.text + 1)
                 p = last.pattern + 1
                 t = last.text + 1

@@ -1,26 +1,28 @@
 internal import Foundation
 
-/// Whom to tell that letters need a person, and how often. The defaults bear an endpoint that is down for hours.
+/// The receiver and the rate of alerts about letters that need an operator. The defaults suit an endpoint that may be
+/// unavailable for hours.
 public struct AlertConfiguration: Sendable, Hashable {
-    /// The endpoint, `https://…`; `http://…` where the network is trusted.
+    /// The URL of the endpoint: `https://…`, or `http://…` in a trusted network.
     public var url: String
-    /// What signs the messages: `whsec_` and base64, or any other text for its bytes.
+    /// The key that signs the messages: `whsec_` and base64, or any other text for its bytes.
     public var secret: WebhookSecret
 
-    /// Milliseconds between two alerts of the same kind and group, at least.
+    /// Minimum time between two alerts of the same kind and group, in milliseconds.
     public var intervalMs = 900_000
-    /// Alert when a consumer's open letters reach these numbers. A number is armed again below half of it.
+    /// Numbers of open letters of a consumer at which an alert is sent. Each number is used again after the letters
+    /// fall below half of it.
     public var thresholds: [Int64] = [1_000, 10_000, 100_000]
 
-    /// Milliseconds between two looks at what there is to tell.
+    /// Time between two searches for alerts, in milliseconds.
     public var pollIntervalMs = 1_000
-    /// Milliseconds for a whole exchange with the endpoint.
+    /// Maximum time for a call of the endpoint, in milliseconds.
     public var timeoutMs = 10_000
-    /// Attempts for an alert before it is given up.
+    /// Number of attempts after which an alert is dropped.
     public var maxTries = 25
-    /// Milliseconds after the first failed attempt; each further one waits twice as long.
+    /// Delay after the first failed attempt, in milliseconds. Each further delay is twice as long.
     public var initialBackoffMs = 1_000
-    /// Milliseconds between two attempts, at most.
+    /// Maximum delay between two attempts, in milliseconds.
     public var maxBackoffMs = 600_000
 
     public init(url: String, secret: WebhookSecret) {
@@ -28,7 +30,7 @@ public struct AlertConfiguration: Sendable, Hashable {
         self.secret = secret
     }
 
-    /// All that is wrong with it; empty when nothing is.
+    /// The problems of the values; empty if there are none.
     public func validate() -> [String] {
         var problems: [String] = []
         func require(_ condition: Bool, _ problem: String) {
@@ -39,7 +41,7 @@ public struct AlertConfiguration: Sendable, Hashable {
         require(
             (scheme == "https" || scheme == "http") && parts?.host?.isEmpty == false,
             "url: must be https://host/path or http://host/path")
-        // The URL is logged.
+        // The URL is logged, so it must not contain credentials.
         require(parts?.user == nil && parts?.password == nil, "url: must not hold a user or password")
         problems += secret.validate().map { "secret: \($0)" }
         require((1...604_800_000).contains(intervalMs), "intervalMs: must be 1 to 604800000")

@@ -1,18 +1,19 @@
 public import StreamCore
 
-/// When to tell what: at most one alert of a kind and group in an interval, thresholds once until they are armed again,
-/// failed attempts again after growing delays. Pure: it reads no clock and sends nothing.
+/// Decides when alerts are sent: at most one alert of a kind and group in an interval, each threshold once until it is
+/// armed again, and failed attempts again after growing delays. This is a pure value: it reads no clock and sends
+/// nothing.
 public struct AlertPolicy: Sendable {
-    /// What to do with an alert whose time has come.
+    /// The decision about an alert that is due.
     public enum Decision: Sendable, Hashable {
         case send
-        /// Its like was sent a short while ago.
+        /// An alert of the same kind and group was sent recently.
         case postpone(until: Timestamp)
-        /// Newer news of the same group waits: this one is not worth a message.
+        /// A newer alert of the same group waits, so this one is dropped.
         case supersede
     }
 
-    /// A consumer's open letters have reached a threshold.
+    /// A threshold that the open letters of a consumer have reached.
     public struct Crossing: Sendable, Hashable {
         public let consumer: String
         public let letters: Int64
@@ -20,7 +21,7 @@ public struct AlertPolicy: Sendable {
     }
 
     private let configuration: AlertConfiguration
-    /// By consumer, how many of the thresholds are reached and not armed again.
+    /// The number of reached thresholds by consumer, as far as they are not armed again.
     private var levels: [String: Int] = [:]
 
     public init(_ configuration: AlertConfiguration) {
@@ -30,10 +31,11 @@ public struct AlertPolicy: Sendable {
     // MARK: what is sent
 
     /// - Parameters:
-    ///   - createdAt: when what it tells happened.
-    ///   - lastSent: when an alert of the same kind and group was sent last.
-    ///   - hasNewer: whether a later alert of the same group waits to be sent. A circuit breaker that opens and one
-    ///     that closes are of the same group, and of two kinds.
+    ///   - createdAt: the time of the reported event.
+    ///   - lastSent: the time of the last alert of the same kind and group that was sent; nil if there is none.
+    ///   - hasNewer: whether a later alert of the same group waits. The opening and the closing of a circuit breaker
+    ///     belong to the same group, but are different kinds.
+    ///   - now: the current time.
     public func decide(createdAt: Timestamp, lastSent: Timestamp?, hasNewer: Bool, now: Timestamp) -> Decision {
         let interval = Int64(configuration.intervalMs) * 1_000
         if hasNewer && now.microseconds - createdAt.microseconds > Self.staleAfter { return .supersede }
@@ -41,14 +43,17 @@ public struct AlertPolicy: Sendable {
         return hasNewer ? .supersede : .postpone(until: Timestamp(microseconds: lastSent.microseconds + interval))
     }
 
-    /// News that is younger is told even if newer news waits: "the circuit breaker opened" makes "it closed"
-    /// understandable.
+    /// Age in microseconds after which a newer alert replaces an alert. A younger alert is sent in any case: "the
+    /// circuit breaker opened" makes "it closed" understandable.
     private static let staleAfter: Int64 = 60_000_000
 
-    /// When to try again after so many attempts that all failed.
+    /// The time of the next attempt.
     ///
-    /// - Parameter jitter: from 0.5 to 1.
-    /// - Returns: nil when it is to be given up.
+    /// - Parameters:
+    ///   - tries: the number of attempts so far, which all failed.
+    ///   - now: the current time.
+    ///   - jitter: from 0.5 to 1.
+    /// - Returns: nil if the alert is dropped.
     public func nextTry(after tries: Int, now: Timestamp, jitter: Double) -> Timestamp? {
         guard tries < configuration.maxTries else { return nil }
         var delayMs = Double(configuration.initialBackoffMs)
@@ -59,14 +64,14 @@ public struct AlertPolicy: Sendable {
 
     // MARK: thresholds
 
-    /// Takes up what an earlier run has told, so that a restart tells nothing again.
+    /// Restores the state of an earlier run, so a restart sends no alert again.
     ///
-    /// - Parameter letters: by consumer, the number in the last alert of a threshold.
+    /// - Parameter letters: the number of letters in the last threshold alert, by consumer.
     public mutating func resume(from letters: [String: Int64]) {
         levels = letters.mapValues(reached)
     }
 
-    /// - Parameter openLetters: by consumer; one that is not in it has none.
+    /// - Parameter openLetters: the number of open letters by consumer; 0 for others.
     /// - Returns: for each consumer at most the highest threshold that is newly reached.
     public mutating func observe(_ openLetters: [String: Int64]) -> [Crossing] {
         var crossings: [Crossing] = []

@@ -3,7 +3,7 @@ internal import Metrics
 internal import StreamCore
 internal import Synchronization
 
-/// What becomes of alerts, as log line and metric together.
+/// The log lines and metrics of alerts. Each function reports one event to both.
 struct AlertReports: Sendable {
     private let logger: Logger
     private let trouble = Trouble()

@@ -1,7 +1,7 @@
 internal import Postgres
 internal import StreamCore
 
-/// What is to be told, as it stands in `dead_letter_alerts`.
+/// A row of `dead_letter_alerts`.
 struct Alert: Sendable {
     let alertID: Int64
     /// `new_group`, `threshold`, `circuit_breaker_opened` or `circuit_breaker_closed`.
@@ -13,22 +13,23 @@ struct Alert: Sendable {
     let letters: Int64?
     let letterID: Int64?
     let createdAt: Timestamp
-    /// Attempts so far.
+    /// The number of attempts so far.
     let tries: Int
-    /// When an alert of the same kind and group was sent last.
+    /// The time of the last sent alert of the same kind and group.
     let lastSent: Timestamp?
-    /// Whether a later one of the same group waits.
+    /// Whether a later alert of the same group waits.
     let hasNewer: Bool
-    /// The database's clock, by which all of these times go.
+    /// The time of the database's clock, to which all of these times refer.
     let now: Timestamp
 
-    /// The same for each attempt, and no other alert's: databases count alike, but not from the same instant.
+    /// The id of the message, which is the same for each attempt. It includes the time, because other databases number
+    /// their alerts in the same way.
     var messageID: String { "alert_\(alertID)_\(createdAt.microseconds)" }
 }
 
-/// The statements over `dead_letter_alerts`, for the one sender that is active.
+/// The statements on `dead_letter_alerts`. Only the active sender uses them.
 enum AlertTable {
-    /// The next alert that is due.
+    /// The next due alert.
     static func next(_ connection: PostgresConnection) async throws(PostgresError) -> Alert? {
         let result = try await connection.execute(due)
         guard result.rowCount == 1 else { return nil }
@@ -58,7 +59,7 @@ enum AlertTable {
         ORDER BY a.next_try_at, a.alert_id LIMIT 1
         """
 
-    /// Counts an attempt before it is made, so that one which ends the process is counted, too.
+    /// Counts an attempt before it is made, so an attempt during which the process crashes is counted too.
     static func begin(_ alert: Alert, until: Timestamp, _ connection: PostgresConnection) async throws(PostgresError) {
         try await connection.execute(
             "UPDATE dead_letter_alerts SET tries = tries + 1, next_try_at = $2 WHERE alert_id = $1",
@@ -98,7 +99,7 @@ enum AlertTable {
             "SELECT consumer, sum(pending + retrying)::bigint FROM dead_letter_groups GROUP BY consumer", connection)
     }
 
-    /// By consumer, what the last alert of a threshold said.
+    /// The number of letters in the last threshold alert, by consumer.
     static func lastCrossings(_ connection: PostgresConnection) async throws(PostgresError) -> [String: Int64] {
         try await counts(
             """

@@ -34,7 +34,7 @@ enum WebhookExchange {
         request.method = .POST
         for (name, value) in headers { request.headers.replaceOrAdd(name: name, value: value) }
         request.body = .bytes(body)
-        // Alerts are rare: each has a client, and so a connection, of its own.
+        // Alerts are rare, so each has its own client and connection.
         let client = HTTPClient(configuration: configuration(timeoutMs))
         let status: Result<Int, Failure>
         do {
@@ -53,7 +53,7 @@ enum WebhookExchange {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: .init(connect: .milliseconds(Int64(timeoutMs))))
         configuration.httpVersion = .http1Only
-        // The next attempt is the sender's decision.
+        // The sender decides about further attempts.
         configuration.connectionPool.retryConnectionEstablishment = false
         return configuration
     }

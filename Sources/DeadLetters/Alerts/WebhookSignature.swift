@@ -1,7 +1,7 @@
 internal import Crypto
 internal import Foundation
 
-/// The key that a webhook's sender and receiver share. Never printed.
+/// The key that the sender and the receiver of a webhook share. It is never printed.
 public struct WebhookSecret: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {
@@ -16,7 +16,7 @@ public struct WebhookSecret: Sendable, Hashable, CustomStringConvertible, Custom
     public var debugDescription: String { description }
     public var customMirror: Mirror { Mirror(self, children: []) }
 
-    /// All that is wrong with it; empty when nothing is.
+    /// The problems of the key; empty if there are none.
     public func validate() -> [String] {
         guard let key else { return ["the text after whsec_ must be base64"] }
         return key.count < Self.minimumBytes ? ["must have \(Self.minimumBytes) bytes or more"] : []
@@ -24,7 +24,7 @@ public struct WebhookSecret: Sendable, Hashable, CustomStringConvertible, Custom
 
     private static let minimumBytes = 16
 
-    /// nil when it claims to be base64 and is not.
+    /// The bytes of the key; nil if the text after `whsec_` is not base64.
     var key: [UInt8]? {
         guard text.hasPrefix(Self.prefix) else { return Array(text.utf8) }
         return Data(base64Encoded: String(text.dropFirst(Self.prefix.count))).map { Array($0) }
@@ -33,15 +33,18 @@ public struct WebhookSecret: Sendable, Hashable, CustomStringConvertible, Custom
     private static let prefix = "whsec_"
 }
 
-/// The headers that tell a receiver that a message is ours, whole, and not an old one replayed.
+/// The headers by which a receiver checks that a message comes from this sender, is complete, and is not an old message
+/// that is replayed.
 ///
-/// Source of the form: Standard Webhooks, specification 1.0, "Webhook headers" and "Symmetric signatures".
+/// Source of the format: Standard Webhooks, specification 1.0, "Webhook headers" and "Symmetric signatures".
 struct WebhookSignature {
     let headers: [(name: String, value: String)]
 
     /// - Parameters:
-    ///   - id: of the message; the same for each attempt to deliver it.
-    ///   - timestamp: of the attempt, in seconds since 1970.
+    ///   - id: the id of the message, which is the same for each attempt.
+    ///   - timestamp: the time of the attempt, in seconds since 1970.
+    ///   - body: the body of the message.
+    ///   - key: the shared key.
     init(id: String, timestamp: Int64, body: [UInt8], key: [UInt8]) {
         var code = HMAC<SHA256>(key: SymmetricKey(data: key))
         code.update(data: Array("\(id).\(timestamp).".utf8))

@@ -70,7 +70,7 @@ extension DeadLetterStore {
             switch self {
             case .noSuchGroup(let name): "there is no group \(name)"
             case .ambiguous(let name, let groups):
-                "\(name) means several groups: \(groups.map(\.description).joined(separator: ", "))"
+                "\(name) matches several groups: \(groups.map(\.description).joined(separator: ", "))"
             }
         }
     }
@@ -91,7 +91,7 @@ struct LetterListing {
             if !filter.states.isEmpty { condition.add(states: filter.states) }
             let inner = condition.sql
             let groups = Self.groups(filter, &condition)
-            // No index leads from a consumer to its latest letters, but one leads there from each of its groups.
+            // No index finds the latest letters of a consumer, but an index finds those of each of its groups.
             sql = """
                 SELECT l.* FROM dead_letter_groups AS g CROSS JOIN LATERAL (
                     SELECT \(columns) FROM dead_letters AS l WHERE l.consumer = g.consumer
@@ -102,7 +102,8 @@ struct LetterListing {
             sql = "SELECT \(columns) FROM dead_letters AS l WHERE \(condition.sql) \(end)"
         } else {
             let inner = condition.sql
-            // Merged from one scan a state: a scan over all states could pass a million that are not wanted.
+            // Merges one scan for each state. A single scan over all states could read a million letters of other
+            // states.
             let scans = filter.states.map(\.rawValue).sorted().map { state in
                 "(SELECT \(columns) FROM dead_letters AS l WHERE l.state = '\(state)' AND \(inner) \(end))"
             }

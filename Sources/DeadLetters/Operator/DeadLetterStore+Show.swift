@@ -50,8 +50,8 @@ extension DeadLetterStore {
         ) AS latest ORDER BY edit
         """)
 
-    /// The open letters of the same sequence on one side of letter `$1`. Lateral, so that the index's order counts: a
-    /// join would sort the whole sequence.
+    /// The open letters of the same sequence before or after letter `$1`. LATERAL makes the planner use the order of
+    /// the index; a join would sort the whole sequence.
     private static func side(_ comparison: String, _ order: String, _ columns: String, _ limit: Int) -> String {
         """
         SELECT near.* FROM dead_letters AS own CROSS JOIN LATERAL (

@@ -1,54 +1,54 @@
 public import Postgres
 
-/// The letters as operators see them: lists, groups, single letters, and the changes that operators may make.
+/// The operations of operators: lists, groups, single letters, and changes.
 ///
-/// Questions are bounded: each answers a page. Changes run in short transactions of some hundreds of letters, so that
-/// the handler is never held up for long and nothing is loaded into memory; see ``change(_:_:pace:by:onProgress:)``.
+/// Each query returns a limited page. Changes run in short transactions of some hundreds of letters, so they never
+/// block the handler for long and load nothing into memory; see ``change(_:_:perSecond:by:onProgress:)``.
 ///
-/// Reads and changes the tables of migration set `dead-letters`.
+/// It reads and changes the tables of migration set `dead-letters`.
 public struct DeadLetterStore: Sendable {
     let connection: PostgresConnection
 
-    /// - Parameter connection: is the store's as long as one of its functions runs.
+    /// - Parameter connection: used exclusively while a function of the store runs.
     public init(_ connection: PostgresConnection) {
         self.connection = connection
     }
 }
 
 extension DeadLetterStore {
-    /// What has become of a letter.
+    /// The state of a letter.
     public enum State: String, Sendable, Hashable, CaseIterable {
-        /// Waits, for its next attempt or for an operator.
+        /// It waits for its next attempt, or for an operator.
         case pending
-        /// Is on its way to the consumer.
+        /// It was sent to the consumer, which has not answered yet.
         case retrying
         /// The consumer has applied it.
         case resolved
-        /// An operator has given it up.
+        /// An operator has discarded it.
         case discarded
 
-        /// The states of letters that wait for something to happen.
+        /// The states of unfinished letters.
         public static let open: Set<State> = [.pending, .retrying]
     }
 
-    /// Which letters to answer, or to change. All that is set must hold.
+    /// Selects letters by properties. All properties that are set must match.
     public struct Filter: Sendable, Hashable {
         public var consumer: String?
-        /// Empty for any.
+        /// Empty for all states.
         public var states: Set<State> = []
         public var errorClass: String?
-        /// The fingerprint's first digits, or all of them.
+        /// The fingerprint, or its first digits.
         public var fingerprint: String?
-        /// The record's key, byte for byte.
+        /// The exact key of the record.
         public var key: [UInt8]?
-        /// Only letters that came longer ago than this.
+        /// Only letters that arrived longer ago than this.
         public var olderThan: Duration?
-        /// Only letters that came within this time.
+        /// Only letters that arrived within this time.
         public var newerThan: Duration?
 
         public init() {}
 
-        /// Whether it lets every letter through.
+        /// Whether it selects all letters.
         public var isEmpty: Bool { self == Filter() }
     }
 
@@ -65,13 +65,11 @@ extension DeadLetterStore {
             self.fingerprint = fingerprint
         }
 
-        /// Reads `CONSUMER/CLASS/FINGERPRINT`.
-        ///
-        /// - Returns: nil when `text` has not these three parts.
+        /// - Returns: nil if `text` does not have these three parts.
         public init?(_ text: String) {
             let parts = text.split(separator: "/", omittingEmptySubsequences: false)
             guard parts.count >= 3, let fingerprint = parts.last, !fingerprint.isEmpty else { return nil }
-            // A consumer's name has no slash; a foreign error class could.
+            // A consumer's name contains no slash, but an error class of another program may.
             let errorClass = parts[1..<(parts.count - 1)].joined(separator: "/")
             guard !parts[0].isEmpty, !errorClass.isEmpty else { return nil }
             self.init(consumer: String(parts[0]), errorClass: errorClass, fingerprint: String(fingerprint))
@@ -80,10 +78,10 @@ extension DeadLetterStore {
         public var description: String { "\(consumer)/\(errorClass)/\(fingerprint)" }
     }
 
-    /// The letters that a change is about.
+    /// The letters to change.
     public enum Selection: Sendable, Hashable {
         case letters([Int64])
-        /// All of a group, by its whole name; see ``DeadLetterStore/group(named:)`` for one in short.
+        /// All letters of a group, by its complete name; see ``DeadLetterStore/group(named:)`` for a shortened name.
         case group(GroupName)
         case matching(Filter)
     }

@@ -1,29 +1,29 @@
 extension DeadLetterStore {
-    /// What an operator may do to a letter.
+    /// The changes that an operator may make.
     public enum Change: String, Sendable, Hashable, CaseIterable {
-        /// A pending letter becomes due: the handler sends it, with its whole sequence, when its time has come.
+        /// Makes a pending letter due. The handler sends it with its whole sequence.
         case retry
-        /// A pending letter is given up, and its consumer told to forget it.
+        /// Discards a pending letter, and requests the consumer to delete the parked event.
         case discard
-        /// A letter that is not over is given up at once, and its consumer, which is gone for good, is told nothing.
-        /// One that comes back has the event still parked, and so may hold its key blocked.
+        /// Discards an unfinished letter at once, without a request to its consumer. Use it if the consumer no longer
+        /// exists. If the consumer is started again, the event is still parked there and may block its key.
         case discardWithoutTelling = "discard_without_telling"
-        /// A discarded letter is pending again, and waits for an operator.
+        /// Makes a discarded letter pending again. It waits for an operator.
         case restore
     }
 
-    /// Why a letter was left as it is.
+    /// The reason why a letter was not changed.
     public enum Skip: String, Sendable, Hashable, CaseIterable {
         case isPending = "pending"
         case isRetrying = "retrying"
         case isResolved = "resolved"
         case isDiscarded = "discarded"
-        /// A letter of others whose topic is not known cannot be sent anywhere.
+        /// The letter comes from another program and its original topic is unknown, so it cannot be sent.
         case hasNoReplayTopic = "no_replay_topic"
-        /// The consumer has not been told of the discard yet; restored now, its retry could overtake that.
+        /// The consumer has not received the discard yet. A retry could overtake it.
         case isDiscardUnderway = "discard_underway"
 
-        /// For people: what is so, and what to do.
+        /// The state and the advice, for operators.
         public var explanation: String {
             switch self {
             case .isPending: "pending: it was not discarded"
@@ -36,13 +36,13 @@ extension DeadLetterStore {
         }
     }
 
-    /// What a change did, or would do.
+    /// The result of a change, or of its preview.
     public struct Outcome: Sendable, Hashable {
-        /// Letters that were changed, or would be.
+        /// The number of letters that were changed, or would be changed.
         public var changed: Int64 = 0
-        /// Letters of the selection that are left as they are, by the reason.
+        /// The number of unchanged letters of the selection, by reason.
         public var skipped: [Skip: Int64] = [:]
-        /// Numbers given that no letter has.
+        /// The requested numbers without a letter.
         public var missing: [Int64] = []
 
         public init() {}
@@ -52,7 +52,7 @@ extension DeadLetterStore {
 }
 
 extension DeadLetterStore.Change {
-    /// `ok`, or why not: an expression over `dead_letters AS l`.
+    /// An SQL expression over `dead_letters AS l`: `ok`, or the reason why the letter cannot be changed.
     var verdict: String {
         switch self {
         case .retry:
@@ -72,7 +72,7 @@ extension DeadLetterStore.Change {
         }
     }
 
-    /// Whether a letter may be changed, in a form that indexes serve.
+    /// Whether a letter may be changed, as a condition that indexes support.
     var isLegal: String {
         switch self {
         case .retry: "l.state = 'pending' AND l.replay_topic IS NOT NULL"
@@ -86,17 +86,17 @@ extension DeadLetterStore.Change {
         EXISTS (SELECT FROM dead_letter_sends AS s WHERE s.letter_id = l.letter_id AND s.action = 'discard')
         """
 
-    /// What `UPDATE dead_letters` sets; `numbered.due` is when a retry is due.
+    /// The assignments of `UPDATE dead_letters`. `numbered.due` is the time at which a retry is due.
     var assignments: String {
         switch self {
         case .retry: "next_attempt_at = numbered.due"
-        // A delivery of its own, so that a late copy of an earlier failure does not open the letter again.
+        // It has its own delivery number, so a late copy of an earlier failure does not open the letter again.
         case .discard:
             """
             state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1,
                 unanswered = 0, is_discard_open = l.dialect = 'millrace', is_row_forgotten = l.dialect = 'millrace'
             """
-        // A number of its own here, too. Whether the consumer has the event's row is as it was.
+        // This change has its own delivery number too. It does not change whether the consumer has the event's row.
         case .discardWithoutTelling:
             """
             state = 'discarded', state_since = clock_timestamp(), next_attempt_at = NULL, delivery = l.delivery + 1,
@@ -107,7 +107,7 @@ extension DeadLetterStore.Change {
         }
     }
 
-    /// The history's action, and the state after.
+    /// The action for the history, and the state after the change.
     var history: (action: String, to: DeadLetterStore.State) {
         switch self {
         case .retry: ("retry_requested", .pending)
@@ -117,13 +117,13 @@ extension DeadLetterStore.Change {
         }
     }
 
-    /// What the history adds to the operator's reason; nil for nothing.
+    /// The text that the history adds to the operator's reason; nil for none.
     var historyNote: String? {
         self == .discardWithoutTelling
             ? "the consumer was not told: if it is started again, the key may be blocked" : nil
     }
 
-    /// What happens to the sends of the letters in `changed`: a further common table expression, or nothing.
+    /// The effect on queued sends of the letters in `changed`: an additional common table expression, or an empty text.
     var sends: String {
         switch self {
         case .retry, .restore: ""

@@ -1,15 +1,15 @@
 internal import Postgres
 internal import StreamCore
 
-/// The condition that a filter or a selection is in SQL, over `dead_letters AS l`, with its parameters.
+/// Converts a filter or a selection to an SQL condition over `dead_letters AS l`, with its parameters.
 ///
-/// The text is made for the case at hand rather than once for all cases with `$1 IS NULL OR …`: only so the planner
-/// sees which index fits.
+/// The text contains only the necessary terms, instead of `$1 IS NULL OR …` for all of them. Only then the planner
+/// finds the suitable index.
 struct LetterCondition {
     private(set) var terms: [String] = []
     private(set) var parameters = Parameters()
 
-    /// The terms as one; `true` when there are none.
+    /// All terms joined by AND; `true` if there are none.
     var sql: String { terms.isEmpty ? "true" : terms.joined(separator: " AND ") }
 
     init() {}
@@ -35,7 +35,7 @@ struct LetterCondition {
         addContent(of: filter)
     }
 
-    /// Consumer, class and fingerprint: what a group's name has, too.
+    /// Adds consumer, class and fingerprint, which a group's name has too.
     mutating func addGroup(of filter: DeadLetterStore.Filter, table: String = "l") {
         if let consumer = filter.consumer { terms.append("\(table).consumer = \(next { $0.append(consumer) })") }
         if let name = filter.errorClass { terms.append("\(table).error_class = \(next { $0.append(name) })") }
@@ -46,18 +46,19 @@ struct LetterCondition {
         }
     }
 
-    /// Key and age: what only the letter itself has.
+    /// Adds key and age, which only a letter has.
     mutating func addContent(of filter: DeadLetterStore.Filter) {
         if let key = filter.key {
             let place = next { $0.append(key) }
-            // The index holds a key's beginning, for a key may be longer than an index takes.
+            // The index contains the beginning of the key, because a key may be longer than an index allows.
             terms.append("substring(l.key FROM 1 FOR 64) = substring(\(place) FROM 1 FOR 64) AND l.key = \(place)")
         }
         addAge(of: filter)
     }
 
-    /// Letters are numbered as they come: where a time stands in the numbers is looked up first, with a minute to spare
-    /// for clocks and for letters that came side by side. Else a list would pass all letters that are too young.
+    /// Adds the age. Letters are numbered in the order of their arrival. The statement first finds the number at the
+    /// given time, with a minute of tolerance for clocks and concurrent arrivals. Otherwise a list would read all
+    /// letters that are too young.
     private mutating func addAge(of filter: DeadLetterStore.Filter) {
         func limit(_ age: Duration) -> String {
             "now() - make_interval(secs => \(next { $0.append(age / .seconds(1)) }))"
@@ -81,7 +82,8 @@ struct LetterCondition {
     }
 
     mutating func add(states: Set<DeadLetterStore.State>) {
-        // Literals of ours: a partial index is used only where the state stands in the text.
+        // The states are literals and not parameters, because a partial index is used only if the text contains the
+        // state.
         let names = states.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")
         terms.append("l.state IN (\(names))")
     }
@@ -96,7 +98,7 @@ struct LetterCondition {
 
     /// Adds a parameter.
     ///
-    /// - Returns: its place, `$1`, `$2`, …
+    /// - Returns: its placeholder: `$1`, `$2`, …
     mutating func next(_ append: (inout Parameters) -> Void) -> String {
         append(&parameters)
         return "$\(parameters.count)"

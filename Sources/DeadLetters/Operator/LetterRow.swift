@@ -1,7 +1,7 @@
 internal import Postgres
 internal import StreamCore
 
-/// Reads a result's row column by column, in the order in which the statement names them.
+/// Reads the columns of a row one after the other, in the order of the statement.
 struct LetterRow {
     private let result: QueryResult
     private let row: Int
@@ -37,7 +37,7 @@ struct LetterRow {
         return state
     }
 
-    /// `header_names` and then `header_values`.
+    /// Reads `header_names` and then `header_values`.
     mutating func headers() -> [DeadLetterStore.Header] {
         let (names, values) = (next(), next())
         return zip(

@@ -1,7 +1,7 @@
 public import StreamCore
 
 extension DeadLetterStore {
-    /// Where a record first stood.
+    /// The original position of a record.
     public struct Origin: Sendable, Hashable, CustomStringConvertible {
         public let topic: String
         public let partition: Int32
@@ -10,7 +10,7 @@ extension DeadLetterStore {
         public var description: String { "\(topic)/\(partition)/\(offset)" }
     }
 
-    /// A letter in a list: all but what is in the record.
+    /// A letter in a list, without the record itself.
     public struct Summary: Sendable, Hashable {
         public let letterID: Int64
         public let consumer: String
@@ -19,34 +19,34 @@ extension DeadLetterStore {
         public let reason: String
         public let errorClass: String
         public let fingerprint: String
-        /// Of the last failure.
+        /// The message of the last failure.
         public let message: String
         public let origin: Origin
         /// At most the first 1,024 bytes.
         public let key: [UInt8]?
         public let eventType: String?
-        /// Retries that failed.
+        /// The number of failed retries.
         public let attempts: Int32
         public let nextAttemptAt: Timestamp?
         public let createdAt: Timestamp
-        /// `millrace`, or whose form the letter was written in.
+        /// The format of the letter; see ``LetterDialect``.
         public let dialect: String
     }
 
-    /// What a list answers: a page, and where the next one starts.
+    /// A page of a list.
     public struct Page: Sendable {
         /// The newest letter first.
         public let letters: [Summary]
-        /// What to give as `before` for the next page; nil after the last one.
+        /// The value of `before` for the next page; nil after the last page.
         public let next: Int64?
     }
 
-    /// Letters that failed in the same way, in numbers.
+    /// The counts of letters that failed in the same way.
     public struct Group: Sendable, Hashable {
         public let name: GroupName
         public let firstSeen: Timestamp
         public let lastSeen: Timestamp
-        /// One of its letters.
+        /// The number of one of its letters.
         public let exampleLetter: Int64
         public let exampleMessage: String
         public let pending: Int64
@@ -59,11 +59,11 @@ extension DeadLetterStore {
 
     public struct Header: Sendable, Hashable {
         public let name: String
-        /// nil and empty differ.
+        /// nil (NULL) differs from an empty value.
         public let value: [UInt8]?
     }
 
-    /// A change in a letter's life.
+    /// A change of a letter.
     public struct HistoryEntry: Sendable, Hashable {
         public let at: Timestamp
         /// `dead-letter-handler`, or a user's name.
@@ -74,7 +74,7 @@ extension DeadLetterStore {
         public let reason: String?
     }
 
-    /// A corrected value; the newest is what a retry sends.
+    /// A corrected value. A retry sends the newest one.
     public struct Edit: Sendable, Hashable {
         public let number: Int32
         public let value: [UInt8]
@@ -84,7 +84,7 @@ extension DeadLetterStore {
         public let at: Timestamp
     }
 
-    /// Another letter of the same key that waits before or behind.
+    /// Another open letter of the same key.
     public struct Neighbour: Sendable, Hashable {
         public let letterID: Int64
         public let state: State
@@ -105,36 +105,36 @@ extension DeadLetterStore {
         }
     }
 
-    /// All that is known of a letter.
+    /// All data of a letter.
     public struct Letter: Sendable {
         public let summary: Summary
         public let originAt: Timestamp?
         public let key: [UInt8]?
-        /// nil for a tombstone, and when the value is with the consumer.
+        /// nil for a tombstone, and if the consumer keeps the value.
         public let value: [UInt8]?
-        /// Whether the value was larger than the broker takes and stands in the consumer's `parked_events`.
+        /// Whether the broker refused the value because of its size, so it is in the consumer's `parked_events`.
         public let isValueWithConsumer: Bool
-        /// The record's own.
+        /// The headers of the record.
         public let headers: [Header]
         public let eventID: EventID?
         /// `decode` or `apply`.
         public let stage: String?
         public let firstErrorClass: String
         public let firstMessage: String
-        /// Where a retry goes to; nil when that is not known.
+        /// The topic of a retry; nil if it is unknown.
         public let replayTopic: String?
         /// The number of the last delivery, from 1.
         public let delivery: Int32
         public let stateSince: Timestamp
-        /// The consumer group, and so the version, that parked the event; empty when unknown.
+        /// The consumer group, which contains the version, that parked the event; empty if it is unknown.
         public let consumerGroup: String
-        /// An operator requested it. It is sent after the letters before it in its key.
+        /// Whether an operator requested a retry. The letter is then sent after the earlier letters of its key.
         public let isNextInSequence: Bool
-        /// It is discarded, and the consumer has not confirmed that yet.
+        /// Whether the letter is discarded and the consumer has not confirmed it yet.
         public let isDiscardOpen: Bool
     }
 
-    /// A letter with what belongs to it.
+    /// A letter with its history, edits and neighbours.
     public struct Detail: Sendable {
         public let letter: Letter
         /// The latest changes, at most ``DeadLetterStore/historyLimit``, the oldest first.
@@ -144,8 +144,8 @@ extension DeadLetterStore {
         /// Open letters of the same key around this one, at most ``DeadLetterStore/neighbourLimit`` on each side, in
         /// their order.
         public let sequence: [Neighbour]
-        /// How many open letters of the same key there are before and behind, up to
-        /// ``DeadLetterStore/countLimit`` each.
+        /// The numbers of open letters of the same key before and after this one, each at most
+        /// ``DeadLetterStore/countLimit``.
         public let openBefore: Int64
         public let openBehind: Int64
     }
