@@ -35,13 +35,13 @@ public struct WithdrawMoney: Command, Hashable {
     }
 }
 
-/// Moves money from one account to another: both sides or neither.
+/// Moves money from one account to another. Both sides are changed, or neither.
 public struct TransferMoney: Command, Hashable {
     public static let name = "TransferMoney"
     public let accountID: String
     public let counterparty: String
     public let money: Money
-    /// Unique for this transfer; both events name it.
+    /// The id of this transfer, which both events contain.
     public let transferID: String
 
     public init(accountID: String, counterparty: String, money: Money, transferID: String) {
@@ -65,20 +65,21 @@ public struct FreezeAccount: Command, Hashable {
 
 /// The commands of accounts, for a command bus.
 public enum AccountCommands {
-    /// The migrations that the commands need; `outbox` is where their events go.
+    /// The migration sets that the commands need. Their events are written to the table of `outbox`.
     public static let migrationSets = ["outbox", "commands"]
 
     public static let all: [any Command.Type] = [
         OpenAccount.self, DepositMoney.self, WithdrawMoney.self, TransferMoney.self, FreezeAccount.self,
     ]
 
-    /// Accounts are their events. One that moves much is loaded from its last snapshot.
+    /// The repository of accounts, whose state is stored as events. An account with many events is loaded from its last
+    /// snapshot.
     public static let streams = EventStreamRepository<AccountDecider>(snapshots: .every(10))
 
     static let resource = AggregateResource<AccountDecider>(
         "/v1/accounts", idPrefix: "acc", document: AccountDocument.json)
 
-    /// - Parameter currencies: those in which accounts may be.
+    /// - Parameter currencies: the accepted currencies of accounts.
     public static func handlers(_ currencies: CurrencyTable) -> [CommandHandler] {
         [
             handler(OpenAccount.self, currencies, { $0.accountID }, { .open($0.account) }),
@@ -109,7 +110,7 @@ public enum AccountCommands {
                         transferID: command.transferID, direction: direction, money: command.money,
                         counterparty: other))
             }
-            // When the second side is refused, the first one is undone.
+            // If the second side is refused, the transaction also rolls back the first one.
             try scope.decide(AccountDecider.self, command.accountID, side(.out, command.counterparty), facts)
             guard let other = scope.aggregate(AccountDecider.self, command.counterparty),
                 other.state.tenantID == facts.tenantID

@@ -4,7 +4,7 @@ internal import Events
 internal import StreamCore
 internal import WireJSON
 
-/// An account as clients see it.
+/// The representation of an account for clients.
 public enum AccountDocument {
     /// The account's JSON object.
     public static func json(_ accountID: String, _ account: Loaded<AccountState>) -> [UInt8] {

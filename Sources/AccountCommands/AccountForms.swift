@@ -3,9 +3,9 @@ internal import Commands
 internal import Events
 internal import WireJSON
 
-/// The bodies of the requests about accounts.
+/// Reads the bodies of requests about accounts.
 enum AccountForms {
-    /// `POST /v1/accounts`.
+    /// Reads the body of `POST /v1/accounts`.
     static func account(_ fields: inout FieldReader) throws -> AccountOpened {
         var (owner, currency, limit): (String?, Currency?, DecimalAmount?) = (nil, nil, nil)
         let start = try CommandForm.object(&fields) { key, fields in
@@ -25,7 +25,7 @@ enum AccountForms {
             currency: try FieldReader.required(currency, "currency", in: start), overdraftLimit: limit ?? .zero)
     }
 
-    /// The deposits, withdrawals and transfers; the last ones name another account.
+    /// Reads the body of a deposit, a withdrawal or a transfer. A transfer also names the other account.
     static func movement(
         _ fields: inout FieldReader, hasCounterparty: Bool
     ) throws -> (money: Money, counterparty: String) {

@@ -4,9 +4,9 @@ public import Events
 public import StreamCore
 
 extension AccountCommands {
-    /// Accounts as a service takes their commands.
+    /// The domain of accounts for a service.
     ///
-    /// - Parameter currencies: those in which accounts may be.
+    /// - Parameter currencies: the accepted currencies of accounts.
     public static func domain(_ currencies: CurrencyTable) -> CommandDomain {
         CommandDomain(
             "accounts", migrationSets: migrationSets, commands: all, handlers: handlers(currencies),
@@ -45,7 +45,7 @@ extension AccountCommands {
         try CommandForm.read(call) { try AccountForms.movement(&$0, hasCounterparty: hasCounterparty) }
     }
 
-    /// As it is, or with `?at=` as it was at that instant.
+    /// The current account, or with `?at=` its state at that time.
     private static func account(
         _ id: String, _ call: CommandCall, _ bus: CommandBus
     ) async throws(CommandProblem) -> Loaded<AccountState>? {
@@ -66,7 +66,7 @@ extension AccountCommands {
 }
 
 extension CommandBus {
-    /// An account as its events until an instant make it; nil where it was not opened by then.
+    /// The state of an account by its events up to a time; nil if it was not open then.
     public func account(
         _ id: String, at instant: Timestamp
     ) async throws(CommandFailure) -> Loaded<AccountState>? {

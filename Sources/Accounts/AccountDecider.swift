@@ -1,19 +1,19 @@
 public import Events
 public import StreamCore
 
-/// What an account can be told. A transfer is told to both accounts, as what it is for each of them.
+/// The commands of an account. Both accounts of a transfer receive it, each with its own direction.
 public enum AccountCommand: Hashable, Sendable {
     case open(AccountOpened)
     case deposit(Money)
     case withdraw(Money)
-    /// Pays the money out, or takes it in.
+    /// Pays the money out or receives it.
     case transfer(TransferCompleted)
     case freeze(reason: String)
 }
 
-/// An account as its rules and its answers see it.
+/// The state of an account for its rules and answers.
 public struct AccountState: Hashable, Sendable, TenantOwned {
-    /// Whose account it is, where tenants are told apart.
+    /// The tenant that owns the account; nil without tenants.
     public var tenantID: String?
     public var owner: String
     public var currency: Currency
@@ -38,9 +38,9 @@ public struct AccountState: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// What the rules of accounts ask of the world.
+/// The external facts that the rules of accounts need.
 public struct AccountDecisionFacts: Hashable, Sendable, TenantOwned {
-    /// Who sends the command: another tenant's account does not exist for it.
+    /// The tenant of the command's sender. Accounts of other tenants do not exist for it.
     public var tenantID: String?
     public var currencies: CurrencyTable
 
@@ -145,7 +145,7 @@ public enum AccountDecider: TenantDecider {
 }
 
 extension AccountState {
-    /// Nil when it has more digits than can be counted.
+    /// nil if the result has too many digits.
     fileprivate func balance(after amount: DecimalAmount, isPayment: Bool) -> DecimalAmount? {
         isPayment ? try? balance.subtracting(amount) : try? balance.adding(amount)
     }

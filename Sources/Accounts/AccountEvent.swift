@@ -4,7 +4,7 @@ public import WireJSON
 /// One event of an account.
 public typealias AccountEvent = Event<AccountEventPayload>
 
-/// Accounts are the domain's only aggregates.
+/// The aggregates of the domain.
 public enum AccountKind: String, AggregateKind {
     case account = "Account"
 }
@@ -22,7 +22,7 @@ public enum AccountEventType: String, EventType {
 public struct AccountOpened: Hashable, Sendable {
     public let owner: String
     public let currency: Currency
-    /// How far below zero the balance may go; 0 for not at all.
+    /// The maximum amount by which the balance may be below zero; 0 for none.
     public let overdraftLimit: DecimalAmount
 
     public init(owner: String, currency: Currency, overdraftLimit: DecimalAmount = .zero) {
@@ -32,13 +32,13 @@ public struct AccountOpened: Hashable, Sendable {
     }
 }
 
-/// One side of a transfer. The other account has the other side as an event of its own.
+/// One side of a transfer. The other account has its own event for the other side.
 public struct TransferCompleted: Hashable, Sendable {
     public enum Direction: String, Sendable {
         case `in`, out
     }
 
-    /// The same on both sides.
+    /// The id of the transfer, which is the same on both sides.
     public let transferID: String
     public let direction: Direction
     public let money: Money
@@ -53,7 +53,7 @@ public struct TransferCompleted: Hashable, Sendable {
     }
 }
 
-/// What happened to an account.
+/// The payload of an account's event.
 public enum AccountEventPayload: Hashable, Sendable {
     case accountOpened(AccountOpened)
     case moneyDeposited(Money)

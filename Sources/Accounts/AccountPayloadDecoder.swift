@@ -1,7 +1,7 @@
 internal import Events
 internal import WireJSON
 
-/// The payload of each event type.
+/// Decodes the payload of each event type.
 enum AccountPayloadDecoder {
     static func decode(
         _ type: AccountEventType, _ fields: inout FieldReader
@@ -30,7 +30,7 @@ enum AccountPayloadDecoder {
         }
     }
 
-    /// What the payloads have between them; each name means the same in all of them.
+    /// The members of all payloads. Each name has the same meaning in all of them.
     private struct Members {
         var owner: String?
         var currency: Currency?

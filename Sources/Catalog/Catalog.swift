@@ -9,10 +9,10 @@ public import ProjectionPrograms
 internal import QueryServiceProgram
 internal import SQLProjectionProgram
 
-/// What there is of Millrace: the one list from which commands, `millrace dev` and tests take daemons, consumers,
-/// topics and migration sets.
+/// The single list of Millrace's daemons, consumers, topics and migration sets. The commands, `millrace dev` and tests
+/// use it.
 public enum Catalog {
-    /// Every daemon, in the order of a record's way.
+    /// Every daemon, in the order of a record's path.
     public static let daemons: [CatalogDaemon] = [
         CatalogDaemon(OutboxRelayProgram.self),
         CatalogDaemon(OrderSummaryProgram.self),
@@ -23,7 +23,7 @@ public enum Catalog {
         CatalogDaemon(QueryServiceProgram.self),
     ]
 
-    /// - Returns: nil when no daemon has this name.
+    /// - Returns: nil if no daemon has this name.
     public static func daemon(named name: String) -> CatalogDaemon? {
         daemons.first { $0.name == name }
     }
@@ -31,28 +31,27 @@ public enum Catalog {
     /// The names of all projections.
     public static let projections = daemons.flatMap(\.consumers).map(\.consumer)
 
-    /// The projections whose read models are kept in versions.
+    /// The projections whose read models have versions.
     public static let versioned: [VersionedProjection] = [OrderSummaryProgram.versioned, DashboardProgram.versioned]
 
-    /// The program that each consumer runs in.
+    /// The name of the program that runs each consumer.
     public static let programs = Dictionary(
         daemons.flatMap { daemon in daemon.consumers.map { ($0.consumer, daemon.name) } }
     ) { first, _ in first }
 
-    /// By what a consumer's events are checked: those of its domain, and only the envelope where nothing here knows the
-    /// consumer.
+    /// The codec that checks a consumer's events. For an unknown consumer it checks only the envelope.
     public static func codec(of consumer: String) -> EventCodec {
         daemons.lazy.flatMap(\.consumers).first { $0.consumer == consumer }?.codec ?? .envelope
     }
 
-    /// The topics of events that a consumer reads.
+    /// The topics of events that consumers read.
     public static let eventTopics = unique(daemons.flatMap(\.consumers).flatMap(\.topics))
 
-    /// Where dead letters go, and come back from.
+    /// The topics of dead letters and of retries.
     public static let letterTopics = unique(daemons.flatMap(\.consumers).flatMap(\.letterTopics))
 
-    /// The sets that all daemons need with their default settings, and the demo shop's, in the order in which they are
-    /// applied.
+    /// The migration sets that all daemons need with their default settings, and those of the demo shop, in the order
+    /// in which they are applied.
     public static let migrationSets = unique(["outbox", "orders"] + daemons.flatMap(\.migrationSets))
 
     private static func unique(_ names: [String]) -> [String] {

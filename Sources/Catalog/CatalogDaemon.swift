@@ -1,20 +1,20 @@
 public import Daemon
 public import Settings
 
-/// One daemon, for what is done with it without running it.
+/// The properties of a daemon that can be used without running it.
 public struct CatalogDaemon: Sendable {
     public let name: String
-    /// What of Kafka it reads with the default settings.
+    /// The consumers that it runs with the default settings.
     public let consumers: [Consumption]
-    /// Whether there is something to do for it with the default settings.
+    /// Whether the daemon has work with the default settings.
     public let worksByDefault: Bool
-    /// Whether an installation may go without it.
+    /// Whether an installation may omit the daemon.
     public let isOptional: Bool
-    /// The sets of migrations that it needs with the default settings.
+    /// The migration sets that it needs with the default settings.
     public let migrationSets: [String]
     /// The sections of its settings.
     public let sections: Set<String>
-    /// The commented configuration file with all defaults: what `config/<name>.toml` holds.
+    /// The commented configuration file with all defaults, which is the content of `config/<name>.toml`.
     public let defaultFile: @Sendable () -> String
     private let read: @Sendable (SettingsSources, Bool) throws(InvalidSettings) -> String
 
@@ -30,12 +30,13 @@ public struct CatalogDaemon: Sendable {
         read = { sources, origins throws(InvalidSettings) in try Settings.load(sources).report(origins: origins) }
     }
 
-    /// The settings that count, as TOML, secrets hidden.
+    /// The effective settings as TOML, with secrets hidden.
     ///
     /// - Parameters:
     ///   - file: the configuration file; nil for none.
     ///   - overrides: the arguments of `--set`.
-    ///   - origins: whether each line tells where its value came from.
+    ///   - environment: the environment variables.
+    ///   - origins: whether each line shows the origin of its value.
     public func report(
         file: String?, overrides: [String] = [],
         environment: [String: String], origins: Bool

@@ -1,16 +1,16 @@
 internal import Foundation
 
-/// Where a PostgreSQL server's programs are.
+/// The programs of a PostgreSQL server.
 struct PostgresBinaries: Sendable {
-    /// The folder that holds `postgres` and `initdb`.
+    /// The folder of `postgres` and `initdb`.
     let folder: String
 
     var postgres: String { folder + "/postgres" }
     var initdb: String { folder + "/initdb" }
 
-    /// Looks in `PATH`, then where Debian keeps them, the newest version first.
+    /// Searches in `PATH`, then in Debian's folders, the newest version first.
     ///
-    /// - Parameter version: only this major version will do, because a data folder of it exists; nil for any.
+    /// - Parameter version: the required major version, because a data folder of it exists; nil for any.
     static func find(version: String? = nil) throws(PostgresServerError) -> PostgresBinaries {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
         var candidates = path.split(separator: ":").map { String($0) }

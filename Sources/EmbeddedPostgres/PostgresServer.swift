@@ -3,16 +3,17 @@ internal import Foundation
 internal import Glibc
 internal import StreamCore
 
-/// A private PostgreSQL server in a folder, reached by a Unix socket (and 127.0.0.1 if asked) without a password as
-/// user `postgres`, database `postgres`.
+/// A private PostgreSQL server in a folder. Clients connect to a Unix socket, and optionally to 127.0.0.1, as user
+/// `postgres` without a password, to the database `postgres`.
 ///
-/// It ends with this process, however that ends: a supervising shell reads a pipe whose other end only we hold.
+/// The server ends with this process in all cases: a supervising shell reads a pipe, and only this process holds the
+/// other end.
 public actor PostgresServer {
-    /// How a server is told to stop (PostgreSQL's manual, "Shutting Down the Server").
+    /// The ways to stop a server (PostgreSQL's manual, "Shutting Down the Server").
     public enum StopMode: String, Sendable {
-        /// Sessions are ended, transactions rolled back, all is written.
+        /// Ends sessions, rolls back transactions and writes all data.
         case fast
-        /// As if it had crashed: the next start recovers.
+        /// Stops like a crash. The next start recovers the data.
         case immediate
     }
 
@@ -44,8 +45,8 @@ public actor PostgresServer {
         socketFolder = Self.socketFolder(for: configuration.folder, port: port)
     }
 
-    /// Starts a server on the data in the configuration's folder, which is made if there is none, and waits until it
-    /// takes connections.
+    /// Starts a server on the data in the configuration's folder, and waits until it accepts connections. The folder is
+    /// created if it does not exist.
     public static func start(_ configuration: PostgresServerConfiguration) async throws(PostgresServerError)
         -> PostgresServer
     {
@@ -55,7 +56,7 @@ public actor PostgresServer {
         return server
     }
 
-    /// The URL to connect to; over TCP if the server listens there.
+    /// The connection URL. It uses TCP if the server listens there.
     public nonisolated var url: String {
         if listensOnTCP { return "postgresql://postgres@127.0.0.1:\(port)/postgres" }
         let host = socketFolder.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? socketFolder
@@ -67,9 +68,9 @@ public actor PostgresServer {
         try await startServer()
     }
 
-    /// Stops the server and waits for its end. Does nothing when it has stopped.
+    /// Stops the server and waits for its end. Does nothing if it has stopped already.
     ///
-    /// - Parameter keepingData: whether a temporary folder stays, for a later ``start()``.
+    /// - Parameter keepingData: whether a temporary folder is kept for a later ``start()``.
     public func stop(_ mode: StopMode = .fast, keepingData: Bool = false) async {
         await end(mode)
         if configuration.isTemporary && !keepingData { removeFolders() }
@@ -83,7 +84,7 @@ public actor PostgresServer {
 
     private func removeFolders() {
         for folder in [configuration.folder, socketFolder] {
-            // It may be inside the other one and gone with it.
+            // It may be inside the other folder and already deleted.
             try? FileManager.default.removeItem(atPath: folder)
         }
     }
@@ -96,7 +97,7 @@ public actor PostgresServer {
 
     // MARK: -
 
-    /// A socket's path has room for 107 bytes.
+    /// The path of a socket has at most 107 bytes.
     private static func socketFolder(for folder: String, port: Int) -> String {
         let inside = folder + "/socket"
         if "\(inside)/.s.PGSQL.\(port)".utf8.count <= 107 { return inside }
@@ -111,7 +112,8 @@ public actor PostgresServer {
         try user.makePrivateFolder(socketFolder)
         try await requireReachable()
         if FileManager.default.fileExists(atPath: dataFolder + "/PG_VERSION") { return }
-        // Made aside and renamed, so that a folder called `data` is always a whole cluster.
+        // The cluster is created in another folder and then renamed, so a folder named `data` always contains a
+        // complete cluster.
         let unfinished = configuration.folder + "/data.unfinished"
         try? FileManager.default.removeItem(atPath: unfinished)
         var arguments = [
@@ -128,7 +130,7 @@ public actor PostgresServer {
         }
     }
 
-    /// The server's user must be allowed to enter every folder above.
+    /// Checks that the server's user may enter every folder of the path.
     private func requireReachable() async throws(PostgresServerError) {
         guard case .other(let name, _, _) = user else { return }
         let test = user.commandPrefix + ["/usr/bin/test", "-w", configuration.folder]
@@ -147,7 +149,7 @@ public actor PostgresServer {
     }
 
     private func startServer() async throws(PostgresServerError) {
-        guard supervisor == nil else { throw PostgresServerError(.failed, "the server runs already") }
+        guard supervisor == nil else { throw PostgresServerError(.failed, "the server is already running") }
         var settings = configuration.settings
         settings["unix_socket_directories"] = socketFolder
         settings["listen_addresses"] = listensOnTCP ? "127.0.0.1" : ""
@@ -191,7 +193,7 @@ public actor PostgresServer {
         }
     }
 
-    /// The last line of the postmaster's file says when it takes connections; `pg_ctl` looks there, too.
+    /// The last line of the postmaster's file shows whether it accepts connections. `pg_ctl` reads it too.
     private func isReady() -> Bool {
         guard let text = try? String(contentsOfFile: dataFolder + "/postmaster.pid", encoding: .utf8) else {
             return false

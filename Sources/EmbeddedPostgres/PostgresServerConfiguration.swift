@@ -1,23 +1,23 @@
-/// What a private PostgreSQL server is like.
+/// The configuration of a private PostgreSQL server.
 public struct PostgresServerConfiguration: Sendable {
-    /// Where it listens besides its Unix socket.
+    /// The TCP address of the server, in addition to its Unix socket.
     public enum TCP: Sendable, Hashable {
-        /// Nowhere.
+        /// None.
         case none
-        /// On 127.0.0.1, on a port that is free.
+        /// A free port of 127.0.0.1.
         case freePort
-        /// On 127.0.0.1, on this port.
+        /// This port of 127.0.0.1.
         case port(Int)
     }
 
-    /// The folder that holds all of the server: `data`, `log`, and its socket if the path is short enough.
+    /// The folder of the server: `data`, `log`, and its socket if the path is short enough.
     public var folder: String
-    /// The server's own settings (`postgresql.conf`) that differ from its defaults.
+    /// Settings of the server (`postgresql.conf`) that differ from its defaults.
     public var settings: [String: String]
     public var tcp: TCP
-    /// Whether the folder is deleted when the server stops, however it stops.
+    /// Whether the folder is deleted when the server stops in any way.
     public var isTemporary: Bool
-    /// Milliseconds until a start that does not succeed is given up. Crash recovery counts.
+    /// Maximum time for a start, including crash recovery, in milliseconds.
     public var startTimeoutMs = 60_000
 
     public init(folder: String, settings: [String: String] = [:], tcp: TCP = .none, isTemporary: Bool = false) {
@@ -27,25 +27,25 @@ public struct PostgresServerConfiguration: Sendable {
         self.isTemporary = isTemporary
     }
 
-    /// Settings for data that nobody will miss when the machine fails: no write waits for the disk. A server that
-    /// crashes still loses nothing that it committed.
+    /// Settings for data that need not survive a failure of the machine: no write waits for the disk. If only the
+    /// server crashes, it loses no committed data.
     public static let withoutDurability = ["fsync": "off", "full_page_writes": "off", "max_connections": "200"]
 }
 
-/// A private server could not be set up, started or stopped.
+/// The reason why a private server could not be created, started or stopped.
 public struct PostgresServerError: Error, Sendable, CustomStringConvertible {
     public enum Code: Sendable, Hashable {
-        /// There is no PostgreSQL server on this machine.
+        /// No PostgreSQL server is installed on this machine.
         case notInstalled
-        /// We are root, and the user who runs the server in our place may not enter the folder.
+        /// This process runs as root, and the user that runs the server may not enter the folder.
         case folderUnreachable
-        /// The system or the server refused.
+        /// The system or the server returned an error.
         case failed
     }
 
-    /// What kind of thing failed.
+    /// The kind of the error.
     public let code: Code
-    /// What failed, why, and what to do about it.
+    /// What failed, why, and what to do.
     public let description: String
 
     init(_ code: Code, _ description: String) {

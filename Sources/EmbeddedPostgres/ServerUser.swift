@@ -1,14 +1,14 @@
 internal import Foundation
 internal import Glibc
 
-/// Who runs the server: PostgreSQL refuses to run as root.
+/// The user that runs the server. PostgreSQL refuses to run as root.
 enum ServerUser: Sendable {
-    /// We are no root: the server runs as we do.
+    /// This process does not run as root. The server runs as the same user.
     case ourselves
-    /// We are root: the server runs as this one.
+    /// This process runs as root. The server runs as this user.
     case other(name: String, uid: uid_t, gid: gid_t)
 
-    /// `postgres` if there is such a user, else `nobody`.
+    /// `postgres` if this user exists, otherwise `nobody`.
     static func current() throws(PostgresServerError) -> ServerUser {
         guard geteuid() == 0 else { return .ourselves }
         for name in ["postgres", "nobody"] {
@@ -20,7 +20,7 @@ enum ServerUser: Sendable {
         throw PostgresServerError(.failed, "PostgreSQL cannot run as root, and no user postgres or nobody exists")
     }
 
-    /// What to put before a command so that it runs as this user.
+    /// The arguments before a command that make it run as this user.
     var commandPrefix: [String] {
         switch self {
         case .ourselves: []
@@ -29,17 +29,17 @@ enum ServerUser: Sendable {
         }
     }
 
-    /// Makes `folder`, which only this user may enter.
+    /// Creates `folder`, which only this user may enter.
     func makePrivateFolder(_ folder: String) throws(PostgresServerError) {
         do {
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         } catch {
-            throw PostgresServerError(.failed, "cannot make the folder \(folder): \(error)")
+            throw PostgresServerError(.failed, "cannot create the folder \(folder): \(error)")
         }
         guard case .other(let name, let uid, let gid) = self else { return }
         guard unsafe chown(folder, uid, gid) == 0 else {
-            throw PostgresServerError(.failed, "cannot give the folder \(folder) to \(name): errno \(errno)")
+            throw PostgresServerError(.failed, "cannot make \(name) the owner of \(folder): errno \(errno)")
         }
     }
 }

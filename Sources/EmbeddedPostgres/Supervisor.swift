@@ -2,13 +2,14 @@ internal import Blocking
 internal import Glibc
 internal import Synchronization
 
-/// The shell that starts the server, waits for it, and stops it when we say so or are no more.
+/// The shell that starts the server, waits for it, and stops it on request or when this process has ended.
 final class Supervisor: Sendable {
-    /// `$1` is the log file, `$2` how many folders to delete at the end, then these, then the server's command.
+    /// `$1` is the log file and `$2` the number of folders to delete at the end. These folders and the server's command
+    /// follow.
     ///
-    /// The subshell waits for one line or for the end of the pipe that only the starting process holds; only in the
-    /// latter case, when that process is no more, are the folders deleted here. The shell ignores SIGPIPE once the
-    /// server runs: the process that would read the number may have been killed meanwhile.
+    /// The subshell waits for one line, or for the end of the pipe that only the starting process holds. The pipe ends
+    /// when that process has ended; only then the shell deletes the folders. The shell ignores SIGPIPE after the start
+    /// of the server, because the process that would read the process id may have been killed in the meantime.
     static let script = """
         exec 3<&0 </dev/null
         log=$1 doomed=$2; shift 2
@@ -39,10 +40,10 @@ final class Supervisor: Sendable {
         exit "$status"
         """
 
-    /// The server's process number, as text.
+    /// The server's process id, as text.
     let serverProcessID: Substring
     private let process: ChildProcess
-    /// The end of the pipe that is written to; it closes by itself with our process.
+    /// The write end of the pipe. It closes when this process ends.
     private let commands: Int32
     private let isOver = Mutex(false)
 
@@ -79,7 +80,7 @@ final class Supervisor: Sendable {
         if !hasEnded { process.reap() }
     }
 
-    /// Whether the server has ended by itself.
+    /// Whether the server has ended.
     var hasEnded: Bool {
         isOver.withLock { isOver in
             isOver = isOver || process.hasEnded()
@@ -90,8 +91,8 @@ final class Supervisor: Sendable {
     func end(_ mode: PostgresServer.StopMode) async {
         let line = Array("\(mode.rawValue)\n".utf8)
         if hasEnded { return }
-        // SAFETY: the array lives through the call. Should the server end just now, nobody reads the pipe: `send` on
-        // a socket pair, which the "pipe" is, then answers EPIPE instead of raising SIGPIPE.
+        // SAFETY: the array lives through the call. If the server ends at this moment, nobody reads the pipe. It is a
+        // socket pair, so `send` then returns EPIPE instead of raising SIGPIPE.
         _ = unsafe send(commands, line, line.count, Int32(MSG_NOSIGNAL))
         _ = await process.waitForEnd()
         isOver.withLock { $0 = true }

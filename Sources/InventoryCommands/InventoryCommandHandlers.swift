@@ -2,7 +2,7 @@ public import Commands
 internal import Events
 internal import Inventory
 
-/// Adds pieces to the stock of a product. The first receipt makes the stock.
+/// Adds pieces to the stock of a product. The first receipt creates the stock.
 public struct ReceiveStock: Command, Hashable {
     public static let name = "ReceiveStock"
     public let productID: String
@@ -14,7 +14,7 @@ public struct ReceiveStock: Command, Hashable {
     }
 }
 
-/// Pieces of a product, and the order that they are for.
+/// A quantity of a product for an order.
 public struct OrderStock: Hashable, Sendable {
     public let productID: String
     public let orderID: String
@@ -27,7 +27,7 @@ public struct OrderStock: Hashable, Sendable {
     }
 }
 
-/// Keeps pieces for an order, in addition to those that are kept for it.
+/// Reserves pieces for an order, in addition to those that are already reserved.
 public struct ReserveStock: Command, Hashable {
     public static let name = "ReserveStock"
     public let stock: OrderStock
@@ -37,7 +37,7 @@ public struct ReserveStock: Command, Hashable {
     }
 }
 
-/// Keeps pieces for an order no longer.
+/// Releases reserved pieces of an order.
 public struct ReleaseStock: Command, Hashable {
     public static let name = "ReleaseStock"
     public let stock: OrderStock
@@ -47,7 +47,7 @@ public struct ReleaseStock: Command, Hashable {
     }
 }
 
-/// Takes pieces out of the stock that are kept for an order.
+/// Removes reserved pieces of an order from the stock.
 public struct ShipStock: Command, Hashable {
     public static let name = "ShipStock"
     public let stock: OrderStock
@@ -59,7 +59,7 @@ public struct ShipStock: Command, Hashable {
 
 /// The commands of stock, for a command bus.
 public enum InventoryCommands {
-    /// The migrations that the commands need; `outbox` is where their events go.
+    /// The migration sets that the commands need. Their events are written to the table of `outbox`.
     public static let migrationSets = ["outbox", "inventory", "commands"]
 
     public static let all: [any Command.Type] = [
@@ -77,9 +77,9 @@ public enum InventoryCommands {
         order(ShipStock.self, { $0.stock }, { .ship($0.quantity, orderID: $0.orderID) }, change: -),
     ]
 
-    /// A command about what is reserved for an order.
+    /// The handler of a command that changes the reservation of an order.
     ///
-    /// - Parameter change: what it makes of the order's reservation.
+    /// - Parameter change: computes the new reservation of the order from the old one and the quantity.
     private static func order<C: Command>(
         _: C.Type, _ stock: @escaping @Sendable (C) -> OrderStock,
         _ told: @escaping @Sendable (OrderStock) -> InventoryCommand,

@@ -4,7 +4,7 @@ internal import Inventory
 internal import StreamCore
 internal import WireJSON
 
-/// The stock of a product as clients see it.
+/// The representation of a product's stock for clients.
 enum InventoryDocument {
     static func json(_ productID: String, _ stock: Loaded<InventoryState>) -> [UInt8] {
         var writer = JSONWriter(capacity: 256)

@@ -4,7 +4,7 @@ internal import Inventory
 internal import WireJSON
 
 extension InventoryCommands {
-    /// Stock as a service takes its commands.
+    /// The domain of stock for a service.
     public static let domain = CommandDomain(
         "inventory", migrationSets: migrationSets, commands: all, handlers: handlers,
         repositories: [InventoryTables()],
@@ -33,7 +33,7 @@ extension InventoryCommands {
         return OrderStock(productID: id, orderID: orderID, quantity: quantity)
     }
 
-    /// The body of all requests: a number of pieces, and for most of them an order.
+    /// Reads the body of a request: a number of pieces, and for most requests an order.
     private static func movement(
         _ call: CommandCall, hasOrder: Bool
     ) throws(CommandProblem) -> (quantity: Int32, orderID: String) {

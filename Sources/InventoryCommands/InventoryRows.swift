@@ -4,9 +4,9 @@ internal import Inventory
 internal import Postgres
 internal import StreamCore
 
-// The columns of what a transaction writes about stock, a type a table.
+// The rows that a transaction writes about stock, as columns. Each table has its own type.
 
-/// New rows of `inventory`, or changes to them.
+/// New rows of `inventory`, or changes of existing ones.
 struct StockRows {
     private var ids = TextArray(), tenants = TextArray(), onHand = Int64Array(), reserved = Int64Array()
     private var versions = Int64Array(), expected = Int64Array(), updatedAt = TimestampArray(), eventIDs = UUIDArray()
@@ -22,7 +22,7 @@ struct StockRows {
         eventIDs.append(stock.state.lastEventID)
     }
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var insertion: [(Statement, Parameters)] {
         if ids.count == 0 { return [] }
         var parameters = Parameters()
@@ -41,7 +41,7 @@ struct StockRows {
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)
         """
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var update: [(Statement, Parameters)] {
         if ids.count == 0 { return [] }
         var parameters = Parameters()
@@ -80,7 +80,7 @@ struct ReservationRows {
         quantities.append(quantity)
     }
 
-    /// Inserts the rows, or changes those that are there. Empty when there are none.
+    /// Inserts the rows or updates existing ones. Empty if there are none.
     var upsert: [(Statement, Parameters)] {
         if productIDs.count == 0 { return [] }
         var parameters = Parameters()
@@ -95,7 +95,7 @@ struct ReservationRows {
         ON CONFLICT (product_id, order_id) DO UPDATE SET quantity = EXCLUDED.quantity
         """
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var deletion: [(Statement, Parameters)] {
         if productIDs.count == 0 { return [] }
         var parameters = Parameters()

@@ -4,8 +4,8 @@ public import Inventory
 public import Postgres
 internal import StreamCore
 
-/// Keeps stock in tables of its state: `inventory`, a row for each product, and `inventory_reservations`, a row for
-/// each product and order that has any reserved.
+/// Stores the state of stock in two tables: `inventory` has a row for each product, and `inventory_reservations` has a
+/// row for each product and order with a reservation.
 public struct InventoryTables: Repository {
     public init() {}
 
@@ -19,7 +19,7 @@ public struct InventoryTables: Repository {
         return [(locking ? Self.lock : Self.read, parameters)]
     }
 
-    /// One statement is enough: after it has waited for a lock, it returns the row as it is then.
+    /// One statement is sufficient: after it has waited for a lock, it returns the current row.
     private static let lock: Statement = """
         SELECT product_id, tenant_id, on_hand, reserved, version, updated_at, last_event_id
         FROM inventory WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE
@@ -65,7 +65,7 @@ public struct InventoryTables: Repository {
         return created.insertion + changed.update + kept.upsert + ended.deletion
     }
 
-    /// What is reserved for each order that the events are about, after the last of them.
+    /// The reservations of the orders in `events`, after the last event.
     private static func reservations(after events: [InventoryEvent]) -> [(key: String, value: Int64)] {
         var reservations: [String: Int64] = [:]
         for event in events {

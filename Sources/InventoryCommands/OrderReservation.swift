@@ -1,14 +1,14 @@
 internal import Commands
 internal import Postgres
 
-/// How many pieces of a product are reserved for an order.
+/// The number of pieces of a product that are reserved for an order.
 ///
-/// Rows change only with the version of the product's stock, which the command's transaction has locked before it reads
-/// them.
+/// A row changes only together with the version of the product's stock. The command's transaction locks the stock
+/// before it reads the row.
 enum OrderReservation: Fact {
     static let absent: Int64 = 0
 
-    /// No identity contains NUL.
+    /// Separates the ids in a key. Ids contain no NUL.
     private static let separator: Character = "\0"
 
     static func key(_ stock: OrderStock) -> String { key(stock.productID, stock.orderID) }

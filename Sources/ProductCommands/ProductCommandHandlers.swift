@@ -2,7 +2,7 @@ public import Commands
 public import Events
 public import Products
 
-/// Creates a product under an id that is new.
+/// Creates a product with a new id.
 public struct CreateProduct: Command, Hashable {
     public static let name = "CreateProduct"
     public let productID: String
@@ -63,7 +63,7 @@ public struct RetireProduct: Command, Hashable {
 
 /// The commands of products, for a command bus.
 public enum ProductCommands {
-    /// The migrations that the commands need; `outbox` is where their events go.
+    /// The migration sets that the commands need. Their events are written to the table of `outbox`.
     public static let migrationSets = ["outbox", "products", "commands"]
 
     public static let all: [any Command.Type] = [

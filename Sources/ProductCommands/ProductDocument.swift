@@ -4,7 +4,7 @@ internal import Products
 internal import StreamCore
 internal import WireJSON
 
-/// A product as clients see it.
+/// The representation of a product for clients.
 enum ProductDocument {
     static func json(_ productID: String, _ product: Loaded<ProductState>) -> [UInt8] {
         let state = product.state
@@ -25,6 +25,6 @@ enum ProductDocument {
 }
 
 extension ProductState {
-    /// As the table and clients have it.
+    /// The status in the table and for clients.
     var status: String { isRetired ? "retired" : "listed" }
 }

@@ -58,7 +58,7 @@ extension ProductCommands {
     }
 }
 
-/// The bodies of the requests about products.
+/// Reads the bodies of requests about products.
 private struct ProductForm {
     private var name: String?
     private var description: String?
@@ -68,7 +68,7 @@ private struct ProductForm {
     private var amount: DecimalAmount?
     private var currency: Currency?
 
-    /// - Returns: the form, and where its object starts.
+    /// - Returns: the form, and the start of its object.
     static func read(
         _ fields: inout FieldReader, hasDetails: Bool, hasPrice: Bool
     ) throws -> (form: ProductForm, start: Int) {
@@ -92,7 +92,7 @@ private struct ProductForm {
         } else if fields.matches(key, "tags") {
             try fields.enterArray()
             while try fields.nextElement() {
-                // A list that the rule refuses is not read to its end.
+                // A list that is too long is not read completely.
                 if tags.count > ProductDetails.maximumTags {
                     throw CommandForm.RuleBroken(Rejection(ProductRule.tooManyTags))
                 }

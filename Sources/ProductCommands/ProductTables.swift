@@ -5,7 +5,7 @@ public import Products
 internal import StreamCore
 internal import WireJSON
 
-/// Keeps products in a table of their state.
+/// Stores the state of products in a table.
 public struct ProductTables: Repository {
     public init() {}
 
@@ -19,7 +19,7 @@ public struct ProductTables: Repository {
         return [(locking ? Self.lock : Self.read, parameters)]
     }
 
-    /// One statement is enough: after it has waited for a lock, it returns the current row.
+    /// One statement is sufficient: after it has waited for a lock, it returns the current row.
     private static let lock: Statement = """
         SELECT product_id, tenant_id, details, price, currency, status, version, updated_at, last_event_id
         FROM products WHERE product_id = ANY($1) ORDER BY product_id FOR UPDATE

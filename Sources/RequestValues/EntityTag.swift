@@ -1,17 +1,17 @@
 /// A strong entity tag (RFC 9110, section 8.8.3).
 public struct EntityTag: Hashable, Sendable {
-    /// With its quotes.
+    /// The tag with its quotes.
     public let text: String
 
-    /// The tag of an order's representation.
+    /// The tag of a representation with a version.
     ///
-    /// The version alone would not do: it counts the order's own events, and a payment or a shipment changes the
-    /// representation too. So the bytes have their part in it.
+    /// The version alone is not sufficient. An order's version counts only the order's own events, but payments and
+    /// shipments change its representation too. Therefore the tag also contains a hash of the bytes.
     public init(version: Int64, of body: Span<UInt8>) {
         text = "\"v\(version)-\(Self.hash(body))\""
     }
 
-    /// The tag of bytes that have no version.
+    /// The tag of a representation without a version.
     public init(of body: Span<UInt8>) {
         text = "\"\(Self.hash(body))\""
     }
@@ -22,7 +22,7 @@ public struct EntityTag: Hashable, Sendable {
         return String(hash.value, radix: 16)
     }
 
-    /// Whether the value of an `If-None-Match` field names this tag: weakly, as the field asks (RFC 9110, 13.1.2).
+    /// Whether the value of an `If-None-Match` field contains this tag, by weak comparison (RFC 9110, 13.1.2).
     public func isNamed(in field: String) -> Bool {
         var rest = Substring(field)
         while true {

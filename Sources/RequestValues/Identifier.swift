@@ -1,12 +1,12 @@
-/// What orders and customers are named by: text that others chose.
+/// The rules for identifiers that clients choose, such as those of orders and customers.
 public enum Identifier {
-    /// Unicode scalars, as JSON Schema counts them.
+    /// Maximum length in Unicode scalars, which JSON Schema counts.
     public static let maxLength = 255
 
-    /// What is wrong with it; nil when nothing is.
+    /// The problem of the identifier; nil if it is valid.
     public static func problem(of text: String) -> String? {
         if text.isEmpty { return "must not be empty" }
-        // What has more bytes than so many scalars can have is not counted.
+        // A text with more bytes than this number of scalars can have is not counted.
         if text.utf8.count > 4 * maxLength || text.unicodeScalars.count > maxLength {
             return "must not have more than \(maxLength) characters"
         }

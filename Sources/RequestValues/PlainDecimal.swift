@@ -1,6 +1,6 @@
-/// Decimals as people write them: digits, and perhaps a point and digits.
+/// Decimals without an exponent or a sign: digits, and optionally a point and digits.
 public enum PlainDecimal {
-    /// - Returns: nil when the text is anything else or has too many digits.
+    /// - Returns: nil if the text has another form or too many digits.
     public static func canonical(_ text: String) -> String? {
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count <= 2, parts.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } })

@@ -1,17 +1,17 @@
-/// What a `Prefer` field asks for (RFC 7240). Preferences that nobody knows are no errors.
+/// The preferences of a `Prefer` field (RFC 7240). Unknown preferences are ignored.
 public struct Preferences: Hashable, Sendable {
-    /// `wait`: seconds that the client is ready to wait.
+    /// `wait`: the time that the client is willing to wait, in seconds.
     public var waitSeconds: Int?
 
     public init(field: String?) {
         for preference in field?.split(separator: ",") ?? [] {
-            // Parameters follow a semicolon; wait has none.
+            // Parameters follow a semicolon. `wait` has none.
             let token = preference.prefix { $0 != ";" }
             let parts = token.split(separator: "=", maxSplits: 1).map { Self.trimmed($0) }
             guard waitSeconds == nil, parts.count == 2, parts[0].lowercased() == "wait" else { continue }
             let value = parts[1].first == "\"" && parts[1].last == "\"" ? parts[1].dropFirst().dropLast() : parts[1]
             guard !value.isEmpty, value.utf8.allSatisfy({ (48...57).contains($0) }) else { continue }
-            // More digits than a number holds are a long time.
+            // A number that is too large means a long time.
             waitSeconds = Int(value) ?? .max
         }
     }

@@ -1,13 +1,13 @@
-/// A hash of bytes that is the same in every process and every release, for entity tags and the seals of cursors.
+/// A hash of bytes that is the same in every process and release, for entity tags and the seals of cursors.
 ///
-/// It keeps accidents apart, not attackers: what it guards holds nothing that its bearer may not see.
+/// It detects accidental changes but not attacks. The protected values contain nothing that their owner may not see.
 public struct StableHash {
     private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
     private var length: UInt64 = 0
 
     public init() {}
 
-    /// 64 well-mixed bits of all that was fed so far.
+    /// The hash of all bytes so far.
     public var value: UInt64 { Self.mixed(state ^ length) }
 
     public mutating func combine(_ bytes: Span<UInt8>) {

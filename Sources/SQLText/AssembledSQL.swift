@@ -1,13 +1,13 @@
-/// A statement's text, put together from pieces of its author's file and text between them.
+/// The text of a statement, assembled from parts of the author's file and generated text.
 public struct AssembledSQL: Sendable, Hashable {
     public let file: SQLFile
-    /// What PostgreSQL runs.
+    /// The text that PostgreSQL executes.
     public private(set) var text = ""
 
     private var characters = 0
     private var pieces: [Piece] = []
 
-    /// Where a piece of the author's text begins: in the text that runs, in characters, and in the file, in bytes.
+    /// The start of a part of the author's text: in the assembled text, in characters, and in the file, in bytes.
     private struct Piece: Hashable {
         let generated: Int
         let original: Int
@@ -17,15 +17,15 @@ public struct AssembledSQL: Sendable, Hashable {
         self.file = file
     }
 
-    /// Text that is not the author's.
+    /// Appends generated text.
     public mutating func append(_ added: String) {
         text += added
         characters += added.unicodeScalars.count
     }
 
-    /// The author's text.
+    /// Appends a part of the author's text.
     ///
-    /// - Parameter range: bytes of the file.
+    /// - Parameter range: the bytes of the file.
     public mutating func append(_ range: Range<Int>) {
         pieces.append(Piece(generated: characters, original: range.lowerBound))
         let utf8 = file.text.utf8
@@ -33,12 +33,12 @@ public struct AssembledSQL: Sendable, Hashable {
         append(String(file.text[start..<utf8.index(start, offsetBy: range.count)]))
     }
 
-    /// Where the statement begins in its file.
+    /// The position of the statement in its file.
     public var place: SQLPlace { file.place(at: pieces.first?.original ?? 0) }
 
-    /// Where a character of the text stands in the file.
+    /// The position in the file of a character of the text.
     ///
-    /// - Parameter character: from 0, as it stands in ``text``; nil where only the statement is known.
+    /// - Parameter character: the index in ``text``, from 0; nil if only the statement is known.
     public func place(ofCharacter character: Int?) -> SQLPlace {
         guard let character, let piece = pieces.last(where: { $0.generated <= character }) else { return place }
         let start = file.text.utf8.index(file.text.startIndex, offsetBy: piece.original)

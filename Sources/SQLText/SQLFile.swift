@@ -1,8 +1,8 @@
 public import StreamCore
 
-/// A file of SQL as its author wrote it.
+/// An SQL file of an author.
 public struct SQLFile: Hashable, Sendable {
-    /// The path, as messages show it.
+    /// The path for messages.
     public let path: String
     public let text: String
 
@@ -17,9 +17,9 @@ public struct SQLFile: Hashable, Sendable {
         return name.hasSuffix(".sql") ? String(name.dropLast(4)) : name
     }
 
-    /// A place in the file, for messages.
+    /// A position in the file, for messages.
     ///
-    /// - Parameter offset: bytes of UTF-8 from the start.
+    /// - Parameter offset: the number of UTF-8 bytes from the start.
     public func place(at offset: Int) -> SQLPlace {
         var line = 1
         var column = 1
@@ -38,7 +38,7 @@ public struct SQLFile: Hashable, Sendable {
     }
 }
 
-/// Where something stands in a file of SQL. Lines and columns count from 1; a column is a character.
+/// A position in an SQL file. Lines and columns begin at 1; columns count characters.
 public struct SQLPlace: Hashable, Sendable, CustomStringConvertible {
     public let path: String
     public let line: Int
@@ -54,10 +54,10 @@ public struct SQLPlace: Hashable, Sendable, CustomStringConvertible {
     public var description: String { "\(path):\(line):\(column)" }
 }
 
-/// What is wrong with a folder of SQL, with the place where it is known.
+/// A problem of a folder of SQL files, with its position if it is known.
 public struct FolderProblem: Error, Hashable, Sendable, CustomStringConvertible {
     public let place: SQLPlace?
-    /// What is wrong, and what to do.
+    /// The problem, and what to do.
     public let text: String
 
     public init(_ text: String, at place: SQLPlace? = nil) {
@@ -68,7 +68,7 @@ public struct FolderProblem: Error, Hashable, Sendable, CustomStringConvertible 
     public var description: String { place.map { "\($0): \(text)" } ?? text }
 }
 
-/// A folder of SQL that cannot be used, with everything that is wrong with it.
+/// The problems of a folder of SQL files that cannot be used.
 public struct InvalidFolder: Error, Sendable, CustomStringConvertible, RemediableError {
     public let problems: [FolderProblem]
     public var remedy: Remedy { .changeSetup }
@@ -77,6 +77,6 @@ public struct InvalidFolder: Error, Sendable, CustomStringConvertible, Remediabl
         self.problems = problems
     }
 
-    /// One problem a line.
+    /// One problem in each line.
     public var description: String { problems.map(\.description).joined(separator: "\n") }
 }

@@ -1,5 +1,5 @@
-/// Reads a file of SQL as far as it must be understood here: where a statement ends, which words it begins with, and
-/// which parameters it names. What stands in comments, strings and quoted names is passed over.
+/// Finds the statements of an SQL file: where each ends, which words it begins with, and which parameters it uses. The
+/// content of comments, strings and quoted names is skipped.
 ///
 /// The rules are those of PostgreSQL's manual, "Lexical Structure".
 public struct SQLScanner {
@@ -11,11 +11,11 @@ public struct SQLScanner {
         /// `$1`.
         case positional
         case semicolon
-        /// Anything else that a statement is made of.
+        /// Any other part of a statement.
         case other
     }
 
-    /// A token, and the bytes of UTF-8 where it stands.
+    /// A token, and the range of its UTF-8 bytes.
     public struct Found: Hashable, Sendable {
         public let token: Token
         public let range: Range<Int>
@@ -30,7 +30,7 @@ public struct SQLScanner {
         bytes = Array(file.text.utf8)
     }
 
-    /// - Throws: where a string, a quoted name or a comment does not end.
+    /// - Throws: if a string, a quoted name or a comment has no end.
     public static func tokens(of file: SQLFile) throws(FolderProblem) -> [Found] {
         var scanner = SQLScanner(file)
         var found: [Found] = []
@@ -48,7 +48,7 @@ public struct SQLScanner {
 
     private func isNext(_ text: StaticString) -> Bool {
         guard offset + text.utf8CodeUnitCount <= bytes.count else { return false }
-        // SAFETY: a StaticString's bytes live for ever, and the index is below their count.
+        // SAFETY: a StaticString's bytes live forever, and the index is below their count.
         return (0..<text.utf8CodeUnitCount).allSatisfy { unsafe bytes[offset + $0] == text.utf8Start[$0] }
     }
 
@@ -76,7 +76,7 @@ public struct SQLScanner {
         return false
     }
 
-    /// A comment may hold others.
+    /// Skips a comment. Comments may be nested.
     private mutating func skipComment() throws(FolderProblem) {
         let start = offset
         var depth = 0
@@ -95,7 +95,7 @@ public struct SQLScanner {
         } while depth > 0
     }
 
-    /// A string or a quoted name; the quote stands for itself when it is doubled.
+    /// Skips a string or a quoted name. A doubled quote stands for the quote itself.
     private mutating func skipQuoted(_ quote: UInt8, from start: Int, hasEscapes: Bool) throws(FolderProblem) {
         offset += 1
         while offset < bytes.count {
@@ -114,9 +114,9 @@ public struct SQLScanner {
         throw FolderProblem("this \(what) has no end", at: file.place(at: start))
     }
 
-    /// `$tag$ … $tag$`.
+    /// Skips `$tag$ … $tag$`.
     ///
-    /// - Returns: false when no such string begins here.
+    /// - Returns: false if no such string begins here.
     private mutating func skipDollarQuoted() throws(FolderProblem) -> Bool {
         var end = offset + 1
         while end < bytes.count, Self.isNameStart(bytes[end]) || (end > offset + 1 && Self.isDigit(bytes[end])) {
@@ -171,7 +171,7 @@ public struct SQLScanner {
             }
             return .word(name)
         case let byte where Self.isDigit(byte):
-            // Digits, so that the letters of 1e5 are no name.
+            // The whole number is skipped, so the letters in `1e5` are not a name.
             while Self.isNameStart(self.byte()) || Self.isDigit(self.byte()) || self.byte() == UInt8(ascii: ".") {
                 offset += 1
             }
