@@ -1,16 +1,16 @@
 internal import Postgres
 
-/// The tables of a version whose rows are compared, and the columns that count.
+/// The tables of a version whose rows are compared, and their relevant columns.
 enum ComparedTables {
     struct Table {
         let name: String
-        /// A row as one text.
+        /// An SQL expression for a row as one text.
         let line: String
     }
 
-    /// Asks for the tables of a schema.
+    /// A query for the tables of a schema.
     ///
-    /// - Parameter ignored: columns, as `table.column`, that do not count.
+    /// - Parameter ignored: columns, as `table.column`, that are not compared.
     static func query(_ schema: String, ignoring ignored: [String]) -> (Statement, Parameters) {
         (
             .unprepared(
@@ -30,7 +30,7 @@ enum ComparedTables {
         )
     }
 
-    /// Reads the answer, by the tables' names.
+    /// Reads the result, ordered by the tables' names.
     static func read(_ found: QueryResult) throws(PostgresError) -> [Table] {
         var tables: [Table] = []
         for row in 0..<found.rowCount {

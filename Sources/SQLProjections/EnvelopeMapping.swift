@@ -1,7 +1,7 @@
-/// Where the fields of an event stand in the records of a topic.
+/// Maps the fields of an event to the records of a topic.
 ///
-/// A list of references is tried in order; the first that the record has counts. An empty list means that there is no
-/// such field.
+/// Each field has a list of references. The first reference that the record contains is used. An empty list means that
+/// the field does not exist.
 public struct EnvelopeMapping: Hashable, Sendable {
     var eventID: [FieldReference] = []
     var type: [FieldReference] = []
@@ -13,18 +13,18 @@ public struct EnvelopeMapping: Hashable, Sendable {
     var correlationID: [FieldReference] = []
     var metadata: [FieldReference] = []
     var payload: [FieldReference] = []
-    /// The type of a record without a value; nil when such records are passed over.
+    /// The event type of records without a value; nil if such records are ignored.
     var tombstoneType: String?
 
-    /// The forms that are known by name.
+    /// The predefined formats.
     public enum Format: String, CaseIterable, Sendable {
-        /// Millrace's own events.
+        /// Millrace's events.
         case millrace
-        /// Records of Debezium's outbox event router with its default placement, and `eventType` placed in a header.
+        /// Records of Debezium's outbox event router with its default fields, and `eventType` in a header.
         case debezium
         /// CloudEvents 1.0 in Kafka, structured (the event is the value) or binary (its attributes are headers).
         case cloudevents
-        /// One record a change of a row, keyed by it; a record without a value deletes it.
+        /// One record for each change of a row, with the row's key. A record without a value deletes the row.
         case changelog
     }
 
@@ -53,7 +53,7 @@ public struct EnvelopeMapping: Hashable, Sendable {
             mapping.occurredAt = [.timestamp]
             mapping.payload = [.json([])]
         case .cloudevents:
-            // The binding's table of attributes: https://github.com/cloudevents/spec, kafka-protocol-binding.md.
+            // The attributes of the Kafka binding: https://github.com/cloudevents/spec, kafka-protocol-binding.md.
             func attribute(_ name: String) -> FieldReference { structured ? .json([name]) : .header("ce_" + name) }
             mapping.eventID = [attribute("id")]
             mapping.type = [attribute("type")]

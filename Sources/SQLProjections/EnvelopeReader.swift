@@ -8,12 +8,12 @@ internal import WireJSON
 struct EnvelopeReader: Sendable {
     let format: EnvelopeMapping.Format
     private let mapping: EnvelopeMapping
-    /// CloudEvents whose attributes are members of the value.
+    /// The mapping for CloudEvents whose attributes are members of the value.
     private let structured: EnvelopeMapping?
     private let plan: PointerPlan
     private let structuredPlan: PointerPlan?
 
-    /// - Parameter change: what is mapped in another way than the format says.
+    /// - Parameter change: changes the mapping of the format.
     init(_ format: EnvelopeMapping.Format, _ change: (inout EnvelopeMapping) -> Void = { _ in }) {
         self.format = format
         var mapping = EnvelopeMapping.preset(format)
@@ -92,14 +92,14 @@ struct EnvelopeReader: Sendable {
         }
     }
 
-    /// The relay says whose a value is in a header as well, and the value need not be readable.
+    /// The event id in the relay's header, which is known even if the value cannot be read.
     private static func headerID(_ record: RecordView) -> EventID? {
         record.header(named: "event-id")?.value.flatMap { EventID(utf8: $0.span) }
     }
 }
 
 extension SQLEvent {
-    /// Only where the record stands.
+    /// Creates an event with only the record's position.
     fileprivate init(_ record: RecordView) {
         topic = record.topicPartition.topic
         partition = record.topicPartition.partition
@@ -107,11 +107,11 @@ extension SQLEvent {
     }
 }
 
-/// The values that the references of a mapping find in one record.
+/// The values of a record for the references of a mapping.
 private struct MappedFields {
     private let record: RecordView
     private let values: PointerPlan.Values
-    /// The event's id, once it is known, for failures.
+    /// The event's id for failures, as soon as it is known.
     var known: EventID?
 
     init(_ record: RecordView, _ values: PointerPlan.Values) {
@@ -123,7 +123,7 @@ private struct MappedFields {
         EventFailure(errorClass, message, eventID: known)
     }
 
-    /// Text, or the digits of a number; nil where a record has none of the fields.
+    /// The text or number of the first reference that the record contains; nil if it contains none.
     func text(_ references: [FieldReference]) -> String? {
         for reference in references {
             if let text = text(reference) { return text }
@@ -177,17 +177,18 @@ private struct MappedFields {
         throw failure("missing_field", "the record has no occurred_at where the envelope mapping looks for it")
     }
 
-    /// A UUID as it is; of any other text, with what tells it from the same text elsewhere, a UUID is made.
+    /// A UUID is used unchanged. Any other text is hashed to a UUID, together with the topic, because another topic may
+    /// contain the same text.
     func eventID(_ references: [FieldReference], _ event: SQLEvent) throws(EventFailure) -> EventID {
         let text = try required(references, "event_id")
         if let id = EventID(text) { return id }
         return EventID(hashing: "millrace \(event.topic) \(text)")
     }
 
-    /// JSON as it stands in the value. What is text and no JSON becomes a JSON string.
+    /// The unchanged JSON of the value. Text that is not JSON becomes a JSON string.
     ///
-    /// - Parameter unwraps: whether a JSON string that holds an object or an array stands for that, as where a column
-    ///   of JSON was sent as text.
+    /// - Parameter unwraps: whether a JSON string that contains an object or an array is replaced by its content. Some
+    ///   programs send a JSON column as text.
     func json(_ references: [FieldReference], unwraps: Bool = false) -> [UInt8]? {
         for reference in references {
             if case .json(let path) = reference {
@@ -218,7 +219,7 @@ extension MappedFields {
 }
 
 extension EventID {
-    /// A UUID of RFC 9562, version 8, made of SHA-256.
+    /// A UUID of RFC 9562, version 8, computed by SHA-256.
     fileprivate init(hashing text: String) {
         let digest = Array(SHA256.hash(data: Array(text.utf8)))
         func word(_ start: Int) -> UInt64 {

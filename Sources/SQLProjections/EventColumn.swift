@@ -1,8 +1,8 @@
 internal import Postgres
 internal import StreamCore
 
-/// What SQL sees of an event: the columns of the relation `events`, and the parameters of a statement that runs once an
-/// event.
+/// The fields of an event in SQL: the columns of the relation `events`, and the parameters of a statement that runs
+/// once for each event.
 enum EventColumn: String, CaseIterable, Sendable {
     case eventID = "event_id"
     case type
@@ -14,7 +14,7 @@ enum EventColumn: String, CaseIterable, Sendable {
     case correlationID = "correlation_id"
     case metadata, payload, topic, partition, offset, position
 
-    /// As SQL spells the type.
+    /// The type's name in SQL.
     var type: String {
         switch self {
         case .eventID: "uuid"
@@ -26,7 +26,7 @@ enum EventColumn: String, CaseIterable, Sendable {
         }
     }
 
-    /// The relation `events`, of one array a column; the position is the place in the arrays.
+    /// The relation `events`, built from one array for each column. The position is the index in the arrays.
     static let relation: String = {
         let names = allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         let arrays = allCases.dropLast().enumerated().map { "$\($0.offset + 1)::\($0.element.type)[]" }
@@ -34,20 +34,20 @@ enum EventColumn: String, CaseIterable, Sendable {
     }()
 }
 
-/// An event as SQL sees it.
+/// The fields of an event for SQL.
 public struct SQLEvent: Sendable, Hashable {
     var type = ""
     var eventID = EventID(high: 0, low: 0)
     var aggregateType = ""
     var aggregateID = ""
-    /// 0 for none.
+    /// The sequence; 0 for none.
     var sequence: Int64 = 0
     var occurredAt = Timestamp(microseconds: 0)
     var version: Int32?
     var correlationID: String?
-    /// JSON.
+    /// The metadata as JSON.
     var metadata: [UInt8]?
-    /// JSON; nil for a tombstone.
+    /// The payload as JSON; nil for a tombstone.
     var payload: [UInt8]?
     var topic = ""
     var partition: Int32 = 0
@@ -55,7 +55,7 @@ public struct SQLEvent: Sendable, Hashable {
 }
 
 extension SQLEvent {
-    /// The events as one array a column.
+    /// The events as one array for each column.
     static func arrays(of events: some Collection<SQLEvent>) -> Parameters {
         let count = events.count
         var ids = UUIDArray(reservingBytes: count * 20)
@@ -99,9 +99,9 @@ extension SQLEvent {
         }
     }
 
-    /// The event's values of these columns.
+    /// The values of these columns.
     ///
-    /// - Parameter position: the place of the event in its batch, from 1.
+    /// - Parameter position: the position of the event in its batch, from 1.
     func values(of columns: [EventColumn], position: Int64) -> Parameters {
         Parameters { parameters in
             for column in columns {

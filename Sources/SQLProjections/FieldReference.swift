@@ -1,20 +1,19 @@
-/// Where a field of the envelope stands in a record.
+/// The place of an envelope's field in a record.
 enum FieldReference: Hashable, Sendable {
-    /// The members that lead to a value of the record's JSON (RFC 6901 without array indexes); none for the whole
-    /// value.
+    /// The path to a value in the record's JSON (RFC 6901 without array indexes); empty for the whole value.
     case json([String])
     case header(String)
     case key
     case topic
-    /// The record's own timestamp.
+    /// The record's timestamp.
     case timestamp
-    /// Made of topic, partition and offset.
+    /// Topic, partition and offset together.
     case position
-    /// The same for every record.
+    /// The same text for every record.
     case literal(String)
 
     /// - Parameter text: `/a/b`, `value`, `header:NAME`, `key`, `topic`, `timestamp`, `position`, `=TEXT`.
-    /// - Returns: nil when it is none of these.
+    /// - Returns: nil if the text has another form.
     init?(_ text: String) {
         switch text {
         case "key": self = .key
@@ -38,9 +37,9 @@ enum FieldReference: Hashable, Sendable {
         }
     }
 
-    /// Several, of which the first counts that a record has: `/subject | key`.
+    /// Reads several references, such as `/subject | key`. The first one that a record contains is used.
     ///
-    /// - Returns: nil when one of them is none.
+    /// - Returns: nil if any of them is invalid.
     static func list(_ text: String) -> [FieldReference]? {
         var found: [FieldReference] = []
         for part in text.split(separator: "|", omittingEmptySubsequences: false) {
@@ -50,7 +49,7 @@ enum FieldReference: Hashable, Sendable {
         return found
     }
 
-    /// What a setting's text shows of the forms.
+    /// The forms of a reference, for messages.
     static let forms = "/MEMBER/MEMBER, value, header:NAME, key, topic, timestamp, position or =TEXT"
 }
 

@@ -2,20 +2,21 @@ internal import Crypto
 internal import SQLText
 internal import WireJSON
 
-/// What of a folder decides which rows events come to: a digest of each file, by the file's name.
+/// The digests of a folder's files, by name. They cover everything that determines the rows of the tables.
 ///
-/// Comments and the space between words decide nothing, and neither do cases, queries and `unchecked_columns`.
+/// They do not cover comments, space between words, test cases, queries and `unchecked_columns`, which do not change
+/// the rows.
 struct FolderDefinition: Sendable, Hashable {
     /// Hexadecimal SHA-256 digests by file names.
     private(set) var digests: [String: String] = [:]
 
-    /// - Parameter settings: `projection.toml`, as it was understood.
+    /// - Parameter settings: the content of `projection.toml`.
     init(_ settings: ProjectionFileSettings, _ files: [SQLFile]) throws(FolderProblem) {
         digests["projection.toml"] = Self.digest(settings.definition)
         for file in files { digests[file.stem + ".sql"] = Self.digest(try Self.words(of: file)) }
     }
 
-    /// The file without what decides nothing: its tokens, a space between them.
+    /// The relevant content of the file: its tokens, separated by spaces.
     private static func words(of file: SQLFile) throws(FolderProblem) -> String {
         let utf8 = file.text.utf8
         return try SQLScanner.tokens(of: file).map { found in
@@ -30,7 +31,7 @@ struct FolderDefinition: Sendable, Hashable {
         }.joined()
     }
 
-    /// An object of the digests.
+    /// The digests as a JSON object.
     var json: String {
         var writer = JSONWriter()
         writer.beginObject()

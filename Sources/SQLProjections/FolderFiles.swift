@@ -3,32 +3,32 @@ internal import Foundation
 public import SQLText
 internal import Settings
 
-/// The files of a folder that make a version: `projection.toml` and the files of SQL, as their author wrote them. They
-/// are read from a folder, or from the database that keeps the version.
+/// The files of a folder that define a version: `projection.toml` and the SQL files, unchanged. They are read from a
+/// folder, or from the database that stores the version.
 public struct FolderFiles: Sendable, Hashable {
     public struct File: Sendable, Hashable {
-        /// Its name in the folder.
+        /// The file's name in the folder.
         public let name: String
         public let text: String
 
-        /// SHA-256 of the text in UTF-8.
+        /// The SHA-256 digest of the text in UTF-8.
         public var digest: [UInt8] { Array(SHA256.hash(data: Array(text.utf8))) }
     }
 
-    /// The bounds of what a database keeps of a version.
+    /// The limits of the stored files of a version.
     enum Limit {
-        /// Bytes of one file, as the table's own check has it.
+        /// Maximum size of one file in bytes. The table has the same check.
         static let fileBytes = 1 << 20
-        /// Bytes of all files together.
+        /// Maximum size of all files in bytes.
         static let folderBytes = 4 << 20
         static let files = 1_000
     }
 
     static let settingsName = "projection.toml"
 
-    /// Where they are from, as messages name it.
+    /// The source of the files, for messages.
     public let origin: String
-    /// By name.
+    /// The files, ordered by name.
     public let files: [File]
 
     init(origin: String, _ files: [File]) {
@@ -38,7 +38,7 @@ public struct FolderFiles: Sendable, Hashable {
 
     /// Reads the files of a folder.
     ///
-    /// - Throws: ``InvalidFolder`` where one cannot be read, or they are larger than a database keeps.
+    /// - Throws: ``InvalidFolder`` if a file cannot be read or a limit is exceeded.
     public init(path: String) throws(InvalidFolder) {
         do throws(FolderProblem) {
             self.init(origin: path, try Self.read(path))
@@ -56,17 +56,17 @@ public struct FolderFiles: Sendable, Hashable {
         }
         guard names.contains(settingsName) else { throw FolderProblem("\(path)/\(settingsName): no such file") }
         if names.contains("conf.d") {
-            throw FolderProblem("\(path)/conf.d: a projection's settings are those of \(settingsName) alone")
+            throw FolderProblem("\(path)/conf.d: not supported; all settings of a projection are in \(settingsName)")
         }
         let wanted = names.filter { $0 == settingsName || ($0.hasSuffix(".sql") && !$0.hasPrefix(".")) }
         guard wanted.count <= Limit.files else {
-            throw FolderProblem("\(path): has \(wanted.count) files; \(Limit.files) are the most")
+            throw FolderProblem("\(path): has \(wanted.count) files; at most \(Limit.files) are allowed")
         }
         var files: [File] = []
         for name in wanted { files.append(File(name: name, text: try text(of: path + "/" + name))) }
         let bytes = files.reduce(0) { $0 + $1.text.utf8.count }
         guard bytes <= Limit.folderBytes else {
-            throw FolderProblem("\(path): has \(bytes) bytes of files; \(Limit.folderBytes) are the most")
+            throw FolderProblem("\(path): has \(bytes) bytes of files; at most \(Limit.folderBytes) are allowed")
         }
         return files
     }
@@ -94,7 +94,7 @@ public struct FolderFiles: Sendable, Hashable {
             toml: files.first { $0.name == Self.settingsName }?.text ?? "")
     }
 
-    /// The files of SQL, by name.
+    /// The SQL files, ordered by name.
     var statements: [SQLFile] {
         files.filter { $0.name != Self.settingsName }.map { SQLFile(path: origin + "/" + $0.name, text: $0.text) }
     }

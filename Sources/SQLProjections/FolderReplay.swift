@@ -3,8 +3,8 @@ public import Postgres
 internal import Projections
 public import StreamCore
 
-/// Says whether a version has what its events come to: reads the topics again, up to the version's own offsets, applies
-/// the events to other tables, and compares these with the version's.
+/// Verifies a version: reads the topics again up to the version's offsets, applies the events to other tables, and
+/// compares these tables with the version's.
 ///
 /// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and
 /// the replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the
@@ -13,19 +13,19 @@ public import StreamCore
 ///
 /// The schema is dropped at the end. When the replay is killed, the next one, or whoever drops the version, drops it.
 public struct FolderReplay: Sendable {
-    /// Why a version cannot be compared.
+    /// The reason why a version cannot be compared.
     public struct Failure: Error, Sendable, CustomStringConvertible, RemediableError {
         public let description: String
-        /// Whether the version has what its events cannot have come to; false where that is not known.
+        /// Whether the failure proves that the version's content is wrong; false if this is unknown.
         public var isDifference = false
         public var remedy: Remedy { .changeSetup }
     }
 
-    /// How much a replay does at once.
+    /// The limits of a replay's steps.
     struct Bounds: Sendable {
-        /// Events of one transaction.
+        /// Maximum number of events in a transaction.
         var transactionEvents = 1_000
-        /// Records of the last pass, which is read within the transaction of the comparison.
+        /// Maximum number of records in the last pass, which is read within the transaction of the comparison.
         var lastRecords: Int64 = 10_000
         /// Passes after which the replay gives up: the version is applied faster than it is replayed.
         var passes = 20
@@ -55,16 +55,16 @@ public struct FolderReplay: Sendable {
 
     /// Compares the folder's version.
     ///
-    /// - Returns: a comparison for each table, by name.
-    /// - Throws: ``Failure`` when the events cannot be read or applied again; ``VersionSchema/Refusal`` when the
-    ///   version is not there or is run with other files; `PostgresError`, `KafkaError`.
+    /// - Returns: a comparison for each table, ordered by name.
+    /// - Throws: ``Failure`` if the events cannot be read or applied again; ``VersionSchema/Refusal`` if the version
+    ///   does not exist or uses other files; `PostgresError`, `KafkaError`.
     public func run() async throws -> [TableComparison] {
         var configuration = postgres
-        // Of the comparison, and of dropping large tables.
+        // The comparison and the drop of large tables may take long.
         configuration.statementTimeoutMs = 0
         configuration.idleInTransactionTimeoutMs = 0
         configuration.settings["synchronous_commit"] = "off"
-        // The tables grow from nothing.
+        // The tables are empty at first, so a cached plan would become slow.
         configuration.settings["plan_cache_mode"] = "force_custom_plan"
         return try await PostgresConnection.with(configuration) { try await run(on: $0) }
     }
@@ -77,12 +77,12 @@ public struct FolderReplay: Sendable {
         do {
             comparisons = try await compare(with: replay, connection)
         } catch {
-            // Where this fails too, the next replay drops it.
+            // If this fails too, the next replay drops it.
             try? await replay.drop(connection)
             throw error
         }
         try await replay.drop(connection)
-        // The session of one that was killed just before may have ended by now.
+        // The session of a replay that was killed recently may have ended by now.
         try await dropAbandoned(connection)
         return comparisons
     }
@@ -185,7 +185,7 @@ public struct FolderReplay: Sendable {
         }
     }
 
-    /// Reads a pass from Kafka, and hands on its events in their order.
+    /// Reads a pass from Kafka, and passes its events to `write` in their order.
     private func read(
         _ pass: ReplayPosition.Pass, _ projection: DecidedProjection<SQLProjection>,
         _ write: ([SQLEvent]) async throws -> Void

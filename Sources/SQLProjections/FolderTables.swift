@@ -1,11 +1,11 @@
 public import Postgres
 public import ReadModels
 
-/// The tables of versions that folders describe, in schemas of their own. A schema that is named after the projection
-/// has views of the live version's tables and views.
+/// The tables of versions that folders define. Each version has its own schema. Another schema, with the name of the
+/// projection, contains views of the live version's tables and views.
 public struct FolderTables: VersionTables {
     private let name: String
-    /// What is made; nil where only the name is known.
+    /// The version to create; nil if only the name is known.
     private let schema: VersionSchema?
 
     init(_ schema: VersionSchema) {
@@ -18,12 +18,12 @@ public struct FolderTables: VersionTables {
         schema = nil
     }
 
-    /// A read model of which only the name is known: its versions can be looked at, promoted and dropped.
+    /// A read model of which only the name is known. Its versions can be listed, promoted and dropped.
     public static func readModel(named name: String) -> ReadModel {
         ReadModel(name: name, structure: nil, tables: FolderTables(named: name))
     }
 
-    /// Statements name their schema themselves, so that no table of a folder hides one of the runtime.
+    /// Statements specify their schema, so a table of a folder cannot hide a table of the runtime.
     public var areSearchedFirst: Bool { false }
 
     public func make(_ number: Int, in transaction: PostgresTransaction) async throws -> String {
@@ -71,14 +71,14 @@ public struct FolderTables: VersionTables {
             script: "DROP SCHEMA IF EXISTS \(SQLIdentifier.quoted(try views.string(0, 0))) CASCADE")
     }
 
-    /// Drops the version's role, unless it has something elsewhere or an administrator has made it.
+    /// Drops the version's role, unless it owns other objects or an administrator created it.
     static func dropRole(_ role: String, in transaction: PostgresTransaction) async throws {
         do {
             try await transaction.withSavepoint {
                 try await transaction.execute(script: "DROP ROLE IF EXISTS \(SQLIdentifier.quoted(role))")
             }
         } catch let error as PostgresError where ["2BP01", "42501"].contains(error.sqlState?.code) {
-            // It has no right to log in, and owns nothing here any more.
+            // The role stays. It cannot log in, and owns nothing here any more.
         }
     }
 }

@@ -1,6 +1,6 @@
-/// A folder to start from: a small ledger that works, with a case.
+/// A template for a new folder: a small working ledger with a test case.
 public enum FolderTemplate {
-    /// Texts by file names.
+    /// The texts of the files, by name.
     public static func files(name: String) -> [String: String] {
         projection(name).merging(query(name)) { first, _ in first }
     }

@@ -3,16 +3,16 @@ public import Postgres
 internal import SQLQueries
 public import SQLText
 
-/// Tries a projection's folder on a database: its cases, whether it converges, and how its statements run. What it
-/// makes there it drops.
+/// Tests a projection's folder on a database: its cases, its convergence, and the plans of its statements. It drops all
+/// objects that it creates.
 public struct FolderTrial: Sendable {
-    /// One thing that was tried, for a person to read.
+    /// One result, for operators.
     public struct Finding: Sendable {
-        /// What was tried: a case's name, or a statement's place.
+        /// The subject of the test: a case's name, or a statement's position.
         public let subject: String
-        /// Whether it is as it should be.
+        /// Whether the test succeeded.
         public let isGood: Bool
-        /// Lines that say more.
+        /// The details.
         public let lines: [String]
     }
 
@@ -20,15 +20,16 @@ public struct FolderTrial: Sendable {
     private let cases: [ProjectionCase]
     private let connection: PostgresConnection
 
-    /// - Parameter connection: to a database in which schemas may be made; it must not hold this version.
-    /// - Throws: ``InvalidFolder`` when a case cannot be read.
+    /// - Parameter connection: a connection to a database in which schemas may be created. It must not contain this
+    ///   version.
+    /// - Throws: ``InvalidFolder`` if a case cannot be read.
     public init(_ folder: ProjectionFolder, on connection: PostgresConnection) throws(InvalidFolder) {
         self.folder = folder
         self.connection = connection
         cases = try ProjectionCase.all(of: folder)
     }
 
-    /// Whether the cases' queries answer as they should.
+    /// Tests whether the cases' queries have the expected results.
     public func test() async throws -> [Finding] {
         try await prepared { version in
             let runner = try await runner(version)
@@ -41,7 +42,7 @@ public struct FolderTrial: Sendable {
         }
     }
 
-    /// Whether PostgreSQL can run the folder's queries, where it has some.
+    /// Tests whether PostgreSQL accepts the folder's queries, if there are any.
     private func queries() async throws -> [Finding] {
         let path = folder.path + "/queries"
         guard FileManager.default.fileExists(atPath: path) else { return [] }
@@ -55,11 +56,11 @@ public struct FolderTrial: Sendable {
         }
     }
 
-    /// Whether each case's events come to the same rows in other orders and batches.
+    /// Tests whether each case's events have the same result in other orders and batches.
     ///
     /// - Parameters:
-    ///   - count: ways to try, of each case.
-    ///   - seed: where the ways come from; the same seed tries the same ones.
+    ///   - count: the number of schedules to try for each case.
+    ///   - seed: the seed of the schedules. The same seed tries the same schedules.
     public func check(count: Int, seed: UInt64) async throws -> [Finding] {
         try await prepared { version in
             let runner = try await runner(version)
@@ -81,9 +82,9 @@ public struct FolderTrial: Sendable {
         }
     }
 
-    /// The plan of each statement on filled tables.
+    /// Reports the plan of each statement on filled tables.
     ///
-    /// - Parameter copies: how often the cases' events are applied, each time for other aggregates.
+    /// - Parameter copies: the number of times that the cases' events are applied, each time for other aggregates.
     public func explain(copies: Int) async throws -> [Finding] {
         try await prepared { version in
             let plans = try await PlanReport(version: version, connection: connection).plans(of: cases, copies: copies)
@@ -100,7 +101,7 @@ public struct FolderTrial: Sendable {
         try await CaseRunner(version, on: connection, ignoring: folder.uncheckedColumns)
     }
 
-    /// Makes the version, without a role, and drops it.
+    /// Creates the version without a role, and drops it afterwards.
     private func prepared<Result>(_ body: (VersionSchema) async throws -> Result) async throws -> Result {
         let version = VersionSchema(folder, isIsolated: false)
         let result: Swift.Result<Result, any Error>
@@ -115,7 +116,7 @@ public struct FolderTrial: Sendable {
     }
 }
 
-/// A counterexample for a person to read.
+/// The text of a counterexample, for operators.
 private struct CounterexampleText {
     let lines: [String]
 

@@ -1,9 +1,9 @@
 internal import StreamCore
 internal import WireJSON
 
-/// The places in a JSON text that a mapping looks for, found in one pass over it.
+/// Finds all values of a mapping in a JSON text in one pass.
 struct PointerPlan: Sendable {
-    /// A tree of members: the place of a value in the answer, and what lies within it.
+    /// A tree of members: the index of a value in the result, and the members in it.
     private struct Node: Sendable {
         var slot: Int?
         var members: [(name: String, node: Node)] = []
@@ -37,22 +37,22 @@ struct PointerPlan: Sendable {
         }
     }
 
-    /// What was found of each path.
+    /// The values of the paths.
     struct Values {
         fileprivate var paths: [[String]] = []
         fileprivate var found: [Found?] = []
 
         fileprivate struct Found {
-            /// The value as it stands in the text.
+            /// The unchanged JSON of the value.
             let json: [UInt8]
-            /// A string's characters; the digits of a number; true and false.
+            /// The text of a string, the digits of a number, or true and false.
             let text: String?
         }
 
-        /// nil for null, an object, an array, and where nothing was found.
+        /// nil for null, an object or an array, and if nothing was found.
         func text(_ path: [String]) -> String? { self[path]?.text }
 
-        /// nil for null, and where nothing was found.
+        /// nil for null, and if nothing was found.
         func json(_ path: [String]) -> [UInt8]? { self[path]?.json }
 
         private subscript(path: [String]) -> Found? {
@@ -60,9 +60,9 @@ struct PointerPlan: Sendable {
         }
     }
 
-    /// Reads all of a text.
+    /// Reads the whole text.
     ///
-    /// - Throws: `JSONError` when it is no JSON.
+    /// - Throws: `JSONError` if the text is not JSON.
     func read(_ value: Span<UInt8>) throws(JSONError) -> Values {
         var values = Values()
         values.paths = paths

@@ -1,7 +1,7 @@
 internal import Projections
 internal import Settings
 
-/// What `projection.toml` says.
+/// The settings of `projection.toml`.
 struct ProjectionFileSettings: SettingsDeclaration {
     var name: String
     var version: Int
@@ -104,13 +104,13 @@ struct ProjectionFileSettings: SettingsDeclaration {
 
     private typealias Field = WritableKeyPath<EnvelopeMapping, [FieldReference]> & Sendable
 
-    /// What the file maps in another way than the format.
+    /// The mapped fields that differ from the format.
     private var changes: [(field: any Field, references: [FieldReference])] = []
-    /// The same as it stands in the file.
+    /// The same in the notation of the file.
     private var mapped: [(key: String, text: String)] = []
     private var tombstoneType: String?
 
-    /// Reads records as the file says.
+    /// The reader of records for this file.
     var reader: EnvelopeReader {
         EnvelopeReader(format) { mapping in
             for (path, references) in changes { mapping[keyPath: path] = references }
@@ -118,7 +118,7 @@ struct ProjectionFileSettings: SettingsDeclaration {
         }
     }
 
-    /// All that decides which rows events come to, as text; the order of topics does not.
+    /// A text of all settings that determine the rows. The order of topics does not.
     var definition: String {
         var lines = [
             "topics \(topics.sorted())", "mode \(mode.rawValue)", "order \(order.rawValue)",
@@ -146,7 +146,7 @@ struct ProjectionFileSettings: SettingsDeclaration {
     }
 }
 
-/// What becomes of an event that no statement is for.
+/// The handling of events without a statement.
 public enum UnknownTypePolicy: String, CaseIterable, Sendable {
     case ignore, fail
 }

@@ -3,10 +3,10 @@ public import Projections
 public import SQLText
 internal import Settings
 
-/// A projection's folder: `projection.toml`, `schema.sql`, and a file of statements for each event type, or `apply.sql`
-/// for all.
+/// A projection's folder: `projection.toml`, `schema.sql`, and a file with statements for each event type, or
+/// `apply.sql` for all types.
 public struct ProjectionFolder: Sendable {
-    /// Where the files are from, as messages name it.
+    /// The source of the files, for messages.
     public let path: String
     public let name: String
     public let version: Int
@@ -15,16 +15,16 @@ public struct ProjectionFolder: Sendable {
     public let order: DeadLetterRoute.Order
     public let strictSequence: Bool
     public let unknownTypes: UnknownTypePolicy
-    /// Makes the version's tables; runs once.
+    /// The script that creates the version's tables. It runs once.
     public let schema: SQLFile
-    /// In the order in which they run in batch mode.
+    /// The handlers in the order in which they run in batch mode.
     let handlers: [EventHandler]
     let envelope: EnvelopeReader
-    /// `table.column` of values that may differ between two ways of applying the same events.
+    /// Columns, as `table.column`, whose values may depend on how the events are applied.
     let uncheckedColumns: [String]
-    /// What tells the files that decide the rows from others.
+    /// The digests of everything that determines the rows.
     let definition: FolderDefinition
-    /// The files, as their author wrote them.
+    /// The unchanged files.
     public let files: FolderFiles
 
     /// The statements of one file.
@@ -36,14 +36,14 @@ public struct ProjectionFolder: Sendable {
 
     /// Reads a folder.
     ///
-    /// - Throws: ``InvalidFolder`` with all that is wrong; nothing is asked of a database here.
+    /// - Throws: ``InvalidFolder`` with all problems. No database is used.
     public init(path: String) throws(InvalidFolder) {
         try self.init(try FolderFiles(path: path))
     }
 
-    /// Understands the files of a folder.
+    /// Parses the files of a folder.
     ///
-    /// - Throws: ``InvalidFolder`` with all that is wrong.
+    /// - Throws: ``InvalidFolder`` with all problems.
     public init(_ files: FolderFiles) throws(InvalidFolder) {
         let path = files.origin
         self.path = path
@@ -93,7 +93,7 @@ public struct ProjectionFolder: Sendable {
             problems.append(error)
         }
         for type in settings.typeOrder where !handlers.contains(where: { $0.type ?? "apply" == type }) {
-            problems.append(FolderProblem("\(path)/projection.toml: projection.types: there is no file \(type).sql"))
+            problems.append(FolderProblem("\(path)/projection.toml: projection.types: no file \(type).sql"))
         }
         guard problems.isEmpty, let schema, let definition else { throw InvalidFolder(problems) }
         self.schema = schema
@@ -101,7 +101,7 @@ public struct ProjectionFolder: Sendable {
         self.handlers = handlers
     }
 
-    /// The files of SQL, in the order in which they run.
+    /// The SQL files in the order in which they run.
     private static func statements(in files: FolderFiles, order: [String]) -> [SQLFile] {
         func rank(_ file: SQLFile) -> Int { order.firstIndex(of: file.stem) ?? order.count }
         return files.statements.enumerated().sorted { (rank($0.element), $0.offset) < (rank($1.element), $1.offset) }
@@ -113,7 +113,7 @@ public struct ProjectionFolder: Sendable {
     /// The schema of this version's tables: `customer_orders_v1`.
     public var schemaName: String { Self.identifier(name) + "_v\(version)" }
 
-    /// Where dead letters go, and come back from, with the default settings.
+    /// The topics of dead letters and of retries with the default settings.
     public var letterTopics: [String] {
         let route = DeadLetterRoute(consumer: name)
         return [route.letterTopic, route.retryTopic]
@@ -124,18 +124,18 @@ public struct ProjectionFolder: Sendable {
 
     static func identifier(_ name: String) -> String { name.map { $0 == "-" ? "_" : String($0) }.joined() }
 
-    /// What tells `schema.sql` from another one.
+    /// The checksum of `schema.sql`.
     var schemaChecksum: [UInt8] { Array(SHA256.hash(data: Array(schema.text.utf8))) }
 
-    /// Whether any statement is for events of this type.
+    /// Whether any statement handles events of this type.
     func handles(_ type: String) -> Bool { handlers.contains { $0.type == nil || $0.type == type } }
 }
 
-/// What `schema.sql` may not hold.
+/// Checks `schema.sql` for statements that are not allowed.
 enum SchemaScript {
     private static let transactions: Set<String> = ["begin", "commit", "rollback", "start", "abort", "savepoint"]
 
-    /// - Throws: where a statement would end the transaction that the script runs in.
+    /// - Throws: if a statement would end the transaction in which the script runs.
     static func check(_ file: SQLFile) throws(FolderProblem) {
         let tokens = try SQLScanner.tokens(of: file)
         for statement in tokens.split(whereSeparator: { $0.token == .semicolon }) {

@@ -1,10 +1,10 @@
 internal import Postgres
 internal import StreamCore
 
-/// What a version has applied of its partitions, in one snapshot.
+/// The offsets that a version has applied, in one snapshot.
 struct AppliedRanges: Sendable, Hashable {
     struct Partition: Sendable, Hashable {
-        /// From where the version began to where it is.
+        /// From the version's start to its current position.
         var offsets: Range<Int64>
         /// Offsets in the range that were not applied, because they are parked.
         var parked: Set<Int64> = []
@@ -16,9 +16,9 @@ struct AppliedRanges: Sendable, Hashable {
         self.partitions = partitions
     }
 
-    /// Reads them.
+    /// Reads the offsets.
     ///
-    /// - Parameter transaction: with one snapshot for all its statements.
+    /// - Parameter transaction: must use one snapshot for all its statements.
     init(of folder: ProjectionFolder, in transaction: PostgresTransaction) async throws {
         let key = Parameters {
             $0.append(folder.name)
@@ -71,30 +71,30 @@ struct AppliedRanges: Sendable, Hashable {
         """
 }
 
-/// How far a replay is, and what it must read to be where the version is. A pure value.
+/// The position of a replay, and the records that it must read to reach the version. This is a pure value.
 ///
-/// The version goes on while the replay reads, so the replay follows it in passes. In each pass it reads what the
-/// version has applied since the pass before: the records behind the last position, and those before it that were
-/// parked then and are not any more. Records of a partition come in the order of their offsets, so an event that was
-/// released comes before the later ones of its key, as in the version.
+/// The version continues while the replay reads, so the replay follows it in passes. Each pass reads the records that
+/// the version has applied since the pass before: new records, and earlier records that were parked then and are no
+/// longer. The records of a partition are read in the order of their offsets, so a released event comes before later
+/// events of its key, as in the version.
 struct ReplayPosition: Sendable {
-    /// The version is not where it was any more.
+    /// The version went back to an earlier position.
     struct MovedBack: Error, Hashable {
         let partition: TopicPartition
     }
 
-    /// What one pass reads and applies.
+    /// The records that one pass reads and applies.
     struct Pass: Sendable, Hashable {
-        /// What is read of each partition.
+        /// The offsets to read in each partition.
         fileprivate(set) var ranges: [TopicPartition: Range<Int64>] = [:]
-        /// Where the new records of each partition begin.
+        /// The first offset of the new records in each partition.
         fileprivate var begins: [TopicPartition: Int64] = [:]
-        /// Earlier ones that are applied now.
+        /// Earlier records that are applied now.
         fileprivate var released: [TopicPartition: Set<Int64>] = [:]
-        /// New ones that are not.
+        /// New records that are not applied.
         fileprivate var parked: [TopicPartition: Set<Int64>] = [:]
 
-        /// How many records are read at most.
+        /// The maximum number of records to read.
         var count: Int64 { ranges.values.reduce(0) { $0 + $1.upperBound - $1.lowerBound } }
 
         /// Whether a record that was read is applied.
@@ -107,9 +107,9 @@ struct ReplayPosition: Sendable {
     /// The last snapshot that was replayed.
     private var last = AppliedRanges([:])
 
-    /// What is to be read so that the replay is where the version is.
+    /// The pass that brings the replay to the position of the version.
     ///
-    /// - Throws: ``MovedBack`` when the version has given up what it had applied.
+    /// - Throws: ``MovedBack`` if the version has dropped offsets that it had applied.
     func pass(to applied: AppliedRanges) throws(MovedBack) -> Pass {
         for partition in last.partitions.keys where applied.partitions[partition] == nil {
             throw MovedBack(partition: partition)

@@ -1,9 +1,9 @@
 internal import Postgres
 internal import StreamCore
 
-/// The schema in which a replay applies events: the folder's tables once more, and which events were applied. It is
-/// registered, and the session of the replay holds a lock on it, so that somebody else drops it when the replay was
-/// killed.
+/// The schema in which a replay applies events. It contains a copy of the folder's tables, and the ids of applied
+/// events. The schema is registered, and the session of the replay holds a lock on it. If the replay is killed, another
+/// program can therefore detect and drop the schema.
 struct ReplaySchema: Sendable {
     let name: String
     private let version: VersionSchema
@@ -23,7 +23,7 @@ struct ReplaySchema: Sendable {
         "\(SQLIdentifier.quoted(schema)).millrace_replayed_events"
     }
 
-    /// Makes the schema for a session, which must last as long as the replay.
+    /// Creates the schema for a session. The session must exist as long as the replay.
     static func make(for version: VersionSchema, on connection: PostgresConnection) async throws -> ReplaySchema {
         let name = "millrace_replay_" + String(UInt64.random(in: .min ... .max), radix: 36)
         let schema = ReplaySchema(name, version)
@@ -38,7 +38,7 @@ struct ReplaySchema: Sendable {
                     $0.append(Int32(version.folder.version))
                 })
             try await version.build(name, nil, transaction)
-            // The schema may belong to the version's role; the replay's own user has to write here.
+            // The schema may belong to the version's role, but the replay's user must write to this table.
             try await transaction.execute(script: "CREATE TABLE \(memory(in: name)) (event_id uuid PRIMARY KEY)")
             try await schema.leaveOutOfTheLog(transaction)
         }
@@ -47,7 +47,8 @@ struct ReplaySchema: Sendable {
 
     private static let lockKey = "hashtextextended('millrace replay ' || $1, 0)"
 
-    /// Nobody needs these tables after a crash of the server. Tables with foreign keys cannot be changed one by one.
+    /// Makes the tables unlogged, because they are not needed after a crash of the server. Tables with foreign keys
+    /// cannot be changed one by one.
     private func leaveOutOfTheLog(_ transaction: PostgresTransaction) async throws {
         let tables = try await transaction.execute(
             .unprepared(
@@ -61,8 +62,7 @@ struct ReplaySchema: Sendable {
         for row in 0..<tables.rowCount { try await transaction.execute(script: try tables.string(row, 0)) }
     }
 
-    /// The events that no earlier call has been given, each once: an event that comes again counts once, as it does in
-    /// the version.
+    /// The events that no earlier call received, each once. A repeated event is applied once, as in the version.
     func firstSeen(
         _ events: [SQLEvent], in transaction: PostgresTransaction
     ) async throws(PostgresError) -> [SQLEvent] {
@@ -77,7 +77,7 @@ struct ReplaySchema: Sendable {
 
     // MARK: the end
 
-    /// Drops the schema of a replay that has ended; and the version's role, if the version was dropped meanwhile.
+    /// Drops the schema at the end of the replay, and the version's role if the version was dropped in the meantime.
     func drop(_ connection: PostgresConnection) async throws {
         try await connection.withTransaction { transaction in
             try await Self.drop(name, transaction)

@@ -3,16 +3,16 @@ public import Postgres
 public import Projections
 internal import StreamCore
 
-/// A projection whose statements are files of SQL.
+/// A projection whose statements are SQL files.
 ///
-/// A record's way: ``decode(_:)`` by the envelope mapping → statements of the event's type, as the version's own role
+/// The path of a record: ``decode(_:)`` by the envelope mapping → statements of the event's type, as the version's role
 /// and in its schema → COMMIT.
 public struct SQLProjection: Projection {
     public let folder: ProjectionFolder
     public var name: String { folder.name }
     public var version: Int { folder.version }
     public var topics: [String] { folder.topics }
-    /// Those that have a file of their own.
+    /// The types with their own file.
     public var eventTypes: [String] { folder.handlers.compactMap(\.type) }
 
     private let enter: (Statement, Parameters)
@@ -78,8 +78,8 @@ public struct SQLProjection: Projection {
         for (statement, parameters) in leave { try await transaction.enqueue(statement, parameters) }
     }
 
-    /// What the folder's files make of events: the version's role and search path, which hold to the end of the
-    /// transaction, and the statements with their values.
+    /// The statements for events, with their values. The first statement sets the version's role and search path until
+    /// the end of the transaction.
     public func statements(for events: [SQLEvent]) -> [(Statement, Parameters)] {
         var statements = [enter]
         switch folder.mode {

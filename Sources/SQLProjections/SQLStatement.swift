@@ -1,29 +1,29 @@
 internal import Postgres
 internal import SQLText
 
-/// How a projection's statements see events.
+/// The way in which statements receive events.
 public enum ProjectionMode: String, CaseIterable, Sendable {
-    /// A statement runs once for all events of its type in a batch; it reads them from the relation `events`.
+    /// A statement runs once for all events of its type in a batch. It reads them from the relation `events`.
     case batch
-    /// A statement runs once for each event of its type; it names the event's values, `:payload` and the like.
+    /// A statement runs once for each event of its type. It uses the event's values by name, such as `:payload`.
     case event
 }
 
 /// One statement of a projection, ready to be prepared.
 struct SQLStatement: Sendable, Hashable {
-    /// What PostgreSQL runs.
+    /// The statement for PostgreSQL.
     let statement: Statement
-    /// The values of `$1`, `$2`, …; in batch mode all columns as arrays.
+    /// The values of `$1`, `$2`, …. In batch mode these are all columns as arrays.
     let columns: [EventColumn]
 
     private let assembled: AssembledSQL
 
-    /// The key words that such a statement may begin with: those that `WITH` may stand before.
+    /// The first words that are allowed: those of statements that may follow `WITH`.
     private static let beginnings: Set<String> = ["insert", "update", "delete", "merge", "select", "values", "with"]
 
     /// The statements of a file.
     ///
-    /// - Throws: what is wrong with one.
+    /// - Throws: the problem of a statement.
     static func statements(of file: SQLFile, mode: ProjectionMode) throws(FolderProblem) -> [SQLStatement] {
         let tokens = try SQLScanner.tokens(of: file)
         var statements: [SQLStatement] = []
@@ -59,7 +59,7 @@ struct SQLStatement: Sendable, Hashable {
         assembled = writer
     }
 
-    /// Puts the relation `events` before what the author wrote.
+    /// Adds the relation `events` before the author's statement.
     private static func writeBatch(
         _ tokens: [SQLScanner.Found], _ first: String, _ writer: inout AssembledSQL
     ) throws(FolderProblem) {
@@ -85,7 +85,7 @@ struct SQLStatement: Sendable, Hashable {
         writer.append(start..<end)
     }
 
-    /// Puts `$1`, `$2`, … in the place of the names.
+    /// Replaces the names by `$1`, `$2`, ….
     private static func writeEvent(
         _ tokens: [SQLScanner.Found], _ writer: inout AssembledSQL
     ) throws(FolderProblem) -> [EventColumn] {
@@ -109,17 +109,17 @@ struct SQLStatement: Sendable, Hashable {
 
     // MARK: places
 
-    /// Where the statement begins in its file.
+    /// The position of the statement in its file.
     var place: SQLPlace { assembled.place }
 
-    /// The place that an error of PostgreSQL names.
+    /// The position of an error of PostgreSQL.
     ///
-    /// - Parameter prefix: characters that were sent before the statement's own text.
+    /// - Parameter prefix: the number of characters that were sent before the statement's text.
     func place(of error: PostgresError, prefix: Int = 0) -> SQLPlace {
         assembled.place(ofCharacter: error.position.map { $0 - 1 - prefix })
     }
 
-    /// The types of the parameters, as PREPARE lists them.
+    /// The types of the parameters for PREPARE.
     func parameterTypes(_ mode: ProjectionMode) -> [String] {
         columns.map { mode == .batch ? $0.type + "[]" : $0.type }
     }

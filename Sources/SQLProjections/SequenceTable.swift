@@ -2,7 +2,8 @@ internal import Postgres
 internal import Projections
 internal import StreamCore
 
-/// The last sequence of each aggregate, for projections that apply an event only when it is the next of its aggregate.
+/// The last sequence of each aggregate. Projections use it to apply an event only if it is the next one of its
+/// aggregate.
 struct SequenceTable: Sendable {
     /// The table's name in the version's schema.
     static let name = "millrace_sequences"
@@ -30,7 +31,7 @@ struct SequenceTable: Sendable {
 
     init(schema: String) {
         let table = "\(SQLIdentifier.quoted(schema)).\(Self.name)"
-        // Locked in one order, so that two owners wait for each other and do not deadlock.
+        // The rows are locked in a fixed order, which prevents deadlocks between two owners.
         select = Statement(
             """
             SELECT aggregate_type, aggregate_id, last_sequence FROM \(table)
@@ -44,7 +45,7 @@ struct SequenceTable: Sendable {
             """)
     }
 
-    /// Reads and locks what is known of the events' aggregates.
+    /// Reads and locks the rows of the events' aggregates.
     func lock(_ events: [SQLEvent]) -> (Statement, Parameters) {
         var (types, ids) = (TextArray(), TextArray())
         for aggregate in Set(events.map { Aggregate(type: $0.aggregateType, id: $0.aggregateID) }) {
@@ -71,9 +72,9 @@ struct SequenceTable: Sendable {
         return known
     }
 
-    /// Notes the events as applied.
+    /// Records the events as applied.
     ///
-    /// - Throws: `EventFailure` for the first event that is not the next of its aggregate.
+    /// - Throws: `EventFailure` for the first event that is not the next one of its aggregate.
     func advance(_ events: [SQLEvent], from known: Known) throws(EventFailure) -> (Statement, Parameters) {
         var last = known.last
         for event in events {

@@ -1,13 +1,13 @@
 public import Postgres
 internal import StreamCore
 
-/// The files of versions, as the database keeps them: table `sql_projection_files`.
+/// The files of versions that the database stores in the table `sql_projection_files`.
 public enum StoredFolder {
     /// The folder of a version, from the database.
     ///
-    /// - Parameter connection: its search path holds the tables of the runtime.
-    /// - Throws: ``VersionSchema/Refusal`` when the database has not the files, or they were changed there;
-    ///   ``SQLText/InvalidFolder`` when this program does not understand them; `PostgresError`.
+    /// - Parameter connection: its search path must contain the tables of the runtime.
+    /// - Throws: ``VersionSchema/Refusal`` if the database does not have the files, or they were changed there;
+    ///   ``SQLText/InvalidFolder`` if this program cannot parse them; `PostgresError`.
     public static func load(
         _ name: String, version: Int, on connection: PostgresConnection
     ) async throws -> ProjectionFolder {
@@ -25,7 +25,7 @@ public enum StoredFolder {
 
     /// The files alone.
     ///
-    /// - Throws: as ``load(_:version:on:)`` does.
+    /// - Throws: the errors of ``load(_:version:on:)``.
     public static func files(
         _ name: String, version: Int, on connection: PostgresConnection
     ) async throws -> FolderFiles {
@@ -65,7 +65,7 @@ public enum StoredFolder {
         return FolderFiles(origin: "\(name)@\(version)", files)
     }
 
-    /// The live version of each projection in SQL, by name; none where the database has no tables for them.
+    /// The live version of each SQL projection, ordered by name. Empty if the database has no tables for them.
     public static func live(on connection: PostgresConnection) async throws -> [(name: String, version: Int)] {
         let exists = try await connection.execute("SELECT to_regclass('sql_projection_files') IS NOT NULL")
         guard try exists.bool(0, 0) else { return [] }

@@ -1,27 +1,27 @@
 internal import Postgres
 
-/// What one table of a version has, and what it should have.
+/// The difference between a table of a version and the expected table.
 public struct TableComparison: Sendable, Hashable {
     public let table: String
-    /// Rows that the version has.
+    /// The number of rows in the version.
     public let rows: Int64
-    /// Rows that the version has and should not have.
+    /// The number of rows that only the version has.
     public let surplus: Int64
-    /// Rows that the version should have and has not.
+    /// The number of rows that the version lacks.
     public let missing: Int64
-    /// Some of the rows that are missing.
+    /// Some of the missing rows.
     public let missingExamples: [String]
-    /// Some of the rows that should not be there.
+    /// Some of the surplus rows.
     public let surplusExamples: [String]
 
-    /// Some rows that differ, for a person to read: `-` before what is missing, `+` before what should not be there.
+    /// Some different rows, for operators: `-` before missing rows, `+` before surplus rows.
     public var examples: [String] { missingExamples.map { "- " + $0 } + surplusExamples.map { "+ " + $0 } }
 
     public var isEqual: Bool { surplus == 0 && missing == 0 }
 
     private static let exampleCount = 3
 
-    /// Compares the tables of one schema with those of the same names in another one, row by row.
+    /// Compares the tables of a schema with those of the same names in another schema, row by row.
     ///
     /// - Parameter ignored: columns, as `table.column`, that may differ.
     static func all(

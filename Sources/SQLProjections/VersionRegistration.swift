@@ -1,6 +1,6 @@
 internal import Postgres
 
-/// A version's row of `sql_projections`, in one transaction: which files the version is made and run with.
+/// A version's row of `sql_projections`, within one transaction. It records the files of the version.
 struct VersionRegistration {
     private let folder: ProjectionFolder
     private let transaction: PostgresTransaction
@@ -18,7 +18,7 @@ struct VersionRegistration {
         }
     }
 
-    /// Lets others wait who would register or compare the same version.
+    /// Takes a lock, so that other transactions that register or compare the same version wait.
     func lock() async throws {
         try await transaction.execute(
             .unprepared("SELECT pg_advisory_xact_lock(hashtextextended('millrace sql_projections ' || $1, 0))"),
@@ -33,7 +33,7 @@ struct VersionRegistration {
         }
     }
 
-    /// The owner of the schema with the views, quoted, where that is not this session's user.
+    /// The owner of the schema with the views, quoted; nil if it is the session's user.
     var keeper: String? {
         get async throws {
             let found = try await transaction.execute(
@@ -47,8 +47,8 @@ struct VersionRegistration {
         }
     }
 
-    /// Lets the version's readers read the views, where those show the version, and makes the views where no program
-    /// before this one has.
+    /// Allows the version's readers to read the views, if these show the version. It creates the views if an older
+    /// program has not created them.
     func letReadViews() async throws {
         try await transaction.execute(
             .unprepared(
@@ -75,7 +75,7 @@ struct VersionRegistration {
         try await recordFiles()
     }
 
-    /// The names of files that are others than those that the version was made or run with.
+    /// The names of files that differ from those with which the version was created or run.
     var changedFiles: [String] {
         get async throws {
             let found = try await transaction.execute(
@@ -101,7 +101,7 @@ struct VersionRegistration {
         }
     }
 
-    /// Notes what the files decide, and the files themselves, where others were noted or none.
+    /// Stores the digests and the files, if they differ from the stored ones.
     func record() async throws {
         try await transaction.execute(
             .unprepared(
@@ -113,7 +113,7 @@ struct VersionRegistration {
         try await recordFiles()
     }
 
-    /// Keeps the files as they are now; only what differs is written.
+    /// Stores the current files. Only differences are written.
     private func recordFiles() async throws {
         var (names, texts, digests) = (TextArray(), TextArray(), ByteaArray())
         for file in folder.files.files {

@@ -4,9 +4,9 @@ public import ReadModels
 internal import SQLText
 public import StreamCore
 
-/// The schema of one version of a projection: made once, with `schema.sql`, and registered in `sql_projections`.
+/// The schema of one version of a projection. It is created once by `schema.sql` and registered in `sql_projections`.
 public struct VersionSchema: Sendable {
-    /// Why a version cannot be run.
+    /// The reason why a version cannot be run.
     public struct Refusal: Error, Sendable, CustomStringConvertible, RemediableError {
         public let description: String
         public var remedy: Remedy { .changeSetup }
@@ -21,8 +21,8 @@ public struct VersionSchema: Sendable {
     private let readers: [String]
 
     /// - Parameters:
-    ///   - folder: what the version is.
-    ///   - isIsolated: whether the statements run as a role of the version's own, which may write nothing else.
+    ///   - folder: the definition of the version.
+    ///   - isIsolated: whether the statements run as a separate role for the version, which may write nothing else.
     ///   - readers: roles that may read the version's tables.
     public init(_ folder: ProjectionFolder, isIsolated: Bool, readers: [String] = []) {
         self.folder = folder
@@ -30,10 +30,10 @@ public struct VersionSchema: Sendable {
         role = isIsolated ? folder.schemaName : nil
     }
 
-    /// Whether the versions of a read model run as roles of their own: as the folder's version does, or else the
-    /// others; true where there is none.
+    /// Whether the versions of a read model run as separate roles: by the folder's version if it exists, otherwise by
+    /// the other versions; true if there are none.
     ///
-    /// - Parameter connection: its search path holds the tables of the runtime.
+    /// - Parameter connection: its search path must contain the tables of the runtime.
     public static func isIsolated(_ folder: ProjectionFolder, on connection: PostgresConnection) async throws -> Bool {
         let (statement, parameters) = isolation(of: folder)
         let found = try await connection.execute(statement, parameters)
@@ -66,20 +66,20 @@ public struct VersionSchema: Sendable {
     /// The projection as a daemon runs it, once the version is there.
     public var projection: SQLProjection { SQLProjection(folder, role: role) }
 
-    /// The read model that this is a version of. The folder makes this version alone.
+    /// The read model of this version. The folder can create only this version.
     public var readModel: ReadModel {
         ReadModel(
             name: folder.name, structure: folder.version, number: folder.version, tables: FolderTables(self))
     }
 
-    /// Makes the version if it is the first one of its read model, and else checks that it is there and was made with
-    /// the folder's files; then checks each statement in it.
+    /// Creates the version if it is the first one of its read model. Otherwise it checks that the version exists and
+    /// was created with the folder's files, and then checks each statement.
     ///
-    /// Several daemons may do so at once: they wait for each other.
+    /// Several daemons may call it at the same time. They wait for each other.
     ///
-    /// - Parameter connection: its search path holds the tables of the runtime. It must not be in a transaction.
-    /// - Throws: ``Refusal`` when the version is not there, or has other files; ``InvalidFolder`` with what PostgreSQL
-    ///   says of the files; `PostgresError`.
+    /// - Parameter connection: its search path must contain the tables of the runtime. It must not be in a transaction.
+    /// - Throws: ``Refusal`` if the version does not exist, or has other files; ``InvalidFolder`` with PostgreSQL's
+    ///   errors for the files; `PostgresError`.
     public func prepare(_ connection: PostgresConnection) async throws {
         if try await readModel.makeFirst(on: connection) != nil { return }
         try await connection.withTransaction { transaction in
@@ -92,19 +92,20 @@ public struct VersionSchema: Sendable {
         try await connection.withTransaction { try await check(in: $0) }
     }
 
-    /// Drops the version's tables and its registration, if they are there; for trials.
+    /// Drops the version's tables and its registration if they exist. For tests of folders.
     func drop(_ connection: PostgresConnection) async throws {
         try await readModel.dropAll(on: connection)
     }
 
-    /// Takes the folder's files, as they are now, for those that the version is run with from now on. What was applied
-    /// before stays as it is.
+    /// Replaces the files with which the version runs by the folder's current files. Rows that were written before stay
+    /// unchanged.
     ///
-    /// Daemons that run with the files before must have ended: what they apply afterwards follows the old files.
+    /// All daemons with the previous files must have ended. Otherwise they would continue to apply events by the old
+    /// files.
     ///
-    /// - Returns: the names of the files that were others; empty when none was.
-    /// - Throws: ``Refusal`` when the version is not there, or its `schema.sql` is another one; ``InvalidFolder`` with
-    ///   what PostgreSQL says of the statements; `PostgresError`.
+    /// - Returns: the names of the changed files; empty if there are none.
+    /// - Throws: ``Refusal`` if the version does not exist, or its `schema.sql` differs; ``InvalidFolder`` with
+    ///   PostgreSQL's errors for the statements; `PostgresError`.
     public func adopt(_ connection: PostgresConnection) async throws -> [String] {
         let changed = try await connection.withTransaction { transaction in
             let registration = VersionRegistration(folder, transaction)
@@ -135,14 +136,14 @@ public struct VersionSchema: Sendable {
 
     // MARK: the schema
 
-    /// Checks that the version is there and is run with the folder's files, and keeps these: what decides no row may be
-    /// others than those before.
+    /// Checks that the version exists and runs with the folder's files, and stores these. Only files that do not
+    /// determine the rows may differ from the stored ones.
     func take(in transaction: PostgresTransaction) async throws {
         try await compare(in: transaction)
         try await VersionRegistration(folder, transaction).record()
     }
 
-    /// Checks that the version is there and is run with the folder's files.
+    /// Checks that the version exists and runs with the folder's files.
     func compare(in transaction: PostgresTransaction) async throws {
         let registration = VersionRegistration(folder, transaction)
         try await registration.lock()
@@ -154,7 +155,7 @@ public struct VersionSchema: Sendable {
         guard changed.isEmpty else { throw definitionChanged(changed) }
     }
 
-    /// Makes the schema, checks each statement in it, and registers the version.
+    /// Creates the schema, checks each statement in it, and registers the version.
     func make(in transaction: PostgresTransaction) async throws {
         let registration = VersionRegistration(folder, transaction)
         try await registration.lock()
@@ -176,7 +177,7 @@ public struct VersionSchema: Sendable {
         try await letRead(transaction)
     }
 
-    /// Lets the readers' roles read what is there, and what the version makes later.
+    /// Allows the readers' roles to read the existing and future tables of the version.
     private func letRead(_ transaction: PostgresTransaction) async throws {
         let schema = SQLIdentifier.quoted(folder.schemaName)
         let owner = role.map { "FOR ROLE \(SQLIdentifier.quoted($0)) " } ?? ""
@@ -213,9 +214,9 @@ public struct VersionSchema: Sendable {
                 """)
     }
 
-    /// Makes a schema as the role, with the tables of the version.
+    /// Creates a schema as the role, with the tables of the version.
     ///
-    /// - Parameter keeper: the role of the daemons, quoted, where another one does this.
+    /// - Parameter keeper: the role of the daemons, quoted, if another role runs this.
     func build(_ name: String, _ keeper: String?, _ transaction: PostgresTransaction) async throws {
         let schema = SQLIdentifier.quoted(name)
         let owner = role.map { " AUTHORIZATION \(SQLIdentifier.quoted($0))" } ?? ""
@@ -231,7 +232,7 @@ public struct VersionSchema: Sendable {
         if folder.strictSequence { try await transaction.execute(script: SequenceTable.definition) }
         _ = try await transaction.pipeline(session.leave)
         if role != nil, folder.strictSequence {
-            // The statements have no business in it; the daemon itself has.
+            // Only the daemon uses this table, not the statements.
             try await transaction.execute(
                 script: "ALTER TABLE \(schema).\(SequenceTable.name) OWNER TO \(keeper ?? "CURRENT_USER")")
         }
@@ -268,7 +269,7 @@ public struct VersionSchema: Sendable {
 
     private struct Undone: Error {}
 
-    /// Prepares each statement as it will run, and undoes it.
+    /// Prepares each statement in its real environment, and rolls back.
     private func check(in transaction: PostgresTransaction) async throws {
         var problems: [FolderProblem] = []
         let session = VersionSession(schema: folder.schemaName, role: role)

@@ -1,12 +1,12 @@
 internal import Postgres
 
-/// What a version's statements run as: its role, with its schema as search path, to the end of the transaction or until
-/// it is left. Extensions are found in `public`.
+/// The session state of a version's statements: its role, and its schema as search path, until the end of the
+/// transaction or until it is left. Extensions are found in `public`.
 struct VersionSession: Sendable {
     let enter: (Statement, Parameters)
     let leave: [(Statement, Parameters)]
 
-    /// - Parameter role: nil for the session's own.
+    /// - Parameter role: nil for the session's role.
     init(schema: String, role: String?) {
         let path = SQLIdentifier.quoted(schema) + ", public"
         var leave: [Statement] = [.unprepared("SET LOCAL search_path TO DEFAULT")]

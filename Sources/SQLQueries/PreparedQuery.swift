@@ -3,21 +3,23 @@ internal import SQLText
 internal import StreamCore
 internal import WireJSON
 
-/// A query as a database can run it: where its tables are, and what its columns are.
+/// A query that a database can run, with the schemas of its tables and the types of its columns.
 public struct PreparedQuery: Sendable {
     public let query: SQLQuery
-    /// The schemas of the read models, in the order in which the query names them.
+    /// The schemas of the read models, in the order of the query's declaration.
     public let schemas: [String]
     private let enter: (Statement, Parameters)
-    /// The types of ``SQLQuery/order``, as SQL spells them.
+    /// The types of ``SQLQuery/order``, in SQL's notation.
     private let keyTypes: [String]
 
-    /// Asks PostgreSQL what the query is, without running it.
+    /// Describes the query by PostgreSQL, without running it.
     ///
     /// - Parameters:
-    ///   - role: what the query runs as; nil for the session's own.
-    ///   - connection: not in a transaction.
-    /// - Throws: ``InvalidFolder`` with what PostgreSQL says of the query; `PostgresError`.
+    ///   - query: the query.
+    ///   - schemas: the schemas of its read models.
+    ///   - role: the role of the query; nil for the session's role.
+    ///   - connection: must not be in a transaction.
+    /// - Throws: ``InvalidFolder`` with PostgreSQL's errors for the query; `PostgresError`.
     public init(
         _ query: SQLQuery, schemas: [String], role: String?, on connection: PostgresConnection
     ) async throws {
@@ -48,7 +50,7 @@ public struct PreparedQuery: Sendable {
         keyTypes = types.compactMap(\.self)
     }
 
-    /// Reads only, for a while, in the schemas, as the role; the plan is made for the values.
+    /// Makes the transaction read-only, and sets timeout, search path and role. Plans are made for the actual values.
     private static func enter(_ query: SQLQuery, _ schemas: [String], _ role: String?) -> (Statement, Parameters) {
         let path = (schemas.map(SQLIdentifier.quoted) + ["public"]).joined(separator: ", ")
         let settings = """
@@ -66,7 +68,7 @@ public struct PreparedQuery: Sendable {
         )
     }
 
-    /// The types of the columns that pages are ordered by; checks the columns that the header names.
+    /// The types of the columns that order the pages. It also checks the columns in the header.
     private static func keyTypes(
         _ query: SQLQuery, _ columns: QueryResult, _ transaction: PostgresTransaction
     ) async throws -> [String?] {
@@ -99,7 +101,7 @@ public struct PreparedQuery: Sendable {
 
     // MARK: a request
 
-    /// What answers a request, to be run in one transaction; the last result is what ``page(of:for:)`` reads.
+    /// The statements that answer a request, for one transaction. Pass the results to ``page(of:for:)``.
     public func statements(for request: QueryRequest) throws(PostgresError) -> [(Statement, Parameters)] {
         var parameters = Parameters()
         for (parameter, argument) in zip(query.parameters, request.arguments) {
@@ -118,14 +120,14 @@ public struct PreparedQuery: Sendable {
             let order = query.order.map { "q.\(SQLIdentifier.quoted($0.name))\($0.isDescending ? " DESC" : "")" }
             sql += " ORDER BY " + order.joined(separator: ", ")
         }
-        // One more tells whether there is a next page.
+        // One more row shows whether there is a next page.
         sql += " LIMIT \(request.limit + 1)"
         return [enter, (.unprepared(sql), parameters)]
     }
 
     /// The condition for rows after a position.
     ///
-    /// - Parameter keys: the parameter with the position's texts.
+    /// - Parameter keys: the parameter with the texts of the position.
     private func behind(_ keys: String) -> String {
         let names = query.order.map { "q.\(SQLIdentifier.quoted($0.name))" }
         let values = keyTypes.indices.map { "((\(keys)::text[])[\($0 + 1)])::\(keyTypes[$0])" }
@@ -134,7 +136,7 @@ public struct PreparedQuery: Sendable {
             let list = "(\(names.joined(separator: ", "))) \(isDescending[0] ? "<" : ">")"
             return "\(list) (\(values.joined(separator: ", ")))"
         }
-        // Columns in different directions: equal up to one, and behind it in that one.
+        // If the columns have different directions: equal up to one column, and behind it in that column.
         let cases = names.indices.map { index in
             let equal = (0..<index).map { "\(names[$0]) = \(values[$0])" }
             let last = "\(names[index]) \(isDescending[index] ? "<" : ">") \(values[index])"
@@ -143,9 +145,9 @@ public struct PreparedQuery: Sendable {
         return "(\(cases.joined(separator: " OR ")))"
     }
 
-    /// Makes the answer of the rows.
+    /// Creates the answer from the rows.
     ///
-    /// - Throws: ``QueryFailure`` when no next page can be named; `PostgresError`.
+    /// - Throws: ``QueryFailure`` if the next page has no valid cursor; `PostgresError`.
     public func page(of results: [QueryResult], for request: QueryRequest) throws -> QueryPage {
         guard let rows = results.last else { throw PostgresError(.decoding, "no result") }
         let shown = min(rows.rowCount, request.limit)
@@ -189,17 +191,17 @@ public struct PreparedQuery: Sendable {
     }
 }
 
-/// One answer of a query.
+/// An answer of a query.
 public struct QueryPage: Sendable, Hashable {
-    /// The body.
+    /// The body of the answer.
     public let json: [UInt8]
-    /// The cursor of the next page; nil when this is the last.
+    /// The cursor of the next page; nil for the last page.
     public let next: String?
-    /// What ``SQLQuery/versionColumn`` is in the first row; nil without one.
+    /// The value of ``SQLQuery/versionColumn`` in the first row; nil without such a column.
     public let version: Int64?
 }
 
-/// A query whose rows make no answer: its author must change it.
+/// The rows of a query cannot be an answer. Its author must change it.
 public struct QueryFailure: Error, Sendable, CustomStringConvertible {
     public let description: String
 

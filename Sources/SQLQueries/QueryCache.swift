@@ -1,9 +1,9 @@
-/// Answers that are kept for others who ask the same, each for a time, and no longer than until a read model that the
-/// query reads has changed: a pure value that reads no clock.
+/// Caches answers for equal requests. An answer is valid for a limited time, and only until a read model of the query
+/// changes. This is a pure value that reads no clock.
 public struct QueryCache: Sendable {
     public typealias Instant = ContinuousClock.Instant
 
-    /// What the read models of a query were at: a number for each that changes when it commits.
+    /// The state of a query's read models: a number for each that changes with its commits.
     public typealias Generation = [UInt64]
 
     private struct Entry: Sendable {
@@ -16,15 +16,15 @@ public struct QueryCache: Sendable {
     private var bytes = 0
     private let maxBytes: Int
 
-    /// - Parameter maxBytes: of all answers together; the first to expire leave first.
+    /// - Parameter maxBytes: maximum size of all answers. If it is exceeded, the answers that expire first are removed.
     public init(maxBytes: Int) {
         self.maxBytes = maxBytes
     }
 
-    /// How many answers there are.
+    /// The number of answers.
     public var count: Int { entries.count }
 
-    /// - Returns: nil when there is none that is still good.
+    /// - Returns: nil if there is no valid answer.
     public mutating func page(_ key: String, _ generation: Generation, at now: Instant) -> QueryPage? {
         guard let entry = entries[key] else { return nil }
         guard entry.expires > now, entry.generation == generation else {
@@ -34,9 +34,9 @@ public struct QueryCache: Sendable {
         return entry.page
     }
 
-    /// Keeps an answer.
+    /// Stores an answer.
     ///
-    /// - Parameter generation: of before the answer was read; what was committed meanwhile makes it worthless.
+    /// - Parameter generation: the state before the answer was read, so later commits invalidate the answer.
     public mutating func keep(
         _ page: QueryPage, _ key: String, _ generation: Generation, until expires: Instant, at now: Instant
     ) {
@@ -53,7 +53,7 @@ public struct QueryCache: Sendable {
         bytes += size
     }
 
-    /// Forgets all, as when queries have changed.
+    /// Removes all answers, for example when queries have changed.
     public mutating func removeAll() {
         entries = [:]
         bytes = 0

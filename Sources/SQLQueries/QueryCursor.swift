@@ -1,6 +1,6 @@
 internal import RequestValues
 
-/// The last row of a page: the texts of the columns that pages are ordered by.
+/// The last row of a page: the texts of the columns that order the pages.
 public struct QueryPosition: Sendable, Hashable {
     public let keys: [String]
 
@@ -9,12 +9,12 @@ public struct QueryPosition: Sendable, Hashable {
     }
 }
 
-/// Positions as clients carry them from page to page: opaque text that is worth something only with the query and the
-/// arguments that it was made for.
+/// Converts positions to opaque texts for clients. A cursor is valid only with the query and the arguments for which it
+/// was created.
 ///
-/// The bytes are a version, a seal, and each key with its length. The seal keeps a cursor from being used with other
-/// arguments, or changed, by accident. It is no secret: a forged one would show nothing that the query does not, and
-/// its keys are bound like all values.
+/// The bytes are a version, a seal, and each key with its length. The seal detects a cursor that is used with other
+/// arguments or was changed by accident. It is not a secret: a forged cursor shows nothing that the query does not
+/// show, and its keys are passed as parameters like all values.
 enum QueryCursor {
     private static let version: UInt8 = 1
     private static let headLength = 9
@@ -31,7 +31,7 @@ enum QueryCursor {
         return Base64URL.text(bytes + payload)
     }
 
-    /// - Returns: nil when the text is no cursor, or one of another query or other arguments.
+    /// - Returns: nil if the text is not a cursor, or belongs to another query or other arguments.
     static func position(in text: String, of query: SQLQuery, _ arguments: [QueryArgument]) -> QueryPosition? {
         guard text.utf8.count <= maxTextBytes, let bytes = Base64URL.bytes(of: text), bytes.count > headLength,
             bytes[0] == version

@@ -1,14 +1,14 @@
 internal import StreamCore
 internal import WireJSON
 
-/// Queries as OpenAPI 3.1 describes them.
+/// Describes queries in OpenAPI 3.1.
 public enum QueryDocumentation {
-    /// Where a query is answered.
+    /// The path of a query.
     public static func path(_ name: String) -> String { "/v1/q/\(name)" }
 
-    /// A description of an API with the paths of queries in it.
+    /// Adds the paths of queries to the description of an API.
     ///
-    /// - Parameter base: a document whose member `paths` is an object with members.
+    /// - Parameter base: a document whose member `paths` is a non-empty object.
     public static func document(_ base: [UInt8], with queries: [SQLQuery]) -> [UInt8] {
         let paths = Array("\"paths\": {".utf8)
         guard !queries.isEmpty, let start = base.indices.first(where: { base[$0...].starts(with: paths) }) else {
@@ -193,7 +193,7 @@ public enum QueryDocumentation {
         writer.endObject()
         writer.key("304")
         writer.beginObject()
-        member("description", "The answer is the one whose ETag the request names.", &writer)
+        member("description", "The answer has the ETag of the request.", &writer)
         writeHeaders(&writer)
         writer.endObject()
         let problems = [

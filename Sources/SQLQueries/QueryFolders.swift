@@ -2,14 +2,14 @@ internal import Foundation
 public import Postgres
 public import SQLText
 
-/// The queries of some folders, each a file `NAME.sql`.
+/// The queries of several folders, each in a file `NAME.sql`.
 public struct QueryFolders: Sendable {
     /// By name.
     public let queries: [String: SQLQuery]
 
     /// Reads the folders.
     ///
-    /// - Throws: ``InvalidFolder`` with all that is wrong with any of them.
+    /// - Throws: ``InvalidFolder`` with all problems of all folders.
     public init(_ paths: [String]) throws(InvalidFolder) {
         var queries: [String: SQLQuery] = [:]
         var problems: [FolderProblem] = []
@@ -55,13 +55,13 @@ public struct QueryFolders: Sendable {
         return files
     }
 
-    /// Asks PostgreSQL about all of them.
+    /// Prepares all queries by PostgreSQL.
     ///
     /// - Parameters:
-    ///   - schemas: where the read models are that queries read.
-    ///   - role: what the queries run as; nil for the session's own.
-    ///   - connection: not in a transaction.
-    /// - Throws: ``InvalidFolder`` with all that is wrong with any of them; `PostgresError`.
+    ///   - schemas: the schemas of the read models.
+    ///   - role: the role of the queries; nil for the session's role.
+    ///   - connection: must not be in a transaction.
+    /// - Throws: ``InvalidFolder`` with all problems of all queries; `PostgresError`.
     public func prepared(
         in schemas: LiveSchemas, role: String?, on connection: PostgresConnection
     ) async throws -> PreparedQueries {
@@ -87,24 +87,24 @@ public struct QueryFolders: Sendable {
     }
 }
 
-/// Queries that a database can run, and what it lacks for the others.
+/// The queries that a database can run, and the problems of the others.
 public struct PreparedQueries: Sendable {
     /// By name.
     public internal(set) var queries: [String: PreparedQuery] = [:]
-    /// Read models that are not there: the projections may not have begun yet.
+    /// Read models that do not exist. Their projections may not have started yet.
     public internal(set) var missing: [FolderProblem] = []
 
     /// None.
     public init() {}
 }
 
-/// Where the tables of read models are.
+/// The schemas of read models.
 public struct LiveSchemas: Sendable, Hashable {
     /// One read model.
     private struct ReadModel: Sendable, Hashable {
         /// The schema of each version.
         var versions: [Int: String] = [:]
-        /// The schemas of the live one: that with its views, where they were made, and its own.
+        /// The schemas of the live version: the schema with its views if they were created, and its own.
         var live: [String]?
     }
 
@@ -113,9 +113,9 @@ public struct LiveSchemas: Sendable, Hashable {
     /// None.
     public init() {}
 
-    /// Reads what there is.
+    /// Reads the schemas of all read models.
     ///
-    /// - Parameter connection: its search path holds the tables of the runtime.
+    /// - Parameter connection: its search path must contain the tables of the runtime.
     public static func load(_ connection: PostgresConnection) async throws -> LiveSchemas {
         let rows = try await connection.execute(
             .unprepared(
@@ -136,8 +136,8 @@ public struct LiveSchemas: Sendable, Hashable {
         return schemas
     }
 
-    /// The schemas that a query reads. The views of the live version are found before its own tables, so that a query
-    /// is right also in the moments after a promotion; functions and types are found in the version's own schema.
+    /// The schemas that a query reads. The views of the live version come before its own tables, so a query is also
+    /// correct immediately after a promotion. Functions and types are found in the version's own schema.
     func of(_ query: SQLQuery) throws(InvalidFolder) -> [String] {
         var found: [String] = []
         for source in query.reads {

@@ -1,6 +1,6 @@
 internal import SQLText
 
-/// Reads the comment that a query's file begins with: directives, `-- @name …`, and lines that describe the query.
+/// Reads the comment at the beginning of a query's file: directives (`-- @name …`), and lines that describe the query.
 struct QueryHeader {
     private(set) var problems: [FolderProblem] = []
     private(set) var reads: [SQLQuery.Source] = []
@@ -15,9 +15,9 @@ struct QueryHeader {
     private var seen: Set<String> = []
     private let file: SQLFile
 
-    /// Rows that no answer has more of.
+    /// Maximum number of rows in an answer.
     static let mostRows = 10_000
-    /// Names that mean something in every query's request.
+    /// Names with a meaning in the requests of all queries.
     static let reserved: Set<String> = ["limit", "cursor", "min_version"]
     private static let directives = ["param", "reads", "order", "limit", "cache", "timeout", "version"]
 
@@ -25,7 +25,7 @@ struct QueryHeader {
         self.file = file
     }
 
-    /// The lines that are no directives, put together to paragraphs.
+    /// The lines that are not directives, joined to paragraphs.
     var description: String {
         lines.split(separator: "", omittingEmptySubsequences: true).map { $0.joined(separator: " ") }
             .joined(separator: "\n\n")
@@ -72,13 +72,13 @@ struct QueryHeader {
         default: versionColumn = column(&words)
         }
         if problems.isEmpty, name != "param", let more = words.next() {
-            complain("\(more) is too much here", words.lastOffset)
+            complain("unexpected \(more)", words.lastOffset)
         }
     }
 
     // MARK: directives
 
-    /// `NAME` or `NAME@VERSION`, several with commas.
+    /// Reads `NAME` or `NAME@VERSION`, separated by commas.
     private mutating func source(_ words: inout HeaderWords) {
         for (text, offset) in words.list() {
             let parts = text.split(separator: "@", omittingEmptySubsequences: false)
@@ -91,7 +91,7 @@ struct QueryHeader {
         }
     }
 
-    /// `COLUMN [asc|desc], …`
+    /// Reads `COLUMN [asc|desc], …`.
     private mutating func orderColumns(_ words: inout HeaderWords) {
         for (text, offset) in words.list() {
             let parts = text.split(separator: " ").map(String.init)
@@ -107,7 +107,7 @@ struct QueryHeader {
         }
     }
 
-    /// `default=N max=N`
+    /// Reads `default=N max=N`.
     private mutating func limits(_ words: inout HeaderWords) {
         while let word = words.next() {
             let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
@@ -139,7 +139,7 @@ struct QueryHeader {
 
     // MARK: parameters
 
-    /// `NAME TYPE [required] [default=VALUE] [min=…] [max=…] [items=N] DESCRIPTION`
+    /// Reads `NAME TYPE [required] [default=VALUE] [min=…] [max=…] [items=N] DESCRIPTION`.
     private mutating func parameter(_ words: inout HeaderWords) {
         let place = file.place(at: words.offset)
         guard let name = words.next() else { return complain("expected @param NAME TYPE", words.offset) }
@@ -236,11 +236,11 @@ struct QueryHeader {
     }
 }
 
-/// The words of one line of a header, with where they stand.
+/// The words of one line of a header, with their positions.
 private struct HeaderWords {
-    /// Bytes from the file's start to what comes next.
+    /// The offset of the next word, in bytes from the start of the file.
     private(set) var offset: Int
-    /// The same of the last word.
+    /// The offset of the last word.
     private(set) var lastOffset: Int
     private var bytes: ArraySlice<UInt8>
 
@@ -275,7 +275,7 @@ private struct HeaderWords {
         return true
     }
 
-    /// All that is left.
+    /// The rest of the line.
     var rest: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The next word.
@@ -287,7 +287,7 @@ private struct HeaderWords {
         return String(decoding: word, as: UTF8.self)
     }
 
-    /// `required`, or `key=value`, whose value may stand in double quotes; nil where anything else comes.
+    /// Reads `required`, or `key=value` whose value may be in double quotes; nil for anything else.
     mutating func nextOption() -> (key: String, value: String)? {
         lastOffset = offset
         let key = bytes.prefix { $0 &- UInt8(ascii: "a") < 26 || $0 == UInt8(ascii: "_") }
@@ -312,7 +312,7 @@ private struct HeaderWords {
         return (name, String(decoding: value, as: UTF8.self))
     }
 
-    /// What commas separate, without the spaces around it.
+    /// Reads texts that are separated by commas, without the spaces around them.
     mutating func list() -> [(text: String, offset: Int)] {
         var parts: [(String, Int)] = []
         while !bytes.isEmpty {

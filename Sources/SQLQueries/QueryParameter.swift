@@ -1,41 +1,41 @@
 internal import RequestValues
 internal import StreamCore
 
-/// A parameter of a query, as the query's header declares it.
+/// A parameter of a query, from the query's header.
 public struct QueryParameter: Sendable, Hashable {
-    /// What its values are.
+    /// The type of the values.
     public enum Kind: Sendable, Hashable {
         case text, integer, decimal, boolean, date, timestamp, uuid
-        /// One of a few words.
+        /// One of a list of words.
         case choice([String])
     }
 
     public let name: String
     public let kind: Kind
-    /// Whether it may be given several times; SQL sees an array.
+    /// Whether it may occur several times. SQL receives an array.
     public let isList: Bool
     public let isRequired: Bool
-    /// What counts when it is not given; nil for NULL.
+    /// The value if the request does not contain the parameter; nil for NULL.
     public let defaultValue: QueryValue?
     public let bounds: Bounds
-    /// For whoever asks.
+    /// The description for clients.
     public let description: String
 
-    /// What values must be within.
+    /// The limits of the values.
     public struct Bounds: Sendable, Hashable {
-        /// Characters of a text, at most.
+        /// Maximum number of characters of a text.
         public var length = 255
-        /// Values of a list, at most.
+        /// Maximum number of values of a list.
         public var count = 20
-        /// The least number, in its canonical digits; nil for none.
+        /// The minimum number in canonical digits; nil for none.
         public var min: String?
-        /// The greatest.
+        /// The maximum number in canonical digits; nil for none.
         public var max: String?
 
         init() {}
     }
 
-    /// Characters that no parameter may have more of.
+    /// The upper limit of ``Bounds/length``.
     static let longestText = 10_000
 
     init(
@@ -51,12 +51,12 @@ public struct QueryParameter: Sendable, Hashable {
         self.description = description
     }
 
-    /// Why a text is no value: what follows the parameter's name in a sentence.
+    /// The reason why a text is not a valid value, as the text after the parameter's name.
     public struct Refusal: Error, Sendable, Hashable {
         public let detail: String
     }
 
-    /// Reads a value as a client wrote it.
+    /// Reads a client's value.
     public func value(of text: String) throws(Refusal) -> QueryValue {
         try Self.value(of: text, kind, bounds)
     }
@@ -101,7 +101,7 @@ public struct QueryParameter: Sendable, Hashable {
     }
 
     private static func checked(_ text: String, _ bounds: Bounds) throws(Refusal) -> String {
-        // What has more bytes than so many characters can have is not counted.
+        // A text with more bytes than this number of characters can have is not counted.
         if text.utf8.count > 4 * bounds.length || text.unicodeScalars.count > bounds.length {
             throw Refusal(detail: "must not have more than \(bounds.length) characters")
         }
@@ -124,12 +124,12 @@ public struct QueryParameter: Sendable, Hashable {
     }
 }
 
-/// A decimal in its canonical digits, with a sign where it is negative.
+/// A decimal in canonical digits, with a sign if it is negative.
 struct SignedDecimal: Comparable {
     let isNegative: Bool
     let magnitude: String
 
-    /// - Returns: nil when the text is no plain decimal: digits, and perhaps a point and digits.
+    /// - Returns: nil if the text is not a plain decimal: digits, and optionally a point and digits.
     init?(_ text: String) {
         let hasSign = text.hasPrefix("-")
         guard let magnitude = PlainDecimal.canonical(hasSign ? String(text.dropFirst()) : text) else { return nil }

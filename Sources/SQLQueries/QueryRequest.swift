@@ -1,24 +1,24 @@
 public import RequestValues
 
-/// What one request asks of a query: checked, with nothing left that is text of SQL.
+/// The checked parameters of one request. No text of the client becomes part of SQL.
 public struct QueryRequest: Sendable, Hashable {
-    /// Of the query's parameters, in their order.
+    /// The arguments of the query's parameters, in their order.
     public let arguments: [QueryArgument]
     public let limit: Int
-    /// Where the page begins; nil for the first one.
+    /// The position before the page; nil for the first page.
     public let position: QueryPosition?
-    /// The least version that the first row must have.
+    /// The minimum version of the first row.
     public let minVersion: Int64?
 
-    /// All that is wrong with a request's parameters.
+    /// All problems of a request's parameters.
     public struct Invalid: Error, Sendable {
         public let complaints: [ParameterComplaint]
     }
 
-    /// Names longer than this are cut when they are quoted back.
+    /// Maximum length of a parameter's name in a message. Longer names are cut.
     private static let quotedNameLimit = 40
 
-    /// - Parameter parameters: names and values, decoded, in their order.
+    /// - Parameter parameters: decoded names and values, in their order.
     public init(_ parameters: [(name: String, value: String)], of query: SQLQuery) throws(Invalid) {
         var complaints: [ParameterComplaint] = []
         func complain(_ name: String, _ detail: String) {
@@ -91,7 +91,7 @@ public struct QueryRequest: Sendable, Hashable {
         return .one(try parameter.value(of: given[0]))
     }
 
-    /// The same text for requests that have the same answer.
+    /// A text that is equal for requests with the same answer.
     public var canonicalText: String {
         let position = position?.keys.map { "\($0.utf8.count):\($0)" }.joined() ?? "-"
         return arguments.map(\.canonicalText).joined(separator: ",") + ";\(limit);" + position

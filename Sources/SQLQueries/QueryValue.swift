@@ -1,19 +1,19 @@
 internal import Postgres
 public import StreamCore
 
-/// A value of a parameter. It goes to PostgreSQL beside the statement, never in its text.
+/// A value of a parameter. It is sent to PostgreSQL separately, never in the text of the statement.
 public enum QueryValue: Sendable, Hashable {
     case text(String)
     case integer(Int64)
-    /// Canonical digits.
+    /// The canonical digits of the decimal.
     case decimal(String)
     case boolean(Bool)
-    /// As it was written, and in days since 1970-01-01.
+    /// The client's text, and the days since 1970-01-01.
     case date(String, Int32)
     case timestamp(Timestamp)
     case uuid(EventID)
 
-    /// The same text for the same value.
+    /// A text that is equal for equal values.
     var canonicalText: String {
         switch self {
         case .text(let text): text
@@ -27,7 +27,7 @@ public enum QueryValue: Sendable, Hashable {
     }
 }
 
-/// What a parameter has in one request.
+/// The argument of a parameter in one request.
 public enum QueryArgument: Sendable, Hashable {
     /// NULL.
     case absent
@@ -84,7 +84,7 @@ public enum QueryArgument: Sendable, Hashable {
         }
     }
 
-    /// The same text for the same argument; the parts do not run into each other.
+    /// A text that is equal for equal arguments. Lengths separate the parts.
     var canonicalText: String {
         func part(_ text: String) -> String { "\(text.utf8.count):\(text)" }
         return switch self {

@@ -13,30 +13,30 @@ public import SQLText
 public struct SQLQuery: Sendable {
     /// The file's name without `.sql`.
     public let name: String
-    /// The header's lines that are no directives.
+    /// The lines of the header that are not directives.
     public let description: String
     public let reads: [Source]
     public let parameters: [QueryParameter]
-    /// What a page's rows are ordered by; empty when there are no pages.
+    /// The columns that order the rows of pages; empty if there are no pages.
     public let order: [OrderColumn]
-    /// Rows of an answer when the request does not say.
+    /// Number of rows of an answer, if the request does not specify it.
     public let defaultLimit: Int
-    /// Rows of an answer at most.
+    /// Maximum number of rows of an answer.
     public let maxLimit: Int
-    /// How long an answer is kept for others who ask the same, in milliseconds; nil for not at all.
+    /// Time for which an answer is cached for equal requests, in milliseconds; nil for no caching.
     public let cacheMs: Int?
-    /// How long the query may run, in milliseconds.
+    /// Maximum duration of the query, in milliseconds.
     public let timeoutMs: Int
-    /// The column that `min_version` is compared with, in the first row.
+    /// The column whose value in the first row is compared with `min_version`.
     public let versionColumn: String?
-    /// The author's statement, with `$1`, `$2`, … in the place of names: those of ``parameters``, in their order.
+    /// The author's statement, with `$1`, `$2`, … instead of the names of ``parameters``, in their order.
     let body: AssembledSQL
 
     /// A read model that the query reads.
     public struct Source: Sendable, Hashable {
         /// The projection's name.
         public let name: String
-        /// nil for the version that is live.
+        /// The version; nil for the live version.
         public let version: Int?
     }
 
@@ -45,12 +45,12 @@ public struct SQLQuery: Sendable {
         public let isDescending: Bool
     }
 
-    /// Where the query's header begins, for messages.
+    /// The position of the query's header, for messages.
     public var place: SQLPlace { body.file.place(at: 0) }
 
     /// Reads a file.
     ///
-    /// - Throws: ``InvalidFolder`` with all that is wrong with it.
+    /// - Throws: ``InvalidFolder`` with all problems of the file.
     public init(_ file: SQLFile) throws(InvalidFolder) {
         var header = QueryHeader(file)
         header.read()
@@ -86,7 +86,7 @@ public struct SQLQuery: Sendable {
             && name.utf8.allSatisfy { isLetter($0) || $0 &- UInt8(ascii: "0") < 10 || $0 == UInt8(ascii: "-") }
     }
 
-    /// The tokens of the only statement.
+    /// The tokens of the file's only statement.
     private static func statement(of file: SQLFile) throws(FolderProblem) -> [SQLScanner.Found] {
         let statements = try SQLScanner.tokens(of: file).split { $0.token == .semicolon }
         guard let first = statements.first else { throw FolderProblem("no statement", at: file.place(at: 0)) }

@@ -132,7 +132,7 @@ import Testing
         ("events = 1", "events: expected [[events]]"), ("[[expect]]\nquery = \"SELECT 1\"\nrows = []", "no [[events]]"),
         ("[[events]]\ntype = \"A\"", "events[0]: id is required"), ("[[event]]\nid = \"a\"", "event: unknown key"),
         ("[[events]]\ntype = \"A\"\nid = \"a\"\nat = \"now\"", "events[0].at: expected a date and time"),
-        ("[[events]]\ntype = \"A\"\nid = \"a\"\npayload = \"{\"", "events[0].payload: is no JSON"),
+        ("[[events]]\ntype = \"A\"\nid = \"a\"\npayload = \"{\"", "events[0].payload: is not JSON"),
         ("[[events]]\ntype = \"A\"\nid = \"a\"\nsequense = 1", "events[0]: unknown key sequense"),
         ("[[events]]\ntype = \"A\"\nid = \"a\"\n[[expect]]\nquery = \"SELECT 1\"", "expect[0]: rows is required"),
         ("[[events]", ":1:"),

@@ -42,7 +42,7 @@ import Testing
         #expect(found[0].hasPrefix("A.sql:1:1: a statement must begin with"))
         #expect(found[1].hasPrefix("B.sql:1:8: a statement of mode"))
         #expect(found[2] == "schema.sql: no such file")
-        #expect(found[3] == "projection.toml: projection.types: there is no file C.sql")
+        #expect(found[3] == "projection.toml: projection.types: no file C.sql")
     }
 
     @Test(arguments: [

@@ -129,7 +129,7 @@ import Testing
         #expect(tooLarge?.hasSuffix("a.sql: larger than 1048576 bytes") == true)
         let several = Dictionary(uniqueKeysWithValues: "abcde".map { ("\($0).sql", large) })
         #expect(
-            problem(several.merging(["projection.toml": toml]) { $1 })?.contains("4194304 are the most") == true)
+            problem(several.merging(["projection.toml": toml]) { $1 })?.contains("at most 4194304 are allowed") == true)
         #expect(problem(["projection.toml": toml, "a.sql": "SELECT '\0'"])?.hasSuffix("has a NUL character") == true)
         #expect(problem(["a.sql": ""])?.hasSuffix("projection.toml: no such file") == true)
         #expect(problem(["projection.toml": toml, "conf.d/a.toml": ""])?.contains("conf.d") == true)

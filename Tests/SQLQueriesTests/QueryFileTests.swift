@@ -71,7 +71,7 @@ import Testing
         ("-- @reads a\n-- @limit default=10 max=5\nSELECT 1", "2:27: the default is greater than the most"),
         ("-- @reads a\n-- @limit max=0\nSELECT 1", "2:11: expected default=ROWS max=ROWS"),
         ("-- @reads a\n-- @cache 5\nSELECT 1", "2:11: expected a time"),
-        ("-- @reads a\n-- @cache 5s 6s\nSELECT 1", "2:14: 6s is too much here"),
+        ("-- @reads a\n-- @cache 5s 6s\nSELECT 1", "2:14: unexpected 6s"),
         ("-- @reads a\n-- @cache 5s\n-- @cache 6s\nSELECT 1", "3:5: @cache is there already"),
         ("-- @reads a\n-- @order a down\nSELECT 1", "2:11: expected COLUMN"),
         ("-- @reads a\n-- é\nSELECT 'é', :y", "3:13: there is no parameter y; declare it"),

@@ -3,7 +3,7 @@ internal import Projections
 internal import StreamCore
 internal import WireJSON
 
-/// Applies events to a version's tables, looks at them, and takes all back.
+/// Applies events to a version's tables, reads them, and rolls back all changes.
 struct CaseRunner {
     private struct TakenBack: Error {}
 
@@ -14,7 +14,8 @@ struct CaseRunner {
     private let dump: Statement
 
     /// - Parameters:
-    ///   - version: prepared.
+    ///   - version: must be prepared.
+    ///   - connection: the connection to use.
     ///   - ignored: columns, as `table.column`, that may differ.
     init(_ version: VersionSchema, on connection: PostgresConnection, ignoring ignored: [String]) async throws {
         projection = version.projection
@@ -24,7 +25,7 @@ struct CaseRunner {
         dump = try await Self.dump(of: folder.schemaName, ignoring: ignored, on: connection)
     }
 
-    /// A statement that shows all rows of all tables, one text a row, sorted.
+    /// A statement that returns all rows of all tables, sorted, each as one text.
     private static func dump(
         of schema: String, ignoring ignored: [String], on connection: PostgresConnection
     ) async throws -> Statement {
@@ -42,15 +43,15 @@ struct CaseRunner {
 
     private static func literal(_ text: String) -> String { "'" + text.replacing("'", with: "''") + "'" }
 
-    /// What a schedule comes to.
+    /// The result of a schedule.
     enum Outcome: Equatable {
         /// All rows of all tables.
         case rows([String])
-        /// PostgreSQL, or the runtime, refused an event.
+        /// PostgreSQL or the runtime refused an event.
         case refused(String)
     }
 
-    /// Applies the events as a schedule says.
+    /// Applies the events by a schedule.
     func outcome(of schedule: Schedule, _ events: [SQLEvent]) async throws -> Outcome {
         try await afterApplying(schedule, events) { transaction in
             let rows = try await transaction.execute(dump)
@@ -58,15 +59,15 @@ struct CaseRunner {
         }
     }
 
-    /// Applies the events one by one, twice each, as a runtime without a memory of events would.
+    /// Applies each event twice, one by one, like a runtime that does not remember events.
     func outcomeOfDoubling(_ events: [SQLEvent]) async throws -> Outcome {
         let schedule = Schedule(batches: events.indices.flatMap { [.init(events: [$0]), .init(events: [$0])] })
         return try await outcome(of: schedule, events)
     }
 
-    /// Applies a case's events one by one and compares what its queries answer.
+    /// Applies a case's events one by one and compares the results of its queries.
     ///
-    /// - Returns: what differs, a line each; empty when nothing does.
+    /// - Returns: a line for each difference; empty if there is none.
     func differences(of sample: ProjectionCase) async throws -> [String] {
         var lines: [String] = []
         let outcome = try await afterApplying(.oneByOne(sample.events.count), sample.events) { transaction in
@@ -82,7 +83,7 @@ struct CaseRunner {
         return lines
     }
 
-    /// Each row as an array of JSON, whose elements are its columns as PostgreSQL shows them in JSON.
+    /// Wraps a query so that it returns each row as a JSON array of texts, in PostgreSQL's JSON notation.
     private static func asText(_ query: String) -> String {
         """
         SELECT (SELECT coalesce(json_agg(value), '[]') FROM json_each_text(row_to_json(q)))::text FROM (\(query)) AS q

@@ -1,10 +1,10 @@
 internal import Projections
 internal import StreamCore
 
-/// Whether a read model is the same however its events arrive: in each order that keeps the order of keys, in batches
-/// of any size, with batches rolled back and applied again.
+/// Checks whether a read model does not depend on how its events arrive: in any order that keeps the order of keys, in
+/// batches of any size, with batches that are rolled back and applied again.
 struct ConvergenceCheck {
-    /// A way that comes to something else than the events one by one.
+    /// A schedule whose result differs from applying the events one by one.
     struct Counterexample: Sendable {
         let schedule: Schedule
         let expected: CaseRunner.Outcome
@@ -12,11 +12,11 @@ struct ConvergenceCheck {
     }
 
     let runner: CaseRunner
-    /// How many ways are tried.
+    /// The number of schedules to try.
     let count: Int
     let seed: UInt64
 
-    /// - Returns: the smallest counterexample that was found; nil when all ways come to the same.
+    /// - Returns: the smallest counterexample that was found; nil if all schedules have the same result.
     func counterexample(of events: [SQLEvent]) async throws -> Counterexample? {
         let expected = try await runner.outcome(of: .oneByOne(events.count), events)
         var random = SplitMix64(seed: seed)
@@ -33,12 +33,12 @@ struct ConvergenceCheck {
         return nil
     }
 
-    /// What keeps an event in its place: its aggregate, in the topic where it stands.
+    /// The key within which events keep their order: the aggregate in its topic; nil if the projection needs no order.
     private func key(_ event: SQLEvent) -> String? {
         runner.folder.order == .none ? nil : event.topic + "/" + event.aggregateID
     }
 
-    /// Takes away what is not needed for the difference.
+    /// Simplifies a counterexample as long as a difference remains.
     private func smallest(_ first: Counterexample, _ events: [SQLEvent]) async throws -> Counterexample {
         var best = first
         var isSmaller = true

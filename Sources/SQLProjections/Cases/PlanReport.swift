@@ -3,13 +3,13 @@ internal import Postgres
 internal import SQLText
 internal import StreamCore
 
-/// How PostgreSQL runs each statement when the tables are filled, and where it has no index to use.
+/// Reports the plan of each statement on filled tables, and the tables for which it finds no usable index.
 struct PlanReport {
     struct Plan: Sendable {
         let place: SQLPlace
         /// The lines of EXPLAIN.
         let lines: [String]
-        /// Tables of the projection that are read from end to end.
+        /// The tables of the projection that the plan reads completely.
         let scanned: [String]
     }
 
@@ -18,9 +18,10 @@ struct PlanReport {
     let version: VersionSchema
     let connection: PostgresConnection
 
-    /// Fills the tables with copies of the cases' events, each for other aggregates, and explains; takes all back.
+    /// Fills the tables with copies of the cases' events, each copy for other aggregates, and reads the plans. Then it
+    /// rolls back all changes.
     ///
-    /// - Parameter copies: how many of each case.
+    /// - Parameter copies: the number of copies of each case.
     func plans(of cases: [ProjectionCase], copies: Int) async throws -> [Plan] {
         let projection = version.projection
         var plans: [Plan] = []
@@ -35,7 +36,8 @@ struct PlanReport {
                 }
                 let session = VersionSession(schema: projection.folder.schemaName, role: nil)
                 _ = try await transaction.pipeline([session.enter])
-                // A table that is read from end to end even so has no index for the statement, be it large or small.
+                // Sequential scans are disabled. If a plan still reads a table completely, no index of any kind fits
+                // the statement.
                 try await analyze(transaction)
                 try await transaction.execute(script: "SET LOCAL enable_seqscan = off")
                 for handler in projection.folder.handlers {
@@ -54,7 +56,7 @@ struct PlanReport {
         return plans
     }
 
-    /// Of the version's tables alone: the locks are held to the end of the transaction.
+    /// Analyzes only the version's tables, because the locks are held until the end of the transaction.
     private func analyze(_ transaction: PostgresTransaction) async throws {
         let found = try await transaction.execute(
             .unprepared(
@@ -80,14 +82,14 @@ struct PlanReport {
         return Plan(place: statement.place, lines: lines, scanned: scanned)
     }
 
-    /// The same event of another aggregate.
+    /// A copy of the event for another aggregate.
     private static func copy(_ event: SQLEvent, _ number: Int) -> SQLEvent {
         guard number > 0 else { return event }
         var copy = event
         copy.aggregateID += "-\(number)"
         copy.eventID = EventID(high: event.eventID.high ^ UInt64(number) << 16, low: event.eventID.low)
         if let payload = event.payload {
-            // Ids in the payload name other aggregates, too.
+            // Ids in the payload are replaced too.
             let text = String(decoding: payload, as: UTF8.self)
             copy.payload = Array(
                 text.replacing("\"\(event.aggregateID)\"", with: "\"\(copy.aggregateID)\"").utf8)

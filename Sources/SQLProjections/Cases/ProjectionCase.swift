@@ -4,17 +4,17 @@ internal import Settings
 internal import StreamCore
 internal import WireJSON
 
-/// A case of a projection's folder, `tests/NAME.toml`: events, and what queries answer after them.
+/// A test case of a projection's folder, `tests/NAME.toml`: events, and the expected results of queries.
 ///
 /// ```toml
 /// [[events]]
 /// type = "OrderCreated"
-/// id = "order-1"                     # the aggregate; its sequence counts from 1 if it is not said
+/// id = "order-1"                     # the aggregate; its sequence counts from 1 if none is set
 /// payload = { customerId = "c1" }    # or JSON as a string
 ///
 /// [[expect]]
 /// query = "SELECT order_id, status FROM orders ORDER BY 1"
-/// rows = [["order-1", "created"]]    # each value as it stands in JSON; "∅" for NULL
+/// rows = [["order-1", "created"]]    # each value in its JSON notation; "∅" for NULL
 /// ```
 public struct ProjectionCase: Sendable {
     public struct Expectation: Sendable, Equatable {
@@ -22,7 +22,7 @@ public struct ProjectionCase: Sendable {
         public let rows: [[String]]
     }
 
-    /// What stands for NULL.
+    /// The notation of NULL.
     static let null = "∅"
 
     /// The file's name without `.toml`.
@@ -31,9 +31,9 @@ public struct ProjectionCase: Sendable {
     public let events: [SQLEvent]
     public let expectations: [Expectation]
 
-    /// The cases of a folder, by name.
+    /// The cases of a folder, ordered by name.
     ///
-    /// - Throws: ``InvalidFolder`` with what is wrong with all of them.
+    /// - Throws: ``InvalidFolder`` with the problems of all cases.
     public static func all(of folder: ProjectionFolder) throws(InvalidFolder) -> [ProjectionCase] {
         let path = folder.path + "/tests"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
@@ -69,7 +69,7 @@ public struct ProjectionCase: Sendable {
     }
 }
 
-/// Makes events and expectations of what a case's file says.
+/// Reads events and expectations from a case's file.
 private struct CaseReader {
     let path: String
     let topic: String
@@ -124,7 +124,7 @@ private struct CaseReader {
         let aggregate = event.aggregateType + "/" + event.aggregateID
         event.sequence = try integer(table, "sequence", place) ?? (sequences[aggregate] ?? 0) + 1
         sequences[aggregate] = max(sequences[aggregate] ?? 0, event.sequence)
-        // A minute between two events, where no time is said.
+        // Without a time, the events have a distance of one minute.
         let start: Int64 = 1_777_593_600_000_000
         event.occurredAt = Timestamp(microseconds: start + Int64(index) * 60_000_000)
         if let at = try text(table, "at", place) {
@@ -133,7 +133,7 @@ private struct CaseReader {
         }
         event.eventID = EventID(high: 0x0000_0000_0000_8000, low: 1 << 63 | UInt64(index + 1))
         if let id = try text(table, "event_id", place) {
-            guard let id = EventID(id) else { throw problem("\(place).event_id", "is no UUID") }
+            guard let id = EventID(id) else { throw problem("\(place).event_id", "is not a UUID") }
             event.eventID = id
         }
         event.version = try integer(table, "version", place).map { Int32(clamping: $0) } ?? 1
@@ -170,7 +170,7 @@ private struct CaseReader {
         return Int64(number)
     }
 
-    /// A string is JSON itself; a table or an array becomes JSON.
+    /// A string contains JSON. A table or an array is converted to JSON.
     private func json(_ value: TOMLValue?, _ place: String) throws(FolderProblem) -> [UInt8]? {
         guard let value else { return nil }
         if case .string(let text) = value {
@@ -179,7 +179,7 @@ private struct CaseReader {
                 try reader.skipValue()
                 try reader.finish()
             } catch {
-                throw problem(place, "is no JSON: \(error)")
+                throw problem(place, "is not JSON: \(error)")
             }
             return Array(text.utf8)
         }

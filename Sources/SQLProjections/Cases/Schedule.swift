@@ -1,10 +1,10 @@
-/// One way in which a runtime may apply the events of a case: an order, cut into batches, some of which are rolled back
+/// One possible way to apply the events of a case: an order that is divided into batches. Some batches are rolled back
 /// once and applied again.
 struct Schedule: Hashable, Sendable {
     struct Batch: Hashable, Sendable {
-        /// Indexes of events.
+        /// The indexes of its events.
         var events: [Int]
-        /// Whether it is applied, rolled back, and applied again.
+        /// Whether the batch is applied, rolled back, and applied again.
         var isRolledBackOnce = false
     }
 
@@ -12,14 +12,14 @@ struct Schedule: Hashable, Sendable {
 
     var order: [Int] { batches.flatMap(\.events) }
 
-    /// Every event by itself, in the order of the case: what all others must come to.
+    /// Each event in its own batch, in the order of the case. All other schedules must have the same result.
     static func oneByOne(_ count: Int) -> Schedule {
         Schedule(batches: (0..<count).map { Batch(events: [$0]) })
     }
 
     /// - Parameters:
-    ///   - keys: of each event, what its order depends on: events of one key stay in order. nil where it has none.
-    ///   - random: where order, sizes and rollbacks come from.
+    ///   - keys: the key of each event. Events with the same key keep their order. nil if the event needs no order.
+    ///   - random: the source of the order, the sizes and the rollbacks.
     static func random(_ keys: [String?], using random: inout some RandomNumberGenerator) -> Schedule {
         var queues: [[Int]] = []
         var places: [String: Int] = [:]
@@ -34,7 +34,7 @@ struct Schedule: Hashable, Sendable {
         var order: [Int] = []
         var next = Array(repeating: 0, count: queues.count)
         while order.count < keys.count {
-            // By what is left, so that each interleaving is as likely.
+            // Weighted by the number of remaining events, so that all interleavings have the same probability.
             var pick = Int.random(in: 0..<(keys.count - order.count), using: &random)
             for (place, queue) in queues.enumerated() {
                 let left = queue.count - next[place]
@@ -67,8 +67,8 @@ struct Schedule: Hashable, Sendable {
 
     // MARK: making it smaller
 
-    /// Schedules that are a step simpler: without an event, with fewer rollbacks, with smaller batches, with less
-    /// disorder. All that is left out of order stays in the order of this one.
+    /// Schedules that are one step simpler: without an event, with fewer rollbacks, with smaller batches, or in an
+    /// order closer to the case's. All other properties stay unchanged.
     var simplifications: [Schedule] {
         var simpler: [Schedule] = []
         for event in order.sorted() { simpler.append(without(event)) }
