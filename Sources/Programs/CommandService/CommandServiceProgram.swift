@@ -47,7 +47,7 @@ public enum CommandServiceProgram: DaemonProgram {
     }
 }
 
-/// The bus, which carries out what waits before it stops.
+/// Runs the command bus. Before it stops, the bus executes the commands that wait.
 private struct CommandBusService: Service {
     private static let database = "writes"
     private static let interval = Duration.seconds(5)
@@ -83,7 +83,7 @@ private struct CommandBusService: Service {
         }
     }
 
-    /// Whether commands can be carried out, asked as they are: through the bus.
+    /// Checks the database through the bus, in the same way as commands use it.
     private func askDatabase() async {
         while !Task.isCancelled {
             do throws(CommandFailure) {
@@ -92,7 +92,7 @@ private struct CommandBusService: Service {
             } catch {
                 health.notReady(Self.database, because: CommandProblem(error).title)
             }
-            // Cut short by a stop, which the loop looks at.
+            // A stop ends the wait early. The loop then checks for it.
             try? await Task.sleep(for: Self.interval)
         }
     }

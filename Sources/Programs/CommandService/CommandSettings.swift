@@ -8,7 +8,7 @@ internal import Orders
 internal import ProductCommands
 internal import Settings
 
-/// `[commands]` and `[orders]`: which commands are taken, and how they are carried out.
+/// `[commands]` and `[orders]`: the accepted commands, and how they are executed.
 struct CommandSettings: FeatureSettings {
     var bus = CommandBusConfiguration()
     let domains: [CommandDomain]

@@ -2,7 +2,7 @@ internal import Commands
 internal import HTTP
 
 extension HTTPRoute {
-    /// A route of commands on the HTTP server.
+    /// Converts a route of commands to a route of the HTTP server.
     init?(_ route: CommandRoute) {
         guard let method = Method(rawValue: route.method) else { return nil }
         let names = route.template.split(separator: "/").filter { $0.hasPrefix("{") && $0.hasSuffix("}") }
@@ -20,14 +20,14 @@ extension HTTPRoute {
         }
     }
 
-    /// The parameters of the query, which the route knows and each of which is there once.
+    /// The parameters of the query. The route must know each of them, and none may be repeated.
     private static func query(_ request: HTTPRequest, of route: CommandRoute) throws(Problem) -> [String: String] {
         var query: [String: String] = [:]
         for (name, value) in request.query {
             guard route.query.contains(name) else {
                 throw Problem(
                     status: 400, type: "/problems/unknown-parameter", title: "The request is not valid.",
-                    detail: "There is no parameter \"\(name)\" here.")
+                    detail: "The parameter \"\(name)\" is unknown.")
             }
             guard query.updateValue(value, forKey: name) == nil else {
                 throw Problem(

@@ -29,7 +29,7 @@ public enum DashboardProgram: DaemonProgram {
 
     public static var consumers: [Consumption] { [Consumption(DashboardProjection(topicSuffix: "-events"))] }
 
-    /// Its versions, for daemons and rebuilds.
+    /// The versioned projection for daemons and rebuilds.
     public static var versioned: VersionedProjection {
         VersionedProjection(DashboardProjection.readModel) { DashboardProjection(topicSuffix: $0, version: $1) }
     }

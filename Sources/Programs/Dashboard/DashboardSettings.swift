@@ -2,7 +2,7 @@ internal import Daemon
 internal import Dashboard
 internal import Settings
 
-/// `[dashboard]`: how long the small buckets are kept.
+/// `[dashboard]`: the retention of the small time buckets.
 struct DashboardSettings: FeatureSettings {
     var retention: DashboardRetention
 

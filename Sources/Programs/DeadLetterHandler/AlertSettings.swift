@@ -2,9 +2,9 @@ internal import Daemon
 internal import DeadLetters
 internal import Settings
 
-/// `[alerts]`: whom to tell that dead letters need a person.
+/// `[alerts]`: the receiver of alerts about dead letters that need an operator.
 struct AlertSettings: FeatureSettings {
-    /// Nil when no alerts are sent.
+    /// nil if no alerts are sent.
     var configuration: AlertConfiguration?
 
     init(from reader: SettingsReader) {
@@ -40,7 +40,7 @@ struct AlertSettings: FeatureSettings {
             "tries", default: alerts.maxTries, in: 1...1_000,
             "Number of failed calls after which the daemon drops an alert.")
         guard url != nil else { return }
-        // A secret that could not be read was complained of already, and is not an empty one.
+        // If the secret could not be read, a problem was reported already. Do not report it as missing too.
         if secret != nil { section.reject(alerts.validate()) } else { section.reject("secret", "required with a url") }
         configuration = alerts
     }

@@ -18,7 +18,7 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
     }
 
     public static let name = "dead-letter-handler"
-    public static let abstract = "Keeps, retries and explains what consumers could not apply."
+    public static let abstract = "Stores, retries and shows events that consumers could not apply."
     public static let operationsPort = 9_404
     public static let metricHelp = DeadLetterMetrics.help.merging(ProjectionMetrics.help) { own, _ in own }
 
@@ -28,14 +28,14 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let letters = feature.letters.configuration
-        // Both intervals may be longer than the limit, and no fault.
+        // Both intervals may be longer than the limit, which is not a failure.
         let pause = Duration.milliseconds(max(letters.pollIntervalMs, letters.electionIntervalMs))
         let sending = context.health.watch(.loop, "sending loop", limit: context.stallAfter + pause)
         sending.turned(to: .working)
         let handler = DeadLetterHandler(
             configuration: letters, postgres: context.postgres, kafka: context.kafka,
             logger: context.logger,
-            // The topics of letters may come with the first letter.
+            // The topics of letters may be created with the first letter.
             observer: ProjectionHealth(context, projection: "dead letters", needsPartitions: false),
             onTurn: {
                 context.started()
@@ -50,7 +50,7 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
         try await withThrowingTaskGroup { group in
             group.addTask { try await handler.run() }
             group.addTask { await sender.run() }
-            // The alerts end only when they are told to; the handler's end is the daemon's.
+            // The alert sender ends only when it is cancelled. The daemon ends with the handler.
             try await group.next()
             group.cancelAll()
             try await group.waitForAll()

@@ -4,7 +4,8 @@ internal import ProjectionPrograms
 internal import Projections
 internal import Settings
 
-/// `[letters]` and `[retries]`: whose dead letters are kept, and which are tried again by themselves.
+/// `[letters]` and `[retries]`: the consumers whose dead letters are stored, and the letters that are retried
+/// automatically.
 struct LetterSettings: FeatureSettings {
     var configuration: DeadLetterHandlerConfiguration
 
@@ -90,7 +91,7 @@ struct LetterSettings: FeatureSettings {
             above; a value that is left out stays as above.
             """)
         var policies: [RetryPolicy] = []
-        // The more particular pattern comes first, whatever the order in the file.
+        // Longer patterns come first, whatever the order in the file.
         for (pattern, text) in own.sorted(by: { ($1.key.count, $0.key) < ($0.key.count, $1.key) }) {
             do throws(PolicyProblem) {
                 policies.append(try Self.policy(pattern, text, basis: policy))

@@ -5,7 +5,7 @@ internal import Operations
 public import ServiceLifecycle
 
 extension HTTPServer {
-    /// A daemon's server: each of its threads is watched, and the daemon is ready once it listens.
+    /// Creates the server of a daemon. Its threads are watched, and the daemon becomes ready when the server listens.
     public static func watched(
         _ configuration: HTTPServerConfiguration, routes: [HTTPRoute], in context: DaemonContext
     ) -> HTTPServer {
@@ -29,14 +29,14 @@ extension HTTPServer {
         }
     }
 
-    /// Serves until the task is cancelled. Then the server stops first: requests are answered to the end, and after
-    /// that the work behind them ends.
+    /// Serves until the task is cancelled. Then the server stops first and answers all requests in progress. After
+    /// that, `work` ends.
     public func serve(before work: any Service) async throws {
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [.init(service: work), .init(service: self)], logger: .quiet))
-        // A cancelled task could not finish a single request: the stop is handed on as a stop. The task ends with
-        // this call.
+        // A cancelled task could not finish a request, so the cancellation is passed on as a graceful stop. The task
+        // ends with this call.
         let running = Task.detached { try await group.run() }
         try await withTaskCancellationHandler {
             try await running.value

@@ -1,19 +1,19 @@
 public import HTTP
 public import Settings
 
-/// `[http]`: where a daemon answers requests, whom it lets in, and its limits.
+/// `[http]`: the address of a daemon's HTTP server, its access rules and its limits.
 public struct HTTPSettings: Sendable {
-    /// What the requests ask for.
+    /// The kind of requests.
     public enum Purpose: String, Sendable {
-        /// Reads, which may wait, search, or go on as streams.
+        /// Reads, which may wait, search, or continue as streams.
         case queries
-        /// Changes, each with a body.
+        /// Changes. Each has a body.
         case commands
     }
 
     public var configuration: HTTPServerConfiguration
 
-    /// - Parameter port: the port by default.
+    /// - Parameter port: the default port.
     public init(from reader: SettingsReader, for purpose: Purpose, port: Int) {
         let section = reader.section("http", "The HTTP server, and the limits for its clients.")
         var http = HTTPServerConfiguration()
@@ -75,7 +75,7 @@ public struct HTTPSettings: Sendable {
                     "\"\(wrong)\" is not an origin: use scheme, host and port in lower case, and no path")
                 http.allowedOrigins = []
             }
-            // With a file that cannot be read the question is not whether there are tokens.
+            // If a token file cannot be read, only that problem is reported.
             try http.validate()
         } catch let error as TokenSource.FileError {
             section.reject("token_files", error.description)
@@ -85,7 +85,7 @@ public struct HTTPSettings: Sendable {
         configuration = http
     }
 
-    /// Both files or none.
+    /// Reads the certificate and its key. Both files are required, or none.
     private static func readTLS(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
         let certificate = section.file(
             "certificate_file", isSecret: false,
@@ -125,7 +125,7 @@ public struct HTTPSettings: Sendable {
                 + "owner sees and changes nothing else." : ""
     }
 
-    /// The limits that reads have.
+    /// Reads the limits for queries.
     private static func readLimitsOfQueries(_ section: SectionReader, _ http: inout HTTPServerConfiguration) {
         http.maxStreams = section.integer(
             "max_streams", default: http.maxStreams, in: 1...1_000_000,

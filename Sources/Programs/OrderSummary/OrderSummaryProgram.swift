@@ -1,4 +1,5 @@
-// What VersionedProjectionProgram refines: without this line, an incremental build would not see that it has changed.
+// VersionedProjectionProgram refines a protocol of Daemon. Without this import, an incremental build would not detect
+// its changes.
 internal import Daemon
 public import OrderSummary
 public import ProjectionPrograms
@@ -9,7 +10,7 @@ public enum OrderSummaryProgram: VersionedProjectionProgram {
     public typealias Kept = OrderSummaryProjection
 
     public static let name = "order-summary-projection"
-    public static let abstract = "Keeps the read model order_summary from the events of orders in Kafka."
+    public static let abstract = "Maintains the read model order_summary from the events of orders in Kafka."
     public static let operationsPort = 9_402
     public static let migrationSet = "order-summary"
 

@@ -3,8 +3,8 @@ internal import Operations
 internal import Outbox
 internal import Synchronization
 
-/// Makes watches of what the relay reports: its loops turn whether or not the servers answer, its rows move when they
-/// do.
+/// Converts the relay's reports to health checks. The loops run whether or not the servers answer; the rows move only
+/// if they answer.
 final class RelayHealth: Sendable {
     private struct Shard {
         let loop: WatchHandle
@@ -18,12 +18,12 @@ final class RelayHealth: Sendable {
 
     init(_ context: DaemonContext) {
         self.context = context
-        // The loop may rest for a second.
+        // The loop may pause for a second.
         sharing = context.health.watch(.loop, "ownership loop", limit: context.stallAfter + .seconds(1))
         sharing.turned(to: .working)
     }
 
-    /// The loop that shares the shards out has turned.
+    /// Notes an iteration of the loop that distributes the shards.
     func turned() {
         sharing.progressed()
     }
@@ -42,7 +42,7 @@ final class RelayHealth: Sendable {
         }
     }
 
-    /// A relay that cannot publish is not ready, nor is one whose rows need an operator's hand.
+    /// Reports readiness. A relay is not ready if it cannot publish, or if its rows need an operator.
     private func report(_ progress: RelayProgress) {
         let condition = "outbox shard \(progress.shard)"
         switch progress.standing {

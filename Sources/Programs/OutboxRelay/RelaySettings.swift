@@ -3,7 +3,7 @@ internal import Outbox
 internal import Settings
 internal import StreamCore
 
-/// `[relay]`: how the outbox is published.
+/// `[relay]`: how the relay publishes the outbox.
 struct RelaySettings: FeatureSettings {
     enum LayoutName: String, CaseIterable, Sendable {
         case millrace, debezium

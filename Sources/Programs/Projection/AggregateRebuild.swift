@@ -3,13 +3,12 @@ internal import Postgres
 internal import Projections
 internal import StreamCore
 
-/// Makes one aggregate of the live version anew from all its events in Kafka, beside the daemons that keep it.
+/// Rebuilds one aggregate of the live version from all its events in Kafka, while the daemons run.
 ///
-/// All topics are read, and the aggregate's events are applied to a row that was forgotten in the same transaction. The
-/// events read must be at least those that the live version has applied: its offsets are looked at under the row's
-/// lock,
-/// and when they are further, what has come since is read and the transaction made again. What the live version applies
-/// later was perhaps among them; applying it again changes nothing.
+/// It reads all topics, and applies the aggregate's events to a row that it deletes in the same transaction. The events
+/// must include all those that the live version has applied. Therefore it compares the version's offsets under the
+/// row's lock. If they are ahead, it reads the newer events and repeats the transaction. The live version may later
+/// apply an event that was already among them; applying it twice changes nothing.
 struct AggregateRebuild<P: AggregateProjection>: Sendable {
     let projection: P
     let decisions: EventDecisions
@@ -22,13 +21,13 @@ struct AggregateRebuild<P: AggregateProjection>: Sendable {
         let event: P.Event
     }
 
-    /// The live version has applied more than was read.
+    /// The live version has applied more events than were read.
     private struct Behind: Error {}
 
     private static var silenceTimeoutMs: Int { 30_000 }
 
-    /// - Parameter starts: where each partition begins, or where the version did.
-    /// - Returns: how many events of the aggregate were applied.
+    /// - Parameter starts: the first offset of each partition, or the offset at which the version began.
+    /// - Returns: the number of applied events of the aggregate.
     func run(_ subject: String, from starts: [TopicPartition: Int64]) async throws -> Int {
         let admin = try KafkaAdmin(kafka)
         let decided = DecidedProjection(projection, decisions)
@@ -53,7 +52,7 @@ struct AggregateRebuild<P: AggregateProjection>: Sendable {
         for (partition, end) in ends { ranges[partition] = min(starts[partition] ?? 0, end)..<end }
         let reader = RangeReader(kafka, silenceTimeoutMs: Self.silenceTimeoutMs)
         try await reader.read(ranges) { record in
-            // One that cannot be read is parked, or stops the projection: it tells nothing of whose it is.
+            // An event that cannot be decoded is parked or stops the projection. Its aggregate is unknown.
             guard case .event(_, let event)? = try? decided.decode(record), projection.subject(of: event) == subject
             else { return }
             found.append(Found(partition: record.topicPartition, offset: record.offset, event: event))
@@ -76,7 +75,7 @@ struct AggregateRebuild<P: AggregateProjection>: Sendable {
     }
 }
 
-/// How far a version is, and which events it has parked.
+/// The offsets of a version, and the events that it has parked.
 private struct LiveStanding {
     private(set) var nextOffsets: [TopicPartition: Int64] = [:]
     private var parked: [TopicPartition: Set<Int64>] = [:]

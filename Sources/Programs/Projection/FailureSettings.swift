@@ -2,7 +2,7 @@ internal import Daemon
 internal import Projections
 internal import Settings
 
-/// `[dead_letters]` of a projection: what becomes of events that can never be applied.
+/// `[dead_letters]` of a projection: the handling of events that can never be applied.
 struct FailureSettings {
     enum Choice: String, CaseIterable {
         case park, stop
@@ -10,12 +10,12 @@ struct FailureSettings {
 
     private let choice: Choice
     private let breakerAfter: Int
-    /// Where the letters of the one projection go; nil where there are several, whose topics follow from their names.
+    /// The topics of letters of a single projection; nil if there are several, whose topics follow from their names.
     private let route: DeadLetterRoute?
 
-    /// What becomes of a projection's failures.
+    /// The failure policy of a projection.
     ///
-    /// - Parameter order: what its read model needs, where no setting says it.
+    /// - Parameter order: the order that its read model needs, if no setting specifies it.
     func policy(of consumer: String, order: DeadLetterRoute.Order) -> FailurePolicy {
         guard choice == .park else { return .stop }
         if let route { return .park(route) }
@@ -26,8 +26,8 @@ struct FailureSettings {
     }
 
     /// - Parameters:
-    ///   - consumer: the projection's name; nil where there are several.
-    ///   - order: what its read model needs.
+    ///   - consumer: the projection's name; nil if there are several.
+    ///   - order: the order that its read model needs.
     init(from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order) {
         let section = reader.section(
             "dead_letters",

@@ -4,8 +4,8 @@ public import Projections
 public import StreamCore
 internal import Synchronization
 
-/// Makes watches of what a projection's runner reports: its loop turns whether or not the servers answer, its
-/// partitions move when they do.
+/// Converts the reports of a projection's runner to health checks. Its loop runs whether or not the servers answer; its
+/// partitions move only if they answer.
 public final class ProjectionHealth: ProjectionObserver {
     private struct Partition {
         let watch: WatchHandle
@@ -18,8 +18,8 @@ public final class ProjectionHealth: ProjectionObserver {
     private let loop: WatchHandle
     private let partitions = Mutex<[TopicPartition: Partition]>([:])
 
-    /// - Parameter needsPartitions: whether the daemon is ready only with its partitions. False where the topics may
-    ///   not be there yet: without a topic the consumer group assigns nothing.
+    /// - Parameter needsPartitions: whether the daemon is ready only with partitions. Use false if the topics may not
+    ///   exist yet, because the consumer group then assigns nothing.
     public init(_ context: DaemonContext, projection: String, needsPartitions: Bool = true) {
         self.context = context
         self.projection = projection
@@ -29,10 +29,12 @@ public final class ProjectionHealth: ProjectionObserver {
         awaitsAssignment("the consumer group has not assigned partitions yet")
     }
 
-    /// A condition, so that a rolling upgrade does not stop the next process while this one has no partitions yet.
+    /// The name of the condition. It affects only readiness, so a rolling upgrade does not stop the next process while
+    /// this one has no partitions yet.
     private var assignment: String { "partitions of \(projection)" }
 
-    /// A daemon may run several projections of one topic, so the name of a partition alone is not unique.
+    /// The name of a partition's check. A daemon may run several projections on one topic, so the partition alone is
+    /// not unique.
     private func name(of partition: TopicPartition) -> String { "\(partition) of \(projection)" }
 
     public func assignmentBegan() {
@@ -99,8 +101,8 @@ public final class ProjectionHealth: ProjectionObserver {
         partitions.withLock { $0.removeValue(forKey: partition) }?.watch.end()
     }
 
-    /// The runner has ended although the daemon goes on, as one does whose consumer is paused: nothing that it reported
-    /// counts any more.
+    /// Removes the checks of a runner that has ended while the daemon continues, for example because its consumer is
+    /// paused.
     func ended() {
         loop.end()
         for partition in partitions.withLock({ Array($0.keys) }) { partitionReleased(partition) }

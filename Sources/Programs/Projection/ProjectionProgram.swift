@@ -5,31 +5,31 @@ public import Projections
 public import ReadModels
 public import Settings
 
-/// A daemon that keeps one read model and does nothing else: all of it but the projection is here.
+/// A daemon that maintains one read model. Everything except the projection is implemented here.
 public protocol ProjectionProgram: DaemonProgram where Feature == ProjectionFeature<Self> {
     associatedtype Kept: Projection
 
-    /// What its read model needs of dead letters.
+    /// The order of events that its read model needs with dead letters.
     static var order: DeadLetterRoute.Order { get }
-    /// The set of migrations with the read model's tables.
+    /// The migration set with the read model's tables.
     static var migrationSet: String { get }
     /// Whether `[projection]` has the setting `version`; see ``VersionedProjectionProgram``.
     static var hasVersions: Bool { get }
-    /// - Parameter topicSuffix: ends the name of each topic, behind an aggregate type in lower case.
+    /// - Parameter topicSuffix: the suffix of each topic's name, after an aggregate type in lower case.
     static func projection(topicSuffix: String) -> Kept
 }
 
-/// A daemon whose read model has versions that can be rebuilt beside the live one.
+/// A daemon whose read model has versions that can be rebuilt while the live one is used.
 public protocol VersionedProjectionProgram: ProjectionProgram where Kept: AggregateProjection {
     /// The tables of one version.
     static var readModel: ReadModel { get }
     /// - Parameters:
-    ///   - topicSuffix: ends the name of each topic, behind an aggregate type in lower case.
-    ///   - version: the version of the read model that is kept.
+    ///   - topicSuffix: the suffix of each topic's name, after an aggregate type in lower case.
+    ///   - version: the version of the read model.
     static func projection(topicSuffix: String, version: Int) -> Kept
 }
 
-/// The settings of a daemon that keeps one read model.
+/// The settings of a daemon that maintains one read model.
 public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
     public let projection: ProjectionSettings
 
@@ -76,7 +76,7 @@ extension VersionedProjectionProgram {
 
     public static func projection(topicSuffix: String) -> Kept { projection(topicSuffix: topicSuffix, version: 1) }
 
-    /// Its versions, for daemons and rebuilds.
+    /// The versioned projection for daemons and rebuilds.
     public static var versioned: VersionedProjection {
         VersionedProjection(readModel) { projection(topicSuffix: $0, version: $1) }
     }
@@ -94,12 +94,12 @@ extension MeasuredTables {
 }
 
 extension ProjectionRunner {
-    /// Runs a projection as a daemon's work.
+    /// Creates the runner of a daemon's projection.
     public init(_ projection: P, _ settings: ProjectionSettings, in context: DaemonContext) {
         self.init(projection, settings.configuration, in: context)
     }
 
-    /// Runs one of several projections of a daemon.
+    /// Creates the runner of one of several projections of a daemon.
     public init(_ projection: P, _ configuration: ProjectionRunnerConfiguration, in context: DaemonContext) {
         self.init(
             projection: projection, configuration: configuration, postgres: context.postgres, kafka: context.kafka,
@@ -108,7 +108,7 @@ extension ProjectionRunner {
 }
 
 extension Consumption {
-    /// What a projection reads that parks what it cannot apply.
+    /// The topics and groups of a projection that parks events that it cannot apply.
     public init(_ projection: some Projection) {
         let route = DeadLetterRoute(consumer: projection.name)
         self.init(

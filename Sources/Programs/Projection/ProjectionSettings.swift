@@ -4,19 +4,21 @@ public import ReadModels
 public import Settings
 internal import StreamCore
 
-/// `[projection]`: how a read model is kept.
+/// `[projection]`: how a daemon reads events and writes the read model.
 public struct ProjectionSettings: Sendable {
     public var configuration: ProjectionRunnerConfiguration
-    /// Ends the names of the topics of a program with one projection.
+    /// The suffix of the topics' names, for a program with one projection.
     public var topicSuffix: String
-    /// Which version of the read model is kept.
+    /// The version of the read model to maintain.
     public private(set) var wish = VersionFollower.Wish.live
     private let failures: FailureSettings
 
     /// - Parameters:
-    ///   - consumer: the projection's name; nil for a program with several, which have their topics from elsewhere.
-    ///   - order: what its read model needs of dead letters.
-    ///   - hasVersions: whether its read model has versions, one of which may be chosen.
+    ///   - reader: reads the settings.
+    ///   - consumer: the projection's name; nil for a program with several projections, whose topics are configured
+    ///     elsewhere.
+    ///   - order: the order of events that its read model needs with dead letters.
+    ///   - hasVersions: whether its read model has versions, one of which may be selected.
     public init(
         from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key, hasVersions: Bool = false
     ) {
@@ -114,9 +116,9 @@ public struct ProjectionSettings: Sendable {
             """)
     }
 
-    /// What counts for one of several projections.
+    /// The configuration of one of several projections.
     ///
-    /// - Parameter order: what its read model needs of dead letters.
+    /// - Parameter order: the order of events that its read model needs with dead letters.
     public func configuration(of consumer: String, order: DeadLetterRoute.Order) -> ProjectionRunnerConfiguration {
         var configuration = configuration
         configuration.onFailure = failures.policy(of: consumer, order: order)

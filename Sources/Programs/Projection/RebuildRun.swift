@@ -6,30 +6,31 @@ public import ReadModels
 public import StreamCore
 internal import Synchronization
 
-/// Fills the version that is being built, with several runners that share its partitions, and stays beside the live
-/// version until somebody promotes or aborts it.
+/// Fills the version that is being built, with several runners that share its partitions. It keeps the version current
+/// until it is promoted or aborted.
 public struct RebuildRun: Sendable {
-    /// How a run is done.
+    /// The options of a run.
     public struct Options: Sendable {
-        /// How many runners share the partitions; each has a connection and a consumer of its own.
+        /// Number of runners that share the partitions. Each has its own connection and consumer.
         public var workers = 2
-        /// Ends the names of the topics.
+        /// The suffix of the topics' names.
         public var topicSuffix = "-events"
-        /// Whether it ends when the version has applied what was there at the start and all that the live one has.
+        /// Whether the run ends when the version has applied all records that existed at the start, and all that the
+        /// live version has applied.
         public var endsWhenCaughtUp = false
 
         public init() {}
     }
 
-    /// How a run ended by itself.
+    /// The reason why a run ended.
     public enum End: Sendable, Equatable {
         case caughtUp
-        /// The daemons keep the version from here on.
+        /// The daemons maintain the version from now on.
         case promoted
         case aborted
     }
 
-    /// An event of the topics cannot be applied: the version would lack it.
+    /// An event cannot be applied, so the version would be incomplete.
     public struct BadEvent: Error, Sendable, CustomStringConvertible, RemediableError {
         public let stopped: StoppedPartition
         public var remedy: Remedy { .changeSetup }
@@ -70,8 +71,8 @@ public struct RebuildRun: Sendable {
     /// Runs until the end, or until the task is cancelled.
     ///
     /// - Parameter onProgress: called twice a second.
-    /// - Returns: nil when the task was cancelled.
-    /// - Throws: ``BadEvent``; as `ProjectionRunner.run()` does.
+    /// - Returns: nil if the task was cancelled.
+    /// - Throws: ``BadEvent``; the errors of `ProjectionRunner.run()`.
     public func run(
         _ version: ModelVersion, onProgress: @escaping @Sendable (RebuildProgress) -> Void
     ) async throws -> End? {
@@ -87,7 +88,8 @@ public struct RebuildRun: Sendable {
             }
             group.addTask { try await watch(version, observer, onProgress) }
             defer { group.cancelAll() }
-            // The first that ends says why: what is watched, a runner that failed, or the cancellation.
+            // The first task that ends determines the result: the watch of the version, a failed runner, or the
+            // cancellation.
             guard let end = try await group.next() else { return nil }
             group.cancelAll()
             try await group.waitForAll()
@@ -115,9 +117,9 @@ public struct RebuildRun: Sendable {
             do {
                 if let end = try await look(version, onProgress) { return end }
             } catch let error as PostgresError where error.kind == .transient {
-                // The runners wait for the database, too.
+                // The runners wait for the database too.
             }
-            // Cut short by the cancellation, which ends the loop.
+            // A cancellation ends the wait early, and then the loop.
             try? await Task.sleep(for: Self.interval)
         }
         return nil
@@ -138,7 +140,7 @@ public struct RebuildRun: Sendable {
     }
 }
 
-/// Remembers the first partition that stopped.
+/// Stores the first partition that stopped.
 private final class StopObserver: ProjectionObserver {
     private let first = Mutex<StoppedPartition?>(nil)
 

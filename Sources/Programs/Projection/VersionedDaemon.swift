@@ -8,21 +8,21 @@ internal import Projections
 internal import ReadModels
 internal import StreamCore
 
-/// A daemon's work for one read model: keeps the version that the database says, and goes over to another one when that
-/// becomes live, or stops reading while an operator has paused the consumer.
+/// Runs one read model in a daemon. It maintains the version that the database specifies, switches when another version
+/// becomes live, and stops reading while an operator has paused the consumer.
 public struct VersionedDaemon: Sendable {
-    /// What runs beside the projection of a version, with a database that sees its schema first.
+    /// A task that runs together with the projection of a version. Its database sessions use the version's schema
+    /// first.
     public typealias Companion = @Sendable (PostgresConfiguration) async throws -> Void
 
-    /// What is done in the database about a version that the daemon itself makes and checks. Failures that pass are
-    /// tried again.
+    /// The preparation of a version that the daemon itself creates and checks. Temporary failures are retried.
     public struct Preparation: Sendable {
         fileprivate let make: @Sendable () async throws -> Void
         fileprivate let check: @Sendable () async throws -> Void
 
         /// - Parameters:
-        ///   - make: makes the version, or finds that somebody else has.
-        ///   - check: throws when the version is not the daemon's own; called before it is kept.
+        ///   - make: creates the version, or finds that another process has created it.
+        ///   - check: throws if the version was created with other files. Called before the version is maintained.
         public init(
             make: @escaping @Sendable () async throws -> Void, check: @escaping @Sendable () async throws -> Void
         ) {
@@ -38,10 +38,10 @@ public struct VersionedDaemon: Sendable {
     private let context: DaemonContext
     private let companion: Companion?
 
-    /// The time between two looks at the table of versions.
+    /// Time between two reads of the table of versions.
     private static var interval: Duration { .seconds(1) }
 
-    /// - Parameter companion: ends only when its task is cancelled.
+    /// - Parameter companion: must run until its task is cancelled.
     public init(
         _ projection: VersionedProjection, _ settings: ProjectionSettings, in context: DaemonContext,
         companion: Companion? = nil
@@ -54,7 +54,7 @@ public struct VersionedDaemon: Sendable {
         preparation = nil
     }
 
-    /// The daemon of the one version of a model that it makes itself.
+    /// Creates the daemon of a model whose only version it creates itself.
     public init(
         _ projection: VersionedProjection, version: Int, _ settings: ProjectionSettings, in context: DaemonContext,
         preparation: Preparation
@@ -67,9 +67,9 @@ public struct VersionedDaemon: Sendable {
         self.preparation = preparation
     }
 
-    /// Works until the task is cancelled.
+    /// Runs until the task is cancelled.
     ///
-    /// - Throws: as `ProjectionRunner.run()` does; `PostgresError` when the versions cannot be read at the start.
+    /// - Throws: the errors of `ProjectionRunner.run()`; `PostgresError` if the versions cannot be read at the start.
     public func run() async throws {
         var follower = VersionFollower(projection.model, wish)
         var facts: VersionFollower.Facts? = try await firstFacts()
@@ -83,7 +83,7 @@ public struct VersionedDaemon: Sendable {
                 }
                 group.addTask { await change(for: current) }
                 defer { group.cancelAll() }
-                // The work ends by itself only when the task is cancelled, or going on makes no sense.
+                // The work ends only if the task is cancelled or continuing makes no sense.
                 guard let changed = try await group.next() else { return nil }
                 group.cancelAll()
                 try await group.waitForAll()
@@ -109,10 +109,10 @@ public struct VersionedDaemon: Sendable {
         try await VersionFollower.Facts.read(of: projection.model.name, on: connection)
     }
 
-    /// Waits until the database says something else than what the follower acts upon. While it does not answer, what
-    /// is done is gone on with.
+    /// Waits until the database specifies another state than the current one. While the database does not answer, the
+    /// current work continues.
     ///
-    /// - Returns: nil when the task was cancelled.
+    /// - Returns: nil if the task was cancelled.
     private func change(for follower: VersionFollower) async -> VersionFollower.Facts? {
         let loop = context.health.watch(
             .loop, "version loop of \(projection.model.name)\(ownVersion)", limit: context.stallAfter + Self.interval)
@@ -138,7 +138,7 @@ public struct VersionedDaemon: Sendable {
                         "the table of versions cannot be read; going on with what is done",
                         metadata: ["error": "\(error)"])
                 }
-                // Cut short by the cancellation, which ends the loop.
+                // A cancellation ends the wait early, and then the loop.
                 try? await Task.sleep(for: Self.interval)
             }
         }
@@ -154,7 +154,7 @@ public struct VersionedDaemon: Sendable {
         case .make(let version):
             context.logger.notice(
                 "making a version", metadata: ["projection": "\(projection.model.name)", "version": "\(version)"])
-            // The table of versions says what comes next.
+            // The next state comes from the table of versions.
             if try await patiently(preparation?.make) { await untilCancelled() }
         case .keep(let version, let schema, let isBuilding, let recordsPerSecond):
             guard try await patiently(preparation?.check) else { return }
@@ -178,14 +178,14 @@ public struct VersionedDaemon: Sendable {
         }
     }
 
-    /// Several versions of a read model can be work of one daemon.
+    /// A daemon may maintain several versions of a read model.
     private var ownVersion: String {
         if case .own(let number) = wish { " (\(number))" } else { "" }
     }
 
-    /// Tries again what fails because a server is away.
+    /// Repeats `body` while a server is unavailable.
     ///
-    /// - Returns: false when the task was cancelled.
+    /// - Returns: false if the task was cancelled.
     private func patiently(_ body: (@Sendable () async throws -> Void)?) async throws -> Bool {
         guard let body else { return true }
         var backoff = Backoff(initial: .milliseconds(200), ceiling: .seconds(5))
@@ -199,7 +199,7 @@ public struct VersionedDaemon: Sendable {
                 context.logger.warning(
                     "a version cannot be prepared yet",
                     metadata: ["projection": "\(projection.model.name)", "error": "\(error)"])
-                // Cut short by the cancellation, which the next try meets.
+                // A cancellation ends the wait early, and the next attempt detects it.
                 try? await Task.sleep(for: backoff.next())
             }
         }
@@ -216,7 +216,7 @@ public struct VersionedDaemon: Sendable {
 
     private func untilCancelled() async {
         context.started()
-        // Ends with the cancellation alone.
+        // Ends only with a cancellation.
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(3_600)) }
     }
 
@@ -235,7 +235,7 @@ public struct VersionedDaemon: Sendable {
             group.addTask { try await projection.run(work) }
             group.addTask { try await companion(work.postgres) }
             defer { group.cancelAll() }
-            // The companion ends only when it is told to; the runner also by itself, when going on makes no sense.
+            // The companion ends only when it is cancelled. The runner also ends if continuing makes no sense.
             try await group.next()
             group.cancelAll()
             try await group.waitForAll()

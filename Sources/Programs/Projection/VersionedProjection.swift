@@ -6,15 +6,15 @@ public import Projections
 public import ReadModels
 public import StreamCore
 
-/// A projection whose read model is kept in versions: what daemons, rebuilds and commands need of it.
+/// A projection whose read model has versions, for daemons, rebuilds and commands.
 public struct VersionedProjection: Sendable {
-    /// One run: a version, the servers, and how it is run.
+    /// The parameters of a run.
     public struct Run: Sendable {
         public let version: Int
-        /// Ends the names of the topics.
+        /// The suffix of the topics' names.
         public var topicSuffix: String
         public var configuration: ProjectionRunnerConfiguration
-        /// Sees the version's schema before all others.
+        /// The database sessions. They use the version's schema first.
         public var postgres: PostgresConfiguration
         public var kafka: KafkaClientConfiguration
         public var logger: Logger
@@ -37,10 +37,10 @@ public struct VersionedProjection: Sendable {
 
     public let model: ReadModel
 
-    /// The tables of all its versions, and those that all runners share.
+    /// The tables of all versions, and those that all runners share.
     public var measuredTables: MeasuredTables {
         var tables = MeasuredTables.ofRunners
-        // The name is the program's own, and has no quotes.
+        // The program defines the name, which contains no quotes.
         tables.schemas = "SELECT schema_name FROM projection_versions WHERE name = '\(model.name)'"
         return tables
     }
@@ -49,7 +49,7 @@ public struct VersionedProjection: Sendable {
     private let start: @Sendable (Run, EventDecisions) async throws -> Void
     private let renew: (@Sendable (Run, EventDecisions, String, [TopicPartition: Int64]) async throws -> Int)?
 
-    /// - Parameter make: makes the projection, of a topics' suffix and a version.
+    /// - Parameter make: creates the projection from the suffix of the topics and a version.
     public init<P: AggregateProjection>(_ model: ReadModel, _ make: @escaping @Sendable (String, Int) -> P) {
         self.model = model
         topicsOf = { make($0, 1).topics }
@@ -64,7 +64,7 @@ public struct VersionedProjection: Sendable {
         }
     }
 
-    /// A projection of which one version can be run, and whose topics have their full names.
+    /// Creates a projection with only one version, whose topics have complete names.
     public init(_ model: ReadModel, only projection: some Projection) {
         self.model = model
         topicsOf = { _ in projection.topics }
@@ -80,26 +80,28 @@ public struct VersionedProjection: Sendable {
             postgres: run.postgres, kafka: run.kafka, logger: run.logger, observer: run.observer)
     }
 
-    /// The topics that it reads.
+    /// The topics that the projection reads.
     public func topics(suffix: String) -> [String] { topicsOf(suffix) }
 
-    /// Runs a version until the task is cancelled, and keeps to what operators have decided about single events.
+    /// Runs a version until the task is cancelled. It follows the decisions of operators about single events.
     ///
-    /// - Throws: as `ProjectionRunner.run()` does; `PostgresError` when the decisions cannot be read.
+    /// - Throws: the errors of `ProjectionRunner.run()`; `PostgresError` if the decisions cannot be read.
     public func run(_ run: Run) async throws {
         try await start(run, try await decisions(run))
     }
 
-    /// Makes one aggregate of a version anew from its events in Kafka.
+    /// Rebuilds one aggregate of a version from its events in Kafka.
     ///
     /// - Parameters:
-    ///   - aggregate: whose rows are made anew, an order's id.
-    ///   - starts: where each partition begins, or where the version did.
-    /// - Returns: how many events of the aggregate were applied.
-    /// - Throws: ``RebuildRefusal`` where the rows of single aggregates are not known; as ``run(_:)`` does.
+    ///   - aggregate: the aggregate's id, such as an order's id.
+    ///   - starts: the first offset of each partition, or the offset at which the version began.
+    ///   - run: the parameters of the run.
+    /// - Returns: the number of applied events of the aggregate.
+    /// - Throws: ``RebuildRefusal`` if the projection cannot identify the rows of an aggregate; the errors of
+    ///   ``run(_:)``.
     public func rebuild(_ aggregate: String, from starts: [TopicPartition: Int64], _ run: Run) async throws -> Int {
         guard let renew else {
-            throw RebuildRefusal(.unknownModel, "\(model.name) cannot make a single aggregate anew")
+            throw RebuildRefusal(.unknownModel, "\(model.name) cannot rebuild a single aggregate")
         }
         return try await renew(run, try await decisions(run), aggregate, starts)
     }

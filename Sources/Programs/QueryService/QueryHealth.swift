@@ -3,20 +3,20 @@ internal import Operations
 internal import OrderQueries
 internal import Synchronization
 
-/// Makes watches of the service's loops, which turn whether or not the servers answer.
+/// Converts the reports of the service's loops to health checks. The loops run whether or not the servers answer.
 final class QueryHealth: Sendable {
     private static let database = "reads"
 
     private let health: HealthRegistry
     private let loops: [QueryService.WatchedLoop: WatchHandle]
     private let workers: [QueryService.WatchedWorker: WatchHandle]
-    /// Why each server's database did not answer the last look; nil where it did.
+    /// The reason why each database did not answer the last check; nil if it answered.
     private let failures = Mutex<[ReadServer: String?]>([:])
     private let started: @Sendable () -> Void
 
     /// - Parameters:
-    ///   - loops: those that the service runs, each with the time between two turns.
-    ///   - workers: those that the service has, each with the maximum time of one piece of work.
+    ///   - loops: the loops of the service, each with the time between two iterations.
+    ///   - workers: the workers of the service, each with the maximum time for one task.
     init(
         _ context: DaemonContext, loops: [QueryService.WatchedLoop: Duration],
         workers: [QueryService.WatchedWorker: Duration]
@@ -53,7 +53,7 @@ final class QueryHealth: Sendable {
         }
     }
 
-    /// One server that answers is enough.
+    /// The service is ready if at least one server answers.
     private func note(_ server: ReadServer, _ failure: String?) {
         let failures = failures.withLock { failures in
             failures[server] = .some(failure)

@@ -33,14 +33,14 @@ public enum QueryServiceProgram: DaemonProgram {
     public static let operationsPort = 9_405
     public static let needsWrites = false
     public static let metricHelp = QueryMetrics.help
-    // Without brokers it answers all the same; how far behind the answers are is then not known.
+    // Without brokers, the service still answers, but the lag of the answers is unknown.
     public static let needsKafka = false
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)
     }
 
-    /// Asks the database about the queries in SQL.
+    /// Checks the SQL queries by the database.
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
         let sql = feature.sql.configuration
         guard !sql.folders.isEmpty else { return [] }
@@ -65,7 +65,7 @@ public enum QueryServiceProgram: DaemonProgram {
         try await HTTPServer.watched(http, routes: service.routes, in: context).serve(before: work)
     }
 
-    /// The page, and the script that is the system's and not ours.
+    /// The files of the page, and the chart script, which the operating system provides.
     private static func files(_ settings: PageSettings, _ logger: Logger) -> [StaticFile] {
         let path = settings.chartScript
         var files = DashboardPage.files(commandsAt: settings.commands).map {
@@ -83,7 +83,7 @@ public enum QueryServiceProgram: DaemonProgram {
     }
 }
 
-/// The loops behind the requests, until a stop.
+/// Runs the loops of the service until it stops.
 private struct QueryWork: Service {
     let service: QueryService
     let health: QueryHealth

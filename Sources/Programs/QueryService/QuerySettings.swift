@@ -3,7 +3,7 @@ internal import OrderQueries
 internal import Postgres
 internal import Settings
 
-/// `[queries]`: how questions are answered.
+/// `[queries]`: how the service answers queries.
 struct QuerySettings: FeatureSettings {
     var configuration: QueryServiceConfiguration
     /// The parameters of a replica's connections; nil for none.
@@ -71,7 +71,7 @@ struct QuerySettings: FeatureSettings {
         return replica.password == nil ? nil : "must have no password: that of [postgres] is used"
     }
 
-    /// The replica, with the user, the session and the time limits of the primary.
+    /// The configuration of the replica, with the user, the session settings and the time limits of the primary.
     func replica(of primary: PostgresConfiguration) -> PostgresConfiguration? {
         guard let replicaParameters else { return nil }
         var replica = primary
@@ -86,10 +86,10 @@ struct QuerySettings: FeatureSettings {
 /// `[page]`: the live page.
 struct PageSettings: FeatureSettings {
     var chartScript: String
-    /// Empty, `./`, or an address of HTTP.
+    /// The address of the command service: empty, `./`, or an HTTP URL.
     var commands: String
 
-    /// The origin of `commands`, which the page's policy must allow; nil where it is the page's own.
+    /// The origin of `commands`, which the page's policy must allow; nil if it is the page's own origin.
     var commandsOrigin: String? {
         commands.firstMatch(of: #/^https?://[^/]+/#).map { String($0.output) }
     }

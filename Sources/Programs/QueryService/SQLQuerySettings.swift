@@ -4,7 +4,7 @@ internal import SQLQueries
 internal import SQLText
 internal import Settings
 
-/// `[sql_queries]`: queries that are files of SQL.
+/// `[sql_queries]`: the queries in SQL files.
 struct SQLQuerySettings: FeatureSettings {
     let configuration: SQLQueryConfiguration
 

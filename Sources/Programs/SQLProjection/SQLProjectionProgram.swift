@@ -9,7 +9,7 @@ internal import SQLText
 public import Settings
 internal import StreamCore
 
-/// The daemon `sql-projection`: keeps the read models that folders of SQL describe.
+/// The daemon `sql-projection`: maintains the read models that folders of SQL files define.
 public enum SQLProjectionProgram: DaemonProgram {
     public struct Feature: FeatureSettings {
         let folders: [ProjectionFolder]
@@ -82,7 +82,7 @@ public enum SQLProjectionProgram: DaemonProgram {
     }
 
     public static let name = "sql-projection"
-    public static let abstract = "Keeps read models that folders of SQL describe, from events in Kafka."
+    public static let abstract = "Maintains the read models that folders of SQL files define, from events in Kafka."
     public static let operationsPort = 9_406
     public static let worksByDefault = false
     public static let metricHelp = ProjectionMetrics.help
@@ -105,7 +105,7 @@ public enum SQLProjectionProgram: DaemonProgram {
             for folder in feature.folders {
                 group.addTask { try await run(folder, feature, in: context) }
             }
-            // One that ends by itself, when going on makes no sense, ends all.
+            // If one projection ends because continuing makes no sense, all end.
             try await group.next()
             group.cancelAll()
             try await group.waitForAll()
@@ -128,7 +128,8 @@ public enum SQLProjectionProgram: DaemonProgram {
         ).run()
     }
 
-    /// Makes a version: the first one of its read model is live at once, any other is built beside that.
+    /// Creates a version. The first version of its read model becomes live at once. Any other version is built while
+    /// the live one is used.
     private static func make(_ version: VersionSchema, _ service: String, in context: DaemonContext) async throws {
         let first = try await PostgresConnection.with(context.postgres) {
             try await version.readModel.makeFirst(on: $0)
@@ -139,12 +140,12 @@ public enum SQLProjectionProgram: DaemonProgram {
         do {
             _ = try await Rebuild(version.readModel, context.postgres).start(reading, kafka: context.kafka)
         } catch let refusal as RebuildRefusal where [.alreadyBuilding, .notNewer].contains(refusal.code) {
-            // Somebody was quicker: the table of versions says what is to be done now.
+            // Another process was faster. The table of versions determines what to do now.
         }
     }
 }
 
-/// There is nothing to run.
+/// No folders are configured.
 struct NoFolders: Error, RemediableError, CustomStringConvertible {
     var remedy: Remedy { .changeSetup }
     let description = "sql_projections.folders is empty, so there is nothing to run"
