@@ -14,7 +14,7 @@ internal import SQLText
 internal import Settings
 internal import Verification
 
-/// Why a command ended without having done its work: what is wrong and what to do about it, and the exit code.
+/// The reason why a command failed: the message, with advice, and the exit code.
 struct CommandFailure: Error {
     let message: String
     let exitCode: ExitCode
@@ -24,9 +24,9 @@ struct CommandFailure: Error {
         self.exitCode = exitCode
     }
 
-    /// Puts the clients' errors into an operator's words.
+    /// Explains errors of the clients for operators.
     ///
-    /// - Returns: nil for errors of the argument parser, which explains its own.
+    /// - Returns: nil for errors of the argument parser, which explains its own errors.
     init?(explaining error: any Error) {
         switch error {
         case let failure as CommandFailure: self = failure
@@ -80,20 +80,20 @@ struct CommandFailure: Error {
 extension ExitCode {
     /// `EX_UNAVAILABLE` of sysexits.h: a server cannot be reached, or refuses.
     static let unavailable = ExitCode(69)
-    /// `EX_SOFTWARE`: should not happen.
+    /// `EX_SOFTWARE`: an internal error.
     static let software = ExitCode(70)
     /// `EX_IOERR`: something cannot be read or written.
     static let inputOutput = ExitCode(74)
-    /// `EX_CONFIG`: configuration or schema is wrong.
+    /// `EX_CONFIG`: the configuration or the schema is wrong.
     static let configuration = ExitCode(78)
 }
 
-/// Standard error, where everything goes that is not a command's result.
+/// Standard error. It receives everything except the results of a command.
 enum StandardError {
     static func write(_ text: String) {
         FileHandle.standardError.write(Data(text.utf8))
     }
 
-    /// Whether it is a terminal.
+    /// Whether standard error is a terminal.
     static var isTerminal: Bool { isatty(2) == 1 }
 }

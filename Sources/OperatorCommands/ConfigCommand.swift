@@ -3,7 +3,7 @@ internal import Catalog
 internal import Foundation
 internal import Settings
 
-/// `millrace config`: what a daemon is configured to do, and why.
+/// `millrace config`: shows the settings of a daemon.
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config",

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// A length of time on the command line: `250ms`, `30s`, `5m`, `2h`, or a bare number of seconds.
+/// A duration on the command line: `250ms`, `30s`, `5m`, `2h`, or a number of seconds.
 struct DurationArgument: ExpressibleByArgument {
     let duration: Duration
 

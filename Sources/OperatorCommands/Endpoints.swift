@@ -4,7 +4,7 @@ internal import Kafka
 internal import Postgres
 internal import Settings
 
-/// Where a command finds its database.
+/// The options for the database of a command.
 struct DatabaseOptions: ParsableArguments {
     @Option(help: "URL of the database: postgresql://user@host:port/database.")
     var database: String?
@@ -19,9 +19,9 @@ struct DatabaseOptions: ParsableArguments {
     var schema = "public"
 
     /// - Parameters:
-    ///   - applicationName: what the server's `pg_stat_activity` shows.
-    ///   - access: whether a server that takes no writes will do.
-    /// - Throws: when none is given, or the URL is not one.
+    ///   - applicationName: the name in the server's `pg_stat_activity`.
+    ///   - access: whether a read-only server is sufficient.
+    /// - Throws: if no database is given, or the URL is invalid.
     func configuration(
         applicationName: String, access: PostgresConfiguration.Access = .readWrite
     ) throws -> PostgresConfiguration {
@@ -41,7 +41,7 @@ struct DatabaseOptions: ParsableArguments {
     }
 }
 
-/// Where a command finds Kafka.
+/// The options for Kafka of a command.
 struct KafkaOptions: ParsableArguments {
     @Option(help: "Kafka's bootstrap servers: host:port,host:port.")
     var bootstrapServers: String?
@@ -55,7 +55,7 @@ struct KafkaOptions: ParsableArguments {
             """, valueName: "name=value"))
     var properties: [String] = []
 
-    /// - Throws: when no servers are given, or a property is not one.
+    /// - Throws: if no servers are given, or a property is invalid.
     func configuration(clientID: String) throws -> KafkaClientConfiguration {
         guard let servers = bootstrapServers ?? Endpoints.value(of: "KAFKA_BOOTSTRAP_SERVERS") else {
             throw ValidationError(
@@ -81,7 +81,7 @@ struct KafkaOptions: ParsableArguments {
 }
 
 extension KafkaOptions {
-    /// A property as librdkafka takes it: a secret is read from where its reference says.
+    /// Resolves a property for librdkafka. A secret is read from its file or variable.
     static func property(
         _ name: String, _ value: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> (name: String, value: String) {
@@ -107,15 +107,15 @@ extension KafkaOptions {
     }
 }
 
-/// A secret in a file that the command line names.
+/// A secret in a file.
 struct SecretFile {
     /// The secret, without the line end that editors add.
     let text: String
 
     /// - Parameters:
-    ///   - name: the file's path; a relative one is looked for in `$CREDENTIALS_DIRECTORY` if that is set.
-    ///   - option: what names it, for the error's text.
-    /// - Throws: when it cannot be read.
+    ///   - name: the file's path. If `$CREDENTIALS_DIRECTORY` is set, a relative path is relative to it.
+    ///   - option: the option's name, for the error message.
+    /// - Throws: if the file cannot be read.
     init(
         _ name: String, of option: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws {
@@ -129,13 +129,13 @@ struct SecretFile {
     }
 }
 
-/// The servers that the environment names, or that a running `millrace dev` has left the addresses of.
+/// The servers from the environment, or from the file that a running `millrace dev` writes.
 enum Endpoints {
-    /// Lines of NAME=value in that folder; a shell can read them, too.
+    /// The name of the file in that folder. It contains lines NAME=value, which a shell can read too.
     static let fileName = "dev.env"
-    /// Set where Kafka is known not to hold the events of all orders.
+    /// The variable that is set if Kafka lacks the events of some orders.
     static let incompleteHistoryName = "MILLRACE_INCOMPLETE_HISTORY"
-    /// What `verify` says then.
+    /// The reason that `verify` reports in this case.
     static let incompleteHistory = "this Kafka began empty when there were orders already"
 
     static func value(of name: String) -> String? {
@@ -144,7 +144,7 @@ enum Endpoints {
         return read(folder: DevFolder.defaultPath())[name]
     }
 
-    /// - Throws: when a URL of the command line holds a password; the message does not.
+    /// - Throws: if a URL on the command line contains a password. The message does not contain it.
     static func refusePassword(inURL url: String, of option: String) throws {
         guard SecretText.isInURL(url) else { return }
         let other =

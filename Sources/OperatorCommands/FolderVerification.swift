@@ -4,25 +4,25 @@ internal import SQLProjections
 internal import SQLText
 internal import Verification
 
-/// Verifies projections in SQL by replays, for the report of `millrace verify`: a comparison for each table.
+/// Verifies SQL projections by replays for the report of `millrace verify`, with a comparison for each table.
 struct FolderVerification {
-    /// Which versions.
+    /// Selects versions.
     enum Selection: Equatable {
-        /// The live version of each projection that the database keeps, with the files that it keeps.
+        /// The live version of each projection in the database, with the stored files.
         case registered
-        /// Those of these folders.
+        /// The versions of these folders.
         case folders([String])
         case none
     }
 
     private let readModel: PostgresConfiguration
     private let kafka: KafkaClientConfiguration
-    /// Why the topics lack events that versions may have applied; nil where they do not.
+    /// The reason why the topics lack events that versions may have applied; nil if they do not.
     private let incompleteHistory: String?
-    /// The most differences of a table.
+    /// Maximum number of reported differences of a table.
     private let exampleLimit: Int
 
-    /// - Parameter readModel: any server of the read model's database; a replay needs one that takes writes.
+    /// - Parameter readModel: any server of the read model's database. A replay needs a server that accepts writes.
     init(
         readModel: PostgresConfiguration, kafka: KafkaClientConfiguration, incompleteHistory: String?,
         exampleLimit: Int = 10
@@ -99,7 +99,7 @@ struct FolderVerification {
         return comparison
     }
 
-    /// A row that differs is one that is missing, one that should not be there, or both.
+    /// The comparison of a table. A different row counts as missing, as surplus, or as both.
     private func comparison(_ table: TableComparison, in version: String) -> Verdict.Comparison {
         var comparison = Verdict.Comparison(name: "\(version) \(table.table)")
         comparison.checked = Int(table.rows)

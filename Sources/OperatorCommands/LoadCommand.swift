@@ -3,7 +3,7 @@ internal import Logging
 internal import OrderShop
 internal import Synchronization
 
-/// `millrace load`: plays an order shop, or a bank, against the write model and its outbox.
+/// `millrace load`: simulates an order shop or a bank that writes to the write model and its outbox.
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "load",
@@ -142,7 +142,7 @@ struct LoadCommand: AsyncParsableCommand {
         print(progress.summary(totals, seconds: seconds))
     }
 
-    /// Shows how far `load` is, twice a second, while `body` runs.
+    /// Shows the progress of `load` twice a second while `body` runs.
     private static func withProgress(
         _ progress: LoadProgress, of load: some PlayedShop,
         _ body: @escaping @Sendable () async throws -> ShopLoad.Totals
@@ -170,7 +170,7 @@ struct LoadCommand: AsyncParsableCommand {
     }
 }
 
-/// What `load` lets the user say about the bank.
+/// The options of the bank for `load`.
 struct BankOptions: ParsableArguments {
     @Option(help: "Number of movements to make (default: no limit).")
     var movements: Int?
@@ -183,7 +183,7 @@ struct BankOptions: ParsableArguments {
         guard (2...1_000_000).contains(accounts) else { throw ValidationError("--accounts is 2 to 1000000.") }
     }
 
-    /// - Parameter common: the seed and the connections.
+    /// - Parameter common: the options with the seed and the number of connections.
     func configuration(_ common: ShopOptions) -> BankLoad.Configuration {
         var configuration = BankLoad.Configuration()
         configuration.seed = common.seed
@@ -194,7 +194,7 @@ struct BankOptions: ParsableArguments {
     }
 }
 
-/// What `load` and `dev` let the user say about the shop.
+/// The options of the shop for `load` and `dev`.
 struct ShopOptions: ParsableArguments {
     @Option(help: "Seed of the random numbers. The same seed gives the same orders.")
     var seed: UInt64 = 1

@@ -2,7 +2,7 @@ internal import OrderShop
 internal import StreamCore
 internal import Synchronization
 
-/// A bar on the terminal that says how far the load is; on anything else, a line now and then.
+/// A progress bar on a terminal. On other outputs it prints a line at intervals.
 struct LoadProgress: Sendable {
     private let orders: Int?
     private let isShown: Bool
@@ -53,7 +53,7 @@ struct LoadProgress: Sendable {
     }
 }
 
-/// Says something at once, and while it keeps being true only rarely.
+/// Prints a message at once, and repeats it rarely.
 final class RareNotice: Sendable {
     private let lines = Mutex(RareLines(every: .seconds(30)))
 

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Catalog
 internal import Migrations
 
-/// `millrace migrate`: brings database schemas to what the daemons need.
+/// `millrace migrate`: applies and checks the database schema.
 struct MigrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "migrate",
@@ -10,7 +10,7 @@ struct MigrateCommand: AsyncParsableCommand {
         discussion: "Daemons only check the schema. This command changes it.",
         subcommands: [Up.self, Status.self, Verify.self])
 
-    /// The schema's parts.
+    /// Selects migration sets.
     struct Sets: ParsableArguments {
         @Option(
             name: .customLong("set"),
@@ -20,7 +20,7 @@ struct MigrateCommand: AsyncParsableCommand {
                 valueName: "set"))
         var names: [String] = standard
 
-        /// What the demo shop and the daemons need, in the order in which they are applied.
+        /// The sets that the demo shop and the daemons need, in the order in which they are applied.
         static let standard = Catalog.migrationSets
         private static let others = MigrationCatalog.embedded.sets.filter { !standard.contains($0) }
     }

@@ -3,7 +3,7 @@ internal import Daemon
 internal import Foundation
 internal import StreamCore
 
-/// `millrace`, the operators' command line: reads the arguments and hands over to a subcommand.
+/// `millrace`, the command line for operators. It reads the arguments and runs a subcommand.
 public struct MillraceCommand: AsyncParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "millrace",
@@ -26,7 +26,7 @@ public struct MillraceCommand: AsyncParsableCommand {
 
     public init() {}
 
-    /// Parses the process's arguments, runs the command they name, and exits with its code.
+    /// Parses the arguments of the process, runs the command, and exits with its code.
     public static func runToExit() async -> Never {
         do {
             var command = try parseAsRoot()
@@ -38,7 +38,7 @@ public struct MillraceCommand: AsyncParsableCommand {
             exit()
         } catch {
             guard let failure = CommandFailure(explaining: error) else { exit(withError: error) }
-            // A message may quote what a server or a record has said.
+            // A message may contain text of a server or a record.
             StandardError.write("millrace: \(PrintableText.escapedLines(failure.message))\n")
             Foundation.exit(failure.exitCode.rawValue)
         }

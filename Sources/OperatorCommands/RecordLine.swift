@@ -1,9 +1,9 @@
 internal import Foundation
 internal import Tail
 
-/// Parts of a record as text for a line.
+/// Formats the parts of a record for a line of text.
 enum RecordLine {
-    /// UTF-8 text as it is, except control characters and what is no UTF-8: these as `\xNN`. nil and empty look
+    /// UTF-8 text unchanged, except that control characters and invalid bytes become `\xNN`. nil and empty look
     /// different.
     static func printable(_ bytes: [UInt8]?) -> String {
         guard let bytes else { return "(null)" }
@@ -11,12 +11,12 @@ enum RecordLine {
     }
 }
 
-/// Standard output, where results go.
+/// Standard output, which receives the results of commands.
 enum StandardOutput {
-    /// Whether it is a terminal.
+    /// Whether standard output is a terminal.
     static var isTerminal: Bool { isatty(1) == 1 }
 
-    /// Characters of the terminal's lines; nil when it is no terminal, or does not say.
+    /// The number of columns of the terminal; nil if it is not a terminal, or the number is unknown.
     static var columns: Int? {
         var size = winsize()
         // SAFETY: fills the structure that it is given.
@@ -24,6 +24,6 @@ enum StandardOutput {
         return Int(size.ws_col)
     }
 
-    /// Hands on what was printed, so that a pipe's reader sees it now.
+    /// Writes the printed text to the output, so the reader of a pipe receives it now.
     static func flush() { _ = fflush(nil) }
 }

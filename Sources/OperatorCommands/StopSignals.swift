@@ -2,9 +2,9 @@ internal import Dispatch
 internal import Foundation
 internal import Synchronization
 
-/// Ctrl-C and SIGTERM: the first asks for a clean end, the second ends the process at once.
+/// Handles Ctrl-C and SIGTERM. The first signal requests a graceful end, and the second ends the process at once.
 enum StopSignals {
-    /// Runs `body`; on the first signal calls `onStop`, after which `body` is expected to end soon.
+    /// Runs `body`. The first signal calls `onStop`, after which `body` must end soon.
     static func run<Result: Sendable>(
         onStop: @escaping @Sendable () -> Void, _ body: () async throws -> Result
     ) async rethrows -> Result {

@@ -31,7 +31,7 @@ struct TailCommand: AsyncParsableCommand {
             unreachable, or has no such topic · 74 the output cannot be written · 78 the configuration is wrong.
             """)
 
-    /// For the examples.
+    /// A topic for the examples.
     private static let topic = Catalog.eventTopics.first ?? "TOPIC"
 
     @Argument(
@@ -67,7 +67,7 @@ struct TailCommand: AsyncParsableCommand {
     }
 }
 
-/// Which part of the topics.
+/// Selects a part of the topics.
 struct TailRangeOptions: ParsableArguments {
     @Flag(name: [.customShort("f"), .long], help: "Continue with new records until Ctrl-C.")
     var follow = false
@@ -109,7 +109,7 @@ struct TailRangeOptions: ParsableArguments {
         try apply(to: &request, now: Timestamp.now)
     }
 
-    /// Without a place to begin it is the last 10 records; with a filter, those of all records that match.
+    /// Without a start, the last 10 records are shown. With a filter, all matching records are shown.
     func apply(to request: inout TailRequest, now: Timestamp) throws {
         do {
             if let from { request.from = try TailPoint(parsing: from, now: now) }
@@ -143,7 +143,7 @@ struct TailRangeOptions: ParsableArguments {
     }
 }
 
-/// Which records.
+/// Selects records.
 struct TailFilterOptions: ParsableArguments {
     @Option(help: "Records with exactly this key.")
     var key: [String] = []
@@ -178,7 +178,7 @@ struct TailFilterOptions: ParsableArguments {
 
     func filter() throws -> RecordFilter {
         var conditions: [RecordCondition] = []
-        // The cheapest first.
+        // The cheapest conditions come first.
         if !key.isEmpty { conditions.append(.any(key.map { .key(Array($0.utf8)) })) }
         do {
             conditions += try header.map { try RecordCondition.header(parsing: $0) }
@@ -196,7 +196,7 @@ struct TailFilterOptions: ParsableArguments {
     }
 }
 
-/// How records are shown.
+/// The output format of records.
 struct TailFormOptions: ParsableArguments {
     @Option(
         name: [.customShort("o"), .long],
@@ -249,7 +249,7 @@ struct TailFormOptions: ParsableArguments {
         return settings
     }
 
-    /// As https://no-color.org says: a NO_COLOR that is not empty.
+    /// NO_COLOR counts if it is not empty, as https://no-color.org requires.
     static func isColoured(_ choice: Colour, isTerminal: Bool, environment: [String: String]) -> Bool {
         switch choice {
         case .always: true
@@ -259,7 +259,7 @@ struct TailFormOptions: ParsableArguments {
     }
 }
 
-/// A flag that one task sets and others look at.
+/// A flag that one task sets and others read.
 final class AtomicFlag: Sendable {
     private let flag = Atomic(false)
 

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import Verification
 
-/// A verdict, for people and for programs.
+/// Formats a verdict as text and JSON.
 struct VerificationReport {
     private let verdict: Verdict
 
@@ -10,7 +10,7 @@ struct VerificationReport {
         self.verdict = verdict
     }
 
-    /// nil when all is equal.
+    /// The exit code; nil if everything is equal.
     var exitCode: ExitCode? {
         switch verdict.decision {
         case .equal: nil
@@ -130,14 +130,14 @@ struct VerificationReport {
         }
 
         let verdict: String
-        /// events, write-model or tables.
+        /// The compared source: events, write-model or tables.
         let comparedWith: String
         let reason: String?
         let comparisons: [Comparison]
         let eventsUnderWay: UnderWay
     }
 
-    /// One document.
+    /// The verdict as one JSON document.
     var json: String {
         get throws {
             let encoder = JSONEncoder()

@@ -3,7 +3,7 @@ internal import Foundation
 internal import Postgres
 internal import Verification
 
-/// `millrace verify`: are the read models what the events say, and do the topics hold what the write model says?
+/// `millrace verify`: compares the read models with the events, and the topics with the write model.
 struct VerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
@@ -52,7 +52,7 @@ struct VerifyCommand: AsyncParsableCommand {
 
     @OptionGroup var kafka: KafkaOptions
 
-    // Its own default begins as an option does.
+    // The default value begins with a hyphen, like an option.
     @Option(
         parsing: .unconditional,
         help: "Suffix of the events' topics, as the relay's setting topic_suffix.")

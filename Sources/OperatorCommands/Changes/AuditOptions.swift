@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import StreamCore
 
-/// What every command that changes something asks for.
+/// The options of every command that changes something.
 struct AuditOptions: ParsableArguments {
     @Flag(help: "Make the change. Without this option the command is a dry run.")
     var execute = false
@@ -13,7 +13,7 @@ struct AuditOptions: ParsableArguments {
     @Option(name: .customLong("as"), help: "The operator, for the history (default: $SUDO_USER, else $USER).")
     var actor: String?
 
-    /// The last sentence of every dry run.
+    /// The last sentence of each dry run.
     static let howToExecute = "Add --execute --reason \"why\" to do it."
 
     func validate() throws {

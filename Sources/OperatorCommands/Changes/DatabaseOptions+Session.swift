@@ -2,18 +2,18 @@ internal import ArgumentParser
 internal import Postgres
 
 extension DatabaseOptions {
-    /// Runs `body` with a session of the database, and explains what the database says.
+    /// Runs `body` with a database session, and explains errors of the database.
     ///
     /// - Parameters:
-    ///   - name: of the session, as `pg_stat_activity` shows it.
-    ///   - tables: what the tables are about, and the migration sets that make them.
-    ///   - explain: the command's own words for an error; nil where it has none.
+    ///   - name: the name of the session in `pg_stat_activity`.
+    ///   - tables: the content of the tables, and the migration sets that create them.
+    ///   - explain: returns the command's explanation of an error; nil if it has none.
     func withSession<Result>(
         named name: String, statementTimeoutMs: Int? = nil, tables: (of: String, sets: [String]),
         explain: (any Error) -> CommandFailure? = { _ in nil },
         _ body: (PostgresConnection) async throws -> Result
     ) async throws -> Result {
-        // Looking works on a standby, too; what changes something says so there.
+        // Reading also works on a standby. A change reports an error there.
         var configuration = try configuration(applicationName: name, access: .any)
         if let statementTimeoutMs { configuration.statementTimeoutMs = statementTimeoutMs }
         let connection = try await PostgresConnection.connect(configuration)

@@ -1,33 +1,33 @@
 internal import ArgumentParser
 internal import StreamCore
 
-/// What every command is that changes something for an operator: without --execute it says what it would do, with it
-/// the command does it and says what it did. What is changed, and how it is told, is each command's own.
+/// A command that changes something for an operator. Without --execute it only reports what it would change. Each
+/// command defines its change and its report.
 protocol OperatorChange {
     associatedtype Report: OperatorReport
 
-    /// - Parameter audit: who changes it, and why; nil to change nothing and find out what would be changed.
+    /// - Parameter audit: the operator and the reason; nil for a dry run.
     func outcome(by audit: Audit?) async throws -> Report
 }
 
-/// What was changed, or would be.
+/// The report about a change, or about a possible change.
 protocol OperatorReport {
-    /// It was changed; otherwise it would be.
+    /// Whether the change was made. Otherwise it is a dry run.
     var isDone: Bool { get }
-    /// Whether nothing was to be changed.
+    /// Whether there was nothing to change.
     var isEmpty: Bool { get }
-    /// What was changed, or would be, for people.
+    /// The report as text.
     var lines: [String] { get }
-    /// The same as one JSON value.
+    /// The report as one JSON value.
     var json: String { get }
-    /// The same as JSON objects, one a line.
+    /// The report as JSON objects, one in each line.
     var jsonLines: String { get }
 }
 
 extension OperatorReport {
     var jsonLines: String { json }
 
-    /// What a person reads; a dry run says that it was one.
+    /// The complete text. It says if this was a dry run.
     var text: String {
         var lines = lines
         if !isDone && !isEmpty {
@@ -38,9 +38,9 @@ extension OperatorReport {
 }
 
 extension OperatorChange {
-    /// Does it, or says what would be done.
+    /// Makes the change, or reports what it would change.
     ///
-    /// - Throws: `ExitCode.nothingMatched` when there was nothing to change.
+    /// - Throws: `ExitCode.nothingMatched` if there was nothing to change.
     func run(_ options: AuditOptions, _ output: OutputFormat) async throws {
         let report = try await outcome(by: options.execute ? options.audit : nil)
         switch output {
@@ -53,6 +53,6 @@ extension OperatorChange {
 }
 
 extension ExitCode {
-    /// There is nothing of what was asked for, or nothing that may be changed.
+    /// Nothing matches the request, or nothing that matches may be changed.
     static let nothingMatched = ExitCode(1)
 }

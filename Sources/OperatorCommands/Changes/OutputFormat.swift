@@ -1,11 +1,11 @@
 internal import ArgumentParser
 
-/// How results are printed.
+/// The format of results.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
-    /// For people.
+    /// A table of text.
     case table
     /// One JSON value.
     case json
-    /// One JSON object a line.
+    /// One JSON object in each line.
     case jsonl
 }

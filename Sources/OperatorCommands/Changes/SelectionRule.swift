@@ -1,13 +1,13 @@
 internal import ArgumentParser
 
-/// What a command acts upon is said in exactly one way: to change everything because nothing was said would be an
-/// accident.
+/// Checks that the objects of a command are selected in exactly one way. A command without a selection must not change
+/// everything.
 struct SelectionRule {
-    /// What is selected, such as `rows`.
+    /// The selected objects, such as `rows`.
     let noun: String
-    /// The ways beside `--all`, in words, and whether each was used.
+    /// The ways of selection other than `--all`, and whether each was used.
     let ways: [(name: String, isUsed: Bool)]
-    /// `--all` was given.
+    /// Whether `--all` was used.
     let all: Bool
 
     /// - Throws: `ValidationError` unless exactly one way was used.

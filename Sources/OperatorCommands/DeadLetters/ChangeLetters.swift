@@ -88,12 +88,12 @@ struct RestoreLetters: AsyncParsableCommand {
     }
 }
 
-/// Letters that are retried, discarded or restored.
+/// Retries, discards or restores letters.
 struct LettersChange: OperatorChange {
     let change: DeadLetterStore.Change
     let database: DatabaseOptions
     let letters: LetterSelectionOptions
-    /// Letters that become due in a second; nil for all at once.
+    /// Maximum number of letters that become due in a second; nil for no limit.
     var perSecond: Double?
 
     func outcome(by audit: Audit?) async throws -> LetterChangeReport {
@@ -109,7 +109,7 @@ struct LettersChange: OperatorChange {
     }
 }
 
-/// What was changed, or would be.
+/// The report about changed letters.
 struct LetterChangeReport: OperatorReport {
     private let change: DeadLetterStore.Change
     private let outcome: DeadLetterStore.Outcome

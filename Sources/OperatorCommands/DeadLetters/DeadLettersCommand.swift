@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import DeadLetters
 internal import Foundation
 
-/// `millrace dead-letters`: what could not be applied, and what to do about it.
+/// `millrace dead-letters`: manages events that could not be applied.
 struct DeadLettersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dead-letters",
@@ -27,7 +27,7 @@ struct DeadLettersCommand: AsyncParsableCommand {
 }
 
 extension ExitCode {
-    /// `EX_DATAERR` of sysexits.h: what was given to be kept is not what it must be.
+    /// `EX_DATAERR` of sysexits.h: the given data is invalid.
     static let wrongData = ExitCode(65)
 }
 

@@ -31,7 +31,7 @@ struct EditLetter: AsyncParsableCommand {
 
     @OptionGroup var audit: AuditOptions
 
-    /// Larger values than this no broker takes by default, by far.
+    /// Maximum size of a value in bytes. By default, brokers accept only much smaller values.
     private static let valueLimit = 64 << 20
 
     func run() async throws {

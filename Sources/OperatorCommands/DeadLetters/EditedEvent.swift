@@ -3,22 +3,23 @@ internal import Events
 internal import StreamCore
 internal import WireJSON
 
-/// A corrected value: an event with an identity of its own that names the one it stands for.
+/// A corrected value: an event with a new id that refers to the event that it replaces.
 struct EditedEvent {
     let value: [UInt8]
     let eventID: EventID
 
-    /// - Parameter value: kept as it is; the identity is a new one that the value need not know.
+    /// - Parameter value: stored unchanged. The new id need not be in the value.
     init(unchecked value: [UInt8]) {
         self.value = value
         eventID = Self.newID()
     }
 
     /// - Parameters:
-    ///   - given: an event as JSON; its `eventId` may be left out.
-    ///   - letter: whose value it replaces.
-    ///   - codec: what the letter's consumer takes.
-    /// - Throws: ``CommandFailure`` when it is no event that consumers would take, or belongs to another key.
+    ///   - given: an event as JSON. It may lack `eventId`.
+    ///   - letter: the letter whose value it replaces.
+    ///   - codec: checks the event for the letter's consumer.
+    ///   - eventID: the new id.
+    /// - Throws: ``CommandFailure`` if the consumer would not accept the event, or it belongs to another key.
     init(
         _ given: [UInt8], replacing letter: DeadLetterStore.Letter, as codec: EventCodec,
         eventID: EventID = Self.newID()
@@ -50,7 +51,7 @@ struct EditedEvent {
         CommandFailure("\(message). --no-check stores it unchanged.", .wrongData)
     }
 
-    /// The object as it stands, but for the two members: numbers keep their digits, members their order.
+    /// The object with only the two members changed. Numbers keep their digits, and members keep their order.
     private static func rewritten(_ given: [UInt8], _ eventID: EventID, original: EventID?) throws -> [UInt8] {
         do throws(JSONError) {
             var json = try JSONReader(given.span)

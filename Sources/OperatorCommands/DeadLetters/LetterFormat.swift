@@ -3,7 +3,7 @@ internal import Foundation
 internal import StreamCore
 internal import WireJSON
 
-/// Letters' parts as text that no terminal can be spoilt with.
+/// Formats the parts of letters as text without control characters, which could change the terminal.
 enum LetterFormat {
     static func text(_ string: String) -> String { RecordLine.printable(Array(string.utf8)) }
 
@@ -13,7 +13,7 @@ enum LetterFormat {
         return String(time.description.prefix(19)).replacing("T", with: " ")
     }
 
-    /// How long ago, in the two largest units: `3d 4h`, `5m 10s`.
+    /// The age in its two largest units: `3d 4h`, `5m 10s`.
     static func age(of time: Timestamp, now: Timestamp) -> String {
         let seconds = max(0, (now.microseconds - time.microseconds) / 1_000_000)
         switch seconds {
@@ -24,7 +24,7 @@ enum LetterFormat {
         }
     }
 
-    /// 1203456 as `1,203,456`.
+    /// Formats 1203456 as `1,203,456`.
     static func count(_ number: Int64) -> String {
         var digits = Array(String(number.magnitude))
         var position = digits.count - 3
@@ -39,10 +39,10 @@ enum LetterFormat {
 
     // MARK: values
 
-    /// At most so many bytes of a value are shown.
+    /// Maximum number of bytes of a value that are shown.
     static let valueLimit = 64 << 10
 
-    /// A value for people: JSON indented, other text as it is, other bytes in hexadecimal.
+    /// Formats a value: indented JSON, other text unchanged, and other bytes in hexadecimal.
     static func value(_ bytes: [UInt8]) -> String {
         if bytes.isEmpty { return "(empty)" }
         if let json = indented(bytes) { return json }
@@ -64,7 +64,7 @@ enum LetterFormat {
             .map { $0.isEmpty ? [UInt8(ascii: " ")] : Array($0) }
     }
 
-    /// Offset, 16 bytes, and what of them is text.
+    /// Lines with the offset, 16 bytes, and the characters among them.
     static func hexadecimal(_ bytes: [UInt8]) -> String {
         stride(from: 0, to: bytes.count, by: 16).map { start in
             let row = bytes[start..<min(start + 16, bytes.count)]
@@ -77,9 +77,9 @@ enum LetterFormat {
         }.joined(separator: "\n")
     }
 
-    /// JSON with a member a line, its numbers digit for digit as they stand.
+    /// Formats JSON with one member in each line. Numbers keep their digits.
     ///
-    /// - Returns: nil when it is no JSON object or array.
+    /// - Returns: nil if the bytes are not a JSON object or array.
     static func indented(_ bytes: [UInt8]) -> String? {
         guard isContainer(bytes) else { return nil }
         var text: [UInt8] = []

@@ -2,7 +2,8 @@ internal import DeadLetters
 internal import Foundation
 internal import StreamCore
 
-/// Letters as JSON objects. Bytes are text where they are UTF-8, else base64 under a name that says so.
+/// Letters as JSON objects. Bytes are text if they are UTF-8. Otherwise they are base64, in a member whose name says
+/// so.
 enum LetterJSON {
     static func line(_ object: some Encodable) -> String { encode(object, [.sortedKeys, .withoutEscapingSlashes]) }
 
@@ -66,7 +67,7 @@ enum LetterJSON {
 
     struct Page: Encodable {
         let letters: [Summary]
-        /// What `--before` takes for the next page.
+        /// The value of `--before` for the next page.
         let next: Int64?
     }
 
@@ -200,7 +201,7 @@ enum LetterJSON {
         }
     }
 
-    /// A letter as `export` writes it: the record's bytes always in base64, so that they come back as they were.
+    /// A letter for `export`. The record's bytes are always in base64, so they can be restored exactly.
     struct Export: Encodable {
         struct Header: Encodable {
             let name: String

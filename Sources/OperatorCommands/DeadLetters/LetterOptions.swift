@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import DeadLetters
 internal import Foundation
 
-/// Which letters.
+/// Selects letters by properties.
 struct LetterFilterOptions: ParsableArguments {
     @Option(help: "Letters of this consumer, such as order-summary.")
     var consumer: String?
@@ -57,7 +57,7 @@ struct LetterFilterOptions: ParsableArguments {
     }
 }
 
-/// Which letters a command acts upon: numbers, a group, a filter, or all.
+/// Selects the letters of a command: by numbers, a group, a filter, or all.
 struct LetterSelectionOptions: ParsableArguments {
     @Argument(help: "Numbers of letters.")
     var letters: [Int64] = []
@@ -86,7 +86,7 @@ struct LetterSelectionOptions: ParsableArguments {
         }
     }
 
-    /// - Throws: ``DeadLetterStore/NameError`` when the group's name means none or several.
+    /// - Throws: ``DeadLetterStore/NameError`` if the group's name matches no group or several groups.
     func selection(in store: DeadLetterStore) async throws -> DeadLetterStore.Selection {
         if !letters.isEmpty { return .letters(letters) }
         guard let name = group.flatMap({ DeadLetterStore.GroupName($0) }) else { return .matching(options.filter) }
@@ -94,7 +94,7 @@ struct LetterSelectionOptions: ParsableArguments {
     }
 }
 
-/// How many a second: `50/s`, `30/m`, or a bare number for a second.
+/// A rate: `50/s`, `30/m`, or a number for each second.
 struct RateArgument: ExpressibleByArgument {
     let perSecond: Double
 

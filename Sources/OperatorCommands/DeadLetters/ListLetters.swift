@@ -67,7 +67,7 @@ struct ListLetters: AsyncParsableCommand {
         return table.text
     }
 
-    /// A letter that waits for another one is told apart from one that failed itself.
+    /// The state. It distinguishes letters that wait for another one from letters that failed themselves.
     private static func state(of letter: DeadLetterStore.Summary) -> String {
         letter.state == .pending && letter.reason == "blocked" ? "pending (blocked)" : letter.state.rawValue
     }

@@ -34,7 +34,7 @@ struct ShowLetter: AsyncParsableCommand {
     }
 }
 
-/// A letter for people to read.
+/// The text of a letter for operators.
 struct LetterText {
     private let detail: DeadLetterStore.Detail
     private let now: Timestamp
@@ -164,7 +164,7 @@ struct LetterText {
 }
 
 extension DeadLetterStore.Neighbour {
-    /// A letter in its own sequence.
+    /// The letter as a member of its own sequence.
     init(_ letter: DeadLetterStore.Letter) {
         self.init(
             letterID: letter.summary.letterID, state: letter.summary.state, reason: letter.summary.reason,

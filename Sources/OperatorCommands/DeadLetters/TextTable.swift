@@ -1,4 +1,4 @@
-/// Columns of text, each as wide as its widest cell.
+/// A table of text. Each column is as wide as its widest cell.
 struct TextTable {
     private let titles: [String]
     private var rows: [[String]] = []
@@ -25,13 +25,13 @@ struct TextTable {
         }.joined(separator: "\n")
     }
 
-    /// The first and the last characters: of a message, where and why.
+    /// The first and the last characters, which contain the place and the reason of an error.
     static func shorten(_ text: String, to length: Int) -> String {
         guard text.count > length, length > 0 else { return text }
         return text.prefix(length / 2) + "…" + text.suffix(length - 1 - length / 2)
     }
 
-    /// The first characters, with a sign that there were more.
+    /// The first characters, with a mark if the text was cut.
     static func cut(_ text: String, to length: Int) -> String {
         text.count <= length ? text : text.prefix(max(0, length - 1)) + "…"
     }

@@ -1,17 +1,18 @@
 internal import Catalog
 internal import Foundation
 
-/// The TOML that a daemon of `millrace dev` is started with: the servers of the session, all else by default.
+/// The configuration file of a daemon of `millrace dev`. It sets the servers of the session; all other settings have
+/// their defaults.
 struct DaemonConfigurationFile {
     let databaseURL: String
     let bootstrapServers: String
-    /// Whether Kafka is a mock that starts empty and forgets.
+    /// Whether Kafka is a mock cluster, which starts empty and deletes old records.
     let isMock: Bool
-    /// Where it answers for its health.
+    /// The port of health and metrics.
     let port: Int
-    /// Where queries and commands are answered.
+    /// The ports of queries and commands.
     let httpPorts: (queries: Int, commands: Int)
-    /// Folders of SQL; the service answers the queries of those that have some.
+    /// Folders of SQL files. The query service answers the queries of folders that contain some.
     var projections: [String] = []
 
     func text(for daemon: CatalogDaemon) -> String {
@@ -52,16 +53,17 @@ struct DaemonConfigurationFile {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// The mock keeps 5 MiB a partition, as stored, and forgets the rest: the outbox keeps what the projection has not
-    /// read.
+    /// The mock cluster keeps 5 MiB for each partition and deletes older records. Therefore the outbox keeps rows until
+    /// the projections have read their events.
     private static let relayOfMock = [
         "", "[relay]", "retention = \"keep\"", "", "[kafka.properties]", "\"compression.type\" = \"lz4\"",
     ]
 
-    /// The projection goes on when the mock's oldest records have vanished.
+    /// The projection continues if the mock cluster has deleted its oldest records.
     private static let projectionOfMock = ["", "[projection]", "on_truncated_history = \"continue\""]
 
-    /// The mock's first rebalance waits for the session's timeout, and its empty fetch sleeps the whole wait.
+    /// The mock cluster waits for the session timeout before its first rebalance, and answers an empty fetch only after
+    /// the whole wait time.
     private static let consumerOfMock = [
         "", "[kafka.properties]", "\"session.timeout.ms\" = \"6000\"", "\"heartbeat.interval.ms\" = \"500\"",
         "\"fetch.wait.max.ms\" = \"20\"",
@@ -71,7 +73,7 @@ struct DaemonConfigurationFile {
         paths.map { quoted(URL(filePath: $0).standardizedFileURL.path) }.joined(separator: ", ")
     }
 
-    /// A basic string of TOML.
+    /// The text as a basic string of TOML.
     private static func quoted(_ text: String) -> String {
         var quoted = "\""
         for character in text {

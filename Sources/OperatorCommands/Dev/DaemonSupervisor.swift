@@ -1,32 +1,33 @@
 internal import Blocking
 internal import Synchronization
 
-/// Keeps one daemon running: starts it, starts it again when it ends, and stops it when the session ends.
+/// Keeps one daemon running: starts it, restarts it when it ends, and stops it at the end of the session.
 final class DaemonSupervisor: Sendable {
     let name: String
     private let command: [String]
     private let logFile: String
     private let counter = Atomic(0)
 
-    /// From SIGTERM to SIGKILL: a little more than the daemons take for a graceful stop.
+    /// Time between SIGTERM and SIGKILL: slightly more than the daemons need for a graceful stop.
     private static let patienceSeconds = 35
 
     /// - Parameters:
+    ///   - name: the name of the daemon.
     ///   - command: the program's path, then its arguments.
-    ///   - logFile: where its output goes.
+    ///   - logFile: the file of its output.
     init(name: String, command: [String], logFile: String) {
         self.name = name
         self.command = command
         self.logFile = logFile
     }
 
-    /// How often it was started again.
+    /// The number of restarts.
     var restarts: Int { counter.load(ordering: .relaxed) }
 
-    /// Runs the daemon until the task is cancelled; returns when it has ended.
+    /// Runs the daemon until the task is cancelled, and returns after its end.
     ///
-    /// - Parameter report: receives each unexpected end of a daemon.
-    /// - Throws: ``CommandFailure`` when starting it again cannot help.
+    /// - Parameter report: receives each unexpected end of the daemon.
+    /// - Throws: ``CommandFailure`` if a restart cannot help.
     func run(report: @Sendable (String) -> Void) async throws {
         var policy = RestartPolicy()
         var random = SystemRandomNumberGenerator()

@@ -3,7 +3,7 @@ internal import OrderShop
 internal import SQLProjections
 internal import SQLText
 
-/// `millrace dev`: everything on this machine, with no server of the user's.
+/// `millrace dev`: runs the whole system on this machine, without servers of the user.
 struct DevCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
@@ -82,7 +82,7 @@ struct DevCommand: AsyncParsableCommand {
         try await DevSession(plan).run()
     }
 
-    /// Orders; and what else the folders of SQL read.
+    /// Adds the load: orders, and other aggregates that the SQL projections read.
     private func play(at rate: Double, in plan: inout DevSession.Plan) {
         let topics = Set(plan.projections.flatMap(\.topics))
         var configuration = shop.configuration

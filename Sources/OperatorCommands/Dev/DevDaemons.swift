@@ -3,24 +3,24 @@ internal import Catalog
 internal import Foundation
 internal import SQLProjections
 
-/// The daemons of a `millrace dev`: their configuration files, and how they are started.
+/// The daemons of `millrace dev`, with their configuration files and supervisors.
 struct DevDaemons {
     let supervisors: [DaemonSupervisor]
     private let folder: DevFolder
     private let ports: [(daemon: String, port: Int)]
 
-    /// Where questions about orders are answered, and the page is.
+    /// The URL of the query service and its page.
     let queryURL: String
-    /// Where commands are taken.
+    /// The URL of the command service.
     let commandURL: String
 
     /// The default ports of the services, used if they are free.
     private static let (queryPort, commandPort) = (8_080, 8_090)
 
-    /// Writes the configurations and finds the programs, which are beside our own.
+    /// Writes the configuration files and finds the programs, which are in the folder of this program.
     ///
-    /// - Parameter projections: folders of SQL that are run too.
-    /// - Throws: ``CommandFailure`` when a program is not there.
+    /// - Parameter projections: folders of SQL projections to run too.
+    /// - Throws: ``CommandFailure`` if a program does not exist.
     init(
         _ projections: [ProjectionFolder], folder: DevFolder, kafka: DevKafka, database: DevDatabase
     ) throws {
@@ -62,7 +62,7 @@ struct DevDaemons {
         return beside
     }
 
-    /// Where to look, and what to try.
+    /// The text that lists addresses and useful commands.
     func guide(database: DevDatabase, kafka: DevKafka) -> String {
         let health = ports.map { daemon, port in
             "  \(daemon): http://127.0.0.1:\(port)/health/ready  /metrics   log: \(folder.logFile(of: daemon))"

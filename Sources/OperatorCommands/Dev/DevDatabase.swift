@@ -3,12 +3,13 @@ internal import Foundation
 internal import Migrations
 internal import Postgres
 
-/// The database of a `millrace dev`: a private server on the session's folder, or the one that the environment names.
+/// The database of `millrace dev`: a private server in the session's folder, or the database that the environment
+/// specifies.
 struct DevDatabase: Sendable {
     let url: String
     private let server: PostgresServer?
 
-    /// Whether it is this session's own.
+    /// Whether it is a private server of this session.
     var isPrivate: Bool { server != nil }
 
     static func start(in folder: DevFolder) async throws -> DevDatabase {
@@ -33,7 +34,7 @@ struct DevDatabase: Sendable {
 
     static let migrationSets = MigrateCommand.Sets.standard + ["outbox-keep"]
 
-    /// Brings the schema up to date.
+    /// Applies missing migrations.
     func migrate() async throws -> Int {
         let configuration = try configuration(applicationName: "millrace-dev")
         let count = try await Migrator(configuration).up(Self.migrationSets).count
@@ -41,7 +42,8 @@ struct DevDatabase: Sendable {
         return count
     }
 
-    /// Makes the extensions that our own folders of SQL use: their roles may not. An administrator does so elsewhere.
+    /// Creates the extensions that this repository's SQL projections use, because their roles may not create them. In
+    /// production an administrator does this.
     private static func makeExtensions(_ connection: PostgresConnection) async throws {
         let found = try await connection.execute(
             "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')")
@@ -49,23 +51,23 @@ struct DevDatabase: Sendable {
         try await connection.execute(script: "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     }
 
-    /// Whether there are orders, whose events an empty cluster has not all.
+    /// Whether orders exist. An empty cluster then lacks their events.
     func hasOrders() async throws -> Bool {
         try await PostgresConnection.with(configuration(applicationName: "millrace-dev")) {
             try await $0.execute("SELECT EXISTS (SELECT FROM orders)").bool(0, 0)
         }
     }
 
-    /// Makes the database fit for a cluster that has just started empty.
+    /// Prepares the database for a cluster that has just started empty.
     ///
-    /// The offsets of the old cluster mean nothing in the new one: they are dropped, so that the projections start at
-    /// the new beginning. What the old cluster may have held and a projection not yet read is still in the outbox,
-    /// which keeps its rows for that long; it is published again, what became a dead letter included. Processed events
-    /// and the read models' rules make second deliveries harmless.
+    /// The offsets of the old cluster are invalid in the new one. They are deleted, so the projections start at the new
+    /// beginning. The outbox still contains all events that the old cluster may have contained and a projection has not
+    /// read. They are published again, including those that became dead letters. Repeated events change nothing,
+    /// because processed events are recorded and the read models merge idempotently.
     ///
-    /// - Parameter isAllowed: whether there may be such offsets; else they are an error, lest those of a real system
-    ///   are dropped.
-    /// - Returns: how many events are published again.
+    /// - Parameter isAllowed: whether offsets may be deleted. Otherwise existing offsets are an error, so the offsets
+    ///   of a real system are never deleted by accident.
+    /// - Returns: the number of events that are published again.
     func forgetCluster(isAllowed: Bool) async throws -> Int {
         try await PostgresConnection.with(configuration(applicationName: "millrace-dev")) { connection in
             try await connection.withTransaction { transaction in
@@ -76,7 +78,8 @@ struct DevDatabase: Sendable {
                             + "current cluster is new and empty. Set KAFKA_BOOTSTRAP_SERVERS to the other cluster, or "
                             + "delete the offsets with --reset-offsets.", .unavailable)
                 }
-                // The letters are of records that are no more; their events are in the outbox and come again.
+                // The letters refer to records that no longer exist. Their events are in the outbox and are published
+                // again.
                 try await transaction.execute("DELETE FROM parked_events")
                 try await transaction.execute("DELETE FROM dead_letters")
                 try await transaction.execute("DELETE FROM dead_letter_groups")

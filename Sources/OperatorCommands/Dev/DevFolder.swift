@@ -1,15 +1,16 @@
 internal import Blocking
 internal import Foundation
 
-/// The folder in which `millrace dev` keeps everything: the database, the daemons' configurations and logs.
+/// The folder in which `millrace dev` stores everything: the database, the configuration files and the logs of the
+/// daemons.
 struct DevFolder {
     let path: String
-    /// Held as long as this session lives; the kernel lets it go with the process.
+    /// The lock of this session. The kernel releases it when the process ends.
     private let lock: Int32
 
-    /// Opens the folder, making it if there is none.
+    /// Opens the folder, and creates it if it does not exist.
     ///
-    /// - Throws: ``CommandFailure`` when another `millrace dev` uses it.
+    /// - Throws: ``CommandFailure`` if another `millrace dev` uses it.
     init(path: String) throws {
         let absolute = URL(fileURLWithPath: path).standardizedFileURL.path
         self.path = absolute
@@ -19,7 +20,7 @@ struct DevFolder {
             try FileManager.default.createDirectory(
                 atPath: "\(absolute)/config", withIntermediateDirectories: true)
         } catch {
-            throw CommandFailure("cannot make \(absolute): \(error.localizedDescription)", .unavailable)
+            throw CommandFailure("cannot create \(absolute): \(error.localizedDescription)", .unavailable)
         }
         // SAFETY: the path is copied by the kernel.
         lock = unsafe open("\(absolute)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
@@ -33,17 +34,17 @@ struct DevFolder {
         }
     }
 
-    /// Whether the other commands look here by themselves.
+    /// Whether other commands search this folder by default.
     var isDefault: Bool { path == URL(fileURLWithPath: Self.defaultPath()).standardizedFileURL.path }
 
-    /// Where the last session's events were; nil before the first one.
+    /// The name of the last session's cluster; nil before the first session.
     var lastCluster: String? { try? String(contentsOfFile: "\(path)/cluster", encoding: .utf8) }
 
     func remember(cluster: String) throws {
         try Data(cluster.utf8).write(to: URL(fileURLWithPath: "\(path)/cluster"), options: .atomic)
     }
 
-    /// Where a broker of the session's keeps its data.
+    /// The folder of the data of a private broker.
     var brokerFolder: String { "\(path)/kafka" }
 
     /// Identifies the data in ``brokerFolder``. It is stored in that folder, so a deleted folder gets a new identity.
@@ -55,7 +56,7 @@ struct DevFolder {
         return new
     }
 
-    /// Whether the cluster is known not to hold the events of all orders.
+    /// Whether the cluster lacks the events of some orders.
     var hasIncompleteHistory: Bool { FileManager.default.fileExists(atPath: "\(path)/incomplete-history") }
 
     func remember(hasIncompleteHistory: Bool) throws {
@@ -70,10 +71,10 @@ struct DevFolder {
     func logFile(of daemon: String) -> String { "\(path)/log/\(daemon).log" }
     func configurationFile(of daemon: String) -> String { "\(path)/config/\(daemon).toml" }
 
-    /// Where the folder is when the user names none.
+    /// The default path of the folder.
     ///
-    /// PostgreSQL refuses to run as root; started by root, its server runs as another user, who must be allowed to
-    /// enter the folder. Where that is not so (below /root, for instance) a folder in /var/tmp is taken.
+    /// PostgreSQL refuses to run as root. If this process runs as root, the server runs as another user, who must be
+    /// able to enter the folder. If that is impossible (for example below /root), a folder in /var/tmp is used.
     static func defaultPath() -> String {
         let here = FileManager.default.currentDirectoryPath
         guard geteuid() == 0, !canBeEnteredByAll(here) else { return ".millrace" }

@@ -4,22 +4,22 @@ internal import Foundation
 internal import Kafka
 internal import SQLProjections
 
-/// The Kafka of a `millrace dev`: a mock cluster or a broker of its own, or the cluster that the environment names.
+/// The Kafka of `millrace dev`: a mock cluster, a private broker, or the cluster that the environment specifies.
 struct DevKafka: Sendable {
     private enum Server {
-        /// Starts empty with the session, and ends with it.
+        /// It starts empty with the session, and ends with it.
         case mock(MockCluster)
-        /// Keeps its records in the session's folder.
+        /// It stores its records in the session's folder.
         case broker(BrokerServer)
         case users
     }
 
     let bootstrapServers: String
-    /// The same name means the same offsets.
+    /// The name of the cluster. With the same name, offsets stay valid.
     let cluster: String
     private let server: Server
 
-    /// Those that the daemons read and write.
+    /// The topics that the daemons read and write.
     private static func topics(_ projections: [ProjectionFolder], _ more: [String]) -> [String] {
         var topics = Catalog.eventTopics + Catalog.letterTopics
         for topic in projections.flatMap({ $0.topics + $0.letterTopics }) + more where !topics.contains(topic) {
@@ -28,17 +28,17 @@ struct DevKafka: Sendable {
         return topics
     }
 
-    /// Whether it started empty with this session, and ends with it.
+    /// Whether it is a mock cluster.
     var isMock: Bool { if case .mock = server { true } else { false } }
 
-    /// Finds or starts it, with the topics there.
+    /// Finds or starts the cluster, and creates missing topics.
     ///
     /// - Parameters:
-    ///   - projections: folders of SQL that are run too.
-    ///   - more: further topics.
-    ///   - partitions: of each topic that is made.
-    ///   - usesBroker: whether it is a broker in `folder`, where the environment names no cluster.
-    ///   - folder: the session's.
+    ///   - projections: folders of SQL projections that run too.
+    ///   - more: additional topics.
+    ///   - partitions: the number of partitions of each new topic.
+    ///   - usesBroker: whether to run a private broker if the environment specifies no cluster.
+    ///   - folder: the folder of the session.
     static func start(
         _ projections: [ProjectionFolder], more: [String], partitions: Int32, usesBroker: Bool, in folder: DevFolder
     ) async throws -> DevKafka {
@@ -67,7 +67,7 @@ struct DevKafka: Sendable {
         return kafka
     }
 
-    /// Stops what was started.
+    /// Stops the private broker, if there is one.
     func stop() async {
         if case .broker(let broker) = server { await broker.stop() }
     }

@@ -8,27 +8,27 @@ internal import SQLProjections
 internal import Synchronization
 internal import Verification
 
-/// One run of `millrace dev`, from an empty folder or the last run's to a clean end.
+/// One run of `millrace dev`, which begins with an empty folder or the data of the last run.
 struct DevSession {
     struct Plan {
-        /// Where everything is kept.
+        /// The folder of all state.
         var folder: String
-        /// What is played; nil for no load.
+        /// The load of orders; nil for none.
         var load: ShopLoad.Configuration?
-        /// What is played beside it; nil for no bank.
+        /// The additional load of the bank; nil for none.
         var bank: BankLoad.Configuration?
         var duration: Duration?
         var verifies = false
         var partitions: Int32 = 12
-        /// Whether Kafka is a broker that keeps its records, where the environment names no cluster.
+        /// Whether to run a private broker if the environment specifies no cluster.
         var usesBroker = false
-        /// Whether offsets of another cluster are dropped in a database that is not ours.
+        /// Whether to delete the offsets of another cluster in a database that is not private.
         var resetsOffsets = false
-        /// Folders of SQL that are run too.
+        /// Folders of SQL projections that run too.
         var projections: [ProjectionFolder] = []
     }
 
-    /// Why a session ends.
+    /// The reason why a session ends.
     private enum End: Equatable {
         case signal
         case durationOver
@@ -38,7 +38,7 @@ struct DevSession {
     private let plan: Plan
     private let start = ContinuousClock.now
 
-    /// How long `--verify` waits for the projection.
+    /// Maximum time that `--verify` waits for the projection.
     private static let verificationPatience: Duration = .seconds(120)
 
     init(_ plan: Plan) {
@@ -107,8 +107,8 @@ struct DevSession {
         try await play(daemons.supervisors, folder, kafka, database, until: stop)
     }
 
-    /// Runs the daemons, the load and the status line side by side until one of the ends has come; then verifies, if
-    /// asked, with the daemons still running. However it ends, the daemons are asked to stop and waited for.
+    /// Runs the daemons, the load and the status line until the session ends. Then it verifies the read models if
+    /// requested, while the daemons still run. In all cases it stops the daemons and waits for their end.
     private func play(
         _ supervisors: [DaemonSupervisor], _ folder: DevFolder, _ kafka: DevKafka, _ database: DevDatabase,
         until stop: StopRequest
@@ -188,7 +188,7 @@ struct DevSession {
         return .signal
     }
 
-    /// Waits until the load's transactions under way are written.
+    /// Waits until the load has written its current transactions.
     private static func wait(for load: ShopLoad, _ group: inout ThrowingTaskGroup<End?, any Error>) async throws {
         while let finished = try await group.next() {
             if finished == .loadOver || finished == .signal { return }
@@ -244,7 +244,7 @@ struct DevSession {
     }
 }
 
-/// `--verify` did not find everything equal, and has shown what it found.
+/// `--verify` found and printed differences, or could not compare.
 struct VerificationFailed: Error {
     let exitCode: ExitCode
 }
@@ -260,13 +260,14 @@ final class StopRequest: Sendable {
 
     func request() { continuation.yield() }
 
-    /// Returns when the end is wished for, or the task is cancelled.
+    /// Returns when the end is requested, or the task is cancelled.
     func wait() async {
         for await _ in stream { return }
     }
 }
 
-/// The one status line of a terminal, rewritten in place, with announcements above it; plain lines elsewhere.
+/// The status line of a terminal, which is rewritten in place, with messages above it. On other outputs it prints plain
+/// lines.
 final class StatusDisplay: Sendable {
     private let isTerminal = StandardOutput.isTerminal
     private let hasLine = Mutex(false)

@@ -4,33 +4,34 @@ internal import Postgres
 internal import SQLProjections
 internal import StreamCore
 
-/// Where all of a session's events are at one moment.
+/// The numbers of a session's events at one moment.
 struct DevSnapshot: Equatable {
-    /// Rows of the outbox that Kafka has not acknowledged.
+    /// The number of outbox rows that Kafka has not acknowledged.
     var backlog: Int64 = 0
-    /// Events that Kafka has ever got, over all partitions.
+    /// The number of events that Kafka has ever received in all partitions.
     var published: Int64 = 0
-    /// Events that all projections have passed, over all partitions.
+    /// The number of events that all projections have passed in all partitions.
     var projected: Int64 = 0
-    /// Events in Kafka that some projection has not passed.
+    /// The number of events in Kafka that at least one projection has not passed.
     var lag: Int64 = 0
 }
 
-/// Asks the database and Kafka where all events are. Opens its connections again when they break.
+/// Reads the numbers from the database and Kafka. It opens its connections again after errors.
 struct DevStatistics {
     private let database: PostgresConfiguration
     private let kafka: KafkaAdmin
-    /// Whether the outbox keeps published rows until the projections have them, for a cluster that forgets.
+    /// Whether the outbox keeps published rows until the projections have read their events, because the cluster
+    /// deletes old records.
     private let prunesOutbox: Bool
-    /// The projections in SQL that run too.
+    /// The SQL projections that run too.
     private let folders: [ProjectionFolder]
     private var connection: PostgresConnection?
     private var partitions: [TopicPartition] = []
-    /// When the partitions were asked for: some may be added later.
+    /// The time of the last query for partitions, because partitions may be added later.
     private var partitionsAskedFor = ContinuousClock.now
     private var milestone: Milestone?
 
-    /// What Kafka had at an instant: all that was published before it lies below these ends.
+    /// The ends of the partitions at one time. All events that were published before are below these ends.
     private struct Milestone {
         let instant: Timestamp
         let ends: [TopicPartition: Int64]
@@ -82,7 +83,8 @@ struct DevStatistics {
         return snapshot
     }
 
-    /// Where the slowest projection is in each partition; absent where one of them has not been yet.
+    /// The offset of the slowest projection in each partition. Partitions that a projection has not reached yet are
+    /// left out.
     private func nextOffsets(_ connection: PostgresConnection) async throws -> [TopicPartition: Int64] {
         let rows = try await connection.execute(
             """
@@ -113,8 +115,8 @@ struct DevStatistics {
         folders.flatMap(\.topics).reduce(into: Catalog.eventTopics) { if !$0.contains($1) { $0.append($1) } }
     }
 
-    /// Deletes the rows of the outbox that were published before the milestone, once all projections have passed it. A
-    /// parked event was passed and not applied: while there is one, all rows are kept.
+    /// Deletes outbox rows that were published before the milestone, after all projections have passed it. A parked
+    /// event was passed but not applied, so all rows are kept while one exists.
     private mutating func prune(_ offsets: [TopicPartition: Int64], _ connection: PostgresConnection) async throws {
         guard let passed = milestone, passed.ends.allSatisfy({ offsets[$0] ?? 0 >= $1 }) else { return }
         var parameters = Parameters()

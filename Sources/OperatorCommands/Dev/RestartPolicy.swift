@@ -1,17 +1,17 @@
 internal import Blocking
 import StreamCore
 
-/// What `millrace dev` does when a daemon that it started ends: a pure value that reads no clock.
+/// Decides what `millrace dev` does when one of its daemons ends. This is a pure value that reads no clock.
 ///
-/// Most ends are answered by a restart after a growing delay; a daemon that ran for a while before starts from the
-/// shortest delay again. Exit code 78 says that the configuration or the schema is wrong, which no restart changes.
+/// Usually the daemon is restarted after a growing delay. After a longer run the delay begins again with the shortest.
+/// Exit code 78 means that the configuration or the schema is wrong, so a restart would not help.
 struct RestartPolicy {
     enum Answer: Equatable {
         case restart(after: Duration)
         case giveUp(reason: String)
     }
 
-    /// A daemon that ran for so long was healthy.
+    /// A daemon that ran for this long was healthy.
     static let healthyAfter: Duration = .seconds(20)
     /// `EX_CONFIG` of sysexits.h.
     static let configurationExit: Int32 = 78
@@ -20,9 +20,9 @@ struct RestartPolicy {
     private(set) var restarts = 0
 
     /// - Parameters:
-    ///   - end: how it ended.
-    ///   - ranFor: how long it had run.
-    ///   - random: where the delay's jitter comes from.
+    ///   - end: how the process ended.
+    ///   - ranFor: how long it ran.
+    ///   - random: the source of the delay's jitter.
     mutating func ended(
         _ end: SupervisedProcess.End, ranFor: Duration, using random: inout some RandomNumberGenerator
     ) -> Answer {

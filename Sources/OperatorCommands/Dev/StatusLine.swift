@@ -1,14 +1,14 @@
 internal import OrderShop
 
-/// The line that `millrace dev` shows once a second: a pure value that turns two moments into rates.
+/// The line that `millrace dev` shows once a second. This is a pure value that computes rates from two snapshots.
 struct StatusLine {
     private var last: (snapshot: DevSnapshot, seconds: Double)?
 
     /// - Parameters:
-    ///   - snapshot: where the events are; nil when a server did not answer.
-    ///   - totals: what the load wrote; nil without a load.
-    ///   - restarts: how often a daemon was started again.
-    ///   - seconds: since the session's start.
+    ///   - snapshot: the numbers of events; nil if a server did not answer.
+    ///   - totals: the totals of the load; nil without a load.
+    ///   - restarts: the number of restarts of daemons.
+    ///   - seconds: the time since the session's start.
     mutating func text(
         _ snapshot: DevSnapshot?, totals: ShopLoad.Totals?, restarts: Int, seconds: Double
     ) -> String {

@@ -4,7 +4,7 @@ internal import Inspection
 internal import Kafka
 internal import Postgres
 
-/// `millrace doctor`: looks at what a runbook would look at.
+/// `millrace doctor`: performs the checks of a runbook.
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
@@ -45,7 +45,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let postgres = try database.configuration(applicationName: "millrace-doctor", access: .any)
         let admin =
             withoutKafka ? nil : try KafkaAdmin(try kafka.configuration(clientID: "millrace-doctor"), timeoutMs: 5_000)
-        // A database that is away is a finding.
+        // An unavailable database is a finding, not a failure of the command.
         let connection = try? await PostgresConnection.connect(postgres)
         let scene = CheckScene(
             postgres: postgres, connection: connection, admin: admin, expected: Self.expected(table: table, roles: role)
@@ -59,7 +59,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
     static func expected(table: String, roles: [String]) -> Expectations {
         var expected = Expectations()
-        // The demo shop's tables are no part of a system, unless command-service keeps its orders there.
+        // The tables of the demo shop are required only if command-service stores its orders there.
         let needed = Set(Catalog.daemons.filter { !$0.isOptional }.flatMap(\.migrationSets) + ["outbox"])
         expected.migrationSets = needed.sorted()
         expected.optionalMigrationSets = Set(Catalog.daemons.flatMap(\.migrationSets)).subtracting(needed).sorted()

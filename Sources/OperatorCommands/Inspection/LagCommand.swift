@@ -4,7 +4,7 @@ internal import Inspection
 internal import Kafka
 internal import Postgres
 
-/// `millrace lag`: how far consumers are behind.
+/// `millrace lag`: shows the lag of consumers.
 struct LagCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lag",
@@ -26,7 +26,7 @@ struct LagCommand: AsyncParsableCommand {
         case table, json
     }
 
-    /// Records, or a time when a unit is given.
+    /// A number of records, or a time if there is a unit.
     enum Limit: ExpressibleByArgument {
         case records(Int64)
         case seconds(Double)
@@ -119,7 +119,7 @@ struct LagCommand: AsyncParsableCommand {
         StandardOutput.flush()
     }
 
-    /// What is beyond the limit; nil when nothing is.
+    /// The violation of the limit; nil if there is none.
     static func problem(_ report: LagReport, _ limit: Limit?) -> String? {
         let removed = report.rows.reduce(0) { $0 + $1.removedUnread }
         if removed > 0 { return "\(LetterFormat.count(removed)) offsets were removed before they were read" }

@@ -1,7 +1,7 @@
 internal import Inspection
 internal import StreamCore
 
-/// A report of lag for people and for programs.
+/// Formats a report of lag as text or JSON.
 struct LagView: Encodable {
     struct Row: Encodable {
         let consumer: String

@@ -4,7 +4,7 @@ internal import Inspection
 internal import Kafka
 internal import Postgres
 
-/// `millrace status`: is all well?
+/// `millrace status`: shows whether the system works.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
@@ -16,7 +16,7 @@ struct StatusCommand: AsyncParsableCommand {
             Exit codes: 0 no problem · 1 a problem · 64 wrong usage · 78 the configuration is wrong.
             """)
 
-    /// All questions together may take so long.
+    /// Maximum time for all queries together, in milliseconds.
     static let timeoutMs = 450
 
     @OptionGroup var database: DatabaseOptions
@@ -68,10 +68,10 @@ struct StatusCommand: AsyncParsableCommand {
     }
 }
 
-/// An answer that may come too late.
+/// Waits for an answer for a limited time.
 enum Answer {
-    /// - Returns: nil when it took longer; the question is then left to itself, as one that blocks a thread cannot be
-    ///   taken back.
+    /// - Returns: nil if the answer took longer. The query continues in the background, because a call that blocks a
+    ///   thread cannot be cancelled.
     static func within<Value: Sendable>(
         _ milliseconds: Int, _ question: @escaping @Sendable () async -> Value
     ) async -> Value? {

@@ -5,7 +5,7 @@ internal import Postgres
 internal import StreamCore
 internal import Tail
 
-/// `millrace trace`: an aggregate's whole way.
+/// `millrace trace`: shows the path of an aggregate's events.
 struct TraceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "trace",

@@ -50,7 +50,7 @@ struct DiscardFailedRows: AsyncParsableCommand {
     }
 }
 
-/// Rows that are retried or discarded.
+/// Retries or discards failed rows.
 struct FailedRowChange: OperatorChange {
     let change: OutboxFailures.Change
     let outbox: OutboxTableOptions
@@ -67,11 +67,11 @@ struct FailedRowChange: OperatorChange {
     }
 }
 
-/// What was changed, or would be.
+/// The report about changed rows.
 struct FailedRowReport: OperatorReport {
     let change: OutboxFailures.Change
     let rows: [Int64]
-    /// Asked for by number, and not there, or not to be changed so.
+    /// Requested rows that do not exist, or cannot be changed in this way.
     let missing: [Int64]
     let isDone: Bool
 

@@ -41,7 +41,7 @@ enum FailedRowJSON {
         let next: Int64?
     }
 
-    /// JSON columns are texts here: exactly what the database holds, digits and repeated members included.
+    /// JSON columns are texts here, exactly as in the database, with all digits and repeated members.
     struct Detail: Encodable {
         let summary: Summary
         let sequence: Int64?

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Outbox
 internal import Postgres
 
-/// `millrace outbox`: what operators do with an outbox.
+/// `millrace outbox`: manages an outbox.
 struct OutboxCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "outbox", abstract: "Manages an outbox table.", subcommands: [FailedRowsCommand.self])
@@ -29,7 +29,7 @@ struct FailedRowsCommand: AsyncParsableCommand {
         """
 }
 
-/// Where the outbox and its failed rows are.
+/// The options for the outbox and its failed rows.
 struct OutboxTableOptions: ParsableArguments {
     @OptionGroup var database: DatabaseOptions
 
@@ -61,7 +61,7 @@ struct OutboxTableOptions: ParsableArguments {
     }
 }
 
-/// Which rows a command acts upon: numbers, a filter, or all.
+/// Selects the rows of a command: by numbers, a filter, or all.
 struct FailedRowSelection: ParsableArguments {
     @Argument(help: "Numbers of rows.")
     var rows: [Int64] = []
@@ -84,7 +84,7 @@ struct FailedRowSelection: ParsableArguments {
     }
 }
 
-/// Rows by what they are.
+/// Selects rows by properties.
 struct FailedRowFilter: ParsableArguments {
     @Option(name: .customLong("class"), help: "Rows of this error class, such as msg_size_too_large.")
     var errorClass: String?

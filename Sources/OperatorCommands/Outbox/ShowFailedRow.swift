@@ -33,7 +33,7 @@ struct ShowFailedRow: AsyncParsableCommand {
     }
 }
 
-/// A failed row for people to read.
+/// The text of a failed row for operators.
 struct FailedRowText {
     private let detail: OutboxFailures.Detail
     private let now: Timestamp

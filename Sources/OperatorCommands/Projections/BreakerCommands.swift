@@ -62,7 +62,7 @@ struct ReleaseBreakers: AsyncParsableCommand {
     }
 }
 
-/// Circuit breakers that are released.
+/// Releases circuit breakers.
 struct BreakerRelease: OperatorChange {
     let database: DatabaseOptions
     let filter: BreakerFilterOptions
@@ -76,7 +76,7 @@ struct BreakerRelease: OperatorChange {
     }
 }
 
-/// What was released, or would be.
+/// The report about released circuit breakers.
 struct ReleasedBreakers: OperatorReport {
     private let breakers: [OpenCircuitBreakers.Entry]
     let isDone: Bool
@@ -103,7 +103,7 @@ struct ReleasedBreakers: OperatorReport {
     var jsonLines: String { BreakerReport(breakers).objects.map(LetterJSON.line).joined(separator: "\n") }
 }
 
-/// Circuit breakers as the commands print them.
+/// Formats circuit breakers.
 struct BreakerReport {
     private let breakers: [OpenCircuitBreakers.Entry]
 
@@ -122,7 +122,7 @@ struct BreakerReport {
         let openedAt: String
     }
 
-    /// Without a class and a type: whatever failed one after the other.
+    /// The breakers as JSON objects. An entry without class and type was opened by consecutive failures of any kind.
     var objects: [Object] {
         breakers.map {
             Object(

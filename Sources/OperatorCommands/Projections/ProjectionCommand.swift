@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Postgres
 internal import Projections
 
-/// `millrace projection`: what operators do with running projections, and what authors do with folders of SQL.
+/// `millrace projection`: manages running projections, and helps authors of SQL projections.
 struct ProjectionCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "projection", abstract: "Manages projections, and tests folders of SQL files.",
@@ -33,7 +33,7 @@ struct BreakersCommand: AsyncParsableCommand {
         """
 }
 
-/// Which circuit breakers.
+/// Selects circuit breakers.
 struct BreakerFilterOptions: ParsableArguments {
     @Option(help: "Circuit breakers of this projection, such as order-summary.")
     var projection: String?

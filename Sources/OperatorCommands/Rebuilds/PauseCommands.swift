@@ -54,7 +54,7 @@ struct ResumeCommand: AsyncParsableCommand {
     }
 }
 
-/// Which consumer.
+/// Selects a consumer.
 struct PausedConsumer: ParsableArguments {
     static let exitCodes = """
         Exit codes: 0 done · 1 `resume` found no pause · 64 wrong usage · 69 the database cannot be reached or refuses · \

@@ -64,7 +64,7 @@ struct PromoteRebuild: AsyncParsableCommand {
     }
 
     private func verify(_ target: RebuildTarget) async throws {
-        // Not promoted for another reason: that is said before topics are read.
+        // If the promotion is refused for another reason, report that before reading topics.
         let version = try await target.rebuild.policy().promotion(isForced: true)
         if let schema = target.version {
             try await replay(schema, version, target)
@@ -80,7 +80,7 @@ struct PromoteRebuild: AsyncParsableCommand {
             "\(version) was not found equal to what the events say, and is not promoted (see --force)", .failure)
     }
 
-    /// Applies all events of a version again, with the statements of its folder.
+    /// Applies all events of a version again, with the statements of its folder, and compares the rows.
     private func replay(_ schema: VersionSchema, _ version: ModelVersion, _ target: RebuildTarget) async throws {
         let kafka = try kafka.configuration(clientID: "millrace-rebuild")
         let tables = try await FolderReplay(schema, target.postgres, kafka: kafka).run()
@@ -90,7 +90,7 @@ struct PromoteRebuild: AsyncParsableCommand {
         }
     }
 
-    /// Compares a version with what a program knows of its events.
+    /// Compares a version of a built-in projection with its events.
     private func compare(
         _ version: ModelVersion, _ model: ReadModel, _ postgres: PostgresConfiguration
     ) async throws {

@@ -1,7 +1,8 @@
 internal import ReadModels
 internal import StreamCore
 
-/// How far a rebuild is: a bar with rate and time left on the terminal; on anything else, a line now and then.
+/// The progress of a rebuild: a bar with rate and remaining time on a terminal, and a line at intervals on other
+/// outputs.
 struct RebuildBar {
     private var pace = RebuildPace()
     private var lines = Interval(.seconds(10))

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import ReadModels
 
-/// `millrace rebuild`: a read model anew from Kafka, beside the one that answers.
+/// `millrace rebuild`: builds a read model again from Kafka while the live version is used.
 struct RebuildCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rebuild",

@@ -6,7 +6,7 @@ internal import ReadModels
 internal import SQLProjections
 internal import SQLText
 
-/// Which read model, and where it is: one of a program's, by its name; or one in SQL, by its name or its folder.
+/// Selects a read model: a built-in one by its name, or an SQL projection by its name or folder.
 struct RebuildOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
@@ -32,10 +32,10 @@ struct RebuildOptions: ParsableArguments {
         }
     }
 
-    /// How the next command names it.
+    /// The arguments that select the same read model in the next command.
     var arguments: String { folder.map { "--projection \($0)" } ?? name ?? "" }
 
-    /// The read model, and what can be done with it.
+    /// The read model with its projection.
     func resolved() async throws -> RebuildTarget {
         let postgres = try database.configuration(applicationName: "millrace-rebuild")
         if let folder { return try await RebuildTarget(folder: folder, postgres) }
@@ -49,8 +49,8 @@ struct RebuildOptions: ParsableArguments {
             "\(name) is none of \(Self.names), and the database has no projection in SQL of this name", .failure)
     }
 
-    /// The read model with what runs the version that is being built: a projection in SQL of which the name alone is
-    /// given has its files in the database.
+    /// The read model with the projection of the version that is being built. If only the name of an SQL projection is
+    /// given, its files come from the database.
     func resolvedWithFiles() async throws -> RebuildTarget {
         let target = try await resolved()
         guard target.projection == nil, let building = try await target.rebuild.policy().building else { return target }
@@ -58,13 +58,13 @@ struct RebuildOptions: ParsableArguments {
     }
 }
 
-/// A read model that a command is about.
+/// The read model of a command.
 struct RebuildTarget {
     let model: ReadModel
     let postgres: PostgresConfiguration
-    /// What fills a version; nil for a projection in SQL whose folder is not given.
+    /// The projection that fills a version; nil for an SQL projection without its folder.
     var projection: VersionedProjection?
-    /// What the folder describes that is given.
+    /// The version that the given folder defines.
     var version: VersionSchema?
 
     init(model: ReadModel, postgres: PostgresConfiguration, projection: VersionedProjection? = nil) {
@@ -86,7 +86,7 @@ struct RebuildTarget {
         self.init(VersionSchema(folder, isIsolated: isIsolated), postgres)
     }
 
-    /// A version with the files that the database keeps of it.
+    /// Creates the target for a version whose files the database stores.
     init(stored name: String, version: Int, _ postgres: PostgresConfiguration) async throws {
         let schema = try await PostgresConnection.with(postgres) { connection in
             let folder = try await StoredFolder.load(name, version: version, on: connection)

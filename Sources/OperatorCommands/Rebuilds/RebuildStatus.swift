@@ -37,12 +37,12 @@ struct RebuildStatus: AsyncParsableCommand {
     }
 }
 
-/// The versions of a read model, for people and programs.
+/// The report about a read model's versions, as text and JSON.
 struct RebuildReport {
     private let policy: RebuildPolicy
     private let progress: RebuildProgress?
     private let pace: RebuildPace
-    /// How the next command names the read model.
+    /// The arguments that select the read model in the next command.
     private let name: String
 
     init(_ policy: RebuildPolicy, _ progress: RebuildProgress?, _ pace: RebuildPace, named name: String) {

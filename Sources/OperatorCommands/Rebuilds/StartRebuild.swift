@@ -146,12 +146,12 @@ struct StartRebuild: AsyncParsableCommand {
         case .caughtUp: print("\(version) has caught up; next: millrace rebuild promote \(options.arguments)")
         case .promoted: print("\(version) is live; its daemons keep it from here on")
         case .aborted: throw CommandFailure("\(version) was aborted", .failure)
-        case nil: print("stopped; the same command goes on")
+        case nil: print("stopped; run the same command again to continue")
         }
     }
 }
 
-/// The bar, for whoever has progress to show.
+/// A progress bar that several tasks share.
 private final class SharedBar: Sendable {
     private let bar = Mutex(RebuildBar())
 

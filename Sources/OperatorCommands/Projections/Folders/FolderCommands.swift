@@ -17,7 +17,7 @@ struct NewFolder: AsyncParsableCommand {
     func run() async throws {
         let folder = URL(filePath: path)
         guard !FileManager.default.fileExists(atPath: folder.path) else {
-            throw CommandFailure("\(path) is there already: name another folder.", .failure)
+            throw CommandFailure("\(path) already exists: use another folder.", .failure)
         }
         for (name, text) in FolderTemplate.files(name: folder.lastPathComponent.lowercased()) {
             let file = folder.appending(path: name)
@@ -90,7 +90,7 @@ struct ExplainFolder: AsyncParsableCommand {
     }
 }
 
-/// Which folder, and where it is tried.
+/// The folder of a command, which runs on a temporary database.
 struct FolderOptions: ParsableArguments {
     static let discussion = """
         The folder is tried on a PostgreSQL of its own, which is started for it and removed again.
@@ -102,9 +102,9 @@ struct FolderOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("The projection's folder.", valueName: "dir"))
     var path: String
 
-    /// Prints what a trial finds.
+    /// Prints the results of a trial.
     ///
-    /// - Throws: exit code 1 when something is not as it should be.
+    /// - Throws: exit code 1 if a result is not good.
     func run(_ trial: (FolderTrial) async throws -> [FolderTrial.Finding]) async throws {
         let folder: ProjectionFolder
         do {
@@ -129,7 +129,7 @@ struct FolderOptions: ParsableArguments {
     }
 }
 
-/// A PostgreSQL for a trial: its own, in a temporary folder.
+/// A private PostgreSQL server for a trial, in a temporary folder.
 private enum TrialDatabase {
     static func run<Result>(_ body: (PostgresConnection) async throws -> Result) async throws -> Result {
         let path = NSTemporaryDirectory() + "millrace-trial-" + UUID().uuidString

@@ -1,6 +1,6 @@
 internal import SQLProjections
 
-/// How the tables of a version differ from those of a replay, for a person to read.
+/// The text of the differences between a version's tables and those of a replay, for operators.
 struct ReplayReport {
     private let tables: [TableComparison]
 

@@ -39,7 +39,7 @@ struct ShowFolder: AsyncParsableCommand {
         }
         guard let to else { return print(Self.text(files)) }
         guard !FileManager.default.fileExists(atPath: to) else {
-            throw CommandFailure("\(to) is there already: name another folder.", .failure)
+            throw CommandFailure("\(to) already exists: use another folder.", .failure)
         }
         let folder = URL(filePath: to)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -47,7 +47,7 @@ struct ShowFolder: AsyncParsableCommand {
         print("wrote version \(number) of \(name) to \(to)")
     }
 
-    /// The files one after the other, each behind a line with its name and digest.
+    /// The files one after the other. A line with name and digest precedes each file.
     static func text(_ files: FolderFiles) -> String {
         files.files.map { file in
             let digest = file.digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -4,7 +4,7 @@ internal import Postgres
 internal import ReadModels
 internal import SQLProjections
 
-/// Which version of a projection in SQL: a folder's, or one whose files the database keeps.
+/// Selects a version of an SQL projection: that of a folder, or one whose files the database stores.
 struct StoredProjectionOptions: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
@@ -19,12 +19,12 @@ struct StoredProjectionOptions: ParsableArguments {
         if version != nil { throw ValidationError("--version goes with a name: a folder says its version itself.") }
     }
 
-    /// A projection.toml makes a folder; other texts with a slash are mistyped ones.
+    /// A path with projection.toml is a folder. Any other text with a slash is a folder with a wrong name.
     private var isFolder: Bool {
         projection.contains("/") || FileManager.default.fileExists(atPath: projection + "/projection.toml")
     }
 
-    /// The version with what runs it.
+    /// The version and its projection.
     func target(_ postgres: PostgresConfiguration) async throws -> RebuildTarget {
         if isFolder { return try await RebuildTarget(folder: projection, postgres) }
         let number = try await StoredVersion(name: projection, number: version).resolved(postgres)
@@ -32,10 +32,10 @@ struct StoredProjectionOptions: ParsableArguments {
     }
 }
 
-/// A version that the database keeps, by the projection's name.
+/// A version whose files the database stores, by the projection's name.
 struct StoredVersion {
     let name: String
-    /// nil for the live one.
+    /// The number; nil for the live version.
     let number: Int?
 
     func validate() throws {
