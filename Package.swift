@@ -78,7 +78,9 @@ let programs: [Target] = [
         path: "Sources/Programs/OrderSummary", swiftSettings: strict),
     .target(
         name: "DashboardProgram",
-        dependencies: ["ProjectionPrograms", "Daemon", "Dashboard", "Operations", "Projections", "Settings"],
+        dependencies: [
+            "ProjectionPrograms", "Daemon", "Dashboard", "Operations", "Projections", "Postgres", "Settings",
+        ],
         path: "Sources/Programs/Dashboard", swiftSettings: strict),
     .target(
         name: "SQLProjectionProgram",
@@ -89,7 +91,9 @@ let programs: [Target] = [
         path: "Sources/Programs/SQLProjection", swiftSettings: strict),
     .target(
         name: "DeadLetterHandlerProgram",
-        dependencies: ["ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "Operations", "Settings"],
+        dependencies: [
+            "ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "Operations", "Postgres", "Settings",
+        ],
         path: "Sources/Programs/DeadLetterHandler", swiftSettings: strict),
     .target(
         name: "QueryServiceProgram",

@@ -123,6 +123,7 @@ import Testing
             try await connection.execute(
                 script: """
                     CREATE ROLE \(role);
+                    GRANT USAGE ON SCHEMA \(postgres.schema) TO \(role);
                     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(postgres.schema) TO \(role);
                     REVOKE DELETE, UPDATE ON outbox FROM \(role)
                     """)
@@ -133,8 +134,50 @@ import Testing
             try await connection.execute(script: "DROP OWNED BY \(role); DROP ROLE \(role)")
             await connection.close()
             #expect(found.map(\.severity) == [.warning])
-            #expect(found.first?.finding == "\(role) lacks UPDATE, DELETE on outbox")
+            #expect(found.first?.finding == "\(role) lacks in schema \(postgres.schema): UPDATE, DELETE on outbox")
         }
+    }
+
+    /// The tables of a read model are in the schema of its version.
+    @Test func whoLacksRightsOnAVersionIsNamed() async throws {
+        let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"
+        try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { postgres in
+            let connection = try await PostgresConnection.connect(postgres)
+            let version = "\(postgres.schema)_order_summary_v1"
+            try await connection.execute(
+                script: """
+                    CREATE ROLE \(role);
+                    GRANT USAGE ON SCHEMA \(postgres.schema) TO \(role);
+                    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(postgres.schema) TO \(role);
+                    GRANT SELECT ON \(version).order_summary_rows TO \(role)
+                    """)
+            var expected = Expectations()
+            expected.roles = [role]
+            let scene = CheckScene(postgres: postgres, connection: connection, admin: nil, expected: expected)
+            let before = await Doctor.examine(scene, [RightsCheck()])
+            let remedy = try #require(before.first?.remedy)
+            try await connection.execute(script: remedy)
+            let after = await Doctor.examine(scene, [RightsCheck()])
+            try await connection.execute(script: "DROP OWNED BY \(role); DROP ROLE \(role)")
+            await connection.close()
+            #expect(
+                before.map(\.finding) == [
+                    "\(role) lacks in schema \(version): USAGE on the schema, "
+                        + "INSERT, UPDATE, DELETE on order_summary_rows"
+                ])
+            #expect(after.map(\.finding) == ["all rights on the tables of \(postgres.schema), \(version)"])
+        }
+    }
+
+    /// An installation may lack optional programs.
+    @Test func programsThatAreNotConnectedAreNamed() async throws {
+        let found = try await findings(of: ProgramsCheck()) {
+            $0.programs = ["a-required-program"]
+            $0.optionalPrograms = ["an-optional-program"]
+        }
+        #expect(found.map(\.severity) == [.warning, .note])
+        #expect(
+            found.map(\.finding) == ["a-required-program is not connected", "an-optional-program is not connected"])
     }
 
     @Test func anOpenTransactionIsNamedByItsProcess() async throws {

@@ -125,6 +125,11 @@ import Testing
         #expect(second.rows.map(\.lag) == [0])
         #expect(second.rows.first?.readPerSecond == 2)
         #expect(second.findings == [Finding(.ok, "0 behind, 0s at most", check: "orders v2")])
+        reading.paused = ["orders"]
+        #expect(
+            tracker.report(reading).findings == [
+                Finding(.warning, "paused: 0 behind, 0s at most", remedy: "millrace resume orders", check: "orders v2")
+            ])
         #expect(LagReport(rows: []).findings.map(\.severity) == [.note])
     }
 }

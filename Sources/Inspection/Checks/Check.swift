@@ -53,6 +53,8 @@ public struct Expectations: Sendable {
     public var letterTopics: [String] = []
     /// The programs that should be connected to the database.
     public var programs: [String] = []
+    /// Further programs, which an installation may not need.
+    public var optionalPrograms: [String] = []
     /// The roles that programs connect as. If empty, the connected user is checked.
     public var roles: [String] = []
     public var outbox = "outbox"

@@ -119,67 +119,41 @@ struct SchemaFilesCheck: Check {
     }
 }
 
-/// Checks whether the roles have the privileges that the programs need.
-struct RightsCheck: Check {
-    let name = "rights"
-
-    func run(_ scene: CheckScene) async throws -> [Finding] {
-        let connection = try scene.database()
-        var findings: [Finding] = []
-        let user = try await connection.execute("SELECT current_user::text").string(0, 0)
-        for role in scene.expected.roles.isEmpty ? [user] : scene.expected.roles {
-            let rows = try await connection.execute(
-                Self.missing,
-                Parameters {
-                    $0.append(role)
-                    $0.append(scene.postgres.schema)
-                })
-            var lacks: [String] = []
-            for row in 0..<rows.rowCount { lacks.append("\(try rows.string(row, 1)) on \(try rows.string(row, 0))") }
-            if lacks.isEmpty { continue }
-            let shown =
-                lacks.prefix(5).joined(separator: ", ") + (lacks.count > 5 ? " and \(lacks.count - 5) more" : "")
-            findings.append(
-                Finding(
-                    .warning, "\(role) lacks \(shown)",
-                    remedy: "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
-                        + "\(SQLIdentifier.quoted(scene.postgres.schema)) TO \(SQLIdentifier.quoted(role))"))
-        }
-        return findings.isEmpty ? [Finding(.ok, "all rights on the tables of \(scene.postgres.schema)")] : findings
-    }
-
-    private static let missing: Statement = """
-        SELECT c.relname::text, string_agg(r.name, ', ' ORDER BY r.n)
-        FROM pg_class AS c
-        CROSS JOIN (VALUES (1, 'SELECT'), (2, 'INSERT'), (3, 'UPDATE'), (4, 'DELETE')) AS r (n, name)
-        WHERE c.relnamespace = to_regnamespace(quote_ident($2)) AND c.relkind IN ('r', 'p')
-            AND NOT has_table_privilege($1::text::name, c.oid, r.name)
-        GROUP BY c.relname ORDER BY c.relname
-        """
-}
-
 /// Checks which programs are connected.
 struct ProgramsCheck: Check {
     let name = "programs"
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
         let connection = try scene.database()
-        let rows = try await connection.execute(Self.connected)
+        let rows = try await connection.execute(Self.connections)
         var counts: [String: Int64] = [:]
         for row in 0..<rows.rowCount { counts[try rows.string(row, 0)] = try rows.int64(row, 1) }
         let seesAll = try await connection.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE')").bool(0, 0)
-        return scene.expected.programs.map { program in
-            if let count = counts[program] { return Finding(.ok, "\(program): \(count) connections") }
+        let required = scene.expected.programs.map { program in
+            if let count = counts[program] { return Self.connected(program, count) }
             if !seesAll {
                 return Finding(
                     .note, "\(program) is not visible, but this user cannot see all connections",
                     remedy: "GRANT pg_monitor TO the user that `millrace doctor` connects as")
             }
-            return Finding(.warning, "\(program) is not connected", remedy: "start \(program), if it should run")
+            return Self.absent(program, .warning)
         }
+        let optional = scene.expected.optionalPrograms.compactMap { program -> Finding? in
+            if let count = counts[program] { return Self.connected(program, count) }
+            return seesAll ? Self.absent(program, .note) : nil
+        }
+        return required + optional
     }
 
-    private static let connected: Statement = """
+    private static func connected(_ program: String, _ count: Int64) -> Finding {
+        Finding(.ok, "\(program): \(count) connections")
+    }
+
+    private static func absent(_ program: String, _ severity: Severity) -> Finding {
+        Finding(severity, "\(program) is not connected", remedy: "start \(program), if it should run")
+    }
+
+    private static let connections: Statement = """
         SELECT application_name, count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name IS NOT NULL GROUP BY application_name
         """

@@ -54,7 +54,8 @@ public struct LagReport: Sendable {
             switch part.state {
             case .ok: return Finding(.ok, behind, check: name)
             case .paused:
-                return Finding(.warning, "paused: \(behind)", remedy: "millrace resume", check: name)
+                let consumer = rows.first.map { " \($0.consumer)" } ?? ""
+                return Finding(.warning, "paused: \(behind)", remedy: "millrace resume\(consumer)", check: name)
             case .warn: return Finding(.warning, "lag grows: \(behind)", check: name)
             case .stall: return Finding(.critical, "no progress: \(behind)", remedy: "millrace lag", check: name)
             case .stop: return Finding(.critical, "does not run: \(behind)", remedy: "start it", check: name)

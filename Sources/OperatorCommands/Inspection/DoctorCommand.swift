@@ -59,13 +59,16 @@ struct DoctorCommand: AsyncParsableCommand {
 
     static func expected(table: String, roles: [String]) -> Expectations {
         var expected = Expectations()
-        // The tables of the demo shop are required only if command-service stores its orders there.
-        let needed = Set(Catalog.daemons.filter { !$0.isOptional }.flatMap(\.migrationSets) + ["outbox"])
+        // An installation may lack command-service, whose tables are those of the demo shop, and daemons that need
+        // settings before they have work.
+        let required = Catalog.daemons.filter { !$0.isOptional && $0.worksByDefault }
+        let needed = Set(required.flatMap(\.migrationSets) + ["outbox"])
         expected.migrationSets = needed.sorted()
         expected.optionalMigrationSets = Set(Catalog.daemons.flatMap(\.migrationSets)).subtracting(needed).sorted()
         expected.eventTopics = Catalog.eventTopics
         expected.letterTopics = Catalog.letterTopics
-        expected.programs = Catalog.daemons.map(\.name)
+        expected.programs = required.map(\.name)
+        expected.optionalPrograms = Catalog.daemons.map(\.name).filter { !expected.programs.contains($0) }
         expected.roles = roles
         expected.outbox = table
         return expected

@@ -1,6 +1,7 @@
 public import Daemon
 internal import Dashboard
 internal import Operations
+public import Postgres
 public import ProjectionPrograms
 internal import Projections
 public import Settings
@@ -37,6 +38,10 @@ public enum DashboardProgram: DaemonProgram {
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dashboard"] }
 
     public static func measuredTables(for feature: Feature) -> MeasuredTables { versioned.measuredTables }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
+        try await PartitionOwnership.notes(on: connection)
+    }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let retention = feature.dashboard.retention

@@ -1,6 +1,7 @@
 public import Daemon
 internal import DeadLetters
 internal import Operations
+public import Postgres
 internal import ProjectionPrograms
 internal import Projections
 public import Settings
@@ -25,6 +26,10 @@ public enum DeadLetterHandlerProgram: DaemonProgram {
     public static func migrationSets(for feature: Feature) -> [String] { ["projections", "dead-letters"] }
 
     public static func measuredTables(for feature: Feature) -> MeasuredTables { MeasuredTables(["dead_letters"]) }
+
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
+        try await PartitionOwnership.notes(on: connection)
+    }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let letters = feature.letters.configuration

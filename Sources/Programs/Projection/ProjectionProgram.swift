@@ -63,7 +63,9 @@ extension ProjectionProgram {
 
     public static func measuredTables(for feature: Feature) -> MeasuredTables { .ofRunners }
 
-    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
+    public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
+        try await PartitionOwnership.notes(on: connection)
+    }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let projection = projection(topicSuffix: feature.projection.topicSuffix)

@@ -96,7 +96,8 @@ public enum SQLProjectionProgram: DaemonProgram {
     }
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
-        feature.folders.isEmpty ? ["sql_projections.folders is empty, so there is nothing to run"] : []
+        let empty = feature.folders.isEmpty ? ["sql_projections.folders is empty, so there is nothing to run"] : []
+        return empty + (try await PartitionOwnership.notes(on: connection))
     }
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
