@@ -1,9 +1,9 @@
-/// Computes the delay before the next page is read: none after a full page, a short one while rows come, and a quarter of
-/// the time since the last row while none come. So a row waits about an eighth of the time since the row before it, and
-/// an idle relay reads rarely.
+/// Computes the delay before the next page is read: none after a full page, a short one while rows come, and a quarter
+/// of the time since the last row while none come. So a row waits about an eighth of the time since the row before it,
+/// and an idle relay reads rarely.
 ///
-/// If reading takes long because the database or the processors are busy, the delay is at least as long as the read. The
-/// relay then reads fewer but larger pages, which cost less.
+/// If reading takes long because the database or the processors are busy, the delay is at least as long as the read.
+/// The relay then reads fewer but larger pages, which cost less.
 ///
 /// This is a pure value: it neither sleeps nor reads a clock.
 struct PollPacing {

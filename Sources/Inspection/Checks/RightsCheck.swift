@@ -1,7 +1,7 @@
 internal import Postgres
 
-/// Checks whether the roles have the privileges that the programs need, in the schema of the programs and in the schemas
-/// of read models' versions.
+/// Checks whether the roles have the privileges that the programs need, in the schema of the programs and in the
+/// schemas of read models' versions.
 struct RightsCheck: Check {
     let name = "rights"
 
