@@ -9,26 +9,26 @@ internal import SQLProjections
 /// `millrace pause`.
 struct PauseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "pause", abstract: "Lets a consumer take nothing more until it is resumed.",
+        commandName: "pause", abstract: "Stops a consumer until it is resumed.",
         discussion: """
-            Its daemons commit what they have, leave the consumer group within seconds, and stay up; a restart changes \
-            nothing. What they answered stays, and becomes old. `millrace lag`, `millrace status` and the metric \
-            millrace_projection_paused show it.
+            The consumer's daemons commit their current batch, leave the consumer group within seconds, and stay up. A \
+            restart does not end the pause. The read model stays readable but does not change. `millrace lag`, \
+            `millrace status` and the metric millrace_projection_paused show the pause.
 
             \(PausedConsumer.exitCodes)
             """)
 
     @OptionGroup var consumer: PausedConsumer
 
-    @Option(help: "Why: others read it.")
+    @Option(help: "The reason, for other operators.")
     var reason: String
 
-    @Option(name: .customLong("as"), help: "Who does it (default: $SUDO_USER, else $USER).")
+    @Option(name: .customLong("as"), help: "The operator (default: $SUDO_USER, else $USER).")
     var actor: String?
 
     func run() async throws {
         guard let actor = AuditOptions.actor(given: actor, environment: ProcessInfo.processInfo.environment) else {
-            throw ValidationError("Neither SUDO_USER nor USER is set: say with --as who you are.")
+            throw ValidationError("Neither SUDO_USER nor USER is set: give your name with --as.")
         }
         let isNew = try await consumer.withSession {
             try await ConsumerPauses.pause(consumer.name, by: actor, reason: reason, on: $0)
@@ -40,7 +40,7 @@ struct PauseCommand: AsyncParsableCommand {
 /// `millrace resume`.
 struct ResumeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resume", abstract: "Lets a paused consumer go on where it stopped.",
+        commandName: "resume", abstract: "Continues a paused consumer where it stopped.",
         discussion: PausedConsumer.exitCodes)
 
     @OptionGroup var consumer: PausedConsumer
@@ -49,7 +49,7 @@ struct ResumeCommand: AsyncParsableCommand {
         let wasPaused = try await consumer.withSession {
             try await ConsumerPauses.resume(consumer.name, on: $0)
         }
-        print(wasPaused ? "\(consumer.name) goes on" : "\(consumer.name) was not paused")
+        print(wasPaused ? "\(consumer.name) continues" : "\(consumer.name) was not paused")
         if !wasPaused { throw ExitCode.nothingMatched }
     }
 }

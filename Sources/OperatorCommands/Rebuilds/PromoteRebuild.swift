@@ -10,15 +10,15 @@ internal import Verification
 struct PromoteRebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promote",
-        abstract: "Verifies the version that is being built, and shows it to readers in the place of the live one.",
+        abstract: "Verifies the version that is being built, and shows it to readers instead of the live one.",
         discussion: """
-            What fills the version must run: it has to pass the live version, which stands for a moment. Readers wait \
-            for less than 50 ms; a reader that is slower is not waited for, and the step tried again. From then on the \
-            daemons keep the new version. The version before stays until `retire`.
+            The command or daemon that fills the version must run, because the version must overtake the live one, which \
+            stops for a moment. Readers wait less than 50 ms. If a reader holds its lock for longer, the command tries \
+            again. Then the daemons maintain the new version. The previous version stays until `retire`.
 
             A version in SQL is verified by a replay: the topics are read again, and the statements of its folder are \
-            applied to other tables. By its name it is verified with the files that the database keeps of it; \
-            --projection DIR uses a folder's, which must be the same.
+            applied to other tables. With a name, the command uses the files in the database. With --projection DIR it \
+            uses the files of the folder, which must be the same.
 
             \(RebuildCommand.exitCodes)
             """)

@@ -5,15 +5,15 @@ internal import ReadModels
 struct RebuildCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rebuild",
-        abstract: "Builds a read model anew from Kafka beside the live one, and puts it in its place.",
+        abstract: "Builds a read model again from Kafka while the live one is used, and then replaces the live one.",
         discussion: """
-            `start` makes the next version and fills it; `promote` verifies it and shows it to readers, who notice \
-            nothing; `retire` drops the version before. `abort` instead of `promote` drops the new one. Each step can be \
-            repeated: whatever ends it, the same command goes on. docs/operations.md explains more.
+            `start` creates the next version and fills it. `promote` verifies it and shows it to readers, without an \
+            interruption. `retire` drops the previous version. `abort`, instead of `promote`, drops the new one. If a \
+            step is interrupted, repeat the command; it continues. docs/operations.md explains more.
 
-            A projection in SQL is named by its folder, --projection DIR, whose projection.toml has the number of the \
-            next version. sql-projection with that folder fills it as well as `start` does. From then on the name is \
-            enough, on any machine: the database keeps the files of each version.
+            Select a projection in SQL by its folder, --projection DIR. Its projection.toml contains the number of the \
+            next version. sql-projection with that folder can fill the version instead of `start`. After that, the name \
+            is sufficient on any machine, because the database stores the files of each version.
 
             \(exitCodes)
             """,

@@ -13,17 +13,17 @@ internal import Tail
 struct StartRebuild: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "start",
-        abstract: "Makes the next version of a read model and fills it from the beginning of the topics.",
+        abstract: "Creates the next version of a read model and fills it from the beginning of the topics.",
         discussion: """
-            Runs until the version is promoted or aborted, and keeps it up to date till then; Ctrl-C stops it, and the \
-            same command goes on where it stopped. Any number of these may run, on as many machines. With --prepare \
-            nothing is filled: daemons do it that are started with projection.version set to the version's number, or \
-            with the folder of a projection in SQL.
+            The command keeps the version current until it is promoted or aborted. Ctrl-C stops the command; the same \
+            command then continues where it stopped. Several of these commands may run, also on several machines. With \
+            --prepare the command only creates the version. Daemons then fill it, if they are started with \
+            projection.version set to its number, or with the folder of a projection in SQL.
 
-            No event is passed that cannot be applied: the command ends with its place. Events that an operator has \
-            discarded are left out, and corrected ones have their corrected values.
+            If an event cannot be applied, the command ends and names the event. It leaves out events that an operator \
+            has discarded, and uses the corrected values of edited events.
 
-            Refuses to begin when Kafka no longer has the beginning of a topic, unless --from says otherwise.
+            The command refuses to begin if Kafka no longer has the beginning of a topic, unless --from is given.
 
             \(RebuildCommand.exitCodes)
             """)
@@ -44,10 +44,10 @@ struct StartRebuild: AsyncParsableCommand {
             """, valueName: "place"))
     var from: [String] = []
 
-    @Option(help: ArgumentHelp("Most records a second, of all partitions together.", valueName: "n"))
+    @Option(help: ArgumentHelp("Maximum number of records a second in all partitions together.", valueName: "n"))
     var maxRate: Int?
 
-    @Option(help: "How many readers share the partitions, each with a connection of its own.")
+    @Option(help: "Number of readers that share the partitions. Each has its own connection.")
     var workers = 2
 
     @Option(
@@ -55,10 +55,10 @@ struct StartRebuild: AsyncParsableCommand {
             "Makes this order alone anew, in the live version, and nothing else.", valueName: "id"))
     var aggregate: String?
 
-    @Flag(help: "Makes the version and does not fill it.")
+    @Flag(help: "Creates the version without filling it.")
     var prepare = false
 
-    @Flag(help: "Ends when the version has applied all that there was at the start and all that the live one has.")
+    @Flag(help: "Ends when the version has applied all records of the start and all that the live version has applied.")
     var untilCaughtUp = false
 
     func validate() throws {

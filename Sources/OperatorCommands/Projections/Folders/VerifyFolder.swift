@@ -6,11 +6,11 @@ internal import SQLProjections
 struct VerifyFolder: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Compares a version's rows with what its events come to.",
+        abstract: "Compares a version's rows with the rows that its events should produce.",
         discussion: """
-            The topics are read again, up to the version's own offsets, and the folder's statements are applied to other \
-            tables, in short transactions. The version goes on, and the command follows it. The comparison at the end \
-            is one transaction, as long as it takes to read the version's tables. Events that are parked are left out.
+            The command reads the topics again up to the version's offsets, and applies the folder's statements to other \
+            tables in short transactions. Meanwhile the version continues, and the command follows it. The comparison \
+            at the end is one transaction, which reads the version's tables. Parked events are left out.
 
             Exit codes: 0 equal · 1 something differs, or the events cannot be applied again · 64 wrong usage · 69 a \
             server cannot be reached or refuses · 78 the folder is not that of a version in the database.
