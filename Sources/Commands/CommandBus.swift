@@ -187,17 +187,12 @@ public final class CommandBus: Sendable {
 }
 
 extension CommandBusConfiguration {
-    /// A session for commands. All its statements go by keys: one plan suits all values, and a plan that was made while
-    /// a table was empty must not read the whole of it for ever.
+    /// A session for commands.
     func session(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
         var session = postgres
         session.statementTimeoutMs = statementTimeoutMs
         session.lockTimeoutMs = min(lockTimeoutMs, statementTimeoutMs)
-        let own = [
-            "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off",
-            "enable_mergejoin": "off", "jit": "off",
-        ]
-        session.settings.merge(own) { given, _ in given }
+        session.settings.merge(CommandExecutor.sessionSettings) { given, _ in given }
         return session
     }
 }

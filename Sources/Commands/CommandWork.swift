@@ -64,11 +64,11 @@ final class CommandWork {
     // MARK: the way of a transaction
 
     /// Reads, decides and leaves the writes queued for COMMIT.
-    func run(_ batch: [PendingCommand], in transaction: PostgresTransaction) async throws {
+    func run(_ batch: [PendingCommand.Job], in transaction: PostgresTransaction) async throws {
         var plans: [ReadPlan] = []
-        for pending in batch {
+        for job in batch {
             var plan = ReadPlan(self)
-            if case .command(let command, let handler, let request) = pending.job {
+            if case .command(let command, let handler, let request) = job {
                 handler.plan(command, &plan)
                 if let key = request.idempotencyKey { answers.want(key) }
             }
@@ -77,8 +77,8 @@ final class CommandWork {
         let queries = try await read(batch, transaction)
         try await readFurther(batch, plans, transaction)
         replies = []
-        for (index, pending) in batch.enumerated() {
-            switch pending.job {
+        for (index, job) in batch.enumerated() {
+            switch job {
             case .query: replies.append(.rows(queries[index] ?? []))
             case .command(let command, let handler, let request):
                 replies.append(decide(command, handler, request, plans[index]))
@@ -90,13 +90,13 @@ final class CommandWork {
 
     /// The first round trip.
     private func read(
-        _ batch: [PendingCommand], _ transaction: PostgresTransaction
+        _ batch: [PendingCommand.Job], _ transaction: PostgresTransaction
     ) async throws -> [Int: [QueryResult]] {
         var statements: Statements = answers.lookup
         let hasAnswers = !statements.isEmpty
         var queries: [(index: Int, count: Int)] = []
-        for (index, pending) in batch.enumerated() {
-            guard case .query(let asked) = pending.job else { continue }
+        for (index, job) in batch.enumerated() {
+            guard case .query(let asked) = job else { continue }
             statements += asked
             queries.append((index, asked.count))
         }
@@ -127,10 +127,10 @@ final class CommandWork {
 
     /// A second round trip of reads, where one is needed.
     private func readFurther(
-        _ batch: [PendingCommand], _ plans: [ReadPlan], _ transaction: PostgresTransaction
+        _ batch: [PendingCommand.Job], _ plans: [ReadPlan], _ transaction: PostgresTransaction
     ) async throws {
-        for (pending, var plan) in zip(batch, plans) {
-            guard case .command(let command, let handler, let request) = pending.job, let further = handler.furtherPlan
+        for (job, var plan) in zip(batch, plans) {
+            guard case .command(let command, let handler, let request) = job, let further = handler.furtherPlan
             else { continue }
             further(command, CommandScope(work: self, request: request, commandID: newID()), &plan)
         }

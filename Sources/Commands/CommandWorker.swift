@@ -129,7 +129,7 @@ actor CommandWorker {
         let work = CommandWork(repositories, readModels, caches, trustsCaches: trustsCaches, now: .now)
         do {
             let connection = try await open()
-            try await connection.withTransaction { try await work.run(batch, in: $0) }
+            try await connection.withTransaction { try await work.run(batch.map(\.job), in: $0) }
             return .committed(work.replies)
         } catch let error as TransactionError {
             if case .unknownOutcome = error { return await lookUp(work, batch, error) }
@@ -201,8 +201,11 @@ extension PendingCommand {
 }
 
 extension SQLState {
+    /// Raised by `commands_expect`: an aggregate does not have the version that was loaded.
+    static let versionConflict = SQLState("CQ409")
+
     /// Somebody else was there first: another version, a row that is new twice, a row that is gone.
     fileprivate var isConflict: Bool {
-        self == SQLState("CQ409") || self == .uniqueViolation || self == .foreignKeyViolation
+        self == .versionConflict || self == .uniqueViolation || self == .foreignKeyViolation
     }
 }

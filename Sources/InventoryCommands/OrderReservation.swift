@@ -1,21 +1,22 @@
-internal import Commands
-internal import Postgres
+public import Commands
+public import Postgres
 
 /// The number of pieces of a product that are reserved for an order.
 ///
 /// A row changes only together with the version of the product's stock. The command's transaction locks the stock
 /// before it reads the row.
-enum OrderReservation: Fact {
-    static let absent: Int64 = 0
+public enum OrderReservation: Fact {
+    public static let absent: Int64 = 0
 
     /// Separates the ids in a key. Ids contain no NUL.
     private static let separator: Character = "\0"
 
-    static func key(_ stock: OrderStock) -> String { key(stock.productID, stock.orderID) }
+    /// The key of a product and an order; the quantity does not matter.
+    public static func key(_ stock: OrderStock) -> String { key(stock.productID, stock.orderID) }
 
     private static func key(_ productID: String, _ orderID: String) -> String { "\(productID)\(separator)\(orderID)" }
 
-    static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
+    public static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
         var products = TextArray(), orders = TextArray()
         for key in keys {
             let parts = key.split(separator: separator, maxSplits: 1, omittingEmptySubsequences: false)
@@ -34,7 +35,7 @@ enum OrderReservation: Fact {
             ON r.product_id = u.product_id AND r.order_id = u.order_id
         """
 
-    static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Int64] {
+    public static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Int64] {
         guard let rows = results.last else { return [:] }
         var values: [String: Int64] = [:]
         for row in 0..<rows.rowCount {

@@ -1,11 +1,11 @@
-internal import Commands
-internal import Postgres
+public import Commands
+public import Postgres
 
 /// Whether a parcel of an order was sent. It changes only in transactions that have locked the order before.
-enum HasShipments: Fact {
-    static let absent = false
+public enum HasShipments: Fact {
+    public static let absent = false
 
-    static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
+    public static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
         var orders = TextArray()
         for key in keys { orders.append(key) }
         var parameters = Parameters()
@@ -18,7 +18,7 @@ enum HasShipments: Fact {
         WHERE EXISTS (SELECT FROM shipments AS s WHERE s.order_id = u.order_id)
         """
 
-    static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Bool] {
+    public static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Bool] {
         guard let rows = results.last else { return [:] }
         return Dictionary(uniqueKeysWithValues: try (0..<rows.rowCount).map { (try rows.string($0, 0), true) })
     }
