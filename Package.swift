@@ -209,6 +209,20 @@ let features: [Target] = [
         dependencies: ["Commands", "Products", "Events", "Postgres", "StreamCore", "WireJSON"],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
+    // Processes of any domain that react to events with commands.
+    .target(
+        name: "ProcessManagers",
+        dependencies: [
+            "Commands", "Projections", "Events", "Postgres", "StreamCore", "WireJSON", .logging, .metrics,
+        ],
+        swiftSettings: strict),
+    .target(
+        name: "OrderProcess",
+        dependencies: [
+            "ProcessManagers", "Commands", "OrderCommands", "InventoryCommands", "Orders", "Inventory", "Events",
+            "StreamCore", "WireJSON",
+        ],
+        swiftSettings: strict),
     .target(
         name: "OrderShop",
         dependencies: [
@@ -432,6 +446,13 @@ let tests: [Target] = [
         "ProductCommandsTests",
         ["ProductCommands", "Products", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "TestKit"]),
     .test(
+        "OrderProcessTests",
+        [
+            "OrderProcess", "ProcessManagers", "OrderCommands", "InventoryCommands", "Commands", "CommandKit",
+            "Projections", "Events", "Orders", "Inventory", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit",
+            .logging,
+        ]),
+    .test(
         "OrderShopTests",
         [
             "OrderShop", "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands",
@@ -523,7 +544,7 @@ let package = Package(
         .library(
             name: "MillraceProjections",
             targets: ["Projections", "ProjectionPrograms", "DeadLetters", "Daemon", "Migrations", "Settings"]),
-        .library(name: "MillraceCommands", targets: ["Commands"]),
+        .library(name: "MillraceCommands", targets: ["Commands", "ProcessManagers"]),
         .library(name: "MillraceTestKit", targets: ["TestKit", "EmbeddedKafka", "EmbeddedPostgres"]),
     ],
     dependencies: [

@@ -98,7 +98,7 @@ import Testing
     @Test func onlyWhatIsAboutOrdersKnowsThem() {
         let aboutOrders: Set = [
             "OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification", "OrderCommands",
-            "AccountCommands", "InventoryCommands", "ProductCommands",
+            "AccountCommands", "InventoryCommands", "ProductCommands", "OrderProcess",
         ]
         let domains = manifest.targets.values.filter { $0.level == "domain" && $0.name != "Events" }.map(\.name)
         #expect(domains.contains("Orders"))

@@ -17,9 +17,10 @@ import Testing
     private static let day = String(Timestamp(microseconds: noonMs * 1_000).description.prefix(10))
 
     private func withScene(
-        partitions: Int32 = 1, _ body: (PostgresConnection, KafkaClientConfiguration, String) async throws -> Void
+        partitions: Int32 = 1, migrating further: [String] = [],
+        _ body: (PostgresConnection, KafkaClientConfiguration, String) async throws -> Void
     ) async throws {
-        try await TestDatabase.withSchema(migrating: Self.sets) { postgres in
+        try await TestDatabase.withSchema(migrating: Self.sets + further) { postgres in
             try await TestKafka.withTopics(partitions: partitions) { topics in
                 let connection = try await PostgresConnection.connect(postgres)
                 try await body(connection, try TestKafka.clientConfiguration(), topics[0])
@@ -171,6 +172,32 @@ import Testing
             #expect(
                 Set(related).subtracting(steps) == [
                     "\(topic)/0/4: Paid published", "orders v2: Paid waits behind 1 offsets",
+                ])
+        }
+    }
+
+    /// The steps of one transaction have one time, and stay in their order.
+    @Test func theStepsOfAProcess() async throws {
+        try await withScene(migrating: ["processes"]) { connection, kafka, topic in
+            try await connection.execute(
+                script: """
+                    INSERT INTO processes (process, process_id, stage, is_finished, state_format, state, step_count,
+                        started_at, updated_at)
+                    SELECT 'order-process', 'o-' || n, 'cancelled', true, 1, '{}', 3, now(), now()
+                    FROM generate_series(1, 2) AS n;
+                    INSERT INTO process_steps (process, process_id, number, at, step, outcome, stage)
+                    VALUES ('order-process', 'o-1', 3, '\(Self.day)T12:00:01Z', 'CancelOrder', 'accepted', 'cancelled'),
+                        ('order-process', 'o-1', 2, '\(Self.day)T12:00:01Z', 'ReserveOrder', 'insufficient-stock',
+                         'cancelling'),
+                        ('order-process', 'o-1', 1, '\(Self.day)T12:00:00Z', 'OrderConfirmed', 'taken', 'working'),
+                        ('order-process', 'o-2', 1, '\(Self.day)T12:00:00Z', 'OrderConfirmed', 'taken', 'working')
+                    """)
+            let steps = try await trace(connection, kafka, topic)
+            #expect(
+                steps == [
+                    "order-process: OrderConfirmed taken → working",
+                    "order-process: ReserveOrder insufficient-stock → cancelling",
+                    "order-process: CancelOrder accepted → cancelled",
                 ])
         }
     }

@@ -3,7 +3,7 @@ public import Postgres
 internal import StreamCore
 public import Tail
 
-/// The path of an aggregate's events: outbox → topics → projections → dead letters.
+/// The path of an aggregate's events: outbox → topics → projections → process managers → dead letters.
 public struct AggregateTrace: Sendable {
     private let id: String
     private let member: String?
@@ -42,6 +42,7 @@ public struct AggregateTrace: Sendable {
         let projections = try await projections()
         let parked = try await parked(at: records)
         for record in records { timeline.add(Self.steps(of: record, projections, parked)) }
+        for step in try await processSteps() { timeline.add([step]) }
         for step in try await letterSteps(of: records) { timeline.add([step]) }
         return timeline
     }
@@ -196,6 +197,22 @@ public struct AggregateTrace: Sendable {
         let (microseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000)
         return overflow ? nil : Timestamp(microseconds: microseconds)
     }
+
+    // MARK: process managers
+
+    /// What the processes with the aggregate's id have done.
+    private func processSteps() async throws -> [TraceStep] {
+        guard let rows = try await asked(Self.processHistory, Parameters { $0.append(id) }) else { return [] }
+        return try (0..<rows.rowCount).map { row in
+            let text = "\(try rows.string(row, 2)) \(try rows.string(row, 3)) → \(try rows.string(row, 4))"
+            return TraceStep(try rows.timestamp(row, 1), try rows.string(row, 0), text, order: 3)
+        }
+    }
+
+    private static let processHistory: Statement = """
+        SELECT process, at, step, outcome, stage FROM process_steps WHERE process_id = $1 ORDER BY process, number
+        LIMIT 1000
+        """
 
     // MARK: dead letters
 

@@ -1,0 +1,10 @@
+/// The metrics of process managers, besides those of their projections.
+public enum ProcessMetrics {
+    /// The help text of each metric, by its name.
+    public static let help: [String: String] = [
+        "millrace_processes_open": "Processes that are not finished, by stage.",
+        "millrace_process_deadline_delay_seconds":
+            "Time since the oldest deadline that is not handled; 0 while none is over.",
+        "millrace_process_deadline_failures_total": "Failed attempts to handle a deadline; each is tried again.",
+    ]
+}
