@@ -13,7 +13,7 @@ COPY Sources Sources
 COPY bench bench
 COPY Tests Tests
 RUN --mount=type=cache,target=/build/.build \
-    for program in outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service query-service millrace; do \
+    for program in outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace; do \
         swift build -c release --static-swift-stdlib -Xlinker --as-needed -Xlinker -lcurl --product "$program" \
         && install -D --strip ".build/release/$program" "/programs/$program" || exit 1; \
     done

@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 SWIFT       ?= swift
 RELEASE_DIR := .build/release
-PROGRAMS    := outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service query-service millrace
+PROGRAMS    := outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace
 # What `make run` hands to `millrace dev`, and the orders a second of its load.
 RATE        ?= 50
 RUN_ARGS    ?=

@@ -31,6 +31,7 @@ let executables: [Target] = [
         name: "sql-projection", dependencies: ["SQLProjectionProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(
         name: "command-service", dependencies: ["CommandServiceProgram", "Daemon"], swiftSettings: strict),
+    .executableTarget(name: "order-process", dependencies: ["OrderProcessProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "query-service", dependencies: ["QueryServiceProgram", "Daemon"], swiftSettings: strict),
     .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
     .executableTarget(
@@ -65,8 +66,8 @@ let programs: [Target] = [
         name: "Catalog",
         dependencies: [
             "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
-            "SQLProjectionProgram", "CommandServiceProgram", "QueryServiceProgram", "ProjectionPrograms", "Daemon",
-            "Settings", "Events",
+            "SQLProjectionProgram", "CommandServiceProgram", "OrderProcessProgram", "QueryServiceProgram",
+            "ProjectionPrograms", "Daemon", "Settings", "Events",
         ],
         swiftSettings: strict),
     .target(
@@ -110,6 +111,13 @@ let programs: [Target] = [
             .serviceLifecycle,
         ],
         path: "Sources/Programs/CommandService", swiftSettings: strict),
+    .target(
+        name: "OrderProcessProgram",
+        dependencies: [
+            "ProjectionPrograms", "Daemon", "OrderProcess", "ProcessManagers", "Commands", "Projections", "Events",
+            "Orders", "Operations", "Postgres", "Settings", "StreamCore",
+        ],
+        path: "Sources/Programs/OrderProcess", swiftSettings: strict),
     // What the programs that answer requests share.
     .target(
         name: "HTTPPrograms",
@@ -482,16 +490,16 @@ let tests: [Target] = [
             "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms", "Daemon", "Settings",
             "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",
             "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
-            "dashboard-projection", "dead-letter-handler", "sql-projection", "command-service", "query-service",
-            "millrace",
+            "dashboard-projection", "dead-letter-handler", "sql-projection", "command-service", "order-process",
+            "query-service", "millrace",
         ]),
     .test(
         "SystemTests",
         [
             "OrderShop", "Events", "Orders", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
             "EmbeddedPostgres", "StreamCore", "TestKit", "outbox-relay", "order-summary-projection",
-            "dashboard-projection", "sql-projection", "dead-letter-handler", "command-service", "query-service",
-            "millrace",
+            "dashboard-projection", "sql-projection", "dead-letter-handler", "command-service", "order-process",
+            "query-service", "millrace",
         ]),
 ]
 
@@ -535,6 +543,7 @@ let package = Package(
         .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
         .executable(name: "sql-projection", targets: ["sql-projection"]),
         .executable(name: "command-service", targets: ["command-service"]),
+        .executable(name: "order-process", targets: ["order-process"]),
         .executable(name: "query-service", targets: ["query-service"]),
         .executable(name: "millrace", targets: ["millrace"]),
         // What a package with a domain of its own is built with; docs/your-own-projection.md.

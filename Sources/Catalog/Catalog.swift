@@ -3,6 +3,7 @@ internal import Daemon
 internal import DashboardProgram
 internal import DeadLetterHandlerProgram
 public import Events
+internal import OrderProcessProgram
 internal import OrderSummaryProgram
 internal import OutboxRelayProgram
 public import ProjectionPrograms
@@ -20,6 +21,7 @@ public enum Catalog {
         CatalogDaemon(SQLProjectionProgram.self),
         CatalogDaemon(DeadLetterHandlerProgram.self),
         CatalogDaemon(CommandServiceProgram.self),
+        CatalogDaemon(OrderProcessProgram.self),
         CatalogDaemon(QueryServiceProgram.self),
     ]
 
@@ -28,8 +30,8 @@ public enum Catalog {
         daemons.first { $0.name == name }
     }
 
-    /// The names of all projections.
-    public static let projections = daemons.flatMap(\.consumers).map(\.consumer)
+    /// The names of the projections that work with the default settings.
+    public static let projections = daemons.filter(\.worksByDefault).flatMap(\.consumers).map(\.consumer)
 
     /// The projections whose read models have versions.
     public static let versioned: [VersionedProjection] = [OrderSummaryProgram.versioned, DashboardProgram.versioned]
@@ -47,8 +49,9 @@ public enum Catalog {
     /// The topics of events that consumers read.
     public static let eventTopics = unique(daemons.flatMap(\.consumers).flatMap(\.topics))
 
-    /// The topics of dead letters and of retries.
-    public static let letterTopics = unique(daemons.flatMap(\.consumers).flatMap(\.letterTopics))
+    /// The topics of dead letters and of retries, of the daemons that every installation has.
+    public static let letterTopics = unique(
+        daemons.filter { !$0.isOptional }.flatMap(\.consumers).flatMap(\.letterTopics))
 
     /// The migration sets that all daemons need with their default settings, and those of the demo shop, in the order
     /// in which they are applied.

@@ -48,13 +48,16 @@ public struct CommandExecutor: Sendable {
         var verdicts = [CommandOutcome.Verdict?](repeating: nil, count: jobs.count)
         var left = Array(jobs.indices)
         while !left.isEmpty {
-            let work = CommandWork(repositories, now: now)
+            let work = CommandWork(repositories, nil, now: now)
             do {
                 try await work.run(left.map { jobs[$0] }, in: transaction)
                 // A write that fails must fail here, where it is known for what it is.
                 try await transaction.flush()
             } catch let error as PostgresError where error.sqlState == .versionConflict {
                 throw PostgresError(.server, error.message, sqlState: .serializationFailure)
+            } catch let failure as InlineFailure {
+                // Read models that commands apply are not known here: nothing works until they are handed back.
+                throw PostgresError(.usage, "\(failure)")
             }
             let undecided = try zip(left, work.replies).filter { index, reply in
                 switch reply {

@@ -4,6 +4,6 @@
 public enum SharedSections {
     public static let names: Set<String> = [
         "relay", "projection", "sql_projections", "dashboard", "dead_letters", "letters", "retries", "alerts", "http",
-        "commands", "orders", "queries", "sql_queries", "page",
+        "commands", "orders", "order_process", "queries", "sql_queries", "page",
     ]
 }

@@ -35,7 +35,8 @@ public struct OrderProcessPolicy: ProcessPolicy {
     public typealias State = OrderProcessState
     public typealias Step = OrderProcessStep
 
-    public let name = "order-process"
+    public static let name = "order-process"
+    public var name: String { Self.name }
     public let topics: [String]
     private let rules: OrderProcessRules
 

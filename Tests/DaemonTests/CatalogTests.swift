@@ -26,6 +26,7 @@ import Testing
         ("order-summary-projection", "OrderSummary", ["OrderQueries", "DashboardPage", "Outbox", "Dashboard"]),
         ("query-service", "OrderQueries", ["Outbox", "DeadLetters", "OrderSummary"]),
         ("command-service", "OrderCommands", ["Outbox", "OrderQueries", "OrderSummary"]),
+        ("order-process", "OrderProcess", ["Outbox", "OrderQueries", "OrderSummary", "AccountCommands"]),
     ])
     func anExecutableLinksOnlyItsOwn(_ name: String, own: String, others: [String]) throws {
         let program = try Data(contentsOf: Executable.url(of: name), options: .mappedIfSafe)

@@ -6,7 +6,7 @@ import Testing
 @Suite struct ProgramVersionTests {
     @Test(arguments: [
         "outbox-relay", "order-summary-projection", "dashboard-projection", "sql-projection", "dead-letter-handler",
-        "command-service", "query-service", "millrace",
+        "command-service", "order-process", "query-service", "millrace",
     ])
     func tells(_ name: String) async throws {
         let program = try Executable(name, ["--version"])

@@ -41,7 +41,8 @@ import Testing
     private var time: Regex<(Substring, Substring)> { #/millrace_reload_last_success_timestamp_seconds ([0-9]+)/# }
 
     @Test(arguments: [
-        "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "query-service",
+        "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "order-process",
+        "query-service",
     ])
     func theLogLevel(_ name: String) async throws {
         try await withDaemon(name, "") { daemon, write in

@@ -10,7 +10,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / ".build/debug")).resolve()
 DAEMONS = ["outbox-relay", "order-summary-projection", "dashboard-projection", "sql-projection", "dead-letter-handler",
-           "command-service", "query-service"]
+           "command-service", "order-process", "query-service"]
 DEADLINE_S = 120
 
 # Process 1. What it mounts is not seen outside: /usr/bin and /etc get a layer of their own, with the programs and with

@@ -10,8 +10,8 @@ import Verification
 /// read model.
 struct Pipeline {
     static let sets = [
-        "outbox", "orders", "inventory", "products", "commands", "projections", "order-summary", "dashboard",
-        "sql-projections", "dead-letters",
+        "outbox", "orders", "inventory", "products", "commands", "processes", "projections", "order-summary",
+        "dashboard", "sql-projections", "dead-letters",
     ]
     static let partitions: Int32 = 4
 
@@ -58,6 +58,12 @@ struct Pipeline {
 
     func dashboard(_ settings: [String: String] = [:]) throws -> Executable {
         try daemon("dashboard-projection", consumer("dashboard").merging(settings) { _, given in given })
+    }
+
+    /// Started again under its name, it has its partitions back at once.
+    func orderProcess(_ settings: [String: String] = [:]) throws -> Executable {
+        let own = consumer("order-process").merging(["projection.instance_id": "alone"]) { $1 }
+        return try daemon("order-process", own.merging(settings) { _, given in given })
     }
 
     private func consumer(_ name: String) -> [String: String] {

@@ -1,0 +1,80 @@
+internal import Commands
+public import Daemon
+internal import Events
+internal import Operations
+internal import OrderProcess
+internal import Orders
+internal import Postgres
+internal import ProcessManagers
+internal import ProjectionPrograms
+internal import Projections
+public import Settings
+
+/// The daemon `order-process`.
+public enum OrderProcessProgram: DaemonProgram {
+    public struct Feature: FeatureSettings {
+        let projection: ProjectionSettings
+        let process: OrderProcessSettings
+
+        public init(from reader: SettingsReader) {
+            projection = ProjectionSettings(from: reader, consumer: OrderProcessPolicy.name, order: .key)
+            process = OrderProcessSettings(from: reader)
+        }
+
+        public static var reloadableKeys: [String] { ProjectionSettings.reloadableKeys }
+
+        public func adopt(_ reloaded: Self) { projection.adopt(reloaded.projection) }
+    }
+
+    public static let name = "order-process"
+    public static let abstract =
+        "Takes confirmed orders from stock over payment to the parcel, or cancels them and gives back what it holds."
+    public static let operationsPort = 9_408
+    public static let isOptional = true
+    /// Only where orders, payments, shipments and stock are all left to it: the demo shop's load does without.
+    public static let worksByDefault = false
+    public static let metricHelp = ProcessMetrics.help.merging(ProjectionMetrics.help) { own, _ in own }
+
+    public static var consumers: [Consumption] {
+        let policy = OrderProcessPolicy(OrderProcessRules())
+        let route = DeadLetterRoute(consumer: policy.name)
+        return [
+            Consumption(
+                consumer: policy.name, topics: policy.topics, letterTopics: [route.letterTopic, route.retryTopic],
+                codec: EventCodec(OrderEventPayload.self))
+        ]
+    }
+
+    public static func migrationSets(for feature: Feature) -> [String] {
+        ["projections"] + OrderProcessCommands.migrationSets
+    }
+
+    public static func measuredTables(for feature: Feature) -> MeasuredTables {
+        MeasuredTables(["parked_events", "processed_events", "processes", "process_steps"])
+    }
+
+    public static func run(_ feature: Feature, in context: DaemonContext) async throws {
+        let policy = OrderProcessPolicy(feature.process.rules, topicSuffix: feature.projection.topicSuffix)
+        let engine = ProcessEngine(policy, try OrderProcessCommands.executor())
+        var postgres = context.postgres
+        postgres.settings.merge(CommandExecutor.sessionSettings) { given, _ in given }
+        let runner = ProjectionRunner(
+            projection: ProcessProjection(engine), configuration: feature.projection.configuration, postgres: postgres,
+            kafka: context.kafka, logger: context.logger,
+            observer: ProjectionHealth(context, projection: policy.name))
+        let pollMs = feature.process.deadlinePollMs
+        let deadlines = ProcessDeadlines(engine, postgres: postgres, pollMs: pollMs, logger: context.logger)
+        let watch = context.health.watch(
+            .loop, "deadline loop", limit: context.stallAfter + .milliseconds(pollMs))
+        watch.turned(to: .working)
+        defer { watch.end() }
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await runner.run() }
+            group.addTask { await deadlines.run { watch.progressed() } }
+            // The deadlines end only when they are told to; the runner's end is the daemon's.
+            try await group.next()
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
+}

@@ -1,0 +1,54 @@
+internal import Daemon
+internal import OrderProcess
+internal import Settings
+internal import StreamCore
+
+/// `[order_process]`: what the process of orders leaves to the operator.
+struct OrderProcessSettings: FeatureSettings {
+    var rules = OrderProcessRules()
+    let deadlinePollMs: Int
+
+    init(from reader: SettingsReader) {
+        let section = reader.section("order_process", "What happens to an order after its confirmation.")
+        let defaults = OrderProcessRules()
+        rules.capture = section.choice(
+            "capture", default: defaults.capture,
+            """
+            Who takes the authorized money. process: the process itself, when it ships. provider: a payment provider, \
+            which answers with the commands capture and fail of payments; the order is shipped after the capture.
+            """)
+        rules.paymentMethod = section.string(
+            "payment_method", default: defaults.paymentMethod, "The method of the payments that are authorized."
+        ) { $0.isEmpty ? "must not be empty" : nil }
+        rules.paymentTimeoutS = section.integer(
+            "payment_timeout_s", default: defaults.paymentTimeoutS, in: 1...31_536_000,
+            """
+            Maximum time between the authorization and the capture, with capture = "provider". After that the payment \
+            fails and the order is cancelled.
+            """)
+        rules.stockTimeoutS = section.integer(
+            "stock_timeout_s", default: defaults.stockTimeoutS, in: 0...31_536_000,
+            """
+            Maximum time that an order waits for stock. After that it is cancelled. 0 cancels an order at once if a \
+            product is not in stock.
+            """)
+        rules.stockRetryS = section.integer(
+            "stock_retry_s", default: defaults.stockRetryS, in: 1...86_400,
+            "Time between two attempts to reserve stock for an order that waits.")
+        rules.carrier = section.string(
+            "carrier", default: defaults.carrier, "The carrier of the shipments that are created."
+        ) { $0.isEmpty ? "must not be empty" : nil }
+        let since = section.optionalString(
+            "since", example: "2026-01-01T00:00:00Z",
+            """
+            Orders that were confirmed before this time are left alone. Set it before the first start where the topics \
+            contain orders that others have handled.
+            """
+        ) { (try? Timestamp(parsing: $0.utf8Span.span)) == nil ? "must be a time such as 2026-01-01T00:00:00Z" : nil }
+        rules.since = since.flatMap { try? Timestamp(parsing: $0.utf8Span.span) }
+        deadlinePollMs = section.integer(
+            "deadline_poll_ms", default: 1_000, in: 10...60_000,
+            "Time between two looks for deadlines that are over.")
+        section.reject(rules.validate())
+    }
+}

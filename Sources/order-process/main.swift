@@ -1,0 +1,4 @@
+import Daemon
+import OrderProcessProgram
+
+await OrderProcessProgram.main()
