@@ -48,7 +48,7 @@ public struct CommandExecutor: Sendable {
         var verdicts = [CommandOutcome.Verdict?](repeating: nil, count: jobs.count)
         var left = Array(jobs.indices)
         while !left.isEmpty {
-            let work = CommandWork(repositories, nil, now: now)
+            let work = CommandWork(repositories, nil, nil, trustsCaches: false, now: now)
             do {
                 try await work.run(left.map { jobs[$0] }, in: transaction)
                 // A write that fails must fail here, where it is known for what it is.
