@@ -80,10 +80,12 @@ import Testing
     @Test func whatIsExpectedIsWhatTheCatalogHas() {
         let expected = DoctorCommand.expected(table: "events", roles: ["r"])
         #expect(expected.eventTopics == Catalog.eventTopics && expected.letterTopics == Catalog.letterTopics)
-        #expect(expected.optionalPrograms == ["sql-projection", "command-service"])
+        #expect(expected.optionalPrograms == ["sql-projection", "command-service", "order-process"])
         #expect(expected.programs == Catalog.daemons.map(\.name).filter { !expected.optionalPrograms.contains($0) })
         #expect(expected.migrationSets.contains("projections") && !expected.migrationSets.contains("orders"))
-        #expect(expected.optionalMigrationSets == ["commands", "inventory", "orders", "products", "sql-projections"])
+        #expect(
+            expected.optionalMigrationSets
+                == ["commands", "inventory", "orders", "processes", "products", "sql-projections"])
         #expect(expected.outbox == "events" && expected.roles == ["r"])
         #expect(Catalog.programs["order-summary"] == "order-summary-projection")
     }

@@ -68,7 +68,7 @@ import Testing
     private func expectTheTrace(of orders: [String], _ pipeline: Pipeline) async throws {
         var ends: [String: Int] = [:]
         for id in orders {
-            let trace = try pipeline.command("trace", id)
+            let trace = try pipeline.serverCommand(["trace", id, "--topic", "*\(pipeline.topicSuffix)"])
             #expect(try await trace.exitCode() == 0, "\(trace.errors)")
             let steps = trace.output.split(separator: "\n").filter { $0.contains(" order-process ") }
             #expect(steps.first?.contains("OrderConfirmed taken") == true, "\(trace.output)")
