@@ -70,7 +70,8 @@ import Testing
         for id in orders {
             let trace = try pipeline.serverCommand(["trace", id, "--topic", "*\(pipeline.topicSuffix)"])
             #expect(try await trace.exitCode() == 0, "\(trace.errors)")
-            let steps = trace.output.split(separator: "\n").filter { $0.contains(" order-process ") }
+            let lines = trace.output.split(separator: "\n")
+            let steps = lines.filter { $0.contains(" order-process ") && $0.contains("→") }
             #expect(steps.first?.contains("OrderConfirmed taken") == true, "\(trace.output)")
             ends[String(steps.last?.split(separator: " ").last ?? "none"), default: 0] += 1
         }
