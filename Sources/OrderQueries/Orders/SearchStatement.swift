@@ -12,6 +12,8 @@ internal import Synchronization
 ///   both are wanted, a page of each is merged.
 /// - A range of amounts in the order of time, or of times in the order of amounts, suits no index alone: what is best
 ///   depends on the values, so such a statement is planned each time.
+/// - Behind a position in the order of amounts the planner cannot know how many orders have the position's amount. With
+///   a range of times, such a statement first looks whether few orders are in the range, and then sorts those.
 ///
 /// A page begins behind the last one's position, which the index finds; deep pages cost what the first one does. The
 /// limit stands in the text, in three sizes: with a parameter there the planner takes it for a tenth of the table.
@@ -139,16 +141,40 @@ private struct Shape: Hashable {
     }
 
     var pageSQL: String {
-        let all = conditions + (behind.map { [$0] } ?? [])
-        guard !classes.isEmpty else { return select(all) }
-        let pages = classes.map { select(all + [$0 ? "is_open" : "NOT is_open"]) }
-        if pages.count == 1 { return pages[0] }
-        return "SELECT * FROM (\(pages.map { "(\($0))" }.joined(separator: " UNION ALL "))) AS pages \(order)"
+        guard let behind else { return page(conditions) }
+        let all = conditions + [behind]
+        guard isPlannedEachTime && !sort.isByTime else { return page(all) }
+        // So few that a page in the order of amounts would pass by many others before it has found its own.
+        let few = 30 * rowLimit
+        let isFew = "(SELECT count(*) FROM in_range) <= \(few)"
+        let places = conditions.filter { $0.contains("created_at") || $0.contains("customer_id") }
+        let inRange = eachClass(of: places) {
+            "SELECT order_id FROM order_summary WHERE \($0.joined(separator: " AND ")) LIMIT \(few + 1)"
+        }
+        let found = select(conditions + ["order_id IN (SELECT order_id FROM in_range)", isFew])
+        let walked = page(all + ["NOT \(isFew)"])
+        return """
+            WITH in_range AS MATERIALIZED (SELECT * FROM (\(inRange)) AS classes LIMIT \(few + 1)),
+                found AS MATERIALIZED (\(found))
+            SELECT * FROM ((SELECT * FROM found WHERE \(behind)) UNION ALL (\(walked))) AS pages \(order)
+            """
+    }
+
+    private func page(_ conditions: [String]) -> String {
+        let pages = eachClass(of: conditions) { "\(select($0)) \(order)" }
+        return classes.count > 1 ? "SELECT * FROM (\(pages)) AS pages \(order)" : pages
+    }
+
+    /// A statement for each class of orders, so that each finds its index.
+    private func eachClass(of conditions: [String], _ statement: ([String]) -> String) -> String {
+        guard !classes.isEmpty else { return statement(conditions) }
+        let statements = classes.map { isOpen in statement(conditions + [isOpen ? "is_open" : "NOT is_open"]) }
+        return statements.count == 1 ? statements[0] : statements.map { "(\($0))" }.joined(separator: " UNION ALL ")
     }
 
     private func select(_ conditions: [String]) -> String {
         let condition = conditions.joined(separator: " AND ")
-        return "SELECT \(OrderStatements.columns) FROM order_summary WHERE \(condition) \(order)"
+        return "SELECT \(OrderStatements.columns) FROM order_summary WHERE \(condition)"
     }
 
     var totalSQL: String {
