@@ -4,7 +4,8 @@ FROM swift:6.2-bookworm AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libcurl4-openssl-dev libmimalloc-dev libpq-dev librdkafka-dev pkg-config \
+    && apt-get install -y --no-install-recommends libcurl4-openssl-dev libmimalloc-dev libpq-dev librdkafka-dev \
+        libssl-dev pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Package.swift Package.resolved* ./
@@ -22,7 +23,7 @@ FROM debian:12-slim
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates libcurl4 libjs-chart.js libmimalloc2.0 libpq5 librdkafka1 libstdc++6 tzdata \
+        ca-certificates libcurl4 libjs-chart.js libmimalloc2.0 libpq5 librdkafka1 libssl3 libstdc++6 tzdata \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /programs/ /usr/bin/
 COPY projections /usr/share/millrace/projections

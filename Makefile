@@ -18,7 +18,7 @@ SEED        ?= 1
 # Which tests `make test` runs: a regular expression; empty for all.
 FILTER      ?=
 # The tests without servers run first: they keep all processors busy, and the others have deadlines.
-UNIT_TESTS  := ^((ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|EventsTests|OrdersTests|SettingsTests)\.|\w+\.\w+RulesTests\b)
+UNIT_TESTS  := ^((ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|DigestsTests|EventsTests|OrdersTests|SettingsTests)\.|\w+\.\w+RulesTests\b)
 
 # The test targets that use Kafka, as a regular expression.
 WITH_KAFKA := $(shell grep -rl TestKafka Tests --include=*.swift | cut -d/ -f2 | grep -v TestKit | sort -u | paste -sd'|')
@@ -34,7 +34,7 @@ PYTHON      ?= /usr/bin/python3
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, PostgreSQL, Chart.js)
+setup: ## Install the system packages that are missing (Debian: librdkafka, libpq, libcrypto, PostgreSQL, Chart.js)
 	@scripts/setup
 
 build: setup ## Build everything in release

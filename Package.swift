@@ -152,7 +152,7 @@ let features: [Target] = [
     .target(
         name: "DeadLetters",
         dependencies: [
-            "Projections", "Leadership", "Letters", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .crypto,
+            "Projections", "Leadership", "Letters", "Kafka", "Postgres", "Digests", "StreamCore", .logging, .metrics,
             .asyncHTTPClient, .nioCore, .nioHTTP1,
         ],
         swiftSettings: strict),
@@ -173,7 +173,7 @@ let features: [Target] = [
         name: "SQLProjections",
         dependencies: [
             "Projections", "ReadModels", "SQLText", "SQLQueries", "Settings", "Postgres", "Kafka", "StreamCore",
-            "WireJSON", .crypto,
+            "WireJSON", "Digests",
         ],
         swiftSettings: strict),
     .target(
@@ -192,7 +192,7 @@ let features: [Target] = [
     .target(
         name: "Commands",
         dependencies: [
-            "Events", "Traces", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .tracing, .crypto, .deque,
+            "Events", "Traces", "Postgres", "Digests", "StreamCore", "WireJSON", .logging, .metrics, .tracing, .deque,
         ],
         resources: [.embedInCode("Resources")],
         swiftSettings: strict),
@@ -271,7 +271,7 @@ let support: [Target] = [
     .target(
         name: "HTTP",
         dependencies: [
-            "Traces", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .crypto, .hummingbirdCore,
+            "Traces", "Digests", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .hummingbirdCore,
             .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
             .nioHTTPTypesHTTP1, .nioSSL,
         ],
@@ -327,11 +327,14 @@ let base: [Target] = [
     .target(name: "StreamCore", swiftSettings: strict),
     .target(name: "WireJSON", dependencies: ["StreamCore"], swiftSettings: strict),
     .target(name: "Blocking", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(name: "Digests", dependencies: ["CLibCrypto"], swiftSettings: strict),
 ]
 
 let systemLibraries: [Target] = [
     .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+    // libpq needs it too.
+    .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CLinux"),
 ]
 
@@ -385,11 +388,12 @@ let tests: [Target] = [
             "Projections", "Letters", "Traces", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
             "StreamCore", "TestKit", .logging, .tracing,
         ]),
+    .test("DigestsTests", ["Digests"]),
     .test(
         "DeadLettersTests",
         [
             "DeadLetters", "Projections", "Letters", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
-            "EmbeddedPostgres", "StreamCore", "TestKit", .logging, .crypto,
+            "EmbeddedPostgres", "Digests", "StreamCore", "TestKit", .logging,
         ]),
     .test(
         "OrderSummaryTests",
@@ -515,7 +519,6 @@ extension Target.Dependency {
     static let metrics = product(name: "Metrics", package: "swift-metrics")
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let deque = product(name: "DequeModule", package: "swift-collections")
-    static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let tracing = product(name: "Tracing", package: "swift-distributed-tracing")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -562,7 +565,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),

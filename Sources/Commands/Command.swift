@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 public import Events
 public import Traces
 
@@ -50,13 +50,14 @@ public struct IdempotencyKey: Hashable, Sendable {
     public init(scope: String, key: String, request: [[UInt8]]) {
         self.scope = scope
         self.key = key
-        var hash = SHA256()
+        var bytes: [UInt8] = []
         for part in request {
             // With its length before it, so that parts cannot run into each other.
-            var length = UInt64(part.count).bigEndian
-            unsafe withUnsafeBytes(of: &length) { unsafe hash.update(bufferPointer: $0) }
-            hash.update(data: part)
+            for shift in stride(from: 56, through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: part.count >> shift))
+            }
+            bytes += part
         }
-        fingerprint = Array(hash.finalize())
+        fingerprint = SHA256.digest(of: bytes)
     }
 }

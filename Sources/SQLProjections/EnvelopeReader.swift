@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 internal import Kafka
 internal import Projections
 internal import StreamCore
@@ -221,7 +221,7 @@ extension MappedFields {
 extension EventID {
     /// A UUID of RFC 9562, version 8, computed by SHA-256.
     fileprivate init(hashing text: String) {
-        let digest = Array(SHA256.hash(data: Array(text.utf8)))
+        let digest = SHA256.digest(of: text)
         func word(_ start: Int) -> UInt64 {
             digest[start..<(start + 8)].reduce(0) { $0 << 8 | UInt64($1) }
         }

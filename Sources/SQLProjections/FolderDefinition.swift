@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 internal import SQLText
 internal import WireJSON
 
@@ -26,7 +26,7 @@ struct FolderDefinition: Sendable, Hashable {
     }
 
     private static func digest(_ text: String) -> String {
-        SHA256.hash(data: Array(text.utf8)).map { byte in
+        SHA256.digest(of: text).map { byte in
             (byte < 16 ? "0" : "") + String(byte, radix: 16)
         }.joined()
     }

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 internal import Foundation
 public import SQLText
 internal import Settings
@@ -12,7 +12,7 @@ public struct FolderFiles: Sendable, Hashable {
         public let text: String
 
         /// The SHA-256 digest of the text in UTF-8.
-        public var digest: [UInt8] { Array(SHA256.hash(data: Array(text.utf8))) }
+        public var digest: [UInt8] { SHA256.digest(of: text) }
     }
 
     /// The limits of the stored files of a version.

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 public import Projections
 public import SQLText
 internal import Settings
@@ -125,7 +125,7 @@ public struct ProjectionFolder: Sendable {
     static func identifier(_ name: String) -> String { name.map { $0 == "-" ? "_" : String($0) }.joined() }
 
     /// The checksum of `schema.sql`.
-    var schemaChecksum: [UInt8] { Array(SHA256.hash(data: Array(schema.text.utf8))) }
+    var schemaChecksum: [UInt8] { SHA256.digest(of: schema.text) }
 
     /// Whether any statement handles events of this type.
     func handles(_ type: String) -> Bool { handlers.contains { $0.type == nil || $0.type == type } }

@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 internal import Foundation
 
 /// The key that the sender and the receiver of a webhook share. It is never printed.
@@ -46,12 +46,10 @@ struct WebhookSignature {
     ///   - body: the body of the message.
     ///   - key: the shared key.
     init(id: String, timestamp: Int64, body: [UInt8], key: [UInt8]) {
-        var code = HMAC<SHA256>(key: SymmetricKey(data: key))
-        code.update(data: Array("\(id).\(timestamp).".utf8))
-        code.update(data: body)
+        let code = SHA256.authenticationCode(of: Array("\(id).\(timestamp).".utf8) + body, key: key)
         headers = [
             ("webhook-id", id), ("webhook-timestamp", String(timestamp)),
-            ("webhook-signature", "v1," + Data(code.finalize()).base64EncodedString()),
+            ("webhook-signature", "v1," + Data(code).base64EncodedString()),
         ]
     }
 }

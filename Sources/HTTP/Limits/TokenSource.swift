@@ -1,4 +1,4 @@
-internal import Crypto
+internal import Digests
 internal import Glibc
 public import Logging
 internal import Synchronization
@@ -208,10 +208,10 @@ struct TokenDigest: Sendable, Hashable {
     let words: InlineArray<4, UInt64>
 
     init(_ token: some Collection<UInt8>) {
-        var hash = SHA256()
-        hash.update(data: Array(token))
         var words: InlineArray<4, UInt64> = .init(repeating: 0)
-        for (index, byte) in hash.finalize().enumerated() { words[index / 8] = words[index / 8] << 8 | UInt64(byte) }
+        for (index, byte) in SHA256.digest(of: Array(token)).enumerated() {
+            words[index / 8] = words[index / 8] << 8 | UInt64(byte)
+        }
         self.words = words
     }
 
