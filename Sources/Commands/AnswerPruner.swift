@@ -1,6 +1,6 @@
 internal import Postgres
 
-/// Deletes the answers that are older than they must be kept, a part at a time.
+/// Deletes answers whose retention time is over, in batches.
 struct AnswerPruner {
     let postgres: PostgresConfiguration
     let keptHours: Int
@@ -9,18 +9,18 @@ struct AnswerPruner {
 
     private static let limit = 5_000
 
-    /// Looks for old answers now and then, until the task is cancelled.
+    /// Deletes old answers at each interval, until the task is cancelled.
     func run() async {
         while !Task.isCancelled {
             do { telemetry.pruned(try await pass()) } catch {
                 if !Task.isCancelled { telemetry.cannotPrune(error) }
             }
-            // Cut short by the cancellation, which ends the loop.
+            // A cancellation ends the sleep early, and then the loop.
             try? await Task.sleep(for: .seconds(intervalS))
         }
     }
 
-    /// Deletes all that are too old.
+    /// Deletes all answers whose retention time is over.
     func pass() async throws -> Int {
         try await PostgresConnection.with(postgres) { connection in
             var total = 0

@@ -2,9 +2,9 @@ internal import Events
 internal import Postgres
 internal import StreamCore
 
-/// The answers that commands with an idempotency key were given: those that a transaction looks up, and those that it
-/// keeps. Two transactions with the same new key meet in the table's primary key: one is rolled back, and finds the
-/// answer when it is tried again.
+/// The stored answers of commands with idempotency keys: those that a transaction looks up, and those that it adds. If
+/// two transactions add an answer under the same new key, the table's primary key lets only one commit. The other is
+/// rolled back. Its next attempt finds the stored answer.
 struct AnswerTable {
     struct Kept {
         let fingerprint: [UInt8]
@@ -52,7 +52,7 @@ struct AnswerTable {
 
     // MARK: SQL
 
-    /// Empty when nothing is wanted.
+    /// Empty if no answer is needed.
     var lookup: Statements {
         if wanted.isEmpty { return [] }
         var scopes = TextArray(), keys = TextArray()
@@ -88,12 +88,12 @@ struct AnswerTable {
                     version: try rows.int64(row, 5), body: [UInt8](copying: rows.bytes(row, 6))))
         }
         let name = try rows.string(row, 8)
-        guard let kind = RuleKind(name: name) else { throw StoredStateError("no kind of rule is called \(name)") }
+        guard let kind = RuleKind(name: name) else { throw StoredStateError("the kind of rule \(name) is unknown") }
         return .refused(
             Refusal(rule: rule, kind: kind, summary: try rows.string(row, 9), detail: try rows.string(row, 10)))
     }
 
-    /// Empty when there is nothing to keep.
+    /// Empty if there is no new answer.
     var insertion: Statements {
         if added.isEmpty { return [] }
         var scopes = TextArray(), keys = TextArray(), types = TextArray(), fingerprints = ByteaArray()
@@ -145,7 +145,7 @@ struct AnswerTable {
 }
 
 extension RuleKind {
-    /// As the table has it.
+    /// The name in the table.
     var name: String {
         switch self {
         case .notFound: "not-found"

@@ -2,23 +2,23 @@ internal import Digests
 public import Events
 public import Traces
 
-/// What somebody wants to happen: a value with a name, that one handler decides.
+/// A request to change something: a value with a name. One handler decides about each type of command.
 public protocol Command: Sendable {
-    /// `CreateOrder` and the like: stays the same, since metrics, logs and kept answers name it.
+    /// The name, for example `CreateOrder`. It must not change, because metrics, logs and stored answers contain it.
     static var name: String { get }
 }
 
-/// What comes along with a command and is no part of it.
+/// The properties of a request that are not part of the command.
 public struct CommandRequest: Sendable {
-    /// What the events are told of the request. Its tenant is the one that rules may ask for.
+    /// The metadata of the events. Rules may use its tenant.
     public var metadata: EventMetadata
-    /// What the command is part of; the command's own id if nothing is said.
+    /// The id of the larger process that the command belongs to; by default the command's own id.
     public var correlationID: String?
-    /// Under which the answer is kept; nil for a command whose repetition is another command.
+    /// The key under which the bus stores the answer. Without a key, a repeated request is a new command.
     public var idempotencyKey: IdempotencyKey?
-    /// The version that the command's aggregate must have; 0 for none that exists. Nil for any.
+    /// The version that the command's aggregate must have; 0 if it must not exist; nil for any.
     public var expectedVersion: Int64?
-    /// How long the command may wait for its turn and be tried again; the bus's own limit if nothing is said.
+    /// The maximum time for waiting in the queue and for repeated attempts; by default the limit of the bus.
     public var timeout: Duration?
     /// The trace that the command belongs to. Its outbox rows carry the trace, so that it continues with the events. If
     /// the command is recorded, the bus replaces it by the command's own span.
@@ -38,21 +38,22 @@ public struct CommandRequest: Sendable {
     }
 }
 
-/// What a client names a request by, so that a repetition is answered and not carried out once more.
+/// The client's name for a request. If the client repeats the request, the bus returns the stored answer and does not
+/// carry the command out again.
 public struct IdempotencyKey: Hashable, Sendable {
-    /// Whose key it is, the tenant for example: the same key in another scope is another one.
+    /// The owner of the key, for example the tenant. Equal keys in different scopes are different keys.
     public let scope: String
     public let key: String
-    /// SHA-256 of what was asked for: the same key must ask for the same.
+    /// The SHA-256 hash of the request. Requests with the same key must be equal.
     public let fingerprint: [UInt8]
 
-    /// - Parameter request: all that tells this request from others: what it is about, and its content.
+    /// - Parameter request: everything that distinguishes this request from others: its target and its content.
     public init(scope: String, key: String, request: [[UInt8]]) {
         self.scope = scope
         self.key = key
         var bytes: [UInt8] = []
         for part in request {
-            // With its length before it, so that parts cannot run into each other.
+            // The length precedes each part, so that the boundaries of the parts are part of the hash.
             for shift in stride(from: 56, through: 0, by: -8) {
                 bytes.append(UInt8(truncatingIfNeeded: part.count >> shift))
             }

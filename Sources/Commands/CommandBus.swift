@@ -3,10 +3,11 @@ public import Logging
 public import Postgres
 internal import Synchronization
 
-/// Takes commands, hands each to the one handler of its type, and commits state or events, the outbox rows and the kept
-/// answer in one transaction.
+/// Accepts commands and passes each to the handler of its type. It commits state or events, the outbox rows and the
+/// stored answer in one transaction.
 ///
-/// Commands that arrive while a session is busy share its next transaction: the fuller the queue, the less each costs.
+/// Commands that arrive while all sessions are busy share the next transaction. So the cost of each command decreases
+/// as the queue grows.
 public final class CommandBus: Sendable {
     private let configuration: CommandBusConfiguration
     private let postgres: PostgresConfiguration
@@ -19,12 +20,12 @@ public final class CommandBus: Sendable {
     private let lastID = Atomic<UInt64>(0)
 
     /// - Parameters:
-    ///   - postgres: where the write model, the table `outbox` and the migrations `commands` are.
-    ///   - commands: all that will be sent: each must have a handler.
-    ///   - readModels: what applies events to the read models that commands keep; nil where this program cannot. Then a
-    ///     command fails while there is such a read model in the database.
-    ///   - cachedFacts: what may be kept in memory.
-    /// - Throws: ``CommandBusError`` that names all that does not fit together.
+    ///   - postgres: the database with the write model, the table `outbox` and the migration set `commands`.
+    ///   - commands: the types of all commands that will be sent. Each must have a handler.
+    ///   - readModels: applies events to the read models that commands update; nil if this program cannot. Without it,
+    ///     commands fail while the database has such a read model.
+    ///   - cachedFacts: the facts that may be cached in memory.
+    /// - Throws: ``CommandBusError`` with all problems of the arguments.
     public init(
         _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, commands: [any Command.Type],
         handlers: [CommandHandler], repositories: [any Repository], readModels: (any InlineReadModels)? = nil,
@@ -42,18 +43,18 @@ public final class CommandBus: Sendable {
         telemetry = CommandTelemetry(logger, level: configuration.logLevel, commands: handlers.map(\.name))
     }
 
-    /// What one of the workers does.
+    /// The activity of a worker.
     public enum Activity: Sendable {
-        /// It waits for commands.
+        /// The worker waits for commands.
         case idle
-        /// It has begun something.
+        /// The worker has begun a step.
         case working
     }
 
-    /// Works until ``stop()``, and then until nothing waits any more. A task that is cancelled gives up what is under
-    /// way; nothing of it is changed.
+    /// Runs until ``stop()`` is called and the queue is empty. If the task is cancelled, the bus abandons the open
+    /// transactions, which then change nothing.
     ///
-    /// - Parameter turned: told what each worker begins, by its number from 0 on.
+    /// - Parameter turned: called with the number of a worker, from 0, and the activity that it begins.
     public func run(turned: @escaping @Sendable (Int, Activity) -> Void = { _, _ in }) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.expire() }
@@ -82,15 +83,16 @@ public final class CommandBus: Sendable {
         for pending in queue.removeAll() { pending.answer(.failed(.stopped), telemetry) }
     }
 
-    /// Takes no more commands; those that wait are carried out.
+    /// Rejects new commands. The bus still carries out the commands in the queue.
     public func stop() {
         queue.close()
     }
 
-    /// How many commands and questions wait for their turn.
+    /// The number of commands and queries in the queue.
     public var waiting: Int { queue.count }
 
-    /// Whether facts are kept in memory now: the bus has some to keep, runs, and hears of changes by others.
+    /// Whether the bus caches facts now. It does so while it runs and receives notifications of changes, if it has
+    /// cacheable facts.
     public var keepsFacts: Bool { caches?.isListening ?? false }
 
     private var pruner: AnswerPruner {
@@ -99,12 +101,12 @@ public final class CommandBus: Sendable {
             telemetry: telemetry)
     }
 
-    /// Deletes the kept answers that are too old. ``run()`` does it now and then.
+    /// Deletes the stored answers whose retention time is over. ``run()`` also does this at intervals.
     ///
-    /// - Returns: how many there were.
+    /// - Returns: the number of deleted answers.
     public func pruneAnswers() async throws -> Int { try await pruner.pass() }
 
-    /// Answers those whose time is over while all sessions are busy.
+    /// Ends the wait of commands whose deadline passes while all sessions are busy.
     private func expire() async {
         while !Task.isCancelled {
             for pending in queue.removeExpired(at: .now) { pending.answer(.failed(.deadlineExceeded), telemetry) }
@@ -122,11 +124,13 @@ public final class CommandBus: Sendable {
 
     // MARK: sending
 
-    /// Carries a command out. Returns when it is committed, or refused.
+    /// Carries a command out. Returns after it was committed or refused.
     ///
-    /// A caller whose task is cancelled leaves a command that has its turn to its end, and learns that end.
+    /// If the caller's task is cancelled after a worker has taken the command, the command still ends normally and the
+    /// caller gets its result.
     ///
-    /// - Throws: why there is no answer; nothing was changed then, unless it is ``CommandFailure/unknownOutcome``.
+    /// - Throws: the reason why there is no answer. Nothing was changed then, except possibly for
+    ///   ``CommandFailure/unknownOutcome``.
     @discardableResult
     public func send<C: Command>(
         _ command: C, _ request: CommandRequest = CommandRequest()
@@ -143,8 +147,8 @@ public final class CommandBus: Sendable {
         }
     }
 
-    /// Runs statements that change nothing, on the round trips of commands: their rows are the write model's, with all
-    /// that was answered before.
+    /// Runs read-only statements in the transactions of commands. The rows include the changes of all commands that
+    /// were answered before.
     public func query(
         _ statements: [(Statement, Parameters)]
     ) async throws(CommandFailure) -> [QueryResult] {
@@ -155,7 +159,7 @@ public final class CommandBus: Sendable {
         }
     }
 
-    /// An aggregate as the write model has it; nil where there is none.
+    /// Reads an aggregate from the write model; nil if it does not exist.
     public func aggregate<D: Decider>(
         _: D.Type, _ id: String
     ) async throws(CommandFailure) -> Loaded<D.State>? {
@@ -187,7 +191,7 @@ public final class CommandBus: Sendable {
 }
 
 extension CommandBusConfiguration {
-    /// A session for commands.
+    /// The configuration of a session for commands.
     func session(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
         var session = postgres
         session.statementTimeoutMs = statementTimeoutMs

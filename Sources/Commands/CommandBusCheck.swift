@@ -1,14 +1,14 @@
 internal import Events
 
-/// Handlers, repositories and commands that do not fit together.
+/// The handlers, repositories and commands of a bus are inconsistent.
 public struct CommandBusError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// All that is wrong, each in a sentence.
+    /// All problems, one sentence each.
     public let problems: [String]
 
     public var description: String { problems.joined(separator: "; ") }
 }
 
-/// Looks at the start whether each command has one handler, and each handler what it needs.
+/// Checks that each command has exactly one handler, and that each aggregate of a handler has a repository.
 struct CommandBusCheck {
     private let commands: [any Command.Type]
     private let handlers: [CommandHandler]
@@ -42,7 +42,7 @@ struct CommandBusCheck {
             if handling.updateValue(handler, forKey: ObjectIdentifier(handler.type)) != nil {
                 problems.append("\(handler.name) has two handlers")
             } else if !names.insert(handler.name).inserted {
-                problems.append("two commands are called \(handler.name)")
+                problems.append("two commands have the name \(handler.name)")
             }
             for kind in handler.aggregates where kept[ObjectIdentifier(kind)] == nil {
                 problems.append("\(handler.name) reads \(kind), which has no repository")

@@ -2,34 +2,35 @@ public import Logging
 
 /// The limits of a command bus.
 public struct CommandBusConfiguration: Sendable {
-    /// Sessions of the database that carry commands out; each runs one transaction at a time.
+    /// Number of database sessions. Each runs one transaction at a time.
     public var connections = 4
-    /// Commands that share a transaction, at most.
+    /// Maximum number of commands in one transaction.
     public var batchLimit = 32
-    /// Commands that wait, at most; further ones are refused at once.
+    /// Maximum number of commands in the queue. The bus rejects further commands at once.
     public var maxQueued = 2_000
-    /// How long a command waits for its turn and is tried again, in milliseconds, unless its request says otherwise.
+    /// Maximum time for waiting in the queue and for repeated attempts, in milliseconds. A request can set another
+    /// limit.
     public var timeoutMs = 5_000
-    /// How often a command is tried that meets a conflict or a failure which may pass.
+    /// Maximum number of attempts after conflicts and temporary failures.
     public var maxAttempts = 8
-    /// The server cancels a statement after so many milliseconds.
+    /// Time after which the server cancels a statement, in milliseconds.
     public var statementTimeoutMs = 5_000
-    /// The server gives up waiting for a lock after so many milliseconds.
+    /// Time after which the server stops waiting for a lock, in milliseconds.
     public var lockTimeoutMs = 2_000
-    /// How many hours the answers to commands with an idempotency key are kept, at least.
+    /// Minimum time for which answers under idempotency keys are stored, in hours.
     public var answersKeptHours = 24
-    /// Seconds between two looks for answers that are too old.
+    /// Time between two deletions of old answers, in seconds.
     public var pruneIntervalS = 60
-    /// How many facts of a kind are kept in memory, at most; 0 for none. See ``CachedFact``.
+    /// Maximum number of cached facts of each kind; 0 disables the cache. See ``CachedFact``.
     public var cachedFacts = 100_000
-    /// How many seconds a fact is kept in memory, at most.
+    /// Maximum time for which a fact is cached, in seconds.
     public var cachedFactS = 60
-    /// At which level each command is one line of the log.
+    /// The level of the log line that is written for each command.
     public var logLevel: Logger.Level = .info
 
     public init() {}
 
-    /// What is wrong with the values, in words; empty when nothing is.
+    /// The problems of the values; empty if there are none.
     public func validate() -> [String] {
         let limits: [(String, Int, ClosedRange<Int>)] = [
             ("connections", connections, 1...256), ("batchLimit", batchLimit, 1...1_000),

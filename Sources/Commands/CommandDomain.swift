@@ -1,21 +1,21 @@
 public import Logging
 public import Postgres
 
-/// A domain as a service takes its commands: how they are carried out, and by which requests they come.
+/// A domain for a service that accepts its commands: how commands are carried out, and which requests send them.
 public struct CommandDomain: Sendable {
-    /// What an operator calls it.
+    /// The name in settings.
     public let name: String
-    /// The migrations that its commands need.
+    /// The migration sets that its commands need.
     public let migrationSets: [String]
     /// All commands that its routes send.
     public let commands: [any Command.Type]
     public let handlers: [CommandHandler]
     public let repositories: [any Repository]
-    /// What its rules ask for and a process may keep in memory.
+    /// The facts of its rules that may be cached in memory.
     public let cachedFacts: [any CachedFact.Type]
-    /// The description of its routes.
+    /// The OpenAPI description of its routes.
     public let openAPI: OpenAPIPart
-    /// Its routes over a bus. The text is the service's name, which the events carry.
+    /// Makes its routes for a bus. The text is the service's name, which the events contain.
     public let routes: @Sendable (CommandBus, String) -> [CommandRoute]
 
     public init(
@@ -35,9 +35,9 @@ public struct CommandDomain: Sendable {
 }
 
 extension CommandBus {
-    /// A bus for some domains. A repository that several of them name is there once.
+    /// Creates a bus for some domains. A repository that several of them name is used once.
     ///
-    /// - Throws: ``CommandBusError`` that names all that does not fit together.
+    /// - Throws: ``CommandBusError`` with all problems of the domains.
     public convenience init(
         _ configuration: CommandBusConfiguration, postgres: PostgresConfiguration, domains: [CommandDomain],
         readModels: (any InlineReadModels)? = nil, logger: Logger

@@ -1,23 +1,24 @@
 public import Postgres
 public import StreamCore
 
-/// Carries out commands in a transaction that somebody else makes, for example the transaction of a projection. State,
-/// events and outbox rows are committed with it, or none of them.
+/// Carries out commands in the caller's transaction, for example the transaction of a projection. State, events and
+/// outbox rows are committed with it, or none of them.
 ///
-/// There are no idempotency keys: the transaction itself must see to it that a command is carried out once.
+/// There are no idempotency keys. The caller's transaction must ensure that a command is carried out once.
 public struct CommandExecutor: Sendable {
     private let handlers: [ObjectIdentifier: CommandHandler]
     private let repositories: [ObjectIdentifier: any Repository]
 
-    /// Settings for the sessions that carry out commands. All statements go by keys: one plan suits all values, and a
-    /// plan that was made while a table was empty must not read the whole of it for ever.
+    /// Settings for the sessions that carry out commands. All statements select rows by key, so one generic plan suits
+    /// all values. Sequential scans are disabled because a plan that was made while a table was empty would otherwise
+    /// keep scanning the table after it has grown.
     public static let sessionSettings = [
         "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_hashjoin": "off",
         "enable_mergejoin": "off", "jit": "off",
     ]
 
-    /// - Parameter commands: all that will be carried out; each must have a handler.
-    /// - Throws: ``CommandBusError`` that names all that does not fit together.
+    /// - Parameter commands: the types of all commands that will be carried out. Each must have a handler.
+    /// - Throws: ``CommandBusError`` with all problems of the arguments.
     public init(
         commands: [any Command.Type], handlers: [CommandHandler], repositories: [any Repository]
     ) throws(CommandBusError) {
@@ -26,15 +27,15 @@ public struct CommandExecutor: Sendable {
         self.repositories = checked.repositories
     }
 
-    /// Carries out commands in their order. Each sees what those before it have changed. A command that a rule refuses
+    /// Carries out commands in their order. Each sees the changes of those before it. If a rule refuses a command, it
     /// changes nothing, and the others are carried out.
     ///
     /// The aggregates stay locked until the transaction ends.
     ///
     /// - Parameter now: the earliest time of the events.
-    /// - Returns: one verdict a command.
-    /// - Throws: `PostgresError`; a conflict with another writer is a serialization failure, which passes when the
-    ///   transaction is repeated. Other errors as the repositories throw them.
+    /// - Returns: one verdict for each command.
+    /// - Throws: `PostgresError`. A conflict with another writer is a serialization failure, for which the caller
+    ///   repeats the transaction. Also the errors of the repositories.
     public func carryOut(
         _ commands: [(command: any Command, request: CommandRequest)], at now: Timestamp,
         in transaction: PostgresTransaction
@@ -51,12 +52,13 @@ public struct CommandExecutor: Sendable {
             let work = CommandWork(repositories, nil, nil, trustsCaches: false, now: now)
             do {
                 try await work.run(left.map { jobs[$0] }, in: transaction)
-                // A write that fails must fail here, where it is known for what it is.
+                // A write that fails must fail here, where its error can be attributed to the commands.
                 try await transaction.flush()
             } catch let error as PostgresError where error.sqlState == .versionConflict {
                 throw PostgresError(.server, error.message, sqlState: .serializationFailure)
             } catch let failure as InlineFailure {
-                // Read models that commands apply are not known here: nothing works until they are handed back.
+                // This program cannot update read models that commands apply. It fails until an operator hands them
+                // back to their daemon.
                 throw PostgresError(.usage, "\(failure)")
             }
             let undecided = try zip(left, work.replies).filter { index, reply in
@@ -65,11 +67,12 @@ public struct CommandExecutor: Sendable {
                     verdicts[index] = outcome.verdict
                     return false
                 case .again: return true
-                case .failed, .rows: throw StoredStateError("a command has neither a key nor an expected version here")
+                case .failed, .rows:
+                    throw StoredStateError("a command of an executor failed by an idempotency key or expected version")
                 }
             }
-            // The first of them is decided with all that it asked for.
-            if undecided.count == left.count { throw StoredStateError("a handler reads what it did not ask for") }
+            // The first command is always decided with everything that it asked for.
+            if undecided.count == left.count { throw StoredStateError.unplannedRead }
             left = undecided.map(\.0)
         }
         return verdicts.compactMap(\.self)

@@ -1,9 +1,9 @@
 public import Events
 
-/// What carries commands of one type out: which aggregates and facts they need, and what is decided.
+/// Handles commands of one type. It names the aggregates and facts that a command needs, and decides.
 public struct CommandHandler: Sendable {
     let type: any Command.Type
-    /// The kinds of aggregates that it reads.
+    /// The kinds of aggregates that the command reads.
     let aggregates: [any Decider.Type]
     let plan: @Sendable (any Command, inout ReadPlan) -> Void
     let furtherPlan: (@Sendable (any Command, CommandScope, inout ReadPlan) -> Void)?
@@ -12,11 +12,11 @@ public struct CommandHandler: Sendable {
     var name: String { type.name }
 
     /// - Parameters:
-    ///   - aggregates: the kinds of aggregates that the command reads: each needs a repository.
-    ///   - reads: says what is read, before anything is known but the command.
-    ///   - furtherReads: says what is read beside it, where that depends on what was read; costs a round trip.
-    ///   - handle: decides. Pure, but for the events and the changes of facts that it gives to its scope. When it
-    ///     throws, those are undone.
+    ///   - aggregates: the kinds of aggregates that the command reads. Each needs a repository.
+    ///   - reads: names the aggregates and facts to read. It knows only the command.
+    ///   - furtherReads: names further aggregates and facts, depending on what was read. It costs a round trip.
+    ///   - handle: decides. It has no effects except the events and the changes of facts that it passes to its scope.
+    ///     If it throws, the bus discards them.
     public init<C: Command>(
         _: C.Type, on aggregates: [any Decider.Type],
         reads: @escaping @Sendable (C, inout ReadPlan) -> Void,
@@ -34,9 +34,9 @@ public struct CommandHandler: Sendable {
         self.handle = { command, scope throws(Refusal) in try handle(Self.cast(command), scope) }
     }
 
-    /// The bus hands a command to the handler of its type alone.
+    /// The bus passes a command only to the handler of its type.
     private static func cast<C: Command>(_ command: any Command) -> C {
-        guard let command = command as? C else { preconditionFailure("\(command) is no \(C.self)") }
+        guard let command = command as? C else { preconditionFailure("\(command) is not of type \(C.self)") }
         return command
     }
 }

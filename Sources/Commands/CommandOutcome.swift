@@ -1,6 +1,6 @@
 public import Events
 
-/// What became of a command: it was carried out, or a rule refuses it.
+/// The result of a command: it was carried out, or a rule refused it.
 public struct CommandOutcome: Hashable, Sendable {
     public enum Verdict: Hashable, Sendable {
         case accepted(CommandResult)
@@ -8,9 +8,9 @@ public struct CommandOutcome: Hashable, Sendable {
     }
 
     public let verdict: Verdict
-    /// Whether this is the answer that an earlier request with the same key was given.
+    /// Whether this is the stored answer of an earlier request with the same key.
     public let isReplay: Bool
-    /// How many events the command has made now; 0 for the answer to a repetition.
+    /// The number of events that the command produced; 0 for a replay.
     public let events: Int
 
     public init(_ verdict: Verdict, isReplay: Bool = false, events: Int = 0) {
@@ -20,13 +20,13 @@ public struct CommandOutcome: Hashable, Sendable {
     }
 }
 
-/// What a command that was carried out is answered.
+/// The answer to a command that was carried out.
 public struct CommandResult: Hashable, Sendable {
     public let aggregateType: String
     public let aggregateID: String
-    /// The aggregate's version after the command: the sequence of its last event.
+    /// The aggregate's version after the command, which is the sequence of its last event.
     public let version: Int64
-    /// What the domain shows of it, as JSON.
+    /// The aggregate's representation as JSON.
     public let body: [UInt8]
 
     public init(aggregateType: String, aggregateID: String, version: Int64, body: [UInt8]) {
@@ -59,27 +59,27 @@ public struct Refusal: Error, Hashable, Sendable {
     }
 }
 
-/// Why there is no answer to a command. Except for ``unknownOutcome``, nothing was changed.
+/// The reason why there is no answer to a command. Except possibly for ``unknownOutcome``, nothing was changed.
 public enum CommandFailure: Error, Hashable, Sendable {
-    /// The aggregate does not have the expected version, but this one; 0 for an aggregate that does not exist.
+    /// The aggregate has this version instead of the expected one; 0 if it does not exist.
     case versionMismatch(current: Int64)
     /// The idempotency key belongs to another request.
     case keyReused
-    /// More commands wait than may.
+    /// The queue is full.
     case overloaded
-    /// The command's time was over before it had its turn.
+    /// The command's deadline passed before a worker took it.
     case deadlineExceeded
-    /// Others changed the same again and again.
+    /// All attempts failed because other writers changed the same rows.
     case conflict
-    /// The database does not answer, or not in time.
+    /// The database does not answer in time.
     case unavailable
-    /// The connection was lost in COMMIT and the database does not say how it ended. Repeated with the same idempotency
-    /// key, the command is carried out if it was not.
+    /// The connection was lost during COMMIT, and the database could not report the result. The caller may repeat the
+    /// command with the same idempotency key: it is then carried out only if it was not committed.
     case unknownOutcome
-    /// Something is wrong that a repetition does not mend; the log says what.
+    /// A permanent error, for which repeating does not help. The log contains the cause.
     case failed
     /// The bus was stopped.
     case stopped
-    /// The caller's task was cancelled before the command had its turn.
+    /// The caller's task was cancelled before a worker took the command.
     case cancelled
 }

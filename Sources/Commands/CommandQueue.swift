@@ -1,11 +1,11 @@
 internal import DequeModule
 internal import Synchronization
 
-/// A command or a question, and who waits for its answer.
+/// A command or a query, and the task that waits for its answer.
 struct PendingCommand: Sendable {
     enum Job: Sendable {
         case command(any Command, CommandHandler, CommandRequest)
-        /// Statements that change nothing, for who asks for their rows.
+        /// Read-only statements, whose rows are the answer.
         case query(Statements)
     }
 
@@ -16,16 +16,16 @@ struct PendingCommand: Sendable {
     let waiter: CheckedContinuation<CommandReply, Never>
 }
 
-/// What waits for a connection, in order of arrival.
+/// The commands and queries that wait for a session, in the order of their arrival.
 final class CommandQueue: Sendable {
     private struct State {
         var waiting = Deque<PendingCommand>()
         var idle: [CheckedContinuation<Void, Never>] = []
-        /// Who waits for a command with an earlier deadline than this; without a limit, for any command.
+        /// The task that waits for a command with a deadline before the limit; nil is no limit.
         var deadlineWaiter: (limit: ContinuousClock.Instant?, continuation: CheckedContinuation<Void, Never>)?
         var isClosed = false
 
-        /// Removes the waiter, if a command with this deadline concerns it.
+        /// Removes the waiting task if a command with this deadline is what it waits for.
         mutating func takeDeadlineWaiter(for deadline: ContinuousClock.Instant) -> CheckedContinuation<Void, Never>? {
             guard let waiter = deadlineWaiter, waiter.limit.map({ deadline < $0 }) ?? true else { return nil }
             deadlineWaiter = nil
@@ -42,11 +42,12 @@ final class CommandQueue: Sendable {
 
     var count: Int { state.withLock { $0.waiting.count } }
 
-    /// - Returns: why it may not wait; nil when it does.
+    /// - Returns: the reason for a rejection; nil if the command was added.
     func append(_ pending: PendingCommand) -> CommandFailure? {
         typealias Woken = [CheckedContinuation<Void, Never>?]
         let (refusal, woken) = state.withLock { state -> (CommandFailure?, Woken) in
-            // The handler of a cancellation runs after the flag is set: either we see it, or it finds the command.
+            // The cancellation handler runs after the flag is set. Either we see the flag, or the handler finds the
+            // command.
             if Task.isCancelled { return (.cancelled, []) }
             if state.isClosed { return (.stopped, []) }
             if state.waiting.count >= maxCount { return (.overloaded, []) }
@@ -57,21 +58,22 @@ final class CommandQueue: Sendable {
         return refusal
     }
 
-    /// The earliest deadline of those that wait; nil if none waits.
+    /// The earliest deadline in the queue; nil if the queue is empty.
     var nextDeadline: ContinuousClock.Instant? {
         state.withLock { $0.waiting.lazy.map(\.deadline).min() }
     }
 
-    /// Suspends until a command waits whose deadline is before `limit`, or the task is cancelled. One task at a time
-    /// may wait.
+    /// Suspends until the queue has a command with a deadline before `limit`, or the task is cancelled. Only one task
+    /// at a time may wait.
     ///
-    /// - Parameter limit: nil waits for any command.
+    /// - Parameter limit: nil means any deadline.
     func waitForDeadline(before limit: ContinuousClock.Instant?) async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
                     let isThere = state.waiting.contains { pending in limit.map { pending.deadline < $0 } ?? true }
-                    // The handler of a cancellation runs after the flag is set: either we see it, or it finds us.
+                    // The cancellation handler runs after the flag is set. Either we see the flag, or the handler finds
+                    // the waiter.
                     if isThere || Task.isCancelled { return true }
                     state.deadlineWaiter = (limit, continuation)
                     return false
@@ -87,7 +89,7 @@ final class CommandQueue: Sendable {
         }
     }
 
-    /// The next ones, in order: waits for them. Empty once the queue is closed and has none any more.
+    /// Waits for commands and removes them in order. Empty after the queue was closed and has no more commands.
     func next(limit: Int) async -> [PendingCommand] {
         while true {
             let taken = state.withLock { state -> [PendingCommand]? in
@@ -108,12 +110,12 @@ final class CommandQueue: Sendable {
         }
     }
 
-    /// Takes those out whose time is over.
+    /// Removes the commands whose deadline has passed.
     func removeExpired(at now: ContinuousClock.Instant) -> [PendingCommand] {
         remove { $0.deadline <= now }
     }
 
-    /// Takes one out, unless it has its turn.
+    /// Removes a command, unless a worker has taken it.
     func remove(_ id: UInt64) -> PendingCommand? {
         remove { $0.id == id }.first
     }
@@ -126,7 +128,7 @@ final class CommandQueue: Sendable {
         }
     }
 
-    /// Takes no more; what waits still has its turn.
+    /// Rejects new commands. Workers still take those in the queue.
     func close() {
         let idle = state.withLock { state in
             state.isClosed = true
@@ -136,6 +138,6 @@ final class CommandQueue: Sendable {
         for continuation in idle { continuation.resume() }
     }
 
-    /// Takes all out that wait, for there is nobody to run them.
+    /// Removes all commands, because no worker is left to run them.
     func removeAll() -> [PendingCommand] { remove { _ in true } }
 }

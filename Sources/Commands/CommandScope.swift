@@ -1,60 +1,60 @@
 public import Events
 public import StreamCore
 
-/// What a handler says before it is asked to decide: which aggregates and facts it needs.
+/// The aggregates and facts that a handler needs, which it names before it decides.
 public struct ReadPlan {
     let work: CommandWork
-    /// The version of the aggregate that was named first, once it is read.
+    /// Returns the version of the aggregate that was named first. It must be called after the read.
     private(set) var primaryVersion: (() -> Int64)?
 
     init(_ work: CommandWork) {
         self.work = work
     }
 
-    /// The command changes this aggregate, or depends on it. The first that is named is the one that the command is
-    /// about: a client's expected version is its version.
+    /// The command changes this aggregate or depends on it. The first aggregate that is named is the command's target:
+    /// a client's expected version is checked against it.
     public mutating func aggregate<D: Decider>(_: D.Type, _ id: String) {
         let session = work.session(of: D.self)
         session.want(id)
         if primaryVersion == nil { primaryVersion = { session.current(id)?.version ?? 0 } }
     }
 
-    /// The command's rules ask for this.
+    /// The command's rules need this fact.
     public mutating func fact<F: Fact>(_: F.Type, _ key: String) {
         work.facts(F.self).want(key)
     }
 }
 
-/// What a handler decides with: what was read, what earlier commands of the same transaction made of it, and where
-/// events go.
+/// The context of a decision: the aggregates and facts that were read, with the changes of earlier commands of the same
+/// transaction. It also collects the events.
 public struct CommandScope {
     let work: CommandWork
-    /// What came along with the command.
+    /// The properties of the request.
     public let request: CommandRequest
-    /// Unique for this command; its events name it as their cause.
+    /// The unique id of this command. Its events name it as their cause.
     public let commandID: EventID
 
-    /// The tenant that sends the command, where tenants are told apart.
+    /// The tenant of the command's sender; nil without tenants.
     public var tenantID: String? { request.metadata.tenantID }
 
-    /// An aggregate as it is now; nil where there is none.
+    /// The current state of an aggregate; nil if it does not exist.
     public func aggregate<D: Decider>(_: D.Type, _ id: String) -> Loaded<D.State>? {
         work.session(of: D.self).current(id)
     }
 
-    /// A fact as it is now.
+    /// The current value of a fact.
     public func fact<F: Fact>(_: F.Type, _ key: String) -> F.Value {
         work.facts(F.self).value(key)
     }
 
-    /// What the command makes of a fact, for the commands that follow in the same transaction.
+    /// Changes a fact for the commands that follow in the same transaction.
     public func changeFact<F: Fact>(_: F.Type, _ key: String, _ body: (inout F.Value) -> Void) {
         work.facts(F.self).change(key, body)
     }
 
-    /// Lets an aggregate's rules decide, and makes happen what they say.
+    /// Lets the rules of an aggregate decide, and appends the resulting events.
     ///
-    /// - Returns: how many events there are.
+    /// - Returns: the number of events.
     @discardableResult
     public func decide<D: Decider>(
         _: D.Type, _ id: String, _ command: D.Command, _ facts: D.Facts
@@ -70,7 +70,7 @@ public struct CommandScope {
         return payloads.count
     }
 
-    /// Lets an aggregate's rules decide that need no facts.
+    /// Lets the rules of an aggregate decide, if they need no facts.
     @discardableResult
     public func decide<D: Decider>(
         _: D.Type, _ id: String, _ command: D.Command
@@ -92,9 +92,9 @@ public struct CommandScope {
         work.inline.append(event)
     }
 
-    /// The answer about an aggregate as the command leaves it.
+    /// The answer with the aggregate's state after the command.
     ///
-    /// - Parameter body: writes its JSON.
+    /// - Parameter body: writes the aggregate's JSON.
     public func result<D: Decider>(
         _: D.Type, _ id: String, _ body: (Loaded<D.State>) -> [UInt8]
     ) -> CommandResult {

@@ -3,9 +3,9 @@ internal import Metrics
 internal import StreamCore
 internal import Synchronization
 
-/// What a command bus tells the world: log line and metric together.
+/// The log lines and metrics of a command bus.
 final class CommandTelemetry: Sendable {
-    /// What became of a command, as the label `status` has it.
+    /// The result of a command, which is the value of the label `status`.
     enum Status: String, CaseIterable {
         case accepted, refused, replayed
         case versionMismatch = "version_mismatch"
@@ -43,7 +43,7 @@ final class CommandTelemetry: Sendable {
             })
     }
 
-    /// A command was answered. The line has no data of it: neither ids nor a rule's detail.
+    /// A command was answered. The line contains no ids and no details of a refusal.
     func answered(_ name: String, _ reply: CommandReply, after time: Duration) {
         let status = Self.status(of: reply)
         series[name]?.counters[status]?.increment()
@@ -91,7 +91,7 @@ final class CommandTelemetry: Sendable {
     func retrying(_ error: any Error) {
         retries.increment()
         if isDue("retry \(error)") {
-            logger.warning("commands are tried again", metadata: ["error": "\(error)"])
+            logger.warning("a transaction of commands failed and is repeated", metadata: ["error": "\(error)"])
         }
     }
 
@@ -102,18 +102,18 @@ final class CommandTelemetry: Sendable {
     func pruned(_ count: Int) {
         if count == 0 { return }
         pruned.increment(by: count)
-        logger.info("answers past their retention are forgotten", metadata: ["answers": "\(count)"])
+        logger.info("deleted answers whose retention time is over", metadata: ["answers": "\(count)"])
     }
 
     func cannotPrune(_ error: any Error) {
         if isDue("prune \(error)") {
-            logger.warning("old answers were not deleted, trying again later", metadata: ["error": "\(error)"])
+            logger.warning("deleting old answers failed and is repeated later", metadata: ["error": "\(error)"])
         }
     }
 
     func cannotListen(_ error: any Error) {
         if isDue("listen \(error)") {
-            logger.warning("facts are not kept in memory: cannot listen for changes", metadata: ["error": "\(error)"])
+            logger.warning("facts are not cached: listening for changes failed", metadata: ["error": "\(error)"])
         }
     }
 

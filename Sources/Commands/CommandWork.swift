@@ -2,31 +2,31 @@ internal import Events
 internal import Postgres
 internal import StreamCore
 
-/// The commands that share a transaction: what they read, in which order they are decided, what they write.
+/// The commands of one transaction: what they read, how they are decided, and what they write.
 ///
-/// They are decided one after the other, in memory: each sees what those before it made of an aggregate. A transaction
-/// is two round trips, whatever the number of commands: the first reads and locks, the second writes and commits. A
-/// third one comes in between where a handler's reads depend on what was read.
+/// They are decided one after the other in memory. Each sees the changes that those before it made to an aggregate. A
+/// transaction takes two round trips, regardless of the number of commands. The first reads and locks, the second
+/// writes and commits. If the reads of a handler depend on earlier reads, there is another round trip between the two.
 final class CommandWork {
     let now: Timestamp
     private let repositories: [ObjectIdentifier: any Repository]
     private let caches: FactCaches?
     private let trustsCaches: Bool
-    /// In the order of their making; see ``reads()``.
+    /// In the order in which they were created; see ``pendingReads(behind:)``.
     private var sessions: [(key: ObjectIdentifier, session: any WorkSession)] = []
     private var answers = AnswerTable()
     private var outbox = OutboxRows()
-    /// The events of the command under way.
+    /// The events of the command that is being decided.
     var staged: [(inout OutboxRows) -> Void] = []
-    /// The read models that the transaction keeps.
+    /// The read models that the transaction updates.
     let inline: InlineWork
-    /// The transaction's id, by which its outcome can be asked for.
+    /// The transaction's id, which is needed to ask the server for its result.
     private(set) var transactionID: String?
-    /// One answer a command, in their order, once they were decided.
+    /// One answer for each command, in their order. They exist after the decisions.
     private(set) var replies: [CommandReply] = []
     private var random = SystemRandomNumberGenerator()
 
-    /// - Parameter trustsCaches: whether facts that are kept in memory need not be read.
+    /// - Parameter trustsCaches: whether cached facts are used instead of reading them.
     init(
         _ repositories: [ObjectIdentifier: any Repository], _ readModels: (any InlineReadModels)?,
         _ caches: FactCaches?, trustsCaches: Bool, now: Timestamp
@@ -46,7 +46,7 @@ final class CommandWork {
         let key = ObjectIdentifier(D.self)
         if let found = sessions.first(where: { $0.key == key })?.session as? AggregateSession<D> { return found }
         guard let repository = repositories[key] as? any Repository<D> else {
-            preconditionFailure("\(D.self) has no repository; its handler did not name it")
+            preconditionFailure("\(D.self) has no repository, because its handler did not name it")
         }
         let session = AggregateSession<D>(repository)
         sessions.append((key, session))
@@ -63,7 +63,7 @@ final class CommandWork {
 
     // MARK: the way of a transaction
 
-    /// Reads, decides and leaves the writes queued for COMMIT.
+    /// Reads, decides and queues the writes, which are sent with COMMIT.
     func run(_ batch: [PendingCommand.Job], in transaction: PostgresTransaction) async throws {
         var plans: [ReadPlan] = []
         for job in batch {
@@ -88,7 +88,7 @@ final class CommandWork {
         try await inline.apply(in: transaction)
     }
 
-    /// The first round trip.
+    /// The first round trip: reads and locks.
     private func read(
         _ batch: [PendingCommand.Job], _ transaction: PostgresTransaction
     ) async throws -> [Int: [QueryResult]] {
@@ -100,7 +100,7 @@ final class CommandWork {
             statements += asked
             queries.append((index, asked.count))
         }
-        // The id that the transaction has anyway, once it has locked a row.
+        // This assigns no id in vain, because a command locks or writes rows and needs an id for that.
         let writes = queries.count < batch.count
         if writes { statements.append(("SELECT pg_current_xact_id()::text", Parameters())) }
         let own = statements.count
@@ -125,7 +125,7 @@ final class CommandWork {
         return found
     }
 
-    /// A second round trip of reads, where one is needed.
+    /// A second round trip of reads, if a handler needs one.
     private func readFurther(
         _ batch: [PendingCommand.Job], _ plans: [ReadPlan], _ transaction: PostgresTransaction
     ) async throws {
@@ -140,7 +140,7 @@ final class CommandWork {
         try take(reads, try await transaction.pipeline(statements))
     }
 
-    /// What the sessions want to read, in the order of their kinds' names: all transactions take their locks in one
+    /// The reads of the sessions, ordered by the names of their types. So all transactions take their locks in the same
     /// order.
     private func pendingReads(behind statements: inout Statements) -> [(any WorkSession, Range<Int>)] {
         var reads: [(any WorkSession, Range<Int>)] = []
@@ -178,7 +178,7 @@ final class CommandWork {
         return .outcome(CommandOutcome(verdict, events: events), events: events)
     }
 
-    /// - Returns: nil when the handler asked for what was not read: nothing was decided.
+    /// - Returns: nil if the handler used something that was not read. Then nothing was decided.
     private func decide(
         _ command: any Command, _ handler: CommandHandler, _ request: CommandRequest
     ) -> CommandOutcome.Verdict? {
@@ -208,12 +208,12 @@ final class CommandWork {
     }
 }
 
-/// What somebody who waits is told.
+/// The reply to the task that waits for a command or a query.
 enum CommandReply: Sendable {
-    /// - events: how many events there were.
+    /// - events: the number of events.
     case outcome(CommandOutcome, events: Int)
     case rows([QueryResult])
     case failed(CommandFailure)
-    /// It is to be decided in another transaction.
+    /// The command must be decided in another transaction.
     case again
 }

@@ -2,7 +2,7 @@ internal import Events
 internal import Postgres
 internal import StreamCore
 
-/// Carries commands out with one session of the database, on the session's own thread.
+/// Carries out commands with one database session, on the thread of that session.
 actor CommandWorker {
     private let thread = PostgresThread()
     private let postgres: PostgresConfiguration
@@ -17,14 +17,14 @@ actor CommandWorker {
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
 
-    /// What a transaction has come to.
+    /// The result of a transaction.
     private enum Attempt {
         case committed([CommandReply])
-        /// Nothing was changed, and the same again may pass.
+        /// Nothing was changed. Repeating the transaction may help.
         case again(CommandFailure, any Error)
-        /// Nothing was changed, and one of the commands is the reason.
+        /// Nothing was changed. One of the commands is the reason.
         case oneFails(CommandFailure, any Error)
-        /// Nothing was changed, and nothing helps.
+        /// Nothing was changed. Repeating does not help any of the commands.
         case allFail(CommandFailure, any Error)
     }
 
@@ -44,7 +44,7 @@ actor CommandWorker {
         self.turned = turned
     }
 
-    /// Takes what waits, a transaction at a time, until the queue is closed and empty.
+    /// Takes commands from the queue and runs one transaction at a time, until the queue is closed and empty.
     func run() async {
         while true {
             turned(.idle)
@@ -58,10 +58,11 @@ actor CommandWorker {
         await connection?.close()
     }
 
-    /// Carries commands out in one transaction, or in several where one of them is in the way of the others.
+    /// Carries out commands in one transaction. If one of them prevents the commit, they are split into several
+    /// transactions.
     ///
-    /// - Parameter trustsCaches: whether facts that are kept in memory count. After a failure the database is asked,
-    ///   since what is kept may be the reason.
+    /// - Parameter trustsCaches: whether cached facts are used. After a failure all facts are read from the database,
+    ///   because a stale fact may be the reason.
     private func carryOut(_ given: [PendingCommand], trustsCaches: Bool = true) async {
         var batch = given
         var attempts = 0
@@ -76,7 +77,7 @@ actor CommandWorker {
             case .again(let failure, let error):
                 if attempts >= configuration.maxAttempts || Task.isCancelled { return fail(batch, failure) }
                 telemetry.retrying(error)
-                // Cut short by a cancellation, which the next attempt meets as well.
+                // A cancellation ends the sleep early, and the next attempt too.
                 try? await Task.sleep(for: backoff.next())
             case .oneFails(let failure, let error):
                 if batch.count > 1 {
@@ -103,7 +104,7 @@ actor CommandWorker {
             if case .again = reply { left.append(pending) } else { answer(pending, reply) }
         }
         if left.count == batch.count, left.count == 1 {
-            telemetry.failed(StoredStateError("a handler reads what it did not ask for"))
+            telemetry.failed(StoredStateError.unplannedRead)
             return fail(left, .failed)
         }
         for pending in left { await carryOut([pending]) }
@@ -157,7 +158,7 @@ actor CommandWorker {
         }
     }
 
-    /// The connection was lost in COMMIT: the server is asked what became of the transaction.
+    /// Asks the server for the result of a transaction whose connection was lost during COMMIT.
     private func lookUp(_ work: CommandWork, _ batch: [PendingCommand], _ error: TransactionError) async -> Attempt {
         guard let id = work.transactionID else { return .again(.unavailable, error) }
         var parameters = Parameters()
@@ -171,7 +172,7 @@ actor CommandWorker {
                 switch try rows.optionalString(0, 0) {
                 case "committed": return .committed(work.replies)
                 case "aborted": return .again(.unavailable, error)
-                case "in progress": break  // the lost session is still at it
+                case "in progress": break  // The lost session has not ended it yet.
                 default: return .allFail(.unknownOutcome, error)
                 }
             } catch {
@@ -191,7 +192,7 @@ actor CommandWorker {
 }
 
 extension PendingCommand {
-    /// Tells who waits, and the telemetry.
+    /// Resumes the waiting task, and records the answer.
     func answer(_ reply: CommandReply, _ telemetry: CommandTelemetry) {
         if case .command(_, let handler, _) = job {
             telemetry.answered(handler.name, reply, after: .now - arrival)
@@ -201,10 +202,10 @@ extension PendingCommand {
 }
 
 extension SQLState {
-    /// Raised by `commands_expect`: an aggregate does not have the version that was loaded.
+    /// Raised by `commands_expect` if an aggregate does not have the version that was loaded.
     static let versionConflict = SQLState("CQ409")
 
-    /// Somebody else was there first: another version, a row that is new twice, a row that is gone.
+    /// Whether another writer was first: it changed the version, inserted the same new row, or deleted a row.
     fileprivate var isConflict: Bool {
         self == .versionConflict || self == .uniqueViolation || self == .foreignKeyViolation
     }

@@ -3,10 +3,10 @@ public import Postgres
 public import StreamCore
 internal import WireJSON
 
-/// Keeps aggregates as the stream of their events, in the tables of the migrations `commands`.
+/// Stores aggregates as streams of their events, in the tables of the migration set `commands`.
 ///
-/// An event is appended with the version that is expected before it; the primary key of the events and the version in
-/// `event_streams` both refuse a second one. The same events are written to the outbox by the bus.
+/// A write checks the version that was loaded. If another writer has appended events since, both the primary key of the
+/// events and the version in `event_streams` refuse the write. The bus also writes the events to the outbox.
 public struct EventStreamRepository<D: Decider>: Repository where D.State: SnapshotState {
     private let policy: SnapshotPolicy
 
@@ -24,7 +24,7 @@ public struct EventStreamRepository<D: Decider>: Repository where D.State: Snaps
         lock.append(keys)
         var read = lock
         read.append(D.State.snapshotFormat)
-        // The events are read by a statement of its own: the one that waits for a lock sees them as they were before.
+        // A separate statement reads the events, because the snapshot of the locking statement is older than the lock.
         return (locking ? [(StreamStatements.lock, lock)] : []) + [(StreamStatements.read, read)]
     }
 
@@ -40,7 +40,7 @@ public struct EventStreamRepository<D: Decider>: Repository where D.State: Snaps
             }
             let event = try Self.event(rows, row, of: id, sequence)
             guard let state = D.evolve(found[id]?.state, event) else {
-                throw StoredStateError("the events of a \(D.kind.rawValue) make no state")
+                throw StoredStateError("the events of a \(D.kind.rawValue) result in no state")
             }
             found[id] = Loaded(state, version: sequence, lastEventAt: event.identity.timestamp)
         }
@@ -65,7 +65,7 @@ public struct EventStreamRepository<D: Decider>: Repository where D.State: Snaps
     ) throws -> Event<D.Payload> {
         let name = try rows.string(row, 6)
         guard let type = D.Payload.Kind(rawValue: name) else {
-            throw StoredStateError("no event of a \(D.kind.rawValue) is called \(name)")
+            throw StoredStateError("\(name) is not an event type of a \(D.kind.rawValue)")
         }
         let payload: D.Payload
         do {
@@ -82,8 +82,8 @@ public struct EventStreamRepository<D: Decider>: Repository where D.State: Snaps
             metadata: metadata)
     }
 
-    /// What reads an aggregate as it was at an instant: the result is for ``loaded(_:)``. It reads all events up to
-    /// then, whatever snapshots there are.
+    /// The statement that reads an aggregate at a point in time. Its result is for ``loaded(_:)``. It reads all events
+    /// up to that time and uses no snapshots.
     public func history(of id: String, until instant: Timestamp) -> (Statement, Parameters) {
         var parameters = Parameters()
         parameters.append(D.kind.rawValue)
@@ -117,7 +117,7 @@ public struct EventStreamRepository<D: Decider>: Repository where D.State: Snaps
         return writes + [(StreamStatements.append, events.parameters(kind))]
     }
 
-    /// The state as JSON, where one is due: when the events have passed a multiple of the policy's number.
+    /// The snapshot as JSON if one is due, which is when the sequence passes a multiple of the policy's number.
     private func snapshot(of change: Change<D>) -> [UInt8]? {
         guard let interval = policy.events else { return nil }
         guard change.after.version / interval > (change.before?.version ?? 0) / interval else { return nil }

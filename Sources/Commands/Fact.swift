@@ -1,19 +1,19 @@
 public import Postgres
 
-/// Something that rules ask for and that is no part of the aggregate: whether a customer is known, how much credit is
-/// left. Read in the command's transaction, unless it is a ``CachedFact`` that is in memory.
+/// A value that rules need and that is not part of the aggregate, for example a customer's remaining credit. It is read
+/// in the command's transaction, unless it is a ``CachedFact`` in the cache.
 public protocol Fact: SendableMetatype {
     associatedtype Value: Sendable
 
-    /// The value of a key that the statements answer nothing for.
+    /// The value of a key for which the statements return no row.
     static var absent: Value { get }
 
-    /// What reads the values. A fact that other transactions may change between the decision and COMMIT, so that a rule
-    /// would be broken, must be locked by the first statement, in the order of the keys.
+    /// The statements that read the values. If a change by another transaction between the decision and COMMIT could
+    /// break a rule, the first statement must lock the fact, in the order of the keys.
     ///
-    /// - Parameter keys: ascending, each once.
+    /// - Parameter keys: in ascending order, without duplicates.
     static func reads(_ keys: [String]) -> [(Statement, Parameters)]
 
-    /// The values by their keys, from the results in their order.
+    /// The values by key, from the results of the statements.
     static func values(_ results: ArraySlice<QueryResult>) throws -> [String: Value]
 }

@@ -1,25 +1,31 @@
 internal import Metrics
 internal import Synchronization
 
-/// A fact that a process may keep in memory, so that not each command asks the database for it.
+/// A fact that a process may cache in memory, so that not every command reads it from the database.
 ///
-/// Three conditions make it safe. Rules only ask whether something is there, and a kept value only ever says that it
-/// is: what is not kept is asked of the database. The read locks the row, and who changes a fact locks it too, so that
-/// a value is kept before the change or read after it. Each transaction that changes a fact tells all processes with
-/// NOTIFY on the channel `millrace_facts`; the text is the schema, ``name`` and the key, separated by tabs, without the
-/// key for all of them. A command of this process that changes a fact removes it from memory at once.
+/// Three conditions make the cache safe:
 ///
-/// So what may be stale is a fact that another process has just changed: for the time that the notification takes, and
-/// at most for `cachedFactS`.
+/// (1) Rules only ask whether something exists, and a cached value only says that it does. A fact that is not cached is
+/// read from the database.
+///
+/// (2) The read locks the row, and a writer that changes the fact locks it too. So a value is cached before the change
+/// or read after it.
+///
+/// (3) Each transaction that changes a fact notifies all processes on the channel `millrace_facts`. The payload is the
+/// schema, ``name`` and the key, separated by tabs; without the key it means all facts of that name. A command of this
+/// process that changes a fact removes it from the cache at once.
+///
+/// So a cached fact is stale only after another process has changed it, until the notification arrives and for at most
+/// `cachedFactS`.
 public protocol CachedFact: Fact {
-    /// For metrics and notifications: `customer`, for example.
+    /// The name in metrics and notifications, for example `customer`.
     static var name: String { get }
 
-    /// Whether a value may be kept.
+    /// Whether a value may be cached.
     static func isKept(_ value: Value) -> Bool
 }
 
-/// What a cache is for those that do not know the type of its values.
+/// A cache without the type of its values.
 protocol ClearableFactCache: AnyObject, Sendable {
     var name: String { get }
     func remove(_ key: String)
@@ -27,7 +33,7 @@ protocol ClearableFactCache: AnyObject, Sendable {
     func listening(_ isListening: Bool)
 }
 
-/// The kept facts of one kind.
+/// The cached facts of one kind.
 final class FactCache<F: Fact>: ClearableFactCache {
     let name: String
     private let isKept: @Sendable (F.Value) -> Bool
@@ -56,7 +62,7 @@ final class FactCache<F: Fact>: ClearableFactCache {
         state.withLock { $0.value(of: key, at: .now) }
     }
 
-    /// Keeps a value that was read, as long as the transaction that has locked it is open.
+    /// Caches a value that was read. The transaction that locked its row must still be open.
     func keep(_ value: F.Value, of key: String) {
         guard isKept(value) else { return }
         entries.record(
@@ -66,9 +72,10 @@ final class FactCache<F: Fact>: ClearableFactCache {
             })
     }
 
-    /// A transaction has looked for facts.
+    /// Counts the facts that a transaction needed.
     ///
-    /// - Parameter misses: how many of them it asks the database for; with none, a statement is saved.
+    /// - Parameter misses: the number of facts that it reads from the database. If there are none, a statement is
+    ///   saved.
     func looked(hits: Int, misses: Int) {
         if hits > 0 { self.hits.increment(by: hits) }
         if misses > 0 { self.misses.increment(by: misses) }
@@ -104,15 +111,15 @@ extension FactCache where F: CachedFact {
     }
 }
 
-/// The kept facts of all kinds.
+/// The cached facts of all kinds.
 final class FactCaches: Sendable {
     private let caches: [ObjectIdentifier: any ClearableFactCache]
     private let isOn = Atomic(false)
 
-    /// Whether changes by others are heard, so that facts are kept.
+    /// Whether notifications of changes arrive. Facts are cached only then.
     var isListening: Bool { isOn.load(ordering: .acquiring) }
 
-    /// - Returns: nil if nothing is kept.
+    /// - Returns: nil if no facts are cached.
     init?(_ facts: [any CachedFact.Type], _ configuration: CommandBusConfiguration) {
         if facts.isEmpty || configuration.cachedFacts == 0 { return nil }
         var caches: [ObjectIdentifier: any ClearableFactCache] = [:]
@@ -128,20 +135,20 @@ final class FactCaches: Sendable {
         FactCache<F>(limit: configuration.cachedFacts, keptFor: .seconds(configuration.cachedFactS))
     }
 
-    /// - Returns: nil for a fact that is not kept.
+    /// - Returns: nil for a kind of fact that is not cached.
     func cache<F: Fact>(of _: F.Type) -> FactCache<F>? { caches[ObjectIdentifier(F.self)] as? FactCache<F> }
 
-    /// Whether changes by others are heard from now on.
+    /// Sets whether notifications of changes arrive.
     func listening(_ isListening: Bool) {
         for cache in caches.values { cache.listening(isListening) }
         isOn.store(isListening, ordering: .releasing)
     }
 
-    /// Another session has told of a change.
+    /// Handles a notification of a change.
     ///
     /// - Parameters:
-    ///   - text: schema, fact and key, separated by tabs; without the key for all.
-    ///   - schema: the own one; changes in others are not ours.
+    ///   - text: schema, fact name and key, separated by tabs; without a key for all facts of that name.
+    ///   - schema: the schema of this bus. Changes in other schemas are ignored.
     func changed(_ text: String, in schema: String) {
         let parts = text.split(separator: "\t", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
         guard parts.count >= 2, parts[0] == schema else { return }

@@ -1,8 +1,8 @@
-/// The facts of one kind that a process keeps in memory: at most so many, each for a limited time.
+/// The cached facts of one kind. The cache has a maximum size, and each fact a maximum age.
 ///
-/// A pure value: it reads no clock. Facts that are used stay longer than others. The number is kept small by two
-/// generations: a new fact, or one that is used, goes to the young ones. When those have half of the number, they
-/// become the old ones, and the old ones of before are dropped.
+/// A pure value that reads no clock. Two generations limit the size. A fact that is added or used goes to the young
+/// generation. When the young generation reaches half of the maximum, it replaces the old generation, whose facts are
+/// dropped. So facts that are used stay longer than others.
 struct FactCacheState<Value: Sendable>: Sendable {
     private struct Entry {
         let value: Value
@@ -13,7 +13,7 @@ struct FactCacheState<Value: Sendable>: Sendable {
     private let keptFor: Duration
     private var young: [String: Entry] = [:]
     private var old: [String: Entry] = [:]
-    /// Whether changes by others are heard. While they are not, nothing is kept.
+    /// Whether notifications of changes arrive. Otherwise nothing is cached.
     private(set) var isListening = false
 
     init(limit: Int, keptFor: Duration) {
@@ -58,7 +58,7 @@ struct FactCacheState<Value: Sendable>: Sendable {
         old = [:]
     }
 
-    /// What was kept before the changes of others are heard again may have changed meanwhile.
+    /// Sets whether notifications arrive, and removes all facts, because they may have changed while none arrived.
     mutating func listening(_ isListening: Bool) {
         self.isListening = isListening
         if !isListening { removeAll() }

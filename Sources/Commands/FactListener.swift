@@ -1,7 +1,7 @@
 internal import Postgres
 internal import StreamCore
 
-/// Listens for changes of facts that are kept in memory. While it cannot listen, none are kept.
+/// Listens for changes of cached facts. Nothing is cached while it cannot listen.
 struct FactListener {
     let postgres: PostgresConfiguration
     let caches: FactCaches
@@ -22,7 +22,7 @@ struct FactListener {
                 if !Task.isCancelled { telemetry.cannotListen(error) }
             }
             caches.listening(false)
-            // Cut short by the cancellation, which ends the loop.
+            // A cancellation ends the sleep early, and then the loop.
             try? await Task.sleep(for: backoff.next())
         }
     }

@@ -5,28 +5,29 @@ internal import WireJSON
 
 /// Applies the events of commands to read models, in the commands' own transactions.
 ///
-/// Table `inline_projections` names the read models. The bus reads it in each transaction, so that all processes keep
-/// the same ones from one command to the next.
+/// The table `inline_projections` names the read models. The bus reads it in each transaction, so all processes switch
+/// to a changed set at the same time.
 public protocol InlineReadModels: Sendable {
-    /// Applies events to a read model. The transaction is rolled back when this throws.
+    /// Applies events to a read model. If this throws, the transaction is rolled back.
     ///
     /// - Parameters:
-    ///   - events: in their order, those of one aggregate without gaps; also some that the read model does not ask for.
-    ///   - version: one of those that the table names.
+    ///   - events: the events in order. Those of one aggregate have no gaps. They include events that the read model
+    ///     does not use.
+    ///   - version: a version that the table names.
     func apply(_ events: [InlineEvent], to version: InlineVersion, in transaction: PostgresTransaction) async throws
 }
 
-/// A version of a read model that commands keep.
+/// A version of a read model that commands update.
 public struct InlineVersion: Hashable, Sendable, CustomStringConvertible {
     public let name: String
     public let version: Int
-    /// What follows an aggregate type in lower case in the name of its topic.
+    /// The part of a topic's name after the aggregate type in lower case.
     public let topicSuffix: String
 
     public var description: String { "\(name)@\(version)" }
 }
 
-/// An event that a command has made, as its row of the outbox has it.
+/// An event of a command, with the values of its outbox row.
 public struct InlineEvent: Sendable {
     public let eventID: EventID
     public let type: String
@@ -59,13 +60,13 @@ public struct InlineEvent: Sendable {
     }
 }
 
-/// A read model did not take the events of a transaction.
+/// The events of a transaction could not be applied to a read model.
 struct InlineFailure: Error, CustomStringConvertible {
     let version: InlineVersion
     let cause: any Error
 
-    /// Transient: a lock, a deadlock, a statement that took too long, a lost connection. Everything: no event can be
-    /// applied. Else one of the events is the reason.
+    /// `transient` for a lock timeout, a deadlock, a statement timeout or a lost connection. `everything` if no event
+    /// can be applied. Otherwise one of the events is the reason.
     var kind: FailureKind {
         switch cause {
         case let error as PostgresError: error.kind
@@ -74,17 +75,18 @@ struct InlineFailure: Error, CustomStringConvertible {
         }
     }
 
-    /// This program has nothing that applies read models.
+    /// This program cannot apply read models.
     struct NotApplied: Error, CustomStringConvertible {
-        let description = "this program takes commands, but cannot apply read models"
+        let description = "this program accepts commands but cannot apply read models"
     }
 
-    var description: String { "the read model \(version), which commands keep, cannot be written: \(cause)" }
+    var description: String { "the read model \(version), which commands update, cannot be written: \(cause)" }
 }
 
-/// The read models that the commands of one transaction keep, and the events for them.
+/// The read models that the commands of one transaction update, and the events for them.
 final class InlineWork {
-    /// What whoever adds or removes a read model waits for. The second statement sees what the one before waited for.
+    /// The first statement takes the shared lock, for which a process waits that adds or removes a read model. The
+    /// second statement has a newer snapshot, which contains that process's change.
     static let reads: Statements = [
         (
             """
@@ -97,14 +99,14 @@ final class InlineWork {
     private let readModels: (any InlineReadModels)?
     private var versions: [InlineVersion] = []
     private var events: [InlineEvent] = []
-    /// How many of the events belong to commands that were carried out.
+    /// The number of events of commands that were carried out.
     private var kept = 0
 
     init(_ readModels: (any InlineReadModels)?) {
         self.readModels = readModels
     }
 
-    /// Takes the answer of the last of ``reads``.
+    /// Takes the result of the last of ``reads``.
     func take(_ rows: QueryResult) throws {
         versions = try (0..<rows.rowCount).map { row in
             InlineVersion(
@@ -125,7 +127,7 @@ final class InlineWork {
         events.removeSubrange(kept...)
     }
 
-    /// Applies the events behind the writes of the write model, whose own failures come first.
+    /// Applies the events after the writes of the write model, so that errors of those writes are reported first.
     func apply(in transaction: PostgresTransaction) async throws {
         if events.isEmpty { return }
         try await transaction.flush()
@@ -133,7 +135,7 @@ final class InlineWork {
             do {
                 guard let readModels else { throw InlineFailure.NotApplied() }
                 try await readModels.apply(events, to: version, in: transaction)
-                // What was left queued must fail here as well.
+                // Errors of statements that are still queued must also occur here.
                 try await transaction.flush()
             } catch {
                 throw InlineFailure(version: version, cause: error)

@@ -4,7 +4,7 @@ internal import StreamCore
 public import Traces
 internal import WireJSON
 
-/// Events on their way into the table `outbox`, gathered as columns: one statement, whatever their number.
+/// Events for the table `outbox`, collected as columns. One statement inserts any number of them.
 public struct OutboxRows: Sendable {
     private var eventIDs = UUIDArray(), types = TextArray(), aggregateTypes = TextArray(), aggregateIDs = TextArray()
     private var sequences = Int64Array(), times = TimestampArray(), versions = Int32Array()
@@ -15,10 +15,10 @@ public struct OutboxRows: Sendable {
 
     public init() {}
 
-    /// How many events there are.
+    /// The number of events.
     public var count: Int { eventIDs.count }
 
-    /// - Parameter trace: the trace that the event belongs to, for the headers of its record; nil for none.
+    /// - Parameter trace: the trace of the event, for the headers of its record; nil for none.
     public mutating func append(_ event: Event<some EventPayload>, trace: TraceContext? = nil) {
         eventIDs.append(event.identity.eventID)
         types.append(event.type.rawValue)
@@ -49,7 +49,8 @@ public struct OutboxRows: Sendable {
         headers.append(json: json.span)
     }
 
-    /// Inserts the events. The identity is given out in their order: per aggregate it grows with the sequence.
+    /// Inserts the events. PostgreSQL assigns the identity in their order, so within an aggregate it ascends with the
+    /// sequence.
     public var insertion: (statement: Statement, parameters: Parameters) {
         var parameters = Parameters()
         parameters.append(eventIDs)

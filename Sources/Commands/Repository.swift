@@ -2,12 +2,12 @@ public import Events
 public import Postgres
 public import StreamCore
 
-/// An aggregate as the database has it.
+/// A loaded aggregate.
 public struct Loaded<State: Hashable & Sendable>: Hashable, Sendable {
     public let state: State
     /// The sequence of its last event.
     public let version: Int64
-    /// When its last event happened: the next one is later, whatever the clock says.
+    /// The time of its last event. The next event is later, even if the clock went back.
     public let lastEventAt: Timestamp
 
     public init(_ state: State, version: Int64, lastEventAt: Timestamp) {
@@ -17,42 +17,45 @@ public struct Loaded<State: Hashable & Sendable>: Hashable, Sendable {
     }
 }
 
-/// What commands of one transaction made of one aggregate.
+/// The changes that the commands of one transaction made to one aggregate.
 public struct Change<D: Decider>: Sendable {
     public let id: String
-    /// As it was loaded; nil for an aggregate that is new.
+    /// The loaded aggregate; nil if it is new.
     public let before: Loaded<D.State>?
     public let after: Loaded<D.State>
-    /// At least one, in order.
+    /// At least one event, in order.
     public let events: [Event<D.Payload>]
 }
 
-/// How aggregates of one kind are kept: in tables of their state, or as the stream of their events.
+/// Stores aggregates of one kind, either in tables of their state or as streams of their events.
 ///
-/// The statements are part of a transaction that the bus makes; they say nothing of BEGIN and COMMIT.
+/// The statements run in a transaction of the bus and contain no BEGIN or COMMIT.
 public protocol Repository<D>: Sendable {
     associatedtype D: Decider
 
-    /// What reads aggregates, each statement by a snapshot of its own.
+    /// The statements that read aggregates. Each statement has its own snapshot.
     ///
     /// - Parameters:
-    ///   - ids: ascending, each once.
-    ///   - locking: the first statement locks those that exist, in the order of their ids, until the transaction ends.
-    ///     Commands of several connections so wait for each other instead of failing. What must be right is not left to
-    ///     the lock: ``writes(_:)`` checks versions.
+    ///   - ids: in ascending order, without duplicates.
+    ///   - locking: whether the first statement locks the existing aggregates until the transaction ends, in the order
+    ///     of their ids. Commands of several sessions then wait for each other instead of failing. Correctness does not
+    ///     depend on the lock, because ``writes(_:)`` checks versions.
     func reads(_ ids: [String], locking: Bool) -> [(Statement, Parameters)]
 
-    /// The aggregates by their ids, from the results of ``reads(_:locking:)`` in their order.
+    /// The aggregates by id, from the results of ``reads(_:locking:)`` in their order.
     func loaded(_ results: ArraySlice<QueryResult>) throws -> [String: Loaded<D.State>]
 
-    /// What writes changes. A statement must fail when an aggregate does not have the version that it was loaded with,
-    /// or exists although it is new: by a unique key, or by `commands_expect`, which raises SQLSTATE `CQ409`.
+    /// The statements that write changes. A statement must fail if an aggregate does not have the version that was
+    /// loaded, or if a new aggregate exists. A unique key or `commands_expect`, which raises SQLSTATE `CQ409`, ensures
+    /// that.
     func writes(_ changes: [Change<D>]) -> [(Statement, Parameters)]
 }
 
-/// What was stored cannot be read: the program is older than the data, or the data is damaged.
+/// Stored data cannot be read. Either the program is older than the data, or the data is damaged.
 public struct StoredStateError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
+
+    static let unplannedRead = StoredStateError("a handler reads an aggregate or fact that its read plan does not name")
 
     public init(_ description: String) {
         self.description = description

@@ -4,19 +4,18 @@ internal import StreamCore
 
 typealias Statements = [(Statement, Parameters)]
 
-/// What one transaction has read of one kind, and what its commands made of it. A command that is refused leaves
-/// nothing.
+/// The aggregates or facts of one kind in one transaction: what was read, and what the commands changed. A refused
+/// command leaves no change.
 protocol WorkSession: AnyObject {
-    /// Whether something was asked for since the last step that was not read. It happens where a handler's further
-    /// reads depend on what another command of the same transaction has made: the command is decided again, in another
-    /// one.
+    /// Whether the current command used something that was not read. That happens if its further reads depend on a
+    /// change by another command of the same transaction. It is then decided again in another transaction.
     var missed: Bool { get }
-    /// What is wanted and was not read yet; who calls this hands the results to ``take(_:)``.
+    /// The statements for what is needed and not read yet. The caller passes their results to ``take(_:)``.
     func pendingReads() -> Statements
     func take(_ results: ArraySlice<QueryResult>) throws
-    /// The command is carried out.
+    /// Keeps the changes of the current command.
     func keepStep()
-    /// The command is refused: all is as before it.
+    /// Undoes the changes of the current command.
     func undoStep()
     func writes() -> Statements
 }
@@ -33,7 +32,7 @@ final class AggregateSession<D: Decider>: WorkSession {
     private var wanted: Set<String> = []
     private var asked: [String] = []
     private var entries: [String: Entry] = [:]
-    /// The entries that the command under way has changed, as they were before.
+    /// The entries that the current command changed, with their previous values.
     private var undo: [(id: String, entry: Entry)] = []
     private(set) var missed = false
 
@@ -71,7 +70,7 @@ final class AggregateSession<D: Decider>: WorkSession {
         }
         if !undo.contains(where: { $0.id == id }) { undo.append((id, entry)) }
         guard let state = D.evolve(entry.current?.state, event) else {
-            preconditionFailure("\(D.self) decided an event that makes no state")
+            preconditionFailure("\(D.self) decided an event that results in no state")
         }
         entry.current = Loaded(state, version: event.identity.sequence, lastEventAt: event.identity.timestamp)
         entry.events.append(event)
@@ -108,10 +107,10 @@ final class FactSession<F: Fact>: WorkSession {
     private(set) var missed = false
     private let cache: FactCache<F>?
     private let trustsCache: Bool
-    /// Values from the cache since the last reads.
+    /// The number of cached values that were used since the last read.
     private var hits = 0
 
-    /// - Parameter trustsCache: whether its values count; what is read is kept in it anyway.
+    /// - Parameter trustsCache: whether cached values are used. Values that are read are cached in either case.
     init(_ cache: FactCache<F>?, trustsCache: Bool) {
         self.cache = cache
         self.trustsCache = trustsCache
@@ -140,7 +139,7 @@ final class FactSession<F: Fact>: WorkSession {
         for key in asked {
             let value = found[key] ?? F.absent
             values[key] = value
-            // Its row is locked until the transaction ends: whoever changes it tells so later.
+            // The row is locked until the transaction ends, so a writer that changes it sends its notification later.
             cache?.keep(value, of: key)
         }
     }
@@ -157,7 +156,7 @@ final class FactSession<F: Fact>: WorkSession {
             return
         }
         undo.append((key, value))
-        // The row is locked: no other transaction keeps the value again before this one ends.
+        // The row is locked, so no other transaction can cache the value again before this one ends.
         cache?.remove(key)
         body(&value)
         values[key] = value

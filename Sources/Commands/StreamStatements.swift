@@ -10,8 +10,8 @@ enum StreamStatements {
         ORDER BY aggregate_id FOR UPDATE
         """
 
-    /// One statement, and so one snapshot of the database: the events that belong to each aggregate's snapshot, with
-    /// it.
+    /// Reads each aggregate's snapshot and the later events. It must be one statement, so that both come from one
+    /// snapshot of the database.
     static let read: Statement = """
         SELECT s.aggregate_id, s.snapshot_version, s.snapshot, s.snapshot_at, e.sequence, e.event_id, e.event_type,
             e.version, e.occurred_at, e.payload, e.metadata ->> 'userId', e.metadata ->> 'tenantId',

@@ -1,22 +1,22 @@
 public import Events
 internal import StreamCore
 
-/// The aggregates of one kind over HTTP: where they are and how clients see them. What handlers and routes of a domain
-/// have in common is made of it.
+/// The aggregates of one kind over HTTP: their path and their representation. It creates the common parts of the
+/// handlers and routes of a domain.
 public struct AggregateResource<D: TenantDecider>: Sendable {
-    /// The path below which they are, without a slash at its end.
+    /// The path of the collection, without a slash at its end.
     let path: String
-    /// What the ids of new ones begin with.
+    /// The prefix of new ids.
     let idPrefix: String
-    /// Whether query-service has them under the same path.
+    /// Whether query-service serves them under the same path.
     let hasReadModel: Bool
     private let document: @Sendable (String, Loaded<D.State>) -> [UInt8]
 
     /// - Parameters:
-    ///   - path: `/v1/accounts`, for example.
-    ///   - idPrefix: what the ids of new ones begin with; where clients choose the ids, it is not used.
-    ///   - hasReadModel: whether query-service has them under the same path.
-    ///   - document: writes one as a JSON object.
+    ///   - path: the path of the collection, for example `/v1/accounts`.
+    ///   - idPrefix: the prefix of new ids; unused if clients choose the ids.
+    ///   - hasReadModel: whether query-service serves them under the same path.
+    ///   - document: writes an aggregate as a JSON object.
     public init(
         _ path: String, idPrefix: String = "", hasReadModel: Bool = false,
         document: @escaping @Sendable (String, Loaded<D.State>) -> [UInt8]
@@ -27,15 +27,15 @@ public struct AggregateResource<D: TenantDecider>: Sendable {
         self.document = document
     }
 
-    /// The handler of a command that one aggregate decides.
+    /// Creates the handler of a command that one aggregate decides.
     ///
     /// - Parameters:
-    ///   - id: which aggregate it is about.
-    ///   - told: what that is told.
-    ///   - others: the kinds of further aggregates that it reads.
-    ///   - reads: what the rules ask for beside the aggregate; nothing if nothing is said.
-    ///   - facts: what the rules are told of the world.
-    ///   - then: changes facts as the command does, for those that follow in the same transaction.
+    ///   - id: the id of the aggregate.
+    ///   - told: the command for the decider.
+    ///   - others: the kinds of further aggregates that the command reads.
+    ///   - reads: adds what the rules need besides the aggregate; by default nothing.
+    ///   - facts: the external facts for the rules.
+    ///   - then: applies the command's effect to facts, for the commands that follow in the same transaction.
     public func handler<C: Command>(
         _: C.Type, _ id: @escaping @Sendable (C) -> String, _ told: @escaping @Sendable (C) -> D.Command,
         with others: [any Decider.Type] = [], reads: @escaping @Sendable (C, inout ReadPlan) -> Void = { _, _ in },
@@ -52,7 +52,7 @@ public struct AggregateResource<D: TenantDecider>: Sendable {
         }
     }
 
-    /// The answer about an aggregate as a command leaves it.
+    /// The answer with the aggregate's state after a command.
     public func result(_ id: String, _ scope: CommandScope) -> CommandResult {
         scope.result(D.self, id) { document(id, $0) }
     }
@@ -63,10 +63,10 @@ public struct AggregateResource<D: TenantDecider>: Sendable {
     }
 }
 
-/// What makes ids for what clients create.
+/// Creates the ids of new aggregates.
 public enum NewIdentity {
-    /// - Parameter prefix: tells a reader what kind of thing has the id.
-    /// - Returns: the prefix, a hyphen and a UUID whose order is that of time.
+    /// - Parameter prefix: shows a reader the kind of the aggregate.
+    /// - Returns: the prefix, a hyphen and a UUID of version 7, which is ordered by time.
     public static func make(_ prefix: String) -> String {
         var random = SystemRandomNumberGenerator()
         return "\(prefix)-\(EventID(version7At: .now, using: &random))"

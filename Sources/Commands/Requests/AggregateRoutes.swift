@@ -1,21 +1,22 @@
 public import Events
 
-/// Makes the routes of one kind of aggregate: what a request says becomes a command, and what the bus says an answer.
+/// Creates the routes of one kind of aggregate. A route turns a request into a command, and the result of the bus into
+/// an answer.
 public struct AggregateRoutes<D: TenantDecider>: Sendable {
     private let resource: AggregateResource<D>
     private let bus: CommandBus
     private let source: String
 
-    /// - Parameter source: the service's name, which the events carry.
+    /// - Parameter source: the service's name, which the events contain.
     public init(_ resource: AggregateResource<D>, _ bus: CommandBus, source: String) {
         self.resource = resource
         self.bus = bus
         self.source = source
     }
 
-    /// `POST` to the collection: makes an aggregate, 201 with its location.
+    /// `POST` to the collection creates an aggregate. The answer is 201 with its location.
     ///
-    /// - Parameter read: makes the command of the new aggregate's id and the request.
+    /// - Parameter read: makes the command from the new aggregate's id and the request.
     public func create<C: Command>(
         _ read: @escaping @Sendable (String, CommandCall) throws(CommandProblem) -> C
     ) -> CommandRoute {
@@ -27,8 +28,8 @@ public struct AggregateRoutes<D: TenantDecider>: Sendable {
     /// A request that changes an aggregate.
     ///
     /// - Parameters:
-    ///   - path: what stands behind the aggregate's own path: `/deposits`.
-    ///   - read: makes the command of the aggregate's id and the request.
+    ///   - path: the path after the aggregate's own path, for example `/deposits`.
+    ///   - read: makes the command from the aggregate's id and the request.
     public func change<C: Command>(
         _ path: String, by method: String = "POST",
         _ read: @escaping @Sendable (String, CommandCall) throws(CommandProblem) -> C
@@ -38,7 +39,8 @@ public struct AggregateRoutes<D: TenantDecider>: Sendable {
         }
     }
 
-    /// The aggregate as the write model has it: with all that was answered before.
+    /// `GET` of an aggregate reads the write model, which includes the changes of all commands that were answered
+    /// before.
     public func read() -> CommandRoute {
         read(query: []) { id, _ throws(CommandProblem) in
             do throws(CommandFailure) {
@@ -47,11 +49,11 @@ public struct AggregateRoutes<D: TenantDecider>: Sendable {
         }
     }
 
-    /// The aggregate by a way of its own, such as its state at an instant.
+    /// `GET` of an aggregate with a custom read, for example of its state at a point in time.
     ///
     /// - Parameters:
-    ///   - query: the names of the query's parameters.
-    ///   - load: nil where there is none.
+    ///   - query: the names of the accepted query parameters.
+    ///   - load: reads the aggregate; nil if it does not exist.
     public func read(
         query: Set<String>,
         _ load: @escaping @Sendable (String, CommandCall) async throws(CommandProblem) -> Loaded<D.State>?

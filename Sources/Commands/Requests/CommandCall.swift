@@ -2,21 +2,21 @@ internal import Events
 internal import StreamCore
 internal import Traces
 
-/// A request over HTTP as the routes of commands see it, whatever server received it.
+/// An HTTP request for the routes of commands, independent of the server.
 public struct CommandCall: Sendable {
     public let method: String
-    /// The path, percent-decoded.
+    /// The percent-decoded path.
     public let path: String
-    /// The values of the template's `{names}`.
+    /// The values of the template's `{parameters}`.
     public let parameters: [String: String]
     /// The query's parameters.
     public let query: [String: String]
-    /// A header's value by its name in lower case.
+    /// Returns the value of a header by its name in lower case.
     public let header: @Sendable (String) -> String?
     public let body: [UInt8]
-    /// Who asks: the scope of idempotency keys. Not a secret itself, but for example the hash of one.
+    /// The caller, which is the scope of idempotency keys. It must not be a secret, but can be the hash of one.
     public let caller: String
-    /// The caller's tenant, where tenants are told apart.
+    /// The caller's tenant; nil without tenants.
     public let tenantID: String?
 
     public init(
@@ -34,9 +34,9 @@ public struct CommandCall: Sendable {
         self.tenantID = tenantID
     }
 
-    /// An identity in the path.
+    /// Reads an identity from the path.
     ///
-    /// - Throws: ``CommandProblem`` for one that no aggregate can have.
+    /// - Throws: ``CommandProblem`` if it is not a valid identity.
     public func identity(_ name: String) throws(CommandProblem) -> String {
         let id = parameters[name] ?? ""
         guard (1...FieldReader.maximumIdentityLength).contains(id.utf8.count), !id.utf8.contains(0) else {
@@ -45,9 +45,9 @@ public struct CommandCall: Sendable {
         return id
     }
 
-    /// What comes along with the command: key, expected version, who and what for.
+    /// The request's properties from its headers: idempotency key, expected version, correlation id and trace.
     ///
-    /// - Throws: ``CommandProblem`` for a header that says nothing.
+    /// - Throws: ``CommandProblem`` for an invalid header.
     public func request(source: String) throws(CommandProblem) -> CommandRequest {
         var request = CommandRequest(metadata: EventMetadata(tenantID: tenantID, source: source))
         request.idempotencyKey = try idempotencyKey()
@@ -58,14 +58,14 @@ public struct CommandCall: Sendable {
             }
             request.correlationID = correlationID
         }
-        // The standard tells receivers to ignore an invalid header.
+        // The standard (W3C Trace Context) requires receivers to ignore an invalid header.
         if let traceparent = header("traceparent") {
             request.trace = TraceContext(traceparent: traceparent, state: header("tracestate"))
         }
         return request
     }
 
-    /// As it stands or as a string of RFC 8941.
+    /// Accepts a plain key, or a string of RFC 8941.
     private func idempotencyKey() throws(CommandProblem) -> IdempotencyKey? {
         guard let given = header("idempotency-key") else { return nil }
         let isQuoted = given.utf8.count >= 2 && given.hasPrefix("\"") && given.hasSuffix("\"")
@@ -78,7 +78,8 @@ public struct CommandCall: Sendable {
             scope: caller, key: key, request: [Array(method.utf8), Array(path.utf8), body])
     }
 
-    /// Versions are strong entity tags: `"5"`. `*` asks only that there is one, which every rule does.
+    /// A version is a strong entity tag, for example `"5"`. `*` requires only that the aggregate exists, which every
+    /// rule checks.
     private func expectedVersion() throws(CommandProblem) -> Int64? {
         guard let given = header("if-match"), given != "*" else { return nil }
         guard given.utf8.count >= 3, given.hasPrefix("\""), given.hasSuffix("\""),
@@ -90,7 +91,7 @@ public struct CommandCall: Sendable {
     }
 }
 
-/// What a route of commands answers.
+/// The answer of a route.
 public struct CommandReplyMessage: Hashable, Sendable {
     public struct Header: Hashable, Sendable {
         public let name: String
@@ -113,12 +114,12 @@ public struct CommandReplyMessage: Hashable, Sendable {
     }
 }
 
-/// What answers the requests of one method for paths of one shape.
+/// Answers the requests of one method whose path matches a template.
 public struct CommandRoute: Sendable {
     public let method: String
-    /// `/v1/orders/{id}/items`.
+    /// The template, for example `/v1/orders/{id}/items`.
     public let template: String
-    /// The names of the query's parameters that it knows.
+    /// The names of the accepted query parameters.
     public let query: Set<String>
     private let handler: @Sendable (CommandCall) async throws(CommandProblem) -> CommandReplyMessage
 
@@ -132,7 +133,7 @@ public struct CommandRoute: Sendable {
         self.handler = handler
     }
 
-    /// Answers a call; what fails is answered as a problem.
+    /// Answers a call. Failures are answered as problems.
     public func answer(_ call: CommandCall) async -> CommandReplyMessage {
         do throws(CommandProblem) {
             return try await handler(call)

@@ -2,11 +2,11 @@ public import Events
 internal import StreamCore
 public import WireJSON
 
-/// The body of a request as a JSON object whose fields are all known: a client that misspells a field is told so, and
-/// not taken for one that left it out.
+/// Reads the body of a request as a JSON object. Unknown fields are errors, so that a misspelled field is not taken for
+/// an omitted one.
 public enum CommandForm {
-    /// A value that breaks a rule of the domain so plainly that the command cannot even be written down: a quantity
-    /// that no integer holds, a currency that is none.
+    /// A value that breaks a rule of the domain and that the command's type cannot represent, for example a quantity
+    /// beyond the range of integers or an invalid currency.
     public struct RuleBroken: Error, Sendable {
         public let refusal: Refusal
 
@@ -17,7 +17,7 @@ public enum CommandForm {
 
     /// Reads a body.
     ///
-    /// - Parameter read: throws `DecodeProblem`, ``RuleBroken`` or ``CommandProblem``.
+    /// - Parameter read: reads the value. It throws `DecodeProblem`, ``RuleBroken`` or ``CommandProblem``.
     public static func read<Value>(
         _ call: CommandCall, _ read: (inout FieldReader) throws -> Value
     ) throws(CommandProblem) -> Value {
@@ -42,7 +42,7 @@ public enum CommandForm {
         }
     }
 
-    /// For commands without content: no body, or an object without fields.
+    /// Checks that the body of a command without content is empty, or an object without fields.
     public static func requireEmpty(_ call: CommandCall) throws(CommandProblem) {
         if call.body.isEmpty { return }
         _ = try read(call) { fields in try object(&fields) { _, _ in false } }
@@ -50,9 +50,9 @@ public enum CommandForm {
 
     // MARK: values
 
-    /// A text that people read.
+    /// Reads a text for people.
     ///
-    /// - Parameter maximum: its limit, in bytes of UTF-8.
+    /// - Parameter maximum: the maximum length in bytes of UTF-8.
     public static func text(_ fields: inout FieldReader, maximum: Int = 500) throws(DecodeProblem) -> String {
         let raw = try fields.rawText()
         let text = try fields.string(of: raw)
@@ -62,9 +62,9 @@ public enum CommandForm {
         return text
     }
 
-    /// A currency.
+    /// Reads a currency.
     ///
-    /// - Parameter rule: the domain's rule that refuses currencies which it does not take.
+    /// - Parameter rule: the domain's rule for currencies.
     public static func currency(_ fields: inout FieldReader, else rule: some Rule) throws -> Currency {
         guard let currency = Currency(try fields.text()) else {
             throw RuleBroken(Rejection(rule, "A currency has three upper-case letters."))
@@ -72,9 +72,9 @@ public enum CommandForm {
         return currency
     }
 
-    /// How many pieces. That it is above zero is left to the rules.
+    /// Reads a number of pieces. The rules check that it is above zero.
     ///
-    /// - Parameter rule: the domain's rule of quantities.
+    /// - Parameter rule: the domain's rule for quantities.
     public static func quantity(_ fields: inout FieldReader, else rule: some Rule) throws -> Int32 {
         guard let quantity = Int32(exactly: try fields.integer()) else {
             throw RuleBroken(Rejection(rule, "A quantity is at most \(Int32.max)."))
@@ -82,7 +82,7 @@ public enum CommandForm {
         return quantity
     }
 
-    /// Reads a body with one text that must be there.
+    /// Reads a body with one required text.
     public static func text(_ call: CommandCall, _ name: StaticString) throws(CommandProblem) -> String {
         try read(call) { fields in
             var found: String?
@@ -100,15 +100,15 @@ public enum CommandForm {
         let name = type.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
         guard name == "application/json" else {
             throw CommandProblem(
-                status: 415, "unsupported-media-type", "The body has another type.",
-                detail: "A command is sent as application/json.")
+                status: 415, "unsupported-media-type", "The body has an unsupported type.",
+                detail: "Send the command as application/json.")
         }
     }
 
     /// Reads an object.
     ///
-    /// - Parameter read: takes the value of a key; false, with nothing read, when the key is not known.
-    /// - Returns: where the object starts.
+    /// - Parameter read: reads the value of a key. For an unknown key it reads nothing and returns false.
+    /// - Returns: the position of the object's first byte.
     @discardableResult
     public static func object(
         _ fields: inout FieldReader, _ read: (JSONText, inout FieldReader) throws -> Bool
@@ -121,7 +121,7 @@ public enum CommandForm {
             seen.append(name)
             if try !read(key, &fields) {
                 var problem = CommandProblem(
-                    status: 422, "unknown-field", "A field is not known.", detail: "The field is not known here.")
+                    status: 422, "unknown-field", "A field is unknown.", detail: "The command has no such field.")
                 problem.place = name.shortened(toBytes: 100)
                 throw problem
             }

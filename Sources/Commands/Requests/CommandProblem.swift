@@ -1,14 +1,15 @@
 public import Events
 internal import WireJSON
 
-/// Why a request is not carried out, as clients see it (RFC 9457): one type for each rule, `/problems/<rule>`.
+/// The reason why a request was not carried out, for clients (RFC 9457). There is one type for each rule,
+/// `/problems/<rule>`.
 public struct CommandProblem: Error, Hashable, Sendable {
     public let status: Int
-    /// The last part of the type.
+    /// The last part of the problem's type.
     public let name: String
     public let title: String
     public let detail: String
-    /// Where in the request it is: a path in the body or a header's name.
+    /// The place in the request: a path in the body, or a header's name.
     public var place: String?
     public var currentVersion: Int64?
     public var retryAfterS: Int?
@@ -20,8 +21,8 @@ public struct CommandProblem: Error, Hashable, Sendable {
         self.detail = detail
     }
 
-    /// A refusal by a rule. What does not exist is 404, what the state does not allow now 409, what the command itself
-    /// is wrong about 422.
+    /// A refusal by a rule: 404 if the aggregate does not exist, 409 if the current state does not allow the command,
+    /// 422 if the command itself is invalid.
     public init(_ refusal: Refusal) {
         let status =
             switch refusal.kind {
@@ -32,15 +33,15 @@ public struct CommandProblem: Error, Hashable, Sendable {
         self.init(status: status, refusal.rule, refusal.summary, detail: refusal.detail)
     }
 
-    /// A body that is no command: 400 for what is no JSON, 422 for JSON that says something else.
+    /// An invalid body: 400 if it is not JSON, 422 if it is JSON with other content.
     public init(_ problem: DecodeProblem, in body: [UInt8]) {
         let error = problem.located(in: body.span)
         let (status, name, title) =
             switch error.errorClass {
             case .emptyValue, .invalidUTF8, .invalidJSON: (400, "invalid-json", "The body is not JSON.")
-            case .wrongShape: (422, "wrong-type", "A field has another type.")
+            case .wrongShape: (422, "wrong-type", "A field has the wrong type.")
             case .missingField: (422, "missing-field", "A field is missing.")
-            case .invalidValue, .invalidSequence, .unknownVersion: (422, "invalid-value", "A value is not usable.")
+            case .invalidValue, .invalidSequence, .unknownVersion: (422, "invalid-value", "A value is invalid.")
             }
         self.init(status: status, name, title, detail: error.detail)
         place = error.path
@@ -50,27 +51,27 @@ public struct CommandProblem: Error, Hashable, Sendable {
         switch failure {
         case .versionMismatch(let current):
             self.init(
-                status: 412, "version-mismatch", "It has another version.",
-                detail: "If-Match names a version that it does not have. Read it again, then decide.")
+                status: 412, "version-mismatch", "The version does not match.",
+                detail: "The version in If-Match is not the current version. Read the resource again, then decide.")
             currentVersion = current
         case .keyReused:
             self.init(
                 status: 422, "idempotency-key-reused", "The key belongs to another request.",
-                detail: "An idempotency key was sent with another request before. Each request has a key of its own.")
-        case .overloaded: self.init(later: "overloaded", "Too much is asked at once.", afterS: 1)
+                detail: "The idempotency key was sent with another request before. Use a new key for each request.")
+        case .overloaded: self.init(later: "overloaded", "The service is overloaded.", afterS: 1)
         case .deadlineExceeded:
-            self.init(later: "deadline-exceeded", "The command did not have its turn in time.", afterS: 1)
+            self.init(later: "deadline-exceeded", "The command's deadline passed before it was carried out.", afterS: 1)
         case .unavailable: self.init(later: "database-unavailable", "The database does not answer.", afterS: 2)
-        case .stopped, .cancelled: self.init(later: "stopping", "The service stops.", afterS: 1)
+        case .stopped, .cancelled: self.init(later: "stopping", "The service is stopping.", afterS: 1)
         case .conflict:
             self.init(
-                status: 409, "concurrent-change", "Others changed the same.",
-                detail: "Others changed the same again and again. Nothing was done; it may be sent again.")
+                status: 409, "concurrent-change", "A concurrent change prevented the command.",
+                detail: "Other requests changed the same data in all attempts. Nothing was done. Send it again.")
             retryAfterS = 1
         case .unknownOutcome:
             self.init(
-                status: 503, "unknown-outcome", "Whether the command was carried out is not known.",
-                detail: "Sent again with the same idempotency key, it is carried out if it was not.")
+                status: 503, "unknown-outcome", "It is unknown whether the command was carried out.",
+                detail: "Send the request again with the same idempotency key. It is then carried out only once.")
             retryAfterS = 2
         case .failed:
             self.init(status: 500, "internal-error", "The service failed.", detail: "Nothing was changed.")
@@ -78,18 +79,18 @@ public struct CommandProblem: Error, Hashable, Sendable {
     }
 
     private init(later name: String, _ title: String, afterS: Int) {
-        self.init(status: 503, name, title, detail: "Nothing was changed; it may be sent again.")
+        self.init(status: 503, name, title, detail: "Nothing was changed. Send the request again later.")
         retryAfterS = afterS
     }
 
-    /// A part of the request that is not the body.
+    /// An invalid part of the request other than the body.
     public static func invalidRequest(_ name: String, _ detail: String, in place: String) -> CommandProblem {
         var problem = CommandProblem(status: 400, name, "The request is not valid.", detail: detail)
         problem.place = place
         return problem
     }
 
-    /// The response that tells it.
+    /// The response with this problem.
     public var message: CommandReplyMessage {
         var writer = JSONWriter(capacity: 256)
         writer.beginObject()

@@ -2,13 +2,13 @@ internal import Events
 internal import WireJSON
 
 extension CommandBus {
-    /// Sends a command that a request asks for, and says what came of it.
+    /// Sends the command of a request, and makes the answer from the result.
     ///
     /// - Parameters:
-    ///   - source: the service's name, which the events carry.
-    ///   - collection: the path below which the aggregates are, with a slash at its end.
-    ///   - hasReadModel: whether query-service has the aggregate under the same path.
-    ///   - isNew: the command makes the aggregate: 201 with its location.
+    ///   - source: the service's name, which the events contain.
+    ///   - collection: the path of the collection, with a slash at its end.
+    ///   - hasReadModel: whether query-service serves the aggregate under the same path.
+    ///   - isNew: whether the command creates the aggregate. The answer is then 201 with its location.
     public func answer(
         _ command: some Command, _ call: CommandCall, source: String, collection: String, hasReadModel: Bool,
         isNew: Bool = false
@@ -29,7 +29,8 @@ extension CommandBus {
 }
 
 extension CommandReplyMessage {
-    /// The answer about an aggregate, with links: to itself here, and to where the read model has it once it is as far.
+    /// The answer with an aggregate and its links: to itself, and to the read model at a version that includes this
+    /// command.
     public init(
         _ result: CommandResult, collection: String, hasReadModel: Bool, isNew: Bool = false, isReplay: Bool = false
     ) {
@@ -44,7 +45,7 @@ extension CommandReplyMessage {
             links.endObject()
         }
         links.endObject()
-        // The document is an object; its links come last in it.
+        // The document is an object. The links become its last member.
         var body = result.body
         if body.last == UInt8(ascii: "}") {
             body.removeLast()
@@ -59,14 +60,14 @@ extension CommandReplyMessage {
         if isReplay { self = marked(isReplay: true) }
     }
 
-    /// Says that the answer is an earlier request's.
+    /// Marks a replayed answer with a header.
     func marked(isReplay: Bool) -> CommandReplyMessage {
         guard isReplay else { return self }
         return CommandReplyMessage(
             status: status, headers: headers + [Header("Idempotency-Replayed", "true")], body: body)
     }
 
-    /// A part of a path (RFC 3986): all but unreserved characters escaped.
+    /// Encodes a part of a path (RFC 3986): escapes all bytes except unreserved characters.
     static func encoded(_ text: String) -> String {
         var result = ""
         for byte in text.utf8 {

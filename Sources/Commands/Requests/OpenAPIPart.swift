@@ -1,4 +1,4 @@
-/// What a domain adds to the description of a service in OpenAPI 3.1, as bytes of JSON.
+/// A domain's part of a service's OpenAPI 3.1 description, as bytes of JSON.
 public struct OpenAPIPart: Sendable {
     /// The members of `paths`, as an object.
     public let paths: [UInt8]
@@ -10,14 +10,14 @@ public struct OpenAPIPart: Sendable {
         self.schemas = schemas
     }
 
-    /// The description of a service that serves some domains.
+    /// The description of a service with some domains.
     ///
     /// - Parameters:
     ///   - title: the service's name.
-    ///   - parts: those of its domains, whose paths and schemas have different names.
+    ///   - parts: the parts of its domains. Their paths and schemas must have different names.
     public static func document(title: String, of parts: [OpenAPIPart]) -> [UInt8] {
         var members = PackageResources.openapi_json[...]
-        // The file is an object; what is known only here comes last in it.
+        // The file is an object. The generated members become its last members.
         while members.last != UInt8(ascii: "}") { members.removeLast() }
         members.removeLast()
         let shared = OpenAPIPart(paths: [], schemas: PackageResources.openapi_schemas_json)
@@ -34,7 +34,7 @@ public struct OpenAPIPart: Sendable {
         Array(objects.map(inside).joined(separator: [UInt8(ascii: ",")]))
     }
 
-    /// What is between the braces of an object.
+    /// The text between the braces of an object.
     private static func inside(_ object: [UInt8]) -> [UInt8] {
         guard let first = object.firstIndex(of: UInt8(ascii: "{")), let last = object.lastIndex(of: UInt8(ascii: "}"))
         else { return [] }
