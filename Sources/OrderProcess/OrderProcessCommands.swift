@@ -11,7 +11,7 @@ public struct ReserveOrder: Command, Hashable {
     public let orderID: String
 }
 
-/// Releases what is still reserved for the lines of an order.
+/// Releases the pieces that are still reserved for the lines of an order.
 public struct ReleaseOrder: Command, Hashable {
     public static let name = "ReleaseOrder"
     public let orderID: String
@@ -25,8 +25,8 @@ public struct AuthorizeOrder: Command, Hashable {
     public let method: String
 }
 
-/// Captures the payment of an order unless that is done, takes its pieces out of the stock, and ships them as one
-/// parcel: all of it, or nothing.
+/// Captures the payment of an order if it is not captured yet, removes the pieces from the stock, and ships them as one
+/// parcel. Either all of this takes effect, or none.
 public struct ShipOrder: Command, Hashable {
     public static let name = "ShipOrder"
     public let orderID: String
@@ -35,25 +35,25 @@ public struct ShipOrder: Command, Hashable {
     public let carrier: String
 }
 
-/// Fails an authorized payment, or refunds what is left of a captured one. Nothing is left of a failed one.
+/// Fails an authorized payment, or refunds the rest of a captured one. It does nothing with a failed payment.
 public struct ReturnPayment: Command, Hashable {
     public static let name = "ReturnPayment"
     public let paymentID: String
     public let reason: String
 }
 
-/// The commands of the process of orders. They are made of those of orders, payments, shipments and inventory, whose
+/// The commands of the process of orders. They consist of commands of orders, payments, shipments and inventory, whose
 /// tables must be in one database.
 public enum OrderProcessCommands {
-    /// The migrations that the process needs.
+    /// The migration sets that the process needs.
     public static let migrationSets = ["outbox", "orders", "inventory", "commands", "processes"]
 
     private static let parts = CommandParts(
         InventoryCommands.handlers + PaymentCommands.handlers(.standard) + ShipmentCommands.handlers)
 
-    /// Carries out the commands of all steps.
+    /// Creates the executor for the commands of all steps.
     public static func executor() throws(CommandBusError) -> CommandExecutor {
-        // Of the rules of orders, only that of a cancellation is asked for. It has nothing that operators set.
+        // The process only cancels orders, so the settings of the other rules of orders are not used.
         let cancelling = OrderCommands.handlers(OrderPolicy())
         return try CommandExecutor(
             commands: [
@@ -66,9 +66,10 @@ public enum OrderProcessCommands {
 
     // MARK: what is common
 
-    /// A command about an order. It reads the order first, because the rest depends on the lines.
+    /// The handler of a command about an order. It reads the order first, because the further reads depend on the
+    /// lines.
     ///
-    /// - Parameter further: what else is read, of a known order.
+    /// - Parameter further: adds the further reads, if the order exists.
     private static func onOrder<C: Command>(
         _: C.Type, _ id: @escaping @Sendable (C) -> String,
         further: @escaping @Sendable (C, OrderState, inout ReadPlan) -> Void,
@@ -97,7 +98,7 @@ public enum OrderProcessCommands {
         order.lines.map { OrderStock(productID: $0.productID, orderID: orderID, quantity: $0.quantity) }
     }
 
-    /// Somebody else may ship an order, or a part of it. The process then keeps off.
+    /// Refuses the command if another client has shipped the order or a part of it. The process then does not ship it.
     private static func requireUnshipped(_ orderID: String, _ scope: CommandScope) throws(Refusal) {
         if scope.fact(HasShipments.self, orderID) { throw Refusal(Rejection(OrderRule.orderShipped)) }
     }
@@ -119,7 +120,7 @@ public enum OrderProcessCommands {
             for stock in stocks(order, command.orderID) { parts.read(ReleaseStock(stock), &plan) }
         } handle: { (command, order, scope) throws(Refusal) in
             for stock in stocks(order, command.orderID) {
-                // Others may have released pieces.
+                // Other clients may have released pieces.
                 let reserved = scope.fact(OrderReservation.self, OrderReservation.key(stock))
                 let rest = Int32(min(Int64(stock.quantity), reserved))
                 if rest == 0 { continue }

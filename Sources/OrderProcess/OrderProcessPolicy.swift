@@ -7,29 +7,29 @@ public import Orders
 public import ProcessManagers
 public import StreamCore
 
-/// What the process of an order does next.
+/// The next step of an order's process.
 public enum OrderProcessStep: Hashable, Sendable {
     /// Reserve the pieces of all lines, or none.
     case reserve
-    /// Have the order's total authorized.
+    /// Authorize a payment of the order's total.
     case authorize
-    /// Take the money unless the provider has, and ship all lines: all of it, or nothing.
+    /// Capture the payment if the provider has not, and ship all lines. Either all of this takes effect, or none.
     case ship
-    /// Fail a payment that nobody has captured in time.
+    /// Fail a payment that was not captured before the deadline.
     case failPayment
     case cancel(reason: String)
     /// Fail an authorized payment, or refund a captured one.
     case returnPayment(reason: String)
-    /// Release what is reserved.
+    /// Release the reserved pieces.
     case release
 }
 
-/// The process of an order, from its confirmation on: reserve stock → authorize the payment → capture and ship. If a
-/// step is impossible or too late: cancel the order, and give back what is held for it.
+/// The process of an order after its confirmation: reserve stock → authorize the payment → capture and ship. If a step
+/// is impossible or too late, the process cancels the order and returns the stock and the payment.
 ///
-/// **Order.** The order is cancelled before anything is given back, and nothing is shipped after that: the rules of
-/// orders and shipments exclude each other under the order's lock. The last word about a payment is the payment's own
-/// state, under its lock: a capture and a deadline that meet are decided by who comes first.
+/// **Races.** The process cancels the order before it returns anything, and no parcel is shipped after that. The rules
+/// of orders and shipments exclude each other under the order's lock. If a capture and a deadline meet, the payment's
+/// lock decides which is first, and the payment's state then decides the second.
 public struct OrderProcessPolicy: ProcessPolicy {
     public typealias Payload = OrderEventPayload
     public typealias State = OrderProcessState
@@ -52,13 +52,13 @@ public struct OrderProcessPolicy: ProcessPolicy {
 
     // MARK: identities
 
-    /// The payment of an order's process. The id follows from the order's, so that there is one.
+    /// The id of the payment. It is derived from the order's id, so that the process has only one payment.
     public static func paymentID(of orderID: String) -> String { identity("pay", orderID) }
 
-    /// The shipment of an order's process.
+    /// The id of the shipment, which is derived in the same way.
     public static func shipmentID(of orderID: String) -> String { identity("shp", orderID) }
 
-    /// An id may have 255 bytes. Of a long one, the beginning and a hash stay.
+    /// An id has at most 255 bytes. A longer one is replaced by a hash and its beginning.
     private static func identity(_ prefix: String, _ orderID: String) -> String {
         let whole = "\(prefix)-\(orderID)"
         if whole.utf8.count <= FieldReader.maximumIdentityLength { return whole }
@@ -69,7 +69,7 @@ public struct OrderProcessPolicy: ProcessPolicy {
         switch event.payload {
         case .orderConfirmed, .orderCancelled: event.identity.aggregateID
         case .paymentCompleted, .paymentFailed:
-            // Payments that people make for the order are their own.
+            // The process ignores other payments of the order.
             event.identity.aggregateID == Self.paymentID(of: event.orderID) ? event.orderID : nil
         case .orderCreated, .itemAdded, .itemRemoved, .paymentAuthorized, .paymentRefunded, .shipmentCreated,
             .shipmentDelivered:
@@ -106,7 +106,7 @@ public struct OrderProcessPolicy: ProcessPolicy {
         case (.paymentFailed, .awaitingPayment):
             state.hasPayment = false
             return cancel(because: PaymentRule.paymentFailed.rawValue, &state)
-        // The event tells what is known, or comes again.
+        // The process already knows this, or the event is a repetition.
         default: return []
         }
     }
@@ -160,7 +160,7 @@ public struct OrderProcessPolicy: ProcessPolicy {
             return []
         case .authorize, .ship: return cancel(because: rule, &state)
         case .failPayment:
-            // Who captured it was faster than the deadline.
+            // The payment was captured before the deadline was handled.
             if rule == PaymentRule.paymentCompleted.rawValue { return ship(&state) }
             if rule == PaymentRule.paymentFailed.rawValue { state.hasPayment = false }
             return cancel(because: rule, &state)
@@ -186,7 +186,7 @@ public struct OrderProcessPolicy: ProcessPolicy {
         return [.cancel(reason: reason)]
     }
 
-    /// The order is cancelled: what is held for it is held no longer.
+    /// Returns the payment and the stock of a cancelled order.
     private func giveBack(_ state: inout State) -> [Step] {
         state.isOrderCancelled = true
         state.due = nil

@@ -1,27 +1,27 @@
 public import StreamCore
 
-/// What the process of orders leaves to the operator.
+/// The settings of the process of orders.
 public struct OrderProcessRules: Hashable, Sendable {
-    /// Who takes the authorized money.
+    /// Who captures the authorized payment.
     public enum Capture: String, CaseIterable, Sendable {
-        /// The process itself, when it ships.
+        /// The process captures it together with the shipment.
         case process
-        /// A payment provider, which answers with the commands of payments. The process ships when it has.
+        /// A payment provider captures it and reports that with the commands of payments. The process ships after that.
         case provider
     }
 
     public var capture = Capture.process
     /// The method of the payments, `card` for example.
     public var paymentMethod = "card"
-    /// How long the provider may take, in seconds. The payment then fails.
+    /// Time that the provider has for the capture, in seconds. After that, the payment fails.
     public var paymentTimeoutS = 900
-    /// How long an order may wait for stock, in seconds; 0 cancels it at once.
+    /// Maximum time that an order waits for stock, in seconds; 0 cancels it at once.
     public var stockTimeoutS = 0
     /// The time between two attempts to reserve stock, in seconds.
     public var stockRetryS = 60
     /// The carrier of the parcels.
     public var carrier = "standard"
-    /// Orders that were confirmed before are left alone; nil for none.
+    /// The process ignores orders that were confirmed before this time; nil for none.
     public var since: Timestamp?
 
     public init() {}

@@ -3,34 +3,34 @@ public import ProcessManagers
 public import StreamCore
 public import WireJSON
 
-/// Where the process of an order is, and what it holds for the order.
+/// The stage of an order's process, and what it holds for the order.
 public struct OrderProcessState: ProcessState {
-    /// Between two transactions a process is in one of the last five.
+    /// The stages of the process. Between two transactions a process is in one of the last five.
     public enum Stage: String, CaseIterable, Sendable {
-        /// It begins, reserves stock, has a payment authorized, or ships.
+        /// It reserves stock, authorizes a payment, or ships.
         case working
-        /// It gives back what it holds.
+        /// It returns the payment and the stock.
         case cancelling
-        /// A later attempt may find enough stock.
+        /// It waits for the next attempt to reserve stock.
         case awaitingStock = "awaiting_stock"
-        /// The provider takes the money, or says that the payment failed.
+        /// It waits until the provider captures the payment or reports that it failed.
         case awaitingPayment = "awaiting_payment"
         case shipped
         case cancelled
-        /// The order can be neither shipped nor cancelled: an operator decides.
+        /// The order can be neither shipped nor cancelled. An operator must decide.
         case stopped
     }
 
     public internal(set) var step = Stage.working
     /// Whether the pieces of all lines are reserved.
     public internal(set) var hasStock = false
-    /// Whether there is a payment that is authorized or captured, and must be captured or given back.
+    /// Whether there is an authorized or captured payment, which must be captured or returned.
     public internal(set) var hasPayment = false
     public internal(set) var isOrderCancelled = false
     public internal(set) var due: Timestamp?
-    /// Until when the order waits for stock.
+    /// The time until which the order waits for stock.
     public internal(set) var stockUntil: Timestamp?
-    /// Why the order is cancelled, or the process stopped: the name of a rule, or a word of the policy.
+    /// The reason why the order is cancelled or the process stopped: the name of a rule, or a word of the policy.
     public internal(set) var reason: String?
 
     public init() {}
@@ -48,7 +48,7 @@ extension OrderProcessState {
         var step: Stage?
         let start = try fields.enterObject()
         guard format == Self.format else {
-            throw DecodeProblem(.invalidValue, at: start, "a newer release has written the state")
+            throw DecodeProblem(.invalidValue, at: start, "a newer release has written this state")
         }
         while let key = try fields.nextKey() {
             if fields.matches(key, "stage") {

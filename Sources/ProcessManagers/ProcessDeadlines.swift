@@ -5,8 +5,9 @@ internal import StreamCore
 
 /// Handles the deadlines of one kind of process.
 ///
-/// Any number of these may run, in one process or many: each takes the deadline that is the longest ago and locks its
-/// row, which the handling of an event locks too. Whoever comes second finds that the process has gone on.
+/// Any number of instances may run, in one operating-system process or several. Each takes the oldest deadline and
+/// locks its row. The handling of an event locks the same row. So whichever comes second sees the state that the first
+/// has written.
 public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
     private let engine: ProcessEngine<Policy>
     private let postgres: PostgresConfiguration
@@ -15,7 +16,7 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
 
     /// - Parameters:
     ///   - postgres: the database of the processes and of the commands' aggregates.
-    ///   - pollMs: the time between two looks for deadlines, in milliseconds.
+    ///   - pollMs: the time between two checks for deadlines, in milliseconds.
     public init(_ engine: ProcessEngine<Policy>, postgres: PostgresConfiguration, pollMs: Int, logger: Logger) {
         self.engine = engine
         self.postgres = postgres
@@ -23,9 +24,9 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
         poll = .milliseconds(pollMs)
     }
 
-    /// Works until the task is cancelled. While the database is away, it tries again.
+    /// Runs until the task is cancelled. It tries again while the database is unavailable.
     ///
-    /// - Parameter turned: called after each look and after each deadline.
+    /// - Parameter turned: called after each check and after each deadline.
     public func run(turned: @escaping @Sendable () -> Void = {}) async {
         var lines = RareLines()
         while !Task.isCancelled {
@@ -39,7 +40,7 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
                         metadata: ["process": "\(engine.policy.name)", "error": "\(error)"])
                 }
                 turned()
-                // Cut short by the cancellation, which ends the loop.
+                // A cancellation ends the sleep early, and then the loop.
                 try? await Task.sleep(for: poll)
             }
         }
@@ -55,11 +56,11 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
         }
     }
 
-    /// Handles all deadlines that have come, each in a transaction of its own. One that fails comes again later, and
-    /// does not hold the others.
+    /// Handles all deadlines that have passed, each in its own transaction. A deadline that fails is postponed and does
+    /// not delay the others.
     ///
-    /// - Returns: the number of those that were handled.
-    /// - Throws: an error of the database that does not concern a single process.
+    /// - Returns: the number of handled deadlines.
+    /// - Throws: a database error that does not concern a single process.
     @discardableResult
     public func pass(on connection: PostgresConnection, turned: () -> Void = {}) async throws -> Int {
         var handled = 0
@@ -73,7 +74,7 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
                 handled += 1
             } catch {
                 guard let id, !Task.isCancelled else { throw error }
-                // Throws, too, if the connection is lost.
+                // This also throws if the connection is lost.
                 try await engine.table.postpone(id, from: engine.clock(), on: connection)
                 failed(error)
             }

@@ -3,11 +3,11 @@ internal import Events
 internal import Postgres
 public import StreamCore
 
-/// Handles events and deadlines of one kind of process in transactions that others make.
+/// Handles events and deadlines of one kind of process in the caller's transactions.
 ///
-/// The way, all in one transaction: lock the processes → policy → commands → their answers → policy … → write the
+/// The sequence, all in one transaction: lock the processes → policy → commands → their answers → policy … → write the
 /// processes and their history. The commands write state, events and outbox rows in the same transaction. So a step is
-/// carried out exactly once, and nothing is ever half done.
+/// carried out exactly once, and always completely.
 public struct ProcessEngine<Policy: ProcessPolicy>: Sendable {
     let policy: Policy
     let table: ProcessTable
@@ -26,7 +26,7 @@ public struct ProcessEngine<Policy: ProcessPolicy>: Sendable {
         table = ProcessTable(process: policy.name)
     }
 
-    /// Handles events, each process's in their order.
+    /// Handles events. The events of each process are handled in order.
     func handle(_ events: [Event<Policy.Payload>], in transaction: PostgresTransaction) async throws {
         let inputs = events.compactMap { event in policy.process(of: event).map { (id: $0, event: event) } }
         if inputs.isEmpty { return }
@@ -38,10 +38,10 @@ public struct ProcessEngine<Policy: ProcessPolicy>: Sendable {
         try await finish(&work, now, in: transaction)
     }
 
-    /// Handles the deadline that is the longest ago.
+    /// Handles the oldest deadline that has passed.
     ///
-    /// - Parameter id: the process, once it is known.
-    /// - Returns: false if no deadline has come.
+    /// - Parameter id: set to the process's id as soon as it is known.
+    /// - Returns: false if no deadline has passed.
     func handleDeadline(of id: inout String?, in transaction: PostgresTransaction) async throws -> Bool {
         let now = clock()
         typealias Due = (id: String, read: () throws -> StoredProcess<Policy.State>)

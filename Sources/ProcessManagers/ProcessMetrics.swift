@@ -4,7 +4,7 @@ public enum ProcessMetrics {
     public static let help: [String: String] = [
         "millrace_processes_open": "Processes that are not finished, by stage.",
         "millrace_process_deadline_delay_seconds":
-            "Time since the oldest deadline that is not handled; 0 while none is over.",
+            "Time since the oldest deadline that is not handled; 0 if none has passed.",
         "millrace_process_deadline_failures_total": "Failed attempts to handle a deadline; each is tried again.",
     ]
 }

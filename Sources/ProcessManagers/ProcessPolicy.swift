@@ -3,11 +3,11 @@ public import Events
 public import StreamCore
 public import WireJSON
 
-/// The rules of one kind of process as a pure state machine: what happened goes in, and the next steps come out. It
-/// reads no clock and does no I/O.
+/// The rules of one kind of process as a pure state machine. The input is what happened, the output is the next steps.
+/// It reads no clock and does no I/O.
 ///
-/// A step is a command. It is carried out in the transaction in which its cause is handled, and its answer comes at
-/// once, as the next input. The transaction ends when no step is left.
+/// A step is a command. It is carried out in the transaction that handles its cause, and its answer is the next input.
+/// The transaction ends when no step is left.
 public protocol ProcessPolicy: Sendable {
     /// The payloads of the domain whose events the process reads.
     associatedtype Payload: EventPayload
@@ -33,8 +33,8 @@ public protocol ProcessPolicy: Sendable {
     /// handled as the first input.
     func begin(with event: Event<Payload>) -> State?
 
-    /// Handles what happened. An event or a deadline comes only when all steps before it are answered. Events of
-    /// different aggregates come in any order, and an event may come again.
+    /// Handles what happened. The next event or deadline comes only after all steps are answered. Events of different
+    /// aggregates come in any order, and an event may come again.
     ///
     /// - Parameter now: the time of the handling.
     /// - Returns: the next steps, in the order in which they are carried out.
@@ -44,32 +44,32 @@ public protocol ProcessPolicy: Sendable {
     func command(for step: Step, of processID: String) -> any Command
 }
 
-/// What a process is told.
+/// An input of a process.
 public enum ProcessInput<Payload: EventPayload, Step: Hashable & Sendable>: Sendable {
     case event(Event<Payload>)
     /// The command of a step was carried out.
     case accepted(Step)
     /// A rule refused the command of a step, which changed nothing. The text is the rule's name.
     case refused(Step, rule: String)
-    /// The time ``ProcessState/due`` has come.
+    /// The time ``ProcessState/due`` has passed.
     case deadline
 }
 
-/// The state of a process, which is stored between two transactions.
+/// The state of a process. It is stored between two transactions.
 public protocol ProcessState: Hashable, Sendable {
-    /// Changes with the form or the meaning of the state. Older formats must stay readable while there are such
-    /// processes: a state cannot be computed again.
+    /// The number of the format. Increase it if the encoding or the meaning of the state changes. Older formats must
+    /// stay readable while such processes are stored, because a state cannot be computed again.
     static var format: Int32 { get }
 
-    /// Reads what ``write(to:)`` of this or an older release has written.
+    /// Reads a state that ``write(to:)`` of this or an older release has written.
     init(reading fields: inout FieldReader, format: Int32) throws(DecodeProblem)
 
     /// Writes the state as one JSON value.
     func write(to writer: inout JSONWriter)
 
-    /// Where the process is, for operators: a word of a small fixed set.
+    /// The stage of the process, for operators: a word of a small fixed set.
     var stage: String { get }
-    /// When the process goes on if nothing else happens; nil if it waits without a limit. Nil if it is finished.
+    /// The deadline of the current stage; nil if the stage has none or the process is finished.
     var due: Timestamp? { get }
     /// Whether nothing is left to do.
     var isFinished: Bool { get }

@@ -2,10 +2,10 @@ public import Events
 public import Postgres
 public import Projections
 
-/// A process manager as a projection: what it makes of events is commands, in the transaction that moves its offsets.
+/// A process manager as a projection. It reacts to events with commands, in the transaction that moves its offsets.
 ///
-/// It must not be rebuilt from the beginning of the topics: its effects are new events, and not rows that can be thrown
-/// away.
+/// It must not be rebuilt from the beginning of the topics, because its effects are new events, which cannot be
+/// discarded like rows of a read model.
 public struct ProcessProjection<Policy: ProcessPolicy>: EventProjection {
     public typealias Payload = Policy.Payload
 

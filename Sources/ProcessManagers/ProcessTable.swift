@@ -27,8 +27,8 @@ struct ProcessTable: Sendable {
         FROM processes WHERE process = $1 AND process_id = ANY($2) ORDER BY process_id FOR UPDATE
         """
 
-    /// Reads and locks the process whose deadline is the longest ago. One that another session has locked is left to
-    /// that session.
+    /// Reads and locks the process with the oldest deadline that has passed. It skips processes that another session
+    /// has locked.
     func loadDue<State: ProcessState>(
         at now: Timestamp, in transaction: PostgresTransaction
     ) async throws -> (id: String, read: () throws -> StoredProcess<State>)? {
@@ -66,7 +66,7 @@ struct ProcessTable: Sendable {
 
     // MARK: writing
 
-    /// What writes the result of a transaction.
+    /// The statements that write the result of a transaction.
     func writes<Policy: ProcessPolicy>(_ work: ProcessWork<Policy>, at now: Timestamp) -> [(Statement, Parameters)] {
         var writes: [(Statement, Parameters)] = []
         for (statement, processes) in [
@@ -155,8 +155,8 @@ struct ProcessTable: Sendable {
 
     // MARK: deadlines that fail
 
-    /// Lets a deadline come again later: after 1, 2, 4 … seconds, at most 256. Nothing is changed if the process has
-    /// gone on meanwhile.
+    /// Postpones a deadline that failed, by 1, 2, 4 … seconds, at most 256. It changes nothing if the process has been
+    /// handled since.
     func postpone(_ id: String, from now: Timestamp, on connection: PostgresConnection) async throws {
         var parameters = Parameters()
         parameters.append(process)
@@ -174,7 +174,7 @@ struct ProcessTable: Sendable {
 
     // MARK: numbers
 
-    /// The number of open processes by stage, and for how long the first deadline has been over, in seconds.
+    /// The number of open processes by stage, and the time since the oldest deadline, in seconds.
     func standing(
         at now: Timestamp, on connection: PostgresConnection
     ) async throws -> (stages: [String: Int64], delay: Double) {

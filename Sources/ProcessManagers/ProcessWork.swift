@@ -23,8 +23,8 @@ struct ProcessHistoryEntry: Hashable, Sendable {
     let stage: String
 }
 
-/// What one transaction does with processes: a pure state machine. Inputs go in, steps come out, their answers go in,
-/// until no process has anything left.
+/// The work of one transaction on processes, as a pure state machine. Inputs result in steps, and the answers to the
+/// steps are further inputs, until no process has a step left.
 struct ProcessWork<Policy: ProcessPolicy> {
     /// A step that is to be carried out.
     struct PendingStep {
@@ -33,18 +33,19 @@ struct ProcessWork<Policy: ProcessPolicy> {
         let command: any Command
     }
 
-    /// A process takes one input after the other: the next one when the steps of the last are answered.
+    /// A process handles its inputs one after the other. It takes the next input after the steps of the last one are
+    /// answered.
     private struct Entry {
         var process: StoredProcess<Policy.State>?
         let isNew: Bool
         var isChanged = false
         var inputs: [Policy.Input] = []
         var steps: [Policy.Step] = []
-        /// How often steps were answered since the last input.
+        /// The number of rounds of answers since the last input.
         var rounds = 0
     }
 
-    /// More rounds after one input are an endless loop of the policy.
+    /// The maximum number of rounds after one input. More rounds mean that the policy loops.
     static var maximumRounds: Int { 32 }
 
     private let policy: Policy
@@ -52,7 +53,7 @@ struct ProcessWork<Policy: ProcessPolicy> {
     private var entries: [String: Entry] = [:]
     private(set) var history: [ProcessHistoryEntry] = []
 
-    /// - Parameter stored: the processes that exist, of those that there are inputs for.
+    /// - Parameter stored: the existing processes that have inputs.
     init(_ policy: Policy, _ stored: [StoredProcess<Policy.State>], at now: Timestamp) {
         self.policy = policy
         self.now = now
@@ -64,7 +65,7 @@ struct ProcessWork<Policy: ProcessPolicy> {
         entries[id, default: Entry(process: nil, isNew: true)].inputs.append(input)
     }
 
-    /// Goes on until steps have to be carried out.
+    /// Takes inputs until steps must be carried out.
     ///
     /// - Returns: the steps, in the order of the processes' ids; empty if all is done.
     mutating func advance() -> [PendingStep] {
@@ -89,7 +90,7 @@ struct ProcessWork<Policy: ProcessPolicy> {
                 id: id, tenantID: event.metadata.tenantID, correlationID: event.correlationID, startedAt: now,
                 state: state, stepCount: 0)
         }
-        // Without a process, the input concerns nobody.
+        // An input without a process is ignored.
         if entry.process != nil {
             let name =
                 switch input {
@@ -101,9 +102,9 @@ struct ProcessWork<Policy: ProcessPolicy> {
         entries[id] = entry
     }
 
-    /// Takes the answers to the steps of the last ``advance()``.
+    /// Handles the answers to the steps of the last ``advance()``.
     ///
-    /// - Throws: ``ProcessLoop`` if the policy does not come to an end.
+    /// - Throws: ``ProcessLoop`` if the policy exceeds ``maximumRounds``.
     mutating func answer(_ answered: [(step: PendingStep, verdict: CommandOutcome.Verdict)]) throws(ProcessLoop) {
         for (id, own) in Dictionary(grouping: answered, by: \.step.process.id) {
             guard var entry = entries[id] else { continue }
@@ -122,7 +123,7 @@ struct ProcessWork<Policy: ProcessPolicy> {
         }
     }
 
-    /// An input that changes nothing leaves no trace.
+    /// Lets the policy handle an input and records it in the history. An input that changes nothing is not recorded.
     private mutating func handle(
         _ input: Policy.Input, _ name: String, _ outcome: String, _ entry: inout Entry
     ) -> [Policy.Step] {
@@ -140,7 +141,7 @@ struct ProcessWork<Policy: ProcessPolicy> {
         return steps
     }
 
-    /// Whether a process has a deadline that is over.
+    /// Whether a process has a deadline that has passed.
     func isDue(_ id: String) -> Bool {
         entries[id]?.process?.state.due.map { $0 <= now } ?? false
     }
@@ -151,10 +152,10 @@ struct ProcessWork<Policy: ProcessPolicy> {
     }
 }
 
-/// A policy does not come to an end after one input: it goes on with steps, or keeps a deadline that is over. The
-/// transaction is rolled back.
+/// The policy does not terminate after one input: it returns steps again and again, or keeps a deadline that has
+/// passed. The transaction is rolled back.
 public struct ProcessLoop: Error, Hashable, Sendable, CustomStringConvertible {
     let process: String
 
-    public var description: String { "the policy of \(process) does not come to an end after one input" }
+    public var description: String { "the policy of \(process) does not terminate after one input" }
 }
