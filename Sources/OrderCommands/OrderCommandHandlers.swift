@@ -3,7 +3,7 @@ public import Events
 public import Orders
 internal import ProductCommands
 
-/// Creates an order under an id that is new.
+/// Creates an order with a new id.
 public struct CreateOrder: Command, Hashable {
     public static let name = "CreateOrder"
     public let orderID: String
@@ -20,7 +20,7 @@ public struct AddItem: Command, Hashable {
     public static let name = "AddItem"
     public let orderID: String
     public let line: OrderLine
-    /// The price's currency, where the client names it.
+    /// The price's currency, if the client gives it.
     public let currency: Currency?
 
     public init(orderID: String, line: OrderLine, currency: Currency? = nil) {
@@ -65,7 +65,7 @@ public struct CancelOrder: Command, Hashable {
 
 /// The commands of orders, for a command bus.
 public enum OrderCommands {
-    /// The migrations that the commands need; `outbox` is where their events go.
+    /// The migration sets that the commands need. Their events are written to the table of `outbox`.
     public static let migrationSets = ["outbox", "orders", "commands"]
 
     public static let all: [any Command.Type] = [
@@ -116,7 +116,7 @@ public enum OrderCommands {
             })
     }
 
-    /// What the catalogue says of the products of some lines. Nothing is asked if the policy needs no answer.
+    /// The products of some lines in the catalogue. It reads nothing if the policy does not check products.
     private static func products(
         _ lines: [OrderLine], _ policy: OrderPolicy, _ scope: CommandScope
     ) -> [String: ProductStanding] {
@@ -131,7 +131,7 @@ public enum OrderCommands {
         return standings
     }
 
-    /// A command that only the order's own state decides.
+    /// The handler of a command that needs only the order's state.
     private static func change<C: Command>(
         _: C.Type, _ policy: OrderPolicy, _ id: @escaping @Sendable (C) -> String,
         _ told: @escaping @Sendable (C) -> OrderCommand

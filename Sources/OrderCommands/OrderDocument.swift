@@ -4,8 +4,8 @@ public import Orders
 internal import StreamCore
 internal import WireJSON
 
-/// An order of the write model as clients see it: the fields that query-service gives it, without what other aggregates
-/// know.
+/// The representation of an order of the write model for clients. It has the members of query-service's answer, except
+/// those that depend on other aggregates.
 public enum OrderDocument {
     /// The order's JSON object.
     public static func json(_ orderID: String, _ order: Loaded<OrderState>) -> [UInt8] {

@@ -2,13 +2,13 @@ internal import Commands
 internal import Events
 internal import Postgres
 
-/// Whose a known customer is; nil for one that is unknown or forgotten.
+/// The tenant of a known customer; nil if the customer is unknown or forgotten.
 enum KnownCustomer: CachedFact {
     struct Owner: Hashable, Sendable {
-        /// Nil for a customer of all.
+        /// nil if the customer belongs to all tenants.
         let tenantID: String?
 
-        /// Whether a tenant, or nobody, can order for the customer.
+        /// Whether the tenant can create orders for the customer. Without tenants, `tenant` is nil.
         func allows(_ tenant: String?) -> Bool { tenantID == nil || tenantID == tenant }
     }
 
@@ -25,7 +25,7 @@ enum KnownCustomer: CachedFact {
         return [(statement, parameters)]
     }
 
-    /// The lock keeps the customer from being deleted or forgotten until the order is committed.
+    /// The lock prevents the customer from being deleted or forgotten before the order is committed.
     private static let statement: Statement = """
         SELECT customer_id, tenant_id, status FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR SHARE
         """
@@ -40,7 +40,7 @@ enum KnownCustomer: CachedFact {
     }
 }
 
-/// What a customer may owe in a currency, and owes. There is nothing for customers without a limit.
+/// A customer's credit limit in a currency, and the amount owed. Customers without a limit have no value.
 enum CreditStanding: Fact {
     struct Value: Sendable {
         var limit: DecimalAmount?
@@ -60,7 +60,7 @@ enum CreditStanding: Fact {
         var parameters = Parameters()
         parameters.append(customers)
         parameters.append(currencies)
-        // What is owed is read once the lock is held, by a snapshot that is younger than it.
+        // A second statement reads the amount owed, because its snapshot is newer than the lock.
         return [(lock, parameters), (read, parameters)]
     }
 

@@ -3,9 +3,9 @@ internal import Events
 internal import Orders
 internal import WireJSON
 
-/// The bodies of the requests about orders.
+/// Reads the bodies of requests about orders.
 enum OrderForms {
-    /// `POST /v1/orders`.
+    /// Reads the body of `POST /v1/orders`.
     static func order(_ fields: inout FieldReader) throws -> OrderCreated {
         var (customerID, currency, items): (String?, Currency?, [OrderLine]?) = (nil, nil, nil)
         var address: ShippingAddress?
@@ -34,7 +34,7 @@ enum OrderForms {
         var items: [OrderLine] = []
         try fields.enterArray()
         while try fields.nextElement() {
-            // So many that the rule refuses them are not read to the end.
+            // Stops early, because the rule refuses so many items.
             if items.count > OrderPolicy.maximumItems {
                 throw CommandForm.RuleBroken(Rejection(OrderRule.tooManyItems))
             }
@@ -43,7 +43,8 @@ enum OrderForms {
         return items
     }
 
-    /// `POST /v1/orders/{id}/items`, and an item of a new order. The currency is one that the item names itself.
+    /// Reads the body of `POST /v1/orders/{id}/items`, or an item of a new order. The currency is nil if the item does
+    /// not name one.
     static func line(_ fields: inout FieldReader) throws -> (line: OrderLine, currency: Currency?) {
         var (productID, name): (String?, String?) = (nil, nil)
         var (quantity, price, currency): (Int32?, DecimalAmount?, Currency?) = (nil, nil, nil)
@@ -98,7 +99,7 @@ enum OrderForms {
             country: try FieldReader.required(country, "country", in: start))
     }
 
-    /// `POST /v1/orders/{id}/cancel`.
+    /// Reads the body of `POST /v1/orders/{id}/cancel`.
     static func cancellation(_ fields: inout FieldReader) throws -> (reason: String, by: String) {
         var (reason, by): (String?, String?) = (nil, nil)
         let start = try CommandForm.object(&fields) { key, fields in

@@ -3,7 +3,7 @@ public import Orders
 internal import ProductCommands
 
 extension OrderCommands {
-    /// Orders as a service takes their commands.
+    /// The domain of orders for a service.
     public static func domain(_ policy: OrderPolicy) -> CommandDomain {
         CommandDomain(
             "orders", migrationSets: migrationSets + (policy.requiresKnownProducts ? ["products"] : []), commands: all,

@@ -5,9 +5,9 @@ internal import Postgres
 internal import StreamCore
 internal import WireJSON
 
-// The columns of what a transaction writes about orders, a type a statement.
+// The columns that a transaction writes about orders, one type for each statement.
 
-/// New rows of `orders`, or changes to them.
+/// New rows of `orders`, or changes of existing ones.
 struct OrderRows {
     private var ids = TextArray(), tenants = TextArray(), customers = TextArray(), statuses = TextArray()
     private var currencies = TextArray(), totals = NumericArray(), addresses = JSONArray(), versions = Int64Array()
@@ -38,7 +38,7 @@ struct OrderRows {
         eventIDs.append(state.lastEventID)
     }
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var insertion: [(Statement, Parameters)] {
         if ids.count == 0 { return [] }
         var parameters = Parameters()
@@ -66,7 +66,7 @@ struct OrderRows {
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var update: [(Statement, Parameters)] {
         if ids.count == 0 { return [] }
         var parameters = Parameters()
@@ -101,7 +101,7 @@ struct OrderRows {
         """
 }
 
-/// Rows of `order_items` that are new or take the place of one.
+/// Rows of `order_items` that are inserted or replaced.
 struct ItemRows {
     private var orderIDs = TextArray(), productIDs = TextArray(), names = TextArray()
     private var quantities = Int32Array(), prices = NumericArray()
@@ -133,7 +133,7 @@ struct ItemRows {
         """
 }
 
-/// Rows of `order_items` that go.
+/// The keys of deleted rows of `order_items`.
 struct ItemKeys {
     private var orderIDs = TextArray(), productIDs = TextArray()
 

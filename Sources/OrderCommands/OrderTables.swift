@@ -5,7 +5,7 @@ public import Postgres
 internal import StreamCore
 internal import WireJSON
 
-/// Keeps orders in the shop's tables of their state: `orders` and `order_items`.
+/// Stores orders in the shop's tables `orders` and `order_items`.
 public struct OrderTables: Repository {
     public init() {}
 
@@ -16,12 +16,13 @@ public struct OrderTables: Repository {
         for id in ids { keys.append(id) }
         var parameters = Parameters()
         parameters.append(keys)
-        // The order's rows are read by a statement of their own: the one that waits for a lock sees the items as they
-        // were before.
+        // A separate statement reads the rows, because the snapshot of the locking statement is older than the lock,
+        // and could miss changed items.
         return (locking ? [(Self.lock, parameters)] : []) + [(Self.read, parameters)]
     }
 
-    /// A parcel's row refers to the order's: it can be inserted before this lock or after it, not meanwhile.
+    /// The row of a parcel has a foreign key to the order. So a parcel is inserted before this lock is taken or after
+    /// it is released.
     private static let lock: Statement = """
         SELECT 1 FROM orders WHERE order_id = ANY($1) ORDER BY order_id FOR UPDATE
         """
@@ -63,7 +64,7 @@ public struct OrderTables: Repository {
     private static func state(_ rows: QueryResult, _ row: Int, _ lines: [OrderLine]) throws -> OrderState {
         guard let currency = Currency(try rows.string(row, 3)),
             let status = OrderState.Status(rawValue: try rows.string(row, 4))
-        else { throw StoredStateError("an order has a currency or a status that is none") }
+        else { throw StoredStateError("an order has an unknown currency or status") }
         let cancellation = try rows.optionalTimestamp(row, 9).map { at in
             OrderState.Cancellation(
                 at: at, reason: try rows.optionalString(row, 10) ?? "", by: try rows.optionalString(row, 11) ?? "")
@@ -103,7 +104,7 @@ public struct OrderTables: Repository {
 }
 
 extension ShippingAddress {
-    /// Reads the address as the object that it is in events.
+    /// Reads the address from the same JSON object that events contain.
     fileprivate init(json: Span<UInt8>) throws(EventDecodeError) {
         do {
             var fields = try FieldReader(json)

@@ -2,7 +2,7 @@ public import Commands
 public import Customers
 internal import Events
 
-/// Registers a customer under an id that is new.
+/// Registers a customer with a new id.
 public struct RegisterCustomer: Command, Hashable {
     public static let name = "RegisterCustomer"
     public let customerID: String
@@ -26,7 +26,7 @@ public struct ChangeCustomer: Command, Hashable {
     }
 }
 
-/// Removes what names the person. The customer's orders stay, and there are no new ones.
+/// Removes the personal data of a customer. Existing orders stay, and the customer cannot order again.
 public struct ForgetCustomer: Command, Hashable {
     public static let name = "ForgetCustomer"
     public let customerID: String
@@ -36,7 +36,7 @@ public struct ForgetCustomer: Command, Hashable {
     }
 }
 
-/// The commands of customers, for a command bus. Their table is the one that orders refer to.
+/// The commands of customers, for a command bus. Orders refer to their table.
 public enum CustomerCommands {
     public static let all: [any Command.Type] = [RegisterCustomer.self, ChangeCustomer.self, ForgetCustomer.self]
 
@@ -49,7 +49,7 @@ public enum CustomerCommands {
         handler(ForgetCustomer.self, { $0.customerID }, { _ in .forget }),
     ]
 
-    /// Orders of the same transaction learn what became of the customer.
+    /// The handler of a command. It updates the fact for orders of the same transaction.
     private static func handler<C: Command>(
         _: C.Type, _ id: @escaping @Sendable (C) -> String, _ told: @escaping @Sendable (C) -> CustomerCommand
     ) -> CommandHandler {

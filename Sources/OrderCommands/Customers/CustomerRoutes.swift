@@ -51,7 +51,7 @@ extension CustomerCommands {
     }
 }
 
-/// A customer as clients see it.
+/// The representation of a customer for clients.
 enum CustomerDocument {
     static func json(_ customerID: String, _ customer: Loaded<CustomerState>) -> [UInt8] {
         let state = customer.state

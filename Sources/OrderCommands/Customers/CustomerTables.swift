@@ -4,7 +4,7 @@ internal import Events
 public import Postgres
 internal import StreamCore
 
-/// Keeps customers in the shop's table, which orders refer to.
+/// Stores customers in the shop's table `customers`, to which orders refer.
 public struct CustomerTables: Repository {
     public init() {}
 
@@ -18,7 +18,7 @@ public struct CustomerTables: Repository {
         return [(locking ? Self.lock : Self.read, parameters)]
     }
 
-    /// One statement is enough: after it has waited for a lock, it returns the current row.
+    /// A single statement is enough, because it returns the current row after it has waited for a lock.
     private static let lock: Statement = """
         SELECT customer_id, tenant_id, name, email, country, status, version, updated_at, last_event_id
         FROM customers WHERE customer_id = ANY($1) ORDER BY customer_id FOR UPDATE

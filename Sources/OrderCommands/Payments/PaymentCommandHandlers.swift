@@ -2,7 +2,7 @@ public import Commands
 public import Events
 public import Orders
 
-/// Authorizes a payment of an order, under an id that is new.
+/// Authorizes a payment of an order, with a new id.
 public struct AuthorizePayment: Command, Hashable {
     public static let name = "AuthorizePayment"
     public let paymentID: String
@@ -14,7 +14,7 @@ public struct AuthorizePayment: Command, Hashable {
     }
 }
 
-/// Takes authorized money, which completes the payment.
+/// Captures an authorized payment, which completes it.
 public struct CapturePayment: Command, Hashable {
     public static let name = "CapturePayment"
     public let paymentID: String
@@ -37,7 +37,7 @@ public struct FailPayment: Command, Hashable {
     }
 }
 
-/// Gives captured money back, or a part of it.
+/// Refunds a captured payment, or a part of it.
 public struct RefundPayment: Command, Hashable {
     public static let name = "RefundPayment"
     public let paymentID: String
@@ -63,7 +63,8 @@ public enum PaymentCommands {
     /// - Parameter currencies: the accepted currencies.
     public static func handlers(_ currencies: CurrencyTable) -> [CommandHandler] {
         [
-            // Locks the order as an aggregate, so that nobody cancels it meanwhile.
+            // Reads the order as an aggregate. Its lock prevents the order from being cancelled before this transaction
+            // ends.
             resource.handler(
                 AuthorizePayment.self, { $0.paymentID }, { .authorize($0.payment) }, with: [OrderDecider.self],
                 reads: { command, plan in plan.aggregate(OrderDecider.self, command.payment.orderID) },

@@ -4,7 +4,7 @@ internal import Orders
 internal import StreamCore
 internal import WireJSON
 
-/// A payment as clients see it.
+/// The representation of a payment for clients.
 enum PaymentDocument {
     static func json(_ paymentID: String, _ payment: Loaded<PaymentState>) -> [UInt8] {
         let state = payment.state

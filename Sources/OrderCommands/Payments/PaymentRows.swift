@@ -18,7 +18,7 @@ struct PaymentRows {
         let state = payment.state
         ids.append(id)
         orderIDs.append(state.orderID)
-        // The table's readers call a payment refunded from the first refund on.
+        // In the table, a payment has the status `refunded` after its first refund.
         statuses.append(state.refund == nil ? state.status.rawValue : "refunded")
         amounts.append(coefficient: state.money.amount.coefficient, scale: state.money.amount.scale)
         currencies.append(state.money.currency.code)
@@ -100,7 +100,7 @@ struct PaymentRows {
     }
 }
 
-/// The columns of when something happened and of the event that said it.
+/// The columns with the time and the event of a change.
 private struct MomentColumns {
     private var times = TimestampArray(), eventIDs = UUIDArray()
 

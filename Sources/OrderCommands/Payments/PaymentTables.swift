@@ -4,8 +4,8 @@ public import Orders
 public import Postgres
 internal import StreamCore
 
-/// Keeps payments in the shop's table of their state, and each refund in `payment_refunds`. The tenant of a payment is
-/// its order's.
+/// Stores payments in the shop's table `payments`, and each refund in `payment_refunds`. A payment has the tenant of
+/// its order.
 public struct PaymentTables: Repository {
     public init() {}
 
@@ -19,7 +19,7 @@ public struct PaymentTables: Repository {
         return [(locking ? Self.lock : Self.read, parameters)]
     }
 
-    /// The demo shop refunds a payment as a whole, without an amount.
+    /// The demo shop refunds whole payments and stores no amount.
     private static let columns = """
         p.payment_id, o.tenant_id, p.order_id, p.amount, p.currency, p.method, p.version, p.authorized_at,
             p.authorized_event_id, p.completed_at, p.completed_event_id, p.failed_at, p.failed_event_id,
@@ -29,7 +29,7 @@ public struct PaymentTables: Repository {
         FROM payments AS p JOIN orders AS o ON o.order_id = p.order_id
         """
 
-    /// One statement is enough: after it has waited for a lock, it returns the current row.
+    /// A single statement is enough, because it returns the current row after it has waited for a lock.
     private static let lock = Statement(
         "SELECT \(columns) WHERE p.payment_id = ANY($1) ORDER BY p.payment_id FOR UPDATE OF p")
 
@@ -60,7 +60,7 @@ public struct PaymentTables: Repository {
             return try moment(column).map { PaymentState.Setback(moment: $0, reason: reason) }
         }
         guard let currency = Currency(try rows.string(row, 4)) else {
-            throw StoredStateError("a payment has a currency that does not exist")
+            throw StoredStateError("a payment has an unknown currency")
         }
         return PaymentState(
             tenantID: try rows.optionalString(row, 1), orderID: try rows.string(row, 2),

@@ -1,7 +1,7 @@
 public import Commands
 public import Postgres
 
-/// Whether a parcel of an order was sent. It changes only in transactions that have locked the order before.
+/// Whether a parcel of an order was shipped. Only transactions that have locked the order change it.
 public enum HasShipments: Fact {
     public static let absent = false
 

@@ -2,7 +2,7 @@ public import Commands
 internal import Events
 public import Orders
 
-/// Ships a parcel of an order, under an id that is new.
+/// Ships a parcel of an order, with a new id.
 public struct CreateShipment: Command, Hashable {
     public static let name = "CreateShipment"
     public let shipmentID: String
@@ -14,7 +14,7 @@ public struct CreateShipment: Command, Hashable {
     }
 }
 
-/// Says that a parcel has arrived.
+/// Marks a parcel as delivered.
 public struct DeliverShipment: Command, Hashable {
     public static let name = "DeliverShipment"
     public let shipmentID: String
@@ -24,7 +24,7 @@ public struct DeliverShipment: Command, Hashable {
     }
 }
 
-/// The commands of shipments, for a command bus. They read orders, and are in the same database.
+/// The commands of shipments, for a command bus. They read orders, which must be in the same database.
 public enum ShipmentCommands {
     public static let all: [any Command.Type] = [CreateShipment.self, DeliverShipment.self]
 
@@ -32,7 +32,8 @@ public enum ShipmentCommands {
         "/v1/shipments", idPrefix: "shp", document: ShipmentDocument.json)
 
     public static let handlers: [CommandHandler] = [
-        // The order is locked as an aggregate: nobody cancels it meanwhile.
+        // Reads the order as an aggregate. Its lock prevents the order from being cancelled before this transaction
+        // ends.
         resource.handler(
             CreateShipment.self, { $0.shipmentID }, { .create($0.parcel) }, with: [OrderDecider.self],
             reads: { command, plan in

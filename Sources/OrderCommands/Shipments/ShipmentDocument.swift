@@ -4,7 +4,7 @@ internal import Orders
 internal import StreamCore
 internal import WireJSON
 
-/// A shipment as clients see it.
+/// The representation of a shipment for clients.
 enum ShipmentDocument {
     static func json(_ shipmentID: String, _ shipment: Loaded<ShipmentState>) -> [UInt8] {
         let state = shipment.state
@@ -28,6 +28,6 @@ enum ShipmentDocument {
 }
 
 extension ShipmentState {
-    /// As the table and clients have it.
+    /// The status in the table and for clients.
     var status: String { delivered == nil ? "created" : "delivered" }
 }

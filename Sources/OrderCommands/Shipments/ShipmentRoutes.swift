@@ -4,7 +4,7 @@ internal import Orders
 internal import WireJSON
 
 extension ShipmentCommands {
-    /// Shipments as a service takes their commands.
+    /// The domain of shipments for a service.
     public static let domain = CommandDomain(
         "shipments", migrationSets: OrderCommands.migrationSets, commands: all, handlers: handlers,
         repositories: [ShipmentTables(), OrderTables()],

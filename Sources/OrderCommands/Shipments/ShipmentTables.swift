@@ -4,7 +4,7 @@ public import Orders
 public import Postgres
 internal import StreamCore
 
-/// Keeps shipments in the shop's table of their state. A shipment's tenant is its order's.
+/// Stores shipments in the shop's table `shipments`. A shipment has the tenant of its order.
 public struct ShipmentTables: Repository {
     public init() {}
 
@@ -18,8 +18,8 @@ public struct ShipmentTables: Repository {
         return [(locking ? Self.lock : Self.read, parameters)]
     }
 
-    /// One statement is enough: after it has waited for a lock, it returns the current row. The order's tenant never
-    /// changes.
+    /// A single statement is enough, because it returns the current row after it has waited for a lock. The order's
+    /// tenant never changes.
     private static let lock: Statement = """
         SELECT s.shipment_id, o.tenant_id, s.order_id, s.carrier, s.tracking_number, s.version, s.created_at,
             s.created_event_id, s.delivered_at, s.delivered_event_id
@@ -68,7 +68,7 @@ public struct ShipmentTables: Repository {
     }
 }
 
-/// New rows of `shipments`, or deliveries of them.
+/// New rows of `shipments`, or deliveries of existing ones.
 private struct ShipmentRows {
     private var ids = TextArray(), orderIDs = TextArray(), carriers = TextArray(), trackingNumbers = TextArray()
     private var versions = Int64Array(), expected = Int64Array()
@@ -93,7 +93,7 @@ private struct ShipmentRows {
         eventIDs.append(state.last.eventID)
     }
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var insertion: [(Statement, Parameters)] {
         if ids.count == 0 { return [] }
         var parameters = Parameters()
@@ -112,14 +112,14 @@ private struct ShipmentRows {
         return [(Self.insertionStatement, parameters)]
     }
 
-    /// A parcel may be created and delivered in one transaction.
+    /// A parcel may be created and delivered in the same transaction.
     private static let insertionStatement: Statement = """
         INSERT INTO shipments (shipment_id, order_id, status, carrier, tracking_number, version, created_at,
             created_event_id, delivered_at, delivered_event_id, updated_at, last_event_id)
         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """
 
-    /// Empty when there are none.
+    /// Empty if there are none.
     var delivery: [(Statement, Parameters)] {
         if ids.count == 0 { return [] }
         var parameters = Parameters()
