@@ -10,7 +10,7 @@ struct Customer: Sendable {
     let address: ShippingAddress
 }
 
-/// Everybody who may order, some of them much more often than others.
+/// The customers of the shop. Some of them order much more often than others.
 struct Customers: Sendable {
     let count: Int
     private let activity: ZipfDistribution

@@ -1,29 +1,30 @@
 internal import StreamCore
 
-/// The orders that one writer has open, and whose step is next: a pure state machine that reads no clock.
+/// The open orders of one writer, which selects the next steps. A pure state machine that reads no clock.
 ///
-/// At a rate, orders start when the pacer says and each step follows after the lifecycle's own pause. Without a rate
-/// the pauses only give the order of the steps, nobody waits for them, and a window of orders is kept open.
+/// With a rate, orders start when the pacer says, and each step follows after a pause that the lifecycle chooses.
+/// Without a rate, the pauses only determine the order of the steps, no step waits, and the number of open orders is
+/// constant.
 struct OpenOrders {
-    /// An order with a step to play, and when.
+    /// An order with a due time for its next step.
     struct Turn {
         var order: OrderLifecycle
-        /// Seconds after the start; without a rate, a measure that only orders the steps.
+        /// Seconds after the start. Without a rate, the value only determines the order of the steps.
         var due: Double
-        /// Breaks ties, so that equal times give equal runs.
+        /// Makes the order of steps with equal times deterministic.
         let number: Int
     }
 
     struct Plan {
         var pacer: LoadPacer
-        /// Order numbers, from 0, of this writer: `first`, `first + stride`, …
+        /// The writer's order numbers, from 0, are `first`, `first + stride`, …
         var first: Int
         var stride: Int
-        /// How many orders this writer starts; nil for no end.
+        /// The number of orders that this writer starts; nil for no limit.
         var count: Int?
-        /// How many orders are open at once when there is no rate.
+        /// The number of open orders if there is no rate.
         var window: Int
-        /// Seconds that a typical whole life takes.
+        /// The duration of a typical order's life in seconds.
         var lifetimeSeconds: Double
     }
 
@@ -33,7 +34,7 @@ struct OpenOrders {
     private(set) var started = 0
     private var playing = 0
     private var isClosed = false
-    /// Without a rate: the due time of the last step played.
+    /// Without a rate, the due time of the last step.
     private var virtualNow = 0.0
 
     init(_ plan: Plan, start: @escaping (_ number: Int) -> OrderLifecycle) {
@@ -41,18 +42,18 @@ struct OpenOrders {
         self.start = start
     }
 
-    /// How many orders are under way.
+    /// The number of open orders.
     var openCount: Int { heap.count + playing }
 
-    /// Whether every order that this writer may start has been played to its end.
+    /// Whether all orders of this writer have ended and it starts no more.
     var isFinished: Bool { openCount == 0 && !mayStart }
 
     private var mayStart: Bool { !isClosed && plan.count.map { started < $0 } ?? true }
 
-    /// No new orders from here on; the open ones may be played to their end.
+    /// Starts no more orders. The open ones can be played to their end.
     mutating func close() { isClosed = true }
 
-    /// When the next step is due, in seconds after the start; nil when nothing is under way. Always 0 without a rate.
+    /// The time of the next step, in seconds after the start; nil if no order is open. Always 0 without a rate.
     var nextDue: Double? {
         if plan.pacer.ordersPerSecond == 0 { return isFinished || heap.isEmpty && !mayStart ? nil : 0 }
         let newOrder = mayStart ? plan.pacer.due(started) : nil
@@ -60,8 +61,8 @@ struct OpenOrders {
         return min(step, newOrder ?? step)
     }
 
-    /// Takes up to `limit` orders whose next step is due, each at most once. The caller plays one step of each and
-    /// gives them back with ``finish(_:at:)``.
+    /// Takes up to `limit` different orders whose next step is due. The caller plays one step of each and returns them
+    /// with ``finish(_:at:)``.
     mutating func take(at now: Double, limit: Int) -> [Turn] {
         var turns: [Turn] = []
         while turns.count < limit {
@@ -86,7 +87,7 @@ struct OpenOrders {
         return plan.pacer.due(started) <= now
     }
 
-    /// Gives back the orders that `take` handed out, their steps played.
+    /// Returns the orders of ``take(at:limit:)`` after their steps were played.
     mutating func finish(_ turns: [Turn], at now: Double) {
         playing -= turns.count
         let reference = plan.pacer.ordersPerSecond == 0 ? virtualNow : now

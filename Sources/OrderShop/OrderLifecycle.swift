@@ -2,16 +2,16 @@ public import Events
 public import Orders
 public import StreamCore
 
-/// One order's life from the cart to the door, as a state machine: each step gives the events that one transaction
-/// of the shop would write.
+/// The life of one order, from the cart to the delivery, as a state machine. Each step returns the events that one
+/// transaction of the shop writes.
 ///
-/// A pure value. All its decisions come from a generator of its own, seeded by the run's seed and the order's number:
-/// the same seed gives the same histories, however the steps of different orders are mixed, and whatever the clock
-/// says. Only the timestamps, and with them the time bits of the event ids, are the caller's.
+/// A pure value. Its own generator makes all decisions, seeded with the seed of the run and the order's number. So the
+/// same seed results in the same histories, independent of the clock and of the steps of other orders. The caller's
+/// clock determines only the timestamps and the time bits of the event ids.
 public struct OrderLifecycle: Sendable {
-    /// Unique over all runs on the same data, because each run has its own number.
+    /// The id. It is unique among all runs on the same data, because each run has its own number.
     public let orderID: String
-    /// How long the shop waits before the next step, in parts of a typical order's whole life (about 1).
+    /// The pause before the next step, as a fraction of a typical order's life, which is about 1.
     public private(set) var pause = 0.0
 
     private enum Step {
@@ -53,11 +53,11 @@ public struct OrderLifecycle: Sendable {
     private var parcels = 1
 
     /// - Parameters:
-    ///   - number: the order's number within the run, from 0.
-    ///   - run: the run's number; with the same data no two runs share one.
-    ///   - seed: the run's seed.
-    ///   - customers: who may order.
-    ///   - creationOnly: ends every history after OrderCreated, for measurements of one event an order.
+    ///   - number: the order's number in the run, from 0.
+    ///   - run: the number of the run. Runs on the same data have different numbers.
+    ///   - seed: the seed of the run.
+    ///   - customers: the customers that order.
+    ///   - creationOnly: whether every history ends after OrderCreated, for measurements with one event per order.
     init(number: Int, run: Int64, seed: UInt64, customers: Customers, creationOnly: Bool = false) {
         orderID = "ord-\(run)-\(paddedNumber(number + 1, width: 7))"
         isTruncated = creationOnly
@@ -66,16 +66,16 @@ public struct OrderLifecycle: Sendable {
         customer = customers.orderer(using: &decisions)
     }
 
-    /// Whether no step was played yet.
+    /// Whether no step has been played.
     var hasNotStarted: Bool { sequence == 0 }
 
-    /// Whether the history is at its end: delivered, cancelled, abandoned or given back.
+    /// Whether the history has ended: the order was delivered, cancelled, abandoned or refunded.
     public var isOver: Bool { upcoming == nil }
 
     /// Plays the next step.
     ///
-    /// - Parameter now: the writing service's clock.
-    /// - Returns: the step's events, to be written together; empty when the history is over.
+    /// - Parameter now: the time of the writing service.
+    /// - Returns: the events of the step, which are written in one transaction; empty if the history has ended.
     public mutating func advance(at now: Timestamp) -> [OrderEvent] {
         guard let step = upcoming else { return [] }
         clock = Timestamp(microseconds: max(now.microseconds, clock.microseconds &+ 1))
@@ -84,7 +84,7 @@ public struct OrderLifecycle: Sendable {
         return events
     }
 
-    /// Ends the history where it is.
+    /// Ends the history at the current step.
     mutating func abandon() { upcoming = nil }
 
     // MARK: the steps: each writes its events and says what comes next
@@ -139,7 +139,7 @@ public struct OrderLifecycle: Sendable {
             let removed = lines.remove(at: decisions.below(lines.count))
             append(order: .itemRemoved(productID: removed.productID), to: &events)
         } else if decisions.chance(0.35) {
-            // Another quantity of a product that is there: the new line replaces the old one.
+            // Changes the quantity of a product in the cart. The new line replaces the old one.
             let index = decisions.below(lines.count)
             let old = lines[index]
             lines[index] = OrderLine(
@@ -159,7 +159,7 @@ public struct OrderLifecycle: Sendable {
         return remaining > 1 ? .changeItems(remaining: remaining - 1) : decide()
     }
 
-    /// The cart is full: abandoned, cancelled or confirmed.
+    /// The cart is complete. The order is abandoned, cancelled or confirmed.
     private mutating func decide() -> Step? {
         let fate = decisions.unit()
         if fate < 0.07 { return nil }
@@ -176,7 +176,7 @@ public struct OrderLifecycle: Sendable {
     private mutating func pay(attempt: Int, _ events: inout [OrderEvent]) -> Step? {
         let total = lines.reduce(0) { $0 + $1.minorUnits }
         if attempt == 1 {
-            // A few pay a part by gift card afterwards; all others pay everything at once.
+            // A few customers pay a part by gift card later. All others pay everything at once.
             let isSplit = total > 1_000 && decisions.chance(0.03)
             open(amount: isSplit ? total - total / 3 : total)
         }
@@ -189,7 +189,7 @@ public struct OrderLifecycle: Sendable {
             if attempt >= 4 || answer < 0.15 {
                 return .cancel(reason: "payment failed", by: "system")
             }
-            // Some try another way to pay, which is a payment of its own; the others the same again.
+            // Some customers try another method, with a new payment. The others retry the same payment.
             if answer < 0.4 { open(amount: payments[current].minorUnits) }
             return .pay(attempt: attempt + 1)
         }
@@ -204,7 +204,7 @@ public struct OrderLifecycle: Sendable {
         return fulfil()
     }
 
-    /// Paid: cancelled after all, or packed.
+    /// The order is paid. It is cancelled or packed.
     private mutating func fulfil() -> Step? {
         wait(mean: 0.25)
         if decisions.chance(0.03) { return .cancel(reason: "out of stock", by: "support") }
@@ -228,7 +228,7 @@ public struct OrderLifecycle: Sendable {
         return arrival(ofParcel: 0)
     }
 
-    /// Now and then a parcel is lost.
+    /// A few parcels are lost.
     private mutating func arrival(ofParcel parcel: Int) -> Step {
         decisions.chance(0.02) ? .refund(reason: "lost in transit") : .deliver(parcel: parcel)
     }
@@ -251,7 +251,7 @@ public struct OrderLifecycle: Sendable {
         payments.append(Payment(id: id, minorUnits: minorUnits))
     }
 
-    /// Half of the mean for sure and the rest at random: nobody confirms in no time, and nothing takes for ever.
+    /// Sets the pause to half of the mean plus a random part, so that it is never close to zero and never very long.
     private mutating func wait(mean: Double) {
         pause = mean * (0.5 + decisions.unit())
     }
@@ -286,8 +286,8 @@ extension OrderLifecycle {
         append(shipments[index].id, shipments[index].sequence, fact, to: &events)
     }
 
-    /// Within one order each event is later than the one before, whatever the clock does. All of an order's events are
-    /// correlated by the id of the first one.
+    /// Within an order, each event is later than the one before, even if the clock goes back. All events of an order
+    /// have the id of the first one as correlation id.
     private mutating func append(
         _ aggregateID: String, _ sequence: Int64, _ fact: OrderEventPayload, to events: inout [OrderEvent]
     ) {

@@ -1,13 +1,13 @@
 internal import StreamCore
 
-/// Random numbers that are the same for the same seed, on every machine and with every toolchain: xoshiro256**
-/// (Blackman, Vigna), its state filled by SplitMix64.
+/// A generator whose numbers depend only on the seed, not on the machine or the toolchain: xoshiro256** (Blackman,
+/// Vigna), with its state initialised by SplitMix64.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
     /// - Parameters:
-    ///   - seed: what the user gave.
-    ///   - stream: one of many independent streams of that seed.
+    ///   - seed: the seed of the run.
+    ///   - stream: selects one of many independent streams of the seed.
     public init(seed: UInt64, stream: UInt64 = 0) {
         let mixed = SplitMix64.mixed(seed) ^ SplitMix64.mixed(stream &+ 0x9E37_79B9_7F4A_7C15)
         var filler = SplitMix64(state: mixed)
@@ -30,15 +30,15 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         value << bits | value >> (64 - bits)
     }
 
-    /// A number from 0 up to but not including 1, of 53 random bits.
+    /// A number in 0..<1 with 53 random bits.
     mutating func unit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-    /// A number from 0 up to but not including `bound`, which is above 0.
+    /// A number in 0..<`bound`; `bound` is above 0.
     mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }
 
-    /// Whether something of this probability happens.
+    /// Returns true with this probability.
     mutating func chance(_ probability: Double) -> Bool { unit() < probability }
 
-    /// One of `choices`, which is not empty.
+    /// Selects one of `choices`, which must not be empty.
     mutating func pick<Choice>(_ choices: [Choice]) -> Choice { choices[below(choices.count)] }
 }

@@ -5,64 +5,65 @@ public import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Plays an order shop against a database: many orders open at once, each step of each one a transaction that changes
-/// the write model and adds the events to the outbox.
+/// Plays an order shop against a database. Many orders are open at once. Each step of an order is a transaction that
+/// changes the write model and inserts the events into the outbox.
 ///
 /// ```
 /// let load = ShopLoad(configuration, database: database)
 /// let totals = try await load.run()
 /// ```
 public final class ShopLoad: PlayedShop {
-    /// What to play.
+    /// The settings of a load.
     public struct Configuration: Sendable {
-        /// The same seed gives the same orders.
+        /// The seed. The same seed results in the same orders.
         public var seed: UInt64 = 1
-        /// New orders a second; 0 for as many as the database takes.
+        /// New orders per second; 0 for as many as the database can write.
         public var ordersPerSecond = 50.0
-        /// How many orders to play to their end; nil for no end.
+        /// The number of orders to play; nil for no limit.
         public var orders: Int?
-        /// How long to play; orders that are open then stay so. nil for no end.
+        /// The duration of the load; nil for no limit. Orders that are open at its end stay open.
         public var duration: Duration?
-        /// How many connections write.
+        /// The number of connections that write.
         public var connections = 4
-        /// How many orders' steps one transaction may hold. At a rate, only steps that are due at once are grouped.
+        /// Maximum number of orders with a step in one transaction. With a rate, only steps that are due at the same
+        /// time are grouped.
         public var ordersPerTransaction = 1
-        /// How long a typical order lives. Without a rate nothing waits for it.
+        /// The duration of a typical order's life. Without a rate, no step waits for it.
         public var orderLifetime: Duration = .seconds(10)
-        /// How many orders are open at once when there is no rate.
+        /// The number of open orders if there is no rate.
         public var openOrders = 1_000
-        /// How many customers there are.
+        /// The number of customers.
         public var customers = 10_000
-        /// Ends every history after OrderCreated: one event and one transaction an order.
+        /// Ends every history after OrderCreated, so that an order has one event and one transaction.
         public var creationOnly = false
-        /// Also plays the products, their stock and the customers, by their commands. The migrations `products`,
-        /// `inventory` and `commands` are then needed.
+        /// Also plays the products, their stock and the customers, with their commands. This needs the migration sets
+        /// `products`, `inventory` and `commands`.
         public var playsCatalogue = false
 
         public init() {}
     }
 
-    /// The topics of what is around the orders, by the relay's own rule.
+    /// The topics of products, stock and customers, named by the rule of the relay.
     public static let catalogueTopics = ["product-events", "inventory-events", "customer-events"]
 
-    /// A transaction that was committed.
+    /// A committed transaction.
     public struct Commit: Sendable {
-        /// What it wrote, in order.
+        /// The events that it wrote, in order.
         public let events: [OrderEvent]
-        /// When COMMIT was answered, by the monotonic clock.
+        /// The time of the answer to COMMIT, by the monotonic clock.
         public let instant: ContinuousClock.Instant
     }
 
-    /// What was done until now.
+    /// The progress of a load.
     public struct Totals: Sendable, Hashable {
-        /// Orders that were created.
+        /// The number of created orders.
         public var orders = 0
-        /// Orders whose history is over.
+        /// The number of orders whose history has ended.
         public var finishedOrders = 0
-        /// Of orders, and of what is around them.
+        /// The number of events of orders, products, stock and customers.
         public var events = 0
         public var transactions = 0
-        /// Orders that ended because a rule refused a command of them. Only a load over HTTP has them.
+        /// The number of orders that ended because a rule refused a command. Only a load over HTTP has them.
         public var refused = 0
 
         public init() {}
@@ -74,39 +75,41 @@ public final class ShopLoad: PlayedShop {
     private let onTrouble: @Sendable (any Error) -> Void
     private let isStopping = Atomic(false)
     private let counted = Mutex(Totals())
-    /// Whether the orders are played.
+    /// Whether all orders have been played.
     private let isPlayed = Atomic(false)
 
     /// - Parameters:
-    ///   - configuration: what to play.
-    ///   - database: where; the `orders` and `outbox` migrations are there.
-    ///   - onCommit: told of each transaction, by the task that wrote it: returns at once.
-    ///   - onTrouble: told when the database fails and the same is tried again.
+    ///   - configuration: the settings.
+    ///   - database: the database, with the migration sets `orders` and `outbox`.
+    ///   - onCommit: called after each transaction on the task that wrote it. It must return at once.
+    ///   - onTrouble: called when a transaction fails and is repeated.
     public init(
         _ configuration: Configuration, database: PostgresConfiguration,
         onCommit: (@Sendable (Commit) -> Void)? = nil,
         onTrouble: @escaping @Sendable (any Error) -> Void = { _ in }
     ) {
-        precondition(configuration.connections >= 1 && configuration.ordersPerTransaction >= 1, "nobody would write")
+        precondition(
+            configuration.connections >= 1 && configuration.ordersPerTransaction >= 1,
+            "connections and ordersPerTransaction must be at least 1")
         self.configuration = configuration
         self.database = database
         self.onTrouble = onTrouble
         self.onCommit = onCommit
     }
 
-    /// What was done until now; from any task.
+    /// The progress. It can be read from any task.
     public var totals: Totals { counted.withLock { $0 } }
 
-    /// Ends ``run()`` after the transactions under way; open orders stay open.
+    /// Ends ``run()`` after the current transactions. Open orders stay open.
     public func stop() { isStopping.store(true, ordering: .relaxed) }
 
-    /// Plays until all orders have ended, the duration is over, or ``stop()`` or the task's cancellation ends it.
+    /// Plays until all orders have ended, the duration is over, ``stop()`` is called, or the task is cancelled.
     ///
-    /// While the database is away it waits, tries again and then makes up for the time.
+    /// While the database is unavailable, it retries, and later catches up with the rate.
     ///
-    /// - Returns: what was done.
-    /// - Throws: `PostgresError` when the database cannot be reached at the start or refuses for good;
-    ///   ``WriteConflict``; `CommandFailure` when a command of the catalogue fails for good.
+    /// - Returns: the totals.
+    /// - Throws: `PostgresError` if the database cannot be reached at the start or has a permanent error;
+    ///   ``WriteConflict``; `CommandFailure` if a command of the catalogue fails permanently.
     @discardableResult
     public func run() async throws -> Totals {
         let run = try await openShop()
@@ -146,7 +149,7 @@ public final class ShopLoad: PlayedShop {
         }
     }
 
-    /// Takes this run's number, and makes the customers, unless the catalogue registers them.
+    /// Assigns the number of this run. Inserts the customers, unless the catalogue registers them.
     private func openShop() async throws -> Int64 {
         try await PostgresConnection.with(database) { connection in
             if configuration.playsCatalogue {
@@ -162,7 +165,7 @@ public final class ShopLoad: PlayedShop {
         }
     }
 
-    /// One writer's part: orders of its own, so that no aggregate ever has two writers.
+    /// The work of one writer. It has its own orders, so each aggregate has only one writer.
     private func play(
         writer: Int, run: Int64, customers: Customers, start: ContinuousClock.Instant, on thread: PostgresThread
     ) async throws {
@@ -176,7 +179,7 @@ public final class ShopLoad: PlayedShop {
             let now = (ContinuousClock.now - start) / .seconds(1)
             var turns = open.take(at: now, limit: configuration.ordersPerTransaction)
             if turns.isEmpty {
-                // Short, so that a stop is noticed.
+                // The sleep is short, so that the writer notices a stop.
                 Self.nap(seconds: min(due - now, 0.05))
                 continue
             }
@@ -203,7 +206,7 @@ public final class ShopLoad: PlayedShop {
         }
     }
 
-    /// - Parameter start: when the duration began; nil to leave it out of account.
+    /// - Parameter start: the time when the duration began; nil to ignore the duration.
     private func isOver(since start: ContinuousClock.Instant?) -> Bool {
         if isStopping.load(ordering: .relaxed) || Task.isCancelled { return true }
         guard let start, let duration = configuration.duration else { return false }
@@ -211,7 +214,8 @@ public final class ShopLoad: PlayedShop {
     }
 }
 
-/// Runs one writer on its connection's thread: a load takes from the processors what it measures.
+/// Runs one writer on its connection's thread, because the load should use little processor time on the machine that it
+/// measures.
 private actor WriterThread {
     private let thread = PostgresThread()
 

@@ -2,7 +2,7 @@ internal import Events
 internal import Orders
 internal import Postgres
 
-/// A currency that the shop sells in. The shop counts in its minor units (cents; whole yen).
+/// A currency of the shop's prices. The shop calculates in minor units (cents, whole yen).
 enum ShopCurrency: String, Sendable, CaseIterable {
     case euro = "EUR"
     case dollar = "USD"
@@ -13,7 +13,7 @@ enum ShopCurrency: String, Sendable, CaseIterable {
     /// Digits after the decimal point (ISO 4217).
     var fractionDigits: Int { self == .yen ? 0 : 2 }
 
-    /// Minor units for a price of one euro cent: prices look plausible everywhere, they are not exchanged.
+    /// Minor units for a price of one euro cent. The factors give plausible prices and are not exchange rates.
     var minorPerEuroCent: Double {
         switch self {
         case .euro: 1
@@ -24,9 +24,11 @@ enum ShopCurrency: String, Sendable, CaseIterable {
         }
     }
 
-    /// As events write it.
+    /// The currency as a value of events.
     var currency: Currency {
-        guard let currency = Currency(rawValue) else { preconditionFailure("\(rawValue) is three upper-case letters") }
+        guard let currency = Currency(rawValue) else {
+            preconditionFailure("\(rawValue) is not three upper-case letters")
+        }
         return currency
     }
 
@@ -38,8 +40,8 @@ enum ShopCurrency: String, Sendable, CaseIterable {
 }
 
 extension OrderLine {
-    /// What the line costs, in minor units of its order's currency: the shop's prices have as many digits behind the
-    /// point as the currency has.
+    /// The price of the line in minor units of the order's currency. The shop's unit prices have exactly the currency's
+    /// number of fraction digits.
     var minorUnits: Int64 { Int64(unitPrice.coefficient) * Int64(quantity) }
 }
 

@@ -4,10 +4,10 @@ internal import Postgres
 internal import StreamCore
 internal import WireJSON
 
-/// What one transaction of the shop writes, gathered as columns: one set-based statement a table, whatever the number
-/// of orders in it.
+/// The writes of one transaction of the shop, collected as columns. There is one statement for each table, regardless
+/// of the number of orders.
 struct ShopStatements {
-    /// A statement, and how many rows it must change for nobody else to have been there before.
+    /// A statement and the number of rows that it must change. Another number means that another writer was first.
     struct Write {
         let statement: Statement
         let parameters: Parameters
@@ -24,7 +24,7 @@ struct ShopStatements {
     private var deliveries = Deliveries()
     private var outbox = OutboxWrite()
 
-    /// - Parameter events: in order, at most one of each aggregate.
+    /// - Parameter events: the events in order, at most one for each aggregate.
     init(_ events: [OrderEvent]) {
         for event in events { add(event) }
     }
@@ -60,7 +60,7 @@ struct ShopStatements {
         }
     }
 
-    /// The statements in the order in which they must run, without those that have nothing to write.
+    /// The statements in the order in which they must run. Statements without rows are left out.
     var writes: [Write] {
         [
             orders.write, items.write, removals.write, changes.write, payments.write, shipments.write,

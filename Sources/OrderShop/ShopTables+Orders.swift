@@ -4,7 +4,7 @@ internal import Postgres
 internal import StreamCore
 internal import WireJSON
 
-// The columns of what a transaction writes about orders, a type a statement.
+// The columns that a transaction writes about orders, one type for each statement.
 
 struct NewOrders {
     private var orderIDs = TextArray(), customerIDs = TextArray(), currencies = TextArray(), totals = NumericArray()

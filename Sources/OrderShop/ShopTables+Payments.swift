@@ -4,7 +4,7 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-// The columns of what a transaction writes about payments and shipments, and of the outbox rows, a type a statement.
+// The columns that a transaction writes about payments, shipments and the outbox, one type for each statement.
 
 struct PaymentChanges {
     private var paymentIDs = TextArray(), orderIDs = TextArray(), statuses = TextArray(), amounts = NumericArray()
@@ -132,7 +132,7 @@ struct Deliveries {
         """
 }
 
-/// The events themselves.
+/// The rows of the outbox.
 struct OutboxWrite {
     private var rows = OutboxRows()
 

@@ -3,7 +3,7 @@ internal import Orders
 internal import Postgres
 internal import StreamCore
 
-/// Another writer changed an aggregate in between: the optimistic check of its version failed.
+/// Another writer changed an aggregate since it was read, so the optimistic check of its version failed.
 public struct WriteConflict: Error, CustomStringConvertible {
     /// The table with the unexpected version.
     public let table: String
@@ -13,7 +13,8 @@ public struct WriteConflict: Error, CustomStringConvertible {
     }
 }
 
-/// Writes the shop's events, one transaction a call, over a connection of its own that it opens again when it breaks.
+/// Writes the shop's events in one transaction per call. It has its own connection, which it opens again after a
+/// failure.
 struct ShopWriter {
     private let configuration: PostgresConfiguration
     private let thread: PostgresThread
@@ -22,8 +23,8 @@ struct ShopWriter {
     private let onTrouble: @Sendable (PostgresError) -> Void
 
     /// - Parameters:
-    ///   - thread: the connection's.
-    ///   - onTrouble: told of each failure after which the same is tried again.
+    ///   - thread: the thread of the connection.
+    ///   - onTrouble: called after each failure before the write is repeated.
     init(
         _ configuration: PostgresConfiguration, on thread: PostgresThread,
         onTrouble: @escaping @Sendable (PostgresError) -> Void
@@ -33,16 +34,17 @@ struct ShopWriter {
         self.onTrouble = onTrouble
     }
 
-    /// Writes `events` in one transaction, as often as it takes.
+    /// Writes `events` in one transaction, and repeats it until it is committed.
     ///
-    /// A transaction whose outcome is not known is looked up before it is tried again: the events' ids say whether it
-    /// was committed. So nothing is written twice, and nothing is given up while the database is away.
+    /// If the result of a transaction is unknown, it first checks whether the events are stored, and repeats the
+    /// transaction only if they are not. So it writes nothing twice, and loses nothing while the database is
+    /// unavailable.
     ///
     /// - Parameters:
-    ///   - events: in order, at most one of each aggregate.
-    ///   - isStopped: asked between attempts.
-    /// - Returns: whether the events are written; false only when it was stopped.
-    /// - Throws: ``WriteConflict``; `PostgresError` when trying again cannot help.
+    ///   - events: the events in order, at most one for each aggregate.
+    ///   - isStopped: called before each attempt.
+    /// - Returns: whether the events were written; false only if it was stopped.
+    /// - Throws: ``WriteConflict``; `PostgresError` for a permanent error.
     mutating func write(_ events: [OrderEvent], unless isStopped: () -> Bool) async throws -> Bool {
         let writes = ShopStatements(events).writes
         var mayBeWritten = false
@@ -59,7 +61,7 @@ struct ShopWriter {
             } catch let error as PostgresError where error.kind == .transient {
                 onTrouble(error)
             } catch {
-                // The server may have ended the lost session's COMMIT only after we had looked.
+                // The server may have committed the lost session's transaction after the check above.
                 guard mayBeWritten, let connection, try await Self.isWritten(events[0], connection) else {
                     throw error
                 }
@@ -81,7 +83,7 @@ struct ShopWriter {
         }
     }
 
-    /// Whether the transaction with this event was committed: its aggregate then has reached the event's sequence.
+    /// Whether the transaction with this event was committed. In that case the event is the last one of its aggregate.
     private static func isWritten(_ event: OrderEvent, _ connection: PostgresConnection) async throws -> Bool {
         let statement: Statement =
             switch event.aggregateType {

@@ -1,15 +1,16 @@
 internal import Glibc
 
-/// The skew of real activity: the customer of rank k orders in proportion to 1 / k^exponent.
+/// A Zipf distribution, which has the skew of real activity: the probability of rank k is proportional to 1 /
+/// k^exponent.
 struct ZipfDistribution: Sendable {
-    /// At each rank, the probability of that rank or a smaller one.
+    /// For each rank, the probability of this or a smaller rank.
     private let cumulative: [Double]
 
     /// - Parameters:
-    ///   - count: how many ranks there are; at least 1.
+    ///   - count: the number of ranks, at least 1.
     ///   - exponent: 0 is uniform; 1 is Zipf's law.
     init(count: Int, exponent: Double) {
-        precondition(count >= 1, "a distribution needs a rank")
+        precondition(count >= 1, "the number of ranks must be at least 1")
         var sums: [Double] = []
         sums.reserveCapacity(count)
         var sum = 0.0
@@ -20,7 +21,7 @@ struct ZipfDistribution: Sendable {
         cumulative = sums.map { $0 / sum }
     }
 
-    /// A rank from 0 up to but not including the count; 0 is the most active.
+    /// Selects a rank in 0..<count. Rank 0 has the highest probability.
     func sample(using random: inout SeededGenerator) -> Int {
         let point = random.unit()
         var (low, high) = (0, cumulative.count - 1)

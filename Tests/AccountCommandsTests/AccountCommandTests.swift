@@ -111,7 +111,7 @@ import Testing
                 try await connection.execute(
                     script: "DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)")
                 await connection.close()
-                let meaning = "events that the outbox does not have, or has otherwise: 1, not 0"
+                let meaning = "events that are missing in the outbox or differ there: 1, not 0"
                 await #expect(throws: TransferTrial.Broken(description: meaning)) {
                     try await trial.check(totals, bus, database)
                 }

@@ -6,38 +6,38 @@ public import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Plays a bank against a database: accounts are opened, and money is paid in, paid out and transferred, by the
-/// commands and rules that command-service has.
+/// Plays a bank against a database. It opens accounts, then deposits, withdraws and transfers money, with the commands
+/// and rules of command-service.
 public final class BankLoad: Sendable {
-    /// What to play.
+    /// The settings of a load.
     public struct Configuration: Sendable {
-        /// The same seed gives the same movements.
+        /// The seed. The same seed results in the same movements.
         public var seed: UInt64 = 1
-        /// Movements a second; 0 for as many as the database takes.
+        /// Movements per second; 0 for as many as the database can write.
         public var movementsPerSecond = 50.0
-        /// How many movements to play; nil for no end.
+        /// The number of movements to play; nil for no limit.
         public var movements: Int?
-        /// How long to play; nil for no end.
+        /// The duration of the load; nil for no limit.
         public var duration: Duration?
-        /// How many connections write.
+        /// The number of connections that write.
         public var connections = 4
-        /// How many accounts there are.
+        /// The number of accounts.
         public var accounts = 1_000
 
         public init() {}
     }
 
-    /// What was done until now.
+    /// The progress of a load.
     public struct Totals: Sendable, Hashable {
         public var accounts = 0
         public var movements = 0
-        /// Movements that a rule has refused, for want of money above all.
+        /// Movements that a rule refused, most of them because the balance was too low.
         public var refused = 0
 
         public init() {}
     }
 
-    /// The topic of the accounts' events, by the relay's own rule.
+    /// The topic of the accounts' events, named by the rule of the relay.
     public static let topic = "account-events"
 
     private let configuration: Configuration
@@ -46,20 +46,22 @@ public final class BankLoad: Sendable {
     private let isStopping = Atomic(false)
     private let counted = Mutex(Totals())
 
-    /// How many movements are under way on each connection.
+    /// The number of concurrent movements for each connection.
     private static let playersPerConnection = 8
     private static let pause = Duration.milliseconds(200)
 
     /// - Parameters:
-    ///   - configuration: what to play.
-    ///   - database: where; the migrations `outbox` and `commands` are there.
-    ///   - onTrouble: told when a command has no answer, and is sent again.
-    /// - Throws: `CommandBusError` when the configuration fits no bus.
+    ///   - configuration: the settings.
+    ///   - database: the database, with the migration sets `outbox` and `commands`.
+    ///   - onTrouble: called when a command got no answer and is sent again.
+    /// - Throws: `CommandBusError` if the configuration is not valid for a bus.
     public init(
         _ configuration: Configuration, database: PostgresConfiguration, logger: Logger,
         onTrouble: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(CommandBusError) {
-        precondition(configuration.connections >= 1 && configuration.accounts >= 2, "nobody could pay")
+        precondition(
+            configuration.connections >= 1 && configuration.accounts >= 2,
+            "there must be at least 1 connection and 2 accounts")
         self.configuration = configuration
         self.onTrouble = onTrouble
         bus = try CommandBus(
@@ -67,19 +69,19 @@ public final class BankLoad: Sendable {
             handlers: AccountCommands.handlers(.standard), repositories: [AccountCommands.streams], logger: logger)
     }
 
-    /// What was done until now; from any task.
+    /// The progress. It can be read from any task.
     public var totals: Totals { counted.withLock { $0 } }
 
-    /// Ends ``run()`` after the commands under way.
+    /// Ends ``run()`` after the current commands.
     public func stop() { isStopping.store(true, ordering: .relaxed) }
 
-    /// Opens the accounts, and plays until all movements are made, the duration is over, or ``stop()`` or the task's
-    /// cancellation ends it.
+    /// Opens the accounts, and plays until all movements are made, the duration is over, ``stop()`` is called, or the
+    /// task is cancelled.
     ///
-    /// - Returns: what was done.
+    /// - Returns: the totals.
     @discardableResult
     public func run() async -> Totals {
-        // New accounts in each run: the movements of a seed are the same, whatever was played before.
+        // Each run has new accounts, so the movements of a seed do not depend on earlier runs.
         let plan = BankPlan(
             seed: configuration.seed, run: String(UInt64(Timestamp.now.microseconds), radix: 36),
             accounts: configuration.accounts)
@@ -101,7 +103,7 @@ public final class BankLoad: Sendable {
         return totals
     }
 
-    /// Takes numbers from 0 on, several at a time, until they are used up or the load is over.
+    /// Calls `body` with numbers from 0, several at a time, until all are used or the load has ended.
     private func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) async -> Void) async {
         let numbers = NumberSource(count: count)
         await withTaskGroup(of: Void.self) { players in
@@ -115,9 +117,9 @@ public final class BankLoad: Sendable {
 
     private var isOver: Bool { isStopping.load(ordering: .relaxed) || Task.isCancelled }
 
-    /// Waits until a movement is due.
+    /// Waits until the movement is due.
     ///
-    /// - Returns: false when the load is over before.
+    /// - Returns: false if the load ended before.
     private func isDue(_ number: Int, since start: ContinuousClock.Instant) async -> Bool {
         let pace = LoadPacer(ordersPerSecond: configuration.movementsPerSecond)
         let due = start + .seconds(pace.due(number))
@@ -126,14 +128,14 @@ public final class BankLoad: Sendable {
             if let duration = configuration.duration, now - start >= duration { stop() }
             if isOver { return false }
             if now >= due { return true }
-            // Short, so that a stop is noticed.
+            // The sleep is short, so that it notices a stop.
             try? await Task.sleep(for: min(due - now, .milliseconds(50)))
         }
     }
 
-    /// Sends a command until it has an answer. The key makes sure that it is carried out once.
+    /// Sends a command until it gets an answer. The idempotency key ensures that it is carried out once.
     ///
-    /// - Returns: whether it was carried out; false when a rule refuses it, or the load is over.
+    /// - Returns: whether it was carried out; false if a rule refused it or the load ended.
     private func carriesOut(_ step: BankPlan.Step) async -> Bool {
         var request = CommandRequest()
         request.metadata = EventMetadata(source: "bank")
@@ -147,7 +149,7 @@ public final class BankLoad: Sendable {
             } catch {
                 if error == .failed { return false }
                 onTrouble("\(error)")
-                // Cut short by the cancellation, which ends the loop.
+                // A cancellation ends the sleep early, and then the loop.
                 try? await Task.sleep(for: Self.pause)
             }
         } while !isOver
@@ -166,7 +168,7 @@ public final class BankLoad: Sendable {
     }
 }
 
-/// Numbers from 0 on, each handed out once.
+/// Hands out each number from 0 once.
 private final class NumberSource: Sendable {
     private let count: Int
     private let last = Mutex(0)

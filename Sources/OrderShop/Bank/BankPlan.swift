@@ -3,8 +3,7 @@ internal import Accounts
 internal import Events
 internal import StreamCore
 
-/// Who pays what to whom. A movement follows from the seed and its number alone, so that several players can share the
-/// numbers.
+/// The movements of a load. A movement depends only on the seed and its number, so several tasks can share the numbers.
 struct BankPlan: Sendable {
     enum Command: Hashable, Sendable {
         case open(OpenAccount)
@@ -13,19 +12,19 @@ struct BankPlan: Sendable {
         case transfer(TransferMoney)
     }
 
-    /// A command, and the key under which its answer is kept.
+    /// A command and its idempotency key.
     struct Step: Hashable, Sendable {
         let command: Command
         let key: String
     }
 
     let seed: UInt64
-    /// Tells the accounts of one run from those of another.
+    /// Distinguishes the accounts of this run from those of other runs.
     let run: String
     let accounts: Int
 
     private static let currencies = ["EUR", "EUR", "USD", "GBP"].map { code in
-        guard let currency = Currency(code) else { preconditionFailure("\(code) is three upper-case letters") }
+        guard let currency = Currency(code) else { preconditionFailure("\(code) is not three upper-case letters") }
         return currency
     }
 
@@ -33,7 +32,7 @@ struct BankPlan: Sendable {
 
     private func currency(of number: Int) -> Currency { Self.currencies[number % Self.currencies.count] }
 
-    /// - Parameter number: the account's, from 0.
+    /// - Parameter number: the number of the account, from 0.
     func opening(of number: Int) -> Step {
         let owner = Customers.customer(number: number + 1).name
         let limit = DecimalAmount(coefficient: number % 10 == 0 ? 50_000 : 0, scale: 2)
@@ -42,7 +41,7 @@ struct BankPlan: Sendable {
             command: .open(OpenAccount(accountID: accountID(number), account: opening)), key: "\(run)-open-\(number)")
     }
 
-    /// - Parameter number: the movement's, from 0.
+    /// - Parameter number: the number of the movement, from 0.
     func movement(_ number: Int) -> Step {
         var random = SeededGenerator(seed: seed, stream: UInt64(number))
         let account = random.below(accounts)
@@ -62,7 +61,7 @@ struct BankPlan: Sendable {
         return Step(command: command, key: "\(run)-\(number)")
     }
 
-    /// Another account of the same currency, where there is one.
+    /// Selects another account with the same currency, if there is one.
     private func partner(of account: Int, using random: inout SeededGenerator) -> Int {
         let stride = Self.currencies.count
         let column = account % stride

@@ -5,11 +5,11 @@ internal import Events
 public import Postgres
 internal import StreamCore
 
-/// Makes many transfers between a few accounts at once, through several buses as through several processes, and then
-/// looks whether money came or went. Some commands are sent twice with one idempotency key, one after the other and at
-/// once.
+/// Makes many concurrent transfers between a few accounts, through several buses, which act like several processes.
+/// Then it checks that the sum of all balances has not changed. It sends some commands twice with one idempotency key,
+/// both sequentially and concurrently.
 public struct TransferTrial: Sendable {
-    /// What is not as it must be.
+    /// A check failed.
     public struct Broken: Error, Hashable, Sendable, CustomStringConvertible {
         public let description: String
 
@@ -20,9 +20,9 @@ public struct TransferTrial: Sendable {
 
     public struct Totals: Hashable, Sendable {
         public var accepted = 0
-        /// For want of money.
+        /// Transfers that were refused because the balance was too low.
         public var refused = 0
-        /// Answers that were those of the same request before.
+        /// Replayed answers of commands that were sent twice.
         public var repeated = 0
     }
 
@@ -31,14 +31,16 @@ public struct TransferTrial: Sendable {
     public let clients: Int
     private let currency: Currency
 
-    /// What each account has at the beginning, in cents; every tenth may owe ``overdraft``.
+    /// The initial balance of each account, and the overdraft limit of every tenth account, in cents.
     private static let (opening, overdraft) = (10_000, 2_000)
 
     /// - Parameters:
-    ///   - accounts: at least two.
-    ///   - clients: how many commands are under way at once.
+    ///   - accounts: the number of accounts, at least 2.
+    ///   - clients: the number of concurrent commands.
     public init(accounts: Int = 100, transfers: Int, clients: Int = 64) {
-        precondition(accounts >= 2 && transfers >= 1 && clients >= 1, "nobody could pay")
+        precondition(
+            accounts >= 2 && transfers >= 1 && clients >= 1,
+            "there must be at least 2 accounts, 1 transfer and 1 client")
         self.accounts = accounts
         self.transfers = transfers
         self.clients = clients
@@ -51,7 +53,7 @@ public struct TransferTrial: Sendable {
 
     // MARK: transfers
 
-    /// Opens the accounts, each with its money.
+    /// Opens the accounts with their initial balances.
     public func open(_ bus: CommandBus) async throws {
         for number in 0..<accounts {
             let limit = DecimalAmount(coefficient: Int128(number % 10 == 0 ? Self.overdraft : 0), scale: 2)
@@ -67,8 +69,8 @@ public struct TransferTrial: Sendable {
 
     /// Makes the transfers.
     ///
-    /// - Parameter buses: they run, and have the commands of accounts.
-    /// - Throws: ``Broken`` when a repetition is answered otherwise; `CommandFailure`.
+    /// - Parameter buses: running buses with the commands of accounts.
+    /// - Throws: ``Broken`` if a repeated command gets another answer; `CommandFailure`.
     public func run(_ buses: [CommandBus]) async throws -> Totals {
         try await withThrowingTaskGroup(of: Totals.self) { group in
             for client in 0..<clients { group.addTask { try await play(client, buses) } }
@@ -93,7 +95,7 @@ public struct TransferTrial: Sendable {
                 outcome = try await one.send(command, request)
                 let again = try await other.send(command, request)
                 guard again == CommandOutcome(outcome.verdict, isReplay: true) else {
-                    throw Broken(description: "transfer \(number) is answered otherwise when it is repeated")
+                    throw Broken(description: "transfer \(number) gets another answer when it is repeated")
                 }
                 totals.repeated += 1
             case 5:
@@ -119,7 +121,7 @@ public struct TransferTrial: Sendable {
         return totals
     }
 
-    /// The same for a number, whoever sends it.
+    /// The transfer with this number.
     private func transfer(_ number: Int) -> TransferMoney {
         var random = SeededGenerator(seed: 1, stream: UInt64(number))
         let source = random.below(accounts)
@@ -131,7 +133,7 @@ public struct TransferTrial: Sendable {
 
     // MARK: the truth afterwards
 
-    /// - Throws: ``Broken`` when an account, an event or an answer is not as it must be.
+    /// - Throws: ``Broken`` if an account, an event or an answer is wrong.
     public func check(_ totals: Totals, _ bus: CommandBus, _ database: PostgresConfiguration) async throws {
         var sum = DecimalAmount.zero
         for number in 0..<accounts {
@@ -141,7 +143,7 @@ public struct TransferTrial: Sendable {
             sum = try sum.adding(account.state.balance)
         }
         guard sum == money(accounts * Self.opening).amount else {
-            throw Broken(description: "the accounts have \(sum) together, not what they were given")
+            throw Broken(description: "the sum of all balances is \(sum) and not the initial sum")
         }
         try await PostgresConnection.with(database) { connection in
             for (statement, expected, meaning) in checks(totals) {
@@ -158,13 +160,13 @@ public struct TransferTrial: Sendable {
             ("SELECT count(*) FROM command_answers WHERE scope = 'trial'", transfers, "answers that are kept"),
             (
                 "SELECT count(*) FROM command_answers WHERE scope = 'trial' AND rule IS NOT NULL", totals.refused,
-                "refusals that are kept"
+                "stored refusals"
             ),
             (
                 "SELECT count(*) FROM stream_events WHERE event_type = 'TransferCompleted'", 2 * totals.accepted,
                 "sides of transfers"
             ),
-            // The balance after each event of each account, told by the events alone.
+            // The balance after each event of each account, computed from the events alone.
             (
                 """
                 SELECT count(*) FROM (
@@ -181,7 +183,7 @@ public struct TransferTrial: Sendable {
                 """
                 SELECT count(*) FROM stream_events AS e FULL JOIN outbox AS o USING (event_id)
                 WHERE e.sequence IS DISTINCT FROM o.sequence OR e.payload::text IS DISTINCT FROM o.payload::text
-                """, 0, "events that the outbox does not have, or has otherwise"
+                """, 0, "events that are missing in the outbox or differ there"
             ),
             (
                 """

@@ -1,7 +1,7 @@
 internal import Events
 internal import Orders
 
-/// What the shop sells: a fixed list, some of it popular.
+/// The products of the shop: a fixed list, in which some are popular.
 struct Catalogue: Sendable {
     struct Product: Sendable {
         let id: String
@@ -9,13 +9,13 @@ struct Catalogue: Sendable {
         let priceInEuroCents: Int
     }
 
-    /// The one catalogue of all shops.
+    /// The catalogue of all shops.
     static let standard = Catalogue()
 
     let products: [Product]
     private let popularity: ZipfDistribution
 
-    // Names with quotes, apostrophes, ampersands and letters beyond ASCII: the wire must carry them.
+    // The names contain quotes, apostrophes, ampersands and non-ASCII letters, so that the load tests their encoding.
     private static let kinds = [
         "Café Bowl", "Desk Lamp", "12\" Record Sleeve", "Baker's Apron", "Salt & Pepper Mill", "Føroyar Sweater",
         "Müsli Jar", "Notebook", "Fountain Pen", "Tea Kettle", "Bread Knife", "Chopping Board", "Wool Blanket",
@@ -43,9 +43,9 @@ struct Catalogue: Sendable {
         popularity = ZipfDistribution(count: products.count, exponent: 0.8)
     }
 
-    /// A line of one product, priced in the order's currency; the popular products come more often.
+    /// Selects a product for a line, with a price in the order's currency. Popular products are selected more often.
     func line(currency: ShopCurrency, using random: inout SeededGenerator) -> OrderLine {
-        // Ranks are spread over the list, so that the popular ones are not all of one kind.
+        // The ranks are spread over the list, so that popular products are of different kinds.
         let product = products[popularity.sample(using: &random) &* 37 % products.count]
         let price = (Double(product.priceInEuroCents) * currency.minorPerEuroCent).rounded()
         let quantity = random.chance(0.7) ? 1 : 2 + random.below(4)

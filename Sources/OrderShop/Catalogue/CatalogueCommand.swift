@@ -18,7 +18,7 @@ enum CatalogueCommand: Hashable, Sendable {
 
     static let domains = [ProductCommands.domain(.standard), InventoryCommands.domain, CustomerCommands.domain]
 
-    /// Kind and id of what it is about.
+    /// The kind and id of the command's aggregate.
     var aggregate: String {
         switch self {
         case .create(let command): "product \(command.productID)"

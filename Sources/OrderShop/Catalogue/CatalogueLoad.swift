@@ -4,17 +4,17 @@ internal import Logging
 internal import Postgres
 internal import StreamCore
 
-/// Plays the products, stocks and customers around the orders, by the commands and rules that command-service has, into
-/// the same tables.
+/// Plays the products, stocks and customers of the orders, with the commands and rules of command-service, in the same
+/// tables.
 struct CatalogueLoad {
     private let configuration: ShopLoad.Configuration
     private let database: PostgresConfiguration
     private let bus: CommandBus
     private let onTrouble: @Sendable (any Error) -> Void
 
-    /// Changes for each order.
+    /// The number of changes for each order.
     private static let changesPerOrder = 0.2
-    /// Changes a second where orders have no rate.
+    /// Changes per second if orders have no rate.
     private static let changesWithoutRate = 50.0
     private static let interval = Duration.milliseconds(100)
     private static let atOnce = 256
@@ -31,14 +31,14 @@ struct CatalogueLoad {
             logger: Logger(label: "millrace.load") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    /// Tells of everything that orders name, where nobody has told of it yet, and then plays changes while `body` runs.
+    /// Creates the products, stocks and customers that have no events yet, and then plays changes while `body` runs.
     ///
     /// - Parameters:
-    ///   - run: the run's number.
-    ///   - isOver: whether `body` has ended; what has begun is then played to its end.
-    ///   - onCommit: told of each transaction's worth of events.
-    /// - Throws: what `body` throws; `PostgresError` when the tables cannot be read; ``CommandFailure`` when a command
-    ///   fails for good.
+    ///   - run: the number of the run.
+    ///   - isOver: whether `body` has ended. Changes that have begun are then completed.
+    ///   - onCommit: called with the number of events after each group of changes.
+    /// - Throws: the errors of `body`; `PostgresError` if the tables cannot be read; ``CommandFailure`` if a command
+    ///   fails permanently.
     func playing(
         run: Int64, until isOver: @escaping @Sendable () -> Bool, onCommit: @escaping @Sendable (Int) -> Void,
         _ body: @escaping @Sendable () async throws -> Void
@@ -56,7 +56,7 @@ struct CatalogueLoad {
         }
     }
 
-    /// - Returns: how many events were written.
+    /// - Returns: the number of written events.
     private func open() async throws -> Int {
         let known = try await PostgresConnection.with(database) {
             try await KnownCatalogue.read(customers: configuration.customers, on: $0)
@@ -81,7 +81,7 @@ struct CatalogueLoad {
         return try await carryOut(changes, untilAnswered: true)
     }
 
-    /// Plays changes until `isOver`. While the database is away it waits, and leaves out what was due meanwhile.
+    /// Plays changes until `isOver`. While the database is unavailable it waits, and skips the changes of that time.
     private func change(run: Int64, until isOver: () -> Bool, onCommit: (Int) -> Void) async throws {
         let rate =
             configuration.ordersPerSecond == 0
@@ -90,7 +90,7 @@ struct CatalogueLoad {
         let start = ContinuousClock.now
         var played = 0
         while !isOver(), !Task.isCancelled {
-            // Cut short by the cancellation, which ends the loop.
+            // A cancellation ends the sleep early, and then the loop.
             try? await Task.sleep(for: Self.interval)
             let due = Int((ContinuousClock.now - start) / .seconds(1) * rate) - played
             guard due > 0 else { continue }
@@ -99,11 +99,11 @@ struct CatalogueLoad {
         }
     }
 
-    /// Carries changes out, several at a time, the commands of each in order.
+    /// Carries out changes concurrently. The commands of each change are sent in order.
     ///
-    /// - Parameter untilAnswered: whether a command that has no answer is sent again. These are the ones that a second
-    ///   time changes nothing.
-    /// - Returns: how many events there were.
+    /// - Parameter untilAnswered: whether a command without an answer is sent again. This is only safe for commands
+    ///   that change nothing the second time.
+    /// - Returns: the number of events.
     private func carryOut(_ changes: [[CatalogueCommand]], untilAnswered: Bool) async throws -> Int {
         try await withThrowingTaskGroup(of: Int.self) { group in
             var events = 0
@@ -143,7 +143,7 @@ struct CatalogueLoad {
 }
 
 extension CommandFailure {
-    /// Whether the same command may be answered a little later.
+    /// Whether the failure is temporary, so that repeating the command may help.
     var isPassing: Bool {
         switch self {
         case .overloaded, .deadlineExceeded, .conflict, .unavailable, .unknownOutcome: true
@@ -153,13 +153,14 @@ extension CommandFailure {
 }
 
 extension CommandBusConfiguration {
-    /// The bus of a load.
+    /// The configuration of a load's bus.
     static func load(connections: Int) -> CommandBusConfiguration {
         var limits = CommandBusConfiguration()
         limits.connections = connections
         limits.batchLimit = 256
         limits.logLevel = .debug
-        // The answers in the table are those of command-service, too. It deletes them, when their time is over.
+        // The table also contains the answers of command-service, which deletes them itself. So the load deletes none
+        // of them.
         limits.answersKeptHours = 8_760
         return limits
     }

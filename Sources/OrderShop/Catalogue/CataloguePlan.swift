@@ -5,7 +5,7 @@ internal import OrderCommands
 internal import ProductCommands
 internal import Products
 
-/// What happens to the things around the orders. The same seed gives the same commands.
+/// The commands about products, stocks and customers. The same seed results in the same commands.
 struct CataloguePlan: Sendable {
     private let products: [Catalogue.Product]
     private let customers: Int
@@ -14,8 +14,8 @@ struct CataloguePlan: Sendable {
     private var number = 0
 
     /// - Parameters:
-    ///   - run: the run's number, which tells its reservations from those of others.
-    ///   - customers: how many there are.
+    ///   - run: the number of the run, which distinguishes its reservations from those of other runs.
+    ///   - customers: the number of customers.
     init(seed: UInt64, run: Int64, customers: Int) {
         products = Catalogue.standard.products
         self.customers = customers
@@ -31,7 +31,7 @@ struct CataloguePlan: Sendable {
                 productID: product.id, details: details(of: product), price: price(product.priceInEuroCents)))
     }
 
-    /// What a product must be told that is there without its details.
+    /// The commands that give an existing product its details.
     static func correction(of product: Catalogue.Product) -> [CatalogueCommand] {
         [
             .change(ChangeProduct(productID: product.id, details: details(of: product))),
@@ -39,7 +39,7 @@ struct CataloguePlan: Sendable {
         ]
     }
 
-    /// - Parameter number: the product's place in the catalogue.
+    /// - Parameter number: the index of the product in the catalogue.
     static func stock(of product: Catalogue.Product, _ number: Int) -> CatalogueCommand {
         .receive(ReceiveStock(productID: product.id, quantity: Int32(50 + number % 450)))
     }
@@ -48,14 +48,14 @@ struct CataloguePlan: Sendable {
         .register(RegisterCustomer(customerID: customer.id, details: details(of: customer)))
     }
 
-    /// What a customer must be told that is there, but that no event has told of.
+    /// The command that publishes an existing customer without events.
     static func announcement(of customer: Customer) -> CatalogueCommand {
         .changeCustomer(ChangeCustomer(customerID: customer.id, details: details(of: customer)))
     }
 
     // MARK: changes
 
-    /// The next changes, each of another aggregate. The commands of a change follow each other.
+    /// The next changes, each for a different aggregate. The commands of a change must be sent in order.
     mutating func changes(_ count: Int) -> [[CatalogueCommand]] {
         var changes: [[CatalogueCommand]] = []
         var seen: Set<String> = []
@@ -71,7 +71,7 @@ struct CataloguePlan: Sendable {
         let product = random.pick(products)
         switch random.below(100) {
         case ..<35:
-            // Most are content.
+            // Most ratings are good.
             let rating = max(1 + random.below(5), 1 + random.below(5))
             return [.rate(RateProduct(productID: product.id, rating: Int32(rating)))]
         case ..<60:
@@ -90,7 +90,7 @@ struct CataloguePlan: Sendable {
         }
     }
 
-    /// Pieces come in, or leave for an order of another shop: as many, on the whole.
+    /// Pieces are received, or shipped for an order of another shop. On average both numbers are equal.
     private mutating func movement(of product: Catalogue.Product) -> [CatalogueCommand] {
         let quantity = Int32(1 + random.below(40))
         if random.chance(0.5) { return [.receive(ReceiveStock(productID: product.id, quantity: quantity))] }

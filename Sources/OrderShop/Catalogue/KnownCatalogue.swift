@@ -1,19 +1,19 @@
 internal import Postgres
 
-/// What the tables have of products, stocks and customers before a load begins.
+/// The products, stocks and customers in the tables before a load begins.
 struct KnownCatalogue {
-    /// Products, and whether they have their details.
+    /// The products, and whether they have their details.
     private(set) var products: [String: Bool] = [:]
-    /// Stocks that something was received for.
+    /// The products whose stock has received pieces.
     private(set) var stocks: Set<String> = []
-    /// Customers, and whether an event has told of them.
+    /// The customers, and whether they have events.
     private(set) var customers: [String: Bool] = [:]
 
     private static let customersAtOnce = 5_000
 
-    /// Reads the tables. What earlier versions have counted elsewhere is taken into them first.
+    /// Reads the tables. Before that, it migrates the counters of earlier versions.
     ///
-    /// - Parameter count: how many customers there are to be.
+    /// - Parameter count: the number of customers of the load.
     static func read(customers count: Int, on connection: PostgresConnection) async throws -> KnownCatalogue {
         var known = KnownCatalogue()
         try await adopt(connection)
@@ -35,8 +35,9 @@ struct KnownCatalogue {
         return known
     }
 
-    /// Earlier versions have counted the events of these aggregates in a table of their own. The sequences go on in the
-    /// tables of the commands; a product has its id as name there until it is told its details.
+    /// Migrates the counters of earlier versions, which counted the events of these aggregates in a separate table. The
+    /// sequences continue in the tables of the commands. A product's name is its id until a command gives it its
+    /// details.
     private static func adopt(_ connection: PostgresConnection) async throws {
         try await connection.withTransaction { transaction in
             for statement in [products, stocks, customers] { try await transaction.execute(statement) }

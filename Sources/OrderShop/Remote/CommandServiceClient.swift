@@ -4,7 +4,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import StreamCore
 
-/// A request that asks command-service for a command.
+/// A request to command-service.
 struct RemoteCommand: Hashable, Sendable {
     enum Method: String, Sendable {
         case post = "POST"
@@ -12,25 +12,25 @@ struct RemoteCommand: Hashable, Sendable {
     }
 
     var method = Method.post
-    /// Below the service's address, from `/v1` on; parts that ids make are escaped.
+    /// The path relative to the service's address, which begins with `/v1`. Ids in it are percent-encoded.
     let path: String
-    /// JSON; empty for none.
+    /// The JSON body; empty for none.
     var body: [UInt8] = []
-    /// The idempotency key: with it the request is sent again without harm.
+    /// The idempotency key, which makes it safe to send the request again.
     let key: String
 }
 
-/// Sends commands to a command-service over HTTP, and each again until it has an answer.
+/// Sends commands to command-service over HTTP, and repeats each until it gets an answer.
 public final class CommandServiceClient: Sendable {
-    /// Where the service is, and how it is asked.
+    /// The service's address and the limits of its requests.
     public struct Configuration: Sendable {
-        /// `http://` or `https://`, with the path before `/v1`, if there is one.
+        /// The address: `http://` or `https://`, with the path before `/v1` if there is one.
         public var url: String
-        /// The bearer token; nil for a service that asks for none.
+        /// The bearer token; nil if the service requires none.
         public var token: String?
-        /// How many connections there are, at most.
+        /// Maximum number of connections.
         public var connections = 4
-        /// How long one request may take, in milliseconds.
+        /// Maximum time for one request, in milliseconds.
         public var timeoutMs = 35_000
 
         public init(url: String, token: String? = nil) {
@@ -39,14 +39,14 @@ public final class CommandServiceClient: Sendable {
         }
     }
 
-    /// The service cannot be used as it is asked: sending again does not help.
+    /// A permanent error of the service or its configuration.
     public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
         public enum Code: Hashable, Sendable {
-            /// Nobody answers at the address.
+            /// No server answers at the address.
             case unreachable
-            /// The service wants another token.
+            /// The service rejects the token.
             case unauthorized
-            /// The service does not take such a request, or has failed.
+            /// The service rejects the request, or has an internal error.
             case refused
         }
 
@@ -54,18 +54,18 @@ public final class CommandServiceClient: Sendable {
         public let description: String
     }
 
-    /// What became of a command.
+    /// The result of a command.
     enum Answer: Hashable, Sendable {
-        /// - id: of what was created; nil for a command that creates nothing.
+        /// - id: the id of the created resource; nil if the command creates none.
         case accepted(id: String?)
         case refused(rule: String)
         /// The service does not have the path.
         case absent
-        /// The client was stopped before there was an answer.
+        /// The client was stopped before it got an answer.
         case stopped
     }
 
-    /// One attempt.
+    /// The result of one attempt.
     private enum Attempt {
         case answer(Answer)
         case later(String, after: Duration?)
@@ -78,7 +78,7 @@ public final class CommandServiceClient: Sendable {
 
     private static let maximumAnswerBytes = 1_048_576
 
-    /// - Parameter onTrouble: told when a command has no answer, and is sent again.
+    /// - Parameter onTrouble: called when a command got no answer and is sent again.
     public init(_ configuration: Configuration, onTrouble: @escaping @Sendable (String) -> Void = { _ in }) {
         self.configuration = configuration
         self.onTrouble = onTrouble
@@ -91,12 +91,12 @@ public final class CommandServiceClient: Sendable {
         client = HTTPClient(configuration: settings)
     }
 
-    /// Closes the connections. Nothing is sent afterwards.
+    /// Closes the connections. The client cannot be used afterwards.
     public func shutdown() async {
         try? await client.shutdown()
     }
 
-    /// Asks for the service's description, so that a wrong address is known before there is a load.
+    /// Requests the OpenAPI description, to detect a wrong address before the load begins.
     ///
     /// - Throws: ``Failure``.
     public func check() async throws {
@@ -109,13 +109,13 @@ public final class CommandServiceClient: Sendable {
         guard answer.status == 200 else {
             throw Failure(
                 code: .unreachable,
-                description: "\(base)/openapi.json answers \(answer.status): is it a command-service?")
+                description: "\(base)/openapi.json answers \(answer.status): check that this is a command-service")
         }
     }
 
-    /// Sends a command until it has an answer.
+    /// Sends a command until it gets an answer.
     ///
-    /// - Parameter isStopped: asked between attempts.
+    /// - Parameter isStopped: called between attempts.
     /// - Throws: ``Failure``.
     func send(_ command: RemoteCommand, unless isStopped: () -> Bool) async throws -> Answer {
         var backoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(2))
@@ -124,7 +124,7 @@ public final class CommandServiceClient: Sendable {
             case .answer(let answer): return answer
             case .later(let reason, let pause):
                 onTrouble(reason)
-                // Cut short by the cancellation, which ends the loop.
+                // A cancellation ends the sleep early, and then the loop.
                 try? await Task.sleep(for: max(pause ?? .zero, backoff.next()))
             }
         }

@@ -4,9 +4,9 @@ internal import Products
 internal import Synchronization
 internal import WireJSON
 
-/// The ids that a command-service has given to the customers and products of the shop. What is new there is created
-/// when an order first names it, under an idempotency key that is the same in each run: as long as the service keeps
-/// answers, several runs have the same customers and products.
+/// The ids that command-service has assigned to the shop's customers and products. Each of them is created when an
+/// order first names it. The idempotency key is the same in all runs, so runs share customers and products while the
+/// service stores the answers.
 final class RemoteNames: Sendable {
     private let client: CommandServiceClient
     private let known = Mutex<[String: String]>([:])
@@ -17,7 +17,7 @@ final class RemoteNames: Sendable {
         self.client = client
     }
 
-    /// - Returns: nil when the load was stopped.
+    /// - Returns: nil if the load was stopped.
     func customer(_ id: String, unless isStopped: () -> Bool) async throws -> String? {
         guard let number = Int(id.drop { !$0.isNumber }) else { return id }
         let customer = Customers.customer(number: number)
@@ -29,7 +29,7 @@ final class RemoteNames: Sendable {
         return try await name(of: id, "/v1/customers", body, unless: isStopped)
     }
 
-    /// - Returns: nil when the load was stopped.
+    /// - Returns: nil if the load was stopped.
     func product(_ id: String, unless isStopped: () -> Bool) async throws -> String? {
         guard let product = Self.products[id],
             case .create(let command) = CataloguePlan.creation(of: product)
@@ -49,7 +49,7 @@ final class RemoteNames: Sendable {
         let name: String
         switch try await client.send(command, unless: isStopped) {
         case .accepted(let given): name = given ?? id
-        // A service without this domain: another one may have it, or the shop that writes into the tables.
+        // The service does not have this domain. Another service may have it, or a load that writes into the tables.
         case .absent: name = id
         case .refused(let rule):
             throw CommandServiceClient.Failure(code: .refused, description: "POST \(path) is refused: \(rule)")

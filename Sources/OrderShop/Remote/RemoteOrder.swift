@@ -3,32 +3,32 @@ internal import Orders
 internal import StreamCore
 internal import WireJSON
 
-/// One order that is played over HTTP, as a state machine: what its history says becomes requests, with the ids that
-/// the service has given. It does no I/O.
+/// One order that is played over HTTP, as a state machine. It turns the events of the history into requests with the
+/// ids that the service has assigned. It does no I/O.
 struct RemoteOrder: Sendable {
-    /// What an answer's id belongs to.
+    /// The kind of resource that a request creates.
     private enum Created: Sendable {
         case order
         case payment(String)
         case shipment(String)
     }
 
-    /// Requests that the next event asks for, in order.
+    /// The events that still need requests, in order.
     private var pending: [OrderEvent] = []
     private var awaited: Created?
     private var orderID: String?
-    /// The service's ids by those of the history. A payment that has failed is none any more: the next attempt is
-    /// another payment.
+    /// The service's ids of payments, by the ids in the history. A payment that failed is removed, because the next
+    /// attempt is a new payment.
     private var payments: [String: String] = [:]
     private var shipments: [String: String] = [:]
 
     /// Adds the events of a step.
     mutating func add(_ events: [OrderEvent]) { pending += events }
 
-    /// What the step's products and customer are called at the service.
+    /// The service's ids of the step's customer and products.
     typealias Names = (customer: String, products: [String: String])
 
-    /// The customer and the products that the next requests name; nil when they name none.
+    /// The customer and the products that the next requests refer to; nil if there are none.
     var wanted: (customer: String?, products: [String])? {
         switch pending.first?.payload {
         case .orderCreated(let order): (order.customerID, order.items.map(\.productID))
@@ -38,9 +38,9 @@ struct RemoteOrder: Sendable {
         }
     }
 
-    /// The next request; nil when the step is played.
+    /// The next request; nil if the step has been played.
     ///
-    /// - Parameter names: the service's ids of what ``wanted`` names.
+    /// - Parameter names: the service's ids for ``wanted``.
     mutating func next(_ names: Names) -> RemoteCommand? {
         guard let event = pending.first else { return nil }
         let key = event.identity.eventID.description
@@ -82,13 +82,13 @@ struct RemoteOrder: Sendable {
         case .shipmentDelivered:
             return RemoteCommand(
                 path: "/v1/shipments/\(shipments[event.identity.aggregateID] ?? "none")/deliver", key: key)
-        case .paymentAuthorized: preconditionFailure("the history authorizes nothing by itself")
+        case .paymentAuthorized: preconditionFailure("histories contain no separate authorizations")
         }
     }
 
-    /// The request was carried out.
+    /// Handles the acceptance of the request.
     ///
-    /// - Parameter id: of what it has created.
+    /// - Parameter id: the id of the created resource.
     mutating func accepted(_ id: String?) {
         let created = awaited
         awaited = nil
@@ -97,7 +97,7 @@ struct RemoteOrder: Sendable {
         case .shipment(let own): shipments[own] = id
         case .payment(let own):
             payments[own] = id
-            // The event itself, which is about the payment, comes next.
+            // The payment now exists. The next request is that of the event itself.
             return
         case nil: break
         }
@@ -158,7 +158,7 @@ struct RemoteOrder: Sendable {
 }
 
 extension JSONWriter {
-    /// An object with the members that `write` writes.
+    /// A JSON object with the members that `write` writes.
     static func object(_ write: (inout JSONWriter) -> Void) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()

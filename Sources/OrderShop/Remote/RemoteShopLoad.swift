@@ -2,8 +2,8 @@ internal import Orders
 internal import StreamCore
 internal import Synchronization
 
-/// Plays an order shop over HTTP against a command-service: orders with their payments and parcels, as ``ShopLoad``
-/// plays them into the tables. Customers and products are created when an order first names them.
+/// Plays an order shop over HTTP against command-service: the same orders, payments and parcels as ``ShopLoad`` writes
+/// into the tables. Customers and products are created when an order first names them.
 public final class RemoteShopLoad: PlayedShop {
     private let configuration: ShopLoad.Configuration
     private let client: CommandServiceClient
@@ -12,10 +12,10 @@ public final class RemoteShopLoad: PlayedShop {
     private let counted = Mutex(ShopLoad.Totals())
 
     /// - Parameters:
-    ///   - configuration: what to play; each connection has one request under way at a time.
-    ///   - client: where. The caller shuts it down.
+    ///   - configuration: the settings. Each connection sends one request at a time.
+    ///   - client: the client of the service. The caller shuts it down.
     public init(_ configuration: ShopLoad.Configuration, client: CommandServiceClient) {
-        precondition(configuration.connections >= 1, "nobody would send")
+        precondition(configuration.connections >= 1, "connections must be at least 1")
         self.configuration = configuration
         self.client = client
         names = RemoteNames(client)
@@ -25,15 +25,15 @@ public final class RemoteShopLoad: PlayedShop {
 
     public func stop() { isStopping.store(true, ordering: .relaxed) }
 
-    /// Plays until all orders have ended, the duration is over, or ``stop()`` or the task's cancellation ends it. An
-    /// order ends, too, when a rule refuses a command of it.
+    /// Plays until all orders have ended, the duration is over, ``stop()`` is called, or the task is cancelled. An
+    /// order also ends if a rule refuses one of its commands.
     ///
-    /// - Throws: ``CommandServiceClient/Failure`` when the service cannot be reached at the start, or does not take the
+    /// - Throws: ``CommandServiceClient/Failure`` if the service cannot be reached at the start or rejects the
     ///   requests.
     @discardableResult
     public func run() async throws -> ShopLoad.Totals {
         try await client.check()
-        // Tells the ids and keys of this run from those of others.
+        // Distinguishes the ids and keys of this run from those of other runs.
         let run = Timestamp.now.microseconds
         let customers = Customers(count: configuration.customers)
         let start = ContinuousClock.now
@@ -46,7 +46,7 @@ public final class RemoteShopLoad: PlayedShop {
         return totals
     }
 
-    /// One sender's part: orders of its own, whose steps it plays one after the other.
+    /// The work of one sender. It has its own orders and plays their steps one after the other.
     private func play(
         _ writer: Int, _ run: Int64, _ customers: Customers, since start: ContinuousClock.Instant
     ) async throws {
@@ -60,7 +60,7 @@ public final class RemoteShopLoad: PlayedShop {
             let now = (ContinuousClock.now - start) / .seconds(1)
             var turns = open.take(at: now, limit: 1)
             if turns.isEmpty {
-                // Short, so that a stop is noticed.
+                // The sleep is short, so that it notices a stop.
                 try? await Task.sleep(for: .seconds(min(due - now, 0.05)))
                 continue
             }
@@ -112,7 +112,8 @@ public final class RemoteShopLoad: PlayedShop {
             case .refused: return .refused
             case .absent:
                 throw CommandServiceClient.Failure(
-                    code: .refused, description: "the service has no \(command.path): see [commands] domains")
+                    code: .refused,
+                    description: "the service does not have \(command.path): check its setting [commands] domains")
             case .stopped: return .stopped
             }
         }
@@ -126,18 +127,18 @@ public final class RemoteShopLoad: PlayedShop {
     }
 }
 
-/// A shop that is played, wherever its commands go.
+/// A load of a shop, which writes into the database or sends requests.
 public protocol PlayedShop: Sendable {
-    /// What was done until now; from any task.
+    /// The progress. It can be read from any task.
     var totals: ShopLoad.Totals { get }
-    /// Ends ``run()`` after what is under way.
+    /// Ends ``run()`` after the current transactions or requests.
     func stop()
-    /// Plays until the end.
+    /// Plays until the load ends.
     func run() async throws -> ShopLoad.Totals
 }
 
 extension ShopLoad.Configuration {
-    /// One writer's part of the orders.
+    /// The orders of one writer.
     func plan(writer: Int) -> OpenOrders.Plan {
         OpenOrders.Plan(
             pacer: LoadPacer(
