@@ -26,15 +26,18 @@ public final class BrokerServer: Sendable {
     ///   - program: the broker's executable, as ``findProgram(in:)`` returns it.
     ///   - folder: the folder of its data; created if it does not exist.
     ///   - port: nil for any free port.
-    ///   - startTimeoutMs: maximum time until it accepts connections, in milliseconds.
+    ///   - startTimeoutMs: maximum time until it accepts connections, in milliseconds. It first reads all its data.
+    ///   - isWanted: asked again and again during the start. If it answers no, or the task is cancelled, the broker is
+    ///     stopped.
     /// - Throws: ``BrokerServerError`` with the end of the broker's log.
     public static func start(
-        program: String, folder: String, port: Int? = nil, startTimeoutMs: Int = 30_000
+        program: String, folder: String, port: Int? = nil, startTimeoutMs: Int = 300_000,
+        isWanted: @Sendable () -> Bool = { true }
     ) async throws(BrokerServerError) -> BrokerServer {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             let broker = try BrokerServer(program, folder, try port ?? LoopbackPort.findFree())
-            try await broker.waitUntilListening(logFile: logFile(in: folder), startTimeoutMs)
+            try await broker.waitUntilListening(logFile: logFile(in: folder), startTimeoutMs, isWanted)
             return broker
         } catch let error as BrokerServerError {
             throw error
@@ -49,12 +52,18 @@ public final class BrokerServer: Sendable {
         let command = [
             program, "start", "--only", "kafka", "--kafka-port", String(port), "--data-dir", folder,
         ]
-        process = try SupervisedProcess(command, logFile: Self.logFile(in: folder), patienceSeconds: 20)
+        process = try SupervisedProcess(
+            command, logFile: Self.logFile(in: folder), patienceSeconds: Self.patienceSeconds)
     }
+
+    /// It writes all its data at a stop, which takes its time if they are many.
+    private static let patienceSeconds = 120
 
     private static func logFile(in folder: String) -> String { folder + "/broker.log" }
 
-    private func waitUntilListening(logFile: String, _ timeoutMs: Int) async throws(BrokerServerError) {
+    private func waitUntilListening(
+        logFile: String, _ timeoutMs: Int, _ isWanted: @Sendable () -> Bool
+    ) async throws(BrokerServerError) {
         let deadline = ContinuousClock.now + .milliseconds(timeoutMs)
         while !LoopbackPort.isListening(on: port) {
             guard ContinuousClock.now < deadline, process.isRunning else {
@@ -62,6 +71,10 @@ public final class BrokerServer: Sendable {
                 let tail = log.split(separator: "\n").suffix(5).joined(separator: " | ")
                 process.stop()
                 throw BrokerServerError(description: "the broker did not start on port \(port): \(tail)")
+            }
+            guard !Task.isCancelled, isWanted() else {
+                await stop()
+                throw BrokerServerError(description: "the broker was stopped during its start")
             }
             try? await Task.sleep(for: .milliseconds(20))
         }

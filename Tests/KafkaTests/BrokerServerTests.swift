@@ -37,6 +37,32 @@ import Testing
         }
     }
 
+    /// A broker with much data needs minutes to start. Whoever starts it may change their mind.
+    @Test(arguments: [true, false])
+    func startThatNobodyWantsEnds(isCancelled: Bool) async throws {
+        let folder = "/tmp/millrace-test-broker-" + String(UInt64.random(in: .min ... .max), radix: 36)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let program = folder + "/broker"
+        try "#!/bin/sh\necho $$ > \(folder)/pid\nexec sleep 300\n".write(
+            toFile: program, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+        try await withThrowingTaskGroup(of: BrokerServer.self) { group in
+            group.addTask {
+                try await BrokerServer.start(program: program, folder: folder) {
+                    !FileManager.default.fileExists(atPath: folder + "/enough")
+                }
+            }
+            try await eventually { FileManager.default.fileExists(atPath: folder + "/pid") }
+            if isCancelled { group.cancelAll() } else { try Data().write(to: URL(filePath: folder + "/enough")) }
+            let error = await #expect(throws: BrokerServerError.self) { try await group.next() }
+            #expect(error?.description == "the broker was stopped during its start")
+        }
+        let text = try String(contentsOfFile: folder + "/pid", encoding: .utf8)
+        let process = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(kill(process, 0) != 0 && errno == ESRCH)
+    }
+
     private static func withClient(
         of broker: BrokerServer, _ body: (KafkaAdmin, Producer) async throws -> Void
     ) async throws {

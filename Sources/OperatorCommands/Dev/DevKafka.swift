@@ -39,8 +39,10 @@ struct DevKafka: Sendable {
     ///   - partitions: the number of partitions of each new topic.
     ///   - usesBroker: whether to run a private broker if the environment specifies no cluster.
     ///   - folder: the folder of the session.
+    ///   - stop: ends the start of a private broker, which may have much to read.
     static func start(
-        _ projections: [ProjectionFolder], more: [String], partitions: Int32, usesBroker: Bool, in folder: DevFolder
+        _ projections: [ProjectionFolder], more: [String], partitions: Int32, usesBroker: Bool, in folder: DevFolder,
+        until stop: StopRequest
     ) async throws -> DevKafka {
         let topics = topics(projections, more)
         let environment = ProcessInfo.processInfo.environment
@@ -55,7 +57,8 @@ struct DevKafka: Sendable {
             return DevKafka(bootstrapServers: mock.bootstrapServers, cluster: "mock", server: .mock(mock))
         }
         let broker = try await BrokerServer.start(
-            program: BrokerServer.findProgram(in: environment), folder: folder.brokerFolder)
+            program: BrokerServer.findProgram(in: environment), folder: folder.brokerFolder,
+            isWanted: { !stop.isRequested })
         let kafka = DevKafka(
             bootstrapServers: broker.bootstrapServers, cluster: try folder.brokerIdentity(), server: .broker(broker))
         do {

@@ -52,7 +52,7 @@ struct DevSession {
             Self.say("starting in \(folder.path)")
             let kafka = try await DevKafka.start(
                 plan.projections, more: plan.load?.playsCatalogue == true ? ShopLoad.catalogueTopics : [],
-                partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder)
+                partitions: plan.partitions, usesBroker: plan.usesBroker, in: folder, until: stop)
             do {
                 try await serve(folder, kafka, until: stop)
             } catch {
@@ -251,6 +251,7 @@ struct VerificationFailed: Error {
 
 /// A request to end the session.
 final class StopRequest: Sendable {
+    private let requested = Atomic(false)
     private let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
 
@@ -258,7 +259,13 @@ final class StopRequest: Sendable {
         (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    func request() { continuation.yield() }
+    /// Whether the end is requested.
+    var isRequested: Bool { requested.load(ordering: .relaxed) }
+
+    func request() {
+        requested.store(true, ordering: .relaxed)
+        continuation.yield()
+    }
 
     /// Returns when the end is requested, or the task is cancelled.
     func wait() async {
