@@ -1,7 +1,7 @@
 /// How many tests may use servers at once. Swift Testing starts all tests of the process together; without a limit
 /// hundreds of them would share two processors and the server's connections, and every deadline would be missed.
 public enum TestSlots {
-    private static let slots = Slots(count: 4)
+    private static let slots = Slots(count: 6)
     @TaskLocal private static var isHeld = false
 
     /// Runs `body` when a slot is free. Within another call's `body` it runs at once: a test needs one slot, however
