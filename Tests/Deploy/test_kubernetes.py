@@ -16,15 +16,21 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / ".build/debug")).resolve()
 TOOLS = ROOT / ".build/deploy/bin"
-OVERLAYS = ["dev", "production", "keda"]
+OVERLAYS = ["dev", "production", "keda", "order-process"]
 DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "sql-projection", "dead-letter-handler",
            "command-service", "query-service"}
+# Those of overlays with an optional component.
+FURTHER = {"order-process": {"order-process"}}
 # The oldest version whose pods can sleep before a stop, and a current one.
 VERSIONS = ["1.30", "1.35"]
 
 
 def documents(overlay):
     return [d for d in yaml.safe_load_all((ROOT / f"kubernetes/rendered/{overlay}.yaml").read_text()) if d]
+
+
+def daemons(overlay):
+    return DAEMONS | FURTHER.get(overlay, set())
 
 
 def of_kind(overlay, kind):
@@ -136,8 +142,8 @@ class Configurations(unittest.TestCase):
 
     def test_the_daemons_accept_them(self):
         for overlay in OVERLAYS:
-            self.assertEqual(set(of_kind(overlay, "Deployment")), DAEMONS)
-            for name in DAEMONS:
+            self.assertEqual(set(of_kind(overlay, "Deployment")), daemons(overlay))
+            for name in daemons(overlay):
                 with self.subTest(overlay=overlay, daemon=name):
                     done = self.run_daemon(overlay, name, "--check")
                     self.assertEqual((done.returncode, done.stdout, done.stderr),
@@ -145,7 +151,7 @@ class Configurations(unittest.TestCase):
 
     def test_a_stop_ends_before_the_kubelet_kills(self):
         for overlay in OVERLAYS:
-            for name in DAEMONS:
+            for name in daemons(overlay):
                 with self.subTest(overlay=overlay, daemon=name):
                     done = self.run_daemon(overlay, name, "show")
                     self.assertEqual(done.returncode, 0, done.stderr)
@@ -180,10 +186,14 @@ class Configurations(unittest.TestCase):
 
     def test_migrations_are_those_that_the_daemons_need(self):
         known = subprocess.run([BIN / "millrace", "migrate", "up", "--help"], capture_output=True, text=True).stdout
-        for name, job in of_kind("production", "Job").items():
+        for name, job in of_kind("order-process", "Job").items():
             arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
             sets = [arguments[i + 1] for i, word in enumerate(arguments) if word == "--set"]
             self.assertTrue(sets, name)
+            self.assertEqual(len(sets), len(set(sets)), name)
+            if name == "migrate-write":
+                needed = {"outbox", "orders", "inventory", "commands", "processes", "projections"}
+                self.assertLessEqual(needed, set(sets))
             for migration in sets:
                 self.assertIn(migration, known)
             # The command line is one that the program takes: it fails at the database, which is away.
@@ -210,6 +220,16 @@ class Rules(unittest.TestCase):
                 for name, budget in of_kind(overlay, kind).items():
                     self.assertEqual(budget["spec"]["selector"]["matchLabels"],
                                      {"app.kubernetes.io/name": name})
+
+    def test_all_pods_have_one_image(self):
+        for overlay in OVERLAYS:
+            images = {template["spec"]["containers"][0]["image"] for template in pods(overlay).values()}
+            self.assertEqual(len(images), 1, overlay)
+
+    def test_order_process_is_there_only_where_it_is_asked_for(self):
+        for overlay in OVERLAYS:
+            self.assertEqual("order-process" in of_kind(overlay, "Deployment"), overlay == "order-process")
+            self.assertEqual("order-process" in of_kind(overlay, "PodDisruptionBudget"), overlay == "order-process")
 
     def test_secrets_are_files_that_others_cannot_read(self):
         for overlay in OVERLAYS:
@@ -239,7 +259,7 @@ class Rules(unittest.TestCase):
 
     def test_alerts_are_those_of_the_rules(self):
         rules = yaml.safe_load((ROOT / "config/prometheus/rules.yml").read_text())
-        for overlay in ["production", "keda"]:
+        for overlay in ["production", "keda", "order-process"]:
             self.assertEqual(of_kind(overlay, "PrometheusRule")["millrace"]["spec"], rules)
 
 
