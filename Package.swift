@@ -2,7 +2,7 @@
 
 import PackageDescription
 
-/// Every target is built with the same strictness; a warning is an error.
+/// The compiler settings of all targets. A warning is an error.
 let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -13,327 +13,242 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// MARK: kinds of targets
+
+/// A library.
+///
+/// - Parameters:
+///   - path: the folder of its sources; by default the one in Sources with its name.
+///   - resources: a folder of it whose files are compiled into the library.
+func module(
+    _ name: String, path: String? = nil, embedding resources: String? = nil,
+    dependsOn dependencies: Target.Dependency...
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: path, resources: resources.map { [.embedInCode($0)] },
+        swiftSettings: strict)
+}
+
+/// The library of a daemon's program: the sources of `FooProgram` are in Sources/Programs/Foo.
+func program(_ name: String, dependsOn dependencies: Target.Dependency...) -> Target {
+    let path = "Sources/Programs/" + name.dropLast("Program".count)
+    return .target(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
+/// An executable that starts the program of a daemon.
+func daemon(_ name: String, starting program: Target.Dependency, linking libraries: String...) -> Target {
+    .executableTarget(
+        name: name, dependencies: [program, "Daemon"], swiftSettings: strict,
+        linkerSettings: libraries.map { .linkedLibrary($0) })
+}
+
+func executable(_ name: String, path: String? = nil, dependsOn dependencies: Target.Dependency...) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, path: path, swiftSettings: strict)
+}
+
+func suite(_ name: String, dependsOn dependencies: Target.Dependency...) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+// The arrays from here on are the levels of the architecture, from the top. A target imports only the modules after
+// `dependsOn`, and none of a level above its own. `ArchitectureTests` reads this file and checks the sources.
+
 // MARK: executables: start one program
 
 let executables: [Target] = [
-    // librdkafka takes eight blocks of memory a record and frees them on another thread: with mimalloc in the place of
-    // the C library's malloc, the relay takes a sixth less processor time.
-    .executableTarget(
-        name: "outbox-relay", dependencies: ["OutboxRelayProgram", "Daemon"], swiftSettings: strict,
-        linkerSettings: [.linkedLibrary("mimalloc")]),
-    .executableTarget(
-        name: "order-summary-projection", dependencies: ["OrderSummaryProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(
-        name: "dashboard-projection", dependencies: ["DashboardProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(
-        name: "dead-letter-handler", dependencies: ["DeadLetterHandlerProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(
-        name: "sql-projection", dependencies: ["SQLProjectionProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(
-        name: "command-service", dependencies: ["CommandServiceProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(name: "order-process", dependencies: ["OrderProcessProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(name: "query-service", dependencies: ["QueryServiceProgram", "Daemon"], swiftSettings: strict),
-    .executableTarget(name: "millrace", dependencies: ["OperatorCommands"], swiftSettings: strict),
-    .executableTarget(
-        name: "millrace-bench",
-        dependencies: [
-            "Blocking", "OrderShop", "AccountCommands", "Commands", "OrderSummary", "Dashboard", "Projections",
-            "ReadModels", "SQLProjections", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
-            "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging,
-        ],
-        path: "bench", swiftSettings: strict),
+    // librdkafka allocates eight blocks of memory for each record and frees them on another thread. With mimalloc
+    // instead of the C library's malloc, the relay takes a sixth less processor time.
+    daemon("outbox-relay", starting: "OutboxRelayProgram", linking: "mimalloc"),
+    daemon("order-summary-projection", starting: "OrderSummaryProgram"),
+    daemon("dashboard-projection", starting: "DashboardProgram"),
+    daemon("dead-letter-handler", starting: "DeadLetterHandlerProgram"),
+    daemon("sql-projection", starting: "SQLProjectionProgram"),
+    daemon("command-service", starting: "CommandServiceProgram"),
+    daemon("order-process", starting: "OrderProcessProgram"),
+    daemon("query-service", starting: "QueryServiceProgram"),
+    executable("millrace", dependsOn: "OperatorCommands"),
+    executable(
+        "millrace-bench", path: "bench", dependsOn: "Blocking", "OrderShop", "AccountCommands", "Commands",
+        "OrderSummary", "Dashboard", "Projections", "ReadModels", "SQLProjections", "Migrations", "EmbeddedKafka",
+        "EmbeddedPostgres", "Kafka", "Postgres", "Events", "Orders", "StreamCore", .argumentParser, .logging),
 ]
 
-// MARK: commands: what an operator types
+// MARK: commands: the commands of operators
 
 let commands: [Target] = [
-    .target(
-        name: "OperatorCommands",
-        dependencies: [
-            "Catalog", "ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "ReadModels", "SQLProjections",
-            "SQLText", "Outbox", "OrderShop", "Events", "Verification",
-            "Tail", "Inspection", "Migrations", "Settings", .logging,
-            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Blocking", "StreamCore", "WireJSON",
-            .argumentParser,
-        ],
-        swiftSettings: strict)
+    module(
+        "OperatorCommands", dependsOn: "Catalog", "ProjectionPrograms", "Daemon", "DeadLetters", "Projections",
+        "ReadModels", "SQLProjections", "SQLText", "Outbox", "OrderShop", "Events", "Verification", "Tail",
+        "Inspection", "Migrations", "Settings", .logging, "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres",
+        "Blocking", "StreamCore", "WireJSON", .argumentParser)
 ]
 
 // MARK: programs: the settings and the composition of one daemon each; the catalog names them all
 
 let programs: [Target] = [
-    .target(
-        name: "Catalog",
-        dependencies: [
-            "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram", "DeadLetterHandlerProgram",
-            "SQLProjectionProgram", "CommandServiceProgram", "OrderProcessProgram", "QueryServiceProgram",
-            "ProjectionPrograms", "Daemon", "Settings", "Events",
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "OutboxRelayProgram",
-        dependencies: ["Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging],
-        path: "Sources/Programs/OutboxRelay", swiftSettings: strict),
-    .target(
-        name: "OrderSummaryProgram", dependencies: ["ProjectionPrograms", "Daemon", "OrderSummary", "ReadModels"],
-        path: "Sources/Programs/OrderSummary", swiftSettings: strict),
-    .target(
-        name: "DashboardProgram",
-        dependencies: [
-            "ProjectionPrograms", "Daemon", "Dashboard", "Operations", "Projections", "Postgres", "Settings",
-        ],
-        path: "Sources/Programs/Dashboard", swiftSettings: strict),
-    .target(
-        name: "SQLProjectionProgram",
-        dependencies: [
-            "ProjectionPrograms", "Daemon", "SQLProjections", "SQLText", "Projections", "ReadModels", "Settings",
-            "Postgres", "StreamCore", .argumentParser,
-        ],
-        path: "Sources/Programs/SQLProjection", swiftSettings: strict),
-    .target(
-        name: "DeadLetterHandlerProgram",
-        dependencies: [
-            "ProjectionPrograms", "Daemon", "DeadLetters", "Projections", "Operations", "Postgres", "Settings",
-        ],
-        path: "Sources/Programs/DeadLetterHandler", swiftSettings: strict),
-    .target(
-        name: "QueryServiceProgram",
-        dependencies: [
-            "HTTPPrograms", "Daemon", "OrderQueries", "SQLQueries", "SQLText", "DashboardPage", "HTTP", "Operations",
-            "Settings", "Postgres", .logging, .serviceLifecycle,
-        ],
-        path: "Sources/Programs/QueryService", swiftSettings: strict),
-    .target(
-        name: "CommandServiceProgram",
-        dependencies: [
-            "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands", "InventoryCommands",
-            "ProductCommands", "Orders", "Events", "HTTP", "Operations", "Postgres", "Settings", "SQLProjections",
-            .serviceLifecycle,
-        ],
-        path: "Sources/Programs/CommandService", swiftSettings: strict),
-    .target(
-        name: "OrderProcessProgram",
-        dependencies: [
-            "ProjectionPrograms", "Daemon", "OrderProcess", "ProcessManagers", "Commands", "Projections", "Events",
-            "Orders", "Operations", "Postgres", "Settings", "StreamCore",
-        ],
-        path: "Sources/Programs/OrderProcess", swiftSettings: strict),
-    // What the programs that answer requests share.
-    .target(
-        name: "HTTPPrograms",
-        dependencies: ["Daemon", "HTTP", "Operations", "Settings", .logging, .serviceLifecycle],
-        path: "Sources/Programs/HTTP", swiftSettings: strict),
-    // What all programs of projections share.
-    .target(
-        name: "ProjectionPrograms",
-        dependencies: [
-            "Daemon", "Migrations", "Projections", "ReadModels", "Operations", "Settings", "Kafka", "Postgres",
-            "StreamCore", .logging, .metrics,
-        ],
-        path: "Sources/Programs/Projection", swiftSettings: strict),
+    module(
+        "Catalog", dependsOn: "OutboxRelayProgram", "OrderSummaryProgram", "DashboardProgram",
+        "DeadLetterHandlerProgram", "SQLProjectionProgram", "CommandServiceProgram", "OrderProcessProgram",
+        "QueryServiceProgram", "ProjectionPrograms", "Daemon", "Settings", "Events"),
+    program(
+        "OutboxRelayProgram", dependsOn: "Daemon", "Outbox", "Operations", "Settings", "Kafka", "Postgres",
+        "StreamCore", .logging),
+    program("OrderSummaryProgram", dependsOn: "ProjectionPrograms", "Daemon", "OrderSummary", "ReadModels"),
+    program(
+        "DashboardProgram", dependsOn: "ProjectionPrograms", "Daemon", "Dashboard", "Operations", "Projections",
+        "Postgres", "Settings"),
+    program(
+        "SQLProjectionProgram", dependsOn: "ProjectionPrograms", "Daemon", "SQLProjections", "SQLText", "Projections",
+        "ReadModels", "Settings", "Postgres", "StreamCore", .argumentParser),
+    program(
+        "DeadLetterHandlerProgram", dependsOn: "ProjectionPrograms", "Daemon", "DeadLetters", "Projections",
+        "Operations", "Postgres", "Settings"),
+    program(
+        "QueryServiceProgram", dependsOn: "HTTPPrograms", "Daemon", "OrderQueries", "SQLQueries", "SQLText",
+        "DashboardPage", "HTTP", "Operations", "Settings", "Postgres", .logging, .serviceLifecycle),
+    program(
+        "CommandServiceProgram", dependsOn: "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands",
+        "InventoryCommands", "ProductCommands", "Orders", "Events", "HTTP", "Operations", "Postgres", "Settings",
+        "SQLProjections", .serviceLifecycle),
+    program(
+        "OrderProcessProgram", dependsOn: "ProjectionPrograms", "Daemon", "OrderProcess", "ProcessManagers", "Commands",
+        "Projections", "Events", "Orders", "Operations", "Postgres", "Settings", "StreamCore"),
+    // The common part of the programs that answer requests.
+    module(
+        "HTTPPrograms", path: "Sources/Programs/HTTP", dependsOn: "Daemon", "HTTP", "Operations", "Settings", .logging,
+        .serviceLifecycle),
+    // The common part of all programs with projections.
+    module(
+        "ProjectionPrograms", path: "Sources/Programs/Projection", dependsOn: "Daemon", "Migrations", "Projections",
+        "ReadModels", "Operations", "Settings", "Kafka", "Postgres", "StreamCore", .logging, .metrics),
 ]
 
-// MARK: features: what Millrace is for
+// MARK: features
 
 let features: [Target] = [
-    .target(
-        name: "Outbox",
-        dependencies: [
-            "Leadership", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics,
-            .tracing,
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "Projections",
-        dependencies: [
-            "Events", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", .logging, .metrics, .tracing,
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "DeadLetters",
-        dependencies: [
-            "Projections", "Leadership", "Letters", "Kafka", "Postgres", "Digests", "StreamCore", .logging, .metrics,
-            .asyncHTTPClient, .nioCore, .nioHTTP1,
-        ],
-        swiftSettings: strict),
-    .target(name: "ReadModels", dependencies: ["Kafka", "Postgres", "StreamCore"], swiftSettings: strict),
-    .target(
-        name: "OrderSummary",
-        dependencies: ["Projections", "ReadModels", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
-        resources: [.embedInCode("SQL")],
-        swiftSettings: strict),
-    .target(
-        name: "Dashboard",
-        dependencies: [
-            "Projections", "ReadModels", "Events", "Orders", "Postgres", "StreamCore", "WireJSON", .logging,
-        ],
-        resources: [.embedInCode("SQL")],
-        swiftSettings: strict),
-    .target(
-        name: "SQLProjections",
-        dependencies: [
-            "Projections", "ReadModels", "SQLText", "SQLQueries", "Settings", "Postgres", "Kafka", "StreamCore",
-            "WireJSON", "Digests",
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "SQLQueries",
-        dependencies: ["SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON"],
-        swiftSettings: strict),
-    .target(
-        name: "OrderQueries",
-        dependencies: [
-            "Orders", "SQLQueries", "SQLText", "HTTP", "RequestValues", "Kafka", "Postgres", "StreamCore", "WireJSON",
-            .logging, .metrics, .deque,
-        ],
-        resources: [.embedInCode("Resources")],
-        swiftSettings: strict),
+    module(
+        "Outbox", dependsOn: "Leadership", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", "WireJSON", .logging,
+        .metrics, .tracing),
+    module(
+        "Projections", dependsOn: "Events", "Letters", "Traces", "Kafka", "Postgres", "StreamCore", .logging, .metrics,
+        .tracing),
+    module(
+        "DeadLetters", dependsOn: "Projections", "Leadership", "Letters", "Kafka", "Postgres", "Digests", "StreamCore",
+        .logging, .metrics, .asyncHTTPClient, .nioCore, .nioHTTP1),
+    module("ReadModels", dependsOn: "Kafka", "Postgres", "StreamCore"),
+    module(
+        "OrderSummary", embedding: "SQL", dependsOn: "Projections", "ReadModels", "Events", "Orders", "Postgres",
+        "StreamCore", "WireJSON"),
+    module(
+        "Dashboard", embedding: "SQL", dependsOn: "Projections", "ReadModels", "Events", "Orders", "Postgres",
+        "StreamCore", "WireJSON", .logging),
+    module(
+        "SQLProjections", dependsOn: "Projections", "ReadModels", "SQLText", "SQLQueries", "Settings", "Postgres",
+        "Kafka", "StreamCore", "WireJSON", "Digests"),
+    module("SQLQueries", dependsOn: "SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON"),
+    module(
+        "OrderQueries", embedding: "Resources", dependsOn: "Orders", "SQLQueries", "SQLText", "HTTP", "RequestValues",
+        "Kafka", "Postgres", "StreamCore", "WireJSON", .logging, .metrics, .deque),
     // Commands of any domain: one transaction for state, events and answers.
-    .target(
-        name: "Commands",
-        dependencies: [
-            "Events", "Traces", "Postgres", "Digests", "StreamCore", "WireJSON", .logging, .metrics, .tracing, .deque,
-        ],
-        resources: [.embedInCode("Resources")],
-        swiftSettings: strict),
-    .target(
-        name: "OrderCommands",
-        dependencies: [
-            "Commands", "ProductCommands", "Customers", "Events", "Orders", "Postgres", "StreamCore", "WireJSON",
-        ],
-        resources: [.embedInCode("Resources")],
-        swiftSettings: strict),
-    .target(
-        name: "AccountCommands", dependencies: ["Commands", "Accounts", "Events", "StreamCore", "WireJSON"],
-        resources: [.embedInCode("Resources")],
-        swiftSettings: strict),
-    .target(
-        name: "InventoryCommands",
-        dependencies: ["Commands", "Inventory", "Events", "Postgres", "StreamCore", "WireJSON"],
-        resources: [.embedInCode("Resources")],
-        swiftSettings: strict),
-    .target(
-        name: "ProductCommands",
-        dependencies: ["Commands", "Products", "Events", "Postgres", "StreamCore", "WireJSON"],
-        resources: [.embedInCode("Resources")],
-        swiftSettings: strict),
+    module(
+        "Commands", embedding: "Resources", dependsOn: "Events", "Traces", "Postgres", "Digests", "StreamCore",
+        "WireJSON", .logging, .metrics, .tracing, .deque),
+    module(
+        "OrderCommands", embedding: "Resources", dependsOn: "Commands", "ProductCommands", "Customers", "Events",
+        "Orders", "Postgres", "StreamCore", "WireJSON"),
+    module(
+        "AccountCommands", embedding: "Resources", dependsOn: "Commands", "Accounts", "Events", "StreamCore",
+        "WireJSON"),
+    module(
+        "InventoryCommands", embedding: "Resources", dependsOn: "Commands", "Inventory", "Events", "Postgres",
+        "StreamCore", "WireJSON"),
+    module(
+        "ProductCommands", embedding: "Resources", dependsOn: "Commands", "Products", "Events", "Postgres",
+        "StreamCore", "WireJSON"),
     // Processes of any domain that react to events with commands.
-    .target(
-        name: "ProcessManagers",
-        dependencies: [
-            "Commands", "Projections", "Events", "Postgres", "StreamCore", "WireJSON", .logging, .metrics,
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "OrderProcess",
-        dependencies: [
-            "ProcessManagers", "Commands", "OrderCommands", "InventoryCommands", "Orders", "Inventory", "Events",
-            "StreamCore", "WireJSON",
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "OrderShop",
-        dependencies: [
-            "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands", "Accounts",
-            "Customers", "Events", "Orders", "Products", "Postgres", "StreamCore", "WireJSON", .logging,
-            .asyncHTTPClient, .nioCore, .nioHTTP1,
-        ],
-        swiftSettings: strict),
-    .target(
-        name: "Verification",
-        dependencies: ["Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"],
-        swiftSettings: strict),
-    .target(name: "Tail", dependencies: ["Kafka", "StreamCore", "WireJSON"], swiftSettings: strict),
-    .target(
-        name: "Inspection", dependencies: ["Tail", "Migrations", "Kafka", "Postgres", "StreamCore"],
-        swiftSettings: strict),
-    .target(name: "DashboardPage", resources: [.embedInCode("Resources")], swiftSettings: strict),
+    module(
+        "ProcessManagers", dependsOn: "Commands", "Projections", "Events", "Postgres", "StreamCore", "WireJSON",
+        .logging, .metrics),
+    module(
+        "OrderProcess", dependsOn: "ProcessManagers", "Commands", "OrderCommands", "InventoryCommands", "Orders",
+        "Inventory", "Events", "StreamCore", "WireJSON"),
+    module(
+        "OrderShop", dependsOn: "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands",
+        "Accounts", "Customers", "Events", "Orders", "Products", "Postgres", "StreamCore", "WireJSON", .logging,
+        .asyncHTTPClient, .nioCore, .nioHTTP1),
+    module("Verification", dependsOn: "Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"),
+    module("Tail", dependsOn: "Kafka", "StreamCore", "WireJSON"),
+    module("Inspection", dependsOn: "Tail", "Migrations", "Kafka", "Postgres", "StreamCore"),
+    module("DashboardPage", embedding: "Resources"),
 ]
 
-// MARK: framework: config → clients → service group; knows no feature
+// MARK: framework: settings → clients → service group; independent of features
 
 let framework: [Target] = [
-    .target(
-        name: "Daemon",
-        dependencies: [
-            "Migrations", "HTTP", "Operations", "Settings", "Traces", "Events", "Kafka", "Postgres", "StreamCore",
-            "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .argumentParser,
-        ],
-        swiftSettings: strict)
+    module(
+        "Daemon", dependsOn: "Migrations", "HTTP", "Operations", "Settings", "Traces", "Events", "Kafka", "Postgres",
+        "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .argumentParser)
 ]
 
 // MARK: support
 
 let support: [Target] = [
-    .target(
-        name: "Operations", dependencies: ["HTTP", "WireJSON", .logging, .coreMetrics, .serviceLifecycle],
-        swiftSettings: strict),
-    .target(
-        name: "HTTP",
-        dependencies: [
-            "Traces", "Digests", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .hummingbirdCore,
-            .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
-            .nioHTTPTypesHTTP1, .nioSSL,
-        ],
-        swiftSettings: strict),
-    // Distributed tracing: contexts as services pass them on, and the export of spans.
-    .target(
-        name: "Traces",
-        dependencies: ["Blocking", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle],
-        swiftSettings: strict),
-    .target(
-        name: "Migrations",
-        dependencies: ["Postgres", "StreamCore", .logging],
-        resources: [.embedInCode("SQL")],
-        swiftSettings: strict),
-    .target(name: "Settings", dependencies: [.tomlKit], swiftSettings: strict),
-    // What answers to requests have in common, whoever serves them.
-    .target(name: "RequestValues", swiftSettings: strict),
-    // Files of SQL as their authors write them.
-    .target(name: "SQLText", dependencies: ["StreamCore"], swiftSettings: strict),
+    module("Operations", dependsOn: "HTTP", "WireJSON", .logging, .coreMetrics, .serviceLifecycle),
+    module(
+        "HTTP", dependsOn: "Traces", "Digests", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle,
+        .hummingbirdCore, .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
+        .nioHTTPTypesHTTP1, .nioSSL),
+    // Distributed tracing: the contexts that services propagate, and the export of spans.
+    module("Traces", dependsOn: "Blocking", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle),
+    module("Migrations", embedding: "SQL", dependsOn: "Postgres", "StreamCore", .logging),
+    module("Settings", dependsOn: .tomlKit),
+    // Common values of requests and answers, independent of the server.
+    module("RequestValues"),
+    // Reads SQL files.
+    module("SQLText", dependsOn: "StreamCore"),
 ]
 
-// MARK: shared protocols: what several features agree on
+// MARK: shared protocols: protocols between features
 
 let sharedProtocols: [Target] = [
-    .target(name: "Leadership", dependencies: ["Postgres", "StreamCore"], swiftSettings: strict),
-    .target(name: "Letters", dependencies: ["Kafka", "StreamCore"], swiftSettings: strict),
+    module("Leadership", dependsOn: "Postgres", "StreamCore"),
+    module("Letters", dependsOn: "Kafka", "StreamCore"),
 ]
 
 // MARK: domain
 
 let domain: [Target] = [
-    // What every domain's events have in common.
-    .target(name: "Events", dependencies: ["StreamCore", "WireJSON"], swiftSettings: strict),
-    .target(name: "Orders", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
-    .target(name: "Accounts", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
-    .target(name: "Customers", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
-    .target(name: "Inventory", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
-    .target(name: "Products", dependencies: ["Events", "StreamCore", "WireJSON"], swiftSettings: strict),
+    // The common part of all domains' events.
+    module("Events", dependsOn: "StreamCore", "WireJSON"),
+    module("Orders", dependsOn: "Events", "StreamCore", "WireJSON"),
+    module("Accounts", dependsOn: "Events", "StreamCore", "WireJSON"),
+    module("Customers", dependsOn: "Events", "StreamCore", "WireJSON"),
+    module("Inventory", dependsOn: "Events", "StreamCore", "WireJSON"),
+    module("Products", dependsOn: "Events", "StreamCore", "WireJSON"),
 ]
 
-// MARK: clients: each owns its C library; the embedded servers stand beside them
+// MARK: clients: each owns its C library. The embedded servers are separate.
 
 let clients: [Target] = [
-    .target(name: "Kafka", dependencies: ["CRDKafka", "Blocking", "StreamCore"], swiftSettings: strict),
-    .target(name: "Postgres", dependencies: ["CLibPQ", "Blocking", "StreamCore"], swiftSettings: strict),
-    .target(name: "EmbeddedKafka", dependencies: ["CRDKafka", "Blocking"], swiftSettings: strict),
-    .target(name: "EmbeddedPostgres", dependencies: ["Blocking", "StreamCore"], swiftSettings: strict),
+    module("Kafka", dependsOn: "CRDKafka", "Blocking", "StreamCore"),
+    module("Postgres", dependsOn: "CLibPQ", "Blocking", "StreamCore"),
+    module("EmbeddedKafka", dependsOn: "CRDKafka", "Blocking"),
+    module("EmbeddedPostgres", dependsOn: "Blocking", "StreamCore"),
 ]
 
 // MARK: base
 
 let base: [Target] = [
-    .target(name: "StreamCore", swiftSettings: strict),
-    .target(name: "WireJSON", dependencies: ["StreamCore"], swiftSettings: strict),
-    .target(name: "Blocking", dependencies: ["CLinux"], swiftSettings: strict),
-    .target(name: "Digests", dependencies: ["CLibCrypto"], swiftSettings: strict),
+    module("StreamCore"),
+    module("WireJSON", dependsOn: "StreamCore"),
+    module("Blocking", dependsOn: "CLinux"),
+    module("Digests", dependsOn: "CLibCrypto"),
 ]
 
 let systemLibraries: [Target] = [
     .systemLibrary(name: "CRDKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-    // libpq needs it too.
+    // libpq links it as well.
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CLinux"),
 ]
@@ -341,177 +256,112 @@ let systemLibraries: [Target] = [
 // MARK: tests
 
 let tests: [Target] = [
-    .target(
-        name: "TestKit",
-        dependencies: [
-            "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations", "Blocking", "CRDKafka", "Traces",
-            .tracing,
-        ],
-        path: "Tests/TestKit", swiftSettings: strict),
-    .target(
-        name: "OrderSummaryKit",
-        dependencies: ["OrderSummary", "Events", "Orders", "Postgres", "StreamCore", "WireJSON"],
-        path: "Tests/OrderSummaryKit", swiftSettings: strict),
-    .target(
-        name: "CommandKit", dependencies: ["Commands", "Events", "Postgres", "StreamCore", "TestKit", .logging],
-        path: "Tests/CommandKit", swiftSettings: strict),
-    .test("ArchitectureTests", []),
-    .test("StreamCoreTests", ["StreamCore"]),
-    .test("WireJSONTests", ["WireJSON", "StreamCore"]),
-    .test("BlockingTests", ["Blocking", "TestKit"]),
-    .test("KafkaTests", ["Kafka", "EmbeddedKafka", "StreamCore", "TestKit"]),
-    .test("PostgresTests", ["Blocking", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
-    .test("EventsTests", ["Events", "StreamCore", "WireJSON", "TestKit"]),
-    .test("OrdersTests", ["Events", "Orders", "StreamCore", "WireJSON", "TestKit"]),
-    .test("SettingsTests", ["Settings"]),
-    .test(
-        "HTTPTests",
-        [
-            "HTTP", "Operations", "Traces", "TestKit", .logging, .coreMetrics, .tracing, .serviceLifecycle,
-        ]),
-    .test(
-        "TracesTests",
-        ["Traces", "Operations", "TestKit", .logging, .coreMetrics, .tracing, .serviceLifecycle]),
-    .test("OperationsTests", ["HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle]),
-    .test("LeadershipTests", ["Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"]),
-    .test("LettersTests", ["Letters", "Kafka", "StreamCore"]),
-    .test("MigrationsTests", ["Migrations", "Postgres", "TestKit"]),
-    .test(
-        "OutboxTests",
-        [
-            "Outbox", "Leadership", "Traces", "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres", "Migrations",
-            "StreamCore", "TestKit", .logging, .tracing, "outbox-relay",
-        ]),
-    .test(
-        "ProjectionsTests",
-        [
-            "Projections", "Letters", "Traces", "Kafka", "Postgres", "Migrations", "EmbeddedKafka", "EmbeddedPostgres",
-            "StreamCore", "TestKit", .logging, .tracing,
-        ]),
-    .test("DigestsTests", ["Digests"]),
-    .test(
-        "DeadLettersTests",
-        [
-            "DeadLetters", "Projections", "Letters", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
-            "EmbeddedPostgres", "Digests", "StreamCore", "TestKit", .logging,
-        ]),
-    .test(
-        "OrderSummaryTests",
-        [
-            "OrderSummary", "OrderSummaryKit", "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore",
-            "TestKit",
-        ]),
-    .test(
-        "DashboardTests",
-        [
-            "Dashboard", "OrderShop", "Verification", "OrderSummary", "Projections", "Events", "Orders", "Kafka",
-            "Postgres",
-            "StreamCore", "TestKit", .logging,
-        ]),
-    .test(
-        "SQLProjectionsTests",
-        [
-            "SQLProjections", "SQLText", "ReadModels", "Projections", "CommandServiceProgram", "AccountCommands",
-            "Accounts", "Commands", "CommandKit", "Events", "Outbox", "Kafka", "Postgres", "Migrations", "StreamCore",
-            "WireJSON", "TestKit", .logging,
-        ]),
-    .test(
-        "SQLQueriesTests",
-        ["SQLQueries", "SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON", "TestKit"]),
-    .test(
-        "ReadModelsTests",
-        [
-            "ReadModels", "OrderSummary", "Dashboard", "Projections", "Kafka", "Postgres", "StreamCore", "TestKit",
-        ]),
-    .test("DashboardPageTests", ["DashboardPage"]),
-    .test(
-        "OrderQueriesTests",
-        [
-            "OrderQueries", "RequestValues", "SQLText", "OrderShop", "OrderSummary", "Dashboard", "Migrations",
-            "Projections", "Events", "Orders", "HTTP", "Kafka", "Postgres", "EmbeddedPostgres", "StreamCore",
-            "WireJSON", "TestKit", .logging,
-        ]),
-    .test(
-        "CommandsTests",
-        [
-            "Commands", "Events", "Operations", "Traces", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging,
-            .coreMetrics, .tracing,
-        ]),
-    .test(
-        "OrderCommandsTests",
-        [
-            "OrderCommands", "ProductCommands", "Commands", "CommandKit", "Customers", "Events", "Orders", "Postgres",
-            "StreamCore", "WireJSON", "TestKit", .logging,
-        ]),
-    .test(
-        "AccountCommandsTests",
-        [
-            "AccountCommands", "Accounts", "Commands", "CommandKit", "OrderShop", "Events", "Postgres", "StreamCore",
-            "WireJSON", "TestKit", .logging,
-        ]),
-    .test(
-        "InventoryCommandsTests",
-        [
-            "InventoryCommands", "Inventory", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "TestKit",
-        ]),
-    .test(
-        "ProductCommandsTests",
-        ["ProductCommands", "Products", "Commands", "CommandKit", "Events", "Postgres", "StreamCore", "TestKit"]),
-    .test(
-        "OrderProcessTests",
-        [
-            "OrderProcess", "ProcessManagers", "OrderCommands", "InventoryCommands", "Commands", "CommandKit",
-            "Projections", "Events", "Orders", "Inventory", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit",
-            .logging,
-        ]),
-    .test(
-        "OrderShopTests",
-        [
-            "OrderShop", "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands",
-            "CommandKit", "OrderSummary", "OrderSummaryKit", "Products", "Events", "Orders", "Postgres",
-            "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging,
-        ]),
-    .test(
-        "VerificationTests",
-        [
-            "Verification", "OrderCommands", "Commands", "CommandKit", "OrderShop", "OrderSummary", "Dashboard",
-            "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore", "WireJSON", "TestKit",
-        ]),
-    .test("TailTests", ["Tail", "Kafka", "StreamCore", "TestKit", "millrace"]),
-    .test(
-        "InspectionTests",
-        ["Inspection", "Tail", "Migrations", "Projections", "Kafka", "Postgres", "StreamCore", "TestKit"]),
-    .test(
-        "OperatorCommandsTests",
-        [
-            "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog", "DeadLetters", "Projections", "Outbox",
-            "OrderShop", "Events", "Orders", "Verification", "Migrations", "Postgres", "StreamCore", "TestKit",
-            .argumentParser,
-        ]),
-    .test(
-        "DaemonTests",
-        [
-            "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms", "Daemon", "Settings",
-            "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",
-            "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
-            "dashboard-projection", "dead-letter-handler", "sql-projection", "command-service", "order-process",
-            "query-service", "millrace",
-        ]),
-    .test(
-        "SystemTests",
-        [
-            "OrderShop", "Events", "Orders", "Verification", "Kafka", "Postgres", "Migrations", "EmbeddedKafka",
-            "EmbeddedPostgres", "StreamCore", "TestKit", "outbox-relay", "order-summary-projection",
-            "dashboard-projection", "sql-projection", "dead-letter-handler", "command-service", "order-process",
-            "query-service", "millrace",
-        ]),
+    module(
+        "TestKit", path: "Tests/TestKit", dependsOn: "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres",
+        "Migrations", "Blocking", "CRDKafka", "Traces", .tracing),
+    module(
+        "OrderSummaryKit", path: "Tests/OrderSummaryKit", dependsOn: "OrderSummary", "Events", "Orders", "Postgres",
+        "StreamCore", "WireJSON"),
+    module(
+        "CommandKit", path: "Tests/CommandKit", dependsOn: "Commands", "Events", "Postgres", "StreamCore", "TestKit",
+        .logging),
+    suite("ArchitectureTests"),
+    suite("StreamCoreTests", dependsOn: "StreamCore"),
+    suite("WireJSONTests", dependsOn: "WireJSON", "StreamCore"),
+    suite("BlockingTests", dependsOn: "Blocking", "TestKit"),
+    suite("KafkaTests", dependsOn: "Kafka", "EmbeddedKafka", "StreamCore", "TestKit"),
+    suite("PostgresTests", dependsOn: "Blocking", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"),
+    suite("EventsTests", dependsOn: "Events", "StreamCore", "WireJSON", "TestKit"),
+    suite("OrdersTests", dependsOn: "Events", "Orders", "StreamCore", "WireJSON", "TestKit"),
+    suite("SettingsTests", dependsOn: "Settings"),
+    suite(
+        "HTTPTests", dependsOn: "HTTP", "Operations", "Traces", "TestKit", .logging, .coreMetrics, .tracing,
+        .serviceLifecycle),
+    suite(
+        "TracesTests", dependsOn: "Traces", "Operations", "TestKit", .logging, .coreMetrics, .tracing,
+        .serviceLifecycle),
+    suite("OperationsTests", dependsOn: "HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle),
+    suite("LeadershipTests", dependsOn: "Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"),
+    suite("LettersTests", dependsOn: "Letters", "Kafka", "StreamCore"),
+    suite("MigrationsTests", dependsOn: "Migrations", "Postgres", "TestKit"),
+    suite(
+        "OutboxTests", dependsOn: "Outbox", "Leadership", "Traces", "EmbeddedKafka", "EmbeddedPostgres", "Kafka",
+        "Postgres", "Migrations", "StreamCore", "TestKit", .logging, .tracing, "outbox-relay"),
+    suite(
+        "ProjectionsTests", dependsOn: "Projections", "Letters", "Traces", "Kafka", "Postgres", "Migrations",
+        "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", .logging, .tracing),
+    suite("DigestsTests", dependsOn: "Digests"),
+    suite(
+        "DeadLettersTests", dependsOn: "DeadLetters", "Projections", "Letters", "Kafka", "Postgres", "Migrations",
+        "EmbeddedKafka", "EmbeddedPostgres", "Digests", "StreamCore", "TestKit", .logging),
+    suite(
+        "OrderSummaryTests", dependsOn: "OrderSummary", "OrderSummaryKit", "Projections", "Events", "Orders", "Kafka",
+        "Postgres", "StreamCore", "TestKit"),
+    suite(
+        "DashboardTests", dependsOn: "Dashboard", "OrderShop", "Verification", "OrderSummary", "Projections", "Events",
+        "Orders", "Kafka", "Postgres", "StreamCore", "TestKit", .logging),
+    suite(
+        "SQLProjectionsTests", dependsOn: "SQLProjections", "SQLText", "ReadModels", "Projections",
+        "CommandServiceProgram", "AccountCommands", "Accounts", "Commands", "CommandKit", "Events", "Outbox", "Kafka",
+        "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging),
+    suite(
+        "SQLQueriesTests", dependsOn: "SQLQueries", "SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON",
+        "TestKit"),
+    suite(
+        "ReadModelsTests", dependsOn: "ReadModels", "OrderSummary", "Dashboard", "Projections", "Kafka", "Postgres",
+        "StreamCore", "TestKit"),
+    suite("DashboardPageTests", dependsOn: "DashboardPage"),
+    suite(
+        "OrderQueriesTests", dependsOn: "OrderQueries", "RequestValues", "SQLText", "OrderShop", "OrderSummary",
+        "Dashboard", "Migrations", "Projections", "Events", "Orders", "HTTP", "Kafka", "Postgres", "EmbeddedPostgres",
+        "StreamCore", "WireJSON", "TestKit", .logging),
+    suite(
+        "CommandsTests", dependsOn: "Commands", "Events", "Operations", "Traces", "Postgres", "StreamCore", "WireJSON",
+        "TestKit", .logging, .coreMetrics, .tracing),
+    suite(
+        "OrderCommandsTests", dependsOn: "OrderCommands", "ProductCommands", "Commands", "CommandKit", "Customers",
+        "Events", "Orders", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging),
+    suite(
+        "AccountCommandsTests", dependsOn: "AccountCommands", "Accounts", "Commands", "CommandKit", "OrderShop",
+        "Events", "Postgres", "StreamCore", "WireJSON", "TestKit", .logging),
+    suite(
+        "InventoryCommandsTests", dependsOn: "InventoryCommands", "Inventory", "Commands", "CommandKit", "Events",
+        "Postgres", "StreamCore", "TestKit"),
+    suite(
+        "ProductCommandsTests", dependsOn: "ProductCommands", "Products", "Commands", "CommandKit", "Events",
+        "Postgres", "StreamCore", "TestKit"),
+    suite(
+        "OrderProcessTests", dependsOn: "OrderProcess", "ProcessManagers", "OrderCommands", "InventoryCommands",
+        "Commands", "CommandKit", "Projections", "Events", "Orders", "Inventory", "Kafka", "Postgres", "StreamCore",
+        "WireJSON", "TestKit", .logging),
+    suite(
+        "OrderShopTests", dependsOn: "OrderShop", "AccountCommands", "InventoryCommands", "OrderCommands",
+        "ProductCommands", "Commands", "CommandKit", "OrderSummary", "OrderSummaryKit", "Products", "Events", "Orders",
+        "Postgres", "EmbeddedPostgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging),
+    suite(
+        "VerificationTests", dependsOn: "Verification", "OrderCommands", "Commands", "CommandKit", "OrderShop",
+        "OrderSummary", "Dashboard", "Projections", "Events", "Orders", "Kafka", "Postgres", "StreamCore", "WireJSON",
+        "TestKit"),
+    suite("TailTests", dependsOn: "Tail", "Kafka", "StreamCore", "TestKit", "millrace"),
+    suite(
+        "InspectionTests", dependsOn: "Inspection", "Tail", "Migrations", "Projections", "Kafka", "Postgres",
+        "StreamCore", "TestKit"),
+    suite(
+        "OperatorCommandsTests", dependsOn: "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog",
+        "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification", "Migrations",
+        "Postgres", "StreamCore", "TestKit", .argumentParser),
+    suite(
+        "DaemonTests", dependsOn: "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms",
+        "Daemon", "Settings", "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",
+        "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
+        "dashboard-projection", "dead-letter-handler", "sql-projection", "command-service", "order-process",
+        "query-service", "millrace"),
+    suite(
+        "SystemTests", dependsOn: "OrderShop", "Events", "Orders", "Verification", "Kafka", "Postgres", "Migrations",
+        "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", "outbox-relay", "order-summary-projection",
+        "dashboard-projection", "sql-projection", "dead-letter-handler", "command-service", "order-process",
+        "query-service", "millrace"),
 ]
-
-extension Target {
-    static func test(_ name: String, _ dependencies: [Dependency]) -> Target {
-        .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
-    }
-}
 
 extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -535,21 +385,10 @@ extension Target.Dependency {
     static let tomlKit = product(name: "TOMLKit", package: "TOMLKit")
 }
 
-/// The arrays above are the levels of the architecture, from the top: a target imports only what its `dependencies`
-/// name, and none of a level above its own. `ArchitectureTests` reads this file and keeps the sources to it.
 let package = Package(
     name: "millrace",
-    products: [
-        .executable(name: "outbox-relay", targets: ["outbox-relay"]),
-        .executable(name: "order-summary-projection", targets: ["order-summary-projection"]),
-        .executable(name: "dead-letter-handler", targets: ["dead-letter-handler"]),
-        .executable(name: "dashboard-projection", targets: ["dashboard-projection"]),
-        .executable(name: "sql-projection", targets: ["sql-projection"]),
-        .executable(name: "command-service", targets: ["command-service"]),
-        .executable(name: "order-process", targets: ["order-process"]),
-        .executable(name: "query-service", targets: ["query-service"]),
-        .executable(name: "millrace", targets: ["millrace"]),
-        // What a package with a domain of its own is built with; docs/your-own-projection.md.
+    products: executables.filter { $0.path == nil }.map { .executable(name: $0.name, targets: [$0.name]) } + [
+        // The libraries for packages with their own domain; docs/your-own-projection.md.
         .library(name: "MillraceEvents", targets: ["Events", "WireJSON", "StreamCore"]),
         .library(name: "MillraceKafka", targets: ["Kafka", "StreamCore"]),
         .library(name: "MillracePostgres", targets: ["Postgres", "StreamCore"]),

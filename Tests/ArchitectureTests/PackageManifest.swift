@@ -1,16 +1,16 @@
 import Foundation
 
-/// What Package.swift says, read as text: its arrays of targets are the levels of the architecture, from the top.
+/// The content of Package.swift, read as text. Its arrays of targets are the levels of the architecture, from the top.
 struct PackageManifest: Sendable {
     struct Target: Sendable {
         let name: String
-        /// The array that it stands in.
+        /// The array that contains the target.
         let level: String
         /// The folder with its sources, from the package's root.
         let folder: String
         /// Modules of the package and of libraries.
         let dependencies: Set<String>
-        /// Whether it holds tests, and not what tests or programs are built with.
+        /// Whether it contains tests, unlike a kit that tests are built with.
         let isTest: Bool
     }
 
@@ -21,8 +21,16 @@ struct PackageManifest: Sendable {
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
+    /// The text cannot be read. Nothing is skipped, because an unread target would not be checked.
+    struct Unreadable: Error, CustomStringConvertible {
+        let description: String
+    }
+
     init() throws {
-        let text = try String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
+        try self.init(reading: String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8))
+    }
+
+    init(reading text: String) throws {
         // `static let logging = product(name: "Logging", …)`
         var products: [String: String] = [:]
         for match in text.matches(of: /static let (\w+) = product\(name: "(\w+)"/) {
@@ -31,21 +39,56 @@ struct PackageManifest: Sendable {
         for array in text.matches(of: /let (\w+): \[Target\] = \[\n(?s:(.*?))\n\]\n/) {
             let level = String(array.1)
             levels.append(level)
-            for text in String(array.2).split(separator: /\n    \.(?=\w+\()/) {
-                guard let name = text.firstMatch(of: /name: "([\w-]+)"/)?.1 else { continue }
-                var dependencies: Set<String> = []
-                if let list = text.firstMatch(of: /dependencies: \[(?s:(.*?))\]/)?.1 {
-                    for word in list.matches(of: /"([\w-]+)"/) { dependencies.insert(String(word.1)) }
-                    for word in list.matches(of: /\.(\w+)/) {
-                        if let product = products[String(word.1)] { dependencies.insert(product) }
-                    }
+            let lines = array.2.split(separator: "\n").filter { $0.firstMatch(of: /^ *\/\//) == nil }
+            for entry in lines.joined(separator: "\n").split(separator: /(?:^|\n)    (?=\S)/) {
+                let target = try Self.target(in: String(entry), level, products)
+                guard targets.updateValue(target, forKey: target.name) == nil else {
+                    throw Unreadable(description: "Package.swift names \(target.name) twice")
                 }
-                let path = text.firstMatch(of: /path: "([\w\/-]+)"/)?.1
-                targets[String(name)] = Target(
-                    name: String(name), level: level, folder: path.map(String.init) ?? "Sources/\(name)",
-                    dependencies: dependencies, isTest: text.firstMatch(of: /^\s*\.?test\b/) != nil)
             }
         }
+        let known = Set(targets.keys).union(products.values)
+        for target in targets.values {
+            if let unknown = target.dependencies.subtracting(known).first {
+                throw Unreadable(description: "\(target.name) depends on \(unknown), which Package.swift does not name")
+            }
+        }
+    }
+
+    /// Reads one element of an array, for example `module("Tail", dependsOn: "Kafka", .logging),`.
+    private static func target(in entry: String, _ level: String, _ products: [String: String]) throws -> Target {
+        guard let call = entry.wholeMatch(of: /\.?(\w+)\(\s*(?:name: )?"([\w-]+)"(?s:(.*))\),?\s*/) else {
+            throw Unreadable(description: "not a target: \(entry)")
+        }
+        let (kind, name, arguments) = (String(call.1), String(call.2), String(call.3))
+        var dependencies: Set<String> = []
+        var folder = "Sources/\(name)"
+        switch kind {
+        // The two declarations of C libraries in PackageDescription's own form.
+        case "systemLibrary", "target": break
+        case "daemon":
+            guard let program = arguments.firstMatch(of: /starting: "(\w+)"/)?.1 else {
+                throw Unreadable(description: "\(name) starts no program")
+            }
+            dependencies = [String(program), "Daemon"]
+        case "program": folder = "Sources/Programs/" + name.dropLast("Program".count)
+        case "module", "executable", "suite":
+            if let path = arguments.firstMatch(of: /path: "([\w\/-]+)"/)?.1 { folder = String(path) }
+        default: throw Unreadable(description: "\(kind) is not a kind of target")
+        }
+        if let list = arguments.firstMatch(of: /dependsOn: (?s:(.*))$/)?.1 {
+            for element in list.split(separator: ",") {
+                let word = element.trimmingCharacters(in: .whitespacesAndNewlines)
+                if word.hasPrefix("."), let product = products[String(word.dropFirst())] {
+                    dependencies.insert(product)
+                } else if let module = word.wholeMatch(of: /"([\w-]+)"/)?.1 {
+                    dependencies.insert(String(module))
+                } else {
+                    throw Unreadable(description: "\(name) depends on \(word), which is not a target or a product")
+                }
+            }
+        }
+        return Target(name: name, level: level, folder: folder, dependencies: dependencies, isTest: kind == "suite")
     }
 
     /// All that a target is built with.
