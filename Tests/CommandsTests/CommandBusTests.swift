@@ -60,7 +60,7 @@ import Testing
             try await scene.bus.send(Add(tally: "a", number: 1))
             let refused = try await scene.bus.send(Add(tally: "a", number: -2))
             #expect(refused.rule == "below-zero")
-            // One of its two sides was decided before the other was refused.
+            // Its first side was decided before the second was refused.
             let half = try await scene.bus.send(Move(source: "a", target: "b", number: 2))
             #expect(half.rule == "below-zero")
             #expect(try await scene.bus.aggregate(TallyDecider.self, "b") == nil)
@@ -81,14 +81,14 @@ import Testing
                 try await scene.bus.send(
                     Add(tally: "a", number: 1), CommandRequest(idempotencyKey: key, expectedVersion: 7))
             }
-            // Nothing is kept of it: the same key may be sent again with the right version.
+            // No answer is stored, so the same key may be sent again with the right version.
             let again = try await scene.bus.send(
                 Add(tally: "a", number: 1), CommandRequest(idempotencyKey: key, expectedVersion: 1))
             #expect(again.version == 2)
         }
     }
 
-    /// Two processes and many clients: some commands share a transaction, others meet each other in the database.
+    /// Two processes and many clients. Some commands share a transaction, others conflict in the database.
     @Test(arguments: Kept.allCases) func manyAtOnceLoseNothing(kept: Kept) async throws {
         try await TallyScene.with(kept) { scene in
             let other = try TallyScene.bus(scene.database, kept)
@@ -159,11 +159,11 @@ import Testing
             let idle = try TallyScene.bus(scene.database) { $0.maxQueued = 1 }
             let first = Task { try await idle.send(Add(tally: "a", number: 1)) }
             let second = Task { try await idle.send(Add(tally: "a", number: 1)) }
-            // Nobody works yet: one of them waits, the other is refused.
+            // No worker runs yet, so one command waits and the other is refused.
             try await eventually { idle.waiting == 1 }
             idle.stop()
             await #expect(throws: CommandFailure.stopped) { try await idle.send(Add(tally: "a", number: 1)) }
-            // What waits when the stop comes still has its turn.
+            // Commands that wait during the stop are still carried out.
             await idle.run()
             var answers: [String] = []
             for task in [first, second] {

@@ -4,9 +4,9 @@ import Testing
 
 @testable import Commands
 
-/// What wakes the loop that answers commands whose deadlines are over.
+/// Wakes the loop that answers commands whose deadline has passed.
 @Suite struct CommandQueueTests {
-    /// Runs `body` with a queue; commands that are left are answered at the end.
+    /// Runs `body` with a queue. The remaining commands are answered at the end.
     private static func with(
         _ deadlines: [Duration], _ body: (CommandQueue, ContinuousClock.Instant) async throws -> Void
     ) async throws {
@@ -36,13 +36,13 @@ import Testing
         #expect(CommandQueue(maxCount: 1).nextDeadline == nil)
     }
 
-    /// A wait that began before the command came, and one that begins after.
+    /// One wait begins before the command arrives, and one after.
     @Test func anEarlierDeadlineEndsTheWait() async throws {
         try await Self.with([.seconds(300)]) { queue, start in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await queue.waitForDeadline(before: start + .seconds(300)) }
                 group.addTask { await Self.wait(in: queue, 7, until: start + .seconds(200)) }
-                // The wait itself, as the command goes on waiting.
+                // Cancels only the wait. The command stays in the queue.
                 try await group.next()
                 #expect(queue.nextDeadline == start + .seconds(200))
                 await queue.waitForDeadline(before: start + .seconds(300))
@@ -68,7 +68,7 @@ import Testing
                 group.addTask { await Self.wait(in: queue, 7, until: start + .seconds(400)) }
                 while queue.count < 2 { await Task.yield() }
                 #expect(!end.isSet)
-                // The cancellation ends it.
+                // The cancellation ends the wait.
                 group.cancelAll()
                 for pending in queue.removeAll() { pending.waiter.resume(returning: .failed(.stopped)) }
             }

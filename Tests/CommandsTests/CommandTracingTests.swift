@@ -7,7 +7,7 @@ import Testing
 import Traces
 import Tracing
 
-/// The span of a command, and what its outbox rows carry.
+/// The span of a command, and the trace in its outbox rows.
 @Suite struct CommandTracingTests {
     private static let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -27,7 +27,7 @@ import Tracing
         let spans = RecordedSpans()
         try await TallyScene.with { scene in
             try await withTracer(spans.tracer(ratio: 0)) {
-                // As a request has it: within the server's span.
+                // Like a request, the command is sent within the server's span.
                 let server = spans.tracer().startSpan(
                     "POST", context: spans.tracer().context(traceparent: Self.traceparent, state: "a=b"))
                 try await InstrumentationContext.$current.withValue(server.context) {
@@ -37,7 +37,7 @@ import Tracing
                         try await scene.bus.send(Add(tally: "t", number: 1), CommandRequest(expectedVersion: 7))
                     }
                 }
-                // No trace came along, and none begins here.
+                // The command has no trace, and the bus begins none.
                 try await scene.bus.send(Add(tally: "t", number: 1))
                 let parent = server.context.traceContext?.spanID
                 #expect(spans.all.map(\.name) == ["Add", "Add", "Add"])
@@ -54,7 +54,7 @@ import Tracing
         }
     }
 
-    /// Two commands that share a transaction, and only one has a trace.
+    /// Two commands share a transaction, and only one has a trace.
     @Test func whatCameAlongIsPassedOnWithoutATracer() async throws {
         try await TallyScene.with { scene in
             let trace = try #require(TraceContext(traceparent: Self.traceparent, state: "a=b"))

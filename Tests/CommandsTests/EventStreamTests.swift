@@ -17,11 +17,11 @@ import Testing
             for _ in 0..<12 { try await scene.bus.send(Add(tally: "a", number: 1)) }
             #expect(try await scene.number("SELECT snapshot_version FROM event_streams") == 10)
             #expect(try await scene.number("SELECT count(*) FROM stream_events") == 12)
-            // What the snapshot says counts, and the events behind it.
+            // The state comes from the snapshot and the later events.
             try await change("UPDATE event_streams SET snapshot = '100'", scene)
             #expect(try await scene.bus.aggregate(TallyDecider.self, "a")?.state.total == 102)
             #expect(try await scene.bus.send(Add(tally: "a", number: 1)).text == "103")
-            // One of another format is none.
+            // A snapshot of another format is ignored.
             try await change("UPDATE event_streams SET snapshot_format = 6", scene)
             let whole = try await scene.bus.aggregate(TallyDecider.self, "a")
             #expect(whole?.state.total == 13 && whole?.version == 13)
@@ -35,7 +35,7 @@ import Testing
             await #expect(throws: CommandFailure.failed) {
                 try await scene.bus.send(Add(tally: "a", number: 1))
             }
-            // Others go on.
+            // Commands for other aggregates still work.
             #expect(try await scene.bus.send(Add(tally: "b", number: 1)).text == "1")
         }
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Commands
 
-/// What is kept in memory, and until when.
+/// Which facts are cached, and until when.
 @Suite struct FactCacheStateTests {
     private let start = ContinuousClock.now
 
@@ -16,7 +16,7 @@ import Testing
         var state = Self.state()
         state.keep(1, of: "a", at: start)
         #expect(state.value(of: "a", at: start + .milliseconds(4_999)) == 1)
-        // That it was used makes it no younger.
+        // Its use does not extend its time.
         #expect(state.value(of: "a", at: start + .seconds(5)) == nil)
         state.keep(2, of: "a", at: start + .seconds(6))
         #expect(state.value(of: "a", at: start + .seconds(10)) == 2)
@@ -36,7 +36,7 @@ import Testing
     @Test func whatIsRemovedIsNotThere() {
         var state = Self.state(limit: 4)
         for key in ["a", "b", "c"] { state.keep(1, of: key, at: start) }
-        // One is of the old generation, one of the young one.
+        // One fact is in the old generation, the other in the young one.
         state.remove("a")
         state.remove("c")
         #expect(["a", "b", "c"].map { state.value(of: $0, at: start) } == [nil, 1, nil])

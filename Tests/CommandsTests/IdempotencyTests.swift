@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    /// In one transaction, on two connections, in two processes.
+    /// The same key is used in one transaction, on two connections, and in two processes.
     @Test(arguments: TallyScene.Kept.allCases)
     func manyWithTheSameKeyAtOnceTakeEffectOnce(kept: TallyScene.Kept) async throws {
         try await TallyScene.with(kept) { scene in

@@ -12,8 +12,8 @@ import Testing
         let isOver = Atomic(false)
     }
 
-    /// The server ends sessions at any instant, in COMMIT too, and no command has a key: each that is answered as
-    /// carried out was carried out once, and each that failed was not.
+    /// The server ends sessions at any time, also during COMMIT, and the commands have no keys. Each command that was
+    /// accepted was carried out once, and each that failed was not.
     @Test(arguments: [TallyScene.Kept.asTable, .asStream])
     func sessionsThatEndUnderLoadLoseNothingAndDoubleNothing(kept: TallyScene.Kept) async throws {
         try await TallyScene.with(kept) { scene in
@@ -55,14 +55,14 @@ import Testing
         }
     }
 
-    /// The same database, for sessions that can be told from all others.
+    /// The same database, with an application name that identifies these sessions.
     private static func named(_ database: PostgresConfiguration) -> PostgresConfiguration {
         var named = database
         named.applicationName = database.schema
         return named
     }
 
-    /// Ends all sessions of the bus, once in so many commands.
+    /// Ends all sessions of the bus after every 20 accepted commands.
     private static func endSessions(
         of database: PostgresConfiguration, unless counts: Counts
     ) async throws {

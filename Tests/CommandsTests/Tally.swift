@@ -4,7 +4,7 @@ import Postgres
 import StreamCore
 import WireJSON
 
-// A domain as small as can be: tallies that numbers are added to, and that never fall below zero.
+// A minimal domain: tallies, to which numbers are added, and which are never below zero.
 
 enum TallyKind: String, AggregateKind {
     case tally = "Tally"
@@ -98,7 +98,7 @@ enum TallyCommands {
             try scope.decide(TallyDecider.self, command.tally, command.number)
             return result(command.tally, scope)
         },
-        // The gain comes first, so that a refusal has something to undo.
+        // The addition comes first, so that a refusal has something to undo.
         CommandHandler(Move.self, on: [TallyDecider.self]) { command, plan in
             plan.aggregate(TallyDecider.self, command.source)
             plan.aggregate(TallyDecider.self, command.target)
@@ -114,9 +114,9 @@ enum TallyCommands {
     }
 }
 
-/// Keeps tallies in a table of their state.
+/// Stores tallies in a table of their state.
 struct TallyTable: Repository {
-    /// False for a repository that relies on versions alone.
+    /// Whether reads lock the rows. Without locks, only the versions protect the rows.
     var locks = true
 
     static let schema = """

@@ -4,7 +4,7 @@ import Logging
 import Postgres
 import TestKit
 
-/// A schema with a command bus that runs.
+/// A schema with a running command bus.
 struct TallyScene {
     let database: PostgresConfiguration
     let bus: CommandBus
@@ -49,7 +49,7 @@ struct TallyScene {
         }
     }
 
-    /// Runs a bus as long as `body` takes.
+    /// Runs a bus while `body` runs.
     static func running(_ bus: CommandBus, _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await bus.run() }
@@ -58,7 +58,7 @@ struct TallyScene {
         }
     }
 
-    /// The only value that a query answers.
+    /// The single value of a query's result.
     func number(_ sql: String) async throws -> Int64 {
         let connection = try await PostgresConnection.connect(database)
         let value = try await connection.execute(.unprepared(sql)).int64(0, 0)
@@ -66,7 +66,7 @@ struct TallyScene {
         return value
     }
 
-    /// What is wrong with the outbox: sequences of a tally that do not follow each other in the order of the rows.
+    /// The number of outbox rows whose sequences do not follow the order of the rows.
     func disorder() async throws -> Int64 {
         try await number(
             """
@@ -82,7 +82,7 @@ struct TallyScene {
 }
 
 extension CommandOutcome {
-    /// The body of an accepted command's answer, as text.
+    /// The body of an accepted command's answer as text.
     var text: String? {
         guard case .accepted(let result) = verdict else { return nil }
         return String(decoding: result.body, as: UTF8.self)

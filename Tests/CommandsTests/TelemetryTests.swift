@@ -8,9 +8,9 @@ import Synchronization
 import TestKit
 import Testing
 
-/// What an operator sees of commands.
+/// The metrics and log lines of commands.
 @Suite struct TelemetryTests {
-    /// Metrics can be given a backend only once in a process, so that this test has a process of its own.
+    /// A process can set its metrics backend only once, so no other test of this process sets one.
     private static let metrics: PrometheusMetrics = {
         let metrics = PrometheusMetrics(help: CommandMetrics.help)
         MetricsSystem.bootstrap(metrics)
@@ -45,13 +45,13 @@ import Testing
         }
     }
 
-    /// A command of its own name, so that other tests of the process do not count.
+    /// A command with its own name, so that other tests of the process do not change its metrics.
     private struct Observed: Command {
         static let name = "Observed"
         let number: Int64
     }
 
-    /// A fact of the database, that a transaction may keep.
+    /// A fact that a bus may cache.
     private enum Known: CachedFact {
         static let name = "known"
         static let absent = false
