@@ -6,6 +6,8 @@ internal import StreamCore
 internal import WireJSON
 
 /// Stores orders in the shop's tables `orders` and `order_items`.
+///
+/// It reads an order and its lines with one statement of its own, so that both come from one snapshot.
 public struct OrderTables: Repository {
     public init() {}
 
@@ -85,21 +87,34 @@ public struct OrderTables: Repository {
 
     // MARK: writing
 
+    private static let writer = StateWriter<OrderDecider>(
+        "orders", key: "order_id", noun: "an order",
+        columns: [
+            .text("tenant_id") { $0.tenantID }.constant,
+            .text("customer_id") { $0.customerID }.constant,
+            .text("currency") { $0.currency.code }.constant,
+            .json("shipping_address") { $0.shippingAddress.write(to: &$1) }.constant,
+            .timestamp("created_at") { $0.createdAt }.constant,
+            .text("status") { $0.status.rawValue },
+            .numeric("total_amount") { $0.total ?? .zero },
+            .timestamp("confirmed_at") { $0.confirmedAt },
+            .timestamp("cancelled_at") { $0.cancellation?.at },
+            .text("cancel_reason") { $0.cancellation?.reason },
+            .text("cancelled_by") { $0.cancellation?.by },
+            .timestamp("updated_at") { $0.updatedAt },
+            .uuid("last_event_id") { $0.lastEventID },
+        ])
+
     public func writes(_ changes: [Change<OrderDecider>]) -> [(Statement, Parameters)] {
-        var created = OrderRows(), changed = OrderRows(), put = ItemRows(), removed = ItemKeys()
+        var put = ItemRows(), removed = ItemKeys()
         for change in changes {
-            if let before = change.before {
-                changed.append(change.id, change.after, expected: before.version)
-            } else {
-                created.append(change.id, change.after, expected: 0)
-            }
             let old = change.before?.state.lines ?? []
             for line in change.after.state.lines where !old.contains(line) { put.append(change.id, line) }
             for line in old where !change.after.state.lines.contains(where: { $0.productID == line.productID }) {
                 removed.append(change.id, line.productID)
             }
         }
-        return created.insertion + changed.update + put.upsert + removed.deletion
+        return Self.writer.writes(changes) + put.upsert + removed.deletion
     }
 }
 

@@ -5,85 +5,93 @@ public import Postgres
 internal import StreamCore
 
 /// Stores payments in the shop's table `payments`, and each refund in `payment_refunds`. A payment has the tenant of
-/// its order.
-public struct PaymentTables: Repository {
+/// its order, which never changes.
+public struct PaymentTables: StateRepository {
+    public typealias D = PaymentDecider
+
     public init() {}
 
-    // MARK: reading
+    public static let table = StateTable<D>(
+        "payments", key: "payment_id", noun: "a payment", join: "JOIN orders AS o ON o.order_id = t.order_id",
+        columns: [
+            .joined("o.tenant_id"),
+            .text("order_id") { $0.orderID }.constant,
+            // In the table, a payment has the status `refunded` after its first refund.
+            .text("status") { $0.refund == nil ? $0.status.rawValue : "refunded" }.derived,
+            .numeric("amount") { $0.money.amount },
+            .text("currency") { $0.money.currency.code }.constant,
+            .text("method") { $0.method },
+            .moment("authorized_at", "authorized_event_id") { $0.authorized },
+            .moment("completed_at", "completed_event_id") { $0.completed },
+            .moment("failed_at", "failed_event_id") { $0.failure?.moment },
+            .text("failure_reason") { $0.failure?.reason },
+            .moment("refunded_at", "refunded_event_id") { $0.refund?.moment },
+            .text("refund_reason") { $0.refund?.reason },
+            // The demo shop refunds whole payments and stores no amount.
+            .numeric("refunded_amount") { $0.refunded }.read(
+                as: "coalesce(t.refunded_amount, CASE WHEN t.refunded_at IS NULL THEN 0 ELSE t.amount END)"),
+            .moment("updated_at", "last_event_id") { $0.last },
+        ],
+        lastEventAt: { $0.last.at },
+        state: Self.state)
 
-    public func reads(_ ids: [String], locking: Bool) -> [(Statement, Parameters)] {
-        var keys = TextArray()
-        for id in ids { keys.append(id) }
-        var parameters = Parameters()
-        parameters.append(keys)
-        return [(locking ? Self.lock : Self.read, parameters)]
+    private static func state(_ row: inout StateRow) throws -> PaymentState {
+        PaymentState(
+            tenantID: try row.optionalText(), orderID: try row.text(),
+            money: Money(try row.numeric(), try row.currency(of: "a payment")),
+            method: try row.optionalText() ?? "", authorized: try row.optionalMoment(),
+            completed: try row.optionalMoment(), failure: try row.setback(), refund: try row.setback(),
+            refunded: try row.numeric(), last: try row.moment())
     }
-
-    /// The demo shop refunds whole payments and stores no amount.
-    private static let columns = """
-        p.payment_id, o.tenant_id, p.order_id, p.amount, p.currency, p.method, p.version, p.authorized_at,
-            p.authorized_event_id, p.completed_at, p.completed_event_id, p.failed_at, p.failed_event_id,
-            p.failure_reason, p.refunded_at, p.refunded_event_id, p.refund_reason,
-            coalesce(p.refunded_amount, CASE WHEN p.refunded_at IS NULL THEN 0 ELSE p.amount END),
-            p.updated_at, p.last_event_id
-        FROM payments AS p JOIN orders AS o ON o.order_id = p.order_id
-        """
-
-    /// A single statement is enough, because it returns the current row after it has waited for a lock.
-    private static let lock = Statement(
-        "SELECT \(columns) WHERE p.payment_id = ANY($1) ORDER BY p.payment_id FOR UPDATE OF p")
-
-    private static let read = Statement("SELECT \(columns) WHERE p.payment_id = ANY($1)")
-
-    public func loaded(_ results: ArraySlice<QueryResult>) throws -> [String: Loaded<PaymentState>] {
-        guard let rows = results.last else { return [:] }
-        var found: [String: Loaded<PaymentState>] = [:]
-        for row in 0..<rows.rowCount {
-            let state = try Self.state(rows, row)
-            found[try rows.string(row, 0)] = Loaded(
-                state, version: try rows.int64(row, 6), lastEventAt: state.last.at)
-        }
-        return found
-    }
-
-    private static func state(_ rows: QueryResult, _ row: Int) throws -> PaymentState {
-        func amount(_ column: Int) throws -> DecimalAmount {
-            let (coefficient, scale) = try rows.decimal(row, column)
-            return DecimalAmount(coefficient: coefficient, scale: scale)
-        }
-        func moment(_ column: Int) throws -> EventMoment? {
-            guard let at = try rows.optionalTimestamp(row, column) else { return nil }
-            return EventMoment(at: at, eventID: try rows.eventID(row, column + 1))
-        }
-        func setback(_ column: Int) throws -> PaymentState.Setback? {
-            let reason = try rows.optionalString(row, column + 2) ?? ""
-            return try moment(column).map { PaymentState.Setback(moment: $0, reason: reason) }
-        }
-        guard let currency = Currency(try rows.string(row, 4)) else {
-            throw StoredStateError("a payment has an unknown currency")
-        }
-        return PaymentState(
-            tenantID: try rows.optionalString(row, 1), orderID: try rows.string(row, 2),
-            money: Money(try amount(3), currency), method: try rows.optionalString(row, 5) ?? "",
-            authorized: try moment(7), completed: try moment(9), failure: try setback(11), refund: try setback(14),
-            refunded: try amount(17),
-            last: EventMoment(at: try rows.timestamp(row, 18), eventID: try rows.eventID(row, 19)))
-    }
-
-    // MARK: writing
 
     public func writes(_ changes: [Change<PaymentDecider>]) -> [(Statement, Parameters)] {
-        var created = PaymentRows(), changed = PaymentRows(), refunds = RefundRows()
+        var refunds = RefundRows()
         for change in changes {
-            if let before = change.before {
-                changed.append(change.id, change.after, expected: before.version)
-            } else {
-                created.append(change.id, change.after, expected: 0)
-            }
             for event in change.events {
                 if case .paymentRefunded(let refund) = event.payload { refunds.append(event.identity, refund) }
             }
         }
-        return created.insertion + changed.update + refunds.insertion
+        return Self.table.writes(changes) + refunds.insertion
     }
+}
+
+extension StateRow {
+    /// Reads three columns: the two of a moment, and a reason.
+    fileprivate mutating func setback() throws -> PaymentState.Setback? {
+        let (moment, reason) = (try optionalMoment(), try optionalText())
+        return moment.map { PaymentState.Setback(moment: $0, reason: reason ?? "") }
+    }
+}
+
+/// New rows of `payment_refunds`.
+private struct RefundRows {
+    private var ids = TextArray(), sequences = Int64Array(), amounts = NumericArray(), reasons = TextArray()
+    private var times = TimestampArray(), eventIDs = UUIDArray()
+
+    mutating func append(_ identity: EventIdentity, _ refund: PaymentSetback) {
+        ids.append(identity.aggregateID)
+        sequences.append(identity.sequence)
+        amounts.append(coefficient: refund.money.amount.coefficient, scale: refund.money.amount.scale)
+        reasons.append(refund.reason)
+        times.append(identity.timestamp)
+        eventIDs.append(identity.eventID)
+    }
+
+    /// Empty if there are none.
+    var insertion: [(Statement, Parameters)] {
+        if ids.count == 0 { return [] }
+        var parameters = Parameters()
+        parameters.append(ids)
+        parameters.append(sequences)
+        parameters.append(amounts)
+        parameters.append(reasons)
+        parameters.append(times)
+        parameters.append(eventIDs)
+        return [(Self.statement, parameters)]
+    }
+
+    private static let statement: Statement = """
+        INSERT INTO payment_refunds (payment_id, sequence, amount, reason, refunded_at, event_id)
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6)
+        """
 }
