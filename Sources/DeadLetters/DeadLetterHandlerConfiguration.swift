@@ -75,6 +75,10 @@ public struct DeadLetterHandlerConfiguration: Sendable {
     /// How the letters are read. If the beginning of a topic is deleted, reading continues at its new beginning.
     public var ingest: ProjectionRunnerConfiguration
 
+    /// A consumer writes the letters of a batch to many partitions, so they arrive in several parts. A transaction that
+    /// stores letters costs as much as about 20 letters, and nobody waits for a letter for less than this time.
+    private static let lingerMs = 50
+
     /// - Parameters:
     ///   - consumers: the projections' names.
     ///   - service: the first part of the consumer group's name.
@@ -82,6 +86,7 @@ public struct DeadLetterHandlerConfiguration: Sendable {
         self.consumers = consumers.map { ConsumerTopics($0) }
         ingest = ProjectionRunnerConfiguration(service: service)
         ingest.onTruncatedHistory = .continue
+        ingest.batchLingerMs = Self.lingerMs
     }
 
     /// The problems of the values; empty if there are none.

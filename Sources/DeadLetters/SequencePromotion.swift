@@ -17,8 +17,10 @@ enum SequencePromotion {
     /// it becomes due at '-infinity'. Consumer, ingest and sender then work at the same time. If the rest of the set
     /// fails, at most three times the letters applied since the last failure were sent without success.
     ///
-    /// The statement works in steps, so that no plan searches the letters of one step among all pending ones. The first
-    /// letter is checked again when it is changed; IS TRUE prevents the planner from searching by that condition.
+    /// The statement works in steps, so that no plan searches the letters of one step among all pending ones. One call
+    /// finds the first letters of all keys. Most new letters wait behind one that failed, so only a few keys need calls
+    /// of their own. The first letter is checked again when it is changed; IS TRUE prevents the planner from searching
+    /// by that condition.
     private static let promoteHeads: Statement = """
         WITH freed AS MATERIALIZED (
             SELECT l.consumer, l.origin_topic, l.sequence, bool_and(freed.cause = 0) AS is_alone,
@@ -31,20 +33,31 @@ enum SequencePromotion {
                 WHERE own.letter_id = freed.letter_id OFFSET 0
             ) AS l
             WHERE l.sequence IS NOT NULL GROUP BY l.consumer, l.origin_topic, l.sequence
-        ), heads AS MATERIALIZED (
-            SELECT head.letter_id, least(freed.set_size, $3) AS set_size,
-                CASE WHEN is_freed THEN 0 ELSE $5 END AS due_ms
-            FROM freed
-            CROSS JOIN LATERAL dead_letters_open_of(freed.consumer, freed.origin_topic, freed.sequence, 1) AS head
+        ), candidates AS MATERIALIZED (
+            SELECT head.*
+            FROM (
+                SELECT array_agg(consumer) AS consumers, array_agg(origin_topic) AS topics,
+                    array_agg(sequence) AS sequences, array_agg(is_alone) AS are_alone,
+                    array_agg(is_freed) AS are_freed, array_agg(blocked) AS blocked, array_agg(set_size) AS set_sizes
+                FROM freed
+            ) AS f
+            CROSS JOIN LATERAL ROWS FROM (
+                dead_letters_first_of(f.consumers, f.topics, f.sequences),
+                unnest(f.consumers, f.topics, f.sequences, f.are_alone, f.are_freed, f.blocked, f.set_sizes)
+            ) AS head (
+                letter_id, state, reason, next_attempt_at, consumer, origin_topic, sequence, is_alone, is_freed,
+                blocked, set_size)
             WHERE head.state = 'pending'
                 AND CASE WHEN is_freed
                     THEN head.next_attempt_at = 'infinity' OR head.reason = 'blocked' AND head.next_attempt_at IS NULL
-                    ELSE head.next_attempt_at IS NULL AND head.letter_id = freed.blocked END
-                AND NOT EXISTS (
-                    SELECT FROM dead_letters_under_way_of(freed.consumer, freed.origin_topic, freed.sequence, 1))
-                AND (NOT freed.is_alone OR NOT EXISTS (
-                    SELECT FROM dead_letters_open_of(freed.consumer, freed.origin_topic, freed.sequence, 2) AS other
-                    WHERE other.letter_id > head.letter_id))
+                    ELSE head.next_attempt_at IS NULL AND head.letter_id = head.blocked END
+        ), heads AS MATERIALIZED (
+            SELECT c.letter_id, least(c.set_size, $3) AS set_size, CASE WHEN is_freed THEN 0 ELSE $5 END AS due_ms
+            FROM candidates AS c
+            WHERE NOT EXISTS (SELECT FROM dead_letters_under_way_of(c.consumer, c.origin_topic, c.sequence, 1))
+                AND (NOT c.is_alone OR NOT EXISTS (
+                    SELECT FROM dead_letters_open_of(c.consumer, c.origin_topic, c.sequence, 2) AS other
+                    WHERE other.letter_id > c.letter_id))
         ), followers AS MATERIALIZED (
             SELECT follower.letter_id
             FROM (SELECT consumer, origin_topic, sequence FROM freed WHERE is_full) AS f

@@ -264,13 +264,15 @@ struct ParkedEvents: Sendable {
             unnest(p.kept_header_names, p.kept_header_values) WITH ORDINALITY AS header (name, value, n)
         ORDER BY header.n
         """)
+    /// The sequence is what the function `millrace_sequence` returns, without a call for each row.
     private static let insertRows = Statement(
         """
         INSERT INTO parked_events
             (projection_id, topic, partition, record_offset, record_timestamp, sequence, event_id, event_day, reason,
                 error_class, delivery)
-        SELECT $1, topic, partition, record_offset, record_timestamp, millrace_sequence(key), event_id, event_day, reason,
-            error_class, delivery
+        SELECT $1, topic, partition, record_offset, record_timestamp,
+            CASE WHEN octet_length(key) <= 255 THEN key ELSE sha256(key) END, event_id, event_day, reason, error_class,
+            delivery
         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY AS rows (
             topic, partition, record_offset, record_timestamp, key, event_id, event_day, reason, error_class, delivery, n)
         ORDER BY n

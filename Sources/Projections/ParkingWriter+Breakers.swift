@@ -42,13 +42,24 @@ extension ParkingWriter {
         return tally
     }
 
+    /// The items that may change a tally. Applied events end counts. They change nothing before the first failure of
+    /// their partition, nor after an applied event of their type with no parked event in between.
     private func subjects(
         _ plan: SlicePlan, _ batch: PreparedBatch<Event>, _ items: ItemSelection, isApplied: (Int) -> Bool
     ) -> [FailureTally.Subject] {
-        items.indices.map { index in
+        // For each part, the types that were applied since an event was parked; nil before the first failure.
+        var applied: [Set<String>?] = batch.layout.parts.map { failureCounts[$0.partition].map { _ in [] } }
+        return items.indices.compactMap { index in
             let item = items[index]
+            let part = Int(batch.layout.partOfItem[item])
+            if plan.parking.verdicts[index] == .apply {
+                guard isApplied(index), applied[part]?.insert(batch.identity(item)?.eventType ?? "").inserted == true
+                else { return nil }
+            } else {
+                applied[part] = []
+            }
             return FailureTally.Subject(
-                item: item, part: Int(batch.layout.partOfItem[item]), partition: batch.partition(item),
+                item: item, part: part, partition: batch.partition(item),
                 verdict: plan.parking.verdicts[index], isApplied: isApplied(index),
                 errorClass: plan.failures[item]?.failure.errorClass ?? "", eventType: batch.eventType(item))
         }

@@ -100,8 +100,11 @@ final class ParkingWriter<Event: Sendable> {
             for item in retried {
                 if let key = batch.sequence(item) { limits[key, default: 1] += 1 }
             }
+            let hashes = PreparedBatch<Event>.KeyHashes(batch)
             for item in blockedKeys.isEmpty ? .range(0..<0) : items {
-                guard let key = batch.sequence(item), limits[key] == nil, blockedKeys.mayContain(key) else { continue }
+                guard let (hash, length) = hashes[item], blockedKeys.mayContain(hash, length: length),
+                    let key = batch.sequence(item), limits[key] == nil
+                else { continue }
                 limits[key] = 1
             }
         }
@@ -123,7 +126,7 @@ final class ParkingWriter<Event: Sendable> {
     ) throws -> SlicePlan? {
         if slice.failures.isEmpty && found.rows.isEmpty && batch.retries.isEmpty { return nil }
         let subjects = batch.subjects(
-            items, failures: slice.failures, order: route.order, passed: found.passed)
+            items, failures: slice.failures, order: route.order, parked: found.rows.keys, passed: found.passed)
         let plan = ParkingPlan(subjects, parked: found.rows, rows: found.states)
         let applied = items.indices.filter { plan.isApplied($0) && subjects[$0].eventID != nil }.map { items[$0] }
         let slicePlan = SlicePlan(parking: plan, failures: slice.failures, applied: .list(applied))

@@ -68,14 +68,24 @@ extension PreparedBatch {
 
     /// The data of the items that the plan needs.
     ///
-    /// - Parameter passed: the next offsets to apply of the original partitions of retries.
+    /// - Parameters:
+    ///   - parked: the keys that are blocked already. An event has a sequence only if it is a retry, has failed, or may
+    ///     wait for one of these keys or for a failed event.
+    ///   - passed: the next offsets to apply of the original partitions of retries.
     func subjects(
         _ items: ItemSelection, failures: [Int: ItemFailure], order: DeadLetterRoute.Order,
-        passed: [TopicPartition: Int64]
+        parked: some Sequence<SequenceKey>, passed: [TopicPartition: Int64]
     ) -> [ParkingPlan.Subject] {
-        items.map { item in
+        var blocking = Set(parked.lazy.map { KeyHash($0) })
+        let hashes = KeyHashes(self)
+        for item in failures.keys {
+            if let hash = hashes[item]?.hash { blocking.insert(hash) }
+        }
+        return items.map { item in
             var subject = ParkingPlan.Subject()
-            subject.sequence = order == .key ? sequence(item) : nil
+            if order == .key, retries[item] != nil || (hashes[item].map { blocking.contains($0.hash) } ?? false) {
+                subject.sequence = sequence(item)
+            }
             subject.hasFailed = failures[item] != nil
             subject.eventID = identity(item)?.eventID
             if let request = retries[item] {
@@ -95,6 +105,26 @@ extension PreparedBatch {
     func sequence(_ item: Int) -> SequenceKey? {
         guard let key = keyBytes(item) else { return nil }
         return SequenceKey(topic: origin(item).partition.topic, key: key)
+    }
+
+    /// The hashes of the keys of a batch's items, without copies of the keys.
+    struct KeyHashes {
+        private let batch: PreparedBatch
+        private let topics: [UInt64]
+
+        init(_ batch: PreparedBatch) {
+            self.batch = batch
+            topics = batch.layout.parts.map { FNV1a.hash($0.partition.topic) }
+        }
+
+        /// The key's hash and length; nil if the item has no key.
+        subscript(item: Int) -> (hash: KeyHash, length: Int)? {
+            if !batch.retries.isEmpty || !batch.keptKeys.isEmpty {
+                return batch.sequence(item).map { (KeyHash($0), $0.key.count) }
+            }
+            guard let record = batch.record(item), let key = record.key else { return nil }
+            return (KeyHash(topic: topics[Int(batch.layout.partOfItem[item])], key: key), key.count)
+        }
     }
 
     func keyBytes(_ item: Int) -> [UInt8]? {

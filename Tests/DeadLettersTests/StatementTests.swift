@@ -103,4 +103,45 @@ import Testing
             }
         }
     }
+
+    /// A correction that is applied is kept for rebuilds, in one statement for all letters that are resolved together.
+    /// The newest value of a letter counts, and the newer letter of a record. A letter that was not corrected, or not
+    /// applied, leaves nothing.
+    @Test func correctionsAreDecisionsOnceTheyAreApplied() async throws {
+        try await Desk.run { desk in
+            func letter(_ offset: Int64, group: String = "g.v1") -> Letter {
+                var letter = plainLetter(offset: offset, key: "k\(offset)")
+                letter.name = LetterName(
+                    consumer: letter.name.consumer, group: group, origin: letter.name.origin, offset: offset,
+                    mark: "1500")
+                letter.originAt = Timestamp(microseconds: 1_500_000)
+                return letter
+            }
+            let all = [letter(1), letter(1, group: "g.v2"), letter(2), letter(3), letter(4)]
+            try await desk.ingest(all.map { .letter($0) })
+            try await desk.database.execute(
+                script: """
+                    INSERT INTO dead_letter_edits (letter_id, edit, value, event_id, actor, reason)
+                    SELECT letter_id, number, convert_to(consumer_group || ' ' || number, 'UTF8'), gen_random_uuid(),
+                        'a', 'r'
+                    FROM dead_letters, generate_series(1, 2) AS number WHERE origin_offset IN (1, 2, 4)
+                    """)
+            #expect(try await desk.number("SELECT count(*) FROM event_decisions") == 0)
+            try await desk.ingest(all.prefix(4).map { .resolved($0.name, delivery: 2) })
+            let decided = """
+                SELECT consumer, topic, record_offset::text, record_timestamp::text,
+                    convert_from(corrected_value, 'UTF8')
+                FROM event_decisions ORDER BY record_offset
+                """
+            let (consumer, topic) = (all[0].name.consumer, all[0].name.origin.topic)
+            #expect(
+                try await desk.lines(decided) == [
+                    "\(consumer) \(topic) 1 1500 g.v2 2", "\(consumer) \(topic) 2 1500 g.v1 2",
+                ])
+            // Another answer to the same letters changes nothing, and a later change of state is no new decision.
+            try await desk.database.execute(script: "UPDATE event_decisions SET corrected_value = 'other'")
+            try await desk.database.execute(script: "UPDATE dead_letters SET state_since = now()")
+            #expect(try await desk.number("SELECT count(*) FROM event_decisions WHERE corrected_value = 'other'") == 2)
+        }
+    }
 }

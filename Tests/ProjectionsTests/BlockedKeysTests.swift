@@ -19,6 +19,14 @@ import Testing
         #expect(!keys.mayContain(key("b")) && !keys.mayContain(key("a", topic: "u")))
     }
 
+    /// Records are looked for by hashes of their keys, without copies.
+    @Test func aHashIsThatOfTopicAndKey() {
+        let bytes = Array("a".utf8)
+        #expect(KeyHash(key("a")) == KeyHash(topic: FNV1a.hash("t"), key: bytes.span))
+        #expect(KeyHash(key("a")) != KeyHash(key("a", topic: "u")) && KeyHash(key("a")) != KeyHash(key("b")))
+        #expect(KeyHash(SequenceKey(topic: "t", key: [])) != KeyHash(SequenceKey(topic: "u", key: [])))
+    }
+
     /// Of a long key the table has a hash, so any long one may be it.
     @Test func aLongKeyMayBeBlockedWhenAnyIs() {
         let long = key(String(repeating: "x", count: 256))
