@@ -176,9 +176,9 @@ let features: [Target] = [
         "OrderShop", dependsOn: "AccountCommands", "InventoryCommands", "OrderCommands", "ProductCommands", "Commands",
         "Accounts", "Customers", "Events", "Orders", "Products", "Postgres", "StreamCore", "WireJSON", .logging,
         .asyncHTTPClient, .nioCore, .nioHTTP1),
-    module("Verification", dependsOn: "Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"),
+    module("Verification", dependsOn: "Outbox", "Events", "Orders", "Letters", "Kafka", "Postgres", "StreamCore"),
     module("Tail", dependsOn: "Kafka", "StreamCore", "WireJSON"),
-    module("Inspection", dependsOn: "Tail", "Migrations", "Kafka", "Postgres", "StreamCore"),
+    module("Inspection", dependsOn: "Outbox", "Tail", "Migrations", "Kafka", "Postgres", "StreamCore"),
     module("DashboardPage", embedding: "Resources"),
 ]
 

@@ -36,6 +36,9 @@ public enum Catalog {
     /// The projections whose read models have versions.
     public static let versioned: [VersionedProjection] = [OrderSummaryProgram.versioned, DashboardProgram.versioned]
 
+    /// The daemon that runs the projections in SQL.
+    public static let sqlProjections = SQLProjectionProgram.name
+
     /// The name of the program that runs each consumer.
     public static let programs = Dictionary(
         daemons.flatMap { daemon in daemon.consumers.map { ($0.consumer, daemon.name) } }
@@ -56,6 +59,9 @@ public enum Catalog {
     /// The migration sets that all daemons need with their default settings, and those of the demo shop, in the order
     /// in which they are applied.
     public static let migrationSets = unique(["outbox", "orders"] + daemons.flatMap(\.migrationSets))
+
+    /// The daemons that can use a database with these migration sets, in the order of a record's path.
+    public static func daemons(using sets: Set<String>) -> [CatalogDaemon] { daemons.filter { $0.canUse(sets) } }
 
     private static func unique(_ names: [String]) -> [String] {
         var seen: Set<String> = []

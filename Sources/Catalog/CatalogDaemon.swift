@@ -12,11 +12,14 @@ public struct CatalogDaemon: Sendable {
     public let isOptional: Bool
     /// The migration sets that it needs with the default settings.
     public let migrationSets: [String]
+    /// Whether a database with these migration sets can be one of the daemon's.
+    public let canUse: @Sendable (_ migrationSets: Set<String>) -> Bool
     /// The sections of its settings.
     public let sections: Set<String>
     /// The commented configuration file with all defaults, which is the content of `config/<name>.toml`.
     public let defaultFile: @Sendable () -> String
     private let read: @Sendable (SettingsSources, Bool) throws(InvalidSettings) -> String
+    private let sets: @Sendable (SettingsSources) throws(InvalidSettings) -> [String]
 
     init<Program: DaemonProgram>(_: Program.Type) {
         typealias Settings = DaemonSettings<Program>
@@ -25,9 +28,26 @@ public struct CatalogDaemon: Sendable {
         worksByDefault = Program.worksByDefault
         isOptional = Program.isOptional
         migrationSets = Program.migrationSets(for: Settings.defaults.feature)
+        canUse = { Program.canUse(migrationSets: $0) }
         sections = Set(Settings.sectionNames)
         defaultFile = { Settings.defaultFile(of: Program.name) }
         read = { sources, origins throws(InvalidSettings) in try Settings.load(sources).report(origins: origins) }
+        sets = { sources throws(InvalidSettings) in
+            Program.migrationSets(for: try OwnSettings<Program>.load(sources).settings.feature)
+        }
+    }
+
+    /// The migration sets that the daemon needs with the settings of a file, the folder `conf.d` beside it, and the
+    /// environment. The sections that all daemons have, such as `[postgres]`, are not read, so that their secrets need
+    /// not be readable.
+    ///
+    /// - Parameters:
+    ///   - file: the configuration file.
+    ///   - environment: the environment variables.
+    public func migrationSets(file: String, environment: [String: String]) throws(InvalidSettings) -> [String] {
+        try sets(
+            SettingsSources(
+                file: file, environment: environment, foreignSections: SharedSections.names.union(sections)))
     }
 
     /// The effective settings as TOML, with secrets hidden.
@@ -45,5 +65,14 @@ public struct CatalogDaemon: Sendable {
             SettingsSources(
                 file: file, environment: environment, overrides: overrides, foreignSections: SharedSections.names),
             origins)
+    }
+}
+
+/// The settings that only one daemon has.
+private struct OwnSettings<Program: DaemonProgram>: SettingsDeclaration {
+    let feature: Program.Feature
+
+    init(from reader: SettingsReader) {
+        feature = Program.Feature(from: reader)
     }
 }

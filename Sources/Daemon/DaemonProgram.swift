@@ -27,6 +27,9 @@ public protocol DaemonProgram: Sendable {
     static var isOptional: Bool { get }
     /// The migration sets that its schema must have.
     static func migrationSets(for feature: Feature) -> [String]
+    /// Whether a database with these migration sets can be one of the daemon's. By default it needs those that
+    /// the daemon needs with the default settings.
+    static func canUse(migrationSets sets: Set<String>) -> Bool
     /// One sentence for each of its metrics, by their names.
     static var metricHelp: [String: String] { get }
     /// The tables whose dead rows it reports as metrics.
@@ -94,6 +97,10 @@ extension DaemonProgram {
     public static var worksByDefault: Bool { true }
 
     public static var isOptional: Bool { false }
+
+    public static func canUse(migrationSets sets: Set<String>) -> Bool {
+        sets.isSuperset(of: migrationSets(for: DaemonSettings<Self>.defaults.feature))
+    }
 
     public static var needsWrites: Bool { true }
 

@@ -91,6 +91,12 @@ public struct Migrator: Sendable {
         }
     }
 
+    /// The sets of this program of which the database has at least one migration.
+    public func appliedSets() async throws -> Set<String> {
+        let applied = try await PostgresConnection.with(configuration) { try await MigrationHistory.readIfPresent($0) }
+        return Set(applied.entries.keys.map(\.set)).intersection(catalog.sets)
+    }
+
     /// The migrations that are missing, were changed after they were applied, or are unknown to this program.
     public func verify(_ sets: [String]) async throws -> [MigrationStatus] {
         try await status(sets).filter { $0.state != .applied }

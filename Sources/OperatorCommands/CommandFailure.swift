@@ -49,7 +49,8 @@ struct CommandFailure: Error {
         case let error as BrokerServerError: self.init("\(error)", .unavailable)
         case let failed as VerificationFailed:
             self.init("the read models are not equal, or could not be compared; see above", failed.exitCode)
-        case let error as VerificationError: self.init("\(error)", .unavailable)
+        case let error as VerificationError:
+            self.init("\(error)", error.isConfiguration ? .configuration : .unavailable)
         case is CancellationError: self.init("stopped", .failure)
         case is ExitCode, is ValidationError, is CleanExit: return nil
         default:

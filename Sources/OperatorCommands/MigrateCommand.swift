@@ -7,7 +7,13 @@ struct MigrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "migrate",
         abstract: "Applies and checks the database schema.",
-        discussion: "Daemons only check the schema. This command changes it.",
+        discussion: """
+            Daemons only check the schema. This command changes it.
+
+            Without --daemon and --set it takes the sets of all daemons and of the demo shop. An installation for \
+            events of your own needs fewer: name its daemons by --daemon. Each brings the sets that it needs, with the \
+            default settings, or with those of its file in the folder of --config.
+            """,
         subcommands: [Up.self, Status.self, Verify.self])
 
     /// Selects migration sets.
@@ -18,7 +24,16 @@ struct MigrateCommand: AsyncParsableCommand {
                 "A migration set; may be repeated. The default is \(standard.joined(separator: ", ")); "
                     + "others: \(others.joined(separator: ", ")).",
                 valueName: "set"))
-        var names: [String] = standard
+        var chosen: [String] = []
+
+        @OptionGroup var installation: InstallationOptions
+
+        /// The sets of the named daemons, and those that are named themselves.
+        func names() throws -> [String] {
+            let sets = try installation.migrationSets()
+            let names = sets + chosen.filter { !sets.contains($0) }
+            return names.isEmpty ? Self.standard : names
+        }
 
         /// The sets that the demo shop and the daemons need, in the order in which they are applied.
         static let standard = Catalog.migrationSets
@@ -33,7 +48,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
         func run() async throws {
             let migrator = Migrator(try database.configuration(applicationName: "millrace-migrate"))
-            let applied = try await migrator.up(sets.names)
+            let applied = try await migrator.up(sets.names())
             for migration in applied { print("applied \(migration)") }
             if applied.isEmpty { print("nothing to apply: the schema is up to date") }
         }
@@ -47,7 +62,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
         func run() async throws {
             let migrator = Migrator(try database.configuration(applicationName: "millrace-migrate"))
-            let all = try await migrator.status(sets.names)
+            let all = try await migrator.status(sets.names())
             let width = all.map { "\($0.set) \($0.number) \($0.name)".count }.max() ?? 0
             for status in all {
                 let name = "\(status.set) \(status.number) \(status.name)"
@@ -68,7 +83,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
         func run() async throws {
             let migrator = Migrator(try database.configuration(applicationName: "millrace-migrate"))
-            let wrong = try await migrator.verify(sets.names)
+            let wrong = try await migrator.verify(sets.names())
             for status in wrong { print(status) }
             guard wrong.isEmpty else {
                 throw CommandFailure(

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Catalog
 internal import Foundation
 internal import Kafka
+internal import Outbox
 internal import StreamCore
 internal import Synchronization
 internal import Tail
@@ -34,9 +35,15 @@ struct TailCommand: AsyncParsableCommand {
     /// A topic for the examples.
     private static let topic = Catalog.eventTopics.first ?? "TOPIC"
 
+    /// Patterns of the topics of events, by the relay's default names in both layouts.
+    static let anyEvents = [
+        "*" + OutboxRelayConfiguration().topicSuffix,
+        DebeziumLayout().topic.replacing("${routedByValue}", with: "*"),
+    ]
+
     @Argument(
         help: ArgumentHelp(
-            "Topics, or patterns in quotes such as 'order-*' (default: \(Catalog.eventTopics.joined(separator: ", "))).",
+            "Topics, or patterns in quotes such as 'order-*' (default: \(anyEvents.joined(separator: ", "))).",
             valueName: "topic"))
     var topics: [String] = []
 
@@ -47,7 +54,8 @@ struct TailCommand: AsyncParsableCommand {
 
     func run() async throws {
         let now = Timestamp.now
-        var request = TailRequest(topics: (topics.isEmpty ? Catalog.eventTopics : topics).map { TopicPattern($0) })
+        var request = TailRequest(topics: (topics.isEmpty ? Self.anyEvents : topics).map { TopicPattern($0) })
+        request.needsEachTopic = !topics.isEmpty
         request.filter = try filters.filter()
         try range.apply(to: &request, now: now)
         let settings = try form.settings()

@@ -44,6 +44,7 @@ struct VerificationReport {
             "equal: there is nothing to compare yet"
         case .equal:
             switch verdict.method {
+            case .events where verdict["topics"] == nil: "equal: the read models match the events"
             case .events:
                 "equal: the read models match the events, and the topics match the write model"
             case .writeModel: "equal: the read models match the write model"
@@ -85,8 +86,9 @@ struct VerificationReport {
         if case .tables = verdict.method { return "events in transit: not checked" }
         var parts: [String] = []
         func append(_ count: Int, _ what: String) { if count > 0 { parts.append("\(count) \(what)") } }
+        if !verdict.underWay.hasOutbox { parts.append("the outbox is not in this database") }
         append(verdict.underWay.unpublished, "in the outbox")
-        append(verdict.underWay.setAside, "set aside in outbox_failed")
+        append(verdict.underWay.setAside, "set aside, see `millrace outbox failed list`")
         for projection in verdict.underWay.projections {
             append(projection.waiting, "in Kafka, not yet applied by \(projection.name)")
             append(projection.parked, "parked by \(projection.name) and left out")

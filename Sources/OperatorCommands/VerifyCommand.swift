@@ -9,10 +9,13 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Compares the read models with the events, and the topics with the write model; also under load.",
         discussion: """
-            The command reads order_summary, the dashboard and their offsets in one snapshot. It folds the events below \
-            those offsets and compares every business column. Then it compares each order of the write model with its \
-            events in the topics and the outbox, to find lost events. Events in transit are counted and are not a \
-            difference. If the database has no dashboard views, the dashboard is left out.
+            It verifies what the database has. Without the demo shop, these are the projections in SQL, and the events \
+            in transit: in the outbox, in Kafka, and parked.
+
+            Of orders, the command reads order_summary, the dashboard and their offsets in one snapshot. It folds the \
+            events below those offsets and compares every business column. Then it compares each order of the write \
+            model with its events in the topics and the outbox, to find lost events. Events in transit are counted and \
+            are not a difference.
 
             Projections in SQL are verified by a replay: the topics are read again, and the statements are applied to \
             other tables, in short transactions. Without --projection these are the live versions that the read model's \
@@ -24,7 +27,7 @@ struct VerifyCommand: AsyncParsableCommand {
             The command keeps a snapshot of each database open. On a large database, run it when vacuum can wait.
 
             Exit codes: 0 equal · 1 there are differences · 2 no differences, but a part could not be compared · 69 \
-            PostgreSQL or Kafka does not answer.
+            PostgreSQL or Kafka does not answer · 78 the database has nothing to verify.
             """)
 
     enum Output: String, ExpressibleByArgument, CaseIterable {
@@ -50,6 +53,7 @@ struct VerifyCommand: AsyncParsableCommand {
     @Option(help: "The read model's schema (default: that of the write model).")
     var readSchema: String?
 
+    @OptionGroup var outbox: OutboxNameOptions
     @OptionGroup var kafka: KafkaOptions
 
     // The default value begins with a hyphen, like an option.
@@ -108,6 +112,7 @@ struct VerifyCommand: AsyncParsableCommand {
             writeModel: writeModel, readModel: readModel,
             kafka: tablesOnly ? nil : try kafka.configuration(clientID: "millrace-verify"))
         configuration.topicSuffix = topicSuffix
+        (configuration.outbox, configuration.failedOutbox) = (outbox.table, outbox.failedTable)
         if incompleteHistory || Endpoints.value(of: Endpoints.incompleteHistoryName) != nil {
             configuration.incompleteHistory = Endpoints.incompleteHistory
         }

@@ -5,13 +5,15 @@ public import Postgres
 internal import StreamCore
 internal import WireJSON
 
-/// Answers questions about orders and the dashboard out of the read models.
+/// Answers questions out of the read models: about orders and the dashboard, where they are configured, and queries in
+/// SQL.
 ///
 /// It has no server of its own: ``routes`` say what answers which path, ``commonHeaders`` what every response says, and
 /// ``run(onTurn:)`` is the work behind them.
 public struct QueryService: Sendable {
     let servers: ReadServers
     private let pages: [StaticFile]
+    private let readModels: Set<QueryServiceConfiguration.ReadModel>
     private let queries: SQLQuerySet
     private let telemetry = QueryTelemetry(types: Kind.allCases.map(\.rawValue))
 
@@ -19,7 +21,7 @@ public struct QueryService: Sendable {
     ///   - postgres: the database with the read models.
     ///   - replica: a streaming replica of it, which answers while it is near enough; nil for none.
     ///   - kafka: the brokers whose ends tell how far behind they are; nothing else is asked of them.
-    ///   - page: the files of the page, each with its path.
+    ///   - page: the files of the page, each with its path. They are served with the dashboard.
     public init(
         configuration: QueryServiceConfiguration, postgres: PostgresConfiguration,
         replica: PostgresConfiguration? = nil, kafka: KafkaClientConfiguration, page: [StaticFile] = [], logger: Logger
@@ -30,8 +32,10 @@ public struct QueryService: Sendable {
         let all: [ReadServer] = replica == nil ? [.primary] : ReadServer.allCases
         loops = Self.loops(of: configuration, servers: all)
         workers = Self.workers(of: configuration, servers: all)
-        pages = page
-        queries = SQLQuerySet(configuration.sql, postgres, logger: logger)
+        readModels = configuration.readModels
+        pages = readModels.contains(.dashboard) ? page : []
+        queries = SQLQuerySet(
+            configuration.sql, postgres, description: .openAPI(of: configuration.readModels), logger: logger)
         let primary = ReadStack(.primary, configuration, postgres, kafka, queries, logger: logger)
         guard var replica else {
             servers = ReadServers(primary: primary)
@@ -48,7 +52,8 @@ public struct QueryService: Sendable {
     /// The migration sets that the database must have.
     public static func migrationSets(for configuration: QueryServiceConfiguration) -> [String] {
         let all =
-            ["projections", "order-summary", "dashboard"]
+            ["projections"]
+            + QueryServiceConfiguration.ReadModel.allCases.filter(configuration.readModels.contains).map(\.rawValue)
             + (configuration.sql.folders.isEmpty ? [] : ["sql-projections"])
         return configuration.fallback == .writeModel ? all + ["orders"] : all
     }
@@ -56,23 +61,37 @@ public struct QueryService: Sendable {
     /// What is answered, by path. The page's files and the API's description are public, the data is not.
     public var routes: [HTTPRoute] {
         let (servers, queries) = (servers, queries)
-        return [
-            counted("/v1/orders/{id}", .order) { try await $0.orders.order($1) },
-            counted("/v1/orders", .orders) { try await $0.orders.orders($1) },
-            counted("/v1/customers/{id}/orders", .customerOrders) { try await $0.orders.ordersOfCustomer($1) },
-            counted("/v1/customers/{id}/summary", .customerSummary) { try await $0.orders.customerSummary($1) },
-            counted("/v1/dashboard", .dashboard) { try await $0.hub.dashboard($1) },
-            HTTPRoute("/v1/dashboard/stream", isStream: true) { request in
-                try await servers.answer { try await $0.hub.stream(request) }
-            },
+        let own =
+            (readModels.contains(.orderSummary) ? orderRoutes : [])
+            + (readModels.contains(.dashboard) ? dashboardRoutes : [])
+        return own + [
             counted("/v1/freshness", .freshness) { try Self.freshness($0.pipeline, $1) },
             HTTPRoute("/v1/q/{name}") { [telemetry] request in
                 try await telemetry.counting(queries.metricType(request.parameter("name"))) {
                     try await servers.answer { try await $0.sql.answer(request) }
                 }
             },
-            HTTPRoute(StaticFile.openAPI.path, isPublic: true) { queries.document.response(to: $0) },
+            HTTPRoute(StaticFile.openAPIPath, isPublic: true) { queries.document.response(to: $0) },
         ] + pages.map { file in HTTPRoute(file.path, isPublic: true) { file.response(to: $0) } }
+    }
+
+    private var orderRoutes: [HTTPRoute] {
+        [
+            counted("/v1/orders/{id}", .order) { try await $0.orders.order($1) },
+            counted("/v1/orders", .orders) { try await $0.orders.orders($1) },
+            counted("/v1/customers/{id}/orders", .customerOrders) { try await $0.orders.ordersOfCustomer($1) },
+        ]
+    }
+
+    private var dashboardRoutes: [HTTPRoute] {
+        let servers = servers
+        return [
+            counted("/v1/customers/{id}/summary", .customerSummary) { try await $0.orders.customerSummary($1) },
+            counted("/v1/dashboard", .dashboard) { try await $0.hub.dashboard($1) },
+            HTTPRoute("/v1/dashboard/stream", isStream: true) { request in
+                try await servers.answer { try await $0.hub.stream(request) }
+            },
+        ]
     }
 
     /// The types of queries, as the metrics have them; those in SQL are named by their files.

@@ -7,6 +7,16 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
         case writeModel = "write-model"
     }
 
+    /// A read model of orders.
+    public enum ReadModel: String, Sendable, CaseIterable {
+        case orderSummary = "order-summary"
+        /// It shows the latest orders, too, so it needs ``orderSummary``.
+        case dashboard
+    }
+
+    /// The read models of orders that answers are made of. Without any, only queries in SQL are answered, and the
+    /// database needs no tables of orders.
+    public var readModels = Set(ReadModel.allCases)
     /// Database sessions for reads; dashboards, waiting and the pipeline have one more each.
     public var connections = 4
     /// Reads that wait for one of them, at most.
@@ -50,6 +60,12 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
         require("updateIntervalMs", updateIntervalMs, from: 50)
         require("pipelineIntervalMs", pipelineIntervalMs, from: 50)
         require("heartbeatMs", heartbeatMs, from: 100)
+        if readModels.contains(.dashboard), !readModels.contains(.orderSummary) {
+            problems.append("readModels: dashboard needs order-summary")
+        }
+        if fallback == .writeModel, !readModels.contains(.orderSummary) {
+            problems.append("fallback: needs order-summary in read_models")
+        }
         return problems
     }
 

@@ -17,9 +17,23 @@ public struct StaticFile: Sendable {
         tag = EntityTag(of: bytes.span)
     }
 
+    static let openAPIPath = "/openapi.json"
+
     /// What the service can do, in OpenAPI 3.1.
-    static let openAPI = StaticFile(
-        path: "/openapi.json", contentType: "application/json", bytes: PackageResources.openapi_json)
+    static func openAPI(of readModels: Set<QueryServiceConfiguration.ReadModel>) -> StaticFile {
+        let document = APIDescription.document(PackageResources.openapi_json) { path in
+            let needed: QueryServiceConfiguration.ReadModel? =
+                if path.hasPrefix("/v1/dashboard") || path.hasSuffix("/summary") {
+                    .dashboard
+                } else if path.hasPrefix("/v1/orders") || path.hasPrefix("/v1/customers") {
+                    .orderSummary
+                } else {
+                    nil
+                }
+            return needed.map(readModels.contains) ?? true
+        }
+        return StaticFile(path: openAPIPath, contentType: "application/json", bytes: document)
+    }
 
     /// Browsers ask each time whether it is still the same: a new release shows at once.
     func response(to request: HTTPRequest) -> HTTPResponse {

@@ -65,6 +65,14 @@ public enum StoredFolder {
         return FolderFiles(origin: "\(name)@\(version)", files)
     }
 
+    /// The names of the SQL projections that commands apply in their own transactions.
+    public static func inline(on connection: PostgresConnection) async throws -> Set<String> {
+        let exists = try await connection.execute("SELECT to_regclass('inline_projections') IS NOT NULL")
+        guard try exists.bool(0, 0) else { return [] }
+        let rows = try await connection.execute("SELECT name FROM inline_projections")
+        return Set(try (0..<rows.rowCount).map { try rows.string($0, 0) })
+    }
+
     /// The live version of each SQL projection, ordered by name. Empty if the database has no tables for them.
     public static func live(on connection: PostgresConnection) async throws -> [(name: String, version: Int)] {
         let exists = try await connection.execute("SELECT to_regclass('sql_projection_files') IS NOT NULL")

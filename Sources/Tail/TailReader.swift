@@ -80,8 +80,10 @@ public struct TailReader: Sendable {
     private func findPartitions() async throws -> [TopicPartition] {
         // All topics are listed, because a cluster may create topics that a request names.
         let topics = try await admin.partitions()
-        for pattern in request.topics where !topics.keys.contains(where: pattern.matches) {
-            throw TailError.noTopic(pattern.text, known: topics.keys.filter { !$0.hasPrefix("__") }.sorted())
+        let missing = request.topics.filter { !topics.keys.contains(where: $0.matches) }
+        if let first = missing.first, request.needsEachTopic || missing.count == request.topics.count {
+            let names = request.needsEachTopic ? first.text : missing.map(\.text).joined(separator: " or ")
+            throw TailError.noTopic(names, known: topics.keys.filter { !$0.hasPrefix("__") }.sorted())
         }
         let chosen = request.chosen(from: topics) { $0.partition }
         guard !chosen.isEmpty else { throw TailError.noPartitions((request.partitions ?? []).sorted()) }

@@ -1,6 +1,8 @@
 /// The records to show, and from which topics.
 public struct TailRequest: Sendable {
     public var topics: [TopicPattern]
+    /// Whether there must be a topic for each of ``topics``. Otherwise one for any of them is enough.
+    public var needsEachTopic = true
     /// The partitions to show; nil for all.
     public var partitions: Set<Int32>?
     /// The position at which each partition begins.

@@ -4,6 +4,7 @@ internal import StreamCore
 /// The positions of the projections at the time of the snapshot.
 struct ReadSnapshot: Sendable {
     var summary = ProjectionCut(name: "order-summary")
+    private(set) var hasSummary = true
     /// nil if there is no dashboard or nothing was ever projected into it.
     var dashboard: ProjectionCut?
     private(set) var hasDashboard = false
@@ -13,12 +14,18 @@ struct ReadSnapshot: Sendable {
     ///
     /// - Parameters:
     ///   - transaction: a transaction with isolation level REPEATABLE READ.
+    ///   - tables: what the databases have.
     ///   - versions: the versions to read, by projection. The default is the live version.
-    static func take(in transaction: PostgresTransaction, versions: [String: Int]) async throws -> ReadSnapshot {
+    static func take(
+        in transaction: PostgresTransaction, _ tables: VerifiedTables, versions: [String: Int]
+    ) async throws -> ReadSnapshot {
         var snapshot = try await takeViews(in: transaction)
-        let summary = try await ProjectionCut.read(
-            "order-summary", version: versions["order-summary"], in: transaction)
-        if let summary { snapshot.summary = summary }
+        snapshot.hasSummary = tables.hasSummary
+        if tables.hasSummary {
+            let summary = try await ProjectionCut.read(
+                "order-summary", version: versions["order-summary"], in: transaction)
+            if let summary { snapshot.summary = summary }
+        }
         if snapshot.hasDashboard {
             snapshot.dashboard = try await ProjectionCut.read(
                 "dashboard", version: versions["dashboard"], in: transaction)
@@ -71,6 +78,6 @@ struct ReadSnapshot: Sendable {
         JOIN projection_offsets AS o ON o.projection_id = p.id
         """)
 
-    /// The positions of the projections that exist.
-    var cuts: [ProjectionCut] { [summary] + (dashboard.map { [$0] } ?? []) }
+    /// The positions of the read models that exist.
+    var cuts: [ProjectionCut] { (hasSummary ? [summary] : []) + (dashboard.map { [$0] } ?? []) }
 }

@@ -90,6 +90,8 @@ public struct Verdict: Hashable, Sendable {
             public let discarded: Int
         }
 
+        /// Whether the write model's database has an outbox that was counted.
+        public internal(set) var hasOutbox = true
         /// The number of unpublished rows in the outbox.
         public internal(set) var unpublished = 0
         /// The number of rows in `outbox_failed`. Only an operator can have them published.

@@ -1,13 +1,14 @@
 internal import Events
 internal import Kafka
 internal import Orders
+internal import Outbox
 internal import Postgres
 internal import StreamCore
 
-/// Checks that the read models agree with the events, and that the topics agree with the write model, while the
-/// pipeline is running.
+/// Checks that the read models of orders agree with the events, and that the topics agree with the write model, while
+/// the pipeline is running. Where the databases have no tables of the demo shop, it only finds the events in transit.
 ///
-/// A verification has these steps:
+/// A verification of orders has these steps:
 ///
 /// 1. Marker: it reads the ends of the topics, and then takes a snapshot of the write model with its outbox.
 /// 2. Wait: it waits until everything that was committed by then is applied, or the time is over.
@@ -36,15 +37,22 @@ public struct Verification: Sendable {
         let deadline = ContinuousClock.now + wait
         return try await PostgresConnection.with(configuration.writeModel) { writing in
             try await PostgresConnection.with(configuration.readModel) { reading in
-                guard let kafka = configuration.kafka else { return try await compareTables(writing, reading) }
+                let tables = try await VerifiedTables.find(configuration, writing, reading)
+                guard tables.hasShop else {
+                    return try await TransitVerification(configuration: configuration, tables: tables)
+                        .run(writing, reading, until: deadline)
+                }
+                guard tables.hasWriteModel, let outbox = tables.outbox else { throw VerificationError.noWriteModel }
+                let shop = Shop(tables: tables, outbox: outbox, writing: writing, reading: reading)
+                guard let kafka = configuration.kafka else { return try await compareTables(shop) }
                 let topics = try await Topics(kafka, configuration)
                 do {
-                    return try await verify(topics, configuration.incompleteHistory, writing, reading, deadline)
+                    return try await verify(topics, configuration.incompleteHistory, shop, deadline)
                 } catch RangeReader.Trouble.gone(let partition) {
                     // Kafka deleted records while they were read, so verify again without the beginning.
                     let reason = "Kafka no longer has the beginning of \(partition)"
                     do {
-                        return try await verify(topics, reason, writing, reading, deadline)
+                        return try await verify(topics, reason, shop, deadline)
                     } catch RangeReader.Trouble.gone(let partition) {
                         throw VerificationError.topicIsGone("\(partition)")
                     }
@@ -53,23 +61,32 @@ public struct Verification: Sendable {
         }
     }
 
+    /// The tables of orders, and the connections to them.
+    private struct Shop {
+        let tables: VerifiedTables
+        let outbox: OutboxTable
+        let writing: PostgresConnection
+        let reading: PostgresConnection
+    }
+
     private func verify(
-        _ topics: Topics, _ incompleteHistory: String?, _ writing: PostgresConnection,
-        _ reading: PostgresConnection, _ deadline: ContinuousClock.Instant
+        _ topics: Topics, _ incompleteHistory: String?, _ shop: Shop, _ deadline: ContinuousClock.Instant
     ) async throws -> Verdict {
         // Everything that is in Kafka now was committed before the following snapshot.
         let before = try await topics.watermarks()
-        return try await writing.withTransaction { written in
+        return try await shop.writing.withTransaction { written in
             try await written.execute(script: Self.snapshot)
-            var marker = try await OutboxMarker.take(in: written)
-            try await settle(&marker, topics, reading, until: deadline)
-            return try await reading.withTransaction { read in
+            var marker = try await OutboxMarker.take(shop.outbox, in: written)
+            try await settle(&marker, topics, shop, until: deadline)
+            return try await shop.reading.withTransaction { read in
                 try await read.execute(script: Self.snapshot)
-                var snapshot = try await ReadSnapshot.take(in: read, versions: configuration.versions)
+                var snapshot = try await ReadSnapshot.take(in: read, shop.tables, versions: configuration.versions)
                 try await topics.readRetries(&snapshot)
                 let after = try await topics.ends()
                 let plan = try ReplayPlan(before, after, snapshot, incompleteHistory)
-                return try await compare(plan, snapshot, marker, topics, written, read)
+                let streams = try await OrderStreams(
+                    written, read, shop.tables, shop.outbox, unpublished: marker.unpublished)
+                return try await compare(plan, snapshot, marker, topics, streams, written, read)
             }
         }
     }
@@ -78,8 +95,7 @@ public struct Verification: Sendable {
 
     /// Waits until everything that the marker found is published and applied, or the time is over.
     private func settle(
-        _ marker: inout OutboxMarker, _ topics: Topics, _ reading: PostgresConnection,
-        until deadline: ContinuousClock.Instant
+        _ marker: inout OutboxMarker, _ topics: Topics, _ shop: Shop, until deadline: ContinuousClock.Instant
     ) async throws {
         var current = marker
         try await PostgresConnection.with(configuration.writeModel) { asking in
@@ -90,10 +106,10 @@ public struct Verification: Sendable {
             let ends = try await topics.watermarks().mapValues(\.high)
             while .now < deadline {
                 // The positions are read each time, because a projection may have started in the meantime.
-                let projections = try await reading.withTransaction {
-                    try await ReadSnapshot.take(in: $0, versions: configuration.versions)
+                let projections = try await shop.reading.withTransaction {
+                    try await ReadSnapshot.take(in: $0, shop.tables, versions: configuration.versions)
                 }
-                if try await projections.hasPassed(ends, on: reading) { break }
+                if try await projections.hasPassed(ends, on: shop.reading) { break }
                 try await Task.sleep(for: Self.patience)
             }
             try await current.refresh(asking, all: true)
@@ -105,12 +121,12 @@ public struct Verification: Sendable {
 
     private func compare(
         _ plan: ReplayPlan, _ snapshot: ReadSnapshot, _ marker: OutboxMarker, _ topics: Topics,
-        _ written: PostgresTransaction, _ read: PostgresTransaction
+        _ orders: OrderStreams, _ written: PostgresTransaction, _ read: PostgresTransaction
     ) async throws -> Verdict {
+        var streams = orders
         let parkedKeys = (snapshot.summary.parkedKeys, snapshot.dashboard?.parkedKeys ?? [])
         var comparer = OrderComparer(
             plan.standard, exampleLimit: configuration.exampleLimit, parkedKeys: parkedKeys)
-        var streams = try await OrderStreams(written, read, unpublished: marker.unpublished)
         var waiting = (summary: 0, dashboard: 0)
         for range in try await ranges(plan, written) {
             var histories = OrderHistories(
@@ -125,10 +141,11 @@ public struct Verification: Sendable {
         var verdict = Verdict(method: plan.method)
         verdict.underWay.unpublished = marker.waiting.count
         verdict.underWay.setAside = marker.setAside.count
-        verdict.underWay.projections.append(
-            .init(snapshot.summary, waiting: waiting.summary))
         verdict.comparisons = plan.standard == .events ? [plan.judged(comparer.topics)] : []
-        verdict.comparisons.append(plan.judged(comparer.summary, by: snapshot.summary))
+        if snapshot.hasSummary {
+            verdict.underWay.projections.append(.init(snapshot.summary, waiting: waiting.summary))
+            verdict.comparisons.append(plan.judged(comparer.summary, by: snapshot.summary))
+        }
         if let dashboard = snapshot.dashboard {
             verdict.underWay.projections.append(
                 .init(dashboard, waiting: waiting.dashboard))
@@ -158,20 +175,18 @@ public struct Verification: Sendable {
     }
 
     /// Compares only the tables, as if no events were in transit.
-    private func compareTables(
-        _ writing: PostgresConnection, _ reading: PostgresConnection
-    ) async throws -> Verdict {
-        try await writing.withTransaction { written in
+    private func compareTables(_ shop: Shop) async throws -> Verdict {
+        try await shop.writing.withTransaction { written in
             try await written.execute(script: Self.snapshot)
-            return try await reading.withTransaction { read in
+            return try await shop.reading.withTransaction { read in
                 try await read.execute(script: Self.snapshot)
                 var comparer = OrderComparer(.writeModel, exampleLimit: configuration.exampleLimit)
-                var streams = try await OrderStreams(written, read, unpublished: [])
+                var streams = try await OrderStreams(written, read, shop.tables, shop.outbox, unpublished: [])
                 let nothing = OrderHistories(
                     marker: [:], summary: ProjectionCut(name: "order-summary"), dashboard: nil, range: (nil, nil))
                 try await streams.forEach(through: nil, nothing) { try comparer.add($0) }
                 var verdict = Verdict(method: .tables)
-                verdict.comparisons = [comparer.summary]
+                if shop.tables.hasSummary { verdict.comparisons = [comparer.summary] }
                 let snapshot = try await ReadSnapshot.takeViews(in: read)
                 if snapshot.hasDashboard {
                     verdict.comparisons += try await compareDashboard(comparer.tally, snapshot, nil, read)

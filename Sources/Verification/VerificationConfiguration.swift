@@ -3,11 +3,14 @@ public import Postgres
 
 /// What is verified, and the limits.
 public struct VerificationConfiguration: Sendable {
-    /// The database with `orders`, `order_items`, `payments`, `shipments`, `outbox` and `outbox_failed`.
+    /// The database with the outbox, and with `orders`, `order_items`, `payments` and `shipments` of the demo shop,
+    /// where it is used.
     public var writeModel: PostgresConfiguration
-    /// The database with `order_summary`, `dashboard_*`, `projection_offsets` and `parked_events`. It may be the same
-    /// one.
+    /// The database with `projection_offsets` and `parked_events`, and with `order_summary` and `dashboard_*`, where
+    /// they are used. It may be the same one.
     public var readModel: PostgresConfiguration
+    /// The outbox table, and the table of rows that could not be published.
+    public var (outbox, failedOutbox) = ("outbox", "outbox_failed")
     /// The versions to verify, by projection. The read model's search path must begin with their schemas. The default
     /// is the live version.
     public var versions: [String: Int] = [:]

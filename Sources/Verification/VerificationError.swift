@@ -1,5 +1,9 @@
 /// Why a verification ends without a verdict.
 public enum VerificationError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The databases have neither projections nor an outbox.
+    case nothingToVerify(schema: String)
+    /// The tables that the comparison needs are not in the write model's database.
+    case noWriteModel
     /// Topics of events do not exist.
     case noTopics([String])
     /// Kafka no longer has events that the projection has not applied.
@@ -9,8 +13,23 @@ public enum VerificationError: Error, Hashable, Sendable, CustomStringConvertibl
     /// Kafka did not answer in time.
     case kafkaIsSilent(partition: String, milliseconds: Int)
 
+    /// Whether the named databases are not those to verify, so that trying again does not help.
+    public var isConfiguration: Bool {
+        switch self {
+        case .nothingToVerify, .noWriteModel: true
+        case .noTopics, .eventsAreGone, .topicIsGone, .kafkaIsSilent: false
+        }
+    }
+
     public var description: String {
         switch self {
+        case .nothingToVerify(let schema):
+            "schema \(schema) has neither projections nor an outbox: run `millrace migrate up`, or name another one by "
+                + "--schema"
+        case .noWriteModel:
+            "the database lacks the write model of orders (migration sets orders and outbox): name its database by "
+                + "--database and that of the read models by --read-database; without the demo shop, --tables-only has "
+                + "nothing to compare"
         case .noTopics(let topics):
             "topic \(topics.joined(separator: ", ")) does not exist; check --topic-suffix, or compare only the tables "
                 + "with --tables-only"

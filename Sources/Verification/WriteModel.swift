@@ -1,5 +1,6 @@
 internal import Events
 internal import Orders
+internal import Outbox
 internal import Postgres
 internal import StreamCore
 
@@ -37,15 +38,16 @@ struct WriteModel {
 
     /// - Parameters:
     ///   - transaction: a transaction with isolation level REPEATABLE READ.
+    ///   - outbox: the outbox, in Millrace's layout.
     ///   - unpublished: the ids of the outbox rows of this snapshot that are still not in Kafka.
-    init(_ transaction: PostgresTransaction, unpublished: Set<Int64>) async throws {
+    init(_ transaction: PostgresTransaction, _ outbox: OutboxTable, unpublished: Set<Int64>) async throws {
         self.unpublished = unpublished
         orders = try await .open("verify_orders", Self.ordersQuery, transaction)
         items = try await .open(
             "verify_items", "SELECT order_id, product_id, name, quantity, unit_price FROM order_items", transaction)
         payments = try await .open("verify_payments", Self.paymentsQuery, transaction)
         shipments = try await .open("verify_shipments", Self.shipmentsQuery, transaction)
-        outbox = try await .open("verify_outbox", Self.outboxQuery, transaction)
+        self.outbox = try await .open("verify_outbox", Self.query(of: outbox), transaction)
     }
 
     mutating func nextID() async throws -> ExactText? {
@@ -171,11 +173,15 @@ struct WriteModel {
     }
 
     /// The events of `outbox` and `outbox_failed` that may not be in Kafka, with the ids of their orders.
-    private static let outboxQuery = """
+    private static func query(of outbox: OutboxTable) -> String {
+        """
         SELECT coalesce(p.order_id, s.order_id, o.aggregate_id), o.id, o.aggregate_type, o.aggregate_id, o.sequence
-        FROM (\(OutboxMarker.rows)) AS o
+        FROM (
+            SELECT id, aggregate_type, aggregate_id, sequence FROM \(outbox.name) WHERE \(outbox.isWaiting)
+            UNION ALL SELECT id, aggregate_type, aggregate_id, sequence FROM \(outbox.failedName)) AS o
         LEFT JOIN payments AS p ON o.aggregate_type = 'Payment' AND p.payment_id = o.aggregate_id
         LEFT JOIN shipments AS s ON o.aggregate_type = 'Shipment' AND s.shipment_id = o.aggregate_id
         WHERE o.aggregate_id IS NOT NULL AND o.sequence IS NOT NULL
         """
+    }
 }

@@ -54,6 +54,31 @@ import Testing
         #expect(all.dropFirst().allSatisfy { $0.severity == .note && $0.finding.hasPrefix("not checked: ") }, "\(all)")
     }
 
+    /// Debezium's layout has no column that says which rows wait, or since when.
+    @Test func rowsOfDebeziumsLayoutAreCounted() async throws {
+        let table = """
+            CREATE TABLE outboxevent (
+                id uuid PRIMARY KEY DEFAULT gen_random_uuid(), aggregatetype text, aggregateid text, type text,
+                payload jsonb);
+            SELECT millrace_adopt_outbox('outboxevent');
+            INSERT INTO outboxevent (type) SELECT 'x' FROM generate_series(1, 3)
+            """
+        let found = try await findings(
+            of: OutboxBacklogCheck(), after: table, migrating: ["outbox-debezium"]
+        ) { $0.outbox = "outboxevent" }
+        #expect(found.map(\.severity) == [.ok])
+        #expect(found[0].finding == "3 rows wait; the table does not say for how long")
+        #expect(OutboxBacklogCheck.finding(rows: 10_000, ageSeconds: nil).severity == .warning)
+        let none = try await findings(of: OutboxBacklogCheck(), migrating: ["projections"])
+        #expect(none.map(\.finding) == ["not checked: there is no table outbox"])
+    }
+
+    @Test func aSchemaWithoutMigrationsIsAProblem() async throws {
+        let found = try await findings(of: SchemaFilesCheck(), migrating: []) { $0.migrationSets = [] }
+        #expect(found.map(\.severity) == [.critical])
+        #expect(found[0].finding.hasSuffix("has no migrations of Millrace"))
+    }
+
     @Test func missingMigrationsAreNamed() async throws {
         let found = try await findings(of: SchemaFilesCheck(), migrating: ["outbox", "projections"])
         #expect(found.map(\.severity) == [.critical])

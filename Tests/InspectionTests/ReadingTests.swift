@@ -96,6 +96,51 @@ import Testing
         }
     }
 
+    /// Only the database knows the names of projections in SQL.
+    @Test func projectionsInSQLHaveTheirProgram() async throws {
+        try await withScene(migrating: ["sql-projections", "commands"]) { connection, kafka, topic in
+            try await connection.execute(
+                script: """
+                    INSERT INTO sql_projections (name, version, schema_name, schema_checksum)
+                    VALUES ('parcels', 1, 'p1', ''), ('accounts', 1, 'a1', '');
+                    INSERT INTO inline_projections (name, version, topic_suffix) VALUES ('accounts', 1, '-events')
+                    """)
+            let reader = try LagReader(
+                connection, kafka, groups: [], programs: ["orders": "a-program"], sqlProgram: "no-such-program",
+                timeoutMs: 60_000)
+            // Commands apply accounts, and no program of its own.
+            #expect(try await reader.read().isRunning == ["orders": false, "parcels": false])
+        }
+    }
+
+    @Test func theTopicsOfATraceAreThoseThatProjectionsRead() async throws {
+        try await withScene { connection, kafka, topic in
+            let trace = AggregateTrace(of: "o-1", on: connection)
+            #expect(try await trace.topics().isEmpty)
+            try await connection.execute(
+                script: """
+                    INSERT INTO projections (id, name, version, consumer_group)
+                    VALUES (1, 'parcels', 1, 'g1'), (2, 'parcels', 2, 'g2'), (3, 'hubs', 1, 'g3');
+                    INSERT INTO projection_versions (name, version, schema_name, structure, state)
+                    VALUES ('parcels', 1, 'p1', 1, 'superseded'), ('parcels', 2, 'p2', 2, 'live');
+                    INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
+                    VALUES (1, 'old', 0, 1), (2, 'parcel-events', 0, 1), (2, 'parcel-events', 1, 1),
+                        (2, 'retry.parcels', 0, 1), (3, 'retry-hubs', 0, 1)
+                    """)
+            #expect(try await trace.topics() == ["parcel-events", "retry-hubs"])
+            try await send(topic, [("o-1", Self.event("Scanned", 1), Self.noonMs)])
+            // One of the patterns is enough.
+            let timeline = try await trace.read(
+                kafka, topics: ["no-such-*", topic], needsEachTopic: false, from: .beginning, isStopping: { false })
+            #expect(timeline.entries.map(\.step.text).contains("Scanned #1 published"))
+            await #expect(throws: TailError.self) {
+                try await trace.read(
+                    kafka, topics: ["no-such-*", "nor-*"], needsEachTopic: false, from: .beginning,
+                    isStopping: { false })
+            }
+        }
+    }
+
     @Test func groupsAreReadFromKafka() async throws {
         try await TestKafka.withTopics { topics in
             try await send(topics[0], [("a", "1", 0), ("a", "2", 0)])

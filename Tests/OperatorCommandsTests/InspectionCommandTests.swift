@@ -1,5 +1,6 @@
 import ArgumentParser
 import Catalog
+import Foundation
 import Inspection
 import StreamCore
 import TestKit
@@ -76,18 +77,72 @@ import Testing
             LetterJSON.line(findings[1]) == #"{"check":"outbox","finding":"odd","remedy":"look","severity":"warning"}"#)
     }
 
-    /// Names come from the catalog.
-    @Test func whatIsExpectedIsWhatTheCatalogHas() {
-        let expected = DoctorCommand.expected(table: "events", roles: ["r"])
-        #expect(expected.eventTopics == Catalog.eventTopics && expected.letterTopics == Catalog.letterTopics)
+    private func expectations(_ sets: Set<String>, _ projections: [Installation.SQLProjection] = []) -> Expectations {
+        Installation(appliedSets: sets, sqlProjections: projections).expectations(named: [], needing: [])
+    }
+
+    /// With the tables of all daemons, all daemons and their topics are expected.
+    @Test func theTablesTellTheDaemons() {
+        let expected = expectations(Set(Catalog.migrationSets))
+        #expect(expected.migrationSets == Catalog.migrationSets.sorted())
         #expect(expected.optionalPrograms == ["sql-projection", "command-service", "order-process"])
         #expect(expected.programs == Catalog.daemons.map(\.name).filter { !expected.optionalPrograms.contains($0) })
-        #expect(expected.migrationSets.contains("projections") && !expected.migrationSets.contains("orders"))
-        #expect(
-            expected.optionalMigrationSets
-                == ["commands", "inventory", "orders", "processes", "products", "sql-projections"])
-        #expect(expected.outbox == "events" && expected.roles == ["r"])
+        #expect(expected.eventTopics == Catalog.eventTopics && expected.letterTopics == Catalog.letterTopics)
         #expect(Catalog.programs["order-summary"] == "order-summary-projection")
+    }
+
+    @Test func withoutTheShopsTablesNothingOfTheShopIsExpected() {
+        let sets: Set = ["outbox-debezium", "projections", "sql-projections", "dead-letters"]
+        let own = Installation.SQLProjection(
+            name: "parcels", topics: ["parcel-events"], letterTopics: ["dlq.parcels", "retry.parcels"], isInline: false)
+        let expected = expectations(sets, [own])
+        #expect(expected.migrationSets == sets.sorted())
+        #expect(expected.programs == ["outbox-relay", "sql-projection", "dead-letter-handler", "query-service"])
+        #expect(expected.optionalPrograms.isEmpty)
+        #expect(expected.eventTopics == ["parcel-events"] && expected.letterTopics == ["dlq.parcels", "retry.parcels"])
+        // Commands apply such a projection, and it has no dead letters.
+        let inline = Installation.SQLProjection(
+            name: "parcels", topics: ["parcel-events"], letterTopics: ["dlq.parcels"], isInline: true)
+        let applied = expectations(sets.union(["outbox", "commands"]), [inline])
+        #expect(applied.optionalPrograms == ["sql-projection", "command-service"])
+        #expect(applied.eventTopics == ["parcel-events"] && applied.letterTopics.isEmpty)
+        let nothing = expectations([])
+        #expect(nothing.migrationSets.isEmpty && nothing.programs.isEmpty && nothing.eventTopics.isEmpty)
+    }
+
+    /// Daemons that the operator names must be there, whatever the database has.
+    @Test func namedDaemonsAreExpected() throws {
+        let options = try InstallationOptions.parse(["--daemon", "dashboard-projection", "--daemon", "outbox-relay"])
+        let sets = try options.migrationSets()
+        #expect(sets == ["outbox", "projections", "dashboard"])
+        let expected = Installation(appliedSets: ["commands"]).expectations(named: options.chosen, needing: sets)
+        #expect(expected.migrationSets == ["commands", "dashboard", "outbox", "projections"])
+        #expect(expected.programs == ["outbox-relay", "dashboard-projection"] && expected.optionalPrograms.isEmpty)
+        #expect(expected.letterTopics == ["dlq.dashboard", "retry.dashboard"])
+    }
+
+    @Test func theFilesOfDaemonsDecideTheirMigrationSets() throws {
+        let folder = NSTemporaryDirectory() + "millrace-config-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        // The server and its secret, which this command needs not, cannot be read.
+        let relay = """
+            [postgres]
+            password = { file = "not-there" }
+            [relay]
+            layout = "debezium"
+            """
+        try relay.write(toFile: folder + "/outbox-relay.toml", atomically: true, encoding: .utf8)
+        let queries = "[queries]\nread_models = []\n"
+        try queries.write(toFile: folder + "/query-service.toml", atomically: true, encoding: .utf8)
+        func sets(_ daemons: String...) throws -> [String] {
+            let options = daemons.flatMap { ["--daemon", $0] } + ["--config", folder]
+            return try InstallationOptions.parse(options).migrationSets()
+        }
+        #expect(try sets("query-service", "outbox-relay") == ["outbox-debezium", "projections"])
+        #expect(throws: CommandFailure.self) { try sets("dashboard-projection") }
+        try "[relay]\nlayout = 7".write(toFile: folder + "/outbox-relay.toml", atomically: true, encoding: .utf8)
+        #expect(throws: (any Error).self) { try sets("outbox-relay") }
     }
 
     @Test(
@@ -112,6 +167,7 @@ import Testing
 
     @Test(arguments: [
         ["lag", "--interval", "1ms"], ["lag", "--watch", "--fail-above", "3"], ["lag", "--fail-above", "much"],
+        ["doctor", "--daemon", "nobody"], ["migrate", "up", "--config", "/etc"],
         ["trace"], ["trace", "o-1", "--since", "5"], ["doctor", "-o", "yaml"], ["status", "-o", "table"],
     ])
     func wrongUse(_ arguments: [String]) {

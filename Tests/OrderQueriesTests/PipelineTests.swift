@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func isAsOfTheLastEndsThatWerePassed() throws {
-        var tracker = PipelineTracker()
+        var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
         tracker.note(EndReading(at: at(0), ends: [zero: 10, one: 5]))
         tracker.note([reading([zero: 9, one: 5])], at: at(0.1))
         #expect(tracker.reports(at: at(0.1)).first?.asOf == nil)
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func theFurthestBehindCounts() {
-        var tracker = PipelineTracker()
+        var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
         tracker.note(EndReading(at: at(0), ends: [zero: 10]))
         tracker.note([reading([zero: 10]), reading([zero: 10], "dashboard")], at: at(0.1))
         tracker.note(EndReading(at: at(1), ends: [zero: 11]))
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test func saysWhatStoppedAndWhatNobodyKnows() throws {
-        var tracker = PipelineTracker()
+        var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
         tracker.note([reading([zero: 5])], at: at(0))
         #expect(tracker.reports(at: at(0)).first?.state == .unknown)
         #expect(tracker.reports(at: at(0)).first?.lagRecords == nil)
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func keepsFewInstantsHoweverLongItIsBehind() {
-        var tracker = PipelineTracker()
+        var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
         for second in 0..<20_000 {
             tracker.note(EndReading(at: at(Double(second)), ends: [zero: Int64(second) + 1]))
             if second % 100 == 0 { tracker.note([reading([zero: 100])], at: at(Double(second))) }
@@ -93,7 +93,7 @@ import Testing
     }
 
     @Test func writesWhatItKnows() {
-        var tracker = PipelineTracker()
+        var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
         tracker.note(EndReading(at: at(0), ends: [zero: 10]))
         tracker.note([reading([zero: 10])], at: at(0.5))
         let outbox = OutboxReading(backlog: 3, backlogIsAtLeast: false, oldest: at(-2), failed: 1)

@@ -220,8 +220,8 @@ struct SQLQueryScene {
         configuration.cacheBytes = cacheBytes
         pool = ReadPool(postgres, ReadPoolConfiguration(), logger: .silent)
         pipeline = PipelineWatch(
-            postgres, try TestKafka.clientConfiguration(), intervalMs: 50, logger: .silent)
-        queries = SQLQuerySet(configuration, postgres, logger: .silent)
+            postgres, try TestKafka.clientConfiguration(), of: nil, intervalMs: 50, logger: .silent)
+        queries = SQLQuerySet(configuration, postgres, description: .openAPI(of: [.orderSummary]), logger: .silent)
         reads = SQLQueryReads(configuration, queries, pool: pool, pipeline: pipeline, maxWaitSeconds: 90)
     }
 

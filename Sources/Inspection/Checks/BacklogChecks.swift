@@ -1,3 +1,4 @@
+internal import Outbox
 internal import Postgres
 
 /// Checks whether the outbox is published.
@@ -7,27 +8,39 @@ struct OutboxBacklogCheck: Check {
     static let countLimit: Int64 = 100_000
     /// The age of the oldest row, in seconds, from which it is a problem.
     static let limitSeconds: Int64 = 60
+    /// The number of rows from which they are a problem, if their age is unknown.
+    static let limitRows: Int64 = 10_000
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
-        let table = SQLIdentifier.quoted(scene.expected.outbox)
-        let row = try await scene.database().execute(
+        let connection = try scene.database()
+        guard
+            let outbox = try await OutboxTable.find(
+                scene.expected.outbox, failed: scene.expected.failedOutbox, on: connection)
+        else {
+            throw CheckSkipped("there is no table \(scene.expected.outbox)")
+        }
+        let row = try await connection.execute(
             .unprepared(
                 """
-                SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(occurred_at)), 0)::bigint
-                FROM (SELECT occurred_at FROM \(table) WHERE published_at IS NULL AND isfinite(occurred_at)
-                    ORDER BY id LIMIT \(Self.countLimit)) AS waiting
+                SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0)::bigint
+                FROM (SELECT \(outbox.occurredAt ?? "NULL::timestamptz") AS at FROM \(outbox.name)
+                    WHERE \(outbox.isWaiting) ORDER BY \(outbox.position) LIMIT \(Self.countLimit)) AS waiting
                 """))
-        return [Self.finding(rows: try row.int64(0, 0), ageSeconds: try row.int64(0, 1))]
+        let age = outbox.occurredAt == nil ? nil : try row.int64(0, 1)
+        return [Self.finding(rows: try row.int64(0, 0), ageSeconds: age)]
     }
 
-    static func finding(rows: Int64, ageSeconds: Int64) -> Finding {
+    /// - Parameter ageSeconds: nil if the table does not say when events happened, as in Debezium's layout.
+    static func finding(rows: Int64, ageSeconds: Int64?) -> Finding {
         if rows == 0 { return Finding(.ok, "empty") }
         let count = rows >= countLimit ? "\(rows) rows or more" : "\(rows) rows"
+        let remedy = "check that outbox-relay runs and reaches Kafka; then run `millrace outbox failed list`"
+        guard let ageSeconds else {
+            let text = "\(count) wait; the table does not say for how long"
+            return rows < limitRows ? Finding(.ok, text) : Finding(.warning, text, remedy: remedy)
+        }
         let text = "\(count) wait, the oldest for \(Age.text(seconds: ageSeconds))"
-        if ageSeconds < limitSeconds { return Finding(.ok, text) }
-        return Finding(
-            .critical, text,
-            remedy: "check that outbox-relay runs and reaches Kafka; then run `millrace outbox failed list`")
+        return ageSeconds < limitSeconds ? Finding(.ok, text) : Finding(.critical, text, remedy: remedy)
     }
 }
 
@@ -63,8 +76,9 @@ struct FailedRowsCheck: Check {
     let name = "outbox failed rows"
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
+        let table = SQLIdentifier.quoted(scene.expected.failedOutbox)
         let count = try await scene.database().execute(
-            "SELECT count(*) FROM outbox_failed WHERE state = 'failed'"
+            .unprepared("SELECT count(*) FROM \(table) WHERE state = 'failed'")
         ).int64(0, 0)
         if count == 0 { return [Finding(.ok, "none")] }
         return [

@@ -45,8 +45,6 @@ public struct Finding: Sendable, Hashable, Encodable {
 public struct Expectations: Sendable {
     /// The migration sets that the schema must have.
     public var migrationSets: [String] = []
-    /// The migration sets of which a schema must have all migrations or none.
-    public var optionalMigrationSets: [String] = []
     /// The topics of events.
     public var eventTopics: [String] = []
     /// The topics of dead letters and of retries.
@@ -58,6 +56,7 @@ public struct Expectations: Sendable {
     /// The roles that programs connect as. If empty, the connected user is checked.
     public var roles: [String] = []
     public var outbox = "outbox"
+    public var failedOutbox = "outbox_failed"
 
     public init() {}
 }

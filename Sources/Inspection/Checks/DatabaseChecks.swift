@@ -81,12 +81,14 @@ struct SchemaFilesCheck: Check {
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
         _ = try scene.database()
-        let migrator = Migrator(scene.postgres)
-        var states = try await migrator.status(scene.expected.migrationSets)
-        for set in scene.expected.optionalMigrationSets {
-            let own = try await migrator.status([set])
-            if own.contains(where: { $0.state != .missing }) { states += own }
+        if scene.expected.migrationSets.isEmpty {
+            return [
+                Finding(
+                    .critical, "schema \(scene.postgres.schema) has no migrations of Millrace",
+                    remedy: "millrace migrate up --daemon NAME for each daemon, or name another --schema")
+            ]
         }
+        let states = try await Migrator(scene.postgres).status(scene.expected.migrationSets)
         return Self.findings(states.map { ($0.description, $0.set, $0.state) })
     }
 

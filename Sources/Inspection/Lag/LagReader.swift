@@ -13,6 +13,8 @@ public actor LagReader {
     private let looksAtRetention: Bool
     /// The programs of consumers, by consumer. The database shows their connections under these names.
     private let programs: [String: String]
+    /// The program of projections in SQL, whose names only the database knows.
+    private let sqlProgram: String?
     private var retentionMs: [String: Int64] = [:]
     private var topicsAsked: Set<String> = []
 
@@ -21,17 +23,19 @@ public actor LagReader {
     ///   - kafka: the Kafka cluster.
     ///   - groups: consumer groups whose offsets are in Kafka.
     ///   - programs: the program of each consumer.
+    ///   - sqlProgram: the program of the projections in SQL that the database has.
     ///   - looksAtRetention: whether to read the retention of topics, which needs one request for each topic.
     ///   - timeoutMs: the maximum time for each request to Kafka, in milliseconds.
     /// - Throws: `KafkaError` if the configuration is invalid.
     public init(
         _ connection: PostgresConnection?, _ kafka: KafkaClientConfiguration, groups: [String],
-        programs: [String: String], looksAtRetention: Bool = true, timeoutMs: Int32 = 5_000
+        programs: [String: String], sqlProgram: String? = nil, looksAtRetention: Bool = true, timeoutMs: Int32 = 5_000
     ) throws(KafkaError) {
         self.connection = connection
         self.kafka = kafka
         self.groups = groups
         self.programs = programs
+        self.sqlProgram = sqlProgram
         self.looksAtRetention = looksAtRetention
         self.timeoutMs = timeoutMs
         admin = try KafkaAdmin(kafka, timeoutMs: timeoutMs)
@@ -126,11 +130,25 @@ public actor LagReader {
         for row in 0..<rows.rowCount { names.insert(try rows.string(row, 0)) }
         let seesAll = try await connection.execute(Self.seesAll).bool(0, 0)
         var running: [String: Bool] = [:]
-        for (consumer, program) in programs {
+        let inSQL = try await sqlProjections(connection)
+        let all = programs.merging(inSQL.compactMap { name in sqlProgram.map { (name, $0) } }) { own, _ in own }
+        for (consumer, program) in all {
             // A program that is not visible may be connected as another user.
             if names.contains(program) || seesAll { running[consumer] = names.contains(program) }
         }
         return running
+    }
+
+    /// The projections in SQL that a daemon applies, and not commands in their own transactions.
+    private func sqlProjections(_ connection: PostgresConnection) async throws -> Set<String> {
+        func names(_ table: String) async throws -> Set<String> {
+            let exists = try await connection.execute(
+                "SELECT to_regclass($1) IS NOT NULL", Parameters { $0.append(table) })
+            guard try exists.bool(0, 0) else { return [] }
+            let rows = try await connection.execute(.unprepared("SELECT DISTINCT name FROM \(table)"))
+            return Set(try (0..<rows.rowCount).map { try rows.string($0, 0) })
+        }
+        return try await names("sql_projections").subtracting(names("inline_projections"))
     }
 
     private static let connected: Statement = """

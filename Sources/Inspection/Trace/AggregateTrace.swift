@@ -8,33 +8,62 @@ public struct AggregateTrace: Sendable {
     private let id: String
     private let member: String?
     private let connection: PostgresConnection
+    private let outbox: String
+    private let failedOutbox: String
     /// The maximum number of records, counted from the newest one.
     private static let recordLimit = 1_000
 
     /// - Parameters:
     ///   - id: the id of the aggregate.
     ///   - member: a member of payloads that contains the aggregate's id. Events with it are included too.
+    ///   - outbox: the outbox table.
+    ///   - failedOutbox: the table of rows that could not be published.
     ///   - connection: a connection to the database.
-    public init(of id: String, orReferredToBy member: String? = nil, on connection: PostgresConnection) {
+    public init(
+        of id: String, orReferredToBy member: String? = nil, outbox: String = "outbox",
+        failedOutbox: String = "outbox_failed", on connection: PostgresConnection
+    ) {
         self.id = id
         self.member = member
+        self.outbox = SQLIdentifier.quoted(outbox)
+        self.failedOutbox = SQLIdentifier.quoted(failedOutbox)
         self.connection = connection
     }
+
+    /// The topics of events that the database's projections read, without those of retries. Empty if there are none.
+    ///
+    /// - Throws: `PostgresError`.
+    public func topics() async throws -> [String] {
+        guard let rows = try await asked(Self.topics, Parameters()) else { return [] }
+        return try (0..<rows.rowCount).map { try rows.string($0, 0) }
+    }
+
+    /// A retry topic ends with the name of its projection.
+    private static let topics: Statement = """
+        SELECT DISTINCT o.topic FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
+        LEFT JOIN projection_versions AS v ON v.name = p.name AND v.version = p.version
+        WHERE v.state IS DISTINCT FROM 'superseded'
+            AND NOT (starts_with(o.topic, 'retry') AND right(o.topic, length(p.name) + 1) = '.' || p.name)
+        ORDER BY 1
+        """
 
     /// Queries the database and reads the topics to their ends.
     ///
     /// - Parameters:
     ///   - kafka: the Kafka cluster.
-    ///   - topics: the topics of events.
+    ///   - topics: the topics of events, or patterns.
+    ///   - needsEachTopic: whether there must be a topic for each of them.
     ///   - from: the position at which reading begins.
     ///   - isStopping: whether to stop early. It is called between batches.
     /// - Throws: `PostgresError`, `KafkaError`, `TailError`.
     public func read(
-        _ kafka: KafkaClientConfiguration, topics: [String], from: TailPoint, isStopping: @escaping @Sendable () -> Bool
+        _ kafka: KafkaClientConfiguration, topics: [String], needsEachTopic: Bool = true, from: TailPoint,
+        isStopping: @escaping @Sendable () -> Bool
     ) async throws -> TraceTimeline {
         var timeline = TraceTimeline()
         for step in try await outboxSteps() { timeline.add([step]) }
         var request = TailRequest(topics: topics.map { TopicPattern($0) })
+        request.needsEachTopic = needsEachTopic
         request.from = from
         request.filter = RecordFilter([member.map { .aggregate(id, orReferredToBy: $0) } ?? .aggregate(id)])
         let reader = try TailReader(kafka, request, to: nil, isStopping: isStopping, onTrouble: { _ in })
@@ -65,7 +94,7 @@ public struct AggregateTrace: Sendable {
             $0.append(id)
             $0.append(member)
         }
-        for statement in [Self.outboxRows, Self.failedRows] {
+        for statement in outboxStatements {
             guard let rows = try await asked(statement, wanted) else { continue }
             for row in 0..<rows.rowCount {
                 let number = try rows.optionalInt64(row, 3).map { " #\($0)" } ?? ""
@@ -79,16 +108,29 @@ public struct AggregateTrace: Sendable {
         return steps
     }
 
-    private static let outboxRows: Statement = """
-        SELECT id, CASE WHEN isfinite(occurred_at) THEN occurred_at END, event_type, sequence,
-            CASE WHEN published_at IS NULL THEN 'waits to be published' ELSE 'published, and kept' END
-        FROM outbox WHERE aggregate_id = $1::text OR payload ->> $2::text = $1 ORDER BY id LIMIT 1000
-        """
-    private static let failedRows: Statement = """
-        SELECT id, failed_at, event_type, sequence,
-            CASE state WHEN 'failed' THEN 'cannot be published: ' ELSE 'discarded: ' END || error_class
-        FROM outbox_failed WHERE aggregate_id = $1::text OR payload ->> $2::text = $1 ORDER BY id LIMIT 1000
-        """
+    /// Of the first two, one fails for want of the other layout's columns.
+    private var outboxStatements: [Statement] {
+        [
+            .unprepared(
+                """
+                SELECT id, CASE WHEN isfinite(occurred_at) THEN occurred_at END, event_type, sequence,
+                    CASE WHEN published_at IS NULL THEN 'waits to be published' ELSE 'published, and kept' END
+                FROM \(outbox) WHERE aggregate_id = $1::text OR payload ->> $2::text = $1 ORDER BY id LIMIT 1000
+                """),
+            .unprepared(
+                """
+                SELECT millrace_position, NULL::timestamptz, type::text, NULL::bigint, 'waits to be published'
+                FROM \(outbox) WHERE aggregateid::text = $1::text AND coalesce($2::text, '') IS NOT NULL
+                ORDER BY millrace_position LIMIT 1000
+                """),
+            .unprepared(
+                """
+                SELECT id, failed_at, event_type, sequence,
+                    CASE state WHEN 'failed' THEN 'cannot be published: ' ELSE 'discarded: ' END || error_class
+                FROM \(failedOutbox) WHERE aggregate_id = $1::text OR payload ->> $2::text = $1 ORDER BY id LIMIT 1000
+                """),
+        ]
+    }
 
     // MARK: topics and projections
 

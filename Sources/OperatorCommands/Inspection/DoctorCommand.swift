@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Catalog
 internal import Inspection
 internal import Kafka
 internal import Postgres
@@ -12,6 +11,10 @@ struct DoctorCommand: AsyncParsableCommand {
         discussion: """
             The command changes nothing. Connect as a user with pg_monitor, because other users see only their own \
             connections.
+
+            It checks what the database shows of an installation: the migration sets that were applied, the daemons \
+            that can use them, and the topics of these daemons and of the projections in SQL. With --daemon it checks \
+            that these daemons run and have their migration sets, and asks for no others.
 
             Exit codes: 0 no problem, or only notes · 1 warnings · 2 critical: events wait, or may be lost · \
             64 wrong usage · 78 the configuration is wrong.
@@ -32,8 +35,8 @@ struct DoctorCommand: AsyncParsableCommand {
             "A database role of the daemons (default: the connected user); may be repeated.", valueName: "role"))
     var role: [String] = []
 
-    @Option(help: "The outbox table, as relay.table names it.")
-    var table = "outbox"
+    @OptionGroup var outbox: OutboxNameOptions
+    @OptionGroup var installation: InstallationOptions
 
     @Flag(help: "Also show checks without a problem.")
     var all = false
@@ -47,9 +50,10 @@ struct DoctorCommand: AsyncParsableCommand {
             withoutKafka ? nil : try KafkaAdmin(try kafka.configuration(clientID: "millrace-doctor"), timeoutMs: 5_000)
         // An unavailable database is a finding, not a failure of the command.
         let connection = try? await PostgresConnection.connect(postgres)
-        let scene = CheckScene(
-            postgres: postgres, connection: connection, admin: admin, expected: Self.expected(table: table, roles: role)
-        )
+        var expected = try await expectations(postgres, connection)
+        expected.roles = role
+        outbox.name(in: &expected)
+        let scene = CheckScene(postgres: postgres, connection: connection, admin: admin, expected: expected)
         let findings = await Doctor.examine(scene)
         await connection?.close()
         print(output == .json ? LetterJSON.page(findings) : Self.text(findings, all: all))
@@ -57,21 +61,12 @@ struct DoctorCommand: AsyncParsableCommand {
         if let code = Self.exitCode(findings) { throw code }
     }
 
-    static func expected(table: String, roles: [String]) -> Expectations {
-        var expected = Expectations()
-        // An installation may lack command-service, whose tables are those of the demo shop, and daemons that need
-        // settings before they have work.
-        let required = Catalog.daemons.filter { !$0.isOptional && $0.worksByDefault }
-        let needed = Set(required.flatMap(\.migrationSets) + ["outbox"])
-        expected.migrationSets = needed.sorted()
-        expected.optionalMigrationSets = Set(Catalog.daemons.flatMap(\.migrationSets)).subtracting(needed).sorted()
-        expected.eventTopics = Catalog.eventTopics
-        expected.letterTopics = Catalog.letterTopics
-        expected.programs = required.map(\.name)
-        expected.optionalPrograms = Catalog.daemons.map(\.name).filter { !expected.programs.contains($0) }
-        expected.roles = roles
-        expected.outbox = table
-        return expected
+    private func expectations(
+        _ postgres: PostgresConfiguration, _ connection: PostgresConnection?
+    ) async throws -> Expectations {
+        var found = Installation()
+        if let connection { found = try await Installation.read(postgres, on: connection) }
+        return found.expectations(named: installation.chosen, needing: try installation.migrationSets())
     }
 
     static func exitCode(_ findings: [Finding]) -> ExitCode? {

@@ -79,7 +79,8 @@ struct LagCommand: AsyncParsableCommand {
         let kafka = try kafka.configuration(clientID: "millrace-lag")
         let connection = try await PostgresConnection.connect(
             database.configuration(applicationName: "millrace-lag", access: .any))
-        let reader = try LagReader(connection, kafka, groups: group, programs: Catalog.programs)
+        let reader = try LagReader(
+            connection, kafka, groups: group, programs: Catalog.programs, sqlProgram: Catalog.sqlProjections)
         let stop = AtomicFlag()
         var tracker = LagTracker()
         var report = LagReport(rows: [])

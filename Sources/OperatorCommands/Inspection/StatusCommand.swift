@@ -21,6 +21,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var kafka: KafkaOptions
+    @OptionGroup var outbox: OutboxNameOptions
 
     @Option(name: .shortAndLong, help: "text, or json: one array.")
     var output = DoctorCommand.Output.text
@@ -28,7 +29,9 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         let postgres = try database.configuration(applicationName: "millrace-status", access: .any)
         let kafka = try kafka.configuration(clientID: "millrace-status")
-        async let waiting = Answer.within(Self.timeoutMs) { await Self.waiting(postgres) }
+        var expected = Expectations()
+        outbox.name(in: &expected)
+        async let waiting = Answer.within(Self.timeoutMs) { [expected] in await Self.waiting(postgres, expected) }
         async let reading = Answer.within(Self.timeoutMs) { await Self.lag(postgres, kafka) }
         let late = Finding(.critical, "no answer within \(Self.timeoutMs) ms", check: "database")
         let lateKafka = Finding(.critical, "no answer within \(Self.timeoutMs) ms", check: "kafka")
@@ -41,11 +44,11 @@ struct StatusCommand: AsyncParsableCommand {
         if findings.contains(where: { $0.severity > .note }) { throw ExitCode(1) }
     }
 
-    private static func waiting(_ postgres: PostgresConfiguration) async -> [Finding] {
+    private static func waiting(
+        _ postgres: PostgresConfiguration, _ expected: Expectations
+    ) async -> [Finding] {
         let connection = try? await PostgresConnection.connect(postgres)
-        let scene = CheckScene(
-            postgres: postgres, connection: connection, admin: nil,
-            expected: DoctorCommand.expected(table: "outbox", roles: []))
+        let scene = CheckScene(postgres: postgres, connection: connection, admin: nil, expected: expected)
         let findings = await Doctor.examine(scene, Doctor.quickChecks)
         await connection?.close()
         return findings
@@ -55,8 +58,8 @@ struct StatusCommand: AsyncParsableCommand {
         guard let connection = try? await PostgresConnection.connect(postgres) else { return [] }
         do {
             let reader = try LagReader(
-                connection, kafka, groups: [], programs: Catalog.programs, looksAtRetention: false,
-                timeoutMs: Int32(timeoutMs))
+                connection, kafka, groups: [], programs: Catalog.programs, sqlProgram: Catalog.sqlProjections,
+                looksAtRetention: false, timeoutMs: Int32(timeoutMs))
             var tracker = LagTracker()
             let report = tracker.report(try await reader.read())
             await connection.close()

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Catalog
 internal import Inspection
 internal import Postgres
 internal import StreamCore
@@ -12,7 +11,10 @@ struct TraceCommand: AsyncParsableCommand {
         abstract: "Shows an aggregate's way in the order of time: outbox, topics, projections, dead letters.",
         discussion: """
             Reads the topics of events, from their beginning or from --since, and shows each step of the aggregate's \
-            events and its duration. A projection stores the time only for the last record of a partition. The time of \
+            events and its duration. Without --topic these are the topics that the projections of the database read, \
+            or, before they have read any, \(TailCommand.anyEvents.joined(separator: " and ")).
+
+            A projection stores the time only for the last record of a partition. The time of \
             other applied records is unknown.
 
             Exit codes: 0 shown · 1 the aggregate is unknown · 64 wrong usage · 69 a server is unreachable or refuses \
@@ -28,6 +30,7 @@ struct TraceCommand: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var kafka: KafkaOptions
+    @OptionGroup var outbox: OutboxNameOptions
 
     @Flag(help: "Also the payments and shipments of the order with this id.")
     var order = false
@@ -38,7 +41,7 @@ struct TraceCommand: AsyncParsableCommand {
     @Option(
         name: .customLong("topic"),
         help: ArgumentHelp(
-            "A topic, or a pattern (default: \(Catalog.eventTopics.joined(separator: ", "))).", valueName: "topic"))
+            "A topic, or a pattern; may be repeated (default: what projections read).", valueName: "topic"))
     var topics: [String] = []
 
     @Option(name: .shortAndLong, help: "table or json.")
@@ -59,13 +62,19 @@ struct TraceCommand: AsyncParsableCommand {
         let kafka = try kafka.configuration(clientID: "millrace-trace")
         let connection = try await PostgresConnection.connect(
             database.configuration(applicationName: "millrace-trace", access: .any))
-        let trace = AggregateTrace(of: aggregate, orReferredToBy: order ? "orderId" : nil, on: connection)
+        let trace = AggregateTrace(
+            of: aggregate, orReferredToBy: order ? "orderId" : nil, outbox: outbox.table,
+            failedOutbox: outbox.failedTable, on: connection)
         let stop = AtomicFlag()
-        let topics = topics.isEmpty ? Catalog.eventTopics : topics
+        var topics = topics
+        if topics.isEmpty { topics = try await trace.topics() }
+        let isKnown = !topics.isEmpty
+        let wanted = isKnown ? topics : TailCommand.anyEvents
         let timeline: TraceTimeline
         do {
             timeline = try await StopSignals.run(onStop: { stop.set() }) {
-                try await trace.read(kafka, topics: topics, from: start, isStopping: { stop.isSet })
+                try await trace.read(
+                    kafka, topics: wanted, needsEachTopic: isKnown, from: start, isStopping: { stop.isSet })
             }
         } catch let error as TailError {
             throw CommandFailure(error.description, .unavailable)

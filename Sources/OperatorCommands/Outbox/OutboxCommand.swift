@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Inspection
 internal import Outbox
 internal import Postgres
 
@@ -29,23 +30,32 @@ struct FailedRowsCommand: AsyncParsableCommand {
         """
 }
 
-/// The options for the outbox and its failed rows.
-struct OutboxTableOptions: ParsableArguments {
-    @OptionGroup var database: DatabaseOptions
-
+/// The names of an outbox's tables.
+struct OutboxNameOptions: ParsableArguments {
     @Option(help: "The outbox table, as relay.table names it.")
     var table = "outbox"
 
     @Option(help: "The table of failed rows, as relay.failed_table names it.")
     var failedTable = "outbox_failed"
 
+    func name(in expected: inout Expectations) {
+        expected.outbox = table
+        expected.failedOutbox = failedTable
+    }
+}
+
+/// The options for the outbox and its failed rows.
+struct OutboxTableOptions: ParsableArguments {
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var names: OutboxNameOptions
+
     /// Runs `body` with the failed rows of the database.
     func withFailures<Result>(
         _ body: (OutboxFailures, PostgresConnection) async throws -> Result
     ) async throws -> Result {
         var outbox = OutboxRelayConfiguration()
-        outbox.table = table
-        outbox.failedTable = failedTable
+        outbox.table = names.table
+        outbox.failedTable = names.failedTable
         let failures = OutboxFailures(outbox)
         return try await database.withSession(
             named: "millrace-outbox", tables: (of: "the outbox", sets: ["outbox", "outbox-debezium"]),
@@ -56,7 +66,7 @@ struct OutboxTableOptions: ParsableArguments {
     private func explained(_ error: any Error) -> CommandFailure? {
         guard let error = error as? PostgresError, error.sqlState == .uniqueViolation else { return nil }
         return CommandFailure(
-            "\(error.description). \(table) already contains a row with the same id or position. Nothing was changed.",
+            "\(error.description). \(names.table) already contains a row with the same id or position. Nothing was changed.",
             .unavailable)
     }
 }

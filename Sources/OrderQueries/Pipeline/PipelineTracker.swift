@@ -7,14 +7,19 @@ internal import StreamCore
 /// all of them, it shows everything that had reached Kafka by that instant. So the age of a read model is known without
 /// looking at a single record.
 struct PipelineTracker {
-    /// The read models that answers are made of.
-    static let readModels: Set<String> = ["order-summary", "dashboard"]
+    /// The read models that answers are made of; nil for all of the database.
+    private let readModels: Set<String>?
 
     private var milestones: [EndReading] = []
     private var projections: [ProjectionID: Projection] = [:]
     private var published = RateMeter()
     /// The last ends, and when they were read; nil while Kafka is away.
     private var ends: EndReading?
+
+    /// - Parameter readModels: the names of the read models that answers are made of; nil for all of the database.
+    init(of readModels: Set<String>?) {
+        self.readModels = readModels
+    }
 
     private struct Projection {
         var reading: ProjectionReading
@@ -57,8 +62,10 @@ struct PipelineTracker {
     }
 
     private func isOfReadModel(_ partition: TopicPartition) -> Bool {
-        projections.contains { Self.readModels.contains($0.key.name) && $0.value.reading.next[partition] != nil }
+        projections.contains { isReadModel($0.key.name) && $0.value.reading.next[partition] != nil }
     }
+
+    private func isReadModel(_ name: String) -> Bool { readModels?.contains(name) ?? true }
 
     mutating func note(_ readings: [ProjectionReading], at now: Timestamp) {
         var known: [ProjectionID: Projection] = [:]
@@ -150,9 +157,13 @@ struct PipelineTracker {
 
     /// Up to when the read models show everything; without Kafka's word the time of their last commit.
     ///
-    /// - Parameter names: which read models; the one that is furthest behind counts.
-    func asOf(_ names: Set<String> = readModels) -> Timestamp? {
-        let counted = projections.values.filter { names.contains($0.reading.name) && !$0.reading.next.isEmpty }
+    /// - Parameter names: which read models, nil for those that answers are made of; the one that is furthest behind
+    ///   counts.
+    func asOf(_ names: Set<String>? = nil) -> Timestamp? {
+        let counted = projections.values.filter { projection in
+            let name = projection.reading.name
+            return !projection.reading.next.isEmpty && (names.map { $0.contains(name) } ?? isReadModel(name))
+        }
         // While a version is built beside the live one, the live one is the lower.
         let live = Dictionary(grouping: counted, by: \.reading.name)
             .compactMap { $0.value.min { $0.reading.version < $1.reading.version } }
@@ -184,7 +195,7 @@ struct PipelineTracker {
 
     /// Events a second out of it, into the read model that takes the fewest.
     var outPerSecond: Double? {
-        projections.values.filter { Self.readModels.contains($0.reading.name) && !$0.reading.next.isEmpty }
+        projections.values.filter { isReadModel($0.reading.name) && !$0.reading.next.isEmpty }
             .compactMap(\.applied.perSecond).min()
     }
 }

@@ -7,7 +7,7 @@ internal import Synchronization
 /// Looks at the pipeline once in a while, and keeps the last look for all who ask.
 final class PipelineWatch: Sendable {
     private struct State {
-        var tracker = PipelineTracker()
+        var tracker: PipelineTracker
         var partitions: [TopicPartition] = []
         var snapshot = PipelineSnapshot()
         /// Of the rows in the outbox that have not reached Kafka.
@@ -42,18 +42,21 @@ final class PipelineWatch: Sendable {
     /// Of a replica, up to when it shows what was committed: what it lacks, its outbox does not show as waiting.
     private let replayedUntil: (@Sendable () -> Timestamp?)?
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     /// A look may take so long before it is given up.
     private static let timeoutMs = 2_000
 
+    /// - Parameter readModels: the names of the read models that answers are made of; nil for all of the database.
     init(
-        _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration, intervalMs: Int,
+        _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration, of readModels: Set<String>?,
+        intervalMs: Int,
         replayedUntil: (@Sendable () -> Timestamp?)? = nil, logger: Logger
     ) {
         session = PostgresSession(
             DashboardStatements.session(postgres, statementTimeoutMs: Self.timeoutMs),
             backoff: Backoff(initial: .milliseconds(100), ceiling: .seconds(2)))
+        state = Mutex(State(tracker: PipelineTracker(of: readModels)))
         self.kafka = kafka
         self.intervalMs = intervalMs
         self.replayedUntil = replayedUntil

@@ -24,8 +24,10 @@ struct ReadStack: Sendable {
         self.server = server
         pool = ReadPool(postgres, configuration.pool, logger: logger)
         watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
+        // Without read models of orders, answers are made of those in SQL, whatever their names.
+        let names = configuration.readModels.isEmpty ? nil : Set(configuration.readModels.map(\.rawValue))
         pipeline = PipelineWatch(
-            postgres, kafka, intervalMs: configuration.pipelineIntervalMs, replayedUntil: replayedUntil,
+            postgres, kafka, of: names, intervalMs: configuration.pipelineIntervalMs, replayedUntil: replayedUntil,
             logger: logger)
         var hub = DashboardHubConfiguration()
         hub.updateIntervalMs = configuration.updateIntervalMs

@@ -15,7 +15,7 @@ final class SQLQuerySet: Sendable {
         var schemas = LiveSchemas()
         /// Changes whenever the queries do.
         var generation: UInt64 = 0
-        var document = StaticFile.openAPI
+        var document: StaticFile
         /// What was said last of a failure, so that it is said once.
         var complaint: String?
     }
@@ -23,13 +23,21 @@ final class SQLQuerySet: Sendable {
     private let configuration: SQLQueryConfiguration
     private let session: PostgresSession
     private let logger: Logger
-    private let state = Mutex(State())
+    /// Describes the API without the queries.
+    private let description: StaticFile
+    private let state: Mutex<State>
 
     private static let timeoutMs = 5_000
     static let refreshInterval = Duration.seconds(2)
 
-    init(_ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, logger: Logger) {
+    /// - Parameter description: describes the API without the queries.
+    init(
+        _ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, description: StaticFile,
+        logger: Logger
+    ) {
         self.configuration = configuration
+        self.description = description
+        state = Mutex(State(document: description))
         var postgres = postgres
         postgres.statementTimeoutMs = Self.timeoutMs
         postgres.settings["default_transaction_read_only"] = "on"
@@ -74,8 +82,8 @@ final class SQLQuerySet: Sendable {
         let schemas = try await LiveSchemas.load(connection)
         let prepared = try await folders.prepared(in: schemas, role: configuration.role, on: connection)
         let document = StaticFile(
-            path: StaticFile.openAPI.path, contentType: StaticFile.openAPI.contentType,
-            bytes: QueryDocumentation.document(StaticFile.openAPI.bytes, with: Array(folders.queries.values)))
+            path: description.path, contentType: description.contentType,
+            bytes: QueryDocumentation.document(description.bytes, with: Array(folders.queries.values)))
         return { [self] in
             state.withLock { state in
                 (state.folders, state.schemas, state.prepared, state.document) = (folders, schemas, prepared, document)

@@ -31,6 +31,9 @@ public enum CommandServiceProgram: DaemonProgram {
         return feature.commands.domains.flatMap(\.migrationSets).filter { seen.insert($0).inserted }
     }
 
+    /// It need not take the commands of all domains.
+    public static func canUse(migrationSets sets: Set<String>) -> Bool { sets.isSuperset(of: ["outbox", "commands"]) }
+
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let domains = feature.commands.domains
         let bus = try CommandBus(

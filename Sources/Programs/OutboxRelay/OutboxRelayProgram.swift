@@ -29,6 +29,10 @@ public enum OutboxRelayProgram: DaemonProgram {
         return feature.relay.configuration.retention == .keep ? ["outbox", "outbox-keep"] : ["outbox"]
     }
 
+    public static func canUse(migrationSets sets: Set<String>) -> Bool {
+        !sets.isDisjoint(with: ["outbox", "outbox-debezium"])
+    }
+
     public static func measuredTables(for feature: Feature) -> MeasuredTables {
         MeasuredTables([feature.relay.configuration.table, feature.relay.configuration.failedTable])
     }

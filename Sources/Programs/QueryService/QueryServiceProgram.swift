@@ -29,7 +29,7 @@ public enum QueryServiceProgram: DaemonProgram {
     }
 
     public static let name = "query-service"
-    public static let abstract = "Answers questions about orders over HTTP, and serves the live page."
+    public static let abstract = "Answers queries about read models over HTTP, and serves the live page."
     public static let operationsPort = 9_405
     public static let needsWrites = false
     public static let metricHelp = QueryMetrics.help
@@ -38,6 +38,12 @@ public enum QueryServiceProgram: DaemonProgram {
 
     public static func migrationSets(for feature: Feature) -> [String] {
         QueryService.migrationSets(for: feature.queries.configuration)
+    }
+
+    /// With `read_models = []` it needs no tables of orders, and answers queries of projections in SQL.
+    public static func canUse(migrationSets sets: Set<String>) -> Bool {
+        sets.isSuperset(of: migrationSets(for: DaemonSettings<Self>.defaults.feature))
+            || sets.isSuperset(of: ["projections", "sql-projections"])
     }
 
     /// Checks the SQL queries by the database.

@@ -12,6 +12,7 @@ struct QuerySettings: FeatureSettings {
     init(from reader: SettingsReader) {
         let section = reader.section("queries", "How the service reads the database.")
         var queries = QueryServiceConfiguration()
+        queries.readModels = Self.readModels(section)
         queries.connections = section.integer(
             "connections", default: queries.connections, in: 1...500,
             "Number of database sessions for reads. With two or more, one session serves single orders only.")
@@ -62,6 +63,27 @@ struct QuerySettings: FeatureSettings {
             "Interval of the comments that keep a silent stream open.")
         section.reject(queries.validate())
         configuration = queries
+    }
+
+    private static func readModels(_ section: SectionReader) -> Set<QueryServiceConfiguration.ReadModel> {
+        let all = QueryServiceConfiguration.ReadModel.allCases
+        let names = section.strings(
+            "read_models", default: all.map(\.rawValue),
+            """
+            The read models of orders that the service answers from. order-summary: /v1/orders, and the orders of \
+            customers. dashboard: /v1/dashboard, the summaries of customers and the live page; it needs order-summary, \
+            too. Set it to [] to answer queries in SQL alone: the database then needs no tables of orders.
+            """)
+        var readModels: Set<QueryServiceConfiguration.ReadModel> = []
+        for name in names {
+            guard let model = QueryServiceConfiguration.ReadModel(rawValue: name) else {
+                section.reject(
+                    "read_models", "\"\(name)\" is not one of: \(all.map(\.rawValue).joined(separator: ", "))")
+                continue
+            }
+            readModels.insert(model)
+        }
+        return readModels
     }
 
     private static func problem(ofReplica url: String) -> String? {
