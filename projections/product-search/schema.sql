@@ -121,13 +121,14 @@ BEGIN
 END
 $$;
 
--- The products that a search finds, best first by "score": at most 200, of which the relevance is compared. They are
--- those that sell best, or are rated best, of all that match. Where more than 2,000 of a band match, 2,000 of them are
--- compared.
+-- The products that a search finds, best first by "score", whose relevance is compared: of all that match, the hundred
+-- that sell best, or are rated best, and up to a hundred more that come with them. Where more than 2,000 of a band match,
+-- 2,000 of them are compared.
 --
 -- PostgreSQL can look up what matches, or walk through the best sellers. No index does both, and PostgreSQL knows neither
 -- how often several words are together nor how rare a rare word is. So the bands are asked one after the other, from the
--- best down, until there are enough: each is one look into the index of words, which reads no more than it finds.
+-- best down, until there are a hundred: each is one look into the index of words, which reads no more than it finds. The
+-- last one gives what it has. A lower band, of twice as many products as the one before, is not read for a few more.
 CREATE FUNCTION find_products(
     typed text, wanted_category text, min_price numeric, max_price numeric, sort text
 ) RETURNS TABLE (
@@ -177,7 +178,7 @@ BEGIN
         USING query && band, min_price, max_price, words, missing;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
-        EXIT WHEN missing <= 0;
+        EXIT WHEN missing <= 100;
     END LOOP;
 END
 $$;

@@ -1,7 +1,8 @@
 -- Finds products by words, category and price, the best first.
 --
 -- Words find products that have all of them, in name, tags or description, also by their beginnings and in spite of
--- typing errors. Without words, all products of the category are found. At most 200 are.
+-- typing errors. Without words, all products of the category are found. Of what matches, the hundred best are found, and at
+-- most a hundred more.
 --
 -- @reads product-search
 -- @param q text max=200 default="" What to look for.
