@@ -21,6 +21,8 @@ public actor PostgresConnection {
         var pendingBegin: String?
         /// Statements that are sent with the next round trip.
         var queued: [QueuedStatement] = []
+        /// The channels that are notified right behind COMMIT.
+        var channels: Set<String> = []
         /// The first error inside the transaction. It explains a COMMIT that the server answers with ROLLBACK.
         var firstError: PostgresError?
     }
@@ -154,12 +156,13 @@ public actor PostgresConnection {
 
     /// Runs the queued statements and `statements` in one round trip, and returns the results of `statements`.
     private func exchangeWithQueued(
-        _ statements: [(Statement, Parameters)], _ limits: ExchangeLimits
+        _ statements: [(Statement, Parameters)], following: [Command] = [], _ limits: ExchangeLimits
     ) throws(PostgresError) -> [QueryResult] {
         let queued = transaction?.queued ?? []
-        if queued.isEmpty { return statements.isEmpty ? [] : try exchange(statements, limits) }
+        if queued.isEmpty { return statements.isEmpty ? [] : try exchange(statements, following: following, limits) }
         do throws(PostgresError) {
-            let results = try exchange(queued.map { ($0.statement, $0.parameters) } + statements, limits)
+            let results = try exchange(
+                queued.map { ($0.statement, $0.parameters) } + statements, following: following, limits)
             transaction?.queued = []
             return Array(results.dropFirst(queued.count))
         } catch {
@@ -173,7 +176,7 @@ public actor PostgresConnection {
     }
 
     private func exchange(
-        _ statements: [(Statement, Parameters)], _ limits: ExchangeLimits
+        _ statements: [(Statement, Parameters)], following: [Command], _ limits: ExchangeLimits
     ) throws(PostgresError) -> [QueryResult] {
         if !prepared.hasRoom(for: statements.count) {
             prepared.removeAll()
@@ -198,7 +201,9 @@ public actor PostgresConnection {
         }
         defer { noteBegun() }
         do throws(PostgresError) {
-            let results = try inTransaction { (link) throws(PostgresError) in try link.run(commands, limits) }
+            let results = try inTransaction { (link) throws(PostgresError) in
+                try link.run(commands, following: following, limits)
+            }
             prepared.confirm(link.newlyPrepared)
             return results
         } catch {
@@ -262,7 +267,9 @@ public actor PostgresConnection {
         }
         let tag: String
         do {
-            tag = open.queued.isEmpty ? try link.runScript("COMMIT", .uninterrupted) : try await commitWithQueued()
+            tag =
+                open.queued.isEmpty && open.channels.isEmpty
+                ? try link.runScript("COMMIT", .uninterrupted) : try await commitWithQueued(open)
             transaction = nil
         } catch {
             transaction = nil
@@ -280,17 +287,29 @@ public actor PostgresConnection {
         }
     }
 
-    private func commitWithQueued() async throws(PostgresError) -> String {
-        try await interruptible { (self) throws(PostgresError) in
-            let results = try self.exchangeWithQueued(
-                [(.unprepared("COMMIT"), Parameters())], .init(timeoutMs: nil))
-            return results[0].commandTag
+    private func commitWithQueued(_ open: OpenTransaction) async throws(PostgresError) -> String {
+        let notifications = open.channels.sorted().map { channel in
+            let sql = "NOTIFY \(SQLIdentifier.quoted(channel))"
+            return Command(.unprepared(sql), sql: sql, isAnswer: false)
+        }
+        let commit: [(Statement, Parameters)] = [(.unprepared("COMMIT"), Parameters())]
+        // A cancelled task must not leave a transaction that only COMMIT is missing to.
+        if open.queued.isEmpty {
+            return try exchange(commit, following: notifications, .uninterrupted)[0].commandTag
+        }
+        return try await interruptible { (self) throws(PostgresError) in
+            try self.exchangeWithQueued(commit, following: notifications, .init(timeoutMs: nil))[0].commandTag
         }
     }
 
     func enqueue(_ statement: QueuedStatement, in id: UInt64) throws(PostgresError) {
         try checkTransaction(id)
         transaction?.queued.append(statement)
+    }
+
+    func notify(_ channel: String, in id: UInt64) throws(PostgresError) {
+        try checkTransaction(id)
+        transaction?.channels.insert(channel)
     }
 
     func rollBack(_ id: UInt64) {

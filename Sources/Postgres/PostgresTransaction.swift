@@ -103,6 +103,18 @@ public struct PostgresTransaction: Sendable {
         try await connection.enqueue(queued, in: id)
     }
 
+    /// Notifies a channel once the transaction has committed. NOTIFY is sent behind COMMIT, in the same round trip.
+    ///
+    /// A NOTIFY inside of a transaction takes a lock that all such transactions of the server share, and keeps it while
+    /// COMMIT waits for the disk: they commit one after the other. Behind COMMIT it waits for nothing. In return, a
+    /// notification is lost if the session ends between the two, so the receiver must look by itself from time to
+    /// time. A transaction that is rolled back may notify as well.
+    ///
+    /// - Throws: ``PostgresError`` if the transaction has ended.
+    public func notify(_ channel: String) async throws(PostgresError) {
+        try await connection.notify(channel, in: id)
+    }
+
     /// Sends the queued statements and waits for their results.
     public func flush(timeoutMs: Int? = nil) async throws(PostgresError) {
         _ = try await connection.run([], in: id, timeoutMs: timeoutMs)

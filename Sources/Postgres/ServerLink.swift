@@ -123,12 +123,17 @@ struct ServerLink {
     // MARK: exchanges
 
     /// Runs commands in one round trip, and returns the results of those whose `isAnswer` is true.
-    mutating func run(_ commands: [Command], _ limits: ExchangeLimits) throws(PostgresError) -> [QueryResult] {
+    ///
+    /// - Parameter following: commands that the server runs behind the others in the same round trip, in a transaction
+    ///   of their own. Their results and their errors are dropped.
+    mutating func run(
+        _ commands: [Command], following: [Command] = [], _ limits: ExchangeLimits
+    ) throws(PostgresError) -> [QueryResult] {
         newlyPrepared = []
         guard handle != nil else { throw closedError }
         try checkNotCancelled(limits)
-        let isPipeline = commands.count > 1
-        guard send(commands, asPipeline: isPipeline) else { throw lost() }
+        let isPipeline = commands.count + following.count > 1
+        guard send(commands, following: following, asPipeline: isPipeline) else { throw lost() }
         var exchange = Exchange(limits: limits)
         var results: [QueryResult] = []
         results.reserveCapacity(commands.count)
@@ -145,11 +150,26 @@ struct ServerLink {
             }
         }
         if isPipeline {
-            guard case .sync = try reply(&exchange, sql: nil), handle?.exitPipeline() == true else { throw lost() }
+            guard case .sync = try reply(&exchange, sql: nil) else { throw lost() }
+            if !following.isEmpty { try dropReplies(to: following, &exchange) }
+            guard handle?.exitPipeline() == true else { throw lost() }
         }
         try settle(exchange)
         if let failure = exchange.failure { throw exchange.explained(failure) }
         return results
+    }
+
+    /// Takes the replies to commands behind the first end of a pipeline, and the second end.
+    private mutating func dropReplies(to commands: [Command], _ exchange: inout Exchange) throws(PostgresError) {
+        for command in commands {
+            dropping: while true {
+                switch try reply(&exchange, sql: command.sql) {
+                case .rows, .failed, .pipelineAborted: break
+                case .sync, .end: break dropping
+                }
+            }
+        }
+        guard case .sync = try reply(&exchange, sql: nil) else { throw lost() }
     }
 
     /// Runs a text of statements, and returns the command tag of the last one.
@@ -178,10 +198,18 @@ struct ServerLink {
         }
     }
 
-    private mutating func send(_ commands: [Command], asPipeline: Bool) -> Bool {
+    private mutating func send(_ commands: [Command], following: [Command], asPipeline: Bool) -> Bool {
         if asPipeline {
             guard handle?.enterPipeline() == true else { return false }
         }
+        guard send(commands) else { return false }
+        if !following.isEmpty {
+            guard handle?.sendSync() == true, send(following) else { return false }
+        }
+        return asPipeline ? handle?.sendSync() == true : true
+    }
+
+    private mutating func send(_ commands: [Command]) -> Bool {
         for command in commands {
             let isSent =
                 switch command.form {
@@ -191,7 +219,7 @@ struct ServerLink {
                 }
             guard isSent == true else { return false }
         }
-        return asPipeline ? handle?.sendSync() == true : true
+        return true
     }
 
     // MARK: waiting
