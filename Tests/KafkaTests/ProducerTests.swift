@@ -46,6 +46,30 @@ final class Reports: Sendable {
         }
     }
 
+    /// A record that would wait for an hour for others is sent.
+    @Test func sendsWithoutLinger() async throws {
+        try await TestKafka.withTopics(partitions: 1) { topics in
+            let reports = Reports()
+            var configuration = try TestKafka.clientConfiguration()
+            configuration.properties["linger.ms"] = "900000"
+            configuration.properties["message.timeout.ms"] = "0"
+            let producer = try Producer(configuration, onDelivery: reports.append)
+            for number in 0..<3 {
+                try producer.produce(
+                    topic: topics[0], key: nil, value: value.span, headers: nil, tag: UInt64(number))
+            }
+            #expect(reports.count == 0)
+            try await eventually {
+                await producer.sendWithoutLinger(limitMs: 100)
+                return reports.count == 3
+            }
+            #expect(reports.received.allSatisfy { $0.error == nil && $0.offset >= 0 })
+            // With nothing to send, it waits for nothing.
+            await producer.sendWithoutLinger(limitMs: .max)
+            await producer.close(timeoutMs: 5_000)
+        }
+    }
+
     @Test func partitionsAreKnownWithTheFirstRecord() async throws {
         try await TestKafka.withTopics(partitions: 3) { topics in
             let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
