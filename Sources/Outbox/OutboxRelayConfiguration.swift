@@ -55,8 +55,9 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
     /// Maximum time between two reads of the outbox while it is empty, in milliseconds. The first event after a pause
     /// waits up to this time.
     public var idlePollMs = 20
-    /// The channel of a NOTIFY after which the relay reads at once; nil to only poll. The default is nil, because
-    /// NOTIFY takes a lock at commit that all writers of the database share.
+    /// The channel of a NOTIFY after which the relay reads an empty outbox at once; nil to only poll. Whoever writes to
+    /// the outbox should send it behind COMMIT: inside of a transaction NOTIFY takes a lock at commit that all writers
+    /// of the database share.
     public var notifyChannel: String?
     /// Minimum time between two passes over the whole outbox, in milliseconds.
     public var sweepIntervalMs = 10_000

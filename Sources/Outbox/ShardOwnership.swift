@@ -73,6 +73,7 @@ struct ShardOwnership: Sendable {
         defer { stop.unsubscribe(signal) }
         let roomSignal = stop.subscribe()
         defer { stop.unsubscribe(roomSignal) }
+        let notices = OutboxNotices(waking: signal)
         let flight = Flight(configuration, newsSignal: signal, roomSignal: roomSignal, reports: reports)
         var readerConfiguration = postgres
         readerConfiguration.settings.merge(OutboxStatements.planning) { $1 }
@@ -81,11 +82,11 @@ struct ShardOwnership: Sendable {
             try await writer.requireSameServer(as: reader)
             let relay = try ShardRelay(
                 configuration, layout: inspection.layout, statements: inspection.statements, reader: reader,
-                writer: writer, kafka: kafka, flight: flight, stop: stop, reports: reports,
+                writer: writer, kafka: kafka, flight: flight, notices: notices, stop: stop, reports: reports,
                 limits: limits)
             onMilestone(.start)
             reports.leading()
-            let outcome = await run(relay, writer, flight)
+            let outcome = await run(relay, writer, flight, notices)
             end.hasPublished = flight.hasPublished
             end.hasRemoved = flight.hasRemoved
             reports.stopped()
@@ -98,13 +99,15 @@ struct ShardOwnership: Sendable {
     }
 
     /// Runs the publisher and the remover until one of them ends.
-    private func run(_ relay: ShardRelay, _ writer: OutboxWriter, _ flight: Flight) async -> Result<Void, any Error> {
+    private func run(
+        _ relay: ShardRelay, _ writer: OutboxWriter, _ flight: Flight, _ notices: OutboxNotices
+    ) async -> Result<Void, any Error> {
         let remover = Remover(
             writer: writer, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
         return await withThrowingTaskGroup { group in
             group.addTask { try await remover.run() }
             if let channel = configuration.notifyChannel {
-                group.addTask { await listen(channel, waking: flight.newsSignal) }
+                group.addTask { await listen(channel, notices) }
             }
             do {
                 try await relay.run()
@@ -124,10 +127,11 @@ struct ShardOwnership: Sendable {
     }
 
     /// Wakes the publisher for each NOTIFY. NOTIFY is only a hint: polling finds the rows without it.
-    private func listen(_ channel: String, waking signal: WakeSignal) async {
+    private func listen(_ channel: String, _ notices: OutboxNotices) async {
         while !Task.isCancelled {
             do {
-                for try await _ in try await PostgresListener.connect(postgres, channels: [channel]) { signal.raise() }
+                let listener = try await PostgresListener.connect(postgres, channels: [channel])
+                for try await _ in listener { notices.arrived() }
             } catch {
                 try? await Task.sleep(for: .seconds(1))
             }

@@ -21,6 +21,7 @@ final class ShardRelay {
     private let writer: OutboxWriter
     private let kafka: KafkaClientConfiguration
     private let flight: Flight
+    private let notices: OutboxNotices
     private let pages: PageProducer
     private let stop: StopSignal
     private let reports: RelayReports
@@ -48,8 +49,9 @@ final class ShardRelay {
     init(
         _ configuration: OutboxRelayConfiguration, layout: RowLayout, statements: OutboxStatements,
         reader: PostgresConnection, writer: OutboxWriter, kafka: KafkaClientConfiguration, flight: Flight,
-        stop: StopSignal, reports: RelayReports, limits: Live<RelayLimits>
+        notices: OutboxNotices, stop: StopSignal, reports: RelayReports, limits: Live<RelayLimits>
     ) throws(KafkaError) {
+        self.notices = notices
         self.configuration = configuration
         self.layout = layout
         self.statements = statements
@@ -121,12 +123,27 @@ final class ShardRelay {
             } else {
                 try await produce(current)
                 let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: .now - asked)
-                await flight.newsSignal.wait(atMost: wait)
+                if current.ids.isEmpty {
+                    await notices.wait(atMost: wait)
+                } else {
+                    await pause(for: wait, after: current)
+                }
                 asked = .now
                 page = try await read(nextRequest())
             }
         }
     }
+
+    /// Pauses after a page with rows.
+    private func pause(for wait: Duration, after page: Page) async {
+        let end = ContinuousClock.now + wait
+        // A larger page fills batches. The rows of this one would wait for others in vain.
+        if page.ids.count <= Self.fewRows { await producer.sendWithoutLinger(limitMs: 1) }
+        await flight.newsSignal.wait(atMost: max(end - .now, .zero))
+    }
+
+    /// The largest page whose records are sent without `linger.ms`.
+    private static let fewRows = 8
 
     /// Reads the blocked keys and the highest id before the first page.
     private func begin() async throws {
@@ -156,6 +173,7 @@ final class ShardRelay {
         }
         let next = request ?? cursor.nextRequest(limit: sizing.rows, rowBytes: sizing.rowBytes)
         lastScan = next.scan
+        notices.beginRead()
         flight.willRead(next.number)
         return next
     }

@@ -153,6 +153,35 @@ import Testing
         }
     }
 
+    /// A notification is only a hint: without its session, and without any, the relay polls.
+    @Test func lostNotificationsAreMadeUpFor() async throws {
+        try await RelayScene.run { scene in
+            var configuration = quickConfiguration()
+            configuration.notifyChannel = "outbox_\(scene.postgres.schema)"
+            let listeners = """
+                FROM pg_stat_activity
+                WHERE query LIKE 'LISTEN%outbox_\(scene.postgres.schema)%' AND pid <> pg_backend_pid()
+                """
+            try await scene.withRelay(configuration) {
+                try await eventually {
+                    try await scene.service.connection.execute(.unprepared("SELECT count(*) \(listeners)"))
+                        .int64(0, 0) == 1
+                }
+                try await scene.service.commit(scene.topic, "a", 1...2)
+                try await scene.reader.readSequences(["a": 2])
+                let ended = try await scene.service.connection.execute(
+                    .unprepared("SELECT pg_terminate_backend(pid) \(listeners)"))
+                #expect(ended.rowCount == 1)
+                try await scene.service.commit(scene.topic, "a", 3...4)
+                try await scene.reader.readSequences(["a": 4])
+                try await eventually {
+                    try await scene.service.connection.execute(.unprepared("SELECT count(*) \(listeners)"))
+                        .int64(0, 0) == 1
+                }
+            }
+        }
+    }
+
     @Test func sweepFindsRowsWhoseIDsCameFromElsewhere() async throws {
         try await RelayScene.run { scene in
             var configuration = quickConfiguration()
