@@ -77,10 +77,10 @@ let executables: [Target] = [
 
 let commands: [Target] = [
     module(
-        "OperatorCommands", dependsOn: "Catalog", "ProjectionPrograms", "Daemon", "DeadLetters", "Projections",
-        "ReadModels", "SQLProjections", "SQLText", "Outbox", "OrderShop", "Events", "Verification", "Tail",
-        "Inspection", "Migrations", "Settings", .logging, "EmbeddedKafka", "EmbeddedPostgres", "Kafka", "Postgres",
-        "Blocking", "StreamCore", "WireJSON", .argumentParser)
+        "OperatorCommands", dependsOn: "Catalog", "ProjectionPrograms", "Daemon", "DeadLetters", "ProcessManagers",
+        "Projections", "ReadModels", "SQLProjections", "SQLText", "Outbox", "OrderShop", "Events", "Verification",
+        "Tail", "Inspection", "Migrations", "Settings", .logging, "EmbeddedKafka", "EmbeddedPostgres", "Kafka",
+        "Postgres", "Blocking", "StreamCore", "WireJSON", .argumentParser)
 ]
 
 // MARK: programs: the settings and the composition of one daemon each; the catalog names them all
@@ -107,16 +107,21 @@ let programs: [Target] = [
         "QueryServiceProgram", dependsOn: "HTTPPrograms", "Daemon", "OrderQueries", "SQLQueries", "SQLText",
         "DashboardPage", "HTTP", "Operations", "Settings", "Postgres", .logging, .serviceLifecycle),
     program(
-        "CommandServiceProgram", dependsOn: "HTTPPrograms", "Daemon", "Commands", "OrderCommands", "AccountCommands",
-        "InventoryCommands", "ProductCommands", "Orders", "Events", "HTTP", "Operations", "Postgres", "Settings",
-        "SQLProjections", .serviceLifecycle),
+        "CommandServiceProgram", dependsOn: "HTTPPrograms", "CommandPrograms", "Daemon", "Commands", "OrderCommands",
+        "AccountCommands", "InventoryCommands", "ProductCommands", "Orders", "Events", "HTTP", "Operations",
+        "Postgres", "Settings", .serviceLifecycle),
     program(
-        "OrderProcessProgram", dependsOn: "ProjectionPrograms", "Daemon", "OrderProcess", "ProcessManagers", "Commands",
-        "Projections", "Events", "Orders", "Operations", "Postgres", "Settings", "StreamCore"),
+        "OrderProcessProgram", dependsOn: "ProjectionPrograms", "CommandPrograms", "Daemon", "OrderProcess",
+        "ProcessManagers", "Commands", "Projections", "Events", "Orders", "Operations", "Postgres", "Settings",
+        "StreamCore"),
     // The common part of the programs that answer requests.
     module(
         "HTTPPrograms", path: "Sources/Programs/HTTP", dependsOn: "Daemon", "HTTP", "Operations", "Settings", .logging,
         .serviceLifecycle),
+    // The common part of the programs that carry out commands.
+    module(
+        "CommandPrograms", path: "Sources/Programs/Commands", dependsOn: "Daemon", "Commands", "SQLProjections",
+        "Postgres", "Settings"),
     // The common part of all programs with projections.
     module(
         "ProjectionPrograms", path: "Sources/Programs/Projection", dependsOn: "Daemon", "Migrations", "Projections",
@@ -302,7 +307,7 @@ let tests: [Target] = [
         "Orders", "Kafka", "Postgres", "StreamCore", "TestKit", .logging),
     suite(
         "SQLProjectionsTests", dependsOn: "SQLProjections", "SQLText", "ReadModels", "Projections",
-        "CommandServiceProgram", "AccountCommands", "Accounts", "Commands", "CommandKit", "Events", "Outbox", "Kafka",
+        "CommandPrograms", "AccountCommands", "Accounts", "Commands", "CommandKit", "Events", "Outbox", "Kafka",
         "Postgres", "Migrations", "StreamCore", "WireJSON", "TestKit", .logging),
     suite(
         "SQLQueriesTests", dependsOn: "SQLQueries", "SQLText", "RequestValues", "Postgres", "StreamCore", "WireJSON",
@@ -348,8 +353,8 @@ let tests: [Target] = [
         "StreamCore", "TestKit"),
     suite(
         "OperatorCommandsTests", dependsOn: "Blocking", "Inspection", "Tail", "OperatorCommands", "Catalog",
-        "DeadLetters", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification", "Migrations",
-        "Postgres", "StreamCore", "TestKit", .argumentParser),
+        "DeadLetters", "ProcessManagers", "Projections", "Outbox", "OrderShop", "Events", "Orders", "Verification",
+        "Migrations", "Postgres", "StreamCore", "TestKit", .argumentParser),
     suite(
         "DaemonTests", dependsOn: "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms",
         "Daemon", "Settings", "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",

@@ -25,6 +25,9 @@ public struct CommandBusConfiguration: Sendable {
     public var cachedFacts = 100_000
     /// Maximum time for which a fact is cached, in seconds.
     public var cachedFactS = 60
+    /// The channel of a NOTIFY after the commit of each transaction with events; nil for none. A relay that listens to
+    /// it reads the outbox at once.
+    public var notifyChannel: String?
     /// The level of the log line that is written for each command.
     public var logLevel: Logger.Level = .info
 

@@ -8,6 +8,8 @@ public import StreamCore
 public struct CommandExecutor: Sendable {
     private let handlers: [ObjectIdentifier: CommandHandler]
     private let repositories: [ObjectIdentifier: any Repository]
+    private let readModels: (any InlineReadModels)?
+    private let notifyChannel: String?
 
     /// Settings for the sessions that carry out commands. All statements select rows by key, so one generic plan suits
     /// all values. Sequential scans are disabled because a plan that was made while a table was empty would otherwise
@@ -17,11 +19,19 @@ public struct CommandExecutor: Sendable {
         "enable_mergejoin": "off", "jit": "off",
     ]
 
-    /// - Parameter commands: the types of all commands that will be carried out. Each must have a handler.
+    /// - Parameters:
+    ///   - commands: the types of all commands that will be carried out. Each must have a handler.
+    ///   - readModels: applies events to the read models that commands update; nil if this program cannot. No command
+    ///     can then be carried out while the database has such a read model.
+    ///   - notifyChannel: the channel of a NOTIFY after the commit of each transaction with events, for a relay; nil
+    ///     for none.
     /// - Throws: ``CommandBusError`` with all problems of the arguments.
     public init(
-        commands: [any Command.Type], handlers: [CommandHandler], repositories: [any Repository]
+        commands: [any Command.Type], handlers: [CommandHandler], repositories: [any Repository],
+        readModels: (any InlineReadModels)? = nil, notifyChannel: String? = nil
     ) throws(CommandBusError) {
+        self.readModels = readModels
+        self.notifyChannel = notifyChannel
         let checked = try CommandBusCheck(commands, handlers, repositories, CommandBusConfiguration()).tables()
         self.handlers = checked.handlers
         self.repositories = checked.repositories
@@ -49,17 +59,15 @@ public struct CommandExecutor: Sendable {
         var verdicts = [CommandOutcome.Verdict?](repeating: nil, count: jobs.count)
         var left = Array(jobs.indices)
         while !left.isEmpty {
-            let work = CommandWork(repositories, nil, nil, trustsCaches: false, now: now)
+            let work = CommandWork(repositories, readModels, nil, trustsCaches: false, now: now)
             do {
-                try await work.run(left.map { jobs[$0] }, in: transaction)
+                try await work.run(left.map { jobs[$0] }, notifying: notifyChannel, in: transaction)
                 // A write that fails must fail here, where its error can be attributed to the commands.
                 try await transaction.flush()
             } catch let error as PostgresError where error.sqlState == .versionConflict {
                 throw PostgresError(.server, error.message, sqlState: .serializationFailure)
             } catch let failure as InlineFailure {
-                // This program cannot update read models that commands apply. It fails until an operator hands them
-                // back to their daemon.
-                throw PostgresError(.usage, "\(failure)")
+                throw failure.inTransaction
             }
             let undecided = try zip(left, work.replies).filter { index, reply in
                 switch reply {

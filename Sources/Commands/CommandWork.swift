@@ -64,7 +64,11 @@ final class CommandWork {
     // MARK: the way of a transaction
 
     /// Reads, decides and queues the writes, which are sent with COMMIT.
-    func run(_ batch: [PendingCommand.Job], in transaction: PostgresTransaction) async throws {
+    ///
+    /// - Parameter channel: the channel of a NOTIFY after COMMIT, if there are events; nil for none.
+    func run(
+        _ batch: [PendingCommand.Job], notifying channel: String?, in transaction: PostgresTransaction
+    ) async throws {
         var plans: [ReadPlan] = []
         for job in batch {
             var plan = ReadPlan(self)
@@ -86,6 +90,7 @@ final class CommandWork {
         }
         for (statement, parameters) in writes() { try await transaction.enqueue(statement, parameters) }
         try await inline.apply(in: transaction)
+        if outbox.count > 0, let channel { try await transaction.notify(channel) }
     }
 
     /// The first round trip: reads and locks.

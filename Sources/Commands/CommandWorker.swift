@@ -130,7 +130,8 @@ actor CommandWorker {
         let work = CommandWork(repositories, readModels, caches, trustsCaches: trustsCaches, now: .now)
         do {
             let connection = try await open()
-            try await connection.withTransaction { try await work.run(batch.map(\.job), in: $0) }
+            let channel = configuration.notifyChannel
+            try await connection.withTransaction { try await work.run(batch.map(\.job), notifying: channel, in: $0) }
             return .committed(work.replies)
         } catch let error as TransactionError {
             if case .unknownOutcome = error { return await lookUp(work, batch, error) }

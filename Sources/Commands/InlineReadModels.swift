@@ -75,6 +75,16 @@ struct InlineFailure: Error, CustomStringConvertible {
         }
     }
 
+    /// The error for the code that opened the transaction. An error of the database keeps its code and its SQLSTATE,
+    /// and names the read model.
+    var inTransaction: any Error {
+        switch cause {
+        case let error as PostgresError: PostgresError(error.code, description, sqlState: error.sqlState)
+        case is NotApplied: PostgresError(.usage, description)
+        default: self
+        }
+    }
+
     /// This program cannot apply read models.
     struct NotApplied: Error, CustomStringConvertible {
         let description = "this program accepts commands but cannot apply read models"

@@ -33,6 +33,9 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
     public var maxWaitSeconds = 30
     /// Requests that wait so at once, at most.
     public var maxWaiters = 5_000
+    /// The channel that the projection of orders notifies of applied events, so that waiting requests are answered at
+    /// once; nil to only poll.
+    public var notifyChannel: String?
     /// Milliseconds between two updates of a dashboard, at least.
     public var updateIntervalMs = 500
     /// Milliseconds between two looks at the pipeline.

@@ -29,6 +29,8 @@ actor BatchWriter<P: Projection> {
     private let configuration: PostgresConfiguration
     private let consumerGroup: String
     private let retentionDays: Int
+    /// The channel that is notified of applied events; nil for none.
+    let notifyChannel: String?
     /// Parks failures; nil if failures stop their partitions.
     let parking: ParkingWriter<P.Event>?
     /// Whether event ids are recorded. If the order of a key matters, they are needed too: an older release may have
@@ -62,8 +64,9 @@ actor BatchWriter<P: Projection> {
 
     init(
         _ projection: P, _ configuration: PostgresConfiguration, consumerGroup: String, retentionDays: Int,
-        parking: Parking? = nil
+        notifyChannel: String? = nil, parking: Parking? = nil
     ) {
+        self.notifyChannel = notifyChannel
         self.parking = parking.map { ParkingWriter($0) }
         self.projection = projection
         eventTypes = EventTypes(projection.eventTypes)

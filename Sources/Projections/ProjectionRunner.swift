@@ -79,7 +79,7 @@ public struct ProjectionRunner<P: Projection>: Sendable {
         }
         let writer = BatchWriter(
             projection, postgres, consumerGroup: group, retentionDays: configuration.processedEventsRetentionDays,
-            parking: parking)
+            notifyChannel: configuration.notifyChannel, parking: parking)
         let intake = Intake(
             projection: projection, consumer: consumer,
             batches: configuration.liveBatches ?? Live(configuration.batches),

@@ -44,6 +44,10 @@ public struct ProjectionRunnerConfiguration: Sendable {
     /// A rate limit that several runners share, in records per second; nil for no limit.
     public var pace: RecordPace?
 
+    /// The channel of a NOTIFY behind the commit of each batch that changed the read model; nil for none. Who waits for
+    /// an event to be applied looks at once, instead of at its next turn.
+    public var notifyChannel: String?
+
     /// See ``TruncatedHistoryPolicy``.
     public var onTruncatedHistory = TruncatedHistoryPolicy.stop
 
@@ -83,6 +87,7 @@ public struct ProjectionRunnerConfiguration: Sendable {
             if !condition { problems.append(problem) }
         }
         require(!service.isEmpty, "service is empty")
+        require(notifyChannel != "", "notifyChannel is empty")
         require((1...100_000).contains(batchMaxRecords), "batchMaxRecords is outside 1…100000")
         require((1...(64 << 20)).contains(batchMaxBytes), "batchMaxBytes is outside 1…64 MiB")
         require((0...60_000).contains(batchLingerMs), "batchLingerMs is outside 0…60000")

@@ -103,6 +103,7 @@ extension BatchWriter {
                 try await projection.apply(batch.events(fresh), reading: answers, in: transaction)
             }
             committed.fresh = fresh
+            if let notifyChannel, !fresh.isEmpty { try await transaction.notify(notifyChannel) }
 
             if let parking, parking.hasWork(plan) {
                 // An error up to here may be caused by an event. A later error is not.

@@ -55,6 +55,25 @@ import Testing
         }
     }
 
+    @Test func eventsAreTold() async throws {
+        let channel = "told_\(UInt64.random(in: 0...UInt64.max))"
+        try await TallyScene.with(.asTable, { $0.notifyChannel = channel }) { scene in
+            let listener = try await PostgresListener.connect(scene.database, channels: [channel])
+            #expect(try await scene.bus.send(Add(tally: "a", number: -1)).rule == "below-zero")
+            _ = try await scene.bus.query([("SELECT 1", Parameters())])
+            try await scene.bus.send(Add(tally: "a", number: 1))
+            let sender = try await PostgresConnection.connect(scene.database)
+            try await sender.execute("SELECT pg_notify($1, 'last')", Parameters { $0.append(channel) })
+            var payloads: [String] = []
+            for try await notification in listener {
+                payloads.append(notification.payload)
+                if notification.payload == "last" { listener.stop() }
+            }
+            #expect(payloads == ["", "last"], "neither a refusal nor a question is told of")
+            await sender.close()
+        }
+    }
+
     @Test(arguments: Kept.allCases) func aRefusalLeavesNothing(kept: Kept) async throws {
         try await TallyScene.with(kept) { scene in
             try await scene.bus.send(Add(tally: "a", number: 1))

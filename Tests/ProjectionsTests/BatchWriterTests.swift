@@ -20,11 +20,12 @@ import Testing
     }
 
     private func writer(
-        _ configuration: PostgresConfiguration, beforeApply: @escaping LedgerProjection.Hook = { _, _ in }
+        _ configuration: PostgresConfiguration, notifying channel: String? = nil,
+        beforeApply: @escaping LedgerProjection.Hook = { _, _ in }
     ) -> BatchWriter<LedgerProjection> {
         BatchWriter(
             LedgerProjection(name: "ledger", topics: ["t"], beforeApply: beforeApply), configuration,
-            consumerGroup: "test.ledger.v1", retentionDays: 7)
+            consumerGroup: "test.ledger.v1", retentionDays: 7, notifyChannel: channel)
     }
 
     /// Events of one key at the offsets from `start` on, and the order to write all of them.
@@ -54,6 +55,34 @@ import Testing
 
     private func processed(_ connection: PostgresConnection) async throws -> Int64 {
         try await connection.execute("SELECT count(*) FROM processed_events").int64(0, 0)
+    }
+
+    @Test func appliedEventsAreTold() async throws {
+        try await withSchema { configuration, connection in
+            let channel = configuration.schema
+            let listener = try await PostgresListener.connect(configuration, channels: [channel])
+            let writer = writer(configuration, notifying: channel)
+            _ = await writer.loadOffsets([Self.partition])
+            let (batch, order) = try work("a", from: 0, count: 3)
+            guard case (.written(.committed), _) = await writer.write(batch, order) else {
+                Issue.record("not committed")
+                return
+            }
+            // Fenced: it changes nothing, and tells nothing.
+            let (stale, staleOrder) = try work("b", from: 0, count: 2)
+            guard case (.written(.fenced), _) = await writer.write(stale, staleOrder) else {
+                Issue.record("not fenced")
+                return
+            }
+            try await connection.execute("SELECT pg_notify($1, 'last')", Parameters { $0.append(channel) })
+            var payloads: [String] = []
+            for try await notification in listener {
+                payloads.append(notification.payload)
+                if notification.payload == "last" { listener.stop() }
+            }
+            #expect(payloads == ["", "last"])
+            await writer.close()
+        }
     }
 
     @Test func aZombieCannotCommit() async throws {

@@ -1,7 +1,7 @@
 import AccountCommands
 import Accounts
 import CommandKit
-import CommandServiceProgram
+import CommandPrograms
 import Commands
 import Events
 import Logging

@@ -38,14 +38,14 @@ struct OrderReads: Sendable {
             }
         }
         if behind != nil, let requested, deadline > .now {
-            try await request.working(as: .wait) {
+            let reached = try await request.working(as: .wait) {
                 do throws(ReadError) {
-                    try await watcher.wait(for: orderID, version: requested, until: deadline)
+                    return try await watcher.wait(for: orderID, version: requested, until: deadline)
                 } catch {
                     throw error.problem
                 }
             }
-            rows = try await read(OrderStatements.byID, orderID)
+            rows = if let reached { reached } else { try await read(OrderStatements.byID, orderID) }
             behind = try versionsBehind(rows, requested)
         }
         if let behind, let requested {

@@ -1,8 +1,8 @@
 internal import Postgres
 
 /// The statements that read orders and customers by their ids, the array `$1`. Those of orders all begin with the same
-/// columns, which `OrderJSON` writes. The last column is the place in `$1`, but for the versions, which name their
-/// order.
+/// columns, which `OrderJSON` writes. The last column is the place in `$1`, where one statement may read for
+/// several requests.
 enum OrderStatements {
     /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
     static let columns = """
@@ -17,8 +17,12 @@ enum OrderStatements {
     static let byID = Statement(
         "SELECT \(columns), array_position($1::text[], order_id) FROM order_summary WHERE order_id = ANY($1)")
 
-    /// The versions of the orders.
-    static let versions: Statement = "SELECT order_id, version FROM order_summary WHERE order_id = ANY($1)"
+    /// Those of the orders `$1` that have the versions `$2` or later ones.
+    static let reached = Statement(
+        """
+        SELECT \(columns) FROM order_summary JOIN unnest($1::text[], $2::bigint[]) AS w (wanted, least)
+            ON order_id = wanted AND version >= least
+        """)
 
     /// What the customers ordered and paid, by currency.
     static let customer: Statement = """

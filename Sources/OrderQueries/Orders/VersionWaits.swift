@@ -1,7 +1,8 @@
 /// Who waits for which version of which order, and which orders are to be looked at next: a pure value.
 ///
 /// An order that somebody has just asked for is looked at first. After that the time between two looks grows with the
-/// time waited, so that many who wait for long take little, and none of it from those who come.
+/// time waited, so that many who wait for long take little, and none of it from those who come. An announcement of new
+/// versions makes all orders due. While versions come with announcements, looks without one are rare.
 struct VersionWaits<Waiter> {
     typealias Instant = ContinuousClock.Instant
 
@@ -17,16 +18,22 @@ struct VersionWaits<Waiter> {
         var since: Instant
         /// Nil when nobody has looked since then.
         var lookedAt: Instant?
+        /// Whether the last look had no other reason than that time had passed.
+        var wasPaced = false
 
-        var due: Instant {
-            guard let lookedAt else { return since }
-            return lookedAt + min(max((lookedAt - since) / 20, VersionWaits.shortestPause), .milliseconds(100))
-        }
+        /// The lowest version that somebody waits for.
+        var lowest: Int64 { waits.values.lazy.map(\.version).min() ?? 0 }
     }
 
-    /// Nobody looks at an order more often.
+    /// Without an announcement, nobody looks at an order more often.
     static var shortestPause: Duration { .milliseconds(1) }
+    /// The same while new versions are announced: looks find only what was announced to nobody.
+    static var shortestPauseWhileAnnounced: Duration { .milliseconds(20) }
 
+    /// When new versions were announced last.
+    private var announcedAt: Instant?
+    /// Whether announcements come. A version that was found without one shows that they do not, or not all of them.
+    private(set) var hearsAnnouncements = false
     private var orders: [String: Order] = [:]
     private var orderByWait: [UInt64: String] = [:]
 
@@ -52,28 +59,58 @@ struct VersionWaits<Waiter> {
         return wait?.waiter
     }
 
-    /// The orders to look at now, which are then taken for looked at.
-    mutating func take(_ limit: Int, at now: Instant) -> [String] {
+    /// Notes that orders have new versions.
+    mutating func announced(at now: Instant) {
+        announcedAt = now
+        hearsAnnouncements = true
+    }
+
+    /// Notes that no announcements can come for the time being.
+    mutating func lostAnnouncements() {
+        hearsAnnouncements = false
+    }
+
+    private func isAnnounced(since look: Instant) -> Bool { announcedAt.map { $0 > look } ?? false }
+
+    private func due(_ order: Order) -> Instant {
+        guard let lookedAt = order.lookedAt else { return order.since }
+        if isAnnounced(since: lookedAt) { return lookedAt }
+        let shortest = hearsAnnouncements ? Self.shortestPauseWhileAnnounced : Self.shortestPause
+        return lookedAt + min(max((lookedAt - order.since) / 20, shortest), .milliseconds(100))
+    }
+
+    /// The orders to look at now, which are then taken for looked at, with the lowest version that is waited for.
+    mutating func take(_ limit: Int, at now: Instant) -> [(orderID: String, version: Int64)] {
         var due: [(orderID: String, due: Instant)] = []
         var new: [(orderID: String, due: Instant)] = []
-        for (orderID, order) in orders where order.due <= now {
-            if order.lookedAt == nil { new.append((orderID, order.due)) } else { due.append((orderID, order.due)) }
+        for (orderID, order) in orders {
+            let time = self.due(order)
+            if time > now { continue }
+            if order.lookedAt == nil { new.append((orderID, time)) } else { due.append((orderID, time)) }
         }
         new.sort { $0.due < $1.due }
         // Those who come never take all of a turn from those who wait.
         let first = new.prefix(max(limit - limit / 5, limit - due.count))
         due.sort { $0.due < $1.due }
-        let taken = (first + due).prefix(limit).map(\.orderID)
-        for orderID in taken { orders[orderID]?.lookedAt = now }
-        return taken
+        return (first + due).prefix(limit).map { orderID, _ in
+            var order = orders[orderID] ?? Order(since: now)
+            order.wasPaced = order.lookedAt.map { !isAnnounced(since: $0) } ?? false
+            order.lookedAt = now
+            orders[orderID] = order
+            return (orderID, order.lowest)
+        }
     }
 
     /// When there is something to look at next; nil when nobody waits.
-    var nextDue: Instant? { orders.values.lazy.map(\.due).min() }
+    var nextDue: Instant? { orders.values.lazy.map(due).min() }
 
     /// - Returns: those whose version has been reached.
     mutating func removeReached(_ orderID: String, version: Int64) -> [Waiter] {
-        let reached = orders[orderID]?.waits.filter { $0.value.version <= version }.map(\.key) ?? []
+        let order = orders[orderID]
+        let reached = order?.waits.filter { $0.value.version <= version }.map(\.key) ?? []
+        if !reached.isEmpty, let order, order.wasPaced, let lookedAt = order.lookedAt, !isAnnounced(since: lookedAt) {
+            hearsAnnouncements = false
+        }
         return reached.compactMap { remove($0) }
     }
 

@@ -5,20 +5,23 @@ internal import Synchronization
 /// Waits for orders to reach versions in the read model, for all requests that wait, with one statement for all.
 ///
 /// Which orders it looks at and when, ``VersionWaits`` says. When looking itself takes long it comes more seldom, so
-/// that it never uses more than a part of one connection.
+/// that it never uses more than a part of one connection. Notifications of the projection say when it is worth it; they
+/// are hints, and without them the look comes a little later.
 final class VersionWatcher: Sendable {
-    private typealias Waits = VersionWaits<CheckedContinuation<Void, Never>>
+    private typealias Waits = VersionWaits<CheckedContinuation<ReadRows?, Never>>
 
     private struct State {
         var waits = Waits()
         var lastID: UInt64 = 0
         /// The loop, while there is nothing to look at yet.
         var sleeper: CheckedContinuation<Void, Never>?
-        /// Whether somebody has come since the loop looked for something to do.
-        var hasNewcomer = false
+        /// Whether somebody has come, or a notification, since the loop looked for something to do.
+        var hasNews = false
         var isStopped = false
     }
 
+    private let postgres: PostgresConfiguration
+    private let notifyChannel: String?
     private let session: PostgresSession
     private let maxWaiters: Int
     private let state = Mutex(State())
@@ -28,8 +31,12 @@ final class VersionWatcher: Sendable {
     /// A statement asks for so many orders at most.
     private static let pageSize = 500
 
-    /// - Parameter maxWaiters: requests that may wait at once.
-    init(_ postgres: PostgresConfiguration, maxWaiters: Int) {
+    /// - Parameters:
+    ///   - maxWaiters: requests that may wait at once.
+    ///   - notifyChannel: the channel that the projection notifies; nil to only poll.
+    init(_ postgres: PostgresConfiguration, maxWaiters: Int, notifyChannel: String? = nil) {
+        self.postgres = postgres
+        self.notifyChannel = notifyChannel
         session = PostgresSession(postgres, backoff: Backoff(initial: .milliseconds(50), ceiling: .seconds(2)))
         self.maxWaiters = maxWaiters
     }
@@ -37,31 +44,45 @@ final class VersionWatcher: Sendable {
     /// Requests that wait now.
     var count: Int { state.withLock { $0.waits.count } }
 
-    /// Returns when the read model has the version, when the time is over, or when the task is cancelled; which of
-    /// them it was, the next look at the order tells.
+    /// Whether notifications come, as far as they were needed lately.
+    var hearsNotifications: Bool { state.withLock { $0.waits.hearsAnnouncements } }
+
+    /// Waits until the read model has the version.
     ///
+    /// - Returns: the order's row, as ``OrderStatements/columns``; nil when the time is over before, or the task is
+    ///   cancelled.
     /// - Throws: ``ReadError/overloaded`` when too many wait.
-    func wait(for orderID: String, version: Int64, until deadline: ContinuousClock.Instant) async throws(ReadError) {
+    func wait(
+        for orderID: String, version: Int64, until deadline: ContinuousClock.Instant
+    ) async throws(ReadError) -> ReadRows? {
         let admitted: UInt64? = state.withLock { state in
             if state.waits.count >= maxWaiters { return nil }
             state.lastID += 1
             return state.lastID
         }
         guard let id = admitted else { throw .overloaded }
-        await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let woken: CheckedContinuation<Void, Never>? = state.withLock { state in
-                    if Task.isCancelled || state.isStopped { return continuation }
+                let isOver = state.withLock { state in
+                    if Task.isCancelled || state.isStopped { return true }
                     state.waits.add(id, orderID, version: version, at: .now, until: deadline, continuation)
-                    state.hasNewcomer = true
-                    defer { state.sleeper = nil }
-                    return state.sleeper
+                    return false
                 }
-                woken?.resume()
+                if isOver { continuation.resume(returning: nil) } else { wakeLoop() }
             }
         } onCancel: {
-            state.withLock { $0.waits.remove(id) }?.resume()
+            state.withLock { $0.waits.remove(id) }?.resume(returning: nil)
         }
+    }
+
+    /// Ends the pause of the loop, or the next one.
+    private func wakeLoop() {
+        let woken = state.withLock { state in
+            state.hasNews = true
+            defer { state.sleeper = nil }
+            return state.sleeper
+        }
+        woken?.resume()
     }
 
     // MARK: the loop
@@ -79,6 +100,7 @@ final class VersionWatcher: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.look(onWork) }
             group.addTask { await self.expire(onTurn) }
+            if let notifyChannel { group.addTask { await self.listen(notifyChannel) } }
         }
         release { state in
             state.isStopped = true
@@ -90,7 +112,7 @@ final class VersionWatcher: Sendable {
         while !Task.isCancelled {
             let start = ContinuousClock.now
             let wanted = state.withLock { state in
-                state.hasNewcomer = false
+                state.hasNews = false
                 return state.waits.take(Self.pageSize, at: start)
             }
             if wanted.isEmpty {
@@ -104,8 +126,7 @@ final class VersionWatcher: Sendable {
                 let connection = try await session.connection()
                 onWork(.moving)
                 try await look(at: wanted, on: connection)
-                let pause = max((ContinuousClock.now - start) * 2, Waits.shortestPause)
-                try? await Task.sleep(for: min(pause, Self.longestPause))
+                try? await Task.sleep(for: min((ContinuousClock.now - start) * 2, Self.longestPause))
             } catch {
                 // The waiters have their deadlines, and the pool of reads says that the database is away.
                 try? await Task.sleep(for: Self.pauseAfterFailure)
@@ -113,15 +134,45 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    private func look(at orderIDs: [String], on connection: PostgresConnection) async throws(PostgresError) {
-        var ids = TextArray()
-        for id in orderIDs { ids.append(id) }
+    private func look(
+        at orders: [(orderID: String, version: Int64)], on connection: PostgresConnection
+    ) async throws(PostgresError) {
+        var (ids, least) = (TextArray(), Int64Array())
+        for order in orders {
+            ids.append(order.orderID)
+            least.append(order.version)
+        }
+        let parameters = Parameters {
+            $0.append(ids)
+            $0.append(least)
+        }
         let rows = try await connection.execute(
-            OrderStatements.versions, Parameters { $0.append(ids) }, timeoutMs: Self.statementTimeoutMs)
-        var versions: [(String, Int64)] = []
-        for row in 0..<rows.rowCount { versions.append((try rows.string(row, 0), try rows.int64(row, 1))) }
-        let read = versions
-        release { state in read.flatMap { state.waits.removeReached($0.0, version: $0.1) } }
+            OrderStatements.reached, parameters, timeoutMs: Self.statementTimeoutMs)
+        for row in 0..<rows.rowCount {
+            let (orderID, version) = (try rows.string(row, 0), try OrderJSON.version(rows, row))
+            let reached = state.withLock { $0.waits.removeReached(orderID, version: version) }
+            for waiter in reached { waiter.resume(returning: ReadRows(result: rows, range: row..<row + 1)) }
+        }
+    }
+
+    /// Listens for notifications until the task is cancelled. Those that nobody heard are made up for by looking.
+    private func listen(_ channel: String) async {
+        var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(10))
+        while !Task.isCancelled {
+            do throws(PostgresError) {
+                let listener = try await PostgresListener.connect(postgres, channels: [channel])
+                backoff.reset()
+                for try await _ in listener {
+                    state.withLock { $0.waits.announced(at: .now) }
+                    wakeLoop()
+                }
+            } catch {
+                // The sessions that read tell of a database that is away.
+            }
+            state.withLock { $0.waits.lostAnnouncements() }
+            // Cut short by the cancellation, which ends the loop.
+            try? await Task.sleep(for: backoff.next())
+        }
     }
 
     /// Returns when an order is due, when somebody comes, or when the task is cancelled.
@@ -139,7 +190,7 @@ final class VersionWatcher: Sendable {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isNeeded = state.withLock { state in
-                    if state.hasNewcomer || Task.isCancelled { return true }
+                    if state.hasNews || Task.isCancelled { return true }
                     state.sleeper = continuation
                     return false
                 }
@@ -168,7 +219,7 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    private func release(_ remove: (inout State) -> [CheckedContinuation<Void, Never>]) {
-        for continuation in state.withLock({ remove(&$0) }) { continuation.resume() }
+    private func release(_ remove: (inout State) -> [CheckedContinuation<ReadRows?, Never>]) {
+        for continuation in state.withLock({ remove(&$0) }) { continuation.resume(returning: nil) }
     }
 }

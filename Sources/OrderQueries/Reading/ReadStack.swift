@@ -23,7 +23,10 @@ struct ReadStack: Sendable {
     ) {
         self.server = server
         pool = ReadPool(postgres, configuration.pool, logger: logger)
-        watcher = VersionWatcher(postgres, maxWaiters: configuration.maxWaiters)
+        watcher = VersionWatcher(
+            postgres, maxWaiters: configuration.maxWaiters,
+            // A standby refuses LISTEN.
+            notifyChannel: server == .primary ? configuration.notifyChannel : nil)
         // Without read models of orders, answers are made of those in SQL, whatever their names.
         let names = configuration.readModels.isEmpty ? nil : Set(configuration.readModels.map(\.rawValue))
         pipeline = PipelineWatch(

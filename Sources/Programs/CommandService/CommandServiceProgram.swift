@@ -1,3 +1,4 @@
+internal import CommandPrograms
 internal import Commands
 public import Daemon
 internal import HTTP

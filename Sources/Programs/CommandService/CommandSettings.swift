@@ -1,4 +1,5 @@
 internal import AccountCommands
+internal import CommandPrograms
 internal import Commands
 internal import Daemon
 internal import Events
@@ -67,6 +68,7 @@ struct CommandSettings: FeatureSettings {
             Maximum time that a customer or a product is kept in memory. It bounds what a lost notification can do. \
             Lower it where a proxy such as PgBouncer in its transaction mode keeps notifications away.
             """)
+        bus.notifyChannel = section.outboxNotifyChannel()
         let served = [
             OrderCommands.domain(Self.policy(reader)), PaymentCommands.domain(.standard), ShipmentCommands.domain,
             CustomerCommands.domain, AccountCommands.domain(.standard), InventoryCommands.domain,

@@ -13,6 +13,7 @@ public enum OrderSummaryProgram: VersionedProjectionProgram {
     public static let abstract = "Maintains the read model order_summary from the events of orders in Kafka."
     public static let operationsPort = 9_402
     public static let migrationSet = "order-summary"
+    public static let notifyChannel: String? = NotifyChannels.orderSummary
 
     public static var readModel: ReadModel { OrderSummaryProjection.readModel }
 

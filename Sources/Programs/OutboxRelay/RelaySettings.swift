@@ -120,12 +120,15 @@ struct RelaySettings: FeatureSettings {
             Interval at which the relay reads the outbox while it finds none. The first event after a pause waits at \
             most this long. SIGHUP applies a change without a restart.
             """)
-        relay.notifyChannel = section.optionalString(
-            "notify_channel", example: "outbox",
+        let channel = section.string(
+            "notify_channel", default: NotifyChannels.outbox,
             """
-            A channel of PostgreSQL's NOTIFY. The relay also reads the outbox at each notification. Set it only where \
-            few transactions commit, because NOTIFY takes a lock that all commits share.
-            """)
+            Channel of PostgreSQL's NOTIFY for new rows. While the outbox is empty, the relay reads it at each \
+            notification, with one more session for each shard. command-service and order-process notify it after \
+            their transactions. A service of your own may do the same with a NOTIFY of its own after COMMIT. A NOTIFY \
+            inside of a transaction makes all transactions that notify commit one after the other. "" only polls.
+            """, check: NotifyChannels.problem)
+        relay.notifyChannel = NotifyChannels.channel(channel)
         relay.sweepIntervalMs = section.integer(
             "sweep_interval_ms", default: defaults.sweepIntervalMs, in: 100...3_600_000,
             "Minimum time between two passes over the whole outbox.")

@@ -15,6 +15,8 @@ public protocol ProjectionProgram: DaemonProgram where Feature == ProjectionFeat
     static var migrationSet: String { get }
     /// Whether `[projection]` has the setting `version`; see ``VersionedProjectionProgram``.
     static var hasVersions: Bool { get }
+    /// The default channel that is notified of applied events; nil if nobody listens, and then there is no setting.
+    static var notifyChannel: String? { get }
     /// - Parameter topicSuffix: the suffix of each topic's name, after an aggregate type in lower case.
     static func projection(topicSuffix: String) -> Kept
 }
@@ -36,7 +38,7 @@ public struct ProjectionFeature<Program: ProjectionProgram>: FeatureSettings {
     public init(from reader: SettingsReader) {
         projection = ProjectionSettings(
             from: reader, consumer: Program.projection(topicSuffix: "").name, order: Program.order,
-            hasVersions: Program.hasVersions)
+            hasVersions: Program.hasVersions, notifyChannel: Program.notifyChannel)
     }
 
     public static var reloadableKeys: [String] { ProjectionSettings.reloadableKeys }
@@ -48,6 +50,8 @@ extension ProjectionProgram {
     public static var order: DeadLetterRoute.Order { .key }
 
     public static var hasVersions: Bool { false }
+
+    public static var notifyChannel: String? { nil }
 
     public static var metricHelp: [String: String] { ProjectionMetrics.help }
 

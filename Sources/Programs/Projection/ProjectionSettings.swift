@@ -19,8 +19,10 @@ public struct ProjectionSettings: Sendable {
     ///     elsewhere.
     ///   - order: the order of events that its read model needs with dead letters.
     ///   - hasVersions: whether its read model has versions, one of which may be selected.
+    ///   - notifyChannel: the default channel that is notified of applied events; nil if nobody listens.
     public init(
-        from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key, hasVersions: Bool = false
+        from reader: SettingsReader, consumer: String?, order: DeadLetterRoute.Order = .key, hasVersions: Bool = false,
+        notifyChannel: String? = nil
     ) {
         let section = reader.section("projection", "How the daemon reads events and writes the read model.")
         let defaults = ProjectionRunnerConfiguration(service: "millrace")
@@ -50,6 +52,7 @@ public struct ProjectionSettings: Sendable {
             wish = version == 0 ? .live : .version(version)
         }
         Self.readBatches(section, &runner)
+        runner.notifyChannel = notifyChannel.flatMap { Self.notifyChannel(section, default: $0) }
         runner.onTruncatedHistory = section.choice(
             "on_truncated_history", default: defaults.onTruncatedHistory,
             """
@@ -95,6 +98,17 @@ public struct ProjectionSettings: Sendable {
     /// See `FeatureSettings`.
     public func adopt(_ reloaded: Self) {
         configuration.liveBatches?.set(reloaded.configuration.batches)
+    }
+
+    private static func notifyChannel(_ section: SectionReader, default name: String) -> String? {
+        let channel = section.string(
+            "notify_channel", default: name,
+            """
+            Channel of PostgreSQL's NOTIFY for applied events. The daemon notifies it after each transaction, and \
+            query-service answers requests with min_version at once. Set it to queries.notify_channel of \
+            query-service. "" notifies nobody; such a request is then answered up to some milliseconds later.
+            """, check: NotifyChannels.problem)
+        return NotifyChannels.channel(channel)
     }
 
     private static func readBatches(_ section: SectionReader, _ runner: inout ProjectionRunnerConfiguration) {

@@ -52,6 +52,15 @@ struct QuerySettings: FeatureSettings {
         queries.maxWaiters = section.integer(
             "max_waiters", default: queries.maxWaiters, in: 1...1_000_000,
             "Maximum number of requests that wait for min_version. Further requests are answered with 503.")
+        let channel = section.string(
+            "notify_channel", default: NotifyChannels.orderSummary,
+            """
+            Channel of PostgreSQL's NOTIFY for applied events. At each notification the service looks for the versions \
+            that requests wait for; it uses one more session to listen. Set it to the notify_channel of \
+            order-summary-projection. "" only polls. Reads from a replica only poll, because a replica sends no \
+            notifications.
+            """, check: NotifyChannels.problem)
+        queries.notifyChannel = NotifyChannels.channel(channel)
         queries.updateIntervalMs = section.integer(
             "update_interval_ms", default: queries.updateIntervalMs, in: 50...60_000,
             "Minimum time between two updates of a dashboard stream.")
