@@ -44,6 +44,7 @@ extension MigrationCatalog {
         ("orders_0005_shop_catalogue", PackageResources.orders_0005_shop_catalogue_sql),
         ("orders_0006_customer_changes", PackageResources.orders_0006_customer_changes_sql),
         ("processes_0001_create", PackageResources.processes_0001_create_sql),
+        ("processes_0002_finished", PackageResources.processes_0002_finished_sql),
         ("products_0001_create", PackageResources.products_0001_create_sql),
         ("products_0002_changes", PackageResources.products_0002_changes_sql),
         ("projections_0001_create", PackageResources.projections_0001_create_sql),

@@ -12,8 +12,8 @@ public struct MillraceCommand: AsyncParsableCommand {
             A command finds the database and Kafka by its options, else by DATABASE_URL and \
             KAFKA_BOOTSTRAP_SERVERS, else by a `millrace dev` that runs in this folder.
 
-            Exit codes: 0 done · 1 `verify` found differences; `dead-letters`, `outbox` or `projection` matched \
-            nothing · 2 `verify` could not compare everything · 64 wrong usage · 69 a server is unreachable or \
+            Exit codes: 0 done · 1 `verify` found differences; `dead-letters`, `outbox`, `process` or `projection` \
+            matched nothing · 2 `verify` could not compare everything · 64 wrong usage · 69 a server is unreachable or \
             refuses · 70 internal error · 78 the configuration or the database schema is wrong.
             """,
         version: Release.version,
@@ -21,7 +21,7 @@ public struct MillraceCommand: AsyncParsableCommand {
             DevCommand.self, MigrateCommand.self, LoadCommand.self, VerifyCommand.self, TailCommand.self,
             TraceCommand.self, LagCommand.self, DoctorCommand.self, StatusCommand.self,
             OutboxCommand.self, ProjectionCommand.self, RebuildCommand.self, PauseCommand.self, ResumeCommand.self,
-            DeadLettersCommand.self, ConfigCommand.self,
+            DeadLettersCommand.self, ProcessCommand.self, ConfigCommand.self,
         ])
 
     public init() {}

@@ -52,7 +52,13 @@ public enum OrderProcessCommands {
         InventoryCommands.handlers + PaymentCommands.handlers(.standard) + ShipmentCommands.handlers)
 
     /// Creates the executor for the commands of all steps.
-    public static func executor() throws(CommandBusError) -> CommandExecutor {
+    ///
+    /// - Parameters:
+    ///   - readModels: applies the events to read models that commands update; nil if the program cannot.
+    ///   - notifyChannel: the relay's channel; nil for none.
+    public static func executor(
+        readModels: (any InlineReadModels)? = nil, notifyChannel: String? = nil
+    ) throws(CommandBusError) -> CommandExecutor {
         // The process only cancels orders, so the settings of the other rules of orders are not used.
         let cancelling = OrderCommands.handlers(OrderPolicy())
         return try CommandExecutor(
@@ -61,7 +67,8 @@ public enum OrderProcessCommands {
                 CancelOrder.self, FailPayment.self,
             ],
             handlers: [reserve, release, authorize, ship, giveBack] + cancelling + PaymentCommands.handlers(.standard),
-            repositories: [OrderTables(), PaymentTables(), ShipmentTables(), InventoryTables()])
+            repositories: [OrderTables(), PaymentTables(), ShipmentTables(), InventoryTables()],
+            readModels: readModels, notifyChannel: notifyChannel)
     }
 
     // MARK: what is common

@@ -118,7 +118,10 @@ public struct OrderProcessPolicy: ProcessPolicy {
             state.step = .working
             return [.reserve]
         case .awaitingPayment: return [.failPayment]
-        case .working, .cancelling, .shipped, .cancelled, .stopped: return []
+        // An operator lets it go on: what was refused is tried again.
+        case .stopped:
+            return state.isOrderCancelled ? giveBack(&state) : cancel(because: state.reason ?? "resumed", &state)
+        case .working, .cancelling, .shipped, .cancelled: return []
         }
     }
 

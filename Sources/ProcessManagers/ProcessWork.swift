@@ -123,14 +123,15 @@ struct ProcessWork<Policy: ProcessPolicy> {
         }
     }
 
-    /// Lets the policy handle an input and records it in the history. An input that changes nothing is not recorded.
+    /// Lets the policy handle an input and records it in the history. An event that changes nothing is not recorded. A
+    /// deadline is always recorded, because the stored one has passed and must be replaced.
     private mutating func handle(
         _ input: Policy.Input, _ name: String, _ outcome: String, _ entry: inout Entry
     ) -> [Policy.Step] {
         guard var process = entry.process else { return [] }
         let before = process.state
         let steps = policy.handle(input, &process.state, at: now)
-        if process.stepCount > 0, process.state == before, steps.isEmpty, outcome == "taken" { return [] }
+        if process.stepCount > 0, process.state == before, steps.isEmpty, case .event = input { return [] }
         process.stepCount += 1
         history.append(
             ProcessHistoryEntry(

@@ -19,6 +19,8 @@ final class ProcessScene: Sendable {
     let shop: CommandScene
     let clock = TestClock()
     private let rules: OrderProcessRules
+    /// Applies the events to the read models that commands keep.
+    private let readModels: (any InlineReadModels)?
     private let suffix: String
     private let kafka: KafkaClientConfiguration
     private let producer: Producer
@@ -33,7 +35,7 @@ final class ProcessScene: Sendable {
     /// - Parameter pieces: the pieces of the product `p` that are there.
     static func with(
         pieces: Int32, _ change: (inout OrderProcessRules) -> Void = { _ in },
-        _ body: (ProcessScene) async throws -> Void
+        readModels: (any InlineReadModels)? = nil, _ body: (ProcessScene) async throws -> Void
     ) async throws {
         let suffix = "-" + TestKafka.uniqueName("process")
         var rules = OrderProcessRules()
@@ -48,14 +50,19 @@ final class ProcessScene: Sendable {
                 script: "INSERT INTO customers SELECT 'c', 'name', 'mail', 'DE'"
             ) { shop in
                 let kafka = try TestKafka.clientConfiguration()
-                let scene = try ProcessScene(shop: shop, rules: rules, suffix: suffix, kafka: kafka)
+                let scene = try ProcessScene(
+                    shop: shop, rules: rules, readModels: readModels, suffix: suffix, kafka: kafka)
                 _ = try await shop.send(ReceiveStock(productID: "p", quantity: pieces))
                 try await body(scene)
             }
         }
     }
 
-    private init(shop: CommandScene, rules: OrderProcessRules, suffix: String, kafka: KafkaClientConfiguration) throws {
+    private init(
+        shop: CommandScene, rules: OrderProcessRules, readModels: (any InlineReadModels)?, suffix: String,
+        kafka: KafkaClientConfiguration
+    ) throws {
+        self.readModels = readModels
         self.shop = shop
         self.rules = rules
         self.suffix = suffix
@@ -90,7 +97,8 @@ final class ProcessScene: Sendable {
         get throws {
             let clock = clock
             return ProcessEngine(
-                OrderProcessPolicy(rules, topicSuffix: suffix), try OrderProcessCommands.executor()
+                OrderProcessPolicy(rules, topicSuffix: suffix),
+                try OrderProcessCommands.executor(readModels: readModels)
             ) { clock.now }
         }
     }

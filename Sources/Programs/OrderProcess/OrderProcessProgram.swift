@@ -1,3 +1,4 @@
+internal import CommandPrograms
 internal import Commands
 public import Daemon
 internal import Events
@@ -18,7 +19,8 @@ public enum OrderProcessProgram: DaemonProgram {
 
         public init(from reader: SettingsReader) {
             projection = ProjectionSettings(from: reader, consumer: OrderProcessPolicy.name, order: .key)
-            process = OrderProcessSettings(from: reader)
+            process = OrderProcessSettings(
+                from: reader, eventsKeptDays: projection.configuration.processedEventsRetentionDays)
         }
 
         public static var reloadableKeys: [String] { ProjectionSettings.reloadableKeys }
@@ -55,7 +57,10 @@ public enum OrderProcessProgram: DaemonProgram {
 
     public static func run(_ feature: Feature, in context: DaemonContext) async throws {
         let policy = OrderProcessPolicy(feature.process.rules, topicSuffix: feature.projection.topicSuffix)
-        let engine = ProcessEngine(policy, try OrderProcessCommands.executor())
+        let engine = ProcessEngine(
+            policy,
+            try OrderProcessCommands.executor(
+                readModels: InlineFolders(), notifyChannel: feature.process.notifyChannel))
         var postgres = context.postgres
         postgres.settings.merge(CommandExecutor.sessionSettings) { given, _ in given }
         let runner = ProjectionRunner(
@@ -64,6 +69,9 @@ public enum OrderProcessProgram: DaemonProgram {
             observer: ProjectionHealth(context, projection: policy.name))
         let pollMs = feature.process.deadlinePollMs
         let deadlines = ProcessDeadlines(engine, postgres: postgres, pollMs: pollMs, logger: context.logger)
+        let pruner = ProcessPruner(
+            process: policy.name, postgres: postgres, keptDays: feature.process.finishedKeptDays,
+            logger: context.logger)
         let watch = context.health.watch(
             .loop, "deadline loop", limit: context.stallAfter + .milliseconds(pollMs))
         watch.turned(to: .working)
@@ -71,7 +79,8 @@ public enum OrderProcessProgram: DaemonProgram {
         try await withThrowingTaskGroup { group in
             group.addTask { try await runner.run() }
             group.addTask { await deadlines.run { watch.progressed() } }
-            // The deadlines end only when they are told to; the runner's end is the daemon's.
+            group.addTask { await pruner.run() }
+            // These two end only when they are told to; the runner's end is the daemon's.
             try await group.next()
             group.cancelAll()
             try await group.waitForAll()

@@ -1,14 +1,18 @@
+internal import CommandPrograms
 internal import Daemon
 internal import OrderProcess
 internal import Settings
 internal import StreamCore
 
 /// `[order_process]`: what the process of orders leaves to the operator.
-struct OrderProcessSettings: FeatureSettings {
+struct OrderProcessSettings {
     var rules = OrderProcessRules()
     let deadlinePollMs: Int
+    let finishedKeptDays: Int
+    let notifyChannel: String?
 
-    init(from reader: SettingsReader) {
+    /// - Parameter eventsKeptDays: how long an event that comes again is recognised by its id, in days.
+    init(from reader: SettingsReader, eventsKeptDays: Int) {
         let section = reader.section("order_process", "What happens to an order after its confirmation.")
         let defaults = OrderProcessRules()
         rules.capture = section.choice(
@@ -49,6 +53,21 @@ struct OrderProcessSettings: FeatureSettings {
         deadlinePollMs = section.integer(
             "deadline_poll_ms", default: 1_000, in: 10...60_000,
             "Time between two looks for deadlines that are over.")
+        finishedKeptDays = section.integer(
+            "finished_kept_days", default: 90, in: 1...36_500,
+            """
+            How long a finished process and its history are kept. Then the daemon deletes them. A process that is not \
+            finished is kept for ever. An order whose confirmation comes again later begins a new process, so set it \
+            longer than any replay of the topics, and not below processed_events_retention_days.
+            """)
+        if finishedKeptDays < eventsKeptDays {
+            section.reject(
+                "finished_kept_days",
+                """
+                is less than processed_events_retention_days (\(eventsKeptDays)): an old event could begin a process again
+                """)
+        }
+        notifyChannel = section.outboxNotifyChannel()
         section.reject(rules.validate())
     }
 }

@@ -1,0 +1,38 @@
+internal import ArgumentParser
+internal import Postgres
+internal import ProcessManagers
+
+/// `millrace process`: the processes that react to events with commands.
+struct ProcessCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "process",
+        abstract: "Lists and shows processes such as those of order-process, and lets stopped ones go on.",
+        discussion: """
+            A process stops when a rule refuses what it must do, so that it can neither finish nor give back what it \
+            holds. Its history names the rule. Correct the cause, and let it go on with `millrace process resume`, which \
+            is a dry run unless you give --execute. The operator and the reason become a row of its history.
+
+            \(exitCodes)
+            """,
+        subcommands: [ListProcesses.self, ShowProcess.self, ResumeProcesses.self])
+
+    static let exitCodes = """
+        Exit codes: 0 done, or shown by the dry run · 1 no such process, or nothing matched · 64 wrong usage · 69 the \
+        database is unreachable or refuses · 70 internal error · 78 the configuration or the database schema is wrong.
+        """
+}
+
+/// The options for the database, and for the kind of process.
+struct ProcessOptions: ParsableArguments {
+    @OptionGroup var database: DatabaseOptions
+
+    @Option(help: "The kind of process.")
+    var process = "order-process"
+
+    /// Runs `body` with the processes of the database.
+    func withProcesses<Result>(_ body: (ProcessRegistry) async throws -> Result) async throws -> Result {
+        try await database.withSession(named: "millrace-process", tables: (of: "processes", sets: ["processes"])) {
+            try await body(ProcessRegistry($0))
+        }
+    }
+}

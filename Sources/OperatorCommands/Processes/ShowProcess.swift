@@ -1,0 +1,59 @@
+internal import ArgumentParser
+internal import ProcessManagers
+internal import StreamCore
+
+/// `millrace process show`.
+struct ShowProcess: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Shows a process: what it knows, and each step of its history.",
+        discussion: ProcessCommand.exitCodes)
+
+    @OptionGroup var options: ProcessOptions
+
+    @Argument(help: "The process: the id of the order, for example.")
+    var id: String
+
+    @Option(name: .shortAndLong, help: "table, json, or jsonl: the same on one line.")
+    var output = OutputFormat.table
+
+    func run() async throws {
+        let found = try await options.withProcesses { try await Self.find(options.process, id, in: $0) }
+        guard let (row, history) = found else {
+            throw CommandFailure("there is no process \(options.process) of \(id)", .nothingMatched)
+        }
+        switch output {
+        case .table: print(Self.text(row, history, now: .now))
+        case .json: print(LetterJSON.page(ProcessJSON.Detail(row, history)))
+        case .jsonl: print(LetterJSON.line(ProcessJSON.Detail(row, history)))
+        }
+    }
+
+    /// - Returns: a process in any stage, with its history; nil if there is none.
+    static func find(
+        _ process: String, _ id: String, in registry: ProcessRegistry
+    ) async throws -> (row: ProcessRegistry.Row, history: [ProcessRegistry.Step])? {
+        guard let row = try await registry.find(process, id) else { return nil }
+        return (row, try await registry.history(of: process, id))
+    }
+
+    static func text(_ row: ProcessRegistry.Row, _ history: [ProcessRegistry.Step], now: Timestamp) -> String {
+        var lines = [
+            "process   \(LetterFormat.text(row.process)) \(LetterFormat.text(row.id))",
+            "stage     \(LetterFormat.text(row.stage))\(row.isFinished ? "; finished" : "")",
+            "started   \(LetterFormat.time(row.startedAt)) (\(LetterFormat.age(of: row.startedAt, now: now)) ago)",
+            "changed   \(LetterFormat.time(row.updatedAt)) (\(LetterFormat.age(of: row.updatedAt, now: now)) ago)",
+            "due       \(LetterFormat.time(row.dueAt))",
+            "state     \(LetterFormat.text(row.state))",
+            "",
+        ]
+        var table = TextTable(["STEP", "AT", "WHAT", "OUTCOME", "STAGE"])
+        for step in history {
+            table.add([
+                String(step.number), LetterFormat.time(step.at), LetterFormat.text(step.step),
+                LetterFormat.text(step.outcome), LetterFormat.text(step.stage),
+            ])
+        }
+        lines.append(table.text)
+        return lines.joined(separator: "\n")
+    }
+}
