@@ -23,7 +23,8 @@ struct LoadCommand: AsyncParsableCommand {
             them: each command with an idempotency key, and again until it has an answer. At most --concurrency \
             requests are under way. Customers and products are created when an order first names them, under keys \
             that are the same in each run; a service without these domains gets the ids that a load into the database \
-            uses. When a rule refuses a command, its order ends and is counted.
+            uses. When a rule refuses a command, its order ends and is counted. With --domain bank, the accounts are \
+            opened over HTTP as well, and the service gives them their ids.
 
             The command ends when all --orders (or --movements) are complete, after --duration, or on Ctrl-C.
             """)
@@ -71,7 +72,6 @@ struct LoadCommand: AsyncParsableCommand {
         switch domain {
         case .shop where bank.movements != nil: throw ValidationError("--movements goes with --domain bank.")
         case .bank where orders != nil: throw ValidationError("--orders goes with --domain shop.")
-        case .bank where via == .http: throw ValidationError("--via http goes with --domain shop.")
         case .shop, .bank: break
         }
         try service.validate(isUsed: via == .http)
@@ -82,20 +82,33 @@ struct LoadCommand: AsyncParsableCommand {
         switch domain {
         case .shop where via == .http: try await playRemoteShop()
         case .shop: try await playShop()
+        case .bank where via == .http: try await playRemoteBank()
         case .bank: try await playBank()
         }
     }
 
-    private func playBank() async throws {
+    private var bankConfiguration: BankLoad.Configuration {
         var configuration = bank.configuration(shop)
         configuration.movementsPerSecond = rate
         configuration.duration = duration?.duration
+        return configuration
+    }
+
+    private func playBank() async throws {
         let trouble = RareNotice()
         let load = try BankLoad(
-            configuration, database: try database.configuration(applicationName: "millrace-load"),
+            bankConfiguration, database: try database.configuration(applicationName: "millrace-load"),
             logger: Logger(label: "millrace.load") { _ in SwiftLogNoOpLogHandler() },
             onTrouble: { trouble.say("a command had no answer (\($0)); sending it again") })
-        let totals = await StopSignals.run(onStop: { load.stop() }) { await load.run() }
+        try await play(load)
+    }
+
+    private func playRemoteBank() async throws {
+        try await withService { try await play(RemoteBankLoad(bankConfiguration, client: $0)) }
+    }
+
+    private func play(_ load: some PlayedBank) async throws {
+        let totals = try await StopSignals.run(onStop: { load.stop() }) { try await load.run() }
         print("\(totals.accounts) accounts, \(totals.movements) movements, \(totals.refused) refused by a rule")
     }
 
@@ -109,12 +122,17 @@ struct LoadCommand: AsyncParsableCommand {
     }
 
     private func playRemoteShop() async throws {
+        try await withService { try await play(RemoteShopLoad(shopConfiguration, client: $0)) }
+    }
+
+    /// Runs `body` with a client of the command-service.
+    private func withService(_ body: (CommandServiceClient) async throws -> Void) async throws {
         let trouble = RareNotice()
         let client = CommandServiceClient(try service.configuration(connections: shop.concurrency)) {
             trouble.say("a command had no answer (\($0)); sending it again")
         }
         do {
-            try await play(RemoteShopLoad(shopConfiguration, client: client))
+            try await body(client)
         } catch {
             await client.shutdown()
             throw error

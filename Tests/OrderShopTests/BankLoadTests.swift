@@ -71,4 +71,41 @@ import Testing
             #expect(await totals.accounts == 10)
         }
     }
+
+    @Test func aStepIsTheRequestOfAClient() throws {
+        let plan = BankPlan(seed: 3, run: "r", accounts: 100)
+        func text(_ command: RemoteCommand) -> String { String(decoding: command.body, as: UTF8.self) }
+        let opening = RemoteCommand(plan.opening(of: 0)) { $0 }
+        #expect(opening.method == .post && opening.path == "/v1/accounts" && opening.key == "r-open-0")
+        #expect(text(opening).hasSuffix(#","currency":"EUR","overdraftLimit":"500.00"}"#), "\(text(opening))")
+        var paths: Set<String> = []
+        for number in 0..<100 {
+            let step = plan.movement(number)
+            let request = RemoteCommand(step) { "given-" + $0 }
+            #expect(request.key == "r-\(number)" && request.path.hasPrefix("/v1/accounts/given-acc-r-"))
+            let action = try #require(request.path.split(separator: "/").last)
+            paths.insert(String(action))
+            if case .transfer(let transfer) = step.command {
+                #expect(text(request).contains(#""to":"given-\#(transfer.counterparty)""#))
+            } else {
+                #expect(!text(request).contains(#""to""#))
+            }
+        }
+        #expect(paths == ["deposits", "withdrawals", "transfers"])
+    }
+
+    @Test func theFirstErrorEndsTheLoad() async throws {
+        struct Away: Error {}
+        var configuration = BankLoad.Configuration()
+        configuration.movementsPerSecond = 0
+        configuration.accounts = 10
+        let player = BankPlayer(configuration, players: 3)
+        await #expect(throws: Away.self) {
+            try await player.run { step in
+                if case .open = step.command { return .carriedOut }
+                throw Away()
+            }
+        }
+        #expect(player.totals.accounts == 10 && player.totals.movements == 0)
+    }
 }

@@ -63,6 +63,42 @@ import Testing
         }
     }
 
+    /// The bank's accounts get their ids from the service, and a killed service doubles no movement.
+    @Test func theMovementsOfABankAreCommands() async throws {
+        try await Pipeline.with { pipeline in
+            let settings = ["commands.domains": "accounts"]
+            var service = try await RunningService(pipeline.commandService(settings), serving: "commands")
+            let port = service.port
+            let load = try Executable(
+                "millrace",
+                [
+                    "load", "--domain", "bank", "--via", "http", "--url", "http://127.0.0.1:\(port)", "--rate", "0",
+                    "--accounts", "20", "--movements", "300",
+                ])
+            try await eventually { try await pipeline.number("SELECT count(*) FROM outbox") > 100 }
+            service.process.signal(SIGKILL)
+            _ = try await service.process.exitCode()
+            service = try await RunningService(
+                pipeline.commandService(settings.merging(["http.port": "\(port)"]) { $1 }), serving: "commands")
+            #expect(try await load.exitCode() == 0, "\(load.errors)")
+            let line = load.output
+            let numbers = try #require(
+                line.firstMatch(of: #/(\d+) accounts, (\d+) movements, (\d+) refused/#), "\(line) \(load.errors)")
+            let (movements, refused) = (Int64(numbers.2) ?? -1, Int64(numbers.3) ?? -1)
+            #expect(numbers.1 == "20" && movements + refused == 300 && movements > 100)
+            let opened = "SELECT count(*) FROM event_streams WHERE aggregate_type = 'Account'"
+            #expect(try await pipeline.number(opened) == 20)
+            // A transfer has an event on each side.
+            let moved = """
+                SELECT count(*) FILTER (WHERE event_type <> 'AccountOpened')
+                    - count(*) FILTER (WHERE event_type = 'TransferCompleted') / 2 FROM outbox
+                """
+            #expect(try await pipeline.number(moved) == movements)
+            #expect(try await pipeline.number(Self.disordered) == 0)
+            try await service.process.stop()
+        }
+    }
+
     /// The service is killed and comes back: each command is carried out once, and the load goes on.
     @Test func aKilledServiceCostsNothingAndDoublesNothing() async throws {
         try await Pipeline.with { pipeline in
@@ -97,7 +133,7 @@ import Testing
             (["--via", "http", "--url", "http://me:secret@127.0.0.1"], "--token-file"),
             (["--via", "http", "--url", "ftp://127.0.0.1"], "http://host:port"),
             (["--via", "http", "--url", "http://127.0.0.1", "--batch", "2"], "--batch"),
-            (["--via", "http", "--domain", "bank"], "--domain shop"),
+            (["--via", "http", "--domain", "bank", "--orders", "3"], "--domain shop"),
             (["--token-file", "x"], "--via http"),
         ] {
             let load = try Executable("millrace", ["load"] + arguments)
