@@ -116,8 +116,8 @@ let programs: [Target] = [
         "StreamCore"),
     // The common part of the programs that answer requests.
     module(
-        "HTTPPrograms", path: "Sources/Programs/HTTP", dependsOn: "Daemon", "HTTP", "Operations", "Settings", .logging,
-        .serviceLifecycle),
+        "HTTPPrograms", path: "Sources/Programs/HTTP", dependsOn: "Daemon", "HTTP", "Operations", "Settings",
+        "StreamCore", .logging, .serviceLifecycle),
     // The common part of the programs that carry out commands.
     module(
         "CommandPrograms", path: "Sources/Programs/Commands", dependsOn: "Daemon", "Commands", "SQLProjections",
@@ -191,8 +191,8 @@ let features: [Target] = [
 
 let framework: [Target] = [
     module(
-        "Daemon", dependsOn: "Migrations", "HTTP", "Operations", "Settings", "Traces", "Events", "Kafka", "Postgres",
-        "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .argumentParser)
+        "Daemon", dependsOn: "Migrations", "HTTP", "Operations", "Settings", "Traces", "OTLPClient", "Events", "Kafka",
+        "Postgres", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle, .argumentParser)
 ]
 
 // MARK: support
@@ -200,11 +200,15 @@ let framework: [Target] = [
 let support: [Target] = [
     module("Operations", dependsOn: "HTTP", "WireJSON", .logging, .coreMetrics, .serviceLifecycle),
     module(
-        "HTTP", dependsOn: "Traces", "Digests", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle,
-        .hummingbirdCore, .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix, .nioHTTP1, .nioHTTPTypes,
+        "HTTP", dependsOn: "Traces", "Digests", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing,
+        .serviceLifecycle, .hummingbirdCore, .hummingbirdTLS, .hummingbirdHTTP2, .httpTypes, .nioCore, .nioPosix,
+        .nioHTTP1, .nioHTTPTypes,
         .nioHTTPTypesHTTP1, .nioSSL),
     // Distributed tracing: the contexts that services propagate, and the export of spans.
-    module("Traces", dependsOn: "Blocking", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle),
+    module(
+        "Traces", dependsOn: "Blocking", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle),
+    // Spans on their way to a collector. A target of its own, so that features do not link an HTTP client.
+    module("OTLPClient", dependsOn: "Traces", "StreamCore", "WireJSON", .asyncHTTPClient, .nioCore, .nioHTTP1),
     module("Migrations", embedding: "SQL", dependsOn: "Postgres", "StreamCore", .logging),
     module("Settings", dependsOn: .tomlKit),
     // Common values of requests and answers, independent of the server.
@@ -270,6 +274,8 @@ let tests: [Target] = [
     module(
         "CommandKit", path: "Tests/CommandKit", dependsOn: "Commands", "Events", "Postgres", "StreamCore", "TestKit",
         .logging),
+    // A collector of spans.
+    module("CollectorKit", path: "Tests/CollectorKit", dependsOn: "HTTP", .logging, .serviceLifecycle),
     suite("ArchitectureTests"),
     suite("StreamCoreTests", dependsOn: "StreamCore"),
     suite("WireJSONTests", dependsOn: "WireJSON", "StreamCore"),
@@ -280,11 +286,15 @@ let tests: [Target] = [
     suite("OrdersTests", dependsOn: "Events", "Orders", "StreamCore", "WireJSON", "TestKit"),
     suite("SettingsTests", dependsOn: "Settings"),
     suite(
-        "HTTPTests", dependsOn: "HTTP", "Operations", "Traces", "TestKit", .logging, .coreMetrics, .tracing,
+        "HTTPTests", dependsOn: "HTTP", "Operations", "Traces", "StreamCore", "TestKit", .logging, .coreMetrics,
+        .tracing,
         .serviceLifecycle),
     suite(
-        "TracesTests", dependsOn: "Traces", "Operations", "TestKit", .logging, .coreMetrics, .tracing,
+        "TracesTests", dependsOn: "Traces", "Operations", "StreamCore", "TestKit", .logging, .coreMetrics, .tracing,
         .serviceLifecycle),
+    suite(
+        "OTLPClientTests", dependsOn: "OTLPClient", "Traces", "Operations", "Blocking", "StreamCore", "CollectorKit",
+        "TestKit", .logging, .coreMetrics, .tracing, .serviceLifecycle),
     suite("OperationsTests", dependsOn: "HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle),
     suite("LeadershipTests", dependsOn: "Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"),
     suite("LettersTests", dependsOn: "Letters", "Kafka", "StreamCore"),
@@ -358,11 +368,12 @@ let tests: [Target] = [
     suite(
         "DaemonTests", dependsOn: "Catalog", "OutboxRelayProgram", "OrderSummaryProgram", "ProjectionPrograms",
         "Daemon", "Settings", "Operations", "Outbox", "Projections", "Migrations", "Postgres", "Kafka", "EmbeddedKafka",
-        "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
+        "Traces", "EmbeddedPostgres", "StreamCore", "TestKit", .logging, "outbox-relay", "order-summary-projection",
         "dashboard-projection", "dead-letter-handler", "sql-projection", "command-service", "order-process",
         "query-service", "millrace"),
     suite(
-        "SystemTests", dependsOn: "OrderShop", "Events", "Orders", "Verification", "Kafka", "Postgres", "Migrations",
+        "SystemTests", dependsOn: "CollectorKit", "Blocking", "OrderShop", "Events", "Orders", "Verification", "Kafka",
+        "Postgres", "Migrations",
         "EmbeddedKafka", "EmbeddedPostgres", "StreamCore", "TestKit", "outbox-relay", "order-summary-projection",
         "dashboard-projection", "sql-projection", "dead-letter-handler", "command-service", "order-process",
         "query-service", "millrace"),

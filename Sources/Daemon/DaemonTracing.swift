@@ -1,4 +1,5 @@
 internal import Logging
+internal import OTLPClient
 internal import ServiceLifecycle
 internal import StreamCore
 internal import Traces
@@ -8,10 +9,9 @@ internal import Tracing
 enum DaemonTracing {
     /// Sets up the tracer of the process. It must be called once.
     ///
-    /// - Returns: the service that exports spans; nil if nothing is traced. If the service cannot be created, the
-    ///   daemon logs the error and runs without tracing.
+    /// - Returns: the service that exports spans; nil if nothing is traced.
     static func start(_ settings: TracingSettings, of program: String, _ logger: Logger) -> SpanExport? {
-        if settings.directory.isEmpty { return nil }
+        guard let destination = settings.destination else { return nil }
         var random = SystemRandomNumberGenerator()
         let instance = EventID(version7At: .now, using: &random)
         let encoder = OTLPTraces(
@@ -19,19 +19,18 @@ enum DaemonTracing {
                 ("service.name", program), ("service.namespace", "millrace"), ("service.version", Release.version),
                 ("service.instance.id", instance.description),
             ], scopeVersion: Release.version)
-        let file = SpanFile(
-            directory: settings.directory, name: program, maxBytes: settings.maxFileBytes, encoder: encoder)
-        do {
-            let export = try SpanExport(to: file, capacity: settings.maxQueuedSpans, logger: logger)
-            let sampler = TraceSampler(ratio: settings.sampleRatio)
-            InstrumentationSystem.bootstrap(SpanTracer(sampler) { export.add($0) })
-            logger.notice(
-                "spans are recorded",
-                metadata: ["directory": "\(settings.directory)", "instance": "\(instance)"])
-            return export
-        } catch {
-            logger.error("nothing is traced", metadata: ["error": "\(error)"])
-            return nil
+        let exporter: any SpanExporter
+        switch destination {
+        case .directory(let directory, let maxFileBytes):
+            exporter = SpanFile(directory: directory, name: program, maxBytes: maxFileBytes, encoder: encoder)
+        case .collector(let endpoint, let headers, let timeoutMs):
+            let configuration = OTLPExporter.Configuration(
+                endpoint: endpoint, headers: headers, timeoutMs: timeoutMs, userAgent: "millrace/\(Release.version)")
+            exporter = OTLPExporter(configuration, encoder: encoder)
         }
+        let export = SpanExport(to: exporter, limits: settings.limits, logger: logger)
+        InstrumentationSystem.bootstrap(SpanTracer(TraceSampler(ratio: settings.sampleRatio)) { export.add($0) })
+        logger.notice("spans are recorded", metadata: ["to": "\(destination)", "instance": "\(instance)"])
+        return export
     }
 }

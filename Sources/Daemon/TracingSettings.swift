@@ -1,27 +1,31 @@
 internal import Settings
 internal import Traces
 
-/// `[tracing]`: which spans are recorded, and where they are written.
+/// `[tracing]`: which spans are recorded, and where they go.
 struct TracingSettings: Sendable {
-    /// Empty if nothing is traced.
-    var directory: String
+    /// Where spans go. Its text contains no header.
+    enum Destination: Sendable, Equatable, CustomStringConvertible {
+        case directory(String, maxFileBytes: Int)
+        case collector(endpoint: String, headers: [String: String], timeoutMs: Int)
+
+        var description: String {
+            switch self {
+            case .directory(let path, _): path
+            case .collector(let endpoint, _, _): endpoint
+            }
+        }
+    }
+
+    /// Nil if nothing is traced.
+    var destination: Destination?
     var sampleRatio: Double
-    var maxFileBytes: Int
-    var maxQueuedSpans: Int
+    var limits = SpanExport.Limits()
 
     init(from reader: SettingsReader) {
         let section = reader.section(
-            "tracing", "Distributed tracing: spans in files of OTLP/JSON, for an OpenTelemetry Collector.")
-        directory = section.string(
-            "directory", default: "",
-            """
-            The directory for files of spans, as an absolute path. It must exist, and the daemon needs the right to \
-            write in it. The file is NAME.jsonl, with the name of the daemon. Empty records nothing; traces that \
-            others began are then passed on unchanged.
-            """
-        ) {
-            $0.isEmpty || $0.hasPrefix("/") ? nil : "must be an absolute path"
-        }
+            "tracing", "Distributed tracing: spans as OTLP/JSON, in files or over HTTP, for an OpenTelemetry Collector.")
+        let file = Self.file(section)
+        let collector = Self.collector(section)
         sampleRatio = section.number(
             "sample_ratio", default: 1, in: 0...1,
             """
@@ -29,14 +33,99 @@ struct TracingSettings: Sendable {
             A trace that began elsewhere is recorded if its traceparent says so. Lower it when \
             millrace_spans_dropped_total grows.
             """)
-        maxFileBytes = section.integer(
+        let defaults = SpanExport.Limits()
+        limits.queuedSpans = section.integer(
+            "max_queued_spans", default: defaults.queuedSpans, in: 512...1_000_000,
+            """
+            Maximum number of spans that wait to be exported. Further spans are dropped and counted. Raise it to \
+            bridge longer absences of the collector; a span takes about one kilobyte of memory.
+            """)
+        limits.batchSpans = section.integer(
+            "batch_spans", default: defaults.batchSpans, in: 1...10_000,
+            """
+            Maximum number of spans in one request or line. Lower it if the collector refuses requests for their size \
+            (413).
+            """)
+        limits.giveUpAfter = .milliseconds(
+            section.integer(
+                "give_up_after_ms", default: 60_000, in: 0...3_600_000,
+                """
+                Time after which a batch that the collector does not accept is dropped. Until then it is sent again, \
+                with growing delays, while the queue fills. 0 makes one attempt.
+                """))
+        if file != nil, collector != nil {
+            section.reject("endpoint", "cannot be combined with directory: set one of them")
+        }
+        destination = file ?? collector
+    }
+
+    private static func file(_ section: SectionReader) -> Destination? {
+        let directory = section.string(
+            "directory", default: "",
+            """
+            The directory for files of spans, as an absolute path. It must exist, and the daemon needs the right to \
+            write in it. The file is NAME.jsonl, with the name of the daemon. Without directory and endpoint nothing \
+            is recorded; traces that others began are then passed on unchanged.
+            """
+        ) {
+            $0.isEmpty || $0.hasPrefix("/") ? nil : "must be an absolute path"
+        }
+        let maxFileBytes = section.integer(
             "max_file_bytes", default: 100_000_000, in: 1_000_000...100_000_000_000,
             """
             Size at which the file is renamed to NAME.jsonl.1, which replaces the one before, and a new file begins. \
             Both take at most twice as much.
             """)
-        maxQueuedSpans = section.integer(
-            "max_queued_spans", default: 8_192, in: 512...1_000_000,
-            "Maximum number of spans that wait to be written. Further spans are dropped and counted.")
+        return directory.isEmpty ? nil : .directory(directory, maxFileBytes: maxFileBytes)
+    }
+
+    private static func collector(_ section: SectionReader) -> Destination? {
+        let endpoint = section.string(
+            "endpoint", default: "",
+            """
+            The URL of a collector that receives spans over HTTP (OTLP/HTTP with JSON), with its path, for example \
+            http://collector:4318/v1/traces. Use it instead of directory where the daemon may write no files.
+            """, check: problem(ofEndpoint:))
+        let headers = section.properties(
+            "headers", underscoreIsDot: false, areSecret: true,
+            examples: [("Authorization", "{ file = \"collector-token\" }")],
+            """
+            Further headers of requests to the collector. A secret is a reference to a file or a variable that \
+            contains the whole value, for example Bearer and the token.
+            """, check: problem(ofHeader:))
+        for (name, value) in headers where value.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
+            section.reject("headers", entry: name, "must not contain control characters")
+        }
+        let timeoutMs = section.integer(
+            "timeout_ms", default: 10_000, in: 10...600_000,
+            "Maximum duration of one request to the collector.")
+        return endpoint.isEmpty ? nil : .collector(endpoint: endpoint, headers: headers, timeoutMs: timeoutMs)
+    }
+
+    private static func problem(ofEndpoint url: String) -> String? {
+        if url.isEmpty { return nil }
+        guard let scheme = ["http://", "https://"].first(where: url.hasPrefix) else {
+            return "must begin with http:// or https://"
+        }
+        let rest = url.dropFirst(scheme.count)
+        let authority = rest.prefix { !"/?#".contains($0) }
+        if authority.contains("@") { return "must not contain a user or a password: use headers" }
+        if authority.isEmpty { return "must name a host" }
+        let isWritable = url.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        if !isWritable { return "must not contain spaces, control characters or other letters than those of ASCII" }
+        return rest.dropFirst(authority.count).count > 1 ? nil : "must have a path, as in \(scheme)\(authority)/v1/traces"
+    }
+
+    /// - Returns: what is wrong with the name of a header (RFC 9110, 5.6.2), or nil.
+    private static func problem(ofHeader name: String) -> String? {
+        let isToken =
+            !name.isEmpty
+            && name.utf8.allSatisfy { byte in
+                Unicode.Scalar(byte).properties.isAlphabetic && byte < 0x80
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "!#$%&'*+-.^_`|~".utf8.contains(byte)
+            }
+        if !isToken { return "is no name of a header" }
+        let own = ["content-type", "content-length", "host", "transfer-encoding", "connection"]
+        return own.contains(name.lowercased()) ? "is set by the daemon" : nil
     }
 }

@@ -31,14 +31,16 @@ struct FlatProperty {
     }
 
     /// The value as text, and whether it must be hidden.
-    func text(_ reader: SettingsReader) throws(Rejection) -> (String, isSecret: Bool) {
+    ///
+    /// - Parameter isSecret: whether it is a secret, whatever its name.
+    func text(_ reader: SettingsReader, isSecret: Bool) throws(Rejection) -> (String, isSecret: Bool) {
         if let reference {
             guard let secret = try SecretReference(reference, origin: value.origin) else {
                 throw Rejection(text: "expected a value")
             }
             return (try reader.resolve(secret).reveal(), true)
         }
-        let hidden = isSecret(property: name)
+        let hidden = isSecret || Settings.isSecret(property: name)
         if hidden, case .commandLine(let key) = value.origin { throw SecretReference.onCommandLine(key) }
         switch value.value {
         case .text(let text), .string(let text): return (text, hidden)

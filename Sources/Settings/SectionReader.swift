@@ -220,10 +220,11 @@ public struct SectionReader {
     ///   - underscoreIsDot: the meaning of `_` in the name of an environment variable, which cannot contain a dot. If
     ///     true, it stands for a dot, for keys without underscores. If false, it stands for itself, and `__` stands for
     ///     a dot.
+    ///   - areSecret: whether all values are secret, whatever their names.
     ///   - check: returns what is wrong with a key, or nil.
     public func properties(
-        _ key: String, underscoreIsDot: Bool, examples: [(key: String, value: String)], _ documentation: String,
-        check: (String) -> String? = { _ in nil }
+        _ key: String, underscoreIsDot: Bool, areSecret: Bool = false, examples: [(key: String, value: String)],
+        _ documentation: String, check: (String) -> String? = { _ in nil }
     ) -> [String: String] {
         var setting = DeclaredSetting(key: key, documentation: documentation)
         setting.isTable = true
@@ -245,7 +246,7 @@ public struct SectionReader {
                     continue
                 }
                 do {
-                    let (text, isSecret) = try property.text(reader)
+                    let (text, isSecret) = try property.text(reader, isSecret: areSecret)
                     entries[property.name] = (text, property.value.origin, isSecret)
                 } catch {
                     report(error, about: path, at: property.value.origin)

@@ -1,12 +1,14 @@
+internal import Blocking
 internal import Glibc
-internal import Synchronization
 
 /// Writes spans to a file in JSON lines, each an `ExportTraceServiceRequest`, as the receiver `otlpjsonfile` of the
 /// OpenTelemetry Collector reads them.
 ///
 /// When the file reaches its maximum size, it is renamed to `NAME.jsonl.1`, which replaces the previous one, and a new
 /// file begins. The writer of a file holds its lock. A second process of the same name therefore writes `NAME-2.jsonl`.
-public final class SpanFile: SpanExporter {
+///
+/// The actor has a thread of its own, because a disk may block it.
+public actor SpanFile: SpanExporter {
     /// The reason why a line was not written.
     public struct WriteError: Error, Equatable, CustomStringConvertible {
         public let description: String
@@ -20,8 +22,11 @@ public final class SpanFile: SpanExporter {
         }
     }
 
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.asUnownedSerialExecutor() }
+
+    private let thread = ThreadExecutor(name: "spans")
     private let encoder: OTLPTraces
-    private let lines: Mutex<LineFile>
+    private var lines: LineFile
 
     /// - Parameters:
     ///   - directory: the directory of the file. It must exist.
@@ -29,12 +34,17 @@ public final class SpanFile: SpanExporter {
     ///   - maxBytes: maximum size of the file. The previous file may have the same size.
     public init(directory: String, name: String, maxBytes: Int, encoder: OTLPTraces) {
         self.encoder = encoder
-        lines = Mutex(LineFile(directory: directory, name: name, maxBytes: maxBytes))
+        lines = LineFile(directory: directory, name: name, maxBytes: maxBytes)
     }
 
-    public func export(_ spans: [FinishedSpan]) throws {
-        let line = encoder.encode(spans) + [UInt8(ascii: "\n")]
-        try lines.withLock { try $0.append(line) }
+    public func export(_ spans: [FinishedSpan]) throws -> SpanRejection? {
+        try lines.append(encoder.encode(spans) + [UInt8(ascii: "\n")])
+        return nil
+    }
+
+    /// Leaves the file to other processes. A later export opens it again.
+    public func close() {
+        lines.leave()
     }
 }
 
@@ -60,6 +70,12 @@ private struct LineFile: ~Copyable {
         if descriptor >= 0 { close(descriptor) }
     }
 
+    /// Closes the file, if it is open.
+    mutating func leave() {
+        if descriptor >= 0 { close(descriptor) }
+        descriptor = -1
+    }
+
     /// Writes the whole line, or nothing of it.
     mutating func append(_ line: [UInt8]) throws {
         if descriptor >= 0, !isStillThere() { leave() }
@@ -82,11 +98,6 @@ private struct LineFile: ~Copyable {
             written += count
         }
         size += line.count
-    }
-
-    private mutating func leave() {
-        close(descriptor)
-        descriptor = -1
     }
 
     /// Whether the path still names the open file.

@@ -12,9 +12,10 @@ import Testing
     /// Libraries that few targets may import, so that replacing one means changing those.
     static let owners: [String: Set<String>] = [
         "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HummingbirdHTTP2": ["HTTP"],
-        "HTTPTypes": ["HTTP"], "NIOPosix": ["HTTP"], "NIOCore": ["HTTP", "DeadLetters", "OrderShop"],
-        "NIOHTTP1": ["HTTP", "DeadLetters", "OrderShop"], "AsyncHTTPClient": ["DeadLetters", "OrderShop"],
-        "NIOHTTPTypes": ["HTTP"],
+        "HTTPTypes": ["HTTP"], "NIOPosix": ["HTTP"], "NIOHTTPTypes": ["HTTP"],
+        "NIOCore": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
+        "NIOHTTP1": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
+        "AsyncHTTPClient": ["OTLPClient", "DeadLetters", "OrderShop"],
         "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]

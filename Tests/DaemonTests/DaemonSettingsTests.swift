@@ -3,6 +3,7 @@ import Kafka
 import Postgres
 import Settings
 import Testing
+import Traces
 
 @testable import Daemon
 @testable import OrderSummaryProgram
@@ -45,7 +46,7 @@ import Testing
         #expect(settings.postgres.configuration.host == "db")
         #expect(settings.postgres.configuration.port == 5_433)
         #expect(settings.operations.host == "127.0.0.1", "nothing is served to others unless told so")
-        #expect(settings.tracing.directory.isEmpty, "nothing is traced unless told so")
+        #expect(settings.tracing.destination == nil, "nothing is traced unless told so")
         #expect(settings.tracing.sampleRatio == 1)
     }
 
@@ -57,10 +58,12 @@ import Testing
                 "relay.retention=keep", "relay.shards=3", "relay.idle_poll_ms=50", "relay.notify_channel=news",
                 "operations.stop_timeout_s=3", "log.level=debug", "log.format=json",
                 "tracing.directory=/var/log/spans", "tracing.sample_ratio=0.25", "tracing.max_file_bytes=2000000",
-                "tracing.max_queued_spans=600",
+                "tracing.max_queued_spans=600", "tracing.batch_spans=20", "tracing.give_up_after_ms=5000",
             ], environment: ["MILLRACE_POSTGRES__PASSWORD": "secret", "MILLRACE_PROJECTION__SERVICE": "another's"])
-        #expect(settings.tracing.directory == "/var/log/spans" && settings.tracing.sampleRatio == 0.25)
-        #expect(settings.tracing.maxFileBytes == 2_000_000 && settings.tracing.maxQueuedSpans == 600)
+        #expect(settings.tracing.destination == .directory("/var/log/spans", maxFileBytes: 2_000_000))
+        #expect(settings.tracing.sampleRatio == 0.25)
+        #expect(settings.tracing.limits.queuedSpans == 600 && settings.tracing.limits.batchSpans == 20)
+        #expect(settings.tracing.limits.giveUpAfter == .seconds(5))
         #expect(problems(["tracing.directory=spans"]).contains("tracing.directory: must be an absolute path"))
         #expect(settings.kafka.configuration.clientID == "mine")
         #expect(settings.kafka.configuration.properties == ["linger.ms": "7"])
@@ -74,6 +77,32 @@ import Testing
         #expect(settings.operations.stopTimeout == .seconds(3))
         #expect(settings.log.format == .json)
         #expect(OutboxRelayProgram.migrationSets(for: settings.feature) == ["outbox", "outbox-keep"])
+    }
+
+    @Test func aCollectorHasAnEndpointAndHeaders() throws {
+        let settings = try relay(
+            ["tracing.endpoint=https://collector:4318/v1/traces", "tracing.timeout_ms=500"],
+            environment: ["MILLRACE_TRACING__HEADERS__AUTHORIZATION": "Bearer x"])
+        let destination = try #require(settings.tracing.destination)
+        #expect(
+            destination
+                == .collector(
+                    endpoint: "https://collector:4318/v1/traces", headers: ["authorization": "Bearer x"], timeoutMs: 500
+                ))
+        #expect(!"\(destination)".contains("Bearer"), "a log shows no secret")
+        for (url, problem) in [
+            ("collector:4318", "must begin with http:// or https://"), ("http:///v1/traces", "must name a host"),
+            ("http://me:pw@c/v1/traces", "must not contain a user or a password: use headers"),
+            ("http://c:4318", "must have a path, as in http://c:4318/v1/traces"),
+            ("http://c:4318/", "must have a path, as in http://c:4318/v1/traces"),
+        ] {
+            #expect(problems(["tracing.endpoint=\(url)"]).hasSuffix("tracing.endpoint: \(problem)"), "\(url)")
+        }
+        #expect(problems(["tracing.headers.x-key=abc"]).contains("other users can read secrets on a command line"))
+        #expect(problems(["tracing.headers.Host.env=PATH"]).hasSuffix("tracing.headers.Host: is set by the daemon"))
+        #expect(
+            problems(["tracing.endpoint=http://c/v1/traces", "tracing.directory=/tmp"])
+                .hasSuffix("tracing.endpoint: cannot be combined with directory: set one of them"))
     }
 
     @Test func commonVariablesReplaceTheFile() throws {

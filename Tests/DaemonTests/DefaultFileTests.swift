@@ -42,7 +42,7 @@ import Testing
         let folder = NSTemporaryDirectory() + "millrace-default-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        for secret in ["pg-password", "kafka-password", "webhook-secret"] {
+        for secret in ["pg-password", "kafka-password", "webhook-secret", "collector-token"] {
             try "sixteen bytes at least".write(toFile: "\(folder)/\(secret)", atomically: false, encoding: .utf8)
         }
         let uncommented = text.split(separator: "\n").map { line in

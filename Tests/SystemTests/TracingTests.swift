@@ -1,3 +1,5 @@
+import Blocking
+import CollectorKit
 import Foundation
 import TestKit
 import Testing
@@ -109,16 +111,49 @@ import Testing
         try await Self.withFolder { folder in
             try await Pipeline.with { pipeline in
                 let relay = try pipeline.relay(["tracing.directory": folder + "/none"])
-                try await pipeline.execute(
-                    """
-                    INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload, headers)
-                    VALUES ('Tested', 'Order', 'o', 1, '{}', '{"traceparent":"00-\(Self.trace)-\(Self.client)-01"}')
-                    """)
+                try await pipeline.execute(Self.row)
                 try await eventually { try await pipeline.number("SELECT count(*) FROM outbox") == 0 }
                 try await relay.waitForLog("spans cannot be exported and are dropped")
                 #expect(relay.errors.contains("cannot open \(folder)/none/outbox-relay.jsonl: No such file"))
                 try await relay.stop()
             }
+        }
+    }
+
+    private static let row = """
+        INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload, headers)
+        VALUES ('Tested', 'Order', 'o', 1, '{}', '{"traceparent":"00-\(trace)-\(client)-01"}')
+        """
+
+    /// The same spans, over HTTP.
+    @Test func aCollectorGetsTheSpansOfAllDaemons() async throws {
+        try await TestCollector.run { collector in
+            try await Pipeline.with { pipeline in
+                let tracing = ["tracing.endpoint": collector.endpoint]
+                let daemons = try [pipeline.relay(tracing), pipeline.projection(tracing)]
+                try await pipeline.execute(Self.row)
+                let topic = "order" + pipeline.topicSuffix
+                // While the daemons run.
+                try await eventually { Set(collector.spans.map(\.service)).count == 2 }
+                for daemon in daemons { try await daemon.stop() }
+                let send = try #require(collector.spans.first { $0.service == "outbox-relay" })
+                #expect(send.name == "send \(topic)" && send.trace == Self.trace && send.parent == Self.client)
+                let process = try #require(collector.spans.first { $0.service == "order-summary-projection" })
+                #expect(process.name == "process \(topic)" && process.trace == Self.trace)
+                #expect(collector.requests.allSatisfy { $0.header("traceparent") == nil })
+            }
+        }
+    }
+
+    @Test func aCollectorThatIsAwayHoldsUpNothing() async throws {
+        try await Pipeline.with { pipeline in
+            let endpoint = "http://127.0.0.1:\(try LoopbackPort.findFree())/v1/traces"
+            let relay = try pipeline.relay(["tracing.endpoint": endpoint, "tracing.give_up_after_ms": "0"])
+            try await pipeline.execute(Self.row)
+            try await eventually { try await pipeline.number("SELECT count(*) FROM outbox") == 0 }
+            try await relay.waitForLog("spans cannot be exported and are dropped")
+            #expect(relay.errors.contains("the collector cannot be reached"))
+            try await relay.stop()
         }
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Operations
 import ServiceLifecycle
+import StreamCore
 import Synchronization
 import TestKit
 import Testing
@@ -11,24 +12,47 @@ import Tracing
 @testable import Traces
 
 @Suite struct SpanExportTests {
-    /// Keeps what it is given, and fails or blocks as it is told to.
+    /// Keeps what it is given, and fails or hangs as it is told to.
     private final class Exporter: SpanExporter {
         struct Full: Error, CustomStringConvertible { let description = "no space left" }
 
-        private let kept = Mutex<[[String]]>([])
-        let isFailing = Atomic(false)
-        let gate: DispatchSemaphore?
-
-        init(gate: DispatchSemaphore? = nil) {
-            self.gate = gate
+        private struct State {
+            var batches: [[String]] = []
+            var isClosed = false
+            var error: (any Error)?
+            var hanging: [CheckedContinuation<Void, Never>] = []
         }
 
-        var batches: [[String]] { kept.withLock { $0 } }
+        private let state = Mutex(State())
+        private let hangs: Bool
 
-        func export(_ spans: [FinishedSpan]) throws {
-            gate?.wait()
-            if isFailing.load(ordering: .relaxed) { throw Full() }
-            kept.withLock { $0.append(spans.map(\.name)) }
+        init(hangs: Bool = false) {
+            self.hangs = hangs
+        }
+
+        var batches: [[String]] { state.withLock(\.batches) }
+        var isClosed: Bool { state.withLock(\.isClosed) }
+
+        func fail(with error: (any Error)?) { state.withLock { $0.error = error } }
+
+        func export(_ spans: [FinishedSpan]) async throws -> SpanRejection? {
+            if hangs { await withCheckedContinuation { hanging in state.withLock { $0.hanging.append(hanging) } } }
+            try state.withLock { state in
+                if let error = state.error { throw error }
+                state.batches.append(spans.map(\.name))
+            }
+            return nil
+        }
+
+        func close() async { state.withLock { $0.isClosed = true } }
+
+        /// Ends all calls that hang.
+        func end() {
+            let hanging = state.withLock { state in
+                defer { state.hanging = [] }
+                return state.hanging
+            }
+            for continuation in hanging { continuation.resume() }
         }
     }
 
@@ -56,6 +80,12 @@ import Tracing
 
     private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
+    private static func limits(_ queuedSpans: Int) -> SpanExport.Limits {
+        var limits = SpanExport.Limits()
+        limits.queuedSpans = queuedSpans
+        return limits
+    }
+
     private static func span(_ name: String) -> FinishedSpan {
         let context = TraceContext(traceID: .init(high: 1, low: 2), spanID: 3, isSampled: true)
         return FinishedSpan(
@@ -76,7 +106,7 @@ import Tracing
     /// Without a stop: a batch goes when it is full, the rest by time.
     @Test func spansAreExportedBySizeAndByTime() async throws {
         let exporter = Exporter()
-        let export = try SpanExport(to: exporter, capacity: 2_000, logger: Self.quiet)
+        let export = SpanExport(to: exporter, limits: Self.limits(2_000), logger: Self.quiet)
         let group = ServiceGroup(services: [export], logger: Self.quiet)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
@@ -91,19 +121,20 @@ import Tracing
 
     @Test func aStopExportsWhatIsLeft() async throws {
         let exporter = Exporter()
-        let export = try SpanExport(to: exporter, capacity: 2_000, logger: Self.quiet)
+        let export = SpanExport(to: exporter, limits: Self.limits(2_000), logger: Self.quiet)
         let group = ServiceGroup(services: [export], logger: Self.quiet)
         for number in 0..<700 { export.add(Self.span("\(number)")) }
         await group.triggerGracefulShutdown()
         try await group.run()
         #expect(exporter.batches.map(\.count) == [512, 188])
+        #expect(exporter.isClosed)
     }
 
     /// A disk that hangs keeps neither the work nor the stop waiting.
     @Test func anExportThatHangsHoldsUpNobody() async throws {
-        let gate = DispatchSemaphore(value: 0)
-        defer { gate.signal() }
-        let export = try SpanExport(to: Exporter(gate: gate), capacity: 1, logger: Self.quiet)
+        let exporter = Exporter(hangs: true)
+        defer { exporter.end() }
+        let export = SpanExport(to: exporter, limits: Self.limits(1), logger: Self.quiet)
         let group = ServiceGroup(services: [export], logger: Self.quiet)
         let start = ContinuousClock.now
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -115,22 +146,43 @@ import Tracing
         #expect(ContinuousClock.now - start < DeadlinePassed.limit)
     }
 
+    @Test func attemptsComeLaterAndLaterUntilTheLimit() {
+        var random = SplitMix64(seed: 1)
+        var retry = ExportRetry(limit: .seconds(60))
+        let error = TransientExportError("busy")
+        for ceiling in [0.5, 1, 2, 4, 8, 10, 10] {
+            let delay = retry.delay(after: error, elapsed: .seconds(10), using: &random)
+            #expect((Duration.seconds(ceiling / 2)...(.seconds(ceiling))).contains(delay ?? .zero), "\(ceiling)")
+        }
+        func next(_ retryAfter: Duration?, elapsed: Duration) -> Duration? {
+            retry.delay(
+                after: TransientExportError("busy", retryAfter: retryAfter), elapsed: elapsed, using: &random)
+        }
+        #expect(next(.seconds(30), elapsed: .seconds(20)) == .seconds(30), "as the collector asked")
+        #expect(next(.seconds(90), elapsed: .seconds(20)) == .seconds(40), "but not beyond the limit")
+        #expect(next(nil, elapsed: .milliseconds(59_999)) == .milliseconds(1))
+        #expect(next(.zero, elapsed: .seconds(60)) == nil)
+        var once = ExportRetry(limit: .zero)
+        #expect(once.delay(after: error, elapsed: .zero, using: &random) == nil)
+    }
+
     /// Metrics can be given a backend only once in a process, so that this test has a process of its own.
     @Test func whatIsLostIsCountedAndToldOnce() async {
         await #expect(processExitsWith: .success) {
             let metrics = PrometheusMetrics(help: SpanExport.metricHelp)
             MetricsSystem.bootstrap(metrics)
             let (exporter, lines) = (Exporter(), Lines())
-            let export = try SpanExport(to: exporter, capacity: 600, logger: lines.logger)
+            let export = SpanExport(
+                to: exporter, limits: SpanExportTests.limits(600), logger: lines.logger)
             for number in 0..<605 { export.add(SpanExportTests.span("\(number)")) }
-            exporter.isFailing.store(true, ordering: .relaxed)
-            export.exportAll()
+            exporter.fail(with: Exporter.Full())
+            await export.exportAll()
             export.add(SpanExportTests.span("lost as well"))
-            export.exportAll()
-            exporter.isFailing.store(false, ordering: .relaxed)
+            await export.exportAll()
+            exporter.fail(with: nil)
             for _ in 0..<2 {
                 export.add(SpanExportTests.span("good"))
-                export.exportAll()
+                await export.exportAll()
             }
             let text = metrics.exposition()
             for line in [

@@ -6,11 +6,11 @@ import Tracing
 
 /// The files, as an OpenTelemetry Collector meets them.
 @Suite struct SpanFileTests {
-    private static func withFolder(_ body: (String) throws -> Void) throws {
+    private static func withFolder(_ body: (String) async throws -> Void) async throws {
         let folder = NSTemporaryDirectory() + "millrace-spans-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        try body(folder)
+        try await body(folder)
     }
 
     private static func file(in folder: String, maxBytes: Int = 1 << 20) -> SpanFile {
@@ -40,24 +40,25 @@ import Tracing
         }
     }
 
-    @Test func eachExportIsALineAndARestartGoesOn() throws {
-        try Self.withFolder { folder in
+    @Test func eachExportIsALineAndARestartGoesOn() async throws {
+        try await Self.withFolder { folder in
             do {
                 let file = Self.file(in: folder)
-                try file.export(Self.spans("a"))
-                try file.export(Self.spans("b"))
+                _ = try await file.export(Self.spans("a"))
+                _ = try await file.export(Self.spans("b"))
+                await file.close()
             }
-            try Self.file(in: folder).export(Self.spans("c"))
+            _ = try await Self.file(in: folder).export(Self.spans("c"))
             #expect(try Self.names("\(folder)/relay.jsonl") == ["a", "b", "c"])
             let mode = try FileManager.default.attributesOfItem(atPath: "\(folder)/relay.jsonl")[.posixPermissions]
             #expect((mode as? Int).map { $0 & 0o137 } == 0, "others may not read what the daemon does")
         }
     }
 
-    @Test func theFileIsReplacedAtItsLimit() throws {
-        try Self.withFolder { folder in
+    @Test func theFileIsReplacedAtItsLimit() async throws {
+        try await Self.withFolder { folder in
             let file = Self.file(in: folder, maxBytes: 1_000)
-            for number in 0..<9 { try file.export(Self.spans("span \(number)")) }
+            for number in 0..<9 { _ = try await file.export(Self.spans("span \(number)")) }
             let files = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
             #expect(files == ["relay.jsonl", "relay.jsonl.1"])
             for name in files {
@@ -70,71 +71,75 @@ import Tracing
     }
 
     /// A line beyond the limit is written all the same, alone.
-    @Test func aLineIsNeverCut() throws {
-        try Self.withFolder { folder in
+    @Test func aLineIsNeverCut() async throws {
+        try await Self.withFolder { folder in
             let file = Self.file(in: folder, maxBytes: 10)
-            try file.export(Self.spans("a"))
-            try file.export(Self.spans("b"))
+            _ = try await file.export(Self.spans("a"))
+            _ = try await file.export(Self.spans("b"))
             #expect(try Self.names("\(folder)/relay.jsonl") == ["b"])
             #expect(try Self.names("\(folder)/relay.jsonl.1") == ["a"])
         }
     }
 
-    @Test func aFileThatWasMovedOrRemovedIsMadeAnew() throws {
-        try Self.withFolder { folder in
+    @Test func aFileThatWasMovedOrRemovedIsMadeAnew() async throws {
+        try await Self.withFolder { folder in
             let (path, manager) = ("\(folder)/relay.jsonl", FileManager.default)
             let file = Self.file(in: folder)
-            try file.export(Self.spans("a"))
+            _ = try await file.export(Self.spans("a"))
             try manager.moveItem(atPath: path, toPath: "\(folder)/elsewhere")
-            try file.export(Self.spans("b"))
+            _ = try await file.export(Self.spans("b"))
             #expect(try Self.names(path) == ["b"])
             try manager.removeItem(atPath: path)
-            try file.export(Self.spans("c"))
+            _ = try await file.export(Self.spans("c"))
             #expect(try Self.names(path) == ["c"])
             #expect(try Self.names("\(folder)/elsewhere") == ["a"])
         }
     }
 
-    @Test func aSecondProcessHasAFileOfItsOwn() throws {
-        try Self.withFolder { folder in
+    @Test func aSecondProcessHasAFileOfItsOwn() async throws {
+        try await Self.withFolder { folder in
             let (first, second) = (Self.file(in: folder), Self.file(in: folder))
-            try first.export(Self.spans("a"))
-            try second.export(Self.spans("b"))
-            try first.export(Self.spans("c"))
+            _ = try await first.export(Self.spans("a"))
+            _ = try await second.export(Self.spans("b"))
+            _ = try await first.export(Self.spans("c"))
             #expect(try Self.names("\(folder)/relay.jsonl") == ["a", "c"])
             #expect(try Self.names("\(folder)/relay-2.jsonl") == ["b"])
         }
     }
 
     /// A process was killed while it wrote.
-    @Test func halfALineSpoilsNoOther() throws {
-        try Self.withFolder { folder in
+    @Test func halfALineSpoilsNoOther() async throws {
+        try await Self.withFolder { folder in
             let path = "\(folder)/relay.jsonl"
             try #"{"resourceSpans":[{"#.write(toFile: path, atomically: false, encoding: .utf8)
-            try Self.file(in: folder).export(Self.spans("a"))
+            _ = try await Self.file(in: folder).export(Self.spans("a"))
             let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
             #expect(lines.count == 2 && lines[1].contains(#""name":"a""#) && lines[1].hasPrefix("{"))
         }
     }
 
-    @Test func aFolderThatIsGoneIsTold() throws {
-        try Self.withFolder { folder in
+    @Test func aFolderThatIsGoneIsTold() async throws {
+        try await Self.withFolder { folder in
             let file = Self.file(in: folder)
-            try file.export(Self.spans())
+            _ = try await file.export(Self.spans())
             try FileManager.default.removeItem(atPath: folder)
-            let error = #expect(throws: SpanFile.WriteError.self) { try file.export(Self.spans()) }
+            let error = await #expect(throws: SpanFile.WriteError.self) {
+                try await file.export(Self.spans())
+            }
             #expect(error?.description == "cannot open \(folder)/relay.jsonl: No such file or directory")
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            try file.export(Self.spans("again"))
+            _ = try await file.export(Self.spans("again"))
             #expect(try Self.names("\(folder)/relay.jsonl") == ["again"])
         }
     }
 
-    @Test func aFullDiskIsTold() throws {
-        try Self.withFolder { folder in
+    @Test func aFullDiskIsTold() async throws {
+        try await Self.withFolder { folder in
             try FileManager.default.createSymbolicLink(
                 atPath: "\(folder)/relay.jsonl", withDestinationPath: "/dev/full")
-            let error = #expect(throws: SpanFile.WriteError.self) { try Self.file(in: folder).export(Self.spans()) }
+            let error = await #expect(throws: SpanFile.WriteError.self) {
+                try await Self.file(in: folder).export(Self.spans())
+            }
             #expect(error?.description == "cannot write to \(folder)/relay.jsonl: No space left on device")
         }
     }
