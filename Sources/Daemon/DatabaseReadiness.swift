@@ -15,8 +15,8 @@ struct DatabaseReadiness {
     /// Waits until the database answers, and then checks the schema.
     ///
     /// - Parameter onTurn: called after each attempt, including failed ones.
-    /// - Throws: `MigrationError` if the schema lacks migrations, `PostgresError` if waiting does not help,
-    ///   `CancellationError`.
+    /// - Throws: `MigrationError` if the schema lacks migrations, `MissingRight` if the user may not see them,
+    ///   `PostgresError` if waiting does not help, `CancellationError`.
     func pass(onTurn: @Sendable () -> Void = {}) async throws {
         var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(5))
         var lines = RareLines()
@@ -41,7 +41,8 @@ struct DatabaseReadiness {
     /// - Returns: notes about a schema that is newer than this program, and the notes of ``inspect``.
     func check() async throws -> [String] {
         try await PostgresConnection.with(postgres) { connection in
-            try await SchemaCheck.require(migrationSets, on: connection, catalog: catalog) + inspect(connection)
+            try await SchemaCheck.require(
+                migrationSets, in: postgres.schema, on: connection, catalog: catalog) + inspect(connection)
         }
     }
 }

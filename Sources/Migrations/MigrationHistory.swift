@@ -89,10 +89,20 @@ struct MigrationHistory {
     }
 
     /// Like ``read(_:)``, but returns an empty history if the table does not exist.
-    static func readIfPresent(_ connection: PostgresConnection) async throws -> MigrationHistory {
+    ///
+    /// - Parameter schema: the schema of the table.
+    /// - Throws: `MissingRight` if the user may not use the schema, or not read the table.
+    static func readIfPresent(_ connection: PostgresConnection, schema: String) async throws -> MigrationHistory {
         let found = try await connection.execute(
             .unprepared("SELECT to_regclass('millrace_migrations') IS NOT NULL"))
-        return try found.bool(0, 0) ? try await read(connection) : MigrationHistory()
+        if try found.bool(0, 0) {
+            if let missing = try await MissingRight.select(from: "millrace_migrations", on: connection) {
+                throw missing
+            }
+            return try await read(connection)
+        }
+        if let missing = try await MissingRight.usage(of: schema, on: connection) { throw missing }
+        return MigrationHistory()
     }
 
     static func contains(_ migration: Migration, _ transaction: PostgresTransaction) async throws -> Bool {

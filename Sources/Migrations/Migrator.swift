@@ -70,7 +70,7 @@ public struct Migrator: Sendable {
     public func status(_ sets: [String]) async throws -> [MigrationStatus] {
         let wanted = try migrations(of: sets)
         return try await PostgresConnection.with(configuration) { connection in
-            let applied = try await MigrationHistory.readIfPresent(connection)
+            let applied = try await MigrationHistory.readIfPresent(connection, schema: configuration.schema)
             let checksums = try await MigrationHistory.checksums(of: wanted, connection)
             var result: [MigrationStatus] = zip(wanted, checksums).map { migration, checksum in
                 let entry = applied[migration]

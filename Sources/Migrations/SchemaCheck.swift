@@ -4,14 +4,16 @@ public import Postgres
 public enum SchemaCheck {
     /// Requires that all migrations of the sets in this program are applied.
     ///
+    /// - Parameter schema: the schema that the session's unqualified names refer to.
     /// - Returns: a note for each set of which the database has more migrations than this program. A newer schema is
     ///   accepted, because migrations must stay compatible with older programs.
-    /// - Throws: ``MigrationError/Code-swift.enum/schemaTooOld``, for which a daemon exits with 78; `PostgresError`.
+    /// - Throws: ``MigrationError/Code-swift.enum/schemaTooOld``, or `MissingRight`, for which a
+    ///   daemon exits with 78; `PostgresError`.
     @discardableResult
     public static func require(
-        _ sets: [String], on connection: PostgresConnection, catalog: MigrationCatalog = .embedded
+        _ sets: [String], in schema: String, on connection: PostgresConnection, catalog: MigrationCatalog = .embedded
     ) async throws -> [String] {
-        let history = try await MigrationHistory.readIfPresent(connection)
+        let history = try await MigrationHistory.readIfPresent(connection, schema: schema)
         var missing: [Migration] = []
         var notes: [String] = []
         for set in sets {

@@ -31,6 +31,7 @@ struct CommandFailure: Error {
         switch error {
         case let failure as CommandFailure: self = failure
         case let error as PostgresError: self.init(explaining: error)
+        case let error as MissingRight: self.init("\(error)", .configuration)
         case let error as TransactionError: self.init(explaining: error.cause)
         case let error as KafkaError: self.init("Kafka: \(error)", .unavailable)
         case let error as MockClusterError: self.init("\(error)", .unavailable)
@@ -63,7 +64,8 @@ struct CommandFailure: Error {
         switch error.sqlState?.code {
         case "42P01", "3F000":
             self.init(
-                "\(error.description). The database lacks the schema: run `millrace migrate up`.", .configuration)
+                "\(error.description). The database lacks the schema, or the user may not use it: `millrace doctor` says "
+                    + "which, and what to run.", .configuration)
         case "28P01", "28000":
             self.init("\(error.description). Check user and password of the database URL.", .configuration)
         case "3D000":

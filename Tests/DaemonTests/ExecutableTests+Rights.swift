@@ -4,6 +4,27 @@ import Testing
 
 /// What daemons say about the privileges of their database user.
 extension ExecutableTests {
+    /// To PostgreSQL the tables of a schema that a user may not use do not exist.
+    @Test(arguments: [("outbox-relay", ["outbox"]), ("order-summary-projection", ["projections", "order-summary"])])
+    func aUserThatMayNotUseTheSchema(_ name: String, _ sets: [String]) async throws {
+        let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"
+        try await withDatabase(migrating: sets) { database, connection in
+            try await connection.execute(script: "CREATE ROLE \(role)")
+            let settings = away + database + ["--set", "postgres.settings.role=\(role)"]
+            let daemon = try Executable(name, settings)
+            let code = try await daemon.exitCode()
+            let check = try Executable(name, ["--check=online"] + settings)
+            let checked = try await check.exitCode()
+            try await connection.execute(script: "DROP ROLE \(role)")
+            #expect(code == 78 && checked == 78, "\(code) \(checked)")
+            for errors in [daemon.errors, check.errors] {
+                #expect(errors.contains("the database user \(role) lacks the right USAGE on schema "), "\(errors)")
+                #expect(errors.contains("GRANT USAGE ON SCHEMA ") && errors.contains(" TO \"\(role)\""), "\(errors)")
+                #expect(!errors.contains("migrate up"), "\(errors)")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("order-summary-projection", ["projections", "order-summary"]),
         ("dashboard-projection", ["projections", "dashboard"]),

@@ -163,6 +163,33 @@ import Testing
         }
     }
 
+    /// To PostgreSQL the tables of a schema that a user may not use do not exist.
+    @Test func aSchemaThatMayNotBeUsedIsNamed() async throws {
+        let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"
+        try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
+            let owner = try await PostgresConnection.connect(postgres)
+            try await owner.execute(script: "CREATE ROLE \(role)")
+            var configuration = postgres
+            configuration.settings["role"] = role
+            let connection = try await PostgresConnection.connect(configuration)
+            var expected = Expectations()
+            expected.migrationSets = ["outbox"]
+            let scene = CheckScene(postgres: configuration, connection: connection, admin: nil, expected: expected)
+            let found = await Doctor.examine(scene, [SchemaFilesCheck(), OutboxBacklogCheck()])
+            for remedy in Set(found.compactMap(\.remedy)) { try await owner.execute(script: remedy) }
+            let afterwards = await Doctor.examine(scene, [SchemaFilesCheck()])
+            await connection.close()
+            try await owner.execute(script: "DROP OWNED BY \(role); DROP ROLE \(role)")
+            await owner.close()
+            #expect(found.map(\.severity) == [.critical, .critical])
+            for finding in found.map(\.finding) {
+                #expect(finding == "not checked: \(role) lacks USAGE on schema \(postgres.schema)")
+            }
+            #expect(
+                afterwards.map(\.finding) == ["not checked: \(role) lacks SELECT on table millrace_migrations"])
+        }
+    }
+
     /// The tables of a read model are in the schema of its version.
     @Test func whoLacksRightsOnAVersionIsNamed() async throws {
         let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"

@@ -95,18 +95,18 @@ import Testing
             let older = try catalog(Array(shop.prefix(1)))
             let newer = try catalog(shop)
             let empty = await #expect(throws: MigrationError.self) {
-                try await SchemaCheck.require(["shop"], on: connection, catalog: older)
+                try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: older)
             }
             #expect(empty?.code == .schemaTooOld)
             try await Migrator(configuration, catalog: older).up(["shop"])
-            #expect(try await SchemaCheck.require(["shop"], on: connection, catalog: older).isEmpty)
+            #expect(try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: older).isEmpty)
             let behind = await #expect(throws: MigrationError.self) {
-                try await SchemaCheck.require(["shop"], on: connection, catalog: newer)
+                try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: newer)
             }
             #expect(
                 behind?.description == "the database schema lacks shop 2 (more); run this program once with --migrate")
             try await Migrator(configuration, catalog: newer).up(["shop"])
-            #expect(try await SchemaCheck.require(["shop"], on: connection, catalog: older).count == 1)
+            #expect(try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: older).count == 1)
             #expect(try await Migrator(configuration, catalog: older).verify(["shop"]).map(\.state) == [.unknown])
             await connection.close()
         }

@@ -135,7 +135,7 @@ public enum Doctor {
             do {
                 found = try await check.run(scene)
             } catch {
-                found = [finding(of: error)]
+                found = [await finding(of: error, scene)]
             }
             for index in found.indices { found[index].check = check.name }
             findings += found
@@ -143,7 +143,13 @@ public enum Doctor {
         return findings
     }
 
-    private static func finding(of error: any Error) -> Finding {
+    private static func finding(of error: any Error, _ scene: CheckScene) async -> Finding {
+        if let missing = error as? MissingRight { return Finding(missing) }
+        if let connection = scene.connection,
+            let missing = await MissingRight.behind(error, in: scene.postgres.schema, on: connection)
+        {
+            return Finding(missing)
+        }
         switch error {
         case let skipped as CheckSkipped: return Finding(.note, "not checked: \(skipped.reason)")
         case let error as PostgresError where ["42P01", "42703", "3F000"].contains(error.sqlState?.code):
@@ -158,5 +164,12 @@ public enum Doctor {
             return Finding(.note, "not checked: the brokers do not support this request")
         default: return Finding(.warning, "could not be checked: \(error)")
         }
+    }
+}
+
+extension Finding {
+    /// The finding that nothing can be seen without a right.
+    public init(_ missing: MissingRight) {
+        self.init(.critical, "not checked: \(missing.role) lacks \(missing.right)", remedy: missing.grant)
     }
 }

@@ -22,7 +22,9 @@ extension DatabaseOptions {
             await connection.close()
             return result
         } catch {
+            let missing = await MissingRight.behind(error, in: configuration.schema, on: connection)
             await connection.close()
+            if let missing { throw missing }
             if let failure = explain(error) { throw failure }
             guard let error = error as? PostgresError, ["42P01", "42703", "3F000"].contains(error.sqlState?.code)
             else { throw error }

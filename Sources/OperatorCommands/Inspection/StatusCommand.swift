@@ -65,8 +65,11 @@ struct StatusCommand: AsyncParsableCommand {
             await connection.close()
             return report.findings
         } catch {
+            let missing = await MissingRight.behind(error, in: postgres.schema, on: connection)
             await connection.close()
-            return [Finding(.critical, "\(error)", check: "lag")]
+            var finding = missing.map { Finding($0) } ?? Finding(.critical, "\(error)")
+            finding.check = "lag"
+            return [finding]
         }
     }
 }
