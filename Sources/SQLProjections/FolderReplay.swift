@@ -155,7 +155,7 @@ public struct FolderReplay: Sendable {
                     throw Failure(
                         description: """
                             the outbox still has \(busy.rows) events of \(schema.folder.name) after \(bounds.holdMs) ms \
-                            without commands: is the relay running?
+                            without commands: is the relay running, and does `millrace outbox failed list` show any?
                             """)
                 }
                 return try await state(in: transaction)

@@ -27,7 +27,8 @@ struct HeldWriters {
                 """))
     }
 
-    /// Waits until the relay has published and removed the topics' rows.
+    /// Waits until the relay has published the topics' rows, whether it removes or keeps them then. A row that cannot
+    /// be published and that nobody has discarded may still be published later.
     ///
     /// - Throws: ``Busy`` when there are still some at the deadline; `PostgresError`.
     func drained(until deadline: ContinuousClock.Instant) async throws {
@@ -46,7 +47,10 @@ struct HeldWriters {
     }
 
     private static let underWay: Statement = """
-        SELECT count(*) FROM outbox WHERE lower(aggregate_type) || $2 = ANY ($1::text[])
+        SELECT count(*) FROM (
+            SELECT topic, aggregate_type FROM outbox WHERE published_at IS NULL
+            UNION ALL SELECT topic, aggregate_type FROM outbox_failed WHERE state = 'failed'
+        ) AS waiting WHERE coalesce(topic, lower(aggregate_type) || $2) = ANY ($1::text[])
         """
 }
 

@@ -46,8 +46,9 @@ public struct InlineTakeover: Sendable {
                 } catch let busy as HeldWriters.Busy {
                     throw refusal(
                         """
-                        the outbox still has \(busy.rows) of its events after \(wait): is the relay running, does it \
-                        remove what it has published, and does any program but command-service write such events?
+                        the outbox still has \(busy.rows) of its events after \(wait): is the relay running, does \
+                        `millrace outbox failed list` show any, and does any program but command-service write \
+                        such events?
                         """)
                 }
                 try await passed(try await admin.ranges(of: folder.topics), until: deadline, transaction)

@@ -57,8 +57,11 @@ struct InlineScene {
     }
 
     /// Runs a relay as long as `body` takes.
-    func relaying<Result: Sendable>(_ body: () async throws -> Result) async throws -> Result {
+    func relaying<Result: Sendable>(
+        retention: OutboxRelayConfiguration.Retention = .delete, _ body: () async throws -> Result
+    ) async throws -> Result {
         var configuration = OutboxRelayConfiguration()
+        configuration.retention = retention
         configuration.topicSuffix = suffix
         configuration.electionIntervalMs = 20
         let relay = OutboxRelay(

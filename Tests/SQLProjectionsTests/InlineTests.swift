@@ -2,6 +2,7 @@ import AccountCommands
 import CommandKit
 import Commands
 import Kafka
+import Outbox
 import Postgres
 import Projections
 import ReadModels
@@ -197,6 +198,40 @@ import Testing
                 _ = try await inline.takeover(VersionSchema(foreign, isIsolated: true)).run()
             }
             #expect(obstacle?.description.contains("[envelope]") == true)
+        }
+    }
+
+    /// With `relay.retention = "keep"` the rows stay. A row that failed may be published later.
+    @Test func rowsThatStayAfterTheirPublicationDoNotMatterButFailedOnesDo() async throws {
+        try await InlineScene.with { inline in
+            let (_, folder) = try inline.scene.folder(InlineScene.files)
+            let version = try await inline.scene.version(folder)
+            try await inline.open("a")
+            try await inline.deposit("a", euros: 3)
+            _ = try await inline.scene.column(
+                """
+                INSERT INTO outbox_failed (id, event_id, aggregate_type, aggregate_id, error_class, error)
+                VALUES (-1, gen_random_uuid(), 'Account', 'z', 'too_large', 'too large')
+                """)
+            try await inline.relaying(retention: .keep) {
+                try await eventually {
+                    try await inline.scene.column("SELECT count(*)::text FROM outbox WHERE published_at IS NULL")
+                        == ["0"]
+                }
+                try await inline.scene.running(version) {
+                    let refusal = await #expect(throws: VersionSchema.Refusal.self) {
+                        _ = try await inline.takeover(version).run(waitingUpTo: .milliseconds(500))
+                    }
+                    #expect(refusal?.description.contains("the outbox still has 1 of its events") == true)
+                    _ = try await inline.scene.column("UPDATE outbox_failed SET state = 'discarded'")
+                    #expect(try await inline.takeover(version).run(waitingUpTo: .seconds(120)))
+                }
+                try await inline.deposit("a", euros: 4)
+            }
+            #expect(try await inline.balances(version) == ["a 7 2"])
+            let kept = try await inline.scene.column(
+                "SELECT count(*)::text FROM outbox WHERE published_at IS NOT NULL")
+            #expect(Int(kept[0]) ?? 0 >= 2)
         }
     }
 
