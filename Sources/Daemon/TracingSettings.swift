@@ -23,7 +23,8 @@ struct TracingSettings: Sendable {
 
     init(from reader: SettingsReader) {
         let section = reader.section(
-            "tracing", "Distributed tracing: spans as OTLP/JSON, in files or over HTTP, for an OpenTelemetry Collector.")
+            "tracing",
+            "Distributed tracing: spans as OTLP/JSON, in files or over HTTP, for an OpenTelemetry Collector.")
         let file = Self.file(section)
         let collector = Self.collector(section)
         sampleRatio = section.number(
@@ -113,7 +114,8 @@ struct TracingSettings: Sendable {
         if authority.isEmpty { return "must name a host" }
         let isWritable = url.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
         if !isWritable { return "must not contain spaces, control characters or other letters than those of ASCII" }
-        return rest.dropFirst(authority.count).count > 1 ? nil : "must have a path, as in \(scheme)\(authority)/v1/traces"
+        let hasPath = rest.count > authority.count + 1
+        return hasPath ? nil : "must have a path, as in \(scheme)\(authority)/v1/traces"
     }
 
     /// - Returns: what is wrong with the name of a header (RFC 9110, 5.6.2), or nil.

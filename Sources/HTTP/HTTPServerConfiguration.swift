@@ -1,3 +1,5 @@
+public import StreamCore
+
 /// The settings of an ``HTTPServer``: its address, its access rules and its limits. Everything that a client can make
 /// the server hold has a limit.
 public struct HTTPServerConfiguration: Sendable {
@@ -78,6 +80,9 @@ public struct HTTPServerConfiguration: Sendable {
     public var maxTargetBytes = 8 * 1_024
     /// Maximum size of a request's body, in bytes (413).
     public var maxBodyBytes = 64 * 1_024
+
+    /// Replaces the limits of the same names while the server runs; nil if they do not change.
+    public var liveLimits: Live<HTTPLimits>?
 
     // MARK: times, in milliseconds
 

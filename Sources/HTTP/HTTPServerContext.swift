@@ -1,6 +1,7 @@
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
+internal import StreamCore
 internal import Synchronization
 internal import Traces
 internal import Tracing
@@ -9,6 +10,7 @@ internal import Tracing
 final class HTTPServerContext: Sendable {
     let configuration: HTTPServerConfiguration
     let routes: RouteTable
+    private let liveLimits: Live<HTTPLimits>
     let admission: Admission
     /// nil if the `Host` of requests is not checked.
     let hosts: HostPolicy?
@@ -20,7 +22,7 @@ final class HTTPServerContext: Sendable {
     /// Nil if requests are not traced.
     let tracer: (any Tracer)?
     private let executors: [ObjectIdentifier: EventLoopExecutor]
-    private let drainLimit: Mutex<Int>
+    private let isHurried = Mutex(false)
 
     init(
         _ configuration: HTTPServerConfiguration, routes: [HTTPRoute], on group: any EventLoopGroup, logger: Logger
@@ -28,7 +30,8 @@ final class HTTPServerContext: Sendable {
         self.configuration = configuration
         self.routes = RouteTable(routes)
         metrics = HTTPMetrics(configuration.name, templates: self.routes.templates)
-        admission = Admission(configuration, metrics)
+        liveLimits = configuration.liveLimits ?? Live(HTTPLimits(configuration))
+        admission = Admission(configuration, liveLimits, metrics)
         hosts =
             configuration.checksHosts && configuration.tokens == nil
             ? HostPolicy(bound: configuration.host, allowed: configuration.allowedHosts) : nil
@@ -38,16 +41,18 @@ final class HTTPServerContext: Sendable {
         tracer = configuration.isTraced ? InstrumentationSystem.activeTracer : nil
         executors = Dictionary(
             uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), EventLoopExecutor($0)) })
-        drainLimit = Mutex(configuration.drainTimeoutMs)
     }
 
     func executor(of eventLoop: any EventLoop) -> EventLoopExecutor? { executors[ObjectIdentifier(eventLoop)] }
 
+    /// The limits that may change while the server runs.
+    var limits: HTTPLimits { liveLimits.now }
+
     /// Maximum time that a connection may continue after a stop.
-    var drainLimitMs: Int { drainLimit.withLock { $0 } }
+    var drainLimitMs: Int { isHurried.withLock { $0 } ? 0 : limits.drainTimeoutMs }
 
     /// Ends all connections at once, because the server was cancelled instead of stopped.
-    func hurry() { drainLimit.withLock { $0 = 0 } }
+    func hurry() { isHurried.withLock { $0 = true } }
 }
 
 /// Adds the limits of a connection to Hummingbird's child channel, and runs the connection's tasks on its thread.

@@ -118,7 +118,7 @@ struct Responder: Sendable {
     @concurrent private func body(
         of request: Request, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>
     ) async throws -> [UInt8] {
-        let limit = server.configuration.maxBodyBytes
+        let limit = server.limits.maxBodyBytes
         if let length = request.headers[.contentLength], Int(length) ?? .max > limit {
             throw NIOTooManyBytesError(maxBytes: limit)
         }

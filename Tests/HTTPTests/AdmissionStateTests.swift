@@ -6,39 +6,65 @@ import Testing
     private let one = ClientIdentity(address: "192.0.2.1")
     private let other = ClientIdentity(address: "192.0.2.2")
 
-    private func state(requests: (Int, Int), waits: (Int, Int)) -> AdmissionState {
-        var limits = AdmissionState.Limits()
-        limits[.request] = requests
-        limits[.wait] = waits
-        return AdmissionState(limits)
+    /// A state, and the same limits at each call.
+    private struct Limited {
+        var state = AdmissionState()
+        var limits: [Share: AdmissionState.Limit]
+
+        init(requests: AdmissionState.Limit, waits: AdmissionState.Limit) {
+            limits = [.request: requests, .wait: waits]
+        }
+
+        mutating func begin(_ share: Share, of client: ClientIdentity) -> AdmissionState.Refusal? {
+            state.begin(share, of: client, within: limits[share] ?? (0, 0))
+        }
+
+        mutating func move(
+            from old: Share, to new: Share, of client: ClientIdentity
+        ) -> AdmissionState.Refusal? {
+            state.move(from: old, to: new, of: client, within: limits[new] ?? (0, 0))
+        }
     }
 
     @Test func sharesHaveTheirOwnLimits() {
-        var state = state(requests: (3, 2), waits: (1, 1))
+        var state = Limited(requests: (3, 2), waits: (1, 1))
         #expect(state.begin(.request, of: one) == nil)
         #expect(state.begin(.request, of: one) == nil)
         #expect(state.begin(.request, of: one) == .client)
         #expect(state.begin(.request, of: other) == nil)
         #expect(state.begin(.request, of: other) == .server)
         #expect(state.begin(.wait, of: other) == nil)
-        state.end(.request, of: one)
+        state.state.end(.request, of: one)
         #expect(state.begin(.request, of: other) == nil)
     }
 
     @Test func anExchangeGivesTheOldShareBack() {
-        var state = state(requests: (1, 1), waits: (1, 1))
+        var state = Limited(requests: (1, 1), waits: (1, 1))
         #expect(state.begin(.request, of: one) == nil)
         #expect(state.move(from: .request, to: .wait, of: one) == nil)
-        #expect(state.held(.request) == 0 && state.held(.wait) == 1)
+        #expect(state.state.held(.request) == 0 && state.state.held(.wait) == 1)
         #expect(state.begin(.request, of: other) == nil)
         #expect(state.move(from: .request, to: .wait, of: other) == .server)
-        #expect(state.held(.request) == 1, "what is refused keeps what it has")
-        state.moveBack(from: .wait, to: .request, of: one)
-        #expect(state.held(.request) == 2, "the way back is not refused")
+        #expect(state.state.held(.request) == 1, "what is refused keeps what it has")
+        state.state.moveBack(from: .wait, to: .request, of: one)
+        #expect(state.state.held(.request) == 2, "the way back is not refused")
         #expect(state.begin(.request, of: one) == .server)
-        state.end(.request, of: one)
-        state.end(.request, of: other)
-        #expect(state.clientCount == 0, "nothing is remembered of those who hold nothing")
+        state.state.end(.request, of: one)
+        state.state.end(.request, of: other)
+        #expect(state.state.clientCount == 0, "nothing is remembered of those who hold nothing")
+    }
+
+    /// Whoever holds more than a lower limit allows keeps it, and gets no more.
+    @Test func aLimitMayChange() {
+        var state = Limited(requests: (2, 2), waits: (0, 0))
+        #expect(state.begin(.request, of: one) == nil)
+        #expect(state.begin(.request, of: one) == nil)
+        state.limits[.request] = (5, 1)
+        #expect(state.begin(.request, of: one) == .client)
+        #expect(state.state.held(.request) == 2)
+        #expect(state.begin(.request, of: other) == nil)
+        state.limits[.request] = (5, 3)
+        #expect(state.begin(.request, of: one) == nil)
     }
 
     @Test func addressesOfOneNetworkAreOneClient() {

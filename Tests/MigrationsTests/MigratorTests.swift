@@ -94,19 +94,23 @@ import Testing
             let connection = try await PostgresConnection.connect(configuration)
             let older = try catalog(Array(shop.prefix(1)))
             let newer = try catalog(shop)
+            func require(_ catalog: MigrationCatalog) async throws -> [String] {
+                try await SchemaCheck.require(
+                    ["shop"], in: configuration.schema, on: connection, catalog: catalog)
+            }
             let empty = await #expect(throws: MigrationError.self) {
-                try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: older)
+                _ = try await require(older)
             }
             #expect(empty?.code == .schemaTooOld)
             try await Migrator(configuration, catalog: older).up(["shop"])
-            #expect(try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: older).isEmpty)
+            #expect(try await require(older).isEmpty)
             let behind = await #expect(throws: MigrationError.self) {
-                try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: newer)
+                _ = try await require(newer)
             }
             #expect(
                 behind?.description == "the database schema lacks shop 2 (more); run this program once with --migrate")
             try await Migrator(configuration, catalog: newer).up(["shop"])
-            #expect(try await SchemaCheck.require(["shop"], in: configuration.schema, on: connection, catalog: older).count == 1)
+            #expect(try await require(older).count == 1)
             #expect(try await Migrator(configuration, catalog: older).verify(["shop"]).map(\.state) == [.unknown])
             await connection.close()
         }

@@ -139,7 +139,8 @@ struct Pipeline {
         return "postgresql://?\(query.sorted().joined(separator: "&"))"
     }
 
-    func daemon(_ name: String, _ settings: [String: String]) throws -> Executable {
+    /// - Parameter file: a file with further settings.
+    func daemon(_ name: String, _ settings: [String: String], file: String? = nil) throws -> Executable {
         var all = settings
         all["operations.port"] = "0"
         all["postgres.schema"] = postgres.schema
@@ -150,7 +151,9 @@ struct Pipeline {
             environment["MILLRACE_KAFKA__PROPERTIES__" + property.uppercased().replacing(".", with: "_")] = value
         }
         return try Executable(
-            name, all.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] },
+            name,
+            (file.map { ["--config", $0] } ?? [])
+                + all.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] },
             environment: environment)
     }
 

@@ -177,7 +177,7 @@ import Testing
 }
 
 /// A client that reads a response as long as it goes on.
-private final class EventStream: Sendable {
+final class EventStream: Sendable {
     private struct State {
         var received = ""
         var isAtEnd = false

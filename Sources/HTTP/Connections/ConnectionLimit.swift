@@ -35,7 +35,7 @@ final class ConnectionLimit: ChannelInboundHandler {
         // The kernel closes the connection of a client that receives no data, whether it has failed or is asleep.
         try channel.syncOptions?.setOption(
             .tcpOption(NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)),
-            value: min(server.configuration.writeTimeoutMs, Int(CInt.max)))
+            value: min(server.limits.writeTimeoutMs, Int(CInt.max)))
         let limit = ConnectionLimit(server, address: channel.remoteAddress)
         try channel.pipeline.syncOperations.addHandler(limit)
         return NIOLoopBound(limit, eventLoop: channel.eventLoop)
@@ -79,7 +79,7 @@ final class ConnectionLimit: ChannelInboundHandler {
     /// Before the first request, nothing else closes a connection that sends no valid bytes.
     private func awaitHandshake(_ context: ChannelHandlerContext) {
         let (bound, metrics) = (NIOLoopBound(context, eventLoop: context.eventLoop), server.metrics)
-        let limit = TimeAmount.milliseconds(Int64(server.configuration.receiveTimeoutMs))
+        let limit = TimeAmount.milliseconds(Int64(server.limits.receiveTimeoutMs))
         handshake = context.eventLoop.scheduleTask(in: limit) {
             metrics.timedOut()
             bound.value.close(promise: nil)

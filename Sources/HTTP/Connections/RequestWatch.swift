@@ -95,7 +95,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         isReceiving = true
         // There is no time limit for requests that wait for an earlier one, and none for receiving further ones behind
         // them.
-        if work == nil { arm(server.configuration.receiveTimeoutMs) }
+        if work == nil { arm(server.limits.receiveTimeoutMs) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -153,7 +153,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     private func began(_ work: Work) {
         self.work = work
-        if work.isStream { deadline = .distantFuture } else { arm(server.configuration.requestTimeoutMs) }
+        if work.isStream { deadline = .distantFuture } else { arm(server.limits.requestTimeoutMs) }
         if isGone || work.isStream && connection?.isDraining != false { cancelWork() }
         if isInputClosed { inputClosed() }
     }
@@ -163,7 +163,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         if isWedged { executor?.wedgedWorkEnded() }
         isWedged = false
         isCancelled = false
-        if isReceiving, !isGone { arm(server.configuration.receiveTimeoutMs) } else { deadline = .distantFuture }
+        if isReceiving, !isGone { arm(server.limits.receiveTimeoutMs) } else { deadline = .distantFuture }
         if isGone { throw CancellationError() }
         guard isLate else { return }
         isLate = false
@@ -181,7 +181,7 @@ final class RequestWatch: ChannelInboundHandler, RemovableChannelHandler {
         guard let work, !isCancelled else { return }
         isCancelled = true
         work.cancel()
-        arm(server.configuration.requestTimeoutMs)
+        arm(server.limits.requestTimeoutMs)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import StreamCore
 internal import Synchronization
 
 /// The kinds of resources that a client can hold. Each has its own limits, in total and for one client.
@@ -24,17 +25,9 @@ struct AdmissionState {
         case server
     }
 
-    /// The limits of each share, in total and for one client.
-    struct Limits: Sendable {
-        private var values = [(total: Int, perClient: Int)](repeating: (.max, .max), count: Share.allCases.count)
+    /// The limits of a share, in total and for one client.
+    typealias Limit = (total: Int, perClient: Int)
 
-        subscript(share: Share) -> (total: Int, perClient: Int) {
-            get { values[share.rawValue] }
-            set { values[share.rawValue] = newValue }
-        }
-    }
-
-    private let limits: Limits
     private var all = Counts()
     /// The clients that hold anything now.
     private var clients: [ClientIdentity: Counts] = [:]
@@ -52,16 +45,11 @@ struct AdmissionState {
         }
     }
 
-    init(_ limits: Limits) {
-        self.limits = limits
-    }
-
     /// - Returns: nil if it is admitted. ``end(_:of:)`` must follow then.
-    mutating func begin(_ share: Share, of client: ClientIdentity) -> Refusal? {
-        let (total, perClient) = limits[share]
-        guard all[share] < total else { return .server }
+    mutating func begin(_ share: Share, of client: ClientIdentity, within limit: Limit) -> Refusal? {
+        guard all[share] < limit.total else { return .server }
         var counts = clients[client, default: Counts()]
-        guard counts[share] < perClient else { return .client }
+        guard counts[share] < limit.perClient else { return .client }
         counts[share] += 1
         clients[client] = counts
         all[share] += 1
@@ -78,8 +66,10 @@ struct AdmissionState {
     /// Exchanges one share for another.
     ///
     /// - Returns: nil if the new share is held now instead of the old one.
-    mutating func move(from old: Share, to new: Share, of client: ClientIdentity) -> Refusal? {
-        if let refusal = begin(new, of: client) { return refusal }
+    mutating func move(
+        from old: Share, to new: Share, of client: ClientIdentity, within limit: Limit
+    ) -> Refusal? {
+        if let refusal = begin(new, of: client, within: limit) { return refusal }
         end(old, of: client)
         return nil
     }
@@ -98,7 +88,10 @@ struct AdmissionState {
 
 /// Counts the resources of a server, and refuses requests beyond the limits with a ``Problem``.
 final class Admission: Sendable {
-    private let state: Mutex<AdmissionState>
+    private let state = Mutex(AdmissionState())
+    private let limits: Live<HTTPLimits>
+    /// Maximum number of waiting requests.
+    private let maxWaits: Int
     private let retryAfterSeconds: Int
     private let metrics: HTTPMetrics
 
@@ -106,23 +99,32 @@ final class Admission: Sendable {
     /// an answer.
     private static let refusalLimits = (total: 256, perClient: 16)
 
-    init(_ configuration: HTTPServerConfiguration, _ metrics: HTTPMetrics) {
-        var limits = AdmissionState.Limits()
-        // Connections beyond the total limit wait in the kernel's queue.
-        limits[.connection] = (.max, configuration.maxConnectionsPerClient)
-        limits[.refusal] = Self.refusalLimits
-        limits[.request] = (configuration.maxConcurrentRequests, configuration.maxConcurrentRequestsPerClient)
-        limits[.stream] = (configuration.maxStreams, configuration.maxStreamsPerClient)
-        limits[.wait] = (configuration.maxWaits, configuration.maxWaitsPerClient)
-        limits[.search] = (configuration.maxSearches, configuration.maxSearchesPerClient)
-        state = Mutex(AdmissionState(limits))
+    init(_ configuration: HTTPServerConfiguration, _ limits: Live<HTTPLimits>, _ metrics: HTTPMetrics) {
+        self.limits = limits
+        maxWaits = configuration.maxWaits
         retryAfterSeconds = configuration.retryAfterSeconds
         self.metrics = metrics
     }
 
+    private func limit(of share: Share) -> AdmissionState.Limit {
+        let limits = limits.now
+        return switch share {
+        // Connections beyond the total limit wait in the kernel's queue.
+        case .connection: (.max, limits.maxConnectionsPerClient)
+        case .refusal: Self.refusalLimits
+        case .request: (limits.maxConcurrentRequests, limits.maxConcurrentRequestsPerClient)
+        case .stream: (limits.maxStreams, limits.maxStreamsPerClient)
+        case .wait: (maxWaits, limits.maxWaitsPerClient)
+        case .search: (limits.maxSearches, limits.maxSearchesPerClient)
+        }
+    }
+
     /// - Throws: if it is not admitted. Otherwise ``end(_:of:)`` must follow.
     func begin(_ share: Share, of client: ClientIdentity) throws(Problem) {
-        if let refusal = state.withLock({ $0.begin(share, of: client) }) { throw problem(share, refusal) }
+        let limit = limit(of: share)
+        if let refusal = state.withLock({ $0.begin(share, of: client, within: limit) }) {
+            throw problem(share, refusal)
+        }
         metrics.began(share)
     }
 
@@ -133,7 +135,10 @@ final class Admission: Sendable {
 
     /// - Throws: if the limit of the new share is reached. The old share is still held then.
     func move(from old: Share, to new: Share, of client: ClientIdentity) throws(Problem) {
-        if let refusal = state.withLock({ $0.move(from: old, to: new, of: client) }) { throw problem(new, refusal) }
+        let limit = limit(of: new)
+        if let refusal = state.withLock({ $0.move(from: old, to: new, of: client, within: limit) }) {
+            throw problem(new, refusal)
+        }
         metrics.ended(old)
         metrics.began(new)
     }

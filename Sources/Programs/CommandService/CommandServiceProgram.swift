@@ -18,6 +18,10 @@ public enum CommandServiceProgram: DaemonProgram {
             http = HTTPSettings(from: reader, for: .commands, port: 8_090)
             commands = CommandSettings(from: reader)
         }
+
+        public static var reloadableKeys: [String] { HTTPSettings.reloadableKeys }
+
+        public func adopt(_ reloaded: Self) { http.adopt(reloaded.http) }
     }
 
     public static let name = "command-service"

@@ -1,5 +1,6 @@
 public import HTTP
 public import Settings
+internal import StreamCore
 
 /// `[http]`: the address of a daemon's HTTP server, its access rules and its limits.
 public struct HTTPSettings: Sendable {
@@ -15,7 +16,12 @@ public struct HTTPSettings: Sendable {
 
     /// - Parameter port: the default port.
     public init(from reader: SettingsReader, for purpose: Purpose, port: Int) {
-        let section = reader.section("http", "The HTTP server, and the limits for its clients.")
+        let section = reader.section(
+            "http",
+            """
+            The HTTP server, and the limits for its clients. SIGHUP applies changed limits and timeouts without a \
+            restart, except for max_connections, max_header_bytes, max_target_bytes and idle_timeout_ms.
+            """)
         var http = HTTPServerConfiguration()
         let defaults = http
         http.name = purpose.rawValue
@@ -82,7 +88,20 @@ public struct HTTPSettings: Sendable {
         } catch {
             section.reject("host", "\(error)")
         }
+        http.liveLimits = Live(HTTPLimits(http))
         configuration = http
+    }
+
+    /// See `FeatureSettings`. A purpose without a setting ignores its key.
+    public static let reloadableKeys = [
+        "max_connections_per_client", "max_requests", "max_requests_per_client", "max_streams",
+        "max_streams_per_client", "max_waits_per_client", "max_searches", "max_searches_per_client", "max_body_bytes",
+        "receive_timeout_ms", "request_timeout_ms", "write_timeout_ms", "drain_timeout_ms",
+    ].map { "http." + $0 }
+
+    /// See `FeatureSettings`.
+    public func adopt(_ reloaded: Self) {
+        configuration.liveLimits?.set(HTTPLimits(reloaded.configuration))
     }
 
     /// Reads the certificate and its key. Both files are required, or none.

@@ -26,6 +26,10 @@ public enum QueryServiceProgram: DaemonProgram {
             sql = SQLQuerySettings(from: reader)
             queries.configuration.sql = sql.configuration
         }
+
+        public static var reloadableKeys: [String] { HTTPSettings.reloadableKeys }
+
+        public func adopt(_ reloaded: Self) { http.adopt(reloaded.http) }
     }
 
     public static let name = "query-service"
