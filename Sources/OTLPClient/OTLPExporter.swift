@@ -3,7 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 public import Traces
 
-/// Sends spans to a collector over HTTP: OTLP/HTTP with the encoding JSON (opentelemetry.io/docs/specs/otlp, OTLP/HTTP).
+/// Sends spans to a collector over HTTP: OTLP/HTTP with the encoding JSON (opentelemetry.io/docs/specs/otlp).
 ///
 /// Whatever the collector does, an export ends within its timeout, reads at most 64 KiB of the answer and follows no
 /// redirect. The connection stays open for the next batch.
@@ -55,6 +55,8 @@ public struct OTLPExporter: SpanExporter {
             answer = try await answerInTime(to: encoder.encode(spans))
         } catch let error as TransientExportError {
             throw error
+        } catch let error as HTTPClientError where Self.timeouts.contains(error) {
+            throw late
         } catch {
             try Task.checkCancellation()
             throw TransientExportError("the collector cannot be reached: \(error)")
@@ -66,13 +68,19 @@ public struct OTLPExporter: SpanExporter {
         try? await client.shutdown()
     }
 
+    private static let timeouts: [HTTPClientError] = [.deadlineExceeded, .connectTimeout, .readTimeout]
+
+    private var late: TransientExportError {
+        TransientExportError("the collector sent no whole answer within \(configuration.timeoutMs) ms")
+    }
+
     /// The client's own timeout ends with the head of the answer, so this is a limit for the whole.
     private func answerInTime(to body: [UInt8]) async throws -> CollectorAnswer {
         try await withThrowingTaskGroup(of: CollectorAnswer.self) { group in
             group.addTask { try await answer(to: body) }
             group.addTask {
                 try await Task.sleep(for: .milliseconds(configuration.timeoutMs))
-                throw TransientExportError("the collector sent no whole answer within \(configuration.timeoutMs) ms")
+                throw late
             }
             defer { group.cancelAll() }
             guard let answer = try await group.next() else { throw CancellationError() }

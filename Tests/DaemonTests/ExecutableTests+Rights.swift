@@ -17,7 +17,8 @@ extension ExecutableTests {
             let checked = try await check.exitCode()
             try await connection.execute(script: "DROP ROLE \(role)")
             #expect(code == 78 && checked == 78, "\(code) \(checked)")
-            for errors in [daemon.errors, check.errors] {
+            // The log escapes quotation marks.
+            for errors in [daemon.errors, check.errors].map({ $0.replacing("\\\"", with: "\"") }) {
                 #expect(errors.contains("the database user \(role) lacks the right USAGE on schema "), "\(errors)")
                 #expect(errors.contains("GRANT USAGE ON SCHEMA ") && errors.contains(" TO \"\(role)\""), "\(errors)")
                 #expect(!errors.contains("migrate up"), "\(errors)")

@@ -14,14 +14,14 @@ public struct HTTPSettings: Sendable {
 
     public var configuration: HTTPServerConfiguration
 
+    private static let documentation = """
+        The HTTP server, and the limits for its clients. SIGHUP applies changed limits and timeouts without a \
+        restart, except for max_connections, max_header_bytes, max_target_bytes and idle_timeout_ms.
+        """
+
     /// - Parameter port: the default port.
     public init(from reader: SettingsReader, for purpose: Purpose, port: Int) {
-        let section = reader.section(
-            "http",
-            """
-            The HTTP server, and the limits for its clients. SIGHUP applies changed limits and timeouts without a \
-            restart, except for max_connections, max_header_bytes, max_target_bytes and idle_timeout_ms.
-            """)
+        let section = reader.section("http", Self.documentation)
         var http = HTTPServerConfiguration()
         let defaults = http
         http.name = purpose.rawValue
