@@ -93,7 +93,9 @@ public struct Migrator: Sendable {
 
     /// The sets of this program of which the database has at least one migration.
     public func appliedSets() async throws -> Set<String> {
-        let applied = try await PostgresConnection.with(configuration) { try await MigrationHistory.readIfPresent($0) }
+        let applied = try await PostgresConnection.with(configuration) {
+            try await MigrationHistory.readIfPresent($0, schema: configuration.schema)
+        }
         return Set(applied.entries.keys.map(\.set)).intersection(catalog.sets)
     }
 
