@@ -17,7 +17,7 @@ struct OutboxBacklogCheck: Check {
             let outbox = try await OutboxTable.find(
                 scene.expected.outbox, failed: scene.expected.failedOutbox, on: connection)
         else {
-            throw CheckSkipped("there is no table \(scene.expected.outbox)")
+            throw try await scene.reasonOfMissing(scene.expected.outbox)
         }
         let row = try await connection.execute(
             .unprepared(
@@ -53,7 +53,7 @@ struct OutboxDeadRowsCheck: Check {
     func run(_ scene: CheckScene) async throws -> [Finding] {
         let rows = try await scene.database().execute(
             Self.query, Parameters { $0.append(SQLIdentifier.quoted(scene.expected.outbox)) })
-        guard rows.rowCount > 0 else { throw CheckSkipped("there is no table \(scene.expected.outbox)") }
+        guard rows.rowCount > 0 else { throw try await scene.reasonOfMissing(scene.expected.outbox) }
         let (dead, vacuumed) = (try rows.int64(0, 0), try rows.optionalInt64(0, 1))
         let last = vacuumed.map { "vacuumed \(Age.text(seconds: $0)) ago" } ?? "never vacuumed"
         if dead < Self.limit { return [Finding(.ok, "\(dead) dead rows, \(last)")] }

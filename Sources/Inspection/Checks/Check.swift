@@ -88,6 +88,12 @@ public struct CheckScene: Sendable {
         return connection
     }
 
+    /// The reason why a table was not found. If the user may not use the schema, all of its tables seem to be missing.
+    func reasonOfMissing(_ table: String) async throws -> any Error {
+        if let right = try await MissingRight.usage(of: postgres.schema, on: database()) { return right }
+        return CheckSkipped("there is no table \(table)")
+    }
+
     /// - Throws: ``CheckSkipped`` if Kafka is not checked.
     func kafka() throws -> KafkaAdmin {
         guard let admin else { throw CheckSkipped("no Kafka cluster was given") }
