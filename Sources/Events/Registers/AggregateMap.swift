@@ -44,5 +44,14 @@ public struct AggregateMap<Facts: AggregateFacts>: Hashable, Sendable {
     }
 
     /// The latest moment among the last events of all aggregates.
-    public var lastMoment: EventMoment? { all.lazy.compactMap(\.last?.moment).max() }
+    public var lastMoment: EventMoment? {
+        // This code is not specialized for other modules. There a key path would be made anew for each call.
+        var latest: EventMoment?
+        for facts in all {
+            guard let moment = facts.last?.moment else { continue }
+            if let known = latest, moment <= known { continue }
+            latest = moment
+        }
+        return latest
+    }
 }
