@@ -10,7 +10,7 @@ import Testing
 @Suite struct DevTests {
     /// Whoever is killed cannot clean up: what it started must notice by itself.
     @Test func whatItStartedEndsWithIt() async throws {
-        try await TestSlots.hold {
+        try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: data) }
             let dev = try Executable("millrace", ["dev", "--data", data, "--partitions", "1"])
@@ -26,7 +26,7 @@ import Testing
     /// What the README tells to do: everything with a load, and `verify` in another terminal; and again on the data of
     /// before, where the new Kafka lacks the old orders' events.
     @Test func whatItPlaysIsVerifiedWhileItRuns() async throws {
-        try await TestSlots.hold {
+        try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: data) }
             for session in 1...2 {
@@ -50,7 +50,7 @@ import Testing
 
     /// A folder of SQL beside everything else, and its query answered.
     @Test func aFolderOfSQLIsRunToo() async throws {
-        try await TestSlots.hold {
+        try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: data) }
             let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -71,7 +71,7 @@ import Testing
 
     /// What `make run` does: the load fills every folder that the repository has, and all of it is as it should be.
     @Test func theLoadFillsAllFolders() async throws {
-        try await TestSlots.hold {
+        try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: data) }
             let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -115,7 +115,7 @@ import Testing
     @Test(.enabled(if: broker != nil, "noida-db is not installed"))
     func aBrokerKeepsTheHistory() async throws {
         let program = try #require(Self.broker)
-        try await TestSlots.hold {
+        try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
             defer { try? FileManager.default.removeItem(atPath: data) }
             for _ in 1...2 {

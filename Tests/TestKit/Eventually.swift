@@ -35,7 +35,7 @@ public func withDeadline(
 /// A condition that ``eventually(sourceLocation:_:)`` waited for did not come true.
 public struct DeadlinePassed: Error, CustomStringConvertible {
     /// The same for all: it only ends a test that hangs, and must be no measure of how busy the machine is.
-    public static let limit = Duration.seconds(120)
+    public static let limit = Duration.seconds(300)
 
     public let place: SourceLocation
 

@@ -5,6 +5,9 @@ public import Postgres
 /// PostgreSQL for tests: one private server a test process, or the one that `DATABASE_URL` names. Every test has a
 /// schema of its own.
 public enum TestDatabase {
+    /// A statement that takes longer hangs. The default of daemons would measure how busy the machine is.
+    private static let statementTimeoutMs = Int(DeadlinePassed.limit.components.seconds) * 1_000
+
     /// Runs `body` with a configuration whose schema is new and has only the migration sets named, and drops that
     /// schema afterwards, with those of the read models' versions, which are named by it. The first version of each
     /// read model is searched first.
@@ -21,6 +24,7 @@ public enum TestDatabase {
         var configuration = try await SharedServer.shared.configuration()
         let schema = "test_" + String(UInt64.random(in: .min ... .max), radix: 36)
         configuration.schema = schema
+        configuration.statementTimeoutMs = statementTimeoutMs
         let administrator = try await PostgresConnection.connect(configuration)
         try await administrator.execute(script: "CREATE SCHEMA \(schema)")
         let result: Result
@@ -72,7 +76,9 @@ public enum TestDatabase {
             PostgresServerConfiguration(folder: temporaryFolder(), settings: settings, tcp: tcp, isTemporary: true))
         let result: Result
         do {
-            result = try await body(server, PostgresConfiguration(url: server.url))
+            var configuration = try PostgresConfiguration(url: server.url)
+            configuration.statementTimeoutMs = statementTimeoutMs
+            result = try await body(server, configuration)
         } catch {
             await server.stop(.immediate)
             throw error

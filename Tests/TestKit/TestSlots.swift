@@ -1,43 +1,49 @@
 /// How many tests may use servers at once. Swift Testing starts all tests of the process together; without a limit
 /// hundreds of them would share two processors and the server's connections, and every deadline would be missed.
 public enum TestSlots {
-    private static let slots = Slots(count: 6)
+    private static let slots = Slots(count: 5)
     @TaskLocal private static var isHeld = false
 
-    /// Runs `body` when a slot is free. Within another call's `body` it runs at once: a test needs one slot, however
-    /// many schemas, topics and servers it uses.
-    public static func hold<Result>(_ body: () async throws -> Result) async throws -> Result {
+    /// Runs `body` when slots are free. Within another call's `body` it runs at once: a test needs its slots once,
+    /// however many schemas, topics and servers it uses.
+    ///
+    /// - Parameter count: 1, or more for a test that keeps a processor busy all by itself (all daemons and a load).
+    public static func hold<Result>(_ count: Int = 1, _ body: () async throws -> Result) async throws -> Result {
         if isHeld { return try await body() }
-        await slots.take()
+        await slots.take(count)
         let result: Swift.Result<Result, any Error>
         do {
             result = .success(try await $isHeld.withValue(true) { try await body() })
         } catch {
             result = .failure(error)
         }
-        await slots.give()
+        await slots.give(count)
         return try result.get()
     }
 }
 
-/// A counting semaphore that serves in order.
+/// A counting semaphore that serves in order, so that who needs many is not passed for ever.
 private actor Slots {
     private var free: Int
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var waiting: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
 
     init(count: Int) {
         free = count
     }
 
-    func take() async {
-        if free > 0 {
-            free -= 1
+    func take(_ count: Int) async {
+        if waiting.isEmpty, free >= count {
+            free -= count
         } else {
-            await withCheckedContinuation { waiting.append($0) }
+            await withCheckedContinuation { waiting.append((count, $0)) }
         }
     }
 
-    func give() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
+    func give(_ count: Int) {
+        free += count
+        while let first = waiting.first, free >= first.count {
+            free -= first.count
+            waiting.removeFirst().continuation.resume()
+        }
     }
 }
