@@ -93,7 +93,14 @@ enum ProductSearchBench {
         try await connection.execute(
             script: """
                 SET search_path TO \(folder.schemaName), public;
-                DROP INDEX products_search; DROP INDEX products_by_sales; DROP INDEX products_by_rating;
+                CREATE TEMPORARY TABLE indexes AS SELECT indexname, indexdef FROM pg_indexes
+                WHERE schemaname = '\(folder.schemaName)' AND tablename = 'products' AND indexname <> 'products_pkey';
+                DO $$
+                DECLARE name text;
+                BEGIN
+                    FOR name IN SELECT indexname FROM indexes LOOP EXECUTE format('DROP INDEX %I', name); END LOOP;
+                END
+                $$;
                 INSERT INTO products (product_id, details_sequence, name, description, category, tags, price_sequence,
                     price, currency, rating_sum, rating_count, units_sold)
                 SELECT 'product-' || n, 1,
@@ -109,9 +116,12 @@ enum ProductSearchBench {
                 INSERT INTO search_words (word)
                 SELECT DISTINCT word
                 FROM products, words_of(concat_ws(' ', name, tags::text, description)) AS word ON CONFLICT DO NOTHING;
-                CREATE INDEX products_search ON products USING gin (search) WHERE is_listed;
-                CREATE INDEX products_by_sales ON products (units_sold DESC, product_id) WHERE is_listed;
-                CREATE INDEX products_by_rating ON products (rating DESC, units_sold DESC, product_id) WHERE is_listed
+                DO $$
+                DECLARE definition text;
+                BEGIN
+                    FOR definition IN SELECT indexdef FROM indexes LOOP EXECUTE definition; END LOOP;
+                END
+                $$
                 """, timeoutMs: 1_800_000)
         try await connection.execute(
             script: "VACUUM (ANALYZE) \(folder.schemaName).products", timeoutMs: 1_800_000)

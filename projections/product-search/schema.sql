@@ -10,12 +10,25 @@ RETURN array_to_string(tags, ' ');
 CREATE FUNCTION sales_band(units bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN length(ltrim(greatest(units, 0)::bit(64)::text, '0'));
 
--- A rating from 0 to 5, in tenths.
+-- The same of a price, up to a billion.
+CREATE FUNCTION price_band(price numeric) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN sales_band(floor(least(greatest(price, 0), 1e9))::bigint);
+
+-- Finer where most ratings are: below 2, from 2, from 3, from 4, from 4.5, and 5.
 CREATE FUNCTION rating_band(rating_sum bigint, rating_count bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN rating_count <= 0 THEN 0
-    ELSE floor(least(greatest(round(rating_sum::numeric / rating_count, 2), 0), 5) * 10)::integer
+    ELSE width_bucket(round(rating_sum::numeric / rating_count, 2), ARRAY[2, 3, 4, 4.5, 5])
 END;
+
+-- The words for a band: alone, in a category, of about a price, and both. They begin with a space, as no word of a text
+-- does, and each part of them with a letter of its own.
+CREATE FUNCTION band_words(band text, price numeric, category text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[
+    band, band || ' c' || coalesce(category, ''), band || ' p' || price_band(price),
+    band || ' p' || price_band(price) || ' c' || coalesce(category, '')
+];
 
 -- A row is there as soon as anything is known of a product: a sale may be read before the product itself. Each group of
 -- columns that one event sets has the sequence of the event that set it last.
@@ -37,18 +50,21 @@ CREATE TABLE products (
     rating numeric NOT NULL GENERATED ALWAYS AS (
         CASE WHEN rating_count = 0 THEN 0 ELSE round(rating_sum::numeric / rating_count, 2) END) STORED,
     is_listed boolean NOT NULL GENERATED ALWAYS AS (name IS NOT NULL AND price IS NOT NULL AND NOT is_removed) STORED,
-    -- Names weigh more than tags, and tags more than descriptions. The category and the bands are words of their own, so
-    -- that one look into the index finds words and category together, among those that sell best alone.
+    -- Names weigh more than tags, and tags more than descriptions. The bands are words of their own, so that one look
+    -- into the index finds words, category and about the price together, among those that sell best alone. A band in a
+    -- category is one word and not two: PostgreSQL reads all of each word's list to find what two lists share.
     search tsvector NOT NULL GENERATED ALWAYS AS (
         setweight(to_tsvector('english', coalesce(name, '')), 'A')
         || setweight(to_tsvector('english', tag_text(tags)), 'B')
         || setweight(to_tsvector('english', coalesce(description, '')), 'C')
-        || array_to_tsvector(ARRAY[
-            'category:' || coalesce(category, ''), 'sales:' || sales_band(units_sold),
-            'rating:' || rating_band(rating_sum, rating_count)])) STORED
+        || array_to_tsvector(
+            band_words(' s' || sales_band(units_sold), price, category)
+            || band_words(' r' || rating_band(rating_sum, rating_count), price, category))) STORED
 );
 
-CREATE INDEX products_search ON products USING gin (search) WHERE is_listed;
+-- What was written last waits in a list, in kilobytes, which each look into the index reads as a whole. A search looks
+-- for up to fifteen bands and more.
+CREATE INDEX products_search ON products USING gin (search) WITH (gin_pending_list_limit = 256) WHERE is_listed;
 CREATE INDEX products_by_sales ON products (units_sold DESC, product_id) WHERE is_listed;
 CREATE INDEX products_by_rating ON products (rating DESC, units_sold DESC, product_id) WHERE is_listed;
 CREATE INDEX products_by_price ON products (price) WHERE is_listed;
@@ -99,25 +115,32 @@ BEGIN
 END
 $$;
 
--- The bands of an order, the best first: each a search for one of several words. The thousand best sellers share one.
-CREATE FUNCTION search_bands(sort text) RETURNS SETOF tsquery LANGUAGE plpgsql STABLE AS $$
+-- A search for any of some words, which are taken as they are.
+CREATE FUNCTION any_of(words text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
+    FROM unnest(words) AS word;
+END;
+
+-- The bands of an order, the best first. The thousand best sellers share one.
+CREATE FUNCTION search_bands(sort text) RETURNS SETOF text[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    highest integer;
     lowest integer;
 BEGIN
     IF sort = 'rating' THEN
-        RETURN QUERY
-        SELECT string_agg('''rating:' || band || '''', ' | ')::tsquery
-        FROM (VALUES (50, 50), (45, 49), (40, 44), (30, 39), (20, 29), (0, 19)) AS b (low, high),
-            generate_series(low, high) AS band
-        GROUP BY low ORDER BY low DESC;
+        RETURN QUERY SELECT ARRAY[' r' || band] FROM generate_series(5, 0, -1) AS band;
         RETURN;
     END IF;
+    SELECT sales_band(p.units_sold) INTO highest FROM products AS p
+    WHERE p.is_listed ORDER BY p.units_sold DESC, p.product_id LIMIT 1;
     SELECT sales_band(p.units_sold) INTO lowest FROM products AS p
     WHERE p.is_listed ORDER BY p.units_sold DESC, p.product_id OFFSET 1000 LIMIT 1;
     lowest := coalesce(lowest, -1);
-    RETURN QUERY
-    SELECT string_agg('''sales:' || band || '''', ' | ')::tsquery FROM generate_series(lowest + 1, 63) AS band;
-    RETURN QUERY SELECT ('''sales:' || band || '''')::tsquery FROM generate_series(lowest, 0, -1) AS band;
+    IF highest > lowest THEN
+        RETURN NEXT ARRAY(SELECT ' s' || band FROM generate_series(lowest + 1, highest) AS band);
+    END IF;
+    RETURN QUERY SELECT ARRAY[' s' || band] FROM generate_series(lowest, 0, -1) AS band;
 END
 $$;
 
@@ -134,11 +157,12 @@ CREATE FUNCTION find_products(
 ) RETURNS TABLE (
     product_id text, name text, category text, tags text[], image_url text, price numeric, currency text,
     rating numeric, rating_count bigint, units_sold bigint, score numeric
-) LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+) LANGUAGE plpgsql STABLE SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     words tsquery := search_query(typed);
-    query tsquery := words;
-    band tsquery;
+    band text[];
+    -- What the words for a band end with.
+    ends text[] := ARRAY[coalesce(' c' || wanted_category, '')];
     filter text := 'p.is_listed';
     best text := CASE sort WHEN 'rating' THEN 'rating DESC, units_sold DESC' ELSE 'units_sold DESC' END;
     columns text := 'p.product_id, p.name, p.category, p.tags, p.image_url, p.price, p.currency, p.rating, '
@@ -151,21 +175,24 @@ DECLARE
     found bigint;
     missing bigint := 200;
 BEGIN
-    IF wanted_category IS NOT NULL THEN
-        query := query && ('''category:' || replace(replace(wanted_category, '\', '\\'), '''', '''''') || '''')::tsquery;
-    END IF;
     IF min_price IS NOT NULL THEN filter := filter || ' AND p.price >= $2'; END IF;
     IF max_price IS NOT NULL THEN filter := filter || ' AND p.price <= $3'; END IF;
-    IF numnode(query) = 0 THEN
+    IF numnode(words) = 0 AND wanted_category IS NULL THEN
         -- The best of all products, in the order of an index. Where few have such a price, that would read most of the
         -- index, so their prices are looked up instead.
         EXECUTE format('SELECT count(*) FROM (SELECT FROM products AS p WHERE %s LIMIT 10001) AS p', filter)
-        INTO found USING query, min_price, max_price;
+        INTO found USING words, min_price, max_price;
         RETURN QUERY EXECUTE format(
             'SELECT %s FROM (SELECT * FROM (SELECT * FROM products AS p WHERE %s %s) AS p ORDER BY %s, product_id LIMIT 200) AS p',
             columns, filter, CASE WHEN found > 10000 THEN '' ELSE 'OFFSET 0' END, best)
-        USING query, min_price, max_price, words;
+        USING words, min_price, max_price, words;
         RETURN;
+    END IF;
+    IF min_price IS NOT NULL OR max_price IS NOT NULL THEN
+        -- The lowest and the highest band have other prices too, which the filter leaves out.
+        ends := ARRAY(
+            SELECT ' p' || about || ends[1]
+            FROM generate_series(price_band(coalesce(min_price, 0)), price_band(coalesce(max_price, 1e9))) AS about);
     END IF;
     FOR band IN SELECT b FROM search_bands(sort) AS b LOOP
         RETURN QUERY EXECUTE format(
@@ -175,7 +202,8 @@ BEGIN
                 ORDER BY %s, product_id LIMIT $5
             ) AS p
             $query$, columns, filter, best)
-        USING query && band, min_price, max_price, words, missing;
+        USING words && any_of(ARRAY(SELECT b || e FROM unnest(band) AS b, unnest(ends) AS e)), min_price, max_price,
+            words, missing;
         GET DIAGNOSTICS found = ROW_COUNT;
         missing := missing - found;
         EXIT WHEN missing <= 100;
@@ -186,7 +214,8 @@ $$;
 -- How many products of each category a search finds, of the first 5,000. Of a word that it knows nothing of, PostgreSQL
 -- would rather read the whole table.
 CREATE FUNCTION count_products(typed text, min_price numeric, max_price numeric)
-RETURNS TABLE (category text, products bigint) LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+RETURNS TABLE (category text, products bigint)
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 AS $$
 DECLARE
     query tsquery := search_query(typed);
     filter text := 'p.is_listed';
