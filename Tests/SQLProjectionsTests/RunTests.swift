@@ -133,6 +133,17 @@ import Testing
         }
     }
 
+    @Test func anExtensionThatIsMissingIsTold() async throws {
+        try await Scene.with { scene in
+            let (place, folder) = try scene.folder([
+                "schema.sql": "CREATE EXTENSION IF NOT EXISTS no_such_extension;", "apply.sql": "SELECT 1",
+            ])
+            let error = await #expect(throws: InvalidFolder.self) { try await scene.version(folder) }
+            let told = error?.description.replacing(place.path + "/", with: "") ?? ""
+            #expect(told.hasPrefix("schema.sql:1:1: extension \"no_such_extension\" is not available"), "\(told)")
+        }
+    }
+
     @Test func statementsWriteNowhereElse() async throws {
         try await Scene.with { scene in
             let other = "\"\(scene.postgres.schema)\".projection_offsets"
