@@ -2,12 +2,15 @@ import Dispatch
 internal import Foundation
 import Synchronization
 
-/// A serial executor that runs an actor's jobs on one operating-system thread of its own.
+/// An executor that runs an actor's jobs, and the tasks that prefer it, on one operating-system thread of its own.
 ///
 /// An actor that calls a blocking C library uses it as its `unownedExecutor`. The call then blocks this thread and not
 /// one of Swift's cooperative pool, and a handle that is bound to a thread stays on it. The thread ends when the last
 /// reference to the executor is released and its jobs have run.
-public final class ThreadExecutor: SerialExecutor {
+///
+/// A task that mainly calls such an actor should prefer its executor. Swift resumes a suspended task on the executor
+/// that the task prefers, and without one on a thread of the pool, which then has to wake the actor's.
+public final class ThreadExecutor: SerialExecutor, TaskExecutor {
     private let jobs = JobQueue()
 
     /// Starts the thread.
@@ -24,16 +27,20 @@ public final class ThreadExecutor: SerialExecutor {
     }
 
     public func enqueue(_ job: consuming ExecutorJob) {
-        unsafe jobs.append(JobQueue.Entry(job: UnownedJob(job), executor: asUnownedSerialExecutor()))
+        unsafe jobs.append(
+            JobQueue.Entry(
+                job: UnownedJob(job), executor: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor()))
     }
 }
 
 /// The jobs that wait for the thread, in order.
 private final class JobQueue: Sendable {
-    // SAFETY: the actor that the job belongs to holds the executor, and the job holds the actor until it has run.
+    // SAFETY: the actor that the job belongs to holds the executor, and the job holds the actor until it has run. A
+    // task that prefers the executor holds it as long as it runs.
     @safe struct Entry: Sendable {
         let job: UnownedJob
         let executor: UnownedSerialExecutor
+        let taskExecutor: UnownedTaskExecutor
     }
 
     private struct State {
@@ -62,7 +69,7 @@ private final class JobQueue: Sendable {
                 return (state.waiting, state.isClosed)
             }
             for entry in batch {
-                unsafe entry.job.runSynchronously(on: entry.executor)
+                unsafe entry.job.runSynchronously(isolatedTo: entry.executor, taskExecutor: entry.taskExecutor)
             }
             if isClosed && batch.isEmpty { return }
         }

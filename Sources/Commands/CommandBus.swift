@@ -72,7 +72,7 @@ public final class CommandBus: Sendable {
                         ) {
                             turned(number, $0)
                         }
-                        workers.addTask { await worker.run() }
+                        workers.addTask(executorPreference: worker.taskExecutor) { await worker.run() }
                     }
                 }
             } onCancel: {

@@ -16,6 +16,8 @@ actor CommandWorker {
     private var connection: PostgresConnection?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
+    /// The preference of the task that calls ``run()``.
+    nonisolated var taskExecutor: any TaskExecutor { thread.taskExecutor }
 
     /// The result of a transaction.
     private enum Attempt {

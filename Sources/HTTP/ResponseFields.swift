@@ -47,9 +47,17 @@ struct ResponseFields: Sendable {
         return fields
     }
 
+    /// The names that most responses have. To check a name and write it in lower case takes longer than to find it.
+    private static let frequent: [String: HTTPField.Name] = Dictionary(
+        uniqueKeysWithValues: ["ETag", "Cache-Control", "Content-Type", "X-As-Of", "Link"].map { ($0, checked($0)) })
+
     private static func field(_ name: String, _ value: String) -> HTTPField {
+        HTTPField(name: frequent[name] ?? checked(name), value: value)
+    }
+
+    private static func checked(_ name: String) -> HTTPField.Name {
         guard let name = HTTPField.Name(name) else { preconditionFailure("\(name) is no name of a header") }
-        return HTTPField(name: name, value: value)
+        return name
     }
 }
 

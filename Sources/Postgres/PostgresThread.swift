@@ -20,4 +20,8 @@ public struct PostgresThread: Sendable {
     public var unownedExecutor: UnownedSerialExecutor {
         unsafe executor.asUnownedSerialExecutor()
     }
+
+    /// The preference of a task that mainly calls actors of this thread. When the task has waited for something else,
+    /// it continues on this thread at once.
+    public var taskExecutor: any TaskExecutor { executor }
 }

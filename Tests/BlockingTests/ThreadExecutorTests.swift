@@ -10,13 +10,17 @@ private actor Worker {
     // SAFETY: the actor holds the executor for as long as it lives.
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
+    nonisolated var taskExecutor: any TaskExecutor { executor }
+
     func append(_ value: Int) { order.append(value) }
 
     /// Blocks this actor's thread until `gate` opens.
     func block(until gate: DispatchSemaphore) { gate.wait() }
 
-    func threadIdentity() -> ObjectIdentifier { ObjectIdentifier(Thread.current) }
+    func threadIdentity() -> ObjectIdentifier { currentThread() }
 }
+
+private func currentThread() -> ObjectIdentifier { ObjectIdentifier(Thread.current) }
 
 @Suite struct ThreadExecutorTests {
     @Test func runsEveryJobOnOneThreadThatIsNotTheCallers() async {
@@ -34,6 +38,19 @@ private actor Worker {
             await free.append(1)
             #expect(await free.order == [1])
             for _ in workers { gate.signal() }
+        }
+    }
+
+    /// Without the preference, it would continue on a thread of the pool.
+    @Test func aTaskThatPrefersItContinuesThereAfterAWait() async {
+        let worker = Worker()
+        let thread = await worker.threadIdentity()
+        await withTaskExecutorPreference(worker.taskExecutor) {
+            for _ in 0..<100 {
+                await withCheckedContinuation { continuation in Thread { continuation.resume() }.start() }
+                #expect(currentThread() == thread)
+                #expect(await worker.threadIdentity() == thread)
+            }
         }
     }
 

@@ -143,7 +143,8 @@ final class ReadPool: Sendable {
     ) async {
         await withTaskGroup(of: Void.self) { group in
             for worker in 0..<configuration.connections {
-                group.addTask { await self.keepConnected(worker) }
+                let thread = PostgresThread()
+                group.addTask(executorPreference: thread.taskExecutor) { await self.keepConnected(worker, on: thread) }
             }
             group.addTask { await self.expire(onTurn, onWork) }
         }
@@ -177,12 +178,12 @@ final class ReadPool: Sendable {
         }
     }
 
-    private func keepConnected(_ worker: Int) async {
+    private func keepConnected(_ worker: Int, on thread: PostgresThread) async {
         var backoff = Backoff(initial: .milliseconds(50), ceiling: .seconds(2))
         while !Task.isCancelled {
             let connection: PostgresConnection
             do throws(PostgresError) {
-                connection = try await PostgresConnection.connect(postgres)
+                connection = try await PostgresConnection.connect(postgres, on: thread)
             } catch {
                 noteAway(error)
                 try? await Task.sleep(for: backoff.next())
@@ -190,7 +191,11 @@ final class ReadPool: Sendable {
             }
             backoff.reset()
             noteConnected()
-            await serve(on: connection, worker)
+            await withTaskCancellationHandler {
+                await serve(on: connection, worker)
+            } onCancel: {
+                wakeCancelled(worker)
+            }
             state.withLock { state in
                 state.work[worker].isBusy = false
                 state.connected -= 1
@@ -198,6 +203,13 @@ final class ReadPool: Sendable {
             }
             await connection.close()
         }
+    }
+
+    private func wakeCancelled(_ worker: Int) {
+        let waiting = state.withLock { state in
+            state.idle.firstIndex { $0.worker == worker }.map { state.idle.remove(at: $0).continuation }
+        }
+        waiting?.resume()
     }
 
     private func noteConnected() {
@@ -237,24 +249,15 @@ final class ReadPool: Sendable {
         }
     }
 
-    /// Waits until there may be something, or the task is cancelled.
+    /// Waits until there may be something, or ``wakeCancelled(_:)``.
     private func waitForWork(_ worker: Int, quickOnly: Bool, on connection: isolated PostgresConnection) async {
-        await withTaskCancellationHandler {
-            // A closure that does not name the connection leaves its thread, for one of the pool's, and comes back.
-            _ = connection
-            await withCheckedContinuation { continuation in
-                let resumesAtOnce = state.withLock { state in
-                    if Task.isCancelled || (quickOnly ? state.queue.hasQuick : !state.queue.isEmpty) { return true }
-                    state.idle.append((worker, continuation))
-                    return false
-                }
-                if resumesAtOnce { continuation.resume() }
+        await withCheckedContinuation(isolation: connection) { continuation in
+            let resumesAtOnce = state.withLock { state in
+                if Task.isCancelled || (quickOnly ? state.queue.hasQuick : !state.queue.isEmpty) { return true }
+                state.idle.append((worker, continuation))
+                return false
             }
-        } onCancel: {
-            let waiting = state.withLock { state in
-                state.idle.firstIndex { $0.worker == worker }.map { state.idle.remove(at: $0).continuation }
-            }
-            waiting?.resume()
+            if resumesAtOnce { continuation.resume() }
         }
     }
 
