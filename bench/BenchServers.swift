@@ -174,7 +174,10 @@ final class BenchServers: Sendable {
     func start(_ daemon: String, settings: [String: String] = [:]) throws -> DaemonProcess {
         let file = folder.appending(path: "\(daemon).toml")
         try Data().write(to: file)
-        var all = ["postgres.url": server.url, "kafka.bootstrap_servers": kafka.bootstrapServers]
+        // Any port, so that another run on the machine does not take it.
+        var all = [
+            "postgres.url": server.url, "kafka.bootstrap_servers": kafka.bootstrapServers, "operations.port": "0",
+        ]
         for (name, value) in kafka.properties { all["kafka.properties.\(name)"] = value }
         all.merge(settings) { _, own in own }
         return try DaemonProcess(daemon, configuration: file, settings: all)
