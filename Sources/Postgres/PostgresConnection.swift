@@ -346,6 +346,17 @@ public actor PostgresConnection {
         }
     }
 
+    /// Passes notifications on until it is stopped or the task is cancelled, and ends the session then.
+    func passNotifications(
+        to body: @Sendable ([PostgresNotification]) -> Void, isStopped: @Sendable () -> Bool
+    ) async throws(PostgresError) {
+        while true {
+            let arrived = try await waitForNotifications(isStopped: isStopped)
+            if arrived.isEmpty { return close() }
+            body(arrived)
+        }
+    }
+
     /// Whether the connection seems open, judged by its socket. Sends nothing to the server.
     public func isAlive() -> Bool {
         link.checkAlive()

@@ -43,6 +43,15 @@ public final class PostgresListener: Sendable {
         connection.wakeup.signal()
     }
 
+    /// Calls `body` for all notifications, on the thread of the session. A notification that wakes somebody arrives
+    /// there with one change of thread less than through the sequence. Use either this method or the sequence.
+    ///
+    /// - Parameter body: receives the notifications that have arrived together. It must not block.
+    /// - Throws: ``PostgresError`` when the connection is lost. It returns after ``stop()`` or a cancellation.
+    public func run(_ body: @escaping @Sendable ([PostgresNotification]) -> Void) async throws(PostgresError) {
+        try await connection.passNotifications(to: body) { [self] in isStopped.load(ordering: .acquiring) }
+    }
+
     /// The next notifications, at least one; none if the sequence has ended.
     fileprivate func next() async throws(PostgresError) -> [PostgresNotification] {
         let arrived = try await connection.waitForNotifications { [self] in isStopped.load(ordering: .acquiring) }

@@ -97,4 +97,33 @@ import Testing
         waits.lostAnnouncements()
         #expect(!waits.hearsAnnouncements)
     }
+
+    @Test func aReadBeforeTheWaitIsALookWhileAnnouncementsCome() {
+        var waits = VersionWaits<Int>()
+        waits.add(1, "a", version: 1, at: at(1), readAt: at(0), until: at(60_000), 1)
+        #expect(waits.take(10, at: at(1)).count == 1, "nobody announces")
+        #expect(waits.removeReached("a", version: 1) == [1])
+        waits.announced(at: at(10))
+        waits.add(2, "a", version: 2, at: at(12), readAt: at(11), until: at(60_000), 2)
+        #expect(waits.take(10, at: at(12)).isEmpty, "the read has just looked")
+        waits.announced(at: at(13))
+        #expect(waits.take(10, at: at(13)).count == 1)
+        #expect(waits.removeReached("a", version: 2) == [2] && waits.hearsAnnouncements)
+        // An announcement during the read may be about what the read did not see.
+        waits.add(3, "a", version: 3, at: at(20), readAt: at(12), until: at(60_000), 3)
+        #expect(waits.take(10, at: at(20)).count == 1)
+    }
+
+    @Test func aReadHidesNoAnnouncementForOthers() {
+        var waits = VersionWaits<Int>()
+        waits.announced(at: at(0))
+        waits.add(1, "a", version: 1, at: at(2), readAt: at(1), until: at(60_000), 1)
+        waits.announced(at: at(3))
+        waits.add(2, "a", version: 5, at: at(5), readAt: at(4), until: at(60_000), 2)
+        #expect(waits.take(10, at: at(5)).map(\.version) == [1])
+        #expect(waits.removeReached("a", version: 1) == [1])
+        // Somebody without a read is looked for at once.
+        waits.add(3, "a", version: 6, at: at(6), until: at(60_000), 3)
+        #expect(waits.take(10, at: at(6)).map(\.version) == [5])
+    }
 }

@@ -25,7 +25,8 @@ struct OrderReads: Sendable {
             requested = parameters.integer("min_version", in: 1...Int64.max)
             try parameters.check()
         }
-        let deadline = ContinuousClock.now + .seconds(waitSeconds(request, requested))
+        let readAt = ContinuousClock.now
+        let deadline = readAt + .seconds(waitSeconds(request, requested))
         var (rows, freshness) = (try await read(OrderStatements.byID, orderID), OrderJSON.Freshness.readModel)
         var behind = try versionsBehind(rows, requested)
         if behind != nil && fallsBack {
@@ -40,7 +41,8 @@ struct OrderReads: Sendable {
         if behind != nil, let requested, deadline > .now {
             let reached = try await request.working(as: .wait) {
                 do throws(ReadError) {
-                    return try await watcher.wait(for: orderID, version: requested, until: deadline)
+                    return try await watcher.wait(
+                        for: orderID, version: requested, readAt: readAt, until: deadline)
                 } catch {
                     throw error.problem
                 }

@@ -16,7 +16,7 @@ struct VersionWaits<Waiter> {
         var waits: [UInt64: Wait] = [:]
         /// When the youngest of them came.
         var since: Instant
-        /// Nil when nobody has looked since then.
+        /// Nil when nobody has looked for the youngest of them.
         var lookedAt: Instant?
         /// Whether the last look had no other reason than that time had passed.
         var wasPaced = false
@@ -39,13 +39,19 @@ struct VersionWaits<Waiter> {
 
     var count: Int { orderByWait.count }
 
-    /// - Parameter id: another one for each wait.
+    /// - Parameters:
+    ///   - id: another one for each wait.
+    ///   - readAt: the time before a read that did not find the version; nil if there was none. While announcements
+    ///     come, this read counts as a look, so that the next one follows the announcement.
     mutating func add(
-        _ id: UInt64, _ orderID: String, version: Int64, at now: Instant, until deadline: Instant, _ waiter: Waiter
+        _ id: UInt64, _ orderID: String, version: Int64, at now: Instant, readAt: Instant? = nil,
+        until deadline: Instant, _ waiter: Waiter
     ) {
-        var order = orders[orderID] ?? Order(since: now)
+        let lookedAt = hearsAnnouncements ? readAt : nil
+        var order = orders[orderID] ?? Order(since: now, lookedAt: lookedAt)
         order.since = now
-        order.lookedAt = nil
+        // An announcement before this read may be about the version that somebody else waits for.
+        order.lookedAt = if let lookedAt, let earlier = order.lookedAt { min(earlier, lookedAt) } else { nil }
         order.waits[id] = Wait(version: version, deadline: deadline, waiter: waiter)
         orders[orderID] = order
         orderByWait[id] = orderID

@@ -37,9 +37,18 @@ final class VersionWatcher: Sendable {
     init(_ postgres: PostgresConfiguration, maxWaiters: Int, notifyChannel: String? = nil) {
         self.postgres = postgres
         self.notifyChannel = notifyChannel
-        session = PostgresSession(postgres, backoff: Backoff(initial: .milliseconds(50), ceiling: .seconds(2)))
+        var looking = postgres
+        looking.settings.merge(Self.planning) { given, _ in given }
+        session = PostgresSession(looking, backoff: Backoff(initial: .milliseconds(50), ceiling: .seconds(2)))
         self.maxWaiters = maxWaiters
     }
+
+    /// Planning the statement takes longer than running it. The plan reads each order by its key, also if it was made
+    /// while the table was empty.
+    private static let planning = [
+        "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off",
+        "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+    ]
 
     /// Requests that wait now.
     var count: Int { state.withLock { $0.waits.count } }
@@ -49,11 +58,13 @@ final class VersionWatcher: Sendable {
 
     /// Waits until the read model has the version.
     ///
+    /// - Parameter readAt: the time before a read that did not find the version; nil if there was none.
     /// - Returns: the order's row, as ``OrderStatements/columns``; nil when the time is over before, or the task is
     ///   cancelled.
     /// - Throws: ``ReadError/overloaded`` when too many wait.
     func wait(
-        for orderID: String, version: Int64, until deadline: ContinuousClock.Instant
+        for orderID: String, version: Int64, readAt: ContinuousClock.Instant? = nil,
+        until deadline: ContinuousClock.Instant
     ) async throws(ReadError) -> ReadRows? {
         let admitted: UInt64? = state.withLock { state in
             if state.waits.count >= maxWaiters { return nil }
@@ -65,7 +76,8 @@ final class VersionWatcher: Sendable {
             await withCheckedContinuation { continuation in
                 let isOver = state.withLock { state in
                     if Task.isCancelled || state.isStopped { return true }
-                    state.waits.add(id, orderID, version: version, at: .now, until: deadline, continuation)
+                    state.waits.add(
+                        id, orderID, version: version, at: .now, readAt: readAt, until: deadline, continuation)
                     return false
                 }
                 if isOver { continuation.resume(returning: nil) } else { wakeLoop() }
@@ -109,6 +121,7 @@ final class VersionWatcher: Sendable {
     }
 
     private func look(_ onWork: @Sendable (QueryService.Activity) -> Void) async {
+        var connection: PostgresConnection?
         while !Task.isCancelled {
             let start = ContinuousClock.now
             let wanted = state.withLock { state in
@@ -123,20 +136,30 @@ final class VersionWatcher: Sendable {
             do {
                 // The session may have to connect first, which takes as long as the database wants.
                 onWork(.idle)
-                let connection = try await session.connection()
-                onWork(.moving)
-                try await look(at: wanted, on: connection)
+                var hasLooked = false
+                while !hasLooked {
+                    let open: PostgresConnection
+                    if let connection { open = connection } else { open = try await session.connection() }
+                    onWork(.moving)
+                    hasLooked = try await look(at: wanted, on: open)
+                    connection = hasLooked ? open : nil
+                }
                 try? await Task.sleep(for: min((ContinuousClock.now - start) * 2, Self.longestPause))
             } catch {
                 // The waiters have their deadlines, and the pool of reads says that the database is away.
+                connection = nil
                 try? await Task.sleep(for: Self.pauseAfterFailure)
             }
         }
     }
 
+    /// Reads orders, on the thread of the connection, because somebody waits for each change of thread.
+    ///
+    /// - Returns: false if the server has closed the connection while nobody used it.
     private func look(
-        at orders: [(orderID: String, version: Int64)], on connection: PostgresConnection
-    ) async throws(PostgresError) {
+        at orders: [(orderID: String, version: Int64)], on connection: isolated PostgresConnection
+    ) async throws(PostgresError) -> Bool {
+        guard connection.isAlive() else { return false }
         var (ids, least) = (TextArray(), Int64Array())
         for order in orders {
             ids.append(order.orderID)
@@ -153,6 +176,7 @@ final class VersionWatcher: Sendable {
             let reached = state.withLock { $0.waits.removeReached(orderID, version: version) }
             for waiter in reached { waiter.resume(returning: ReadRows(result: rows, range: row..<row + 1)) }
         }
+        return true
     }
 
     /// Listens for notifications until the task is cancelled. Those that nobody heard are made up for by looking.
@@ -162,9 +186,9 @@ final class VersionWatcher: Sendable {
             do throws(PostgresError) {
                 let listener = try await PostgresListener.connect(postgres, channels: [channel])
                 backoff.reset()
-                for try await _ in listener {
-                    state.withLock { $0.waits.announced(at: .now) }
-                    wakeLoop()
+                try await listener.run { _ in
+                    self.state.withLock { $0.waits.announced(at: .now) }
+                    self.wakeLoop()
                 }
             } catch {
                 // The sessions that read tell of a database that is away.
@@ -175,9 +199,11 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    /// Returns when an order is due, when somebody comes, or when the task is cancelled.
+    /// Returns when an order is due, when somebody comes, or when the task is cancelled. While notifications come, the
+    /// loop that expires waits also looks for what is due: a timer here would delay the way from a notification.
     private func sleepUntilDue() async {
-        guard let due = state.withLock({ $0.waits.nextDue }) else { return await sleepUntilWoken() }
+        let due = state.withLock { $0.waits.hearsAnnouncements ? nil : $0.waits.nextDue }
+        guard let due else { return await sleepUntilWoken() }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await Task.sleep(until: due, clock: .continuous) }
             group.addTask { await self.sleepUntilWoken() }
@@ -215,6 +241,7 @@ final class VersionWatcher: Sendable {
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.expiryInterval)
             release { $0.waits.removeExpired(at: .now) }
+            if state.withLock({ $0.waits.nextDue.map { $0 <= .now } ?? false }) { wakeLoop() }
             onTurn()
         }
     }
