@@ -131,8 +131,10 @@ struct ShardOwnership: Sendable {
         while !Task.isCancelled {
             do {
                 let listener = try await PostgresListener.connect(postgres, channels: [channel])
-                for try await _ in listener { notices.arrived() }
+                try await listener.run { _ in notices.arrived() }
+                notices.cannotCome()
             } catch {
+                notices.cannotCome()
                 try? await Task.sleep(for: .seconds(1))
             }
         }

@@ -124,7 +124,7 @@ final class ShardRelay {
                 try await produce(current)
                 let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: .now - asked)
                 if current.ids.isEmpty {
-                    await notices.wait(atMost: wait)
+                    await notices.wait(atMost: notices.areSent ? pacing.idle : wait)
                 } else {
                     await pause(for: wait, after: current)
                 }
@@ -238,6 +238,7 @@ final class ShardRelay {
     private func noteRead(_ page: Page) {
         reports.read(rows: page.ids.count)
         guard page.request.scan == .forward else { return Self.adapt(&backgroundSizing, to: page) }
+        if !page.ids.isEmpty { notices.foundRows() }
         Self.adapt(&sizing, to: page)
         isBehind = page.isFull || page.request.isSlice
         lagging =

@@ -35,4 +35,28 @@ import Testing
         await notices.wait(atMost: .milliseconds(20))
         #expect(ContinuousClock.now - start >= .milliseconds(20))
     }
+
+    @Test func rowsWithoutANoticeShowThatNotAllAreToldOf() {
+        let notices = OutboxNotices(waking: WakeSignal())
+        notices.beginRead()
+        notices.foundRows()
+        #expect(!notices.areSent)
+        notices.arrived()
+        notices.beginRead()
+        notices.foundRows()
+        #expect(notices.areSent, "the notice came before the page was requested")
+        notices.beginRead()
+        notices.arrived()
+        notices.foundRows()
+        #expect(notices.areSent, "the notice came while the page was read")
+        notices.beginRead()
+        #expect(notices.areSent, "an empty page shows nothing")
+        notices.beginRead()
+        notices.foundRows()
+        #expect(!notices.areSent)
+        notices.arrived()
+        #expect(notices.areSent)
+        notices.cannotCome()
+        #expect(!notices.areSent)
+    }
 }
