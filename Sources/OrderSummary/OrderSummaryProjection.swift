@@ -15,6 +15,7 @@ public struct OrderSummaryProjection: EventProjection, AggregateProjection {
     public var name: String { Self.readModel.name }
     public let version: Int
     public let topics: [String]
+    public let onlyQueues = true
     private let writer = OrderSummaryWriter()
 
     /// The tables of a version of the read model.

@@ -40,6 +40,8 @@ actor BatchWriter<P: Projection> {
     /// Nil if nothing is traced.
     private let tracer = BatchTracer()
     private var session: Session?
+    /// Number of the next batches that are not tried in one round trip, because that failed.
+    var ordinaryWrites = 0
     private var sequences = SequenceWatch()
     private let mustForgetSequences = Atomic(false)
 
@@ -48,6 +50,8 @@ actor BatchWriter<P: Projection> {
         let tables: ParkingTables
         var days: ProcessedEventDays
         let insertProcessed: Statement
+        /// Like `insertProcessed`, but it fails if an event was processed before.
+        let insertUnprocessed: Statement
         let deleteProcessed: Statement
     }
 
@@ -143,6 +147,7 @@ actor BatchWriter<P: Projection> {
     ) async throws(ApplyFault) -> Committed {
         var applying = ItemSelection.range(0..<0)
         do {
+            if let committed = try await commitAtOnce(batch, order, session) { return committed }
             return try await commit(batch, order, session, applying: &applying)
         } catch let fault as ApplyFault {
             throw fault
@@ -257,6 +262,7 @@ actor BatchWriter<P: Projection> {
             let session = Session(
                 connection: connection, tables: ParkingTables(offsets), days: days,
                 insertProcessed: Self.insertProcessed(into: days.table),
+                insertUnprocessed: Self.insertUnprocessed(into: days.table),
                 deleteProcessed: Self.deleteProcessed(from: days.table))
             self.session = session
             return session
@@ -267,13 +273,16 @@ actor BatchWriter<P: Projection> {
     }
 
     private static func insertProcessed(into table: String) -> Statement {
-        Statement(
-            """
-            INSERT INTO \(table) (event_id, event_day, projection_id)
-            SELECT event_id, event_day, $1 FROM unnest($2, $3) AS events (event_id, event_day)
-            ON CONFLICT DO NOTHING
-            RETURNING event_id
-            """)
+        Statement("\(inserting(into: table)) ON CONFLICT DO NOTHING RETURNING event_id")
+    }
+
+    private static func insertUnprocessed(into table: String) -> Statement { Statement(inserting(into: table)) }
+
+    private static func inserting(into table: String) -> String {
+        """
+        INSERT INTO \(table) (event_id, event_day, projection_id)
+        SELECT event_id, event_day, $1 FROM unnest($2, $3) AS events (event_id, event_day)
+        """
     }
 
     private static func deleteProcessed(from table: String) -> Statement {

@@ -16,6 +16,7 @@ public struct DecidedProjection<Base: Projection>: Projection {
     public var version: Int { base.version }
     public var topics: [String] { base.topics }
     public var remembersEvents: Bool { base.remembersEvents }
+    public var onlyQueues: Bool { base.onlyQueues }
     public var codec: EventCodec { base.codec }
     public var eventTypes: [String] { base.eventTypes }
 

@@ -88,7 +88,12 @@ struct OffsetTable: Sendable {
     /// and then fails.
     ///
     /// A move without a mark keeps the stored mark, which is still below the next offset, unless the move goes back.
-    func move(_ moves: [OffsetMove]) -> (Statement, Parameters) {
+    func move(_ moves: [OffsetMove]) -> (Statement, Parameters) { (Self.update, parameters(moves)) }
+
+    /// Like ``move(_:)``, but the statement fails if it does not move all of the partitions.
+    func require(_ moves: [OffsetMove]) -> (Statement, Parameters) { (Self.require, parameters(moves)) }
+
+    private func parameters(_ moves: [OffsetMove]) -> Parameters {
         var topics = TextArray()
         var numbers = Int32Array()
         var expected = Int64Array()
@@ -103,7 +108,7 @@ struct OffsetTable: Sendable {
             markOffsets.append(move.mark?.offset)
             markDigests.append(move.mark?.digest)
         }
-        let parameters = Parameters {
+        return Parameters {
             $0.append(projectionID)
             $0.append(topics)
             $0.append(numbers)
@@ -112,7 +117,6 @@ struct OffsetTable: Sendable {
             $0.append(markOffsets)
             $0.append(markDigests)
         }
-        return (Self.update, parameters)
     }
 
     private func key(_ partitions: [TopicPartition]) -> Parameters {
@@ -165,8 +169,16 @@ struct OffsetTable: Sendable {
         ORDER BY o.topic, o.partition
         FOR NO KEY UPDATE OF o
         """)
-    private static let update = Statement(
+    private static let update = Statement(updating)
+    /// The text of the error shows in the server's log.
+    private static let require = Statement(
         """
+        WITH moved AS (\(updating) RETURNING 1)
+        SELECT CASE WHEN count(*) = cardinality($2) THEN 0
+            ELSE (count(*) || ' of ' || cardinality($2) || ' offsets are as expected')::integer END
+        FROM moved
+        """)
+    private static let updating = """
         UPDATE projection_offsets AS o
         SET next_offset = moves.next, updated_at = clock_timestamp(),
             mark_offset = CASE
@@ -178,5 +190,5 @@ struct OffsetTable: Sendable {
         FROM unnest($2, $3, $4, $5, $6, $7) AS moves (topic, partition, expected, next, mark_offset, mark_digest)
         WHERE o.projection_id = $1 AND o.topic = moves.topic AND o.partition = moves.partition
             AND o.next_offset = moves.expected
-        """)
+        """
 }

@@ -22,6 +22,10 @@ public protocol Projection: Sendable {
     /// true. It can be false if the projection's tables show which events they contain, so that applying an event twice
     /// has no further effect. The runner records ids anyway if parked events block their keys.
     var remembersEvents: Bool { get }
+    /// Whether ``apply(_:in:)`` only queues statements (`PostgresTransaction.enqueue`). The runner then sends them in
+    /// one round trip with its own statements if there are few events. It may then pass events that were applied
+    /// before, but it rolls that transaction back. The default is false.
+    var onlyQueues: Bool { get }
     /// The domain of the events, for tools that check a corrected event before it is sent. The default checks only the
     /// envelope.
     var codec: EventCodec { get }
@@ -68,6 +72,8 @@ public protocol Projection: Sendable {
 
 extension Projection {
     public var remembersEvents: Bool { true }
+
+    public var onlyQueues: Bool { false }
 
     public var codec: EventCodec { .envelope }
 

@@ -114,4 +114,50 @@ extension BatchWriter {
             return committed
         }
     }
+
+    /// Duplicates → apply → commit in one round trip, for a few events of a projection that only queues statements.
+    ///
+    /// The statements fail if another owner has moved the offsets or an event was applied before. Then, and if anything
+    /// else fails, the transaction is rolled back, and ``commit(_:_:_:applying:)`` finds out and handles it.
+    ///
+    /// - Returns: nil if nothing was changed.
+    /// - Throws: ``TransactionError/unknownOutcome(_:)``.
+    func commitAtOnce(
+        _ batch: PreparedBatch<P.Event>, _ order: WriteOrder, _ session: Session
+    ) async throws -> Committed? {
+        let items = batch.items(of: order.slice)
+        guard projection.onlyQueues, (1...Self.fewItems).contains(items.count), order.application.isTogether,
+            order.slice.failures.isEmpty, batch.retries.isEmpty, items.allSatisfy({ batch.identity($0) != nil }),
+            parking?.hasWork(nil) != true, parking?.lookup(batch, items, session.tables) == nil
+        else { return nil }
+        if ordinaryWrites > 0 {
+            ordinaryWrites -= 1
+            return nil
+        }
+        let offsets = session.tables.offsets
+        do {
+            return try await session.connection.withTransaction { transaction in
+                let (require, moves) = offsets.require(order.moves)
+                try await transaction.enqueue(require, moves)
+                if remembersEvents {
+                    try await transaction.enqueue(session.insertUnprocessed, batch.processed(items, offsets))
+                }
+                try await projection.apply(batch.events(items), in: transaction)
+                if let notifyChannel { try await transaction.notify(notifyChannel) }
+                var committed = Committed()
+                committed.fresh = items
+                return committed
+            }
+        } catch {
+            if case TransactionError.unknownOutcome = error { throw error }
+            // The next events may be duplicates as well.
+            ordinaryWrites = Self.ordinaryWritesAfterFailure
+            return nil
+        }
+    }
+
+    /// The largest number of events that are applied at once. With more of them a round trip does not matter, and it is
+    /// likelier that one of them is a duplicate.
+    private static var fewItems: Int { 16 }
+    private static var ordinaryWritesAfterFailure: Int { 100 }
 }

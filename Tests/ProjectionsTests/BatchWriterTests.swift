@@ -1,6 +1,7 @@
 import Kafka
 import Postgres
 import StreamCore
+import Synchronization
 import TestKit
 import Testing
 
@@ -20,22 +21,24 @@ import Testing
     }
 
     private func writer(
-        _ configuration: PostgresConfiguration, notifying channel: String? = nil,
+        _ configuration: PostgresConfiguration, notifying channel: String? = nil, onlyQueues: Bool = false,
         beforeApply: @escaping LedgerProjection.Hook = { _, _ in }
     ) -> BatchWriter<LedgerProjection> {
         BatchWriter(
-            LedgerProjection(name: "ledger", topics: ["t"], beforeApply: beforeApply), configuration,
-            consumerGroup: "test.ledger.v1", retentionDays: 7, notifyChannel: channel)
+            LedgerProjection(name: "ledger", topics: ["t"], onlyQueues: onlyQueues, beforeApply: beforeApply),
+            configuration, consumerGroup: "test.ledger.v1", retentionDays: 7, notifyChannel: channel)
     }
 
     /// Events of one key at the offsets from `start` on, and the order to write all of them.
+    ///
+    /// - Parameter events: the events; nil for new ones.
     private func work(
-        _ key: String, from start: Int64, count: Int64
+        _ key: String, from start: Int64, count: Int64, events: [LedgerEvent]? = nil
     ) throws -> (PreparedBatch<LedgerEvent>, WriteOrder) {
         var batch = PreparedBatch<LedgerEvent>()
         let part = batch.appendPart(Self.partition, from: start)
         for index in 0..<count {
-            let event = LedgerEvent(key: key, sequence: index + 1)
+            let event = events?[Int(index)] ?? LedgerEvent(key: key, sequence: index + 1)
             let identity = EventIdentity(
                 eventID: event.id, eventType: "Entered", aggregateID: key, sequence: event.sequence,
                 timestamp: event.timestamp)
@@ -57,11 +60,11 @@ import Testing
         try await connection.execute("SELECT count(*) FROM processed_events").int64(0, 0)
     }
 
-    @Test func appliedEventsAreTold() async throws {
+    @Test(arguments: [false, true]) func appliedEventsAreTold(onlyQueues: Bool) async throws {
         try await withSchema { configuration, connection in
             let channel = configuration.schema
             let listener = try await PostgresListener.connect(configuration, channels: [channel])
-            let writer = writer(configuration, notifying: channel)
+            let writer = writer(configuration, notifying: channel, onlyQueues: onlyQueues)
             _ = await writer.loadOffsets([Self.partition])
             let (batch, order) = try work("a", from: 0, count: 3)
             guard case (.written(.committed), _) = await writer.write(batch, order) else {
@@ -85,10 +88,10 @@ import Testing
         }
     }
 
-    @Test func aZombieCannotCommit() async throws {
+    @Test(arguments: [false, true]) func aZombieCannotCommit(onlyQueues: Bool) async throws {
         try await withSchema { configuration, connection in
-            let owner = writer(configuration)
-            let zombie = writer(configuration)
+            let owner = writer(configuration, onlyQueues: onlyQueues)
+            let zombie = writer(configuration, onlyQueues: onlyQueues)
             for writer in [owner, zombie] {
                 guard case .offsetsLoaded([Self.partition: 0], [:], _) = await writer.loadOffsets([Self.partition])
                 else {
@@ -142,9 +145,83 @@ import Testing
         }
     }
 
-    @Test func theOutcomeOfACommitCanBeLookedUp() async throws {
+    /// A projection that only queues has sent nothing when it has applied a few events: all of it is one round trip.
+    @Test func fewEventsAreAppliedInOneRoundTrip() async throws {
+        try await withSchema { configuration, connection in
+            let found = Mutex<[Int64]>([])
+            let writer = writer(configuration, onlyQueues: true) { events, _ in
+                let begun = try await connection.execute(
+                    "SELECT count(*) FROM pg_locks WHERE relation = 'ledger'::regclass OR relation = 'projection_offsets'::regclass"
+                )
+                let count = try begun.int64(0, 0)
+                found.withLock { $0.append(count) }
+            }
+            _ = await writer.loadOffsets([Self.partition])
+            // The first transaction of a day creates a partition before.
+            for (start, count) in [(0, 3), (3, 16), (19, 17)] as [(Int64, Int64)] {
+                let (batch, order) = try work("key-\(start)", from: start, count: count)
+                guard case (.written(.committed), let committed) = await writer.write(batch, order) else {
+                    Issue.record("not committed")
+                    return
+                }
+                #expect(committed.fresh.count == Int(count) && committed.duplicates == 0)
+            }
+            let locks = found.withLock { $0 }
+            #expect(locks.count == 3 && locks[0] == 0 && locks[1] == 0, "\(locks)")
+            #expect(locks.last.map { $0 > 0 } == true, "many events: the offsets are claimed first")
+            #expect(try await processed(connection) == 36)
+            await writer.close()
+        }
+    }
+
+    @Test(arguments: [false, true]) func anEventIsAppliedOnce(onlyQueues: Bool) async throws {
+        try await withSchema { configuration, connection in
+            let writer = writer(configuration, onlyQueues: onlyQueues)
+            _ = await writer.loadOffsets([Self.partition])
+            let events = (1...4).map { LedgerEvent(key: "a", sequence: $0) }
+            let (first, firstOrder) = try work("a", from: 0, count: 3, events: events)
+            _ = await writer.write(first, firstOrder)
+            // Two of them come again, one is new, and the new one comes twice.
+            let again = [events[1], events[2], events[3], events[3]]
+            let (second, secondOrder) = try work("a", from: 3, count: 4, events: again)
+            guard case (.written(.committed), let committed) = await writer.write(second, secondOrder) else {
+                Issue.record("not committed")
+                return
+            }
+            #expect(Array(committed.fresh) == [2] && committed.duplicates == 3)
+            #expect(try await connection.execute("SELECT count FROM ledger").int64(0, 0) == 4)
+            #expect(try await processed(connection) == 4)
+            await writer.close()
+        }
+    }
+
+    /// The table refuses amounts below zero.
+    @Test(arguments: [false, true]) func anEventThatFailsIsFound(onlyQueues: Bool) async throws {
+        try await withSchema { configuration, connection in
+            let writer = writer(configuration, onlyQueues: onlyQueues)
+            _ = await writer.loadOffsets([Self.partition])
+            let (batch, order) = try work(
+                "a", from: 0, count: 1, events: [LedgerEvent(key: "a", sequence: 1, amount: -1)])
+            guard case (.written(.failed(let fault)), _) = await writer.write(batch, order) else {
+                Issue.record("not failed")
+                return
+            }
+            #expect(fault.culprit == 0)
+            #expect(try await processed(connection) == 0)
+            // The session goes on.
+            let (next, nextOrder) = try work("b", from: 0, count: 2)
+            guard case (.written(.committed), _) = await writer.write(next, nextOrder) else {
+                Issue.record("not committed")
+                return
+            }
+            #expect(try await keys(connection) == ["b"])
+            await writer.close()
+        }
+    }
+
+    @Test(arguments: [false, true]) func theOutcomeOfACommitCanBeLookedUp(onlyQueues: Bool) async throws {
         try await withSchema { configuration, _ in
-            let writer = writer(configuration)
+            let writer = writer(configuration, onlyQueues: onlyQueues)
             _ = await writer.loadOffsets([Self.partition])
             let (batch, order) = try work("a", from: 0, count: 3)
             guard case .settled(.notCommitted, _) = await writer.settle(order.moves) else {

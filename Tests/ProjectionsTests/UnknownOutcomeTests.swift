@@ -7,7 +7,7 @@ import Testing
 @testable import Projections
 
 @Suite struct UnknownOutcomeTests {
-    @Test func aCommitWithoutAnAnswerIsLookedUp() async throws {
+    @Test(arguments: [false, true]) func aCommitWithoutAnAnswerIsLookedUp(onlyQueues: Bool) async throws {
         try await Ledger.withPrivateServer(tcp: .freePort) { ledger, server in
             let proxy = try CuttingProxy(target: server.port)
             defer { proxy.close() }
@@ -16,7 +16,8 @@ import Testing
             throughProxy.port = proxy.port
             let log = RecordedLog()
             try await ledger.produce(count: 200, keys: 10)
-            try await running(ledger.runner(postgres: throughProxy, log: log)) {
+            let projection = ledger.projection { $0.onlyQueues = onlyQueues }
+            try await running(ledger.runner(projection, postgres: throughProxy, log: log)) {
                 try await ledger.caughtUp()
                 let cuts: [CuttingProxy.Cut] = [.beforeCommit, .afterCommit, .afterCommit, .beforeCommit]
                 for cut in cuts {
@@ -38,11 +39,12 @@ import Testing
         }
     }
 
-    @Test func aServerThatCrashesUnderLoadLosesNothing() async throws {
+    @Test(arguments: [false, true]) func aServerThatCrashesUnderLoadLosesNothing(onlyQueues: Bool) async throws {
         try await Ledger.withPrivateServer { ledger, server in
             let observer = Observer()
             try await ledger.produce(count: 200, keys: 10)
-            try await running(ledger.runner(observer: observer)) {
+            let projection = ledger.projection { $0.onlyQueues = onlyQueues }
+            try await running(ledger.runner(projection, observer: observer)) {
                 try await ledger.caughtUp()
                 for _ in 0..<3 {
                     try await withThrowingTaskGroup(of: Void.self) { group in

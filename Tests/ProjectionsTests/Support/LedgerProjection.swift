@@ -48,6 +48,7 @@ struct LedgerProjection: Projection {
     let version = 1
     let topics: [String]
     var remembersEvents = true
+    var onlyQueues = false
     /// Keys whose events cannot be decoded from this sequence on.
     var undecodable: (key: String, sequence: Int64)?
     /// Says of any event whether it cannot be decoded.
