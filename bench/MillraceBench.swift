@@ -43,7 +43,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: ReadYourWrite.name, runAll: ReadYourWrite.run),
         Bench(name: CommandBench.name, run: CommandBench.run),
         Bench(name: InlineCommandBench.name, partitions: BenchServers.fewPartitions, run: InlineCommandBench.run),
-        Bench(name: CommandToRead.name, run: CommandToRead.run),
+        Bench(name: CommandToRead.name, partitions: BenchServers.fewPartitions, run: CommandToRead.run),
         Bench(long: TransferBench.name, run: TransferBench.run),
         Bench(name: TailBench.name, runAll: TailBench.run),
         Bench(chaos: ChaosShort.name, run: ChaosShort.run),
