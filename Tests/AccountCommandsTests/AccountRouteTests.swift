@@ -74,4 +74,107 @@ import Testing
             }
         }
     }
+
+    private static func with(_ body: (CommandScene) async throws -> Void) async throws {
+        try await CommandScene.with([AccountCommands.domain(.standard)], body)
+    }
+
+    private static let opening = #"{"owner":"Ada","currency":"EUR"}"#
+
+    private static func money(_ amount: String, _ currency: String = "EUR", more: String = "") -> String {
+        #"{"amount":\#(amount),"currency":"\#(currency)"\#(more)}"#
+    }
+
+    /// Opens an account.
+    ///
+    /// - Returns: its path.
+    private static func open(_ scene: CommandScene, tenant: String? = nil) async throws -> String {
+        let opened = try await scene.call("POST", "/v1/accounts", opening, tenant: tenant)
+        #expect(opened.status == 201, "\(opened.text)")
+        return try #require(opened["Location"])
+    }
+
+    /// What clients get wrong when they open an account, the status and the problem's own type.
+    static let wrongAccounts: [(body: String, status: Int, type: String)] = [
+        ("", 400, "invalid-json"), ("{", 400, "invalid-json"), ("[]", 422, "wrong-type"), ("{}", 422, "missing-field"),
+        (#"{"owner":"Ada"}"#, 422, "missing-field"), (#"{"owner":1,"currency":"EUR"}"#, 422, "wrong-type"),
+        (#"{"owner":"Ada","currency":"euro"}"#, 422, "unknown-currency"),
+        (#"{"owner":"Ada","currency":"XXX"}"#, 422, "unknown-currency"),
+        (#"{"owner":"Ada","currency":"EUR","colour":"red"}"#, 422, "unknown-field"),
+        (#"{"owner":"\u0000","currency":"EUR"}"#, 422, "invalid-value"),
+        (#"{"owner":"Ada","currency":"EUR","overdraftLimit":"-1"}"#, 422, "invalid-amount"),
+        (#"{"owner":"Ada","currency":"EUR","overdraftLimit":"0.001"}"#, 422, "invalid-amount"),
+    ]
+
+    /// What clients get wrong when they move money.
+    static let wrongMovements: [(body: String, status: Int, type: String)] = [
+        ("", 400, "invalid-json"), ("3", 422, "wrong-type"), ("{}", 422, "missing-field"),
+        (#"{"amount":"1"}"#, 422, "missing-field"), (#"{"currency":"EUR"}"#, 422, "missing-field"),
+        (money("0"), 422, "invalid-amount"), (money(#""-1""#), 422, "invalid-amount"),
+        (money("-1"), 422, "invalid-amount"),
+        (money(#""0.001""#), 422, "invalid-amount"), (money("0.1000000000000000055"), 422, "invalid-value"),
+        (money("1e400"), 422, "invalid-value"), (money(#""much""#), 422, "invalid-value"),
+        (money("true"), 422, "wrong-type"),
+        (money(#""\#(String(repeating: "9", count: 60))""#), 422, "invalid-value"),
+        (money("1", "USD"), 422, "currency-mismatch"), (money("1", "euro"), 422, "unknown-currency"),
+        (money("1", more: #","amount":2"#), 422, "wrong-type"),
+        (money("1", more: #","colour":"red""#), 422, "unknown-field"),
+    ]
+
+    @Test func whatIsWrongIsToldByItsOwnProblemAndNothingIsWritten() async throws {
+        try await Self.with { scene in
+            let path = try await Self.open(scene)
+            #expect(try await scene.call("POST", path + "/deposits", Self.money("5")).status == 200)
+            func expect(_ target: String, _ body: String, _ status: Int, _ type: String) async throws {
+                let answer = try await scene.call("POST", target, body)
+                #expect(answer.status == status && answer.type == type, "\(target) \(body): \(answer.text)")
+            }
+            for (body, status, type) in Self.wrongAccounts { try await expect("/v1/accounts", body, status, type) }
+            for (body, status, type) in Self.wrongMovements {
+                try await expect(path + "/deposits", body, status, type)
+                try await expect(path + "/withdrawals", body, status, type)
+            }
+            try await expect(path + "/deposits", Self.money("1", more: #","to":"b""#), 422, "unknown-field")
+            try await expect(path + "/withdrawals", Self.money("6"), 409, "insufficient-funds")
+            try await expect(path + "/transfers", Self.money("1"), 422, "missing-field")
+            try await expect(path + "/transfers", Self.money("1", more: #","to":"""#), 422, "invalid-value")
+            try await expect(path + "/transfers", Self.money("1", more: #","to":"none""#), 422, "unknown-counterparty")
+            let own = path.dropFirst("/v1/accounts/".count)
+            try await expect(path + "/transfers", Self.money("1", more: #","to":"\#(own)""#), 422, "same-account")
+            try await expect(path + "/freeze", "{}", 422, "missing-field")
+            try await expect("/v1/accounts/none/deposits", Self.money("1"), 404, "unknown-account")
+            let stale = try await scene.call(
+                "POST", path + "/deposits", Self.money("1"), ["if-match": "\"7\""])
+            #expect(stale.status == 412 && stale.type == "version-mismatch", "\(stale.text)")
+            #expect(try await scene.number("SELECT count(*) FROM outbox") == 2)
+            #expect(try await scene.number("SELECT count(*) FROM stream_events") == 2)
+        }
+    }
+
+    @Test func aKeyMovesMoneyOnce() async throws {
+        try await Self.with { scene in
+            let (path, key) = (try await Self.open(scene), ["idempotency-key": "k"])
+            let first = try await scene.call("POST", path + "/deposits", Self.money("5"), key)
+            let again = try await scene.call("POST", path + "/deposits", Self.money("5"), key)
+            #expect(first.status == 200 && again.body == first.body && again["Idempotency-Replayed"] == "true")
+            let other = try await scene.call("POST", path + "/deposits", Self.money("6"), key)
+            #expect(other.status == 422 && other.type == "idempotency-key-reused")
+            #expect(try await scene.call("GET", path).text.contains(#""balance":"5""#))
+        }
+    }
+
+    @Test func anotherTenantSeesAndMovesNothing() async throws {
+        try await Self.with { scene in
+            let path = try await Self.open(scene, tenant: "t")
+            for tenant in [nil, "u"] {
+                #expect(try await scene.call("GET", path, tenant: tenant).status == 404)
+                for action in ["deposits", "withdrawals"] {
+                    let answer = try await scene.call("POST", path + "/\(action)", Self.money("1"), tenant: tenant)
+                    #expect(answer.status == 404 && answer.type == "unknown-account", "\(action)")
+                }
+            }
+            #expect(try await scene.call("GET", path, tenant: "t").status == 200)
+            #expect(try await scene.number("SELECT count(*) FROM outbox") == 1)
+        }
+    }
 }
