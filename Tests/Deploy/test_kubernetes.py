@@ -173,9 +173,43 @@ class Configurations(unittest.TestCase):
         self.assertEqual(limits, {"stream": "0s", "commands": "30s", "queries": "10s"})
         self.assertLess(wait, 10)
         for rule in rules:
-            changes = {match["method"] for match in rule["matches"]} - {"GET", "HEAD"}
+            changes = {match.get("method") for match in rule["matches"]} - {"GET", "HEAD"}
             self.assertEqual(bool(changes), rule["name"] == "commands")
             self.assertFalse(changes and "retry" in rule, "what is tried again must change nothing")
+        retry = next(rule["retry"] for rule in rules if rule["name"] == "queries")
+        self.assertEqual((retry["attempts"], retry["codes"]), (2, [502, 503, 504]))
+
+    def test_requests_go_to_the_services_that_answer_them(self):
+        """As behind nginx (test_gateway)."""
+        def rank(match):
+            # An exact path first, then an expression, then the longest prefix, and a method before any method.
+            kinds = ["PathPrefix", "RegularExpression", "Exact"]
+            return (kinds.index(match["path"]["type"]), len(match["path"]["value"]), "method" in match)
+
+        def matches(match, method, path):
+            kind, value = match["path"]["type"], match["path"]["value"]
+            return match.get("method", method) == method and (
+                path == value if kind == "Exact" else
+                re.fullmatch(value, path) is not None if kind == "RegularExpression" else
+                path == value or path.startswith(value.rstrip("/") + "/"))
+
+        for overlay in ["production", "keda", "order-process"]:
+            rules = of_kind(overlay, "HTTPRoute")["orders"]["spec"]["rules"]
+
+            def service(method, path):
+                found = [(rank(match), rule) for rule in rules for match in rule["matches"] if matches(match, method, path)]
+                return max(found, key=lambda pair: pair[0])[1]["backendRefs"][0]["name"] if found else None
+
+            for kind in ["accounts", "customers", "inventory", "payments", "products", "shipments"]:
+                self.assertEqual(service("GET", f"/v1/{kind}/1"), "command-service", kind)
+            for method, path in [("POST", "/v1/orders"), ("DELETE", "/v1/orders/1/items/2"),
+                                 ("POST", "/v1/customers/1/details"), ("POST", "/v1/inventory/1/receipts")]:
+                self.assertEqual(service(method, path), "command-service", path)
+            for path in ["/v1/orders", "/v1/orders/1", "/v1/customers/1/orders", "/v1/customers/1/summary", "/v1/q/top",
+                         "/v1/dashboard/stream", "/v1/freshness", "/", "/openapi.json"]:
+                self.assertEqual(service("GET", path), "query-service", path)
+            for method, path in [("PUT", "/v1/orders"), ("POST", "/")]:
+                self.assertIsNone(service(method, path))
 
     def test_a_command_is_answered_before_the_gateway_gives_up(self):
         shown = self.run_daemon("production", "command-service", "show").stdout
@@ -247,6 +281,51 @@ class Rules(unittest.TestCase):
         for name in scaled:
             self.assertIn("replicas", production[name]["spec"])
             self.assertNotIn("replicas", keda[name]["spec"])
+
+    def test_services_scale_by_processor_and_memory(self):
+        for overlay in OVERLAYS:
+            scalers = of_kind(overlay, "HorizontalPodAutoscaler")
+            for name, scaler in scalers.items():
+                self.assertEqual(scaler["spec"]["scaleTargetRef"]["name"], name)
+            spec = scalers.get("query-service", {"spec": None})["spec"]
+            if overlay == "dev":
+                self.assertIsNone(spec)
+                continue
+            self.assertEqual((spec["minReplicas"], spec["maxReplicas"]), (3, 10))
+            self.assertEqual({m["resource"]["name"]: m["resource"]["target"]["averageUtilization"] for m in spec["metrics"]},
+                             {"cpu": 70, "memory": 80})
+            # A utilization is a part of the request.
+            requests = pods(overlay)["query-service"]["spec"]["containers"][0]["resources"]["requests"]
+            self.assertEqual(set(requests), {"cpu", "memory"})
+
+    def test_every_pod_is_confined(self):
+        for overlay in OVERLAYS:
+            for name, template in pods(overlay).items():
+                with self.subTest(overlay=overlay, pod=name):
+                    spec = template["spec"]
+                    self.assertIs(spec["automountServiceAccountToken"], False)
+                    self.assertIs(spec["securityContext"]["runAsNonRoot"], True)
+                    self.assertEqual(spec["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+                    for container in spec["containers"]:
+                        context = container["securityContext"]
+                        self.assertIs(context["readOnlyRootFilesystem"], True)
+                        self.assertIs(context["allowPrivilegeEscalation"], False)
+                        self.assertEqual(context["capabilities"], {"drop": ["ALL"]})
+
+    def test_a_node_that_is_lost_or_drained_takes_not_all(self):
+        for overlay in OVERLAYS:
+            budgets = of_kind(overlay, "PodDisruptionBudget")
+            self.assertEqual(set(budgets), set() if overlay == "dev" else daemons(overlay))
+            for name in daemons(overlay):
+                spreads = pods(overlay)[name]["spec"]["topologySpreadConstraints"]
+                self.assertEqual({s["topologyKey"] for s in spreads},
+                                 {"kubernetes.io/hostname", "topology.kubernetes.io/zone"})
+                for spread in spreads:
+                    self.assertEqual(spread["labelSelector"]["matchLabels"], {"app.kubernetes.io/name": name})
+
+    def test_a_relay_waits_for_the_other(self):
+        for overlay in ["production", "keda", "order-process"]:
+            self.assertEqual(of_kind(overlay, "Deployment")["outbox-relay"]["spec"]["replicas"], 2)
 
     def test_scalers_ask_for_the_groups_that_there_are(self):
         for scaled in of_kind("keda", "ScaledObject").values():
