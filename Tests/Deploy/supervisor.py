@@ -114,6 +114,16 @@ class Supervisor:
         path.write_text(text)
         path.chmod(0o600)
 
+    def dbus(self):
+        """Adds the bus of the system, which `systemd-run` needs to wait for what it runs."""
+        units = self.stage / "units"
+        (units / "dbus.socket").write_text("[Unit]\nDefaultDependencies=no\n"
+                                           "[Socket]\nListenStream=/run/dbus/system_bus_socket\n")
+        (units / "dbus.service").write_text(
+            "[Unit]\nDefaultDependencies=no\nRequires=dbus.socket\n[Service]\nType=notify\nNotifyAccess=main\n"
+            "ExecStart=@/usr/bin/dbus-daemon @dbus-daemon --system --address=systemd: --nofork --nopidfile "
+            "--systemd-activation --syslog-only\n")
+
     def log(self, daemon):
         path = self.stage / f"log/millrace-{daemon}.log"
         return path.read_text() if path.exists() else ""
@@ -124,7 +134,7 @@ class Supervisor:
         self.output = open(self.stage / "log/systemd.log", "w")
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child", "bash", "-c", BOOT, "boot",
-             self.stage, BIN, " ".join(DAEMONS), self.cgroup],
+             self.stage, BIN, " ".join([*DAEMONS, "millrace"]), self.cgroup],
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT)
         self.until("systemd answers", lambda: self.run("systemctl", "is-system-running").stdout.strip() in
                    ["running", "degraded"])

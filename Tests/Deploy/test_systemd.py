@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -143,6 +144,46 @@ class Life(unittest.TestCase):
             # The relay has no such secret, and not the one of another daemon.
             self.assertNotEqual(systemd.run("systemctl", "start", UNITS[0]).returncode, 0)
             self.assertRegex(systemd.log("outbox-relay"), "postgres.password: secret file .*pg-password: no such file")
+
+    @staticmethod
+    def line_of_the_page(part):
+        """The command of docs/operations.md that runs `part` under systemd, on servers that are away."""
+        page = (ROOT / "docs/operations.md").read_text().replace("\\\n", " ")
+        (line,) = [line for line in re.findall(r"^ *systemd-run .*$", page, re.MULTILINE) if part in line]
+        return shlex.split(line.replace("kafka-1:9092", "127.0.0.1:9").replace("db:5432", "127.0.0.1:9"))
+
+    def test_a_rebuild_runs_in_the_background(self):
+        supervisor = Supervisor()
+        supervisor.secret("millrace.main.order-summary-projection.pg-password", "hunter2")
+        with supervisor as systemd:
+            done = systemd.run(*self.line_of_the_page("rebuild start"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            unit = "rebuild-order-summary.service"
+            # Its servers are away, which another start may change; a missing secret it would not (64).
+            systemd.until("a failure", lambda: systemd.show(unit, "ExecMainStatus") == "69")
+            systemd.until("another start", lambda: int(systemd.show(unit, "NRestarts")) >= 1)
+            systemd.systemctl("stop", unit)
+
+    def test_a_check_finds_the_secrets_of_a_unit(self):
+        supervisor = Supervisor()
+        supervisor.configure("outbox-relay", "",
+                             'url = "postgresql://millrace@127.0.0.1:9/none"\npassword = { file = "pg-password" }')
+        supervisor.secret("millrace.main.outbox-relay.pg-password", "hunter2")
+        supervisor.dbus()
+        with supervisor as systemd:
+            systemd.systemctl("start", "dbus.socket", "dbus.service")
+            command = self.line_of_the_page("--check=online")
+            systemd.until("systemd is on the bus", lambda: systemd.run("busctl", "status", "org.freedesktop.systemd1")
+                          .returncode == 0)
+            done = systemd.run(*command)
+            # The exit code of the check: a server cannot be reached.
+            self.assertEqual(done.returncode, 69, done.stdout + done.stderr)
+            self.assertNotIn("secret file", done.stdout + done.stderr)
+            without = [word for word in command if "LoadCredential" not in word]
+            without.remove("-p")
+            refused = systemd.run(*without)
+            self.assertEqual(refused.returncode, 78, refused.stdout + refused.stderr)
+            self.assertIn("secret file", refused.stdout + refused.stderr)
 
     def test_a_stop_may_take_as_long_as_the_configuration_says(self):
         """A relay waits for acknowledgements of brokers that are away, longer than TimeoutStopSec: it asks for more."""
