@@ -8,6 +8,8 @@ public actor PostgresConnection {
     private let thread: PostgresThread
     /// Interrupts the thread's wait, so that it checks for cancellation.
     nonisolated let wakeup: Wakeup
+    /// The session's waits for its server.
+    public nonisolated let serverWaits: ServerWaits
     private var link: ServerLink
     private var prepared = PreparedStatements()
     private var transaction: OpenTransaction?
@@ -35,6 +37,7 @@ public actor PostgresConnection {
         self.thread = thread
         link = try ServerLink()
         wakeup = link.wakeup
+        serverWaits = link.waits
     }
 
     /// Connects and sets up the session.

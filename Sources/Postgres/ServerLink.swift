@@ -47,6 +47,7 @@ extension PostgresError {
 struct ServerLink {
     /// Interrupts a wait, so that the thread checks whether its task was cancelled.
     let wakeup: Wakeup
+    let waits = ServerWaits()
     private var handle: ConnectionHandle?
     private var canceller: Canceller?
     /// Why there is no handle.
@@ -263,9 +264,11 @@ struct ServerLink {
             if flush == .failed && !handle.consumeInput() { throw lost() }
             if !handle.isBusy { break }
             if handle.socket < 0 { throw lost(exchange.failure) }
+            waits.step()
             let readiness = Self.wait(
                 handle.socket, for: flush == .pending ? POLLIN | POLLOUT : POLLIN,
                 orWakeup: exchange.limits.isInterruptible ? wakeup : nil, until: exchange.limits.deadline)
+            waits.step()
             switch readiness {
             case .ready: if !handle.consumeInput() { throw lost(exchange.failure) }
             case .woken: if Task.isCancelled { try interrupt(&exchange, .cancelled) }

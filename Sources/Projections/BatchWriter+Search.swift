@@ -69,6 +69,8 @@ extension BatchWriter {
     ) async throws(ApplyFault) {
         do {
             try await transaction.withSavepoint {
+                handler.enter(session?.connection.serverWaits)
+                defer { handler.leave() }
                 try await projection.apply(batch.events(.list(items)), in: transaction)
             }
         } catch {

@@ -43,7 +43,11 @@ extension BatchWriter {
     private func tryAlone(_ item: Int, of batch: PreparedBatch<P.Event>, _ session: Session) async throws {
         do {
             try await session.connection.withTransaction { transaction in
-                try await projection.apply(batch.events(.list([item])), in: transaction)
+                do {
+                    handler.enter(session.connection.serverWaits)
+                    defer { handler.leave() }
+                    try await projection.apply(batch.events(.list([item])), in: transaction)
+                }
                 try await transaction.execute(.unprepared("SET CONSTRAINTS ALL IMMEDIATE"))
                 throw TakenBack()
             }

@@ -37,9 +37,11 @@ actor BatchWriter<P: Projection> {
     /// discarded an event and deleted its row. If the event is restored, only the ids tell whether it was applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
+    /// Where `apply` of the projection is.
+    nonisolated let handler = HandlerPlace()
     /// Nil if nothing is traced.
     private let tracer = BatchTracer()
-    private var session: Session?
+    private(set) var session: Session?
     /// Number of the next batches that are not tried in one round trip, because that failed.
     var ordinaryWrites = 0
     private var sequences = SequenceWatch()

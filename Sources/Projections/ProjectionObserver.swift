@@ -3,7 +3,8 @@ public import StreamCore
 /// Receives the progress of a projection, partition by partition, for health checks. The runner's loop calls the
 /// methods, so they must return at once.
 public protocol ProjectionObserver: Sendable {
-    /// The runner's loop makes progress; called several times a second.
+    /// The runner's loop makes progress; called several times a second. Not called while the projection's own code
+    /// stands still, unless it waits for the database.
     func loopTurned()
     /// The consumer group has assigned partitions to this process, possibly none.
     func assignmentBegan()

@@ -16,6 +16,8 @@ extension Intake {
         switch try await consumer.poll(limits) {
         case .batch(let records):
             await pace?.wait(forTaking: records.count)
+            decoding.enter()
+            defer { decoding.leave() }
             take(
                 PreparedBatch(
                     records, for: projection, from: order.positions, expecting: order.marks, parking: route, of: group,
@@ -100,6 +102,8 @@ extension BatchWriter {
                 }
                 applying = fresh
             } else if !fresh.isEmpty {
+                handler.enter(session.connection.serverWaits)
+                defer { handler.leave() }
                 try await projection.apply(batch.events(fresh), reading: answers, in: transaction)
             }
             committed.fresh = fresh

@@ -15,6 +15,8 @@ struct RunnerLoop<P: Projection> {
     private var undelivered: UndeliveredLetter?
     private var ending: Ending?
     private var lastStanding: ContinuousClock.Instant?
+    /// Where the projection's code was at the last tick: in `decode`, in `apply`.
+    private var lastPoints: [HandlerPlace.Point?] = []
     /// The time of the next question for log starts; nil while a question is not answered.
     private var nextLogStarts: ContinuousClock.Instant? = .now + Self.logStartInterval
 
@@ -179,9 +181,13 @@ struct RunnerLoop<P: Projection> {
         }
     }
 
-    /// Reports the position of each partition, once a second.
+    /// Reports that the loop makes progress, and the position of each partition once a second.
     private mutating func turned() {
-        telemetry.loopTurned()
+        let points = [intake.decoding.point, writer.handler.point]
+        // Code that stands still holds up the loop, although its timer goes on.
+        let standsStill = zip(points, lastPoints).contains { $0 != nil && $0 == $1 }
+        lastPoints = points
+        if !standsStill { telemetry.loopTurned() }
         let now = ContinuousClock.now
         if let lastStanding, now - lastStanding < .seconds(1) { return }
         lastStanding = now

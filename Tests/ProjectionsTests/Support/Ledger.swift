@@ -247,6 +247,8 @@ func running(
 final class Observer: ProjectionObserver {
     struct State {
         var turns = 0
+        /// How often the position of a partition was told.
+        var standings = 0
         var standing: [TopicPartition: (next: Int64, end: Int64?)] = [:]
         var stopped: [StoppedPartition] = []
         var released: [TopicPartition] = []
@@ -265,7 +267,10 @@ final class Observer: ProjectionObserver {
     func assignmentBegan() { state.withLock { $0.isAssigned = true } }
     func assignmentEnded() { state.withLock { $0.isAssigned = false } }
     func partition(_ partition: TopicPartition, isAt next: Int64, of end: Int64?) {
-        state.withLock { $0.standing[partition] = (next, end) }
+        state.withLock {
+            $0.standing[partition] = (next, end)
+            $0.standings += 1
+        }
     }
     func partitionStopped(_ stopped: StoppedPartition) { state.withLock { $0.stopped.append(stopped) } }
     func partition(_ partition: TopicPartition, isHeldBy hold: PartitionHold, because reason: String) {

@@ -1,0 +1,111 @@
+import Foundation
+import Postgres
+import StreamCore
+import Synchronization
+import TestKit
+import Testing
+
+@testable import Projections
+
+/// Liveness is made of the turns of the loop: a restart helps code that stands still, and no database.
+@Suite struct HandlerLivenessTests {
+    /// The positions of partitions are told once a second, whether the loop turns or not.
+    private func expectStill(_ observer: Observer) async throws {
+        let before = observer.now
+        try await eventually { observer.now.standings > before.standings + 16 }
+        // One turn may have been under way.
+        #expect(observer.now.turns <= before.turns + 1)
+    }
+
+    private func expectTurning(_ observer: Observer) async throws {
+        let turns = observer.now.turns
+        try await eventually { observer.now.turns > turns + 4 }
+    }
+
+    @Test func codeThatAppliesAndStandsStillEndsTheTurns() async throws {
+        try await Ledger.with { ledger in
+            let latch = Latch()
+            let observer = Observer()
+            let projection = ledger.projection { $0.beforeApply = { _, _ in await latch.wait() } }
+            try await running(ledger.runner(projection, observer: observer)) {
+                try await expectTurning(observer)
+                try await ledger.produce(count: 10, keys: 2)
+                try await eventually { latch.isWaiting }
+                try await expectStill(observer)
+                latch.open()
+                try await ledger.caughtUp()
+                try await expectTurning(observer)
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    /// Decoding does not wait for anything: what stands still there holds a thread.
+    @Test func codeThatDecodesAndStandsStillEndsTheTurns() async throws {
+        try await Ledger.with { ledger in
+            let observer = Observer()
+            let stuck = Stuck()
+            let projection = ledger.projection { $0.sawHeaders = { _ in stuck.wait() } }
+            try await running(ledger.runner(projection, observer: observer)) {
+                try await ledger.produce(count: 10, keys: 2)
+                try await eventually { stuck.isInside }
+                try await expectStill(observer)
+                stuck.end()
+                try await ledger.caughtUp()
+                try await expectTurning(observer)
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    @Test func codeThatWaitsForTheDatabaseLetsTheLoopTurn() async throws {
+        try await Ledger.with { ledger in
+            let observer = Observer()
+            let isAsking = Flag()
+            let projection = ledger.projection {
+                $0.beforeApply = { _, transaction in
+                    isAsking.set()
+                    try await transaction.execute("SELECT count(*) FROM ledger")
+                }
+            }
+            try await ledger.withConnection { holder in
+                try await holder.execute(script: "BEGIN; LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE")
+                try await running(ledger.runner(projection, observer: observer)) {
+                    try await ledger.produce(count: 10, keys: 2)
+                    try await eventually { isAsking.isSet }
+                    try await expectTurning(observer)
+                    try await holder.execute(script: "COMMIT")
+                    try await ledger.caughtUp()
+                }
+            }
+            try await ledger.expectExact()
+        }
+    }
+
+    /// Holds a thread until it is told to go on.
+    private final class Stuck: Sendable {
+        private let inside = Atomic(false)
+        private let ended = Atomic(false)
+        private let signal = DispatchSemaphore(value: 0)
+
+        var isInside: Bool { inside.load(ordering: .acquiring) }
+
+        func end() {
+            ended.store(true, ordering: .releasing)
+            signal.signal()
+        }
+
+        func wait() {
+            if ended.load(ordering: .acquiring) { return }
+            inside.store(true, ordering: .releasing)
+            signal.wait()
+        }
+    }
+
+    private final class Flag: Sendable {
+        private let flag = Atomic(false)
+
+        var isSet: Bool { flag.load(ordering: .acquiring) }
+        func set() { flag.store(true, ordering: .releasing) }
+    }
+}
