@@ -94,7 +94,7 @@ public struct LetterReader: Sendable {
     /// The event's identity in the headers of the original record.
     private func addEvent(to letter: inout Letter, _ headers: LetterHeaders) {
         letter.eventID = headers.text("event-id", limit: 40).flatMap { EventID($0) }
-        letter.eventType = headers.text("event-type", limit: 200)
+        letter.eventType = EventTypeHeader.names.lazy.compactMap { headers.text("\($0)", limit: 200) }.first
     }
 
     /// A hash of key and value, because other programs do not name the time of the original record.

@@ -281,12 +281,15 @@ struct PreparedBatch<Event: Sendable>: Sendable {
         layout.parts[Int(layout.partOfItem[item])].partition
     }
 
-    /// The type of an item's event. If the event cannot be decoded, it is the type in the record's header. Empty if it
+    /// The type of an item's event. If the event cannot be decoded, it is the type in the record's headers. Empty if it
     /// is unknown.
     func eventType(_ item: Int) -> String {
         if let identity = identity(item) { return Self.countable(identity.eventType) }
-        guard let value = record(item)?.header(named: "event-type")?.value else { return "" }
-        return String(validating: value, as: UTF8.self).map(Self.countable) ?? ""
+        for name in EventTypeHeader.names {
+            guard let value = record(item)?.header(named: "\(name)")?.value else { continue }
+            return String(validating: value, as: UTF8.self).map(Self.countable) ?? ""
+        }
+        return ""
     }
 
     /// The type if a table can store it; otherwise empty.

@@ -13,17 +13,30 @@ public struct EventGlance {
     /// The event's type as printable text; nil if there is none.
     public var typeText: String? { type.map { PrintableBytes.text($0) } }
 
-    /// Reads the fields. The header `event-type` takes precedence over the type in the value.
+    /// Reads the fields. A header with the type (``EventTypeHeader``) takes precedence over the type in the value.
     public init(_ record: borrowing some TailRecord) {
-        var named: [UInt8]?
-        record.forEachHeader { name, value in
-            if name.isEqual(to: "event-type"), let value { named = [UInt8](copying: value) }
-        }
+        let named = Self.typeInHeaders(of: record)
         if let value = record.value, value.count > 0 {
             // The fields before a syntax error are shown.
             do throws(JSONError) { try read(value) } catch { payload = nil }
         }
         if let named { type = named }
+    }
+
+    /// nil if no header contains the type.
+    static func typeInHeaders(of record: borrowing some TailRecord) -> [UInt8]? {
+        var found: (rank: Int, type: [UInt8])?
+        record.forEachHeader { name, value in
+            guard let value, let own = Self.rank(ofHeader: name), own <= found?.rank ?? .max else { return }
+            found = (own, [UInt8](copying: value))
+        }
+        return found?.type
+    }
+
+    /// The rank of a header among those with the type; nil for other headers.
+    static func rank(ofHeader name: Span<UInt8>) -> Int? {
+        for rank in EventTypeHeader.names.indices where name.isEqual(to: EventTypeHeader.names[rank]) { return rank }
+        return nil
     }
 
     private mutating func read(_ value: Span<UInt8>) throws(JSONError) {

@@ -136,7 +136,7 @@ struct PrettyLines {
         }
         var headers: [UInt8] = []
         record.forEachHeader { name, value in
-            if name.isEqual(to: "event-type") { return }
+            if EventGlance.rank(ofHeader: name) != nil { return }
             headers.append(UInt8(ascii: " "))
             PrintableBytes.append(name, to: &headers)
             headers.append(UInt8(ascii: "="))

@@ -1,3 +1,4 @@
+internal import StreamCore
 internal import WireJSON
 
 /// Selects the records for which all conditions hold.
@@ -24,8 +25,8 @@ public indirect enum RecordCondition: Sendable, Equatable {
     case header(name: [UInt8], HeaderTest)
     /// The value is JSON, and the condition on a path in it holds.
     case json(JSONCondition)
-    /// The record is an event of one of these types. The type is that of the header `event-type`, or else of the member
-    /// `eventType` of the value.
+    /// The record is an event of one of these types. The type is that of a header (``EventTypeHeader``), or else of the
+    /// member `eventType` of the value.
     case type([[UInt8]])
     /// The record's timestamp is not before this time, in milliseconds since 1970. A record without a timestamp passes.
     case notBefore(Int64)
@@ -105,14 +106,7 @@ public indirect enum RecordCondition: Sendable, Equatable {
     }
 
     private static func isEvent(_ record: borrowing some TailRecord, ofTypes types: [[UInt8]]) -> Bool {
-        var isNamed = false
-        var isWanted = false
-        record.forEachHeader { name, value in
-            guard name.isEqual(to: "event-type"), let value else { return }
-            isNamed = true
-            isWanted = types.contains { value.isEqual(to: $0.span) }
-        }
-        if isNamed { return isWanted }
+        if let named = EventGlance.typeInHeaders(of: record) { return types.contains(named) }
         for type in types {
             let condition = JSONCondition(members: ["eventType"], equals: String(decoding: type, as: UTF8.self))
             if condition.holds(for: record.value) { return true }

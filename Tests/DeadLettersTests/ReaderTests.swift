@@ -63,6 +63,14 @@ import Testing
         #expect(letter.key == Array("k".utf8) && letter.value == Array("v".utf8))
     }
 
+    /// The records of such a topic keep the headers that Debezium or a producer of CloudEvents gave them.
+    @Test(arguments: ["eventType", "ce_type"])
+    func theTypeOfAForeignEvent(header: String) throws {
+        let headers = [(header, "ParcelSent")] + Self.origin + [("millrace.reason", "failed")]
+        #expect(try letter(Self.ours, record(headers)).eventType == "ParcelSent")
+        #expect(try letter(Self.ours, record(headers + [("event-type", "Ours")])).eventType == "Ours")
+    }
+
     @Test func orderNoneAndNoKeyMakeNoSequence() throws {
         let headers = Self.origin + [("millrace.reason", "failed")]
         #expect(try letter(Self.ours, record(headers)).isOrdered)

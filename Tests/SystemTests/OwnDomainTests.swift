@@ -110,8 +110,9 @@ import Testing
         let tail = try await domain.millrace(["tail", "--key", "p-1"], schema: false)
         let shown = tail.output.split(separator: "\n").filter { $0.contains(domain.topic) }
         #expect(shown.count == 5 && shown.allSatisfy { $0.contains("grams=10") }, "\(tail.output)")
-        // In Debezium's layout, the type is in a header that only the projection's settings know.
-        if domain.layout == .millrace { #expect(shown.allSatisfy { $0.contains("ParcelScanned") }, "\(tail.output)") }
+        // In Debezium's layout, the type is in the header eventType.
+        #expect(shown.allSatisfy { $0.contains("ParcelScanned") }, "\(tail.output)")
+        #expect(steps.contains { $0.contains("ParcelScanned") }, "\(trace.output)")
     }
 
     private func expectRowsAreSetAside(_ domain: OwnDomain) async throws {

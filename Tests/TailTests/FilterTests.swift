@@ -93,6 +93,17 @@ import Testing
         #expect(!type.holds(for: Sample.record(value: nil)))
     }
 
+    @Test(arguments: ["event-type", "eventType", "ce_type"])
+    func aTypeIsWhereMillraceDebeziumAndCloudEventsHaveIt(header: String) {
+        let type = RecordCondition.type([Array("OrderCreated".utf8)])
+        let record = Sample.record(value: #"{"total":5}"#, headers: [(header, Array("OrderCreated".utf8))])
+        #expect(type.holds(for: record))
+        #expect(EventGlance(record).typeText == "OrderCreated")
+        #expect(Sample.printed([record]) { _ in }.contains("  OrderCreated  ord-1  -  total=5\n"))
+        let both = [(header, Array("OrderCreated".utf8)), ("event-type", Array("Ours".utf8))]
+        #expect(EventGlance(Sample.record(value: nil, headers: both)).typeText == "Ours")
+    }
+
     @Test func anAggregateIsTheKeyOrStandsInTheEvent() {
         let other = Sample.record(key: "pay-1", value: Sample.event(#"{"orderId":"ord-7"}"#))
         #expect(RecordCondition.aggregate("pay-1").holds(for: other))
