@@ -257,6 +257,12 @@ import Testing
         }
     }
 
+    @Test func anOldServerIsCritical() {
+        #expect(DatabaseCheck.age(of: "13.23", number: 130_023)?.severity == .critical)
+        #expect(DatabaseCheck.age(of: "14.0", number: 140_000) == nil)
+        #expect(DatabaseCheck.age(of: "18.1", number: 180_001) == nil)
+    }
+
     @Test func clocksAreComparedByWhatLiesOutside() {
         #expect(ClockCheck.finding(before: 1_000, theirs: 1_500, after: 2_000).severity == .ok)
         #expect(ClockCheck.finding(before: 1_000, theirs: 9_000, after: 8_500).severity == .ok)

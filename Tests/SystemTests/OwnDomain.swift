@@ -41,7 +41,11 @@ struct OwnDomain {
             let topics = [domain.topic, "dlq.\(name)", "retry.\(name)"]
             let result: Result<Void, any Error>
             do {
-                try await TestKafka.withTopics(named: topics, partitions: 2) { try await body(domain) }
+                // A rebuild needs all events.
+                let forever = ["retention.ms": "-1", "retention.bytes": "-1"]
+                try await TestKafka.withTopics(named: topics, partitions: 2, settings: forever) {
+                    try await body(domain)
+                }
                 result = .success(())
             } catch {
                 result = .failure(error)

@@ -1,4 +1,5 @@
 internal import Kafka
+internal import StreamCore
 
 /// Checks whether Kafka answers.
 struct BrokersCheck: Check {
@@ -46,20 +47,35 @@ struct TopicsCheck: Check {
                     break
                 }
             }
+            let gone = isOfEvents ? try await Self.partitionsWithoutBeginning(topic, state, admin) : 0
             findings += Self.findings(
-                topic, state, TopicSettings(settings), brokers: brokers, isOfEvents: isOfEvents)
+                topic, state, TopicSettings(settings), brokers: brokers, isOfEvents: isOfEvents,
+                withoutBeginning: gone)
         }
         return findings
+    }
+
+    /// The number of partitions from which retention has already removed records.
+    private static func partitionsWithoutBeginning(
+        _ topic: String, _ state: TopicState, _ admin: KafkaAdmin
+    ) async throws -> Int {
+        // Their offsets would be waited for.
+        guard state.withoutLeader == 0 else { return 0 }
+        let partitions = (0..<Int32(state.partitions)).map { TopicPartition(topic: topic, partition: $0) }
+        let places = Dictionary(uniqueKeysWithValues: partitions.map { ($0, PartitionPlace.beginning) })
+        return try await admin.offsets(of: places).values.count { $0 > 0 }
     }
 
     static func missing(_ topic: String, isOfEvents: Bool) -> Finding {
         Finding(
             isOfEvents ? .critical : .warning, "topic \(topic) does not exist",
-            remedy: "create it: kafka-topics.sh --create --topic \(topic) --partitions N --replication-factor 3")
+            remedy: "create it: kafka-topics.sh --bootstrap-server HOST:PORT --create --topic \(topic) --partitions N "
+                + "--replication-factor 3")
     }
 
     static func findings(
-        _ topic: String, _ state: TopicState, _ settings: TopicSettings, brokers: Int, isOfEvents: Bool
+        _ topic: String, _ state: TopicState, _ settings: TopicSettings, brokers: Int, isOfEvents: Bool,
+        withoutBeginning: Int = 0
     ) -> [Finding] {
         var findings: [Finding] = []
         if state.withoutLeader > 0 {
@@ -84,14 +100,15 @@ struct TopicsCheck: Check {
                 Finding(
                     .warning,
                     "\(topic): min.insync.replicas is \(least), so an acknowledged event may have only one replica",
-                    remedy: "set min.insync.replicas=2"))
+                    remedy: configure(topic, "min.insync.replicas=2")))
         }
         if isOfEvents, settings.isCompacted {
             findings.append(
                 Finding(
                     .warning, "\(topic): compaction keeps only the last event of a key, so a rebuild lacks events",
-                    remedy: "set cleanup.policy=delete"))
+                    remedy: configure(topic, "cleanup.policy=delete")))
         }
+        if isOfEvents, let finding = rebuild(topic, state, settings, withoutBeginning) { findings.append(finding) }
         if findings.isEmpty {
             let kept = settings.retentionMs.map { ", kept for \(Age.text(seconds: $0 / 1_000))" } ?? ""
             findings = [
@@ -103,20 +120,53 @@ struct TopicsCheck: Check {
         }
         return findings
     }
+
+    /// Compares the retention with the need of a rebuild, which reads a topic from its first event.
+    private static func rebuild(
+        _ topic: String, _ state: TopicState, _ settings: TopicSettings, _ withoutBeginning: Int
+    ) -> Finding? {
+        if withoutBeginning > 0 {
+            return Finding(
+                .note,
+                "\(topic): Kafka no longer has the beginning of \(withoutBeginning) of \(state.partitions) partitions, "
+                    + "so a rebuild cannot start there",
+                remedy: "rebuild with --from oldest, and verify with --incomplete-history")
+        }
+        guard let limit = settings.retention else { return nil }
+        return Finding(
+            .warning, "\(topic): events are removed \(limit), and a rebuild needs all of them",
+            remedy: "while Kafka still has the first event: " + configure(topic, "retention.ms=-1,retention.bytes=-1"))
+    }
+
+    private static func configure(_ topic: String, _ settings: String) -> String {
+        "kafka-configs.sh --bootstrap-server HOST:PORT --alter --entity-type topics --entity-name \(topic) "
+            + "--add-config \(settings)"
+    }
 }
 
 /// The settings of a topic that its brokers report.
 struct TopicSettings {
-    static let names = ["retention.ms", "min.insync.replicas", "cleanup.policy"]
+    static let names = ["retention.ms", "retention.bytes", "min.insync.replicas", "cleanup.policy"]
 
     /// nil if it is unlimited or unknown.
     let retentionMs: Int64?
+    /// The size of a partition; nil if it is unlimited or unknown.
+    let retentionBytes: Int64?
     let minInsyncReplicas: Int?
     let isCompacted: Bool
 
     init(_ settings: [String: String]) {
-        retentionMs = settings["retention.ms"].flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 }
+        func limit(_ name: String) -> Int64? { settings[name].flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 } }
+        (retentionMs, retentionBytes) = (limit("retention.ms"), limit("retention.bytes"))
         minInsyncReplicas = settings["min.insync.replicas"].flatMap { Int($0) }
         isCompacted = settings["cleanup.policy"]?.contains("compact") ?? false
+    }
+
+    /// When records are removed; nil if never, or if it is unknown.
+    var retention: String? {
+        let age = retentionMs.map { "after \(Age.text(seconds: $0 / 1_000))" }
+        let size = retentionBytes.map { "from a size of \($0 >> 20) MiB a partition on" }
+        let limits = [age, size].compactMap(\.self)
+        return limits.isEmpty ? nil : limits.joined(separator: " and ")
     }
 }

@@ -94,6 +94,16 @@ public struct CheckScene: Sendable {
         return CheckSkipped("there is no table \(table)")
     }
 
+    /// The schema of the programs first, then those of the versions of read models that are not superseded.
+    func schemas() async throws -> [String] {
+        let connection = try database()
+        let exists = try await connection.execute("SELECT to_regclass('projection_versions') IS NOT NULL")
+        guard try exists.bool(0, 0) else { return [postgres.schema] }
+        let rows = try await connection.execute(
+            "SELECT schema_name FROM projection_versions WHERE state IN ('live', 'building') ORDER BY 1")
+        return [postgres.schema] + (try (0..<rows.rowCount).map { try rows.string($0, 0) })
+    }
+
     /// - Throws: ``CheckSkipped`` if Kafka is not checked.
     func kafka() throws -> KafkaAdmin {
         guard let admin else { throw CheckSkipped("no Kafka cluster was given") }
@@ -123,8 +133,8 @@ public enum Doctor {
     public static let checks: [any Check] = [
         DatabaseCheck(), ClockCheck(), SchemaFilesCheck(), RightsCheck(), ProgramsCheck(), PinnedTransactionsCheck(),
         PreparedTransactionsCheck(), ReplicationSlotsCheck(), OutboxBacklogCheck(), OutboxDeadRowsCheck(),
-        FailedRowsCheck(), BlockedKeysCheck(), CircuitBreakersCheck(), OpenLettersCheck(), BrokersCheck(),
-        TopicsCheck(),
+        DeadRowsCheck(), FailedRowsCheck(), BlockedKeysCheck(), CircuitBreakersCheck(), OpenLettersCheck(),
+        BrokersCheck(), TopicsCheck(),
     ]
 
     /// The checks for waiting events, which take only a few milliseconds.

@@ -25,6 +25,7 @@ struct DatabaseCheck: Check {
                     remedy: "also check the primary")
             ]
         }
+        findings += Self.age(of: version, number: try row.int64(0, 4)).map { [$0] } ?? []
         if used * 10 > most * 8 {
             findings.append(
                 Finding(
@@ -34,10 +35,24 @@ struct DatabaseCheck: Check {
         return findings
     }
 
+    /// - Parameters:
+    ///   - version: PostgreSQL's version as text.
+    ///   - number: `server_version_num`, the major version times 10,000.
+    /// - Returns: nil if Millrace works with the version.
+    static func age(of version: String, number: Int64) -> Finding? {
+        if number >= oldest * 10_000 { return nil }
+        return Finding(
+            .critical, "PostgreSQL \(version) is too old",
+            remedy: "upgrade to PostgreSQL \(oldest) or later")
+    }
+
+    /// The oldest major version that Millrace works with.
+    private static let oldest: Int64 = 14
+
     private static let query: Statement = """
         SELECT current_setting('server_version'), pg_is_in_recovery(),
             (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-            current_setting('max_connections')::bigint
+            current_setting('max_connections')::bigint, current_setting('server_version_num')::bigint
         """
 }
 

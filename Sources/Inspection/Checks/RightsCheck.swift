@@ -7,8 +7,10 @@ struct RightsCheck: Check {
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
         let connection = try scene.database()
-        let schemas = try await schemas(scene, connection)
+        let schemas = try await scene.schemas()
         let user = try await connection.execute("SELECT current_user::text").string(0, 0)
+        // An operator may connect as somebody who only reads.
+        let matters = scene.expected.roles.isEmpty ? try await isOfADaemon(user, scene, connection) : true
         var findings: [Finding] = []
         for role in scene.expected.roles.isEmpty ? [user] : scene.expected.roles {
             for schema in schemas {
@@ -19,23 +21,30 @@ struct RightsCheck: Check {
                 let (grantee, place) = (SQLIdentifier.quoted(role), SQLIdentifier.quoted(schema))
                 findings.append(
                     Finding(
-                        .warning, "\(role) lacks in schema \(schema): \(shown)",
-                        remedy: "GRANT USAGE ON SCHEMA \(place) TO \(grantee); "
-                            + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(place) TO \(grantee)"))
+                        matters ? .warning : .note, "\(role) lacks in schema \(schema): \(shown)",
+                        remedy: matters
+                            ? "GRANT USAGE ON SCHEMA \(place) TO \(grantee); "
+                                + "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \(place) TO \(grantee)"
+                            : "name the roles that the daemons connect as: --role"))
             }
         }
         return findings.isEmpty
             ? [Finding(.ok, "all rights on the tables of \(schemas.joined(separator: ", "))")] : findings
     }
 
-    /// The schema of the programs first, then those of versions that are not superseded.
-    private func schemas(_ scene: CheckScene, _ connection: PostgresConnection) async throws -> [String] {
-        let own = scene.postgres.schema
-        let exists = try await connection.execute("SELECT to_regclass('projection_versions') IS NOT NULL")
-        guard try exists.bool(0, 0) else { return [own] }
-        let rows = try await connection.execute(
-            "SELECT schema_name FROM projection_versions WHERE state IN ('live', 'building') ORDER BY 1")
-        return [own] + (try (0..<rows.rowCount).map { try rows.string($0, 0) })
+    /// Whether a program is connected as the user.
+    private func isOfADaemon(
+        _ user: String, _ scene: CheckScene, _ connection: PostgresConnection
+    ) async throws -> Bool {
+        var programs = TextArray()
+        for name in scene.expected.programs + scene.expected.optionalPrograms { programs.append(name) }
+        return try await connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1::text::name AND application_name = ANY($2))",
+            Parameters {
+                $0.append(user)
+                $0.append(programs)
+            }
+        ).bool(0, 0)
     }
 
     /// - Returns: each missing privilege with its object.
