@@ -208,7 +208,8 @@ let support: [Target] = [
     module(
         "Traces", dependsOn: "Blocking", "StreamCore", "WireJSON", .logging, .coreMetrics, .tracing, .serviceLifecycle),
     // Spans on their way to a collector. A target of its own, so that features do not link an HTTP client.
-    module("OTLPClient", dependsOn: "Traces", "StreamCore", "WireJSON", .asyncHTTPClient, .nioCore, .nioHTTP1),
+    module(
+        "OTLPClient", dependsOn: "Traces", "StreamCore", "WireJSON", .asyncHTTPClient, .nioCore, .nioHTTP1, .nioSSL),
     module("Migrations", embedding: "SQL", dependsOn: "Postgres", "StreamCore", .logging),
     module("Settings", dependsOn: .tomlKit),
     // Common values of requests and answers, independent of the server.
@@ -293,7 +294,8 @@ let tests: [Target] = [
         "TracesTests", dependsOn: "Traces", "Operations", "StreamCore", "TestKit", .logging, .coreMetrics, .tracing,
         .serviceLifecycle),
     suite(
-        "OTLPClientTests", dependsOn: "OTLPClient", "Traces", "Operations", "Blocking", "StreamCore", "CollectorKit",
+        "OTLPClientTests", dependsOn: "OTLPClient", "HTTP", "Traces", "Operations", "Blocking", "StreamCore",
+        "CollectorKit",
         "TestKit", .logging, .coreMetrics, .tracing, .serviceLifecycle),
     suite("OperationsTests", dependsOn: "HTTP", "Operations", "TestKit", .logging, .coreMetrics, .serviceLifecycle),
     suite("LeadershipTests", dependsOn: "Leadership", "Postgres", "EmbeddedPostgres", "StreamCore", "TestKit"),

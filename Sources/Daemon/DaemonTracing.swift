@@ -23,9 +23,10 @@ enum DaemonTracing {
         switch destination {
         case .directory(let directory, let maxFileBytes):
             exporter = SpanFile(directory: directory, name: program, maxBytes: maxFileBytes, encoder: encoder)
-        case .collector(let endpoint, let headers, let timeoutMs):
+        case .collector(let endpoint, let headers, let timeoutMs, let certificatesFile):
             let configuration = OTLPExporter.Configuration(
-                endpoint: endpoint, headers: headers, timeoutMs: timeoutMs, userAgent: "millrace/\(Release.version)")
+                endpoint: endpoint, headers: headers, timeoutMs: timeoutMs, certificatesFile: certificatesFile,
+                userAgent: "millrace/\(Release.version)")
             exporter = OTLPExporter(configuration, encoder: encoder)
         }
         let export = SpanExport(to: exporter, limits: settings.limits, logger: logger)

@@ -1,3 +1,4 @@
+internal import OTLPClient
 internal import Settings
 internal import Traces
 
@@ -6,12 +7,12 @@ struct TracingSettings: Sendable {
     /// Where spans go. Its text contains no header.
     enum Destination: Sendable, Equatable, CustomStringConvertible {
         case directory(String, maxFileBytes: Int)
-        case collector(endpoint: String, headers: [String: String], timeoutMs: Int)
+        case collector(endpoint: String, headers: [String: String], timeoutMs: Int, certificatesFile: String?)
 
         var description: String {
             switch self {
             case .directory(let path, _): path
-            case .collector(let endpoint, _, _): endpoint
+            case .collector(let endpoint, _, _, _): endpoint
             }
         }
     }
@@ -100,7 +101,18 @@ struct TracingSettings: Sendable {
         let timeoutMs = section.integer(
             "timeout_ms", default: 10_000, in: 10...600_000,
             "Maximum duration of one request to the collector.")
-        return endpoint.isEmpty ? nil : .collector(endpoint: endpoint, headers: headers, timeoutMs: timeoutMs)
+        let file = section.file(
+            "ca_file", isSecret: false,
+            """
+            The file with the certificate authorities that sign the certificate of a collector with https://, in PEM. \
+            Without it those of the system count.
+            """)
+        if !file.isEmpty, !OTLPExporter.canRead(certificatesFile: file) {
+            section.reject("ca_file", "\(file) contains no certificates in PEM, or cannot be read")
+        }
+        if endpoint.isEmpty { return nil }
+        return .collector(
+            endpoint: endpoint, headers: headers, timeoutMs: timeoutMs, certificatesFile: file.isEmpty ? nil : file)
     }
 
     private static func problem(ofEndpoint url: String) -> String? {

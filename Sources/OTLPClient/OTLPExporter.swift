@@ -1,6 +1,7 @@
 internal import AsyncHTTPClient
 internal import NIOCore
 internal import NIOHTTP1
+internal import NIOSSL
 public import Traces
 
 /// Sends spans to a collector over HTTP: OTLP/HTTP with the encoding JSON (opentelemetry.io/docs/specs/otlp).
@@ -15,15 +16,28 @@ public struct OTLPExporter: SpanExporter {
         public var headers: [String: String]
         /// Maximum duration of one request, in milliseconds.
         public var timeoutMs: Int
+        /// The file with the certificate authorities that sign the collector's certificate, in PEM; nil for those of
+        /// the system.
+        public var certificatesFile: String?
         /// The value of the header `User-Agent`.
         public var userAgent: String
 
-        public init(endpoint: String, headers: [String: String] = [:], timeoutMs: Int = 10_000, userAgent: String) {
+        public init(
+            endpoint: String, headers: [String: String] = [:], timeoutMs: Int = 10_000,
+            certificatesFile: String? = nil, userAgent: String
+        ) {
             self.endpoint = endpoint
             self.headers = headers
             self.timeoutMs = timeoutMs
+            self.certificatesFile = certificatesFile
             self.userAgent = userAgent
         }
+    }
+
+    /// Whether the file contains certificates in PEM.
+    public static func canRead(certificatesFile path: String) -> Bool {
+        let certificates = try? NIOSSLCertificate.fromPEMFile(path)
+        return certificates?.isEmpty == false
     }
 
     /// Maximum size of an answer's body, in bytes.
@@ -43,6 +57,11 @@ public struct OTLPExporter: SpanExporter {
         settings.httpVersion = .http1Only
         // SpanExport decides about further attempts.
         settings.connectionPool.retryConnectionEstablishment = false
+        if let file = configuration.certificatesFile {
+            var tls = TLSConfiguration.makeClientConfiguration()
+            tls.trustRoots = .file(file)
+            settings.tlsConfiguration = tls
+        }
         // The export of spans must not create spans.
         settings.tracing.tracer = nil
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)

@@ -16,7 +16,7 @@ import Testing
         "NIOCore": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
         "NIOHTTP1": ["HTTP", "OTLPClient", "DeadLetters", "OrderShop"],
         "AsyncHTTPClient": ["OTLPClient", "DeadLetters", "OrderShop"],
-        "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP"], "TOMLKit": ["Settings"],
+        "NIOHTTPTypesHTTP1": ["HTTP"], "NIOSSL": ["HTTP", "OTLPClient"], "TOMLKit": ["Settings"],
         "CRDKafka": ["Kafka", "EmbeddedKafka"], "CLibPQ": ["Postgres"], "CLinux": ["Blocking"],
     ]
 

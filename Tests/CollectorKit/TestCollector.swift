@@ -1,5 +1,5 @@
 import Foundation
-import HTTP
+public import HTTP
 import Logging
 import ServiceLifecycle
 import Synchronization
@@ -54,12 +54,15 @@ public final class TestCollector: Sendable {
     /// - Parameters:
     ///   - answers: one for each request; the last is the answer to all that follow.
     ///   - port: 0 for any free port.
+    ///   - tls: its certificate; nil for none.
     public static func run(
-        _ answers: [Answer] = [.status(200)], port: Int = 0, _ body: (TestCollector) async throws -> Void
+        _ answers: [Answer] = [.status(200)], port: Int = 0, tls: TLSIdentity? = nil,
+        _ body: (TestCollector) async throws -> Void
     ) async throws {
         let collector = Mutex<TestCollector?>(nil)
         var configuration = HTTPServerConfiguration()
         configuration.port = port
+        configuration.tls = tls
         configuration.maxBodyBytes = 20_000_000
         configuration.requestTimeoutMs = 600_000
         configuration.receiveTimeoutMs = 120_000

@@ -87,8 +87,8 @@ import Traces
         #expect(
             destination
                 == .collector(
-                    endpoint: "https://collector:4318/v1/traces", headers: ["authorization": "Bearer x"], timeoutMs: 500
-                ))
+                    endpoint: "https://collector:4318/v1/traces", headers: ["authorization": "Bearer x"],
+                    timeoutMs: 500, certificatesFile: nil))
         #expect(!"\(destination)".contains("Bearer"), "a log shows no secret")
         for (url, problem) in [
             ("collector:4318", "must begin with http:// or https://"), ("http:///v1/traces", "must name a host"),
@@ -97,6 +97,11 @@ import Traces
             ("http://c:4318/", "must have a path, as in http://c:4318/v1/traces"),
         ] {
             #expect(problems(["tracing.endpoint=\(url)"]).hasSuffix("tracing.endpoint: \(problem)"), "\(url)")
+        }
+        for file in ["/dev/null", "/not/there"] {
+            #expect(
+                problems(["tracing.ca_file=\(file)"])
+                    .hasSuffix("tracing.ca_file: \(file) contains no certificates in PEM, or cannot be read"))
         }
         #expect(problems(["tracing.headers.x-key=abc"]).contains("other users can read secrets on a command line"))
         #expect(problems(["tracing.headers.Host.env=PATH"]).hasSuffix("tracing.headers.Host: is set by the daemon"))

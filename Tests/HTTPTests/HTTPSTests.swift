@@ -164,26 +164,6 @@ import Testing
     }
 }
 
-/// A certificate for `localhost` that nobody has signed but its own key.
-struct TestCertificate {
-    let file: String
-    let key: String
-
-    static func with(_ body: (TestCertificate) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "millrace-tls-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let certificate = TestCertificate(
-            file: folder.appending(path: "cert.pem").path, key: folder.appending(path: "key.pem").path)
-        let made = try await Command.run(
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-            "-out", certificate.file, "-keyout", certificate.key)
-        try #require(made.status == 0, "openssl: \(made.output)")
-        try await body(certificate)
-    }
-}
-
 /// Asks over TLS, and shows the answer's body, its status and the version of HTTP.
 struct Curl {
     let certificate: String

@@ -1,6 +1,7 @@
 import Blocking
 import CollectorKit
 import CoreMetrics
+import HTTP
 import Logging
 import OTLPClient
 import Operations
@@ -22,9 +23,12 @@ import Tracing
             events: [], links: [], droppedLinks: 0, droppedEvents: 0, status: nil)
     }
 
-    private static func exporter(_ endpoint: String, timeoutMs: Int = 600_000) -> OTLPExporter {
+    private static func exporter(
+        _ endpoint: String, timeoutMs: Int = 600_000, certificatesFile: String? = nil
+    ) -> OTLPExporter {
         var configuration = OTLPExporter.Configuration(endpoint: endpoint, userAgent: "millrace/1")
         configuration.timeoutMs = timeoutMs
+        configuration.certificatesFile = certificatesFile
         configuration.headers = ["Authorization": "Bearer t"]
         return OTLPExporter(
             configuration, encoder: OTLPTraces(resource: [("service.name", "relay")], scopeVersion: "1"))
@@ -62,6 +66,27 @@ import Tracing
                 #expect(request.header("Authorization") == "Bearer t")
                 #expect(request.header("traceparent") == nil, "an export is no part of a trace")
             }
+        }
+    }
+
+    /// A company's own authority is not among those of the system.
+    @Test func theCollectorsCertificateIsChecked() async throws {
+        try await TestCertificate.with { certificate in
+            let identity = try TLSIdentity(certificateFile: certificate.file, keyFile: certificate.key)
+            try await TestCollector.run(tls: identity) { collector in
+                let endpoint = "https://localhost:\(collector.port)/v1/traces"
+                let stranger = Self.exporter(endpoint)
+                await #expect(throws: TransientExportError.self) { try await stranger.export([Self.span("a")]) }
+                await stranger.close()
+                #expect(collector.requests.isEmpty)
+                let known = Self.exporter(endpoint, certificatesFile: certificate.file)
+                let rejection = try await known.export([Self.span("b")])
+                await known.close()
+                #expect(rejection == nil)
+                #expect(collector.spans.map(\.name) == ["b"])
+            }
+            #expect(OTLPExporter.canRead(certificatesFile: certificate.file))
+            #expect(!OTLPExporter.canRead(certificatesFile: certificate.key))
         }
     }
 
