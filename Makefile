@@ -80,7 +80,7 @@ test-browser: ## Test the live page in a headless Chromium, before all of Millra
 check-systemd: ## Check the units in systemd/, and run the daemons under the real systemd (as root, in namespaces of its own)
 	@$(MAKE) check-deploy DEPLOY_TESTS=test_systemd
 
-DEPLOY_TESTS := test_systemd test_alerts test_gateway test_kubernetes
+DEPLOY_TESTS := test_messages test_systemd test_alerts test_gateway test_kubernetes
 
 check-deploy: ## Check all that deploys Millrace: units, manifests, image, gateway and alerts; DEPLOY_TESTS for some
 	@scripts/setup deploy

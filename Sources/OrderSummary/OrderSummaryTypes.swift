@@ -54,7 +54,7 @@ struct OrderSummaryTypes: Sendable {
         for place in order {
             let total: DecimalAmount?
             do { total = try changes[place].items?.total() } catch {
-                throw EventFailure("amount-overflow", "the order's total has more than 38 digits")
+                throw EventFailure("amount_overflow", "the order's total has more than 38 digits")
             }
             records.append { fields in append(changes[place], total: total, to: &fields) }
         }
