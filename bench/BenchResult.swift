@@ -26,6 +26,12 @@ struct BenchResult {
     var failedQueries: Int?
     /// How long a reader may have waited for a promotion, in milliseconds.
     var promoteBlockMs: Double?
+    /// The median of the slowest command's `--help`, in milliseconds.
+    var helpMs: Double?
+    /// The median of `millrace status`, in milliseconds.
+    var statusMs: Double?
+    /// The median of a scrape of the slowest daemon's metrics, in milliseconds.
+    var scrapeMs: Double?
     /// What was done to the system, in order, and how long it took until all events committed before were applied.
     var recoveries: [(fault: String, seconds: Double)] = []
     /// What was random followed from it.
@@ -46,6 +52,9 @@ struct BenchResult {
         case lost
         case failedQueries = "failed_queries"
         case promoteBlockMs = "promote_block_ms"
+        case helpMs = "help_ms"
+        case statusMs = "status_ms"
+        case scrapeMs = "scrape_ms"
     }
 
     init(name: String) {
@@ -65,6 +74,7 @@ struct BenchResult {
             (.seconds, seconds), (.eventsPerS, eventsPerS), (.limitPerS, limitPerS), (.ratio, ratio),
             (.peakRssMib, peakRssMib), (.cpuSPer100k, cpuSPer100k), (.p50Ms, p50Ms), (.p95Ms, p95Ms), (.p99Ms, p99Ms),
             (.maxMs, maxMs), (.promoteBlockMs, promoteBlockMs),
+            (.helpMs, helpMs), (.statusMs, statusMs), (.scrapeMs, scrapeMs),
         ]
         var members = ["\"name\": \"\(name)\""]
         if let events { members.append("\"events\": \(events)") }

@@ -185,11 +185,13 @@ final class BenchServers: Sendable {
 
     /// Starts a command of the operators.
     func millrace(_ arguments: String...) throws -> DaemonProcess {
-        let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
-        return try DaemonProcess(
-            "millrace",
-            arguments: arguments + ["--database", server.url, "--bootstrap-servers", kafka.bootstrapServers]
-                + properties)
+        try DaemonProcess("millrace", arguments: arguments + endpointArguments)
+    }
+
+    /// The arguments with which a command of the operators finds the servers.
+    var endpointArguments: [String] {
+        ["--database", server.url, "--bootstrap-servers", kafka.bootstrapServers]
+            + kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
     }
 
     /// Waits until `condition` holds, looking every `pause`.

@@ -46,6 +46,7 @@ struct MillraceBench: AsyncParsableCommand {
         Bench(name: CommandToRead.name, partitions: BenchServers.fewPartitions, run: CommandToRead.run),
         Bench(long: TransferBench.name, run: TransferBench.run),
         Bench(name: TailBench.name, runAll: TailBench.run),
+        Bench(name: OperationsBench.name, partitions: BenchServers.fewPartitions, run: OperationsBench.run),
         Bench(chaos: ChaosShort.name, run: ChaosShort.run),
     ]
 
