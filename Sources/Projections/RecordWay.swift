@@ -146,6 +146,8 @@ extension BatchWriter {
                 if remembersEvents {
                     try await transaction.enqueue(session.insertUnprocessed, batch.processed(items, offsets))
                 }
+                handler.enter(session.connection.serverWaits)
+                defer { handler.leave() }
                 try await projection.apply(batch.events(items), in: transaction)
                 if let notifyChannel { try await transaction.notify(notifyChannel) }
                 var committed = Committed()
