@@ -54,15 +54,17 @@ endif
 
 # Tests that the broker cannot pass, by name and with the reason.
 BROKER_SKIPS := Tests/Broker/skipped.txt
+# The suites that `make test-broker` need not repeat on any broker.
+WITHOUT_KAFKA := $(foreach suite,$(shell grep -v '^\#' Tests/Broker/without-kafka.txt),--skip '^$(suite)/')
 
 test-broker: setup ## Run the tests that use Kafka against a broker that is not the mock (noida-db, from PyPI), or KAFKA_BOOTSTRAP_SERVERS
 	$(SWIFT) build --build-tests
 ifeq ($(KAFKA_BOOTSTRAP_SERVERS),)
 	@grep -v '^#' $(BROKER_SKIPS) | sed 's/^/left out: /'
-	scripts/with-broker scripts/run-tests --skip-build --filter '^($(WITH_KAFKA))\.' \
+	scripts/with-broker scripts/run-tests --skip-build --filter '^($(WITH_KAFKA))\.' $(WITHOUT_KAFKA) \
 	    $$(awk '!/^#/ && NF { print "--skip", $$1 }' $(BROKER_SKIPS))
 else
-	scripts/run-tests --skip-build --filter '^($(WITH_KAFKA))\.'
+	scripts/run-tests --skip-build --filter '^($(WITH_KAFKA))\.' $(WITHOUT_KAFKA)
 endif
 
 test-example: setup ## Build and test Examples/library, a package with a domain of its own, on the library products
