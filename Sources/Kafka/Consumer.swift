@@ -92,6 +92,10 @@ public actor Consumer {
 
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
+    /// The preference of a task that polls and then uses the records. It continues on the consumer's thread, and other
+    /// calls of the consumer wait until it suspends.
+    public nonisolated var taskExecutor: any TaskExecutor { executor }
+
     enum Rebalance {
         case assign, revoke
     }

@@ -42,7 +42,6 @@ public final class Producer: Sendable {
     private let handle: ClientHandle
     private let topics: TopicHandles
     private let deliveries: DeliveryLoop
-    private let flusher: Flusher
 
     private static let defaults = [
         "linger.ms": "1",
@@ -77,7 +76,6 @@ public final class Producer: Sendable {
             events: RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR)
         topics = TopicHandles(handle)
         deliveries = DeliveryLoop(handle, onError: onError, onDelivery: onDelivery)
-        flusher = Flusher(handle)
         deliveries.start()
     }
 
@@ -211,13 +209,18 @@ public final class Producer: Sendable {
         try KafkaError.check(await onOwnThread("kafka-flush") { unsafe rd_kafka_flush(handle.pointer, timeoutMs) })
     }
 
-    /// Sends the records that were produced so far without waiting for `linger.ms`, and waits for their delivery, at
-    /// most `limitMs` milliseconds. The rest is delivered later as usual.
+    /// Sends the records that were produced so far without waiting for `linger.ms`, and waits for their delivery. The
+    /// rest is delivered later as usual.
     ///
     /// Call it when no records are about to follow: waiting for more would only delay these. Records that are produced
     /// meanwhile are not collected into batches either.
-    public func sendWithoutLinger(limitMs: Int32) async {
-        await flusher.flush(limitMs: limitMs)
+    ///
+    /// - Parameter blockingMs: the maximum time, in milliseconds, for which the calling thread is blocked. It must not
+    ///   be one of Swift's pool.
+    public func sendWithoutLinger(blockingMs: Int32) {
+        // librdkafka ignores `linger.ms` as long as a flush lasts. A record that is not delivered in time is reported
+        // later.
+        _ = unsafe rd_kafka_flush(handle.pointer, blockingMs)
     }
 
     /// Gives up all records that are not delivered yet. Each is reported with an error. Records in flight may have
@@ -246,22 +249,4 @@ public final class Producer: Sendable {
 
     /// The error after which this producer cannot be used; nil if there was none. Create a new one then.
     public var fatalError: KafkaError? { handle.fatalError }
-}
-
-/// Blocks a thread of its own while records are flushed.
-private actor Flusher {
-    private let executor = ThreadExecutor(name: "kafka-flush")
-    private let handle: ClientHandle
-
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
-
-    init(_ handle: ClientHandle) {
-        self.handle = handle
-    }
-
-    /// librdkafka ignores `linger.ms` as long as a flush lasts.
-    func flush(limitMs: Int32) {
-        // A record that is not delivered in time is reported later.
-        _ = unsafe rd_kafka_flush(handle.pointer, limitMs)
-    }
 }

@@ -77,7 +77,8 @@ struct ShardOwnership: Sendable {
         let flight = Flight(configuration, newsSignal: signal, roomSignal: roomSignal, reports: reports)
         var readerConfiguration = postgres
         readerConfiguration.settings.merge(OutboxStatements.planning) { $1 }
-        let reader = try await PostgresConnection.connect(readerConfiguration)
+        let thread = PostgresThread()
+        let reader = try await PostgresConnection.connect(readerConfiguration, on: thread)
         do {
             try await writer.requireSameServer(as: reader)
             let relay = try ShardRelay(
@@ -86,7 +87,7 @@ struct ShardOwnership: Sendable {
                 limits: limits)
             onMilestone(.start)
             reports.leading()
-            let outcome = await run(relay, writer, flight, notices)
+            let outcome = await run(relay, on: thread, writer, flight, notices)
             end.hasPublished = flight.hasPublished
             end.hasRemoved = flight.hasRemoved
             reports.stopped()
@@ -100,7 +101,8 @@ struct ShardOwnership: Sendable {
 
     /// Runs the publisher and the remover until one of them ends.
     private func run(
-        _ relay: ShardRelay, _ writer: OutboxWriter, _ flight: Flight, _ notices: OutboxNotices
+        _ relay: ShardRelay, on thread: PostgresThread, _ writer: OutboxWriter, _ flight: Flight,
+        _ notices: OutboxNotices
     ) async -> Result<Void, any Error> {
         let remover = Remover(
             writer: writer, flight: flight, rowsAtOnce: configuration.removalRows, reports: reports)
@@ -110,7 +112,7 @@ struct ShardOwnership: Sendable {
                 group.addTask { await listen(channel, notices) }
             }
             do {
-                try await relay.run()
+                try await withTaskExecutorPreference(thread.taskExecutor) { try await relay.run() }
                 flight.finish()
                 try await group.next()
                 group.cancelAll()

@@ -80,6 +80,9 @@ final class ShardRelay {
 
     /// Runs until told to stop. Then it waits for acknowledgements, at most the configured time.
     ///
+    /// The task must prefer the thread of the reader, which this method blocks while few rows are sent. From the
+    /// notification of a row to its page, the work then changes threads once.
+    ///
     /// - Throws: the error of the database, or the reason why the lock was lost. Nothing is published afterwards.
     func run() async throws {
         do {
@@ -115,11 +118,7 @@ final class ShardRelay {
             if current.isFull || current.request.isSlice || cursor.hasBackground {
                 _ = pacing.next(after: .full, cost: .zero)
                 asked = .now
-                let request = nextRequest()
-                let (reader, (statement, parameters)) = (reader, statements.query(for: request))
-                async let following = Self.fetch(request, reader, statement, parameters)
-                try await produce(current)
-                page = try arrived(try await following, for: request)
+                page = try await read(nextRequest(), whileProducing: current)
             } else {
                 try await produce(current)
                 let wait = pacing.next(after: current.ids.isEmpty ? .empty : .some, cost: .now - asked)
@@ -138,7 +137,7 @@ final class ShardRelay {
     private func pause(for wait: Duration, after page: Page) async {
         let end = ContinuousClock.now + wait
         // A larger page fills batches. The rows of this one would wait for others in vain.
-        if page.ids.count <= Self.fewRows { await producer.sendWithoutLinger(limitMs: 1) }
+        if page.ids.count <= Self.fewRows { producer.sendWithoutLinger(blockingMs: 1) }
         await flight.newsSignal.wait(atMost: max(end - .now, .zero))
     }
 
@@ -181,6 +180,14 @@ final class ShardRelay {
     private func read(_ request: ScanCursor.Request) async throws -> Page? {
         let (statement, parameters) = statements.query(for: request)
         return try arrived(try await Self.fetch(request, reader, statement, parameters), for: request)
+    }
+
+    /// Reads a page while another one is produced, which leaves the thread to the reader meanwhile.
+    private func read(_ request: ScanCursor.Request, whileProducing page: Page) async throws -> Page? {
+        let (reader, (statement, parameters)) = (reader, statements.query(for: request))
+        async let following = Self.fetch(request, reader, statement, parameters)
+        try await withTaskExecutorPreference(globalConcurrentExecutor) { try await produce(page) }
+        return try arrived(try await following, for: request)
     }
 
     /// Sends rows that became visible in gaps that the page's statement did not read. The page may contain younger rows

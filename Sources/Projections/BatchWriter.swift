@@ -67,6 +67,8 @@ actor BatchWriter<P: Projection> {
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe thread.unownedExecutor }
+    /// The preference of tasks that call ``write(_:_:)``.
+    nonisolated var taskExecutor: any TaskExecutor { thread.taskExecutor }
 
     init(
         _ projection: P, _ configuration: PostgresConfiguration, consumerGroup: String, retentionDays: Int,

@@ -35,7 +35,8 @@ struct Intake<P: Projection>: Sendable {
         var batch: PreparedBatch<P.Event>?
     }
 
-    /// Executes the order's commands, then polls. Records are decoded here, and not on a thread of a client.
+    /// Executes the order's commands, then polls and decodes. The task should prefer the consumer's thread: nobody else
+    /// polls meanwhile, and a record that arrives is decoded without a change of threads.
     @concurrent
     func run(_ order: IntakeOrder) async -> Round {
         var round = Round(report: IntakeReport(batch: order.batch))

@@ -127,7 +127,9 @@ struct RunnerLoop<P: Projection> {
     private mutating func carryOut(_ action: RunnerState.Action, in group: inout TaskGroup<Completion>) async {
         switch action {
         case .intake(let order):
-            group.addTask { [intake] in .intake(await intake.run(order)) }
+            group.addTask(executorPreference: intake.consumer.taskExecutor) { [intake] in
+                .intake(await intake.run(order))
+            }
         case .wakeIntake:
             intake.consumer.wake()
         case .examine(let partition, let doubt):
@@ -138,7 +140,7 @@ struct RunnerLoop<P: Projection> {
             group.addTask { [writer] in .input(await writer.loadOffsets(partitions)) }
         case .write(let order):
             guard let batch = batches[order.batch] else { preconditionFailure("a batch was discarded too early") }
-            group.addTask { [writer] in
+            group.addTask(executorPreference: writer.taskExecutor) { [writer] in
                 let (input, committed) = await writer.write(batch, order)
                 return .written(order, input, committed)
             }

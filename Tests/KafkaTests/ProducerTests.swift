@@ -60,12 +60,12 @@ final class Reports: Sendable {
             }
             #expect(reports.count == 0)
             try await eventually {
-                await producer.sendWithoutLinger(limitMs: 100)
+                producer.sendWithoutLinger(blockingMs: 100)
                 return reports.count == 3
             }
             #expect(reports.received.allSatisfy { $0.error == nil && $0.offset >= 0 })
             // With nothing to send, it waits for nothing.
-            await producer.sendWithoutLinger(limitMs: .max)
+            producer.sendWithoutLinger(blockingMs: .max)
             await producer.close(timeoutMs: 5_000)
         }
     }
