@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 
 import jsonschema
@@ -277,7 +278,7 @@ class Rules(unittest.TestCase):
         production, keda = of_kind("production", "Deployment"), of_kind("keda", "Deployment")
         self.assertNotIn("replicas", production["query-service"]["spec"])
         scaled = {o["spec"]["scaleTargetRef"]["name"]: o for o in of_kind("keda", "ScaledObject").values()}
-        self.assertEqual(set(scaled), {"order-summary-projection", "dashboard-projection"})
+        self.assertEqual(set(scaled), {name for name in daemons("keda") if name.endswith("-projection")})
         for name in scaled:
             self.assertIn("replicas", production[name]["spec"])
             self.assertNotIn("replicas", keda[name]["spec"])
@@ -328,13 +329,19 @@ class Rules(unittest.TestCase):
             self.assertEqual(of_kind(overlay, "Deployment")["outbox-relay"]["spec"]["replicas"], 2)
 
     def test_scalers_ask_for_the_groups_that_there_are(self):
-        for scaled in of_kind("keda", "ScaledObject").values():
-            group = scaled["spec"]["triggers"][0]["metadata"]["consumerGroup"]
-            service, projection, version = group.split(".")
-            self.assertEqual(f"{projection}-projection", scaled["spec"]["scaleTargetRef"]["name"])
-            servers = scaled["spec"]["triggers"][0]["metadata"]["bootstrapServers"]
-            data = next(m["data"] for n, m in of_kind("keda", "ConfigMap").items() if n.startswith("millrace-servers"))
-            self.assertIn(f'bootstrap_servers = "{servers}"', data["kafka.toml"])
+        settings = {name.rsplit("-", 1)[0]: m["data"] for name, m in of_kind("keda", "ConfigMap").items()}
+        folders = tomllib.loads(settings["millrace-daemons"]["sql-projection.toml"])["sql_projections"]["folders"]
+        in_sql = [tomllib.loads((ROOT / "projections" / pathlib.Path(folder).name / "projection.toml").read_text())["projection"]
+                  for folder in folders]
+        for name, scaled in of_kind("keda", "ScaledObject").items():
+            self.assertEqual(name, scaled["spec"]["scaleTargetRef"]["name"])
+            triggers = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
+            projections = ([(p["name"], p["version"]) for p in in_sql] if name == "sql-projection"
+                           else [(name.removesuffix("-projection"), 1)])
+            self.assertEqual([t["consumerGroup"] for t in triggers],
+                             [f"millrace.{projection}.v{version}" for projection, version in projections])
+            for trigger in triggers:
+                self.assertIn(f'bootstrap_servers = "{trigger["bootstrapServers"]}"', settings["millrace-servers"]["kafka.toml"])
 
     def test_alerts_are_those_of_the_rules(self):
         rules = yaml.safe_load((ROOT / "config/prometheus/rules.yml").read_text())
