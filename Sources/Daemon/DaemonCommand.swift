@@ -65,6 +65,7 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
         let sources = SettingsSources(
             file: config, environment: environment, overrides: overrides + options.settings,
             foreignSections: SharedSections.names)
+        if migrate { return await applyMigrations(sources) }
         let loaded: LoadedSettings<DaemonSettings<Program>>
         do {
             loaded = try DaemonSettings<Program>.load(sources)
@@ -72,21 +73,28 @@ struct DaemonCommand<Program: DaemonProgram>: AsyncParsableCommand {
             StandardError.write("\(error)")
             return .configuration
         }
-        let settings = loaded.settings
-        if migrate { return await applyMigrations(settings) }
         if check != nil { for warning in loaded.warnings { StandardError.write("warning: \(warning)") } }
         switch check {
         case .offline:
             print("the configuration is valid")
             return .ok
         case .online:
-            return await OnlineCheck<Program>(settings: settings).run()
+            return await OnlineCheck<Program>(settings: loaded.settings).run()
         case nil:
             return await DaemonRun<Program>(loaded, from: sources).run()
         }
     }
 
-    private func applyMigrations(_ settings: DaemonSettings<Program>) async -> DaemonExit {
+    private func applyMigrations(_ sources: SettingsSources) async -> DaemonExit {
+        var sources = sources
+        sources.foreignSections.formUnion(DaemonSettings<Program>.sectionNames)
+        let settings: MigrationSettings<Program>
+        do {
+            settings = try MigrationSettings<Program>.load(sources).settings
+        } catch {
+            StandardError.write("\(error)")
+            return .configuration
+        }
         let migrator = Migrator(settings.postgres.configuration, catalog: Program.migrations)
         do {
             let applied = try await migrator.up(Program.migrationSets(for: settings.feature))

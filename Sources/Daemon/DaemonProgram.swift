@@ -109,6 +109,18 @@ extension DaemonProgram {
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] { [] }
 }
 
+/// The settings of a daemon that `--migrate` needs. It runs where migrations are applied, and neither Kafka nor the
+/// secrets of other sections need be known there.
+struct MigrationSettings<Program: DaemonProgram>: SettingsDeclaration {
+    let postgres: PostgresSettings
+    let feature: Program.Feature
+
+    init(from reader: SettingsReader) {
+        postgres = PostgresSettings(from: reader, applicationName: Program.name)
+        feature = Program.Feature(from: reader)
+    }
+}
+
 /// All settings of a daemon.
 public struct DaemonSettings<Program: DaemonProgram>: SettingsDeclaration {
     var log: LogSettings
