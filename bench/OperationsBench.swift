@@ -41,11 +41,9 @@ enum OperationsBench {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { _ = try await live.run() }
             defer { live.stop() }
-            let helps = try await slowest(try HelpPages.all()) { page in try await took(page) }
+            let helps = try await slowest(try await HelpPages.all()) { page in try await took(page) }
             let status = try await median {
-                // While orders come, a projection may be behind for the moment of a look, of which status warns with 1.
-                try await took(
-                    [HelpPages.path(of: "millrace"), "status"] + servers.endpointArguments, endingWith: [0, 1])
+                try await took([HelpPages.path(of: "millrace"), "status"] + servers.endpointArguments)
             }
             let scrapes = try await slowest(pipeline.daemons) { daemon in
                 try await scrape(RequestClient(port: daemon.port))
@@ -97,27 +95,26 @@ enum OperationsBench {
         return times.milliseconds(atQuantile: 0.5) ?? 0
     }
 
-    /// Runs a command, which must end with one of the codes.
-    private static func took(_ command: [String], endingWith codes: [Int32] = [0]) async throws -> Duration {
+    /// Runs a command, which must end with 0.
+    private static func took(_ command: [String]) async throws -> Duration {
         let start = ContinuousClock.now
-        let end = await (try ChildProcess(command)).waitForEnd()
+        let (end, output) = try await run(command)
         let duration = ContinuousClock.now - start
-        guard codes.contains(where: { end == .exited($0) }) else {
-            throw BenchError("\(command.joined(separator: " ")) \(end); run again: \(try output(of: command))")
-        }
+        guard end == .exited(0) else { throw BenchError("\(command.joined(separator: " ")) \(end):\n\(output)") }
         return duration
     }
 
-    fileprivate static func output(of command: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: command[0])
-        process.arguments = Array(command.dropFirst())
+    private static func run(_ command: [String]) async throws -> (end: ChildProcess.End, output: String) {
         let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        defer { process.waitUntilExit() }
-        return String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        let child = try ChildProcess(command, output: pipe.fileHandleForWriting.fileDescriptor)
+        // The output ends when the child has closed its end, and this process its copy of it.
+        try pipe.fileHandleForWriting.close()
+        let reading = pipe.fileHandleForReading
+        let output = await onOwnThread("read-output") { (try? reading.readToEnd()) ?? Data() }
+        return (await child.waitForEnd(), String(decoding: output, as: UTF8.self))
     }
+
+    fileprivate static func output(of command: [String]) async throws -> String { try await run(command).output }
 
     private static func scrape(_ client: RequestClient) async throws -> Duration {
         let start = ContinuousClock.now
@@ -151,8 +148,8 @@ private enum HelpPages {
     }
 
     /// The command lines.
-    static func all() throws -> [[String]] {
-        let text = try OperationsBench.output(of: [path(of: "millrace"), "--experimental-dump-help"])
+    static func all() async throws -> [[String]] {
+        let text = try await OperationsBench.output(of: [path(of: "millrace"), "--experimental-dump-help"])
         let commands = try JSONDecoder().decode(Description.self, from: Data(text.utf8)).command.lines
         guard commands.count > 20 else { throw BenchError("millrace has only \(commands.count) commands") }
         let daemons = WatchedPipeline.daemonNames.map { [$0] }

@@ -31,9 +31,21 @@ import Testing
         #expect(window([(0, 100), (1, 110), (2, 120)]).state(isRunning: true) == .ok, "three looks are too few")
     }
 
-    @Test func whoseLagGrowsAtEachLookIsWarned() {
-        #expect(window([(0, 100), (10, 120), (20, 140), (30, 160)]).state(isRunning: true) == .warn)
-        #expect(window([(0, 100), (10, 120), (35, 140), (40, 160)]).state(isRunning: true) == .ok)
+    @Test func whoseLagGrowsForAWhileIsWarned() {
+        let looks: [(next: Int64, end: Int64)] = [(0, 100), (10, 120), (20, 140), (30, 160)]
+        #expect(window(looks, everyMs: 7_000).state(isRunning: true) == .warn)
+        #expect(window(looks, everyMs: 1_000).state(isRunning: true) == .ok, "three seconds are a burst")
+        #expect(window([(0, 100), (10, 120), (35, 140), (40, 160)], everyMs: 7_000).state(isRunning: true) == .ok)
+    }
+
+    /// A consumer commits whole batches, so its lag falls at each of them also where it grows in the long run.
+    @Test func aLagThatGrowsInBatchesIsWarnedToo() {
+        func looks(readEachTime: Int64) -> [(next: Int64, end: Int64)] {
+            (0..<30).map { look in (next: (look / 3) * readEachTime, end: 1_000 + look * 100) }
+        }
+        #expect(window(looks(readEachTime: 200)).state(isRunning: true) == .warn)
+        #expect(window(looks(readEachTime: 300)).state(isRunning: true) == .ok)
+        #expect(window(looks(readEachTime: 400)).state(isRunning: true) == .ok)
     }
 
     @Test func whoDoesNotMoveStallsOrHasStopped() {
@@ -50,6 +62,10 @@ import Testing
         var window = LagWindow()
         window.note(LagSample(atMs: 100_000, next: 5, end: 9, oldestUnreadMs: 70_000, movedAtMs: 60_000))
         #expect(window.state(isRunning: true) == .stall)
+        // A program that is restarted is not connected for a moment.
+        var restarted = LagWindow()
+        restarted.note(LagSample(atMs: 100_000, next: 5, end: 9, oldestUnreadMs: 97_000, movedAtMs: 96_000))
+        #expect(restarted.state(isRunning: false) == .ok)
         // It was idle as there was nothing to read: a record that has just come makes nobody stall.
         var idle = LagWindow()
         idle.note(LagSample(atMs: 100_000, next: 5, end: 6, oldestUnreadMs: 99_000, movedAtMs: 10_000))

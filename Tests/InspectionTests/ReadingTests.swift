@@ -77,6 +77,35 @@ import Testing
         }
     }
 
+    /// What comes while a command looks at a healthy system is read a moment later, and is no lag.
+    @Test func aReadingWaitsForWhatIsReadAtOnce() async throws {
+        try await withScene { connection, kafka, topic in
+            try await send(topic, [("a", "1", Self.noonMs), ("a", "2", Self.noonMs)])
+            try await connection.execute(
+                script: """
+                    INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'orders', 1, 'g');
+                    INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
+                    VALUES (1, '\(topic)', 0, 1)
+                    """)
+            let reader = try LagReader(
+                connection, kafka, groups: [], programs: [:], patience: .seconds(60), timeoutMs: 60_000)
+            async let reading = reader.read()
+            // Whether the reading saw the offset before or not, it ends with the offset behind the last record.
+            try await connection.execute("UPDATE projection_offsets SET next_offset = 2")
+            var tracker = LagTracker()
+            #expect(tracker.report(try await reading).rows.map(\.lag) == [0])
+            // Without an offset it has never made progress since it was registered.
+            try await connection.execute(
+                script: """
+                    UPDATE projections SET created_at = '\(Self.day)T12:00:00Z';
+                    UPDATE projection_offsets SET partition = 1
+                    """)
+            let unread = try await LagReader(connection, kafka, groups: [], programs: [:], timeoutMs: 60_000).read()
+            let position = unread.positions[.init(name: "orders", version: 1)]?[.init(topic: topic, partition: 0)]
+            #expect(position?.movedAtMs == Self.noonMs)
+        }
+    }
+
     /// It has no offset yet, and all of it is unread: it must not look as if nothing were.
     @Test func aPartitionThatNobodyWasAssignedIsUnread() async throws {
         try await withScene(partitions: 2) { connection, kafka, topic in

@@ -43,16 +43,23 @@ import Testing
         let report = LagReport(rows: [row(lag: 10)])
         func problem(_ text: String) throws -> String? {
             let limit: LagCommand.Limit = try #require(LagCommand.Limit(argument: text))
-            return LagCommand.problem(report, limit)
+            return LagCommand.problem([report, report], limit)
         }
         let problems = try ["10", "9", "3s", "2s"].map(problem)
         #expect(problems == [nil, "orders is behind in t[0]", nil, "orders is behind in t[0]"])
-        #expect(LagCommand.problem(report, nil) == nil)
+        #expect(LagCommand.problem([report], nil) == nil)
         #expect(
-            LagCommand.problem(LagReport(rows: [row(lag: 1, removed: 2)]), nil)
+            LagCommand.problem([LagReport(rows: [row(lag: 1, removed: 2)])], nil)
                 == "2 offsets were removed before they were read")
         let unknown = LagReport(rows: [row(lag: nil)])
-        #expect(LagCommand.problem(unknown, .records(1_000)) != nil, "what nobody knows is no good news")
+        #expect(LagCommand.problem([unknown], .records(1_000)) != nil, "what nobody knows is no good news")
+        // A burst of a moment is none.
+        let quiet = LagReport(rows: [row(lag: 0)])
+        #expect(LagCommand.problem([report, quiet], .records(5)) == nil)
+        #expect(LagCommand.problem([quiet, report], .records(5)) == nil)
+        // Nor is a consumer that is not there.
+        #expect(LagCommand.problem([report, report], .records(10), of: ["orders"]) == nil)
+        #expect(LagCommand.problem([report, report], .records(10), of: ["oders"]) == "oders has no offset")
         for text in ["", "-1", "x", "1.5"] { #expect(LagCommand.Limit(argument: text) == nil) }
     }
 
@@ -75,6 +82,15 @@ import Testing
         #expect(DoctorCommand.exitCode([findings[0], Finding(.note, "n")]) == nil)
         #expect(
             LetterJSON.line(findings[1]) == #"{"check":"outbox","finding":"odd","remedy":"look","severity":"warning"}"#)
+    }
+
+    @Test func connectedProgramsShareALine() {
+        let connected = (1...3).map { Finding(.ok, "daemon-\($0): 2 connections", check: "programs") }
+        let others = [Finding(.ok, "fine", check: "outbox"), Finding(.warning, "gone", check: "programs")]
+        #expect(
+            StatusCommand.withProgramsInOneLine(others + connected)
+                == others + [Finding(.ok, "3 programs are connected", check: "programs")])
+        #expect(StatusCommand.withProgramsInOneLine(others) == others)
     }
 
     private func expectations(_ sets: Set<String>, _ projections: [Installation.SQLProjection] = []) -> Expectations {

@@ -137,10 +137,10 @@ public enum Doctor {
         BrokersCheck(), TopicsCheck(),
     ]
 
-    /// The checks for waiting events, which take only a few milliseconds.
+    /// The checks for stopped programs and waiting events, which take only a few milliseconds.
     public static let quickChecks: [any Check] = [
-        DatabaseCheck(), OutboxBacklogCheck(), FailedRowsCheck(), BlockedKeysCheck(), CircuitBreakersCheck(),
-        OpenLettersCheck(),
+        DatabaseCheck(), ProgramsCheck(), OutboxBacklogCheck(), FailedRowsCheck(), BlockedKeysCheck(),
+        CircuitBreakersCheck(), OpenLettersCheck(),
     ]
 
     /// Runs the checks one after the other. A check that fails also produces a finding.
@@ -153,7 +153,7 @@ public enum Doctor {
             } catch {
                 found = [await finding(of: error, scene)]
             }
-            for index in found.indices { found[index].check = check.name }
+            for index in found.indices where found[index].check.isEmpty { found[index].check = check.name }
             findings += found
         }
         return findings

@@ -11,6 +11,7 @@ public actor LagReader {
     private let timeoutMs: Int32
     private let groups: [String]
     private let looksAtRetention: Bool
+    private let patience: Duration
     /// The programs of consumers, by consumer. The database shows their connections under these names.
     private let programs: [String: String]
     /// The program of projections in SQL, whose names only the database knows.
@@ -25,11 +26,14 @@ public actor LagReader {
     ///   - programs: the program of each consumer.
     ///   - sqlProgram: the program of the projections in SQL that the database has.
     ///   - looksAtRetention: whether to read the retention of topics, which needs one request for each topic.
+    ///   - patience: how long a reading waits until projections have read what was there when it began. A projection
+    ///     that does so has no lag, and no record must be read to know the age of what it has not read.
     ///   - timeoutMs: the maximum time for each request to Kafka, in milliseconds.
     /// - Throws: `KafkaError` if the configuration is invalid.
     public init(
         _ connection: PostgresConnection?, _ kafka: KafkaClientConfiguration, groups: [String],
-        programs: [String: String], sqlProgram: String? = nil, looksAtRetention: Bool = true, timeoutMs: Int32 = 5_000
+        programs: [String: String], sqlProgram: String? = nil, looksAtRetention: Bool = true,
+        patience: Duration = .zero, timeoutMs: Int32 = 5_000
     ) throws(KafkaError) {
         self.connection = connection
         self.kafka = kafka
@@ -37,6 +41,7 @@ public actor LagReader {
         self.programs = programs
         self.sqlProgram = sqlProgram
         self.looksAtRetention = looksAtRetention
+        self.patience = patience
         self.timeoutMs = timeoutMs
         admin = try KafkaAdmin(kafka, timeoutMs: timeoutMs)
     }
@@ -46,7 +51,7 @@ public actor LagReader {
     /// - Throws: `PostgresError`, `KafkaError`.
     public func read() async throws -> LagReading {
         let topics = try await admin.partitions()
-        var partitions = Set(try await projectionPositions().values.flatMap(\.keys))
+        var partitions = Set(try await registered().flatMap(\.positions.keys))
         let committed = try await groupPositions(topics)
         partitions.formUnion(committed.values.flatMap(\.keys))
         let names = Set(partitions.map(\.topic))
@@ -54,10 +59,11 @@ public actor LagReader {
         // The ends are read first, so that what a consumer reads in the meantime does not count as lag.
         let ends = try await admin.endOffsets(of: all)
         let beginnings = try await admin.offsets(of: Dictionary(uniqueKeysWithValues: all.map { ($0, .beginning) }))
-        var positions = try await projectionPositions()
-        for consumer in positions.keys { addUnassigned(to: &positions[consumer, default: [:]], topics, beginnings) }
-        positions.merge(committed) { own, _ in own }
+        let projections = try await projections(whenTheyHaveRead: ends, topics, beginnings)
+        var positions = committed
+        for projection in projections { positions[projection.consumer] = projection.positions }
         var reading = LagReading(atMs: Timestamp.now.microseconds / 1_000, positions: positions)
+        reading.building = Set(projections.filter(\.isBuilding).map(\.consumer))
         reading.ends = ends
         reading.beginnings = beginnings
         reading.isRunning = try await running()
@@ -67,32 +73,64 @@ public actor LagReader {
         return reading
     }
 
-    /// A partition that was never assigned has no offset, so all its records are unread.
-    private func addUnassigned(
-        to positions: inout [TopicPartition: LagReading.Position], _ topics: [String: [TopicPartition]],
-        _ beginnings: [TopicPartition: Int64]
-    ) {
-        for topic in Set(positions.keys.map(\.topic)) {
-            for partition in topics[topic] ?? [] where positions[partition] == nil {
-                positions[partition] = LagReading.Position(next: beginnings[partition] ?? 0, movedAtMs: nil)
+    // MARK: positions
+
+    /// A version of a projection, and its positions.
+    private struct Projection {
+        let consumer: LagReading.Consumer
+        let isBuilding: Bool
+        let createdAtMs: Int64
+        var positions: [TopicPartition: LagReading.Position] = [:]
+
+        /// A partition that was never assigned has no offset, so all its records are unread.
+        mutating func addUnassigned(
+            _ topics: [String: [TopicPartition]], _ beginnings: [TopicPartition: Int64]
+        ) {
+            for topic in Set(positions.keys.map(\.topic)) {
+                for partition in topics[topic] ?? [] where positions[partition] == nil {
+                    positions[partition] = LagReading.Position(
+                        next: beginnings[partition] ?? 0, movedAtMs: createdAtMs)
+                }
             }
         }
     }
 
-    // MARK: positions
+    /// Reads the positions again and again until nothing before the ends is unread, or the patience is over.
+    private func projections(
+        whenTheyHaveRead ends: [TopicPartition: Int64], _ topics: [String: [TopicPartition]],
+        _ beginnings: [TopicPartition: Int64]
+    ) async throws -> [Projection] {
+        let deadline = ContinuousClock.now + patience
+        while true {
+            var projections = try await registered()
+            for index in projections.indices { projections[index].addUnassigned(topics, beginnings) }
+            let haveRead = projections.allSatisfy { projection in
+                projection.positions.allSatisfy { $1.next >= ends[$0] ?? 0 }
+            }
+            if haveRead || ContinuousClock.now >= deadline { return projections }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
 
-    private func projectionPositions() async throws -> [LagReading.Consumer: [TopicPartition: LagReading.Position]] {
-        guard let connection else { return [:] }
+    /// The projections that have an offset.
+    private func registered() async throws -> [Projection] {
+        guard let connection else { return [] }
         let rows = try await connection.execute(Self.offsets)
-        var positions: [LagReading.Consumer: [TopicPartition: LagReading.Position]] = [:]
+        var projections: [LagReading.Consumer: Projection] = [:]
         for row in 0..<rows.rowCount {
             let consumer = LagReading.Consumer(
                 name: try rows.string(row, 0), version: Int(try rows.int32(row, 1)))
+            var projection =
+                try projections[consumer]
+                ?? Projection(
+                    consumer: consumer, isBuilding: rows.bool(row, 6),
+                    createdAtMs: rows.timestamp(row, 7).microseconds / 1_000)
             let partition = TopicPartition(topic: try rows.string(row, 2), partition: try rows.int32(row, 3))
-            positions[consumer, default: [:]][partition] = LagReading.Position(
+            projection.positions[partition] = LagReading.Position(
                 next: try rows.int64(row, 4), movedAtMs: try rows.timestamp(row, 5).microseconds / 1_000)
+            projections[consumer] = projection
         }
-        return positions
+        return Array(projections.values)
     }
 
     private func groupPositions(
@@ -110,7 +148,8 @@ public actor LagReader {
 
     /// Superseded versions are left out, because no process updates them.
     private static let offsets: Statement = """
-        SELECT p.name, p.version, o.topic, o.partition, o.next_offset, o.updated_at
+        SELECT p.name, p.version, o.topic, o.partition, o.next_offset, o.updated_at,
+            v.state IS NOT DISTINCT FROM 'building', p.created_at
         FROM projections AS p JOIN projection_offsets AS o ON o.projection_id = p.id
         LEFT JOIN projection_versions AS v ON v.name = p.name AND v.version = p.version
         WHERE v.state IS DISTINCT FROM 'superseded'
@@ -170,7 +209,7 @@ public actor LagReader {
         return retentionMs
     }
 
-    /// Reads the timestamp of the first unread record of each partition.
+    /// Reads the first unread record of each partition.
     private func addTimes(to reading: inout LagReading) async throws {
         var wanted: [TopicPartition: Set<Int64>] = [:]
         for positions in reading.positions.values {
@@ -182,16 +221,19 @@ public actor LagReader {
         // Consumers of a partition may have different offsets, so each round reads one offset of each partition.
         while !wanted.isEmpty {
             let round = wanted.compactMapValues(\.first)
-            let times = try await RecordTimes(kafka, timeout: .milliseconds(timeoutMs)).read(round)
+            let records = try await RecordTimes(kafka, timeout: .milliseconds(timeoutMs)).read(round)
             for (partition, offset) in round {
                 wanted[partition]?.remove(offset)
                 if wanted[partition]?.isEmpty ?? true { wanted[partition] = nil }
-                guard let time = times[partition] else { continue }
+                guard let record = records[partition] else { continue }
                 for (consumer, positions) in reading.positions {
                     guard let position = positions[partition],
                         max(position.next, reading.beginnings[partition] ?? 0) == offset
                     else { continue }
-                    reading.positions[consumer]?[partition]?.oldestUnreadMs = time
+                    switch record {
+                    case .timestamp(let time): reading.positions[consumer]?[partition]?.oldestUnreadMs = time
+                    case .absent: reading.positions[consumer]?[partition]?.hasReadAll = true
+                    }
                 }
             }
         }

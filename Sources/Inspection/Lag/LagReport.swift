@@ -26,6 +26,8 @@ public struct LagReport: Sendable {
         public let secondsUntilRemoval: Double?
         /// The number of offsets that the broker removed before they were read.
         public let removedUnread: Int64
+        /// Whether the version is being built, and no reader uses it yet.
+        public let isBuilding: Bool
     }
 
     /// The rows, ordered by consumer, version and partition.
@@ -38,31 +40,6 @@ public struct LagReport: Sendable {
     /// The sum of the lag of all partitions.
     public var totalLag: Int64 { rows.reduce(0) { $0 + ($1.lag ?? 0) } }
     public var maxSecondsBehind: Double { rows.compactMap(\.secondsBehind).max() ?? 0 }
-    /// One finding for each consumer and version.
-    public var findings: [Finding] {
-        if rows.isEmpty { return [Finding(.note, "no projection has an offset", check: "lag")] }
-        let groups = Dictionary(grouping: rows) { "\($0.consumer)\($0.version.map { " v\($0)" } ?? "")" }
-        return groups.sorted { $0.key < $1.key }.map { name, rows in
-            let part = LagReport(rows: rows)
-            let removed = rows.reduce(0) { $0 + $1.removedUnread }
-            let unknown = rows.count { $0.state == nil }
-            let behind = "\(part.totalLag) behind, \(Age.text(seconds: Int64(part.maxSecondsBehind))) at most"
-            if removed > 0 {
-                return Finding(.critical, "\(removed) offsets were removed before they were read", check: name)
-            }
-            if unknown > 0 { return Finding(.warning, "\(unknown) partitions are not in Kafka", check: name) }
-            switch part.state {
-            case .ok: return Finding(.ok, behind, check: name)
-            case .paused:
-                let consumer = rows.first.map { " \($0.consumer)" } ?? ""
-                return Finding(.warning, "paused: \(behind)", remedy: "millrace resume\(consumer)", check: name)
-            case .warn: return Finding(.warning, "lag grows: \(behind)", check: name)
-            case .stall: return Finding(.critical, "no progress: \(behind)", remedy: "millrace lag", check: name)
-            case .stop: return Finding(.critical, "does not run: \(behind)", remedy: "start it", check: name)
-            }
-        }
-    }
-
     /// The worst state of all rows.
     public var state: LagState { rows.compactMap(\.state).max() ?? .ok }
 }

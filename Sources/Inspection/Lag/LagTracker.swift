@@ -16,9 +16,13 @@ public struct LagReading: Sendable {
     /// The position of a consumer in a partition.
     public struct Position: Sendable {
         public let next: Int64
-        /// The time of the last progress, in milliseconds since 1970; nil if it is not recorded.
+        /// The time of the last progress, in milliseconds since 1970; nil if it is not recorded. Before the first
+        /// progress it is the time at which the consumer was registered.
         public let movedAtMs: Int64?
         public var oldestUnreadMs: Int64?
+        /// Whether no record follows, although the partition's end has a greater offset. Markers of transactions and
+        /// compacted records have offsets too.
+        public var hasReadAll = false
 
         public init(next: Int64, movedAtMs: Int64?, oldestUnreadMs: Int64? = nil) {
             self.next = next
@@ -40,6 +44,8 @@ public struct LagReading: Sendable {
     public var isRunning: [String: Bool] = [:]
     /// Consumers that an operator has paused.
     public var paused: Set<String> = []
+    /// Versions of read models that are being built, which no reader uses yet.
+    public var building: Set<Consumer> = []
 
     public init(atMs: Int64, positions: [Consumer: [TopicPartition: Position]]) {
         self.atMs = atMs
@@ -70,7 +76,8 @@ public struct LagTracker: Sendable {
                     window.note(
                         LagSample(
                             // The ends are read before the offsets, so an offset may be above the end.
-                            atMs: reading.atMs, next: position.next, end: max(end, position.next),
+                            atMs: reading.atMs, next: position.next,
+                            end: position.hasReadAll ? position.next : max(end, position.next),
                             oldestUnreadMs: position.oldestUnreadMs, movedAtMs: position.movedAtMs))
                     known[key] = window
                 }
@@ -107,6 +114,7 @@ public struct LagTracker: Sendable {
             secondsToCatchUp: isKnown ? window.secondsToCatchUp : nil,
             state: isKnown ? state(of: consumer, window, reading) : nil,
             secondsUntilRemoval: isKnown ? retentionMs.flatMap { window.secondsUntilRemoval(retentionMs: $0) } : nil,
-            removedUnread: reading.beginnings[partition].map { max($0 - position.next, 0) } ?? 0)
+            removedUnread: reading.beginnings[partition].map { max($0 - position.next, 0) } ?? 0,
+            isBuilding: reading.building.contains(consumer))
     }
 }

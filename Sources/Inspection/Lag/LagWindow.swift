@@ -5,11 +5,11 @@ public enum LagState: String, Sendable, Hashable, Comparable {
     case ok
     /// An operator has paused it.
     case paused
-    /// It makes progress, but its lag has grown in every sample.
+    /// It makes progress, but its lag grows.
     case warn
-    /// It runs, but makes no progress although there are unread records.
+    /// It runs, but has made no progress for a while although there are unread records.
     case stall
-    /// It does not run, and there are unread records.
+    /// The same, and it does not run.
     case stop
 
     public static func < (left: LagState, right: LagState) -> Bool { left.rank < right.rank }
@@ -31,8 +31,8 @@ public struct LagWindow: Sendable {
     static let spanMs: Int64 = 60_000
     /// The time without progress, in milliseconds, after which a consumer with unread records is stalled.
     static let stalledAfterMs: Int64 = 20_000
-    /// The number of samples with increasing lag from which the lag counts as growing.
-    static let growingLooks = 4
+    /// The time, in milliseconds, for which the lag must grow before it counts as growing.
+    static let growingMs: Int64 = 20_000
 
     private var samples: [LagSample] = []
     /// The time at which the offset last changed, as far as is known.
@@ -59,11 +59,10 @@ public struct LagWindow: Sendable {
     /// - Parameter isRunning: whether the consumer's process runs; nil if unknown.
     public func state(isRunning: Bool?) -> LagState {
         guard let last = samples.last, last.lag > 0 else { return .ok }
+        // A record that has just arrived is no problem, and neither is a program that is restarted.
+        if idleMs(last) >= Self.stalledAfterMs { return isRunning == false ? .stop : .stall }
         // A consumer that had read everything at some time within the window is ok (Burrow's first rule).
-        let hadAll = samples.contains { $0.lag == 0 }
-        if isRunning == false, !hadAll || idleMs(last) >= Self.stalledAfterMs { return .stop }
-        if idleMs(last) >= Self.stalledAfterMs { return .stall }
-        if hadAll { return .ok }
+        if samples.contains(where: { $0.lag == 0 }) { return .ok }
         return isGrowing ? .warn : .ok
     }
 
@@ -77,9 +76,19 @@ public struct LagWindow: Sendable {
         return last.atMs - max(quietSince, min(waitsSince, last.atMs))
     }
 
+    /// Whether the smallest lag of each quarter of the window is larger than that of the quarter before. Consumers
+    /// commit batches, so the lag goes up and down between two samples also where it grows.
     private var isGrowing: Bool {
-        guard samples.count >= Self.growingLooks else { return false }
-        return zip(samples, samples.dropFirst()).allSatisfy { $0.lag < $1.lag }
+        guard let first = samples.first, let last = samples.last, last.atMs - first.atMs >= Self.growingMs else {
+            return false
+        }
+        var smallest: [Int64?] = [nil, nil, nil, nil]
+        for sample in samples {
+            let quarter = min(Int((sample.atMs - first.atMs) * 4 / (last.atMs - first.atMs)), 3)
+            smallest[quarter] = min(smallest[quarter] ?? .max, sample.lag)
+        }
+        let lags = smallest.compactMap(\.self)
+        return lags.count == smallest.count && zip(lags, lags.dropFirst()).allSatisfy { $0 < $1 }
     }
 
     // MARK: rates

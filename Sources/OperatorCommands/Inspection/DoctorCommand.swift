@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Catalog
 internal import Inspection
 internal import Kafka
 internal import Postgres
@@ -24,6 +25,9 @@ struct DoctorCommand: AsyncParsableCommand {
         case text, json
     }
 
+    /// The maximum time for a request to Kafka, in milliseconds.
+    private static let requestLimitMs: Int32 = 5_000
+
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var kafka: KafkaOptions
 
@@ -46,15 +50,19 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let postgres = try database.configuration(applicationName: "millrace-doctor", access: .any)
-        let admin =
-            withoutKafka ? nil : try KafkaAdmin(try kafka.configuration(clientID: "millrace-doctor"), timeoutMs: 5_000)
+        let cluster = withoutKafka ? nil : try kafka.configuration(clientID: "millrace-doctor")
+        let admin = try cluster.map { try KafkaAdmin($0, timeoutMs: Self.requestLimitMs) }
         // An unavailable database is a finding, not a failure of the command.
         let connection = try? await PostgresConnection.connect(postgres)
         var expected = try await expectations(postgres, connection)
         expected.roles = role
         outbox.name(in: &expected)
         let scene = CheckScene(postgres: postgres, connection: connection, admin: admin, expected: expected)
-        let findings = await Doctor.examine(scene)
+        let consumers = cluster.map {
+            ConsumersCheck(
+                $0, programs: Catalog.programs, sqlProgram: Catalog.sqlProjections, timeoutMs: Self.requestLimitMs)
+        }
+        let findings = await Doctor.examine(scene, Doctor.checks + [consumers].compactMap(\.self))
         await connection?.close()
         print(output == .json ? LetterJSON.page(findings) : Self.text(findings, all: all))
         StandardOutput.flush()

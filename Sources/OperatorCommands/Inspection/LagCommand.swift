@@ -3,6 +3,7 @@ internal import Catalog
 internal import Inspection
 internal import Kafka
 internal import Postgres
+internal import StreamCore
 
 /// `millrace lag`: shows the lag of consumers.
 struct LagCommand: AsyncParsableCommand {
@@ -11,10 +12,10 @@ struct LagCommand: AsyncParsableCommand {
         abstract: "Shows the lag of consumers in records and in time, and their state.",
         discussion: """
             The offsets of projections come from PostgreSQL, those of other consumer groups (--group) from Kafka. As in \
-            Burrow, the state follows from the changes of offsets and lag: ok, warn (the lag grows in each reading), \
+            Burrow, the state follows from the changes of offsets and lag: ok, warn (the lag has grown for 20 s), \
             stall (there are unread records, but no progress for 20 s), stop (the same, and the program is not \
             connected). The command reads twice, \(defaultInterval) apart, or repeatedly with --watch. The state warn \
-            and the states of groups need --watch.
+            and the states of groups need --watch. --fail-above counts what is above the limit in both readings.
 
             Exit codes: 0 shown · 1 a lag is above --fail-above, or unread records were removed · 64 wrong usage · \
             69 a server is unreachable or refuses · 78 the configuration or the database schema is wrong.
@@ -59,7 +60,8 @@ struct LagCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Exit with 1 if a partition has a larger lag: records, or a time such as 30s.", valueName: "limit"))
+            "Exit with 1 if a partition has a larger lag in both readings: records, or a time such as 30s.",
+            valueName: "limit"))
     var failAbove: Limit?
 
     @Option(
@@ -83,19 +85,19 @@ struct LagCommand: AsyncParsableCommand {
             connection, kafka, groups: group, programs: Catalog.programs, sqlProgram: Catalog.sqlProjections)
         let stop = AtomicFlag()
         var tracker = LagTracker()
-        var report = LagReport(rows: [])
+        var reports: [LagReport] = []
         try await StopSignals.run(onStop: { stop.set() }) {
-            var looks = 0
             while !stop.isSet {
-                report = Self.only(consumer, tracker.report(try await reader.read()))
-                looks += 1
-                if watch || looks == 2 { show(report) }
-                if !watch && looks == 2 { return }
+                reports = reports.suffix(1) + [Self.only(consumer, tracker.report(try await reader.read()))]
+                if watch || reports.count == 2, let report = reports.last { show(report) }
+                if !watch && reports.count == 2 { return }
                 try await Self.pause(interval.duration, unless: stop)
             }
         }
         await connection.close()
-        if let problem = Self.problem(report, failAbove), !watch { throw CommandFailure(problem, .failure) }
+        if let problem = Self.problem(reports, failAbove, of: [consumer].compactMap(\.self) + group), !watch {
+            throw CommandFailure(problem, .failure)
+        }
     }
 
     private static func only(_ consumer: String?, _ report: LagReport) -> LagReport {
@@ -120,16 +122,41 @@ struct LagCommand: AsyncParsableCommand {
         StandardOutput.flush()
     }
 
-    /// The violation of the limit; nil if there is none.
-    static func problem(_ report: LagReport, _ limit: Limit?) -> String? {
-        let removed = report.rows.reduce(0) { $0 + $1.removedUnread }
+    /// What is wrong; nil if nothing is. A burst between two batches is above many limits for a moment, so a partition
+    /// must be above the limit in all readings.
+    ///
+    /// - Parameters:
+    ///   - reports: the readings in their order.
+    ///   - limit: nil for any lag.
+    ///   - named: the consumers that must be there.
+    static func problem(_ reports: [LagReport], _ limit: Limit?, of named: [String] = []) -> String? {
+        guard let last = reports.last else { return nil }
+        let removed = last.rows.reduce(0) { $0 + $1.removedUnread }
         if removed > 0 { return "\(LetterFormat.count(removed)) offsets were removed before they were read" }
-        let worst: LagReport.Row?
-        switch limit {
-        case nil: return nil
-        case .records(let most)?: worst = report.rows.first { $0.lag ?? .max > most }
-        case .seconds(let most)?: worst = report.rows.first { $0.lag == nil || $0.secondsBehind ?? 0 > most }
+        guard let limit else { return nil }
+        if let unknown = named.first(where: { name in !last.rows.contains { $0.consumer == name } }) {
+            return "\(LetterFormat.text(unknown)) has no offset"
         }
-        return worst.map { "\($0.consumer) is behind in \($0.partition)" }
+        let above = reports.map { report in Set(report.rows.filter { $0.isAbove(limit) }.map(\.place)) }
+        let row = last.rows.first { row in above.allSatisfy { $0.contains(row.place) } }
+        return row.map { "\($0.consumer) is behind in \($0.partition)" }
+    }
+}
+
+extension LagReport.Row {
+    fileprivate struct Place: Hashable {
+        let consumer: String
+        let version: Int?
+        let partition: TopicPartition
+    }
+
+    fileprivate var place: Place { Place(consumer: consumer, version: version, partition: partition) }
+
+    /// What nobody knows is above each limit.
+    fileprivate func isAbove(_ limit: LagCommand.Limit) -> Bool {
+        switch limit {
+        case .records(let most): lag ?? .max > most
+        case .seconds(let most): secondsBehind ?? .infinity > most
+        }
     }
 }
