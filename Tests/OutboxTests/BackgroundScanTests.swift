@@ -2,7 +2,7 @@ import Testing
 
 @testable import Outbox
 
-/// What lies below the position: the backlog and the sweep.
+/// The scans that read rows below the cursor's position: the backlog scan and the sweep.
 @Suite struct BackgroundScanTests: ScanSuite {
     var cursor = ScanCursor()
     var table = ScanTable()
@@ -28,7 +28,7 @@ import Testing
         #expect(!outcome(cursor.take([4], isFull: true, of: stale)))
         #expect(background(1) == [2])
         cursor.serveBacklog(from: 6)
-        #expect(background(1) == [4], "it gets there anyway")
+        #expect(background(1) == [4], "it continues at row 4 and reaches row 6 later")
         cursor.stopBacklog()
         #expect(!cursor.hasBackground)
     }
@@ -100,7 +100,7 @@ import Testing
         #expect(read() == [])
         cursor.restart(knowsRows: false)
         #expect(read() == [1])
-        #expect(cursor.nextRequest(limit: 1).seen == 1, "row 1,000 is another one now")
+        #expect(cursor.nextRequest(limit: 1).seen == 1, "id 1,000 may denote another row after the restart")
         cursor.restart(knowsRows: true)
         #expect(cursor.nextRequest(limit: 1).seen == 1)
     }

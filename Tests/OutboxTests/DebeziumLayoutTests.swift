@@ -89,7 +89,7 @@ import Testing
                 let row = try #require(try await failures.list(on: scene.service.connection).first)
                 #expect(row.errorClass == "invalid_topic")
                 #expect(row.aggregateID == "o-1")
-                // The operator corrects the row before it is tried again.
+                // The operator corrects the row and then retries it.
                 try await scene.service.connection.execute(
                     script: """
                         UPDATE outbox_failed SET original = (
@@ -117,8 +117,8 @@ import Testing
         }
     }
 
-    /// Runs a relay over a table of `columns`, adopted, with rows that `insert` writes, until there are `count`
-    /// records. Their times may lie far back, so the topic keeps records of any age.
+    /// Creates a table with `columns`, adopts it, inserts rows with `insert`, and runs a relay until it has published
+    /// `count` records. The timestamps of the rows may be far in the past, so the topic keeps records of any age.
     private func run(
         columns: String, _ layout: DebeziumLayout, count: Int, insert: (String) -> String,
         _ body: (Service, [PublishedRecord]) async throws -> Void
@@ -206,7 +206,7 @@ import Testing
         ) { _, records in #expect(records[0].timestampMs == 1_700_000_000_123) }
     }
 
-    /// Only `id` is the relay's own where there is no envelope.
+    /// Without an envelope, the relay itself writes only the header `id`.
     @Test func headerColumnsAreNeverDropped() async throws {
         var layout = DebeziumLayout()
         layout.headerColumns = ["type": "event-type", "kind": "content-type"]
@@ -229,7 +229,7 @@ import Testing
         #expect(configuration(layout).validate().count == 1)
     }
 
-    /// Debezium's users delete a row in the transaction that inserts it.
+    /// Users of Debezium delete a row in the same transaction that inserts it.
     @Test func rowsThatTheirOwnTransactionDeletesAreKeptForTheRelay() async throws {
         let own = """
             BEGIN;

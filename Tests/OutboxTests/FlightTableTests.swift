@@ -23,11 +23,11 @@ import Testing
         var table = FlightTable(maximumRows: 2, maximumBytes: 100)
         #expect(table.hasRoom)
         let large = table.admit(id: 1, bytes: 5_000)
-        #expect(!table.hasRoom, "one row may be larger than the limit, but goes alone")
+        #expect(!table.hasRoom, "one row may be larger than the limit, but is sent alone")
         table.acknowledge(large)
         #expect(table.hasRoom)
         for id in Int64(2)...4 { table.acknowledge(table.admit(id: id, bytes: 1)) }
-        #expect(!table.hasRoom, "removal is behind")
+        #expect(!table.hasRoom, "acknowledged rows that are not removed yet take room")
         _ = table.takeAcknowledged(limit: 100)
         #expect(!table.hasRoom)
         table.finishRemoval()
@@ -69,7 +69,7 @@ import Testing
         #expect(table.known(among: [1, 3], ofPage: 1) == [1])
         table.willRead(5)
         table.finishRemoval()
-        #expect(table.known(among: [1], ofPage: 5) == [1], "page 5 was asked for before the removal")
+        #expect(table.known(among: [1], ofPage: 5) == [1], "page 5 was requested before the removal")
         #expect(table.known(among: [1], ofPage: 6) == [])
     }
 
@@ -87,7 +87,7 @@ import Testing
         for (index, tag) in tags.enumerated() where index != 500 { table.acknowledge(tag) }
         #expect(table.takeAcknowledged(limit: 400) == Array(1...400))
         table.finishRemoval()
-        // The row that is stuck keeps nobody waiting.
+        // Other rows do not wait for the row that is stuck.
         #expect(table.takeAcknowledged(limit: 400) == Array(401...500) + Array(502...801))
         table.finishRemoval()
         table.acknowledge(tags[500])
@@ -102,7 +102,7 @@ import Testing
         #expect(outcome(table.finishRemoval(leaving: [2])))
         #expect(table.unremoved == [2])
         #expect(!table.isEmpty)
-        #expect(table.known(among: [1, 2, 3], ofPage: 9) == [2], "published, whatever later pages show")
+        #expect(table.known(among: [1, 2, 3], ofPage: 9) == [2], "row 2 is published, even if later pages contain it")
         for id in Int64(4)...6 { table.acknowledge(table.admit(id: id, bytes: 1)) }
         #expect(!table.hasRoom)
         table.retryUnremoved()

@@ -13,11 +13,11 @@ import Testing
 @Suite struct FlightTests {
     private struct LockIsLost: Error {}
 
-    /// A record that reached the producer after the others were taken back would overtake them: they come again, from
-    /// the next leader.
+    /// After the lock is lost, the relay takes its records back from the producer, and the next leader sends their rows
+    /// again. A record that reached the producer after that moment would overtake them.
     @Test func nothingIsHandedOverAfterTheLockIsLost() async throws {
         let flight = Self.flight()
-        // Nobody is there: what the producer is given, it holds.
+        // No broker runs at this address, so the producer keeps every record it receives.
         let producer = try Producer(KafkaClientConfiguration(bootstrapServers: "127.0.0.1:1")) { flight.report($0) }
         flight.use(producer)
         let isTakenBack = Mutex(false)
@@ -34,7 +34,7 @@ import Testing
                 isTakenBack.withLock { $0 = true }
             }
             while (try? flight.checkLock()) != nil { sched_yield() }
-            // The lock was lost while the record was on its way to the producer.
+            // The lock was lost between the admission of the row and the call of `produce`.
             let key = Array("k".utf8)
             try producer.produce(topic: "t", key: key.span, value: key.span, headers: nil, tag: tag)
             #expect(!isTakenBack.withLock { $0 })
@@ -42,24 +42,24 @@ import Testing
         try await eventually { flight.rows == 0 }
         let later = flight.admit(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
         guard case .interrupted = later else {
-            Issue.record("nothing may be sent any more")
+            Issue.record("no row may be sent after the lock is lost")
             return
         }
         await producer.close(timeoutMs: 0)
     }
 
-    /// librdkafka holds a batch for delivered when a later one was taken; a broker that knows nothing of the producer
-    /// takes the later one though it refused the first.
+    /// A broker that does not know the producer may accept a later batch although it refused an earlier one. librdkafka
+    /// then reports the earlier batch as delivered, but without an offset.
     @Test func successWithoutAnOffsetIsAFailure() {
         let flight = Self.flight()
         let first = admit(1, in: flight)
         let second = admit(2, in: flight)
         flight.report([delivered(first, offset: -1), delivered(second, offset: 0)])
-        #expect(flight.takeAcknowledged(limit: 10) == [], "nor is the younger row taken for published: it comes again")
+        #expect(flight.takeAcknowledged(limit: 10) == [], "the younger row is sent again, too")
         #expect(flight.hasFailed)
         let (failures, lowest) = flight.abandonProducer()
         #expect(failures.map(\.id) == [1])
-        #expect(failures.first.map { DeliveryFailure($0.error) } == .producer, "no record is at fault")
+        #expect(failures.first.map { DeliveryFailure($0.error) } == .producer, "no record caused it")
         #expect(lowest == 1)
     }
 
@@ -79,7 +79,7 @@ import Testing
         flight.finishRemoval()
         let again = admit(3, in: flight)
         flight.report([delivered(again, partition: 3, offset: 9)])
-        #expect(flight.takeAcknowledged(limit: 10) == [3], "another producer, another partition state")
+        #expect(flight.takeAcknowledged(limit: 10) == [3], "a new producer has a new partition state")
     }
 
     @Test func failedFirstRecordIsReadAgainWithTheProducersOtherRows() {
@@ -87,7 +87,7 @@ import Testing
         let probe = SendAdmission.Probe(topic: "t", partition: 0)
         let tag = admit(4, in: flight, probe: probe)
         flight.report([DeliveryReport(tag: tag, error: .closed("test"), partition: 0, offset: -1)])
-        #expect(!flight.hasFailed, "what it means is for the publisher to say")
+        #expect(!flight.hasFailed, "the publisher decides what this failure means")
         #expect(flight.abandonProducer().lowest == 4)
     }
 

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Outbox
 
-/// Rows that become visible below the position.
+/// Rows that become visible below the cursor's position.
 @Suite struct GapTests: ScanSuite {
     var cursor = ScanCursor()
     var table = ScanTable()
@@ -34,7 +34,7 @@ import Testing
         cursor.lockHolders(LockHolders(running: ["4/7"]))
         _ = read()
         cursor.lockHolders(LockHolders(running: []))
-        #expect(!cursor.gaps.isEmpty, "the holder may have committed just before it let go of the lock")
+        #expect(!cursor.gaps.isEmpty, "the holder may have committed just before it released the lock")
         _ = read()
         #expect(cursor.gaps.isEmpty)
     }
@@ -87,7 +87,7 @@ import Testing
         cursor.rewind(to: .min)
         cursor.lockHolders(LockHolders(running: []))
         #expect(read(limit: 2) == [1, 2])
-        #expect(!cursor.gaps.isEmpty, "3 and 4 were not looked at by this page")
+        #expect(!cursor.gaps.isEmpty, "this page did not read the ids 3 and 4")
         table.visible.insert(4)
         #expect(read() == [4, 5])
     }
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test mutating func memoryOfGapsIsBoundedWhileATransactionStaysOpen() {
-        // An hour of another shard's rows, one between any two of ours.
+        // One hour of rows in which every second id belongs to another shard.
         var request = cursor.nextRequest(limit: 1_000)
         for page in Int64(0)..<400 {
             let ids = (Int64(1)...1_000).map { 2 * (page * 1_000 + $0) }
@@ -131,13 +131,13 @@ import Testing
         }
     }
 
-    // MARK: who may fill a gap
+    // MARK: transactions that may fill a gap
 
     @Test mutating func preparedTransactionKeepsItsGap() {
         table.visible = [2]
         _ = read()
         cursor.lockHolders(LockHolders(running: ["4/7"]))
-        // PREPARE TRANSACTION: the lock goes on under another name.
+        // PREPARE TRANSACTION: another holder now has the lock.
         cursor.lockHolders(LockHolders(prepared: ["-1/731"]))
         for _ in 0..<3 { #expect(read() == []) }
         cursor.lockHolders(LockHolders(prepared: ["-1/731", "-1/800"]))
@@ -164,8 +164,8 @@ import Testing
         table.visible = [1_000_000]
         #expect(read() == [1_000_000])
         cursor.lockHolders(LockHolders(running: ["4/7"]))
-        #expect(readWithLook().slices > 10, "one that had ended before may have filled them")
-        #expect(readWithLook() == ([], 0), "nothing has happened since")
+        #expect(readWithLook().slices > 10, "a transaction that ended earlier may have filled them")
+        #expect(readWithLook() == ([], 0), "no holder has ended since then")
         table.visible = [2, 999_999, 1_000_001]
         let read = readWithLook()
         #expect(read.rows == [2, 999_999, 1_000_001], "late rows come first")
@@ -173,29 +173,30 @@ import Testing
         table.visible = []
         cursor.lockHolders(LockHolders())
         let last = readWithLook()
-        #expect(last.rows.isEmpty && last.slices > 10, "what the last one left behind is looked for once")
+        #expect(last.rows.isEmpty && last.slices > 10, "the gaps are read once after the last holder has ended")
         #expect(cursor.gaps.isEmpty)
         #expect(readWithLook() == ([], 0))
     }
 
-    /// What such a transaction has written no page can show, and so nothing has to be looked for before a page.
+    /// While such a transaction is in progress, no page can show its rows. Therefore its gaps need not be read before a
+    /// page.
     @Test mutating func gapsOfTransactionsThatAreKnownToRunAreNotLookedInto() {
         table.visible = [1_000_000]
         #expect(read() == [1_000_000])
         let running = LockHolders(running: ["4/7", "5/1"], numbered: ["4/7", "5/1"])
         table.visible = [1_000_001]
-        #expect(readWithLook(running).slices > 10, "one that had ended before may have filled them")
+        #expect(readWithLook(running).slices > 10, "a transaction that ended earlier may have filled them")
         table.visible = [1_000_002]
         #expect(readWithLook(running) == ([1_000_002], 0))
         table.visible = [7, 1_000_003]
         let read = readWithLook(LockHolders(running: ["5/1"], numbered: ["5/1"]))
-        #expect(read.rows == [7, 1_000_003], "one has ended")
+        #expect(read.rows == [7, 1_000_003], "one of the two transactions has ended")
         table.visible = [1_000_004]
-        #expect(readWithLook(LockHolders(running: ["5/1"])).slices > 10, "it may have committed by any name")
+        #expect(readWithLook(LockHolders(running: ["5/1"])).slices > 10, "5/1 may have committed already")
     }
 
-    /// The holders are asked for after the page was read: its own new gaps, which the look before it does not cover,
-    /// are among those that were asked about.
+    /// The holders are queried after the page was read. Therefore the answer also covers the new gaps of this page,
+    /// which were not read before it.
     @Test mutating func aGapIsLookedIntoOnceHoweverManyPagesFollow() {
         let running = LockHolders(running: ["4/7"], numbered: ["4/7"])
         table.visible = [1_000_000]
@@ -203,11 +204,11 @@ import Testing
         table.visible = [2_000_000]
         #expect(readWithLook(running).slices == Int(1_000_000 / SliceWidth().ids) + 1)
         table.visible = [2_000_001]
-        #expect(readWithLook(running).slices == Int(1_000_000 / SliceWidth().ids) + 1, "what the page before noticed")
+        #expect(readWithLook(running).slices == Int(1_000_000 / SliceWidth().ids) + 1, "gaps of the previous page")
         table.visible = [2_000_003]
         #expect(readWithLook(running) == ([2_000_003], 0))
         table.visible = [2_000_004]
-        #expect(readWithLook(running).slices == 1, "2,000,002 alone")
+        #expect(readWithLook(running).slices == 1, "only the gap 2,000,002")
         table.visible = [5, 1_500_000, 2_000_002]
         cursor.lockHolders(LockHolders())
         #expect(readWithLook().rows == [5, 1_500_000, 2_000_002])
@@ -240,7 +241,7 @@ import Testing
         #expect(slice != nil)
     }
 
-    /// A shard of eight reads every eighth id while one transaction is open.
+    /// One of eight shards reads every eighth id while a transaction is open.
     @Test mutating func anHourOfEightShardsBehindAnOpenTransactionIsBounded() {
         let late: Int64 = 4_001
         var (wide, looked) = (0, Int64(0))
@@ -257,9 +258,9 @@ import Testing
                 #expect(outcome(cursor.take([], isFull: false, of: look)))
             }
         }
-        #expect(cursor.gaps.count <= 2 * GapTracker.maximumKept, "of 350,000 ids that others have")
+        #expect(cursor.gaps.count <= 2 * GapTracker.maximumKept, "other shards have 350,000 ids")
         #expect(wide > 300)
-        #expect(looked < 2 * 400_000, "each gap about once, whatever the number of pages: \(looked)")
+        #expect(looked < 2 * 400_000, "each gap is read about once, for any number of pages: \(looked)")
         table.visible = [late]
         cursor.lockHolders(LockHolders())
         #expect(readWithLook().rows == [late])

@@ -3,32 +3,32 @@ import Testing
 
 @testable import Outbox
 
-/// A table, those who write into it and the cursor that reads it, each a step at a time in an order by chance.
+/// A table, its writers, and the cursor that reads it. Each call of ``step()`` runs one random step of one of them.
 struct Interleaving {
     private struct Writer {
         let key: Int
         var ids: [Int64] = []
         let name: String
-        /// The server can tell that it is in progress.
+        /// Whether the transaction has an id, so that the server can tell that it is in progress.
         let isNumbered: Bool
     }
 
-    /// From one id to the next. Where it is large, the gaps are too wide for a page's statement.
+    /// The distance between two ids. With a large distance, the gaps are too wide for a page's statement.
     private let stride: Int64
     private var random: SplitMix64
     private var cursor = ScanCursor()
     private var table = ScanTable()
     private var running: [Writer] = []
-    /// They have ended for new snapshots, and hold their locks still.
+    /// Transactions that have ended for new snapshots but still hold their locks.
     private var ending: Set<String> = []
     private var nextID: Int64 = 1
     private var names = 0
 
-    /// The ids of each key's rows, in the order in which its transactions committed.
+    /// The ids of each key's rows, in commit order.
     private(set) var committed: [Int: [Int64]] = [:]
-    /// The ids of all rows, in the order in which they were sent.
+    /// The ids of all rows, in the order of sending.
     private(set) var sent: [Int64] = []
-    /// How many slices of gaps were looked into.
+    /// Number of gap slices that were read.
     private(set) var slices = 0
 
     init(seed: UInt64, stride: Int64) {
@@ -45,7 +45,7 @@ struct Interleaving {
         }
     }
 
-    /// All that are running commit, and all is read.
+    /// Commits all running transactions and reads all rows.
     mutating func finish() {
         while !running.isEmpty { end(commits: true) }
         ending = []
@@ -69,7 +69,7 @@ struct Interleaving {
         }
     }
 
-    /// The transactions of one key follow each other.
+    /// The transactions of one key never overlap.
     private mutating func begin() {
         let key = Int.random(in: 0..<8, using: &random)
         guard !running.contains(where: { $0.key == key }) else { return }
@@ -78,7 +78,7 @@ struct Interleaving {
         running.append(Writer(key: key, name: "1/\(names)", isNumbered: isNumbered))
     }
 
-    /// A transaction writes one more row: others may write between two of one.
+    /// One transaction draws an id for a new row. Others may draw ids between two rows of one transaction.
     private mutating func draw() {
         guard let index = running.indices.randomElement(using: &random) else { return }
         running[index].ids.append(nextID)
@@ -106,7 +106,7 @@ struct Interleaving {
         _ = cursor.finish(request)
     }
 
-    /// As a relay does it.
+    /// Reads the gaps before the page's rows are sent, as a relay does.
     private mutating func send(_ request: ScanCursor.Request) {
         let ids = take(table.page(request), of: request)
         if cursor.needsLook(before: request, isEmpty: ids.isEmpty) {
@@ -137,7 +137,7 @@ struct Interleaving {
         if Bool.random(using: &random) { write() }
     }
 
-    /// What is read is sent and removed.
+    /// Every row that is read is sent and removed.
     private mutating func take(_ ids: [Int64], of request: ScanCursor.Request) -> [Int64] {
         #expect(outcome(cursor.take(ids, isFull: ids.count == request.limit, of: request)))
         table.visible.subtract(ids)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Outbox
 
-/// Who may still commit rows into the outbox, as the server tells it.
+/// The server's answer to the question which transactions may still commit rows into the outbox.
 @Suite struct LockHoldersTests {
     @Test func aHolderIsKnownToBeInProgressFromItsFirstRowOn() async throws {
         var settings = PostgresServerConfiguration.withoutDurability
@@ -23,12 +23,14 @@ import Testing
             let name = try await service.connection.execute(
                 .unprepared("SELECT virtualtransaction FROM pg_locks WHERE pid = pg_backend_pid() LIMIT 1")
             ).string(0, 0)
-            #expect(try await questions.lockHolders() == LockHolders(running: [name]), "it may be given an id any time")
+            #expect(
+                try await questions.lockHolders() == LockHolders(running: [name]),
+                "it may get a transaction id at any time")
 
             try await service.connection.execute(script: "SAVEPOINT first")
             try await service.commit("t", "a", 1...1)
             let numbered = LockHolders(running: [name], numbered: [name])
-            #expect(try await questions.lockHolders() == numbered, "with an id of its own and one of the savepoint")
+            #expect(try await questions.lockHolders() == numbered, "it has its own id and the savepoint has one")
             #expect(numbered.isQuiet(by: numbered))
 
             try await service.connection.execute(script: "PREPARE TRANSACTION 'p1'")

@@ -13,20 +13,20 @@ import Testing
         await pause
     }
 
-    /// Its row may have become visible behind the page's snapshot.
+    /// The row of this notice may have become visible after the page's snapshot was taken.
     @Test func aNoticeDuringTheReadLeavesNoPause() async {
         let signal = WakeSignal()
         let notices = OutboxNotices(waking: signal)
         notices.beginRead()
         notices.arrived()
         await notices.wait(atMost: .seconds(3_600))
-        // It has not woken a pause that comes later.
+        // The notice does not end a later pause as well.
         let start = ContinuousClock.now
         await signal.wait(atMost: .milliseconds(20))
         #expect(ContinuousClock.now - start >= .milliseconds(20))
     }
 
-    /// The page that is requested after the notice has its row.
+    /// A page that is requested after the notice contains the notice's row.
     @Test func aNoticeBeforeTheReadIsForgotten() async {
         let notices = OutboxNotices(waking: WakeSignal())
         notices.arrived()

@@ -27,7 +27,7 @@ import Testing
         #expect(pacing.next(after: .some, cost: .microseconds(600)) == .milliseconds(1))
         #expect(pacing.next(after: .some, cost: .milliseconds(4)) == .milliseconds(4))
         #expect(pacing.next(after: .empty, cost: .milliseconds(4)) == .milliseconds(4))
-        // Whoever waits for an event is promised no more than the idle wait.
+        // The pause is at most the idle wait, however long a poll takes. Consumers are promised this limit.
         #expect(pacing.next(after: .some, cost: .seconds(3)) == .milliseconds(20))
         #expect(pacing.next(after: .empty, cost: .seconds(3)) == .milliseconds(20))
         #expect(pacing.next(after: .full, cost: .seconds(3)) == .zero)
@@ -58,7 +58,7 @@ import Testing
         #expect(sizing.rowBytes > 100_000)
         sizing.met(tooLarge: 900_000)
         #expect(sizing.rows == 1)
-        #expect(sizing.rowBytes == .max, "a row alone comes whatever its size")
+        #expect(sizing.rowBytes == .max, "a page of one row contains it at any size")
         sizing.met(tooLarge: 1)
         #expect(sizing.rows == 1)
     }
@@ -87,7 +87,7 @@ import Testing
         #expect(wait <= .seconds(5) && wait >= .milliseconds(2_500))
     }
 
-    /// What is published and never removed would be published again at each try.
+    /// Rows that the relay publishes but cannot remove are published again at each attempt.
     @Test func publishingWithoutRemovingWaitsMinutes() {
         var pacing = OwnershipPacing()
         let futile = Outcome(hasPublished: true, lasted: .seconds(1))

@@ -8,12 +8,12 @@ import Testing
 
 @testable import Outbox
 
-/// Producing must end or suspend whatever has happened to the producer and the lock: a loop that does neither takes a
-/// processor for ever.
+/// The loops of producing must end or suspend in every state of the producer and the lock. A loop that does neither
+/// occupies a processor for ever.
 @Suite struct PageProducerTests {
     private struct LockIsLost: Error {}
 
-    /// A pages with a page of three rows of one key, and a producer that finds no broker.
+    /// A page producer with a page of three rows of one key, and a producer that finds no broker.
     private struct Scene {
         let configuration: OutboxRelayConfiguration
         let flight: Flight
@@ -48,7 +48,7 @@ import Testing
             page = try Page(again.nextRequest(limit: 10), try await service.connection.execute(statement, parameters))
         }
 
-        /// The rows were refused in one batch: each goes alone from now on.
+        /// Reports all rows as refused in one batch, so each of them is sent alone from now on.
         func suspectAll() async throws {
             let error = try #require(throws: KafkaError.self) {
                 try producer.produce(
@@ -69,7 +69,7 @@ import Testing
     ) async throws {
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
             let scene = try await Scene(postgres)
-            // A call that does not end by itself ends when it is told to stop, even if it never suspends.
+            // If a call does not end by itself, the stop signal ends it, even if the call never suspends.
             let stop = scene.stop
             try await withDeadline(endingBy: { stop.set() }, sourceLocation: sourceLocation) { try await body(scene) }
             await scene.close()
@@ -108,11 +108,11 @@ import Testing
             isProduced.set()
             try await failing
             #expect(outcome == .interrupted)
-            #expect(flight.rows <= 1, "the second suspect was not sent")
+            #expect(flight.rows <= 1, "the second suspected row was not sent")
         }
     }
 
-    /// On a busy machine the row may time out before this sees it; that is a failure, too.
+    /// On a busy machine the row may time out before this function sees it. That also counts as a failure.
     @concurrent private static func purgeWhatIsInFlight(
         _ flight: Flight, _ producer: Producer, unless isProduced: StopSignal
     ) async throws {
@@ -120,7 +120,8 @@ import Testing
         producer.purge()
     }
 
-    /// While the first record of a topic is on its way for too long, the others are left behind, and remembered.
+    /// If the first record of a topic is not acknowledged in time, the page producer leaves the other rows in the
+    /// outbox and remembers them.
     @Test func followersOfAFirstRecordAreLeftBehind() async throws {
         try await withScene { scene in
             let outcome = try await scene.pages.produce(scene.page, backlog: nil)

@@ -4,11 +4,11 @@ import Testing
 
 @testable import Outbox
 
-/// What a page may hold is bounded before it is read.
+/// The size of a page is limited before its rows are read.
 @Suite struct PageTests {
     private static let target = 64 << 10
 
-    /// Small rows, and large ones that hardly compress, compress very well, or are large in their headers.
+    /// Small rows, and large rows of three kinds: they compress very little, compress very well, or have large headers.
     private static let rows = """
         INSERT INTO outbox (event_type, aggregate_type, aggregate_id, sequence, payload, headers)
         SELECT 'Tested', 't', 'small', number, json_build_object('n', repeat('x', 200)), NULL::json

@@ -6,12 +6,12 @@ import Testing
 
 @testable import Outbox
 
-/// Several batches of a partition are in flight at once, and the first of them is refused.
+/// Several batches of a partition are in flight at the same time, and the first of them is refused.
 ///
-/// The mock cluster takes a batch whatever came of the one before, as brokers do for a producer that they know nothing
-/// of; brokers that know the producer refuse it.
+/// The mock cluster accepts each batch, whatever happened to the previous one. Real brokers do so only if they do not
+/// know the producer. If they know it, they refuse the later batch.
 @Suite struct PipelineTests {
-    /// Each record is a batch of its own, and five of them are in flight.
+    /// Sends each record as a batch of its own. Five batches may be in flight.
     private func pipelined(_ kafka: KafkaClientConfiguration) -> KafkaClientConfiguration {
         var kafka = kafka
         kafka.properties["batch.num.messages"] = "1"
@@ -19,7 +19,7 @@ import Testing
         return kafka
     }
 
-    /// A key whose records go to this one of two partitions.
+    /// A key that belongs to this one of two partitions.
     private func key(in partition: UInt32, _ number: Int = 0) -> String {
         var names = (0...).lazy.map { "key-\($0)" }.filter {
             Murmur2.hash(Array($0.utf8).span) & 0x7FFF_FFFF % 2 == partition
@@ -29,8 +29,8 @@ import Testing
         return name
     }
 
-    // NOT_LEADER_FOR_PARTITION and NOT_ENOUGH_REPLICAS pass, so that librdkafka sends the batch again, and holds it for
-    // delivered when a later one is taken first; INVALID_RECORD does not pass.
+    // NOT_LEADER_FOR_PARTITION and NOT_ENOUGH_REPLICAS are temporary errors: librdkafka sends the batch again, and
+    // reports it as delivered if the broker accepted a later batch first. INVALID_RECORD is permanent.
     @Test(arguments: [6, 19, 87] as [Int32])
     func refusalOfAPartitionsFirstBatchLosesAndReordersNothing(code: Int32) async throws {
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
@@ -39,7 +39,7 @@ import Testing
                 let reader = try await Reader(kafka, ["fresh"], partitions: 2)
                 let service = try await Service(postgres)
                 try await withRelay(quickConfiguration(), postgres, pipelined(kafka)) {
-                    // The topic is known, its other partition is not.
+                    // The relay has sent records to one partition of the topic, but none to the other.
                     try await service.commit("fresh", key(in: 0), 1...1)
                     try await reader.readSequences([key(in: 0): 1])
                     try await eventually { try await service.count() == 0 }
@@ -78,7 +78,7 @@ import Testing
                         try await reader.poll()
                         return Set(await reader.records.map(\.sequence)).count == 60
                     }
-                    // All that is in the topic by now is read when a last record is.
+                    // When a last record has been read, every record that was in the topic before it has been read too.
                     try await service.commit("known", "a", 61...61)
                     try await eventually {
                         try await reader.poll()
@@ -86,7 +86,8 @@ import Testing
                     }
                     #expect(try await service.count(in: "outbox_failed") == 0)
                 }
-                // Where the mock took younger records before the refused one, they came again behind it.
+                // If the mock cluster accepted younger records before the refused one, the relay published them again
+                // after it.
                 #expect(await reader.lastOccurrences["a"] == Array(1...61))
                 await reader.close()
             }
@@ -104,12 +105,12 @@ import Testing
                 try await withRelay(quickConfiguration(), postgres, patient) {
                     try await service.commit("narrow", "a", 1...1)
                     try await reader.readSequences(["a": 1])
-                    // MSG_SIZE_TOO_LARGE: the batch; later ones are small enough.
+                    // MSG_SIZE_TOO_LARGE: the cluster refuses this batch. Later batches are small enough.
                     cluster.pushRequestErrors(.produce, [10])
                     try await service.commit("narrow", "a", 2...40)
                     try await reader.readSequences(["a": 40])
                     try await eventually { try await service.count() == 0 }
-                    #expect(try await service.count(in: "outbox_failed") == 0, "no row was too large")
+                    #expect(try await service.count(in: "outbox_failed") == 0, "no single row was too large")
                 }
                 await reader.close()
             }
@@ -171,9 +172,9 @@ import Testing
                 try await service.commit("slow", "a", 1...10)
                 let told = Told()
                 try await withRelay(quickConfiguration(), postgres, hasty, onProgress: { told.append($0) }) {
-                    // Once a second.
+                    // The relay reports its progress once a second.
                     try await eventually { told.all.count { $0.inFlight > 0 } >= 4 }
-                    #expect(told.all.allSatisfy { $0.inFlight <= 1 }, "the first record is on its way, and stays there")
+                    #expect(told.all.allSatisfy { $0.inFlight <= 1 }, "only the first record is in flight")
                     try cluster.setBrokerUp(1)
                     try await eventually { try await service.count() == 0 }
                 }

@@ -3,7 +3,7 @@ import Testing
 @testable import Outbox
 
 @Suite struct ProduceOrderTests {
-    /// The values of Apache Kafka's own test of its hash (`UtilsTest.testMurmur2`).
+    /// These values come from Apache Kafka's own test of its hash function (`UtilsTest.testMurmur2`).
     @Test(
         arguments: [
             ("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536),

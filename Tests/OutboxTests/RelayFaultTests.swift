@@ -42,7 +42,7 @@ import Testing
             try await scene.service.commit(scene.topic, "a", 1...3)
             try await scene.service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 2")
             let failures = OutboxFailures()
-            // Blocked keys are known again after a restart.
+            // The relay knows the blocked keys again after a restart.
             for _ in 0..<2 {
                 try await scene.withRelay(quickConfiguration()) {
                     try await scene.reader.readSequences(["a": 1])
@@ -77,11 +77,12 @@ import Testing
             try await TestKafka.withPrivateCluster { cluster, kafka in
                 try cluster.createTopic("faulty", partitions: 2)
                 let reader = try await Reader(kafka, ["faulty"], partitions: 2)
-                // NOT_LEADER_FOR_PARTITION (6), REQUEST_TIMED_OUT (7), NOT_ENOUGH_REPLICAS (19): the producer retries.
-                // INVALID_RECORD (87): refused for good, but sent alone each record passes.
-                // CLUSTER_AUTHORIZATION_FAILED (31): no record's fault.
-                // After the last two another 31: the producer may have prepared one more request, which a broker
-                // refuses by its sequence, but which the mock would take.
+                // The producer retries NOT_LEADER_FOR_PARTITION (6), REQUEST_TIMED_OUT (7) and NOT_ENOUGH_REPLICAS
+                // (19).
+                // INVALID_RECORD (87) is a permanent refusal, but each record is accepted when it is sent alone.
+                // CLUSTER_AUTHORIZATION_FAILED (31) is not caused by a record.
+                // A second 31 follows each 87 and 31, because the producer may have prepared one more request. A broker
+                // refuses that request by its sequence, but the mock cluster would accept it.
                 let service = try await Service(postgres)
                 try await withRelay(quickConfiguration(), postgres, withFaults(kafka)) {
                     var last: Int64 = 0
@@ -96,7 +97,7 @@ import Testing
                         try await reader.readSequences(["a": last, "b": last, "c": last])
                     }
                     try await eventually { try await service.count() == 0 }
-                    #expect(try await service.count(in: "outbox_failed") == 0, "no record was at fault")
+                    #expect(try await service.count(in: "outbox_failed") == 0, "no record caused an error")
                 }
                 await reader.close()
             }
@@ -110,12 +111,13 @@ import Testing
                 let service = try await Service(postgres)
                 try await service.commit("picky", "open", 1...1)
                 let reader = try await Reader(kafka, ["picky"], partitions: 1)
-                // Long enough that the rows of a transaction are one batch, however busy the machine is.
+                // The linger time is long enough to collect the rows of a transaction in one batch, even on a busy
+                // machine.
                 var patient = withFaults(kafka)
                 patient.properties["linger.ms"] = "200"
                 try await withRelay(quickConfiguration(), postgres, patient) {
                     try await reader.readSequences(["open": 1])
-                    // The batch is refused, and then its first row again, alone.
+                    // The cluster refuses the batch, and then its first row, which is sent alone.
                     cluster.pushRequestErrors(.produce, [87, 87])
                     try await service.commit("picky", "a", 1...10)
                     try await eventually { try await service.count(in: "outbox_failed") == 1 }
@@ -179,7 +181,7 @@ import Testing
         }
     }
 
-    /// More rows may be sent while the relay waits for acknowledgements of those that it has sent.
+    /// The relay sends more rows after the limit was raised, even while it waits for acknowledgements.
     @Test func theLimitOfRowsInFlightMayChange() async throws {
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
             try await TestKafka.withPrivateCluster { cluster, kafka in
@@ -219,7 +221,7 @@ import Testing
             let blocker = try await Service(scene.postgres)
             try await scene.withRelay(quickConfiguration()) {
                 try await blocker.connection.withTransaction { transaction in
-                    // Removing waits for this transaction; reading does not.
+                    // The removal waits for this transaction. Reading does not wait.
                     try await transaction.execute(.unprepared("SELECT FROM outbox FOR UPDATE"))
                     try await scene.reader.readSequences(["a": 20])
                     #expect(try await scene.service.count() == 20)
@@ -229,13 +231,13 @@ import Testing
                 try await scene.service.commit(scene.topic, "a", 21...40)
                 try await scene.reader.readSequences(["a": 40])
             }
-            #expect(await scene.reader.records.count >= 60, "published again")
+            #expect(await scene.reader.records.count >= 60, "the rows are published again")
         }
     }
 
     @Test func standbyTakesOverWhenTheLockIsLost() async throws {
         try await RelayScene.run(partitions: 3) { scene in
-            // Two relays; whoever leads loses its session again and again while events come.
+            // Two relays run. The leading one loses its session repeatedly while events are written.
             try await scene.withRelay(quickConfiguration()) {
                 try await scene.withRelay(quickConfiguration()) {
                     for round in 0..<5 {
@@ -256,7 +258,7 @@ import Testing
         }
     }
 
-    /// Commits 60 events of a key in transactions of three.
+    /// Commits 60 events of a key in transactions of three events each.
     private func commitSixty(_ key: String, to topic: String, _ postgres: PostgresConfiguration) async throws {
         let service = try await Service(postgres)
         for first in stride(from: Int64(1), through: 60, by: 3) {
@@ -291,7 +293,7 @@ import Testing
                             try await service.commit(topics[0], "a", sequence + 1...sequence + 50)
                             sequence += 50
                         }
-                        // So that what the service was told is committed is on disk.
+                        // The checkpoint writes all committed rows to disk.
                         try await service.connection.execute(script: "CHECKPOINT")
                         try await server.restart(.immediate)
                     }
@@ -310,7 +312,7 @@ import Testing
                 try await scene.service.commit(scene.topic, "a", 1...2_000)
                 try await eventually { try await scene.service.count() < 2_000 }
             }
-            // What was published is removed, what was not is there.
+            // Published rows are removed. Rows that were not published are still in the table.
             let left = try await scene.service.count()
             try await scene.reader.readSequences(["a": 2_000 - left])
             #expect(Int64(await scene.reader.records.count) == 2_000 - left)

@@ -2,7 +2,8 @@ import Kafka
 import Postgres
 import TestKit
 
-/// Starts the daemon as a process of its own, on a test's schema and topics; an aggregate type is its topic.
+/// Starts the daemon as a separate process with the schema and the topics of a test. An aggregate type is the name of
+/// its topic.
 func startRelayProcess(
     _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration, _ settings: [String: String] = [:]
 ) throws -> Executable {
@@ -11,7 +12,8 @@ func startRelayProcess(
         "kafka.bootstrap_servers": kafka.bootstrapServers,
     ]
     all.merge(settings) { _, given in given }
-    // libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
+    // Every libpq parameter goes into the query of the URL, because the folder of a socket cannot stand before the
+    // question mark.
     let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
     var environment = ["DATABASE_URL": "postgresql://?\(query.sorted().joined(separator: "&"))"]
     for (property, value) in kafka.properties {

@@ -7,7 +7,8 @@ import Postgres
 import TestKit
 import Testing
 
-/// Rows that are found by more than reading on: late ones, those that were left behind, those behind dead ones.
+/// Rows that the forward scan alone does not find: late rows, rows that were left in the outbox, and rows behind dead
+/// rows.
 @Suite struct RelayScanTests {
     @Test func preparedTransactionIsPublishedOnceItCommits() async throws {
         var settings = PostgresServerConfiguration.withoutDurability
@@ -26,7 +27,8 @@ import Testing
                                 VALUES ('Tested', '\(topics[0])', 'late', 1, '{}');
                             PREPARE TRANSACTION 'p1'
                             """)
-                    // Each is read in a page of its own, and after each the relay asks who may still come.
+                    // The relay reads each row in its own page. After each page it asks which transactions may still
+                    // commit older rows.
                     for number in Int64(1)...10 {
                         try await other.commit(topics[0], "other", number...number)
                         try await reader.readSequences(["other": number])
@@ -56,11 +58,11 @@ import Testing
         }
     }
 
-    /// A row in `outbox_failed` holds back 200,000 younger ones of its key.
+    /// A row in `outbox_failed` holds back 200,000 younger rows of its key.
     @Test func heldRowsDoNotDelayNewOnes() async throws {
         try await RelayScene.run { scene in
             var configuration = quickConfiguration()
-            // As often as it may be.
+            // This is the shortest interval that is allowed.
             configuration.sweepIntervalMs = 100
             try await scene.service.commit(scene.topic, "held", 1...200_000)
             try await scene.service.connection.execute(script: "UPDATE outbox SET headers = '[]' WHERE sequence = 1")
@@ -94,7 +96,7 @@ import Testing
                 let row = try #require(try await failures.list(on: scene.service.connection).first)
                 try await scene.service.connection.execute(script: "UPDATE outbox_failed SET headers = NULL")
                 try await failures.retry(row.id, on: scene.service.connection)
-                // New rows of the key and of another one come while the old ones are sent.
+                // New rows of this key and of another key are written while the relay sends the old rows.
                 for number in Int64(0)..<20 {
                     try await scene.service.commit(scene.topic, "held", 3_001 + number * 10...3_010 + number * 10)
                     try await scene.service.commit(scene.topic, "new", 4 + number...4 + number)
@@ -126,8 +128,8 @@ import Testing
         }
     }
 
-    /// A transaction that is open when the relay starts may still fill any gap among 500,000 dead rows. Each page has
-    /// to look for its rows, and no statement may walk all the dead ones.
+    /// A transaction that is open when the relay starts may still fill any gap among 500,000 dead rows. The relay must
+    /// look for its rows before each page, but no statement may step over all the dead rows.
     @Test func writerOpenAtTheStartBehindDeadRowsIsWaitedForWithinTheStatementTimeout() async throws {
         try await RelayScene.run { scene in
             let pin = try await Service(scene.postgres)
@@ -182,7 +184,7 @@ import Testing
             }
             let values = await scene.reader.records.compactMap(\.value).compactMap(Int.init)
             #expect(values.count == 50)
-            #expect(values.filter { $0 % 2 == 1 } == Array(stride(from: 1, through: 49, by: 2)), "in their order")
+            #expect(values.filter { $0 % 2 == 1 } == Array(stride(from: 1, through: 49, by: 2)), "in id order")
         }
     }
 
@@ -199,7 +201,7 @@ import Testing
                 let error = try await #require(throws: OutboxRelayError.self) { try await other.run() }
                 #expect(error.code == .configuration)
                 #expect(error.description.contains("shards = 2"))
-                // The one that was there goes on, and another like it may stand by.
+                // The first relay keeps running, and another relay with the same number of shards may stand by.
                 configuration.shards = 2
                 try await scene.withRelay(configuration) {
                     try await scene.service.commit(scene.topic, "a", 4...6)

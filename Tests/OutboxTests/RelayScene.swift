@@ -8,7 +8,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// Runs a relay while `body` does, then stops it gracefully.
+/// Runs a relay while `body` runs, then stops it gracefully.
 func withRelay<Result: Sendable>(
     _ configuration: OutboxRelayConfiguration, _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration,
     limits: Live<RelayLimits>? = nil,
@@ -28,19 +28,19 @@ func withRelay<Result: Sendable>(
     }
 }
 
-/// An outbox in a schema of its own, a service that writes into it, and a topic with a reader of it.
+/// An outbox in its own schema, a service that writes into it, and topics with a reader.
 struct RelayScene: Sendable {
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
     let topics: [String]
     let service: Service
     let reader: Reader
-    /// The first of the topics.
+    /// The first topic.
     var topic: String { topics[0] }
 
     /// - Parameters:
     ///   - set: the migrations of the schema.
-    ///   - partitions: of each topic.
+    ///   - partitions: number of partitions of each topic.
     static func run(
         migrating set: String = "outbox", topics count: Int = 1, partitions: Int32 = 1,
         settings: [String: String] = [:], _ body: (RelayScene) async throws -> Void
@@ -58,7 +58,7 @@ struct RelayScene: Sendable {
         }
     }
 
-    /// Runs a relay while `body` does, then stops it gracefully.
+    /// Runs a relay while `body` runs, then stops it gracefully.
     func withRelay<Result: Sendable>(
         _ configuration: OutboxRelayConfiguration,
         onProgress: @escaping @Sendable (RelayProgress) -> Void = { _ in }, _ body: () async throws -> Result
@@ -73,19 +73,19 @@ let testLogger: Logger = {
     return logger
 }()
 
-/// Settings with which an aggregate type is its topic, and the rest is quick.
+/// A configuration in which the aggregate type is the topic name, with short intervals.
 func quickConfiguration() -> OutboxRelayConfiguration {
     var configuration = OutboxRelayConfiguration()
     configuration.topicSuffix = ""
     configuration.electionIntervalMs = 50
     configuration.unblockIntervalMs = 20
-    // What a test waits for must come by polling, not by the sweep.
+    // The sweep is rare, so tests find their rows by polling and not by the sweep.
     configuration.sweepIntervalMs = 600_000
     return configuration
 }
 
-/// The mock cluster does not check the sequence of an idempotent producer's batches, as brokers do; where a test makes
-/// produce requests fail, one request at a time keeps their order.
+/// The mock cluster does not check the sequence of an idempotent producer's batches, as brokers do. Tests that inject
+/// produce errors therefore allow only one request at a time, which keeps the order.
 func withFaults(_ kafka: KafkaClientConfiguration) -> KafkaClientConfiguration {
     var kafka = kafka
     kafka.properties["max.in.flight.requests.per.connection"] = "1"
@@ -93,7 +93,7 @@ func withFaults(_ kafka: KafkaClientConfiguration) -> KafkaClientConfiguration {
     return kafka
 }
 
-/// A service that writes to the outbox.
+/// A service that writes events to the outbox.
 struct Service {
     let connection: PostgresConnection
 
@@ -101,7 +101,7 @@ struct Service {
         connection = try await PostgresConnection.connect(postgres)
     }
 
-    /// Commits events of one key with these sequences.
+    /// Commits events of one key with these sequences in one transaction.
     func commit(_ topic: String, _ key: String, _ sequences: ClosedRange<Int64>, payload: String = "{}") async throws {
         try await connection.execute(Self.insert, Self.parameters(topic, key, sequences, payload))
     }
@@ -127,7 +127,7 @@ struct Service {
         try await connection.execute(.unprepared("SELECT count(*) FROM \(table) WHERE \(condition)")).int64(0, 0)
     }
 
-    /// Ends the relays' sessions that hold a shard's lock.
+    /// Ends the relay sessions that hold the lock of a shard.
     func terminateLeader(in postgres: PostgresConfiguration) async throws {
         try await terminate(
             "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted)",
@@ -155,18 +155,18 @@ struct PublishedRecord: Sendable {
     let key: String
     let value: String?
     let headers: [String: String]
-    /// The headers' names, each as often as it is there.
+    /// The names of all headers, with duplicates, in their order.
     let headerNames: [String]
     let timestampMs: Int64
 
-    /// The envelope's sequence.
+    /// The sequence in the envelope; −1 if there is none.
     var sequence: Int64 {
         let object = value.flatMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
         return (object?["sequence"] as? NSNumber)?.int64Value ?? -1
     }
 }
 
-/// Reads all partitions of topics from the beginning, as far as asked.
+/// Reads all partitions of topics from the beginning, as far as a test asks.
 actor Reader {
     private let consumer: Consumer
     private(set) var records: [PublishedRecord] = []
@@ -182,7 +182,7 @@ actor Reader {
         try await consumer.assign(offsets)
     }
 
-    /// Reads on for a moment.
+    /// Reads one more batch, if there is one.
     func poll() async throws {
         guard case .batch(let batch) = try await consumer.poll(BatchLimits(maxWaitMs: 20)) else { return }
         for view in batch {
@@ -204,7 +204,7 @@ actor Reader {
         return String(decoding: span.indices.map { span[$0] }, as: UTF8.self)
     }
 
-    /// Reads until each key has had its first `count` sequences.
+    /// Reads until the first `count` sequences of each key have come.
     func readSequences(
         _ counts: [String: Int64], sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
@@ -244,7 +244,7 @@ actor Reader {
     }
 }
 
-/// What a relay has told of its progress.
+/// The progress reports of a relay.
 final class Told: Sendable {
     private let state = Mutex<[RelayProgress]>([])
     var all: [RelayProgress] { state.withLock { $0 } }
@@ -252,7 +252,7 @@ final class Told: Sendable {
 }
 
 extension OutboxFailures {
-    /// What an operator does when the cause is removed.
+    /// Retries a row as an operator does after the cause is removed.
     func retry(
         _ id: Int64, on connection: PostgresConnection, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {

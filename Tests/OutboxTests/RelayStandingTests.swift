@@ -7,9 +7,9 @@ import Postgres
 import TestKit
 import Testing
 
-/// What the relay tells of itself, while it works and while it cannot.
+/// The state that the relay reports while it works and while it cannot work.
 @Suite struct RelayStandingTests {
-    /// What would be a mistake of the configuration at the start passes later.
+    /// A missing table is a configuration error at the start. Later it is a temporary error.
     @Test func aTableThatIsMissingForAWhileIsWaitedFor() async throws {
         try await RelayScene.run { scene in
             let told = Told()

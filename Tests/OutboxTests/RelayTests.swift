@@ -141,7 +141,8 @@ import Testing
             configuration.notifyChannel = "outbox_\(scene.postgres.schema)"
             try await scene.withRelay(configuration) {
                 var number: Int64 = 0
-                // The relay listens some time after its start, so notify until it has heard.
+                // The relay begins to listen some time after its start, so this loop notifies until the relay has
+                // received a notification.
                 try await eventually {
                     number += 1
                     try await scene.service.commit(scene.topic, "a", number...number)
@@ -153,7 +154,7 @@ import Testing
         }
     }
 
-    /// A notification is only a hint: without its session, and without any, the relay polls.
+    /// A notification is only a hint. The relay polls if it loses the listening session or receives no notification.
     @Test func lostNotificationsAreMadeUpFor() async throws {
         try await RelayScene.run { scene in
             var configuration = quickConfiguration()
@@ -215,7 +216,7 @@ import Testing
                     try await eventually { told.all.count >= 3 }
                 }
                 #expect(told.all.contains { $0.isActive && $0.inFlight > 0 })
-                #expect(try await service.count() == 10, "nothing is removed before it is acknowledged")
+                #expect(try await service.count() == 10, "no row is removed before Kafka acknowledges it")
             }
         }
     }
@@ -253,9 +254,9 @@ import Testing
     }
 }
 
-/// Writers that commit transactions of one to three events, each key by one writer, some rolled back.
+/// Writes events in transactions of one to three events. Each key has one writer. Some transactions are rolled back.
 ///
-/// - Returns: how many events each key has.
+/// - Returns: the number of committed events of each key.
 func write(
     to topic: String, _ postgres: PostgresConfiguration, writers: Int, transactions: Int
 ) async throws -> [String: Int64] {

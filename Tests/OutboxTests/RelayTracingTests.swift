@@ -11,11 +11,11 @@ import Tracing
 @testable import Kafka
 @testable import Outbox
 
-/// What the relay makes of rows that are part of a trace.
+/// How the relay handles rows that belong to a trace.
 @Suite struct RelayTracingTests {
     private static let sampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     private static let unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
-    /// The headers of the rows by their keys, as JSON.
+    /// The headers of each row as JSON, by the key of the row.
     private static let rows = [
         "sampled": #"{"a":"1","traceparent":"\#(sampled)","tracestate":"x=y","b":"2"}"#,
         "unsampled": #"{"traceparent":"\#(unsampled)"}"#,
@@ -41,7 +41,7 @@ import Tracing
         return Dictionary(uniqueKeysWithValues: await scene.reader.records.map { ($0.key, $0) })
     }
 
-    /// What a record's headers are when its row's are passed on as they are.
+    /// The expected headers of each record when the relay copies the headers of its row unchanged.
     private static let passedOn: [String: [String: String]] = [
         "sampled": ["a": "1", "traceparent": sampled, "tracestate": "x=y", "b": "2"],
         "unsampled": ["traceparent": unsampled], "upper": ["traceparent": sampled.uppercased()],
@@ -79,7 +79,7 @@ import Tracing
             var expected = Self.passedOn["sampled"] ?? [:]
             expected["traceparent"] = span.context.traceparent
             #expect(Self.headers(record) == expected)
-            #expect(record.headerNames.suffix(4) == ["a", "traceparent", "tracestate", "b"], "in their order")
+            #expect(record.headerNames.suffix(4) == ["a", "traceparent", "tracestate", "b"], "in the order of the row")
             #expect(span.text("messaging.system") == "kafka" && span.text("messaging.operation.type") == "send")
             #expect(span.text("messaging.operation.name") == "send")
             #expect(span.text("messaging.destination.name") == scene.topic)
@@ -90,7 +90,7 @@ import Tracing
         }
     }
 
-    // MARK: the ends of spans
+    // MARK: the end of spans
 
     private static func flight() -> Flight {
         let reports = RelayReports(shard: 0, logger: testLogger) { _ in }
@@ -113,7 +113,7 @@ import Tracing
         let flight = Self.flight()
         let tags = try (1...4).map { try Self.admit(Int64($0), tracer, in: flight) }
         #expect(spans.all.isEmpty)
-        // The producer did not take the fourth: it comes again, with another span.
+        // The producer did not accept the fourth record. Its row is sent again, with another span.
         flight.recall(tags[3])
         flight.report([
             DeliveryReport(tag: tags[0], error: nil, partition: 5, offset: 7),
@@ -124,7 +124,7 @@ import Tracing
         #expect(spans.all[0].text("messaging.destination.partition.id") == "5")
         #expect(spans.all[1].status?.code == .error)
         #expect(spans.all[1].text("error.type") == KafkaError.closed("test").name)
-        // The third has no report yet when its producer is given up.
+        // The third record has no report yet when the relay drops its producer.
         _ = flight.abandonProducer()
         #expect(spans.all.map(\.name) == ["send t1", "send t2", "send t3"])
         #expect(spans.all[2].text("error.type") == "abandoned" && spans.all[2].status?.code == .error)

@@ -7,9 +7,10 @@ import Postgres
 import TestKit
 import Testing
 
-/// Servers and tables that let rows be read, and not be removed.
+/// Servers and tables that allow the relay to read rows but not to remove them.
 @Suite struct RemovalTests {
-    /// Publishing goes on; what cannot be removed is published once, told, and removed when it can be.
+    /// The relay continues to publish. It publishes a row that it cannot remove only once, reports it, and removes it
+    /// when the server allows it.
     @Test(arguments: ["RETURN NULL;", "RAISE 'not allowed';", "RAISE foreign_key_violation;"])
     func rowsThatTheServerKeepsArePublishedOnceAndTold(_ refusal: String) async throws {
         try await RelayScene.run { scene in
@@ -40,7 +41,7 @@ import Testing
         }
     }
 
-    /// The server keeps reading sessions and refuses writes, as a managed one whose disk is full does.
+    /// The server accepts reading sessions and refuses writes, like a managed server whose disk is full.
     @Test func aServerThatTurnsReadOnlyIsLeftAlone() async throws {
         try await TestDatabase.withPrivateServer { _, postgres in
             try await Migrator(postgres).up(["outbox"])
@@ -62,7 +63,8 @@ import Testing
                     try await reader.readSequences(["a": 10])
                     try await eventually { try await service.count() == 0 }
                 }
-                // Once before the relay has noticed, once after: not once a try.
+                // Each row is published at most twice: once before the relay notices the state, and once after it. It
+                // is not published at each attempt.
                 #expect(await reader.records.count <= 20)
                 await reader.close()
             }
@@ -81,7 +83,7 @@ import Testing
         return text.contains(reason)
     }
 
-    /// A standby grants advisory locks and shows all rows; only the primary lets them be removed.
+    /// A standby grants advisory locks and shows all rows. Only the primary allows the relay to remove rows.
     @Test func theRelayLooksForThePrimaryAmongTheHosts() async throws {
         try await TestDatabase.withPrivateServer { primary, postgres in
             try await Migrator(postgres).up(["outbox"])
@@ -112,7 +114,7 @@ import Testing
         }
     }
 
-    /// A server that recovers for ever from a copy of the primary's files.
+    /// Starts a standby on a copy of the primary's files. It stays in recovery.
     private func withStandby(of primary: PostgresServer, _ body: (PostgresServer) async throws -> Void) async throws {
         let folder = "/tmp/millrace-standby-" + String(UInt64.random(in: .min ... .max), radix: 36)
         let source = URL(filePath: primary.socketFolder).deletingLastPathComponent().path()

@@ -47,7 +47,7 @@ import Testing
         table.visible = []
         cursor.rewind(to: .min)
         #expect(read() == [])
-        #expect(!cursor.isRescanning, "else each look would step over all dead rows")
+        #expect(!cursor.isRescanning, "otherwise each read of the gaps would step over all dead rows")
         let next = cursor.nextRequest(limit: 1)
         #expect(next.after == 5)
     }
@@ -58,7 +58,7 @@ import Testing
         cursor.lockHolders(LockHolders(running: []))
         _ = read()
         table.visible = [3]
-        #expect(read() == [], "no gap foretold it")
+        #expect(read() == [], "no gap announced it")
         cursor.startSweep()
         #expect(background(5) == [3])
     }
@@ -93,7 +93,7 @@ import Testing
         #expect(all == [3, last - 1])
         #expect(widest == SliceWidth().ids)
         #expect(pages == Int((last + widest - 1) / widest))
-        #expect(cursor.gaps.isEmpty, "nobody can fill them")
+        #expect(cursor.gaps.isEmpty, "no transaction can fill them")
         #expect(cursor.position == last)
     }
 
@@ -125,8 +125,8 @@ import Testing
         #expect(slice.end(after: -7) == 0)
     }
 
-    /// Random transactions, some rolled back, some slow: every committed row is read exactly once, and rows of one key,
-    /// whose transactions follow each other, in their order.
+    /// Runs random transactions, of which some are slow and some are rolled back. Every committed row is read exactly
+    /// once. The transactions of a key never overlap, and its rows are read in commit order.
     @Test(arguments: 0..<40, [1, 3_000, 50_000] as [Int64])
     func everyInterleavingReadsAllOnceInOrder(seed: UInt64, stride: Int64) {
         var run = Interleaving(seed: seed, stride: stride)

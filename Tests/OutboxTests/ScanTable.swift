@@ -2,7 +2,7 @@ import Testing
 
 @testable import Outbox
 
-/// A table as a snapshot shows it, to drive the cursor with.
+/// The table as a snapshot shows it, for tests that drive the cursor.
 struct ScanTable {
     var visible: Set<Int64> = []
 
@@ -28,7 +28,7 @@ extension ScanSuite {
         return ids
     }
 
-    /// Reads a forward page, and the slices that come before it.
+    /// Reads a forward page, and before its rows the slices of the gaps.
     mutating func readWithLook(
         _ holders: LockHolders? = nil, limit: Int = 1_000
     ) -> (rows: [Int64], slices: Int) {
@@ -67,5 +67,6 @@ extension ScanSuite {
     }
 }
 
-/// What a mutating call answered: `#expect` cannot take such a call itself.
+/// Returns its argument. `#expect` cannot contain a mutating call, so the call is made in the argument of this
+/// function.
 func outcome(_ value: Bool) -> Bool { value }

@@ -7,7 +7,8 @@ import Testing
     private var page: UInt64 = 0
     private let start = ContinuousClock.now
 
-    /// What a row of a page of its own may do; the topic has two partitions, and the key is its partition.
+    /// The decision about one row in its own page. The topic has two partitions, and the key is the number of its
+    /// partition.
     private mutating func way(
         _ topic: String, _ key: String = "0", scan: ScanCursor.Scan = .forward, after elapsed: Duration = .zero,
         partitions: Int? = 2
@@ -37,12 +38,12 @@ import Testing
         admission.prove(.init(topic: "t", partition: nil), now: start)
         #expect(admission.isProving)
         #expect(way("t") == .wait(.topic, since: start))
-        #expect(way("u", partitions: nil) == .first(.init(topic: "u", partition: nil)), "others go on")
+        #expect(way("u", partitions: nil) == .first(.init(topic: "u", partition: nil)), "other topics continue")
     }
 
     @Test mutating func firstRecordOfEachPartitionGoesAlone() {
         open(at: 1)
-        #expect(way("t", "1") == .open, "the topic's first record went there")
+        #expect(way("t", "1") == .open, "the topic's first record went to this partition")
         #expect(way("t", "0") == .first(.init(topic: "t", partition: 0)))
         admission.prove(.init(topic: "t", partition: 0), now: start)
         #expect(way("t", "0") == .wait(.partition(0), since: start))
@@ -62,7 +63,7 @@ import Testing
         open()
         open(0)
         #expect(way("t", "0", after: .seconds(599)) == .open)
-        #expect(way("t", "0", after: .seconds(1_198)) == .open, "it was used meanwhile")
+        #expect(way("t", "0", after: .seconds(1_198)) == .open, "the proof was used in the meantime")
         #expect(way("t", "0", after: .seconds(1_799)) == .first(.init(topic: "t", partition: 0)))
         #expect(way("t", "0", partitions: 3) == .first(.init(topic: "t", partition: 0)))
         admission.forgetProofs()
@@ -95,7 +96,7 @@ import Testing
         #expect(admission.serve() == nil, "the topic is not open")
         admission.open(.init(topic: "t", partition: nil), partition: 0, of: 2)
         #expect(admission.serve() == 3)
-        #expect(admission.serve() == nil, "the scan is on its way")
+        #expect(admission.serve() == nil, "the scan is already running")
         #expect(admission.isServing)
         #expect(way("t") == .leave(.topic))
         #expect(way("t", scan: .sweep) == .leave(.topic))
@@ -103,7 +104,7 @@ import Testing
         leave(9, at: .topic, isAhead: true)
         #expect(admission.serve() == nil)
         leave(2, at: .topic)
-        #expect(admission.serve() == 2, "the scan has to go back")
+        #expect(admission.serve() == 2, "the scan must go back to this row")
         admission.caughtUp()
         #expect(way("t") == .open)
         #expect(!admission.isServing)
@@ -129,7 +130,7 @@ import Testing
         #expect(admission.serve() == nil)
         #expect(way("t", "1") == .open)
         admission.forgetProofs()
-        #expect(way("t", "0") == .leave(.partition(0)), "nor does a new producer's first record overtake them")
+        #expect(way("t", "0") == .leave(.partition(0)), "nor may a first record of a new producer overtake them")
         #expect(admission.serve() == 4)
         #expect(way("t", "0", scan: .backlog) == .first(.init(topic: "t", partition: nil)))
     }
@@ -150,7 +151,7 @@ import Testing
         #expect(admission.isBlocked(topicKey("0")))
         #expect(way("t", "0") == .leave(.key))
         #expect(way("t", "1") == .open)
-        #expect(way("t", "2") == .open, "the same partition, another key")
+        #expect(way("t", "2") == .open, "another key in the same partition")
         #expect(admission.blockedCount == 1)
     }
 

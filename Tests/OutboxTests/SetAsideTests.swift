@@ -4,10 +4,11 @@ import Postgres
 import TestKit
 import Testing
 
-/// Rows that cannot be published, whatever is in them: they are set aside, and nobody else waits for them.
+/// Rows that cannot be published, whatever the reason. The relay moves them to `outbox_failed`, and rows of other keys
+/// do not wait.
 @Suite struct SetAsideTests {
-    /// Runs a relay over rows that `script` writes, of which those of key `good` must be published, and `count` set
-    /// aside.
+    /// Runs a relay over the rows that `script` writes. The relay must publish the rows of key `good` and move `count`
+    /// rows to `outbox_failed`.
     private func run(
         _ script: (String) -> String, settingAside count: Int64,
         _ body: (Service, Reader, OutboxFailures) async throws -> Void
@@ -54,13 +55,14 @@ import Testing
         ) { service, _, failures in
             let row = try #require(try await failures.list(on: service.connection).first)
             #expect(row.id == 1)
-            // Rows of other keys are removed a moment later.
+            // The relay removes the rows of other keys shortly afterwards.
             try await eventually { try await service.count() == 0 }
             #expect(try await service.count("payload IS NOT NULL", in: "outbox_failed") == 1)
         }
     }
 
-    /// Columns that do not fit the failed table: the row is kept whole, its key waits, and it goes back as it was.
+    /// The columns do not fit `outbox_failed`. The relay stores the whole row there, its key waits, and a retry
+    /// restores the row unchanged.
     @Test func aRowWhoseColumnsDoNotFitIsKeptWhole() async throws {
         try await run(
             { topic in
@@ -75,7 +77,7 @@ import Testing
             let row = try #require(try await failures.list(on: service.connection).first)
             #expect(row.errorClass == "invalid_topic")
             #expect(row.topic == "no topic" && row.key == "waiting")
-            #expect(try await service.count("key = 'waiting'") == 1, "the second waits")
+            #expect(try await service.count("key = 'waiting'") == 1, "the second row waits")
             let detail = try #require(try await failures.show(row.id, on: service.connection))
             #expect(detail.original?.contains("{not json") == true)
             try await service.connection.execute(
@@ -91,7 +93,8 @@ import Testing
         }
     }
 
-    /// The failed table refuses: the row stays, its key waits, others go on, and somebody is told.
+    /// `outbox_failed` refuses the row. The row stays in the outbox, its key waits, other keys continue, and the relay
+    /// reports a problem.
     @Test func aRowThatCannotEvenBeSetAsideHoldsOnlyItsKey() async throws {
         try await RelayScene.run { scene in
             try await scene.service.connection.execute(
@@ -117,7 +120,7 @@ import Testing
         }
     }
 
-    /// Ids that were drawn before: the newer row takes the place, the older one is kept in the history.
+    /// The ids were reset. The newer row replaces the older one, which stays in the history.
     @Test func aRowWithTheIDOfADiscardedOneReplacesIt() async throws {
         try await run(
             { topic in
@@ -140,7 +143,7 @@ import Testing
         }
     }
 
-    /// What an event does not need does not stop it.
+    /// Invalid headers do not stop an event that can be published without them.
     @Test func headersThatNoRecordMayHaveAreLeftOut() async throws {
         let forged = "00000000-0000-4000-8000-000000000666"
         let headers = #"""
@@ -168,7 +171,7 @@ import Testing
         }
     }
 
-    /// A row without a key belongs to a shard like any other.
+    /// A row without a key also belongs to a shard.
     @Test func aRowWithoutAKeyIsReadInAShardedOutbox() async throws {
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
             let service = try await Service(postgres)

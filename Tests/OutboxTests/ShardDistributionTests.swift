@@ -4,17 +4,17 @@ import Testing
 
 @testable import Outbox
 
-/// The locks of a table, and the processes that share its shards, without a server.
+/// The locks of a table and the processes that share its shards, without a server.
 private struct Cluster {
     private(set) var processes: [Int32: ShardDistribution] = [:]
     private(set) var view = ShardDistribution.View()
-    /// Who waits for a shard's lock, in their order.
+    /// The processes that wait for a shard's lock, in queue order.
     private var waiting: [Int: [Int32]] = [:]
-    /// Processes that fail whatever they own.
+    /// Processes that fail with every shard that they own.
     var broken: Set<Int32> = []
     private(set) var now = ContinuousClock.now
     let shards: Int
-    /// How often a shard changed hands.
+    /// Number of times that a shard changed its owner.
     private(set) var moves = 0
 
     init(shards: Int) {
@@ -26,7 +26,7 @@ private struct Cluster {
         view.members.insert(process)
     }
 
-    /// `kill -9`: its locks go.
+    /// `kill -9`: the process loses its locks.
     mutating func kill(_ process: Int32) {
         processes[process] = nil
         view.members.remove(process)
@@ -35,9 +35,9 @@ private struct Cluster {
         noteWaiting()
     }
 
-    /// A process looks, and does what follows.
+    /// One process looks at the locks and acts on what it sees.
     ///
-    /// - Parameter seen: what it sees, when that is older than now.
+    /// - Parameter seen: an older view that the process sees instead of the current one.
     mutating func look(_ process: Int32, seeing seen: ShardDistribution.View? = nil) {
         now += .seconds(1)
         for action in processes[process]?.looked(at: seen ?? view, now: now) ?? [] {
@@ -55,7 +55,7 @@ private struct Cluster {
                 }
                 waiting[shard, default: []].append(process)
             case .giveUp(let shard):
-                #expect(view.owners[shard] == process, "only an owner gives up")
+                #expect(view.owners[shard] == process, "only an owner gives up a shard")
                 processes[process]?.ended(shard, .released, now: now)
                 release(shard)
             }
@@ -86,12 +86,12 @@ private struct Cluster {
         view.awaited = Set(waiting.filter { !$0.value.isEmpty }.keys)
     }
 
-    /// Another kind of process has a shard.
+    /// A process of an unknown kind owns a shard.
     mutating func occupy(_ shard: Int) {
         view.owners[shard] = ShardDistribution.unknownOwner
     }
 
-    /// How many shards each process has, in the order of the processes.
+    /// Number of shards of each process, in the order of the processes.
     var counts: [Int] {
         processes.keys.sorted().map { process in view.owners.values.count { $0 == process } }
     }
@@ -117,7 +117,7 @@ private struct Cluster {
         cluster.start(3)
         cluster.settle(rounds: 3)
         #expect(cluster.counts == [2, 2, 2])
-        #expect(cluster.moves == 6 + 4, "no more change hands than must")
+        #expect(cluster.moves == 6 + 4, "no more shards change their owner than necessary")
         cluster.kill(2)
         cluster.settle(rounds: 1)
         #expect(cluster.counts == [3, 3])
@@ -170,7 +170,7 @@ private struct Cluster {
         #expect(one.looked(at: .init(members: [1, 2], owners: [0: 1, 1: 2], awaited: [0]), now: now) == [])
     }
 
-    /// A process that cannot publish must not keep its part from being published, nor take others' away.
+    /// A process that cannot publish must not keep its shards, and must not take shards from other processes.
     @Test func shardsOfAProcessThatFailsAreTakenByTheOthers() {
         var cluster = Cluster(shards: 6)
         cluster.broken = [2]
@@ -179,8 +179,8 @@ private struct Cluster {
         #expect(cluster.counts == [6, 0])
         let moves = cluster.moves
         cluster.settle(rounds: 300)
-        #expect(cluster.counts.reduce(0, +) >= 5, "but for one that is on its way back")
-        #expect(cluster.moves - moves < 200, "10 minutes in which it asks ever more rarely")
+        #expect(cluster.counts.reduce(0, +) >= 5, "except for one shard that is being returned")
+        #expect(cluster.moves - moves < 200, "during 10 minutes the process asks less and less often")
         cluster.broken = []
         cluster.settle(rounds: 600)
         #expect(cluster.counts == [3, 3])
@@ -206,10 +206,11 @@ private struct Cluster {
         #expect(one.looked(at: view, now: now + .seconds(5)) == [.take(0)])
     }
 
-    /// Processes come, are killed, and look at what was true a moment ago.
+    /// Processes start, are killed, and act on views that are slightly out of date.
     @Test(arguments: 0..<40) func whateverHappensAllIsOwnedEvenlyInTheEnd(seed: UInt64) {
-        // The cluster above ends no wait for a lock, as `lock_timeout` does: there are orders of steps after which a
-        // process waits for ever for an owner that has no more than its part. These states lead to none of them.
+        // Unlike `lock_timeout`, the simulated cluster never ends a wait for a lock. After some orders of steps a
+        // process would therefore wait for ever for an owner that has only its own part. The seeds of this test do not
+        // lead to such an order.
         var random = SplitMix64(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
         var cluster = Cluster(shards: Int.random(in: 1...17, using: &random))
         cluster.start(1)
@@ -230,7 +231,7 @@ private struct Cluster {
         #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1, "\(counts)")
         let moves = cluster.moves
         cluster.settle()
-        #expect(cluster.moves == moves, "and then nothing moves")
+        #expect(cluster.moves == moves, "after that no shard moves")
     }
 }
 

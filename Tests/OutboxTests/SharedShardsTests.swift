@@ -6,25 +6,25 @@ import Testing
 
 @testable import Outbox
 
-/// Several relay processes on one table share its shards.
+/// Several relay processes share the shards of one table.
 @Suite struct SharedShardsTests {
     private static let shards = 6
     private static let keys = 24
 
-    /// Writes events, reads their records, and looks who owns which shard.
+    /// Writes events, reads their records, and checks which process owns which shard.
     private struct Scene {
         let topic: String
         let service: Service
         let reader: Reader
         let membership: RelayMembership
-        /// Of each key.
+        /// Number of events written of each key.
         var written: Int64 = 0
 
         init(_ topic: String, _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration) async throws {
             self.topic = topic
             service = try await Service(postgres)
             reader = try await Reader(kafka, [topic], partitions: 4)
-            // It only looks, and is no member.
+            // This membership only looks at the locks. It does not become a member.
             membership = RelayMembership(
                 keys: RelayLockKeys(schema: postgres.schema, table: "outbox", shards: SharedShardsTests.shards),
                 connection: try await PostgresConnection.connect(postgres))
@@ -35,7 +35,7 @@ import Testing
             SELECT 'Tested', $1, 'k-' || key, $2, '{}' FROM generate_series(1, $3::int) AS key
             """
 
-        /// One more event of each key, and whatever records have come.
+        /// Writes one more event of each key and reads the records that have come.
         mutating func work() async throws {
             written += 1
             let parameters = Parameters {
@@ -47,7 +47,7 @@ import Testing
             try await reader.poll()
         }
 
-        /// Works until the processes have so many shards each.
+        /// Works until the processes own these numbers of shards.
         mutating func work(
             untilShared counts: [Int], sourceLocation: SourceLocation = #_sourceLocation
         ) async throws {
@@ -62,11 +62,11 @@ import Testing
                 let owners = try await membership.look().owners.values
                 shared = Dictionary(grouping: owners) { $0 }.values.map(\.count).sorted(by: >)
             }
-            // And so they publish.
+            // The relays also publish with this distribution.
             for _ in 0..<5 { try await work() }
         }
 
-        /// Reads until all that was written has been published, and says how many records came more than once.
+        /// Reads until all written events have been published. Returns the number of repeated records.
         func readAll(sourceLocation: SourceLocation = #_sourceLocation) async throws -> Int {
             let counts = (1...SharedShardsTests.keys).map { ("k-\($0)", written) }
             try await reader.readSequences(
@@ -77,7 +77,7 @@ import Testing
         }
     }
 
-    /// Handing over repeats nothing. What `kill -9` may repeat is what was in flight.
+    /// Handing over a shard repeats no record. `kill -9` may repeat the records that were in flight.
     @Test func threeProcessesShareSixShardsWhoeverComesAndGoes() async throws {
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
             try await TestKafka.withTopics(partitions: 4) { topics in
@@ -98,14 +98,14 @@ import Testing
                 _ = try await second.exitCode()
                 try await scene.work(untilShared: [3, 3])
                 let repeated = try await scene.readAll()
-                // In flight, and acknowledged but not removed, of two shards.
+                // The records of two shards that were in flight, or were acknowledged but not removed.
                 #expect(repeated <= 2 * 300, "\(repeated) records came again")
 
                 let fourth = try start()
                 try await scene.work(untilShared: [2, 2, 2])
                 try await third.stop()
                 try await scene.work(untilShared: [3, 3])
-                #expect(try await scene.readAll() == repeated, "nor does stopping")
+                #expect(try await scene.readAll() == repeated, "stopping repeats nothing either")
                 for relay in [first, fourth] { try await relay.stop() }
                 await scene.reader.close()
             }
