@@ -4,9 +4,9 @@ import Postgres
 import TestKit
 import Testing
 
-/// The command service as a process: what it answers, and what a kill leaves.
+/// Runs the command service as a process and tests its answers and the effect of a kill.
 @Suite struct CommandServiceTests {
-    /// Runs a test with a service on a schema that has two customers.
+    /// Runs a test with a service on a schema that contains two customers.
     private static func with(
         _ settings: [String: String] = [:], _ body: (Pipeline, RunningService) async throws -> Void
     ) async throws {
@@ -35,8 +35,8 @@ import Testing
         try #require(answer.header("Location")?.split(separator: "/").last.map(String.init), "\(answer.body)")
     }
 
-    /// A client follows the links of its own order: at once in the write model, and in the read model as soon as that
-    /// has the version.
+    /// A client follows the links of its own order. The write model shows the order immediately. The read model shows
+    /// it after it has reached the version.
     @Test func aClientReadsWhatItHasWritten() async throws {
         try await Self.with { pipeline, commands in
             let queries = try await RunningService(pipeline.queryService(), serving: "queries")
@@ -99,7 +99,7 @@ import Testing
             #expect(try await service.send("PUT", path).status == 405)
             let large = String(repeating: " ", count: 70_000) + Self.order()
             #expect(try await service.post("/v1/orders", large).status == 413)
-            // Nothing was written by any of them.
+            // None of these requests wrote anything.
             #expect(try await pipeline.number("SELECT count(*) FROM outbox") == 1)
         }
     }
@@ -133,7 +133,7 @@ import Testing
             #expect(try await service.get(path, headers: bearer("first")).status == 200)
             #expect(try await service.get(path, headers: bearer("second")).status == 404)
             var second = bearer("second")
-            // Keys are the token's own.
+            // Idempotency keys belong to a token, so the second token can use the same key.
             #expect(try await service.post("/v1/orders", Self.order(), headers: second).status == 201)
             second["Idempotency-Key"] = nil
             let foreign = try await service.post(path + "/confirm", headers: second)
@@ -144,8 +144,8 @@ import Testing
         }
     }
 
-    /// Killed in the midst of commands, again and again: a repetition with the same key gets an answer, and each
-    /// command is carried out once.
+    /// The service is killed repeatedly while it carries out commands. A repetition with the same key gets an answer,
+    /// and each command is carried out exactly once.
     @Test func aKillLosesNoAnswer() async throws {
         try await Pipeline.with { pipeline in
             let opened = try await RunningService(pipeline.commandService(), serving: "commands")

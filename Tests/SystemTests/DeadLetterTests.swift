@@ -4,16 +4,15 @@ import Postgres
 import TestKit
 import Testing
 
-/// Events that cannot be applied, through all of Millrace: they become dead letters, nothing else waits for them, and
-/// once the cause is removed and they are retried, the read model is exact.
+/// Tests events that cannot be applied, with all daemons. The events become dead letters, and no other event waits for
+/// them. After the cause is removed and the letters are retried, the read model is exact.
 @Suite struct DeadLetterTests {
-    /// What makes about one order in twenty impossible to apply, whatever event tells of it.
+    /// A constraint that makes about one order in twenty impossible to apply, for all its event types.
     private static let poison = """
         ALTER TABLE order_summary_rows ADD CONSTRAINT poison CHECK (hashtext(order_id) % 20 <> 0) NOT VALID
         """
     private static let antidote = "ALTER TABLE order_summary_rows DROP CONSTRAINT poison"
-    /// As a release that can apply nothing.
-    /// Events of one partition that were parked as they fail, in the partition that has most.
+    /// The largest number of events that one partition has parked because they failed.
     private static let mostParked = """
         SELECT max(n) FROM (
             SELECT count(*) AS n FROM parked_events WHERE reason = 'failed' GROUP BY topic, partition) AS parked
@@ -28,7 +27,7 @@ import Testing
             try await eventually { try await pipeline.isEverythingPassed() }
             let parked = try await pipeline.number("SELECT count(*) FROM parked_events")
             #expect(parked > 0)
-            // Every order that is not poisoned is there, and none that is.
+            // All orders that can be applied are in the read model, and no others.
             #expect(
                 try await pipeline.number(
                     """
@@ -57,20 +56,20 @@ import Testing
                 let pipeline = Pipeline(postgres: postgres, kafka: kafka, topicSuffix: suffix)
                 try await pipeline.execute(Self.poison)
                 async let load: Void = pipeline.play(orders: 300, seed: 5)
-                // Timed out; not the leader; not enough replicas, before and after the append.
+                // Request timed out; not the leader; not enough replicas, before and after the append.
                 let transient: [Int32] = [7, 6, 19, 20]
                 for round in 1...5 {
                     let doomed = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
                     cluster.pushRequestErrors(.produce, (0..<4).map { transient[$0 % transient.count] })
                     if round == 4 {
-                        // From here on letters are retried while everything is killed.
+                        // From this round on, letters are retried while the daemons are killed.
                         try await eventually {
                             try await pipeline.number("SELECT count(*) FROM dead_letters WHERE state = 'pending'") > 0
                         }
                         try await pipeline.execute(Self.antidote)
                         _ = try await pipeline.deadLetters("retry", "--all", "--execute", "--reason", "round 4")
                     }
-                    // Before, until something was parked; then until something was applied.
+                    // Before round 4, wait until something was parked; afterwards, until something was applied.
                     let counter = round < 4 ? "parked_events" : "processed_events"
                     let before = try await pipeline.number("SELECT count(*) FROM \(counter)")
                     try await eventually {
@@ -84,7 +83,8 @@ import Testing
                 let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
                 try await eventually { try await pipeline.isEverythingPassed() }
                 try await everyParkedEventHasALetter(pipeline)
-                // What was retried before may be all there is, or be answered while the command looks: 1 is "nothing".
+                // Earlier retries may have left nothing, or may finish while the command runs. Exit code 1 means that
+                // there is nothing to retry.
                 _ = try await pipeline.deadLetters(
                     "retry", "--all", "--execute", "--reason", "the cause is gone", codes: [0, 1])
                 try await everyLetterIsOver(pipeline)
@@ -108,13 +108,13 @@ import Testing
             try await eventually {
                 try await pipeline.number("SELECT count(*) FROM circuit_breakers WHERE opened_at IS NOT NULL") > 0
             }
-            // A restart must not open the sluice again.
+            // After a restart, the circuit breaker must stay open.
             try await first.stop()
             let second = try pipeline.projection()
             try await second.waitForLog("circuit breaker open")
             #expect(try await pipeline.number(Self.mostParked) <= 50)
             try await pipeline.execute(Self.antidote)
-            // It goes on by itself.
+            // The projection continues without an operator's action.
             try await eventually { try await pipeline.isEverythingPassed() }
             #expect(try await pipeline.number(Self.mostParked) <= 50)
             try await everyParkedEventHasALetter(pipeline)
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    /// No letter is open, and no key blocked.
+    /// Waits until no letter is open and no key is blocked.
     private func everyLetterIsOver(_ pipeline: Pipeline) async throws {
         try await eventually {
             try await pipeline.number(

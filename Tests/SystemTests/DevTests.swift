@@ -8,7 +8,7 @@ import Testing
 
 /// `millrace dev` as a process.
 @Suite struct DevTests {
-    /// Whoever is killed cannot clean up: what it started must notice by itself.
+    /// A killed process cannot clean up, so the processes that it started must detect its end.
     @Test func whatItStartedEndsWithIt() async throws {
         try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -23,8 +23,8 @@ import Testing
         }
     }
 
-    /// What the README tells to do: everything with a load, and `verify` in another terminal; and again on the data of
-    /// before, where the new Kafka lacks the old orders' events.
+    /// Runs the commands of the README: all daemons with a load, and `verify` in another terminal. The second session
+    /// uses the data of the first one, but its new Kafka does not contain the events of the old orders.
     @Test func whatItPlaysIsVerifiedWhileItRuns() async throws {
         try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    /// A folder of SQL beside everything else, and its query answered.
+    /// Runs a folder of SQL in addition to the other projections, and answers its query.
     @Test func aFolderOfSQLIsRunToo() async throws {
         try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -69,7 +69,8 @@ import Testing
         }
     }
 
-    /// What `make run` does: the load fills every folder that the repository has, and all of it is as it should be.
+    /// Runs what `make run` runs: the load fills the projections of all folders in the repository, and the verification
+    /// finds no difference.
     @Test func theLoadFillsAllFolders() async throws {
         try await TestSlots.hold(3) {
             let data = "/tmp/millrace-test-dev-" + String(UInt64.random(in: .min ... .max), radix: 36)
@@ -111,7 +112,8 @@ import Testing
 
     private static let broker = try? BrokerServer.findProgram(in: ProcessInfo.processInfo.environment)
 
-    /// What a first run published is there for the second: nothing is sent again, and both runs' events are in the end.
+    /// The second run finds the records that the first run published. No record is sent again, and at the end the
+    /// topics contain the events of both runs.
     @Test(.enabled(if: broker != nil, "noida-db is not installed"))
     func aBrokerKeepsTheHistory() async throws {
         let program = try #require(Self.broker)
@@ -133,7 +135,7 @@ import Testing
         }
     }
 
-    /// Whether both read models have come so far; the second tells it by its views.
+    /// Whether both read models contain at least `count` orders. The dashboard is read through its views.
     private static func hasOrders(_ database: PostgresConfiguration, atLeast count: Int) async throws -> Bool {
         let connection = try await PostgresConnection.connect(database)
         let found = try await connection.execute(
@@ -144,7 +146,7 @@ import Testing
         return try min(found.int64(0, 0), found.int64(0, 1)) >= count
     }
 
-    /// What a shell has after reading the addresses that the session left.
+    /// The environment of a shell that has read the addresses in the session's `dev.env`.
     private static func environment(_ data: String) throws -> [String: String] {
         let lines = try String(contentsOfFile: data + "/dev.env", encoding: .utf8).split(separator: "\n")
         return Dictionary(
@@ -154,7 +156,7 @@ import Testing
             })
     }
 
-    /// The processes with `text` in their arguments, but for `millrace dev` itself (proc(5), `cmdline`).
+    /// The processes with `text` in their arguments, except `millrace dev` itself (proc(5), `cmdline`).
     private static func processes(mentioning text: String) -> [String] {
         let ids = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.filter { Int($0) != nil } ?? []
         return ids.compactMap { id in

@@ -7,7 +7,7 @@ import Postgres
 import TestKit
 import Testing
 
-/// What servers do to the daemons; after each the read model is exact.
+/// Tests faults of the servers. The read model is exact after each of them.
 @Suite struct FaultTests {
     @Test func twoProjectionsAndARebalanceUnderLoad() async throws {
         try await Pipeline.with { pipeline in
@@ -21,7 +21,7 @@ import Testing
             try await second.waitForLog("assigned")
             try await load
             try await pipeline.expectEverythingArrives()
-            // The one that stays takes over what the other had.
+            // The remaining projection takes over the partitions of the one that stopped.
             try await first.stop()
             try await pipeline.play(orders: 20, seed: 12)
             try await pipeline.expectEverythingArrives()
@@ -41,7 +41,8 @@ import Testing
                 let projection = try pipeline.projection()
                 for seed in UInt64(1)...3 {
                     try await pipeline.play(orders: 60, seed: seed)
-                    // While the daemons are busy with it; what they were doing is rolled back or unknown to them.
+                    // The daemons are busy at this moment. The server rolls back their open transactions, or they do
+                    // not learn the result.
                     try await server.restart(.immediate)
                 }
                 try await pipeline.expectEverythingArrives()
@@ -61,7 +62,7 @@ import Testing
                 let relay = try pipeline.relay()
                 let projection = try pipeline.projection()
                 async let load: Void = pipeline.play(orders: 200, seed: 3)
-                // Timed out; not the leader; not enough replicas, before and after the append.
+                // Request timed out; not the leader; not enough replicas, before and after the append.
                 let transient: [Int32] = [7, 6, 19, 20]
                 cluster.pushRequestErrors(.produce, (0..<8).map { transient[$0 % transient.count] })
                 try await eventually {

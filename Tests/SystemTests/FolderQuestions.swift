@@ -4,7 +4,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// Asks one query of a query service all the time, until it is told to end.
+/// Sends one query to a query service repeatedly until `end()` is called.
 final class FolderQuestions: Sendable {
     private let isOver = Mutex(false)
     private let url: URL
@@ -17,7 +17,7 @@ final class FolderQuestions: Sendable {
         url = try #require(URL(string: "http://127.0.0.1:\(port)/v1/q/\(query)"))
     }
 
-    /// The answer to one question, which there must be.
+    /// Sends the query once. A status other than 200 fails the test.
     func one() async throws -> String {
         let (data, response) = try await URLSession.shared.data(for: URLRequest(url: url, timeoutInterval: 60))
         let text = String(decoding: data, as: UTF8.self)
@@ -25,7 +25,7 @@ final class FolderQuestions: Sendable {
         return text
     }
 
-    /// - Returns: how many questions there were, and the answers that were none.
+    /// - Returns: the number of requests, and the responses with a status other than 200.
     func ask() async throws -> (count: Int, failures: [String]) {
         var count = 0
         var failures: [String] = []

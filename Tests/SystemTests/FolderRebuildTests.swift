@@ -6,9 +6,9 @@ import StreamCore
 import TestKit
 import Testing
 
-/// A new version of a projection in SQL beside the running one, by daemons and by an operator's commands.
+/// Tests a new version of a projection in SQL next to the running one, with daemons and an operator's commands.
 @Suite struct FolderRebuildTests {
-    /// Two daemons, one with each version; orders are played and questions asked all the while.
+    /// Runs two daemons, one for each version. Orders are played and queries are sent during the whole test.
     @Test func aNewVersionTakesTheLiveOnesPlaceAndNobodyNotices() async throws {
         try await StatsFolders.with { pipeline, folders in
             let relay = try pipeline.relay()
@@ -24,7 +24,7 @@ import Testing
             let next = try folders.write(version: 2)
             let second = try pipeline.sqlProjection(next)
             try await eventually { try await folders.status(pipeline).contains("caught up") }
-            // By its name, with the files that the database keeps of it.
+            // The version is selected by its name. The command writes the files that the database keeps for it.
             let shown = next + "-shown"
             _ = try await pipeline.databaseCommand("projection", "show", folders.name, "--version", "2", "--to", shown)
             for file in ["projection.toml", "schema.sql", "ItemAdded.sql"] {
@@ -34,20 +34,20 @@ import Testing
             let promote = try pipeline.command("rebuild", "promote", folders.name)
             #expect(try await promote.exitCode() == 0, "\(promote.output) \(promote.errors)")
             #expect(promote.errors.contains("is what the events say"))
-            // At once, and without a restart.
+            // The change takes effect immediately and without a restart.
             #expect(try await questions.one().contains("\"has_average\":true"))
             try await first.waitForLog("version 1 was superseded: version 2 is live")
             _ = try await pipeline.databaseCommand("rebuild", "retire", folders.name)
             #expect(try await questions.one().contains("\"has_average\":true"))
             try await playing
-            // From here on the second daemon keeps the read model alone.
+            // From here on only the second daemon updates the read model.
             try await pipeline.play(orders: 30, seed: 3)
             try await folders.expectArrival(version: 2, in: pipeline)
             questions.end()
             let asked = try await asking
             #expect(asked.count > 20 && asked.failures.isEmpty, "\(asked)")
 
-            // All of it once more, by the command alone, to compare with.
+            // The command alone fills one more version, for comparison.
             let last = try folders.write(version: 3)
             let fill = try pipeline.command("rebuild", "start", "--projection", last, "--until-caught-up")
             #expect(try await fill.exitCode() == 0, "\(fill.errors)")
@@ -60,7 +60,7 @@ import Testing
         try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
     }
 
-    /// Killed again and again while it makes and fills the version, and while it verifies and promotes it.
+    /// The command is killed repeatedly: while it creates and fills the version, and while it verifies and promotes it.
     @Test func aKillOfTheFillingCommandLosesNothing() async throws {
         try await StatsFolders.with { pipeline, folders in
             let relay = try pipeline.relay()
@@ -92,13 +92,13 @@ import Testing
             #expect(try await promote.exitCode() == 0, "\(promote.errors)")
             #expect(try await filling.exitCode() == 0, "\(filling.errors)")
             try await folders.expectEqual(1, 2, in: pipeline)
-            // What the killed verification has left, too.
+            // The rows that the killed verification left are removed too.
             #expect(try await pipeline.number("SELECT count(*) FROM sql_projection_replays") == 0)
             for daemon in [relay, first] { try await daemon.stop() }
         }
     }
 
-    /// A version that is not what the events say is not promoted, and an abort drops it; both leave the live one alone.
+    /// A version that differs from the events is not promoted, and an abort drops it. Neither changes the live version.
     @Test func aVersionThatDiffersIsRefusedAndDropped() async throws {
         try await StatsFolders.with { pipeline, folders in
             let relay = try pipeline.relay()
@@ -118,7 +118,7 @@ import Testing
             #expect(try await verify.exitCode() == 1 && verify.output.contains("product_stats:"), "\(verify.errors)")
             let live = try pipeline.serverCommand(["projection", "verify", folders.path(version: 1)])
             #expect(try await live.exitCode() == 0, "\(live.output) \(live.errors)")
-            // By their names, with the files that the database keeps.
+            // The versions are selected by their names. The command uses the files that the database keeps.
             let named = try pipeline.command("rebuild", "promote", folders.name)
             #expect(try await named.exitCode() == 1 && named.errors.contains("product_stats:"), "\(named.errors)")
             let building = try pipeline.serverCommand(["projection", "verify", folders.name, "--version", "2"])
@@ -144,7 +144,7 @@ import Testing
         }
     }
 
-    /// `millrace verify`, with the live version that is as it should be, and the other one that is not.
+    /// Runs `millrace verify`. The live version is correct, and the other version is not.
     private func expectOneReport(of folders: StatsFolders, _ next: String, _ pipeline: Pipeline) async throws {
         let projection = try pipeline.projection()
         let live = try pipeline.verifyCommand("--wait", "120s")
@@ -167,10 +167,10 @@ import Testing
         #expect(try differing("\(folders.schema)_v1 product_stats") == 0)
         let wrong = try differing("\(folders.schema)_v2 product_stats")
         let rows = try await pipeline.number("SELECT count(*) FROM \(folders.schema)_v2.product_stats")
-        // Each row is wrong: one is missing, and another one should not be there.
+        // Each row counts twice: the correct one is missing, and a wrong one is present.
         #expect(wrong == Int(rows) * 2)
 
-        // Without its files the database cannot say what a version should have.
+        // Without the files of a version, the database cannot tell what its rows should be.
         try await pipeline.execute("DELETE FROM sql_projection_files WHERE version = 1")
         let undecided = try pipeline.verifyCommand()
         #expect(try await undecided.exitCode() == 2, "\(undecided.output) \(undecided.errors)")
@@ -178,7 +178,8 @@ import Testing
         try await projection.stop()
     }
 
-    /// The live version parks what it cannot apply; the version that is built stops there, and says so.
+    /// The live version parks events that it cannot apply. The version that is built stops at such an event and logs
+    /// the reason.
     @Test func aVersionThatIsBuiltFailsOnABadEvent() async throws {
         try await StatsFolders.with { pipeline, folders in
             let relay = try pipeline.relay()
@@ -201,7 +202,7 @@ import Testing
             #expect(try await pipeline.number("SELECT count(*) FROM parked_events") == 1)
             #expect(try await folders.states(pipeline) == ["1 live", "2 building"])
 
-            // Its consumer is paused as any other.
+            // The consumer is paused like any other.
             _ = try await pipeline.databaseCommand("pause", folders.name, "--reason", "a test", "--as", "tests")
             try await first.waitForLog("the consumer is paused")
             _ = try await pipeline.databaseCommand("resume", folders.name)
@@ -213,7 +214,7 @@ import Testing
     }
 }
 
-/// Copies of the example `product-stats`, under a name and with topics of the test's own.
+/// Copies of the example `product-stats`, with a name and topics that only this test uses.
 private struct StatsFolders {
     let name: String
     let place: URL
@@ -241,7 +242,7 @@ private struct StatsFolders {
         }
     }
 
-    /// What a version makes has its name from the projection, not from the test's schema.
+    /// Removes what the versions created. Its names come from the projection's name, not from the test's schema.
     private func clean() async throws {
         try await pipeline.execute(
             """
@@ -262,7 +263,7 @@ private struct StatsFolders {
 
     func path(version: Int) -> String { place.appending(path: "v\(version)").path }
 
-    /// Writes the folder of a version; those after the first have a column more, in the middle.
+    /// Writes the folder of a version. Versions after the first have one additional column in the middle.
     func write(version: Int) throws -> String {
         let source = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "projections/product-stats")
@@ -293,7 +294,7 @@ private struct StatsFolders {
         try changed.write(to: file, atomically: true, encoding: .utf8)
     }
 
-    /// A folder with a query that can be answered from any version.
+    /// A folder with a query that every version can answer.
     var queries: String {
         get throws {
             let folder = place.appending(path: "queries")
@@ -318,7 +319,7 @@ private struct StatsFolders {
             "SELECT concat_ws(' ', version, state) FROM projection_versions WHERE name = '\(name)' ORDER BY 1")
     }
 
-    /// How many records a version has passed; less than none while there is no such version.
+    /// The number of records that a version has passed; -1 if the version does not exist.
     func passed(_ version: Int, in pipeline: Pipeline) async throws -> Int64 {
         try await pipeline.number(
             """
@@ -364,7 +365,7 @@ extension Pipeline {
             ])
     }
 
-    /// How many records one of the topics has had.
+    /// The number of records that were ever written to one of the topics.
     fileprivate func records(of aggregate: String) async throws -> Int64 {
         let partitions = (0..<Self.partitions).map { TopicPartition(topic: aggregate + topicSuffix, partition: $0) }
         return try await KafkaAdmin(kafka).watermarks(of: partitions).values.reduce(0) { $0 + $1.high }

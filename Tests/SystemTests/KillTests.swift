@@ -3,13 +3,13 @@ import Postgres
 import TestKit
 import Testing
 
-/// `kill -9` of a daemon at the instants that matter, and at any other; after each the read model is exact.
+/// Kills daemons with `kill -9` at critical steps and at random moments. The read model is exact after each kill.
 @Suite struct KillTests {
-    /// Started again under its name, a projection has its partitions back at once; not every broker removes a member
-    /// that was killed from its group.
+    /// A projection that restarts with the same static member name gets its partitions back immediately. Not every
+    /// broker removes a killed member from its group.
     private static let named = ["projection.instance_id": "alone"]
 
-    /// Locks that make a daemon wait in the middle of its work, until the connection closes.
+    /// Holds locks that make a daemon wait in the middle of its work, until the connection closes.
     private func holding(
         _ lock: String, in pipeline: Pipeline, _ body: () async throws -> Void
     ) async throws {
@@ -26,13 +26,14 @@ import Testing
         try await Pipeline.with { pipeline in
             try await pipeline.play(orders: 20)
             let rows = try await pipeline.number("SELECT count(*) FROM outbox")
-            // SHARE lets the relay read and keeps it from deleting.
+            // SHARE mode lets the relay read but not delete.
             try await holding("LOCK TABLE outbox IN SHARE MODE", in: pipeline) {
                 let doomed = try pipeline.relay()
                 try await eventually { try await pipeline.recordsProduced() >= rows }
                 doomed.signal(SIGKILL)
                 _ = try await doomed.exitCode()
-                // A server does not notice that the client of a waiting statement is gone, and would still run it.
+                // A server does not notice that the client of a waiting statement is gone, and would still execute the
+                // statement.
                 _ = try await pipeline.number(
                     """
                     SELECT count(pg_terminate_backend(pid)) FROM pg_locks
@@ -47,7 +48,8 @@ import Testing
             let relay = try pipeline.relay()
             let projection = try pipeline.projection(Self.named)
             try await pipeline.expectEverythingArrives()
-            // Acknowledged and not deleted: published again, and recognised.
+            // The records were acknowledged but their rows were not deleted. They are published again, and the
+            // projection recognizes the duplicates.
             #expect(try await pipeline.recordsProduced() == 2 * rows)
             #expect(try await pipeline.number("SELECT count(*) FROM processed_events") == rows)
             for daemon in [relay, projection] { try await daemon.stop() }
@@ -60,7 +62,7 @@ import Testing
             try await pipeline.play(orders: 20)
             try await holding("LOCK TABLE order_summary_rows IN SHARE MODE", in: pipeline) {
                 let doomed = try pipeline.projection(Self.named)
-                // Its transaction has moved offsets and remembered events, and waits to write the read model.
+                // Its transaction has moved the offsets and stored the event ids. It waits to write the read model.
                 try await eventually {
                     try await pipeline.number(
                         """
@@ -81,7 +83,7 @@ import Testing
         try await Pipeline.with { pipeline in
             let relay = try pipeline.relay()
             try await pipeline.play(orders: 20)
-            // It never gets to copy an offset to Kafka.
+            // The interval is so long that the projection never copies an offset to Kafka.
             let doomed = try pipeline.projection(
                 Self.named.merging(["projection.offset_copy_interval_ms": "600000"]) { _, given in given })
             try await eventually {
@@ -104,14 +106,14 @@ import Testing
                 let relay = try pipeline.relay()
                 let projection = try pipeline.projection(Self.named)
                 let dashboard = try pipeline.dashboard(Self.named)
-                // Each round gets somewhere before it is killed, wherever it then is.
+                // In each round the daemons make progress before they are killed, at whatever step they then are.
                 let applied = try await pipeline.number("SELECT count(*) FROM processed_events")
                 let published = try await pipeline.recordsProduced()
                 try await eventually {
                     let hasPublished = try await pipeline.recordsProduced() > published
                     let hasApplied = try await pipeline.number("SELECT count(*) FROM processed_events") > applied
                     if hasPublished && hasApplied { return true }
-                    // Or there is nowhere to get.
+                    // Without more work there is no progress to wait for.
                     return try await pipeline.isEverythingPassed()
                 }
                 if round.isMultiple(of: 2) { relay.signal(SIGKILL) } else { relay.signal(SIGTERM) }

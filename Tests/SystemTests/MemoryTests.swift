@@ -3,9 +3,10 @@ import Glibc
 import TestKit
 import Testing
 
-/// How much memory a daemon takes, whatever has piled up while it did not run.
+/// Tests that the memory of a daemon is limited, however much work accumulated while it did not run.
 @Suite struct MemoryTests {
-    /// A page is bounded in bytes before it is read: small rows tell nothing of the large ones behind them.
+    /// The relay limits the bytes of a page before it reads the page. The sizes of small rows do not show the sizes of
+    /// the large rows that follow them.
     @Test func aRelayThatFindsLargeRowsBehindSmallOnesStaysSmall() async throws {
         try await Pipeline.with { pipeline in
             let relay = try pipeline.relay()
@@ -30,7 +31,7 @@ import Testing
         """
     }
 
-    /// The most that the process ever had resident, from proc(5)'s `status`.
+    /// The peak resident size of the process, from `status` in proc(5).
     private static func peakBytes(of process: Int32) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })

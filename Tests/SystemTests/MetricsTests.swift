@@ -3,9 +3,9 @@ import FoundationNetworking
 import TestKit
 import Testing
 
-/// What the daemons show of a pipeline at work, as Prometheus reads it.
+/// Tests the metrics that the daemons of a running pipeline serve, in the format that Prometheus reads.
 @Suite struct MetricsTests {
-    /// One scrape: the values of all series, by their names with labels.
+    /// One scrape: the values of all series, by name with labels.
     private struct Scrape {
         let values: [String: Double]
         let duration: Duration
@@ -23,7 +23,7 @@ import Testing
             self.values = values
         }
 
-        /// The values of the series of one name whose labels have this text.
+        /// The values of the series with this name whose labels contain this text.
         func all(_ name: String, _ labels: String = "") -> [Double] {
             values.filter { $0.key.hasPrefix(name + "{") && (labels.isEmpty || $0.key.contains(labels)) }.map(\.value)
         }
@@ -48,7 +48,7 @@ import Testing
             #expect(last > now - 600 && last <= now)
             #expect(published.all("millrace_build_info", #"program="outbox-relay",version="0."#) == [1])
 
-            // Once a second the standing is told, so what is told may be older than the last events.
+            // The gauges are updated once a second, so they may not include the last events.
             var applied = try await Scrape(projection)
             try await eventually {
                 applied = try await Scrape(projection)
@@ -66,7 +66,7 @@ import Testing
             try await eventually {
                 try await Scrape(projection).all("millrace_table_live_rows", "order_summary_rows").count == 1
             }
-            // Kafka is asked after half a minute.
+            // The projection queries Kafka for the log start offset after half a minute.
             try await eventually {
                 try await !Scrape(projection).all("millrace_projection_log_start_offset").isEmpty
             }
@@ -88,7 +88,8 @@ import Testing
             #expect(answered.sum("cqrs_query_duration_seconds_count") == 4)
 
             for daemon in [relay, projection, queries] {
-                // Far above what it takes, which is below 5 ms: a machine under load must not fail it.
+                // The limit is far above the usual duration, which is below 5 ms, so that the test does not fail on a
+                // machine under load.
                 #expect(try await Scrape(daemon).duration < .seconds(2))
                 try await daemon.stop()
             }

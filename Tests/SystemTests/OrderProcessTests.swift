@@ -4,14 +4,14 @@ import Postgres
 import TestKit
 import Testing
 
-/// The process of orders as a daemon, between the command service and the relay.
+/// Runs the order process as a daemon between the command service and the relay.
 @Suite struct OrderProcessTests {
     private static let order = """
         {"customerId":"c1","currency":"EUR","items":[{"productId":"p1","name":"Cup","quantity":2,"unitPrice":"12.50"}],\
         "shippingAddress":{"name":"A","street":"S 1","city":"B","postalCode":"1","country":"DE"}}
         """
 
-    /// A kill in the middle of its steps, after stock was reserved and payments were authorized.
+    /// The process is killed in the middle of its steps, after it reserved stock and authorized payments.
     @Test func aKillInTheMiddleLeavesNothing() async throws {
         try await Pipeline.with { pipeline in
             let suffix = pipeline.topicSuffix
@@ -34,7 +34,7 @@ import Testing
                 try await eventually {
                     try await pipeline.number("SELECT count(*) FROM processes WHERE is_finished") == 7
                 }
-                // Six of them have their two pieces.
+                // The stock is enough for six orders of two pieces each.
                 #expect(try await pipeline.number("SELECT count(*) FROM shipments") == 6)
                 #expect(try await pipeline.number("SELECT count(*) FROM payments WHERE status = 'completed'") == 6)
                 #expect(try await pipeline.number("SELECT count(*) FROM orders WHERE status = 'cancelled'") == 1)
@@ -48,7 +48,7 @@ import Testing
     /// Runs the process until it waits in the middle of its first transaction, and kills it there.
     private func kill(_ pipeline: Pipeline) async throws {
         let holder = try await PostgresConnection.connect(pipeline.postgres)
-        // Lets shipments be read, and keeps them from being locked and written.
+        // EXCLUSIVE mode lets others read shipments but not lock or write them.
         try await holder.execute(script: "BEGIN; LOCK TABLE shipments IN EXCLUSIVE MODE")
         let doomed = try pipeline.orderProcess()
         let waiting = "FROM pg_locks WHERE NOT granted AND relation = 'shipments'::regclass"
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    /// Each order's trace says how it ended.
+    /// The trace of each order shows how the order ended.
     private func expectTheTrace(of orders: [String], _ pipeline: Pipeline) async throws {
         var ends: [String: Int] = [:]
         for id in orders {

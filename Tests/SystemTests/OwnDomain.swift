@@ -5,8 +5,8 @@ import StreamCore
 import TestKit
 import Testing
 
-/// An installation of a team with events of its own: its service's table and an outbox in one schema, a projection in
-/// SQL, and nothing of the demo shop.
+/// The installation of a team with its own events: its service's table and an outbox in one schema, and a projection in
+/// SQL. It contains nothing of the demo shop.
 struct OwnDomain {
     enum Layout: String, CaseIterable {
         case millrace, debezium
@@ -19,14 +19,14 @@ struct OwnDomain {
     let kafka: KafkaClientConfiguration
     /// The projection's name.
     let name: String
-    /// Files of the test.
+    /// The folder of the test's files.
     let place: URL
 
     /// The schema of the projection's views.
     var views: String { name.replacing("-", with: "_") }
     var table: String { layout == .millrace ? "outbox" : "outboxevent" }
     var topicSuffix: String { "-\(name)-events" }
-    /// The relay derives it from the aggregate type.
+    /// The relay derives the topic from the aggregate type.
     var topic: String { "parcel\(topicSuffix)" }
     var folder: String { place.appending(path: "v1").path }
 
@@ -56,7 +56,7 @@ struct OwnDomain {
         }
     }
 
-    /// What a version makes has its name from the projection, not from the test's schema.
+    /// Removes what the versions created. Its names come from the projection's name, not from the test's schema.
     private func clean() async throws {
         try await execute(
             """
@@ -77,7 +77,7 @@ struct OwnDomain {
 
     // MARK: files
 
-    /// Writes the daemons' configuration files. The servers are not in them.
+    /// Writes the daemons' configuration files. They do not contain the addresses of the servers.
     func writeSettings() throws -> String {
         let settings = [
             "outbox-relay": """
@@ -124,7 +124,7 @@ struct OwnDomain {
         return place.path
     }
 
-    /// Makes the folder of the projection as an operator does, and adapts it to the team's events.
+    /// Creates the folder of the projection as an operator does, and adapts it to the team's events.
     func makeFolder() async throws {
         let new = try Executable("millrace", ["projection", "new", folder])
         #expect(try await new.exitCode() == 0, "\(new.errors)")
@@ -159,7 +159,7 @@ struct OwnDomain {
             """)
     }
 
-    /// Writes the folder of the next version, which has a column more.
+    /// Writes the folder of the next version, which has one additional column.
     func makeNextVersion() throws -> String {
         let next = place.appending(path: "v2").path
         try FileManager.default.copyItem(atPath: folder, toPath: next)
@@ -183,7 +183,7 @@ struct OwnDomain {
 
     // MARK: the team's service
 
-    /// Makes the tables of the team's service. Its `orders` are none of the demo shop's.
+    /// Creates the tables of the team's service. Its table `orders` has nothing to do with the demo shop.
     func makeTables() async throws {
         try await execute("CREATE TABLE orders (number bigint PRIMARY KEY, recipient text NOT NULL)")
         guard layout == .debezium else { return }
@@ -197,7 +197,7 @@ struct OwnDomain {
             """)
     }
 
-    /// Commits an order of the team's with an event.
+    /// Commits a row of the team's table `orders` together with an event.
     ///
     /// - Parameters:
     ///   - grams: JSON.
@@ -235,7 +235,7 @@ struct OwnDomain {
 
     /// Starts a command of `millrace`.
     ///
-    /// - Parameter schema: whether it has the option of that name.
+    /// - Parameter schema: whether the command has the option `--schema`.
     func start(_ arguments: [String], schema: Bool = true) throws -> Executable {
         try Executable(
             "millrace", arguments + (schema ? ["--schema", postgres.schema] : []),
@@ -257,10 +257,11 @@ struct OwnDomain {
         return command
     }
 
-    /// The option of commands that look at an outbox of another name.
+    /// The option of commands that read an outbox with another name.
     var tableOption: [String] { layout == .millrace ? [] : ["--table", table] }
 
-    /// libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
+    /// The URL contains all libpq parameters as query parameters, because the path of a socket's folder cannot be a
+    /// host before the question mark.
     private var url: String {
         let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
         return "postgresql://?\(query.sorted().joined(separator: "&"))"

@@ -2,8 +2,7 @@ import Foundation
 import TestKit
 import Testing
 
-/// An installation for events of its own, without anything of the demo shop: from the migrations to the operators'
-/// commands.
+/// Tests an installation for a team's own events without the demo shop, from the migrations to the operators' commands.
 @Suite struct OwnDomainTests {
     @Test(arguments: OwnDomain.Layout.allCases)
     func theWholeWayNeedsNothingOfTheShop(_ layout: OwnDomain.Layout) async throws {
@@ -23,7 +22,7 @@ import Testing
         }
     }
 
-    /// The migration sets are those of the daemons with their files.
+    /// The required migration sets are those of the daemons with their configuration files.
     private func install(_ domain: OwnDomain) async throws {
         let nothing = try await domain.millrace(["verify"], code: 78)
         #expect(nothing.errors.contains("has neither projections nor an outbox"), "\(nothing.errors)")
@@ -67,7 +66,8 @@ import Testing
         #expect(tables.errors.contains("--tables-only has nothing to compare"), "\(tables.errors)")
     }
 
-    /// Checks that concern what all tests of the server share are left out.
+    /// Names of the checks that concern only this installation. Checks of things that all tests of the server share are
+    /// left out.
     private static let ownChecks: Set = [
         "schema", "rights", "programs", "outbox", "outbox dead rows", "outbox failed rows", "blocked keys",
         "circuit breakers", "dead letters", "kafka", "topics",
@@ -94,7 +94,7 @@ import Testing
         let topics = findings.filter { $0.check == "topics" }.map { $0.finding.prefix { $0 != ":" } }
         #expect(topics == [domain.topic[...], "dlq.\(domain.name)", "retry.\(domain.name)"])
         #expect(!doctor.output.contains("order"), "\(doctor.output)")
-        // A daemon that is named must have its tables.
+        // If a daemon is named, its tables must exist.
         let more = try domain.start(["doctor", "--daemon", "order-summary-projection", "--without-kafka"])
         #expect(try await more.exitCode() == 2 && more.output.contains("missing: order-summary 1"), "\(more.output)")
         let lag = try await domain.millrace(["lag", "--consumer", domain.name, "-o", "json"])
@@ -135,7 +135,7 @@ import Testing
         #expect(list.output.contains("p-3") && list.output.contains("sql_22_p02"), "\(list.output)")
         let discard = ["dead-letters", "discard", "--class", "sql_22_p02", "--consumer", domain.name]
         try await domain.millrace(discard + ["--execute", "--reason", "a test", "--as", "tests"])
-        // What waited behind it is applied.
+        // The events that waited behind the discarded one are applied.
         try await eventually {
             try await domain.number("SELECT coalesce(sum(grams), 0) FROM \(domain.views).parcels WHERE parcel = 'p-3'")
                 == 3

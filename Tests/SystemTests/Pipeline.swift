@@ -6,8 +6,8 @@ import TestKit
 import Testing
 import Verification
 
-/// The whole of Millrace on a schema and topics of the test's own: the write model, the daemons as processes, and the
-/// read model.
+/// All parts of Millrace on a schema and topics of the test: the write model, the daemons as processes, and the read
+/// model.
 struct Pipeline {
     static let sets = [
         "outbox", "orders", "inventory", "products", "commands", "processes", "projections", "order-summary",
@@ -17,10 +17,10 @@ struct Pipeline {
 
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
-    /// Ends every topic's name.
+    /// The suffix of every topic's name.
     let topicSuffix: String
 
-    /// As readers see the read models: the live version of each.
+    /// The configuration of a reader of the read models, who sees the live version of each.
     var live: PostgresConfiguration {
         var configuration = postgres
         configuration.searchedFirst = []
@@ -40,7 +40,7 @@ struct Pipeline {
 
     static func topics(_ suffix: String) -> [String] { ["order", "payment", "shipment"].map { $0 + suffix } }
 
-    /// Those of the events, and those of the projections' dead letters.
+    /// The topics of the events and of the projections' dead letters.
     static func allTopics(_ suffix: String) -> [String] {
         topics(suffix)
             + ["order-summary", "dashboard"].flatMap { ["dlq\(suffix).\($0)", "retry\(suffix).\($0)"] }
@@ -60,7 +60,7 @@ struct Pipeline {
         try daemon("dashboard-projection", consumer("dashboard").merging(settings) { _, given in given })
     }
 
-    /// Started again under its name, it has its partitions back at once.
+    /// A process that restarts with the same static member name gets its partitions back immediately.
     func orderProcess(_ settings: [String: String] = [:]) throws -> Executable {
         let own = consumer("order-process").merging(["projection.instance_id": "alone"]) { $1 }
         return try daemon("order-process", own.merging(settings) { _, given in given })
@@ -102,12 +102,12 @@ struct Pipeline {
         return command
     }
 
-    /// Runs an operator's command of `millrace` that needs the database and Kafka.
+    /// Starts an operator's command of `millrace` that needs the database and Kafka.
     func command(_ arguments: String...) throws -> Executable {
         try serverCommand(arguments + ["--topic-suffix", topicSuffix])
     }
 
-    /// The same, of a command that has the topics' names from elsewhere.
+    /// Starts a command that needs the database and Kafka but has no topic suffix option.
     func serverCommand(_ arguments: [String]) throws -> Executable {
         let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
         return try Executable(
@@ -116,7 +116,7 @@ struct Pipeline {
                 + ["--bootstrap-servers", kafka.bootstrapServers] + properties)
     }
 
-    /// Runs an operator's command of `millrace` that needs the database alone, and waits for its end.
+    /// Runs an operator's command of `millrace` that needs only the database, and waits for its end.
     func databaseCommand(_ arguments: String..., code: Int32 = 0) async throws -> Executable {
         let command = try Executable("millrace", arguments + ["--database", url, "--schema", postgres.schema])
         let ended = try await command.exitCode()
@@ -124,7 +124,7 @@ struct Pipeline {
         return command
     }
 
-    /// Runs the operators' `millrace verify` on the test's schema and topics.
+    /// Starts the operators' `millrace verify` on the test's schema and topics.
     func verifyCommand(_ arguments: String...) throws -> Executable {
         let properties = kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
         return try Executable(
@@ -133,7 +133,8 @@ struct Pipeline {
                 + ["--bootstrap-servers", kafka.bootstrapServers, "--topic-suffix", topicSuffix] + properties)
     }
 
-    /// libpq's own parameters, whatever they are: a socket's folder has no place before the question mark.
+    /// The URL contains all libpq parameters as query parameters, because the path of a socket's folder cannot be a
+    /// host before the question mark.
     private var url: String {
         let query = postgres.parameters.map { "\($0.key)=\($0.value.replacing("/", with: "%2F"))" }
         return "postgresql://?\(query.sorted().joined(separator: "&"))"
@@ -145,7 +146,7 @@ struct Pipeline {
         all["operations.port"] = "0"
         all["postgres.schema"] = postgres.schema
         all["kafka.bootstrap_servers"] = kafka.bootstrapServers
-        // Either may hold a secret, which a command line may not.
+        // Both may contain a secret, and a secret must not be on a command line.
         var environment = ["DATABASE_URL": url]
         for (property, value) in kafka.properties {
             environment["MILLRACE_KAFKA__PROPERTIES__" + property.uppercased().replacing(".", with: "_")] = value
@@ -159,7 +160,7 @@ struct Pipeline {
 
     // MARK: the shop
 
-    /// Plays so many orders to their end, as fast as the database takes them.
+    /// Plays this number of orders to their end, as fast as the database accepts them.
     func play(orders: Int, seed: UInt64 = 1) async throws {
         var configuration = ShopLoad.Configuration()
         configuration.seed = seed
@@ -171,7 +172,7 @@ struct Pipeline {
         try await ShopLoad(configuration, database: postgres).run()
     }
 
-    // MARK: what is true in the end
+    // MARK: expected results
 
     /// Whether the outbox is empty, and every record is applied or parked by every projection.
     func isEverythingPassed() async throws -> Bool {
@@ -188,7 +189,7 @@ struct Pipeline {
 
     /// Compares the read models with the topics, and the topics with the write model.
     ///
-    /// - Parameter wait: how long to wait until nothing is under way.
+    /// - Parameter wait: maximum time to wait until no event is under way.
     func verdict(
         waitingUpTo wait: Duration = .zero, _ change: (inout VerificationConfiguration) -> Void = { _ in }
     ) async throws -> Verdict {
@@ -198,8 +199,8 @@ struct Pipeline {
         return try await Verification(configuration).run(waitingUpTo: wait)
     }
 
-    /// Waits until everything has arrived, and fails where the read models are not what the events say, or an event
-    /// of the write model is missing.
+    /// Waits until all events have arrived. Fails if the read models differ from the events, or if an event of the
+    /// write model is missing.
     func expectEverythingArrives(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let verdict = try await verdict(waitingUpTo: DeadlinePassed.limit)
         #expect(verdict.method == .events, sourceLocation: sourceLocation)
@@ -209,7 +210,7 @@ struct Pipeline {
         }
     }
 
-    /// Waits until the order summary has applied all that was committed.
+    /// Waits until the order summary has applied all committed events.
     func expectSummaryArrives() async throws {
         try await eventually {
             guard try await number("SELECT count(*) FROM outbox") == 0 else { return false }
@@ -222,7 +223,7 @@ struct Pipeline {
         }
     }
 
-    /// Fails where the dashboard is not among what ``expectEverythingArrives()`` looks at, or empty.
+    /// Fails if ``expectEverythingArrives()`` does not compare the dashboard, or if the dashboard is empty.
     func expectTheDashboardIsExact() async throws {
         let views = try await verdict(waitingUpTo: DeadlinePassed.limit).comparisons.filter {
             $0.name.hasPrefix("dashboard_")
@@ -231,7 +232,7 @@ struct Pipeline {
         for view in views { #expect(view.checked > 0 && view.differing == 0 && view.undecided == nil, "\(view)") }
     }
 
-    /// Asks the database for one number.
+    /// Runs a query whose result is one number.
     func number(_ query: String) async throws -> Int64 {
         let connection = try await PostgresConnection.connect(postgres)
         let result = try await connection.execute(.unprepared("SELECT (\(query))::bigint"))
@@ -239,7 +240,7 @@ struct Pipeline {
         return try result.int64(0, 0)
     }
 
-    /// Asks the database for texts.
+    /// Runs a query whose result is a column of texts.
     func texts(_ query: String) async throws -> [String] {
         let connection = try await PostgresConnection.connect(postgres)
         let result = try await connection.execute(.unprepared(query))
@@ -253,7 +254,7 @@ struct Pipeline {
         await connection.close()
     }
 
-    /// How many records the topics have had.
+    /// The number of records that were ever written to the topics.
     func recordsProduced() async throws -> Int64 {
         let admin = try KafkaAdmin(kafka)
         let partitions = Self.topics(topicSuffix).flatMap { topic in

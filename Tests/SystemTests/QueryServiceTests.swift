@@ -8,9 +8,9 @@ import Synchronization
 import TestKit
 import Testing
 
-/// The query service as a process, before a read model that is kept by the others.
+/// Runs the query service as a process on a read model that the other daemons update.
 @Suite struct QueryServiceTests {
-    /// Runs a test with a service on a schema that has all it needs.
+    /// Runs a test with a service on a schema that has all required tables.
     private static func with(
         _ settings: [String: String] = [:], _ body: (Pipeline, RunningService) async throws -> Void
     ) async throws {
@@ -33,7 +33,7 @@ import Testing
             #expect(order.status == 200 && order.body.contains(#""freshness":"read-model""#))
             let tag = try #require(order.header("ETag"))
             #expect(try await service.get("/v1/orders/\(id)", headers: ["If-None-Match": tag]).status == 304)
-            // The link leads through all pages.
+            // The links lead through all pages.
             var (link, seen) = (list.header("Link"), 7)
             while let next = link?.firstMatch(of: #/<([^>]*)>/#).map({ String($0.1) }) {
                 let page = try await service.get(next)
@@ -45,7 +45,7 @@ import Testing
                 let freshness = try await service.get("/v1/freshness").body
                 return freshness.matches(of: #/"lagRecords":0/#).count == 2 && freshness.contains(#""state":"live""#)
             }
-            // The outbox and the topics are each read now and then: one may be known to be empty before the other.
+            // The outbox and the topics are read at different times, so one may be known to be empty before the other.
             var dashboard = try await service.get("/v1/dashboard?window=1h")
             try await eventually {
                 dashboard = try await service.get("/v1/dashboard?window=1h")
@@ -120,7 +120,7 @@ import Testing
             #expect(page.status == 200 && page.header("Content-Type") == "text/html; charset=utf-8")
             let tag = try #require(page.header("ETag"))
             #expect(try await service.get("/", headers: ["If-None-Match": tag]).status == 304)
-            // What the page loads is there.
+            // The service serves all files that the page loads.
             let sources = page.body.matches(of: #/(?:src|href)="(assets/[^"]+|\/assets/[^"]+)"/#).map { String($0.1) }
             #expect(!sources.isEmpty)
             for source in sources where !source.contains("chart.js") {
@@ -150,7 +150,7 @@ import Testing
         }
     }
 
-    /// The database goes away and comes back; the service says so and stays.
+    /// The database stops and restarts. The service reports this and keeps running.
     @Test func outlivesItsDatabase() async throws {
         try await TestDatabase.withPrivateServer { server, postgres in
             try await Migrator(postgres).up(["projections", "order-summary", "dashboard"])
@@ -176,14 +176,14 @@ import Testing
     }
 }
 
-/// A client that reads a response as long as it goes on.
+/// A client that reads a response until its end.
 final class EventStream: Sendable {
     private struct State {
         var received = ""
         var isAtEnd = false
     }
 
-    /// The connection cannot be made.
+    /// The connection cannot be opened.
     struct Failure: Error {
         let code: Int32
     }
@@ -203,7 +203,7 @@ final class EventStream: Sendable {
             }
         }
         guard result == 0 else { throw Failure(code: errno) }
-        // Without chunks, so that what is read is what was written.
+        // HTTP/1.0 has no chunked encoding, so the client reads exactly the bytes that were written.
         let request = Array("GET \(path) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8)
         guard unsafe write(descriptor, request, request.count) == request.count else { throw Failure(code: errno) }
         Thread.detachNewThread { [self] in
@@ -216,7 +216,7 @@ final class EventStream: Sendable {
         }
     }
 
-    /// All that has come, the head of the response too.
+    /// Everything that was received, including the head of the response.
     var output: String { state.withLock { $0.received } }
     var isAtEnd: Bool { state.withLock { $0.isAtEnd } }
 }

@@ -11,9 +11,9 @@ import TestKit
 import Testing
 import Verification
 
-/// Rebuilds of read models by an operator's commands, beside running daemons.
+/// Tests rebuilds of read models by an operator's commands while the daemons run.
 @Suite struct RebuildTests {
-    /// Waits until the rebuild of a projection has applied what there was.
+    /// Starts a rebuild of a projection and waits until it has caught up.
     private func buildToTheEnd(_ name: String, _ pipeline: Pipeline) async throws {
         let start = try pipeline.command("rebuild", "start", name, "--until-caught-up")
         let code = try await start.exitCode()
@@ -26,7 +26,7 @@ import Verification
         #expect(code == 0, "\(code): \(command.output) \(command.errors)")
     }
 
-    /// The whole way, for both read models, with orders played and questions asked all the while.
+    /// Rebuilds and promotes both read models. Orders are played and queries are sent during the whole test.
     @Test func aRebuildTakesTheLiveVersionsPlaceAndNobodyNotices() async throws {
         try await Pipeline.with { pipeline in
             let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
@@ -47,7 +47,7 @@ import Verification
                 #expect(filling.output.contains("is live"))
             }
             try await playing
-            // From here on the daemons keep the new versions alone.
+            // From here on the daemons update only the new versions.
             try await pipeline.play(orders: 30, seed: 3)
             try await pipeline.expectEverythingArrives()
             try await pipeline.expectTheDashboardIsExact()
@@ -68,14 +68,14 @@ import Verification
         }
     }
 
-    /// Killed again and again while it makes and fills the version, and while it promotes it.
+    /// The command is killed repeatedly: while it creates and fills the version, and while it promotes it.
     @Test func aKillAtAnyStepLosesNothing() async throws {
         try await Pipeline.with { pipeline in
             let daemons = try [pipeline.relay(), pipeline.projection()]
             try await pipeline.play(orders: 200)
             try await pipeline.expectEverythingArrives()
             let produced = try await pipeline.recordsProduced()
-            // Before it has done anything, and when the version is filled to so much of a hundred.
+            // Kill it before it has done anything, and when the version is filled to each of these percentages.
             try start(pipeline).signal(SIGKILL)
             for part in [Int64(0), 1, 10, 25, 50, 75, 100] {
                 let start = try start(pipeline)
@@ -85,7 +85,7 @@ import Verification
             }
             #expect(try await pipeline.number("SELECT count(*) FROM projection_versions WHERE version > 2") == 0)
             let filling = try start(pipeline)
-            // Before it has done anything, while it verifies, and when it is about to promote.
+            // Kill it before it has done anything, while it verifies, and when it is about to promote.
             try pipeline.command("rebuild", "promote", "order-summary").signal(SIGKILL)
             let verifying = try pipeline.command("rebuild", "promote", "order-summary")
             try await eventually {
@@ -108,12 +108,12 @@ import Verification
         }
     }
 
-    /// Slow enough to be killed on the way.
+    /// The rate limit makes the command slow enough to be killed while it runs.
     private func start(_ pipeline: Pipeline) throws -> Executable {
         try pipeline.command("rebuild", "start", "order-summary", "--max-rate", "1000")
     }
 
-    /// How many records the second version has passed; less than none while there is no such version.
+    /// The number of records that the second version has passed; -1 if the version does not exist.
     private func passed(_ pipeline: Pipeline) async throws -> Int64 {
         try await pipeline.number(
             """
@@ -122,8 +122,8 @@ import Verification
             """)
     }
 
-    /// Three records that nobody can read: an operator has discarded one, has corrected one, and says nothing of the
-    /// third.
+    /// Three records that cannot be decoded. An operator has discarded one and corrected another one, and has decided
+    /// nothing about the third.
     @Test func whatOperatorsDecidedStaysSo() async throws {
         try await Pipeline.with { pipeline in
             let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.handler()]
@@ -141,7 +141,7 @@ import Verification
             try await promote("order-summary", pipeline)
             let rows = try await seen(pipeline)
             #expect(rows == ["by hand"])
-            // The next rebuild meets an event of which nobody has said anything.
+            // The next rebuild reaches an event about which no operator has decided.
             _ = try await producer.send(
                 topic: "order\(pipeline.topicSuffix)", key: Array("open".utf8), value: Array("{".utf8))
             await producer.close(timeoutMs: 5_000)
@@ -158,7 +158,7 @@ import Verification
             #expect(
                 try await pipeline.number("SELECT count(*) FROM dead_letters WHERE consumer_group LIKE '%.v3'") == 0)
             _ = try await pipeline.databaseCommand("rebuild", "abort", "order-summary")
-            // A letter that the first version wrote when it was no longer live is closed with it.
+            // A letter that the first version wrote when it was no longer live is closed together with that version.
             _ = try await pipeline.databaseCommand("rebuild", "retire", "order-summary")
             #expect(
                 try await pipeline.number(
@@ -168,7 +168,7 @@ import Verification
         }
     }
 
-    /// What the corrected event says in the live version.
+    /// The cancellation reasons of the three orders in the live version, which come from the corrected event.
     private func seen(_ pipeline: Pipeline) async throws -> [String] {
         let connection = try await PostgresConnection.connect(pipeline.live)
         let rows = try await connection.execute(
@@ -208,7 +208,7 @@ import Verification
         }
     }
 
-    /// A row that is wrong becomes right, and the dashboard gets orders that it was told nothing of.
+    /// A wrong row becomes correct, and the dashboard gets orders whose events it had missed.
     @Test func oneOrderIsMadeAnewAlone() async throws {
         try await Pipeline.with { pipeline in
             let daemons = try [pipeline.relay(), pipeline.projection()]
@@ -235,7 +235,7 @@ import Verification
             #expect(different["order_summary"]?.differing == 1 && different["dashboard_statuses"]?.differing ?? 0 > 0)
             try await renew(first, of: "order-summary", pipeline)
             for id in ids { try await renew(id, of: "dashboard", pipeline) }
-            // Once more: it counts once.
+            // Renewing an order a second time does not count it twice.
             try await renew(first, of: "dashboard", pipeline)
             try await pipeline.expectEverythingArrives()
             try await pipeline.expectTheDashboardIsExact()
@@ -260,14 +260,15 @@ import Verification
             _ = try await pipeline.databaseCommand(
                 "pause", "order-summary", "--reason", "a test", "--as", "tests")
             try await projection.waitForLog("the consumer is paused")
-            // What does not run is not watched: a supervisor would restart the process for a loop that stands still.
+            // A loop that does not run is not watched. Otherwise a supervisor would restart the process because the
+            // loop makes no progress.
             let address = "http://127.0.0.1:\(try await projection.port())/health/"
             let live = try await text(address + "live")
             #expect(live.hasPrefix(#"{"status":"pass","#) && live.contains("version loop of order-summary"), "\(live)")
             #expect(!live.contains("projection loop"), "\(live)")
             let ready = try await text(address + "ready")
             #expect(ready.hasPrefix(#"{"status":"pass","#), "\(ready)")
-            // A restart changes nothing.
+            // The consumer stays paused after a restart.
             try await projection.stop()
             projection = try pipeline.projection()
             try await projection.waitForLog("the consumer is paused")
@@ -291,7 +292,7 @@ import Verification
     }
 }
 
-/// Asks a query service all the time, until it is told to end.
+/// Sends queries to a query service repeatedly until `end()` is called.
 private final class Questions: Sendable {
     private let isOver = Mutex(false)
     private let urls: [URL]
@@ -306,7 +307,7 @@ private final class Questions: Sendable {
         }
     }
 
-    /// - Returns: how many questions there were, and the answers that were none.
+    /// - Returns: the number of requests, and the responses with a status other than 200.
     func ask() async throws -> (count: Int, failures: [String]) {
         var count = 0
         var failures: [String] = []

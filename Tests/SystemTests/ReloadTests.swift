@@ -3,9 +3,9 @@ import Glibc
 import TestKit
 import Testing
 
-/// SIGHUP to daemons that answer requests: their limits change while they run.
+/// Sends SIGHUP to daemons that serve requests. Their limits change while they run.
 @Suite struct ReloadTests {
-    /// A service whose file the body can replace.
+    /// Runs a service with a configuration file that the body can replace.
     private static func withService(
         _ name: String, serving purpose: String, _ text: String,
         _ body: (RunningService, (String) throws -> Void) async throws -> Void
@@ -28,7 +28,7 @@ import Testing
     @Test func aCommandServiceTakesSmallerBodies() async throws {
         try await Self.withService("command-service", serving: "commands", "http.max_body_bytes = 100_000") {
             service, reload in
-            // Not an order, but read to its end.
+            // The body is not an order, but the service reads it to its end.
             let body = "[\"" + String(repeating: "x", count: 50_000) + "\"]"
             #expect([400, 422].contains(try await service.post("/v1/orders", body).status))
             try reload("http.max_body_bytes = 2_048\nhttp.threads = 2")
@@ -38,7 +38,7 @@ import Testing
             #expect(service.process.errors.contains("http.threads"))
             #expect(try await service.post("/v1/orders", body).status == 413)
             #expect([400, 422].contains(try await service.post("/v1/orders", "[]").status))
-            // One bad value: nothing changes.
+            // One invalid value prevents all changes.
             try reload("http.max_body_bytes = 100_000\nhttp.max_requests = 0")
             try await service.process.waitForLog("reload failed: all settings and files stay as they were")
             #expect(service.process.errors.contains("http.max_requests: 0 is outside the range 1 to"))
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    /// A client that holds a stream keeps it when the limit falls, and gets a further one when it rises.
+    /// A client keeps its open stream when the limit decreases, and can open another one when the limit increases.
     @Test func aQueryServiceAllowsMoreStreams() async throws {
         try await Self.withService("query-service", serving: "queries", "http.max_streams_per_client = 2") {
             service, reload in

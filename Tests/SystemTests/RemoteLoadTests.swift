@@ -17,7 +17,7 @@ import Testing
             ["load", "--via", "http", "--url", service, "--rate", "0", "--customers", "20", "--quiet"] + arguments)
     }
 
-    /// The numbers of the line of totals.
+    /// The numbers in the line of totals.
     private static func totals(_ load: Executable) throws -> (orders: Int64, complete: Int64, events: Int64) {
         let line = load.output
         let numbers = try #require(
@@ -51,7 +51,7 @@ import Testing
                 #expect(totals.complete == 40 && totals.orders > 30, "\(load.output)")
                 #expect(try await pipeline.number("SELECT count(*) FROM orders") >= Int64(30 * round))
             }
-            // Customers and products are those of the first run: there are no more than the shop has.
+            // The second run uses the customers and products of the first run, so there are no more than the shop has.
             #expect((1...20).contains(try await pipeline.number("SELECT count(*) FROM customers")))
             #expect((1...400).contains(try await pipeline.number("SELECT count(*) FROM products")))
             #expect(try await pipeline.number(Self.disordered) == 0)
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    /// The bank's accounts get their ids from the service, and a killed service doubles no movement.
+    /// The service assigns the ids of the bank's accounts. A kill of the service does not repeat a movement.
     @Test func theMovementsOfABankAreCommands() async throws {
         try await Pipeline.with { pipeline in
             let settings = ["commands.domains": "accounts"]
@@ -88,7 +88,7 @@ import Testing
             #expect(numbers.1 == "20" && movements + refused == 300 && movements > 100)
             let opened = "SELECT count(*) FROM event_streams WHERE aggregate_type = 'Account'"
             #expect(try await pipeline.number(opened) == 20)
-            // A transfer has an event on each side.
+            // A transfer has one event for each of its two accounts.
             let moved = """
                 SELECT count(*) FILTER (WHERE event_type <> 'AccountOpened')
                     - count(*) FILTER (WHERE event_type = 'TransferCompleted') / 2 FROM outbox
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    /// The service is killed and comes back: each command is carried out once, and the load goes on.
+    /// The service is killed and restarted. Each command is carried out exactly once, and the load continues.
     @Test func aKilledServiceCostsNothingAndDoublesNothing() async throws {
         try await Pipeline.with { pipeline in
             var service = try await RunningService(pipeline.commandService(), serving: "commands")

@@ -12,7 +12,7 @@ struct RunningService {
 
     /// Waits until the daemon serves.
     ///
-    /// - Parameter purpose: what its log says it serves.
+    /// - Parameter purpose: the word after "serving" in its log line.
     init(_ process: Executable, serving purpose: String) async throws {
         self.process = process
         let text = "serving \(purpose) address="

@@ -4,7 +4,7 @@ import Foundation
 import TestKit
 import Testing
 
-/// One trace through all daemons, as a collector reads it from their files.
+/// Follows one trace through all daemons in their span files, which a collector would read.
 @Suite struct TracingTests {
     /// A span of a file, with the daemon that wrote it.
     private struct Span {
@@ -30,12 +30,12 @@ import Testing
         }
     }
 
-    /// All spans in the files of a folder. Each line is a request of its own.
+    /// All spans in the files of a folder. Each line of a file is one export request.
     private static func spans(in folder: String) throws -> [Span] {
         var spans: [Span] = []
         for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
             let text = try String(contentsOfFile: "\(folder)/\(name)", encoding: .utf8)
-            // The last line may be on its way.
+            // The last line may be incomplete.
             for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
                 let request = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: [[String: Any]]]
                 let group = try #require(request?["resourceSpans"]?.first)
@@ -68,7 +68,7 @@ import Testing
 
     @Test func oneTraceLeadsFromTheRequestToTheReadModel() async throws {
         try await Self.withFolder { folder in
-            // Nothing that begins here is recorded: only the client's trace.
+            // The ratio 0 records no trace that begins in Millrace, so only the client's trace is recorded.
             let tracing = ["tracing.directory": folder, "tracing.sample_ratio": "0"]
             try await Pipeline.with { pipeline in
                 try await pipeline.execute("INSERT INTO customers VALUES ('c1', 'name', 'mail', 'DE')")
@@ -79,7 +79,7 @@ import Testing
                 let created = try await commands.post("/v1/orders", Self.order, headers: header)
                 #expect(created.status == 201, "\(created.body)")
                 let path = try #require(created.header("Location"))
-                // One without a trace.
+                // This request has no trace.
                 #expect(try await commands.post(path + "/confirm").status == 200)
                 try await eventually { try await pipeline.isEverythingPassed() }
                 #expect(try await queries.get(path, headers: header).status == 200)
@@ -106,7 +106,7 @@ import Testing
         }
     }
 
-    /// Spans that cannot be written are no reason to stop.
+    /// A daemon continues although its spans cannot be written.
     @Test func aFolderThatIsNotThereHoldsUpNothing() async throws {
         try await Self.withFolder { folder in
             try await Pipeline.with { pipeline in
@@ -125,13 +125,13 @@ import Testing
         VALUES ('Tested', 'Order', 'o', 1, '{}', '{"traceparent":"00-\(trace)-\(client)-01"}')
         """
 
-    /// The same spans, over HTTP.
+    /// The daemon sends the same spans over HTTP.
     @Test func aCollectorGetsTheSpansOfADaemon() async throws {
         try await TestCollector.run { collector in
             try await Pipeline.with { pipeline in
                 let relay = try pipeline.relay(["tracing.endpoint": collector.endpoint])
                 try await pipeline.execute(Self.row)
-                // While the daemon runs.
+                // The collector receives the spans while the daemon runs, not only when it stops.
                 try await eventually { !collector.spans.isEmpty }
                 try await relay.stop()
                 #expect(collector.spans.count == 1)

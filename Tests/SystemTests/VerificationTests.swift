@@ -6,7 +6,7 @@ import TestKit
 import Testing
 import Verification
 
-/// `verify` while everything runs: its verdict is true at any moment, and every damage is found and named.
+/// Runs `verify` while all daemons run. Its verdict is correct at any moment, and it finds and names every damage.
 @Suite struct VerificationTests {
     @Test func underLoadTheVerdictIsAlwaysEqual() async throws {
         try await Pipeline.with { pipeline in
@@ -15,7 +15,7 @@ import Verification
             async let load: Void = Self.play(pipeline, until: isEnough)
             defer { isEnough.store(true, ordering: .releasing) }
             for _ in 1...3 {
-                // At once; and without the topics' history, with time to let what is under way arrive.
+                // Verify immediately; then without the topics' history, with time for the events under way to arrive.
                 let atOnce = try await pipeline.verdict()
                 #expect(atOnce.method == .events)
                 #expect(atOnce.isEqual, "\(atOnce)")
@@ -30,7 +30,7 @@ import Verification
             let orders = Int(try await pipeline.number("SELECT count(*) FROM orders"))
             try await pipeline.expectEverythingArrives()
             try await pipeline.expectTheDashboardIsExact()
-            // All orders in few ranges, so that the topics are read once for each.
+            // Divide the orders into a few ranges. The topics are read once for each range.
             let inRanges = try await pipeline.verdict { $0.ordersInMemory = orders / 3 }
             #expect(inRanges.isEqual, "\(inRanges)")
             #expect(inRanges["order_summary"]?.checked == orders)
@@ -74,7 +74,7 @@ import Verification
                     continue
                 }
                 #expect(summary.differences.last?.problem == .missing)
-                // One row with one wrong number is one difference.
+                // A row with one wrong number is one difference.
                 #expect(verdict["dashboard_statuses"]?.differing == 1)
                 #expect(verdict["dashboard_statuses"]?.differences.count == 1)
             }
@@ -82,7 +82,7 @@ import Verification
         }
     }
 
-    /// A row that somebody deletes from the outbox before the relay has published it.
+    /// Somebody deletes a row from the outbox before the relay has published it.
     @Test func anEventThatIsLostOnItsWayIsNamed() async throws {
         try await Pipeline.with { pipeline in
             let projection = try pipeline.projection()
@@ -96,7 +96,7 @@ import Verification
             let place = try #require(lost.first).split(separator: " ")
             let expected = Verdict.Difference(
                 subject: String(place[0]), problem: .lostEvent("event \(place[1]) of order \(place[0])"))
-            // Nothing is published yet: all other events are under way.
+            // No event is published yet, so all other events are under way.
             let early = try await pipeline.verdict()
             #expect(early["topics"]?.differences == [expected])
             #expect(early.underWay.unpublished > 0)
@@ -104,7 +104,7 @@ import Verification
             let verdict = try await pipeline.verdict(waitingUpTo: DeadlinePassed.limit)
             #expect(verdict["topics"]?.differences == [expected])
             #expect(verdict["topics"]?.differing == 1)
-            // The read model is what the events say; only the write model knows of the one that is lost.
+            // The read model agrees with the events. Only the write model shows that one event is lost.
             #expect(verdict["order_summary"]?.differing == 0)
             let byTables = try await pipeline.verdict(waitingUpTo: DeadlinePassed.limit) {
                 $0.incompleteHistory = "not asked for"
@@ -115,7 +115,7 @@ import Verification
         }
     }
 
-    /// Records behind the beginning of an open transaction are in the topic, and nobody can read them.
+    /// Records after the beginning of an open transaction are in the topic, but no consumer can read them.
     @Test(.disabled(if: TestKafka.isMock, "the mock hands out records of open transactions"))
     func whatAnOpenTransactionHidesIsNotLost() async throws {
         try await Pipeline.with { pipeline in
@@ -163,7 +163,7 @@ import Verification
         }
     }
 
-    /// The command itself, under load, in both of its forms.
+    /// Runs the command itself under load, in both output formats.
     @Test func theCommandSaysItInOneDocument() async throws {
         try await Pipeline.with { pipeline in
             let daemons = try [pipeline.relay(), pipeline.projection(), pipeline.dashboard()]
