@@ -64,7 +64,7 @@ import Testing
             #expect(try await answer(bus, transfer("foreign", "a", 1)) == "unknown-account")
             #expect(try await bus.aggregate(AccountDecider.self, "a")?.state.balance == Rules.euros(6_005).amount)
             #expect(try await bus.aggregate(AccountDecider.self, "b")?.state.balance == Rules.euros(4_005).amount)
-            // Events as projections/accounts reads them.
+            // The events have the form that projections/accounts reads.
             let connection = try await PostgresConnection.connect(database)
             let rows = try await connection.execute(
                 """
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    /// What survives a restart is the stream alone: a new bus knows the tenant, the limit and the balance.
+    /// After a restart only the stream remains. A new bus reads the tenant, the limit and the balance from it.
     @Test func aTenantIsKnownFromTheStream() async throws {
         try await with { database, bus in
             let open = OpenAccount(accountID: "a", account: Rules.opened(overdraft: 500))
@@ -94,8 +94,8 @@ import Testing
         }
     }
 
-    /// Two processes, many clients, many keys twice: no money comes or goes, and no account is below its limit at any
-    /// time. `make bench BENCH=transfers` makes a million.
+    /// Two processes with many clients send transfers, many keys twice. The sum of all balances does not change, and no
+    /// account is ever below its limit. `make bench BENCH=transfers` runs a million transfers.
     @Test func thousandsOfTransfersKeepTheSum() async throws {
         let trial = TransferTrial(transfers: 10_000)
         try await with { database, bus in
@@ -106,7 +106,7 @@ import Testing
                 #expect(totals.accepted + totals.refused == 10_000 && totals.repeated == 2_000)
                 #expect(totals.accepted > 1_000 && totals.refused > 100, "\(totals)")
                 try await trial.check(totals, bus, database)
-                // What must not be is found.
+                // The check detects a missing event.
                 let connection = try await PostgresConnection.connect(database)
                 try await connection.execute(
                     script: "DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)")

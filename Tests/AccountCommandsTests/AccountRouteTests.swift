@@ -87,14 +87,14 @@ import Testing
 
     /// Opens an account.
     ///
-    /// - Returns: its path.
+    /// - Returns: the path of the account.
     private static func open(_ scene: CommandScene, tenant: String? = nil) async throws -> String {
         let opened = try await scene.call("POST", "/v1/accounts", opening, tenant: tenant)
         #expect(opened.status == 201, "\(opened.text)")
         return try #require(opened["Location"])
     }
 
-    /// What clients get wrong when they open an account, the status and the problem's own type.
+    /// Invalid requests to open an account, with the status and the last part of the problem's type.
     static let wrongAccounts: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("{", 400, "invalid-json"), ("[]", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (#"{"owner":"Ada"}"#, 422, "missing-field"), (#"{"owner":1,"currency":"EUR"}"#, 422, "wrong-type"),
@@ -106,7 +106,7 @@ import Testing
         (#"{"owner":"Ada","currency":"EUR","overdraftLimit":"0.001"}"#, 422, "invalid-amount"),
     ]
 
-    /// What clients get wrong when they move money.
+    /// Invalid requests to move money.
     static let wrongMovements: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("3", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (#"{"amount":"1"}"#, 422, "missing-field"), (#"{"currency":"EUR"}"#, 422, "missing-field"),

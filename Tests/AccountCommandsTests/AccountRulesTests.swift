@@ -4,14 +4,14 @@ import Events
 import StreamCore
 import Testing
 
-/// The rules of accounts in whole cents, written apart from the others.
+/// The rules of accounts in whole cents, implemented independently of the decider.
 struct AccountModel: HistoryModel {
     typealias D = AccountDecider
     typealias Rules = AccountRulesTests
 
     enum Step {
         case open(limit: Int)
-        /// Cents in or, below zero, out; by a transfer or in cash.
+        /// Moves cents into the account, or out of it if negative, by a transfer or in cash.
         case move(cents: Int, isEuro: Bool, byTransfer: Bool)
         case freeze
     }

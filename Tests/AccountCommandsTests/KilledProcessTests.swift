@@ -9,12 +9,12 @@ import StreamCore
 import TestKit
 import Testing
 
-/// A process that carries transfers out is killed (SIGKILL) again and again. Whoever repeats all requests with their
-/// keys finds each carried out once, or carries it out then.
+/// A process that carries out transfers is killed repeatedly (SIGKILL). Then all requests are repeated with their keys.
+/// Each of them either finds that it was carried out once, or is carried out now.
 @Suite struct KilledProcessTests {
     private static let transfers = 1_200
 
-    /// Where the child of a process reads what it is to do.
+    /// The file from which the child of a process reads its task.
     private static func orders(ofChildOf process: Int32) -> String {
         NSTemporaryDirectory() + "millrace-killed-bus-\(process)"
     }
@@ -30,8 +30,8 @@ import Testing
         return (command, CommandRequest(idempotencyKey: key))
     }
 
-    /// What the child does: transfers from where the one before was killed, until so many are answered; then it is
-    /// killed in the midst of the others.
+    /// The work of the child: it sends the transfers after those of the previous child until enough of them are
+    /// answered. Then it is killed while the others are carried out.
     static func carryOutUntilKilled() async throws {
         let orders = try String(contentsOfFile: orders(ofChildOf: getppid()), encoding: .utf8)
         let parts = orders.split(separator: "|").map(String.init)
@@ -82,7 +82,7 @@ import Testing
     private func repeatAll(_ bus: CommandBus, _ database: PostgresConfiguration) async throws {
         let connection = try await PostgresConnection.connect(database)
         let before = try await connection.execute("SELECT count(*) FROM command_answers").int64(0, 0)
-        // The first child carried out so many; the next ones may have found answers of those before them.
+        // The first child alone carried out this many. The later ones may have found answers of earlier ones.
         #expect(before >= 150)
         var (replays, accepted) = (0, 0)
         for number in 0..<Self.transfers {
@@ -91,7 +91,7 @@ import Testing
             if outcome.isReplay { replays += 1 }
             if case .accepted = outcome.verdict { accepted += 1 }
         }
-        // All that was committed has its answer, and nothing else has one.
+        // Everything that was committed has its answer, and nothing else has one.
         #expect(Int64(replays) == before)
         var sum = DecimalAmount.zero
         for index in 0..<10 {

@@ -1,14 +1,14 @@
 import Foundation
 import Testing
 
-/// Keeps the lists of what `make test-broker` leaves out to tests that exist.
+/// Checks that the lists of what `make test-broker` leaves out name only tests that exist.
 @Suite struct BrokerRunTests {
-    /// The text of each file of tests, by its target's name and its own.
+    /// The text of each test file, by the name of its target and its own name.
     private let suites: [String: String]
 
     init() throws {
         var suites: [String: String] = [:]
-        // A suite has a file of its name.
+        // Each suite is in a file with the suite's name.
         for target in try PackageManifest().targets.keys where target.hasSuffix("Tests") {
             for source in DependencyTests.sources(below: "Tests/\(target)", of: target) {
                 let name = source.url.deletingPathExtension().lastPathComponent

@@ -1,15 +1,15 @@
 import Foundation
 import Testing
 
-/// Keeps the sources to what Package.swift says of them: the compiler lets a file import any module of the package that
-/// happens to be built before it, so the arrows need a test of their own.
+/// Checks that the sources import only what Package.swift allows. The compiler lets a file import any module of the
+/// package that happens to be built before it, so a test must check the dependencies.
 @Suite struct DependencyTests {
     private let manifest: PackageManifest
     static let root = PackageManifest.root
 
     init() throws { manifest = try PackageManifest() }
 
-    /// Libraries that few targets may import, so that replacing one means changing those.
+    /// Libraries that only a few targets may import, so that replacing a library changes only those targets.
     static let owners: [String: Set<String>] = [
         "Hummingbird": ["HTTP"], "HummingbirdCore": ["HTTP"], "HummingbirdTLS": ["HTTP"], "HummingbirdHTTP2": ["HTTP"],
         "HTTPTypes": ["HTTP"], "NIOPosix": ["HTTP"], "NIOHTTPTypes": ["HTTP"],
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    /// The sources of the targets, or all that are below a folder.
+    /// The sources of the targets that are not tests.
     func sources() -> [Source] {
         manifest.targets.values.filter { $0.level != "tests" }.flatMap { Self.sources(below: $0.folder, of: $0.name) }
     }
@@ -40,7 +40,7 @@ import Testing
             .map { Source(target: target, url: $0) }
     }
 
-    /// The modules that a file imports, whatever stands before `import`.
+    /// The modules that a file imports, whatever precedes `import`.
     static func imports(of source: Source) throws -> [String] {
         try source.lines().compactMap { line in
             let words = line.split(separator: " ")
@@ -67,7 +67,8 @@ import Testing
         }
     }
 
-    /// What the lower levels may name; a level that is not in the list of its own must not name its neighbours.
+    /// The levels that each lower level may depend on. A level without its own name in the list must not depend on
+    /// targets of the same level.
     static let lowerLevels: [String: Set<String>] = [
         "sharedProtocols": ["clients", "base"], "domain": ["domain", "base"], "clients": ["base", "systemLibraries"],
         "base": ["base", "systemLibraries"],
@@ -94,8 +95,8 @@ import Testing
         for feature in features { #expect(!manifest.closure(of: feature.name).contains("Daemon")) }
     }
 
-    /// Relay, projection runtime, dead letters and operations carry the events of any domain. Only what is about orders
-    /// may be built with Orders; what is not named here, a target of tomorrow too, may not.
+    /// The relay, the projection runtime, dead letters and operations process the events of any domain. Only these
+    /// targets may depend on the shop's domains. Every other target, including future ones, may not.
     @Test func onlyWhatIsAboutOrdersKnowsThem() {
         let aboutOrders: Set = [
             "OrderSummary", "Dashboard", "OrderShop", "OrderQueries", "Verification", "OrderCommands",
@@ -146,7 +147,7 @@ import Testing
         }
     }
 
-    /// A release build has no testable modules.
+    /// `@testable` imports do not compile in a release build.
     @Test func onlyTestsSeeWhatIsInternal() throws {
         let others = manifest.targets.values.filter { !$0.isTest }
         #expect(others.contains { $0.folder == "Tests/TestKit" })
@@ -180,7 +181,7 @@ import Testing
     }
 
     @Test func testsNeverSleep() throws {
-        // Assembled so that this file does not find itself.
+        // Assembled from parts so that the test does not find this file.
         let sleeps = ["Task" + ".sleep", "Thread" + ".sleep", "u" + "sleep("]
         for source in Self.sources(below: "Tests", of: "tests") where source.url.lastPathComponent != "Eventually.swift"
         {

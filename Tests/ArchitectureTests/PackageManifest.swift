@@ -1,27 +1,28 @@
 import Foundation
 
-/// The content of Package.swift, read as text. Its arrays of targets are the levels of the architecture, from the top.
+/// The content of Package.swift, read as text. Its arrays of targets are the levels of the architecture, from the top
+/// down.
 struct PackageManifest: Sendable {
     struct Target: Sendable {
         let name: String
         /// The array that contains the target.
         let level: String
-        /// The folder with its sources, from the package's root.
+        /// The folder with its sources, relative to the package's root.
         let folder: String
-        /// Modules of the package and of libraries.
+        /// The modules of the package and of libraries that it depends on.
         let dependencies: Set<String>
-        /// Whether it contains tests, unlike a kit that tests are built with.
+        /// Whether it contains tests. A kit that tests use is not a test target.
         let isTest: Bool
     }
 
     private(set) var targets: [String: Target] = [:]
-    /// From the top.
+    /// From the top down.
     private(set) var levels: [String] = []
 
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    /// The text cannot be read. Nothing is skipped, because an unread target would not be checked.
+    /// The text cannot be parsed. No target is skipped, because a skipped target would not be checked.
     struct Unreadable: Error, CustomStringConvertible {
         let description: String
     }
@@ -64,7 +65,7 @@ struct PackageManifest: Sendable {
         var dependencies: Set<String> = []
         var folder = "Sources/\(name)"
         switch kind {
-        // The two declarations of C libraries in PackageDescription's own form.
+        // The two C library targets, which are declared in PackageDescription's own form.
         case "systemLibrary", "target": break
         case "daemon":
             guard let program = arguments.firstMatch(of: /starting: "(\w+)"/)?.1 else {
@@ -91,7 +92,7 @@ struct PackageManifest: Sendable {
         return Target(name: name, level: level, folder: folder, dependencies: dependencies, isTest: kind == "suite")
     }
 
-    /// All that a target is built with.
+    /// All direct and indirect dependencies of a target.
     func closure(of name: String) -> Set<String> {
         var found: Set<String> = []
         var open = [name]

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// The other tests of this target trust ``PackageManifest``: what it does not read, they do not check.
+/// The other tests of this target rely on ``PackageManifest``. They do not check what it does not read.
 @Suite struct PackageManifestTests {
     private static func manifest(_ targets: String) throws -> PackageManifest {
         try PackageManifest(

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Keeps files, functions and lines short enough to be read, and words to those of the field.
+/// Checks that files, functions and lines are short enough, and that words are those of the field.
 @Suite struct TidyTests {
     private static let folders = ["Sources", "Tests", "bench"]
     private let sources = Self.folders.flatMap { DependencyTests.sources(below: $0, of: $0) }
@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    /// Code is the formatter's, which leaves comments alone.
+    /// The formatter limits the width of code, but not of comments.
     @Test func commentsAreNarrow() throws {
         for source in sources {
             for (index, line) in try source.lines().enumerated()
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// The first lines of functions, and how many lines they have: to the brace at the indentation of the first.
+    /// The first line of each function, and its number of lines: up to the brace at the indentation of the first line.
     static func functions(in lines: [Substring]) -> [(line: Int, count: Int)] {
         var found: [(line: Int, count: Int)] = []
         for (index, line) in lines.enumerated() {
@@ -72,11 +72,11 @@ import Testing
         #expect(found.map(\.line) == [3] && found.map(\.count) == [5])
     }
 
-    /// Pictures that stood for the field's terms once: leadership, signal, circuit breaker.
+    /// Pictures that were used for the terms leadership, signal and circuit breaker.
     private static var pictures: some RegexComponent {
         #/\b(?:tenure|doorbell|brake)s?(?![a-z])|(?:Tenure|Doorbell|Brake)s?(?![a-z])/#
     }
-    /// A lane is a set of the dashboard's counters, or a queue of commands, and nothing else.
+    /// A lane is a set of the dashboard's counters, or a queue of commands. The word is used for nothing else.
     private static var lanes: some RegexComponent { #/\blanes?(?![a-z])|Lanes?(?![a-z])/# }
 
     @Test func picturesAreFound() {
@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    /// The texts in a folder, or the file itself.
+    /// The files with text in a folder, or the file itself.
     private static func files(_ path: String) -> [URL] {
         let url = DependencyTests.root.appending(path: path)
         guard let names = FileManager.default.enumerator(at: url, includingPropertiesForKeys: nil), !path.contains(".")

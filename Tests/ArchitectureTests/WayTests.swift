@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-/// Keeps the lists of files in docs/architecture.md true, and the ways short.
+/// Checks that the lists of files in docs/architecture.md are correct and short.
 @Suite struct WayTests {
-    /// The most files that each way may cross, by the words that begin its list.
+    /// The maximum number of files in each list, by the first words of the list.
     private static let limits = ["An outbox row": 24, "A record": 28, "A dead letter": 28, "A request": 20]
 
     @Test func eachWayIsAListOfFilesThatExist() throws {

@@ -4,11 +4,11 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 
-/// A collector of spans on 127.0.0.1: takes requests of OTLP/HTTP, and answers as the test says.
+/// A collector of spans on 127.0.0.1. It accepts OTLP/HTTP requests and returns the answers that the test gives.
 public final class TestCollector: Sendable {
     public enum Answer: Sendable {
         case status(Int, headers: [(name: String, value: String)] = [], body: String = "{}")
-        /// None, until the client goes away.
+        /// No answer until the client closes the connection.
         case silence
     }
 
@@ -32,7 +32,7 @@ public final class TestCollector: Sendable {
         var requests: [Request] = []
         var spans: [Span] = []
         var answers: [Answer]
-        /// Keep requests without an answer waiting.
+        /// The open streams that keep requests without an answer waiting.
         var silences: [AsyncStream<Never>.Continuation] = []
     }
 
@@ -49,12 +49,12 @@ public final class TestCollector: Sendable {
         state = Mutex(State(answers: answers))
     }
 
-    /// Serves while `body` runs.
+    /// Runs a collector while `body` runs.
     ///
     /// - Parameters:
-    ///   - answers: one for each request; the last is the answer to all that follow.
+    /// - answers: one answer for each request. The last one is also the answer to all later requests.
     ///   - port: 0 for any free port.
-    ///   - tls: its certificate; nil for none.
+    /// - tls: the certificate of the server; nil for a server without TLS.
     public static func run(
         _ answers: [Answer] = [.status(200)], port: Int = 0, tls: TLSIdentity? = nil,
         _ body: (TestCollector) async throws -> Void
@@ -101,7 +101,7 @@ public final class TestCollector: Sendable {
         case .silence:
             let (nothing, silence) = AsyncStream.makeStream(of: Never.self)
             state.withLock { $0.silences.append(silence) }
-            // Until the request is cancelled.
+            // Wait until the request is cancelled.
             for await _ in nothing {}
             return HTTPResponse(status: 503)
         case .status(let status, let headers, let body):
@@ -115,7 +115,7 @@ public final class TestCollector: Sendable {
         }
     }
 
-    /// Reads an `ExportTraceServiceRequest` with another reader of JSON than the exporter's writer belongs to.
+    /// Parses an `ExportTraceServiceRequest` with a JSON reader that shares no code with the exporter's writer.
     private static func spans(of body: [UInt8]) throws -> [Span] {
         let request = try JSONSerialization.jsonObject(with: Data(body)) as? [String: [[String: Any]]]
         var spans: [Span] = []

@@ -3,14 +3,14 @@ import Logging
 public import Postgres
 import TestKit
 
-/// A schema with the tables of some domains, and a bus that runs.
+/// A schema with the tables of some domains, and a running bus.
 public struct CommandScene: Sendable {
     public let database: PostgresConfiguration
     public let bus: CommandBus
     public let connection: PostgresConnection
     private let domains: [CommandDomain]
 
-    /// A bus that is patient, since a machine of tests is busy.
+    /// A bus with long timeouts, because a machine that runs tests is busy.
     public static func bus(
         _ database: PostgresConfiguration, _ domains: [CommandDomain],
         _ configure: (inout CommandBusConfiguration) -> Void = { _ in }
@@ -28,8 +28,8 @@ public struct CommandScene: Sendable {
     /// Runs a body with a scene.
     ///
     /// - Parameters:
-    ///   - further: migration sets besides those of the domains.
-    ///   - script: SQL that is run before.
+    /// - further: migration sets in addition to those of the domains.
+    /// - script: SQL that runs before the body.
     public static func with(
         _ domains: [CommandDomain], migrating further: [String] = [], script: String = "",
         _ body: (CommandScene) async throws -> Void
@@ -56,9 +56,9 @@ public struct CommandScene: Sendable {
         }
     }
 
-    /// Sends a command past the routes.
+    /// Sends a command directly to the bus, without a route.
     ///
-    /// - Returns: the version, or the rule's name.
+    /// - Returns: the version, or the name of the rule that refused the command.
     public func send(
         _ command: some Command, _ request: CommandRequest = CommandRequest()
     ) async throws -> String {
@@ -68,9 +68,9 @@ public struct CommandScene: Sendable {
         }
     }
 
-    /// Sends many commands at once, by this scene's bus and by another one in turn, as by two processes.
+    /// Sends many commands at once, alternately through this scene's bus and a second one, like two processes.
     ///
-    /// - Returns: for each the rule that refused it; nil for those that were carried out.
+    /// - Returns: for each command the rule that refused it; nil if it was carried out.
     public func race(
         _ count: Int, _ send: @escaping @Sendable (Int, CommandBus) async throws -> CommandOutcome
     ) async throws -> [String?] {
@@ -93,9 +93,9 @@ public struct CommandScene: Sendable {
         return answers
     }
 
-    /// Sends a request to the route that it belongs to, as a server would.
+    /// Sends a request to its route, as a server would.
     ///
-    /// - Parameter headers: by their names in lower case.
+    /// - Parameter headers: the values by name in lower case.
     public func call(
         _ method: String, _ path: String, _ body: String = "", _ headers: [String: String] = [:],
         query: [String: String] = [:], tenant: String? = nil
@@ -119,7 +119,7 @@ public struct CommandScene: Sendable {
         throw NoRoute(method: method, path: path)
     }
 
-    /// No domain has a route for a request.
+    /// No domain has a route for the request.
     public struct NoRoute: Error {
         public let method: String
         public let path: String
@@ -130,7 +130,7 @@ public struct CommandScene: Sendable {
         try await connection.execute(.unprepared(sql)).int64(0, 0)
     }
 
-    /// The rows that a statement selects, the columns as text, joined by spaces.
+    /// The rows that a statement selects. The columns are texts joined by spaces.
     public func rows(_ sql: String) async throws -> [String] {
         let rows = try await connection.execute(.unprepared(sql))
         return try (0..<rows.rowCount).map { row in

@@ -4,8 +4,7 @@ import Logging
 import Postgres
 
 extension CommandDomain {
-    /// The operations that only the routes have or only the description, each as method and path; empty when both say
-    /// the same.
+    /// The operations, as method and path, that are only in the routes or only in the description; empty if both agree.
     public func undescribed() throws -> [String] {
         let bus = try CommandBus(
             CommandBusConfiguration(), postgres: PostgresConfiguration(url: "postgresql:///none"), domains: [self],

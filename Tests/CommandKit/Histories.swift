@@ -3,39 +3,40 @@ import Foundation
 public import StreamCore
 import Testing
 
-/// The rules of one kind of aggregate once more, written apart from them, and histories to compare both by.
+/// A second, independent implementation of the rules of one kind of aggregate, and random histories to compare both.
 public protocol HistoryModel {
     associatedtype D: Decider
     associatedtype Step
 
     init()
 
-    /// A step at random: one that is often possible, and sometimes not.
+    /// A random step that is often possible and sometimes not.
     static func step(isFirst: Bool, using random: inout SplitMix64) -> Step
 
-    /// What the step is for the decider.
+    /// The command and the facts that the step is for the decider.
     ///
-    /// - Parameter events: those that happened, of which facts are made.
+    /// - Parameter events: the previous events, from which the facts are derived.
     static func command(_ step: Step, after events: [Event<D.Payload>]) -> (D.Command, D.Facts)
 
-    /// Plays the step.
+    /// Carries out the step in the model.
     ///
-    /// - Returns: the name of the rule that refuses it; nil when it is carried out.
+    /// - Returns: the name of the rule that refuses it; nil if it is carried out.
     mutating func play(_ step: Step) -> String?
 
-    /// Whether the decider's state says what the model says.
+    /// Whether the decider's state agrees with the model.
     func isLike(_ state: D.State?) -> Bool
 }
 
-/// Plays histories of commands at random against a decider and a model of its rules.
+/// Plays random histories of commands against a decider and a model of its rules.
 public enum Histories<Model: HistoryModel> {
     private typealias D = Model.D
 
-    /// Plays 10,000 histories. Records the smallest history that fails, and the seed (the environment's SEED, or one at
-    /// random). After each command the answer and the state are compared; at the end of a history its events, written
-    /// and read back, must make the same state.
+    /// Plays 10,000 histories. Records the smallest history that fails, and the seed. The seed is the environment's
+    /// SEED or random. After each command the answer and the state are compared. At the end of a history its events are
+    /// written and read back, and must produce the same state.
     ///
-    /// - Parameter rules: each must refuse more than 50 commands, and more than 50 must be carried out.
+    /// - Parameter rules: each of them must refuse more than 50 commands, and more than 50 commands must be carried
+    ///   out.
     public static func check(_ name: String, reaching rules: [String], count: Int = 10_000) {
         let seed = ProcessInfo.processInfo.environment["SEED"].flatMap { UInt64($0) } ?? .random(in: 0...999_999)
         print("histories of \(name): SEED=\(seed)")
@@ -57,7 +58,7 @@ public enum Histories<Model: HistoryModel> {
         }
     }
 
-    /// - Returns: what is wrong; nil when nothing is.
+    /// - Returns: the difference; nil if there is none.
     private static func play(_ steps: [Model.Step], _ counts: inout [String: Int]) -> String? {
         var model = Model()
         var state: D.State?
@@ -93,7 +94,7 @@ public enum Histories<Model: HistoryModel> {
         return state
     }
 
-    /// Leaves steps out as long as the history fails without them.
+    /// Removes steps as long as the history still fails without them.
     private static func shrink(_ steps: [Model.Step]) -> [Model.Step] {
         var smallest = steps
         var place = 0

@@ -79,7 +79,7 @@ import Testing
             try await scene.bus.send(Add(tally: "a", number: 1))
             let refused = try await scene.bus.send(Add(tally: "a", number: -2))
             #expect(refused.rule == "below-zero")
-            // Its first side was decided before the second was refused.
+            // The addition was decided before the subtraction was refused.
             let half = try await scene.bus.send(Move(source: "a", target: "b", number: 2))
             #expect(half.rule == "below-zero")
             #expect(try await scene.bus.aggregate(TallyDecider.self, "b") == nil)
@@ -107,7 +107,8 @@ import Testing
         }
     }
 
-    /// Two processes and many clients. Some commands share a transaction, others conflict in the database.
+    /// Two processes with many clients send commands. Some commands share a transaction, and others conflict in the
+    /// database.
     @Test(arguments: Kept.allCases) func manyAtOnceLoseNothing(kept: Kept) async throws {
         try await TallyScene.with(kept) { scene in
             let other = try TallyScene.bus(scene.database, kept)

@@ -4,7 +4,7 @@ import Postgres
 import StreamCore
 import WireJSON
 
-// A minimal domain: tallies, to which numbers are added, and which are never below zero.
+// A minimal domain: numbers are added to tallies, and a tally is never below zero.
 
 enum TallyKind: String, AggregateKind {
     case tally = "Tally"
@@ -82,7 +82,7 @@ struct Add: Command {
     let number: Int64
 }
 
-/// Moves a number from one tally to the other.
+/// Moves a number from one tally to another.
 struct Move: Command {
     static let name = "Move"
     let source: String

@@ -5,12 +5,12 @@ import Migrations
 import TestKit
 import Testing
 
-/// The one list, and what must agree with it.
+/// Tests the catalog of daemons, and what must agree with it.
 @Suite struct CatalogTests {
     @Test func everySectionOfADaemonIsKnownToTheOthers() {
         let common: Set = ["log", "operations", "tracing", "kafka", "postgres"]
         let declared = Catalog.daemons.reduce(into: Set<String>()) { $0.formUnion($1.sections) }
-        // A section within another comes with it.
+        // A nested section belongs to its outer section.
         #expect(declared.subtracting(common).filter { !$0.contains(".") } == SharedSections.names)
     }
 
@@ -20,7 +20,8 @@ import Testing
         #expect(Set(Catalog.projections).isSubset(of: Catalog.migrationSets))
     }
 
-    /// A daemon is what it is for, and nothing of its siblings: the marks of modules in the names of symbols tell.
+    /// A daemon contains only the modules that it needs, and none of the other daemons'. The symbol names contain the
+    /// names of the modules.
     @Test(arguments: [
         ("outbox-relay", "Outbox", ["OrderQueries", "DashboardPage", "Projections", "DeadLetters"]),
         ("order-summary-projection", "OrderSummary", ["OrderQueries", "DashboardPage", "Outbox", "Dashboard"]),

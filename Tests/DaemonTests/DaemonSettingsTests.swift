@@ -11,7 +11,7 @@ import Traces
 @testable import OutboxRelayProgram
 @testable import ProjectionPrograms
 
-/// What is written becomes what the clients and features are given.
+/// Tests which values the clients and features get from the settings.
 @Suite struct DaemonSettingsTests {
     private let required = ["kafka.bootstrap_servers=k:9092", "postgres.url=postgresql://me@db:5433/shop"]
 

@@ -2,7 +2,7 @@ import Catalog
 import Foundation
 import Testing
 
-/// `config/` shows operators every setting. It is written by the code, so it cannot say anything else.
+/// `config/` shows operators every setting. The code generates the files, so that they cannot differ from it.
 @Suite struct DefaultFileTests {
     private static let names = Catalog.daemons.map(\.name)
 
@@ -12,7 +12,7 @@ import Testing
         return root.appending(path: "config/\(name).toml").path(percentEncoded: false)
     }
 
-    /// To write the files anew: `MILLRACE_WRITE_CONFIG=1 swift test --filter DefaultFileTests`.
+    /// To generate the files again: `MILLRACE_WRITE_CONFIG=1 swift test --filter DefaultFileTests`.
     @Test(arguments: names)
     func theFilesSayWhatTheCodeSays(_ name: String) throws {
         let expected = try #require(Catalog.daemon(named: name)).defaultFile()

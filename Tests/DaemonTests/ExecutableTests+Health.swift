@@ -1,9 +1,9 @@
 import TestKit
 import Testing
 
-/// What daemons say of their health while their servers are away.
+/// Tests the health that daemons report while their servers are not available.
 extension ExecutableTests {
-    /// Brokers that are away make a daemon neither dead nor unfinished, but not ready: a projection has no partitions.
+    /// A daemon without brokers is live and has started, but it is not ready: a projection has no partitions.
     @Test func aProjectionWithoutBrokers() async throws {
         try await withDatabase(migrating: ["projections", "order-summary"]) { database, _ in
             let daemon = try Executable("order-summary-projection", away + database)
@@ -20,7 +20,8 @@ extension ExecutableTests {
         }
     }
 
-    /// The start does not wait for the database, so that nothing restarts a daemon because servers are away.
+    /// The start does not wait for the database, so that no supervisor restarts a daemon because its servers are not
+    /// available.
     @Test func aDaemonWithoutItsDatabase() async throws {
         let daemon = try Executable("query-service", away + ["--set", "http.port=0"])
         let port = try await daemon.port()

@@ -4,7 +4,7 @@ import Testing
 
 /// What daemons say about the privileges of their database user.
 extension ExecutableTests {
-    /// To PostgreSQL the tables of a schema that a user may not use do not exist.
+    /// If a user lacks the right USAGE on a schema, PostgreSQL reports that its tables do not exist.
     @Test(arguments: [("outbox-relay", ["outbox"]), ("order-summary-projection", ["projections", "order-summary"])])
     func aUserThatMayNotUseTheSchema(_ name: String, _ sets: [String]) async throws {
         let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"

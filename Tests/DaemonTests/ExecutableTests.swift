@@ -12,15 +12,15 @@ import Testing
     import FoundationNetworking
 #endif
 
-/// What supervisors and operators see of the daemons: exit codes, standard error, signals.
+/// Tests what supervisors and operators see of the daemons: exit codes, standard error, signals.
 @Suite struct ExecutableTests {
-    /// Ports that nothing listens on.
+    /// Addresses at which nothing listens.
     let away = [
         "--set", "kafka.bootstrap_servers=127.0.0.1:9", "--set", "postgres.url=postgresql://127.0.0.1:9/none",
         "--set", "operations.port=0",
     ]
 
-    /// How a health check that passes begins.
+    /// The beginning of a passing health check's response.
     let passes = #"{"status":"pass","#
 
     @Test(arguments: ["outbox-relay", "order-summary-projection"])
@@ -71,7 +71,7 @@ import Testing
         #expect(try await usage.exitCode() == 64)
     }
 
-    /// The dynamic linker tells whose `malloc` a library was given.
+    /// The dynamic linker reports which `malloc` each library uses.
     @Test func theRelaysMemoryIsMimallocs() async throws {
         let relay = try Executable("outbox-relay", ["--check"] + away, environment: ["LD_DEBUG": "bindings"])
         #expect(try await relay.exitCode() == 0)
@@ -123,13 +123,13 @@ import Testing
         }
     }
 
-    /// Servers that answer, the right schema: ready, measured, and told to whoever supervises.
+    /// With available servers and the right schema, a daemon is ready, has metrics, and notifies its supervisor.
     @Test(arguments: [
         ("outbox-relay", ["outbox"], "millrace_outbox_leader{shard=\"0\"} 1"),
         ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_stopped_partitions{"),
     ])
     func aWorkingDaemon(_ name: String, _ sets: [String], _ metric: String) async throws {
-        // A projection is ready with its assignment, which it has only of topics that are there.
+        // A projection is ready when it has its assignment, and only existing topics are assigned.
         let suffix = "-" + TestKafka.uniqueName("daemon")
         let settings = ["topic_suffix=\(suffix)", "service=test\(suffix)"].map { "projection.\($0)" }
         try await TestKafka.withTopics(named: ["order\(suffix)"], partitions: 1) {
@@ -148,7 +148,7 @@ import Testing
         }
     }
 
-    /// SIGHUP: all files or none.
+    /// SIGHUP reloads all files or none.
     @Test func theQueryServiceReadsItsQueriesAgain() async throws {
         let sets = ["projections", "order-summary", "dashboard", "sql-projections"]
         try await withDatabase(migrating: sets) { database, connection in
@@ -194,7 +194,7 @@ import Testing
         }
     }
 
-    /// A task that is given to an event loop after its end would end the process, by SwiftNIO's strict mode.
+    /// SwiftNIO's strict mode ends the process if a task is submitted to an event loop that has ended.
     @Test(arguments: 1...3)
     func theQueryServiceStopsWellUnderLoad(_ round: Int) async throws {
         try await withDatabase(migrating: ["projections", "order-summary", "dashboard"]) { database, _ in
@@ -230,7 +230,7 @@ import Testing
         }
     }
 
-    /// Asks over connections of its own until nobody answers any more, and counts the answers.
+    /// Sends requests on new connections until nothing answers, and counts the answers.
     private func answers(of address: String) async -> Int {
         var count = 0
         while true {
@@ -249,8 +249,8 @@ import Testing
         return String(decoding: try await URLSession.shared.data(from: url).0, as: UTF8.self)
     }
 
-    /// What would be a mistake of the configuration at the start is waited for later: here, a user who may no longer
-    /// log in.
+    /// At the start, a user who cannot log in is a configuration error. Later, a daemon waits until the user can log in
+    /// again.
     @Test(arguments: [
         ("outbox-relay", ["outbox"], "millrace_outbox_leader{shard=\"0\"} 1"),
         ("order-summary-projection", ["projections", "order-summary"], "millrace_projection_lag_records{"),
@@ -287,7 +287,7 @@ import Testing
         }
     }
 
-    /// Something for a projection to do: its offset moves.
+    /// Gives a projection a record to process, so that its offset moves.
     private func produceUnknownEvent(_ kafka: KafkaClientConfiguration) async throws {
         let producer = try Producer(kafka) { _ in }
         let event = """
@@ -305,12 +305,12 @@ import Testing
         daemon.signal(SIGTERM)
         #expect(try await daemon.exitCode() == 0)
         #expect(daemon.errors.contains("stopping signal=SIGTERM"))
-        // It says so once a minute, however often it tries.
+        // The daemon logs this once a minute, however often it tries.
         let lines = daemon.errors.split(separator: "\n").count { $0.contains("waiting for the database") }
         #expect(lines <= 1 + Int((ContinuousClock.now - start) / .seconds(60)))
     }
 
-    /// What systemd is told of a daemon's life, over a socket of its own kind.
+    /// Tests the messages to systemd about the daemon's state, on a socket of the type that systemd uses.
     @Test(arguments: [false, true])
     func theSupervisorIsTold(abstract: Bool) async throws {
         let socket = try NotifySocket(abstract: abstract)
@@ -336,7 +336,7 @@ import Testing
         #expect(second.errors.contains("cannot listen on 127.0.0.1:\(port): "))
     }
 
-    /// A row on its way to brokers that are away: a stop waits for its acknowledgement.
+    /// The relay sends a row to brokers that are not available, so a stop waits for the acknowledgement.
     private func withBusyRelay(_ arguments: [String], _ body: (Executable) async throws -> Void) async throws {
         try await withDatabase(migrating: ["outbox"]) { database, connection in
             try await connection.execute(
@@ -373,12 +373,12 @@ import Testing
         }
     }
 
-    /// `--set` arguments for a schema of a test's own.
+    /// Passes `--set` arguments for a schema that only this test uses.
     func withDatabase(
         migrating sets: [String], _ body: ([String], PostgresConnection) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: sets) { configuration in
-            // Keywords of a URL's query replace what stands before it.
+            // Parameters in a URL's query override the parts before them.
             let password = NSTemporaryDirectory() + "millrace-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: password) }
             var secret: [String] = []

@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    /// A level that changes counts for loggers that are there, but for those that have one of their own.
+    /// A changed level applies to existing loggers, except to those that have a level of their own.
     @Test func levels() {
         let level = Live(Logger.Level.warning)
         let logger = Logger(label: "relay") { [lines] label in
@@ -67,7 +67,7 @@ import Testing
         #expect(object["time"].flatMap { Timestamp($0) } != nil)
     }
 
-    /// C1 controls, separators of lines, marks that turn text around, a tag beyond the basic plane.
+    /// C1 control characters, line separators, marks that change the text direction, and a tag beyond the basic plane.
     @Test(arguments: [LogFormat.text, .json])
     func nothingSpoilsALine(_ format: LogFormat) throws {
         let spoiling = "a\u{9B}31m\u{85}b\u{2028}c\u{2029}d\u{202E}e\u{7F}\u{1B}[2J\u{E0041}é漢"

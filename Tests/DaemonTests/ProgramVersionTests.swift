@@ -2,7 +2,7 @@ import Daemon
 import TestKit
 import Testing
 
-/// Packages, manual pages and operators ask each program for its version.
+/// Packages, manual pages and operators read the version of each program.
 @Suite struct ProgramVersionTests {
     @Test(arguments: [
         "outbox-relay", "order-summary-projection", "dashboard-projection", "sql-projection", "dead-letter-handler",

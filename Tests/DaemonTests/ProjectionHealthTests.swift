@@ -9,7 +9,7 @@ import Testing
 @testable import Daemon
 @testable import ProjectionPrograms
 
-/// What a projection's reports make of a daemon's health.
+/// Tests how a projection's reports change the health of its daemon.
 @Suite struct ProjectionHealthTests {
     private let registry = HealthRegistry()
     private let context: DaemonContext
@@ -24,7 +24,7 @@ import Testing
         health = ProjectionHealth(context, projection: "orders")
     }
 
-    /// A rolling upgrade waits for this before it stops the next process.
+    /// A rolling upgrade waits until a process is ready before it stops the next one.
     @Test func itIsReadyWhileItHasAnAssignment() {
         let missing = "partitions of orders: the consumer group has not assigned partitions yet"
         #expect(registry.ready().problems == [missing])
@@ -35,7 +35,7 @@ import Testing
         #expect(registry.live().isGood)
     }
 
-    /// A daemon whose consumer is paused has no loop that could turn, and must not be restarted for it.
+    /// A daemon with a paused consumer has no running loop, and must not be restarted because of that.
     @Test func nothingIsLeftOfARunnerThatHasEnded() {
         let partition = TopicPartition(topic: "orders", partition: 1)
         health.loopTurned()
@@ -51,7 +51,7 @@ import Testing
         #expect(registry.ready().checks.isEmpty)
     }
 
-    /// Two projections of one daemon read the same topic: one that stands still is not hidden by the other.
+    /// Two projections of one daemon read the same topic. The progress of one must not hide that the other makes none.
     @Test func projectionsOfOneTopicAreToldApart() throws {
         let partition = TopicPartition(topic: "orders", partition: 1)
         let other = ProjectionHealth(context, projection: "totals")

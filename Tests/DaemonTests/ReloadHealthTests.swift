@@ -11,9 +11,9 @@ import Testing
 
 @testable import Daemon
 
-/// A reload that does not end is seen.
+/// The health report shows a reload that does not end.
 @Suite struct ReloadHealthTests {
-    /// Can be opened once, and waited for.
+    /// A gate that tasks wait for and that opens once.
     private final class Gate: Sendable {
         private let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
         func open() { continuation.finish() }
@@ -24,11 +24,11 @@ import Testing
         let clock = Mutex(Duration.zero)
         try await Self.run(HealthRegistry(now: { clock.withLock { $0 } })) { health, requests, gate in
             try await eventually { health.live().checks.map(\.name) == ["reload loop"] }
-            // Waiting for a signal is no work.
+            // The time in which the loop waits for a signal does not count.
             clock.withLock { $0 = .seconds(1_000) }
             #expect(health.live().isGood)
             requests.request()
-            // Only once it works is the time counted; it never ends by itself.
+            // The time counts only from the moment the reload runs. This reload never ends on its own.
             try await eventually {
                 clock.withLock { $0 += .seconds(61) }
                 return health.live().problems.first?.hasPrefix("reload loop: no progress for") == true

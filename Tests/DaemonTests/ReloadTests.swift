@@ -4,9 +4,9 @@ import Glibc
 import TestKit
 import Testing
 
-/// SIGHUP, as an operator sends it to a running daemon.
+/// Tests SIGHUP, which an operator sends to a running daemon.
 @Suite struct ReloadTests {
-    /// A daemon whose servers are away, and its file.
+    /// Runs a daemon without available servers, and gives the body a way to replace its file.
     private func withDaemon(
         _ name: String, _ text: String, _ body: (Executable, (String) throws -> Void) async throws -> Void
     ) async throws {
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    /// One bad key: nothing changes, and the error names it.
+    /// One invalid key prevents all changes, and the error names the key.
     @Test func allOrNothing() async throws {
         try await withDaemon("order-summary-projection", "") { daemon, write in
             let start = try #require(try await metrics(daemon).firstMatch(of: time)?.1)
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    /// What only a start reads is told by name, and everything else takes effect.
+    /// The daemon names the settings that only take effect after a restart. All others take effect.
     @Test func settingsThatWaitForARestart() async throws {
         try await withDaemon("outbox-relay", "") { daemon, write in
             try write("log.level = \"debug\"\n[relay]\nshards = 3\nidle_poll_ms = 9\npage_rows = 9")

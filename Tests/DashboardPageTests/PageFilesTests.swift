@@ -44,7 +44,7 @@ import Testing
 
     @Test func nothingIsLoadedFromElsewhereOrBuiltFromText() throws {
         for file in DashboardPage.files where file.path != "/assets/icon.svg" {
-            // Comments name specifications; the namespace of SVG is a name and no address.
+            // Comments name specifications. The SVG namespace is a name, not an address that is loaded.
             let text = try Self.text(file.path).replacing("http://www.w3.org/2000/svg", with: "")
                 .split(separator: "\n").filter { !$0.drop { $0 == " " }.hasPrefix("//") }.joined(separator: "\n")
             #expect(!text.contains(/(?:https?:)?\/\/[a-z0-9-]+\.[a-z]/), "\(file.path) names another server")

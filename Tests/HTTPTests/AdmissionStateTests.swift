@@ -6,7 +6,7 @@ import Testing
     private let one = ClientIdentity(address: "192.0.2.1")
     private let other = ClientIdentity(address: "192.0.2.2")
 
-    /// A state, and the same limits at each call.
+    /// An admission state that gets the same limits at each call.
     private struct Limited {
         var state = AdmissionState()
         var limits: [Share: AdmissionState.Limit]
@@ -54,7 +54,7 @@ import Testing
         #expect(state.state.clientCount == 0, "nothing is remembered of those who hold nothing")
     }
 
-    /// Whoever holds more than a lower limit allows keeps it, and gets no more.
+    /// A client that holds more than a decreased limit allows keeps what it holds, but gets no more.
     @Test func aLimitMayChange() {
         var state = Limited(requests: (2, 2), waits: (0, 0))
         #expect(state.begin(.request, of: one) == nil)

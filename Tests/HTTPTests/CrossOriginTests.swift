@@ -2,7 +2,7 @@ import HTTP
 import TestKit
 import Testing
 
-/// Which pages of other origins may use a server.
+/// Tests which pages of other origins may use a server.
 @Suite struct CrossOriginTests {
     private static let routes = [
         HTTPRoute("/v1/orders/{id}") { _ in text("an order") },
@@ -35,7 +35,7 @@ import Testing
             #expect(answer.header("access-control-allow-methods") == "GET, HEAD, POST")
             #expect(answer.header("access-control-allow-headers") == "Authorization, *")
             #expect(answer.header("vary") == "Origin")
-            // Problems can be read, too.
+            // Allowed pages can also read problem responses.
             for (target, status) in [("/v1/orders/7", 200), ("/none", 404)] {
                 let response = try await client.get(target, headers: "Origin: \(Self.page)\r\n")
                 #expect(response.status == status)
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    /// The browser of a person who visits another site must not lend it what this server answers.
+    /// A page of another site must not read this server's responses through its visitor's browser.
     @Test(arguments: ["https://evil.example", "https://shop.example.evil", "http://shop.example", "null", ""])
     func otherOriginsAreNotLetIn(origin: String) async throws {
         try await ServedHTTP.run(Self.routes) {
@@ -57,7 +57,7 @@ import Testing
             for response in [answer, response] {
                 #expect(response.header("access-control-allow-origin") == nil)
                 #expect(response.header("access-control-allow-methods") == nil)
-                // A cache must not hand this answer to an allowed page.
+                // Without `Vary`, a cache could return this response to an allowed page.
                 #expect(response.header("vary") == "Origin")
             }
         }

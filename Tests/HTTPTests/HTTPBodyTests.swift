@@ -2,7 +2,7 @@ import HTTP
 import TestKit
 import Testing
 
-/// Requests with bodies, as commands have them.
+/// Tests requests with bodies, such as commands.
 @Suite struct HTTPBodyTests {
     private static let routes = [
         HTTPRoute("/v1/orders", method: .post) { request in
@@ -73,7 +73,7 @@ import Testing
         }
     }
 
-    /// A request whose body trickles in takes nothing of what others need.
+    /// A request whose body arrives slowly holds no share of the concurrent requests.
     @Test func aBodyThatIsNotHereTakesNoShare() async throws {
         try await ServedHTTP.run(Self.routes) {
             $0.maxConcurrentRequests = 1

@@ -3,9 +3,9 @@ import HTTP
 import TestKit
 import Testing
 
-/// Limits of number and time, and the stop.
+/// Tests limits of counts and times, and the graceful stop.
 @Suite struct HTTPLimitTests {
-    /// Waits in its handler until it is let go.
+    /// The handler waits for `release`.
     private static func holding(_ began: Notes<Int>, _ release: Signal) -> HTTPRoute {
         HTTPRoute("/hold") { _ in
             began.add(1)
@@ -58,7 +58,7 @@ import Testing
             let refused = try await server.get("/stream")
             #expect(refused.status == status)
             #expect(refused.header("retry-after") == "1")
-            // Streams take nothing of the requests' share.
+            // Streams do not count as requests.
             #expect(try await server.get("/ok").status == 200)
             first = nil
             try await eventually {
@@ -90,7 +90,8 @@ import Testing
 
     // MARK: time
 
-    /// A client that was answered once. Where time is short a busy machine may need more than one.
+    /// Returns a client that has already received a response. With short timeouts a busy machine may need several
+    /// attempts.
     private static func servedClient(of server: ServedHTTP) async throws -> RawClient {
         var served: RawClient?
         try await eventually {
@@ -118,7 +119,7 @@ import Testing
         }
     }
 
-    /// A byte now and then does not move the deadline.
+    /// Single bytes do not extend the deadline.
     @Test func aRequestThatTricklesInIsRefused() async throws {
         try await ServedHTTP.run([Self.ok]) {
             $0.receiveTimeoutMs = 200
@@ -155,7 +156,7 @@ import Testing
             #expect(response.status == 503)
             #expect(response.header("retry-after") == "1")
             #expect(began.all == [1, -1])
-            // On a busy machine one may be late by itself.
+            // On a busy machine a request may exceed the timeout although its handler is fast.
             try await eventually { try await client.get("/ok").body == "ok" }
         }
     }
@@ -206,7 +207,7 @@ import Testing
         }
     }
 
-    /// Its handler was at work when the stop began.
+    /// The handler was running when the stop began.
     @Test func aStreamThatBeginsWhileTheServerStopsSaysGoodbye() async throws {
         let (began, release) = (Notes<Int>(), Signal())
         let stream = HTTPRoute("/stream", isStream: true) { _ in
@@ -234,7 +235,7 @@ import Testing
         }
     }
 
-    /// Some are accepted when nobody takes them any more.
+    /// The kernel accepts some connections after the server has stopped accepting.
     @Test func connectionsThatComeWhileTheServerStopsAreEnded() async throws {
         for _ in 0..<40 {
             try await ServedHTTP.run([Self.ok]) { server in
@@ -271,10 +272,10 @@ import Testing
 
     // MARK: many
 
-    /// In a process of its own, whose memory no other test adds to.
+    /// Runs in a process of its own, so that no other test adds to its memory.
     @Test func thousandsOfIdleConnectionsAreHeld() async throws {
         try await #require(processExitsWith: .success) {
-            // Both ends are this process's.
+            // Both ends of each connection belong to this process.
             let count = min(10_000, (FileLimit.raised() - 1_500) / 2)
             try #require(count >= 200, "the process may open too few files")
             try await ServedHTTP.run([HTTPRoute("/ok") { _ in text("ok") }]) {
@@ -284,7 +285,7 @@ import Testing
                 _ = try await server.get("/ok")
                 let before = try residentBytes()
                 let clients = try (0..<count).map { _ in try server.client() }
-                // The last one in the queue is served, and so is one of every hundred.
+                // Serve the last connection of the queue, and one of every hundred.
                 for client in clients.indices where client % 100 == 99 {
                     #expect(try await clients[client].get("/ok").status == 200)
                 }
@@ -297,9 +298,9 @@ import Testing
 }
 
 enum FileLimit {
-    /// Raises the soft limit to the hard one.
+    /// Raises the soft limit to the hard limit.
     ///
-    /// - Returns: how many files the process may open.
+    /// - Returns: the number of files that the process may open.
     static func raised() -> Int {
         var limit = rlimit()
         // SAFETY: the calls only use the value while they run.

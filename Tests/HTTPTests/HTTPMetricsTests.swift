@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 @Suite struct HTTPMetricsTests {
-    /// The process's, which may be set only once.
+    /// The metrics backend of the process, which can be set only once.
     static let metrics: PrometheusMetrics = {
         let metrics = PrometheusMetrics()
         MetricsSystem.bootstrap(metrics)

@@ -2,9 +2,9 @@ import HTTP
 import TestKit
 import Testing
 
-/// What comes in: targets, headers, methods, and everything that is no request.
+/// Tests targets, headers and methods of requests, and everything that is not a valid request.
 @Suite struct HTTPRequestTests {
-    /// Shows what the handler was given.
+    /// The handlers return what they received.
     private static let echo = [
         HTTPRoute("/") { _ in text("root") },
         HTTPRoute("/v1/orders/{id}") { request in
@@ -71,7 +71,7 @@ import Testing
             let response = try await client.response(hasBody: false)
             #expect(response.status == 200)
             #expect(response.header("content-length") == "6")
-            // Nothing of a body is in the way of the next response.
+            // A body after the HEAD response would be read as the next response.
             #expect(try await client.get("/").body == "root")
         }
     }
@@ -128,7 +128,8 @@ import Testing
             let client = try server.client()
             try await client.send("GET / HTTP/1.1\r\nHost: x\r\n")
             let flood = String(repeating: "X-Flood: " + String(repeating: "x", count: 1_000) + "\r\n", count: 64)
-            // The server reads on for a while, so that its answer is not lost, and then closes.
+            // The server continues to read for a while, so that the client receives its answer. Then it closes the
+            // connection.
             var sent = 0
             try await eventually {
                 guard let count = client.sendNow(flood) else { return true }

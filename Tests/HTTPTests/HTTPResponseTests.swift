@@ -3,7 +3,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// What goes out: headers, problems, order, streams.
+/// Tests headers, problems, the order of responses, and streams.
 @Suite struct HTTPResponseTests {
     struct Unexpected: Error {}
 
@@ -112,7 +112,8 @@ import Testing
         }
     }
 
-    /// Far more than the server takes ahead: it stops reading, and goes on as it answers.
+    /// The client sends many more requests than the server reads ahead. The server stops reading, and continues while
+    /// it answers.
     @Test func aLongPipelineIsAnsweredToItsEnd() async throws {
         try await ServedHTTP.run(Self.routes) { server in
             let client = try server.client()
@@ -184,7 +185,7 @@ import Testing
 
             try await client.send("HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try await client.response(hasBody: false).header("content-type") == "text/event-stream")
-            // A client of HTTP/1.0 knows no chunks.
+            // HTTP/1.0 has no chunked encoding.
             try await client.send("GET /stream HTTP/1.0\r\n\r\n")
             #expect(try await client.receiveToEnd().hasSuffix("\r\n\r\nfirstsecond"))
         }
@@ -262,7 +263,7 @@ import Testing
             try await large.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
             try await eventually { !error.all.isEmpty }
             #expect(["timedOut", "clientGone"].contains(error.all[0]), "\(error.all)")
-            // What the kernel took, and one watermark more: far from all there was to write.
+            // The amount that the kernel buffered plus one watermark, which is much less than the handler would write.
             #expect(written.all.reduce(0, +) < 30_000_000)
             for client in [stream, large] { try await eventually { client.sendNow("x") == nil } }
         }

@@ -3,7 +3,7 @@ import HTTP
 import TestKit
 import Testing
 
-/// TLS and HTTP/2, asked by curl.
+/// Tests TLS and HTTP/2 with curl as the client.
 @Suite struct HTTPSTests {
     private static let routes = [
         HTTPRoute("/v1/orders/{id}") { text("order \($0.parameter("id"))") },
@@ -14,7 +14,7 @@ import Testing
         },
     ]
 
-    /// Serves with a certificate made for the test.
+    /// Serves with a certificate that is created for the test.
     private static func serve(
         _ routes: [HTTPRoute] = routes, http2: Bool,
         _ configure: (inout HTTPServerConfiguration) -> Void = { _ in },
@@ -101,7 +101,7 @@ import Testing
                 })
         }
         try await Self.serve([stream], http2: http2) { _, curl in
-            // A busy machine may need longer than that to begin.
+            // On a busy machine a request may take longer than that to begin.
             try await eventually {
                 _ = try await curl.run("/stream", "--http2", "--max-time", "1")
                 return began.hasHappened
@@ -117,7 +117,7 @@ import Testing
         } _: { _, curl in
             let answer = try await curl.run("/wait", "--http2")
             #expect(answer.output.contains(#""status":503"#) && answer.output.contains(" 503 "), "\(answer.output)")
-            // On a busy machine one may be late by itself.
+            // On a busy machine a request may exceed the timeout although its handler is fast.
             try await eventually { try await curl.run("/v1/orders/1", "--http2").output.hasPrefix("order 1 200") }
         }
     }
@@ -129,7 +129,7 @@ import Testing
         } _: { server, _ in
             let (silent, slow) = (try server.client(), try server.client())
             try await slow.send("\u{16}\u{3}\u{1}")
-            // What is said, if anything, is an alert of TLS.
+            // If the server sends anything, it is a TLS alert.
             #expect(!(try await silent.receiveToEnd()).hasPrefix("HTTP"))
             #expect(!(try await slow.receiveToEnd()).hasPrefix("HTTP"))
         }
@@ -164,7 +164,7 @@ import Testing
     }
 }
 
-/// Asks over TLS, and shows the answer's body, its status and the version of HTTP.
+/// Sends requests over TLS, and prints the body and status of the response and the HTTP version.
 struct Curl {
     let certificate: String
     let port: Int
@@ -181,7 +181,7 @@ struct Curl {
     }
 }
 
-/// A program of the system.
+/// Runs a program of the operating system.
 enum Command {
     struct Outcome {
         let status: Int32
@@ -201,7 +201,7 @@ enum Command {
         process.standardError = pipe
         process.standardInput = FileHandle.nullDevice
         try process.run()
-        // On a thread that may block.
+        // A thread of its own may block.
         let output = await withCheckedContinuation { continuation in
             Thread.detachNewThread {
                 let data = pipe.fileHandleForReading.readDataToEndOfFile()

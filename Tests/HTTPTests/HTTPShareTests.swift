@@ -3,12 +3,12 @@ import Operations
 import TestKit
 import Testing
 
-/// What one client, and all together, may hold of a server, as sockets see it.
+/// Tests the limits of what one client and all clients together may hold of a server, through sockets.
 @Suite struct HTTPShareTests {
     private static let ok = HTTPRoute("/ok") { _ in text("ok") }
     private static func request(_ path: String) -> String { "GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n" }
 
-    /// Works until it is let go; notes 1 at its beginning and -1 when it was cancelled.
+    /// The handler works until `release`. It notes 1 at its beginning and -1 if it was cancelled.
     private static func working(
         _ path: String, as work: HTTPWork, _ notes: Notes<Int>, _ release: Signal
     ) -> HTTPRoute {
@@ -28,7 +28,8 @@ import Testing
         try await ServedHTTP.run([Self.working("/slow", as: work, notes, release), Self.ok]) {
             $0.maxConcurrentRequests = 2
             $0.maxConcurrentRequestsPerClient = 2
-            // A loaded machine may take long to come to the last one, and none may be cancelled meanwhile.
+            // A loaded machine may take long until the last request begins, and no request may be cancelled before
+            // that.
             $0.requestTimeoutMs = 600_000
         } _: { server in
             var slow: [RawClient] = []
@@ -36,7 +37,7 @@ import Testing
                 let client = try server.client()
                 try await client.send(Self.request("/slow"))
                 slow.append(client)
-                // One after another: each holds a request's share until it waits.
+                // Start one request after another, because each holds a request's share until it waits.
                 try await eventually { notes.all.count == count }
             }
             #expect(try await server.get("/ok").status == 200)
@@ -71,7 +72,7 @@ import Testing
         }
     }
 
-    /// Both whoever closes the connection and whoever ends its own side only.
+    /// The client either closes the connection or ends only its sending side.
     @Test(arguments: [true, false])
     func aClientThatIsGoneWaitsForNothing(closes: Bool) async throws {
         let (notes, release) = (Notes<Int>(), Signal())
@@ -118,10 +119,10 @@ import Testing
             #expect(refused.header("retry-after") == "1")
             #expect(refused.header("content-type") == "application/problem+json")
             #expect(refused.header("connection") == "close")
-            // Beyond some they are not even told, and cost nothing.
+            // Beyond a second limit the server closes connections without a response, which costs nothing.
             var silent = 0
             for client in try (0..<40).map({ _ in try server.client() }) {
-                // One that was closed at once may have been reset.
+                // The server may have reset a connection that it closed immediately.
                 let answer = try? await client.receiveToEnd()
                 if answer?.hasPrefix("HTTP/1.1 429 ") != true { silent += 1 }
             }

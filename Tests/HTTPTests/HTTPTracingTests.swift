@@ -4,12 +4,12 @@ import Testing
 import Traces
 import Tracing
 
-/// The span of a request: what it continues, and what the answer makes of it.
+/// Tests the span of a request: which trace it continues, and its status for each response.
 @Suite struct HTTPTracingTests {
     private static let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     private struct Broken: Error {}
 
-    /// Shows which trace the handler is in.
+    /// Returns the trace context of the handler.
     private static let routes = [
         HTTPRoute("/v1/orders/{id}") { _ in text(InstrumentationContext.current?.traceContext?.traceparent ?? "none") },
         HTTPRoute("/broken") { _ in throw Broken() },
@@ -65,7 +65,7 @@ import Tracing
         #expect(spans.map(\.name) == ["GET /stream"] && spans[0].text("http.response.status_code") == "200")
     }
 
-    /// Clients' contexts that are none, or are two, begin a trace; one that is not sampled is passed on.
+    /// An invalid context, or two contexts, begin a new trace. A context that is not sampled is passed on.
     @Test func onlyWhatIsAContextIsGoneOnWith() async throws {
         let twice = "traceparent: \(Self.traceparent)\r\ntraceparent: \(Self.traceparent)\r\n"
         let unsampled = Self.traceparent.dropLast() + "0"

@@ -6,11 +6,11 @@ import Synchronization
 import TestKit
 import Testing
 
-/// What a server says of its threads while handlers do what they should not.
+/// Tests what the health report says about a server's threads while handlers block or do not end.
 @Suite struct HTTPTurnTests {
     private let health = HealthRegistry()
 
-    /// A server whose threads are watched, with half a second for each request.
+    /// Runs a server whose threads are watched. Each request has a timeout of half a second.
     private func serve(_ routes: [HTTPRoute], _ body: (ServedHTTP) async throws -> Void) async throws {
         let threads = (0..<2).map { health.watch(.loop, "http loop \($0)", limit: .seconds(3)) }
         for thread in threads { thread.turned(to: .working) }
@@ -23,12 +23,12 @@ import Testing
         }
     }
 
-    /// Holds the thread, and no longer than the test may take.
+    /// Blocks the thread, but no longer than the test may take.
     private static func block(until isOver: DispatchSemaphore) {
         _ = isOver.wait(timeout: .now() + .seconds(120))
     }
 
-    /// The files of tokens are looked at again and again, and each look is told.
+    /// The server looks at the token files periodically and reports each look.
     @Test func theLookAtTokensIsTold() async throws {
         let file = FileManager.default.temporaryDirectory.appending(path: "millrace-tokens-\(UUID().uuidString)")
         try Data("first-token-of-many".utf8).write(to: file)
@@ -61,19 +61,19 @@ import Testing
             let client = try server.client()
             try await client.send("GET /block HTTP/1.1\r\nHost: x\r\n\r\n")
             await hasBegun.wait()
-            // The other thread moves.
+            // The other thread still makes progress.
             try await eventually { health.live().problems.count == 1 }
             isOver.signal()
             try await eventually { health.live().isGood }
         }
     }
 
-    /// Its client, and perhaps others after it, would wait for ever.
+    /// The client, and perhaps later clients, would wait forever.
     @Test(arguments: [true, false]) func aHandlerThatDoesNotEnd(clientStays: Bool) async throws {
         let (release, hasBegun) = (Signal(), Signal())
         let endless = HTTPRoute("/endless") { _ in
             hasBegun.happen()
-            // A task of its own does not hear of the cancellation.
+            // A detached task is not cancelled with the request.
             await Task.detached { await release.wait() }.value
             return text("too late")
         }
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    /// Streams have no time limit, until their client has gone.
+    /// A stream has no time limit until its client has closed the connection.
     @Test func aStreamThatDoesNotEnd() async throws {
         let (release, hasBegun) = (Signal(), Signal())
         let endless = HTTPRoute("/endless", isStream: true) { _ in
@@ -111,7 +111,7 @@ import Testing
         }
     }
 
-    /// Requests that take too long and end when they are told to are no fault of the threads.
+    /// Requests that exceed the timeout and end when they are cancelled are not a problem of the threads.
     @Test func handlersThatEndWhenCancelled() async throws {
         let slow = HTTPRoute("/slow") { _ in
             await Signal().wait()

@@ -7,7 +7,7 @@ import Testing
 
 @testable import HTTP
 
-/// A service without tokens answers to its own names only.
+/// A service without tokens accepts only requests for its own host names.
 @Suite struct HostPolicyTests {
     @Test(arguments: [
         "localhost", "LOCALHOST:8080", "localhost.", "shop.localhost", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:80",
@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    /// Another site's page has no token.
+    /// A page of another site has no token.
     @Test func tokensProtectWhateverTheNameIs() async throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "millrace-\(UUID().uuidString)").path
         try Data("a-token-of-tokens\n".utf8).write(to: URL(filePath: path))

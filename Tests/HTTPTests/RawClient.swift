@@ -2,28 +2,28 @@ import Glibc
 import TestKit
 import Testing
 
-/// A client that sends what it is told, valid or not, and shows what comes back.
+/// A client that sends any bytes, valid or not, and shows the response.
 final class RawClient {
     struct Response {
         let status: Int
-        /// Names in small letters.
+        /// The names are in lower case.
         let headers: [(name: String, value: String)]
         let body: String
 
         func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
     }
 
-    /// The connection cannot be used.
+    /// The connection failed.
     struct Failure: Error {
         let code: Int32
     }
 
     private let descriptor: Int32
-    /// Received and not yet taken.
+    /// Bytes that were received but not yet returned.
     private(set) var received: [UInt8] = []
     private(set) var isAtEnd = false
 
-    /// - Parameter receiveBuffer: the kernel's, in bytes, for a client that shall be slow.
+    /// - Parameter receiveBuffer: the kernel's receive buffer, in bytes. A small one makes the client slow.
     init(port: Int, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(code: errno) }
@@ -48,7 +48,8 @@ final class RawClient {
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     }
 
-    /// Where nobody listens any more, the kernel may connect a socket to itself: it may choose the very port for it.
+    /// If nobody listens at the port any more, the kernel may choose that port for the client and connect the socket to
+    /// itself.
     private var ownPort: Int {
         var address = sockaddr_in()
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
@@ -78,9 +79,9 @@ final class RawClient {
         }
     }
 
-    /// Sends as much as the kernel takes.
+    /// Sends as many bytes as the kernel accepts.
     ///
-    /// - Returns: how many bytes that were; nil when the connection is closed.
+    /// - Returns: the number of bytes; nil if the connection is closed.
     func sendNow(_ text: String) -> Int? {
         let bytes = Array(text.utf8)
         // SAFETY: the kernel copies the bytes.
@@ -92,7 +93,7 @@ final class RawClient {
         _ = shutdown(descriptor, Int32(SHUT_WR))
     }
 
-    /// Takes what has come so far.
+    /// Receives the bytes that have arrived.
     func receiveNow() {
         var piece = [UInt8](repeating: 0, count: 65_536)
         while !isAtEnd {
@@ -104,7 +105,7 @@ final class RawClient {
         }
     }
 
-    /// Waits until the server has closed the connection.
+    /// Receives until the server has closed the connection.
     func receiveToEnd() async throws -> String {
         try await eventually {
             receiveNow()
@@ -114,7 +115,7 @@ final class RawClient {
         return String(decoding: received, as: UTF8.self)
     }
 
-    /// Waits for a text, and takes everything up to its end.
+    /// Waits for a text, and returns everything up to its end.
     @discardableResult
     func receive(through text: String) async throws -> String {
         var taken = ""
@@ -133,7 +134,7 @@ final class RawClient {
 
     /// Waits for a response.
     ///
-    /// - Parameter hasBody: false for the answer to HEAD.
+    /// - Parameter hasBody: false for the response to HEAD.
     func response(hasBody: Bool = true) async throws -> Response {
         let lines = try await receive(through: "\r\n\r\n").split(separator: "\r\n")
         let headers = lines.dropFirst().map { line in

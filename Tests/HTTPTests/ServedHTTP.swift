@@ -4,7 +4,6 @@ import ServiceLifecycle
 import Synchronization
 import Testing
 
-/// A server under test.
 struct ServedHTTP {
     let port: Int
     private let group: ServiceGroup
@@ -18,22 +17,22 @@ struct ServedHTTP {
         try RawClient(port: port, receiveBuffer: receiveBuffer)
     }
 
-    /// Asks over a connection of its own.
+    /// Sends a request on a new connection.
     func get(_ target: String, headers: String = "") async throws -> RawClient.Response {
         try await client().get(target, headers: headers)
     }
 
-    /// Serves while `body` runs, and stops then; it must have come to its end well.
+    /// Runs a server while `body` runs, and then stops it. The server must end without an error.
     static func run(
         _ routes: [HTTPRoute], _ configure: (inout HTTPServerConfiguration) -> Void = { _ in },
         _ body: (ServedHTTP) async throws -> Void
     ) async throws {
-        // A server makes its counters before it listens, so that they must have somewhere to count by then.
+        // A server creates its counters before it listens, so the metrics backend must exist before that.
         _ = HTTPMetricsTests.metrics
         var configuration = HTTPServerConfiguration()
         configuration.port = 0
         configuration.drainTimeoutMs = 2_000
-        // A busy machine must not end what a test has begun. Tests of these limits set their own.
+        // A busy machine must not end the requests of a test. Tests of these limits set their own values.
         configuration.receiveTimeoutMs = 120_000
         configuration.requestTimeoutMs = 120_000
         configuration.writeTimeoutMs = 120_000
@@ -58,11 +57,12 @@ struct ServedHTTP {
     }
 }
 
-/// Something that happens once, and can be waited for by many.
+/// An event that happens once. Several tasks can wait for it.
 final class Signal: Sendable {
     private struct State {
         var hasHappened = false
-        /// A stream for each: one that several wait for ends for all of them when one task is cancelled.
+        /// Each waiting task has its own stream. If several tasks waited for one stream, the cancellation of one task
+        /// would end it for all of them.
         var waiting: [AsyncStream<Void>.Continuation] = []
     }
 
@@ -79,7 +79,7 @@ final class Signal: Sendable {
         for continuation in waiting { continuation.finish() }
     }
 
-    /// Returns when it has happened or the task is cancelled.
+    /// Returns when the event has happened or the task is cancelled.
     func wait() async {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
         let hasHappened = state.withLock { state in
@@ -91,7 +91,7 @@ final class Signal: Sendable {
     }
 }
 
-/// Values noted from anywhere.
+/// Values that any task can append.
 final class Notes<Value: Sendable>: Sendable {
     private let values = Mutex<[Value]>([])
     func add(_ value: Value) { values.withLock { $0.append(value) } }

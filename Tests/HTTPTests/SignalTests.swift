@@ -1,16 +1,16 @@
 import TestKit
 import Testing
 
-/// What the other suites rely on when handlers wait.
+/// Tests ``Signal``, on which the other suites rely when handlers wait.
 @Suite struct SignalTests {
-    /// A handler that is cancelled must not let the others go, whose waiting a test counts on.
+    /// The cancellation of one handler must not end the wait of the others, because a test counts on it.
     @Test func whoIsCancelledLeavesTheOthersWaiting() async throws {
         let (signal, begun, ended) = (Signal(), Notes<Int>(), Notes<Int>())
         let waiting = (0..<3).map { number in
             Task {
                 begun.add(number)
                 await signal.wait()
-                // A cancelled one is noted apart from those that were let go.
+                // Note -1 for a cancelled task, and its number for a task that the signal ended.
                 ended.add(signal.hasHappened ? number : -1)
             }
         }

@@ -5,7 +5,7 @@ import InventoryCommands
 import Postgres
 import Testing
 
-/// Requests about stock, and what is answered and written.
+/// Tests requests about stock: their answers, and the rows that they write.
 @Suite struct InventoryRouteTests {
     private static func with(_ body: (CommandScene) async throws -> Void) async throws {
         try await CommandScene.with([InventoryCommands.domain], body)
@@ -40,7 +40,8 @@ import Testing
             #expect(stale.status == 412 && stale.text.contains(#""currentVersion":5"#))
             #expect(
                 try await scene.rows("SELECT order_id, quantity::text FROM inventory_reservations") == ["o1 2"])
-            // As projections/customer-orders reads them: all that it needs is the latest event.
+            // The events have the form that projections/customer-orders reads. The latest event contains all that it
+            // needs.
             #expect(
                 try await scene.rows(
                     """
@@ -55,7 +56,7 @@ import Testing
         }
     }
 
-    /// What clients get wrong, the status and the problem's own type.
+    /// Invalid requests, with the status and the last part of the problem's type.
     static let wrong: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("{", 400, "invalid-json"), ("3", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (#"{"quantity":1}"#, 422, "missing-field"), (#"{"orderId":"o"}"#, 422, "missing-field"),
@@ -127,8 +128,8 @@ import Testing
         #expect(try InventoryCommands.domain.undescribed() == [])
     }
 
-    /// Many orders want the same pieces at once, by two buses: each piece is reserved once, and the tables say what the
-    /// events say.
+    /// Many orders request the same pieces at once, through two buses. Each piece is reserved once, and the tables
+    /// agree with the events.
     @Test func piecesAreReservedOnceHoweverManyWantThem() async throws {
         try await Self.with { scene in
             #expect(try await scene.send(ReceiveStock(productID: "cup", quantity: 100)) == "1")

@@ -4,7 +4,7 @@ import Inventory
 import StreamCore
 import Testing
 
-/// The rules of stock in whole pieces, written apart from the others.
+/// The rules of stock in whole pieces, implemented independently of the decider.
 struct StockModel: HistoryModel {
     typealias D = InventoryDecider
 
@@ -33,7 +33,7 @@ struct StockModel: HistoryModel {
         }
     }
 
-    /// What is reserved is told by the events alone, as the tables would tell it.
+    /// The reservations are derived from the events, and must equal those in the tables.
     static func command(_ step: Step, after events: [InventoryEvent]) -> (InventoryCommand, InventoryFacts) {
         func facts(_ order: String, _ tenant: String? = nil) -> InventoryFacts {
             let reservations = events.compactMap { event in
@@ -57,7 +57,7 @@ struct StockModel: HistoryModel {
     mutating func play(_ step: Step) -> String? {
         switch step {
         case .receive(let quantity, let tenant):
-            // The events of these histories belong to nobody.
+            // The events of these histories have no tenant.
             if onHand != nil, tenant != nil { return "unknown-stock" }
             if quantity < 1 { return "invalid-quantity" }
             let sum = (onHand ?? 0) + Int64(quantity)
@@ -95,7 +95,7 @@ struct StockModel: HistoryModel {
             "stock", reaching: ["unknown-stock", "invalid-quantity", "insufficient-stock", "not-reserved"])
     }
 
-    /// No sum of pieces is larger than the most that there may be, so none is too large for its type.
+    /// No sum of pieces exceeds the maximum stock, so no sum overflows its type.
     @Test func aStockHasALimit() throws {
         var state = InventoryState(
             tenantID: nil, onHand: InventoryDecider.maximumOnHand - 5, reserved: 0,
@@ -116,7 +116,7 @@ struct StockModel: HistoryModel {
         }
     }
 
-    /// What no writer of this domain says is not taken for stock.
+    /// A payload that no version of this domain writes is not decoded.
     @Test func aDamagedEventIsNotRead() throws {
         func reads(_ payload: String) -> Bool {
             let decoded = try? EventDecoder<InventoryEventPayload>.payload(

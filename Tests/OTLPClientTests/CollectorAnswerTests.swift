@@ -4,7 +4,7 @@ import Traces
 
 @testable import OTLPClient
 
-/// What a collector's answers mean.
+/// Tests how a collector's answers are interpreted.
 @Suite struct CollectorAnswerTests {
     private static func answer(_ status: Int, retryAfter: String? = nil, _ body: String = "") -> CollectorAnswer {
         CollectorAnswer(status: status, retryAfter: retryAfter, body: Array(body.utf8))

@@ -12,7 +12,7 @@ import Tracing
 
 @testable import Traces
 
-/// The export to a collector, over a real connection.
+/// Tests the export to a collector over a real connection.
 @Suite struct OTLPExporterTests {
     private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
@@ -34,7 +34,7 @@ import Tracing
             configuration, encoder: OTLPTraces(resource: [("service.name", "relay")], scopeVersion: "1"))
     }
 
-    /// Runs an export to an endpoint while `body` runs, and stops it.
+    /// Exports to an endpoint while `body` runs, and then stops the export.
     private static func export(
         to endpoint: String, timeoutMs: Int = 600_000, _ change: (inout SpanExport.Limits) -> Void = { _ in },
         _ body: (SpanExport) async throws -> Void
@@ -69,7 +69,7 @@ import Tracing
         }
     }
 
-    /// A company's own authority is not among those of the system.
+    /// A private certificate authority is not among the trusted authorities of the system.
     @Test func theCollectorsCertificateIsChecked() async throws {
         try await TestCertificate.with { certificate in
             let identity = try TLSIdentity(certificateFile: certificate.file, keyFile: certificate.key)
@@ -113,7 +113,7 @@ import Tracing
         }
     }
 
-    /// A stop ends the wait for the next attempt, and makes one more.
+    /// A stop ends the wait for the next attempt and makes this attempt immediately.
     @Test func aStopDoesNotWaitForAnotherAttempt() async throws {
         let later = TestCollector.Answer.status(503, headers: [("Retry-After", "500")])
         try await TestCollector.run([later, .status(200)]) { collector in
@@ -152,7 +152,7 @@ import Tracing
         }
     }
 
-    /// Metrics can be given a backend only once in a process, so that this test has a process of its own.
+    /// A process can set its metrics backend only once, so this test runs in its own process.
     @Test func whatACollectorRefusesIsDroppedAndCounted() async {
         await #expect(processExitsWith: .success) {
             let metrics = PrometheusMetrics(help: SpanExport.metricHelp)
@@ -174,7 +174,7 @@ import Tracing
         }
     }
 
-    /// No collector listens, and later one does.
+    /// At first no collector listens; later one does.
     @Test func aCollectorThatIsAwayCostsOnlySpans() async {
         await #expect(processExitsWith: .success) {
             let metrics = PrometheusMetrics(help: SpanExport.metricHelp)

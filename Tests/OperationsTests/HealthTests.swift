@@ -43,7 +43,7 @@ import Testing
 }
 
 @Suite struct HealthRegistryTests {
-    /// A clock that stands until it is moved.
+    /// A clock that changes only when a test advances it.
     private final class Clock: Sendable {
         let time = Mutex(Duration.zero)
         func advance(_ seconds: Int) { time.withLock { $0 += .seconds(seconds) } }
@@ -72,7 +72,7 @@ import Testing
         #expect(health.live().isGood, "nor does a late word bring it back")
     }
 
-    /// It may wait for a database, for which a restart is no help.
+    /// The partition may wait for a database, and a restart would not help.
     @Test func aStalledPartitionIsNotReadyButLive() {
         let partition = health.watch(.partition, "orders[0]", limit: .seconds(10))
         partition.turned(to: .working)
@@ -95,7 +95,7 @@ import Testing
         #expect(health.live().isGood, "being live has nothing to do with it")
     }
 
-    /// Whoever asks sees what is looked at, and not only what fails.
+    /// The report contains all checks, not only the failing ones.
     @Test func everyCheckIsInTheReport() {
         let loop = health.watch(.loop, "reader", limit: .seconds(10))
         loop.turned(to: .working)

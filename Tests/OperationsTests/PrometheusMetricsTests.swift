@@ -5,7 +5,7 @@ import Testing
 @Suite struct PrometheusMetricsTests {
     private let metrics = PrometheusMetrics(seriesLimit: 3)
 
-    /// What is exposed, without the process's own metrics.
+    /// The exposition without the metrics of the process.
     private var exposition: String {
         let text = metrics.exposition()
         let end = text.firstRange(of: "# HELP millrace_metrics_refused_total")?.lowerBound ?? text.endIndex
@@ -90,7 +90,7 @@ import Testing
         #expect(exposition.contains("t_seconds_count{k=\"v\"} 1\n"))
     }
 
-    /// A label without a bound must not cost the process its memory, and must not hurt other metrics.
+    /// A label with unlimited values must not exhaust the memory of the process, and must not affect other metrics.
     @Test func seriesHaveALimit() {
         for id in 0..<10 {
             Counter(label: "by_id", dimensions: [("id", String(id))], factory: metrics).increment()

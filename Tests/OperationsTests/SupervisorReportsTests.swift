@@ -23,7 +23,7 @@ import Testing
         #expect(reports.looked(live: good, ready: good, now: .zero) == [.status("ready")])
     }
 
-    /// Being not ready is no reason for a restart; a loop that stands still is.
+    /// A daemon that is not ready is not restarted. A daemon with a loop that makes no progress is restarted.
     @Test func onlyLoopsCountForTheWatchdog() {
         var reports = SupervisorReports(watchdogInterval: .seconds(2))
         let isAway = reports.looked(live: good, ready: bad("database", "not reached yet"), now: .zero)
@@ -34,7 +34,7 @@ import Testing
         #expect(moves == [.alive, .status("ready")])
     }
 
-    /// A text that has a time in it would otherwise be sent with every look.
+    /// A status text that contains a time would otherwise be sent at every look.
     @Test func aChangingTextIsSentRarely() {
         var reports = SupervisorReports(watchdogInterval: nil)
         let sent = (0...25).filter { second in

@@ -40,11 +40,12 @@ import Testing
         #expect(SystemdNotifier(environment: environment).watchdogInterval == nil, "meant for another process")
     }
 
-    /// Fed while the loops move; not fed while one stands still, although the service itself runs.
+    /// The service notifies the watchdog while the loops make progress. It does not while one loop stands still,
+    /// although the service itself runs.
     @Test func theWatchdogIsFedByProgressOnly() async throws {
         let socket = try NotifySocket()
         let notifier = SystemdNotifier(environment: ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "2000"])
-        // Every look at the health is a look at this clock.
+        // Each look at the health reads this clock once.
         let looks = Atomic<Int64>(0)
         let health = HealthRegistry { .seconds(looks.wrappingAdd(1, ordering: .relaxed).newValue) }
         let loop = health.watch(.loop, "loop", limit: .zero)
@@ -60,7 +61,7 @@ import Testing
             group.addTask { try await service.run() }
             #expect(try await socket.nextButStatus() == "WATCHDOG=1")
             loop.turned(to: .working)
-            // What was sent before is taken meanwhile: a socket that holds ten messages blocks whoever sends another.
+            // Meanwhile the socket is drained. A socket that holds ten messages blocks its senders.
             try await severalLooks { socket.discardAll() }
             socket.discardAll()
             notifier.ready()

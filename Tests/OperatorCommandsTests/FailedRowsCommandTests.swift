@@ -86,10 +86,10 @@ import Testing
         }
     }
 
-    /// All of a change or nothing of it.
+    /// A change is made completely or not at all.
     @Test func aRetryThatFailsChangesNothing() async throws {
         try await withRows { failures, connection in
-            // The row is whole, and lacks all that the outbox requires.
+            // The row is valid JSON, but it lacks everything that the outbox requires.
             let audit = Audit(actor: "mara", reason: "try")
             _ = try await #require(throws: PostgresError.self) {
                 try await failures.change(.retry, OutboxFailures.Filter(), by: audit, on: connection)

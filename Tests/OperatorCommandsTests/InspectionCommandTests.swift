@@ -97,7 +97,7 @@ import Testing
         Installation(appliedSets: sets, sqlProjections: projections).expectations(named: [], needing: [])
     }
 
-    /// With the tables of all daemons, all daemons and their topics are expected.
+    /// If the tables of all daemons exist, all daemons and their topics are expected.
     @Test func theTablesTellTheDaemons() {
         let expected = expectations(Set(Catalog.migrationSets))
         #expect(expected.migrationSets == Catalog.migrationSets.sorted())
@@ -116,7 +116,7 @@ import Testing
         #expect(expected.programs == ["outbox-relay", "sql-projection", "dead-letter-handler", "query-service"])
         #expect(expected.optionalPrograms.isEmpty)
         #expect(expected.eventTopics == ["parcel-events"] && expected.letterTopics == ["dlq.parcels", "retry.parcels"])
-        // Commands apply such a projection, and it has no dead letters.
+        // Commands apply an inline projection. It has no dead letters.
         let inline = Installation.SQLProjection(
             name: "parcels", topics: ["parcel-events"], letterTopics: ["dlq.parcels"], isInline: true)
         let applied = expectations(sets.union(["outbox", "commands"]), [inline])
@@ -126,7 +126,7 @@ import Testing
         #expect(nothing.migrationSets.isEmpty && nothing.programs.isEmpty && nothing.eventTopics.isEmpty)
     }
 
-    /// Daemons that the operator names must be there, whatever the database has.
+    /// A daemon that the operator names is expected, whatever tables the database has.
     @Test func namedDaemonsAreExpected() throws {
         let options = try InstallationOptions.parse(["--daemon", "dashboard-projection", "--daemon", "outbox-relay"])
         let sets = try options.migrationSets()
@@ -141,7 +141,7 @@ import Testing
         let folder = NSTemporaryDirectory() + "millrace-config-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        // The server and its secret, which this command needs not, cannot be read.
+        // This command does not need the server and its secret, so a password file that cannot be read does not matter.
         let relay = """
             [postgres]
             password = { file = "not-there" }

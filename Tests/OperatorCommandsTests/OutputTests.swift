@@ -71,7 +71,7 @@ import Testing
         #expect(
             line.text(nil, totals: nil, restarts: 0, seconds: 3_725)
                 == "1:02:05  PostgreSQL or Kafka does not answer")
-        // A cluster that was exchanged counts from 0 again.
+        // The counts of a cluster that was replaced begin at 0 again.
         let third = DevSnapshot(backlog: 0, published: 5, projected: 5, lag: 0)
         #expect(line.text(third, totals: nil, restarts: 0, seconds: 3_726).contains("published 0/s"))
     }

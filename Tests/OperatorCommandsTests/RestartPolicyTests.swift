@@ -5,7 +5,7 @@ import Testing
 @testable import OperatorCommands
 
 @Suite struct RestartPolicyTests {
-    /// Always the longest delay of a step.
+    /// Always selects the longest delay of a step.
     struct NoJitter: RandomNumberGenerator {
         mutating func next() -> UInt64 { .max }
     }

@@ -7,7 +7,7 @@ import Orders
 import Postgres
 import Testing
 
-/// Requests about customers, what is answered and written, and what it means for their orders.
+/// Tests requests about customers: their answers, the rows that they write, and the effect on orders.
 @Suite struct CustomerRouteTests {
     private static func with(_ body: (CommandScene) async throws -> Void) async throws {
         try await CommandScene.with(
@@ -43,7 +43,7 @@ import Testing
             #expect(forgotten.text.contains(#""status":"forgotten","name":"","email":"","country":"","#))
             let late = try await scene.call("POST", path + "/details", Self.details())
             #expect(late.status == 409 && late.type == "customer-forgotten")
-            // The orders stay, and there are no new ones.
+            // The customer's orders stay, but no new ones are possible.
             #expect(try await scene.send(ConfirmOrder(orderID: "o1")) == "2")
             #expect(try await scene.send(scene.create("o2", customer: id, [line])) == "unknown-customer")
             // As projections/customer-orders reads them.
