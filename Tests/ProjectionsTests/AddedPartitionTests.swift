@@ -6,9 +6,9 @@ import Testing
 
 @testable import Projections
 
-/// A topic that gets more partitions while a projection runs.
+/// Partitions are added to a topic while a projection runs.
 @Suite struct AddedPartitionTests {
-    /// The client asks for the topics' partitions every five seconds, and its group is balanced anew.
+    /// The client asks for the topics' partitions every five seconds. After a change, the group rebalances.
     @Test(.disabled(if: TestKafka.isMock, "the mock cannot add partitions"))
     func addedPartitionsAreFoundWithinTenSeconds() async throws {
         try await Ledger.with(partitions: 1) { ledger in
@@ -21,9 +21,10 @@ import Testing
                 try await eventually {
                     log.lines("partitions assigned").contains { $0.metadata["partitions"]?.contains("[0-3]") == true }
                 }
-                // What is promised, and what the machine may take for it.
+                // The limit allows for a busy machine.
                 #expect(ContinuousClock.now - added < .seconds(10))
-                // Old keys may go elsewhere now, so new ones; and a producer that knows all partitions.
+                // Existing keys may now belong to other partitions. Therefore this uses new keys, and a new producer
+                // that knows all partitions.
                 let producer = try Producer(ledger.kafka) { _ in }
                 var used: Set<Int32> = []
                 for number in 0..<60 {

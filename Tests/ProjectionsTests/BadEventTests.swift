@@ -8,7 +8,8 @@ import Testing
 @testable import Projections
 
 @Suite struct BadEventTests {
-    /// An event that fails in the middle, neighbours before, behind and beside it; then a repaired release.
+    /// Tests an event that fails, with good events before it, after it and in other partitions. Then runs a repaired
+    /// projection.
     private func stopsAndGoesOn(
         _ ledger: Ledger, stage: StoppedPartition.Stage, errorClass: String,
         broken: LedgerProjection, repaired: LedgerProjection, bad: LedgerEvent
@@ -18,7 +19,7 @@ import Testing
         try await running(ledger.runner(broken, observer: observer, log: log)) {
             try await eventually { !observer.now.stopped.isEmpty }
             try await ledger.produce(count: 100, keys: 20)
-            // All that is not behind the bad event is applied.
+            // The projection applies every event except those that follow the bad event in its partition.
             try await eventually {
                 let status = try await ledger.status()
                 let remaining = ledger.remaining(status)

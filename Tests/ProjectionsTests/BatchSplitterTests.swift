@@ -3,7 +3,7 @@ import Testing
 
 @testable import Projections
 
-/// A batch of one letter an event, `a` and `b` naming partitions; capitals fail.
+/// A batch with one letter for each event. `a` and `b` name the partition; a capital letter fails.
 private struct Case {
     let letters: [Character]
     let layout: BatchLayout
@@ -123,7 +123,7 @@ private struct Case {
         #expect(slice.moves.map(\.next) == [101, 205])
         #expect(splitter.candidates(in: 0) == [0] && splitter.candidates(in: 1) == [1, 4, 5])
         splitter.cut(part: 0, at: 3)
-        #expect(splitter.next()?.cutOffs == [0: 2], "the first cut counts")
+        #expect(splitter.next()?.cutOffs == [0: 2], "the first cut stays in effect")
         splitter.succeeded(slice)
         #expect(splitter.next() == nil)
         #expect(splitter.isCut(part: 0) && !splitter.isDropped(part: 0) && !splitter.isCut(part: 1))
@@ -157,13 +157,13 @@ private struct Case {
         let wider = splitter.next()
         #expect(wider?.items == 0..<4)
         isWider = splitter.widen(beyond: slice, around: 0)
-        #expect(!isWider, "it was tried")
+        #expect(!isWider, "the wider slice was tried already")
         splitter.succeeded(try #require(wider))
         #expect(splitter.suspect == nil)
         var last = BatchSplitter(Case("a").layout)
         let only = last.next()
         isWider = last.widen(beyond: try #require(only), around: 0)
-        #expect(!isWider, "there are no others")
+        #expect(!isWider, "there are no other events")
     }
 
     @Test func shrinkingHalvesDownToOneEvent() throws {

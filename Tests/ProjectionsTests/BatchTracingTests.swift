@@ -8,7 +8,7 @@ import Tracing
 
 @testable import Projections
 
-/// The spans of batches: what they belong to, and what they say.
+/// The spans of batches: their trace, their links and their attributes.
 @Suite struct BatchTracingTests {
     private static func traceparent(_ number: Int, isSampled: Bool = true) -> String {
         let id = TraceContext.TraceID(high: 7, low: UInt64(number))
@@ -19,7 +19,7 @@ import Tracing
         [RecordHeader(name: "traceparent", value: Array(text.utf8))]
     }
 
-    /// Runs the projection over what was produced before, in one batch.
+    /// Runs the projection over the records that were produced before, in one batch.
     private static func run(
         _ ledger: Ledger, _ spans: RecordedSpans, ratio: Double = 0,
         _ projection: LedgerProjection? = nil, _ until: @escaping @Sendable () async throws -> Bool
@@ -52,7 +52,7 @@ import Tracing
         }
     }
 
-    /// A batch of several traces belongs to none of them, and all of them lead to it.
+    /// A batch with records of several traces belongs to none of them. Its span links to all of them.
     @Test func severalTracesAreLinkedByABatchOfItsOwn() async throws {
         try await Ledger.with(partitions: 1) { ledger in
             let spans = RecordedSpans()
@@ -63,7 +63,7 @@ import Tracing
             }
             try await Self.run(ledger, spans) { try await ledger.isCaughtUp() }
             let links = spans.all.flatMap { $0.links.map(\.context.traceparent) }
-            #expect(links == (1...3).map { Self.traceparent($0) }, "in their order, each once")
+            #expect(links == (1...3).map { Self.traceparent($0) }, "in record order, each trace once")
             for span in spans.all where span.links.count > 1 {
                 #expect(span.parentID == nil && span.context.traceID.high != 7)
                 #expect(span.text("messaging.batch.message_count") == String(span.links.count))
@@ -99,7 +99,7 @@ import Tracing
         }
     }
 
-    /// A letter and the retry of its event carry the header of the original record.
+    /// A letter, and the retry of its event, carry the trace header of the original record.
     @Test func aRetriedEventIsStillOfItsTrace() async throws {
         try await ParkingScene.with { scene in
             let (ledger, spans) = (scene.ledger, RecordedSpans())

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Projections
 
-/// The transaction by itself, with owners that do not know of each other.
+/// Tests the transaction without a runner, with several writers that own the same partition.
 @Suite struct BatchWriterTests {
     private static let partition = TopicPartition(topic: "t", partition: 0)
 
@@ -29,7 +29,7 @@ import Testing
             configuration, consumerGroup: "test.ledger.v1", retentionDays: 7, notifyChannel: channel)
     }
 
-    /// Events of one key at the offsets from `start` on, and the order to write all of them.
+    /// Creates events of one key at the offsets from `start` on, and the order to write all of them.
     ///
     /// - Parameter events: the events; nil for new ones.
     private func work(
@@ -71,7 +71,7 @@ import Testing
                 Issue.record("not committed")
                 return
             }
-            // Fenced: it changes nothing, and tells nothing.
+            // A fenced transaction changes nothing and sends no notification.
             let (stale, staleOrder) = try work("b", from: 0, count: 2)
             guard case (.written(.fenced), _) = await writer.write(stale, staleOrder) else {
                 Issue.record("not fenced")
@@ -95,7 +95,7 @@ import Testing
             for writer in [owner, zombie] {
                 guard case .offsetsLoaded([Self.partition: 0], [:], _) = await writer.loadOffsets([Self.partition])
                 else {
-                    Issue.record("the offsets were not loaded")
+                    Issue.record("loading the offsets failed")
                     return
                 }
             }
@@ -127,7 +127,7 @@ import Testing
             let (second, secondOrder) = try work("fast", from: 0, count: 3)
             async let slowOutcome = slow.write(first, firstOrder)
             try await eventually { latch.isWaiting }
-            // Waits for the row that the slow one holds.
+            // This transaction waits for the row lock of the slow one.
             async let fastOutcome = fast.write(second, secondOrder)
             try await eventually {
                 let waiting = try await connection.execute(
@@ -137,7 +137,7 @@ import Testing
             latch.open()
             guard case (.written(.committed), _) = await slowOutcome, case (.written(.fenced), _) = await fastOutcome
             else {
-                Issue.record("not exactly the first one committed")
+                Issue.record("expected that only the first transaction commits")
                 return
             }
             #expect(try await keys(connection) == ["slow"])
@@ -145,7 +145,8 @@ import Testing
         }
     }
 
-    /// A projection that only queues has sent nothing when it has applied a few events: all of it is one round trip.
+    /// If a projection only queues statements, nothing has been sent when it has applied a few events. The whole
+    /// transaction is then one round trip.
     @Test func fewEventsAreAppliedInOneRoundTrip() async throws {
         try await withSchema { configuration, connection in
             let found = Mutex<[Int64]>([])
@@ -157,7 +158,7 @@ import Testing
                 found.withLock { $0.append(count) }
             }
             _ = await writer.loadOffsets([Self.partition])
-            // The first transaction of a day creates a partition before.
+            // Creates the day's partition now, because otherwise the first transaction would create it.
             for (start, count) in [(0, 3), (3, 16), (19, 17)] as [(Int64, Int64)] {
                 let (batch, order) = try work("key-\(start)", from: start, count: count)
                 guard case (.written(.committed), let committed) = await writer.write(batch, order) else {
@@ -168,7 +169,7 @@ import Testing
             }
             let locks = found.withLock { $0 }
             #expect(locks.count == 3 && locks[0] == 0 && locks[1] == 0, "\(locks)")
-            #expect(locks.last.map { $0 > 0 } == true, "many events: the offsets are claimed first")
+            #expect(locks.last.map { $0 > 0 } == true, "with many events, the offsets are claimed first")
             #expect(try await processed(connection) == 36)
             await writer.close()
         }
@@ -181,7 +182,7 @@ import Testing
             let events = (1...4).map { LedgerEvent(key: "a", sequence: $0) }
             let (first, firstOrder) = try work("a", from: 0, count: 3, events: events)
             _ = await writer.write(first, firstOrder)
-            // Two of them come again, one is new, and the new one comes twice.
+            // Two of the three events come again. One event is new and comes twice.
             let again = [events[1], events[2], events[3], events[3]]
             let (second, secondOrder) = try work("a", from: 3, count: 4, events: again)
             guard case (.written(.committed), let committed) = await writer.write(second, secondOrder) else {
@@ -195,7 +196,7 @@ import Testing
         }
     }
 
-    /// The table refuses amounts below zero.
+    /// The table refuses negative amounts.
     @Test(arguments: [false, true]) func anEventThatFailsIsFound(onlyQueues: Bool) async throws {
         try await withSchema { configuration, connection in
             let writer = writer(configuration, onlyQueues: onlyQueues)
@@ -208,7 +209,7 @@ import Testing
             }
             #expect(fault.culprit == 0)
             #expect(try await processed(connection) == 0)
-            // The session goes on.
+            // The session stays usable.
             let (next, nextOrder) = try work("b", from: 0, count: 2)
             guard case (.written(.committed), _) = await writer.write(next, nextOrder) else {
                 Issue.record("not committed")
@@ -225,18 +226,18 @@ import Testing
             _ = await writer.loadOffsets([Self.partition])
             let (batch, order) = try work("a", from: 0, count: 3)
             guard case .settled(.notCommitted, _) = await writer.settle(order.moves) else {
-                Issue.record("it was not committed")
+                Issue.record("expected notCommitted before the write")
                 return
             }
             _ = await writer.write(batch, order)
             guard case .settled(.committed, _) = await writer.settle(order.moves) else {
-                Issue.record("it was committed")
+                Issue.record("expected committed after the write")
                 return
             }
             let (later, laterOrder) = try work("b", from: 3, count: 1)
             _ = await writer.write(later, laterOrder)
             guard case .settled(.fenced, _) = await writer.settle(order.moves) else {
-                Issue.record("somebody went on from there")
+                Issue.record("expected fenced, because a later transaction moved the offset")
                 return
             }
             await writer.close()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Projections
 
-/// Which keys are looked up before their events are applied: all that are blocked, and few others.
+/// The set of keys that are looked up before their events are applied. It contains all blocked keys and few others.
 @Suite struct BlockedKeysTests {
     private func key(_ text: String, topic: String = "t") -> SequenceKey {
         SequenceKey(topic: topic, key: Array(text.utf8))
@@ -19,7 +19,7 @@ import Testing
         #expect(!keys.mayContain(key("b")) && !keys.mayContain(key("a", topic: "u")))
     }
 
-    /// Records are looked for by hashes of their keys, without copies.
+    /// The lookup uses hashes of the keys, so it copies no key.
     @Test func aHashIsThatOfTopicAndKey() {
         let bytes = Array("a".utf8)
         #expect(KeyHash(key("a")) == KeyHash(topic: FNV1a.hash("t"), key: bytes.span))
@@ -27,7 +27,7 @@ import Testing
         #expect(KeyHash(SequenceKey(topic: "t", key: [])) != KeyHash(SequenceKey(topic: "u", key: [])))
     }
 
-    /// Of a long key the table has a hash, so any long one may be it.
+    /// The table stores a hash of a long key, so any long key may match one of its rows.
     @Test func aLongKeyMayBeBlockedWhenAnyIs() {
         let long = key(String(repeating: "x", count: 256))
         let plain = key(String(repeating: "x", count: 255))
@@ -42,7 +42,7 @@ import Testing
         #expect(keys.mayContain(many[0]) && !keys.mayContain(key("other")))
         keys.insert([key("one more")])
         #expect(!keys.isEmpty && keys.mayContain(key("other")))
-        // Those that come later change nothing.
+        // Keys that are inserted after the limit change nothing.
         keys.insert([key("another")])
         #expect(keys == BlockedKeys(stored: many + [key("one more")]))
     }
@@ -57,7 +57,7 @@ import Testing
         #expect(any.isOutdated(blocked: Int64(BlockedKeys.limit)))
     }
 
-    /// Rows of two projections, two topics and a long sequence; what is discarded blocks nothing.
+    /// The rows belong to two projections and two topics, and one sequence is long. Discarded rows block nothing.
     @Test func eachBlockedKeyIsReadOnce() async throws {
         try await TestDatabase.withSchema(migrating: ["projections"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
@@ -87,7 +87,8 @@ import Testing
         }
     }
 
-    /// What blocks a key is told from the database whenever partitions come, and counting finds out what is free.
+    /// The writer loads the blocked keys from the database whenever partitions are assigned. Counting removes the keys
+    /// that are free.
     @Test func aWriterKnowsWhatWasParkedBeforeItCame() async throws {
         try await TestDatabase.withSchema(migrating: ["projections"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)

@@ -28,7 +28,8 @@ import Testing
     @Test func errorsOfTheBrokerAreWaitedOut() async throws {
         try await Ledger.withPrivateCluster { ledger, cluster in
             try await ledger.produce(count: 200, keys: 10)
-            // Not available, not the leader, the coordinator is loading, a rebalance is in progress.
+            // NOT_LEADER_FOR_PARTITION (6), BROKER_NOT_AVAILABLE (8), COORDINATOR_LOAD_IN_PROGRESS (14),
+            // COORDINATOR_NOT_AVAILABLE (15) and REBALANCE_IN_PROGRESS (27).
             cluster.pushRequestErrors(.listOffsets, [6, 8])
             cluster.pushRequestErrors(.fetch, [6, 6, 8])
             cluster.pushRequestErrors(.joinGroup, [14, 15])
@@ -41,7 +42,7 @@ import Testing
         }
     }
 
-    /// More than the mock cluster keeps of a partition, produced before the projection ever ran.
+    /// Produces more bytes than the mock cluster keeps of a partition, before the projection runs for the first time.
     private func produceTooMuch(_ ledger: Ledger) async throws {
         let event = ledger.next("a")
         try await ledger.produce([event])
@@ -81,19 +82,19 @@ import Testing
             let configuration = ledger.configuration { $0.onTruncatedHistory = .continue }
             try await running(ledger.runner(nil, configuration, log: log)) { try await ledger.caughtUp() }
             #expect(log.lines("continuing without them").count == 1)
-            // The first event is gone; the two last ones are there.
+            // Kafka has deleted the first event. The last two still exist.
             #expect(try await ledger.rows()["a"]?.count == 2)
         }
     }
 
-    /// Kafka deletes what the projection, held up by its database, has not read yet.
+    /// Kafka deletes records that the projection has not read yet, because its database delays it.
     @Test func historyTruncatedWhileRunningIsNoticed() async throws {
         try await Ledger.withPrivateCluster(partitions: 1) { ledger, _ in
             let latch = Latch()
             let projection = ledger.projection { $0.beforeApply = { _, _ in await latch.wait() } }
             let observer = Observer()
             try await ledger.produce([ledger.next("a")])
-            // Fetches one record at a time, so that what is deleted was not fetched before.
+            // The runner fetches one record at a time. Otherwise the deleted records would have been fetched before.
             let runner = ledger.runner(
                 projection, ledger.configuration { $0.batchMaxRecords = 1 },
                 kafkaProperties: ["queued.min.messages": "1", "fetch.message.max.bytes": "1000"], observer: observer)
@@ -110,7 +111,8 @@ import Testing
         }
     }
 
-    /// What is in doubt is asked about by itself: neither the others of its assignment wait for the answer nor a stop.
+    /// The runner asks Kafka about a partition in doubt separately. Neither the other partitions of the assignment nor
+    /// a stop waits for the answer.
     @Test func aPartitionInDoubtHoldsUpNothing() async throws {
         try await Ledger.withPrivateCluster(partitions: 8) { ledger, cluster in
             try await produceTooMuch(ledger)
@@ -135,7 +137,7 @@ import Testing
             try cluster.setPartitionLeader(topic: ledger.topics[0], partition: 2, broker: -1)
             let leaderless = TopicPartition(topic: ledger.topics[0], partition: 2)
             let before = ledger.remaining(nil)
-            #expect(before.count == 4, "there is something in each partition")
+            #expect(before.count == 4, "each partition has records")
             try await running(ledger.runner()) {
                 try await eventually {
                     ledger.remaining(try await ledger.status()) == [leaderless: before[leaderless] ?? 0]

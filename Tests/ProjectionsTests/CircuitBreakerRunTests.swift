@@ -7,7 +7,8 @@ import Testing
 
 @testable import Projections
 
-/// A release that fails every event makes few letters, and goes on by itself when it works again.
+/// A release that fails every event writes only a few letters. The projection continues by itself when the release
+/// works again.
 @Suite struct CircuitBreakerRunTests {
     private func projection(_ ledger: Ledger, failingWhile failing: Switch) -> LedgerProjection {
         ledger.projection {
@@ -17,7 +18,7 @@ import Testing
         }
     }
 
-    /// Events whose keys begin with `x` are of another type, and fail while the switch is on.
+    /// Events whose keys begin with `x` have another type. They fail while the switch is on.
     private func twoTypes(_ ledger: Ledger, failingWhile failing: Switch) -> LedgerProjection {
         ledger.projection {
             $0.eventType = { $0.key.hasPrefix("x") ? "Broken" : "Entered" }
@@ -28,13 +29,13 @@ import Testing
         }
     }
 
-    /// One event of each key, then the next of each: what is behind the very first failure, of the same key, would be
-    /// parked and not count.
+    /// Produces one event of each key, then the next event of each key, and so on. An event directly after the first
+    /// failure of the same key would be parked without being counted.
     private func produce(rounds: Int, keys: Int, _ ledger: Ledger) async throws {
         for _ in 0..<rounds { try await ledger.produce(count: keys, keys: keys) }
     }
 
-    /// The failed and blocked letters of each partition.
+    /// Number of failed and blocked letters of each partition.
     private func parkedByPartition(_ scene: ParkingScene) async throws -> [String: Int] {
         let letters = try await scene.letters().filter { $0.reason == "failed" || $0.reason == "blocked" }
         return Dictionary(grouping: letters) { $0["__dlq.errors.partition"] ?? "" }.mapValues(\.count)
@@ -66,7 +67,7 @@ import Testing
         }
     }
 
-    /// Soon each event is behind another one of its key.
+    /// With few keys, soon every event follows a failed event of its key.
     @Test(arguments: [3, 12, 40], [true, false])
     func itHoldsWithFewKeysToo(_ keys: Int, isNamed: Bool) async throws {
         try await ParkingScene.with(partitions: 1) { scene in
@@ -114,7 +115,7 @@ import Testing
         }
     }
 
-    /// The partitions go to a second instance and back while their circuit breakers are open.
+    /// The partitions move to a second instance and back while their circuit breakers are open.
     @Test func itStaysOpenOverARebalance() async throws {
         try await ParkingScene.with({ $0.breakerAfter = 5 }, partitions: 2) { scene in
             let ledger = scene.ledger
@@ -162,8 +163,9 @@ import Testing
         }
     }
 
-    /// More records than the queue holds cannot be decoded, one after the other: nothing of it can be tried. One passes
-    /// a trial, or all at once where the circuit breaker is off, and what is behind them is applied.
+    /// More consecutive records than the queue holds cannot be decoded, so a trial finds no event to try. With the
+    /// circuit breaker, each trial passes one record. With the circuit breaker off, all pass at once. The projection
+    /// then applies the records after them.
     @Test(arguments: [0, 3]) func aLongRunThatCannotBeDecodedEnds(_ breakerAfter: Int) async throws {
         try await ParkingScene.with(
             {
@@ -179,7 +181,8 @@ import Testing
             try await running(scene.runner(broken) { $0.batchMaxRecords = 5 }) {
                 try await ledger.caughtUp()
                 #expect(try await scene.letters("failed").count == 30)
-                // Near the end a good event in the same batch closes it, and the last bad ones may open it again.
+                // Near the end, a good event in the same batch closes the circuit breaker, and the last bad records may
+                // open it again.
                 #expect(try await scene.letters("circuit-breaker-opened").isEmpty == (breakerAfter == 0))
                 #expect(try await scene.openBreakers() == 0)
                 #expect(try await ledger.rows().filter { $0.key.hasPrefix("good") }.count == 3)
@@ -190,7 +193,7 @@ import Testing
     @Test func oneOpenHoldsNoOtherPartition() async throws {
         try await ParkingScene.with({ $0.breakerAfter = 3 }) { scene in
             let ledger = scene.ledger
-            // Records that are no events say where keys go.
+            // Records without an event show to which partition each key belongs.
             var keys: [TopicPartition: [String]] = [:]
             for number in 0..<60 {
                 keys[try await ledger.produce(key: "k\(number)", []), default: []].append("k\(number)")
@@ -222,7 +225,7 @@ import Testing
         }
     }
 
-    /// Every event of one type fails, and those of another are applied in between.
+    /// Every event of one type fails. The events of another type between them are applied.
     @Test func aBadReleaseParksNoMoreThanTheLimitOfEachPartition() async throws {
         try await ParkingScene.with({ $0.breakerAfter = 5 }, partitions: 2) { scene in
             let ledger = scene.ledger
@@ -306,7 +309,8 @@ import Testing
         }
     }
 
-    /// The type of a record that cannot be decoded is in its header: successes of another type end nothing.
+    /// The header names the type of a record that cannot be decoded. Events of another type that are applied do not
+    /// reset its count.
     @Test func theHeaderTellsTheTypeOfWhatCannotBeDecoded() async throws {
         try await ParkingScene.with(
             {

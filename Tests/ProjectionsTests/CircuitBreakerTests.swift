@@ -15,7 +15,7 @@ import Testing
         let delays = (1...8).map { timer in
             let delay = breaker.hold(until: timer)
             var fired = breaker.fired(timer - 1)
-            #expect(!fired, "another's timer is none")
+            #expect(!fired, "the timer of another circuit breaker has no effect")
             fired = breaker.fired(timer)
             #expect(fired)
             return delay
@@ -30,11 +30,11 @@ import Testing
     private let kind = FailureCounts.Kind(errorClass: "bad", eventType: "A")
     private let bad = EventFailure("bad", "bad")
 
-    /// Owns both partitions; the circuit breaker of p0 has opened, with an event of p1 beside it.
+    /// A run that owns both partitions. The circuit breaker of p0 has opened in a batch that also has an event of p1.
     private func opened() throws -> Driver {
         var driver = try Driver.owning([p0: 0, p1: 0]) { $0.parks = true }
         try driver.polled(batch([(p0, 0), (p1, 0)], count: 4))
-        // The last event that may be parked is the second of p0, at index 2.
+        // The last event that may be parked is the second event of p0, at index 2.
         try driver.database(.written(.tooLong([0: 4])))
         let order = try #require(driver.write)
         #expect(order.slice.cutOffs == [0: 4])
@@ -44,7 +44,7 @@ import Testing
         return driver
     }
 
-    /// Lets the trial's time come, and brings the partition's first records.
+    /// Fires the trial's timer and delivers the first records of the partition.
     private func bringTrial(_ driver: inout Driver, at offset: Int64 = 2) throws {
         try driver.fireTrial()
         #expect(driver.loading == [p0])
@@ -58,7 +58,9 @@ import Testing
         var driver = try opened()
         #expect(driver.breakerNotes(p0) == [.open([kind])])
         #expect(driver.breakerNotes(p1) == [])
-        #expect(driver.write?.moves == [OffsetMove(partition: p1, expected: 4, next: 6)], "what was taken is dropped")
+        #expect(
+            driver.write?.moves == [OffsetMove(partition: p1, expected: 4, next: 6)],
+            "the events of p0 that were taken are dropped")
         try driver.database(.written(.committed()))
         while driver.intake?.commands == [] { try driver.polled() }
         #expect(driver.intake?.commands.contains(.pause([p0])) == true)
@@ -109,7 +111,7 @@ import Testing
         #expect(driver.write == nil && driver.trialDelays.count == 2)
     }
 
-    /// A run of records that cannot be decoded, of any length: each trial passes one.
+    /// A series of undecodable records of any length: each trial passes one record.
     @Test func withNothingToTryOneIsParkedATrial() throws {
         var driver = try opened()
         try driver.database(.written(.committed()))
@@ -132,9 +134,9 @@ import Testing
         try bringTrial(&driver)
         try driver.database(.tried(.nothingToTry))
         try driver.database(.written(.committed()))
-        #expect(driver.trialDelays.count == 1, "nothing was parked, so it goes on")
+        #expect(driver.trialDelays.count == 1, "nothing was parked, so the partition continues")
         try driver.polled(batch([(p0, 10)]))
-        #expect(driver.trial != nil, "and each batch is tried")
+        #expect(driver.trial != nil, "every batch is tried first")
     }
 
     @Test func anOperatorsReleaseIsSeenAtTheNextTrial() throws {
@@ -178,14 +180,14 @@ import Testing
         #expect(driver.loading == nil && driver.state.breakers.isEmpty)
         try driver.polled()
         try driver.polled(.assigned([p0]))
-        #expect(driver.loading == [p0], "who has it next reads the counts")
+        #expect(driver.loading == [p0], "the next owner reads the counts")
     }
 
-    /// Else the client would fetch nothing of it when it comes back.
+    /// If the partition were paused, the client would fetch none of its records when it is assigned again.
     @Test func aPartitionThatIsGivenUpIsNotPausedAfterwards() throws {
         var driver = try opened()
         try driver.database(.written(.committed()))
-        // The poll under way began before the pause.
+        // The poll that is running began before the pause.
         try driver.polled(.revoked([p0]))
         let commands = try #require(driver.intake?.commands)
         #expect(commands.contains(.giveUp([p0])) && !commands.contains(.pause([p0])))
@@ -210,7 +212,7 @@ import Testing
         #expect(driver.breakerNotes(p0) == [.open([kind])] && driver.trialDelays.count == 1)
     }
 
-    /// What a cut leaves out is taken again, also when nothing holds the partition after all.
+    /// The records after a cut are read again, even if nothing holds the partition in the end.
     @Test func aPartThatWasCutAndGoesOnIsReadAgain() throws {
         var driver = try Driver.owning([p0: 0]) { $0.parks = true }
         try driver.polled(batch([(p0, 0)], count: 4))

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Projections
 
-/// Whether a runner's observer hears at once that the database is away: readiness is made of that.
+/// Whether a runner's observer learns at once that the database is away. Readiness depends on it.
 @Suite struct DatabaseOutageTests {
     @Test func theObserverHearsOfTheOutageAndOfItsEnd() async throws {
         try await Ledger.withPrivateServer { ledger, server in
@@ -17,7 +17,8 @@ import Testing
                 #expect(observer.now.databaseProblem == nil)
                 await server.stop(.immediate, keepingData: true)
                 try await ledger.produce(count: 100, keys: 10)
-                // Far below the time after which a partition that stands still is held unhealthy.
+                // This is much earlier than the time after which a partition without progress makes the process
+                // unhealthy.
                 try await eventually { observer.now.databaseProblem != nil }
                 let turns = observer.now.turns
                 try await eventually { observer.now.turns > turns }
@@ -29,7 +30,7 @@ import Testing
         }
     }
 
-    /// A deadlock and the like are tried again at once, and are no outage.
+    /// An error such as a deadlock is retried at once and is not an outage.
     @Test func whatPassesWithTheNextAttemptIsNoOutage() throws {
         let deadlock = DatabaseFailure(
             kind: .transient, underlying: PostgresError(.server, "deadlock", sqlState: .deadlockDetected))

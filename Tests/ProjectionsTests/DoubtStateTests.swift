@@ -4,7 +4,7 @@ import Testing
 
 @testable import Projections
 
-/// Whose fault an error is that is seldom an event's: decided by whether other events fail with it too.
+/// Errors that are rarely caused by an event. The runner decides by whether other events also fail with the error.
 @Suite struct DoubtStateTests {
     private let failure = ItemFailure(stage: .apply, failure: EventFailure("sql_42P01", "no such table"))
     private let cause = DatabaseFailure(
@@ -46,9 +46,9 @@ import Testing
             try driver.database(
                 isPermanent ? .probed(EventFailure("bad", "bad")) : .databaseFailed(cause))
             if attempt < 3 {
-                #expect(driver.probe == nil && driver.write == nil, "it backs off")
+                #expect(driver.probe == nil && driver.write == nil, "the run backs off")
                 try driver.backOff()
-                #expect(driver.write?.slice.failures == [:], "nothing is held against the event")
+                #expect(driver.write?.slice.failures == [:], "the failure is not attributed to the event")
             }
         }
         guard case .unusable = driver.failed else {

@@ -4,11 +4,11 @@ import Testing
 
 @testable import Projections
 
-/// Ends, marks and doubts of partitions, by hand.
+/// Ends, marks and doubts of partitions, driven step by step.
 @Suite struct DoubtTests {
     private static let mark = RecordMark(offset: 4, digest: 7)
 
-    /// A run that was given p0 and p1 at offset 5, of which p0 must begin with the marked record at offset 4.
+    /// A run that was assigned p0 and p1 at offset 5. In p0 it must first read the marked record at offset 4 again.
     private func starting(_ change: (inout RunnerState.Settings) -> Void = { _ in }) throws -> Driver {
         var driver = Driver(change)
         try driver.polled(.assigned([p0, p1]))
@@ -58,7 +58,7 @@ import Testing
         #expect(driver.intake?.positions == [p0: 5, p1: 5])
         #expect(driver.intake?.marks == [p0: Self.mark])
         try driver.polled()
-        #expect(driver.intake?.marks == [p0: Self.mark], "it did not come yet")
+        #expect(driver.intake?.marks == [p0: Self.mark], "the marked record has not come yet")
         try driver.polled(batch([(p0, 5)])) { $0.continuity = [p0: .same] }
         #expect(driver.intake?.marks == [:])
         #expect(driver.write?.moves == [OffsetMove(partition: p0, expected: 5, next: 7)])
@@ -74,7 +74,7 @@ import Testing
         try driver.polled(.batch(layout))
         let whole = OffsetMove(partition: p0, expected: 5, next: 11, mark: RecordMark(offset: 8, digest: 1))
         #expect(driver.write?.moves == [whole])
-        // The first half does not know its last record.
+        // The first half gets no mark, because its last record is not known.
         try driver.database(.written(.tooSlow(transient)))
         try driver.backOff()
         #expect(driver.write?.moves == [OffsetMove(partition: p0, expected: 5, next: 7)])
@@ -102,7 +102,7 @@ import Testing
         try driver.database(.offsetsLoaded([p0: 5], marks: [p0: Self.mark]))
         #expect(driver.stopped.isEmpty)
         #expect(driver.rewinding == [OffsetMove(partition: p0, expected: 5, next: 2)])
-        // A database that is away is asked again.
+        // The rewind is repeated after the database was away.
         try driver.database(.databaseFailed(transient))
         try driver.backOff()
         #expect(driver.rewinding == [OffsetMove(partition: p0, expected: 5, next: 2)])
@@ -139,7 +139,7 @@ import Testing
         try driver.database(.offsetsLoaded([p0: 5]))
         try driver.polled()
         #expect(driver.intake?.commands == [.start(StartCommand(moved: [p0: 5]))])
-        // What Kafka said then counts for nothing when the partition is read anew for another reason.
+        // If the partition is read again for another reason, the earlier answer of Kafka no longer counts.
         try driver.polled()
         try driver.polled(batch([(p0, 5)]))
         try driver.database(.written(.fenced))
@@ -173,7 +173,7 @@ import Testing
         #expect(driver.write?.moves == [OffsetMove(partition: p0, expected: 9, next: 11)])
     }
 
-    /// Retention emptied an idle partition: everything deleted was applied.
+    /// Retention emptied an idle partition. All deleted records had been applied.
     @Test func anEmptiedPartitionThatWasReadToItsEndIsNoGap() throws {
         var driver = try starting()
         try driver.polled(.outOfRange([p0]))

@@ -12,7 +12,7 @@ import Testing
         try await Ledger.with(topics: 2) { ledger in
             let events = (0..<600).map { ledger.next("k\($0 % 20)", amount: Int64($0)) }
             try await ledger.produce(events)
-            // Again, next to each other and long after.
+            // Produces each event again, twice in a row.
             try await ledger.produce(events.flatMap { [$0, $0] })
             let observer = Observer()
             try await running(ledger.runner(observer: observer)) {
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    /// Who waits for what a transaction wrote sees it when it is told.
+    /// Readers who wait for a transaction's changes see them when the commit is reported.
     @Test func eachCommitIsTold() async throws {
         try await Ledger.with(partitions: 1) { ledger in
             let commits = Mutex(0)
@@ -41,12 +41,12 @@ import Testing
                     try await eventually { commits.withLock { $0 } >= round }
                 }
             }
-            // A transaction has one of the thirty records at least.
+            // Each transaction has at least one of the thirty records.
             #expect(commits.withLock { $0 } <= 30)
         }
     }
 
-    /// A limit that changes while the runner works counts from the next batch on.
+    /// A changed limit takes effect with the next batch, while the runner runs.
     @Test func batchesMayGrowWhileItRuns() async throws {
         try await Ledger.with(partitions: 1) { ledger in
             let commits = Mutex(0)
@@ -70,7 +70,8 @@ import Testing
         }
     }
 
-    /// What it has of them, its own tables tell; but for retries, which are told apart by what the runner remembers.
+    /// Such a projection recognises repeated events by its own tables. If parked events block their keys, the runner
+    /// still records event ids, to recognise repeated retries.
     @Test(arguments: [nil, DeadLetterRoute.Order.none, .key])
     func aProjectionMaySeeEventsAgainIfItSaysSo(_ order: DeadLetterRoute.Order?) async throws {
         try await ParkingScene.with({ $0.order = order ?? .none }) { scene in
@@ -93,7 +94,7 @@ import Testing
                     try await eventually { try await !ledger.rows().isEmpty }
                     try await ledger.produce(count: 300, keys: 11)
                 }
-                // Stopped somewhere on the way: what was taken was committed, and the offsets say so.
+                // The runner stopped at some point. Everything that it applied is committed, and the offsets match.
                 let applied = try await ledger.rows().values.reduce(0) { $0 + $1.count }
                 let offsets = try #require(try await ledger.status()).nextOffsets.values.reduce(0, +)
                 #expect(applied == offsets)
@@ -130,7 +131,7 @@ import Testing
                     try await ledger.produce(count: 500, keys: 40)
                     try await ledger.caughtUp()
                 }
-                // The first one gets all of them back.
+                // The first runner gets all partitions back.
                 try await ledger.produce(count: 500, keys: 40)
                 try await ledger.caughtUp()
             }
@@ -138,7 +139,8 @@ import Testing
         }
     }
 
-    /// Two groups, so each runner believes that it owns every partition: each is the other's zombie.
+    /// The two runners use two groups, so each believes that it owns every partition and acts as a zombie for the
+    /// other.
     @Test func ownersThatDoNotKnowOfEachOtherCannotBothCommit() async throws {
         try await Ledger.with { ledger in
             try await ledger.produce(count: 1_000, keys: 20)

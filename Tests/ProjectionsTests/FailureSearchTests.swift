@@ -3,7 +3,7 @@ import Testing
 @testable import Projections
 
 @Suite struct FailureSearchTests {
-    /// Tries until nothing is left: what was found, and in how many tries.
+    /// Runs the search to its end. Returns the failing events, the applied events and the number of tries.
     private func run(
         _ failing: Set<Int>, of count: Int, reach: Int? = nil,
         suspecting suspect: (Range<Int>) -> Int? = { _ in nil }

@@ -4,9 +4,10 @@ import Testing
 @testable import Projections
 
 @Suite struct FailureTallyTests {
-    /// A slice in words: partition, event type, and what becomes of it: `+` applied, `=` a duplicate, `!` fails, `?`
-    /// fails with another class, `~` blocked, `r` a retry that is applied, `R` one that fails again. `0A!` is an event
-    /// of type A in partition 0 that fails; a type of `_` is not known.
+    /// Describes a slice in words. A word consists of a partition, an event type and a result: `+` is applied, `=` is a
+    /// duplicate, `!` fails, `?` fails with another class, `~` is blocked, `r` is a retry that is applied, and `R` is a
+    /// retry that fails again. For example, `0A!` is an event of type A in partition 0 that fails. The type `_` is
+    /// unknown.
     private func subjects(_ words: String) -> [FailureTally.Subject] {
         words.split(separator: " ").enumerated().map { item, word in
             let letters = Array(word)
@@ -47,7 +48,7 @@ import Testing
     @Test func onlyItsOwnTypeEndsACount() {
         #expect(counts(tally("0A! 0B+ 0A! 0B+", limit: 9)) == ["A/bad": 2])
         #expect(counts(tally("0A! 0A? 0B! 0A+", limit: 9)) == ["B/bad": 1])
-        #expect(tally("0A! 0B+ 0A! 0B+ 0A!").isOpen(p0), "interleaved successes of another type")
+        #expect(tally("0A! 0B+ 0A! 0B+ 0A!").isOpen(p0), "successes of another type do not end the count")
         #expect(!tally("0A! 0A! 0A+ 0A! 0A!").isOpen(p0))
     }
 
@@ -64,8 +65,10 @@ import Testing
     @Test func whatIsBlockedCountsFromTheSecondFailureOn() {
         #expect(counts(tally("0A! 0A~ 0A~")) == ["A/bad": 1, "/": 1])
         #expect(tally("0A! 0A! 0B~").isOpen(p0))
-        #expect(!tally("0A! 0A~ 0A~ 0A~ 0A~").isOpen(p0), "one key alone says nothing of a release")
-        #expect(tally("0A~", after: "0A! 0A! 0A!").counts[p0]?[.run]?.failures == 4, "each counts while it is open")
+        #expect(!tally("0A! 0A~ 0A~ 0A~ 0A~").isOpen(p0), "the failures of a single key do not show a bad release")
+        #expect(
+            tally("0A~", after: "0A! 0A! 0A!").counts[p0]?[.run]?.failures == 4,
+            "every blocked event counts while the circuit breaker is open")
     }
 
     @Test func partitionsAreCountedApart() {
@@ -95,10 +98,11 @@ import Testing
             return tally.cuts(subjects(words))
         }
         #expect(cuts("0A! 0A! 0A! 0A! 1A! 0B+") == [0: 3])
-        #expect(cuts("0A! 0A! 0A!") == [:], "nothing is behind it")
+        #expect(cuts("0A! 0A! 0A!") == [:], "no event follows the last one")
         #expect(cuts("0A! 1A! 0A! 1A! 0A! 1A! 0A+ 1A+") == [0: 6, 1: 7])
         #expect(cuts("0A! 0B+ 0A! 0A+ 0A! 0A! 0A+") == [:])
-        #expect(cuts("0B+ 0A! 0A!", after: "0A! 0A! 0A!") == [0: 2], "an open one parks one at a time")
+        #expect(
+            cuts("0B+ 0A! 0A!", after: "0A! 0A! 0A!") == [0: 2], "an open circuit breaker parks one event at a time")
         #expect(cuts("0A! 0A! 0A! 0A! 0A!", limit: 0) == [:])
     }
 

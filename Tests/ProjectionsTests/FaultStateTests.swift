@@ -4,7 +4,7 @@ import Testing
 
 @testable import Projections
 
-/// What comes of a transaction that failed while it applied events.
+/// What the run does after a transaction failed while it applied events.
 @Suite struct FaultStateTests {
     private let failure = ItemFailure(stage: .apply, failure: EventFailure("bad", "bad"))
     private let missing = DatabaseFailure(
@@ -22,7 +22,7 @@ import Testing
         #expect(order.slice.items == 0..<8 && order.isSecondTry)
         #expect(order.application == .around(suspect: nil, isTolerant: false))
         try driver.failWrite(.event(failure))
-        #expect(driver.write?.slice.items == 0..<4, "the second try failed as a whole, too")
+        #expect(driver.write?.slice.items == 0..<4, "the second try also failed as a whole")
         #expect(driver.write?.application == .together)
     }
 

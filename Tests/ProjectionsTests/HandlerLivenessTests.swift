@@ -6,13 +6,13 @@ import Testing
 
 @testable import Projections
 
-/// Liveness is made of the turns of the loop: a restart helps code that stands still, and no database.
+/// Liveness depends on the turns of the loop. A restart helps if code hangs, but not if the database is away.
 @Suite struct HandlerLivenessTests {
-    /// The positions of partitions are told once a second, whether the loop turns or not.
+    /// The runner reports the positions of partitions once a second, whether the loop turns or not.
     private func expectStill(_ observer: Observer) async throws {
         let before = observer.now
         try await eventually { observer.now.standings > before.standings + 16 }
-        // One turn may have been under way.
+        // One turn may have been running already.
         #expect(observer.now.turns <= before.turns + 1)
     }
 
@@ -39,7 +39,7 @@ import Testing
         }
     }
 
-    /// A test may not hold a thread as code does that decodes and stands still.
+    /// Code that hangs in a decoder would block a thread, which a test must not do.
     @Test func codeStandsStillWhileItIsInsideOneCall() {
         let place = HandlerPlace()
         #expect(place.point == nil)

@@ -3,11 +3,11 @@ import Testing
 
 @testable import Projections
 
-/// Kafka takes no letters.
+/// Kafka accepts no letters.
 @Suite struct LetterOutageStateTests {
     private let refusal = LetterError.late(topic: "dlq", milliseconds: 1)
 
-    /// p0 needs a letter for its second event, at index 2.
+    /// In this run, p0 needs a letter for its second event, at index 2.
     private func withoutLetters() throws -> Driver {
         var driver = try Driver.owning([p0: 0, p1: 0]) { $0.parks = true }
         try driver.polled(batch([(p0, 0), (p1, 0)], count: 4))
@@ -55,7 +55,7 @@ import Testing
         try driver.database(.written(.committed()))
         try driver.database(.written(.lettersMissing([1: 1], nil)))
         #expect(driver.lettersNotes == ["-0", "-1"])
-        #expect(driver.sleeping.filter { $0 == .letters }.count == 1, "one try for all")
+        #expect(driver.sleeping.filter { $0 == .letters }.count == 1, "one attempt serves all partitions")
     }
 
     @Test func aCircuitBreakersTrialWaitsForLetters() throws {

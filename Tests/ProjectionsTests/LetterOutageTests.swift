@@ -8,12 +8,12 @@ import Testing
 
 @testable import Projections
 
-/// Kafka takes no letters: only the partitions that need one wait, for as long as it takes.
+/// Kafka accepts no letters. Only the partitions that need a letter wait, until Kafka accepts it.
 @Suite struct LetterOutageTests {
     private static let unknownTopic: Int32 = 3
     private static let topicForbidden: Int32 = 29
 
-    /// The letter topic is not there, and nothing makes it by itself; or it may not be written.
+    /// Either the letter topic does not exist and nothing creates it, or the client has no right to write to it.
     @Test(arguments: [unknownTopic, topicForbidden])
     func aLetterTopicThatTakesNothingHoldsOnlyWhatNeedsIt(_ code: Int32) async throws {
         try await Ledger.withPrivateCluster { ledger, cluster in

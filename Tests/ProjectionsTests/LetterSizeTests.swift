@@ -8,9 +8,9 @@ import Testing
 
 @testable import Projections
 
-/// A record that fits into its topic, and with a letter's own headers no longer does.
+/// A record that fits into its topic, but not with the headers of a letter.
 @Suite struct LetterSizeTests {
-    /// Produces the failing record and a good one behind it in the only partition, and waits for both.
+    /// Produces the failing record and a good record after it into the only partition, and waits for both.
     private func failing(
         _ scene: ParkingScene, key: [UInt8], headers: [RecordHeader]
     ) async throws -> (event: LedgerEvent, letter: LetterRecord) {
@@ -56,7 +56,7 @@ import Testing
                 let kept = try await kept(scene)
                 #expect(kept.map(\.0) == ["headers"])
                 #expect(kept.first?.1 == Int32(bad.wire.count) && kept.first?.2 == nil)
-                // It fails again, and is still whole.
+                // The event fails again, and its stored parts are still complete.
                 try await scene.retry([letter], delivery: 2)
                 let again = try #require(try await scene.awaitLetters("failed", 2).last)
                 #expect(again["millrace.value.kept"] == "database")
@@ -90,7 +90,8 @@ import Testing
         }
     }
 
-    /// A topic's rule (a schema, a key that must be there) is met by the letter or gone around.
+    /// If the letter breaks a rule of the topic (a schema, a required key), the parts of the record are stored in the
+    /// database instead.
     @Test func whatTheTopicRefusesIsKeptInTheDatabase() async throws {
         try await Ledger.withPrivateCluster(partitions: 1) { ledger, cluster in
             let scene = try ParkingScene(ledger)

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Projections
 
-/// What comes between a letter and its transaction, and who may not write at all.
+/// Failures between a letter and the commit of its transaction, and writers that no longer own the partition.
 @Suite struct ParkingFaultTests {
     @Test(arguments: [CuttingProxy.Cut.beforeCommit, .afterCommit])
     func aCrashBetweenLettersAndCommitLosesNothing(_ cut: CuttingProxy.Cut) async throws {
@@ -26,8 +26,8 @@ import Testing
                 try await ledger.produce(count: 100, keys: 10)
                 try await running(scene.runner(postgres: throughProxy, log: log)) {
                     try await ledger.caughtUp()
-                    // The COMMIT behind letters goes out alone; the one that takes the failing statement along is
-                    // before.
+                    // The COMMIT of a transaction with letters is sent alone. The COMMIT that is sent together with the
+                    // failing statement comes earlier.
                     proxy.cut(cut, alone: true)
                     try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
                     try await ledger.caughtUp()
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    /// A batch of the topic's records as a runner would have it.
+    /// Reads a batch of the topic's records as a runner does.
     private func batch(
         _ ledger: Ledger, _ route: DeadLetterRoute, _ partition: TopicPartition
     ) async throws -> PreparedBatch<LedgerEvent> {
@@ -107,7 +107,7 @@ import Testing
             try await running(scene.runner(log: log)) {
                 try await ledger.caughtUp()
                 try await ledger.produce([ledger.next("k3", amount: -5), ledger.next("k3")])
-                // A retriable error, of which the client has no end until it gives the letters up.
+                // A retriable error: the client retries until the runner gives up the letters.
                 cluster.pushRequestErrors(.produce, Array(repeating: 7, count: 60))
                 try await eventually { !log.lines("Kafka accepts no dead letters").isEmpty }
                 #expect(try await scene.parked() == 0)
@@ -129,7 +129,7 @@ import Testing
             let log = RecordedLog()
             let projection = ledger.projection {
                 $0.beforeApply = { _, transaction in
-                    // A deadlock, which passes.
+                    // A deadlock is a temporary error.
                     if failures.next() {
                         try await transaction.execute(
                             script: "DO $$ BEGIN RAISE EXCEPTION 'again' USING ERRCODE = '40P01'; END $$")

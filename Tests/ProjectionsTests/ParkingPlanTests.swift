@@ -4,9 +4,10 @@ import Testing
 
 @testable import Projections
 
-/// A slice in words: `a1` is event 1 of key a, `a1!` fails, `~a1` is its retry, `~a1!` one that fails again, `-a1` the
-/// request to discard it, `?a1` a retry that comes too early. A key of `_` is none. `~a1@3` is delivery 3, else it is
-/// 2. Of what is parked, `a1@3` has seen delivery 3, and `-a1@3` was discarded by it.
+/// Plans a slice that is described in words. `a1` is event 1 of key a, and `a1!` fails. `~a1` is a retry of it, `~a1!`
+/// is a retry that fails again, `-a1` is the request to discard it, and `?a1` is a retry that comes too early. The key
+/// `_` means no key. `~a1@3` is delivery 3; without a number it is delivery 2. In `parked`, `a1@3` means that delivery
+/// 3 was handled, and `-a1@3` that delivery 3 discarded the event.
 private func plan(_ words: String, parked: [String] = [], forgotten: Bool = false) -> String {
     var sequences: [SequenceKey: [RecordOrigin]] = [:]
     var rows: [RecordOrigin: ParkingPlan.Row] = [:]
@@ -78,7 +79,8 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("~a2 ~a3 ~a4 a5", parked: ["a2", "a3", "a4"]) == "resolve resolve resolve apply")
     }
 
-    /// What one retry takes may not grow with what waits behind it: compared with each other, these would take minutes.
+    /// The time of one retry must not grow with the number of events that wait behind it. With a comparison of all
+    /// pairs, this plan would take minutes.
     @Test func aLongSequenceIsRetriedInOneGo() {
         let origins = (0..<40_000).map { origin("a\($0)") }
         let subjects = origins.map { origin in
@@ -119,7 +121,7 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("~a2 -a2", parked: ["a2"]) == "resolve discardNothing")
     }
 
-    /// An operator's correction is another event of the same origin: one of the two is applied, never both.
+    /// A corrected event has the same origin as the original. Only one of the two is applied.
     @Test func whatComesBackOfAnOriginIsAppliedOnce() {
         #expect(plan("~a2@2 ~a2@3", parked: ["a2"]) == "resolve appliedBefore")
         #expect(plan("~a2@2! ~a2@3 ~a2@2", parked: ["a2"]) == "failAgain resolve appliedBefore")
@@ -137,10 +139,11 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("-a2@3 ~a2@2", parked: ["a2"]) == "discard discardedSince(3)")
         #expect(plan("~a2@3 ~a2@2!", parked: ["-a2@3"]) == "discardedSince(3) discardedSince(3)")
         #expect(plan("-a2@3 -a2@2", parked: ["-a2@3"]) == "discard discardedSince(3)")
-        // Restored; its order was given up, so it waits for nobody and nobody for it.
+        // The event is restored after a discard. It lost its place in the order, so it waits for no event, and no event
+        // waits for it.
         #expect(plan("~a2@4 a4", parked: ["-a2@3", "a3"]) == "resolve parkBlocked")
         #expect(plan("~a2@4! a4 -a2@3 ~a2@4", parked: ["-a2@3"]) == "failAgain apply outdated resolve")
-        // Discarded by a release that deleted the row.
+        // A release that deletes the rows of discarded events discarded this one.
         #expect(plan("~a2@4", parked: ["a3"], forgotten: true) == "resolve")
         #expect(plan("~a2@4!", parked: ["a3"], forgotten: true) == "failAgain")
     }
@@ -149,7 +152,7 @@ private func origin(_ word: String) -> RecordOrigin {
         #expect(plan("?a1 a0") == "tooEarly apply")
     }
 
-    /// The topic was made again, and has not come as far.
+    /// The topic was created again and has not reached this offset yet.
     @Test func whatIsParkedWasPassed() {
         #expect(plan("?a1", parked: ["a1"]) == "resolve")
     }
@@ -158,7 +161,7 @@ private func origin(_ word: String) -> RecordOrigin {
         let known = RecordOrigin(partition: p0, offset: 7, timestampMs: 5)
         let other = RecordOrigin(partition: p0, offset: 7, timestampMs: 6)
         #expect(known.isSame(as: known) && !known.isSame(as: other))
-        #expect(RecordOrigin(partition: p0, offset: 7).isSame(as: other), "not known")
+        #expect(RecordOrigin(partition: p0, offset: 7).isSame(as: other), "an unknown timestamp matches any")
         #expect(!RecordOrigin(partition: p0, offset: 8).isSame(as: other))
     }
 

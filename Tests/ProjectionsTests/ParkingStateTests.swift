@@ -13,7 +13,7 @@ import Testing
     @Test func anEventThatFailsIsMarkedAndItsPartitionGoesOn() throws {
         var driver = try driver()
         try driver.polled(batch([(p0, 0), (p1, 0)], count: 4))
-        // The third event of p0, at index 4 of the batch.
+        // The third event of p0 is at index 4 of the batch.
         var parked: [Int] = []
         while let order = driver.write {
             let isBad = order.slice.items.contains(4) && order.slice.failures[4] == nil

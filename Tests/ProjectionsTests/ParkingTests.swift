@@ -7,7 +7,7 @@ import Testing
 
 @testable import Projections
 
-/// An event that fails becomes a letter, its key waits, and all others go on.
+/// An event that fails becomes a letter and blocks its key. All other keys continue.
 @Suite struct ParkingTests {
     @Test func oneThatCannotBeDecodedIsParkedAndItsKeyWaits() async throws {
         try await ParkingScene.with { scene in
@@ -59,7 +59,7 @@ import Testing
 
                 try await scene.execute("ALTER TABLE ledger DROP CONSTRAINT ledger_least_check")
                 try await scene.retryUntilResolved()
-                // The key is free.
+                // The key is no longer blocked.
                 try await ledger.produce([ledger.next(bad.key), ledger.next(bad.key)])
                 try await ledger.caughtUp()
             }
@@ -73,7 +73,7 @@ import Testing
             let ledger = scene.ledger
             let (bad, _) = try await producePoison(ledger, amount: -5)
             try await running(scene.runner()) { try await ledger.caughtUp() }
-            // Another instance learns it from the database.
+            // Another instance loads the blocked keys from the database.
             try await running(scene.runner()) {
                 try await ledger.produce(count: 60, keys: 20)
                 try await ledger.caughtUp()
@@ -152,7 +152,7 @@ import Testing
                 }
                 #expect(kept.rowCount == 1)
                 #expect(Int(try kept.int32(0, 0)) == bad.wire.count)
-                // Discarded by mistake: the value is still there.
+                // An operator discarded the event by mistake. The value is still stored.
                 try await scene.retry(failed, delivery: 2)
                 #expect(try await scene.awaitLetters("failed", 2).last?["millrace.value.kept"] == "database")
                 try await scene.retry(failed, delivery: 3, action: "discard")

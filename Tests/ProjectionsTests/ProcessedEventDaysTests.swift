@@ -94,7 +94,7 @@ import Testing
     @Test func whatIsInTheDefaultPartitionStaysThere() async throws {
         try await withProjection { table, connection, _ in
             let today = try await today(connection)
-            // An event of today that was written when today was far away.
+            // Inserts an event of today that was written when today was still in the far future.
             try await insert(today, connection)
             var days = ProcessedEventDays(projectionID: table.projectionID)
             try await days.prepare([today], on: connection)
@@ -129,7 +129,7 @@ import Testing
             for day in [today, today - 5, -10_000] { try await insert(day, connection) }
             #expect(try await days.prune(retentionDays: 7, on: connection) == 0)
             try await age(connection)
-            // Another process writes an old day's partition again.
+            // Another process writes to the partition of an old day again.
             var other = ProcessedEventDays(projectionID: table.projectionID)
             try await other.prepare([today - 5], on: connection)
             #expect(try await days.prune(retentionDays: 7, on: connection) == 2)
@@ -137,7 +137,7 @@ import Testing
             let left = try await connection.execute("SELECT event_day FROM processed_events")
             #expect(left.rowCount == 1)
             #expect(try left.day(0, 0) == today - 5)
-            // What was dropped is made anew when it is needed.
+            // A partition that was dropped is created again when it is needed.
             try await days.prepare([today], on: connection)
             #expect(try await partitions(connection) == 3)
         }
@@ -192,7 +192,7 @@ import Testing
                     $0.append(day: today - 1_000)
                 })
             try await age(connection)
-            #expect(try await days.prune(retentionDays: 7, on: connection) == 1, "today alone is of no use")
+            #expect(try await days.prune(retentionDays: 7, on: connection) == 1, "only today is not needed")
             #expect(try await connection.execute("SELECT count(*) FROM processed_events").int64(0, 0) == 1)
             try await connection.execute(.unprepared("DELETE FROM parked_events"))
             #expect(try await days.prune(retentionDays: 7, on: connection) == 2)

@@ -7,9 +7,9 @@ import Testing
 
 @testable import Projections
 
-/// A topic of the same name that is not the one before.
+/// A topic was replaced by another topic of the same name.
 @Suite struct ReplacedTopicTests {
-    /// Produces events to a topic's only partition, and notes none of them.
+    /// Produces events into a topic's only partition without adding them to the ledger's list.
     private func fill(_ ledger: Ledger, _ kafka: KafkaClientConfiguration, key: String, count: Int) async throws {
         let producer = try Producer(kafka) { _ in }
         for _ in 0..<count {
@@ -41,7 +41,7 @@ import Testing
         #expect(try await ledger.status()?.nextOffsets[stopped.partition] == next)
     }
 
-    /// A broker that was wiped, and filled again with fewer, as many and more records than before.
+    /// The broker was wiped. Then fewer, as many or more records than before were produced.
     @Test(arguments: [5, 19, 20, 30]) func aWipedBrokerStopsThePartition(count: Int) async throws {
         try await Ledger.withPrivateCluster(partitions: 1) { ledger, _ in
             try await ledger.produce(count: 20, keys: 2)
@@ -52,13 +52,13 @@ import Testing
             try await fill(ledger, kafka, key: "new", count: count)
             try await expectStop(ledger, kafka, at: 20, count: count)
 
-            // What the line says that the operator may do: nothing is skipped.
+            // Follows the advice of the log line. No record is skipped.
             let continuing = ledger.configuration { $0.onTruncatedHistory = .continue }
             try await running(ledger.runner(nil, continuing, kafka: kafka)) {
                 try await eventually { try await ledger.rows()["new"]?.count == Int64(count) }
             }
             #expect(try await ledger.rows()["new"]?.disorders == 0)
-            // From then on as ever.
+            // After that the projection continues as usual.
             try await fill(ledger, kafka, key: "new", count: 1)
             try await running(ledger.runner(kafka: kafka)) {
                 try await eventually { try await ledger.rows()["new"]?.count == Int64(count + 1) }
@@ -67,15 +67,15 @@ import Testing
         }
     }
 
-    /// What is parked of the topic before and of the one made again stands at the same offset: each is applied by its
-    /// own letter, and none counts as applied for the other.
+    /// A parked event of the old topic and a parked event of the new topic have the same offset. Each is applied by its
+    /// own letter, and applying one does not count as applying the other.
     @Test func whatIsParkedOfTheTopicBeforeIsToldFromTheNew() async throws {
         try await Ledger.withPrivateCluster(partitions: 1) { ledger, cluster in
             let scene = try ParkingScene(ledger)
             for topic in [scene.route.letterTopic, scene.route.retryTopic] {
                 try cluster.createTopic(topic, partitions: 1)
             }
-            // One after the other, for the offset.
+            // Sends the events one after the other, so that their offsets are fixed.
             try await ledger.produce([ledger.next("old", amount: -5)])
             try await ledger.produce([ledger.next("good")])
             try await running(scene.runner()) { try await ledger.caughtUp() }
@@ -96,7 +96,7 @@ import Testing
                 let new = try await scene.letters(on: kafka).filter { $0.reason == "failed" }
                 #expect(new.count == 1 && new.first?.origin == old.first?.origin)
                 try await scene.execute("ALTER TABLE ledger DROP CONSTRAINT ledger_least_check")
-                // Also of an offset that the topic made again has not reached.
+                // The retry is also accepted if the new topic has not reached the offset of the origin.
                 try await scene.retry(old, through: producer)
                 try await eventually { try await scene.parked() == 1 }
                 #expect(try await ledger.rows().keys.sorted() == ["good", "old"])
@@ -115,7 +115,7 @@ import Testing
             for _ in 0..<3 {
                 let log = RecordedLog()
                 try await ledger.produce(count: 40, keys: 4)
-                // A value that is NULL, and one that is empty, are the last of their partition.
+                // The last record of one partition has a NULL value, that of another an empty value.
                 try await ledger.produce(key: "k0", nil)
                 try await ledger.produce(key: "k1", [])
                 try await running(ledger.runner(log: log)) { try await ledger.caughtUp() }
@@ -139,7 +139,7 @@ import Testing
                     try await admin.createTopic(ledger.topics[0], partitions: 1)
                     return true
                 } catch {
-                    // It is still being deleted.
+                    // Kafka is still deleting the topic.
                     return false
                 }
             }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Projections
 
-/// A letter comes back: its event is applied once, in its key's order, or parked again.
+/// A letter comes back as a retry. Its event is applied once in the order of its key, or parked again.
 @Suite struct RetryTests {
     @Test func aRetryThatFailsIsParkedAgainAndBlocksTheRest() async throws {
         try await ParkingScene.with { scene in
@@ -77,11 +77,12 @@ import Testing
             let row = try #require(try await ledger.rows()[bad.key])
             let expected = try #require(ledger.expectedRows()[bad.key])
             #expect(row.lastSequence == expected.lastSequence && row.count == expected.count - 1)
-            #expect(row.disorders == 1, "the one that was discarded is missing, and nothing else")
+            #expect(row.disorders == 1, "only the discarded event is missing")
         }
     }
 
-    /// The original is under way while an operator corrects it: whichever comes first is applied, the other is not.
+    /// An operator corrects an event while the original is being retried. The delivery that comes first is applied, the
+    /// other is not.
     @Test func aCorrectionIsNeverAppliedBesideItsOriginal() async throws {
         try await ParkingScene.with(partitions: 1) { scene in
             let ledger = scene.ledger
@@ -103,7 +104,8 @@ import Testing
         }
     }
 
-    /// A correction that fails stays the event's last word: the original that comes late does not take its place.
+    /// A correction that failed stays the latest delivery of its event. The original that arrives late does not replace
+    /// it.
     @Test func anEarlierDeliveryThatComesLateHasNoEffect() async throws {
         try await ParkingScene.with(partitions: 1) { scene in
             let ledger = scene.ledger
@@ -118,11 +120,11 @@ import Testing
                 try await scene.retry([letters[0]], delivery: 2)
                 try await scene.retry([letters[0]], delivery: 4, action: "discard")
                 try await scene.awaitLetters("discarded", 1)
-                // Nor does a retry from before the discard.
+                // A retry that was sent before the discard has no effect either.
                 try await scene.retry([letters[0]], delivery: 3)
                 #expect(try await scene.awaitLetters("discarded", 2).map(\.delivery) == [4, 4])
                 #expect(try await scene.letters("resolved").isEmpty)
-                // Restored.
+                // This later delivery restores the event.
                 try await scene.retry([letters[0]], delivery: 5)
                 #expect(try await scene.awaitLetters("resolved", 1).map(\.origin) == [letters[0].origin])
             }

@@ -28,7 +28,7 @@ import Testing
         #expect(first.moves == [OffsetMove(partition: p0, expected: 0, next: 2)])
         #expect(driver.intake?.positions == [p0: 2])
         try driver.polled(batch([(p0, 2)]))
-        #expect(driver.intake == nil, "two batches are enough")
+        #expect(driver.intake == nil, "at most two batches are held")
         try driver.database(.written(.committed()))
         #expect(driver.discarded == [first.batch])
         #expect(driver.write?.moves == [OffsetMove(partition: p0, expected: 2, next: 4)])
@@ -133,7 +133,7 @@ import Testing
         try driver.database(.offsetsLoaded([p0: 10]))
         #expect(driver.write == nil)
         #expect(driver.discarded.count == 2)
-        // What a poll under way brings was fetched before.
+        // The poll that is still running returns records that were fetched before the restart at offset 10.
         if driver.intake?.commands == [] { try driver.polled(batch([(p0, 4)])) }
         #expect(driver.write == nil)
         #expect(driver.intake?.commands.contains(.start(StartCommand(moved: [p0: 10]))) == true)
@@ -196,7 +196,7 @@ import Testing
         try driver.polled(batch([(p0, 0), (p1, 0)]))
         let failure = EventFailure("sql_22P02", "no number")
         let failed = ItemFailure(stage: .apply, failure: failure)
-        // The second event of p0, at index 2 of the batch.
+        // The second event of p0 is at index 2 of the batch.
         while let order = driver.write {
             let isBad = order.slice.items.contains(2) && order.slice.cutOffs[0] == nil
             if isBad { try driver.failWrite(.event(failed)) } else { try driver.database(.written(.committed())) }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Projections
 
-/// One event of a batch fails with an error of any class, by a trigger's word: it is parked, and all others are
+/// A trigger makes one event of a batch fail with an error of any class. The event is parked, and all others are
 /// applied.
 @Suite struct SQLStateRunTests {
     private static func refuse(_ code: String, where condition: String) -> String {
@@ -21,7 +21,7 @@ import Testing
 
     private static let release = "DROP TRIGGER refuse ON ledger"
 
-    /// Runs until all but key `k7` is applied, and then, repaired, all.
+    /// Runs until every key except `k7` is applied. Then removes the cause and runs until all are applied.
     private func expectOneParked(
         _ scene: ParkingScene, errorClass: String, postgres: PostgresConfiguration? = nil
     ) async throws {
@@ -46,11 +46,11 @@ import Testing
     }
 
     @Test(arguments: [
-        // Permanent, or of no known class.
+        // Permanent errors, or errors of an unknown class.
         "P0001", "02000", "0A000", "20000", "54000", "55000", "HV000", "XX000", "XX001", "ZZ999",
-        // As a rule everything fails with it.
+        // Errors that usually affect every event.
         "42P01", "42501", "3F000", "28000", "3D000",
-        // As a rule it passes.
+        // Errors that are usually temporary.
         "40001", "40P01", "55P03", "55006", "08006", "53200", "57014",
     ])
     func oneEventIsParkedAndAllOthersAreApplied(_ code: String) async throws {
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    /// Nothing is taken with it that could be applied beside it.
+    /// Events that can be applied are not parked with it.
     @Test func oneThatCameAloneIsParkedWhenOthersCome() async throws {
         try await ParkingScene.with { scene in
             let ledger = scene.ledger
@@ -121,7 +121,7 @@ import Testing
             let tries = Countdown(60)
             let projection = ledger.projection { $0.beforeApply = { _, _ in _ = tries.next() } }
             try await running(scene.runner(projection)) {
-                // Well past the patience with what passes as a rule.
+                // This is far beyond the number of attempts for errors that are usually temporary.
                 try await eventually { tries.isUsedUp }
                 #expect(try await scene.letters().isEmpty)
                 try await scene.execute(Self.release)

@@ -7,10 +7,10 @@ import Testing
 
 @testable import Projections
 
-/// What transactions of producers leave in a topic, and what they hide as long as they are open.
+/// The markers that producers' transactions leave in a topic, and the records that an open transaction hides.
 @Suite(.disabled(if: TestKafka.isMock, "the mock knows no transaction markers"))
 struct TransactionsOfOthersTests {
-    /// The last thing in the partition are markers and an aborted transaction, and then nothing more comes.
+    /// The partition ends with transaction markers and an aborted transaction. No record follows.
     @Test func offsetsWithoutRecordsArePassed() async throws {
         try await Ledger.with(partitions: 1) { ledger in
             let transaction = Transaction(ledger.kafka, topic: ledger.topics[0])
@@ -20,7 +20,7 @@ struct TransactionsOfOthersTests {
             let partition = TopicPartition(topic: ledger.topics[0], partition: 0)
             let observer = Observer()
             try await running(ledger.runner(observer: observer)) {
-                // Two events and their marker, one aborted and its marker.
+                // Two events and their marker, then one aborted event and its marker.
                 try await eventually { try await ledger.status()?.nextOffsets[partition] == 5 }
                 try await eventually { observer.now.standing[partition]?.next == 5 }
                 #expect(observer.now.standing[partition]?.end == 5)
@@ -31,7 +31,7 @@ struct TransactionsOfOthersTests {
                     return try await ledger.status()?.nextOffsets[partition] == end
                 }
             }
-            // Goes on from behind the markers.
+            // The next run continues after the markers.
             let log = RecordedLog()
             try await ledger.produce([ledger.next("c")])
             try await running(ledger.runner(log: log)) { try await ledger.caughtUp() }
@@ -41,8 +41,8 @@ struct TransactionsOfOthersTests {
         }
     }
 
-    /// Nothing behind the beginning of an open transaction can be read. That is no lag of the projection and no stall:
-    /// it is at the end that the broker tells, and goes on by itself.
+    /// The consumer cannot read beyond the start of an open transaction. This is neither lag nor a stall of the
+    /// projection: it has reached the end that the broker reports, and continues by itself afterwards.
     @Test func anOpenTransactionHidesWhatIsBehindIt() async throws {
         try await Ledger.with(partitions: 1) { ledger in
             let partition = TopicPartition(topic: ledger.topics[0], partition: 0)

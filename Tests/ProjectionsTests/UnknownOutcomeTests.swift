@@ -27,7 +27,8 @@ import Testing
                         try await ledger.produce(count: 20, keys: 10)
                         return log.lines("outcome of a transaction is known").count > count
                     }
-                    // A new connection's first COMMITs are no batch's: let them pass before the next cut.
+                    // The first COMMITs of a new connection do not belong to a batch. They must pass before the next
+                    // cut.
                     try await ledger.produce(count: 20, keys: 10)
                     try await ledger.caughtUp()
                 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Says true so many times, and false from then on.
+/// Returns true the given number of times, and false from then on.
 final class Countdown: Sendable {
     private let remaining: Atomic<Int>
 

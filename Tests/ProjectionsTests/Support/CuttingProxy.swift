@@ -2,13 +2,13 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Stands between a client and a PostgreSQL server on 127.0.0.1, and cuts connections at COMMIT: the moment at which
-/// the client cannot know what became of its transaction.
+/// A proxy between a client and a PostgreSQL server on 127.0.0.1. It cuts connections at COMMIT, so that the client
+/// cannot know the outcome of its transaction.
 final class CuttingProxy: Sendable {
     enum Cut {
-        /// The server never sees the COMMIT.
+        /// The server never receives the COMMIT.
         case beforeCommit
-        /// The server commits, its answer is lost.
+        /// The server commits, but its answer is lost.
         case afterCommit
     }
 
@@ -35,19 +35,19 @@ final class CuttingProxy: Sendable {
         Thread.detachNewThread { [self] in acceptAll() }
     }
 
-    /// Stops taking connections.
+    /// Stops accepting connections.
     func close() {
         shutdown(listener, Int32(SHUT_RDWR))
     }
 
-    /// The next COMMIT that passes is cut off.
+    /// Cuts the connection of the next COMMIT.
     ///
-    /// - Parameter isAlone: it is one that is sent alone, not one that queued statements take along.
+    /// - Parameter isAlone: whether to wait for a COMMIT that is sent alone, not together with queued statements.
     func cut(_ next: Cut, alone isAlone: Bool = false) {
         armed.withLock { $0 = (next, isAlone) }
     }
 
-    /// How many connections were cut.
+    /// Number of connections that were cut.
     var count: Int { cuts.load(ordering: .sequentiallyConsistent) }
 
     private static func loopback(_ port: UInt16) -> sockaddr_in {
@@ -96,8 +96,8 @@ final class CuttingProxy: Sendable {
         }
     }
 
-    /// A simple query is `Q`, its length, its text and a zero byte. In a pipeline the text is that of a `Parse` without
-    /// a name, behind other messages.
+    /// A simple query consists of `Q`, its length, its text and a zero byte. In a pipeline, the text is in an unnamed
+    /// `Parse` after other messages.
     private static func isCommit(_ bytes: ArraySlice<UInt8>, alone isAlone: Bool) -> Bool {
         bytes.first == UInt8(ascii: "Q") && bytes.dropFirst(5).elementsEqual("COMMIT\0".utf8)
             || !isAlone && Data(bytes).range(of: Data("\0COMMIT\0".utf8)) != nil
@@ -110,7 +110,7 @@ private func pumpToClient(_ pair: Pair) {
     }
 }
 
-/// One connection through the proxy; its descriptors are closed when both directions have ended.
+/// One connection through the proxy. It closes its descriptors when both directions have ended.
 private final class Pair: Sendable {
     let client: Int32
     let server: Int32

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Holds up whoever comes, until it is opened for good.
+/// Suspends every caller of ``wait()`` until the latch is opened. It then stays open.
 final class Latch: Sendable {
     private struct State {
         var isOpen = false

@@ -11,7 +11,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// Topics, a schema, and what was produced: everything around a projection under test.
+/// The environment of a projection under test: topics, a schema, and the events that were produced.
 final class Ledger: Sendable {
     struct Row: Equatable {
         var sum: Int64 = 0
@@ -43,7 +43,7 @@ final class Ledger: Sendable {
         await connection.close()
     }
 
-    /// Topics on the shared cluster, a schema on the shared server.
+    /// Creates topics on the shared cluster and a schema on the shared server.
     static func with(
         topics count: Int = 1, partitions: Int32 = 4, topicSettings: [String: String] = [:],
         _ body: (Ledger) async throws -> Void
@@ -56,7 +56,7 @@ final class Ledger: Sendable {
         }
     }
 
-    /// A topic on a mock cluster of the test's own, to break.
+    /// Creates a topic on a private mock cluster, in which the test can inject failures.
     static func withPrivateCluster(
         partitions: Int32 = 4, _ body: (Ledger, MockCluster) async throws -> Void
     ) async throws {
@@ -69,7 +69,7 @@ final class Ledger: Sendable {
         }
     }
 
-    /// A server of the test's own, to restart or to reach through a proxy.
+    /// Starts a private server, which the test can restart or reach through a proxy.
     static func withPrivateServer(
         tcp: PostgresServerConfiguration.TCP = .none, _ body: (Ledger, PostgresServer) async throws -> Void
     ) async throws {
@@ -84,7 +84,7 @@ final class Ledger: Sendable {
 
     // MARK: producing
 
-    /// The next event of a key.
+    /// The next event of this key.
     func next(_ key: String, amount: Int64 = 1) -> LedgerEvent {
         state.withLock { state in
             let sequence = state.sequences[key, default: 0] + 1
@@ -93,7 +93,7 @@ final class Ledger: Sendable {
         }
     }
 
-    /// Produces events and waits for their acknowledgements. A key goes to one of the topics, always the same.
+    /// Produces events and waits for their acknowledgements. Each key always goes to the same topic.
     func produce(_ events: [LedgerEvent]) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             let byKey = Dictionary(grouping: events, by: \.key)
@@ -105,7 +105,7 @@ final class Ledger: Sendable {
         state.withLock { $0.produced += events }
     }
 
-    /// Events of random amounts for keys `k0` … .
+    /// Produces events with random amounts for the keys `k0`, `k1` and so on.
     func produce(count: Int, keys: Int) async throws {
         try await produce((0..<count).map { next("k\($0 % keys)", amount: .random(in: 0...1_000)) })
     }
@@ -122,7 +122,7 @@ final class Ledger: Sendable {
         return partition
     }
 
-    /// A key whose events go to another partition; says so by a record of its own that is no event.
+    /// Finds a key whose events go to another partition. To learn the partitions, it produces records without events.
     func keyElsewhere(than key: String) async throws -> String {
         let taken = try await produce(key: key, [])
         for index in 0..<1_000 {
@@ -172,12 +172,12 @@ final class Ledger: Sendable {
 
     // MARK: checking
 
-    /// Whether everything produced so far is applied, by what PostgreSQL says.
+    /// Whether PostgreSQL shows that all events produced so far are applied.
     func isCaughtUp() async throws -> Bool {
         remaining(try await status()).isEmpty
     }
 
-    /// What is not applied yet, by partition.
+    /// Number of offsets of each partition that are not applied yet.
     func remaining(_ status: ProjectionStatus.Entry?) -> [TopicPartition: Int64] {
         ProjectionCatchUp(endOffsets: state.withLock { $0.ends }).remaining(status)
     }
@@ -211,7 +211,7 @@ final class Ledger: Sendable {
         }
     }
 
-    /// What the ledger must be when each event produced took effect once, in order.
+    /// The expected rows if each produced event took effect once and in order.
     func expectedRows() -> [String: Row] {
         var rows: [String: Row] = [:]
         var seen: Set<EventID> = []
@@ -231,7 +231,7 @@ final class Ledger: Sendable {
     }
 }
 
-/// Runs a projection while `body` runs, then stops it gracefully.
+/// Runs projections while `body` runs, then stops them gracefully.
 func running(
     _ runners: ProjectionRunner<LedgerProjection>..., body: () async throws -> Void
 ) async throws {
@@ -243,11 +243,11 @@ func running(
     try result.get()
 }
 
-/// Remembers what a runner says of its partitions.
+/// Records what a runner reports about its partitions.
 final class Observer: ProjectionObserver {
     struct State {
         var turns = 0
-        /// How often the position of a partition was told.
+        /// Number of reports of a partition's position.
         var standings = 0
         var standing: [TopicPartition: (next: Int64, end: Int64?)] = [:]
         var stopped: [StoppedPartition] = []
@@ -255,7 +255,7 @@ final class Observer: ProjectionObserver {
         var held: [TopicPartition: Set<PartitionHold>] = [:]
         var everHeld: Set<TopicPartition> = []
         var databaseProblem: String?
-        /// Whether the group has said what is ours.
+        /// Whether the group has assigned partitions.
         var isAssigned = false
     }
 

@@ -3,7 +3,7 @@ import Postgres
 import Projections
 import StreamCore
 
-/// An event of the tests' own: `id|key|sequence|amount|microseconds` in UTF-8, and perhaps `|` with padding.
+/// An event for tests: `id|key|sequence|amount|microseconds` in UTF-8, optionally followed by `|` and padding.
 struct LedgerEvent: Sendable, Equatable {
     var id = EventID(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
     var key: String
@@ -37,8 +37,9 @@ struct LedgerEvent: Sendable, Equatable {
     }
 }
 
-/// A read model that shows what went wrong on the way to it: for each key the sum of the amounts (an event lost or
-/// applied twice), the last sequence, and how often a sequence did not follow the one before (disorder).
+/// A read model that shows delivery errors. For each key it stores the sum of the amounts, which shows a lost or
+/// repeated event. It also stores the last sequence, and how often a sequence did not follow the previous one, which
+/// shows a wrong order.
 ///
 /// A negative amount breaks a constraint of its table.
 struct LedgerProjection: Projection {
@@ -49,14 +50,14 @@ struct LedgerProjection: Projection {
     let topics: [String]
     var remembersEvents = true
     var onlyQueues = false
-    /// Keys whose events cannot be decoded from this sequence on.
+    /// The events of this key cannot be decoded from this sequence on.
     var undecodable: (key: String, sequence: Int64)?
-    /// Says of any event whether it cannot be decoded.
+    /// Decides for each event whether it cannot be decoded.
     var isUndecodable: @Sendable (LedgerEvent) -> Bool = { _ in false }
-    /// Sees the headers of each record that is decoded.
+    /// Called with the headers of each record that is decoded.
     var sawHeaders: @Sendable ([RecordHeader]) -> Void = { _ in }
     var eventType: @Sendable (LedgerEvent) -> String = { _ in "Entered" }
-    /// Runs in the transaction before the ledger is written.
+    /// Called in the transaction before the ledger is written.
     var beforeApply: Hook = { _, _ in }
 
     static let schema = """
@@ -135,7 +136,7 @@ struct LedgerProjection: Projection {
 }
 
 extension String {
-    /// nil when the bytes are not UTF-8.
+    /// nil if the bytes are not valid UTF-8.
     fileprivate init?(validating bytes: Span<UInt8>) {
         guard let utf8 = try? UTF8Span(validating: bytes) else { return nil }
         self.init(copying: utf8)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Bytes that no compression makes smaller.
+/// Random bytes, which compression cannot make smaller.
 enum Noise {
     static func bytes(_ count: Int) throws -> [UInt8] {
         let source = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/dev/urandom"))

@@ -9,7 +9,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// A letter as its topic has it.
+/// A letter as it is stored in its topic.
 struct LetterRecord: Sendable {
     let key: [UInt8]?
     let value: [UInt8]?
@@ -24,7 +24,7 @@ struct LetterRecord: Sendable {
     var origin: String {
         ["topic", "partition", "offset"].map { self["__dlq.errors.\($0)"] ?? "" }.joined(separator: "/")
     }
-    /// The event in it.
+    /// The event in the value.
     var event: LedgerEvent? { value.flatMap { LedgerEvent(String(decoding: $0, as: UTF8.self)) } }
 
     private static func bytes(_ span: Span<UInt8>?) -> [UInt8]? {
@@ -39,7 +39,7 @@ struct LetterRecord: Sendable {
     }
 }
 
-/// A ledger whose projection parks, with the topics for it and the hands of a dead-letter handler.
+/// A ledger whose projection parks events, the dead-letter topics, and functions that act as a dead-letter handler.
 final class ParkingScene: Sendable {
     let ledger: Ledger
     let route: DeadLetterRoute
@@ -86,7 +86,7 @@ final class ParkingScene: Sendable {
 
     /// All letters so far, in order.
     ///
-    /// - Parameter kafka: another cluster than the ledger's.
+    /// - Parameter kafka: the cluster to read from, if it is not the ledger's.
     func letters(on kafka: KafkaClientConfiguration? = nil) async throws -> [LetterRecord] {
         let topic = TopicPartition(topic: route.letterTopic, partition: 0)
         let consumer = try Consumer(kafka ?? ledger.kafka, group: TestKafka.uniqueName("letters"))
@@ -112,7 +112,7 @@ final class ParkingScene: Sendable {
         try await letters().filter { $0.reason == reason }
     }
 
-    /// Waits for so many letters of a reason.
+    /// Waits until there are this many letters with this reason.
     @discardableResult
     func awaitLetters(_ reason: String, _ count: Int) async throws -> [LetterRecord] {
         var found: [LetterRecord] = []
@@ -129,7 +129,7 @@ final class ParkingScene: Sendable {
         return found
     }
 
-    /// Sends letters to the retry topic, as the handler does.
+    /// Sends letters to the retry topic, as the dead-letter handler does.
     func retry(
         _ letters: [LetterRecord], delivery: Int = 2, action: String = "apply", times: Int = 1,
         value: [UInt8]? = nil, headers more: [String: String] = [:], through other: Producer? = nil
@@ -157,7 +157,7 @@ final class ParkingScene: Sendable {
         }
     }
 
-    /// Retries whatever is open, in the order of the letters, until nothing is parked.
+    /// Retries all open letters in their order until no event is parked.
     func retryUntilResolved() async throws {
         var delivery = 100
         try await eventually {
@@ -177,7 +177,7 @@ final class ParkingScene: Sendable {
             delivery += 1
             try await retry(order.compactMap { open[$0] }, delivery: delivery)
             let sent = delivery
-            // Each is answered, by a letter of its own.
+            // The projection answers each retry with a letter.
             try await eventually {
                 Set(try await self.letters().filter { $0.delivery == sent }.map(\.origin)).isSuperset(of: order)
             }
@@ -195,7 +195,7 @@ final class ParkingScene: Sendable {
         try await number("SELECT count(DISTINCT sequence) FROM parked_events")
     }
 
-    /// Partitions whose circuit breakers are open.
+    /// Number of partitions whose circuit breakers are open.
     func openBreakers() async throws -> Int64 {
         try await number(
             "SELECT count(DISTINCT (topic, partition)) FROM circuit_breakers WHERE opened_at IS NOT NULL")
@@ -209,7 +209,7 @@ final class ParkingScene: Sendable {
         try await ledger.withConnection { try await $0.execute(script: script) }
     }
 
-    /// Produces a record that is not of the ledger's making.
+    /// Produces a record that the ledger does not count.
     func produce(
         key: [UInt8]?, _ value: [UInt8]?, headers: [RecordHeader] = [], through other: Producer? = nil
     ) async throws {
@@ -217,7 +217,7 @@ final class ParkingScene: Sendable {
     }
 }
 
-/// Something that a test turns on and off while a projection runs.
+/// A switch that a test turns on and off while a projection runs.
 final class Switch: Sendable {
     private let state: Mutex<Bool>
 
@@ -231,7 +231,8 @@ final class Switch: Sendable {
     }
 }
 
-/// Poison in the middle of the events of 20 keys; returns the poison and what comes behind it in its key.
+/// Produces a poison event in the middle of the events of 20 keys. Returns it, and the number of events of its key
+/// after it.
 func producePoison(
     _ ledger: Ledger, key: String = "k7", amount: Int64 = 1
 ) async throws -> (bad: LedgerEvent, behind: Int) {

@@ -1,7 +1,7 @@
 import Logging
 import Synchronization
 
-/// Keeps the lines that a runner logs, for tests that ask what an operator gets to see.
+/// Records the log lines of a runner, for tests of what an operator sees.
 final class RecordedLog: Sendable {
     struct Line: Sendable {
         let level: Logger.Level

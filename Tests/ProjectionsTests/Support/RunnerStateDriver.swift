@@ -7,7 +7,7 @@ import Testing
 let p0 = TopicPartition(topic: "t", partition: 0)
 let p1 = TopicPartition(topic: "t", partition: 1)
 
-/// Drives a ``RunnerState`` by hand: keeps what it wants done until the test says what came of it.
+/// Drives a ``RunnerState`` step by step. It keeps each requested action until the test sends the result.
 struct Driver {
     var state: RunnerState
     var now = ContinuousClock.now
@@ -52,7 +52,7 @@ struct Driver {
         }
     }
 
-    /// Ends the intake under way.
+    /// Ends the running intake.
     mutating func polled(
         _ polled: IntakeReport.Polled = .nothing, _ change: (inout IntakeReport) -> Void = { _ in }
     ) throws {
@@ -76,12 +76,12 @@ struct Driver {
         send(.intakeEnded(report))
     }
 
-    /// Kafka answers about a partition that is in doubt.
+    /// Sends Kafka's answer about a partition in doubt.
     mutating func examined(
         _ partition: TopicPartition, low: Int64, high: Int64, isCompacted: Bool? = nil
     ) {
         let doubt = examining.removeValue(forKey: partition)
-        #expect(doubt != nil, "nobody asks about \(partition)")
+        #expect(doubt != nil, "nothing asks about \(partition)")
         send(.examined(partition, .success(PartitionFindings(low: low, high: high, isCompacted: isCompacted))))
     }
 
@@ -123,12 +123,12 @@ struct Driver {
         try fire { if case .trial(partition, _) = $0 { true } else { false } }
     }
 
-    /// What was said of a partition's circuit breaker, in order.
+    /// The notes about a partition's circuit breaker, in order.
     func breakerNotes(_ partition: TopicPartition) -> [BreakerNote] {
         notes.compactMap { if case .breaker(partition, let note) = $0 { note } else { nil } }
     }
 
-    /// Partitions that were said to be unable to park, and to be able again.
+    /// The notes about partitions that cannot park (`-`) or can park again (`+`), in order.
     var lettersNotes: [String] {
         notes.compactMap {
             switch $0 {
@@ -167,7 +167,7 @@ struct Driver {
         notes.compactMap { if case .stopped(let partition) = $0 { partition } else { nil } }
     }
 
-    /// A run that owns these partitions from these offsets on, with a poll under way.
+    /// A run that owns these partitions from these offsets on. A poll is running.
     static func owning(
         _ offsets: [TopicPartition: Int64], _ change: (inout RunnerState.Settings) -> Void = { _ in }
     ) throws -> Driver {
@@ -180,7 +180,7 @@ struct Driver {
     }
 }
 
-/// `count` events of each partition, interleaved, from the offset given.
+/// A batch with `count` events of each partition, interleaved, from the given offsets on.
 func batch(
     _ starts: [(TopicPartition, Int64)], count: Int = 2, failing: TopicPartition? = nil
 ) -> IntakeReport.Polled {
@@ -201,7 +201,7 @@ struct Away: Error {}
 let transient = DatabaseFailure(kind: .transient, underlying: Away())
 
 extension Driver {
-    /// The write under way fails, and any of its items may be to blame.
+    /// Fails the running write. Any of its items may be the cause.
     mutating func failWrite(_ cause: WriteFault.Cause, culprit: Int? = nil, mayBeOutdated: Bool = false) throws {
         let order = try #require(write, "nothing is being written")
         let fault = WriteFault(
