@@ -46,7 +46,7 @@ import Testing
             // The customer's orders stay, but no new ones are possible.
             #expect(try await scene.send(ConfirmOrder(orderID: "o1")) == "2")
             #expect(try await scene.send(scene.create("o2", customer: id, [line])) == "unknown-customer")
-            // As projections/customer-orders reads them.
+            // The events have the form that projections/customer-orders reads.
             #expect(
                 try await scene.rows(
                     """
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    /// A customer that another program has written has no version yet.
+    /// A customer that another program wrote has no version yet.
     @Test func aCustomerOfTheShopIsChangedAsWell() async throws {
         try await Self.with { scene in
             let read = try await scene.call("GET", "/v1/customers/c1")
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    /// What clients get wrong, the status and the problem's own type.
+    /// Invalid requests, with the status and the last part of the problem's type.
     static let wrong: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("{", 400, "invalid-json"), ("[]", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (#"{"name":"Ada"}"#, 422, "missing-field"), (details(more: #","age":3"#), 422, "unknown-field"),
@@ -127,7 +127,7 @@ import Testing
             }
             let request = CommandRequest(metadata: EventMetadata(tenantID: "t"))
             #expect(try await scene.send(scene.create("o", customer: id, [line]), request) == "1")
-            // Customers of the shop belong to nobody: all may order for them.
+            // The shop's customers have no tenant, so every tenant may order for them.
             #expect(try await scene.send(scene.create("o2", [line]), request) == "1")
         }
     }
@@ -136,8 +136,8 @@ import Testing
         #expect(try CustomerCommands.domain.undescribed() == [])
     }
 
-    /// Orders come while their customer is forgotten, in one transaction and in several: each is created before that or
-    /// refused.
+    /// Orders are created while their customer is forgotten, in one transaction and in several. Each of them is either
+    /// created before that or refused.
     @Test func nobodyOrdersForAForgottenCustomer() async throws {
         try await Self.with { scene in
             let line = OrderRulesTests.line("p", 1, 5_000)

@@ -4,7 +4,7 @@ import Events
 import StreamCore
 import Testing
 
-/// The rules of customers, written apart from the others.
+/// The rules of customers, implemented independently of the decider.
 struct CustomerModel: HistoryModel {
     typealias D = CustomerDecider
 
@@ -72,7 +72,8 @@ struct CustomerModel: HistoryModel {
         Histories<CustomerModel>.check("customers", reaching: CustomerRule.allCases.map(\.rawValue))
     }
 
-    /// Readers know nothing of a customer that another program has written, so the first command tells of it.
+    /// The first command for a customer that another program wrote emits an event, because readers do not know the
+    /// customer.
     @Test func theFirstEventMayChangeNothing() throws {
         let details = CustomerModel.details("ada@example.org")
         var state = CustomerState(tenantID: nil, details: details, last: nil)

@@ -8,7 +8,7 @@ import ProductCommands
 import TestKit
 import Testing
 
-/// Orders for known customers, of products that are in the catalogue, and what of both a process keeps in memory.
+/// Tests orders for known customers and of products in the catalogue, and the facts about both that a process caches.
 @Suite struct KnownFactTests {
     private typealias Rules = OrderRulesTests
 
@@ -17,7 +17,7 @@ import Testing
         ProductCommands.domain(.standard),
     ]
 
-    /// A customer, two products of all, and one of a tenant.
+    /// Two customers, two products without a tenant, and one product of a tenant.
     private static let script = """
         INSERT INTO customers SELECT 'c' || n, 'name', 'mail', 'DE' FROM generate_series(1, 2) AS n;
         INSERT INTO products SELECT p, CASE p WHEN 'mine' THEN 't' END, '{"name":"Cup","tags":[]}', 5, 'EUR', 'listed', 1,
@@ -52,7 +52,7 @@ import Testing
             #expect(try await scene.call("POST", "/v1/products/p2/retire").status == 200)
             for (product, type) in [
                 ("none", "item-of-unknown-product"), ("p2", "item-of-retired-product"),
-                // A product of another tenant is not there.
+                // A product of another tenant is unknown.
                 ("mine", "item-of-unknown-product"),
             ] {
                 for (path, body) in [("/v1/orders", Self.order(["p1", product])), (items, Self.item(product))] {
@@ -61,13 +61,13 @@ import Testing
                 }
             }
             #expect(try await scene.call("POST", "/v1/orders", Self.order(["p1", "mine"]), tenant: "t").status == 201)
-            // What is in an order already can be taken out of it.
+            // A line of an order can be removed even if its product is retired.
             #expect(try await scene.call("DELETE", items + "/p2").status == 200)
             #expect(try await scene.number("SELECT count(*) FROM orders") == 2)
         }
     }
 
-    /// Without the setting an order may name any product, also where there is no table of products.
+    /// Without the setting an order may name any product. The table of products need not exist.
     @Test func withoutTheRuleAnyProductWillDo() async throws {
         try await OrderScene.with { scene in
             let tables = try await scene.number(
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    /// How often PostgreSQL has read the tables of products and customers for a number of commands.
+    /// The number of reads of the tables of products and customers in PostgreSQL for a number of commands.
     private static func reads(
         for commands: Int, cachedFacts: Int, _ scene: CommandScene
     ) async throws -> (products: Int64, customers: Int64) {
@@ -99,7 +99,7 @@ import Testing
                 try await bus.send(scene.create("o-\(cachedFacts)-\(number)", [Rules.line("p1", 1, 500)]))
             }
         }
-        // A session gives its numbers away before it ends.
+        // A session reports its statistics before it ends.
         try await eventually {
             try await scene.number(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name = '\(database.applicationName)'") == 0
@@ -113,13 +113,14 @@ import Testing
             let with = try await Self.reads(for: 100, cachedFacts: 1_000, scene)
             print("reads for 100 orders: \(without) from the database, \(with) with facts in memory")
             #expect(without.products >= 100 && with.products == 1)
-            // The table of orders refers to customers: PostgreSQL itself looks once for each order.
+            // The table of orders has a foreign key to customers, so PostgreSQL reads the customer once for each order.
             #expect(without.customers >= 200 && (101..<110).contains(with.customers))
             #expect(try await scene.number("SELECT count(*) FROM orders") == 200)
         }
     }
 
-    /// A command of this process counts at once; one of another process, or an operator's SQL, as soon as it is told.
+    /// A command of this process ends a cached fact immediately. A command of another process, or an operator's SQL,
+    /// ends it when the notification arrives.
     @Test func aChangeEndsWhatIsKept() async throws {
         try await Self.with { scene in
             let order = { (id: String, product: String, customer: String) in
@@ -139,7 +140,7 @@ import Testing
             #expect(try await order("o5", "p2", "c2") == "1")
             try await scene.connection.execute(script: "UPDATE customers SET status = 'forgotten'")
             try await eventually { try await order(NewIdentity.make("o"), "p2", "c2") == "unknown-customer" }
-            // A change of what no rule asks for is no news.
+            // A change of a column that no rule reads ends no cached fact.
             try await scene.connection.execute(script: "UPDATE customers SET status = 'registered'")
             #expect(try await order("o6", "p2", "c2") == "1")
             try await scene.connection.execute(script: "TRUNCATE products")
@@ -149,7 +150,7 @@ import Testing
         }
     }
 
-    /// When the session that listens ends, what is kept is dropped: a change meanwhile is not told.
+    /// When the listening session ends, all cached facts are dropped, because notifications may have been lost.
     @Test func withoutNewsNothingIsKept() async throws {
         try await CommandScene.with(Self.domains, script: Self.script) { scene in
             var database = scene.database
@@ -158,7 +159,7 @@ import Testing
             try await CommandScene.running(bus) {
                 try await eventually { bus.keepsFacts }
                 try await bus.send(scene.create("o1", [Rules.line("p1", 1, 500)]))
-                // Nobody is told: the triggers do not fire in this mode.
+                // In this mode the triggers do not fire, so no notification is sent.
                 try await scene.connection.execute(
                     script: """
                         SET session_replication_role = replica;
@@ -186,7 +187,8 @@ import Testing
         let outcome: CommandOutcome
     }
 
-    /// The database refuses what memory allowed: the second attempt asks it, and the client is told the rule.
+    /// The database refuses what the cached facts allowed. The second attempt reads the database, and the client gets
+    /// the rule's answer.
     @Test func aCustomerThatIsGoneIsNotFoundAgainInMemory() async throws {
         try await Self.with { scene in
             #expect(try await scene.send(scene.create("o1", customer: "c2", [Rules.line("p1", 1, 500)])) == "1")

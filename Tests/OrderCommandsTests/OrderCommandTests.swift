@@ -58,7 +58,8 @@ import Testing
         }
     }
 
-    /// Many confirmations of one customer at once, in one transaction and in several: never more than the limit.
+    /// Many orders of one customer are confirmed at once, in one transaction and in several. Their total never exceeds
+    /// the limit.
     @Test func theCreditLimitHoldsForAllOrdersTogether() async throws {
         try await OrderScene.with { scene in
             for number in 0..<12 {
@@ -71,7 +72,7 @@ import Testing
             }
             #expect(answers.count { $0 == "2" } == 3)
             #expect(answers.count { $0 == "credit-limit-exceeded" } == 9)
-            // What is paid is not owed any more.
+            // A paid order no longer counts towards the limit.
             try await scene.connection.execute(
                 script: """
                     INSERT INTO payments (payment_id, order_id, status, amount, currency, version, updated_at, last_event_id)
@@ -86,7 +87,7 @@ import Testing
         }
     }
 
-    /// Histories at random through the bus, many orders at once: the tables and the outbox say what the events say.
+    /// Random histories run through the bus, with many orders at once. The tables and the outbox agree with the events.
     @Test func theTablesAreWhatTheEventsMake() async throws {
         let seed = UInt64.random(in: 0...999_999)
         print("histories of orders in the database: SEED=\(seed)")
@@ -150,7 +151,7 @@ import Testing
                 answer = try await scene.send(CancelOrder(orderID: "o\(number)", reason: "r", cancelledBy: "b"))
             case .ship: continue
             }
-            // Nobody has a limit here, and nothing is shipped.
+            // In this test no customer has a limit, and nothing is shipped.
             let played: OrderModel.Step = if case .confirm = step { .confirm(limit: nil, owed: 0) } else { step }
             let rule = model.play(played)
             #expect(rule == nil ? Int64(answer) != nil : answer == rule, "SEED=\(seed), order \(number): \(step)")

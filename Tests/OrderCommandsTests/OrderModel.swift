@@ -2,8 +2,8 @@ import Events
 import Orders
 import StreamCore
 
-/// The rules of orders once more, written down without a look at the others: whole cents, dictionaries, and the rule
-/// that is told first.
+/// A second, independent implementation of the rules of orders, with whole cents and dictionaries. If several rules
+/// refuse a step, it names the first of them.
 struct OrderModel {
     var isThere = false
     var cents: [String: Int] = [:]
@@ -33,7 +33,7 @@ struct OrderModel {
         }
     }
 
-    /// - Returns: the name of the rule that refuses the step; nil when it is done.
+    /// - Returns: the name of the rule that refuses the step; nil if it is carried out.
     mutating func play(_ step: Step) -> String? {
         switch step {
         case .create(let lines, let known):
@@ -80,7 +80,7 @@ struct OrderModel {
         return status == "created" ? nil : "order-not-open"
     }
 
-    /// A step at random, most of which make sense.
+    /// A random step. Most of the steps are possible.
     static func step<G: RandomNumberGenerator>(isFirst: Bool, using random: inout G) -> Step {
         func line() -> (product: String, pieces: Int, cents: Int) {
             let cents = [0, 1, 99, 250, 1_000, 12_345, -1].randomElement(using: &random) ?? 0

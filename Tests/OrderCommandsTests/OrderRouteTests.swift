@@ -7,7 +7,7 @@ import Postgres
 import TestKit
 import Testing
 
-/// Requests as a server hands them over, and what is answered.
+/// Tests requests as a server passes them to the routes, and their answers.
 @Suite struct OrderRouteTests {
     private static let address = #"{"name":"A","street":"B","city":"C","postalCode":"D","country":"DE"}"#
 
@@ -67,7 +67,7 @@ import Testing
         }
     }
 
-    /// What clients get wrong, the status and the problem's own type.
+    /// Invalid requests, with the status and the last part of the problem's type.
     static let wrong: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("{", 400, "invalid-json"), ("[]", 422, "wrong-type"),
         ("{}", 422, "missing-field"), (body(item, more: #","colour":"red""#), 422, "unknown-field"),

@@ -27,7 +27,7 @@ enum ShopCurrencies {
         OrderCreated(customerID: "c", currency: currency, items: lines, shippingAddress: address)
     }
 
-    /// An order and its events, as a repository would keep them.
+    /// An order and its events, as a repository would store them.
     struct History {
         var state: OrderState?
         var events: [OrderEvent] = []
@@ -72,8 +72,7 @@ enum ShopCurrencies {
         }
     }
 
-    /// The rules give the same answers as a model that was written apart from them, and the events alone make the same
-    /// state again.
+    /// The rules give the same answers as an independent model, and the events alone produce the same state again.
     @Test func tenThousandHistoriesAreAsTheModelSays() throws {
         let seed = ProcessInfo.processInfo.environment["SEED"].flatMap { UInt64($0) } ?? .random(in: 0...999_999)
         print("histories of orders: SEED=\(seed)")
@@ -103,7 +102,7 @@ enum ShopCurrencies {
                 return
             }
         }
-        // Every rule that the steps can break was broken, and not only once.
+        // Each rule that the steps can break was broken more than 50 times.
         let reached = [
             "done", "unknown-order", "order-exists", "unknown-customer", "no-items", "duplicate-product",
             "invalid-quantity", "invalid-price", "currency-mismatch", "unknown-item", "last-item", "order-not-open",
@@ -112,7 +111,7 @@ enum ShopCurrencies {
         for rule in reached { #expect(counts[rule, default: 0] > 50, "\(rule): \(counts[rule, default: 0])") }
     }
 
-    /// Whether the state is the model's, and the events alone, over the wire and back, make it again.
+    /// Whether the state equals the model's, and whether the events, encoded and decoded, produce it again.
     private func isLike(_ history: History, _ model: OrderModel) throws -> Bool {
         guard let state = history.state else { return !model.isThere && history.events.isEmpty }
         let pieces = Dictionary(uniqueKeysWithValues: state.lines.map { ($0.productID, Int($0.quantity)) })
@@ -190,7 +189,7 @@ enum ShopCurrencies {
             #expect(open.send(.addItem(two, currency: nil), facts) == rule)
             facts.policy = OrderPolicy()
             #expect(open.send(.addItem(two, currency: nil), facts) == nil)
-            // What is in the order stays, whatever became of its product.
+            // An item that is in the order remains valid, even if its product is no longer known.
             facts.policy = strict
             facts.products = [:]
             #expect(open.send(.confirm, facts) == nil)

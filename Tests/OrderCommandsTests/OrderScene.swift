@@ -4,7 +4,7 @@ import Events
 import OrderCommands
 import Orders
 
-/// A schema with the shop's tables, three customers and a bus that runs.
+/// A schema with the shop's tables, three customers and a running bus.
 enum OrderScene {
     static func with(_ body: (CommandScene) async throws -> Void) async throws {
         try await CommandScene.with(

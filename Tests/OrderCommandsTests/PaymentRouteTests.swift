@@ -6,7 +6,7 @@ import Orders
 import Postgres
 import Testing
 
-/// Requests about payments, and what is answered and written.
+/// Tests requests about payments: their answers, and the rows that they write.
 @Suite struct PaymentRouteTests {
     /// Runs a body with two confirmed orders and an open one, each of 50 euros.
     private static func with(_ body: (CommandScene) async throws -> Void) async throws {
@@ -65,7 +65,7 @@ import Testing
                     FROM payments AS p JOIN payment_refunds AS r USING (payment_id)
                     JOIN outbox AS o ON o.aggregate_id = p.payment_id AND o.sequence = r.sequence ORDER BY r.sequence
                     """) == ["refunded 4 40 40.00 3 15.50 true", "refunded 4 40 40.00 4 24.50 true"])
-            // The read models of orders know these events.
+            // The events have the form that the read models of orders process.
             let events = try await scene.rows(
                 """
                 SELECT event_type, sequence::text, payload ->> 'orderId', payload ->> 'amount' FROM outbox
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    /// What clients get wrong, the status and the problem's own type.
+    /// Invalid requests, with the status and the last part of the problem's type.
     static let wrong: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("{]", 400, "invalid-json"), ("[]", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (money("1"), 422, "missing-field"), (authorization().replacing("}", with: #","tip":1}"#), 422, "unknown-field"),
@@ -163,12 +163,12 @@ import Testing
                 let foreign = try await scene.call("POST", path + "/capture", Self.money("1"), tenant: tenant)
                 #expect(foreign.status == 404 && foreign.type == "unknown-payment")
             }
-            // The order's row tells the tenant of a payment.
+            // A payment has the tenant of its order's row.
             #expect(try await scene.call("POST", path + "/capture", Self.money("1"), tenant: "t").status == 200)
         }
     }
 
-    /// Many refunds at once, by two buses: never more than was captured.
+    /// Many refunds at once through two buses never exceed the captured amount.
     @Test func nobodyRefundsMoreThanWasCaptured() async throws {
         try await Self.with { scene in
             let euro = OrderRulesTests.euro

@@ -4,7 +4,7 @@ import Orders
 import StreamCore
 import Testing
 
-/// The rules of payments in whole cents, written apart from the others.
+/// The rules of payments in whole cents, implemented independently of the decider.
 struct PaymentModel: HistoryModel {
     typealias D = PaymentDecider
 
@@ -93,12 +93,12 @@ struct PaymentModel: HistoryModel {
 
 @Suite struct PaymentRulesTests {
     @Test func tenThousandHistoriesAreAsTheModelSays() {
-        // A currency that does not exist is refused before there is a command.
+        // A currency that does not exist is refused before a command is created.
         let reached = PaymentRule.allCases.filter { $0 != .unknownCurrency }
         Histories<PaymentModel>.check("payments", reaching: reached.map(\.rawValue))
     }
 
-    /// The demo shop's payments may fail and be completed after all. The rules take them as they are.
+    /// A payment of the demo shop may fail and be completed later. The rules accept this.
     @Test func aPaymentThatFailedBeforeItsCompletionIsCompleted() {
         let moment = EventMoment(at: Timestamp(microseconds: 1), eventID: EventID(high: 0, low: 1))
         let state = PaymentState(

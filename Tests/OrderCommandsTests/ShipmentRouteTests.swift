@@ -6,7 +6,7 @@ import Orders
 import Postgres
 import Testing
 
-/// Requests about shipments, and what is answered and written.
+/// Tests requests about shipments: their answers, and the rows that they write.
 @Suite struct ShipmentRouteTests {
     /// Runs a body with two confirmed orders and an open one.
     private static func with(_ body: (CommandScene) async throws -> Void) async throws {
@@ -51,7 +51,7 @@ import Testing
                             WHERE aggregate_id = shipment_id ORDER BY sequence DESC LIMIT 1))::text
                     FROM shipments ORDER BY 1
                     """) == ["T1 delivered 2 true true", "T2 created 1 ∅ true"])
-            // What the read models of orders know already.
+            // The events have the form that the read models of orders process.
             let events = try await scene.rows(
                 """
                 SELECT event_type, sequence::text, payload ->> 'orderId' FROM outbox
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    /// What clients get wrong, the status and the problem's own type.
+    /// Invalid requests, with the status and the last part of the problem's type.
     static let wrong: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("[", 400, "invalid-json"), ("[]", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (parcel(more: #","weight":1"#), 422, "unknown-field"), (parcel(more: #","carrier":"UPS""#), 422, "wrong-type"),
@@ -115,7 +115,7 @@ import Testing
                 #expect(try await scene.call("GET", path, tenant: tenant).status == 404)
                 #expect(try await scene.call("POST", path + "/deliver", tenant: tenant).type == "unknown-shipment")
             }
-            // The tenant of a shipment is told by its order's row.
+            // A shipment has the tenant of its order's row.
             #expect(try await scene.call("POST", path + "/deliver", tenant: "t").status == 200)
         }
     }
@@ -124,7 +124,8 @@ import Testing
         #expect(try ShipmentCommands.domain.undescribed() == [])
     }
 
-    /// Somebody ships what somebody else cancels, in one transaction and in several: only one of them does it.
+    /// Orders are shipped and cancelled at once, in one transaction and in several. Only one of the two succeeds for
+    /// each order.
     @Test func anOrderIsShippedOrCancelledAndNeverBoth() async throws {
         try await OrderScene.with { scene in
             let orders = 60

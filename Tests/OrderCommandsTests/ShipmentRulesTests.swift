@@ -4,7 +4,7 @@ import Orders
 import StreamCore
 import Testing
 
-/// The rules of shipments, written apart from the others.
+/// The rules of shipments, implemented independently of the decider.
 struct ShipmentModel: HistoryModel {
     typealias D = ShipmentDecider
 

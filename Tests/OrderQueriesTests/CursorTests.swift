@@ -24,7 +24,7 @@ import Testing
         }
     }
 
-    /// Its seal is no secret: whatever it says must be something that PostgreSQL takes.
+    /// Anybody can compute the seal of a cursor. PostgreSQL must accept whatever a cursor contains.
     @Test func saysNothingThatTheDatabaseRefuses() {
         var byAmount = Self.filter
         byAmount.sort = .amount
@@ -53,7 +53,8 @@ import Testing
         for other in others { #expect(PageCursor.position(in: text, for: other) == nil, "\(other)") }
     }
 
-    /// A minimum of 1 and a maximum of 1 are not the same filter, nor are parts that only run together the same way.
+    /// Filters differ if a minimum and a maximum have the same value, or if their parts are equal only when
+    /// concatenated.
     @Test func filtersAreTakenApart() {
         let pairs: [(OrderFilter, OrderFilter)] = [
             (OrderFilter(minAmount: "1"), OrderFilter(maxAmount: "1")),

@@ -5,7 +5,7 @@ import Testing
 
 @testable import OrderQueries
 
-/// Waiting for versions with the notifications of the projection, and without those that get lost.
+/// Tests waits for versions, with the projection's notifications and when notifications are lost.
 @Suite struct NotifiedWaitTests {
     private struct Place {
         let writer: PostgresConnection
@@ -29,7 +29,7 @@ import Testing
             try await writer.execute("SELECT pg_notify($1, '')", Parameters { $0.append(channel) })
         }
 
-        /// The version that somebody who waits for `version` is told.
+        /// The version that a client gets who waits for `version`.
         func wait(_ orderID: String, version: Int64) async throws -> Int64? {
             let rows = try await watcher.wait(for: orderID, version: version, until: .now + .seconds(120))
             return try rows.map { try OrderJSON.version($0.result, $0.range.lowerBound) }
@@ -42,7 +42,7 @@ import Testing
             }
         }
 
-        /// Ends the session that listens.
+        /// Ends the listening session.
         func endListener() async throws {
             try await writer.execute(
                 """
@@ -86,12 +86,12 @@ import Testing
         try await with { place in
             try await place.waitUntilItHears()
             async let silent = place.wait("a", version: 1)
-            // The first look of somebody who comes says nothing about notifications.
+            // The first look at a new client's order shows nothing about missing notifications.
             try await eventually { place.watcher.count == 1 }
             try await place.writer.execute("SELECT pg_sleep(0.1)")
             try await place.write("a", version: 1, tell: false)
             #expect(try await silent == 1)
-            #expect(!place.watcher.hearsNotifications, "from now on it looks more often")
+            #expect(!place.watcher.hearsNotifications, "the watcher polls more often from now on")
         }
     }
 

@@ -13,24 +13,24 @@ import Testing
 
 @testable import OrderQueries
 
-/// The service on a schema of its own, asked without a server between.
+/// The service on a schema of the test, called without an HTTP server.
 struct OrderScene {
     let postgres: PostgresConfiguration
     let orders: OrderReads
     let pool: ReadPool
 
-    /// What readers see.
+    /// The view that readers use.
     var view: String { "\(postgres.schema).order_summary" }
 
     static let sets = ["projections", "order-summary", "dashboard"]
 
-    /// Runs a test while the service works.
+    /// Runs a test while the service runs.
     static func with(
         migrating more: [String] = [], fallsBack: Bool = false, pool limits: ReadPoolConfiguration = .init(),
         _ body: (OrderScene) async throws -> Void
     ) async throws {
         try await TestDatabase.withSchema(migrating: sets + more) { postgres in
-            // Readers know of no version.
+            // Readers do not select a version.
             var readers = postgres
             readers.searchedFirst = []
             let pool = ReadPool(readers, limits, logger: .silent)
@@ -56,7 +56,7 @@ struct OrderScene {
         await connection.close()
     }
 
-    /// Waits until some session of the server runs this.
+    /// Waits until a session of the server runs this statement.
     func waitUntilRunning(_ sql: String) async throws {
         let connection = try await PostgresConnection.connect(postgres)
         try await eventually {
@@ -68,8 +68,8 @@ struct OrderScene {
         await connection.close()
     }
 
-    /// Orders `order-001` …, one a minute from 2026-05-01 on, of the customers `customer-0` to `customer-4` in turn,
-    /// with amounts that come again, delivered but for every third.
+    /// Inserts orders `order-001` …, one a minute from 2026-05-01 on. The customers `customer-0` to `customer-4` take
+    /// turns, amounts repeat, and two of three orders are delivered.
     func seed(_ count: Int) async throws {
         try await execute(
             """
@@ -89,7 +89,7 @@ struct OrderScene {
             """)
     }
 
-    /// Plays the demo shop, and brings its events into the read model.
+    /// Plays the demo shop and applies its events to the read model.
     func play(orders: Int) async throws {
         var configuration = ShopLoad.Configuration()
         configuration.orders = orders
@@ -135,7 +135,7 @@ struct OrderScene {
         try await orders.orders(HTTPRequest(path: "/v1/orders", query: query.map { (name: $0.0, value: $0.1) }))
     }
 
-    /// All ids of a list, page by page.
+    /// All ids of a list, read page by page.
     func all(_ query: [(String, String)]) async throws -> [String] {
         var ids: [String] = []
         var cursor: String?

@@ -6,7 +6,7 @@ import Testing
 
 @testable import OrderQueries
 
-/// Orders, out of PostgreSQL.
+/// Tests orders that are read from PostgreSQL.
 @Suite struct OrderTests {
     @Test func tellsAnOrder() async throws {
         try await OrderScene.with { scene in
@@ -37,7 +37,7 @@ import Testing
             let same = try await scene.order("order-001", headers: [("If-None-Match", "\"x\", \(tag)")])
             #expect(same.status == 304 && same.header("ETag") == tag)
             if case .none = same.body {} else { Issue.record("a 304 has no body") }
-            // A payment leaves the version as it is, and makes another representation.
+            // A payment does not change the version, but it changes the representation.
             try await scene.execute(
                 """
                 UPDATE order_summary_rows SET paid = ROW('2026-05-01', gen_random_uuid(), 'p', 1, 'EUR', 'card')
@@ -81,7 +81,7 @@ import Testing
             #expect(first.text.contains(#""version":2,"#))
             #expect(first.header("Preference-Applied") == "wait=60")
             #expect(second.text.contains(#""version":4,"#))
-            #expect(second.header("Preference-Applied") == "wait=90", "no longer than the service allows")
+            #expect(second.header("Preference-Applied") == "wait=90", "the service limits the wait")
         }
     }
 
@@ -100,7 +100,8 @@ import Testing
         }
     }
 
-    /// The write model says the same as the read model will, and says that it is the write model.
+    /// The answer from the write model equals the later answer from the read model, and it names the write model as its
+    /// source.
     @Test func fallsBackOnTheWriteModel() async throws {
         try await OrderScene.with(migrating: ["outbox", "orders"], fallsBack: true) { scene in
             try await scene.play(orders: 40)
@@ -125,7 +126,7 @@ import Testing
         }
     }
 
-    /// The order of an order's lines means nothing: events and tables have their own.
+    /// The lines of an order have no defined order, so events and tables may contain them in different orders.
     private static func withSortedLines(_ order: String) -> String {
         let line = #/\{"productId":.*?"unitPrice":"[^"]*"\}/#
         let lines = order.matches(of: line).map { String($0.0) }.sorted()

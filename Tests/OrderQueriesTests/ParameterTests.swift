@@ -6,11 +6,11 @@ import Testing
 
 @testable import OrderQueries
 
-/// What requests may ask, and what they are told when they may not.
+/// Tests the parameters of requests, and the answers to invalid ones.
 @Suite struct ParameterTests {
     private static let sql = "1' OR '1'='1'; DROP TABLE order_summary_rows; --"
 
-    /// The problem of a query, or nil when it is fine.
+    /// The problem of a query, or nil if the query is valid.
     private func refusal(_ query: [(name: String, value: String)], customer: String? = nil) -> Problem? {
         do throws(Problem) {
             _ = try OrderSearch(query, customer: customer)
@@ -39,7 +39,7 @@ import Testing
         #expect(plain.limit == 50 && !plain.wantsTotal && plain.position == nil)
     }
 
-    /// Only what is quick whatever the values are may go before searches.
+    /// Only pages that are quick for all values may be read before searches.
     @Test(arguments: [
         ("customer=c", true), ("customer=c&sort=time&limit=50", true), ("customer=c&limit=1", true), ("", false),
         ("customer=c&limit=51", false), ("customer=c&total=true", false), ("customer=c&status=paid", false),
@@ -75,7 +75,7 @@ import Testing
     @Test func longIdentitiesAreCountedAsTheyAreDescribed() throws {
         #expect(Identifier.problem(of: String(repeating: "\u{1F600}", count: 255)) == nil)
         #expect(Identifier.problem(of: String(repeating: "\u{1F600}", count: 256)) != nil)
-        // One character on the screen, and many in the text.
+        // The text shows one character on the screen but contains many.
         #expect(Identifier.problem(of: "e" + String(repeating: "\u{301}", count: 255)) != nil)
     }
 

@@ -3,7 +3,7 @@ import Testing
 
 @testable import OrderQueries
 
-/// What is said of the pipeline, from readings made up.
+/// Tests the reported state of the pipeline with made-up readings.
 @Suite struct PipelineTests {
     private let zero = TopicPartition(topic: "order-events", partition: 0)
     private let one = TopicPartition(topic: "order-events", partition: 1)
@@ -24,14 +24,14 @@ import Testing
         tracker.note(EndReading(at: at(0), ends: [zero: 10, one: 5]))
         tracker.note([reading([zero: 9, one: 5])], at: at(0.1))
         #expect(tracker.reports(at: at(0.1)).first?.asOf == nil)
-        // Without a milestone passed, the last commit is all that is known.
+        // If no milestone was passed, only the last commit is known.
         #expect(tracker.asOf() == at(-100))
         tracker.note(EndReading(at: at(1), ends: [zero: 20, one: 5]))
         tracker.note([reading([zero: 12, one: 5])], at: at(1.1))
         let behind = try #require(tracker.reports(at: at(2)).first)
         #expect(behind.asOf == at(0) && behind.lagRecords == 8)
         #expect(behind.lagSeconds == 2)
-        #expect(behind.state == .live, "two seconds are nothing")
+        #expect(behind.state == .live, "a lag of two seconds is still live")
         tracker.note([reading([zero: 20, one: 5])], at: at(2.1))
         let live = try #require(tracker.reports(at: at(2.1)).first)
         tracker.note([reading([zero: 21, one: 5])], at: at(2.2))
@@ -64,7 +64,7 @@ import Testing
             tracker.note([reading([zero: 6])], at: at(second))
         }
         #expect(tracker.reports(at: at(30)).first?.state == .stopped)
-        // Kafka is away: what was true a minute ago is not said to be true now.
+        // Kafka is not available, so the state of a minute ago is not reported as the current one.
         #expect(tracker.reports(at: at(90)).first?.state == .unknown)
     }
 
@@ -76,7 +76,7 @@ import Testing
         }
         tracker.note([reading([zero: 15_000])], at: at(20_000))
         let asOf = tracker.reports(at: at(20_000)).first?.asOf
-        // Less exactly than by the second, and never later than is true.
+        // The result is less exact than a second, but never later than the true time.
         #expect(asOf.map { $0 <= at(14_999) && $0 > at(14_800) } ?? false, "\(String(describing: asOf))")
     }
 
@@ -85,7 +85,7 @@ import Testing
         #expect(meter.perSecond == nil)
         meter.note([zero: 100], at: at(0))
         #expect(meter.perSecond == nil)
-        // A partition that appears with a million records has not had them in this second.
+        // A new partition with a million records did not receive all of them in this second.
         meter.note([zero: 150, one: 1_000_000], at: at(1))
         #expect(meter.perSecond == 50)
         for second in 2...30 { meter.note([zero: 150, one: 1_000_000], at: at(Double(second))) }
@@ -98,7 +98,7 @@ import Testing
         tracker.note([reading([zero: 10])], at: at(0.5))
         let outbox = OutboxReading(backlog: 3, backlogIsAtLeast: false, oldest: at(-2), failed: 1)
         let snapshot = PipelineSnapshot(tracker, outbox, nil, at: at(0.5))
-        // What waits in the outbox is older than what has reached Kafka.
+        // The rows in the outbox are older than the last events in Kafka.
         #expect(snapshot.asOf == at(-2))
         let json = String(decoding: snapshot.json, as: UTF8.self)
         #expect(

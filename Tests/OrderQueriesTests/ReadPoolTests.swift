@@ -8,7 +8,7 @@ import Testing
 
 @testable import OrderQueries
 
-/// The pool in trouble.
+/// Tests the pool under errors and load.
 @Suite struct ReadPoolTests {
     @Test func aViewMayBeReplacedAtAnyMoment() async throws {
         var one = ReadPoolConfiguration()
@@ -17,7 +17,7 @@ import Testing
             try await scene.seed(2)
             #expect(try await scene.order("order-001").status == 200)
             #expect(try await scene.all([]).count == 2)
-            // The statements are prepared; now the view has a table of other types behind it, as after a switch.
+            // The statements are prepared. Now the view gets a table with other types, like after a switch of versions.
             try await scene.execute(
                 """
                 CREATE TABLE other AS SELECT * FROM order_summary;
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// Requests go on all the while that the view is switched back and forth.
+    /// Requests continue while the view is switched back and forth.
     @Test func requestsGoOnDuringSwitches() async throws {
         try await OrderScene.with { scene in
             try await scene.seed(5)
@@ -75,7 +75,7 @@ import Testing
         one.connections = 1
         try await OrderScene.with(pool: one) { scene in
             try await scene.seed(2)
-            // While this one holds the connection, the others queue up and then share a round trip.
+            // While the slow statement holds the connection, the others queue up and then share one round trip.
             async let slow = scene.pool.read("SELECT pg_sleep(0.3)", Parameters(), .quick)
             async let good = scene.order("order-001")
             async let bad = scene.pool.read("SELECT 1 / (length(current_schema()) * 0)", Parameters(), .quick)
@@ -84,7 +84,7 @@ import Testing
             #expect(try await other.status == 200)
             do {
                 _ = try await bad
-                Issue.record("one cannot be divided by zero")
+                Issue.record("a division by zero succeeded")
             } catch {
                 #expect(error is ReadError)
             }
@@ -130,7 +130,7 @@ import Testing
         }
     }
 
-    /// Pages that are asked for at the same time are what each is alone.
+    /// Pages that are requested at the same time have the same content as when each is requested alone.
     @Test func pagesOfCustomersShareAStatement() async throws {
         var one = ReadPoolConfiguration()
         one.connections = 1
@@ -170,7 +170,7 @@ import Testing
         try await OrderScene.with(pool: limits) { scene in
             do throws(ReadError) {
                 _ = try await scene.pool.read("SELECT pg_sleep(30)", Parameters(), .search)
-                Issue.record("nobody sleeps that long")
+                Issue.record("the statement was not ended at its timeout")
             } catch {
                 guard case .deadlineExceeded = error else {
                     Issue.record(error)
@@ -206,7 +206,7 @@ import Testing
                 for await outcome in group { outcomes.append(outcome) }
                 return outcomes
             }
-            // Some had no room, and those that had waited in vain.
+            // Some requests found the queue full, and the queued ones timed out.
             #expect(outcomes.contains(false))
             _ = try await slow
             _ = try await scene.pool.read("SELECT 1", Parameters(), .search)
@@ -231,14 +231,14 @@ import Testing
         }
     }
 
-    /// The reports of one connection.
+    /// The reports of one connection's activities.
     private final class Told: Sendable {
         private let activities = Mutex<[QueryService.Activity]>([])
         var all: [QueryService.Activity] { activities.withLock { $0 } }
         func append(_ activity: QueryService.Activity) { activities.withLock { $0.append(activity) } }
     }
 
-    /// What a connection does is told while it does it, and while it waits.
+    /// The pool reports what a connection does while it works and while it waits.
     @Test func tellsWhatItsConnectionsDo() async throws {
         try await TestDatabase.withSchema(migrating: []) { postgres in
             var limits = ReadPoolConfiguration()

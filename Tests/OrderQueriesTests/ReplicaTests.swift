@@ -11,9 +11,9 @@ import Testing
 
 @testable import OrderQueries
 
-/// Reads on a streaming replica: while it is near enough, and what becomes of them when it is not.
+/// Tests reads on a streaming replica: while its delay is small, and after it becomes too large.
 @Suite struct ReplicaTests {
-    /// A service that reads both servers, and a session on each.
+    /// A service that reads from both servers, and a session on each server.
     private struct Place: Sendable {
         let servers: TestReplica
         let service: QueryService
@@ -25,7 +25,7 @@ import Testing
             try await eventually { service.servers.current.server == server }
         }
 
-        /// Brings the order to a version, on the primary.
+        /// Writes this version of the order on the primary.
         func write(version: Int) async throws {
             try await primary.execute(
                 script: """
@@ -41,7 +41,7 @@ import Testing
             try await replica.execute(.unprepared("SELECT pg_wal_replay_\(isPaused ? "pause" : "resume")()"))
         }
 
-        /// Asks for the order as a client does.
+        /// Requests the order as a client does.
         func ask(_ query: [(String, String)] = [], wait seconds: Int? = nil) async throws -> Answer {
             let headers = seconds.map { [(name: "prefer", value: "wait=\($0)")] } ?? []
             let request = HTTPRequest(
@@ -49,7 +49,7 @@ import Testing
                 query: query.map { (name: $0.0, value: $0.1) }, headers: headers)
             let response = try await service.servers.answer { try await $0.orders.order(request) }
             func header(_ name: String) -> String { response.headers.first { $0.name == name }?.value ?? "" }
-            // An entity tag begins with the version.
+            // The entity tag begins with the version.
             let version = header("ETag").drop { !$0.isNumber }.prefix { $0.isNumber }
             return Answer(version: Int(version) ?? 0, asOf: header("X-As-Of"))
         }
@@ -78,7 +78,7 @@ import Testing
             configuration.pipelineIntervalMs = 50
             configuration.heartbeatMs = 100
             configuration.maxWaitSeconds = 120
-            // Without brokers, answers are as of the last commit that their server shows.
+            // Without brokers, the `asOf` of an answer is the last commit that its server shows.
             let kafka = KafkaClientConfiguration(bootstrapServers: "127.0.0.1:1", clientID: "test")
             let service = QueryService(
                 configuration: configuration, postgres: try servers.primaryConfiguration,
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    /// A replica that has not the version yet waits for it, and says what it knows and not what the primary does.
+    /// A replica that does not have the version yet waits for it. It reports its own state, not the primary's.
     @Test func aReplicaNeverShowsOldRowsAsNewOnes() async throws {
         try await with(maxDelayMs: 600_000) { place in
             #expect(try await place.ask([("min_version", "1")], wait: 120).version == 1)
@@ -137,7 +137,7 @@ import Testing
     @Test func whenAServerIsAwayTheOtherOneAnswers() async throws {
         try await with(maxDelayMs: 60_000) { place in
             await place.servers.replica.stop(.immediate, keepingData: true)
-            // At once, and not only when the choice has changed.
+            // The answer comes immediately, not only after the choice of the server has changed.
             #expect(try await place.ask().version == 1)
             try await place.settled(on: .primary)
             try await place.servers.replica.start()
@@ -153,7 +153,7 @@ import Testing
         }
     }
 
-    /// Every loop of both stacks turns while a server is away, so that the process stays live.
+    /// Every loop of both servers makes progress while one server is not available, so the process stays live.
     @Test func allLoopsTurnWhileAServerIsAway() async throws {
         try await with(maxDelayMs: 60_000) { place in
             await place.servers.replica.stop(.immediate, keepingData: true)
@@ -164,7 +164,7 @@ import Testing
     }
 }
 
-/// The loops that have turned.
+/// The loops that have made progress.
 private final class TurnedLoops: Sendable {
     private let turned = Mutex<Set<QueryService.WatchedLoop>>([])
 

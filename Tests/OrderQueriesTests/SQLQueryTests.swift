@@ -7,11 +7,11 @@ import Testing
 
 @testable import OrderQueries
 
-/// Queries that are files of SQL, asked without a server between.
+/// Tests queries in files of SQL, called without an HTTP server.
 @Suite struct SQLQueryTests {
     @Test func pagesAreAnsweredLikeOthers() async throws {
         try await SQLQueryScene.with(["things": SQLQueryScene.things]) { scene in
-            // Kafka knows nothing of the topic: the time of the last commit counts.
+            // Kafka has no such topic, so `asOf` is the time of the last commit.
             try await eventually { try await scene.ask("things").header("X-As-Of") == "2026-05-01T10:00:00.000000Z" }
             let first = try await scene.ask("things", [("limit", "2")])
             #expect(first.status == 200 && first.header("Content-Type") == "application/json")
@@ -42,7 +42,7 @@ import Testing
             for (name, value) in [("kind", "k1'; --"), ("limit", "0"), ("id", "x"), ("cursor", "AAAA"), ("x", "1")] {
                 do {
                     _ = try await scene.ask("things", [(name, value)])
-                    Issue.record("\(name)=\(value) is taken")
+                    Issue.record("\(name)=\(value) is accepted")
                 } catch let problem as Problem {
                     #expect(problem.status == 400 && problem.type == "/problems/invalid-parameter")
                     let errors = problem.members.first { $0.0 == "errors" }.map {
@@ -82,7 +82,7 @@ import Testing
             scene in
             try await eventually { scene.pipeline.freshness(of: ["things"]).asOf != nil }
             let before = try await scene.ask("things").text
-            // No projection has done this, so that nobody looks again.
+            // No projection made this change, so the service does not query again.
             try await scene.execute("UPDATE \(scene.tables).things SET version = 5")
             #expect(try await scene.ask("things").text == before)
             #expect(try await scene.ask("things", [("kind", "k1")]).text.contains("\"version\":5"))
@@ -156,7 +156,7 @@ import Testing
     }
 }
 
-/// Queries of a read model `things` that stands in a schema of its own, and all that answers them.
+/// Queries of a read model `things` in a schema of its own, and the components that answer them.
 struct SQLQueryScene {
     static let things = """
         -- @reads things

@@ -7,10 +7,10 @@ import Testing
 
 @testable import OrderQueries
 
-/// What PostgreSQL reads to find a page, on a table of many orders that all have the same amount.
+/// Tests how many rows PostgreSQL reads to find a page, on a table of many orders with the same amount.
 @Suite struct SearchPlanTests {
     private static let rows = 200_000
-    /// For a page of eleven, with statuses that every fourth order or more has.
+    /// The limit for a page of eleven orders, with statuses that at least every fourth order has.
     private static let mostVisited = 1_500
 
     private static let times = ["2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z"]
@@ -92,12 +92,12 @@ import Testing
 
     // MARK: plans
 
-    /// How many rows and entries of indexes the page's statement reads, planned as the service has it planned.
+    /// The number of rows and index entries that the page's statement reads. It is planned as in the service.
     private func visited(by search: OrderSearch, on connection: PostgresConnection) async throws -> Int {
         let made = try SearchStatement(search)
         let page = made.statements[made.pageIndex].0
         var script = "BEGIN;"
-        // Whoever has it planned each time says so in a statement before it.
+        // If the statement must be planned for each execution, an earlier statement sets this.
         for statement in made.statements[..<made.pageIndex] { script += statement.0.sql + ";" }
         try await connection.execute(script: script + "PREPARE page AS \(page.sql)")
         let plan = try await connection.execute(
@@ -120,7 +120,7 @@ import Testing
         return (node["Plans"] as? [[String: Any]] ?? []).reduce(count) { $0 + visited($1) }
     }
 
-    /// The statement's parameters, in their order, as SQL has them.
+    /// The statement's parameters in their order, as SQL text.
     private static func values(of search: OrderSearch) -> String {
         let filter = search.filter
         var values: [String] = []

@@ -2,7 +2,7 @@ import Testing
 
 @testable import OrderQueries
 
-/// Which server answers, by what the primary and the replica say of their write-ahead logs.
+/// Tests which server answers, based on the write-ahead log positions of the primary and the replica.
 @Suite struct ServerChoiceTests {
     private let start = ContinuousClock.now
 
@@ -10,7 +10,7 @@ import Testing
 
     private func choice() -> ServerChoice { ServerChoice(maxDelay: .seconds(5), silence: .seconds(2)) }
 
-    /// A choice whose replica has had all that the primary had, at the seconds 0 to 3.
+    /// A choice whose replica has replayed all of the primary's log, at the seconds 0 to 3.
     private func near() -> ServerChoice {
         var choice = choice()
         for second in 0...3 {
@@ -34,7 +34,7 @@ import Testing
         #expect(choice.reason == .near)
     }
 
-    /// The delay is since the question for the newest position that was replayed.
+    /// The delay counts from the time at which the newest replayed position was requested from the primary.
     @Test func theDelayIsMeasuredByThePrimarysPositions() {
         var choice = choice()
         for (second, position) in [(0.0, 100), (1, 200), (2, 300)] as [(Double, Int64)] {
@@ -46,7 +46,7 @@ import Testing
         #expect(choice.delay(at: at(4)) == .seconds(3))
         choice.replica(at: 300, now: at(4))
         #expect(choice.delay(at: at(4)) == .seconds(2))
-        // What was replayed stays replayed.
+        // A lower position does not undo an earlier replay.
         choice.replica(at: 100, now: at(5))
         #expect(choice.delay(at: at(5)) == .seconds(3))
     }
@@ -87,7 +87,7 @@ import Testing
         #expect(isLeftAtLast && silent.reason == .replicaIsAway)
     }
 
-    /// Nobody else can answer: what the replica has is better than nothing, and its age is told.
+    /// No other server can answer. The replica's data is better than no answer, and its age is reported.
     @Test func withoutThePrimaryTheReplicaAnswersWhateverItsDelay() {
         var choice = near()
         choice.isAway(.primary)
@@ -95,7 +95,7 @@ import Testing
         let hasChanged = choice.decide(at: at(60))
         #expect(!hasChanged && choice.server == .replica && choice.reason == .primaryIsAway)
         #expect(choice.delay(at: at(60)) == .seconds(57))
-        // Also one that was left before.
+        // This also applies to a replica that was not available before.
         choice.isAway(.replica)
         let isGivenUp = choice.decide(at: at(61))
         #expect(isGivenUp && choice.server == .primary)

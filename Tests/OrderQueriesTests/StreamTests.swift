@@ -37,7 +37,7 @@ import Testing
         return document
     }
 
-    /// What a client would have on its screen: chunks as text.
+    /// The chunks as text, as a client would receive them.
     private func text(_ chunks: [HTTPChunk]) async throws -> String {
         let received = Mutex("")
         let writer = HTTPBodyWriter { (chunk) throws(HTTPBodyWriter.WriteError) in
@@ -58,7 +58,7 @@ import Testing
         #expect(snapshot.hasPrefix("id: e.24h-1\nevent: snapshot\ndata: {\"asOf\":"))
         #expect(snapshot.contains(#""statuses":[1]"#) && snapshot.contains(#""latestOrders":null"#))
         #expect(snapshot.hasSuffix("}\n\n"))
-        // Nothing has changed but the time: nobody is told.
+        // Only the time has changed, so clients get no event.
         channel.publish(document("[1]", asOf: 5))
         channel.publish(document("[2]", asOf: 6))
         guard case .events(let second, let next) = await channel.next(after: position) else {
@@ -77,17 +77,18 @@ import Testing
         for number in 1...40 { channel.publish(document("[\(number)]")) }
         #expect(channel.position(after: "e.24h-38") == 38)
         #expect(channel.position(after: "e.24h-40") == 40)
-        // Too old, never sent, another window's, another process's, nothing.
+        // A position that is too old, one that was never sent, one of another window, one of another process, and two
+        // invalid texts.
         for id in ["e.24h-3", "e.24h-41", "e.1h-38", "f.24h-38", "x", ""] {
             #expect(channel.position(after: id) == nil, "\(id)")
         }
         guard case .events(let missed, 40) = await channel.next(after: 38) else {
-            Issue.record("nothing is missing")
+            Issue.record("no events")
             return
         }
         let updates = try await text(missed)
         #expect(updates.contains("[39]") && updates.contains("[40]") && !updates.contains("snapshot"))
-        // A client that was slow for so long gets all of it at once.
+        // A client that was too slow gets a complete snapshot.
         guard case .events(let fresh, 40) = await channel.next(after: 3) else {
             Issue.record("no snapshot")
             return

@@ -12,12 +12,12 @@ import Testing
             waits.add(UInt64(id), "old-\(id)", version: 9, at: at(0), until: at(60_000), id)
         }
         for _ in 0..<4 { #expect(waits.take(500, at: at(1)).count == 500) }
-        #expect(waits.take(500, at: at(1)).isEmpty, "each was looked at")
+        #expect(waits.take(500, at: at(1)).isEmpty, "each order was polled")
         waits.add(3_000, "new", version: 1, at: at(40_000), until: at(60_000), 3_000)
         #expect(waits.nextDue.map { $0 <= at(40_000) } == true)
         let taken = waits.take(500, at: at(40_000))
         #expect(taken.first?.orderID == "new" && taken.count == 500)
-        // However many come, those who wait have their part of each turn.
+        // Even if many clients arrive, the waiting ones get their share of each turn.
         for id in 4_000..<6_000 { waits.add(UInt64(id), "n-\(id)", version: 1, at: at(40_001), until: at(60_000), id) }
         let mixed = waits.take(500, at: at(40_001))
         #expect(mixed.count { $0.orderID.hasPrefix("old-") } == 100)
@@ -29,8 +29,8 @@ import Testing
         var looks: [Int] = []
         for time in 0..<10_000 where !waits.take(10, at: at(time)).isEmpty { looks.append(time) }
         #expect(looks.prefix(4) == [0, 1, 2, 3])
-        #expect(looks.count { $0 >= 5_000 } == 50, "ten a second")
-        // Who comes for the same order is looked for at once, and then often.
+        #expect(looks.count { $0 >= 5_000 } == 50, "ten looks a second")
+        // A new client for the same order makes it due immediately, and then often.
         waits.add(2, "a", version: 1, at: at(10_000), until: at(60_000), 2)
         #expect(waits.take(10, at: at(10_000)).map(\.orderID) == ["a"])
         #expect(waits.take(10, at: at(10_001)).map(\.orderID) == ["a"])
@@ -68,8 +68,8 @@ import Testing
         waits.announced(at: at(5_001))
         #expect(waits.nextDue.map { $0 <= at(5_001) } == true)
         #expect(waits.take(10, at: at(5_002)).count == 1)
-        #expect(waits.take(10, at: at(5_003)).isEmpty, "once for each announcement")
-        // One that comes during a look may be about what the look did not see.
+        #expect(waits.take(10, at: at(5_003)).isEmpty, "an announcement makes it due once")
+        // An announcement during a look may be about a row that the look did not see.
         waits.announced(at: at(5_004))
         #expect(waits.removeReached("a", version: 0) == [])
         #expect(waits.take(10, at: at(5_005)).count == 1)
@@ -82,12 +82,12 @@ import Testing
         }
         waits.announced(at: at(0))
         waits.add(1, "a", version: 1, at: at(1), until: at(60_000), 1)
-        #expect(looks(from: 1, to: 101) == 5, "one each 20 ms")
+        #expect(looks(from: 1, to: 101) == 5, "one look each 20 ms")
         #expect(waits.removeReached("a", version: 1) == [1])
-        #expect(!waits.hearsAnnouncements, "nobody told of it")
+        #expect(!waits.hearsAnnouncements, "the version was reached without an announcement")
         waits.add(2, "a", version: 2, at: at(101), until: at(60_000), 2)
         #expect(looks(from: 101, to: 121) == 20)
-        // What an announced look finds, or the first one, shows nothing of the kind.
+        // A version that an announced look finds, or the first look, does not show that announcements are missing.
         waits.announced(at: at(121))
         #expect(looks(from: 122, to: 123) == 1)
         #expect(waits.removeReached("a", version: 2) == [2] && waits.hearsAnnouncements)
@@ -101,15 +101,15 @@ import Testing
     @Test func aReadBeforeTheWaitIsALookWhileAnnouncementsCome() {
         var waits = VersionWaits<Int>()
         waits.add(1, "a", version: 1, at: at(1), readAt: at(0), until: at(60_000), 1)
-        #expect(waits.take(10, at: at(1)).count == 1, "nobody announces")
+        #expect(waits.take(10, at: at(1)).count == 1, "no announcement was received yet")
         #expect(waits.removeReached("a", version: 1) == [1])
         waits.announced(at: at(10))
         waits.add(2, "a", version: 2, at: at(12), readAt: at(11), until: at(60_000), 2)
-        #expect(waits.take(10, at: at(12)).isEmpty, "the read has just looked")
+        #expect(waits.take(10, at: at(12)).isEmpty, "the read counts as a look")
         waits.announced(at: at(13))
         #expect(waits.take(10, at: at(13)).count == 1)
         #expect(waits.removeReached("a", version: 2) == [2] && waits.hearsAnnouncements)
-        // An announcement during the read may be about what the read did not see.
+        // An announcement during the read may be about a row that the read did not see.
         waits.add(3, "a", version: 3, at: at(20), readAt: at(12), until: at(60_000), 3)
         #expect(waits.take(10, at: at(20)).count == 1)
     }
@@ -122,7 +122,7 @@ import Testing
         waits.add(2, "a", version: 5, at: at(5), readAt: at(4), until: at(60_000), 2)
         #expect(waits.take(10, at: at(5)).map(\.version) == [1])
         #expect(waits.removeReached("a", version: 1) == [1])
-        // Somebody without a read is looked for at once.
+        // A client without a read makes the order due immediately.
         waits.add(3, "a", version: 6, at: at(6), until: at(60_000), 3)
         #expect(waits.take(10, at: at(6)).map(\.version) == [5])
     }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import OrderShop
 
-/// The demo bank: what is played, and what is left in the streams of accounts.
+/// Tests the demo bank: the movements that are played, and the resulting streams of accounts.
 @Suite struct BankLoadTests {
     @Test func aMovementFollowsFromItsSeedAndNumber() {
         let plan = BankPlan(seed: 3, run: "r", accounts: 100)
@@ -36,7 +36,7 @@ import Testing
             #expect(totals.accounts == 40)
             #expect(totals.movements + totals.refused == 400 && totals.movements > 200 && totals.refused > 0)
             let connection = try await PostgresConnection.connect(database)
-            // A transfer has an event on each side.
+            // A transfer has one event for each of its two accounts.
             let rows = try await connection.execute(
                 """
                 SELECT count(*) FILTER (WHERE event_type = 'AccountOpened'),

@@ -12,7 +12,7 @@ import Testing
 
 @testable import OrderShop
 
-/// What is played around the orders: products, their stock, and customers.
+/// Tests what is played in addition to orders: products, their stock, and customers.
 @Suite struct CatalogueTests {
     private static let domains = [
         OrderCommands.domain(OrderPolicy()), ProductCommands.domain(.standard), InventoryCommands.domain,
@@ -27,7 +27,7 @@ import Testing
         return try await ShopLoad(configuration, database: database).run()
     }
 
-    /// Events whose sequence is not their place among those of their aggregate.
+    /// Counts events whose sequence is not their position among the events of their aggregate.
     private static let disordered = """
         SELECT count(*) FROM (
             SELECT sequence, row_number() OVER (PARTITION BY aggregate_type, aggregate_id ORDER BY id) AS place
@@ -47,8 +47,8 @@ import Testing
         #expect(changes.allSatisfy { change in change.allSatisfy { $0.aggregate == change[0].aggregate } })
     }
 
-    /// Everything that orders name is told of once, and changes follow with the next sequences: the tables say what the
-    /// events make.
+    /// The first event of each product, stock and customer in the orders is written once, and changes follow with the
+    /// next sequences. The tables agree with the events.
     @Test func eachAggregateHasItsSequencesWithoutGapsOverTwoRuns() async throws {
         try await CommandScene.with(Self.domains) { scene in
             var events = 0
@@ -80,7 +80,7 @@ import Testing
                     """
                 #expect(try await scene.number(behind) == 0, "\(table)")
             }
-            // What orders name is there.
+            // All products that orders name exist.
             #expect(
                 try await scene.number(
                     "SELECT count(*) FROM order_items WHERE product_id NOT IN (SELECT product_id FROM products)") == 0)
@@ -88,7 +88,8 @@ import Testing
         }
     }
 
-    /// command-service and the load change the same things, one after the other and at once: one sequence each.
+    /// command-service and the load change the same aggregates, one after the other and at once. Each aggregate has one
+    /// sequence.
     @Test func commandsGoOnWhereTheLoadHasStopped() async throws {
         try await CommandScene.with(Self.domains) { scene in
             _ = try await Self.play(scene.database, orders: 20)
@@ -107,13 +108,13 @@ import Testing
             #expect(try await totals.finishedOrders == 100)
             #expect(try await scene.number(Self.disordered) == 0)
             #expect(try await scene.number("SELECT count(*) FROM outbox WHERE event_type = 'ProductRated'") >= 220)
-            // Nobody has registered the forgotten customer again.
+            // The forgotten customer was not registered again.
             #expect(
                 try await scene.rows("SELECT status FROM customers WHERE customer_id = 'cust-000001'") == ["forgotten"])
         }
     }
 
-    /// Earlier versions have counted sequences beside the tables, and other programs have written customers.
+    /// Earlier versions counted sequences in a separate table, and other programs wrote customers.
     @Test func whatWasCountedElsewhereIsContinued() async throws {
         let script = """
             INSERT INTO shop_aggregates VALUES ('Product', 'prod-0001', 7), ('Product', 'prod-0002', 3),
@@ -133,7 +134,7 @@ import Testing
             }
             #expect(try await first("Product", "prod-0001") == ["ProductChanged 8", "ProductPriceChanged 9"])
             #expect(try await first("Inventory", "prod-0001").first == "StockChanged 10")
-            // Who was told of before is not told of again; who was not is.
+            // A customer with earlier events is not registered again. A customer without events is.
             #expect(try await first("Customer", "cust-000001").first != "CustomerRegistered 1")
             #expect(try await first("Customer", "cust-000002").first == "CustomerChanged 1")
             #expect(try await first("Customer", "cust-000003").first == "CustomerRegistered 1")

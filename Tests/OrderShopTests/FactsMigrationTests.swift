@@ -8,7 +8,7 @@ import StreamCore
 import TestKit
 import Testing
 
-/// Rows that older programs wrote become facts by aggregate.
+/// The migrations turn rows that older programs wrote into facts by aggregate.
 @Suite struct FactsMigrationTests {
     private func migrate(_ set: String, _ number: Int, _ connection: PostgresConnection) async throws {
         let migrations = try MigrationCatalog.embedded.migrations(of: set)
@@ -16,7 +16,7 @@ import Testing
         try await connection.execute(script: String(decoding: migration.sql, as: UTF8.self))
     }
 
-    /// Moves the tables to where the first version of the read model has them, and looks there first.
+    /// Moves the tables to the schema of the read model's first version, and puts that schema first in the search path.
     private func adopt(
         _ set: String, _ number: Int, _ database: PostgresConfiguration, _ connection: PostgresConnection
     ) async throws {
@@ -47,7 +47,7 @@ import Testing
                 #expect(row.confirmedAt == row.row.confirmedAt)
             }
 
-            // What comes now is merged with it: the parcel that was under way arrives.
+            // New events are merged into the migrated rows: the parcel that was under way arrives.
             let delivery = OrderEvent(
                 identity: EventIdentity(
                     eventID: EventID(high: 9, low: 9), eventType: "ShipmentDelivered", aggregateType: "Shipment",

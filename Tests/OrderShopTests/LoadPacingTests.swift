@@ -38,7 +38,7 @@ import Testing
 
     @Test func aStallIsMadeUpFor() {
         var orders = Self.orders(rate: 10, count: nil)
-        // Nothing was taken for five seconds: orders 0…50 are due.
+        // Nothing was taken for five seconds, so orders 0…50 are due.
         #expect(orders.take(at: 5, limit: 1_000).count == 51)
         #expect(orders.nextDue == 5.1)
     }
@@ -80,7 +80,7 @@ import Testing
         }
         #expect(orders.isFinished)
         #expect(Set(numbers) == Set(0..<200))
-        // Orders are mixed: not each played to its end before the next.
+        // The steps of several orders alternate. No order is played to its end before the next one begins.
         #expect(numbers != numbers.sorted())
     }
 

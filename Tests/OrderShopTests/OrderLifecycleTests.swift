@@ -8,7 +8,7 @@ import Testing
 @Suite struct OrderLifecycleTests {
     static let start = Timestamp("2026-03-01T12:00:00Z").map(\.microseconds) ?? 0
 
-    /// Plays an order to its end, one second a step.
+    /// Plays an order to its end, with one second between steps.
     static func history(_ number: Int, seed: UInt64, run: Int64 = 1, interval: Int64 = 1_000_000) -> [[OrderEvent]] {
         var order = OrderLifecycle(number: number, run: run, seed: seed, customers: Customers(count: 100))
         var steps: [[OrderEvent]] = []
@@ -34,7 +34,7 @@ import Testing
     @Test func runsOfOneSeedShareHistoriesAndNoIdentities() {
         let first = (0..<100).flatMap { Self.history($0, seed: 7, run: 1).joined() }
         let second = (0..<100).flatMap { Self.history($0, seed: 7, run: 2).joined() }
-        // What differs is the order's id, which payments and shipments name.
+        // The events differ only in the order's id, which payments and shipments contain.
         func told(_ event: OrderEvent) -> String {
             let payload = String(decoding: EventEncoder.payload(event.payload), as: UTF8.self)
             return "\(event.type) \(payload.replacing("\"\(event.orderID)\"", with: "order"))"
@@ -46,7 +46,7 @@ import Testing
 
     @Test func sequencesHaveNoGapsAndTimesGrow() {
         for number in 0..<1_000 {
-            // A clock that stands still, and one that goes back.
+            // A clock that does not advance, and one that goes back.
             for interval: Int64 in [0, -5_000] {
                 let steps = Self.history(number, seed: 11, interval: interval)
                 var last: [String: Int64] = [:]
@@ -86,7 +86,7 @@ import Testing
         }
         #expect(kinds.count == 10)
         #expect(kinds["OrderCreated"] == count)
-        // Most orders arrive; every other way an order can go is there as well.
+        // Most orders arrive, and every other course of an order occurs too.
         #expect(kinds["ShipmentDelivered", default: 0] > count * 6 / 10)
         for (kind, occurrences) in kinds { #expect(occurrences > count / 100, "\(kind)") }
         #expect(severalPayments > count / 100)
@@ -125,7 +125,8 @@ import Testing
         let activity = ZipfDistribution(count: 1_000, exponent: 1)
         var counts = [Int](repeating: 0, count: 1_000)
         for _ in 0..<50_000 { counts[activity.sample(using: &random)] += 1 }
-        // By Zipf's law the first of 1,000 has 1 / 7.49 of everything, and ten times what the tenth has.
+        // By Zipf's law, the first of 1,000 customers has a share of 1 / 7.49, which is ten times the share of the
+        // tenth.
         #expect((6_000...7_400).contains(counts[0]))
         #expect(counts[0] > 7 * counts[9])
         #expect(counts[500...].contains { $0 > 0 })

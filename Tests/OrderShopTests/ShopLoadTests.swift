@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    /// The shop's events are those of the domain, and what their encoder writes is what the outbox holds.
+    /// The shop writes events of the domain. The outbox contains exactly the bytes of their encoder.
     @Test func theOutboxHoldsWhatTheDecoderReads() async throws {
         try await ShopDatabase.with { database in
             let commits = Mutex<[OrderEvent]>([])

@@ -5,7 +5,7 @@ import Postgres
 import ProductCommands
 import Testing
 
-/// Requests about products, and what is answered and written.
+/// Tests requests about products: their answers, and the rows that they write.
 @Suite struct ProductRouteTests {
     private static func with(_ body: (CommandScene) async throws -> Void) async throws {
         try await CommandScene.with([ProductCommands.domain(.standard)], body)
@@ -29,7 +29,7 @@ import Testing
             #expect(priced.status == 200 && priced.text.contains(#""price":"4","currency":"USD""#))
             let stale = try await scene.call("POST", path + "/retire", "", ["if-match": "\"1\""])
             #expect(stale.status == 412 && stale.text.contains(#""currentVersion":2"#))
-            // All details are replaced: what is not there is gone.
+            // The request replaces all details and removes those that it does not contain.
             let changed = try await scene.call("POST", path + "/details", #"{"name":"Mug","tags":["tea"]}"#)
             #expect(changed.text.contains(#""name":"Mug","tags":["tea"],"price""#))
             let same = try await scene.call("POST", path + "/details", #"{"name":"Mug","tags":["tea"]}"#)
@@ -50,7 +50,7 @@ import Testing
                 let late = try await scene.call("POST", path + "/" + action, body)
                 #expect(late.status == 409 && late.type == "product-retired", "\(action)")
             }
-            // As projections/product-search and projections/customer-orders read them.
+            // The events have the form that projections/product-search and projections/customer-orders read.
             #expect(
                 try await scene.rows(
                     """
@@ -71,7 +71,7 @@ import Testing
         }
     }
 
-    /// What clients get wrong, the status and the problem's own type.
+    /// Invalid requests, with the status and the last part of the problem's type.
     static let wrong: [(body: String, status: Int, type: String)] = [
         ("", 400, "invalid-json"), ("{", 400, "invalid-json"), ("[]", 422, "wrong-type"), ("{}", 422, "missing-field"),
         (#"{"name":"Cup"}"#, 422, "missing-field"), (product(more: #","colour":"red""#), 422, "unknown-field"),
@@ -102,7 +102,7 @@ import Testing
                 let named = try await scene.call("POST", "/v1/products/none/" + action, #"{"productId":"p"}"#)
                 #expect(named.type == "unknown-field", "\(action)")
             }
-            // The price is changed by a command of its own.
+            // A separate command changes the price.
             let priced = try await scene.call("POST", "/v1/products/none/details", Self.product())
             #expect(priced.type == "unknown-field")
             #expect(try await scene.call("GET", "/v1/products/none").status == 404)

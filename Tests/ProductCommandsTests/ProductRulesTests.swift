@@ -4,7 +4,7 @@ import Products
 import StreamCore
 import Testing
 
-/// The rules of products, written apart from the others.
+/// The rules of products, implemented independently of the decider.
 struct ProductModel: HistoryModel {
     typealias D = ProductDecider
 
