@@ -102,9 +102,9 @@ import Testing
                 separator: "\n", omittingEmptySubsequences: false)
             for (index, line) in lines.enumerated() {
                 let place = "\(file.lastPathComponent):\(index + 1)"
-                if line.contains(pictures) { Issue.record("\(place) says it by a picture: \(line)") }
+                if line.contains(pictures) { Issue.record("\(place) uses a picture instead of a term: \(line)") }
                 if !hasLanes, !line.contains("dashboard"), line.contains(lanes) {
-                    Issue.record("\(place) calls something else a lane: \(line)")
+                    Issue.record("\(place) uses the word lane for something else: \(line)")
                 }
             }
         }

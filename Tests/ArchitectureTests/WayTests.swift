@@ -14,13 +14,13 @@ import Testing
         #expect(ways.count == Self.limits.count)
         for way in ways {
             let name = try #require(way.components(separatedBy: "**").first)
-            let limit = try #require(Self.limits[name], "no limit is known of \"\(name)\"")
+            let limit = try #require(Self.limits[name], "there is no limit for \"\(name)\"")
             let files = way.split(separator: "`").filter { $0.hasSuffix(".swift") }.map(String.init)
             #expect(files.count > 5 && files.count <= limit, "\(name) crosses \(files.count) files")
             #expect(Set(files).count == files.count, "\(name) names a file twice")
             for file in files {
                 let path = PackageManifest.root.appending(path: "Sources/\(file)").path
-                #expect(FileManager.default.fileExists(atPath: path), "Sources/\(file) is not there")
+                #expect(FileManager.default.fileExists(atPath: path), "Sources/\(file) does not exist")
             }
         }
     }

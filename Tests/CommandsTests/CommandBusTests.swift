@@ -69,7 +69,7 @@ import Testing
                 payloads.append(notification.payload)
                 if notification.payload == "last" { listener.stop() }
             }
-            #expect(payloads == ["", "last"], "neither a refusal nor a question is told of")
+            #expect(payloads == ["", "last"], "neither a refusal nor a read is reported")
             await sender.close()
         }
     }

@@ -45,8 +45,8 @@ import Traces
         #expect(settings.postgres.configuration.applicationName == "outbox-relay")
         #expect(settings.postgres.configuration.host == "db")
         #expect(settings.postgres.configuration.port == 5_433)
-        #expect(settings.operations.host == "127.0.0.1", "nothing is served to others unless told so")
-        #expect(settings.tracing.destination == nil, "nothing is traced unless told so")
+        #expect(settings.operations.host == "127.0.0.1", "the default serves only this machine")
+        #expect(settings.tracing.destination == nil, "tracing is off by default")
         #expect(settings.tracing.sampleRatio == 1)
     }
 

@@ -53,6 +53,6 @@ import Testing
         let report = try #require(Catalog.daemon(named: name))
             .report(file: file, environment: [:], origins: true)
         #expect(!report.contains("is not set"), "\(report)")
-        #expect(!report.contains("# default"), "every setting stands in the file")
+        #expect(!report.contains("# default"), "every setting is in the file")
     }
 }

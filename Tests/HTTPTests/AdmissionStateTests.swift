@@ -45,13 +45,13 @@ import Testing
         #expect(state.state.held(.request) == 0 && state.state.held(.wait) == 1)
         #expect(state.begin(.request, of: other) == nil)
         #expect(state.move(from: .request, to: .wait, of: other) == .server)
-        #expect(state.state.held(.request) == 1, "what is refused keeps what it has")
+        #expect(state.state.held(.request) == 1, "a refused exchange keeps the old share")
         state.state.moveBack(from: .wait, to: .request, of: one)
-        #expect(state.state.held(.request) == 2, "the way back is not refused")
+        #expect(state.state.held(.request) == 2, "the exchange back is not refused")
         #expect(state.begin(.request, of: one) == .server)
         state.state.end(.request, of: one)
         state.state.end(.request, of: other)
-        #expect(state.state.clientCount == 0, "nothing is remembered of those who hold nothing")
+        #expect(state.state.clientCount == 0, "no entry remains for clients that hold nothing")
     }
 
     /// A client that holds more than a decreased limit allows keeps what it holds, but gets no more.

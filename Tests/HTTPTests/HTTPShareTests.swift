@@ -68,7 +68,7 @@ import Testing
             #expect(try await server.get("/ok").status == 200)
             release.happen()
             for client in slow { #expect(try await client.response().status == 200) }
-            #expect(try await server.get("/slow").status == 200, "what was refused holds nothing")
+            #expect(try await server.get("/slow").status == 200, "a refused request holds no share")
         }
     }
 

@@ -118,7 +118,7 @@ import Testing
             #expect(try await status("the-other-of-tokens") == 200)
             try FileManager.default.removeItem(atPath: kept)
             try await eventually { try await status("the-other-of-tokens") == 401 }
-            #expect(try await client.get("/v1/orders").status == 401, "without any token nobody is let in")
+            #expect(try await client.get("/v1/orders").status == 401, "without any token every request is refused")
             _ = try file("gone", "the-third-of-tokens\n")
             try await eventually { try await status("the-third-of-tokens") == 200 }
         }

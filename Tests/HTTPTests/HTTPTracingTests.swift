@@ -40,7 +40,7 @@ import Tracing
         #expect(spans.count == 1 && span.name == "GET /v1/orders/{id}" && span.kind == .server && span.status == nil)
         #expect(span.context.traceID.text == "0af7651916cd43dd8448eb211c80319c")
         #expect(span.parentID == 0xb7ad_6b71_6920_3331 && span.context.state == "a=b")
-        #expect(inHandler == span.context.traceparent, "the handler's work is a part of the request's span")
+        #expect(inHandler == span.context.traceparent, "the handler runs within the request's span")
         #expect(span.text("http.request.method") == "GET" && span.text("http.route") == "/v1/orders/{id}")
         #expect(span.text("url.path") == "/v1/orders/7" && span.text("url.scheme") == "http")
         #expect(span.text("http.response.status_code") == "200" && span.text("error.type") == nil)
@@ -51,7 +51,7 @@ import Tracing
             let (broken, nothing) = (try await server.get("/broken"), try await server.get("/nothing/here"))
             #expect(broken.status == 500 && nothing.status == 404)
         }
-        #expect(spans.map(\.name) == ["GET /broken", "GET"], "a path without a route names nothing")
+        #expect(spans.map(\.name) == ["GET /broken", "GET"], "a path without a route is not in the span's name")
         #expect(spans[0].status?.code == .error && spans[0].text("error.type") == "500")
         #expect(spans[1].status == nil && spans[1].text("http.response.status_code") == "404")
         #expect(spans.allSatisfy { $0.parentID == nil } && spans[0].context.traceID != spans[1].context.traceID)

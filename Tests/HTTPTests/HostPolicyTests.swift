@@ -62,7 +62,7 @@ import Testing
                 #expect(try await status(client, host) == 200, "\(host)")
             }
             #expect(try await status(client, "evil.example:\(server.port)") == 421)
-            #expect(try await status(client, "evil.example", target: "/") == 421, "pages, too")
+            #expect(try await status(client, "evil.example", target: "/") == 421, "public pages are refused too")
             #expect(try await status(client, "a/b") == 400)
             #expect(try await status(client, "localhost", target: "http://evil.example/ok") == 421)
             #expect(try await status(client, "evil.example", target: "http://localhost:80/ok") == 200)
@@ -70,7 +70,7 @@ import Testing
             let refused = try await client.response()
             #expect(refused.header("content-type") == "application/problem+json")
             #expect(refused.body.contains(#""title":"Misdirected Request","status":421"#), "\(refused.body)")
-            #expect(try await status(client, "localhost") == 200, "the connection goes on")
+            #expect(try await status(client, "localhost") == 200, "the connection stays open")
         }
     }
 

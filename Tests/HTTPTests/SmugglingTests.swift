@@ -82,7 +82,7 @@ import Testing
             let client = try server.client()
             try await client.send(request + Self.next)
             #expect(try await client.response().body == body)
-            #expect(try await client.response().body == "smuggled", "what follows the body is the next request")
+            #expect(try await client.response().body == "smuggled", "the text after the body is the next request")
         }
     }
 }

@@ -80,7 +80,7 @@ import Testing
                 #expect(answer.status == status && answer.type == type, "\(body): \(answer.text)")
             }
             let named = try await scene.call("POST", "/v1/inventory/cup/receipts", Self.pieces(1))
-            #expect(named.type == "unknown-field", "a receipt is for no order")
+            #expect(named.type == "unknown-field", "a receipt has no order")
             for action in ["releases", "shipments"] {
                 let answer = try await scene.call("POST", "/v1/inventory/cup/\(action)", Self.pieces(1))
                 #expect(answer.status == 409 && answer.type == "not-reserved", "\(action)")

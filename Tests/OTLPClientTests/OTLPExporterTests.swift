@@ -57,14 +57,14 @@ import Tracing
                 for number in 0..<250 { export.add(Self.span("\(number)")) }
                 try await eventually { collector.spans.count == 250 }
             }
-            #expect(collector.spans.map(\.name) == (0..<250).map(String.init), "in order, none twice")
+            #expect(collector.spans.map(\.name) == (0..<250).map(String.init), "in order, and none twice")
             #expect(collector.spans.allSatisfy { $0.service == "relay" })
             #expect(collector.requests.count >= 3)
             for request in collector.requests {
                 #expect(request.header("Content-Type") == "application/json")
                 #expect(request.header("User-Agent") == "millrace/1")
                 #expect(request.header("Authorization") == "Bearer t")
-                #expect(request.header("traceparent") == nil, "an export is no part of a trace")
+                #expect(request.header("traceparent") == nil, "an export does not belong to a trace")
             }
         }
     }
@@ -100,7 +100,7 @@ import Tracing
                 try await eventually { collector.spans.count == 1 }
             }
             #expect(collector.requests.count == 5)
-            #expect(Set(collector.requests.map(\.body)).count == 1, "the same batch each time")
+            #expect(Set(collector.requests.map(\.body)).count == 1, "each attempt sends the same batch")
         }
     }
 

@@ -67,9 +67,9 @@ import Testing
         #expect(!health.live().isGood)
         #expect(health.live().problems == ["orders[1]: no progress for 16 s"])
         second.end()
-        #expect(health.live().isGood, "a partition that was given away is nobody's stall")
+        #expect(health.live().isGood, "a partition that was revoked cannot stall")
         second.progressed()
-        #expect(health.live().isGood, "nor does a late word bring it back")
+        #expect(health.live().isGood, "a late report does not add it again")
     }
 
     /// The partition may wait for a database, and a restart would not help.
@@ -92,7 +92,7 @@ import Testing
         #expect(!health.ready().isGood)
         health.ready("broker")
         #expect(health.ready().isGood)
-        #expect(health.live().isGood, "being live has nothing to do with it")
+        #expect(health.live().isGood, "a missing condition does not affect liveness")
     }
 
     /// The report contains all checks, not only the failing ones.

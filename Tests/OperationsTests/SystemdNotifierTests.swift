@@ -37,7 +37,7 @@ import Testing
         environment["WATCHDOG_PID"] = String(getpid())
         #expect(SystemdNotifier(environment: environment).watchdogInterval == .seconds(30))
         environment["WATCHDOG_PID"] = String(getpid() + 1)
-        #expect(SystemdNotifier(environment: environment).watchdogInterval == nil, "meant for another process")
+        #expect(SystemdNotifier(environment: environment).watchdogInterval == nil, "it is for another process")
     }
 
     /// The service notifies the watchdog while the loops make progress. It does not while one loop stands still,
@@ -68,7 +68,7 @@ import Testing
             while try await socket.nextButStatus() != "READY=1" {}
             try await severalLooks()
             notifier.ready()
-            #expect(try await socket.nextButStatus() == "READY=1", "no sign of life may be sent in between")
+            #expect(try await socket.nextButStatus() == "READY=1", "no watchdog notification may be sent in between")
             loop.progressed()
             loop.turned(to: .idle)
             #expect(try await socket.nextButStatus() == "WATCHDOG=1")

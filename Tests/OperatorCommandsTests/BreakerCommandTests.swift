@@ -61,7 +61,7 @@ import Testing
             #expect(try await breakers.release(filter, by: audit, on: connection) == [])
             #expect(try await breakers.list(on: connection).map(\.partition.partition) == [5])
             let left = try await connection.execute("SELECT count(*) FROM circuit_breakers").int64(0, 0)
-            #expect(left == 2, "one that is not open is left alone")
+            #expect(left == 2, "a closed circuit breaker is not changed")
             let noted = try await connection.execute(
                 """
                 SELECT released_by || ' ' || reason || ' ' || failures FROM circuit_breaker_releases

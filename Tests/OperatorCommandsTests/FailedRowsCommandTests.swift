@@ -63,7 +63,7 @@ import Testing
             let whole = FailedRowText(try #require(try await failures.show(7, on: connection)), now: now).text
             #expect(whole.contains("the whole row\n  {\n    \"id\": 7\n  }"))
             #expect(whole.contains("event id    a-7"))
-            #expect(!whole.contains("\u{1B}"), "nothing moves the cursor")
+            #expect(!whole.contains("\u{1B}"), "escape characters are not printed")
             #expect(try await failures.show(2, on: connection) == nil)
         }
     }
@@ -80,9 +80,9 @@ import Testing
             #expect(detail.history.map(\.action) == ["discard"])
             #expect(FailedRowText(detail, now: detail.row.failedAt).text.contains("mara  discard: not needed"))
             let open = try await failures.matching(.retry, .init(), on: connection)
-            #expect(open == [1], "the discarded one is over")
+            #expect(open == [1], "the discarded row is not retried")
             let named = try await failures.matching(.retry, .init(ids: [7]), on: connection)
-            #expect(named == [7], "unless it is named")
+            #expect(named == [7], "a discarded row is retried if it is named")
         }
     }
 

@@ -45,7 +45,7 @@ import Testing
                     """)
             #expect(LetterJSON.line(ProcessJSON.Summary(stopped[0])).contains(#""processId":"o-1""#))
             let open = try await registry.list(.init(process: "order-process"), limit: 10)
-            #expect(open.map(\.id) == ["o-1", "o-3"], "those that are not finished")
+            #expect(open.map(\.id) == ["o-1", "o-3"], "the unfinished processes")
             #expect(try await registry.list(.init(stage: "stopped"), limit: 1).map(\.id) == ["o-4"])
         }
     }

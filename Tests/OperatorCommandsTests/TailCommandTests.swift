@@ -25,7 +25,7 @@ import Testing
         #expect(try request("t", "--from", "0").last == nil)
         #expect(try request("t", "--since", "15m").last == nil)
         let filtered = try request("t", "--type", "A", "--type", "B")
-        #expect(filtered.last == nil && filtered.from == .beginning, "all that match")
+        #expect(filtered.last == nil && filtered.from == .beginning, "all matching records are shown")
         #expect(filtered.filter.conditions == [.type([Array("A".utf8), Array("B".utf8)])])
     }
 

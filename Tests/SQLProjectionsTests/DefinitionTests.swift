@@ -6,7 +6,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// Which changes of a folder need a new version.
+/// Tests which changes of a folder require a new version.
 @Suite struct DefinitionTests {
     private static let files = [
         "schema.sql": "CREATE TABLE balances (account text PRIMARY KEY, balance numeric NOT NULL);",
@@ -70,7 +70,7 @@ import Testing
             removed["Frozen.sql"] = nil
             let (_, less) = try scene.folder(removed)
             await #expect(throws: VersionSchema.Refusal.self) { try await scene.version(less) }
-            // The first folder is as good as before, and the changed one is as a version of its own.
+            // The first folder is still accepted, and the changed one is accepted as a new version.
             _ = try await scene.version(folder)
             let (_, next) = try scene.folder(added, version: 2)
             try await scene.build(next)

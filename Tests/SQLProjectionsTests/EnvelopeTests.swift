@@ -8,14 +8,14 @@ import Testing
 @testable import SQLProjections
 
 @Suite struct EnvelopeTests {
-    /// One record, and what SQL sees of it.
+    /// One record, and the columns that SQL gets from it.
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         let envelope: String
         var key = "k"
         let value: String?
         var headers: [(String, String)] = []
-        /// type, aggregate type, aggregate id, sequence, occurred_at, payload; nil for none.
+        /// type, aggregate type, aggregate id, sequence, occurred_at, payload; nil for NULL.
         let seen: [String?]
         var testDescription: String { name }
     }
@@ -93,14 +93,15 @@ import Testing
                 return try (0..<6).map { try rows.optionalString(0, $0) }
             }
             for (found, expected) in zip(seen, sample.seen) {
-                // A time that the case leaves open is the broker's.
+                // If the case gives no time, the broker's timestamp is used.
                 if expected == nil, found?.hasPrefix("20") == true { continue }
                 #expect(found == (expected == "TOPIC" ? scene.topic : expected))
             }
         }
     }
 
-    /// A second delivery of an event whose id is no UUID is recognised, and the same id of another topic is not.
+    /// A second delivery of an event whose id is not a UUID is recognized. The same id in another topic is another
+    /// event.
     @Test func anIDThatIsNoUUIDStandsForOneEvent() async throws {
         try await Scene.with { scene in
             let (_, folder) = try scene.folder(

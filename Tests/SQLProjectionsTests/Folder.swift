@@ -1,12 +1,12 @@
 import Foundation
 
-/// A projection's folder in a temporary place, gone when it is released.
+/// A projection's folder in a temporary location. It is deleted when the object is released.
 final class Folder: Sendable {
     let path: String
 
     /// - Parameters:
-    ///   - files: texts by file names.
-    ///   - cases: the same, of names such as `tests/case.toml`.
+    /// - files: the texts by file name.
+    /// - cases: the texts of files in subfolders, for example `tests/case.toml`.
     init(_ files: [String: String], cases: [String: String] = [:]) throws {
         path = NSTemporaryDirectory() + "millrace-projection-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

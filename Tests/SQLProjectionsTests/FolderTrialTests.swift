@@ -11,7 +11,7 @@ import Testing
     ) async throws -> Result {
         let name = "t" + String(UInt64.random(in: .min ... .max), radix: 36)
         var files = FolderTemplate.files(name: name).merging(files) { _, given in given }
-        // Folders are made flat here, but for the cases and the queries.
+        // Files are written at the top level, except for those in the subfolders of cases and queries.
         let cases = files.filter { $0.key.contains("/") }
         for key in cases.keys { files[key] = nil }
         let place = try Folder(files, cases: cases)
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    /// What is written over instead of merged depends on what comes last.
+    /// A statement that overwrites a value instead of merging it depends on the order of the events.
     @Test func theSmallestSequenceThatDiffersIsShown() async throws {
         let wrong = """
             INSERT INTO balances
@@ -97,7 +97,7 @@ import Testing
             let found = try await trial.check(count: 50, seed: 1)
             #expect(found.map(\.isGood) == [false])
             let lines = found[0].lines
-            // Two events of one customer, the later one first.
+            // Two events of one customer, in the reverse order.
             #expect(lines.count { $0.contains("events[") } == 2, "\(lines)")
             #expect(
                 lines.contains { $0.hasPrefix("  - balances (c") } && lines.contains { $0.hasPrefix("  + balances (c") }
@@ -145,7 +145,7 @@ import Testing
         let folder = try ProjectionFolder(path: place.path)
         do throws(InvalidFolder) {
             _ = try ProjectionCase.all(of: folder)
-            Issue.record("it was read")
+            Issue.record("the invalid case was accepted")
         } catch {
             #expect(error.description.contains(expected), "\(error)")
         }

@@ -14,7 +14,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// Accounts that take commands, a relay that publishes their events, and a projection of them.
+/// Accounts that process commands, a relay that publishes their events, and a projection of them.
 struct InlineScene {
     let scene: Scene
     let suffix: String
@@ -56,7 +56,7 @@ struct InlineScene {
         }
     }
 
-    /// Runs a relay as long as `body` takes.
+    /// Runs a relay while `body` runs.
     func relaying<Result: Sendable>(
         retention: OutboxRelayConfiguration.Retention = .delete, _ body: () async throws -> Result
     ) async throws -> Result {
@@ -86,7 +86,7 @@ struct InlineScene {
         return patient
     }
 
-    /// Makes a version and hands it over to the commands, before there are any events.
+    /// Creates a version and hands it over to the commands before there are events.
     func inlineVersion(
         _ files: [String: String] = Self.files, settings: String = ""
     ) async throws -> (Folder, VersionSchema) {
@@ -118,7 +118,7 @@ struct InlineScene {
         try await bus.send(DepositMoney(accountID: id, money: Self.euros(euros * 100)))
     }
 
-    /// `account balance moves` of each row, as whole numbers.
+    /// `account balance moves` of each row, with rounded balances.
     func balances(_ version: VersionSchema) async throws -> [String] {
         try await scene.column(
             "SELECT concat_ws(' ', account, round(balance), moves) FROM \(version.name).balances ORDER BY 1")

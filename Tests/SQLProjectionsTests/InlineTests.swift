@@ -12,7 +12,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// Versions that commands apply in their own transactions.
+/// Tests versions that commands update in their own transactions.
 @Suite struct InlineTests {
     @Test func commandsTakeAVersionOverAndItsRowsAreThereWithTheAnswer() async throws {
         try await InlineScene.with { inline in
@@ -21,7 +21,7 @@ import Testing
             try await inline.relaying {
                 try await inline.open("a")
                 try await inline.scene.running(version) {
-                    // What is under way is waited for: none of it is lost, and none is applied twice.
+                    // The handover waits for the events under way. No event is lost or applied twice.
                     for _ in 1...20 { try await inline.deposit("a", euros: 10) }
                     #expect(try await inline.takeover(version).run(waitingUpTo: .seconds(120)))
                     #expect(try await inline.balances(version) == ["a 200 20"])
@@ -32,7 +32,7 @@ import Testing
                     }
                 }
                 #expect(try await inline.verify(version).filter { !$0.isEqual } == [])
-                // It is a comparison: a row that no event comes to is found.
+                // The verification compares the rows: it detects a changed value.
                 _ = try await inline.scene.column(
                     "UPDATE \(version.name).balances SET balance = balance + 1 RETURNING account")
                 #expect(try await inline.verify(version).map(\.isEqual) == [false])
@@ -58,7 +58,7 @@ import Testing
             #expect(before == ["events 6", "outbox 6", "a 2", "a 900 1", "b 900 1", "c 900 1"])
             await #expect(throws: CommandFailure.failed) { try await inline.deposit("a", euros: 100) }
             #expect(try await state() == before)
-            // Commands that share its transaction are carried out.
+            // The other commands in its transaction are carried out.
             let failed = await withTaskGroup(of: String?.self) { group in
                 for (id, euros) in [("b", 1), ("a", 100), ("c", 2)] {
                     group.addTask { (try? await inline.deposit(id, euros: euros)) == nil ? id : nil }
@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    /// A ledger, whose statements run event by event and whose sequences have no gaps.
+    /// A ledger: its statements run for each event, and its sequences have no gaps.
     @Test func commandsOfOneAggregateAreAppliedInTheirOrder() async throws {
         try await InlineScene.with { inline in
             let files = [
@@ -117,7 +117,7 @@ import Testing
             let moves = try await inline.scene.column(
                 "SELECT sequence || ' ' || round(balance) FROM \(version.name).moves ORDER BY sequence")
             #expect(moves == (1...41).map { "\($0) \($0 - 1)" })
-            // A type that the folder must know, and does not.
+            // The folder must know every type, and does not know this one.
             await #expect(throws: CommandFailure.failed) {
                 try await inline.bus.send(FreezeAccount(accountID: "a", reason: "r"))
             }
@@ -135,7 +135,7 @@ import Testing
                 try await inline.scene.withConnection { try await version.prepare($0) }
             }
             #expect(starting?.description.contains("is applied by command-service") == true)
-            // One that ran before applies nothing, and makes no dead letter of it.
+            // A daemon that already ran applies nothing more, and writes no dead letter.
             let event = SQLEvent(
                 eventID: EventID(high: 1, low: 1), type: "MoneyDeposited", aggregateType: "Account", aggregateID: "a",
                 sequence: 1, occurredAt: .now, version: 1, correlationID: nil, metadata: Array("{}".utf8),
@@ -190,7 +190,7 @@ import Testing
                 }
             }
             #expect(await refusal().contains("1 records of its topics are not applied yet"))
-            // Commands go on.
+            // Commands are still carried out.
             try await inline.deposit("a", euros: 1)
             #expect(try await inline.balances(version).isEmpty)
             let (_, foreign) = try inline.scene.folder(InlineScene.files, envelope: "type = \"/kind\"", version: 2)
@@ -201,7 +201,7 @@ import Testing
         }
     }
 
-    /// With `relay.retention = "keep"` the rows stay. A row that failed may be published later.
+    /// With `relay.retention = "keep"` published rows stay in the outbox. A failed row may still be published later.
     @Test func rowsThatStayAfterTheirPublicationDoNotMatterButFailedOnesDo() async throws {
         try await InlineScene.with { inline in
             let (_, folder) = try inline.scene.folder(InlineScene.files)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// What the passes of a replay read, while the version that is replayed goes on.
+/// Tests what each pass of a replay reads while the replayed version continues.
 @Suite struct ReplayPositionTests {
     private let first = TopicPartition(topic: "t", partition: 0)
     private let second = TopicPartition(topic: "t", partition: 1)
@@ -26,7 +26,7 @@ import Testing
     @Test func aLaterPassReadsWhatIsNewAndWhatWasReleased() throws {
         var position = ReplayPosition()
         position.passed(to: applied((first, 0..<10, [4, 6, 8]), (second, 0..<3, [])))
-        // 4 and 8 were retried; 6 still waits, and so does 11 behind it. A partition was added.
+        // 4 and 8 were retried. 6 is still parked, and so is 11 behind it. A partition was added.
         let third = TopicPartition(topic: "u", partition: 0)
         let pass = try position.pass(
             to: applied((first, 0..<12, [6, 11]), (second, 0..<3, []), (third, 0..<1, [])))

@@ -9,10 +9,10 @@ import Testing
 
 @testable import SQLProjections
 
-/// A replay in short transactions: what others see of it, what it does while the version goes on, and what is left when
-/// it is killed.
+/// Tests a replay in short transactions: what other sessions see of it, how it follows a version that continues, and
+/// what remains after it is killed.
 @Suite struct ReplayTests {
-    /// An event of type Held waits for a lock that the test can hold, and so does whoever applies it.
+    /// An event of type Held makes its transaction wait for a lock that the test can hold.
     private static func files(_ lock: Int64) -> [String: String] {
         [
             "schema.sql": """
@@ -27,7 +27,8 @@ import Testing
         ]
     }
 
-    /// A version with 40 events, the 31st of which can be held, and a session that holds it.
+    /// Runs the body with a version that has 40 events, the 31st of which waits for a lock, and with a session that
+    /// holds the lock.
     private func withHeldVersion(
         _ body: (Scene, ProjectionFolder, VersionSchema, PostgresConnection) async throws -> Void
     ) async throws {
@@ -61,7 +62,7 @@ import Testing
         try await scene.column("SELECT schema_name FROM sql_projection_replays WHERE name = '\(scene.name)'")
     }
 
-    /// Asks for the session that a replay's schema belongs to.
+    /// A query for the session that owns a replay's schema.
     private static func holders(of schema: String) -> String {
         """
         SELECT l.pid::text FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
@@ -69,9 +70,9 @@ import Testing
         """
     }
 
-    /// Waits until the replay stands at the event that is held.
+    /// Waits until the replay waits at the held event.
     ///
-    /// - Returns: its schema.
+    /// - Returns: the schema of the replay.
     private func heldSchema(_ scene: Scene, applied: Int = 30) async throws -> String {
         var schema = ""
         try await eventually {
@@ -87,7 +88,7 @@ import Testing
         try await withHeldVersion { scene, folder, version, holder in
             async let comparing = replay(scene, version).run()
             let schema = try await heldSchema(scene)
-            // What was applied is committed, and in tables that the log does not have.
+            // The applied events are committed, in tables that are not written to the write-ahead log.
             #expect(try await scene.column("SELECT balance::text FROM \(schema).balances") == ["30"])
             #expect(
                 try await scene.column(
@@ -95,7 +96,7 @@ import Testing
                     SELECT relname || ' ' || relpersistence::text FROM pg_class
                     WHERE relnamespace = '\(schema)'::regnamespace AND relkind = 'r' ORDER BY 1
                     """) == ["balances p", "millrace_replayed_events u", "owners p"])
-            // Another one is not taken for one that was killed.
+            // A running replay is not treated as a killed one.
             try await scene.withConnection { connection in
                 try await connection.withTransaction { try await ReplaySchema.dropAbandoned(of: scene.name, in: $0) }
             }
@@ -110,7 +111,7 @@ import Testing
             #expect(tables.map(\.table) == ["balances", "owners"] && tables.first?.rows == 1)
             #expect(try await schemas(scene).isEmpty)
             #expect(try await scene.column("SELECT balance::text FROM \(scene.name).balances") == ["59"])
-            // What is left is read in one transaction only where it is little.
+            // The remaining records are read in one transaction only if there are few of them.
             let once = try await replay(scene, version, lastRecords: 60, passes: 0).run()
             #expect(once == tables)
             let failure = await #expect(throws: FolderReplay.Failure.self) {
@@ -126,7 +127,7 @@ import Testing
         try await withHeldVersion { scene, folder, version, holder in
             let killed = Task { try await replay(scene, version).run() }
             let schema = try await heldSchema(scene)
-            // As the death of its process does.
+            // This ends the session in the same way as a kill of its process.
             let ended = try await scene.column(
                 "SELECT pg_terminate_backend(pid::int)::text FROM (\(Self.holders(of: schema))) AS h (pid)")
             #expect(ended == ["true"])
@@ -152,7 +153,7 @@ import Testing
                 abandoned = try await ReplaySchema.make(for: building, on: connection).name
             }
             #expect(try await schemas(scene) == [abandoned])
-            // The end of the session may take the server a moment.
+            // The server may need a moment to end the session.
             try await eventually { try await scene.column(Self.holders(of: abandoned)).isEmpty }
             _ = try await scene.rebuild(next).abort()
             #expect(try await schemas(scene).isEmpty)
@@ -165,10 +166,10 @@ import Testing
         }
     }
 
-    /// An event that is parked in one pass and applied before the next.
+    /// An event is parked in one pass and applied before the next.
     @Test func anEventThatIsReleasedMeanwhileIsApplied() async throws {
         try await withHeldVersion { scene, folder, version, holder in
-            // As if the 11th event had been parked: it is not in the balance.
+            // Simulates that the 11th event was parked: the balance does not include it.
             _ = try await scene.column(
                 """
                 INSERT INTO parked_events (projection_id, topic, partition, record_offset, reason)

@@ -13,7 +13,7 @@ import Testing
     private static let schema = """
         CREATE TABLE balances (account text PRIMARY KEY, balance numeric NOT NULL, entries int NOT NULL);
         """
-    /// Sums in SQL, so that an event counts once wherever it stands in the batch.
+    /// Sums in SQL, so that an event counts once at every position of the batch.
     private static let batch = [
         "schema.sql": schema,
         "Deposited.sql": """
@@ -55,7 +55,7 @@ import Testing
                 }
             }
             try await scene.run(version)
-            // A second delivery, and types that nobody asked for.
+            // Deliver events a second time, and add types that the folder does not process.
             for (key, event) in again { try await scene.produce(key, event) }
             try await scene.produce("a1", Scene.event("Frozen", "a1", 21, "{}"))
             try await scene.produce("a1", nil)
@@ -192,7 +192,7 @@ import Testing
             try await TestKafka.withTopics(named: [route.letterTopic, route.retryTopic], partitions: 1) {
                 for sequence in [1, 2, 4, 5] { try await scene.produce("a1", deposit(1, sequence)) }
                 for sequence in 1...3 { try await scene.produce("a2", deposit(2, sequence)) }
-                // A sequence that another event has had.
+                // This sequence was already used by another event.
                 try await scene.produce("a3", deposit(3, 1))
                 try await scene.produce("a3", deposit(3, 1))
                 try await scene.run(version) { $0.onFailure = .park(route) }

@@ -11,7 +11,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// A topic, a schema for the runtime's tables, and a projection's folder whose name no other test has.
+/// A topic, a schema for the runtime's tables, and a projection's folder with a name that no other test uses.
 final class Scene: Sendable {
     let topic: String
     let postgres: PostgresConfiguration
@@ -28,8 +28,8 @@ final class Scene: Sendable {
     }
 
     /// - Parameters:
-    ///   - topic: a name that no other test has; nil for any.
-    ///   - further: migrations beside those of projections.
+    /// - topic: a name that no other test uses; nil for a generated name.
+    /// - further: migration sets in addition to those of projections.
     static func with(
         topic: String = TestKafka.uniqueName("topic"), migrating further: [String] = [],
         _ body: (Scene) async throws -> Void
@@ -45,7 +45,7 @@ final class Scene: Sendable {
         }
     }
 
-    /// Versions have schemas and roles of their own, which no test's schema holds.
+    /// Versions have schemas and roles of their own, outside the test's schema, so they are dropped here.
     private func clean() async throws {
         try await withConnection { connection in
             let found = try await connection.execute(
@@ -71,8 +71,8 @@ final class Scene: Sendable {
     // MARK: the folder
 
     /// - Parameters:
-    ///   - files: texts by file names.
-    ///   - settings: lines of `[projection]` beside its name and topics.
+    /// - files: the texts by file name.
+    /// - settings: further lines of `[projection]`, after its name and topics.
     ///   - envelope: lines of `[envelope]`.
     func folder(
         _ files: [String: String], settings: String = "", envelope: String = "", version: Int = 1
@@ -101,7 +101,7 @@ final class Scene: Sendable {
         Rebuild(VersionSchema(folder, isIsolated: true).readModel, postgres)
     }
 
-    /// Begins a version beside the live one.
+    /// Starts building a version next to the live one.
     @discardableResult
     func build(_ folder: ProjectionFolder) async throws -> ModelVersion {
         var reading = Rebuild.Reading(topics: folder.topics)
@@ -133,7 +133,7 @@ final class Scene: Sendable {
 
     // MARK: running
 
-    /// Runs the version until it has passed all that was produced.
+    /// Runs the version until it has passed all produced records.
     func run(
         _ version: VersionSchema, _ change: (inout ProjectionRunnerConfiguration) -> Void = { _ in }
     ) async throws {
@@ -145,7 +145,7 @@ final class Scene: Sendable {
         }
     }
 
-    /// Runs the version's daemon as long as `body` takes.
+    /// Runs the version's daemon while `body` runs.
     func running(
         _ version: VersionSchema, _ configuration: ProjectionRunnerConfiguration = .init(service: "test"),
         _ body: () async throws -> Void

@@ -16,7 +16,7 @@ import Testing
             orders.insert(schedule.order)
             sizes.formUnion(schedule.batches.map(\.events.count))
         }
-        // 4! orders, half of which keep the two events of a key in order.
+        // 4! orders. Half of them keep the two events of one key in order.
         #expect(orders.count == 12)
         #expect(sizes == [1, 2, 3, 4])
     }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// The folders that the product brings along.
+/// Tests the folders that are part of the product.
 @Suite struct ShippedFolderTests {
     private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "projections")

@@ -7,7 +7,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// The files of versions in the database: what is kept, when, and what is not believed.
+/// Tests the files of versions in the database: which are stored, when, and which are rejected.
 @Suite struct StoredFolderTests {
     private static let files = [
         "schema.sql": "-- Balances, in €.\nCREATE TABLE balances (account text PRIMARY KEY, balance numeric NOT NULL);",
@@ -29,7 +29,7 @@ import Testing
         try await Scene.with { scene in
             let folder = try scene.folder(Self.files, settings: "types = [\"Deposited\"]").1
             _ = try await scene.version(folder)
-            // The folder itself is gone.
+            // The folder itself no longer exists.
             #expect(!FileManager.default.fileExists(atPath: folder.path))
             let kept = try await stored(scene)
             #expect(texts(kept) == texts(folder))
@@ -51,17 +51,17 @@ import Testing
             _ = try await scene.version(second)
             #expect(texts(try await stored(scene)) == texts(second))
             #expect(try await stored(scene).uncheckedColumns == ["balances.balance"])
-            // Other statements are refused, and change nothing.
+            // Other statements are refused, and the stored files do not change.
             commented["Closed.sql"] = "DELETE FROM balances USING events WHERE account = aggregate_id"
             let (_, other) = try scene.folder(commented)
             await #expect(throws: VersionSchema.Refusal.self) { try await scene.version(other) }
             #expect(texts(try await stored(scene)) == texts(second))
-            // A verification writes nothing.
+            // A verification does not write the files.
             _ = try await FolderReplay(
                 VersionSchema(folder, isIsolated: true), scene.postgres, kafka: scene.kafka
             ).run()
             #expect(texts(try await stored(scene)) == texts(second))
-            // Adopted ones are the version's own, and what is no longer there is forgotten.
+            // Adopted files become the version's files, and files that are no longer in the folder are removed.
             let adopt = { (folder: ProjectionFolder) in
                 try await scene.withConnection { try await VersionSchema(folder, isIsolated: true).adopt($0) }
             }

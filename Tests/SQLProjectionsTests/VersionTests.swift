@@ -10,7 +10,7 @@ import Testing
 
 @testable import SQLProjections
 
-/// Versions of folders: what is shown, promoted and dropped, and what a replay finds.
+/// Tests versions of folders: which are shown, promoted and dropped, and the differences that a replay finds.
 @Suite struct VersionTests {
     private static let files = [
         "schema.sql": """
@@ -23,7 +23,7 @@ import Testing
         ON CONFLICT (account) DO UPDATE SET balance = balances.balance + excluded.balance
         """,
     ]
-    /// A column in front, a table less and a table more.
+    /// One additional column in front, one table removed, and one table added.
     private static let changed = files.merging([
         "schema.sql": """
         CREATE TABLE balances (number int DEFAULT 7, account text PRIMARY KEY, balance numeric NOT NULL);
@@ -75,7 +75,7 @@ import Testing
                 _ = try await connection.execute(.unprepared("UPDATE \(next.schemaName).balances SET balance = 6"))
             }
             await #expect(throws: RebuildRefusal.self) { try await scene.rebuild(next).promote(isForced: false) }
-            // By somebody who knows the name alone.
+            // The version is promoted by name, without its folder.
             let promotion = try await Rebuild(FolderTables.readModel(named: scene.name), scene.postgres)
                 .promote(isForced: true)
             #expect(promotion.version.version == 2)
@@ -99,7 +99,7 @@ import Testing
                 SELECT rolname::text FROM pg_roles WHERE starts_with(rolname, '\(scene.name)') ORDER BY 1
                 """)
             #expect(left == [scene.name, next.schemaName, next.schemaName])
-            // What was superseded and dropped does not come back.
+            // A version that was superseded and dropped cannot be built again.
             let refusal = await #expect(throws: RebuildRefusal.self) { try await scene.build(folder) }
             #expect(refusal?.code == .notNewer)
         }
@@ -132,7 +132,7 @@ import Testing
             _ = try await scene.version(folder)
             let count = "SELECT count(*)::text FROM \(scene.name)_live.balances"
             #expect(try await scene.column(count) == ["0"])
-            // A version of before there were views gets them when its daemon starts.
+            // A version that was created before views existed gets them when its daemon starts.
             try await scene.withConnection { connection in
                 try await connection.execute(
                     script: "DROP SCHEMA \(scene.name)_live CASCADE; DELETE FROM sql_projection_views")
@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    /// The daemons' user has few rights, and somebody else begins and promotes a version.
+    /// The daemons' user has few rights, and another user begins and promotes a version.
     @Test func whatAnAdministratorPromotesBelongsToTheDaemons() async throws {
         try await Scene.with { scene in
             let keeper = "keeper_" + scene.name
@@ -187,7 +187,7 @@ import Testing
                         SELECT FROM \(scene.name).balances; SELECT FROM \(next.schemaName).millrace_sequences
                         """)
             }
-            // The daemons' user can go on alone.
+            // The daemons' user can continue alone.
             let (_, last) = try scene.folder(Self.files, settings: "strict_sequence = true", version: 3)
             let rebuild = Rebuild(VersionSchema(last, isIsolated: true).readModel, own)
             _ = try await rebuild.start(Rebuild.Reading(topics: last.topics), kafka: scene.kafka)
@@ -209,7 +209,7 @@ import Testing
             let (_, next) = try scene.folder(Self.files.merging(["Lost.sql": "SELECT no FROM old"]) { $1 }, version: 2)
             await #expect(throws: InvalidFolder.self) { try await scene.build(next) }
             #expect(try await scene.rebuild(next).policy().building == nil)
-            // A resumed rebuild is one of the same files.
+            // A rebuild can be resumed only with the same files.
             let (_, good) = try scene.folder(Self.changed, version: 2)
             try await scene.build(good)
             await #expect(throws: VersionSchema.Refusal.self) { try await scene.build(next) }
@@ -217,7 +217,7 @@ import Testing
         }
     }
 
-    /// An installation of before: whatever version was lowest was read.
+    /// Before the migration, the lowest version was the one that was read.
     @Test func theLowestVersionOfBeforeIsLive() async throws {
         let embedded = MigrationCatalog.embedded
         let all = try embedded.sets.flatMap { try embedded.migrations(of: $0) }
@@ -277,14 +277,14 @@ import Testing
                         eventID: sequence == 1 ? id : UUID()))
             }
             try await scene.run(version)
-            // It counted once.
+            // The event counts once.
             try await scene.produce("a1", Scene.event("Deposited", "a1", 1, "{\"amount\":1.5}", eventID: id))
             try await scene.run(version)
             let equal = try await replay(scene, folder)
             #expect(equal.filter { !$0.isEqual } == [])
             #expect(equal.first { $0.table == "balances" }?.rows == 7)
 
-            // What is produced and not yet applied is no difference.
+            // A record that was produced but not applied yet is not a difference.
             try await scene.produce("a1", Scene.event("Deposited", "a1", 216, "{\"amount\":9}"))
             #expect(try await replay(scene, folder).filter { !$0.isEqual } == [])
             _ = try await scene.column(
@@ -315,11 +315,11 @@ import Testing
                 parking.order = .none
                 try await scene.run(version) { [parking] in $0.onFailure = .park(parking) }
                 #expect(try await scene.column("SELECT balance::text FROM \(scene.name).balances") == ["3"])
-                // Parked, and then discarded.
+                // The event is parked first, and then discarded.
                 #expect(try await replay(scene, folder).filter { !$0.isEqual } == [])
                 _ = try await scene.column("UPDATE parked_events SET reason = 'discarded' RETURNING reason")
                 #expect(try await replay(scene, folder).filter { !$0.isEqual } == [])
-                // Without either, it cannot be applied again.
+                // Without the parked row and the decision, the event cannot be applied again.
                 _ = try await scene.column("DELETE FROM event_decisions RETURNING topic")
                 _ = try await scene.column("DELETE FROM parked_events RETURNING topic")
                 let failure = await #expect(throws: FolderReplay.Failure.self) { try await replay(scene, folder) }

@@ -91,7 +91,7 @@ import WireJSON
         let query = try QueryFileTests.query("-- @reads a\n-- @param x text required\nSELECT :x")
         let error = #expect(throws: QueryRequest.Invalid.self) { try QueryRequest([], of: query) }
         #expect(error?.complaints == [ParameterComplaint(parameter: "x", detail: "is required")])
-        // No order, no version: those parameters are unknown.
+        // The query has no order and no version, so these parameters are unknown.
         #expect(throws: QueryRequest.Invalid.self) { try QueryRequest([("x", ""), ("cursor", "a")], of: query) }
         #expect(throws: QueryRequest.Invalid.self) { try QueryRequest([("x", ""), ("min_version", "1")], of: query) }
     }

@@ -7,7 +7,6 @@ import WireJSON
 
 @testable import SQLQueries
 
-/// Queries on a database.
 @Suite struct QueryRunTests {
     /// A read model named `things` with 25 rows, and a connection to its database.
     private func withThings(_ body: (PostgresConnection, LiveSchemas) async throws -> Void) async throws {

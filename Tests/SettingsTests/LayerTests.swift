@@ -14,7 +14,7 @@ import Testing
         #expect(settings.password == nil)
     }
 
-    /// Every layer sets one key more than the layer above it, so each must win exactly once.
+    /// Every layer sets one key more than the layer above it, so each layer must win exactly once.
     @Test func higherLayersWin() throws {
         let folder = try Folder()
         let all = { (value: Int) in "[work]\nrows = \(value)00\n" }
@@ -62,7 +62,7 @@ import Testing
         let folder = try Folder()
         var sources = SettingsSources(file: try folder.write("m.toml", required))
         sources.environment["TEST_SERVERS"] = ""
-        #expect(try Sample.load(sources).settings.servers == "k:9092", "an empty one is not set")
+        #expect(try Sample.load(sources).settings.servers == "k:9092", "an empty variable counts as not set")
         sources.environment["TEST_SERVERS"] = "alias:1"
         #expect(try Sample.load(sources).settings.servers == "alias:1")
         sources.environment["MILLRACE_KAFKA__SERVERS"] = "own:1"

@@ -1,7 +1,7 @@
 import Settings
 import Testing
 
-/// Numbers with a fraction: how each layer may write them.
+/// Tests how each layer may write numbers with a fraction.
 @Suite struct NumberTests {
     private struct Part: SettingsDeclaration {
         var ratio: Double

@@ -1,7 +1,7 @@
 import Settings
 import Testing
 
-/// What operators read when a configuration is wrong: each form once, word for word.
+/// Tests the exact texts that operators read for each kind of configuration error.
 @Suite struct ProblemTests {
     @Test func allProblemsComeAtOnceInOrder() throws {
         let folder = try Folder()
@@ -66,7 +66,7 @@ import Testing
         let file = try folder.write("m.toml", "[log]\nname = \"open\nnote = 1\n")
         let text = problems(of: SettingsSources(file: file), in: folder)
         #expect(text.hasPrefix("m.toml:2:13: Error while parsing string"))
-        #expect(text.utf8.count { $0 == UInt8(ascii: "\n") } == 0, "nothing is called missing that may be in there")
+        #expect(text.utf8.count { $0 == UInt8(ascii: "\n") } == 0, "no setting is reported as missing")
     }
 
     @Test func rulesAcrossSettings() throws {

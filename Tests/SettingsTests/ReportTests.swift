@@ -143,7 +143,7 @@ import Testing
         #expect(try Sample.load(SettingsSources(file: file)).settings.note == "hello")
     }
 
-    /// Strings that look like keys, and keys that look like strings.
+    /// The file contains strings that look like keys, and keys that look like strings.
     @Test func positionsSurviveEverythingThatTOMLAllows() throws {
         let folder = try Folder()
         let text = """

@@ -54,7 +54,7 @@ struct Sample: SettingsDeclaration {
     }
 }
 
-/// A folder with configuration files, gone when the test ends.
+/// A folder with configuration files. It is deleted when the test ends.
 final class Folder {
     let path: String
 
@@ -72,10 +72,10 @@ final class Folder {
     }
 }
 
-/// The least that makes a valid configuration.
+/// The minimum of a valid configuration.
 let required = "[kafka]\nservers = \"k:9092\"\n[database]\nurl = \"postgresql://d/x\"\n"
 
-/// What `Sample.load` says, with the folder's name left out.
+/// The error text of `Sample.load`, without the folder's name.
 func problems(of sources: SettingsSources, in folder: Folder? = nil) -> String {
     do {
         _ = try Sample.load(sources)

@@ -48,7 +48,7 @@ import Testing
         #expect(settings.password?.reveal() == "from systemd")
     }
 
-    /// The program reads such files itself, from where it would have found any other secret.
+    /// The program itself reads these files, from the same folders in which other secrets are found.
     @Test func filesOfTheProgramsOwnAreFoundInTheSameFolders() throws {
         try FileManager.default.setAttributes(
             [.posixPermissions: 0o644], ofItemAtPath: folder.path + "/pg-password")
@@ -61,7 +61,7 @@ import Testing
         #expect(given == ["/run/credentials/unit/pg-password", "/abs/tokens"])
         let overrides = ["database.token_files=own"]
         let named = try Sample.load(SettingsSources(file: file, overrides: overrides)).settings.tokens
-        #expect(named == ["own"], "of nobody's folder but the working directory")
+        #expect(named == ["own"], "relative to the working directory only")
     }
 
     @Test func aHigherLayerReplacesTheWholeReference() throws {
@@ -157,7 +157,7 @@ import Testing
         var dumped = ""
         dump(loaded.settings.password, to: &dumped)
         #expect("\(loaded.settings.password as Any)\(dumped)".contains(secret) == false)
-        #expect(loaded.settings.url.contains(secret), "only what is shown is cut")
+        #expect(loaded.settings.url.contains(secret), "only the shown text is redacted")
     }
 
     @Test(arguments: [

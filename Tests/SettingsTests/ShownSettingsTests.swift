@@ -1,7 +1,7 @@
 import Settings
 import Testing
 
-/// What an operator is told of settings that are read again.
+/// Tests the reported changes of settings that are reloaded.
 @Suite struct ShownSettingsTests {
     private func shown(_ overrides: String...) throws -> ShownSettings {
         let required = ["kafka.servers=k:9092", "database.url=postgresql://localhost/mill"]
@@ -20,7 +20,7 @@ import Testing
         #expect(new.changes(to: new).isEmpty)
     }
 
-    /// What waits for a restart is told again at the next reading.
+    /// A change that waits for a restart is reported again at the next reload.
     @Test func onlyWhatIsTakenIsOver() throws {
         var running = try shown("work.rows=20")
         let new = try shown("work.rows=30", "work.linger_ms=7")

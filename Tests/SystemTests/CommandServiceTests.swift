@@ -212,7 +212,7 @@ import Testing
                     "/v1/accounts", "/v1/accounts/{id}", "/v1/accounts/{id}/deposits", "/v1/accounts/{id}/freeze",
                     "/v1/accounts/{id}/transfers", "/v1/accounts/{id}/withdrawals",
                 ])
-            #expect(try await service.post("/v1/orders", Self.order()).status == 404, "it serves accounts alone")
+            #expect(try await service.post("/v1/orders", Self.order()).status == 404, "it serves only accounts")
         }
     }
 }

@@ -143,7 +143,7 @@ import Testing
             let service = try await RunningService(
                 pipeline.queryService(["http.host": "0.0.0.0", "http.token_files": file]), serving: "queries")
             #expect(try await service.get("/v1/freshness").status == 401)
-            #expect(try await service.get("/").status == 200, "the page is public, the data is not")
+            #expect(try await service.get("/").status == 200, "the page is public, but the data is not")
             let token = ["Authorization": "Bearer correct-horse-battery-staple"]
             #expect(try await service.get("/v1/freshness", headers: token).status == 200)
             try await service.process.stop()
