@@ -2,7 +2,7 @@ import Events
 import StreamCore
 import Testing
 
-/// The envelope and its codec, for a domain that is not orders.
+/// Tests the envelope and its codec with a domain other than orders.
 struct AnyDomainTests {
     static let id = EventID(high: 0x0190_c6b2_7d3a_7aaa, low: 0x8bbb_0123_4567_89ab)
 
@@ -16,7 +16,7 @@ struct AnyDomainTests {
         try EventDecoder<LibraryEvent>.decode(Array(json.utf8).span)
     }
 
-    /// Version 3 of BookLent, unless a part of it is replaced.
+    /// Returns version 3 of BookLent, optionally with one part replaced.
     private static func lent(_ old: String = "", _ new: String = "") -> String {
         let json = #"""
             {"eventId":"0190c6b2-7d3a-7aaa-8bbb-0123456789ab","eventType":"BookLent","aggregateId":"book-1",
@@ -53,7 +53,7 @@ struct AnyDomainTests {
         #expect(event.identity.sequence == 3)
     }
 
-    /// Also a payload that stands before the fields that say what it is, and one that needs an escape to be known.
+    /// This includes a payload that comes before the fields that describe it, and names that contain an escape.
     @Test func theOrderOfFieldsDoesNotMatter() throws {
         let json = #"""
             {"payload":{"reader":"ada"},"version":3,"timestamp":"2026-11-21T08:00:00.123456Z","sequence":3,
@@ -90,7 +90,7 @@ struct AnyDomainTests {
         #expect(LibraryEvent.Aggregate.book.topic(suffix: "") == "book")
     }
 
-    /// Where the domain is not known, the envelope is checked, and the payload is not.
+    /// Without a known domain, the decoder checks the envelope but not the payload.
     @Test func theEnvelopeIsCheckedWithoutTheDomain() throws {
         func decode(_ json: String) throws -> EventCodec.Decoded {
             try EventCodec.envelope.decode(Array(json.utf8).span)

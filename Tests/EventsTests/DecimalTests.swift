@@ -82,7 +82,7 @@ struct DecimalTests {
         #expect(try ["0.9", "1", "-99.5", "100"].map { try DecimalAmount($0).integerDigits } == [0, 1, 2, 3])
     }
 
-    /// Text → decimal → text for random decimals.
+    /// Random decimals are converted to text and back.
     @Test func comesBackFromText() throws {
         var random = SplitMix64(seed: 7)
         for _ in 0..<2_000 {

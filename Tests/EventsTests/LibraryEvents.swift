@@ -2,10 +2,10 @@ import Events
 import StreamCore
 import WireJSON
 
-/// A domain that is not orders: books of a library, lent and brought back.
+/// A domain other than orders: books of a library, which are lent and returned.
 enum LibraryEvent: EventPayload {
     case lent(reader: String)
-    /// The fee is for being late.
+    /// The fee is charged for a late return.
     case returned(fee: Money?)
 
     enum Kind: String, EventType {
@@ -63,7 +63,7 @@ enum LibraryEvent: EventPayload {
         writer.endObject()
     }
 
-    /// Version 1 said `who`.
+    /// Version 1 used the name `who`.
     private enum NamedReader: UpcastStep {
         static func apply(to payload: inout JSONValue) throws(EventDecodeError) {
             guard payload.rename("who", to: "name") else {
@@ -72,7 +72,7 @@ enum LibraryEvent: EventPayload {
         }
     }
 
-    /// Version 2 said `name`.
+    /// Version 2 used the name `name`.
     private enum Reader: UpcastStep {
         static func apply(to payload: inout JSONValue) throws(EventDecodeError) {
             guard payload.rename("name", to: "reader") else {

@@ -7,11 +7,11 @@ import Testing
 
 @testable import Inspection
 
-/// Checks on a real database, in which something is wrong.
+/// Runs checks on a real database that has problems.
 @Suite struct CheckTests {
     private static let sets = ["outbox", "projections", "dead-letters"]
 
-    /// What a check finds after a script has run.
+    /// Returns the findings of a check after a script has run.
     private func findings(
         of check: any Check, after script: String = "", migrating sets: [String] = sets,
         _ change: (inout Expectations) -> Void = { _ in }
@@ -54,7 +54,7 @@ import Testing
         #expect(all.dropFirst().allSatisfy { $0.severity == .note && $0.finding.hasPrefix("not checked: ") }, "\(all)")
     }
 
-    /// Debezium's layout has no column that says which rows wait, or since when.
+    /// Debezium's layout has no column for the state of a row or for its time.
     @Test func rowsOfDebeziumsLayoutAreCounted() async throws {
         let table = """
             CREATE TABLE outboxevent (
@@ -163,7 +163,7 @@ import Testing
         }
     }
 
-    /// To PostgreSQL the tables of a schema that a user may not use do not exist.
+    /// PostgreSQL reports the tables of a schema as missing if the user has no right to use the schema.
     @Test func aSchemaThatMayNotBeUsedIsNamed() async throws {
         let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in
@@ -297,7 +297,7 @@ import Testing
     }
 
     @Test func theClusterIsAsked() async throws {
-        // Brokers keep events for days by default, which the check warns of.
+        // Brokers delete events after some days by default, and the check warns about that.
         try await TestKafka.withTopics(partitions: 3, settings: ["retention.ms": "-1"]) { topics in
             var expected = Expectations()
             expected.eventTopics = [topics[0], topics[0] + "-not"]

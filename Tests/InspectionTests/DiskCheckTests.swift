@@ -6,7 +6,7 @@ import Testing
 
 @testable import Inspection
 
-/// Checks of what PostgreSQL and Kafka keep.
+/// Checks of the data that PostgreSQL and Kafka store.
 @Suite struct DiskCheckTests {
     private func table(bytes: Int64, dead: Int64, live: Int64) -> DeadRowsCheck.Table {
         DeadRowsCheck.Table(name: "shop.outbox", bytes: bytes, dead: dead, live: live)
@@ -21,7 +21,7 @@ import Testing
         #expect(DeadRowsCheck.findings([table(bytes: 4 << 30, dead: 0, live: 0)])[0].finding == "0 MiB in 1 tables")
     }
 
-    /// The tables of a version are in a schema of its own.
+    /// The tables of a version have their own schema.
     @Test func allTablesAreLookedAt() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { postgres in
             let connection = try await PostgresConnection.connect(postgres)
@@ -52,14 +52,15 @@ import Testing
         #expect(week.map(\.severity) == [.warning])
         let size = found(["retention.ms": "-1", "retention.bytes": "1073741824"])
         #expect(size[0].finding.contains("removed from a size of 1024 MiB a partition on, "), "\(size)")
-        #expect(found(["retention.ms": "604800000"], isOfEvents: false).map(\.severity) == [.ok], "letters may go")
-        // What is gone does not come back, so it is no warning for ever.
+        #expect(
+            found(["retention.ms": "604800000"], isOfEvents: false).map(\.severity) == [.ok], "letters may be removed")
+        // Removed records do not come back. A permanent warning about them would not help, so this is only a note.
         let gone = found(["retention.ms": "604800000"], withoutBeginning: 2)
         #expect(gone.map(\.severity) == [.note])
         #expect(gone[0].finding.contains("no longer has the beginning of 2 of 6 partitions"), "\(gone)")
     }
 
-    /// An operator may look with a role that only reads; a daemon's role needs its rights.
+    /// An operator may use a role that only reads. The role of a daemon needs the daemon's rights.
     @Test func whoOnlyLooksNeedsNoRightsOfADaemon() async throws {
         let role = "millrace_test_\(UInt32.random(in: 0 ... .max))"
         try await TestDatabase.withSchema(migrating: ["outbox"]) { postgres in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Inspection
 
-/// Which consumers have a problem, by values. An operator must see each problem, and nothing that is none.
+/// Decides by values which consumers have a problem. An operator must see every problem and no false alarm.
 @Suite struct LagFindingTests {
     private static let partition = TopicPartition(topic: "t", partition: 0)
     private static let consumer = LagReading.Consumer(name: "orders", version: 2)
@@ -15,7 +15,7 @@ import Testing
     ///   - end: the partition's end at each look.
     ///   - behindS: the age of the first unread record at the last look, in seconds; nil if it is unknown.
     ///   - movedS: the time since the last progress at the last look, in seconds.
-    ///   - change: what else is to be read.
+    ///   - change: sets further values of the reading.
     private func finding(
         next: [Int64], end: [Int64], behindS: Int64?, movedS: Int64, isRunning: Bool? = true,
         _ change: (inout LagReading) -> Void = { _ in }
@@ -69,7 +69,7 @@ import Testing
         #expect(finding(next: [5], end: [9], behindS: 20, movedS: 19).severity == .ok)
     }
 
-    /// Readers do not see it, so nobody is woken for it.
+    /// Readers do not use this version yet, so its lag must not alert anyone.
     @Test func aVersionThatIsBuiltIsBehindByItsNature() {
         let builds = { (reading: inout LagReading) in reading.building = [Self.consumer] }
         let building = finding(next: [100, 400], end: [1_000, 1_000], behindS: 86_400, movedS: 1, builds)
@@ -78,7 +78,7 @@ import Testing
         #expect(finding(next: [5], end: [9], behindS: 86_400, movedS: 60, builds).severity == .warning)
     }
 
-    /// A transaction ends with a marker, which has an offset and is no record.
+    /// A transaction ends with a marker, which has an offset but is not a record.
     @Test func offsetsWithoutARecordAreNoLag() {
         let markers = { (reading: inout LagReading) -> Void in
             reading.positions[Self.consumer, default: [:]][Self.partition]?.hasReadAll = true

@@ -4,7 +4,7 @@ import Testing
 @testable import Inspection
 
 @Suite struct LagWindowTests {
-    /// Looks a second apart: offsets and ends.
+    /// A window of looks at offsets and ends, one second apart by default.
     private func window(
         _ looks: [(next: Int64, end: Int64)], everyMs: Int64 = 1_000, oldestUnreadMs: Int64? = 0,
         movedAtMs: Int64? = nil
@@ -22,23 +22,24 @@ import Testing
     @Test func whoHasReadEverythingIsOK() {
         #expect(window([(10, 10)]).state(isRunning: false) == .ok)
         #expect(LagWindow().state(isRunning: nil) == .ok)
-        // Once within the window is enough.
+        // It is enough that the consumer has read everything once within the window.
         #expect(window([(10, 10), (10, 20), (12, 30)]).state(isRunning: true) == .ok)
     }
 
     @Test func whoMovesAndCatchesUpIsOK() {
         #expect(window([(0, 100), (30, 110), (60, 120), (90, 125)]).state(isRunning: true) == .ok)
-        #expect(window([(0, 100), (1, 110), (2, 120)]).state(isRunning: true) == .ok, "three looks are too few")
+        #expect(
+            window([(0, 100), (1, 110), (2, 120)]).state(isRunning: true) == .ok, "three looks are too few to decide")
     }
 
     @Test func whoseLagGrowsForAWhileIsWarned() {
         let looks: [(next: Int64, end: Int64)] = [(0, 100), (10, 120), (20, 140), (30, 160)]
         #expect(window(looks, everyMs: 7_000).state(isRunning: true) == .warn)
-        #expect(window(looks, everyMs: 1_000).state(isRunning: true) == .ok, "three seconds are a burst")
+        #expect(window(looks, everyMs: 1_000).state(isRunning: true) == .ok, "a growth of three seconds may be a burst")
         #expect(window([(0, 100), (10, 120), (35, 140), (40, 160)], everyMs: 7_000).state(isRunning: true) == .ok)
     }
 
-    /// A consumer commits whole batches, so its lag falls at each of them also where it grows in the long run.
+    /// A consumer commits whole batches. Its lag falls at each commit, even if it grows in the long run.
     @Test func aLagThatGrowsInBatchesIsWarnedToo() {
         func looks(readEachTime: Int64) -> [(next: Int64, end: Int64)] {
             (0..<30).map { look in (next: (look / 3) * readEachTime, end: 1_000 + look * 100) }
@@ -54,23 +55,24 @@ import Testing
         #expect(still.state(isRunning: nil) == .stall)
         #expect(still.state(isRunning: false) == .stop)
         #expect(
-            window([(5, 100), (5, 100)], everyMs: 10_000).state(isRunning: true) == .ok, "ten seconds are no stall")
+            window([(5, 100), (5, 100)], everyMs: 10_000).state(isRunning: true) == .ok,
+            "ten seconds without progress are not a stall")
     }
 
-    /// What PostgreSQL has written down tells at the first look.
+    /// PostgreSQL stores the time of the last progress, so one look is enough.
     @Test func oneLookIsEnoughWhereItIsKnownWhenItMoved() {
         var window = LagWindow()
         window.note(LagSample(atMs: 100_000, next: 5, end: 9, oldestUnreadMs: 70_000, movedAtMs: 60_000))
         #expect(window.state(isRunning: true) == .stall)
-        // A program that is restarted is not connected for a moment.
+        // A program that restarts is disconnected for a moment.
         var restarted = LagWindow()
         restarted.note(LagSample(atMs: 100_000, next: 5, end: 9, oldestUnreadMs: 97_000, movedAtMs: 96_000))
         #expect(restarted.state(isRunning: false) == .ok)
-        // It was idle as there was nothing to read: a record that has just come makes nobody stall.
+        // The consumer was idle because it had nothing to read. A record that has just arrived does not make it stall.
         var idle = LagWindow()
         idle.note(LagSample(atMs: 100_000, next: 5, end: 6, oldestUnreadMs: 99_000, movedAtMs: 10_000))
         #expect(idle.state(isRunning: true) == .ok)
-        // A record of a producer whose clock is ahead.
+        // The producer's clock is ahead.
         var ahead = LagWindow()
         ahead.note(LagSample(atMs: 100_000, next: 5, end: 6, oldestUnreadMs: 500_000, movedAtMs: 10_000))
         #expect(ahead.state(isRunning: true) == .ok)
@@ -87,7 +89,7 @@ import Testing
         let catching = window([(0, 100), (30, 110), (60, 120)])
         #expect(catching.readPerSecond == 30 && catching.writtenPerSecond == 10)
         #expect(catching.secondsToCatchUp == 3)
-        #expect(window([(0, 100), (10, 120)]).secondsToCatchUp == nil, "it will not be")
+        #expect(window([(0, 100), (10, 120)]).secondsToCatchUp == nil, "it never catches up")
         #expect(window([(5, 5)]).secondsToCatchUp == 0)
         #expect(window([(0, 100)]).secondsToCatchUp == nil)
     }
@@ -108,9 +110,9 @@ import Testing
             }
             return window.secondsUntilRemoval(retentionMs: retention)
         }
-        #expect(left([30_000, 40_000]) == 60, "it stands still: each second is a second")
-        #expect(left([30_000, 35_000]) == 130, "it is half as fast as time")
-        #expect(left([30_000, 20_000]) == nil, "it catches up")
+        #expect(left([30_000, 40_000]) == 60, "the consumer stands still, so the age grows as fast as time passes")
+        #expect(left([30_000, 35_000]) == 130, "the age grows half as fast as time passes")
+        #expect(left([30_000, 20_000]) == nil, "the consumer catches up")
         #expect(left([30_000]) == nil)
         #expect(left([100_000, 110_000]) == 0)
     }
@@ -135,7 +137,7 @@ import Testing
             first.findings == [Finding(.critical, "4 offsets were removed before they were read", check: "orders v2")])
         reading.atMs = 3_000
         reading.positions = [consumer: [one: .init(next: 9, movedAtMs: nil)]]
-        // The end was read before the offset.
+        // The end was read earlier than the offset, so it is lower.
         reading.ends = [one: 8]
         let second = tracker.report(reading)
         #expect(second.rows.map(\.lag) == [0])

@@ -8,12 +8,12 @@ import Testing
 
 @testable import Inspection
 
-/// Lag and traces, read from a real database and the cluster of the tests.
+/// Reads lag and traces from a real database and the tests' cluster.
 @Suite struct ReadingTests {
     private static let sets = ["outbox", "projections", "dead-letters"]
-    /// Noon of yesterday, in milliseconds since 1970: a broker may remove records of long ago at once.
+    /// Noon of yesterday, in milliseconds since 1970. It is recent, because a broker may remove old records at once.
     private static let noonMs = (Int64(Date().timeIntervalSince1970) / 86_400 - 1) * 86_400_000 + 43_200_000
-    /// Its day, as ISO 8601 has it.
+    /// The date of that day in ISO 8601.
     private static let day = String(Timestamp(microseconds: noonMs * 1_000).description.prefix(10))
 
     private func withScene(
@@ -72,12 +72,12 @@ import Testing
             var tracker = LagTracker()
             let report = tracker.report(reading)
             #expect(report.rows.map(\.lag) == [2])
-            #expect(report.rows.map(\.state) == [.stop], "its program is not connected, and it has not moved since")
+            #expect(report.rows.map(\.state) == [.stop], "its program is not connected, and its offset has not moved")
             #expect(report.maxSecondsBehind > 0)
         }
     }
 
-    /// What comes while a command looks at a healthy system is read a moment later, and is no lag.
+    /// Records that arrive while the command reads a healthy system are applied a moment later. They are not lag.
     @Test func aReadingWaitsForWhatIsReadAtOnce() async throws {
         try await withScene { connection, kafka, topic in
             try await send(topic, [("a", "1", Self.noonMs), ("a", "2", Self.noonMs)])
@@ -90,11 +90,11 @@ import Testing
             let reader = try LagReader(
                 connection, kafka, groups: [], programs: [:], patience: .seconds(60), timeoutMs: 60_000)
             async let reading = reader.read()
-            // Whether the reading saw the offset before or not, it ends with the offset behind the last record.
+            // The reading ends with the offset after the last record, whether or not it also saw the old offset.
             try await connection.execute("UPDATE projection_offsets SET next_offset = 2")
             var tracker = LagTracker()
             #expect(tracker.report(try await reading).rows.map(\.lag) == [0])
-            // Without an offset it has never made progress since it was registered.
+            // A partition without an offset has made no progress since its projection was registered.
             try await connection.execute(
                 script: """
                     UPDATE projections SET created_at = '\(Self.day)T12:00:00Z';
@@ -106,7 +106,7 @@ import Testing
         }
     }
 
-    /// It has no offset yet, and all of it is unread: it must not look as if nothing were.
+    /// The partition has no offset yet. All its records are unread and must not count as read.
     @Test func aPartitionThatNobodyWasAssignedIsUnread() async throws {
         try await withScene(partitions: 2) { connection, kafka, topic in
             let keys = (0..<20).map { (key: "k\($0)", value: "v", timestampMs: Self.noonMs) }
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    /// Only the database knows the names of projections in SQL.
+    /// Only the database knows the names of SQL projections.
     @Test func projectionsInSQLHaveTheirProgram() async throws {
         try await withScene(migrating: ["sql-projections", "commands"]) { connection, kafka, topic in
             try await connection.execute(
@@ -137,7 +137,7 @@ import Testing
             let reader = try LagReader(
                 connection, kafka, groups: [], programs: ["orders": "a-program"], sqlProgram: "no-such-program",
                 timeoutMs: 60_000)
-            // Commands apply accounts, and no program of its own.
+            // Commands apply `accounts`. No separate program does.
             #expect(try await reader.read().isRunning == ["orders": false, "parcels": false])
         }
     }
@@ -158,7 +158,7 @@ import Testing
                     """)
             #expect(try await trace.topics() == ["parcel-events", "retry-hubs"])
             try await send(topic, [("o-1", Self.event("Scanned", 1), Self.noonMs)])
-            // One of the patterns is enough.
+            // It is enough that one of the patterns matches.
             let timeline = try await trace.read(
                 kafka, topics: ["no-such-*", topic], needsEachTopic: false, from: .beginning, isStopping: { false })
             #expect(timeline.entries.map(\.step.text).contains("Scanned #1 published"))
@@ -250,7 +250,7 @@ import Testing
         }
     }
 
-    /// The steps of one transaction have one time, and stay in their order.
+    /// The steps of one transaction have the same time and keep their order.
     @Test func theStepsOfAProcess() async throws {
         try await withScene(migrating: ["processes"]) { connection, kafka, topic in
             try await connection.execute(

@@ -37,7 +37,8 @@ import Testing
         }
     }
 
-    /// A broker with much data needs minutes to start. Whoever starts it may change their mind.
+    /// A broker with much data needs minutes to start. The start must end early if its task is cancelled or the caller
+    /// stops waiting.
     @Test(arguments: [true, false])
     func startThatNobodyWantsEnds(isCancelled: Bool) async throws {
         let folder = "/tmp/millrace-test-broker-" + String(UInt64.random(in: .min ... .max), radix: 36)

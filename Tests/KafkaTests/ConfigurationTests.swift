@@ -42,7 +42,7 @@ import Testing
             #expect(error.message.contains("no.such"))
             #expect(error.kind == .everything)
         }
-        // Each property by itself is fine, together they are not: librdkafka's own rule.
+        // Each property is valid by itself, but librdkafka does not allow the combination.
         let contradictory = KafkaClientConfiguration(
             bootstrapServers: "localhost", properties: ["max.in.flight.requests.per.connection": "100"])
         #expect(contradictory.validate().isEmpty)

@@ -6,7 +6,7 @@ import TestKit
 import Testing
 
 @Suite struct ConsumerTests {
-    /// Fills partition 0 of a topic with the values "0", "1", ….
+    /// Writes the values "0", "1" and so on into partition 0 of a topic.
     private func fill(_ topic: String, count: Int, bytes: Int = 1) async throws {
         let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
         for number in 0..<count {
@@ -59,7 +59,8 @@ import Testing
             let byTime = try await nextBatch(
                 consumer, BatchLimits(maxRecords: 1_000, maxBytes: 1 << 20, maxWaitMs: 60_000, lingerMs: 50))
             #expect(byTime.count == 80)
-            // It is the short wait that ended it; how long that takes on a busy machine is no matter.
+            // The linger time ended the poll, not the maximum wait. The limit is loose, because the machine may be
+            // busy.
             #expect(ContinuousClock.now - started < .seconds(30))
             #expect(byTime[0].timestampMs != nil)
             await consumer.close(timeoutMs: 5_000)
@@ -74,7 +75,7 @@ import Testing
             return
         }
         #expect(ContinuousClock.now - started >= .milliseconds(29))
-        // Woken before it waits and while it waits: neither is lost.
+        // Wakes the poll once before it waits and once while it waits. Neither call is lost.
         consumer.wake()
         for _ in 0..<2 {
             async let event = consumer.poll(BatchLimits(maxWaitMs: 60_000))
@@ -110,7 +111,7 @@ import Testing
             let error = try #require(found)
             #expect(error.isOffsetOutOfRange)
             #expect(error.topicPartition == filled)
-            // The caller decides where to go on.
+            // The caller decides where to continue.
             try await consumer.seek([filled: .beginning])
             let batch = try await nextBatch(consumer)
             #expect(batch.first?.offset == 0)
@@ -161,7 +162,8 @@ import Testing
             try cluster.createTopic("t", partitions: 1)
             let consumer = try Consumer(configuration, group: "g")
             let partition = TopicPartition(topic: "t", partition: 0)
-            // Not authorised; a commit that waits gets it at once, one that does not gets it as an event.
+            // GROUP_AUTHORIZATION_FAILED: a commit that waits throws the error. A commit that does not wait reports it
+            // as an event.
             cluster.pushRequestErrors(.offsetCommit, [30, 30])
             let error = try await #require(throws: KafkaError.self) { try await consumer.commit([partition: 1]) }
             #expect(error.kind == .everything)
@@ -224,7 +226,7 @@ import Testing
             weak let left = batch
             await consumer?.close(timeoutMs: 5_000)
             consumer = nil
-            // Read and dropped on another thread.
+            // Reads and releases the batch on another thread.
             let text = await Task.detached { [batch] in
                 batch.map { String(decoding: bytes($0[19].value) ?? [], as: UTF8.self) }
             }.value
@@ -234,7 +236,7 @@ import Testing
         }
     }
 
-    /// In a process of its own: other tests would add their memory to the measurement.
+    /// Runs in a separate process, because other tests would add their memory to the measurement.
     @Test func readingForLongKeepsNoMemory() async {
         await #expect(processExitsWith: .success) { try await ConsumerTests().readForLong() }
     }
@@ -245,7 +247,7 @@ import Testing
             try await fill(topics[0], count: 300, bytes: 10_000)
             let consumer = try makeConsumer()
             try await consumer.assign([partition: .beginning])
-            // 3 MB a round, so a leak of what is read would come to 165 MB.
+            // Each round reads 3 MB, so a leak of the records would add up to 165 MB.
             var before = 0
             for round in 0..<60 {
                 var read = 0

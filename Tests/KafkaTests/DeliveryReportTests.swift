@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: [-1, -1_001] as [Int64]) func successWithoutAnOffsetIsNone(offset: Int64) throws {
         let report = DeliveryReport(tag: 1, error: nil, partition: 0, offset: offset)
         let error = try #require(report.error)
-        #expect(error.kind == .transient, "sent again, it may be confirmed")
+        #expect(error.kind == .transient, "it may be confirmed when it is sent again")
         #expect(!error.isFatal)
     }
 

@@ -5,7 +5,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// What the members of a group do together: who read which record, and where each partition goes on.
+/// The record of a group's work: who read which record, and the next offset of each partition.
 final class GroupLog: Sendable {
     struct State {
         var next: [TopicPartition: Int64] = [:]
@@ -22,7 +22,7 @@ final class GroupLog: Sendable {
     var ownersCount: Int { state.withLock { Set($0.owners.values).count } }
 }
 
-/// A member that answers every rebalance and notes what it reads, until its task is cancelled.
+/// A member that answers every rebalance and records what it reads, until its task is cancelled.
 struct Member {
     let name: String
     let consumer: Consumer
@@ -91,8 +91,9 @@ struct Member {
                     }
                 }
                 try await eventually { log.readCount > 100 }
-                // The second joins under load, and later the first leaves with all that it had. It subscribes only
-                // now that it polls: an assignment that waits to be polled may be lost before it is handed out.
+                // The second member joins under load. Later the first member leaves with all its partitions. The second
+                // member subscribes just before it begins to poll, because an assignment that waits for a poll may be
+                // lost before it is delivered.
                 try await members[1].consumer.subscribe(topics)
                 let second = Task { try await members[1].run() }
                 try await eventually { log.ownersCount == 2 }
@@ -136,7 +137,8 @@ struct Member {
                 }
             }
             try await readUntil { read.values.reduce(0) { $0 + $1.count } == 40 }
-            // As when one transaction after the other finds that somebody else moved its offsets.
+            // Repeats the seeks of transactions that find, one after the other, that another process moved their
+            // offsets.
             read = [:]
             try await consumer.seek([TopicPartition(topic: topics[0], partition: 0): .offset(5)])
             try await consumer.seek([TopicPartition(topic: topics[1], partition: 0): .offset(15)])
@@ -182,7 +184,8 @@ struct Member {
                 return false
             }
             #expect(await first.consumer.close(timeoutMs: 60_000))
-            // Its leaving is answered after its joining, for which the mock first waits for the session's end.
+            // The coordinator answers the leave request after the join request. Before that, the mock waits for the end
+            // of the session.
             #expect(await second.consumer.close(timeoutMs: 60_000))
         }
     }
@@ -197,7 +200,7 @@ struct Member {
                 try await member.step()
                 return log.ownersCount == 1
             }
-            // The group does not know this member any more.
+            // The group no longer knows this member.
             cluster.pushRequestErrors(.heartbeat, [25])
             try await eventually {
                 switch try await member.consumer.poll(BatchLimits()) {
@@ -206,13 +209,13 @@ struct Member {
                     try await member.consumer.unassign(partitions)
                     return true
                 case .revoked:
-                    Issue.record("what is lost is not ours to finish")
+                    Issue.record("lost partitions must not be reported as revoked")
                     return true
                 default:
                     return false
                 }
             }
-            // And takes part again.
+            // The member joins the group again.
             log.withState { $0.owners = [:] }
             try await eventually {
                 try await member.step()
@@ -222,8 +225,8 @@ struct Member {
         }
     }
 
-    /// A member that dies says nothing. With the clients' own defaults its session is over after six seconds; with
-    /// librdkafka's, nobody would read its partitions for 45.
+    /// A member that dies does not leave the group. With the defaults of these clients its session ends after six
+    /// seconds. With librdkafka's default, no member would read its partitions for 45 seconds.
     @Test func aMemberThatDiesIsReplacedSoon() async throws {
         try await TestKafka.withTopics(partitions: 2) { topics in
             let kafka = KafkaClientConfiguration(
@@ -236,7 +239,7 @@ struct Member {
                 try await first?.step()
                 return log.ownersCount == 1
             }
-            // Dropped and not closed, which leaves the group without a word.
+            // Releases the consumer without closing it, so it does not leave the group.
             first = nil
             log.withState { $0.owners = [:] }
             let died = ContinuousClock.now
@@ -275,7 +278,8 @@ struct Member {
             log.withState { state in state.owners = state.owners.filter { $0.value == "other" } }
             restarted = try await member("restarted")
             try await eventually {
-                // The other one is told of no change: a change would be a problem noted, or take its partition away.
+                // The other member receives no rebalance. A rebalance would record a problem or take its partition
+                // away.
                 try await other.step()
                 try await restarted.step()
                 return log.withState { $0.owners } == before

@@ -3,10 +3,11 @@ import Kafka
 import TestKit
 import Testing
 
-/// How the mock cluster is like a broker.
+/// Properties that the mock cluster shares with a real broker.
 @Suite struct MockClusterTests {
-    /// A client whose requests go to many partitions at once gets the answers at once. Were each answer held back until
-    /// the client's kernel acknowledges the one before it, that would take 40 ms or more every time.
+    /// A client that sends requests for many partitions at the same time gets all answers immediately. If the mock
+    /// delayed each answer until the client's kernel acknowledges the previous one, every flush would take 40 ms or
+    /// more.
     @Test func answersToSeveralRequestsComeWithoutADelay() async throws {
         try await TestKafka.withPrivateCluster { cluster, _ in
             try cluster.createTopic("many", partitions: 24)
@@ -21,7 +22,7 @@ import Testing
                         topic: "many", key: Array("\(number)".utf8).span, value: [1].span, headers: nil, tag: 0)
                 }
                 try await producer.flush(timeoutMs: 60_000)
-                // A new connection acknowledges at once for a while.
+                // A new connection sends its acknowledgements without delay at first, so the first rounds do not count.
                 if round >= 20 { quickest = min(quickest, ContinuousClock.now - start) }
             }
             await producer.close(timeoutMs: 5_000)

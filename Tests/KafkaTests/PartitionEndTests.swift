@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 @Suite struct PartitionEndTests {
-    /// What a consumer hands out until it has seen the end of a partition at an offset.
+    /// Returns the records and partition ends that a consumer reports until it reports this end.
     private func read(
         _ consumer: Consumer, _ partition: TopicPartition, until end: Int64
     ) async throws -> (offsets: [Int64], ends: [Int64]) {
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    /// Markers and aborted records are offsets too, and no records.
+    /// Transaction markers and aborted records have offsets, but the consumer does not return them.
     @Test(.disabled(if: TestKafka.isMock, "the mock knows no transaction markers"))
     func theEndIsBehindTransactionsThatLeaveNoRecord() async throws {
         try await TestKafka.withTopics { topics in
@@ -55,7 +55,7 @@ import Testing
             try await transaction.run([([1], [3])], .abort)
             let consumer = try Consumer(kafka, group: TestKafka.uniqueName("group"), tellsEnds: true)
             try await consumer.assign([partition: .beginning])
-            // Two records and their marker, one aborted record and its marker.
+            // Two records and their marker, then one aborted record and its marker.
             #expect(try await read(consumer, partition, until: 5).offsets == [0, 1])
             let admin = try KafkaAdmin(kafka)
             #expect(try await admin.endOffsets(of: [partition]) == [partition: 5])
@@ -78,7 +78,7 @@ import Testing
             try cluster.createTopic("t", partitions: 2)
             let partitions = (0..<2).map { TopicPartition(topic: "t", partition: Int32($0)) }
             let admin = try KafkaAdmin(kafka, timeoutMs: 60_000)
-            // Not the leader, no leader, not available.
+            // NOT_LEADER_FOR_PARTITION (6), LEADER_NOT_AVAILABLE (5) and BROKER_NOT_AVAILABLE (8).
             cluster.pushRequestErrors(.listOffsets, [6, 5, 8])
             #expect(try await admin.watermarks(of: partitions).values.allSatisfy { $0.low == 0 && $0.high == 0 })
             cluster.pushRequestErrors(.listOffsets, [6, 6])
@@ -94,7 +94,7 @@ import Testing
             let question = Task {
                 try await consumer.queryWatermarks(TopicPartition(topic: "t", partition: 0), timeoutMs: 20_000)
             }
-            // The consumer's own thread is not held up meanwhile.
+            // The query does not block the consumer's own thread.
             _ = try await consumer.poll(BatchLimits(maxWaitMs: 1))
             question.cancel()
             let started = ContinuousClock.now

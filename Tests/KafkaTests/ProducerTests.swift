@@ -5,7 +5,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// Keeps the reports of a producer.
+/// Records the delivery reports of a producer.
 final class Reports: Sendable {
     private let all = Mutex<[DeliveryReport]>([])
 
@@ -46,7 +46,7 @@ final class Reports: Sendable {
         }
     }
 
-    /// A record that would wait for an hour for others is sent.
+    /// A record is sent at once although its linger time is very long.
     @Test func sendsWithoutLinger() async throws {
         try await TestKafka.withTopics(partitions: 1) { topics in
             let reports = Reports()
@@ -64,7 +64,7 @@ final class Reports: Sendable {
                 return reports.count == 3
             }
             #expect(reports.received.allSatisfy { $0.error == nil && $0.offset >= 0 })
-            // With nothing to send, it waits for nothing.
+            // With nothing to send, the call does not wait.
             producer.sendWithoutLinger(blockingMs: .max)
             await producer.close(timeoutMs: 5_000)
         }
@@ -125,7 +125,7 @@ final class Reports: Sendable {
             let waiting = Task { await producer.waitForSpace() }
             waiting.cancel()
             await waiting.value
-            // The client counts its own errors, too.
+            // The client also counts its own errors as outstanding.
             #expect(producer.outstanding >= 1)
             await producer.close(timeoutMs: 0)
         }
@@ -146,7 +146,7 @@ final class Reports: Sendable {
                 try producer.produce(
                     topic: String(repeating: "x", count: 600), key: nil, value: nil, headers: nil, tag: 2)
             }
-            // Its neighbours go on.
+            // Other records are still sent.
             try await producer.send(topic: topics[0], key: nil, value: value)
             await producer.close(timeoutMs: 5_000)
         }
@@ -168,7 +168,7 @@ final class Reports: Sendable {
             }
             #expect(error.name == name)
             #expect(error.kind == kind)
-            // The producer is of use as before, once it has seen that the topic's rights are back.
+            // The producer is usable again after it has seen that the topic's rights are restored.
             try await eventually {
                 do throws(KafkaError) {
                     return try await producer.send(topic: "refused", key: nil, value: value).offset == 1
@@ -185,7 +185,7 @@ final class Reports: Sendable {
             try cluster.createTopic("retried", partitions: 1)
             let reports = Reports()
             let producer = try Producer(configuration, onDelivery: reports.append)
-            // Not enough replicas, not the leader, timed out.
+            // NOT_ENOUGH_REPLICAS (19), NOT_LEADER_FOR_PARTITION (6) and REQUEST_TIMED_OUT (7).
             cluster.pushRequestErrors(.produce, [19, 6, 7])
             for tag in UInt64(0)..<50 {
                 try producer.produce(topic: "retried", key: nil, value: value.span, headers: nil, tag: tag)
@@ -250,7 +250,7 @@ final class Reports: Sendable {
 
     @Test func aFatalErrorEndsTheProducerAndSaysWhy() async throws {
         try await TestKafka.withPrivateCluster { cluster, configuration in
-            // Not authorised to produce idempotently.
+            // CLUSTER_AUTHORIZATION_FAILED: the client has no right to produce idempotently.
             cluster.pushRequestErrors(.initProducerID, [31])
             let told = Mutex<[KafkaError]>([])
             let producer = try Producer(

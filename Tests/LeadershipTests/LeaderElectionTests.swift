@@ -7,9 +7,9 @@ import Testing
 @testable import Leadership
 
 @Suite struct LeaderElectionTests {
-    /// One of several processes that want to lead.
+    /// One of several processes that try to become the leader.
     private final class Candidate: Sendable {
-        /// What has become of it so far.
+        /// What has happened to the candidate so far.
         private final class Notes: Sendable {
             struct State {
                 var terms = 0
@@ -51,7 +51,7 @@ import Testing
         var failures: [String] { notes.state.withLock { $0.failures } }
         var session: Int32? { notes.state.withLock { $0.session } }
 
-        /// Leads until told to stop, or until its session is lost.
+        /// Leads until it is told to stop or its session is lost.
         func run() async throws {
             try await election.run { lock in
                 let session = await lock.connection.serverProcessID
@@ -122,7 +122,7 @@ import Testing
             try await administrator.execute("SELECT pg_terminate_backend($1)", parameters)
             await administrator.close()
             try await eventually { first.failures.count == 1 }
-            // Either of the two is the next leader; the other stands by.
+            // One of the two other candidates becomes the next leader. The last one stands by.
             try await eventually {
                 candidates.count(where: \.isLeading) == 1 && candidates.map(\.terms).reduce(0, +) == 2
             }
@@ -175,7 +175,7 @@ import Testing
                 try await eventually { try await waiting() == 1 }
                 group.addTask { try await last.run() }
                 try await eventually { try await waiting() == 2 }
-                // Who is told to stop leaves the queue without having led.
+                // A candidate that is told to stop leaves the queue without becoming the leader.
                 last.stop.set()
                 try await eventually { try await waiting() == 1 }
                 candidates[0].stop.set()

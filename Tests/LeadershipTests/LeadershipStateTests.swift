@@ -6,7 +6,7 @@ import Testing
 @Suite struct LeadershipStateTests {
     private let standby = LeadershipMode.standby(interval: .seconds(2))
 
-    /// Drives a state through events, and returns the actions.
+    /// Passes events to a state machine and returns its actions.
     private func actions(_ mode: LeadershipMode, _ events: [LeadershipState.Event]) -> [LeadershipState.Action] {
         var state = LeadershipState(mode)
         return events.map { state.handle($0) }

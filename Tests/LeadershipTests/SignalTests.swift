@@ -9,7 +9,7 @@ import Testing
         signal.raise()
         signal.raise()
         try await withDeadline(endingBy: { signal.raise() }) { await signal.wait() }
-        // Two signals that nobody waited for were one: the next wait lasts until the third.
+        // Two signals without a waiting task count as one, so the next wait lasts until the third signal.
         let isOver = StopSignal()
         await withTaskGroup { group in
             group.addTask {
@@ -52,7 +52,7 @@ import Testing
             }
         }
         #expect(stop.isSet && part.isSet && !finished.isSet)
-        // Whoever comes late need not wait.
+        // A wait that begins after the stop returns at once.
         await stop.wait()
         await stop.subscribe().wait()
         #expect(stop.child().isSet)

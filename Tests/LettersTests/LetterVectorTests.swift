@@ -4,8 +4,8 @@ import Testing
 
 @testable import Letters
 
-/// What letters and retry requests look like on the wire. These are stored in topics: a release reads what those before
-/// it have written, so that a vector is never changed.
+/// The wire format of letters and retry requests. Topics store these records, and each release reads the records of
+/// earlier releases. A vector must therefore never be changed.
 enum Vectors {
     struct Report: Sendable, CustomTestStringConvertible {
         let report: LetterReport

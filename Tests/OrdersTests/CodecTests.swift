@@ -4,7 +4,7 @@ import StreamCore
 import Testing
 import WireJSON
 
-/// What the decoder makes of well-formed events.
+/// Decodes well-formed events.
 struct CodecTests {
     @Test(arguments: SampleEvents.payloads)
     func decodesWhatWasEncoded(_ payload: OrderEventPayload) throws {

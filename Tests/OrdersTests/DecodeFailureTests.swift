@@ -3,7 +3,7 @@ import Orders
 import StreamCore
 import Testing
 
-/// What is wrong with a record is said by class and path, and nothing breaks the decoder.
+/// The decoder reports the class and the path of each problem, and no input crashes it.
 struct DecodeFailureTests {
     struct Case: Sendable, CustomTestStringConvertible {
         let errorClass: EventDecodeError.Class
@@ -16,7 +16,7 @@ struct DecodeFailureTests {
             (self.errorClass, self.path, self.json) = (errorClass, path, json)
         }
 
-        /// A sound event with one text in it replaced.
+        /// A valid event in which one piece of text is replaced.
         init(
             _ errorClass: EventDecodeError.Class, _ path: String, of sample: Int = 0, _ old: String, _ new: String
         ) {
@@ -142,7 +142,8 @@ struct DecodeFailureTests {
         #expect(try OrderEventDecoder.decode(bytes.span) == .event(event))
     }
 
-    /// Random bytes changed, removed, doubled: each outcome is an event, an unknown type or a typed error.
+    /// Bytes are changed, removed or duplicated at random. The result must be an event, an unknown type or a typed
+    /// error.
     @Test(arguments: 0..<UInt64(8))
     func survivesMutations(_ seed: UInt64) {
         var random = SplitMix64(seed: seed)
@@ -174,7 +175,7 @@ struct DecodeFailureTests {
 }
 
 extension DecodeFailureTests.Case {
-    /// The same record, found wrong at another place.
+    /// The same record, with the problem at another path.
     func expecting(_ path: String) -> Self {
         Self(.missingField, path, json)
     }

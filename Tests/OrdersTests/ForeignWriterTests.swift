@@ -3,9 +3,9 @@ import Orders
 import StreamCore
 import Testing
 
-/// Sound events as the libraries of other languages write them.
+/// Valid events as libraries of other languages write them.
 struct ForeignWriterTests {
-    /// A sound event with one text in it replaced is still that event.
+    /// Expects that a valid event is still the same event after one piece of its text is replaced.
     private func expectSame(
         _ payload: OrderEventPayload, _ old: String, _ new: String, sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
@@ -61,7 +61,7 @@ struct ForeignWriterTests {
         #expect(error?.errorClass == .invalidJSON)
     }
 
-    /// What nothing depends on does not stop an event, whatever it is.
+    /// Invalid metadata does not stop an event, because nothing depends on metadata.
     @Test(arguments: [
         #"{"userId":"a\u0000b","source":"order-service"}"#, #"{"userId":"\ud83d","source":"order-service"}"#,
         #"{"userId":17,"source":"order-service"}"#, #"{"userId":{"id":[1]},"source":"order-service"}"#,
@@ -90,7 +90,7 @@ struct ForeignWriterTests {
         #expect(try decode(.orderConfirmed, #""sequence":1,"#, none)?.identity.sequence == 0)
     }
 
-    /// Fields that are not known may hold anything that is JSON.
+    /// Unknown fields may contain any JSON.
     @Test(arguments: [
         #""\u0000\ud800""#, "1e999999", "123456789012345678901234567890", #"{"a":1,"a":2}"#,
         String(repeating: "[", count: 60) + String(repeating: "]", count: 60),

@@ -2,7 +2,7 @@ import Events
 import Orders
 import StreamCore
 
-/// One event of each type, and what makes them.
+/// One event of each type, and the values in them.
 enum SampleEvents {
     static let euro: Currency = {
         guard let euro = Currency("EUR") else { preconditionFailure("EUR is a currency") }

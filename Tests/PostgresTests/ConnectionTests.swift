@@ -236,7 +236,7 @@ import Testing
 }
 
 extension PostgresConnection {
-    /// Waits until the session of that server process runs a statement.
+    /// Waits until the session of this server process runs a statement.
     func waitUntilActive(_ process: Int32) async throws {
         try await waitUntil(
             "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event IS NOT NULL", process)
@@ -249,7 +249,7 @@ extension PostgresConnection {
             "SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", process)
     }
 
-    /// Asks until there is a row.
+    /// Repeats the query until it returns a row.
     func waitUntil(_ question: Statement, _ process: Int32) async throws {
         try await eventually { try await execute(question, Parameters { $0.append(process) }).rowCount > 0 }
     }

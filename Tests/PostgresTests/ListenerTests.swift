@@ -89,7 +89,7 @@ import Testing
                 Parameters { $0.append(channel) })
             do {
                 try await ended
-                Issue.record("a lost connection is an error")
+                Issue.record("expected an error after the connection was lost")
             } catch let error as PostgresError {
                 #expect(error.code == .connectionLost)
             }

@@ -5,7 +5,7 @@ import Testing
 @Suite struct NotifyAfterCommitTests {
     private struct Refused: Error {}
 
-    /// Runs `body` with a session, and counts what a listener hears until a last notification.
+    /// Runs `body` with a session. Returns the number of notifications that a listener receives before the last one.
     private func heard(
         _ body: (PostgresConnection, _ channel: String) async throws -> Void
     ) async throws -> Int {
@@ -25,7 +25,7 @@ import Testing
         }
     }
 
-    /// With and without a statement that waits for COMMIT.
+    /// Runs with and without a statement that is queued until COMMIT.
     @Test(arguments: [true, false]) func aCommitIsTold(isQueued: Bool) async throws {
         let count = try await heard { sender, channel in
             for number in 1...3 {
@@ -55,7 +55,7 @@ import Testing
                     throw Refused()
                 }
             }
-            // The statement fails together with COMMIT.
+            // The queued statement fails together with COMMIT.
             let error = await #expect(throws: PostgresError.self) {
                 try await sender.withTransaction { transaction in
                     try await transaction.execute("INSERT INTO kept VALUES (1)")
@@ -70,7 +70,7 @@ import Testing
         #expect(count == 0)
     }
 
-    /// A NOTIFY that the server refuses takes nothing of the commit along, and the session stays usable.
+    /// If the server refuses the NOTIFY, the transaction is still committed and the session stays usable.
     @Test func aRefusedNotificationChangesNothing() async throws {
         let count = try await heard { sender, channel in
             try await sender.withTransaction { transaction in
@@ -86,7 +86,7 @@ import Testing
         #expect(count == 1)
     }
 
-    /// A transaction in which nothing was run commits nothing, and tells nothing.
+    /// A transaction without statements commits nothing and sends no notification.
     @Test func anEmptyTransactionIsNotTold() async throws {
         let count = try await heard { sender, channel in
             try await sender.withTransaction { try await $0.notify(channel) }
@@ -94,7 +94,7 @@ import Testing
         #expect(count == 0)
     }
 
-    /// Commits that notify do not wait for each other: a transaction that has notified keeps no lock.
+    /// Commits with notifications do not wait for each other, because such a transaction holds no lock.
     @Test func aCommitWaitsForNoOtherNotification() async throws {
         try await TestDatabase.withSchema { configuration in
             let first = try await PostgresConnection.connect(configuration)

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct NumericCodecTests {
     private func bytes(of buffer: WireBuffer) -> [UInt8] {
-        // SAFETY: copied before the closure returns.
+        // SAFETY: the bytes are copied before the closure returns.
         unsafe buffer.withUnsafeBytes { unsafe Array($0) }
     }
 

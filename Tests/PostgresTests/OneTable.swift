@@ -2,7 +2,7 @@ import Postgres
 import TestKit
 import Testing
 
-// What the tests of transactions share: a table `t` of numbers, and what is in it.
+// Shared by the tests of transactions: a table `t` of numbers, and checks of its content.
 
 struct Failure: Error {}
 
@@ -15,7 +15,7 @@ func withTable(_ body: (PostgresConnection, PostgresConfiguration) async throws 
     }
 }
 
-/// Expects so many rows in the table, as `connection` sees it.
+/// Expects this number of rows in the table, as `connection` sees it.
 func expectRows(
     _ rows: Int64, in connection: PostgresConnection, _ location: SourceLocation = #_sourceLocation
 ) async throws {
@@ -23,8 +23,8 @@ func expectRows(
     #expect(count == rows, sourceLocation: location)
 }
 
-/// Runs a transaction that comes to sleep at the server, cancels its task there, and expects a rollback and the same
-/// session.
+/// Runs a transaction that sleeps at the server, and cancels its task during the sleep. Expects a rollback and an
+/// unchanged session.
 func expectRollbackWhenCancelled(
     _ body: @escaping @Sendable (PostgresTransaction) async throws -> Void
 ) async throws {

@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 @Suite struct PostgresThreadTests {
-    /// An actor on its connection's thread talks to it without a change of thread.
+    /// An actor that runs on the thread of its connection uses the connection without changing threads.
     @Test func anActorMayShareItsConnectionsThread() async throws {
         try await withTable { _, configuration in
             let sharer = ThreadSharer()

@@ -4,7 +4,7 @@ import Synchronization
 import TestKit
 import Testing
 
-/// Statements that go along with the next round trip of their transaction.
+/// Statements that are sent together with the next round trip of their transaction.
 @Suite struct QueuedStatementTests {
     @Test func aQueuedStatementRunsBeforeWhatComesNextAndBeforeCommit() async throws {
         try await withTable { connection, configuration in
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    /// BEGIN, the statement and COMMIT are one round trip then.
+    /// In this case BEGIN, the statement and COMMIT are one round trip.
     @Test func aTransactionMayBeNothingButQueuedStatements() async throws {
         try await withTable { connection, _ in
             try await connection.withTransaction { try await $0.enqueue("INSERT INTO t VALUES (1)") }
@@ -130,14 +130,14 @@ import Testing
         }
     }
 
-    /// A statement that is still to be sent must not be left out of what is committed.
+    /// If a queued statement was not sent, the transaction must not be committed without it.
     @Test func aTaskThatIsCancelledBeforeItsQueuedStatementsAreSentDoesNotCommit() async throws {
         try await withTable { connection, _ in
             let task = Task {
                 try await connection.withTransaction { transaction in
                     try await transaction.execute("INSERT INTO t VALUES (1)")
                     try await transaction.enqueue("INSERT INTO t VALUES (2)")
-                    // SAFETY: the task is this one, which runs.
+                    // SAFETY: the task is the current one, which is running.
                     unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
                     _ = try? await transaction.execute("SELECT 1")
                 }

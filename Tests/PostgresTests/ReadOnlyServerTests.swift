@@ -3,7 +3,7 @@ import StreamCore
 import TestKit
 import Testing
 
-/// Servers that take no writes: standbys, and those that are told not to.
+/// Servers that accept no writes: standbys, and servers that are configured to be read-only.
 @Suite struct ReadOnlyServerTests {
     private func turn(readOnly: Bool, _ connection: PostgresConnection) async throws {
         let value = readOnly ? "on" : "off"
@@ -35,7 +35,7 @@ import Testing
                 try await PostgresConnection.connect(configuration)
             }
             #expect(refused.sqlState == .readOnlyTransaction && refused.kind == .transient, "\(refused)")
-            // Who only reads is served, and keeps the session when a write fails.
+            // A session that only reads is accepted, and stays open when a write fails.
             let reader = try await PostgresConnection.connect(reading)
             _ = try await #require(throws: PostgresError.self) {
                 try await reader.execute("INSERT INTO numbers VALUES (1)")
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    /// A session that forbids itself to write needs no server that lets it.
+    /// A session that is read-only by its own setting may use any server.
     @Test func aSessionThatReadsBySettingTakesAnyServer() async throws {
         try await TestDatabase.withSchema { configuration in
             var reading = configuration

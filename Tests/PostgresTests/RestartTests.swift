@@ -77,7 +77,7 @@ import Testing
 }
 
 extension PostgresSession {
-    /// Whether the session hands out that connection.
+    /// Whether the session returns this connection.
     func isSame(_ connection: PostgresConnection) async -> Bool {
         (try? await self.connection()) === connection
     }

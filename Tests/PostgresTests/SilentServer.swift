@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-/// Takes TCP connections on 127.0.0.1 and never says a word.
+/// Accepts TCP connections on 127.0.0.1 and never sends anything.
 final class SilentServer {
     let port: Int
     private let socket: Int32
@@ -13,7 +13,7 @@ final class SilentServer {
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let socket = socket
-        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
+        // SAFETY: a sockaddr_in may be passed as a sockaddr, together with its size.
         let isListening = unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
                 unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0

@@ -6,8 +6,8 @@ import Testing
 @testable import EmbeddedPostgres
 
 @Suite struct SupervisorTests {
-    /// The process that starts the server is killed before the shell has told the server's number. The shell must not
-    /// end by that: it is the one that stops the server.
+    /// The process that starts the server is killed before the shell has reported the server's process id. The shell
+    /// must survive this, because it is the process that stops the server.
     @Test func itsOwnerGoneAtOnceTheShellStaysWithTheServer() async throws {
         let log = FileManager.default.temporaryDirectory.appendingPathComponent("millrace-\(UUID()).log").path
         defer { try? FileManager.default.removeItem(atPath: log) }
@@ -20,7 +20,7 @@ import Testing
         close(input.childs)
         close(output.childs)
         let end = await shell.waitForEnd()
-        // The child may end by itself, or by the signal that the shell sends at once.
+        // The child either exits by itself, or is ended by the signal that the shell sends at once.
         #expect([.exited(7), .exited(128 + SIGQUIT)].contains(end))
     }
 }

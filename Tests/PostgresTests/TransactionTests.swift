@@ -146,12 +146,13 @@ import Testing
         }
     }
 
-    /// BEGIN goes out with the first statement; one that is never sent must not let the next run outside.
+    /// BEGIN is sent together with the first statement. If that statement is never sent, the next one must not run
+    /// outside of a transaction.
     @Test func aFirstStatementThatWasNotSentDoesNotLoseTheBegin() async throws {
         try await withTable { connection, _ in
             let task = Task {
                 try await connection.withTransaction { transaction in
-                    // SAFETY: the task is this one, which runs.
+                    // SAFETY: the task is the current one, which is running.
                     unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
                     let first = await Result { try await transaction.execute("INSERT INTO t VALUES (1)") }
                     #expect(throws: PostgresError.self) { try first.get() }

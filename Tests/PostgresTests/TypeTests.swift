@@ -3,7 +3,8 @@ import StreamCore
 import TestKit
 import Testing
 
-/// Every type goes to the server and comes back, and the server reads it as the same value that its text means.
+/// A value of every type is sent to the server and read back. The server must read it as the same value as its text
+/// form.
 @Suite struct TypeTests {
     private struct Amount: PostgresDecimal {
         var coefficient: Int128
@@ -178,7 +179,8 @@ import Testing
         }
     }
 
-    /// The server's own text of a number, its binary form read by us, and our binary form read by it, are one.
+    /// Three forms of a number agree: the server's text, the server's binary form as we read it, and our binary form as
+    /// the server reads it.
     @Test(arguments: [
         "0", "0.00", "1", "-1", "9999", "10000", "-0.0001", "0.00001000", "123456789.987654321", "1000000000000",
         "-99999999999999999999999999999999999999.99999", "0.000000000000000000001",

@@ -3,7 +3,7 @@ import Kafka
 import TestKit
 import Testing
 
-/// `millrace tail` as a process.
+/// Runs `millrace tail` as a process.
 @Suite struct CommandTests {
     private static func arguments(_ topic: String, _ more: String...) throws -> [String] {
         let kafka = try TestKafka.clientConfiguration()

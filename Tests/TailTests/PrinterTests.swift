@@ -31,7 +31,7 @@ import Testing
         #expect(throws: TailSyntaxError.self) { try RecordOutput(parsing: text) }
     }
 
-    /// To a file or a pipe go the bytes as they are.
+    /// Bytes are written unchanged to a file or a pipe.
     @Test func rawBytesReachNoTerminal() throws {
         let record = Sample.record(key: "k\u{1B}", value: "a\u{1B}[2J\u{9B}é")
         let format = try RecordOutput(parsing: #"%k %s\n"#)
@@ -149,7 +149,7 @@ import Testing
         #expect(line.contains("  order-events/3/17  "))
     }
 
-    /// Whatever 64 bits a record has for its timestamp, it is shown.
+    /// Every 64-bit timestamp is shown.
     @Test(
         arguments: [
             (1_764_201_600_000_000_000, "+55907293-03-05 00:00:00.000"), (.max, "+292278994-08-17 07:12:55.807"),
@@ -168,7 +168,7 @@ import Testing
         #expect(line.count == 60 && line.hasSuffix("é…"), "\(line)")
         #expect(Sample.printed([record]) { _ in }.filter { $0 == "é" }.count == 300)
         let exact = Sample.printed([Sample.record(key: "k", value: "0123456789")]) { $0.columns = 1 }
-        #expect(exact.hasSuffix("  0123456789\n"), "ten characters always have room")
+        #expect(exact.hasSuffix("  0123456789\n"), "ten characters always fit")
     }
 
     @Test func coloursAreBalancedAndLeaveTheTextAlone() throws {
@@ -194,10 +194,11 @@ import Testing
         arguments: [
             ([0x61, 0x0A, 0x1B, 0x5B, 0x4B], "a\\x0A\\x1B[K"), ([0xFF, 0xC3, 0x28], "\\xFF\\xC3("),
             ([0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x8E, 0x89], "é€🎉"),
-            // A truncated character at the end, a C1 control, a mark that turns text around, an overlong slash.
+            // A truncated character at the end, a C1 control character, a mark that reverses the direction of text, and
+            // an overlong slash.
             ([0x61, 0xE2, 0x82], "a\\xE2\\x82"), ([0xC2, 0x9B], "\\xC2\\x9B"),
             ([0xE2, 0x80, 0xAE], "\\xE2\\x80\\xAE"), ([0xC0, 0xAF], "\\xC0\\xAF"),
-            // Overlong, a surrogate, beyond U+10FFFF.
+            // An overlong form, a surrogate, and a value beyond U+10FFFF.
             ([0xE0, 0x80, 0xAF], "\\xE0\\x80\\xAF"), ([0xED, 0xA0, 0x80], "\\xED\\xA0\\x80"),
             ([0xF4, 0x90, 0x80, 0x80], "\\xF4\\x90\\x80\\x80"),
         ] as [([UInt8], String)])

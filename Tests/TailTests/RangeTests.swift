@@ -53,7 +53,7 @@ import Testing
     private let one = TopicPartition(topic: "t", partition: 1)
     private let two = TopicPartition(topic: "t", partition: 2)
 
-    /// The state machine as an object, which expectations can call.
+    /// Wraps the state machine in a class, because `#expect` cannot contain mutating calls.
     private final class Driver {
         private var progress: TailProgress
 
@@ -76,7 +76,7 @@ import Testing
     @Test func aPartitionEndsBehindItsLastRecord() {
         let progress = Driver(
             [one: .init(start: 5, end: 7), two: .init(start: 0, end: 0)], follows: false, stopAtMs: nil)
-        #expect(progress.partitions == [one], "nothing is wanted of the other")
+        #expect(progress.partitions == [one], "the other partition has no wanted records")
         #expect(progress.take(record(one, 5)))
         #expect(!progress.take(record(two, 0)))
         #expect(!progress.isDone)
@@ -87,14 +87,14 @@ import Testing
         #expect(!progress.take(record(one, 7)))
     }
 
-    /// The last offsets may be markers of transactions, or removed by compaction.
+    /// The last offsets may be transaction markers, or may have been removed by compaction.
     @Test func aPartitionEndsWhereTheBrokerSaysSo() {
         let progress = Driver([one: .init(start: 0, end: 10)], follows: false, stopAtMs: nil)
         #expect(progress.take(record(one, 3)))
         progress.noteEnd(of: one, at: 10)
         #expect(progress.isDone)
         let behind = Driver([one: .init(start: 0, end: 10)], follows: false, stopAtMs: nil)
-        #expect(!behind.take(record(one, 12)), "the records before it are gone")
+        #expect(!behind.take(record(one, 12)), "the records before the end are gone")
         #expect(behind.isDone)
     }
 
@@ -103,7 +103,7 @@ import Testing
             [one: .init(start: 5, first: 8, end: nil), two: .init(start: 0, end: 4)], follows: true, stopAtMs: nil)
         progress.noteEnd(of: one, at: 5)
         progress.noteEnd(of: two, at: 2)
-        #expect(!progress.take(record(one, 5)), "before the first one that is wanted")
+        #expect(!progress.take(record(one, 5)), "this record is before the first wanted one")
         #expect(progress.take(record(one, 8)))
         #expect(progress.take(record(two, 3)))
         #expect(progress.takeClosed() == [two] && !progress.isDone)
@@ -120,11 +120,11 @@ import Testing
         #expect(progress.take(record(one, 0, at: 99)))
         #expect(progress.take(record(two, 0)))
         #expect(!progress.take(record(one, 1, at: 100)))
-        #expect(!progress.take(record(one, 2, at: 50)), "what comes behind it is not looked at")
+        #expect(!progress.take(record(one, 2, at: 50)), "later records are not examined")
         #expect(progress.takeClosed() == [one])
     }
 
-    // MARK: the last ones
+    // MARK: the last records
 
     @Test func theLastOnesAreInTimeOrderAndInThatOfTheirPartitions() {
         var last = LastRecords(count: 4)
@@ -138,7 +138,8 @@ import Testing
         #expect(last.noted == 6)
         let records = last.take()
         let found = records.map { "\($0.topicPartition.partition)/\($0.offset)" }
-        #expect(found == ["2/1", "1/1", "1/2", "2/2"], "a clock that stepped back turns no partition around")
+        #expect(
+            found == ["2/1", "1/1", "1/2", "2/2"], "a clock that stepped back does not change the order of a partition")
     }
 
     @Test func fewAreKeptOfMany() {

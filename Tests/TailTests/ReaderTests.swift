@@ -7,9 +7,9 @@ import Testing
 
 @testable import Tail
 
-/// What a `tail` writes, on the cluster of the tests.
+/// The output of `tail` with the tests' cluster.
 @Suite struct ReaderTests {
-    /// A tail under way, writing to a file.
+    /// A running tail that writes to a file.
     private final class Run: Sendable {
         let file = NSTemporaryDirectory() + "millrace-tail-\(UUID().uuidString)"
         private let isStopping = Mutex(false)
@@ -42,7 +42,7 @@ import Testing
 
     private static let line = #"%p/%o %k %s\n"#
 
-    /// Runs a tail to its end.
+    /// Runs a tail until it ends.
     private func tail(
         _ topics: [String], _ output: String = line, _ change: (inout TailRequest) -> Void = { _ in }
     ) async throws -> [String] {
@@ -53,10 +53,10 @@ import Testing
         return run.lines
     }
 
-    /// A time for records, in milliseconds since 1970. A broker may remove records of long ago at any time.
+    /// A recent time for records, in milliseconds since 1970. A broker may remove old records at any time.
     private static func recently() -> Int64 { Int64(Date().timeIntervalSince1970 * 1_000) - 60_000 }
 
-    /// Sends records, one after the other; times are milliseconds since 1970, 0 for now.
+    /// Sends records one after the other. Times are milliseconds since 1970; 0 means now.
     private func send(_ topic: String, _ records: [(value: String?, timestampMs: Int64)]) async throws {
         let producer = try Producer(try TestKafka.clientConfiguration()) { _ in }
         for record in records {
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    /// Also where the brokers look nothing up by time, as the mock does not.
+    /// This also works with brokers that cannot find offsets by time, such as the mock.
     @Test func recordsOfATime() async throws {
         try await TestKafka.withTopics { topics in
             let start = Self.recently()
@@ -101,7 +101,7 @@ import Testing
             let output = #"%s\n"#
             #expect(try await tail(topics, output) { $0.last = 3 } == ["3", "4", "5"])
             #expect(try await tail(topics, output) { $0.last = 10 } == ["1", "2", "3", "4", "5"])
-            // The last ones that match, however far back.
+            // Finds the last matching records, however old they are.
             let matching = RecordFilter([.any([.contains(Array("1".utf8)), .contains(Array("4".utf8))])])
             let found = try await tail(topics, output) {
                 $0.last = 2
@@ -154,7 +154,7 @@ import Testing
             try await eventually { run.lines == ["0/0"] }
             try await KafkaAdmin(kafka).addPartitions(to: topics[0], total: 8)
             let producer = try Producer(kafka) { _ in }
-            // A producer learns of the new partitions in its own time.
+            // The producer learns about the new partitions at its next metadata refresh.
             try await eventually {
                 let key = Array(UUID().uuidString.utf8)
                 return try await producer.send(topic: topics[0], key: key, value: [0x61]).partition != 0
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    /// Markers and aborted records are offsets without a record.
+    /// Transaction markers and aborted records have offsets, but `tail` does not print them.
     @Test(.disabled(if: TestKafka.isMock, "the mock knows no transaction markers"))
     func theLastOnesAreRecordsAndNotOffsets() async throws {
         try await TestKafka.withTopics { topics in
@@ -196,7 +196,7 @@ import Testing
             request.from = .end
             let reader = try TailReader(
                 TestKafka.clientConfiguration(), request, to: output, isStopping: { false }, onTrouble: { _ in })
-            // Nothing comes that could be written, and it ends all the same.
+            // The tail has nothing to write, but it still ends.
             try await reader.run(PrinterSettings())
             withExtendedLifetime(pipe) {}
         }
@@ -211,7 +211,7 @@ import Testing
             defer { stop.hasEnded.store(true, ordering: .relaxed) }
             return try output.write([UInt8](repeating: 0x61, count: 1 << 20).span)
         }
-        // A pipe that nobody reads is full after 64 KiB: it is stopped in the middle.
+        // A pipe without a reader is full after 64 KiB, so the write is blocked in the middle.
         let first = try pipe.fileHandleForReading.read(upToCount: 1)
         #expect(first?.count == 1)
         let hasEnded = stop.hasEnded.load(ordering: .relaxed)
@@ -235,6 +235,6 @@ import Testing
 }
 
 private func openedForWriting(_ path: String) -> Int32 {
-    // SAFETY: the path is only borrowed.
+    // SAFETY: `open` only borrows the path.
     unsafe open(path, O_CREAT | O_WRONLY | O_TRUNC, 0o600)
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Tail
 
-/// Records made for tests.
+/// Records for tests.
 enum Sample {
     static let partition = TopicPartition(topic: "order-events", partition: 3)
 
@@ -22,7 +22,7 @@ enum Sample {
         """
     }
 
-    /// What a printer makes of records that it is shown at once.
+    /// The output of a printer that receives all records at once.
     static func printed(_ records: [CopiedRecord], _ change: (inout PrinterSettings) throws -> Void) rethrows -> String
     {
         var settings = PrinterSettings()

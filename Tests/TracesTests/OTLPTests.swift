@@ -4,7 +4,7 @@ import Tracing
 
 @testable import Traces
 
-/// The bytes of OTLP/JSON, as the specification's mapping and its examples have them.
+/// The bytes of OTLP/JSON, according to the specification's mapping and its examples.
 @Suite struct OTLPTests {
     private static let encoder = OTLPTraces(
         resource: [("service.name", "outbox-relay"), ("service.version", "0.1.0")], scopeVersion: "0.1.0")

@@ -12,7 +12,7 @@ import Tracing
 @testable import Traces
 
 @Suite struct SpanExportTests {
-    /// Keeps what it is given, and fails or hangs as it is told to.
+    /// Keeps the exported batches. It fails or hangs if a test says so.
     private final class Exporter: SpanExporter {
         struct Full: Error, CustomStringConvertible { let description = "no space left" }
 
@@ -46,7 +46,7 @@ import Tracing
 
         func close() async { state.withLock { $0.isClosed = true } }
 
-        /// Ends all calls that hang.
+        /// Ends all hanging calls.
         func end() {
             let hanging = state.withLock { state in
                 defer { state.hanging = [] }
@@ -103,7 +103,7 @@ import Tracing
         #expect(queue.takeBatch().isEmpty && queue.append(Self.span("7")) == .queued)
     }
 
-    /// Without a stop: a batch goes when it is full, the rest by time.
+    /// Without a stop, a batch is exported when it is full. The remaining spans are exported after the interval.
     @Test func spansAreExportedBySizeAndByTime() async throws {
         let exporter = Exporter()
         let export = SpanExport(to: exporter, limits: Self.limits(2_000), logger: Self.quiet)
@@ -130,7 +130,7 @@ import Tracing
         #expect(exporter.isClosed)
     }
 
-    /// A disk that hangs keeps neither the work nor the stop waiting.
+    /// An export that hangs delays neither the program's work nor its stop.
     @Test func anExportThatHangsHoldsUpNobody() async throws {
         let exporter = Exporter(hangs: true)
         defer { exporter.end() }
@@ -158,15 +158,15 @@ import Tracing
             retry.delay(
                 after: TransientExportError("busy", retryAfter: retryAfter), elapsed: elapsed, using: &random)
         }
-        #expect(next(.seconds(30), elapsed: .seconds(20)) == .seconds(30), "as the collector asked")
-        #expect(next(.seconds(90), elapsed: .seconds(20)) == .seconds(40), "but not beyond the limit")
+        #expect(next(.seconds(30), elapsed: .seconds(20)) == .seconds(30), "the collector asked for this delay")
+        #expect(next(.seconds(90), elapsed: .seconds(20)) == .seconds(40), "the delay must not exceed the limit")
         #expect(next(nil, elapsed: .milliseconds(59_999)) == .milliseconds(1))
         #expect(next(.zero, elapsed: .seconds(60)) == nil)
         var once = ExportRetry(limit: .zero)
         #expect(once.delay(after: error, elapsed: .zero, using: &random) == nil)
     }
 
-    /// Metrics can be given a backend only once in a process, so that this test has a process of its own.
+    /// A process can set its metrics backend only once. Therefore this test runs in a separate process.
     @Test func whatIsLostIsCountedAndToldOnce() async {
         await #expect(processExitsWith: .success) {
             let metrics = PrometheusMetrics(help: SpanExport.metricHelp)

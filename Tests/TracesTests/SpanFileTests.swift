@@ -4,7 +4,7 @@ import Tracing
 
 @testable import Traces
 
-/// The files, as an OpenTelemetry Collector meets them.
+/// The files as an OpenTelemetry Collector finds them.
 @Suite struct SpanFileTests {
     private static func withFolder(_ body: (String) async throws -> Void) async throws {
         let folder = NSTemporaryDirectory() + "millrace-spans-" + UUID().uuidString
@@ -29,7 +29,7 @@ import Tracing
         ]
     }
 
-    /// The names of the spans of a file, each line read as JSON by itself.
+    /// The names of the spans in a file. Each line must be valid JSON by itself.
     private static func names(_ path: String) throws -> [String] {
         let text = try String(contentsOfFile: path, encoding: .utf8)
         #expect(text.isEmpty || text.hasSuffix("\n"))
@@ -51,7 +51,7 @@ import Tracing
             _ = try await Self.file(in: folder).export(Self.spans("c"))
             #expect(try Self.names("\(folder)/relay.jsonl") == ["a", "b", "c"])
             let mode = try FileManager.default.attributesOfItem(atPath: "\(folder)/relay.jsonl")[.posixPermissions]
-            #expect((mode as? Int).map { $0 & 0o137 } == 0, "others may not read what the daemon does")
+            #expect((mode as? Int).map { $0 & 0o137 } == 0, "other users may not read the file")
         }
     }
 
@@ -70,7 +70,7 @@ import Tracing
         }
     }
 
-    /// A line beyond the limit is written all the same, alone.
+    /// A line that exceeds the limit is still written, alone in its file.
     @Test func aLineIsNeverCut() async throws {
         try await Self.withFolder { folder in
             let file = Self.file(in: folder, maxBytes: 10)
@@ -107,7 +107,7 @@ import Tracing
         }
     }
 
-    /// A process was killed while it wrote.
+    /// A process was killed while it wrote a line.
     @Test func halfALineSpoilsNoOther() async throws {
         try await Self.withFolder { folder in
             let path = "\(folder)/relay.jsonl"

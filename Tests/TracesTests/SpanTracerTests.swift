@@ -37,7 +37,7 @@ import Tracing
         #expect(kept.all.isEmpty)
         let own = span.context.traceContext
         #expect(own?.isSampled == false && own?.traceID.text == "0af7651916cd43dd8448eb211c80319c")
-        // A child of it is not sampled either, whatever the ratio.
+        // A child span is not sampled either, whatever the ratio.
         #expect(!tracer.startSpan("part", context: span.context).isRecording)
     }
 
@@ -49,7 +49,7 @@ import Tracing
         #expect(Set(kept.all.map(\.context.traceID)).count == 2)
     }
 
-    /// The same trace is sampled or not wherever it is asked; the part is about the ratio.
+    /// Every process makes the same decision about a trace. The test measures the part of sampled traces.
     @Test(arguments: [0.0, 0.1, 0.5, 1.0])
     func rootsAreSampledByRatio(_ ratio: Double) {
         let sampler = TraceSampler(ratio: ratio)
@@ -69,7 +69,7 @@ import Tracing
         #expect(!TraceSampler(ratio: 0.5).samples(.init(high: 1, low: .max / 2 + 1)))
     }
 
-    /// Otherwise the traces that it is linked to would end where it begins.
+    /// If this span were not recorded, the linked traces would end at it.
     @Test func aSpanWithLinksToRecordedSpansIsRecorded() throws {
         let kept = RecordedSpans()
         let tracer = kept.tracer(ratio: 0)
@@ -79,8 +79,8 @@ import Tracing
         span.addLink(SpanLink(context: tracer.context(traceparent: Self.sampled), attributes: [:]))
         span.addLink(SpanLink(context: .topLevel, attributes: [:]))
         span.end()
-        #expect(kept.all.first?.links.map(\.context.traceparent) == [Self.sampled], "a link to nothing is none")
-        // It holds for this span alone: a root elsewhere is sampled as ever.
+        #expect(kept.all.first?.links.map(\.context.traceparent) == [Self.sampled], "a link without a trace is dropped")
+        // This applies only to this span. A new root span is sampled by the ratio again.
         #expect(!span.context.isLinkedToSampled)
     }
 
@@ -98,7 +98,7 @@ import Tracing
         #expect(finished?.events.count == 128 && finished?.droppedEvents == 72)
     }
 
-    /// The text of an error may quote a row.
+    /// The text of an error may contain data of a row.
     @Test func ofAnErrorOnlyTheTypeIsRecordedSpans() {
         struct Refused: Error, CustomStringConvertible { let description = "Key (mail)=(a@b) exists" }
         let kept = RecordedSpans()

@@ -14,7 +14,7 @@ import Tracing
         #expect(context.traceID.text == "0af7651916cd43dd8448eb211c80319c" && context.spanText == "b7ad6b7169203331")
     }
 
-    /// The flags of level 2 are kept, others are cleared.
+    /// The flags of level 2 are kept. All other flags are cleared.
     @Test(arguments: [
         ("00", "00", false), ("01", "01", true), ("02", "02", false), ("03", "03", true), ("ff", "03", true),
         ("fe", "02", false),
@@ -25,14 +25,14 @@ import Tracing
         #expect(context.traceparent == Self.valid.dropLast(2) + written)
     }
 
-    /// A later version may have more behind a dash, and is answered in ours.
+    /// A header of a later version may have more fields after a dash. Our answer uses our version.
     @Test(arguments: ["", "-", "-what-the-future-will-be-like"])
     func laterVersionsAreReadAsFarAsTheyAreKnown(_ rest: String) throws {
         let context = try #require(TraceContext(traceparent: "cc" + Self.valid.dropFirst(2) + rest))
         #expect(context.traceparent == Self.valid)
     }
 
-    /// The valid header with another version, and something behind it.
+    /// The valid header with another version or with additional text.
     private static func changed(version: String = "00", rest: String = "") -> String {
         version + String(valid.dropFirst(2)) + rest
     }
@@ -69,7 +69,7 @@ import Tracing
         #expect(state(String(repeating: "a", count: 513)) == nil)
     }
 
-    /// Ids below the greatest digit count have leading zeros.
+    /// Small ids have leading zeros.
     @Test func idsHaveAllTheirDigits() {
         let id = TraceContext.TraceID(high: 0, low: 1)
         let context = TraceContext(traceID: id, spanID: 0xA, isSampled: false)

@@ -9,14 +9,15 @@ import StreamCore
 import Testing
 import Verification
 
-/// What commands write into the shop's tables is what their events tell the read model.
+/// The rows that commands write into the shop's tables agree with what their events tell the read model.
 @Suite struct CommandTableTests {
     private static func euros(_ cents: Int) -> Money {
         guard let euro = Currency("EUR") else { preconditionFailure("EUR is a currency") }
         return Money(DecimalAmount(coefficient: Int128(cents), scale: 2), euro)
     }
 
-    /// Orders with payments in all states: authorized, captured in part, failed, refunded in part and as a whole.
+    /// Orders with payments in all states: authorized, captured in part, failed, refunded in part, and refunded
+    /// completely.
     @Test func theTablesOfCommandsAreWhatTheirEventsSay() async throws {
         let domains = [
             OrderCommands.domain(OrderPolicy()), PaymentCommands.domain(.standard), ShipmentCommands.domain,
@@ -36,7 +37,7 @@ import Verification
             let verdict = try await TableTests.verdict(scene.database)
             #expect(verdict.isEqual, "\(verdict)")
             #expect(verdict["order_summary"]?.checked == 40)
-            // A wrong sum would be seen.
+            // The verification finds a wrong sum.
             try await connection.execute(script: "UPDATE payment_refunds SET amount = amount / 2")
             #expect(try await !TableTests.verdict(scene.database).isEqual)
         }

@@ -6,18 +6,18 @@ import Testing
 @testable import Kafka
 @testable import Verification
 
-/// One order in every situation that it can be in while everything runs, as the topics tell it.
+/// Compares one order in every state that can occur while all programs run, with the events that the topics contain.
 @Suite struct ComparerTests {
     static let partition = TopicPartition(topic: "order-events", partition: 0)
     static let id = ExactText("o1")
 
-    /// Three cuts through one partition that holds the order's events one after the other.
+    /// Creates the histories of a partition that contains the order's events one after the other.
     ///
     /// - Parameters:
-    ///   - published: how many of the events are in the topic.
-    ///   - marker: from which offset on they may be younger than the write model's snapshot.
-    ///   - applied: how many the read model has.
-    ///   - lost: offsets at which nothing is.
+    ///   - published: number of events in the topic.
+    ///   - marker: the offset from which on events may be younger than the write model's snapshot.
+    ///   - applied: number of events that the read model has applied.
+    ///   - lost: offsets without an event.
     static func histories(
         _ events: [OrderEvent], published: Int, marker: Int64, applied: Int64, lost: Set<Int> = [],
         parked: Set<Int64> = []
@@ -40,7 +40,7 @@ import Testing
 
     static func row(_ events: [OrderEvent]) throws -> [String?] { try SummaryColumns.values(of: Events.facts(events)) }
 
-    /// The row of a read model that has applied so many of the events. It skips those that do not change it.
+    /// The row of a read model that has applied this number of events. Events that do not change the row are skipped.
     static func row(_ events: [OrderEvent], applied: Int) throws -> [String?]? {
         applied == 0 ? nil : try row(events.prefix(applied).filter(\.type.changesReadModels))
     }
@@ -51,13 +51,14 @@ import Testing
         return comparer
     }
 
-    /// The write model is ahead of the topic, the topic of the read model, by every number of events.
+    /// The write model is ahead of the topic, and the topic is ahead of the read model, by every possible number of
+    /// events.
     @Test(arguments: [Events.wholeLife, Events.authorizedLife])
     func whateverIsUnderWayIsNoDifference(_ events: [OrderEvent]) throws {
         for written in 1...events.count {
             for published in 0...written {
                 for applied in 0...published {
-                    // A marker anywhere below the end is right: it was taken before the snapshot.
+                    // The marker was taken before the snapshot, so it may be anywhere below the end.
                     let histories = Self.histories(
                         events, published: published, marker: Int64(published / 2), applied: Int64(applied))
                     let order = OrderCase(
@@ -75,7 +76,7 @@ import Testing
         }
     }
 
-    /// Events that were committed, published and applied after the write model's snapshot.
+    /// Events were committed, published and applied after the write model's snapshot.
     @Test(arguments: [Events.wholeLife, Events.authorizedLife])
     func whatCameAfterTheSnapshotIsNoDifference(_ events: [OrderEvent]) throws {
         for written in 0...events.count {
@@ -107,7 +108,7 @@ import Testing
         let byEvents = try Self.compare(.events, order)
         #expect(byEvents.topics.differences == [.init(subject: "o1", problem: .lostEvent("event 3 of order o1"))])
         #expect(byEvents.summary.differing == 0)
-        // Without the history, the row tells.
+        // Without the history, the row shows the difference.
         let byTables = try Self.compare(.writeModel, order)
         #expect(byTables.summary.differing == 1)
         #expect(byTables.summary.differences.map(\.subject).allSatisfy { $0 == "o1" })
@@ -125,7 +126,7 @@ import Testing
 
     @Test func aParkedEventIsComparedWithout() throws {
         let events = Events.wholeLife
-        // The fourth, and all that came behind it of its key.
+        // The fourth event is parked, and all later events of its key with it.
         let histories = Self.histories(events, published: 8, marker: 8, applied: 8, parked: [3])
         let kept = events.enumerated().filter { $0.offset != 3 }.map(\.element)
         let order = OrderCase(
@@ -135,7 +136,7 @@ import Testing
         #expect(byEvents.summary.differing == 0 && byEvents.summary.checked == 1)
         let byTables = try Self.compare(.writeModel, order)
         #expect(byTables.summary.leftOut == 1 && byTables.summary.differing == 0)
-        // Applied after all: that is a difference.
+        // If the row contains the parked event, that is a difference.
         let applied = OrderCase(
             id: Self.id, written: order.written, history: order.history, row: try Self.row(events))
         #expect(try Self.compare(.events, applied).summary.differing == 1)
@@ -185,7 +186,8 @@ import Testing
             snapshot, incomplete)
     }
 
-    /// With the events as the standard the read models are known, and only the write model's events may be hidden.
+    /// With the events as the standard, the expected read models are known. Only events of the write model may be
+    /// hidden.
     @Test func whatAnOpenTransactionHidesLeavesTheVerdictOpen() throws {
         var wrong = Verdict.Comparison(name: "any")
         wrong.note("a", [.missing], limit: 1)

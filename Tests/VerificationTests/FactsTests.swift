@@ -53,7 +53,7 @@ import Testing
         #expect(try SummaryColumns.values(of: expected).count == SummaryColumns.names.count)
     }
 
-    /// The clock steps back between two events of one aggregate: the greater sequence holds.
+    /// The clock steps back between two events of one aggregate. The event with the greater sequence counts.
     @Test func withinAnAggregateTheSequenceDecidesNotTheClock() {
         let facts = Events.facts([
             Events.failed("p1", sequence: 1, at: 900, reason: "first"),
@@ -74,9 +74,9 @@ import Testing
     }
 }
 
-/// What `--orders-in-memory` promises.
+/// The memory limit that `--orders-in-memory` promises.
 @Suite struct MemoryTests {
-    /// In a process of its own: other tests would add their memory to the measurement.
+    /// Runs in a separate process, because other tests would add their memory to the measurement.
     @Test func anOrderTakesAboutTwoKilobytes() async {
         await #expect(processExitsWith: .success) {
             let count = 40_000

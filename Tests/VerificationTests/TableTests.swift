@@ -9,11 +9,11 @@ import Testing
 import Verification
 import WireJSON
 
-/// The tables alone: the write model's SQL against the projection's own folding and writing.
+/// Compares only tables: the write model's SQL with the folding and writing of the projection.
 @Suite struct TableTests {
     static let sets = ["outbox", "orders", "projections", "order-summary"]
 
-    /// Plays a shop, and brings its outbox into the read model by the projection's own folding and writing.
+    /// Simulates a shop, and applies its outbox to the read model with the projection's own folding and writing.
     static func withShop(
         orders: Int, _ body: (PostgresConfiguration, PostgresConnection) async throws -> Void
     ) async throws {
@@ -21,7 +21,7 @@ import WireJSON
             try await ShopLoad(Self.shop(orders: orders), database: database).run()
             let connection = try await PostgresConnection.connect(database)
             let events = try await Self.outbox(connection)
-            // In any order, and some of them twice: the read model does not mind.
+            // The order is random and some events come twice. The read model must not depend on that.
             try await Self.project((events + events.prefix(100)).shuffled(), connection)
             try await body(database, connection)
             await connection.close()
@@ -104,7 +104,7 @@ import WireJSON
         try await Self.withShop(orders: 300) { _, connection in
             var last: [String: Int64] = [:]
             let events = try await Self.outbox(connection)
-            // The shop takes money without an authorization.
+            // The simulated shop takes payments without an authorization.
             #expect(Set(events.map(\.type)) == Set(OrderEventType.allCases).subtracting([.paymentAuthorized]))
             for event in events {
                 let id = event.identity.aggregateID
