@@ -6,7 +6,7 @@ import Testing
 
 @testable import DeadLetters
 
-/// A discarded letter leaves no key blocked, and what a delivery carries is decided once.
+/// A discarded letter leaves no key blocked, and a delivery's content is fixed when it is scheduled.
 @Suite struct DiscardTests {
     private static let audit = Audit(actor: "mara", reason: "a test event")
 
@@ -48,7 +48,8 @@ import Testing
         }
     }
 
-    /// What made the event fail, its size perhaps, is no part of the discard.
+    /// A discard contains no part of the event, because the event itself may be the cause of the failure, for example
+    /// by its size.
     @Test func aDiscardCarriesNothingOfTheEvent() async throws {
         try await Scene.run { scene in
             let consumer = try await PlayedConsumer(scene)
@@ -75,7 +76,7 @@ import Testing
                 try await consumer.park("a", 1)
                 try await scene.waitFor(1, "state = 'pending'")
                 try await DeadLetterStore(scene.database).change(.discard, .letters([1]), by: Self.audit)
-                // The answer is lost.
+                // The consumer's answer is lost.
                 try await consumer.play(answering: false) { await consumer.received.count == 1 }
                 try await consumer.play {
                     try await scene.number("SELECT count(*) FROM dead_letters WHERE NOT is_discard_open") == 1
@@ -108,8 +109,8 @@ import Testing
         }
     }
 
-    /// Of a consumer that is gone for good: one letter waits, one is being retried, one was discarded in vain, one is
-    /// over.
+    /// The consumer does not exist any more. One of its letters waits, one is being retried, one has a discard that was
+    /// never confirmed, and one is resolved.
     @Test func aDiscardWithoutTellingClosesLettersAtOnce() async throws {
         try await Desk.run { desk in
             let store = DeadLetterStore(desk.database)
@@ -141,7 +142,7 @@ import Testing
                 try await desk.lines(history) == [
                     "1 pending \(why) blocked", "2 retrying \(why) blocked", "3 discarded \(why) blocked",
                 ])
-            // It is over: nothing is sent, a second call finds nothing, and late failures open nothing.
+            // The letters are closed: nothing is sent, a second call finds no letter, and late failures reopen none.
             try await desk.database.execute(script: "UPDATE dead_letters SET state_since = now() - interval '9 days'")
             #expect(try await desk.scheduler.sendStuckAgain() == 0)
             #expect(try await desk.scheduler.sendDue() == 0)
@@ -150,7 +151,8 @@ import Testing
             #expect(try await desk.states() == ["discarded", "discarded", "discarded", "resolved"])
             try await desk.checkGroups()
 
-            // It came back: restored, the letter can be discarded as others are, and its consumer is told.
+            // The consumer exists again. After a restore, the letter can be discarded as usual, and its consumer is
+            // told.
             try await store.change(.restore, .letters([1]), by: Self.audit)
             try await store.change(.discard, .letters([1]), by: Self.audit)
             #expect(
@@ -161,7 +163,8 @@ import Testing
         }
     }
 
-    /// A send that is sent twice carries the same both times, whatever an operator corrects in between.
+    /// If a delivery is sent twice, it has the same content both times, even if an operator corrects the event in
+    /// between.
     @Test func aCorrectionIsPartOfTheNextDelivery() async throws {
         try await Desk.run { desk in
             let store = DeadLetterStore(desk.database)
@@ -175,7 +178,7 @@ import Testing
             try await desk.ingest(plainLetter())
             try await schedule()
             #expect(try await page().map(\.value) == [[1]])
-            // Answered, though the row of the send is still there.
+            // The delivery was answered, but the row of its send still exists.
             try await desk.ingest(plainLetter(delivery: 2))
             let id = EventID(high: 1, low: 2)
             #expect(try await store.edit(1, value: [9, 9], eventID: id, by: Self.audit) == .edited(1))
@@ -188,7 +191,7 @@ import Testing
         }
     }
 
-    /// Discarded by a release that deletes the row of what it discards: the retry says so.
+    /// A release that deletes the rows of discarded events discarded this one. The retry says so.
     @Test func aRestoredLetterSaysWhetherItsRowIsThere() async throws {
         for isRowKept in [true, false] {
             try await Desk.run { desk in

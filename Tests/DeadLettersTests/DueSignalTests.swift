@@ -5,12 +5,12 @@ import Testing
 
 @testable import DeadLetters
 
-/// The leader is woken for letters that an answer has made due, and for nothing else.
+/// The leader is woken only for letters that an answer made due.
 @Suite struct DueSignalTests {
-    /// Much longer than it takes; only a signal that is missing needs as long.
+    /// Much longer than the test takes. Only a missing signal would wait this long.
     private static let long = Duration.seconds(600)
 
-    /// Whether a wait ends by itself.
+    /// Whether a wait lasts until its timeout.
     private func isSilent(_ due: DueSignal) async -> Bool {
         let limit = Duration.milliseconds(50)
         let start = ContinuousClock.now
@@ -35,7 +35,7 @@ import Testing
             let due = desk.writer.due
             try await desk.ingest(plainLetter(offset: 1), plainLetter(.blocked, offset: 2))
             due.committed()
-            #expect(await isSilent(due), "new letters wait for their own time, or behind another")
+            #expect(await isSilent(due), "new letters wait for their own time, or for another letter")
 
             try await desk.database.execute(
                 script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
@@ -47,12 +47,12 @@ import Testing
 
             try await desk.ingest([.resolved(plainLetter(offset: 2).name, delivery: 2)])
             due.committed()
-            #expect(await isSilent(due), "nothing is left")
+            #expect(await isSilent(due), "no letter is left")
         }
     }
 
-    /// An idle handler looks again after ten minutes at most, and longer each time; so to send one letter after the
-    /// other, it must be woken.
+    /// An idle handler polls at first after at most ten minutes, and then less and less often. It must therefore be
+    /// woken to send one letter after the other.
     @Test func setsFollowEachOtherWithoutAPoll() async throws {
         try await Scene.run { scene in
             let consumer = try await PlayedConsumer(scene)

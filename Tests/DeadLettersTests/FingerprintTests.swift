@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test func theFormIsFixed() {
-        // Groups in databases are kept by these: they must not change.
+        // Databases store groups by these fingerprints, so they must not change.
         #expect(
             String(decoding: Fingerprint.plain("Order 17: can't read \"x y\""), as: UTF8.self)
                 == "order #: can't read <>")

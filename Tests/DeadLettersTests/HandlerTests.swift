@@ -5,9 +5,10 @@ import StreamCore
 import TestKit
 import Testing
 
-/// The handler on real servers, with the consumer's part played.
+/// Runs the handler on real servers. The tests act as the consumer.
 @Suite struct HandlerTests {
-    /// Failed, blocked behind, retried by an operator, failed again, repaired, retried by policy: in order, to the end.
+    /// Letters fail or are blocked, an operator retries one, it fails again, the event is repaired, and the letters are
+    /// retried by policy, all in their order.
     @Test func theWholeLifeOfLetters() async throws {
         try await Scene.run { scene in
             let consumer = try await PlayedConsumer(scene)
@@ -20,13 +21,13 @@ import Testing
                         "SELECT reason, error_class FROM dead_letters ORDER BY origin_offset")
                         == ["failed invalid_json", "blocked blocked", "blocked blocked", "failed other"])
 
-                // An operator asks for the first; it goes alone, and fails again.
+                // An operator retries the first letter. It is sent alone and fails again.
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 1")
                 try await consumer.play { await consumer.received.count == 1 }
                 try await scene.waitFor(1, "attempts = 1 AND state = 'pending' AND delivery = 2")
                 try await scene.waitFor(4, "state = 'pending'")
 
-                // Repaired: now it is applied, in order, and what was behind it follows.
+                // After the repair, the event is applied, and the letters that waited for it follow in order.
                 await consumer.repair()
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset IN (1, 4)")
                 try await consumer.play {
@@ -78,7 +79,7 @@ import Testing
             try await scene.withHandler {
                 for offset in Int64(1)...2 { try await consumer.park("a", offset) }
                 try await scene.waitFor(2, "state = 'pending'")
-                // As an operator does it.
+                // Discards the letter as an operator does.
                 try await scene.execute(
                     """
                     WITH given_up AS (
@@ -88,7 +89,8 @@ import Testing
                     ) INSERT INTO dead_letter_sends (letter_id, action, delivery)
                     SELECT letter_id, 'discard', delivery FROM given_up
                     """)
-                // Told to forget it, the consumer is asked for the next, which only waited for it.
+                // After the consumer has confirmed the discard, the handler sends the next letter, which only waited
+                // for it.
                 try await consumer.play {
                     try await scene.number("SELECT count(*) FROM dead_letters WHERE state = 'resolved'") == 1
                 }
@@ -123,7 +125,7 @@ import Testing
                 var answer = ConsumerLetter(reason: "resolved", key: "a", offset: 1, delivery: 2)
                 try await scene.send(answer)
                 try await scene.send(answer)
-                // The transaction that was answered was undone; what came of the next attempt holds.
+                // The answered transaction was rolled back. The result of the next attempt counts.
                 answer.reason = "failed"
                 try await scene.send(answer)
                 try await scene.waitFor(1, "state = 'pending' AND attempts = 1")
@@ -160,7 +162,8 @@ import Testing
         }
     }
 
-    /// The sender dies after Kafka has acknowledged and before the row is deleted: the same delivery comes twice.
+    /// The sender stops after Kafka has acknowledged the record and before the row is deleted. The consumer receives
+    /// the same delivery twice.
     @Test func aCrashBetweenAcknowledgementAndDeletion() async throws {
         try await Scene.run { scene in
             try await scene.execute(
@@ -206,7 +209,7 @@ import Testing
                 try await scene.waitFor(2, "state = 'pending'")
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now()")
                 try await scene.waitFor(1, "state = 'resolved' AND dialect = 'spring' AND origin_offset = 256")
-                // Nobody knows where the other came from.
+                // The origin of the other letter is unknown.
                 try await scene.waitFor(1, "state = 'pending' AND dialect = 'unknown' AND next_attempt_at IS NULL")
                 #expect(
                     try await scene.text(
@@ -261,7 +264,7 @@ import Testing
         }
     }
 
-    /// A consumer that is gone: its letters wait, those of others go on.
+    /// The retry topic of a consumer does not exist any more. Its letters wait, and those of other consumers are sent.
     @Test func aTopicThatIsNotThereHoldsUpNobody() async throws {
         try await Scene.run { scene in
             let consumer = try await PlayedConsumer(scene)
@@ -283,7 +286,7 @@ import Testing
                         SELECT h.reason FROM dead_letter_history AS h JOIN dead_letters USING (letter_id)
                         WHERE action = 'send_failed' ORDER BY origin_offset
                         """) == ["topic retry.gone does not exist", "topic no topic at all! does not exist"])
-                // The topic is there again.
+                // The topic exists again.
                 try await scene.execute(
                     """
                     UPDATE dead_letters SET replay_topic = '\(scene.retryTopic)', next_attempt_at = now()
@@ -295,7 +298,7 @@ import Testing
         }
     }
 
-    /// One record that the broker never takes, among good ones: it alone is given back.
+    /// The broker never accepts one of the records. Only this one is returned.
     @Test func aRecordThatIsTooLargeIsGivenBackAlone() async throws {
         try await Scene.run { scene in
             let consumer = try await PlayedConsumer(scene)
@@ -323,7 +326,7 @@ import Testing
                 await consumer.repair()
                 try await scene.waitFor(200, "state = 'pending'")
                 try await scene.execute("UPDATE dead_letters SET next_attempt_at = now() WHERE reason = 'failed'")
-                // Whoever sends is thrown out in the middle of it.
+                // Ends the session of the sender while it sends.
                 try await scene.execute(
                     """
                     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

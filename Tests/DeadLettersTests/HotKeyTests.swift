@@ -5,12 +5,12 @@ import StreamCore
 import TestKit
 import Testing
 
-/// One key with very many letters. MILLRACE_MANY_LETTERS in the environment makes it 100,000.
+/// One key with many letters. With MILLRACE_MANY_LETTERS in the environment, it has 100,000.
 @Suite struct HotKeyTests {
     private static let letters: Int64 =
         ProcessInfo.processInfo.environment["MILLRACE_MANY_LETTERS"] == nil ? 20_000 : 100_000
 
-    /// The first fails some times, and nothing else is sent; then the rest flows, each letter once and in order.
+    /// The first letter fails several times, and no other letter is sent. Then all letters are sent once and in order.
     @Test func theFirstIsTriedAloneAndTheRestFlows() async throws {
         try await Scene.run { scene in
             try await fill(scene)
@@ -75,7 +75,7 @@ import Testing
             """)
     }
 
-    /// Writes an answer without waiting for it.
+    /// Sends an answer without waiting for its acknowledgement.
     private func post(_ letter: ConsumerLetter, _ scene: Scene) async throws {
         while true {
             do throws(KafkaError) {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import DeadLetters
 
-/// Letters belong to a version of a projection, and to one record.
+/// A letter belongs to one version of a projection and to one record.
 @Suite struct IdentityTests {
     private func letter(
         _ reason: LetterReason = .failed, group: String = "g.v1", mark: String = "1000", offset: Int64 = 1,
@@ -26,7 +26,7 @@ import Testing
         try await Desk.run { desk in
             try await desk.ingest(letter(), letter(.blocked, offset: 2), letter(group: "g.v2"))
             try await desk.ingest(letter(.blocked, group: "g.v2", offset: 2))
-            // Each version's first is sent, whatever becomes of the other's.
+            // The first letter of each version is sent, whatever happens to that of the other version.
             try await desk.database.execute(script: "UPDATE dead_letters SET next_attempt_at = now()")
             #expect(try await desk.scheduler.sendDue() == 2)
             let page = try await QueuedSend.page(letters: 10, bytes: 1 << 20, without: [], on: desk.database)
@@ -36,7 +36,7 @@ import Testing
                 try await letters(desk) == [
                     "g.v1 1000 1 retrying", "g.v1 1000 2 pending", "g.v2 1000 1 resolved", "g.v2 1000 2 pending",
                 ])
-            // Only the one behind it follows.
+            // Only the letter that waited for the resolved one is sent.
             #expect(try await desk.scheduler.sendDue() == 1)
             #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE state = 'retrying'") == 2)
             try await desk.checkGroups()
@@ -47,7 +47,7 @@ import Testing
         try await Desk.run { desk in
             try await desk.ingest(letter())
             try await desk.ingest([.resolved(letter().name, delivery: 2)])
-            // The same once more, and another record.
+            // The same letter comes again, and a letter of another record comes.
             try await desk.ingest(letter(), letter(mark: "2000"))
             #expect(try await letters(desk) == ["g.v1 1000 1 resolved", "g.v1 2000 1 pending"])
             try await desk.ingest([.resolved(letter(mark: "2000").name, delivery: 2)])
@@ -74,15 +74,15 @@ import Testing
             topicPartition: TopicPartition(topic: "dlq.orders", partition: 0), offset: 1, timestampMs: timestampMs)
     }
 
-    /// Letters that were kept, and deliveries that were sent, before it was known whose they are.
+    /// These letters were stored, and these deliveries were sent, before letters had a group.
     @Test func answersFindLettersOfBefore() async throws {
         try await Desk.run { desk in
             try await desk.ingest(letter(group: "", mark: "1000"))
-            // A letter that is no answer is another version's own.
+            // A letter that is not an answer belongs to the other version.
             try await desk.ingest(letter(group: "g.v2"))
             #expect(try await letters(desk) == [" 1000 1 pending", "g.v2 1000 1 pending"])
             try await desk.ingest([.resolved(letter(group: "g.v1").name, delivery: 2)])
-            // Two names of one letter in a batch; the delivery did not say when the record was written.
+            // One batch names a letter in two ways: the first delivery did not contain the timestamp of the record.
             try await desk.ingest([
                 .letter(letter(group: "g.v2", mark: "", delivery: 2)),
                 .resolved(letter(group: "g.v2").name, delivery: 3),
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    /// The consumer has a row before it that no open letter is of.
+    /// The consumer has a parked row before this event, but no open letter belongs to that row.
     @Test func aFirstLetterThatIsCalledBlockedIsTriedAgainLater() async throws {
         try await Desk.run { desk in
             try await desk.ingest(letter(), letter(.blocked, offset: 2), letter(.blocked, offset: 3))

@@ -6,10 +6,10 @@ import Testing
 
 @testable import DeadLetters
 
-/// Ingesting and scheduling on a database, without Kafka.
+/// Ingests and schedules letters in a database, without Kafka.
 struct Desk {
     let database: PostgresConnection
-    /// For further sessions.
+    /// The configuration for further sessions.
     let sessions: PostgresConfiguration
     let writer: IngestWriter
     let scheduler: RetryScheduler
@@ -57,7 +57,7 @@ struct Desk {
         try await lines("SELECT state FROM dead_letters ORDER BY letter_id")
     }
 
-    /// Whether the counts of groups are those of the letters.
+    /// Checks that the counts of the groups agree with the letters.
     func checkGroups(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let differences = try await lines(
             """
@@ -82,7 +82,7 @@ struct Desk {
                 SELECT FROM dead_letters AS l WHERE l.letter_id = g.example_letter
                     AND (l.consumer, l.error_class, l.fingerprint) = (g.consumer, g.error_class, g.fingerprint))
             """)
-        #expect(lost == [], "examples that are none", sourceLocation: sourceLocation)
+        #expect(lost == [], "groups whose example is not a letter of the group", sourceLocation: sourceLocation)
     }
 }
 
@@ -147,12 +147,12 @@ struct Desk {
             try await desk.ingest(
                 plainLetter(offset: 1), plainLetter(.blocked, offset: 2), plainLetter(.blocked, offset: 3),
                 plainLetter(.blocked, offset: 9, key: "other"))
-            // Alone in its sequence: what it waited for is over already.
+            // This letter is alone in its sequence: the event that it waited for is already resolved.
             let due = "SELECT origin_offset FROM dead_letters WHERE next_attempt_at IS NOT NULL ORDER BY 1"
             #expect(try await desk.lines(due.replacing("origin_offset", with: "origin_offset::text")) == ["9"])
             try await desk.ingest([.resolved(plainLetter(offset: 1).name, delivery: 1)])
             #expect(try await desk.lines(due.replacing("origin_offset", with: "origin_offset::text")) == ["2", "9"])
-            // The whole of both sequences.
+            // The scheduler sends all letters of both sequences.
             #expect(try await desk.scheduler.sendDue() == 3)
             #expect(
                 try await desk.lines(
@@ -160,7 +160,7 @@ struct Desk {
                     SELECT l.origin_offset::text, s.delivery::text, s.action
                     FROM dead_letter_sends AS s JOIN dead_letters AS l USING (letter_id) ORDER BY send_id
                     """) == ["2 2 apply", "3 2 apply", "9 2 apply"])
-            // The first is answered while the second is under way: no promotion past it.
+            // The first letter is answered while the second is in flight, so no later letter becomes due.
             try await desk.ingest([.resolved(plainLetter(offset: 2).name, delivery: 2)])
             #expect(try await desk.number("SELECT count(*) FROM dead_letters WHERE next_attempt_at IS NOT NULL") == 0)
             try await desk.ingest(plainLetter(.blocked, offset: 3, delivery: 2))
@@ -203,7 +203,7 @@ struct Desk {
             try await desk.ingest([
                 .breaker(consumer: "orders", isOpen: false, errorClass: "undefined_table", message: "")
             ])
-            // One that fails in another way.
+            // A letter that fails with another error.
             try await desk.database.execute(
                 script: "UPDATE dead_letters SET next_attempt_at = now() WHERE letter_id = 1")
             _ = try await desk.scheduler.sendDue()
@@ -275,7 +275,7 @@ struct Desk {
         }
     }
 
-    /// Whatever happens to letters, by whomever, the groups count them.
+    /// The counts of the groups are correct after any changes of the letters.
     @Test(arguments: 0..<4)
     func groupsCountLettersExactly(_ run: Int) async throws {
         try await Desk.run(policies: [RetryPolicy(errorClasses: ["c1"], initialDelayMs: 1, ceilingMs: 1)]) { desk in

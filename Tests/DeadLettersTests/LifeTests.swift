@@ -51,7 +51,7 @@ func plainLetter(
             Issue.record("no policy")
             return
         }
-        // The first retry has failed: the second step.
+        // The first retry has failed, so the second delay of the policy applies.
         #expect((1_000...2_000).contains(delay))
     }
 
@@ -106,15 +106,15 @@ func plainLetter(
         #expect(confirmed.history.map(\.action) == ["discard_confirmed"])
         #expect(!confirmed.isDiscardOpen && !confirmed.isRowForgotten)
         #expect(life(.discarded, [discarded(2), discarded(2)]).history.count == 1)
-        // A consumer that deletes the row of what it discards.
+        // This consumer deletes the row of an event that it discards.
         let forgotten = life(.discarded, [discarded(2, isRowKept: false)])
         #expect(!forgotten.isDiscardOpen && forgotten.isRowForgotten)
-        // The answer is an earlier one's, given again.
+        // The consumer repeats its answer to an earlier discard.
         #expect(life(.discarded, [discarded(2, isRowKept: false), discarded(2)]).isRowForgotten == false)
-        // Reopened since, by a failure that came late: the discard came later still.
+        // A late failure has reopened the letter. The discard comes even later.
         #expect(life(.pending, [discarded(3)]).state == .discarded)
         #expect(life(.pending, [discarded(nil)]).state == .discarded)
-        // Restored since.
+        // The letter has been restored since the discard.
         let restored = life(.pending, [discarded(2)])
         #expect(restored.state == .pending && restored.frees == nil && restored.history.count == 1)
         #expect(life(.retrying, delivery: 3, [discarded(2)]).state == .retrying)
@@ -136,11 +136,13 @@ func plainLetter(
         #expect(LetterLife(foreign, policies: policies, using: &random).due == .never)
     }
 
-    /// However answers to deliveries are repeated and mixed, in the end the last delivery's answer holds.
+    /// Answers to deliveries may be repeated and mixed in any order. In the end, the answer to the last delivery
+    /// counts.
     @Test func anyOrderOfDuplicatesEndsTheSame() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<500 {
-            // Three deliveries failed, the fourth was applied; the handler sent each only after the answer before.
+            // Three deliveries failed and the fourth was applied. The handler sent each one only after the answer to
+            // the previous one.
             var life = LetterLife(plainLetter(), policies: policies, using: &random)
             var seen: [LetterNotice] = [failed(1)]
             for delivery in Int32(2)...4 {

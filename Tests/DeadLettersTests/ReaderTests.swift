@@ -36,7 +36,7 @@ import Testing
         ("__dlq.errors.topic", "order-events"), ("__dlq.errors.partition", "3"), ("__dlq.errors.offset", "41"),
     ]
 
-    // MARK: our own
+    // MARK: letters of Millrace
 
     @Test func aConsumersLetter() throws {
         let id = "6f1f2f9e-08a5-4f4f-9a55-5ac4d8c0b9d1"
@@ -63,7 +63,7 @@ import Testing
         #expect(letter.key == Array("k".utf8) && letter.value == Array("v".utf8))
     }
 
-    /// The records of such a topic keep the headers that Debezium or a producer of CloudEvents gave them.
+    /// The records of such a topic keep the headers of Debezium or of a CloudEvents producer.
     @Test(arguments: ["eventType", "ce_type"])
     func theTypeOfAForeignEvent(header: String) throws {
         let headers = [(header, "ParcelSent")] + Self.origin + [("millrace.reason", "failed")]
@@ -110,7 +110,7 @@ import Testing
     @Test func aValueInTheConsumersDatabase() throws {
         let headers = Self.origin + [("millrace.reason", "failed"), ("millrace.value.kept", "database")]
         #expect(try letter(Self.ours, record(headers, value: nil)).isValueWithConsumer)
-        // Contradicting: the value is here.
+        // The header contradicts the record, which has a value.
         #expect(try !letter(Self.ours, record(headers)).isValueWithConsumer)
     }
 
@@ -176,7 +176,7 @@ import Testing
         #expect(LetterText.errorClass(name) == expected)
     }
 
-    // MARK: others'
+    // MARK: letters of other programs
 
     @Test(arguments: [LetterDialect.auto, .kip1191])
     func shareGroup(_ dialect: LetterDialect) throws {
@@ -193,7 +193,7 @@ import Testing
                     consumer: "billing", origin: TopicPartition(topic: "order-events", partition: 3),
                     offset: 41, mark: letter.name.mark))
         #expect(letter.dialect == .kip1191 && letter.replayTopic == "order-events" && !letter.isOrdered)
-        // The broker's deliveries are not ours.
+        // The broker's delivery count is not our count.
         #expect(letter.errorClass == "delivery_count_exceeded" && letter.delivery == 1)
     }
 
@@ -296,7 +296,7 @@ import Testing
     }
 
     @Test func aForeignTopicIsNeverOurs() throws {
-        // Whoever writes such headers must not make us write to a retry topic of theirs.
+        // A foreign writer must not be able to make the handler write to a retry topic.
         let letter = try letter(
             foreign(.auto), record(Self.origin + [("millrace.reason", "failed"), ("millrace.consumer", "orders")]))
         #expect(letter.dialect == .kip1191 && letter.replayTopic == "order-events")

@@ -5,11 +5,11 @@ import Testing
 
 @testable import DeadLetters
 
-/// What is sent when, of letters that wait for each other.
+/// Decides when the scheduler sends which of the letters that wait for each other.
 @Suite struct ScheduleTests {
     private func name(_ offset: Int64) -> LetterName { plainLetter(offset: offset).name }
 
-    /// What was sent since the last look, by offsets.
+    /// The offsets of the letters that were sent since the last call.
     private func sent(_ desk: Desk) async throws -> [String] {
         let sends = try await desk.lines(
             """
@@ -24,7 +24,7 @@ import Testing
         try await Desk.run { desk in
             try await desk.ingest(plainLetter(offset: 1))
             try await desk.ingest((2...100).map { .letter(plainLetter(.blocked, offset: $0)) })
-            // Whoever asks for one of them, asks for the first, once.
+            // A request to retry a later letter sends the first letter, and only once.
             for delivery in Int32(2)...4 {
                 try await desk.database.execute(
                     script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset IN (40, 60)")
@@ -34,7 +34,7 @@ import Testing
                 try await desk.ingest(plainLetter(offset: 1, delivery: delivery))
                 #expect(try await desk.scheduler.sendDue() == 0)
             }
-            // While it is under way somebody asks again: another try follows the failure.
+            // A retry is requested again while the first letter is in flight. After it fails, it is sent once more.
             try await desk.database.execute(
                 script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset IN (1, 40)")
             #expect(try await desk.scheduler.sendDue() == 1)
@@ -73,7 +73,7 @@ import Testing
             }
             for _ in 0..<3 { try await step() }
             #expect(sizes == [1, 8, 64])
-            // One in the next set fails: from there on it begins anew.
+            // A letter in the next set fails. From there on, the set size starts at one again.
             try await step(100)
             #expect(sizes == [1, 8, 64, 100])
             #expect(try await desk.scheduler.sendDue() == 0)
@@ -89,7 +89,8 @@ import Testing
         }
     }
 
-    /// 400 letters of a key in sets of 100, as far as the first full one, of which the first `answered` are applied.
+    /// Sends 400 letters of a key in sets of at most 100, up to the first full set. The first `answered` letters of
+    /// that set are applied.
     private func runFullSet(_ answered: Int64, _ body: (Desk) async throws -> Void) async throws {
         try await Desk.run({ $0.sequenceLetters = 100 }) { desk in
             try await desk.ingest(plainLetter(offset: 1))
@@ -118,13 +119,13 @@ import Testing
             try await resolve(123..<124, desk)
             #expect(try await desk.scheduler.sendDue() == 100)
             #expect(try await sent(desk) == (174...273).map(String.init))
-            // 150 are under way now.
+            // Now 150 letters are in flight.
             try await resolve(124..<223, desk)
             #expect(try await desk.scheduler.sendDue() == 0)
             try await resolve(223..<224, desk)
             #expect(try await desk.scheduler.sendDue() == 100)
             #expect(try await sent(desk) == (274...373).map(String.init))
-            // Nothing is due while the answers to the end come at once, and then the rest.
+            // All answers to the last sets arrive together. Then the remaining letters are sent.
             try await resolve(224..<374, desk)
             #expect(try await desk.scheduler.sendDue() == 27)
             #expect(try await sent(desk) == (374...400).map(String.init))
@@ -136,7 +137,7 @@ import Testing
 
     @Test func nothingFollowsASetOfWhichOneHasFailed() async throws {
         try await runFullSet(50) { desk in
-            // It was to follow, and was not sent yet.
+            // The next set was due but not sent yet.
             #expect(
                 try await desk.lines("SELECT origin_offset::text FROM dead_letters WHERE next_attempt_at = '-infinity'")
                     == ["174"])
@@ -161,7 +162,7 @@ import Testing
         }
     }
 
-    /// The letter 124 failed; it is repaired, and all behind it is sent in order, in sets that begin anew.
+    /// Letter 124 failed and is repaired. All later letters are sent in order, and the set size starts at one again.
     private func goOnBehindFailure(_ desk: Desk) async throws {
         try await desk.database.execute(
             script: "UPDATE dead_letters SET next_attempt_at = now() WHERE origin_offset = 124")
@@ -178,7 +179,7 @@ import Testing
         try await desk.checkGroups()
     }
 
-    /// Somebody asks for a letter far behind while a set is to be followed.
+    /// A retry of a much later letter is requested while the next set is due.
     @Test func whoAsksForALaterLetterIsNotForgottenByWhatFollows() async throws {
         try await runFullSet(50) { desk in
             try await desk.database.execute(
@@ -191,7 +192,7 @@ import Testing
         }
     }
 
-    /// A letter that failed itself is sent after those before it only if somebody asked for it.
+    /// A letter that failed itself is sent after the letters before it only if its retry was requested.
     @Test func whoAskedIsSentWhenThoseBeforeAreOver() async throws {
         try await Desk.run { desk in
             try await desk.ingest((1...3).map { .letter(plainLetter(offset: $0)) })
@@ -206,7 +207,7 @@ import Testing
         }
     }
 
-    /// The schedule saw the first letter under way, and finds it resolved when it has its row.
+    /// The scheduler saw the first letter in flight. When it gets the row lock, the letter is already resolved.
     @Test func noLetterWaitsForOneThatIsOver() async throws {
         try await Desk.run { desk in
             try await desk.ingest(plainLetter(offset: 1), plainLetter(.blocked, offset: 2))
@@ -248,7 +249,7 @@ import Testing
                     script: "UPDATE dead_letters SET state_since = now() - interval '\(seconds) s'")
             }
             try await age(61)
-            // Not sent yet: they wait for the sender, not for the consumer.
+            // These letters were not sent yet. They wait for the sender, not for the consumer.
             #expect(try await desk.scheduler.sendStuckAgain() == 0)
             try await desk.database.execute(script: "DELETE FROM dead_letter_sends WHERE letter_id = 2")
             #expect(try await desk.scheduler.sendStuckAgain() == 0)
@@ -266,7 +267,7 @@ import Testing
             #expect(
                 try await desk.lines("SELECT action FROM dead_letter_history WHERE letter_id = 2 ORDER BY at")
                     == ["parked", "sent", "sent_again", "sent", "sent_again"])
-            // An answer ends the growing, be it that another is before it.
+            // Any answer resets the growing interval, even the answer that another event comes before this one.
             #expect(try await desk.scheduler.sendDue() == 2)
             try await desk.ingest(plainLetter(.blocked, offset: 2, delivery: 4))
             #expect(try await desk.number("SELECT unanswered::bigint FROM dead_letters WHERE origin_offset = 2") == 0)
@@ -274,7 +275,7 @@ import Testing
         }
     }
 
-    /// A set of which not all are stuck yet goes again as a whole, by one look.
+    /// If only a part of a set is stuck, one pass sends the whole set again.
     @Test func aLargeSetThatIsStuckGoesAgainAtOnce() async throws {
         try await Desk.run({ ($0.stuckAfterMs, $0.stuckLetters) = (60_000, 10) }) { desk in
             try await desk.ingest((1...10_000).map { .letter(plainLetter(.blocked, offset: $0)) })

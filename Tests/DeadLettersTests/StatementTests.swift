@@ -5,9 +5,10 @@ import Testing
 
 @testable import DeadLetters
 
-/// What the statements read, whatever the planner believes of the letters, and what the schema holds together.
+/// The number of rows that the statements read must not depend on the planner's statistics. The schema keeps its tables
+/// consistent.
 @Suite struct StatementTests {
-    /// Rows of `dead_letters` that were read until now.
+    /// Number of rows of `dead_letters` that were read so far.
     private func rowsRead(_ desk: Desk) async throws -> Int64 {
         try await desk.database.execute(script: "SELECT pg_stat_force_next_flush()")
         return try await desk.number(
@@ -17,7 +18,7 @@ import Testing
             """)
     }
 
-    /// One long sequence, all that the planner knows of. Then it expects every sequence to be like it.
+    /// Adds one long sequence and collects statistics. The planner then expects every sequence to be that long.
     private func fillLongSequence(_ desk: Desk, letters: Int) async throws {
         try await desk.database.execute(script: "ALTER TABLE dead_letters SET (autovacuum_enabled = off)")
         try await desk.database.execute(
@@ -33,8 +34,8 @@ import Testing
         try await desk.database.execute(script: "VACUUM (ANALYZE) dead_letters")
     }
 
-    /// 10,000 letters in 500 keys beside 30,000 in one. Whoever looks for a short sequence among the letters in the
-    /// order of their numbers reads the 30,000 each time: fifteen million rows a statement.
+    /// 10,000 letters have 500 keys, and 30,000 letters have one key. A statement that scans the letters in the order
+    /// of their numbers for a short sequence reads the 30,000 each time, which is fifteen million rows.
     @Test func shortSequencesBesideALongOneAreFoundByIndex() async throws {
         try await Desk.run { desk in
             try await fillLongSequence(desk, letters: 30_000)
@@ -79,7 +80,7 @@ import Testing
         }
     }
 
-    /// Foreign keys in all but name: checked once a statement.
+    /// The schema checks these references like foreign keys, but once for each statement.
     @Test func historyAndSendsBelongToALetter() async throws {
         try await Desk.run { desk in
             try await desk.ingest(plainLetter(offset: 1), plainLetter(offset: 2, key: "b"))
@@ -104,9 +105,9 @@ import Testing
         }
     }
 
-    /// A correction that is applied is kept for rebuilds, in one statement for all letters that are resolved together.
-    /// The newest value of a letter counts, and the newer letter of a record. A letter that was not corrected, or not
-    /// applied, leaves nothing.
+    /// A correction that is applied is stored for rebuilds. One statement stores it for all letters that are resolved
+    /// together. The newest value of a letter counts, and the newest letter of a record. A letter that was not
+    /// corrected or not applied leaves no decision.
     @Test func correctionsAreDecisionsOnceTheyAreApplied() async throws {
         try await Desk.run { desk in
             func letter(_ offset: Int64, group: String = "g.v1") -> Letter {
@@ -138,7 +139,7 @@ import Testing
                 try await desk.lines(decided) == [
                     "\(consumer) \(topic) 1 1500 g.v2 2", "\(consumer) \(topic) 2 1500 g.v1 2",
                 ])
-            // Another answer to the same letters changes nothing, and a later change of state is no new decision.
+            // Another answer to the same letters changes nothing. A later change of their state makes no new decision.
             try await desk.database.execute(script: "UPDATE event_decisions SET corrected_value = 'other'")
             try await desk.database.execute(script: "UPDATE dead_letters SET state_since = now()")
             #expect(try await desk.number("SELECT count(*) FROM event_decisions WHERE corrected_value = 'other'") == 2)

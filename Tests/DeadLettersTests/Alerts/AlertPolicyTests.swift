@@ -31,7 +31,7 @@ import Testing
         #expect(
             policy.decide(createdAt: Self.at(100), lastSent: Self.at(1), hasNewer: true, now: Self.at(101))
                 == .supersede)
-        // An endpoint that was down for minutes hears what is so now.
+        // An endpoint that was down for minutes only receives the current alert.
         #expect(policy.decide(createdAt: Self.at(0), lastSent: nil, hasNewer: true, now: Self.at(61)) == .supersede)
         #expect(policy.decide(createdAt: Self.at(0), lastSent: nil, hasNewer: true, now: Self.at(2)) == .send)
     }
@@ -58,13 +58,13 @@ import Testing
         #expect(told(10) == [10])
         #expect(told(99).isEmpty)
         #expect(told(250) == [100])
-        // Below 100 and not below half of it: not armed again.
+        // The count fell below 100 but not below half of it, so the threshold does not fire again.
         #expect(told(60).isEmpty)
         #expect(told(150).isEmpty)
         #expect(told(49).isEmpty)
         #expect(told(100) == [100])
         #expect(policy.observe([:]).isEmpty)
-        // From none to many at once is one alert.
+        // A rise from none to many in one step is one alert.
         #expect(told(5_000) == [100])
     }
 
@@ -90,7 +90,7 @@ import Testing
         #expect(right.validate().count == 1)
     }
 
-    /// The example of the specification's reference libraries.
+    /// The example comes from the reference libraries of the specification.
     @Test func theSignatureIsThatOfStandardWebhooks() throws {
         let key = try #require(WebhookSecret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").key)
         let signature = WebhookSignature(

@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    /// Runs a sender against a server of the test's own beside `body`, and ends it.
+    /// Runs a sender and a private webhook server while `body` runs, then stops both.
     static func run(
         _ answers: [WebhookServer.Answer], senders: Int = 1, _ set: (inout AlertConfiguration) -> Void = { _ in },
         _ body: (Scene) async throws -> Void
@@ -72,7 +72,7 @@ import Testing
             let id = try #require(request.header("webhook-id"))
             let time = try #require(request.header("webhook-timestamp").flatMap { Int64($0) })
             #expect(abs(time - Int64(Date().timeIntervalSince1970)) < 60)
-            // As a receiver verifies it.
+            // Verifies the signature as a receiver does.
             let key = try #require(Data(base64Encoded: String(Self.secret.dropFirst(6))))
             let signature = try #require(request.header("webhook-signature")).split(separator: ",")
             #expect(signature.first == "v1")
@@ -137,7 +137,7 @@ import Testing
         try await Self.run([.endlessBody(200)]) { scene in
             try await scene.add()
             try await eventually { try await scene.count("sent_at IS NOT NULL") == 1 }
-            // The connection is broken off while the server would go on.
+            // The sender closes the connection while the server would continue to send.
             try await eventually { scene.server.brokenOff == 1 }
         }
     }
@@ -169,7 +169,7 @@ import Testing
             try await letters.add(120)
             try await eventually { try await scene.count("sent_at IS NOT NULL") == 1 }
             try await letters.add(120)
-            // Something after it that is told, too: by then a second alert of the threshold would be there.
+            // The next alert is sent as well. By then, a second alert for the threshold would have been added.
             try await scene.add()
             try await eventually { try await scene.count("sent_at IS NOT NULL") == 2 }
             #expect(try await scene.count("kind = 'threshold'") == 1)

@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 import Testing
 
-/// An HTTP server on 127.0.0.1, one thread a connection, that answers as the test says.
+/// An HTTP server on 127.0.0.1 that gives the answers of a test. It uses one thread for each connection.
 final class WebhookServer: Sendable {
     struct Request: Sendable {
         let head: String
@@ -19,17 +19,17 @@ final class WebhookServer: Sendable {
         }
     }
 
-    /// What a connection gets once its request is read.
+    /// The answer to a connection after its request is read.
     enum Answer: Sendable {
-        /// A status, with headers and a short body.
+        /// A status with headers and a short body.
         case status(Int, headers: String = "")
-        /// A status, headers, and a body that does not end while anybody reads it.
+        /// A status, headers, and a body that does not end while the client reads it.
         case endlessBody(Int, headers: String = "")
-        /// Headers that do not end.
+        /// Headers without an end.
         case endlessHead
-        /// Nothing, and the connection stays open.
+        /// The server sends nothing and the connection stays open.
         case silence
-        /// The connection ends without a word.
+        /// The server closes the connection without an answer.
         case hangUp
     }
 
@@ -47,12 +47,12 @@ final class WebhookServer: Sendable {
 
     var url: String { "http://127.0.0.1:\(port)/hook" }
     var requests: [Request] { state.withLock(\.requests) }
-    /// Bytes of bodies and heads that were sent without an end.
+    /// Number of bytes that were sent in bodies and heads without an end.
     var bytesSent: Int { state.withLock(\.bytesSent) }
-    /// Answers without an end that the client broke off.
+    /// Number of endless answers that the client aborted.
     var brokenOff: Int { state.withLock(\.brokenOff) }
 
-    /// - Parameter answers: one a request; the last is the answer to all that follow.
+    /// - Parameter answers: one answer for each request. The last one answers all later requests.
     init(_ answers: [Answer]) throws {
         state = Mutex(State(answers: answers))
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -61,7 +61,7 @@ final class WebhookServer: Sendable {
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let listener = listener
-        // SAFETY: a sockaddr_in is passed as the sockaddr that it is, with its size.
+        // SAFETY: a sockaddr_in may be passed as a sockaddr, together with its size.
         let isListening = unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
                 unsafe bind(listener, generic, length) == 0 && getsockname(listener, generic, &length) == 0
@@ -73,7 +73,7 @@ final class WebhookServer: Sendable {
         Thread.detachNewThread { [self] in accept() }
     }
 
-    /// Takes no more connections; those that are open end soon.
+    /// Accepts no more connections. Open connections end soon.
     func stop() {
         state.withLock { $0.isOpen = false }
         shutdown(listener, Int32(SHUT_RDWR))
@@ -108,7 +108,7 @@ final class WebhookServer: Sendable {
             _ = Self.write("HTTP/1.1 200 OK\r\n", connection)
             pour("x-filler: " + String(repeating: "x", count: 1_000) + "\r\n", connection)
         case .silence:
-            // Until the client gives up.
+            // Waits until the client closes the connection.
             var byte: UInt8 = 0
             while unsafe recv(connection, &byte, 1, 0) > 0 {}
         case .hangUp: break

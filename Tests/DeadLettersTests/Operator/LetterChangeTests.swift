@@ -7,7 +7,7 @@ import Testing
 @Suite struct LetterChangeTests {
     typealias Skip = DeadLetterStore.Skip
 
-    /// Letters 1–5 in the states pending, retrying, resolved, discarded and pending without a topic.
+    /// Creates the letters 1–5 with the states pending, retrying, resolved, discarded, and pending without a topic.
     static func withStates(_ body: (LetterScene) async throws -> Void) async throws {
         try await LetterScene.run { scene in
             try await scene.add(5)
@@ -61,7 +61,7 @@ import Testing
         try await Self.withStates { scene in
             try await scene.store.change(.discard, .letters([1, 5]), by: LetterScene.audit)
             #expect(try await scene.count("state = 'discarded' AND next_attempt_at IS NULL") == 3)
-            // The foreign letter has no consumer to tell.
+            // The foreign letter has no consumer that must be told.
             #expect(
                 try await scene.text("SELECT string_agg(letter_id || action || delivery, ' ') FROM dead_letter_sends")
                     == "1discard2")
@@ -151,7 +151,7 @@ import Testing
             #expect(try await outcome(2) == .skipped(.isRetrying))
             #expect(try await outcome(4) == .skipped(.isDiscarded))
             #expect(try await outcome(77) == .noSuchLetter)
-            // A value that is with the consumer can be replaced by one that can be sent.
+            // A value that only the consumer has can be replaced by a value that can be sent.
             try await scene.connection.execute("UPDATE dead_letters SET value = NULL, value_kept = 'consumer'")
             #expect(try await outcome(1) == .edited(3))
         }

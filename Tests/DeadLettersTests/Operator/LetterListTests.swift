@@ -108,7 +108,7 @@ import Testing
 
     @Test func aLetterIsShownWithAllThatBelongsToIt() async throws {
         try await LetterScene.run { scene in
-            // Keys of 10: letter 50 has 4 before it and 5 behind it of the key order-0.
+            // There are ten keys. The key order-0 of letter 50 has four letters before it and five after it.
             try await scene.add(100, keys: 10)
             try await scene.connection.execute(
                 "UPDATE dead_letters SET state = 'resolved' WHERE letter_id = 40")

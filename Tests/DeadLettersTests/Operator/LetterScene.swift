@@ -3,7 +3,7 @@ import Postgres
 import StreamCore
 import TestKit
 
-/// A schema with letters in it, and the operator's view of them.
+/// A schema with letters, and an operator's access to them.
 struct LetterScene {
     let connection: PostgresConnection
     let store: DeadLetterStore
@@ -19,8 +19,8 @@ struct LetterScene {
         }
     }
 
-    /// Makes letters whose numbers follow those there are: number n has key `order-<n % keys>`, class `class_<n % 5>`
-    /// and the fingerprint that is n % 20 in hexadecimal.
+    /// Adds letters with consecutive numbers. Letter n has the key `order-<n % keys>`, the class `class_<n % 5>`, and n
+    /// % 20 in hexadecimal as its fingerprint.
     func add(
         _ count: Int, consumer: String = "order-summary", keys: Int = 1_000, state: String = "pending",
         columns: String = "", values: String = ""

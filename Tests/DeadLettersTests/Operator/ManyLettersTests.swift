@@ -4,7 +4,8 @@ import Postgres
 import TestKit
 import Testing
 
-/// A million open letters take minutes to make: only with MILLRACE_MANY_LETTERS in the environment.
+/// It takes minutes to create a million open letters, so this suite only runs with MILLRACE_MANY_LETTERS in the
+/// environment.
 @Suite(.enabled(if: ProcessInfo.processInfo.environment["MILLRACE_MANY_LETTERS"] != nil))
 struct ManyLettersTests {
     @Test func questionsAreAnsweredWithinTheirTimeOverAMillionLetters() async throws {
@@ -12,7 +13,7 @@ struct ManyLettersTests {
             for round in 0..<10 {
                 try await scene.add(100_000, consumer: round < 9 ? "order-summary" : "dashboard", keys: 5_000)
             }
-            // A key that blocks very many.
+            // A key that blocks many letters.
             try await scene.add(50_000, keys: 1)
             try await scene.connection.execute("VACUUM ANALYZE dead_letters")
             try await scene.connection.execute("VACUUM ANALYZE dead_letter_groups")

@@ -14,16 +14,16 @@ struct RetryRecord: Sendable, Equatable {
     let headers: [String: String]
 }
 
-/// A consumer's part of the protocol, played: it has parked events, reads its retry topic, and answers.
+/// Acts as a consumer in the protocol: it has parked events, reads its retry topic and answers.
 actor PlayedConsumer {
     private let scene: Scene
     private let consumer: Consumer
-    /// Offsets of parked events, by key.
+    /// The offsets of parked events, by key.
     private var parked: [String: [Int64]] = [:]
-    /// What is wrong with which event.
+    /// The error class of each broken event, by offset.
     private var broken: [Int64: String] = [:]
     private(set) var received: [RetryRecord] = []
-    /// Offsets in the order in which they took effect, by key.
+    /// The offsets of applied events in order of application, by key.
     private(set) var applied: [String: [Int64]] = [:]
 
     init(_ scene: Scene, partitions: Int32 = 1) async throws {
@@ -36,7 +36,7 @@ actor PlayedConsumer {
         try await consumer.assign(offsets)
     }
 
-    /// Parks an event: the first of a key fails, those behind it are blocked.
+    /// Parks an event. The first event of a key fails, and later ones are blocked.
     func park(_ key: String, _ offset: Int64, errorClass: String = "invalid_json", message: String = "no JSON")
         async throws
     {
@@ -49,10 +49,10 @@ actor PlayedConsumer {
                 errorClass: errorClass, message: message))
     }
 
-    /// What failed would work now.
+    /// From now on all events can be applied.
     func repair() { broken = [:] }
 
-    /// Reads on for a moment, and answers.
+    /// Reads one more batch, if there is one, and answers.
     func poll(answering: Bool = true) async throws {
         guard case .batch(let batch) = try await consumer.poll(BatchLimits(maxWaitMs: 20)) else { return }
         for view in batch {
@@ -89,7 +89,7 @@ actor PlayedConsumer {
         try await scene.send(letter)
     }
 
-    /// Plays until the condition holds.
+    /// Reads and answers until the condition holds.
     func play(answering: Bool = true, until condition: () async throws -> Bool) async throws {
         try await eventually {
             try await poll(answering: answering)

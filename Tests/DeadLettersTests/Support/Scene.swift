@@ -13,7 +13,8 @@ let testLogger: Logger = {
     return logger
 }()
 
-/// A consumer of ours with its topics, an empty database, and a producer for all that the tests play themselves.
+/// A consumer of Millrace with its topics, an empty database, and a producer for records that the tests write
+/// themselves.
 struct Scene: Sendable {
     let consumer: String
     let foreignTopic: String
@@ -56,7 +57,7 @@ struct Scene: Sendable {
         return configuration
     }
 
-    /// Runs a handler while `body` does, then stops it gracefully.
+    /// Runs a handler while `body` runs, then stops it gracefully.
     func withHandler(
         _ change: (inout DeadLetterHandlerConfiguration) -> Void = { _ in }, handlers: Int = 1,
         _ body: () async throws -> Void
@@ -90,7 +91,7 @@ struct Scene: Sendable {
 
     func execute(_ script: String) async throws { try await database.execute(script: script) }
 
-    /// Waits until so many letters are in a state.
+    /// Waits until exactly `count` letters fulfil the condition.
     func waitFor(_ count: Int64, _ condition: String) async throws {
         do {
             try await eventually {
