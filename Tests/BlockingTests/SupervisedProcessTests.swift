@@ -12,12 +12,12 @@ import Testing
         try await body(path)
     }
 
-    /// Empty until the shell has made it.
+    /// The content of the log; empty until the shell has created it.
     static func text(of log: String) -> String {
         (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
     }
 
-    /// From proc(5)'s `stat`.
+    /// Reads the parent's process id from proc(5)'s `stat`.
     private static func parent(of process: Int32) throws -> Int32 {
         let stat = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
         let fields = try #require(stat.split(separator: ")").last).split(separator: " ")
@@ -50,7 +50,7 @@ import Testing
 
     @Test func stoppedItGetsTheChanceToEndWell() async throws {
         try await Self.withLog { log in
-            // Says that it is ready, and answers SIGTERM with an exit code of its own.
+            // The script reports that it is ready, and exits with its own code on SIGTERM.
             let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"
             let process = try SupervisedProcess(["/bin/sh", "-c", script], logFile: log, patienceSeconds: 30)
             try await eventually { Self.text(of: log) == "ready\n" }
@@ -77,15 +77,15 @@ import Testing
                 ["/bin/sh", "-c", script], logFile: log, patienceSeconds: 30)
             try await eventually { Self.text(of: log).hasSuffix("\n") }
             let shell = try Self.parent(of: #require(process).processID)
-            // What the kernel does with the socket when this process is killed, `deinit` does here.
+            // `deinit` closes the socket, as the kernel does when this process is killed.
             process = nil
             try await eventually { Self.text(of: log).hasSuffix("asked\n") }
-            // It would stay a zombie if nobody waited for it.
+            // Without a parent that waits for it, the shell would stay a zombie.
             try await eventually { !FileManager.default.fileExists(atPath: "/proc/\(shell)") }
         }
     }
 
-    /// Its owner is killed before the shell has told the child's number.
+    /// The owner is killed before the shell has reported the child's process id.
     @Test func itsOwnerGoneAtOnceTheChildIsEnded() async throws {
         try await Self.withLog { log in
             let sockets = try SocketPair()

@@ -7,14 +7,14 @@ private actor Worker {
     private let executor = ThreadExecutor(name: "test-worker")
     private(set) var order: [Int] = []
 
-    // SAFETY: the actor holds the executor for as long as it lives.
+    // SAFETY: the actor keeps the executor alive for its whole life.
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
     nonisolated var taskExecutor: any TaskExecutor { executor }
 
     func append(_ value: Int) { order.append(value) }
 
-    /// Blocks this actor's thread until `gate` opens.
+    /// Blocks this actor's thread until `gate` is signalled.
     func block(until gate: DispatchSemaphore) { gate.wait() }
 
     func threadIdentity() -> ObjectIdentifier { currentThread() }
@@ -41,7 +41,7 @@ private func currentThread() -> ObjectIdentifier { ObjectIdentifier(Thread.curre
         }
     }
 
-    /// Without the preference, it would continue on a thread of the pool.
+    /// Without the preference, the task would continue on a thread of the pool.
     @Test func aTaskThatPrefersItContinuesThereAfterAWait() async {
         let worker = Worker()
         let thread = await worker.threadIdentity()

@@ -6,7 +6,7 @@ import Testing
 @testable import Dashboard
 
 @Suite struct CounterChangesTests {
-    /// What the batches change adds up to what the orders count for in the end, whatever came first.
+    /// In any order of events, the changes of all batches add up to the final counts of the orders.
     @Test(arguments: 0..<UInt64(40)) func changesAddUp(_ seed: UInt64) throws {
         var orders = RandomOrders(seed: seed)
         let events = (0..<12).flatMap { orders.events(of: "order-\($0)") }

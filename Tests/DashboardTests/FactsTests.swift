@@ -9,7 +9,7 @@ import Testing
 @Suite struct FactsTests {
     private typealias Shipments = ShipmentFacts<Dashboard.ShippedFact>
 
-    /// Every permutation of an order's events gives the same facts, and so counts for the same.
+    /// Every permutation of an order's events gives the same facts, and therefore the same counts.
     @Test(arguments: 0..<UInt64(12)) func anyOrderGivesTheSameFacts(_ seed: UInt64) throws {
         var orders = RandomOrders(seed: seed)
         let events = Array(orders.events(of: "order-1").shuffled(using: &orders.random).prefix(6))
@@ -21,7 +21,7 @@ import Testing
         }
     }
 
-    /// Whole lives, shuffled, with duplicates, and merged from parts that were folded apart.
+    /// All events of an order are shuffled, duplicated, folded in parts and merged.
     @Test(arguments: 0..<UInt64(300)) func partsMergeToTheWhole(_ seed: UInt64) throws {
         var orders = RandomOrders(seed: seed)
         let events = orders.events(of: "order-1")
@@ -42,7 +42,7 @@ import Testing
         #expect(OrderFactsFold([event]).changes.isEmpty)
     }
 
-    /// Facts of one payment follow its sequence, whatever the clocks say; each refund counts.
+    /// The facts of one payment follow its sequence, whatever the clocks say. Each refund counts.
     @Test func aLaterSequenceHoldsWhateverTheClockSays() throws {
         let euro = RandomOrders.currency("EUR")
         func money(_ amount: Int128) -> Money { Money(DecimalAmount(coefficient: amount, scale: 0), euro) }
@@ -72,7 +72,7 @@ import Testing
         #expect(PaymentStatus(OrderFactsFold(Array(events.prefix(5))).changes[0].payments) == .partiallyRefunded)
     }
 
-    /// Both read models tell the same status of an order.
+    /// Both read models show the same status of an order.
     @Test(arguments: 0..<UInt64(300)) func theStatusIsThatOfTheOrderSummary(_ seed: UInt64) throws {
         var orders = RandomOrders(seed: seed)
         let all = orders.events(of: "order-1")
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func idsThatLookTheSameAreTwo() throws {
-        // é as one code point, and as two.
+        // The letter é as one code point and as two.
         let lines = ["caf\u{E9}", "cafe\u{301}"].map {
             OrderLine(productID: $0, name: "Coffee", quantity: 1, unitPrice: .zero)
         }
@@ -127,7 +127,7 @@ import Testing
 }
 
 @Suite struct DurationBinTests {
-    /// Bins touch each other, and none is wider than a sixteenth of where it begins.
+    /// The bins have no gaps, and none is wider than a sixteenth of its start.
     @Test func binsCoverAllDurations() {
         var atLeastMs: Int64 = 0
         var count = 0

@@ -10,8 +10,8 @@ import Testing
 @testable import Dashboard
 
 @Suite struct PrunerTests {
-    /// Old minutes go, hours and days stay as they were; an event that comes late for a minute that went counts in its
-    /// hour and day alone.
+    /// The pruner deletes old minutes and leaves hours and days unchanged. A late event of a deleted minute only counts
+    /// in its hour and its day.
     @Test func prunedMinutesLeaveTheTotals() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let connection = try await PostgresConnection.connect(database)
@@ -30,7 +30,7 @@ import Testing
             try await write([created("late", at: now - 3 * hour)], DashboardWriter(), connection)
             #expect(try await sums(connection) == ["day": 3, "hour": 3, "minute": 1])
             #expect(try await pruner.pass() == 0)
-            // A longer retention brings nothing back, nor half of it.
+            // A longer retention does not restore deleted minutes, not even in part.
             let lenient = DashboardPruner(retention: DashboardRetention(), postgres: database, logger: Self.silent)
             #expect(try await lenient.pass() == 0)
             try await write([created("later", at: now - 3 * hour)], DashboardWriter(), connection)
@@ -39,8 +39,8 @@ import Testing
         }
     }
 
-    /// A transaction that began before the horizon moved may write behind it: readers do not see that, and the next
-    /// pass drops it.
+    /// A transaction that began before the horizon moved may write rows before the horizon. Readers do not see these
+    /// rows, and the next pass deletes them.
     @Test func whatIsWrittenBehindTheHorizonIsNotSeen() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let connection = try await PostgresConnection.connect(database)
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    /// Passes and writers at the same time: nobody waits in a circle, and the days are right.
+    /// Passes and writers run at the same time. There is no deadlock, and the days are correct.
     @Test func writersAndPassesDoNotHoldEachOtherUp() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             let now = Int64(Date().timeIntervalSince1970) * 1_000_000
@@ -85,7 +85,7 @@ import Testing
             let connection = try await PostgresConnection.connect(database)
             let sums = try await sums(connection)
             #expect(sums["day"] == 400 && sums["hour"] == 400)
-            // A quarter of an hour apart, two days of them are kept.
+            // The orders are a quarter of an hour apart, and minutes are kept for two days.
             #expect((190...194).contains(sums["minute"] ?? 0))
             await connection.close()
         }
@@ -114,7 +114,7 @@ import Testing
                     shippingAddress: RandomOrders.address)))
     }
 
-    /// Orders created, by resolution, as readers see them.
+    /// Number of created orders by resolution, as readers see it.
     private func sums(_ connection: PostgresConnection) async throws -> [String: Int64] {
         let result = try await connection.execute(
             "SELECT resolution, sum(orders_created)::bigint FROM dashboard_counters GROUP BY resolution")

@@ -3,8 +3,8 @@ import Orders
 import StreamCore
 import TestKit
 
-/// Events of orders, drawn at random: all kinds of them, payments and shipments in numbers, lines that change, two
-/// currencies, and also histories that no shop would write.
+/// Random events of orders: all kinds, several payments and shipments, changing items, two currencies, and also
+/// histories that no shop would write.
 struct RandomOrders {
     var random: SplitMix64
 
@@ -23,7 +23,7 @@ struct RandomOrders {
     static let address = ShippingAddress(
         name: "Erika", street: "Heidestraße 17", city: "Köln", postalCode: "51147", country: "DE")
 
-    /// All events of one order, its payments and shipments, in the order of their times.
+    /// All events of one order, its payments and its shipments, in the order of their times.
     mutating func events(of orderID: String, startingAt start: Int64 = Self.start) -> [OrderEvent] {
         var life = Life(orderID: orderID, now: start, random: random)
         life.play()
@@ -94,7 +94,7 @@ private struct Life {
         let aggregateID = aggregateID ?? orderID
         let sequence = sequences[aggregateID, default: 0] + 1
         sequences[aggregateID] = sequence
-        // Sometimes in the same microsecond, sometimes days later, and now and then the clock steps back.
+        // The next event has the same time, or comes up to days later. Sometimes the clock steps back.
         now += [0, 700, 90_000_000, 50_000_000_000][below(4)] * Int64(below(3))
         if below(8) == 0 { now -= 30_000_000 }
         events.append(
@@ -109,13 +109,13 @@ private struct Life {
 }
 
 extension Array {
-    /// The elements in any order, some of them twice.
+    /// The elements in random order, some of them twice.
     func shuffledWithDuplicates(using random: inout some RandomNumberGenerator) -> [Element] {
         let copies = flatMap { Array(repeating: $0, count: Int.random(in: 1...5, using: &random) / 5 + 1) }
         return copies.shuffled(using: &random)
     }
 
-    /// The elements cut into pieces of random sizes, `largest` at most.
+    /// The elements in pieces of random sizes, at most `largest`.
     func splitAtRandom(largest: Int, using random: inout some RandomNumberGenerator) -> [[Element]] {
         var pieces: [[Element]] = []
         var start = 0
@@ -127,7 +127,7 @@ extension Array {
         return pieces
     }
 
-    /// Every order in which the elements can stand.
+    /// All permutations of the elements.
     func permutations() -> [[Element]] {
         guard count > 1 else { return [self] }
         return indices.flatMap { index in

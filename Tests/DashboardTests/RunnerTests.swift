@@ -8,7 +8,7 @@ import Testing
 
 @testable import Dashboard
 
-/// The projection in its runtime: from Kafka, in two processes' stead, with duplicates, rebalances and lost
+/// The projection in its runner: it reads from Kafka in two instances, with duplicates, rebalances and lost
 /// connections.
 @Suite struct RunnerTests {
     @Test(arguments: 0..<UInt64(2)) func theViewsAreWhatTheWriteModelSays(_ seed: UInt64) async throws {
@@ -31,7 +31,7 @@ import Testing
                 try await produce(records[half...], suffix)
                 for _ in 0..<3 { try await loseConnections(of: database.applicationName, connection) }
                 try await eventually { try await applied(connection) >= Int64(half) }
-                // Its partitions go to the other one.
+                // The partitions of the first instance move to the second.
                 first.cancel()
                 try await first.value
                 try await eventually { try await applied(connection) == Int64(records.count) }
@@ -70,7 +70,7 @@ import Testing
         await producer.close(timeoutMs: 5_000)
     }
 
-    /// As PostgreSQL's offsets say.
+    /// Number of applied records, by PostgreSQL's offsets.
     private func applied(_ connection: PostgresConnection) async throws -> Int64 {
         try await connection.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets").int64(0, 0)
     }

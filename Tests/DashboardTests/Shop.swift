@@ -6,7 +6,7 @@ import StreamCore
 import Testing
 import Verification
 
-/// A shop that was played to its end, and the events that it wrote.
+/// A simulated shop that has finished, and the events that it wrote.
 enum Shop {
     struct Record: Sendable {
         let topic: String
@@ -16,8 +16,8 @@ enum Shop {
 
     static let sets = ["outbox", "orders", "projections", "order-summary", "dashboard"]
 
-    /// Plays the shop, and then stretches its time: what took a second took a day or so, in both the write model and
-    /// the events.
+    /// Runs the shop, and then stretches its time so that a second becomes about a day, in both the write model and the
+    /// events.
     static func play(orders: Int, in database: PostgresConfiguration, _ connection: PostgresConnection) async throws {
         var configuration = ShopLoad.Configuration()
         configuration.orders = orders
@@ -29,11 +29,11 @@ enum Shop {
         try await connection.execute(script: stretch)
     }
 
-    /// Requires of each view that it has rows, and exactly those that the write model says.
+    /// Requires that each view has rows, and that they agree with the write model.
     static func expectEqual(
         _ database: PostgresConfiguration, sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        // Nothing is in Kafka here, so the tables are all there is to compare.
+        // Kafka has no events here, so the verification compares only the tables.
         let verification = Verification(
             VerificationConfiguration(writeModel: database, readModel: database, kafka: nil))
         let views = try await verification.run().comparisons.filter { $0.name.hasPrefix("dashboard_") }
@@ -61,7 +61,7 @@ enum Shop {
             + updates.joined() + "DROP TABLE times;"
     }()
 
-    /// The outbox as the records that the relay makes of it.
+    /// The outbox as the records that the relay would publish.
     static func records(_ connection: PostgresConnection) async throws -> [Record] {
         let rows = try await connection.execute(
             """

@@ -7,9 +7,10 @@ import Testing
 
 @testable import Dashboard
 
-/// The same as the fold, but in PostgreSQL, against what SQL says of the write model.
+/// The same tests as for the fold, but in PostgreSQL. The expected values come from SQL on the write model.
 @Suite struct TableTests {
-    /// All events of a shop in any order, with duplicates, in batches of random sizes and of one or many parts.
+    /// All events of a shop are written in random order, with duplicates, in batches of random sizes, in one or many
+    /// parts.
     @Test(arguments: 0..<UInt64(3)) func anyBatchingGivesWhatTheWriteModelSays(_ seed: UInt64) async throws {
         try await withShop(orders: 250) { database, connection, events in
             var random = SplitMix64(seed: seed)
@@ -19,20 +20,21 @@ import Testing
                 try await write(batch, writer, connection)
             }
             try await Shop.expectEqual(database)
-            // One process has one lane.
+            // One process uses only one lane.
             #expect(try await lanes(connection) == [0])
         }
     }
 
-    /// Three owners write at the same time, with orders, products, customers and days in common. A deadlock would be
-    /// an error.
+    /// Three owners write at the same time. They share orders, products, customers and days. A deadlock would be an
+    /// error.
     @Test(arguments: 0..<UInt64(3)) func concurrentOwnersGiveTheSame(_ seed: UInt64) async throws {
         try await withShop(orders: 250) { database, connection, events in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for owner in 0..<UInt64(3) {
                     group.addTask {
                         var random = SplitMix64(seed: seed * 3 + owner)
-                        // By payment, shipment or order, as partitions of topics are; and some that others have too.
+                        // Splits the events by payment, shipment or order, like the partitions of topics. Some events
+                        // have further owners.
                         let own = events.filter { event in
                             UInt64(event.identity.aggregateID.utf8.reduce(0) { $0 &+ Int($1) } % 3) == owner
                                 || Int.random(in: 0..<10, using: &random) == 0
@@ -50,8 +52,8 @@ import Testing
         }
     }
 
-    /// Owners of one aggregate at once, as where partitions were added or letters are retried: the numbers are those of
-    /// all events in one transaction.
+    /// Several owners of one aggregate write at the same time, as after partitions were added or when letters are
+    /// retried. The numbers are those of all events in one transaction.
     @Test(arguments: 0..<UInt64(4)) func ownersOfOneAggregateLoseNothing(_ seed: UInt64) async throws {
         var orders = RandomOrders(seed: seed)
         let events = (0..<25).flatMap { orders.events(of: "order-\($0)") }
@@ -66,7 +68,7 @@ import Testing
         try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for owner in 0..<3 {
-                    // Each event has one owner or more, whatever its aggregate is.
+                    // Each event has one or more owners, whatever its aggregate.
                     var own = events.enumerated().filter { $0.offset % 3 == owner || $0.offset % 7 == owner }
                         .map(\.element)
                     own.shuffle(using: &orders.random)
@@ -85,7 +87,7 @@ import Testing
         }
     }
 
-    /// All that the views say, a text a row, numbers without zeros at their ends.
+    /// All rows of the views as text. Numbers have no trailing zeros.
     private func numbers(_ connection: PostgresConnection) async throws -> [String] {
         let views = ["counters", "statuses", "products", "customers", "durations"]
         let rows = views.map { view in
@@ -99,7 +101,7 @@ import Testing
         return try (0..<result.rowCount).map { try result.string($0, 0) }
     }
 
-    /// Nobody waits for a transaction that counts in the same buckets, products and customers.
+    /// No transaction waits for another one that counts in the same buckets, products and customers.
     @Test func aHotDayHoldsNobodyUp() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "dashboard"]) { database in
             var orders = RandomOrders(seed: 5)
@@ -108,7 +110,8 @@ import Testing
             let (first, second) = (orders.events(of: "order-1"), orders.events(of: "order-2"))
             try await connection.withTransaction { transaction in
                 try await DashboardWriter().write(OrderFactsFold(first).changes, in: transaction)
-                // Whoever waited for a row that the open transaction has changed would wait in vain.
+                // A wait for a row that the open transaction has changed would never end, so this timeout makes it
+                // fail.
                 try await other.execute(script: "SET lock_timeout = '5s'")
                 try await other.withTransaction { transaction in
                     try await DashboardWriter().write(OrderFactsFold(second).changes, in: transaction)
@@ -170,7 +173,7 @@ import Testing
     }
 }
 
-/// A batch in a transaction of its own, which is tried anew where the runtime would.
+/// Writes a batch in its own transaction, and repeats it where the runner would.
 func write(_ batch: [OrderEvent], _ writer: DashboardWriter, _ connection: PostgresConnection) async throws {
     while true {
         do {
@@ -178,7 +181,7 @@ func write(_ batch: [OrderEvent], _ writer: DashboardWriter, _ connection: Postg
                 try await writer.write(OrderFactsFold(batch).changes, in: transaction)
             }
         } catch let error as PostgresError where error.sqlState == .lockNotAvailable {
-            // Somebody has an order that neither had a moment ago.
+            // Another transaction has just created the row of an order that was new to both.
         }
     }
 }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Digests
 
-/// The vectors of the standards.
+/// The test vectors of the standards.
 @Suite struct SHA256Tests {
-    /// From NIST's "Descriptions of SHA-256": no byte, one block, two blocks.
+    /// From NIST's "Descriptions of SHA-256": an empty message, one block, and two blocks.
     @Test(arguments: [
         ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
         ("abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
@@ -17,7 +17,7 @@ import Testing
         #expect(hexadecimal(SHA256.digest(of: text)) == digest)
     }
 
-    /// From RFC 4231: keys shorter and longer than a block.
+    /// From RFC 4231: keys that are shorter or longer than a block.
     @Test(arguments: [
         (
             Array("Jefe".utf8), "what do ya want for nothing?",
@@ -32,7 +32,7 @@ import Testing
         #expect(hexadecimal(SHA256.authenticationCode(of: Array(message.utf8), key: key)) == code)
     }
 
-    /// OpenSSL has a buffer of its own for a null pointer.
+    /// For a null pointer, OpenSSL would use its own buffer.
     @Test func emptyMessageAndKeyHaveACode() {
         #expect(
             hexadecimal(SHA256.authenticationCode(of: [], key: []))

@@ -131,7 +131,7 @@ import Testing
 }
 
 @Suite struct EmbeddedMigrationsTests {
-    /// Whoever adds a file adds its line to `MigrationCatalog.embedded`.
+    /// A new migration file needs a line in `MigrationCatalog.embedded`.
     @Test func everyFileIsInTheCatalog() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .appendingPathComponent("../../Sources/Migrations/SQL")
@@ -153,7 +153,7 @@ import Testing
     }
 
     @Test func allSetsApplyToOneSchema() async throws {
-        // Read models are registered in the tables of the projections.
+        // Read models are registered in the tables of the set `projections`.
         let others = MigrationCatalog.embedded.sets.filter { $0 != "projections" }
         let sets = ["projections"] + others
         try await TestDatabase.withSchema(migrating: sets) { configuration in

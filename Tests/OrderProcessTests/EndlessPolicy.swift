@@ -5,7 +5,7 @@ import Orders
 import ProcessManagers
 import StreamCore
 
-/// Answers every refusal with the same step.
+/// A policy that answers every refusal with the same step.
 struct EndlessPolicy: ProcessPolicy {
     typealias Payload = OrderEventPayload
     typealias State = OrderProcessState

@@ -6,7 +6,7 @@ import StreamCore
 import TestKit
 import Testing
 
-/// Read models that were handed over to commands are kept by the commands of processes as well.
+/// After a read model was handed over to commands, the commands of processes update it as well.
 @Suite struct InlineReadModelTests {
     /// Counts events by type.
     private struct Counts: InlineReadModels {
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    /// The events that the read model refuses are not committed either, and the error says which read model it was.
+    /// If the read model refuses events, they are not committed, and the error names the read model.
     @Test func aReadModelThatRefusesRollsTheStepsBack() async throws {
         try await ProcessScene.with(pieces: 5, readModels: Counts()) { scene in
             try await scene.confirm("a")
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    /// A program that cannot apply read models must not carry out commands without them.
+    /// A program that cannot apply read models must not execute commands without them.
     @Test func withoutTheMeansNothingIsCarriedOut() async throws {
         try await ProcessScene.with(pieces: 5) { scene in
             try await scene.confirm("a")

@@ -8,9 +8,9 @@ import WireJSON
 
 @testable import ProcessManagers
 
-/// Histories of one order at random: every interleaving of events, deadlines, repetitions and what others do.
+/// Random histories of one order: events, deadlines, repetitions and acts of others in any order.
 @Suite struct OrderProcessRulesTests {
-    /// What makes one history differ from another besides its acts.
+    /// Random rules for one history.
     private static func rules(using random: inout SplitMix64) -> OrderProcessRules {
         var rules = OrderProcessRules()
         rules.capture = Bool.random(using: &random) ? .process : .provider
@@ -29,7 +29,7 @@ import WireJSON
             var acts: [OrderWorld.Act] = []
             for _ in 0..<Int.random(in: 1..<25, using: &random) {
                 guard let act = OrderWorld.Act.allCases.randomElement(using: &random) else { continue }
-                // A transaction that is rolled back leaves nothing, and the same comes again.
+                // The transaction is rolled back and leaves nothing. The same input comes again later.
                 if Int.random(in: 0..<8, using: &random) == 0 {
                     var lost = world
                     _ = try lost.act(act)
@@ -43,7 +43,7 @@ import WireJSON
             try #require(problem == nil, "SEED=\(seed), history \(number): \(problem ?? "") after \(acts)")
             ends["\(world.stored?.state.stage ?? "none") \(world.payment)", default: 0] += 1
         }
-        // The histories reach what they are for.
+        // The histories must reach all these ends.
         for end in [
             "shipped captured", "cancelled none", "cancelled failed", "cancelled captured", "stopped none",
             "stopped captured", "stopped failed",
@@ -52,7 +52,7 @@ import WireJSON
         }
     }
 
-    /// Delivers what is there, and lets the time pass until nothing is due.
+    /// Delivers all events and lets time pass until no deadline is left.
     private static func settle(_ world: inout OrderWorld) throws {
         for _ in 0..<100 {
             while !world.isQuiet {
@@ -66,7 +66,7 @@ import WireJSON
         Issue.record("the process does not come to rest")
     }
 
-    /// What must be true after each transaction.
+    /// Returns the violated rule of those that hold after each transaction; nil if there is none.
     private static func brokenAlways(_ world: OrderWorld) -> String? {
         if world.shipments > 0, world.isCancelled { return "shipped and cancelled" }
         if world.shipments > 1 { return "shipped twice" }
@@ -90,7 +90,8 @@ import WireJSON
         return nil
     }
 
-    /// What must be true when all events are read and no deadline is left.
+    /// Returns the violated rule of those that hold when all events are read and no deadline is left; nil if there is
+    /// none.
     private static func brokenAtTheEnd(_ world: OrderWorld) -> String? {
         guard let state = world.stored?.state else { return "no process" }
         switch state.stage {
@@ -110,13 +111,13 @@ import WireJSON
         #expect(world.stored?.state.stage == "awaiting_payment")
         #expect(try world.act(.capturePayment))
         for _ in 0..<3 { _ = try world.act(.passTime) }
-        // The deadline comes before the event, and finds the captured payment.
+        // The deadline is handled before the event arrives, and finds the captured payment.
         #expect(try world.act(.handleDeadline))
         #expect(world.stored?.state.stage == "shipped")
         let steps = world.stored?.stepCount
         #expect(try world.act(.deliverPaymentEvent))
         #expect(try world.act(.deliverPaymentEvent))
-        #expect(world.stored?.stepCount == steps, "an event that tells nothing new leaves no trace")
+        #expect(world.stored?.stepCount == steps, "an event without news adds no step")
         #expect(world.captures == 1 && world.refunded == 0)
     }
 

@@ -7,9 +7,9 @@ import Postgres
 import TestKit
 import Testing
 
-/// The process of orders on a real database: single transactions, and the whole way through Kafka.
+/// The order process on a real database: single transactions, and the whole path through Kafka.
 @Suite struct OrderProcessRunTests {
-    /// The way without others: one transaction does all.
+    /// The path without waiting: one transaction does everything.
     @Test func aConfirmedOrderIsPaidAndShipped() async throws {
         try await ProcessScene.with(pieces: 5) { scene in
             try await scene.confirm("a", pieces: 2, tenant: nil)
@@ -22,14 +22,14 @@ import Testing
                     "OrderConfirmed taken working", "ReserveOrder accepted working", "AuthorizeOrder accepted working",
                     "ShipOrder accepted shipped",
                 ])
-            // The events of the process belong to the visit with which the order was confirmed.
+            // The events of the process have the correlation id of the request that confirmed the order.
             #expect(
                 try await scene.rows(
                     """
                     SELECT DISTINCT correlation_id, metadata ->> 'source' FROM outbox
                     WHERE event_type IN ('PaymentAuthorized', 'PaymentCompleted', 'ShipmentCreated')
                     """) == ["visit-a order-process"])
-            // All of it again changes nothing.
+            // Applying all events again changes nothing.
             try await scene.apply(scene.events())
             #expect(try await scene.shop.number("SELECT count(*) FROM process_steps") == 4)
             #expect(try await scene.inconsistencies() == [])
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    /// Two orders want the last piece, in one transaction.
+    /// Two orders want the last piece in the same transaction.
     @Test func withoutStockAnOrderIsCancelled() async throws {
         try await ProcessScene.with(pieces: 1) { scene in
             try await scene.confirm("a")
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    /// Tenants are told apart: the commands are sent for the order's.
+    /// Tenants are separated: the process sends its commands for the tenant of the order.
     @Test func theStockOfAnotherTenantIsNotTaken() async throws {
         try await ProcessScene.with(pieces: 5) { scene in
             try await scene.confirm("a", tenant: "t")
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    /// Who ships by hand takes the order out of the process's hands, and an operator hears of it.
+    /// If someone ships the order by hand, the process stops, and an operator can see the reason.
     @Test func anOrderThatWasShippedByHandStops() async throws {
         try await ProcessScene.with(pieces: 5, { $0.capture = .provider }) { scene in
             try await scene.confirm("a")
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    /// The customer cancels, and the provider captures, before the process has heard of either.
+    /// The customer cancels and the provider captures the payment before the process receives either event.
     @Test func aCapturedPaymentOfACancelledOrderIsRefundedOnce() async throws {
         try await ProcessScene.with(pieces: 5, { $0.capture = .provider }) { scene in
             try await scene.confirm("a")
@@ -137,7 +137,7 @@ import Testing
         }
     }
 
-    /// A deadline that fails comes again, and does not hold the others.
+    /// A deadline that fails is retried and does not delay the others.
     @Test func aDeadlineThatFailsComesAgain() async throws {
         try await ProcessScene.with(pieces: 5, { $0.capture = .provider }) { scene in
             for id in ["a", "b"] { try await scene.confirm(id) }
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    /// A capture, a cancellation, an event and a deadline of the same order, at the same time.
+    /// A capture, a cancellation, an event and a deadline of the same order happen at the same time.
     @Test func whatMeetsIsDecidedOnce() async throws {
         try await ProcessScene.with(pieces: 100, { $0.capture = .provider }) { scene in
             let ids = (0..<12).map { "o\($0)" }
@@ -174,7 +174,7 @@ import Testing
                 for _ in 0..<2 { group.addTask { _ = try await scene.passDeadlines() } }
                 try await group.waitForAll()
             }
-            // What is left of the events is read after it.
+            // Applies the remaining events afterwards.
             try await eventually {
                 _ = try await scene.passDeadlines()
                 let events = try await scene.events()
@@ -185,8 +185,8 @@ import Testing
         }
     }
 
-    /// The whole way: through Kafka, with every record twice, a restart in the middle, payments that are captured, that
-    /// fail and that get no answer, and too little stock.
+    /// The whole path through Kafka: every record comes twice, the process restarts in the middle, payments are
+    /// captured, fail or get no answer, and there is too little stock.
     @Test func eachStepIsTakenOnce() async throws {
         try await ProcessScene.with(pieces: 27, { $0.capture = .provider }) { scene in
             let ids = (0..<30).map { "o\($0)" }

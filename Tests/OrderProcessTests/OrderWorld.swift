@@ -7,12 +7,12 @@ import StreamCore
 
 @testable import ProcessManagers
 
-/// One order, its payment, shipment and stock, with their rules once more, written apart from the deciders; and the
-/// process of the order. A value: a transaction that is rolled back is a copy that is thrown away.
+/// A model of one order with its payment, shipment and stock, and of the order's process. It implements the rules a
+/// second time, independently of the deciders. It is a value, so a rolled-back transaction is a copy that is dropped.
 struct OrderWorld {
     enum Payment: Equatable { case none, authorized, captured, failed }
 
-    /// What others do, and what happens to the process.
+    /// Acts of others, and things that happen to the process.
     enum Act: CaseIterable, Hashable {
         case deliverOrderEvent, deliverPaymentEvent, repeatOrderEvent, repeatPaymentEvent
         case cancelOrder, capturePayment, failPayment, refundSome, shipByHand, receiveStock, loseStock
@@ -31,14 +31,14 @@ struct OrderWorld {
     private(set) var isReserved = false
     private(set) var payment = Payment.none
     private(set) var captures = 0
-    /// Of four quarters.
+    /// In quarters of the amount.
     private(set) var refunded = 0
-    // The topics, and how far the process has read them.
+    // The topics, and the position of the process in them.
     private var orderEvents: [OrderEventPayload] = [.orderConfirmed]
     private var paymentEvents: [OrderEventPayload] = []
     private var nextOrderEvent = 0
     private var nextPaymentEvent = 0
-    /// What the table of processes has.
+    /// The row in the table of processes.
     private(set) var stored: StoredProcess<OrderProcessState>?
 
     static let orderID = "o"
@@ -51,7 +51,7 @@ struct OrderWorld {
         PaymentSetback(orderID: orderID, money: euro, reason: reason)
     }
 
-    // MARK: what others do
+    // MARK: acts of others
 
     /// - Returns: whether the act was possible.
     mutating func act(_ act: Act) throws -> Bool {
@@ -105,7 +105,7 @@ struct OrderWorld {
     /// Whether all events are delivered.
     var isQuiet: Bool { nextOrderEvent == orderEvents.count && nextPaymentEvent == paymentEvents.count }
 
-    // MARK: the process's transaction
+    // MARK: the transaction of the process
 
     private mutating func take(_ inputs: [OrderProcessPolicy.Input]) throws {
         var work = ProcessWork(policy, stored.map { [$0] } ?? [], at: now)
@@ -132,7 +132,7 @@ struct OrderWorld {
 
     // MARK: the rules
 
-    /// - Returns: the rule that refuses the command; nil if it is carried out.
+    /// - Returns: the rule that refuses the command; nil if it is executed.
     private mutating func carryOut(_ step: OrderProcessStep) -> String? {
         switch step {
         case .reserve:

@@ -8,7 +8,7 @@ import StreamCore
 import TestKit
 import Testing
 
-/// What operators do with processes, and what becomes of old ones.
+/// Operations on processes, and the deletion of old processes.
 @Suite struct ProcessOperationTests {
     private static let day: Int64 = 86_400
 
@@ -34,7 +34,7 @@ import Testing
             #expect(try await pruner(scene).pass(on: connection) == 1)
             #expect(try await scene.stages() == ["awaiting_stock 1"])
             #expect(try await scene.rows("SELECT DISTINCT process_id FROM process_steps") == ["waiting"])
-            // However old it is: it is not finished, and its deadline stays.
+            // This process is never deleted, because it is not finished. It also keeps its deadline.
             scene.clock.advance(seconds: 10_000 * Self.day)
             #expect(try await pruner(scene).pass(on: connection) == 0)
             #expect(try await scene.rows("SELECT due_at IS NOT NULL FROM processes") == ["true"])
@@ -55,7 +55,7 @@ import Testing
                     """)
             scene.clock.advance(seconds: 31 * Self.day)
             let connection = scene.shop.connection
-            // A process that somebody has locked is left for the next time.
+            // A process that another session has locked is left for the next pass.
             let other = try await PostgresConnection.connect(scene.shop.database)
             try await other.withTransaction { transaction in
                 try await transaction.execute("SELECT 1 FROM processes WHERE process_id = '7' FOR UPDATE")
@@ -83,10 +83,10 @@ import Testing
             #expect(try await registry.list(stopped, limit: 10).map(\.id) == ["a"])
             let audit = Audit(actor: "mara", reason: "the parcel came back")
             #expect(try await registry.resume(stopped, by: audit, at: scene.clock.now) == ["a"])
-            // Nothing has changed for the rules, so it stops again.
+            // The state that stopped the process is unchanged, so it stops again.
             #expect(try await scene.passDeadlines() == 1)
             #expect(try await scene.stages() == ["cancelled 1", "stopped 1"])
-            #expect(try await scene.passDeadlines() == 0, "and does not come again by itself")
+            #expect(try await scene.passDeadlines() == 0, "it is not retried by itself")
 
             try await scene.shop.connection.execute(script: "DELETE FROM shipments")
             let one = ProcessRegistry.Filter(process: "order-process", stage: "stopped", ids: ["a", "b", "c"])
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    /// Whoever is not stopped by its rules is not changed by a deadline that an operator sets, and keeps no deadline.
+    /// An operator's deadline changes nothing for a process that is not stopped. The deadline is then removed.
     @Test func aDeadlineThatChangesNothingIsOver() async throws {
         try await ProcessScene.with(pieces: 5) { scene in
             try await scene.confirm("a")

@@ -19,7 +19,7 @@ final class ProcessScene: Sendable {
     let shop: CommandScene
     let clock = TestClock()
     private let rules: OrderProcessRules
-    /// Applies the events to the read models that commands keep.
+    /// Applies the events to the read models that commands update.
     private let readModels: (any InlineReadModels)?
     private let suffix: String
     private let kafka: KafkaClientConfiguration
@@ -32,7 +32,7 @@ final class ProcessScene: Sendable {
         return logger
     }()
 
-    /// - Parameter pieces: the pieces of the product `p` that are there.
+    /// - Parameter pieces: number of pieces of the product `p` in stock.
     static func with(
         pieces: Int32, _ change: (inout OrderProcessRules) -> Void = { _ in },
         readModels: (any InlineReadModels)? = nil, _ body: (ProcessScene) async throws -> Void
@@ -72,7 +72,7 @@ final class ProcessScene: Sendable {
 
     // MARK: the shop
 
-    /// Creates and confirms an order of 20 € a piece.
+    /// Creates and confirms an order at 20 € for each piece.
     func confirm(_ orderID: String, pieces: Int32 = 1, tenant: String? = nil) async throws {
         let line = OrderLine(
             productID: "p", name: "p", quantity: pieces, unitPrice: DecimalAmount(coefficient: 20, scale: 0))
@@ -84,7 +84,7 @@ final class ProcessScene: Sendable {
         _ = try await shop.send(ConfirmOrder(orderID: orderID), request)
     }
 
-    /// The provider takes the money.
+    /// Captures the payment as the provider does.
     func capture(_ orderID: String, pieces: Int32 = 1) async throws -> String {
         let money = Money(DecimalAmount(coefficient: Int128(20 * pieces), scale: 0), ShopCurrency.euro)
         return try await shop.send(
@@ -103,7 +103,7 @@ final class ProcessScene: Sendable {
         }
     }
 
-    /// Runs the process while `body` runs, with its deadlines.
+    /// Runs the process and its deadlines while `body` runs.
     func running(_ body: () async throws -> Void) async throws {
         let engine = try engine
         var configuration = ProjectionRunnerConfiguration(service: suffix)
@@ -126,8 +126,8 @@ final class ProcessScene: Sendable {
     /// Publishes the rows of the outbox that were not published yet.
     ///
     /// - Parameters:
-    ///   - times: how often each is published, one after the other.
-    ///   - again: whether all that were published before are published once more.
+    ///   - times: how often each row is published, one after the other.
+    ///   - again: whether the rows that were published before are published once more.
     func publish(times: Int = 1, again: Bool = false) async throws {
         let rows = try await PostgresConnection.with(shop.database) { try await $0.execute(Self.envelopes) }
         for row in 0..<rows.rowCount {
@@ -152,7 +152,7 @@ final class ProcessScene: Sendable {
         FROM outbox ORDER BY id
         """
 
-    /// The events of the outbox, as the projection gets them.
+    /// The events of the outbox as the projection receives them.
     func events(_ types: String...) async throws -> [OrderEvent] {
         let rows = try await PostgresConnection.with(shop.database) { try await $0.execute(Self.envelopes) }
         return try (0..<rows.rowCount).compactMap { row in
@@ -164,7 +164,7 @@ final class ProcessScene: Sendable {
         }
     }
 
-    /// Applies events as a runner does, in one transaction.
+    /// Applies events in one transaction, as a runner does.
     ///
     /// - Parameter last: called before COMMIT.
     func apply(_ events: [OrderEvent], last: () throws -> Void = {}) async throws {
@@ -177,7 +177,7 @@ final class ProcessScene: Sendable {
         }
     }
 
-    /// Makes the state of a process one that this release cannot read, and back.
+    /// Sets the format of a process's state. A format that this release does not know makes the state unreadable.
     func setFormat(of processID: String, to format: Int) async throws {
         try await shop.connection.execute(
             script: "UPDATE processes SET state_format = \(format) WHERE process_id = '\(processID)'")
@@ -190,7 +190,7 @@ final class ProcessScene: Sendable {
 
     // MARK: checking
 
-    /// The rows that a query selects, the columns of any types joined by spaces.
+    /// The rows of a query. The columns may have any type and are joined by spaces.
     func rows(_ sql: String) async throws -> [String] {
         try await shop.rows(
             """
@@ -200,12 +200,12 @@ final class ProcessScene: Sendable {
             """)
     }
 
-    /// The stage, and the number of processes that are in it.
+    /// Each stage with the number of processes in it.
     func stages() async throws -> [String] {
         try await rows("SELECT stage, count(*) FROM processes GROUP BY stage ORDER BY stage")
     }
 
-    /// All that must never be, of all orders. Empty if nothing is wrong.
+    /// All violations of the rules that hold for every order; empty if there are none.
     func inconsistencies() async throws -> [String] {
         try await rows(
             """
@@ -231,7 +231,7 @@ final class ProcessScene: Sendable {
     }
 }
 
-/// A clock that stands until it is set.
+/// A clock that only moves when a test moves it.
 final class TestClock: Sendable {
     private let time = Mutex(Timestamp.now)
 

@@ -5,7 +5,7 @@ internal import StreamCore
 internal import WireJSON
 
 extension OrderItems {
-    /// Reads both columns back.
+    /// Reads both columns.
     init(lines: Span<UInt8>, removals: Span<UInt8>) throws(StoredItemsError) {
         var entries: [Entry] = []
         try Self.read(lines, into: &entries)
@@ -27,7 +27,7 @@ extension OrderItems {
         }
     }
 
-    /// - Returns: nil when the object is neither a line nor a removal.
+    /// - Returns: nil if the object is neither an item nor a removal.
     private static func readEntry(_ reader: inout JSONReader) throws(JSONError) -> Entry? {
         var productID: String?
         var name: String?
@@ -68,7 +68,7 @@ extension OrderItems {
     }
 }
 
-/// The columns `items` and `removed_items` of a row hold what this program has not written.
+/// The columns `items` or `removed_items` of a row have a form that this program does not write.
 struct StoredItemsError: Error, CustomStringConvertible {
     var description: String { "items of the stored row are not in their form" }
 }

@@ -5,7 +5,7 @@ package import Postgres
 package import StreamCore
 internal import WireJSON
 
-/// A stored row: the facts, and what the table derives from them.
+/// A stored row: the facts, and the columns that the table derives from them.
 package struct StoredOrderSummary: Hashable, Sendable {
     package let row: OrderSummaryRow
     package let status: String
@@ -16,19 +16,19 @@ package struct StoredOrderSummary: Hashable, Sendable {
     package let totalAmount: DecimalAmount?
     package let updatedAt: Timestamp
     package let lastEventID: EventID
-    /// The events of what is shown: paid, failed, refunded, shipped, delivered.
+    /// The ids of the events that are shown: paid, failed, refunded, shipped, delivered.
     package let shownEventIDs: [EventID?]
     package let confirmedAt: Timestamp?
 }
 
-/// Reads rows of the read model back as the facts that they are made of.
+/// Reads the facts of stored rows.
 package enum OrderSummaryReader {
-    /// The rows behind `orderID` in the order of the ids' bytes.
+    /// The rows after `orderID`, in the byte order of the ids.
     ///
     /// - Parameters:
     ///   - orderID: the last id that was read; nil to begin.
-    ///   - limit: how many rows at most.
-    /// - Throws: `PostgresError`; another error when a row is not of the form that this program writes.
+    ///   - limit: maximum number of rows.
+    /// - Throws: `PostgresError`; another error if a row has a form that this program does not write.
     package static func rows(
         after orderID: String? = nil, limit: Int32, on connection: PostgresConnection
     ) async throws -> [StoredOrderSummary] {
@@ -62,7 +62,7 @@ package enum OrderSummaryReader {
         """)
 }
 
-/// The columns of one row, taken one after the other.
+/// Reads the columns of one row in their order.
 private struct ResultFields {
     private let result: QueryResult
     private let row: Int
@@ -162,7 +162,7 @@ private struct ResultFields {
         return EventStamp(sequence: sequence, moment: moment)
     }
 
-    /// A fact by its fields; nil when the row has none, with all its columns passed.
+    /// Reads a fact from its columns; nil if the row has none. Advances past all columns of the fact.
     private mutating func register<Fact>(_ read: (inout ResultFields) throws -> Fact) throws -> Register<Fact>? {
         guard let stamp = try stamp() else {
             column += Fact.self == CreatedFact.self ? 3 : 2
@@ -172,7 +172,7 @@ private struct ResultFields {
     }
 }
 
-/// An element of the columns `payments` or `shipments`, as PostgreSQL makes JSON of it.
+/// An element of the columns `payments` or `shipments` in PostgreSQL's JSON form.
 private struct StoredFact {
     private let json: JSONValue
 

@@ -7,7 +7,7 @@ import StreamCore
 import TestKit
 import Testing
 
-/// Real records, good and bad, as the projection reads them.
+/// Real records, valid and invalid, as the projection reads them.
 struct DecodeTests {
     @Test func readsEventsPassesOthersAndRefusesTheRest() async throws {
         let event = Lifecycle.full()[0]

@@ -4,7 +4,7 @@ import Orders
 import StreamCore
 import Testing
 
-/// The fold of events into rows, and that it does not mind their order.
+/// The fold of events into rows. Its result must not depend on their order.
 struct FoldTests {
     @Test func tellsAWholeLife() throws {
         let row = try #require(OrderSummaryFold(Lifecycle.full()).rows.first)
@@ -26,7 +26,7 @@ struct FoldTests {
         #expect(row.shipmentStatus == .partiallyDelivered)
     }
 
-    /// An authorization makes no row and changes none: only the payment itself depends on it.
+    /// An authorization neither creates nor changes a row, because only the payment itself depends on it.
     @Test func anAuthorizationIsSkipped() throws {
         var life = Lifecycle(seed: 1)
         life.tell(life.authorized("5"), of: "pay-1", at: 5)
@@ -36,7 +36,7 @@ struct FoldTests {
         #expect(OrderSummaryFold(life.events).rows == withoutIt && withoutIt.count == 1)
     }
 
-    /// What two payments say is decided by time, what one payment says by its sequence.
+    /// Time decides between the events of two payments. The sequence decides between the events of one payment.
     @Test func aLaterSequenceHoldsWhateverTheClockSays() throws {
         var life = Lifecycle(seed: 1)
         let (high, low) = (EventID(high: .max, low: .max), EventID(high: 0, low: 0))
@@ -72,8 +72,8 @@ struct FoldTests {
         }
     }
 
-    /// Without sequences time decides; an event that has one is behind those that have none. All orders of events of
-    /// both kinds, whose clocks contradict their sequences, make one row.
+    /// Among events without a sequence, the time decides. An event with a sequence counts as later than events without
+    /// one. Events of both kinds, with clocks that contradict their sequences, give the same row in every order.
     @Test func eventsWithoutSequenceHaveOneOutcome() throws {
         var life = Lifecycle(seed: 3)
         life.tell(.itemAdded(Lifecycle.line("a", 1, "1")), at: 5)
@@ -106,7 +106,7 @@ struct FoldTests {
         #expect(wrong.isEmpty)
     }
 
-    /// All 40,320 orders of eight events that touch every facet.
+    /// All 40,320 orders of eight events, which touch every part of a row.
     @Test func anyPermutationMakesTheSameRow() throws {
         let full = Lifecycle.full()
         var events = [0, 1, 3, 6, 9, 10, 11, 14].map { full[$0] }
@@ -121,8 +121,8 @@ struct FoldTests {
         #expect(differing == 0)
     }
 
-    /// All events, duplicated and shuffled, folded at once, in batches merged one after the other, and in batches
-    /// merged as a tree.
+    /// The events are duplicated and shuffled. They are folded at once, in batches that are merged one after the other,
+    /// and in batches that are merged as a tree.
     @Test(arguments: 0..<UInt64(20))
     func anyBatchingMakesTheSameRow(_ seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
@@ -145,7 +145,7 @@ struct FoldTests {
         }
     }
 
-    /// Faulty writers may give two events one sequence, or tell of creation twice: still one outcome.
+    /// Faulty writers may give two events the same sequence, or create an order twice. The result is still unique.
     @Test func faultyStreamsHaveOneOutcomeToo() throws {
         var events: [OrderEvent] = []
         for seed in 0..<3 {

@@ -25,11 +25,11 @@ struct Lifecycle {
         random = SplitMix64(seed: seed)
     }
 
-    /// Tells one more event, `seconds` after the start.
+    /// Adds one more event, `seconds` after the start.
     ///
     /// - Parameters:
-    ///   - isNumbered: whether it has a sequence.
-    ///   - eventID: nil for any.
+    ///   - isNumbered: whether the event has a sequence.
+    ///   - eventID: nil for a random id.
     mutating func tell(
         _ payload: OrderEventPayload, of aggregateID: String? = nil, at seconds: Int64, isNumbered: Bool = true,
         eventID: EventID? = nil
@@ -81,8 +81,8 @@ struct Lifecycle {
 
     var delivered: OrderEventPayload { .shipmentDelivered(ShipmentDelivered(orderID: orderID)) }
 
-    /// Everything that can happen to an order: lines added, replaced, removed and added again, a payment that fails,
-    /// two that succeed at the same instant, refunds in parts, two shipments, and clocks that step back.
+    /// Everything that can happen to an order: items are added, replaced, removed and added again, one payment fails,
+    /// two succeed at the same instant, refunds come in parts, there are two shipments, and clocks step back.
     static func full(orderID: String = "order-1", seed: UInt64 = 1) -> [OrderEvent] {
         var life = Lifecycle(orderID: orderID, seed: seed)
         life.tell(life.created([line("b", 1, "10.00"), line("a", 2, "2.50")]), at: 0)
@@ -106,7 +106,7 @@ struct Lifecycle {
 }
 
 extension [OrderEvent] {
-    /// The events in any order, some of them twice or more.
+    /// The events in random order, some of them twice or more often.
     func shuffledWithDuplicates(using random: inout some RandomNumberGenerator) -> [OrderEvent] {
         let copies = flatMap { event in
             Array(repeating: event, count: Int.random(in: 1...5, using: &random) / 4 + 1)
@@ -114,7 +114,7 @@ extension [OrderEvent] {
         return copies.shuffled(using: &random)
     }
 
-    /// The events cut into batches at random places.
+    /// The events in batches that are split at random places.
     func splitAtRandom(using random: inout some RandomNumberGenerator) -> [[OrderEvent]] {
         var batches: [[OrderEvent]] = [[]]
         for event in self {
@@ -125,7 +125,7 @@ extension [OrderEvent] {
     }
 }
 
-/// A decimal from a literal of the test's own, digits before and behind the point.
+/// A decimal from a string literal in a test.
 extension DecimalAmount: ExpressibleByStringLiteral {
     init(stringLiteral text: String) {
         do { self = try DecimalAmount(text) } catch { preconditionFailure("\(text) is no decimal") }

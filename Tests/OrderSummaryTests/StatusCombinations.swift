@@ -2,9 +2,10 @@ import Events
 import Orders
 import StreamCore
 
-/// Orders in every combination of what the statuses depend on: their own facts, two payments and two shipments.
+/// Orders with every combination of the facts that the statuses depend on: the order's own facts, two payments and two
+/// shipments.
 enum StatusCombinations {
-    /// What became of a payment of 10 euro.
+    /// The events of a payment of 10 euros.
     enum Payment: CaseIterable {
         case none, failed, completed, partlyRefunded, refundedInParts, refunded, refundedInAnotherCurrency, onlyRefunded
     }
@@ -13,7 +14,7 @@ enum StatusCombinations {
         case none, created, delivered, onlyDelivered
     }
 
-    /// One order, by its events, and what must be said of it.
+    /// The events of one order and its expected statuses.
     struct Order {
         let events: [OrderEvent]
         let status: OrderStatus
@@ -40,7 +41,7 @@ enum StatusCombinations {
     private static func order(_ facts: Int, _ payments: [Payment], _ shipments: [Shipment]) -> Order {
         let (isCreated, isConfirmed, isCancelled) = (facts & 1 > 0, facts & 2 > 0, facts & 4 > 0)
         var life = Lifecycle(orderID: "\(facts) \(payments) \(shipments)", seed: 1)
-        // Whatever is there, there is one event.
+        // Every order has at least this event.
         life.tell(.itemAdded(Lifecycle.line("a", 1, "1")), at: 0)
         if isCreated { life.tell(life.created([Lifecycle.line("a", 1, "1")]), at: 0) }
         if isConfirmed { life.tell(.orderConfirmed, at: 1) }
@@ -49,7 +50,7 @@ enum StatusCombinations {
         for (place, shipment) in shipments.enumerated() {
             let id = "ship-\(place)"
             if shipment == .created || shipment == .delivered { life.tell(life.shipped("DHL"), of: id, at: 10) }
-            // The second one is delivered before it is created, by the clocks.
+            // By the clocks, the second shipment is delivered before it is created.
             if shipment == .delivered || shipment == .onlyDelivered {
                 life.tell(life.delivered, of: id, at: place == 0 ? 11 : 9)
             }
@@ -74,7 +75,7 @@ enum StatusCombinations {
             life.tell(life.refunded("damaged", "4"), of: id, at: 7)
             life.tell(life.refunded("returned", "6.00"), of: id, at: 7)
         case .refunded:
-            // A payment that failed first, and whose refund came before it, by the clocks.
+            // The payment failed first. By the clocks, its refund came before the failure.
             life.tell(life.failed("declined"), of: id, at: 5)
             life.tell(life.completed("10"), of: id, at: 6)
             life.tell(life.refunded("returned", "10.00"), of: id, at: 4)
@@ -85,7 +86,7 @@ enum StatusCombinations {
         }
     }
 
-    // MARK: the rule, said another way than by the program
+    // MARK: the rule, written independently of the program
 
     private static func status(_ payments: [Payment]) -> PaymentStatus {
         let paid: Set<Payment> = [

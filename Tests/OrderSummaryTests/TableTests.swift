@@ -7,7 +7,7 @@ import StreamCore
 import TestKit
 import Testing
 
-/// The same as the fold, but in PostgreSQL.
+/// The same tests as for the fold, but in PostgreSQL.
 struct TableTests {
     @Test func storesAWholeLife() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
@@ -41,7 +41,8 @@ struct TableTests {
         }
     }
 
-    /// Random interleavings of several orders' events, with duplicates, in batches cut at random, give the fold's rows.
+    /// The events of several orders are interleaved at random, duplicated, and split into random batches. The rows are
+    /// those of the fold.
     @Test(arguments: 0..<UInt64(4))
     func anyBatchingMakesTheSameRows(_ seed: UInt64) async throws {
         var random = SplitMix64(seed: seed)
@@ -57,8 +58,9 @@ struct TableTests {
         }
     }
 
-    /// Owners of different topics change the same orders at the same time, and so do owners of one aggregate, as where
-    /// partitions were added or letters are retried: the rows are the fold's, and nobody deadlocks.
+    /// Owners of different topics change the same orders at the same time. So do several owners of one aggregate, which
+    /// happens after partitions were added or when letters are retried. The rows are those of the fold, and no deadlock
+    /// occurs.
     @Test(arguments: 0..<UInt64(3), [true, false])
     func concurrentOwnersMakeTheSameRows(_ seed: UInt64, _ areOfDifferentTopics: Bool) async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
@@ -89,7 +91,7 @@ struct TableTests {
         }
     }
 
-    /// Writers that number nothing, or two events alike: merging in SQL decides as the fold does.
+    /// Some writers set no sequence, or the same sequence twice. The SQL merge decides as the fold does.
     @Test(arguments: 0..<UInt64(6))
     func faultyStreamsMakeTheSameRows(_ seed: UInt64) async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
@@ -121,8 +123,8 @@ struct TableTests {
         }
     }
 
-    /// Two owners of the same orders at once, such as those of a partition and of the retry topic, in both orders of
-    /// commit: the second waits for the first's row, and nothing of either is lost.
+    /// Two owners change the same orders at the same time, for example the owners of a partition and of the retry
+    /// topic. The second waits for the row lock of the first. No change of either is lost, in both orders of commit.
     @Test(arguments: [false, true], [false, true])
     func whatTwoOwnersTellAtOnceIsAllKept(_ isReversed: Bool, _ isKnown: Bool) async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
@@ -132,7 +134,7 @@ struct TableTests {
             let all = (0..<5).flatMap { Lifecycle.full(orderID: "order-\($0)", seed: UInt64($0)) }
             let known = isKnown ? all.filter { $0.identity.sequence == 1 } : []
             if isKnown { try await write([known], OrderSummaryWriter(), first) }
-            // Lines of one order, events of one payment and of one shipment are split between the two.
+            // The two owners share the items of one order, and the events of one payment and of one shipment.
             var halves = [
                 all.filter { $0.identity.sequence % 2 == 0 },
                 all.filter { $0.identity.sequence % 2 == 1 && !known.contains($0) },
@@ -144,7 +146,7 @@ struct TableTests {
         }
     }
 
-    /// Both write the same rows: the second waits for the first, until that commits.
+    /// Both transactions write the same rows. The second waits until the first commits.
     private func interleave(
         _ first: PostgresConnection, _ firstEvents: [OrderEvent], _ second: PostgresConnection,
         _ secondEvents: [OrderEvent], watchedBy observer: PostgresConnection
@@ -152,7 +154,7 @@ struct TableTests {
         let pid = try await second.execute("SELECT pg_backend_pid()").int32(0, 0)
         let waiting = try await first.withTransaction { transaction in
             try await OrderSummaryWriter().write(OrderSummaryFold(firstEvents), in: transaction)
-            // Sends what was left queued.
+            // Sends the statements that are still queued.
             try await transaction.execute("SELECT 1")
             let waiting = Task { try await write([secondEvents], OrderSummaryWriter(), second) }
             try await eventually {
@@ -165,13 +167,13 @@ struct TableTests {
         try await waiting.value
     }
 
-    /// Every combination of facts: the generated columns say what the functions say.
+    /// For every combination of facts, the generated columns agree with the functions.
     @Test func statusesAreWhatTheFunctionsSay() async throws {
         try await TestDatabase.withSchema(migrating: ["projections", "order-summary"]) { configuration in
             let connection = try await PostgresConnection.connect(configuration)
             let orders = StatusCombinations.all()
             let events = orders.flatMap(\.events)
-            // At once; and then each event by itself, so that each status is made by merging in SQL as well.
+            // Writes all events at once, and then one by one, so that the SQL merge also produces each status.
             try await write([events], OrderSummaryWriter(), connection)
             try await expectStatuses(of: orders, connection)
             try await connection.execute("TRUNCATE order_summary_rows")
@@ -252,7 +254,7 @@ struct TableTests {
     }
 }
 
-/// Each batch in a transaction of its own.
+/// Writes each batch in its own transaction.
 private func write(
     _ batches: [[OrderEvent]], _ writer: OrderSummaryWriter, _ connection: PostgresConnection
 ) async throws {

@@ -1,7 +1,7 @@
 import ReadModels
 import Testing
 
-/// Which step may follow which.
+/// Which step of a rebuild may follow which.
 struct RebuildPolicyTests {
     private static let model = ReadModel(name: "m", structure: 2, script: "")
 
@@ -28,7 +28,7 @@ struct RebuildPolicyTests {
         #expect(refusal { _ = try other.start(isPlain: true) } == .otherStructure)
     }
 
-    /// A folder makes the version that it says, and no other one.
+    /// The files of a definition state its version number. Only this version is created.
     @Test func aNumberThatIsSaidIsAHigherOne() throws {
         func policy(_ number: Int, _ versions: ModelVersion...) -> RebuildPolicy {
             RebuildPolicy(
@@ -41,7 +41,7 @@ struct RebuildPolicyTests {
         #expect(try policy(7).start(isPlain: true) == .create(7))
         #expect(try policy(5, live).start(isPlain: true) == .create(5))
         #expect(refusal { _ = try policy(2, live).start(isPlain: true) } == .notNewer)
-        // Its predecessor was dropped: a daemon with old files does not bring it back.
+        // The previous version was dropped. A daemon with old files must not create it again.
         #expect(refusal { _ = try policy(1, live).start(isPlain: true) } == .notNewer)
         #expect(try policy(5, live, building).start(isPlain: true) == .resume(building))
         #expect(refusal { _ = try policy(6, live, building).start(isPlain: true) } == .alreadyBuilding)
@@ -82,10 +82,10 @@ struct RebuildPolicyTests {
         for second in 1...5 { pace.observe(Int64(second) * 100, at: start + .seconds(second)) }
         #expect(pace.perSecond == 100)
         #expect(pace.secondsLeft(1_000) == 10)
-        // The slow beginning is forgotten after a while.
+        // The slow beginning no longer counts after some time.
         for second in 6...40 { pace.observe(500 + Int64(second - 5) * 1_000, at: start + .seconds(second)) }
         #expect(pace.perSecond == 1_000)
-        // Nothing moves: nobody knows how long it takes.
+        // Without progress, the time left is unknown.
         for second in 41...60 { pace.observe(35_500, at: start + .seconds(second)) }
         #expect(pace.perSecond == 0)
         #expect(pace.secondsLeft(10) == nil)

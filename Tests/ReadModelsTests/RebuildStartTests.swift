@@ -4,7 +4,7 @@ import Testing
 
 @testable import ReadModels
 
-/// From where to where a rebuild reads.
+/// The offsets at which a rebuild begins and ends.
 struct RebuildStartTests {
     private let whole = TopicPartition(topic: "t", partition: 0)
     private let cut = TopicPartition(topic: "t", partition: 1)
@@ -37,7 +37,7 @@ struct RebuildStartTests {
         }
         let half = RebuildProgress(partitions: [part(0, 5, 10), part(100, 105, 110)], behindLive: 7)
         #expect(half.done == 10 && half.total == 20 && half.fraction == 0.5 && !half.hasReachedEnds)
-        // What comes after the start counts no more than the whole.
+        // Records that came after the start do not raise the progress above the total.
         let over = RebuildProgress(partitions: [part(0, 50, 10), part(4, 4, 4)], behindLive: 0)
         #expect(over.done == 10 && over.total == 10 && over.hasReachedEnds)
         #expect(RebuildProgress(partitions: [], behindLive: 0).fraction == 1)

@@ -2,7 +2,7 @@ import ReadModels
 import StreamCore
 import Testing
 
-/// What a daemon does, by what the table of versions says.
+/// What a daemon does for each content of the table of versions.
 struct VersionFollowerTests {
     private static let model = ReadModel(name: "m", structure: 1, script: "")
 
@@ -35,12 +35,12 @@ struct VersionFollowerTests {
         #expect(follower.handle(Self.facts(Self.version(1, .live))) == .wait("there is no version 2"))
         #expect(
             follower.handle(Self.facts(Self.version(1, .live), building)) == Self.keep(2, isBuilding: true, rate: 50))
-        // As the live one it is kept as any other, at any rate.
+        // When version 2 is live, the daemon keeps it like any other version, without a rate limit.
         #expect(follower.handle(Self.facts(Self.version(2, .live))) == Self.keep(2))
         #expect(follower.handle(Self.facts(Self.version(2, .superseded))) == .wait("version 2 was superseded"))
     }
 
-    /// The way of a version whose daemon makes it, from the first look to the daemon's last one.
+    /// The whole life of a version that its daemon creates.
     @Test func itMakesItsOwnVersionOnce() {
         let live = Self.version(1, .live)
         var follower = VersionFollower(ReadModel(name: "m", structure: 2, script: ""), .own(2))
@@ -54,14 +54,14 @@ struct VersionFollowerTests {
         #expect(follower.handle(Self.facts(live)) == .make(version: 2))
         #expect(follower.handle(Self.facts(live)) == nil)
         #expect(follower.handle(Self.facts(live, version(.building))) == Self.keep(2, isBuilding: true))
-        // Aborted: it is not made again behind the operator's back.
+        // An operator aborted the version. The daemon does not create it again by itself.
         #expect(
             follower.handle(Self.facts(live)) == .wait("version 2 was aborted: restart the daemon to build it anew"))
         #expect(follower.handle(Self.facts(live, version(.building))) == Self.keep(2, isBuilding: true))
         #expect(follower.handle(Self.facts(Self.version(1, .superseded), version(.live))) == Self.keep(2))
         let superseded = VersionFollower.Work.wait("version 2 was superseded: version 4 is live")
         #expect(follower.handle(Self.facts(version(.superseded), Self.version(4, .live))) == superseded)
-        // Dropped, and asked for again by a daemon that was started later.
+        // The version was dropped. A daemon that was started later asks for it again.
         #expect(follower.handle(Self.facts(Self.version(4, .live))) == nil)
         var late = VersionFollower(Self.model, .own(2))
         #expect(late.handle(Self.facts(Self.version(4, .live))) == superseded)

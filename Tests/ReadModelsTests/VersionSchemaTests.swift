@@ -7,11 +7,11 @@ import StreamCore
 import TestKit
 import Testing
 
-/// Versions in the database: what migrations made of the tables of before, and what a rebuild makes.
+/// Versions in the database: those that migrations made from the earlier tables, and those that a rebuild makes.
 struct VersionSchemaTests {
     private static let models = [OrderSummaryProjection.readModel, DashboardProjection.readModel]
 
-    /// Runs `body` with a schema that has both read models, and their topics.
+    /// Runs `body` with a topic and a schema that contains both read models.
     private func withScene(
         _ body: (PostgresConfiguration, KafkaClientConfiguration, [String]) async throws -> Void
     ) async throws {
@@ -30,7 +30,7 @@ struct VersionSchemaTests {
         return try (0..<rows.rowCount).map { try rows.string($0, 0).replacing("\(schema).", with: "") }
     }
 
-    /// All that a program, a reader or the planner can tell of a schema, a line each.
+    /// Everything that a program, a reader or the planner can see of a schema, in one line each.
     private static let shape: [Statement] = [
         """
         SELECT concat_ws(' ', c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
@@ -103,7 +103,8 @@ struct VersionSchemaTests {
         }
     }
 
-    /// A reader that takes long is not waited for behind a queue of others: these are answered all the while.
+    /// While the promotion waits for a long reader, other readers do not queue behind the promotion. They are answered
+    /// all the time.
     @Test func aLongReaderHoldsUpThePromotionAndNobodyElse() async throws {
         try await withScene { postgres, kafka, topics in
             let rebuild = Rebuild(Self.models[1], postgres)

@@ -2,7 +2,7 @@ import StreamCore
 import Testing
 
 @Suite struct FNV1aTests {
-    /// Test vectors of the authors (draft-eastlake-fnv).
+    /// The authors' test vectors (draft-eastlake-fnv).
     @Test(
         arguments: [
             ("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8),

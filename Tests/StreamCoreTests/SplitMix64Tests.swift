@@ -2,7 +2,7 @@ import StreamCore
 import Testing
 
 @Suite struct SplitMix64Tests {
-    /// Computed with the author's own program (Sebastiano Vigna, splitmix64.c), its state set to 1234567.
+    /// The numbers were computed with the author's own program (Sebastiano Vigna, splitmix64.c) from the state 1234567.
     @Test func numbersAreThoseOfItsAuthor() {
         var random = SplitMix64(state: 1_234_567)
         let numbers = (0..<5).map { _ in random.next() }
@@ -15,7 +15,8 @@ import Testing
 
     @Test func neighbouringSeedsShareNoNumbers() {
         let step: UInt64 = 0x9E37_79B9_7F4A_7C15
-        // Also seeds that are as far apart as the generator's steps, whose sequences would be one another's.
+        // Some seeds differ by a multiple of the generator's step. If a seed were used as the state, their sequences
+        // would overlap.
         let seeds = (0..<200).map { UInt64($0) } + (2..<200).map { UInt64($0) &* step }
         var numbers: Set<UInt64> = []
         for seed in seeds {

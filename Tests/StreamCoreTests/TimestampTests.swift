@@ -68,7 +68,7 @@ import Testing
                 """)
     }
 
-    /// Kafka takes any 64 bits as a record's timestamp.
+    /// Kafka accepts any 64-bit value as a record's timestamp.
     @Test(arguments: [
         (1_772_366_400_000, "2026-03-01T12:00:00.000000Z"),
         (-1, "1969-12-31T23:59:59.999000Z"),

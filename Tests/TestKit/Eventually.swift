@@ -1,9 +1,9 @@
 public import Testing
 
-/// Looks at a condition again and again until it holds; the one place in the tests where time passes unused.
+/// Checks a condition repeatedly until it holds. This is the only place in the tests that waits for time to pass.
 ///
-/// - Parameter condition: may be looked at any number of times.
-/// - Throws: ``DeadlinePassed`` when the condition did not hold in time; what the condition throws.
+/// - Parameter condition: called any number of times.
+/// - Throws: ``DeadlinePassed`` if the condition did not hold in time; the errors of the condition.
 public func eventually(
     sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
 ) async throws {
@@ -14,8 +14,9 @@ public func eventually(
     }
 }
 
-/// Runs a part of a test that might never end. When it takes too long, `end` is called, which must make it end, and
-/// the test fails. The time begins with the call: a time limit of the test itself would count its wait for a slot, too.
+/// Runs a part of a test that might never end. If it takes too long, the function calls `end`, which must make it end,
+/// and the test fails. The time starts with the call. A time limit of the test itself would also count its wait for a
+/// slot.
 public func withDeadline(
     endingBy end: @escaping @Sendable () -> Void, sourceLocation: SourceLocation = #_sourceLocation,
     _ body: () async throws -> Void
@@ -32,9 +33,10 @@ public func withDeadline(
     }
 }
 
-/// A condition that ``eventually(sourceLocation:_:)`` waited for did not come true.
+/// A condition that ``eventually(sourceLocation:_:)`` waited for did not become true.
 public struct DeadlinePassed: Error, CustomStringConvertible {
-    /// The same for all: it only ends a test that hangs, and must be no measure of how busy the machine is.
+    /// The limit is the same for all tests. It only ends a test that hangs, so it must not depend on how busy the
+    /// machine is.
     public static let limit = Duration.seconds(300)
 
     public let place: SourceLocation

@@ -1,12 +1,13 @@
 public import Foundation
 public import Testing
 
-/// A built executable that runs as a child process, its output going to files.
+/// A built executable that runs as a child process and writes its output to files.
 public final class Executable {
     private let process = Process()
     private let folder: String
 
-    /// - Parameter environment: the whole environment but for `PATH`: what surrounds the tests must not matter.
+    /// - Parameter environment: the whole environment except `PATH`, so that the environment of the tests has no
+    ///   effect.
     public init(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws {
         folder = NSTemporaryDirectory() + "millrace-daemon-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -18,7 +19,7 @@ public final class Executable {
         try process.run()
     }
 
-    /// The executables lie beside the tests' own.
+    /// The URL of an executable in the folder of the tests' own executable.
     public static func url(of name: String) -> URL {
         URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: name)
     }
@@ -34,13 +35,13 @@ public final class Executable {
     }
 
     private func text(_ name: String) -> String {
-        // What a process writes when it crashes need not be UTF-8.
+        // The output of a crashing process may be invalid UTF-8.
         String(decoding: FileManager.default.contents(atPath: folder + "/" + name) ?? Data(), as: UTF8.self)
     }
 
-    /// What it wrote to standard output so far.
+    /// The standard output so far.
     public var output: String { text("output") }
-    /// What it wrote to standard error so far.
+    /// The standard error so far.
     public var errors: String { text("errors") }
 
     public var processID: Int32 { process.processIdentifier }
@@ -49,13 +50,13 @@ public final class Executable {
         kill(process.processIdentifier, number)
     }
 
-    /// Waits until it has written `text` to standard error.
+    /// Waits until the process has written `text` to standard error.
     public func waitForLog(_ text: String) async throws {
         try await wait("no \"\(text)\" in") { errors.contains(text) || !process.isRunning }
         if !errors.contains(text) { throw Complaint(description: "no \"\(text)\" in: \(errors)") }
     }
 
-    /// Waits until it serves operations: health and metrics.
+    /// Waits until the process serves health and metrics. Returns the port.
     public func port() async throws -> Int {
         let text = "serving operations address="
         try await waitForLog(text)
@@ -63,16 +64,16 @@ public final class Executable {
         return try #require(line?.split(separator: ":").last.flatMap { Int($0) })
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the process.
     public func exitCode() async throws -> Int32 {
         try await wait("still running") { !process.isRunning }
         return process.terminationStatus
     }
 
-    /// Stops a daemon as a service manager does, and expects that it ends well.
+    /// Stops a daemon as a service manager does, and expects exit code 0.
     ///
-    /// It is told once it serves: before, a process may not yet have asked to be told of signals, and just dies of
-    /// them.
+    /// It sends the signal only after the daemon serves operations. Before that, the daemon may not handle signals yet,
+    /// and the signal would simply kill it.
     public func stop(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         _ = try await port()
         signal(SIGTERM)
@@ -88,7 +89,7 @@ public final class Executable {
         }
     }
 
-    /// What an executable did not do, and what it said instead.
+    /// The expected behaviour that did not occur, and the standard error instead.
     private struct Complaint: Error, CustomStringConvertible {
         let description: String
     }

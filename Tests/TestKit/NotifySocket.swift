@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Testing
 
-/// A socket for messages to a supervisor, such as systemd's.
+/// A socket for messages to a supervisor such as systemd.
 public final class NotifySocket: Sendable {
     public let path: String
     private let descriptor: Int32
@@ -17,7 +17,7 @@ public final class NotifySocket: Sendable {
         if abstract { bytes[0] = 0 }
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
         let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count + (abstract ? 0 : 1))
-        // SAFETY: the address lives through the call.
+        // SAFETY: the address is valid during the call.
         let bound = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe bind(descriptor, $0, length) }
         }
@@ -29,7 +29,7 @@ public final class NotifySocket: Sendable {
         if path.hasPrefix("/") { unsafe unlink(path) }
     }
 
-    /// The next message; waits for it.
+    /// Waits for the next message and returns it.
     public func next() async throws -> String {
         var buffer = [UInt8](repeating: 0, count: 4_096)
         var count = -1
@@ -40,13 +40,13 @@ public final class NotifySocket: Sendable {
         return String(decoding: buffer.prefix(count), as: UTF8.self)
     }
 
-    /// Takes the messages that have arrived.
+    /// Drops the messages that have arrived.
     public func discardAll() {
         var byte: UInt8 = 0
         while unsafe recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT)) >= 0 {}
     }
 
-    /// The next message that is not a status; waits for it.
+    /// Waits for the next message that is not a status, and returns it.
     public func nextButStatus() async throws -> String {
         while true {
             let message = try await next()

@@ -2,13 +2,13 @@ internal import Synchronization
 public import Traces
 internal import Tracing
 
-/// Keeps the spans of a test: of all that runs within `withTracer(spans.tracer())`.
+/// Records the spans of all code that runs within `withTracer(spans.tracer())`.
 public final class RecordedSpans: Sendable {
     private let kept = Mutex<[FinishedSpan]>([])
 
     public init() {}
 
-    /// Those that have ended, in the order of their ends.
+    /// The spans that have ended, in the order of their ends.
     public var all: [FinishedSpan] { kept.withLock { $0 } }
 
     /// - Parameter ratio: the part of the traces without a parent that is recorded.
@@ -18,7 +18,7 @@ public final class RecordedSpans: Sendable {
 }
 
 extension FinishedSpan {
-    /// An attribute as text; nil where there is none.
+    /// An attribute as text; nil if it is missing.
     public func text(_ attribute: String) -> String? {
         switch attributes.get(attribute) {
         case .string(let text): text

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A certificate for `localhost` that nobody has signed but its own key.
+/// A self-signed certificate for `localhost`.
 public struct TestCertificate: Sendable {
     public let file: String
     public let key: String

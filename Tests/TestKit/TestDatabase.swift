@@ -2,15 +2,15 @@ public import EmbeddedPostgres
 public import Migrations
 public import Postgres
 
-/// PostgreSQL for tests: one private server a test process, or the one that `DATABASE_URL` names. Every test has a
-/// schema of its own.
+/// PostgreSQL for tests: one private server for each test process, or the server of `DATABASE_URL`. Every test has its
+/// own schema.
 public enum TestDatabase {
-    /// A statement that takes longer hangs. The default of daemons would measure how busy the machine is.
+    /// A statement that takes longer than this hangs. The default of the daemons would fail on a busy machine.
     private static let statementTimeoutMs = Int(DeadlinePassed.limit.components.seconds) * 1_000
 
-    /// Runs `body` with a configuration whose schema is new and has only the migration sets named, and drops that
-    /// schema afterwards, with those of the read models' versions, which are named by it. The first version of each
-    /// read model is searched first.
+    /// Runs `body` with a configuration whose schema is new and contains only the given migration sets. The first
+    /// version of each read model comes first in the search path. Afterwards it drops the schema and the schemas of the
+    /// read models' versions, whose names begin with its name.
     public static func withSchema<Result>(
         migrating sets: [String] = [], of catalog: MigrationCatalog = .embedded,
         _ body: (PostgresConfiguration) async throws -> Result
@@ -59,7 +59,7 @@ public enum TestDatabase {
         await administrator.close()
     }
 
-    /// Runs `body` with a server of its own, for tests that stop and restart it.
+    /// Runs `body` with a private server, for tests that stop and restart it.
     public static func withPrivateServer<Result>(
         settings: [String: String] = PostgresServerConfiguration.withoutDurability,
         tcp: PostgresServerConfiguration.TCP = .none,
@@ -92,7 +92,7 @@ public enum TestDatabase {
     }
 }
 
-/// The server that all tests of this process share. It ends with the process, and its folder with it.
+/// The server that all tests of this process share. It ends with the process, and its folder is removed.
 private actor SharedServer {
     static let shared = SharedServer()
     private var starting: Task<PostgresServer, any Error>?

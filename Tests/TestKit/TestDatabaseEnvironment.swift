@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// What the environment says of the servers to test against.
+/// The settings for test servers in the environment.
 enum Environment {
-    /// A PostgreSQL server to use instead of a private one; its user must be allowed to create schemas.
+    /// A PostgreSQL server to use instead of a private one. Its user must have the right to create schemas.
     static var databaseURL: String? { ProcessInfo.processInfo.environment["DATABASE_URL"] }
 }

@@ -3,8 +3,8 @@ internal import Foundation
 public import Kafka
 internal import Synchronization
 
-/// The Kafka cluster that a test process uses: the one that `KAFKA_BOOTSTRAP_SERVERS` names, or a mock cluster of its
-/// own, made when first asked for and shared by all tests, which keep apart by their topics' and groups' names.
+/// The Kafka cluster of a test process: the one of `KAFKA_BOOTSTRAP_SERVERS`, or a mock cluster that is created at the
+/// first use. All tests share it and use different names of topics and groups.
 public enum TestKafka {
     private static let givenServers: String? = {
         let servers = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"]
@@ -15,19 +15,19 @@ public enum TestKafka {
         try MockCluster()
     }
 
-    /// Whether the cluster is the mock, which lacks what its documentation says.
+    /// Whether the cluster is the mock, which lacks the features that its documentation lists.
     public static var isMock: Bool { givenServers == nil }
 
-    /// How to reach the cluster, with group timeouts short enough for tests.
+    /// The configuration for the cluster, with group timeouts that are short enough for tests.
     ///
-    /// - Parameter properties: more of librdkafka's properties, over those.
+    /// - Parameter properties: further properties of librdkafka. They override the short timeouts.
     public static func clientConfiguration(
         properties: [String: String] = [:]
     ) throws -> KafkaClientConfiguration {
         configuration(for: try givenServers ?? sharedMock.get().bootstrapServers, properties)
     }
 
-    /// How to reach a cluster of the test's own.
+    /// The configuration for a private cluster of a test.
     public static func clientConfiguration(
         for cluster: MockCluster, properties: [String: String] = [:]
     ) -> KafkaClientConfiguration {
@@ -49,13 +49,13 @@ public enum TestKafka {
             properties: short.merging(properties) { _, given in given })
     }
 
-    /// Runs a test with topics of its own, and deletes them where the cluster can.
+    /// Runs a test with its own topics, and deletes them if the cluster supports that.
     ///
     /// - Parameters:
-    ///   - count: how many topics.
-    ///   - partitions: how many each has.
-    ///   - settings: the topics' own (`max.message.bytes`); the mock has none and takes all.
-    ///   - body: gets the topics' names.
+    ///   - count: number of topics.
+    ///   - partitions: number of partitions of each topic.
+    ///   - settings: settings of the topics, such as `max.message.bytes`. The mock has none and accepts every record.
+    ///   - body: receives the names of the topics.
     public static func withTopics<Result>(
         _ count: Int = 1, partitions: Int32 = 1, settings: [String: String] = [:],
         _ body: ([String]) async throws -> Result
@@ -64,7 +64,7 @@ public enum TestKafka {
         return try await withTopics(named: names, partitions: partitions, settings: settings) { try await body(names) }
     }
 
-    /// Runs a test with topics of these names, which no other test has, and deletes them where the cluster can.
+    /// Runs a test with topics of these names, which no other test uses, and deletes them if the cluster supports that.
     public static func withTopics<Result>(
         named names: [String], partitions: Int32, settings: [String: String] = [:],
         _ body: () async throws -> Result
@@ -83,7 +83,7 @@ public enum TestKafka {
         }
     }
 
-    /// Runs a test with a mock cluster of its own, to inject faults into.
+    /// Runs a test with a private mock cluster, in which it can inject errors.
     public static func withPrivateCluster<Result>(
         brokers: Int32 = 1, _ body: (MockCluster, KafkaClientConfiguration) async throws -> Result
     ) async throws -> Result {
@@ -94,7 +94,7 @@ public enum TestKafka {
         }
     }
 
-    /// A name that no other test and no other run has, for topics and groups.
+    /// A name for topics and groups that no other test and no other run uses.
     public static func uniqueName(_ what: String) -> String {
         "millrace-test-\(what)-\(UUID().uuidString.lowercased())"
     }

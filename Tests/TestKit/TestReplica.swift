@@ -2,7 +2,7 @@ public import EmbeddedPostgres
 import Foundation
 public import Postgres
 
-/// A primary and a streaming replica of it, each a private server.
+/// A primary and its streaming replica, both private servers.
 public struct TestReplica: Sendable {
     public let primary: PostgresServer
     public let replica: PostgresServer
@@ -11,7 +11,7 @@ public struct TestReplica: Sendable {
         get throws(PostgresError) { try PostgresConfiguration(url: primary.url) }
     }
 
-    /// Any server: the replica takes no writes.
+    /// The access is `any`, because the replica accepts no writes.
     public var replicaConfiguration: PostgresConfiguration {
         get throws(PostgresError) {
             var configuration = try PostgresConfiguration(url: replica.url)
@@ -20,9 +20,9 @@ public struct TestReplica: Sendable {
         }
     }
 
-    /// Starts both, the replica on a copy of the primary, and stops them at the end.
+    /// Starts both servers, the replica on a copy of the primary, and stops them at the end.
     ///
-    /// - Parameter prepare: is given the primary before it is copied.
+    /// - Parameter prepare: called with the primary before it is copied.
     public static func with(
         prepare: (PostgresConfiguration) async throws -> Void = { _ in }, _ body: (TestReplica) async throws -> Void
     ) async throws {
@@ -36,7 +36,7 @@ public struct TestReplica: Sendable {
         let result: Result<Void, any Error>
         do {
             try await prepare(try PostgresConfiguration(url: primary.url))
-            // A cold copy: all that is written is there, and it belongs to the servers' user.
+            // A cold copy contains all written data, and its files belong to the servers' user.
             await primary.stop(.fast, keepingData: true)
             try FileManager.default.createDirectory(atPath: folder + "-replica", withIntermediateDirectories: true)
             try copy(folder + "-primary/data", folder + "-replica/data")
@@ -60,7 +60,7 @@ public struct TestReplica: Sendable {
         try result.get()
     }
 
-    /// Copies a data folder with its owner, and makes a standby of the copy.
+    /// Copies a data folder with its owner, and turns the copy into a standby.
     private static func copy(_ source: String, _ target: String) throws {
         let process = Process()
         process.executableURL = URL(filePath: "/bin/sh")

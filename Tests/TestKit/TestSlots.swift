@@ -1,13 +1,14 @@
-/// How many tests may use servers at once. Swift Testing starts all tests of the process together; without a limit
-/// hundreds of them would share two processors and the server's connections, and every deadline would be missed.
+/// Limits the number of tests that use servers at the same time. Swift Testing starts all tests of the process
+/// together. Without a limit, hundreds of them would share two processors and the server's connections, and would miss
+/// every deadline.
 public enum TestSlots {
     private static let slots = Slots(count: 5)
     @TaskLocal private static var isHeld = false
 
-    /// Runs `body` when slots are free. Within another call's `body` it runs at once: a test needs its slots once,
-    /// however many schemas, topics and servers it uses.
+    /// Runs `body` when slots are free. Inside the `body` of another call it runs at once, because a test needs its
+    /// slots only once, for any number of schemas, topics and servers.
     ///
-    /// - Parameter count: 1, or more for a test that keeps a processor busy all by itself (all daemons and a load).
+    /// - Parameter count: 1, or more for a test that keeps a processor busy by itself (all daemons and a load).
     public static func hold<Result>(_ count: Int = 1, _ body: () async throws -> Result) async throws -> Result {
         if isHeld { return try await body() }
         await slots.take(count)
@@ -22,7 +23,7 @@ public enum TestSlots {
     }
 }
 
-/// A counting semaphore that serves in order, so that who needs many is not passed for ever.
+/// A counting semaphore that serves in order, so that a test that needs many slots is not delayed for ever.
 private actor Slots {
     private var free: Int
     private var waiting: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []

@@ -3,8 +3,8 @@ internal import CRDKafka
 internal import Foundation
 public import Kafka
 
-/// A transaction of a Kafka producer, which the product has none of. The mock cluster takes transactions, but hands out
-/// records of aborted ones, and keeps no markers.
+/// A transaction of a Kafka producer, which Millrace itself does not have. The mock cluster accepts transactions, but
+/// it delivers the records of aborted ones and stores no markers.
 public struct Transaction: Sendable {
     public enum End: Sendable {
         case commit, abort
@@ -29,7 +29,7 @@ public struct Transaction: Sendable {
         try await held(records, end) {}
     }
 
-    /// Produces the records in one transaction, which is open until `body` has returned.
+    /// Produces the records in one transaction, which stays open until `body` returns.
     public func held(
         _ records: [(key: [UInt8], value: [UInt8])], _ end: End, _ body: () async throws -> Void
     ) async throws {
@@ -45,20 +45,21 @@ public struct Transaction: Sendable {
         try await Self.onThread { try producer.finish(end) }
     }
 
-    /// librdkafka's transactions block.
+    /// Runs a call on its own thread, because librdkafka's transaction calls block.
     private static func onThread<Value: Sendable>(_ call: @escaping @Sendable () throws -> Value) async throws -> Value
     {
         try await onOwnThread("transaction") { Result { try call() } }.get()
     }
 }
 
-// SAFETY: librdkafka's client is thread-safe; destroyed once, in `deinit`.
+// SAFETY: librdkafka's client is thread-safe. It is destroyed once, in `deinit`.
 @safe
 private final class TransactionalProducer: @unchecked Sendable {
     private let client: OpaquePointer
 
     init(_ servers: String) throws {
-        // SAFETY: the client takes the configuration; until then it is ours to free, once, and alone used here.
+        // SAFETY: `rd_kafka_new` takes ownership of the configuration. Until then only this function uses it, and frees
+        // it once.
         let configuration = unsafe rd_kafka_conf_new()
         var reason = [CChar](repeating: 0, count: 512)
         let properties = ["bootstrap.servers": servers, "transactional.id": UUID().uuidString]

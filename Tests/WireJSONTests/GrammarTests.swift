@@ -1,7 +1,7 @@
 import Testing
 import WireJSON
 
-/// Which texts are JSON, by RFC 8259.
+/// Which texts are JSON according to RFC 8259.
 struct GrammarTests {
     @Test(arguments: [
         "null", "true", "false", "0", "-0", "12", "-1.5", "1e5", "1E+5", "0.1e-10", #""""#, #""a""#, "[]", "{}",
@@ -54,8 +54,8 @@ struct GrammarTests {
         #expect(JSONPath.locate(8, in: Array("\u{FEFF}{\"a\":1}".utf8).span) == "$.a")
     }
 
-    /// All texts of one to three bytes around the borders of the table of well-formed characters, and characters behind
-    /// runs of ASCII of any length, are UTF-8 here when the standard library says so.
+    /// Compares the UTF-8 check with the standard library's. The texts are all sequences of one to three bytes from the
+    /// borders of the table of well-formed characters, and characters after runs of ASCII of any length.
     @Test func agreesWithTheStandardLibraryOnUTF8() throws {
         let borders: [UInt8] = [
             0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF,
@@ -95,7 +95,8 @@ struct GrammarTests {
         #expect(shallow?.code == .tooDeep)
     }
 
-    /// Every text cut short anywhere, or with one byte replaced, is either JSON or an error inside its bounds.
+    /// Every truncated text, and every text with one replaced byte, is either JSON or gives an error with an offset
+    /// inside the text.
     @Test func survivesMutations() throws {
         let seed = Array(
             #"{"a":[1,-2.5e3,"x\u00e9\n",true,null,{"b":{}}],"é":"😀","long key name":"long value here"}"#.utf8)

@@ -1,7 +1,7 @@
 import Testing
 import WireJSON
 
-/// Reading members and values by the cursor.
+/// Reads members and values with the reader's cursor.
 struct ReaderTests {
     @Test func walksAnObject() throws {
         let bytes = Array(
