@@ -54,7 +54,7 @@ import Testing
         #expect(all.dropFirst().allSatisfy { $0.severity == .note && $0.finding.hasPrefix("not checked: ") }, "\(all)")
     }
 
-    /// Debezium's layout has no column for the state of a row or for its time.
+    /// Debezium's layout has no column that shows which rows wait, or since when.
     @Test func rowsOfDebeziumsLayoutAreCounted() async throws {
         let table = """
             CREATE TABLE outboxevent (

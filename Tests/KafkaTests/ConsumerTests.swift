@@ -71,7 +71,7 @@ import Testing
         let consumer = try makeConsumer()
         let started = ContinuousClock.now
         guard case .idle = try await consumer.poll(BatchLimits(maxWaitMs: 30)) else {
-            Issue.record("there is nothing to read")
+            Issue.record("expected an idle poll")
             return
         }
         #expect(ContinuousClock.now - started >= .milliseconds(29))
@@ -81,7 +81,7 @@ import Testing
             async let event = consumer.poll(BatchLimits(maxWaitMs: 60_000))
             consumer.wake()
             guard case .idle = try await event else {
-                Issue.record("there is nothing to read")
+                Issue.record("expected an idle poll")
                 return
             }
         }

@@ -209,7 +209,7 @@ struct Member {
                     try await member.consumer.unassign(partitions)
                     return true
                 case .revoked:
-                    Issue.record("lost partitions must not be reported as revoked")
+                    Issue.record("lost partitions were reported as revoked")
                     return true
                 default:
                     return false

@@ -26,7 +26,7 @@ import Testing
                 case .admitted(let tag) = flight.admit(
                     id: 1, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
             else {
-                Issue.record("there is room")
+                Issue.record("expected room for a row")
                 return
             }
             Thread.detachNewThread {
@@ -42,7 +42,7 @@ import Testing
         try await eventually { flight.rows == 0 }
         let later = flight.admit(id: 2, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: nil)
         guard case .interrupted = later else {
-            Issue.record("no row may be sent after the lock is lost")
+            Issue.record("a row was admitted after the lock was lost")
             return
         }
         await producer.close(timeoutMs: 0)
@@ -99,7 +99,7 @@ import Testing
     private func admit(_ id: Int64, in flight: Flight, probe: SendAdmission.Probe? = nil) -> UInt64 {
         let answer = flight.admit(id: id, bytes: 1, occurredAt: Timestamp(microseconds: 0), probe: probe)
         guard case .admitted(let tag) = answer else {
-            Issue.record("there is room")
+            Issue.record("expected room for a row")
             return 0
         }
         return tag

@@ -132,7 +132,7 @@ import Testing
         #expect(limit.property == "2000")
         #expect(outcome(limit.lower(after: [error, error])))
         #expect(limit.property == "1024")
-        #expect(!outcome(limit.lower(after: [error, error])), "it ends")
+        #expect(!outcome(limit.lower(after: [error, error])), "the limit cannot be lowered further")
         kafka.properties = [:]
         #expect(BatchLimit(kafka).property == nil)
     }

@@ -78,7 +78,7 @@ import Testing
                 }
                 // Reading 200,000 rows takes seconds.
                 #expect(waits.sorted()[waits.count * 9 / 10] < .milliseconds(500))
-                #expect(try await scene.service.count() >= 199_999, "they are still held")
+                #expect(try await scene.service.count() >= 199_999, "the old rows are still held")
             }
             #expect(await scene.reader.firstOccurrences["held"] == nil)
         }

@@ -57,7 +57,7 @@ extension ScanSuite {
 
     mutating func background(_ limit: Int) -> [Int64] {
         guard let request = cursor.nextBackgroundRequest(limit: limit) else {
-            Issue.record("there is nothing to read")
+            Issue.record("expected a request for a background page")
             return []
         }
         let ids = table.page(request)

@@ -55,7 +55,7 @@ import Testing
             var shared: [Int] = []
             while shared != counts {
                 guard ContinuousClock.now < deadline else {
-                    Issue.record("shared as \(shared), not as \(counts)", sourceLocation: sourceLocation)
+                    Issue.record("shards shared as \(shared), expected \(counts)", sourceLocation: sourceLocation)
                     throw DeadlinePassed(place: sourceLocation)
                 }
                 try await work()

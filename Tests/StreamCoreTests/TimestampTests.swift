@@ -13,8 +13,8 @@ import Testing
         ("2016-12-31T23:59:60Z", 1_483_228_800_000_000),
         ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
         ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
-        // Jackson's default, Java's OffsetDateTime and Instant, Python's str() and isoformat(), Go, JavaScript,
-        // PostgreSQL's text, and the comma that ISO 8601 prefers.
+        // Formats of Jackson (default), Java's OffsetDateTime and Instant, Python's str() and isoformat(), Go,
+        // JavaScript and PostgreSQL, and the decimal comma that ISO 8601 prefers.
         ("2026-05-01T10:00:00.000+0000", 1_777_629_600_000_000),
         ("2026-05-01T10:00:00.000-0130", 1_777_635_000_000_000),
         ("2026-05-01T10:00Z", 1_777_629_600_000_000),
