@@ -1,16 +1,16 @@
 import Foundation
 
-/// One result: a line of JSON on standard output, and the same line at the end of the results file.
+/// One result: a line of JSON on standard output. The same line is appended to the results file.
 struct BenchResult {
     var name: String
     var events: Int?
     var seconds: Double?
     var eventsPerS: Double?
-    /// What the machine does at best: the same work without Millrace around it, in the same run.
+    /// The best rate of the machine: the same work without Millrace, in the same run.
     var limitPerS: Double?
-    /// `events_per_s / limit_per_s`, or what the bench says it is.
+    /// `events_per_s / limit_per_s`, unless the bench defines another ratio.
     var ratio: Double?
-    /// The daemon's, in MiB.
+    /// Peak resident memory of the daemon, in MiB.
     var peakRssMib: Double?
     /// The daemon's processor time for 100,000 events, in seconds.
     var cpuSPer100k: Double?
@@ -18,13 +18,13 @@ struct BenchResult {
     var p95Ms: Double?
     var p99Ms: Double?
     var maxMs: Double?
-    /// Events that took effect out of their key's order.
+    /// Events that took effect out of the order of their key.
     var orderViolations: Int?
     /// Events that never took effect.
     var lost: Int?
-    /// Queries that were not answered as they should be.
+    /// Queries without the expected answer.
     var failedQueries: Int?
-    /// How long a reader may have waited for a promotion, in milliseconds.
+    /// Maximum time that a reader may have waited for a promotion, in milliseconds.
     var promoteBlockMs: Double?
     /// The median of the slowest command's `--help`, in milliseconds.
     var helpMs: Double?
@@ -32,9 +32,9 @@ struct BenchResult {
     var statusMs: Double?
     /// The median of a scrape of the slowest daemon's metrics, in milliseconds.
     var scrapeMs: Double?
-    /// What was done to the system, in order, and how long it took until all events committed before were applied.
+    /// The injected faults in order, and for each the time until all events that were committed before were applied.
     var recoveries: [(fault: String, seconds: Double)] = []
-    /// What was random followed from it.
+    /// The seed of the random choices.
     var seed: UInt64?
 
     enum Key: String {
@@ -68,7 +68,7 @@ struct BenchResult {
         maxMs = latencies.milliseconds(atQuantile: 1)
     }
 
-    /// The line, with the keys in the order above and numbers rounded to what was measured.
+    /// The line, with the keys in the order above. Numbers are rounded to the precision of the measurement.
     func line() -> String {
         let numbers: [(Key, Double?)] = [
             (.seconds, seconds), (.eventsPerS, eventsPerS), (.limitPerS, limitPerS), (.ratio, ratio),
@@ -96,7 +96,7 @@ struct BenchResult {
     }
 }
 
-/// Durations measured, for exact quantiles.
+/// Measured durations, for exact quantiles.
 struct Latencies: Sendable {
     private(set) var nanoseconds: [Int64] = []
 
@@ -107,7 +107,7 @@ struct Latencies: Sendable {
         nanoseconds.append(max(seconds * 1_000_000_000 + attoseconds / 1_000_000_000, 0))
     }
 
-    /// The smallest recorded duration that at least `quantile` of all do not exceed; nil when there is none.
+    /// The smallest recorded duration that at least `quantile` of all durations do not exceed; nil without durations.
     func milliseconds(atQuantile quantile: Double) -> Double? {
         guard !nanoseconds.isEmpty else { return nil }
         let sorted = nanoseconds.sorted()

@@ -7,23 +7,25 @@ import Postgres
 import StreamCore
 import Synchronization
 
-/// What a bench runs on: a private PostgreSQL with default durability, and the cluster. Made anew for each bench.
+/// The servers of a bench: a private PostgreSQL with default durability, and the Kafka cluster. Each bench has new
+/// ones.
 final class BenchServers: Sendable {
-    /// The mock cluster keeps 5 MiB a partition, as stored: so many partitions hold the events of the largest bench.
+    /// The mock cluster keeps 5 MiB of stored data for each partition. This number of partitions holds the events of
+    /// the largest bench.
     static let manyPartitions: Int32 = 24
-    /// Where nothing old is read. The mock looks for an offset, also for one at the end, by walking all the batches of
-    /// records that it keeps, at every fetch of every partition: a minute of small ones in many partitions costs it a
-    /// quarter of a processor. A broker has an index.
+    /// The number of partitions for benches that read no old records. At each fetch of a partition, the mock cluster
+    /// searches for the offset in all batches that it keeps, even for an offset at the end. With one minute of small
+    /// batches in many partitions, this uses a quarter of a processor. A real broker has an index.
     static let fewPartitions: Int32 = 2
 
-    /// Of each topic.
+    /// The number of partitions of each topic.
     let partitions: Int32
     let postgres: PostgresConfiguration
     let kafka: KafkaClientConfiguration
-    /// Ends every topic's name, so that a real cluster can be used again and again.
+    /// The suffix of every topic's name, so that a real cluster can be used repeatedly.
     let topicSuffix: String
 
-    /// What is random in a bench follows from it.
+    /// The seed of all random choices of a bench.
     let seed: UInt64
     private let server: PostgresServer
     private let mock: MockCluster?
@@ -32,12 +34,12 @@ final class BenchServers: Sendable {
     private let folder: URL
     private let made = Mutex<[String]>([])
 
-    /// Starts the servers, and makes schema and topics. Whoever calls it calls ``stop()`` in the end.
+    /// Starts the servers, and creates the schema and the topics. The caller must call ``stop()`` at the end.
     ///
     /// - Parameters:
-    ///   - partitions: of each topic.
-    ///   - onBroker: whether Kafka is a broker's own process instead of the mock cluster.
-    ///   - seed: what is random in a bench follows from it.
+    /// - partitions: the number of partitions of each topic.
+    /// - onBroker: whether Kafka is a separate broker process instead of the mock cluster.
+    /// - seed: the seed of all random choices of a bench.
     static func start(partitions: Int32, onBroker: Bool = false, seed: UInt64 = 1) async throws -> BenchServers {
         let servers = try await BenchServers(partitions, onBroker, seed)
         do {
@@ -57,7 +59,7 @@ final class BenchServers: Sendable {
         server = try await PostgresServer.start(
             PostgresServerConfiguration(
                 folder: folder.path,
-                // The longest statements must be seen whole.
+                // The setting is large enough for the complete text of the longest statements.
                 settings: ["track_activity_query_size": "16kB"], tcp: .freePort, isTemporary: true))
         var postgres = try PostgresConfiguration(url: server.url)
         postgres.searchedFirst = ["order_summary_v1", "dashboard_v1"]
@@ -84,12 +86,13 @@ final class BenchServers: Sendable {
         admin = try KafkaAdmin(kafka)
     }
 
-    /// The mock cluster lets an empty fetch sleep as long as it may, and a group's first member wait for others.
+    /// The mock cluster answers an empty fetch only after the maximum wait. It also delays the first member of a group
+    /// to wait for other members.
     static let mockProperties = [
         "session.timeout.ms": "6000", "heartbeat.interval.ms": "500", "fetch.wait.max.ms": "1",
     ]
 
-    /// For filling topics: what the mock cluster keeps of a partition is bounded as it was sent.
+    /// A configuration to fill topics. The mock cluster limits the compressed size of a partition.
     var kafkaCompressed: KafkaClientConfiguration {
         var configuration = kafka
         configuration.properties["compression.type"] = "lz4"
@@ -101,9 +104,9 @@ final class BenchServers: Sendable {
     /// Whether ``killBroker()`` can be called.
     var hasOwnBroker: Bool { broker != nil }
 
-    /// Waits until the broker has written to its files what it has acknowledged until now.
+    /// Waits until the broker has written to its files everything that it has acknowledged so far.
     func waitUntilBrokerHasWritten() async throws {
-        guard let broker else { throw BenchError("the broker is not this bench's own") }
+        guard let broker else { throw BenchError("the broker was not started by this bench") }
         let now = Date()
         try await wait("writing broker", within: .seconds(30)) { await broker.lastWrite() ?? .distantPast > now }
     }
@@ -119,7 +122,7 @@ final class BenchServers: Sendable {
         try await Migrator(postgres).up(["outbox", "orders", "projections", "order-summary", "dead-letters"])
     }
 
-    /// Makes topics that are removed with the servers.
+    /// Creates topics that are removed together with the servers.
     func makeTopics(_ topics: [String]) async throws {
         made.withLock { $0 += topics }
         for topic in topics {
@@ -129,7 +132,7 @@ final class BenchServers: Sendable {
                 try await admin.createTopic(topic, partitions: partitions)
             }
         }
-        // Right after a cluster has made a topic, its partitions may have no leaders yet.
+        // A new topic's partitions may have no leaders yet.
         let wanted = topics.flatMap { topic in
             (0..<partitions).map { TopicPartition(topic: topic, partition: $0) }
         }
@@ -138,7 +141,7 @@ final class BenchServers: Sendable {
         }
     }
 
-    /// Removes all of it.
+    /// Removes the topics and stops the servers.
     func stop() async {
         if mock == nil {
             for topic in made.withLock({ $0 }) { try? await admin.deleteTopic(topic) }
@@ -151,20 +154,20 @@ final class BenchServers: Sendable {
         topics.flatMap { topic in (0..<partitions).map { TopicPartition(topic: topic, partition: $0) } }
     }
 
-    /// libpq's URL of the database.
+    /// The database's URL for libpq.
     var databaseURL: String { server.url }
 
-    /// The offset behind the last record of each partition.
+    /// The offset after the last record of each partition.
     func ends() async throws -> [TopicPartition: Int64] {
         try await admin.watermarks(of: allPartitions).mapValues(\.high)
     }
 
-    /// How many records the topics have had so far.
+    /// The number of records that were written to the topics so far.
     func recordsProduced() async throws -> Int64 {
         try await ends().values.reduce(0, +)
     }
 
-    /// How many records a topic of this bench has had so far.
+    /// The number of records that were written to a topic of this bench so far.
     func recordsProduced(to topic: String) async throws -> Int64 {
         let all = (0..<partitions).map { TopicPartition(topic: topic, partition: $0) }
         return try await admin.watermarks(of: all).values.reduce(0) { $0 + $1.high }
@@ -174,7 +177,7 @@ final class BenchServers: Sendable {
     func start(_ daemon: String, settings: [String: String] = [:]) throws -> DaemonProcess {
         let file = folder.appending(path: "\(daemon).toml")
         try Data().write(to: file)
-        // Any port, so that another run on the machine does not take it.
+        // The daemon chooses a free port, so it cannot collide with another run on the machine.
         var all = [
             "postgres.url": server.url, "kafka.bootstrap_servers": kafka.bootstrapServers, "operations.port": "0",
         ]
@@ -183,20 +186,20 @@ final class BenchServers: Sendable {
         return try DaemonProcess(daemon, configuration: file, settings: all)
     }
 
-    /// Starts a command of the operators.
+    /// Starts an operator's command.
     func millrace(_ arguments: String...) throws -> DaemonProcess {
         try DaemonProcess("millrace", arguments: arguments + endpointArguments)
     }
 
-    /// The arguments with which a command of the operators finds the servers.
+    /// The arguments with which an operator's command connects to the servers.
     var endpointArguments: [String] {
         ["--database", server.url, "--bootstrap-servers", kafka.bootstrapServers]
             + kafka.properties.flatMap { ["--kafka", "\($0.key)=\($0.value)"] }
     }
 
-    /// Waits until `condition` holds, looking every `pause`.
+    /// Waits until `condition` is true. It is checked every `pause`.
     ///
-    /// - Throws: when it does not hold within `limit`.
+    /// - Throws: if the condition is not true within `limit`.
     func wait(
         _ what: String, within limit: Duration, every pause: Duration = .milliseconds(5),
         _ condition: () async throws -> Bool
@@ -209,7 +212,7 @@ final class BenchServers: Sendable {
     }
 }
 
-/// A broker that can be stopped, and started again where it was.
+/// A broker that can be stopped, and started again with the same port and data.
 private actor RestartableBroker {
     private let program: String
     private let folder: String

@@ -1,10 +1,11 @@
 import Foundation
 import Postgres
 
-/// Two of the folders in `projections`, as a chaos run reads them, and again from the beginning to compare.
+/// Two of the folders in `projections`. A chaos run reads them, and reads the topics again from the beginning to
+/// compare.
 struct ChaosFolders {
     static let names = ["product-stats", "sales-report"]
-    /// The version that reads everything again in the end.
+    /// The version that reads all topics again at the end.
     static let replayVersion = 99
 
     private let servers: BenchServers
@@ -18,15 +19,15 @@ struct ChaosFolders {
         place = FileManager.default.temporaryDirectory.appending(path: "millrace-chaos-\(UUID().uuidString)")
     }
 
-    /// The topics that they read beside those of orders.
+    /// The topics that the folders read in addition to the topics of orders, and their dead-letter topics.
     static func topics(_ servers: BenchServers) -> [String] {
         ["product" + servers.topicSuffix] + names.flatMap { ["dlq.\($0)", "retry.\($0)"] }
     }
 
     /// Copies the folders, with the topics of this run.
     ///
-    /// - Parameter version: nil for that of the folder.
-    /// - Returns: what `sql_projections.folders` is.
+    /// - Parameter version: the version; nil for the folder's own version.
+    /// - Returns: the value of `sql_projections.folders`.
     func write(version: Int? = nil) throws -> String {
         let target = place.appending(path: version.map { "v\($0)" } ?? "own")
         try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
@@ -46,9 +47,9 @@ struct ChaosFolders {
 
     func remove() { try? FileManager.default.removeItem(at: place) }
 
-    /// Compares what was kept through the run with what the topics say when they are read again.
+    /// Compares the rows that were updated during the run with the rows of the replay.
     ///
-    /// - Throws: when a row differs.
+    /// - Throws: if a row differs.
     static func compare(on connection: PostgresConnection) async throws {
         for name in names {
             let kept = name.replacing("-", with: "_") + "_v1"

@@ -1,6 +1,6 @@
 import OrderShop
 
-/// What `chaos-short` does to the system, in order: a pure function of the seed.
+/// The faults of `chaos-short` in their order, as a pure function of the seed.
 struct ChaosPlan {
     enum Fault: String {
         case relayKilled = "relay_killed"
@@ -16,14 +16,14 @@ struct ChaosPlan {
 
     struct Step {
         let fault: Fault
-        /// Between the recovery from the fault before and this one.
+        /// The time between the recovery from the previous fault and this fault.
         let pause: Duration
     }
 
     let steps: [Step]
 
-    /// What comes in any order. The second projection leaves before the next fault: noida-db, started again with a
-    /// group of two members, gives the same partitions to both.
+    /// Faults that may occur in any order. The second projection leaves before the next fault, because noida-db assigns
+    /// the same partitions to both members if it restarts with a group of two members.
     private static let episodes: [[Fault]] = [
         [.relayKilled], [.orderSummaryKilled], [.dashboardKilled], [.handlerKilled], [.queryServiceKilled],
         [.sqlProjectionKilled], [.brokerKilled], [.secondProjectionJoined, .secondProjectionLeft],

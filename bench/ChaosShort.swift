@@ -6,17 +6,18 @@ import OrderShop
 import Postgres
 import StreamCore
 
-/// A shop at work while everything around it breaks: each daemon is killed and started again, the broker goes away and
-/// comes back, a second projection joins its group and leaves it. After each, it is measured how long it takes until
-/// all that was committed by then has arrived in both read models. In the end `millrace verify` has the last word.
+/// Runs a shop while faults are injected: each daemon is killed and restarted, the broker stops and restarts, and a
+/// second projection joins its group and leaves it. After each fault, the bench measures the time until all events that
+/// were committed by then have arrived in both read models. At the end, `millrace verify` must find no difference.
 ///
-/// noida-db writes to its files every few seconds only, and killed it forgets what it has acknowledged since, which no
-/// client can make good: before it is killed, the relay is held for as long as that takes.
+/// noida-db writes to its files only every few seconds. If it is killed, it loses the records that it has acknowledged
+/// since the last write, and no client can recover them. So the relay is suspended before the kill until noida-db has
+/// written.
 enum ChaosShort {
     static let name = "chaos-short"
     static let partitions: Int32 = 4
     private static let ordersPerSecond = 50.0
-    /// No daemon may ever have more resident memory, in MiB.
+    /// Maximum resident memory of each daemon, in MiB.
     private static let residentLimitMiB = 150.0
 
     @Sendable static func run(on servers: BenchServers) async throws -> BenchResult {
@@ -69,7 +70,7 @@ enum ChaosShort {
     }
 }
 
-/// All of Millrace's daemons on the servers of a bench.
+/// All daemons of Millrace on the servers of a bench.
 actor ChaosSystem {
     nonisolated let servers: BenchServers
     private let connection: PostgresConnection
@@ -86,7 +87,7 @@ actor ChaosSystem {
         case queryService = "query-service"
         case sqlProjection = "sql-projection"
         case secondOrderSummary
-        /// Reads everything again, in the end.
+        /// Reads all topics again at the end of the run.
         case replay
 
         var program: String {
@@ -98,7 +99,7 @@ actor ChaosSystem {
         }
     }
 
-    /// How long a recovery may take.
+    /// Maximum time of a recovery.
     private static let patience: Duration = .seconds(60)
 
     static func start(on servers: BenchServers) async throws -> ChaosSystem {
@@ -147,7 +148,8 @@ actor ChaosSystem {
             settings["letters.retry_topic_prefix"] = "retry\(servers.topicSuffix)."
         case .orderSummary, .dashboard, .secondOrderSummary:
             settings["projection.topic_suffix"] = servers.topicSuffix
-            // Who has a name keeps its place for a while when it stops; the second one leaves at once.
+            // A static member that stops keeps its partitions for a while. The second projection is a dynamic member,
+            // so it leaves the group immediately.
             if daemon != .secondOrderSummary { settings["projection.instance_id"] = "\(daemon)" }
             settings["dead_letters.letter_topic"] = Self.letterTopic(of: daemon, servers)
             settings["dead_letters.retry_topic"] = Self.retryTopic(of: daemon, servers)
@@ -157,7 +159,7 @@ actor ChaosSystem {
 
     // MARK: faults
 
-    /// - Returns: when it happened.
+    /// - Returns: the time of the fault.
     func suffer(_ fault: ChaosPlan.Fault) async throws -> ContinuousClock.Instant {
         let now = ContinuousClock.now
         switch fault {
@@ -176,7 +178,7 @@ actor ChaosSystem {
         return now
     }
 
-    /// Takes the broker away for two seconds.
+    /// Stops the broker for two seconds.
     private func killBroker() async throws -> ContinuousClock.Instant {
         let relay = daemons[.relay]?.process
         relay?.signal(SIGSTOP)
@@ -197,7 +199,7 @@ actor ChaosSystem {
         try start(daemon)
     }
 
-    /// Waits until it reads a partition.
+    /// Waits until the daemon reads a partition.
     private func waitForPartitions(of daemon: Daemon) async throws {
         guard let (_, port) = daemons[daemon] else { return }
         try await servers.wait("partition for \(daemon)", within: Self.patience, every: .milliseconds(20)) {
@@ -217,8 +219,8 @@ actor ChaosSystem {
 
     // MARK: recovery
 
-    /// Waits until all that is committed now has been published, and applied by all projections, and every daemon says
-    /// that it is ready.
+    /// Waits until all events that are committed now are published and applied by all projections, and every daemon is
+    /// ready.
     func recover() async throws {
         let committed = try await number("SELECT coalesce(max(id), 0) FROM outbox")
         try await servers.wait("publication", within: Self.patience, every: .milliseconds(10)) {
@@ -255,7 +257,7 @@ actor ChaosSystem {
         return ends.allSatisfy { partition, end in end == 0 || (passed[partition] ?? 0) >= end }
     }
 
-    /// The folders read the topic of orders; of products there are no events.
+    /// The folders read the topic of orders. There are no events of products.
     private func haveFoldersPassed(_ ends: [TopicPartition: Int64], version: Int) async throws -> Bool {
         for name in ChaosFolders.names {
             let rows = try await connection.execute(
@@ -281,13 +283,13 @@ actor ChaosSystem {
         try await connection.execute(Statement(query)).int64(0, 0)
     }
 
-    /// nil while there is none.
+    /// The response; nil if there is none.
     private static func answer(to target: String, port: Int) async throws -> RequestClient.Response? {
         guard let client = try? RequestClient(port: port) else { return nil }
         return try? await client.get(target)
     }
 
-    // MARK: the end
+    // MARK: verification
 
     /// Runs `millrace verify`, which must find no difference.
     func verify() async throws {
@@ -303,7 +305,7 @@ actor ChaosSystem {
         try await verifyFolders()
     }
 
-    /// Reads the topics again, into another version of each folder, and compares the rows.
+    /// Reads the topics again into another version of each folder, and compares the rows.
     private func verifyFolders() async throws {
         let ends = try await servers.ends()
         try start(.replay)
@@ -316,7 +318,7 @@ actor ChaosSystem {
 
     /// Stops all daemons.
     ///
-    /// - Returns: the largest resident set that any of them ever had, in MiB.
+    /// - Returns: the largest resident set of all daemons during the run, in MiB.
     func stop() async throws -> Double {
         for daemon in daemons.keys { try await stop(daemon) }
         folders.remove()

@@ -2,9 +2,9 @@ import Foundation
 import Migrations
 import Postgres
 
-/// CreateOrder over HTTP: what the command service carries out in a second, of what pgbench gets out of the same
-/// database with the same statements over as many connections, just before and just after; then how long an answer
-/// takes at half that rate.
+/// CreateOrder over HTTP: the number of commands that the command service carries out in a second. The limit is the
+/// rate of pgbench on the same database, with the same statements and as many connections, immediately before and
+/// after. Then the bench measures the latency at half the service's rate.
 enum CommandBench {
     static let name = "commands"
     private static let connections = 32
@@ -18,7 +18,7 @@ enum CommandBench {
             port: service.port, connections: connections,
             requests: (0..<10_000).map { CommandServiceUnderLoad.createOrder(customer: $0 % 1_000) })
         let warm = try await client.run(warmUp: .seconds(2), measured: .seconds(1))
-        // For about half of the seconds.
+        // Enough transactions for about half of the seconds.
         let transactions = Int(warm.perSecond * 1.5) * seconds / 2
         var limit = try pgbench.perSecond(on: servers.postgres, statements: transactions)
         let closed = try await client.run(warmUp: .seconds(1), measured: .seconds(seconds))
@@ -40,7 +40,7 @@ enum CommandBench {
         return result
     }
 
-    /// A transaction as the service writes it for one command. pgbench has no UUIDs, so the database makes them.
+    /// The transaction that the service runs for one command. pgbench has no UUIDs, so the database generates them.
     private static let script = """
         \\set customer random(0, 999)
         \\set n random(1, 9000000000000000)
@@ -62,8 +62,8 @@ enum CommandBench {
         """
 }
 
-/// One client that creates an order and asks the query service for its version at once: how much longer it takes than
-/// the command alone, as the ratio of both medians.
+/// One client creates an order and immediately requests its version from the query service. The ratio compares the
+/// median of both requests with the median of the command alone.
 enum CommandToRead {
     static let name = "command-to-read"
     private static let orders = 1_000
@@ -77,7 +77,7 @@ enum CommandToRead {
         let service = try await CommandServiceUnderLoad.start(on: servers)
         let (commands, reads) = (try RequestClient(port: service.port), try RequestClient(port: queries.port))
         var (alone, both) = (Latencies(), Latencies())
-        // The way is warm once some orders have come through it.
+        // The pipeline is warm after some orders have passed through it.
         for number in -100..<orders {
             let start = ContinuousClock.now
             let created = try await commands.send(CommandServiceUnderLoad.createOrder(customer: (number + 100) % 1_000))
@@ -102,7 +102,7 @@ enum CommandToRead {
     }
 }
 
-/// The real daemon, with a port and a thousand customers.
+/// The real daemon with a port, on a database with a thousand customers.
 struct CommandServiceUnderLoad {
     let process: DaemonProcess
     let port: Int
@@ -126,7 +126,7 @@ struct CommandServiceUnderLoad {
         return Self(process: process, port: port)
     }
 
-    /// A request.
+    /// A request to create an order.
     static func createOrder(customer: Int) -> [UInt8] {
         let body = """
             {"customerId":"customer-\(customer)","currency":"EUR","items":[{"productId":"product-1","name":"Cup",\

@@ -2,12 +2,12 @@ import Blocking
 import Foundation
 import Glibc
 
-/// A daemon under measurement: the real executable, as a child process that ends with this one, with a configuration of
-/// its own.
+/// A daemon that is measured: the real executable with its own configuration. It is a child process that ends with this
+/// process.
 final class DaemonProcess: Sendable {
     private let process: SupervisedProcess
 
-    /// Starts `executable` (a name beside this program) with `settings` as `--set` arguments.
+    /// Starts `executable`, which is in the same folder as this program, with `settings` as `--set` arguments.
     init(_ executable: String, configuration: URL, settings: [String: String]) throws {
         let folder = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         let arguments = settings.sorted { $0.key < $1.key }.flatMap { ["--set", "\($0.key)=\($0.value)"] }
@@ -16,7 +16,7 @@ final class DaemonProcess: Sendable {
             logFile: "/dev/stderr", patienceSeconds: 60)
     }
 
-    /// Starts a command of an executable beside this program.
+    /// Starts a command of an executable in the same folder as this program.
     init(_ executable: String, arguments: [String]) throws {
         let folder = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         process = try SupervisedProcess(
@@ -44,19 +44,19 @@ final class DaemonProcess: Sendable {
         return kib / 1_024
     }
 
-    /// Asks it to stop and waits until it has. May be called once.
+    /// Stops the daemon and waits for its end. It may be called once.
     ///
-    /// - Throws: when it ends with anything but 0: a daemon that fails measures nothing.
+    /// - Throws: if the daemon's exit code is not 0, because the measurement of a failed daemon is invalid.
     func stop() async throws {
         process.stop()
         let end = await process.waitForEnd()
         guard end == .exited(0) else { throw BenchError("the daemon \(end)") }
     }
 
-    /// Sends it a signal, as long as it has neither been stopped nor killed.
+    /// Sends a signal, unless the process was stopped or killed.
     func signal(_ number: Int32) { process.signal(number) }
 
-    /// Ends it without asking, and waits until it has. May be called once.
+    /// Kills the daemon with SIGKILL, and waits for its end. It may be called once.
     func kill() async {
         process.signal(SIGKILL)
         _ = await process.waitForEnd()

@@ -4,12 +4,12 @@ import Orders
 import Postgres
 import Synchronization
 
-/// 500,000 lifecycle events in Kafka, caught up by one dashboard projection from nothing. The limit is its SQL alone:
-/// the very statements with the very parameters, over one connection, with all that makes them done before the clock
-/// starts.
+/// One dashboard projection starts with nothing and catches up with 500,000 lifecycle events in Kafka. The limit is its
+/// SQL alone: the same statements with the same parameters on one connection. The parameters are prepared before the
+/// clock starts.
 enum DashboardCatchUp {
     static let name = "dashboard-catch-up"
-    /// All events on one day, and of ten products.
+    /// All events are on one day and about ten products.
     static let hotName = "dashboard-catch-up-hot"
     static let events = 500_000
 
@@ -42,7 +42,7 @@ enum DashboardCatchUp {
             if first == nil, applied > 0 { first = (.now, applied) }
             return applied >= Int64(events)
         }
-        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        guard let first else { throw BenchError("the projection finished before the first measurement") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         try await requireAllCounted(connection)
         await connection.close()
@@ -60,7 +60,7 @@ enum DashboardCatchUp {
         return result
     }
 
-    /// A fast projection that counts wrongly is none.
+    /// A projection that counts wrongly has no valid result.
     private static func requireAllCounted(_ connection: PostgresConnection) async throws {
         let counted = try await connection.execute(
             """
@@ -75,7 +75,7 @@ enum DashboardCatchUp {
     }
 }
 
-/// The transactions of the projection, recorded and then run again.
+/// The projection's transactions, which are recorded and then executed again.
 private enum DashboardSQLAlone {
     /// Each element is one round trip.
     private typealias Recorded = [[(Statement, Parameters)]]
@@ -128,7 +128,7 @@ private enum DashboardSQLAlone {
         return recorded
     }
 
-    /// As the projection's own first pass moves it.
+    /// The first pass of the projection moves the horizon in the same way.
     private static let horizon = """
         UPDATE dashboard_horizon_rows SET kept_from = clock_timestamp() - interval '48 hours'
         WHERE resolution = 'minute';

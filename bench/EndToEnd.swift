@@ -13,13 +13,13 @@ enum EndToEnd {
 
     @Sendable static func run(on servers: BenchServers) async throws -> BenchResult {
         let relay = try servers.start("outbox-relay", settings: ["relay.topic_suffix": servers.topicSuffix])
-        // The mock answers an empty fetch of each consumer's only after the whole wait: 1 ms keeps two processors busy
-        // with asking, and what is measured is then the lack of them.
+        // The mock cluster answers an empty fetch of a consumer only after the whole wait. With a wait of 1 ms,
+        // fetching keeps two processors busy, and the bench would measure the lack of processors.
         let projection = try servers.start(
             "order-summary-projection",
             settings: ["projection.topic_suffix": servers.topicSuffix, "kafka.properties.fetch.wait.max.ms": "4"])
         let pending = PendingOrders()
-        // The way is warm once an order has come through it.
+        // The pipeline is warm after an order has passed through it.
         try await play(seed: 1, rate: 10, .seconds(1), on: servers, into: pending)
         pending.close()
         try await pending.watch(servers.postgres, within: .seconds(60))
@@ -62,7 +62,7 @@ enum EndToEnd {
     }
 }
 
-/// Orders that were committed and not seen yet.
+/// Orders that are committed but not visible in the read model yet.
 final class PendingOrders: Sendable {
     private struct State {
         var waiting: [String: ContinuousClock.Instant] = [:]
@@ -78,21 +78,21 @@ final class PendingOrders: Sendable {
 
     var latencies: Latencies { state.withLock { $0.latencies } }
 
-    /// No more orders come.
+    /// No more orders will be added.
     func close() {
         state.withLock { $0.isClosed = true }
     }
 
-    /// Begins anew.
+    /// Begins a new measurement.
     func open() {
         state.withLock { $0 = State() }
     }
 
-    /// Asks for the waiting orders, again and again, until no more come and all were seen.
+    /// Queries the waiting orders repeatedly, until no more are added and all are visible.
     func watch(_ postgres: PostgresConfiguration, within limit: Duration) async throws {
         let connection = try await PostgresConnection.connect(postgres)
-        // The index is the only sane plan. A plan that was made while the table was empty would read all of it, over
-        // and over, and be what is measured; OFFSET 0 keeps the planner from that.
+        // The statement must use the index. A plan that was made while the table was empty would scan the whole table
+        // again and again, and the bench would measure that. OFFSET 0 prevents such a plan.
         let visible: Statement = """
             SELECT wanted.order_id FROM unnest($1::text[]) AS wanted (order_id)
             CROSS JOIN LATERAL (SELECT 1 FROM order_summary WHERE order_id = wanted.order_id OFFSET 0) AS found

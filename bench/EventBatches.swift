@@ -5,8 +5,8 @@ import Postgres
 import Projections
 import StreamCore
 
-/// What a projection's transactions are made of, read from Kafka in batches as its own and folded: all that is done
-/// before the clock of an SQL limit starts.
+/// The content of a projection's transaction, read from Kafka in batches of the projection's size and folded. All of
+/// this happens before the clock of an SQL limit starts.
 struct EventBatch<Fold> {
     let fold: Fold
     let events: Int
@@ -14,13 +14,13 @@ struct EventBatch<Fold> {
     fileprivate let moves: Parameters
     fileprivate let partitions: Int
 
-    /// Moves the offsets and remembers the events, as the runtime does first in every transaction.
+    /// Moves the offsets and stores the event ids, as the runtime does first in every transaction.
     ///
     /// - Parameters:
-    ///   - remembering: whether the projection is one whose events are remembered.
-    ///   - reads: what the projection reads ahead.
-    /// - Returns: the answers to `reads`.
-    /// - Throws: when the offsets are not those expected, or an event was there before.
+    /// - remembering: whether the projection stores event ids.
+    /// - reads: the statements with which the projection reads ahead.
+    /// - Returns: the results of `reads`.
+    /// - Throws: if the offsets are not the expected ones, or an event was already applied.
     @discardableResult
     func begin(
         in transaction: PostgresTransaction, remembering: Bool, reading reads: [(Statement, Parameters)] = []
@@ -29,21 +29,21 @@ struct EventBatch<Fold> {
         if remembering { statements.append((EventBatches.remember, processed)) }
         let results = try await transaction.pipeline(statements + reads)
         guard results[0].affectedRows == partitions, !remembering || results[1].rowCount == events else {
-            throw BenchError("a batch of the SQL alone was not what it should be")
+            throw BenchError("a batch of the SQL limit had unexpected offsets or events")
         }
         return Array(results.suffix(reads.count))
     }
 }
 
 enum EventBatches {
-    /// Makes what the runtime makes of its own tables, where the migrations of set `projections` are.
+    /// Creates the runtime's own partitions and rows, on the tables of the migration set `projections`.
     static let tables = """
         INSERT INTO projections (id, name, version, consumer_group) VALUES (1, 'bench', 1, 'bench');
         CREATE TABLE processed_events_1 PARTITION OF processed_events FOR VALUES IN (1) PARTITION BY RANGE (event_day);
         CREATE TABLE processed_events_1_default PARTITION OF processed_events_1 DEFAULT;
         \(offsets)
         """
-    /// All partitions from their beginning.
+    /// The offsets of all partitions, at their beginning.
     static let offsets = """
         INSERT INTO projection_offsets (projection_id, topic, partition, next_offset)
         SELECT 1, topic, partition, 0 FROM unnest(ARRAY['order', 'payment', 'shipment']) topic,
@@ -61,10 +61,10 @@ enum EventBatches {
         ON CONFLICT DO NOTHING RETURNING event_id
         """
 
-    /// Time without a record after which reading is given up.
+    /// Time without a record after which reading fails.
     private static let readTimeout = Duration.seconds(60)
 
-    /// Reads `count` events, all that Kafka has.
+    /// Reads `count` events, which must be all events in Kafka.
     static func read<Fold>(
         _ count: Int, from servers: BenchServers, _ fold: ([OrderEvent]) -> Fold
     ) async throws -> [EventBatch<Fold>] {
@@ -72,15 +72,15 @@ enum EventBatches {
             count, from: servers,
             decode: { record in
                 guard let value = record.value, case .event(let event) = try OrderEventDecoder.decode(value) else {
-                    throw BenchError("a record is no event")
+                    throw BenchError("a record is not an event")
                 }
                 return (event.identity.eventID, event.identity.timestamp.day, event)
             }, fold)
     }
 
-    /// The same, of whatever the records are.
+    /// Reads `count` records of any kind.
     ///
-    /// - Parameter decode: the event's id, its day, and the event.
+    /// - Parameter decode: returns the event's id, its day, and the event.
     static func read<Event, Fold>(
         _ count: Int, from servers: BenchServers, decode: (RecordView) throws -> (EventID, Int32, Event),
         _ fold: ([Event]) -> Fold
@@ -97,7 +97,7 @@ enum EventBatches {
             let event = try await consumer.poll(
                 BatchLimits(maxRecords: limits.batchMaxRecords, maxBytes: limits.batchMaxBytes, maxWaitMs: 10_000))
             guard case .batch(let records) = event else {
-                // A topic just made has no leaders for a moment.
+                // A new topic may have no leaders for a moment.
                 if case .error(let error) = event, !error.isRetriable { throw error }
                 guard .now < deadline else { throw BenchError("the events cannot be read: \(event)") }
                 continue

@@ -3,8 +3,8 @@ import Migrations
 import Postgres
 import SQLProjections
 
-/// CreateOrder over HTTP with one read model that commands keep: what the command service carries out in a second, of
-/// what it does without the read model. Both are measured in turn, on the same database.
+/// CreateOrder over HTTP with one read model that commands update. The ratio compares the command service's rate with
+/// its rate without the read model. Both are measured alternately on the same database.
 enum InlineCommandBench {
     static let name = "commands-inline"
     private static let connections = 32
@@ -48,7 +48,7 @@ enum InlineCommandBench {
         return result
     }
 
-    /// Makes the version, and hands it over before there are any events.
+    /// Creates the version and hands it over before there are events.
     private static func takeOver(_ servers: BenchServers) async throws {
         let path = FileManager.default.temporaryDirectory.appending(path: "millrace-bench-folder-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: path, withIntermediateDirectories: true)
@@ -81,7 +81,7 @@ enum InlineCommandBench {
         ).run()
     }
 
-    /// Lets commands keep the version or not: what they leave out is no matter here.
+    /// Selects whether commands update the version. The events that they leave out do not matter here.
     private static func keep(_ isKept: Bool, _ servers: BenchServers) async throws {
         let connection = try await PostgresConnection.connect(servers.postgres)
         if isKept {

@@ -7,14 +7,15 @@ import Projections
 import StreamCore
 import Synchronization
 
-/// One key with 100,000 events behind its failed head. The head is retried three times in vain, which may send nothing
-/// else; then the cause is removed, and all of it has to drain: handler, retry topic, projection, answers, handler.
+/// One key has 100,000 events behind its failed first event. Three retries of the first event fail, and must not send
+/// any other event. Then the cause is removed, and all events are retried: handler, retry topic, projection, answers,
+/// handler.
 ///
 /// The limit is the SQL of the same changes alone, on one connection; see ``LetterSQLAlone``. The runtime runs in this
-/// process, the dead-letter handler is the real daemon.
+/// process, and the dead-letter handler is the real daemon.
 enum LettersDrain {
     static let name = "letters-drain"
-    /// Behind the head.
+    /// The number of events behind the first one.
     static let events = 100_000
     static let triesInVain = 3
 
@@ -34,7 +35,7 @@ enum LettersDrain {
             "dead-letter-handler",
             settings: [
                 "letters.consumers": scene.consumer,
-                // The mock cluster keeps 5 MiB of a partition.
+                // The mock cluster keeps 5 MiB for each partition.
                 "kafka.properties.compression.type": "lz4",
             ])
         let run = Task { try await scene.runner.run() }
@@ -60,7 +61,7 @@ enum LettersDrain {
     }
 }
 
-/// The key, its topics and its read model.
+/// The hot key, its topics and its read model.
 private struct HotKeyScene: Sendable {
     let consumer = "bench-hot"
     let topic: String
@@ -84,8 +85,8 @@ private struct HotKeyScene: Sendable {
             logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
     }
 
-    /// Produces the events, and waits until all are letters. The ids are in order, so that they take little room in
-    /// what the mock cluster keeps.
+    /// Produces the events, and waits until all are letters. The ids are consecutive, so that they compress well in the
+    /// mock cluster's limited storage.
     func park(_ database: PostgresConnection) async throws {
         let producer = try Producer(servers.kafkaCompressed) { _ in }
         let key = Array("hot".utf8)
@@ -134,7 +135,7 @@ private struct HotKeyScene: Sendable {
         }
     }
 
-    /// - Returns: seconds from the order to retry the head to the last letter's end.
+    /// - Returns: the seconds from the request to retry the first event to the end of the last letter.
     func drain(_ database: PostgresConnection) async throws -> Double {
         cause.isRemoved.store(true, ordering: .relaxed)
         let start = ContinuousClock.now
@@ -165,9 +166,9 @@ private struct HotKeyScene: Sendable {
     }
 }
 
-/// What a drain changes in PostgreSQL, and nothing else: the letters are sent and resolved with their history, the
-/// sends come and go, the events are applied, remembered and no longer parked. One connection, a set of 10,000 letters
-/// after the other, with nothing to find out.
+/// The changes that a drain makes in PostgreSQL, without anything else. The letters are sent and resolved with their
+/// history, rows for the sends are inserted and deleted, and the events are applied, stored and no longer parked. One
+/// connection processes one set of 10,000 letters after the other and has nothing to search for.
 private enum LetterSQLAlone {
     private static let set = 10_000
 
@@ -225,7 +226,7 @@ private enum LetterSQLAlone {
         """
     }
 
-    /// A transaction each.
+    /// One statement for each transaction.
     private static func changes(_ first: Int, _ last: Int) -> [String] {
         let letters = "letter_id BETWEEN \(first) AND \(last)"
         return [

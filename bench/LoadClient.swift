@@ -2,17 +2,17 @@ import Blocking
 import Foundation
 import Glibc
 
-/// Asks an HTTP server over connections that are kept alive, on one thread of its own that takes as little of the
-/// machine as it can: requests are made beforehand, and of a response it reads the status and the length.
+/// Sends requests to an HTTP server over persistent connections, on one thread that uses as little of the machine as
+/// possible. The requests are created in advance, and only the status and the length of a response are read.
 final class LoadClient: @unchecked Sendable {
-    // SAFETY: everything is touched by the one thread that `run` starts, and read after it has ended.
+    // SAFETY: only the thread that `run` starts uses the properties. Others read them after the thread has ended.
 
     struct Outcome: Sendable {
         var requests = 0
         var seconds = 0.0
-        /// From the moment that a request was due.
+        /// The time from the moment that a request was due.
         var latencies = Latencies()
-        /// By status, those that are not 2xx.
+        /// The number of responses by status, except 2xx.
         var refusals: [Int: Int] = [:]
 
         var perSecond: Double { Double(requests) / seconds }
@@ -21,7 +21,7 @@ final class LoadClient: @unchecked Sendable {
     private struct Connection {
         let descriptor: Int32
         var received: [UInt8] = []
-        /// When the request that it waits for was due; nil between requests.
+        /// The time at which the pending request was due; nil between requests.
         var due: ContinuousClock.Instant?
     }
 
@@ -34,7 +34,7 @@ final class LoadClient: @unchecked Sendable {
     private var measuresFrom = ContinuousClock.now
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
 
-    /// - Parameter requests: of which each time any one is sent.
+    /// - Parameter requests: each request that is sent is one of these.
     init(port: Int, connections count: Int, requests: [[UInt8]]) throws {
         self.requests = requests
         for index in 0..<count {
@@ -49,10 +49,10 @@ final class LoadClient: @unchecked Sendable {
         for connection in connections { close(connection.descriptor) }
     }
 
-    /// Sends requests for `warmUp` and then `measured`.
+    /// Sends requests during `warmUp` and then during `measured`.
     ///
-    /// - Parameter rate: requests a second, each at its own moment of the schedule; nil for as many as there are
-    ///   answers.
+    /// - Parameter rate: requests a second, each at its own time of the schedule; nil to send the next request after
+    ///   each answer.
     func run(warmUp: Duration, measured: Duration, rate: Double? = nil) async throws -> Outcome {
         try await withCheckedThrowingContinuation { continuation in
             let thread = Thread {
@@ -87,7 +87,7 @@ final class LoadClient: @unchecked Sendable {
             }
         }
         outcome.seconds = measured / .seconds(1)
-        // What is under way must not be taken for the answers of the next run.
+        // The pending responses must not be counted as answers of the next run.
         while idle.count < connections.count { try receive(waiting: .milliseconds(100)) }
         return outcome
     }
@@ -101,7 +101,7 @@ final class LoadClient: @unchecked Sendable {
         guard count == request.count else { throw BenchError("send: \(errno)") }
     }
 
-    /// Waits for answers; a wait that is not an integer of milliseconds takes the next one.
+    /// Waits for responses. The wait is rounded up to whole milliseconds.
     private func receive(waiting limit: Duration) throws {
         let milliseconds = Int32((limit / .milliseconds(1)).rounded(.up))
         // SAFETY: the kernel writes the events of as many entries as the array has.
@@ -120,7 +120,7 @@ final class LoadClient: @unchecked Sendable {
         else { return }
         connections[index].received.removeAll(keepingCapacity: true)
         idle.append(index)
-        guard let due = connections[index].due else { throw BenchError("an answer that nobody asked for") }
+        guard let due = connections[index].due else { throw BenchError("a response without a request") }
         connections[index].due = nil
         let now = ContinuousClock.now
         guard due >= measuresFrom else { return }
@@ -130,13 +130,13 @@ final class LoadClient: @unchecked Sendable {
     }
 }
 
-/// What a client must know of a response to find its end.
+/// The part of a response that a client needs to find its end.
 struct ResponseHead {
     let status: Int
-    /// Of head and body.
+    /// The length of head and body, in bytes.
     let length: Int
 
-    /// Nil while the head is not complete.
+    /// Nil if the head is not complete.
     init?(_ bytes: [UInt8]) {
         guard bytes.count > 12, let end = Self.end(of: bytes) else { return nil }
         status = bytes[9..<12].reduce(0) { $0 * 10 + Int($1) - 0x30 }
@@ -169,7 +169,7 @@ struct ResponseHead {
     }
 }
 
-/// Sockets of this machine.
+/// Sockets to this machine.
 enum ClientSocket {
     /// A blocking connection to a port of the loopback interface.
     static func connect(port: Int) throws -> Int32 {
@@ -191,7 +191,7 @@ enum ClientSocket {
         return descriptor
     }
 
-    /// A port that nobody listens on at the moment.
+    /// A port at which nothing listens at the moment.
     static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
@@ -215,7 +215,7 @@ func request(_ target: String, headers: String = "") -> [UInt8] {
     Array("GET \(target) HTTP/1.1\r\nHost: 127.0.0.1\r\n\(headers)\r\n".utf8)
 }
 
-/// One connection for a request now and then, on a thread of its own.
+/// One connection for occasional requests, on its own thread.
 actor RequestClient {
     struct Response: Sendable {
         let status: Int
@@ -239,7 +239,7 @@ actor RequestClient {
         try send(request(target, headers: headers))
     }
 
-    /// Sends a whole request, and waits for its answer.
+    /// Sends a complete request, and waits for its response.
     func send(_ bytes: [UInt8]) throws -> Response {
         // SAFETY: the kernel copies the bytes; a request fits the socket's buffer.
         guard unsafe Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
 
-/// The project's benches. Each prints one line of JSON on standard output; all else goes to standard error.
+/// The project's benches. Each prints one line of JSON on standard output. All other output goes to standard error.
 @main
 struct MillraceBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -90,13 +90,13 @@ struct MillraceBench: AsyncParsableCommand {
     }
 }
 
-/// One bench: fresh servers in, one result out, or several that are measured on the same data.
+/// One bench: it gets new servers, and returns one result, or several results of the same data.
 struct Bench: Sendable {
     let name: String
     let partitions: Int32
-    /// Breaks things, on a broker that can be stopped, and measures how long they stay broken.
+    /// Whether the bench injects faults, on a broker that can be stopped, and measures the recovery times.
     let isChaos: Bool
-    /// Runs when no bench is named.
+    /// Whether the bench runs when no bench is named.
     let isUsual: Bool
     let run: @Sendable (BenchServers) async throws -> [BenchResult]
 
@@ -133,7 +133,7 @@ struct Bench: Sendable {
     }
 }
 
-/// Tells the person who waits, on standard error.
+/// Writes a message for the user to standard error.
 func say(_ message: String) {
     FileHandle.standardError.write(Data("bench: \(message)\n".utf8))
 }

@@ -4,17 +4,18 @@ import Migrations
 import OrderShop
 import StreamCore
 
-/// What people and programs that look after a pipeline wait for, while it is at work: `--help` of each command,
-/// `millrace status`, and a scrape of each daemon's metrics. The bench fails if a median is above its limit.
+/// Measures what operators and monitoring wait for while a pipeline runs: `--help` of each command, `millrace status`,
+/// and a scrape of each daemon's metrics. The bench fails if a median is above its limit.
 enum OperationsBench {
     static let name = "operations"
-    /// How often each of them is measured.
+    /// The number of measurements of each.
     private static let runs = 20
-    /// Orders that have gone through the pipeline before, and new orders a second meanwhile.
+    /// The number of orders that passed through the pipeline before, and the new orders a second during the
+    /// measurement.
     private static let orders = 2_000
     private static let liveRate = 20.0
 
-    /// The largest medians, in milliseconds.
+    /// The limits of the medians, in milliseconds.
     private static let helpLimitMs = 50.0
     private static let statusLimitMs = 500.0
     private static let scrapeLimitMs = 5.0
@@ -67,14 +68,14 @@ enum OperationsBench {
         var configuration = ShopLoad.Configuration()
         configuration.orders = orders
         configuration.ordersPerSecond = rate
-        // Another seed gives other orders.
+        // Another seed results in other orders.
         configuration.seed = orders == nil ? 2 : 1
         return ShopLoad(configuration, database: servers.postgres)
     }
 
     // MARK: times
 
-    /// The one with the largest median.
+    /// The item with the largest median.
     private static func slowest<Item: Sendable>(
         _ items: [Item], _ measure: @Sendable (Item) async throws -> Duration
     ) async throws -> (of: Item, ms: Double) {
@@ -87,7 +88,7 @@ enum OperationsBench {
         return slowest
     }
 
-    /// The first time is not counted: it reads the program from the disk.
+    /// The first run is not counted, because it reads the program from the disk.
     private static func median(_ measure: () async throws -> Duration) async throws -> Double {
         _ = try await measure()
         var times = Latencies()
@@ -95,7 +96,7 @@ enum OperationsBench {
         return times.milliseconds(atQuantile: 0.5) ?? 0
     }
 
-    /// Runs a command, which must end with 0.
+    /// Runs a command, whose exit code must be 0.
     private static func took(_ command: [String]) async throws -> Duration {
         let start = ContinuousClock.now
         let (end, output) = try await run(command)
@@ -107,7 +108,7 @@ enum OperationsBench {
     private static func run(_ command: [String]) async throws -> (end: ChildProcess.End, output: String) {
         let pipe = Pipe()
         let child = try ChildProcess(command, output: pipe.fileHandleForWriting.fileDescriptor)
-        // The output ends when the child has closed its end, and this process its copy of it.
+        // The output ends after both the child and this process have closed their copies of its end.
         try pipe.fileHandleForWriting.close()
         let reading = pipe.fileHandleForReading
         let output = await onOwnThread("read-output") { (try? reading.readToEnd()) ?? Data() }
@@ -126,9 +127,9 @@ enum OperationsBench {
     }
 }
 
-/// The help of every command: of `millrace`, its subcommands and theirs, and of the daemons.
+/// The help of every command: of `millrace` with all its subcommands, and of the daemons.
 private enum HelpPages {
-    /// The part of swift-argument-parser's description of a command that is read here.
+    /// The part of swift-argument-parser's description of a command that this bench reads.
     private struct Description: Decodable {
         struct Command: Decodable {
             let commandName: String

@@ -2,8 +2,8 @@ import Postgres
 
 /// Rows of about 700 bytes for the outbox: orders of one to four lines, as a shop would write them.
 enum OutboxRows {
-    /// Inserts `count` rows of 5,000 aggregates, in one transaction on the server, and writes them to the disk, so
-    /// that what is measured next does not pay for it.
+    /// Inserts `count` rows of 5,000 aggregates with one transaction on the server. A checkpoint then writes them to
+    /// the disk, so that the next measurement does not include these writes.
     static func load(_ count: Int, into postgres: PostgresConfiguration) async throws {
         var unhurried = postgres
         unhurried.statementTimeoutMs = 600_000

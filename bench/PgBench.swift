@@ -1,21 +1,21 @@
 import Foundation
 import Postgres
 
-/// PostgreSQL's own load generator: what the database gives to a client that does nothing with it.
+/// PostgreSQL's own load generator. It measures the rate of the database for a client that does nothing else.
 struct PgBench {
-    /// The script: variables, and the statement with `:name` for each of them.
+    /// The script: variables, and the statement with `:name` for each variable.
     let script: String
     let connections: Int
-    /// The session's settings, as the service's sessions have them.
+    /// The settings of the session, which are those of the service's sessions.
     var settings = [
         "plan_cache_mode": "force_generic_plan", "enable_bitmapscan": "off", "jit": "off",
         "default_transaction_read_only": "on",
     ]
 
-    /// Runs so many statements. It cannot be told for how long: the threads of this process block its alarm, and it
-    /// inherits that.
+    /// Runs this number of statements. A duration is not possible: the threads of this process block the alarm signal
+    /// of pgbench, which inherits the signal mask.
     ///
-    /// - Returns: how many there were in a second; prepared once, each a transaction.
+    /// - Returns: the number of statements a second. Each is prepared once, and each execution is a transaction.
     func perSecond(on postgres: PostgresConfiguration, statements: Int) throws -> Double {
         let file = FileManager.default.temporaryDirectory.appending(path: "millrace-\(UUID().uuidString).pgbench")
         try Data(script.utf8).write(to: file)
@@ -47,7 +47,7 @@ struct PgBench {
         return rate
     }
 
-    /// Debian keeps it beside the server, one for each version.
+    /// Debian installs pgbench next to the server, one for each version.
     private static func program() throws -> URL {
         let root = "/usr/lib/postgresql"
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []

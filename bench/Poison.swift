@@ -6,29 +6,29 @@ import Postgres
 import Projections
 import Synchronization
 
-/// 100,000 events of 5,000 keys, of which 1 % cannot be applied until the cause is removed. The rate is over that of
-/// the same run without poison. Afterwards all letters are retried: in the end nothing is lost, and each key's events
-/// were applied in their order.
+/// 100,000 events of 5,000 keys, of which 1 % cannot be applied until the cause is removed. The ratio compares the rate
+/// with that of the same run without such events. Afterwards all letters are retried. At the end no event is lost, and
+/// the events of each key were applied in their order.
 ///
-/// The runtime runs in this process, on a read model that keeps the order in which events were applied; the
+/// The runtime runs in this process, on a read model that records the order in which events were applied. The
 /// dead-letter handler is the real daemon.
 struct Poison: Sendable {
-    /// Where the poison shows.
+    /// The step that fails.
     enum Stage {
         case decode, apply
     }
 
     static let events = 100_000
     static let keys = 5_000
-    /// One event in so many is poison.
+    /// One event in this number cannot be applied.
     static let share = 100
 
     let name: String
     let stage: Stage
 
-    /// Poison that cannot be decoded.
+    /// Events that cannot be decoded.
     static let undecodable = Poison(name: "poison", stage: .decode)
-    /// Poison that the database refuses: found by splitting batches.
+    /// Events that the database refuses. The projection finds them by splitting batches.
     static let inapplicable = Poison(name: "poison-apply", stage: .apply)
 
     @Sendable func run(on servers: BenchServers) async throws -> BenchResult {
@@ -63,7 +63,7 @@ struct Poison: Sendable {
     }
 }
 
-/// A topic of events, some of them poison, and the read model that is made of it.
+/// A topic of events, some of which fail, and their read model.
 private struct PoisonScene: Sendable {
     let consumer: String
     private let topic: String
@@ -80,7 +80,7 @@ private struct PoisonScene: Sendable {
 
     private var table: String { "applied_\(consumer.replacing("-", with: "_"))" }
 
-    /// Events of all keys in turn; the poison is spread over keys and sequences.
+    /// Produces events of all keys in turn. The failing events are distributed over keys and sequences.
     func produce() async throws {
         try await servers.makeTopics([topic, "dlq.\(consumer)", "retry.\(consumer)"])
         let producer = try Producer(servers.kafkaCompressed) { _ in }
@@ -105,8 +105,8 @@ private struct PoisonScene: Sendable {
 
     /// Applies the topic from its beginning.
     ///
-    /// - Parameter afterwards: runs when every event was passed, with the projection still running.
-    /// - Returns: events passed a second.
+    /// - Parameter afterwards: runs after every event was passed, while the projection still runs.
+    /// - Returns: the events that were passed a second.
     func catchUp(_ afterwards: (PostgresConnection) async throws -> Void) async throws -> Double {
         let database = try await PostgresConnection.connect(servers.postgres)
         try await database.execute(
@@ -130,7 +130,7 @@ private struct PoisonScene: Sendable {
             if first == nil, passed > 0 { first = (.now, passed) }
             return passed >= Int64(Poison.events)
         }
-        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        guard let first else { throw BenchError("the projection finished before the first measurement") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         try await afterwards(database)
         run.cancel()
@@ -146,7 +146,8 @@ private struct PoisonScene: Sendable {
         ).int64(0, 0)
     }
 
-    /// Every event of a key without poison is applied, and of the others all before the first poison.
+    /// Checks that all events of a key without a failing event are applied, and of the other keys all before the first
+    /// failing one.
     func checkUnaffected(_ database: PostgresConnection) async throws {
         let parked = try await database.execute("SELECT count(*) FROM parked_events").int64(0, 0)
         let applied = try await database.execute(Statement("SELECT count(*) FROM \(table)")).int64(0, 0)
@@ -183,7 +184,8 @@ private struct PoisonScene: Sendable {
         say("\(letters) letters retried in \(Double((ContinuousClock.now - start) / .milliseconds(1)) / 1_000) s")
     }
 
-    /// Events that a later one of their key overtook, and events that never took effect.
+    /// The number of events that were applied after a later event of their key, and the number of events that never
+    /// took effect.
     func outcome() async throws -> (orderViolations: Int, lost: Int) {
         let database = try await PostgresConnection.connect(servers.postgres)
         let row = try await database.execute(

@@ -5,7 +5,7 @@ import Projections
 import StreamCore
 import Synchronization
 
-/// What makes poison undecodable, until it is removed.
+/// The cause that makes events undecodable until it is removed.
 final class PoisonCause: Sendable {
     let isRemoved = Atomic(false)
 }
@@ -38,13 +38,13 @@ struct PoisonEvent: Sendable {
     }
 }
 
-/// Writes down each event that takes effect, in order.
+/// Records each event that takes effect, in order.
 struct PoisonableProjection: Projection {
     let name: String
     let version = 1
     let topics: [String]
     private let insert: Statement
-    /// Makes poison undecodable; nil when the database refuses it.
+    /// The cause that makes events undecodable; nil if the database refuses them instead.
     private let refuses: PoisonCause?
     private let time = Timestamp.now
 

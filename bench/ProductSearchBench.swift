@@ -4,8 +4,8 @@ import Postgres
 import SQLProjections
 import StreamCore
 
-/// A search in 1,000,000 products, by the folder `projections/product-search` and its query: words, category and price,
-/// as a shop's page asks. How many are answered in a second, and how long one takes at half that rate.
+/// A search in 1,000,000 products with the folder `projections/product-search` and its query: words, category and
+/// price, like the page of a shop. The bench measures the answers a second, and the latency at half that rate.
 enum ProductSearchBench {
     static let name = "product-search"
     static let products = 1_000_000
@@ -45,7 +45,7 @@ enum ProductSearchBench {
         return results
     }
 
-    // MARK: what is asked
+    // MARK: queries
 
     private static let adjectives = [
         "wireless", "compact", "portable", "silent", "classic", "premium", "smart", "foldable", "rugged", "solar",
@@ -70,19 +70,19 @@ enum ProductSearchBench {
         }
     }
 
-    /// The same without one letter of each word.
+    /// The same searches with one letter missing in each word.
     private static var mistyped: [String] {
         searches.map {
             $0.replacing("less+", with: "les+").replacing("ab", with: "b").replacing("phones", with: "hones")
         }
     }
 
-    /// One word that every twentieth product has.
+    /// Searches for one word that every twentieth product has.
     private static var common: [String] { adjectives.map { "/v1/q/product-search?q=\($0)" } }
 
     // MARK: the catalogue
 
-    /// Makes the version and fills it by its own statements' tables, the indexes at once at the end.
+    /// Creates the version and fills its tables directly. The indexes are created at the end.
     private static func seed(_ folder: ProjectionFolder, _ postgres: PostgresConfiguration) async throws {
         var unhurried = postgres
         unhurried.statementTimeoutMs = 1_800_000

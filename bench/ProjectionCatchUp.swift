@@ -8,8 +8,8 @@ import Postgres
 import Projections
 import StreamCore
 
-/// 500,000 lifecycle events in Kafka, caught up by one projection from nothing. The limit is the SQL of the same
-/// batches alone, over one connection: read, decoded and folded before the clock starts.
+/// One projection starts with nothing and catches up with 500,000 lifecycle events in Kafka. The limit is the SQL of
+/// the same batches alone, on one connection. The batches are read, decoded and folded before the clock starts.
 enum ProjectionCatchUp {
     static let name = "projection-catch-up"
     static let events = 500_000
@@ -32,7 +32,7 @@ enum ProjectionCatchUp {
             if first == nil, applied > 0 { first = (.now, applied) }
             return applied >= Int64(events)
         }
-        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        guard let first else { throw BenchError("the projection finished before the first measurement") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         await connection.close()
         let (peak, processor) = (try projection.peakResidentMiB(), try projection.processorSeconds())
@@ -50,18 +50,18 @@ enum ProjectionCatchUp {
     }
 }
 
-/// Orders that are created, confirmed, paid, shipped and delivered, one in ten cancelled instead of paid; so many open
-/// at once that an order's next event is some seconds of a busy shop after the one before.
+/// Orders that are created, confirmed, paid, shipped and delivered. One in ten is cancelled instead of paid. So many
+/// orders are open at once that the next event of an order follows after some seconds of a busy shop.
 enum LifecycleEvents {
     static let openOrders = 5_000
 
-    /// What the events are about, and when they happen.
+    /// The products and times of the events.
     enum Variety: Sendable {
-        /// Five hundred products, a thousand orders a second of today.
+        /// Five hundred products, and a thousand orders a second, all today.
         case oneDay
-        /// Ten products, else the same.
+        /// Ten products, otherwise the same.
         case oneDayTenProducts
-        /// Five hundred products, an order every eight seconds of the last ten days, delivered within a day.
+        /// Five hundred products, and an order every eight seconds of the last ten days, delivered within a day.
         case tenDays
 
         var products: Int { self == .oneDayTenProducts ? 10 : 500 }
@@ -76,7 +76,7 @@ enum LifecycleEvents {
         }
     }
 
-    /// - Parameter firstOrder: the number of the first order, so that the events can be of others than those before.
+    /// - Parameter firstOrder: the number of the first order. With another number, the events are about other orders.
     static func produce(
         _ count: Int, _ variety: Variety = .oneDay, firstOrder: Int = 0, to servers: BenchServers
     ) async throws {
@@ -85,7 +85,7 @@ enum LifecycleEvents {
         var produced = 0
         var generation = 0
         while produced < count {
-            // Every open order does its first step, then every one its second, and so on.
+            // Every open order takes its first step, then every one its second, and so on.
             for step in 0..<5 {
                 for number in 0..<openOrders where produced < count {
                     let order = firstOrder + generation * openOrders + number
@@ -118,7 +118,7 @@ enum LifecycleEvents {
         }
     }
 
-    /// What happens to the order at this step; nil when its life is over.
+    /// The event of the order at this step; nil if the order is finished.
     private static func event(_ step: Int, ofOrder order: Int, _ variety: Variety) -> OrderEvent? {
         let id = "order-\(String(order, radix: 36))-2026"
         let money = Money(DecimalAmount(coefficient: Int128(order % 90_000 + 1_000), scale: 2), euro)
@@ -142,7 +142,7 @@ enum LifecycleEvents {
         }
     }
 
-    /// An order that is created now, of an id of the caller's.
+    /// An order that is created now, with the given id.
     static func created(_ id: String, at time: Timestamp) -> OrderEvent {
         make(0, time, id, 1, .orderCreated(created(0, .oneDay)))
     }
@@ -177,14 +177,14 @@ enum LifecycleEvents {
             metadata: EventMetadata(userID: "user-\(order % 997)", source: "bench"), payload: payload)
     }
 
-    /// Today at noon, so that all events are of one day.
+    /// Today at noon, so that all events are on one day.
     fileprivate static let start: Int64 = {
         let now = Timestamp.now.microseconds / 86_400_000_000
         return (now * 86_400 + 43_200 - 3_600) * 1_000_000
     }()
 }
 
-/// The transactions of the projection, with everything before them done beforehand.
+/// The projection's transactions alone. Everything before them happens before the clock starts.
 enum SQLAlone {
     static func eventsPerSecond(
         on servers: BenchServers, events: Int = ProjectionCatchUp.events

@@ -3,22 +3,22 @@ import Migrations
 import Postgres
 import StreamCore
 
-/// A query service under load: what it answers in a second, of what pgbench gets out of the same database with the
-/// same statement over as many connections, just before and just after; then how long an answer takes at half that
-/// rate.
+/// A query service under load: its answers a second. The limit is the rate of pgbench on the same database, with the
+/// same statement and as many connections, immediately before and after. Then the bench measures the latency at half
+/// the service's rate.
 struct QueryLoad {
     static let connections = 16
     static let seconds = 10
 
     let name: String
-    /// Any of these is asked for.
+    /// Each request uses one of these targets.
     let targets: [String]
-    /// Sets pgbench's variables.
+    /// The script lines that set pgbench's variables.
     let variables: String
-    /// What stands for the statement's parameters, in their order.
+    /// The expressions for the statement's parameters, in their order.
     let values: [String]
 
-    /// `statement` is the one that the service ran for the first target.
+    /// Runs the bench. `statement` is the statement that the service ran for the first target.
     func run(
         on servers: BenchServers, _ service: QueryServiceUnderLoad, statement: String
     ) async throws -> BenchResult {
@@ -27,7 +27,7 @@ struct QueryLoad {
         let client = try LoadClient(
             port: service.port, connections: Self.connections, requests: targets.map { request($0) })
         let warm = try await client.run(warmUp: .seconds(2), measured: .seconds(1))
-        // For about half of the seconds.
+        // Enough statements for about half of the seconds.
         let statements = Int(warm.perSecond * 1.5) * Self.seconds / 2
         var limit = try pgbench.perSecond(on: servers.postgres, statements: statements)
         let closed = try await client.run(warmUp: .seconds(1), measured: .seconds(Self.seconds))
@@ -49,7 +49,7 @@ struct QueryLoad {
     }
 }
 
-/// The real daemon, with a port.
+/// The real daemon with a port.
 struct QueryServiceUnderLoad {
     let process: DaemonProcess
     let port: Int
@@ -67,7 +67,7 @@ struct QueryServiceUnderLoad {
         return Self(process: process, port: port)
     }
 
-    /// Asks for a target, and looks which statement that made the service run.
+    /// Requests a target, and reads from PostgreSQL which statement the service ran for it.
     func statement(for target: String, on postgres: PostgresConfiguration) async throws -> String {
         let response = try await RequestClient(port: port).get(target)
         guard response.status == 200 else { throw BenchError("\(target): \(response.body)") }
@@ -83,9 +83,9 @@ struct QueryServiceUnderLoad {
         return try activity.string(0, 0)
     }
 
-    /// Follows a list's links.
+    /// Follows the links of a list.
     ///
-    /// - Returns: the target of the page so many pages behind the first one.
+    /// - Returns: the target of the page that follows the first one after this number of pages.
     func target(_ pages: Int, behind target: String, _ client: RequestClient) async throws -> String {
         var target = target
         for _ in 0..<pages {
@@ -100,7 +100,7 @@ struct QueryServiceUnderLoad {
 }
 
 extension PgBench {
-    /// A prepared statement's text as pgbench's script has it.
+    /// The text of a prepared statement in the form of a pgbench script.
     static func filled(_ statement: String, with values: [String]) throws -> String {
         var text = statement.split(separator: "\n").joined(separator: " ")
         for (index, value) in values.enumerated().reversed() {
@@ -132,20 +132,21 @@ enum QueryByID {
     }
 }
 
-/// Pages of orders: of a customer, of statuses and a week, of a range of amounts; of each the first and a deep one.
+/// Pages of orders: of a customer, of statuses within a week, and of a range of amounts. Each is measured with its
+/// first page and with a deep page.
 enum QuerySearch {
     static let name = "query-search"
 
-    /// A list, and how to ask pgbench for the same pages.
+    /// A list, and the parameters with which pgbench reads the same pages.
     private struct List {
         let name: String
-        /// First pages.
+        /// The targets of the first pages.
         let targets: [String]
-        /// How many pages the deep one is behind the first.
+        /// The number of pages between the first page and the deep one.
         let depth: Int
         let variables: String
         let values: [String]
-        /// The place that the deep page begins behind: the sort's key, and the order's id.
+        /// The position after which the deep page begins: the sort key and the order's id.
         let position: [String]
     }
 
@@ -173,12 +174,12 @@ enum QuerySearch {
         return results
     }
 
-    /// When the order of a number was created, in SQL.
+    /// The time at which an order was created, in SQL.
     private static func time(ofOrder number: String) -> String {
         "to_timestamp(\(QueryModel.start) + (\(number)) * \(QueryModel.secondsBetweenOrders))"
     }
 
-    /// Ten at a time; the deep page is the fourth of five.
+    /// Pages of ten orders. The deep page is the fourth of five.
     private static var ofCustomer: List {
         let step = 40
         let last = "(:c + \(QueryModel.customers * (QueryModel.perCustomer - 30)))"
@@ -192,7 +193,7 @@ enum QuerySearch {
             position: ["ARRAY[\(time(ofOrder: last))]", "ARRAY['order-' || \(last)]"])
     }
 
-    /// Fifty at a time of the paid and the shipped ones of a week: every fifth order.
+    /// Pages of fifty paid and shipped orders of a week, which are every fifth order.
     private static var ofStatus: List {
         let perDay = 86_400 / QueryModel.secondsBetweenOrders
         let days = stride(from: 0, to: 300, by: 3)
@@ -212,7 +213,8 @@ enum QuerySearch {
             position: [time(ofOrder: last), "'order-' || \(last)"])
     }
 
-    /// Fifty at a time, the cheapest first, of a range of ten euros: ten orders a cent.
+    /// Pages of fifty orders with amounts in a range of ten euros, the cheapest first. There are ten orders for each
+    /// cent.
     private static var ofAmount: List {
         List(
             name: "amount",

@@ -2,15 +2,16 @@ import Foundation
 import Postgres
 import StreamCore
 
-/// The read model of the query benches: 1,000,000 orders of 20,000 customers, one every 30 seconds of the last year,
-/// written by the server itself. An order's number says all about it, so that questions can be made of numbers.
+/// The read model of the query benches: 1,000,000 orders of 20,000 customers, one every 30 seconds of the last year.
+/// The server itself writes the rows. All values of an order follow from its number, so requests can be derived from
+/// numbers.
 enum QueryModel {
     static let orders = 1_000_000
     static let customers = 20_000
     static let secondsBetweenOrders = 30
     static let perCustomer = orders / customers
 
-    /// When order 0 was created, in seconds since 1970: midnight, about a year ago.
+    /// The time at which order 0 was created, in seconds since 1970: midnight, about a year ago.
     static let start: Int = {
         let today = Int(Timestamp.now.microseconds / 86_400_000_000)
         return (today - orders * secondsBetweenOrders / 86_400 - 1) * 86_400
@@ -24,7 +25,7 @@ enum QueryModel {
         unhurried.statementTimeoutMs = 900_000
         unhurried.settings["maintenance_work_mem"] = "512MB"
         let connection = try await PostgresConnection.connect(unhurried)
-        // The indexes are made of all rows at once.
+        // The indexes are created after all rows exist.
         let indexes = try await connection.execute(
             """
             SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
@@ -43,7 +44,7 @@ enum QueryModel {
         say("\(orders) orders are in the read model")
     }
 
-    /// Of ten orders one is cancelled, five are delivered, and one each is shipped, paid, confirmed and created.
+    /// One of ten orders is cancelled, five are delivered, and one each is shipped, paid, confirmed and created.
     private static let insert = """
         INSERT INTO order_summary_rows (order_id, version, updated_at, last_event_id, confirmed_at, items, item_count,
             total_amount, created, cancelled, paid, shipped, delivered)

@@ -4,13 +4,13 @@ import OrderShop
 import Postgres
 import StreamCore
 
-/// 200 orders a second for 30 s: the time from an order's commit until a request that waits for its version is
-/// answered with it.
+/// 200 orders a second for 30 s: the time from the commit of an order until the response to a request that waits for
+/// its version.
 enum ReadYourWrite {
     static let name = "read-your-write"
     static let rate = 200
     static let seconds = 30
-    /// Requests that may wait at once.
+    /// Number of requests that may wait at once.
     static let clients = 64
 
     private struct Written: Sendable {
@@ -24,7 +24,7 @@ enum ReadYourWrite {
             "order-summary-projection",
             settings: ["projection.topic_suffix": servers.topicSuffix, "kafka.properties.fetch.wait.max.ms": "4"])
         let service = try await QueryServiceUnderLoad.start(on: servers)
-        // The way is warm once some orders have come through it.
+        // The pipeline is warm after some orders have passed through it.
         _ = try await play(seed: 1, rate: 20, .seconds(3), on: servers, port: service.port)
         let latencies = try await play(seed: 2, rate: Double(rate), .seconds(seconds), on: servers, port: service.port)
 
@@ -40,7 +40,7 @@ enum ReadYourWrite {
         return [result]
     }
 
-    /// Writes orders and asks for each at once.
+    /// Writes orders, and immediately requests each of them.
     private static func play(
         seed: UInt64, rate: Double, _ duration: Duration, on servers: BenchServers, port: Int
     ) async throws -> Latencies {

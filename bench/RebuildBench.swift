@@ -9,13 +9,14 @@ import StreamCore
 import Synchronization
 
 /// The order summary is rebuilt from 1,000,000 events and promoted, while the live version applies new events and a
-/// query service answers: how long it takes, how that compares with the SQL of the same batches alone, how many queries
-/// fail, and how long readers may wait for the promotion. MILLRACE_BENCH_EVENTS asks for another number of events.
+/// query service answers. The bench measures the duration, compares it with the SQL of the same batches alone, and
+/// counts failed queries. It also measures how long readers may have waited for the promotion. MILLRACE_BENCH_EVENTS
+/// sets another number of events.
 enum RebuildBench {
     static let name = "rebuild"
     static let events =
         ProcessInfo.processInfo.environment["MILLRACE_BENCH_EVENTS"].flatMap { Int($0) } ?? 1_000_000
-    /// New events a second, and queries a second.
+    /// The new events a second and the queries a second during the rebuild.
     static let liveRate = 200.0
     static let queryRate = 100.0
 
@@ -67,7 +68,7 @@ enum RebuildBench {
             if first == nil, applied > 0 { first = (.now, applied) }
             return applied >= Int64(events)
         }
-        guard let first else { throw BenchError("the version was built before it was looked at") }
+        guard let first else { throw BenchError("the version was built before the first measurement") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         result.seconds = seconds
         result.eventsPerS = Double(Int64(events) - first.applied) / seconds
@@ -81,7 +82,7 @@ enum RebuildBench {
         let promotion = try await Rebuild(OrderSummaryProjection.readModel, postgres).promote(
             isForced: true, waitingUpTo: .seconds(120))
         result.promoteBlockMs = promotion.blockedFor / .milliseconds(1)
-        // The rebuild ends by itself when its version is live.
+        // The rebuild ends on its own after its version is live.
         try await servers.wait("end of the rebuild", within: .seconds(60)) { !filling.isRunning }
         result.maxMs = questions.slowestMs
         say("promoted at the try \(promotion.attempts)")
@@ -111,7 +112,7 @@ enum RebuildBench {
     }
 }
 
-/// Queries one after the other, and what came of them.
+/// Sends one query after the other, and counts the results.
 private final class Questions: Sendable {
     private struct Tally {
         var count = 0
@@ -130,7 +131,7 @@ private final class Questions: Sendable {
     var failures: Int { tally.withLock { $0.failures } }
     var slowestMs: Double { tally.withLock { $0.slowest / .milliseconds(1) } }
 
-    /// From here on the slowest answer counts.
+    /// From now on the slowest response counts.
     func measure() { tally.withLock { $0.slowest = .zero } }
 
     func ask() async throws {

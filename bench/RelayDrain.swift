@@ -1,8 +1,8 @@
 import Postgres
 import StreamCore
 
-/// 500,000 rows in the outbox, drained by one relay. The limit is deleting the same rows over one connection, with
-/// nothing sent.
+/// One relay drains 500,000 rows from the outbox. The limit is the deletion of the same rows on one connection, without
+/// sending anything.
 enum RelayDrain {
     static let name = "relay-drain"
     static let rows = 500_000
@@ -43,8 +43,8 @@ enum RelayDrain {
     }
 }
 
-/// The same drain while another transaction stays open from before the rows are written, so that no dead row can be
-/// removed. The ratio is the rate in the last quarter over the rate in the first.
+/// The same drain while another transaction is open that began before the rows were written, so that vacuum cannot
+/// remove dead rows. The ratio is the rate in the last quarter divided by the rate in the first.
 enum RelayPinned {
     static let name = "relay-pinned"
 
@@ -52,7 +52,7 @@ enum RelayPinned {
         var patient = servers.postgres
         patient.idleInTransactionTimeoutMs = 0
         let pin = try await PostgresConnection.connect(patient)
-        // With a transaction id and a snapshot of its own, it holds back both ends of vacuum's horizon.
+        // With a transaction id and a snapshot, the transaction holds back both horizons of vacuum.
         try await pin.execute(script: "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
         let drain = try await Drain.measure(rows: RelayDrain.rows, on: servers)
         try await pin.execute(script: "ROLLBACK")
@@ -68,7 +68,7 @@ enum RelayPinned {
     }
 }
 
-/// What one relay did with a full outbox.
+/// The measurements of one relay with a full outbox.
 struct Drain {
     let seconds: Double
     let eventsPerSecond: Double
@@ -76,8 +76,8 @@ struct Drain {
     let peakResidentMiB: Double
     let processorSeconds: Double
 
-    /// Fills the outbox, starts a relay, and measures from the first record seen in Kafka until all are there and the
-    /// outbox is empty.
+    /// Fills the outbox, starts a relay, and measures from the first record in Kafka until all records are there and
+    /// the outbox is empty.
     static func measure(rows: Int, on servers: BenchServers) async throws -> Drain {
         try await OutboxRows.load(rows, into: servers.postgres)
         let relay = try servers.start("outbox-relay", settings: ["relay.topic_suffix": servers.topicSuffix])
@@ -94,7 +94,7 @@ struct Drain {
         let (peak, processor) = (try relay.peakResidentMiB(), try relay.processorSeconds())
         try await relay.stop()
         guard try await servers.recordsProduced() == Int64(rows) else {
-            throw BenchError("rows were published twice, though nothing had failed")
+            throw BenchError("rows were published twice although nothing failed")
         }
         let (first, last) = (samples[0], samples[samples.count - 1])
         let seconds = (last.time - first.time) / .seconds(1)

@@ -3,7 +3,7 @@ import Postgres
 import StreamCore
 import Synchronization
 
-/// 1,000 single-row transactions a second for 60 s: the time from the commit to the record in a consumer's hands.
+/// 1,000 single-row transactions a second for 60 s: the time from the commit until a consumer receives the record.
 enum RelayLatency {
     static let name = "relay-latency"
     static let rate = 1_000
@@ -13,7 +13,7 @@ enum RelayLatency {
     @Sendable static func run(on servers: BenchServers) async throws -> BenchResult {
         let relay = try servers.start("outbox-relay", settings: ["relay.topic_suffix": servers.topicSuffix])
         let reader = try await RecordReader(servers)
-        // The relay is warm once the first event has come through.
+        // The relay is warm after the first event has passed through it.
         let connection = try await PostgresConnection.connect(servers.postgres)
         _ = try await commitOne(on: connection)
         _ = try await reader.read(count: 1)
@@ -44,7 +44,7 @@ enum RelayLatency {
 
     struct Commit: Sendable {
         let id: EventID
-        /// When the server's answer to the commit was here.
+        /// The time at which the server's answer to the commit arrived.
         let time: ContinuousClock.Instant
     }
 
@@ -66,8 +66,8 @@ enum RelayLatency {
         return Commit(id: id, time: .now)
     }
 
-    /// Every connection commits each of its events at its own moment of the schedule, so that a slow commit makes
-    /// nobody else late.
+    /// Commits the events on all connections. Each event has its own time in the schedule, so a slow commit does not
+    /// delay the schedule of other events.
     private static func commitAll(_ postgres: PostgresConfiguration) async throws -> [Commit] {
         try await withThrowingTaskGroup(of: [Commit].self) { group in
             let start = ContinuousClock.now
@@ -94,7 +94,7 @@ extension EventID {
     }
 }
 
-/// Reads all topics from now on and notes when each event arrived.
+/// Reads the new records of all topics, and records the arrival time of each event.
 actor RecordReader {
     private let consumer: Consumer
     private var arrivals: [EventID: ContinuousClock.Instant] = [:]
@@ -107,7 +107,7 @@ actor RecordReader {
 
     /// Reads `count` more events.
     ///
-    /// - Returns: when each event arrived, of all that were read so far.
+    /// - Returns: the arrival times of all events that were read so far.
     func read(count: Int) async throws -> [EventID: ContinuousClock.Instant] {
         let goal = arrivals.count + count
         var lastArrival = ContinuousClock.now

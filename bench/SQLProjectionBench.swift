@@ -7,22 +7,24 @@ import ReadModels
 import SQLProjections
 import StreamCore
 
-/// Lifecycle events in Kafka, caught up by a projection that is a folder of SQL, from nothing. The limit is the SQL of
-/// its transactions alone, over one connection: read, decoded and put into parameters before the clock starts.
+/// A projection in a folder of SQL starts with nothing and catches up with lifecycle events in Kafka. The limit is the
+/// SQL of its transactions alone, on one connection. The records are read, decoded and put into parameters before the
+/// clock starts.
 struct SQLProjectionBench: Sendable {
-    /// A statement a type and batch, 500,000 events; of the same batches.
+    /// One statement for each type and batch, 500,000 events. The limit uses the same batches.
     static let batch = SQLProjectionBench(
         name: "sql-projection", events: 500_000, mode: .batch, eventsPerTransaction: nil, measured: .max)
-    /// A statement an event, 100,000 events; the limit has a transaction for each, as a consumer without batches.
+    /// One statement for each event, 100,000 events. The limit uses a transaction for each event, like a consumer
+    /// without batches.
     static let event = SQLProjectionBench(
         name: "sql-projection-event", events: 100_000, mode: .event, eventsPerTransaction: 1, measured: 5_000)
 
     let name: String
     let events: Int
     let mode: ProjectionMode
-    /// Of the limit; nil for as many as the runtime takes.
+    /// The number of events in each transaction of the limit; nil for the runtime's batches.
     let eventsPerTransaction: Int?
-    /// How many of the events the limit is measured with.
+    /// The number of events with which the limit is measured.
     let measured: Int
 
     @Sendable func run(on servers: BenchServers) async throws -> BenchResult {
@@ -45,7 +47,7 @@ struct SQLProjectionBench: Sendable {
             if first == nil, applied > 0 { first = (.now, applied) }
             return applied >= Int64(events)
         }
-        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        guard let first else { throw BenchError("the projection finished before the first measurement") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         let rows = try await connection.execute(
             "SELECT coalesce(sum(events), 0)::bigint FROM bench_orders_v1.orders"
@@ -68,7 +70,8 @@ struct SQLProjectionBench: Sendable {
 
     // MARK: the folder
 
-    /// What is known of each order, in one row; an event of a payment or a shipment names its order.
+    /// Writes a folder whose table has one row for each order. Events of payments and shipments contain the id of their
+    /// order.
     private func writeFolder(_ servers: BenchServers) throws -> String {
         let path = FileManager.default.temporaryDirectory
             .appending(path: "millrace-bench-folder-\(UUID().uuidString)").path
@@ -99,7 +102,7 @@ struct SQLProjectionBench: Sendable {
         return path
     }
 
-    /// Of each type: which columns it sets, and to what.
+    /// For each type the columns that it sets, and their values.
     private static let columns: [(type: String, columns: [(name: String, value: String)])] = [
         (
             "OrderCreated",
@@ -173,12 +176,12 @@ struct SQLProjectionBench: Sendable {
         _ record: RecordView, _ projection: SQLProjection
     ) throws -> (EventID, Int32, (EventIdentity, SQLEvent)) {
         guard case .event(let identity, let event) = try projection.decode(record) else {
-            throw BenchError("a record is no event")
+            throw BenchError("a record is not an event")
         }
         return (identity.eventID, identity.timestamp.day, (identity, event))
     }
 
-    /// The runtime's own transactions.
+    /// Measures the runtime's own transactions.
     private func batches(
         _ projection: SQLProjection, _ connection: PostgresConnection, _ servers: BenchServers
     ) async throws -> Double {
@@ -203,7 +206,7 @@ struct SQLProjectionBench: Sendable {
         WHERE projection_id = 1 AND topic = 'order' AND partition = 0
         """
 
-    /// A transaction for each event, sent as one round trip: what a consumer does that knows no batches.
+    /// Measures a transaction for each event, sent in one round trip, like a consumer without batches.
     private func naive(
         _ projection: SQLProjection, _ eventsPerTransaction: Int, _ connection: PostgresConnection,
         _ servers: BenchServers

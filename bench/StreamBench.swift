@@ -6,13 +6,13 @@ import Orders
 import Postgres
 import StreamCore
 
-/// 1,000 pages open at once: the time from a change's commit until each of them has it, and what they cost the
-/// projection, whose rate with them is compared with the one without, before and after.
+/// 1,000 dashboard pages are open at once. The bench measures the time from the commit of a change until each page has
+/// it. It also compares the projection's rate with these pages to its rate without them, before and after.
 enum StreamBench {
     static let name = "stream"
     static let clients = 1_000
     static let changes = 20
-    /// What the projection catches up with, each time.
+    /// The number of events with which the projection catches up each time.
     static let events = 150_000
 
     @Sendable static func run(on servers: BenchServers) async throws -> [BenchResult] {
@@ -42,7 +42,7 @@ enum StreamBench {
         return [result]
     }
 
-    /// Events a second of a projection that finds so many events of orders that nobody knows yet.
+    /// The rate at which a projection applies this number of events of new orders, in events a second.
     private static func catchUpRate(
         round: Int, on servers: BenchServers, _ connection: PostgresConnection
     ) async throws -> Double {
@@ -57,7 +57,7 @@ enum StreamBench {
             if first == nil, now > known { first = (.now, now) }
             return now >= known + Int64(events)
         }
-        guard let first else { throw BenchError("the projection was done before it was looked at") }
+        guard let first else { throw BenchError("the projection finished before the first measurement") }
         let seconds = (ContinuousClock.now - first.time) / .seconds(1)
         try await projection.stop()
         let rate = Double(known + Int64(events) - first.applied) / seconds
@@ -69,7 +69,7 @@ enum StreamBench {
         try await connection.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets").int64(0, 0)
     }
 
-    /// One order after the other is created; its commit is seen within a millisecond or two.
+    /// Creates one order after the other. The commit is noticed within one or two milliseconds.
     private static func watchChanges(
         _ streams: StreamClients, on servers: BenchServers, _ connection: PostgresConnection
     ) async throws -> Latencies {
@@ -79,7 +79,7 @@ enum StreamBench {
         var latencies = Latencies()
         for change in -1..<changes {
             let order = "change-\(change)-\(EventID.random())"
-            // Nobody else creates orders: the next count of them says that this one is in.
+            // Nothing else creates orders, so the next count includes this order.
             let orders = try await connection.execute(
                 "SELECT coalesce(sum(orders), 0)::bigint FROM dashboard_statuses WHERE status = 'created'"
             ).int64(0, 0)
@@ -94,7 +94,7 @@ enum StreamBench {
             }
             let committed = ContinuousClock.now
             let seen = try await streams.seen(within: .seconds(30))
-            // The first one finds the projection starting.
+            // The first change is not counted, because the projection is still starting.
             if change >= 0 { for instant in seen { latencies.record(instant - committed) } }
         }
         await producer.close(timeoutMs: 5_000)

@@ -2,11 +2,11 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// Clients of an event stream, all on one thread: they read everything, and note when a text was first seen.
+/// Clients of an event stream, all on one thread. They read everything, and record when each first received a text.
 final class StreamClients: Sendable {
     private struct State {
         var marker: [UInt8] = []
-        /// By client; nil for those that have not seen the marker yet.
+        /// By client; nil for a client that has not received the marker yet.
         var seen: [ContinuousClock.Instant?] = []
         var unseen = 0
         var failure: BenchError?
@@ -32,7 +32,7 @@ final class StreamClients: Sendable {
         thread.start()
     }
 
-    /// From now on the clients look for this text.
+    /// From now on the clients search for this text.
     func expect(_ text: String) {
         state.withLock { state in
             state.marker = Array(text.utf8)
@@ -41,9 +41,9 @@ final class StreamClients: Sendable {
         }
     }
 
-    /// Waits until each client has seen the text.
+    /// Waits until each client has received the text.
     ///
-    /// - Returns: when each has.
+    /// - Returns: the time of each client.
     func seen(within limit: Duration) async throws -> [ContinuousClock.Instant] {
         let deadline = ContinuousClock.now + limit
         while true {
@@ -51,7 +51,7 @@ final class StreamClients: Sendable {
             if let failure { throw failure }
             if unseen == 0 { return state.withLock { $0.seen.compactMap(\.self) } }
             guard ContinuousClock.now < deadline else {
-                throw BenchError("\(unseen) of \(descriptors.count) clients have not seen it within \(limit)")
+                throw BenchError("\(unseen) of \(descriptors.count) clients did not receive the text within \(limit)")
             }
             try await Task.sleep(for: .milliseconds(5))
         }
@@ -67,7 +67,7 @@ final class StreamClients: Sendable {
     private func loop() {
         defer { for descriptor in descriptors { close(descriptor) } }
         var waiting = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        // What a piece's end may have of the marker's beginning.
+        // The end of each client's last piece, which may contain the beginning of the marker.
         var tails = [[UInt8]](repeating: [], count: descriptors.count)
         var buffer = [UInt8](repeating: 0, count: 1 << 18)
         while !state.withLock({ $0.isStopped }) {

@@ -2,8 +2,8 @@ import Foundation
 import Kafka
 import StreamCore
 
-/// `millrace tail` over 1,000,000 records. The limit is kcat on the same records, in the same run: with values alone it
-/// writes the same bytes. The other lines are those of filters that match one record in a thousand.
+/// `millrace tail` on 1,000,000 records. The limit is kcat on the same records in the same run. If only the values are
+/// printed, both write the same bytes. The other results are those of filters that match one record in a thousand.
 enum TailBench {
     static let name = "tail"
     static let records = 1_000_000
@@ -44,7 +44,7 @@ enum TailBench {
             lines: lines)
     }
 
-    /// Runs a program to its end with its output in a file.
+    /// Runs a program to its end, with its output in a file.
     private static func measure(
         _ what: String, _ program: URL, _ arguments: [String], lines: Int
     ) async throws -> Run {
@@ -108,7 +108,7 @@ enum TailBench {
     private static let type = Array("OrderCreated".utf8)
     private static let json = Array("application/json".utf8)
 
-    /// An envelope of some 400 bytes.
+    /// An envelope of about 400 bytes.
     private static func event(_ number: Int) -> String {
         """
         {"eventId":"00000000-0000-4000-8000-\(String(1_000_000_000_000 + number).dropFirst())",\

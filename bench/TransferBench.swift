@@ -7,14 +7,14 @@ import Migrations
 import OrderShop
 import Postgres
 
-/// A million transfers between a hundred accounts at once, by two buses as by two processes: how many a second, and
-/// whether all money is still there. `TRANSFERS` is another number.
+/// A million transfers between a hundred accounts, by two buses that act like two processes. The bench measures the
+/// transfers a second, and checks that no money is lost or created. `TRANSFERS` sets another number.
 enum TransferBench {
     static let name = "transfers"
 
     @Sendable static func run(on servers: BenchServers) async throws -> BenchResult {
         let count = ProcessInfo.processInfo.environment["TRANSFERS"].flatMap { Int($0) } ?? 1_000_000
-        guard count >= 1 else { throw BenchError("TRANSFERS is at least 1") }
+        guard count >= 1 else { throw BenchError("TRANSFERS must be at least 1") }
         try await Migrator(servers.postgres).up(AccountCommands.migrationSets)
         let trial = TransferTrial(transfers: count, clients: 256)
         let buses = try (0..<2).map { _ in

@@ -4,7 +4,7 @@ import Migrations
 import Postgres
 import StreamCore
 
-/// All daemons at work on the servers of a bench, each with a port for health and metrics.
+/// All daemons on the servers of a bench, each with a port for health and metrics.
 final class WatchedPipeline: Sendable {
     struct Daemon: Sendable {
         let name: String
@@ -21,7 +21,7 @@ final class WatchedPipeline: Sendable {
     private let servers: BenchServers
     private let folders: ChaosFolders
 
-    /// Starts the daemons. Whoever calls it calls ``stop()`` or ``kill()`` in the end.
+    /// Starts the daemons. The caller must call ``stop()`` or ``kill()`` at the end.
     static func start(on servers: BenchServers) async throws -> WatchedPipeline {
         try await servers.makeTopics(
             ["order-summary", "dashboard", "order-process"].flatMap {
@@ -35,8 +35,8 @@ final class WatchedPipeline: Sendable {
         var daemons: [Daemon] = []
         for name in daemonNames {
             let port = try LoopbackPort.findFree()
-            // The mock cluster answers an empty fetch only after the whole wait. With a short one, the daemons keep all
-            // processors busy with asking, and the lack of them is what is measured.
+            // The mock cluster answers an empty fetch only after the whole wait. With a short wait, fetching keeps all
+            // processors busy, and the bench would measure the lack of processors.
             let settings = settings(of: name, servers, folders: paths).merging([
                 "operations.port": "\(port)", "kafka.properties.fetch.wait.max.ms": "20",
             ]) { $1 }
@@ -79,7 +79,7 @@ final class WatchedPipeline: Sendable {
                 "letters.letter_topic_prefix": letters(of: "", servers),
                 "letters.retry_topic_prefix": retries(of: "", servers),
             ]
-        // The shop plays the steps of orders itself.
+        // The shop itself plays the steps of orders.
         case "order-process": consumer("order-process").merging(["order_process.since": "2100-01-01T00:00:00Z"]) { $1 }
         case "command-service": ["http.port": "0", "commands.domains": "orders"]
         default: ["http.port": "0"]
@@ -118,7 +118,7 @@ final class WatchedPipeline: Sendable {
         folders.remove()
     }
 
-    /// Ends all daemons without asking.
+    /// Kills all daemons with SIGKILL.
     func kill() async {
         for daemon in daemons { await daemon.process.kill() }
         folders.remove()

@@ -11,13 +11,13 @@ public struct LoyaltyEvent: EventPayload {
         public var aggregateType: Aggregate { .card }
     }
 
-    /// What events belong to. The relay publishes those of a `Card` to the topic `card-events`.
+    /// The kinds of aggregates. The relay publishes the events of a `Card` to the topic `card-events`.
     public enum Aggregate: String, AggregateKind {
         case card = "Card"
     }
 
     public let type: Kind
-    /// From 1.
+    /// At least 1.
     public let points: Int64
 
     public init(_ type: Kind, points: Int64) {

@@ -9,7 +9,7 @@ public enum PointsProgram: ProjectionProgram {
     public static let operationsPort = 9_420
     public static let migrationSet = "loyalty"
 
-    /// The schema of the runtime comes with Millrace; that of the read model stands in `SQL/`.
+    /// Millrace contains the schema of the runtime. The schema of the read model is in `SQL/`.
     public static let migrations = MigrationCatalog.embedded.adding([
         ("loyalty_0001_points", PackageResources.loyalty_0001_points_sql)
     ])

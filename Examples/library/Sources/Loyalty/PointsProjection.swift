@@ -3,7 +3,7 @@ public import Postgres
 public import Projections
 import StreamCore
 
-/// The read model `loyalty_points`: what each card is worth now.
+/// The read model `loyalty_points`: the current points of each card.
 public struct PointsProjection: EventProjection {
     public typealias Payload = LoyaltyEvent
 
@@ -15,8 +15,8 @@ public struct PointsProjection: EventProjection {
         topics = LoyaltyEvent.Aggregate.topics(suffix: topicSuffix)
     }
 
-    /// Adds the batch up by card, and writes it with one statement. Cards are in order, so that no two writers wait for
-    /// each other in a circle.
+    /// Sums the batch by card and writes the sums with one statement. The cards are sorted, so that two writers cannot
+    /// deadlock.
     public func apply(_ events: [Event<LoyaltyEvent>], in transaction: PostgresTransaction) async throws {
         var changes: [ExactText: (points: Int64, at: Timestamp)] = [:]
         for event in events {

@@ -8,8 +8,8 @@ import TestKit
 import Testing
 
 struct PointsTests {
-    /// The daemon as it is deployed, on an empty database: it migrates, applies each event once however often it comes,
-    /// and sets aside what is no event.
+    /// Runs the daemon as it is deployed, on an empty database. It migrates, applies each event once even if it arrives
+    /// several times, and parks records that are not events.
     @Test func addsUpThePointsOfEachCard() async throws {
         let suffix = "-" + TestKafka.uniqueName("events")
         let topics = [LoyaltyEvent.Aggregate.card.topic(suffix: suffix), "dlq.loyalty-points", "retry.loyalty-points"]

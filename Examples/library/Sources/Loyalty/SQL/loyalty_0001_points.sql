@@ -1,4 +1,4 @@
--- How many points each card has.
+-- The points of each card.
 CREATE TABLE loyalty_points (
     card_id text COLLATE "C" PRIMARY KEY,
     points bigint NOT NULL,
