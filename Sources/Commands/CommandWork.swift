@@ -105,7 +105,7 @@ final class CommandWork {
             statements += asked
             queries.append((index, asked.count))
         }
-        // This assigns no id in vain, because a command locks or writes rows and needs an id for that.
+        // The statement assigns a transaction id. It is needed anyway, because a command locks or writes rows.
         let writes = queries.count < batch.count
         if writes { statements.append(("SELECT pg_current_xact_id()::text", Parameters())) }
         let own = statements.count

@@ -33,7 +33,7 @@ public struct HTTPServerConfiguration: Sendable {
     /// The time between two calls of ``onTurn``.
     public static let turnInterval = Duration.seconds(1)
 
-    // MARK: who may ask
+    // MARK: access
 
     /// The accepted bearer tokens; nil if no token is required. Every request must have one, except for public routes.
     public var tokens: TokenSource?

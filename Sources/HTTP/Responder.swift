@@ -54,7 +54,7 @@ struct Responder: Sendable {
         var slot: RequestSlot?
     }
 
-    // MARK: may it be answered
+    // MARK: admission
 
     @concurrent private func admit(
         _ request: Request, _ call: inout Call, _ writer: borrowing ResponseWriter, _ watch: NIOLoopBound<RequestWatch>

@@ -3,7 +3,7 @@ internal import Foundation
 internal import OrderShop
 internal import Settings
 
-/// Where a command finds the command-service.
+/// The options for the command-service of a command.
 struct CommandServiceOptions: ParsableArguments {
     @Option(help: "With --via http: address of the command-service, http://host:port or https://host.")
     var url: String?
@@ -32,7 +32,7 @@ struct CommandServiceOptions: ParsableArguments {
         }
     }
 
-    /// - Throws: when no service is given, or the token's file cannot be used.
+    /// - Throws: if no service is given, or the token file is invalid.
     func configuration(connections: Int) throws -> CommandServiceClient.Configuration {
         guard let url = url ?? Endpoints.value(of: "COMMAND_SERVICE_URL") else {
             throw ValidationError(

@@ -19,7 +19,7 @@ enum StandardOutput {
     /// The number of columns of the terminal; nil if it is not a terminal, or the number is unknown.
     static var columns: Int? {
         var size = winsize()
-        // SAFETY: fills the structure that it is given.
+        // SAFETY: the kernel fills the structure that is passed to it.
         guard isTerminal, unsafe ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
         return Int(size.ws_col)
     }

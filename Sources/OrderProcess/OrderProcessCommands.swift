@@ -71,7 +71,7 @@ public enum OrderProcessCommands {
             readModels: readModels, notifyChannel: notifyChannel)
     }
 
-    // MARK: what is common
+    // MARK: shared parts
 
     /// The handler of a command about an order. It reads the order first, because the further reads depend on the
     /// lines.

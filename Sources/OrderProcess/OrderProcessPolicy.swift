@@ -118,7 +118,7 @@ public struct OrderProcessPolicy: ProcessPolicy {
             state.step = .working
             return [.reserve]
         case .awaitingPayment: return [.failPayment]
-        // An operator lets it go on: what was refused is tried again.
+        // An operator resumes the process, which tries the refused step again.
         case .stopped:
             return state.isOrderCancelled ? giveBack(&state) : cancel(because: state.reason ?? "resumed", &state)
         case .working, .cancelling, .shipped, .cancelled: return []

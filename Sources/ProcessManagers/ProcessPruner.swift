@@ -3,10 +3,10 @@ internal import Metrics
 public import Postgres
 public import StreamCore
 
-/// Deletes finished processes and their history when they are old enough. A process that is not finished is never
-/// deleted, whatever its age.
+/// Deletes finished processes and their history after their retention time. An unfinished process is never deleted,
+/// whatever its age.
 ///
-/// Any number of these may run: what one has locked, the others leave to it.
+/// Several instances may run at once. Each skips the rows that another one has locked.
 public struct ProcessPruner: Sendable {
     private let process: String
     private let postgres: PostgresConfiguration
@@ -14,13 +14,13 @@ public struct ProcessPruner: Sendable {
     private let clock: @Sendable () -> Timestamp
     private let logger: Logger
 
-    /// Processes that one transaction deletes.
+    /// Maximum number of processes that one transaction deletes.
     static let limit = 1_000
     private static let interval = Duration.seconds(60)
 
     /// - Parameters:
     ///   - process: the kind of process.
-    ///   - keptDays: days for which a process is kept after its end, at least.
+    /// - keptDays: minimum time for which a process is kept after its end, in days.
     ///   - clock: the time of day.
     public init(
         process: String, postgres: PostgresConfiguration, keptDays: Int, logger: Logger,
@@ -34,7 +34,8 @@ public struct ProcessPruner: Sendable {
         self.clock = clock
     }
 
-    /// Looks for old processes now and then, until the task is cancelled. While the database is away, it tries again.
+    /// Deletes old processes at each interval, until the task is cancelled. While the database is not available, it
+    /// tries again.
     public func run() async {
         while !Task.isCancelled {
             do {
@@ -49,14 +50,14 @@ public struct ProcessPruner: Sendable {
                     "finished processes cannot be deleted, trying again later",
                     metadata: ["process": "\(process)", "error": "\(error)"])
             }
-            // Cut short by the cancellation, which ends the loop.
+            // A cancellation ends the sleep early, and then the loop.
             try? await Task.sleep(for: Self.interval)
         }
     }
 
-    /// Deletes all that are too old, a part in each transaction.
+    /// Deletes all processes that are old enough, a limited number in each transaction.
     ///
-    /// - Returns: the number of processes.
+    /// - Returns: the number of deleted processes.
     @discardableResult
     public func pass(on connection: PostgresConnection) async throws -> Int {
         let (day, now) = (Int64(86_400_000_000), clock())
@@ -75,7 +76,7 @@ public struct ProcessPruner: Sendable {
         return total
     }
 
-    /// A process that is locked is one that goes on, or one that another session deletes.
+    /// A locked process either continues, or another session deletes it.
     private static let deletion: Statement = """
         WITH old AS (
             SELECT process, process_id FROM processes

@@ -3,9 +3,9 @@ public import StreamCore
 
 /// The stored processes, for operators.
 public struct ProcessRegistry: Sendable {
-    /// Which processes.
+    /// Selects processes.
     public struct Filter: Sendable, Hashable {
-        /// The kind; nil for all.
+        /// The stage; nil for all unfinished processes.
         public var process: String?
         /// The stage; nil for all that are not finished.
         public var stage: String?
@@ -19,23 +19,23 @@ public struct ProcessRegistry: Sendable {
         }
     }
 
-    /// A process.
+    /// A stored process.
     public struct Row: Sendable, Hashable {
         public let process: String
         public let id: String
         public let stage: String
         public let isFinished: Bool
         public let dueAt: Timestamp?
-        /// How often its deadline has failed.
+        /// The number of failed attempts to handle its deadline.
         public let failedCount: Int32
         public let stepCount: Int64
         public let startedAt: Timestamp
         public let updatedAt: Timestamp
-        /// What it knows, as JSON.
+        /// The state as JSON.
         public let state: String
     }
 
-    /// A row of a history.
+    /// A row of a process's history.
     public struct Step: Sendable, Hashable {
         public let number: Int64
         public let at: Timestamp
@@ -50,7 +50,7 @@ public struct ProcessRegistry: Sendable {
         self.connection = connection
     }
 
-    /// The processes that match, those that have changed the longest ago first.
+    /// The selected processes, beginning with those that have not changed for the longest time.
     public func list(_ filter: Filter, limit: Int) async throws -> [Row] {
         var parameters = Self.parameters(filter)
         parameters.append(Int64(limit))
@@ -58,7 +58,7 @@ public struct ProcessRegistry: Sendable {
         return try (0..<rows.rowCount).map { try Self.row(rows, $0) }
     }
 
-    /// A process in any stage; nil if there is none.
+    /// A process in any stage; nil if it does not exist.
     public func find(_ process: String, _ id: String) async throws -> Row? {
         var parameters = Parameters()
         parameters.append(process)
@@ -76,7 +76,7 @@ public struct ProcessRegistry: Sendable {
             state: try rows.string(row, 9))
     }
 
-    /// The history of a process, in its order.
+    /// The history of a process, in order.
     public func history(of process: String, _ id: String) async throws -> [Step] {
         var parameters = Parameters()
         parameters.append(process)
@@ -89,11 +89,12 @@ public struct ProcessRegistry: Sendable {
         }
     }
 
-    /// Lets processes go on: their deadline is now, and the daemon handles it. The history says who did it, and why.
+    /// Resumes processes: their deadline becomes now, and the daemon handles it. The history records who resumed them,
+    /// and why.
     ///
-    /// Finished processes are left alone. A process that an event changes at the same time goes on as well.
+    /// Finished processes are not changed. A process that an event changes at the same time is resumed as well.
     ///
-    /// - Returns: the ids, in their order.
+    /// - Returns: the ids, sorted.
     public func resume(_ filter: Filter, by audit: Audit, at now: Timestamp = .now) async throws -> [String] {
         var parameters = Self.parameters(filter)
         parameters.append(now)

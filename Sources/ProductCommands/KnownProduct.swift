@@ -1,21 +1,21 @@
 public import Commands
 public import Postgres
 
-/// A product for the rules of other domains; nil for one that is not in the catalogue.
+/// A product for the rules of other domains; nil if it is not in the catalogue.
 public enum KnownProduct: CachedFact {
     public struct Entry: Hashable, Sendable {
-        /// Nil for a product of all.
+        /// Nil if the product belongs to all tenants.
         public let tenantID: String?
         public var isRetired: Bool
 
-        /// Whether the product is there for a tenant, or for nobody.
+        /// Whether a tenant can use the product. Without tenants, `tenant` is nil.
         public func isVisible(to tenant: String?) -> Bool { tenantID == nil || tenantID == tenant }
     }
 
     public static let name = "product"
     public static let absent: Entry? = nil
 
-    /// A retired product stays in the database: the next command that names it asks there.
+    /// A retired product is not cached. The next command that names it reads the database.
     public static func isKept(_ entry: Entry?) -> Bool { entry?.isRetired == false }
 
     public static func reads(_ keys: [String]) -> [(Statement, Parameters)] {
@@ -26,7 +26,7 @@ public enum KnownProduct: CachedFact {
         return [(statement, parameters)]
     }
 
-    /// The lock keeps the product from being retired until the transaction ends.
+    /// The lock prevents the product from being retired before the transaction ends.
     private static let statement: Statement = """
         SELECT product_id, tenant_id, status FROM products WHERE product_id = ANY($1) ORDER BY product_id FOR SHARE
         """

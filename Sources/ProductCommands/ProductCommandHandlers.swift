@@ -51,7 +51,7 @@ public struct RateProduct: Command, Hashable {
     }
 }
 
-/// Takes a product out of the catalogue for good.
+/// Removes a product from the catalogue permanently.
 public struct RetireProduct: Command, Hashable {
     public static let name = "RetireProduct"
     public let productID: String
@@ -84,7 +84,8 @@ public enum ProductCommands {
         ]
     }
 
-    /// Orders of the same transaction and of this process learn at once that the product is retired.
+    /// Updates the fact, so that orders of the same transaction and of this process see immediately that the product is
+    /// retired.
     private static func retire(_ currencies: CurrencyTable) -> CommandHandler {
         resource.handler(
             RetireProduct.self, { $0.productID }, { _ in .retire },

@@ -31,11 +31,11 @@ struct EnvelopeReader: Sendable {
         }
     }
 
-    /// Whether it reads Millrace's own events, each field where they have it.
+    /// Whether it reads Millrace's own events with the default place of each field.
     var readsPlainEvents: Bool { format == .millrace && mapping == .preset(.millrace) }
 
-    /// - Returns: nil when the record is a tombstone, and those are passed over.
-    /// - Throws: what the record lacks, or has in a form that cannot be read.
+    /// - Returns: nil if the record is a tombstone and tombstones are ignored.
+    /// - Throws: `EventFailure` if a field is missing or cannot be read.
     func event(of record: RecordView) throws(EventFailure) -> SQLEvent? {
         guard record.value != nil else { return try tombstone(record) }
         if let structured, let structuredPlan, Self.isStructured(record) {

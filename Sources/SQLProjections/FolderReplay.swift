@@ -6,12 +6,13 @@ public import StreamCore
 /// Verifies a version: reads the topics again up to the version's offsets, applies the events to other tables, and
 /// compares these tables with the version's.
 ///
-/// The events are applied in short transactions, in a schema of the replay's own. The version goes on meanwhile, and
-/// the replay follows it in passes. The last pass is short: it and the comparison are one transaction, which sees the
-/// version and its offsets as they were at one moment. A version that commands apply has no offsets: commands are held
-/// for that moment, until Kafka has all that they have applied.
+/// The events are applied in short transactions, in a schema that belongs to the replay. Meanwhile the version
+/// continues, and the replay follows it in passes. The last pass is short: it is in one transaction with the
+/// comparison, which uses one snapshot of the version and its offsets. A version that commands apply has no offsets. So
+/// commands wait for that snapshot until Kafka has all events that they have applied.
 ///
-/// The schema is dropped at the end. When the replay is killed, the next one, or whoever drops the version, drops it.
+/// The schema is dropped at the end. If the replay is killed, the next replay or the drop of the version drops the
+/// schema.
 public struct FolderReplay: Sendable {
     /// The reason why a version cannot be compared.
     public struct Failure: Error, Sendable, CustomStringConvertible, RemediableError {
@@ -27,9 +28,9 @@ public struct FolderReplay: Sendable {
         var transactionEvents = 1_000
         /// Maximum number of records in the last pass, which is read within the transaction of the comparison.
         var lastRecords: Int64 = 10_000
-        /// Passes after which the replay gives up: the version is applied faster than it is replayed.
+        /// Number of passes after which the replay fails, because the version is applied faster than it is replayed.
         var passes = 20
-        /// How long commands are held at most, in milliseconds.
+        /// Maximum time for which commands wait, in milliseconds.
         var holdMs = 3_000
     }
 
@@ -119,7 +120,7 @@ public struct FolderReplay: Sendable {
 
     /// The last pass and the comparison.
     ///
-    /// - Returns: nil, and nothing was done, when more has come meanwhile than one transaction may read.
+    /// - Returns: nil, without doing anything, if more new records exist than one transaction may read.
     private func last(
         _ position: ReplayPosition, _ replay: ReplaySchema, _ connection: PostgresConnection
     ) async throws -> [TableComparison]? {
@@ -137,7 +138,7 @@ public struct FolderReplay: Sendable {
         }
     }
 
-    /// What the version has applied in the snapshot that the transaction begins with.
+    /// The offsets that the version has applied, in the snapshot of the transaction.
     private func lastState(in transaction: PostgresTransaction) async throws -> (AppliedRanges, EventDecisions) {
         var session = postgres
         session.statementTimeoutMs = bounds.holdMs
@@ -164,11 +165,11 @@ public struct FolderReplay: Sendable {
     }
 
     private func state(in transaction: PostgresTransaction) async throws -> (AppliedRanges, EventDecisions) {
-        // The first statement, which the snapshot is of.
+        // This is the first statement, so it determines the snapshot.
         let isInline = try await InlineVersions.topicSuffix(of: schema.folder, in: transaction) != nil
         let decisions = try await EventDecisions.load(of: schema.folder.name, in: transaction)
         guard isInline else { return (try await AppliedRanges(of: schema.folder, in: transaction), decisions) }
-        // Commands have applied whatever Kafka has.
+        // Commands have applied all events in Kafka.
         let ends = try await KafkaAdmin(kafka).ranges(of: schema.folder.topics).mapValues(\.upperBound)
         return (try await AppliedRanges(of: schema.folder, to: ends, in: transaction), decisions)
     }

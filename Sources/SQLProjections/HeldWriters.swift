@@ -2,9 +2,9 @@ internal import Kafka
 internal import Postgres
 internal import StreamCore
 
-/// A moment in which no command is under way and Kafka has all events of the topics: commands wait, the relay goes on.
+/// Holds commands until the transaction ends, while the relay continues, so that all events of the topics reach Kafka.
 struct HeldWriters {
-    /// What was still under way when the time was over.
+    /// Some events had not been published when the time was over.
     struct Busy: Error {
         let rows: Int64
     }
@@ -13,9 +13,9 @@ struct HeldWriters {
     private let topicSuffix: String
     private let transaction: PostgresTransaction
 
-    /// Waits for the commands under way; those that come wait until the transaction ends.
+    /// Waits for the current commands to end. New commands wait until the transaction ends.
     ///
-    /// - Parameter transaction: sees what others have committed.
+    /// - Parameter transaction: must see the commits of other transactions.
     init(_ topics: [String], topicSuffix: String, in transaction: PostgresTransaction) async throws(PostgresError) {
         self.topics = topics
         self.topicSuffix = topicSuffix
@@ -27,10 +27,10 @@ struct HeldWriters {
                 """))
     }
 
-    /// Waits until the relay has published the topics' rows, whether it removes or keeps them then. A row that cannot
-    /// be published and that nobody has discarded may still be published later.
+    /// Waits until the relay has published all rows of the topics, whether it deletes or keeps published rows. A failed
+    /// row that no operator has discarded may still be published later, so it counts too.
     ///
-    /// - Throws: ``Busy`` when there are still some at the deadline; `PostgresError`.
+    /// - Throws: ``Busy`` if rows are left at the deadline; `PostgresError`.
     func drained(until deadline: ContinuousClock.Instant) async throws {
         var names = TextArray()
         for topic in topics { names.append(topic) }
@@ -55,7 +55,7 @@ struct HeldWriters {
 }
 
 extension KafkaAdmin {
-    /// Where the partitions of topics begin and end. A topic that does not exist has none.
+    /// The offset ranges of the topics' partitions. A topic that does not exist has none.
     func ranges(of topics: [String]) async throws(KafkaError) -> [TopicPartition: Range<Int64>] {
         let partitions = try await partitions(of: topics).values.flatMap { $0 }
         return try await watermarks(of: partitions).mapValues { $0.low..<max($0.low, $0.high) }

@@ -2,17 +2,17 @@ public import Postgres
 internal import Projections
 public import StreamCore
 
-/// A version that commands apply in their own transactions, with the files that the database keeps of it.
+/// A version that commands apply in their own transactions, with the files that the database stores.
 ///
-/// It is the same code as a daemon's: the folder's statements, as the version's own role and in its schema. Only the
-/// event comes from the command and not from a record, so that it has no partition and no offset: both are -1.
+/// It runs the same code as a daemon: the folder's statements, as the version's own role and in its schema. The event
+/// comes from the command and not from a record, so partition and offset are both -1.
 public struct InlineProjection: Sendable {
     private let folder: ProjectionFolder
     private let projection: SQLProjection
     private let topics: Set<String>
 
-    /// - Parameter transaction: its search path holds the tables of the runtime.
-    /// - Throws: as ``StoredFolder/load(_:version:on:)`` does.
+    /// - Parameter transaction: its search path must contain the tables of the runtime.
+    /// - Throws: the errors of ``StoredFolder/load(_:version:on:)``.
     public static func load(
         _ name: String, version: Int, in transaction: PostgresTransaction
     ) async throws -> InlineProjection {
@@ -27,9 +27,9 @@ public struct InlineProjection: Sendable {
         topics = Set(folder.topics)
     }
 
-    /// Applies events in their order. Those of other topics, and types that the folder passes over, are left out.
+    /// Applies events in order. Events of other topics and types without a statement are skipped.
     ///
-    /// - Throws: `EventFailure` for a type that the folder must know and a sequence that is not the next one;
+    /// - Throws: `EventFailure` if the folder must know the type and does not, or if a sequence is not the next one;
     ///   `PostgresError`.
     public func apply(_ events: [SQLEvent], in transaction: PostgresTransaction) async throws {
         var own: [SQLEvent] = []
@@ -45,7 +45,7 @@ public struct InlineProjection: Sendable {
         try await projection.apply(own, in: transaction)
     }
 
-    /// Why commands cannot apply a folder; nil when they can.
+    /// The reason why commands cannot apply a folder; nil if they can.
     static func obstacle(_ folder: ProjectionFolder) -> String? {
         folder.envelope.readsPlainEvents
             ? nil : "its [envelope] is not that of Millrace's own events, and commands make no other ones"

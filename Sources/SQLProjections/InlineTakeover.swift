@@ -3,18 +3,18 @@ public import Postgres
 internal import Projections
 internal import StreamCore
 
-/// Hands the live version of a projection over from its daemon to the commands, which apply it in their own
-/// transactions from then on.
+/// Hands the live version of a projection over from its daemon to the commands. From then on, commands apply their
+/// events in their own transactions.
 ///
-/// Commands wait meanwhile. The version is handed over in a moment in which the outbox has none of its events and it
-/// has applied all that Kafka has: so none is applied twice, and none is left out.
+/// Commands wait during the handover. At the handover, the outbox contains none of the version's events, and the
+/// version has applied all records in Kafka. So no event is applied twice or left out.
 public struct InlineTakeover: Sendable {
     private let schema: VersionSchema
     private let postgres: PostgresConfiguration
     private let kafka: KafkaClientConfiguration
     private let topicSuffix: String
 
-    /// - Parameter topicSuffix: the relay's suffix of topics.
+    /// - Parameter topicSuffix: the suffix of topics in the relay's settings.
     public init(
         _ schema: VersionSchema, _ postgres: PostgresConfiguration, kafka: KafkaClientConfiguration,
         topicSuffix: String = "-events"
@@ -27,8 +27,8 @@ public struct InlineTakeover: Sendable {
 
     /// Hands the version over.
     ///
-    /// - Parameter wait: how long commands are held at most until nothing is under way any more.
-    /// - Returns: false when commands apply the version already.
+    /// - Parameter wait: maximum time for which commands wait.
+    /// - Returns: false if commands already apply the version.
     /// - Throws: ``VersionSchema/Refusal``; `PostgresError`, `KafkaError`.
     public func run(waitingUpTo wait: Duration = .seconds(3)) async throws -> Bool {
         let folder = schema.folder
@@ -83,8 +83,8 @@ public struct InlineTakeover: Sendable {
         }
     }
 
-    /// Waits until the daemon has applied all records, and locks its offsets there: none of its transactions is under
-    /// way, and a later one finds the version handed over.
+    /// Waits until the daemon has applied all records, and locks its offsets. The daemon has no open transaction then,
+    /// and its next transaction finds that the version was handed over.
     private func passed(
         _ ranges: [TopicPartition: Range<Int64>], until deadline: ContinuousClock.Instant,
         _ transaction: PostgresTransaction
@@ -132,7 +132,7 @@ public struct InlineTakeover: Sendable {
         """
 
     private func record(_ transaction: PostgresTransaction) async throws {
-        // Nobody moves them any more: they would say that the version is behind.
+        // The daemon no longer moves these offsets, so they would show a lag.
         try await transaction.execute(
             .unprepared(
                 """

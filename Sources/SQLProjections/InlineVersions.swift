@@ -1,9 +1,8 @@
 internal import Postgres
 
-/// Which versions commands apply in their own transactions: table `inline_projections`, where the database has it.
+/// The versions that commands apply in their own transactions: the table `inline_projections`, if it exists.
 enum InlineVersions {
-    /// - Returns: the suffix of topics by which commands tell a version's events; nil for a version that they do not
-    ///   apply.
+    /// - Returns: the suffix of the topics of a version's events; nil if commands do not apply the version.
     static func topicSuffix(
         of folder: ProjectionFolder, in transaction: PostgresTransaction
     ) async throws(PostgresError) -> String? {
@@ -18,7 +17,7 @@ enum InlineVersions {
         return found.rowCount == 0 ? nil : try found.string(0, 0)
     }
 
-    /// A daemon's question, by which its transaction ends when commands apply the version.
+    /// A statement for a daemon's transaction. It fails if commands apply the version.
     static func expectDaemon(of folder: ProjectionFolder) -> (Statement, Parameters) {
         (
             "SELECT millrace_expect_daemon($1, $2)",
@@ -29,10 +28,11 @@ enum InlineVersions {
         )
     }
 
-    /// Takes versions from the commands, and waits for the commands under way.
+    /// Ends the application of versions by commands, and waits for the current commands to end.
     ///
     /// - Parameters:
-    ///   - shown: the version that readers see from now on: commands may go on to apply it, and no other one.
+    /// - shown: the version that readers use from now on. Commands may continue to apply this version, but no other
+    ///   one.
     ///   - dropped: a version that is about to be dropped.
     static func leave(
         _ name: String, shown: Int? = nil, dropped: Int? = nil, in transaction: PostgresTransaction

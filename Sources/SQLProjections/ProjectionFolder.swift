@@ -108,7 +108,7 @@ public struct ProjectionFolder: Sendable {
             .map(\.element)
     }
 
-    // MARK: what is made of it
+    // MARK: derived names
 
     /// The schema of this version's tables: `customer_orders_v1`.
     public var schemaName: String { Self.identifier(name) + "_v\(version)" }

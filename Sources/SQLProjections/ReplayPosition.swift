@@ -36,7 +36,7 @@ struct AppliedRanges: Sendable, Hashable {
         }
     }
 
-    /// What a version has applied that commands apply: from where it began to the ends of its topics.
+    /// The offsets of a version that commands apply: from its start to the ends of its topics.
     init(
         of folder: ProjectionFolder, to ends: [TopicPartition: Int64], in transaction: PostgresTransaction
     ) async throws {

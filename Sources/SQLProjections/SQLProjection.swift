@@ -18,19 +18,19 @@ public struct SQLProjection: Projection {
     private let enter: (Statement, Parameters)
     private let leave: [(Statement, Parameters)]
     private let sequences: SequenceTable?
-    /// What ends a daemon's transaction when commands apply the version; nil for others than daemons.
+    /// The statement that fails if commands apply the version; nil if this is not a daemon's projection.
     private let expectDaemon: (Statement, Parameters)?
 
-    /// The projection as a daemon runs it.
+    /// The projection for a daemon.
     ///
-    /// - Parameter role: the role that the statements run as; nil for the session's own.
+    /// - Parameter role: the role that runs the statements; nil for the session's role.
     public init(_ folder: ProjectionFolder, role: String?) {
         self.init(folder, role: role, schema: folder.schemaName, expectDaemon: InlineVersions.expectDaemon(of: folder))
     }
 
-    /// The projection as a replay and commands run it.
+    /// The projection for a replay or for commands.
     ///
-    /// - Parameter schema: where the tables are.
+    /// - Parameter schema: the schema of the tables.
     init(_ folder: ProjectionFolder, role: String?, schema: String) {
         self.init(folder, role: role, schema: schema, expectDaemon: nil)
     }

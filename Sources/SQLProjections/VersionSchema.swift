@@ -63,7 +63,7 @@ public struct VersionSchema: Sendable {
         )
     }
 
-    /// The projection as a daemon runs it, once the version is there.
+    /// The projection for a daemon, after the version was created.
     public var projection: SQLProjection { SQLProjection(folder, role: role) }
 
     /// The read model of this version. The folder can create only this version.

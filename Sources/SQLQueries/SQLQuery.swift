@@ -1,6 +1,6 @@
 public import SQLText
 
-/// A query that is a file of SQL: what is answered at `/v1/q/NAME`.
+/// A query in a file of SQL, which is served at `/v1/q/NAME`.
 ///
 /// ```sql
 /// -- The orders of a customer, the latest first.

@@ -1,6 +1,7 @@
 /// The limits of a server that can change while it runs. ``HTTPServerConfiguration`` describes each.
 ///
-/// A new value counts for what begins after the change. What already holds more than a lower limit allows keeps it.
+/// A changed value applies to everything that begins after the change. A client that holds more than a decreased limit
+/// allows keeps what it holds.
 public struct HTTPLimits: Sendable, Equatable {
     public var maxConnectionsPerClient: Int
     public var maxConcurrentRequests: Int

@@ -174,7 +174,7 @@ public final class TokenSource: Sendable {
 
     private static func unreadable(_ path: String) -> FileError {
         let code = errno
-        // SAFETY: strerror answers a valid C string for every number.
+        // SAFETY: strerror returns a valid C string for every number.
         return FileError(description: "\(path): \(unsafe String(cString: strerror(code)))")
     }
 

@@ -8,7 +8,7 @@ internal import Postgres
 internal import SQLProjections
 internal import SQLText
 
-/// Names the daemons of an installation, where a command depends on them.
+/// Names the daemons of an installation, for commands that depend on them.
 struct InstallationOptions: ParsableArguments {
     @Option(
         name: .customLong("daemon"),
@@ -55,25 +55,25 @@ struct InstallationOptions: ParsableArguments {
     }
 }
 
-/// What belongs to an installation: what somebody applied to its database, the projections that are there, and the
-/// daemons that can use them.
+/// The parts of an installation: the applied migration sets, the existing projections, and the daemons that can use
+/// them.
 struct Installation {
-    /// A projection in SQL, in its live version.
+    /// The live version of a projection in SQL.
     struct SQLProjection {
         let name: String
         let topics: [String]
         let letterTopics: [String]
-        /// Whether commands apply it, so that it needs no daemon.
+        /// Whether commands apply it. It then needs no daemon.
         let isInline: Bool
     }
 
-    /// The migration sets of which the database has at least one file.
+    /// The migration sets with at least one applied file.
     var appliedSets: Set<String> = []
     var sqlProjections: [SQLProjection] = []
 
-    /// Reads what the database has.
+    /// Reads the parts from the database.
     ///
-    /// - Returns: nothing, if it has no tables of Millrace.
+    /// - Returns: an empty installation if the database has no tables of Millrace.
     static func read(
         _ postgres: PostgresConfiguration, on connection: PostgresConnection
     ) async throws -> Installation {
@@ -81,7 +81,7 @@ struct Installation {
         installation.appliedSets = try await Migrator(postgres).appliedSets()
         let inline = try await StoredFolder.inline(on: connection)
         for (name, version) in try await StoredFolder.live(on: connection) {
-            // Without its files, nobody knows what it reads.
+            // Without the stored files, the topics of the projection are unknown.
             let folder = try? await StoredFolder.load(name, version: version, on: connection)
             installation.sqlProjections.append(
                 SQLProjection(
@@ -91,11 +91,11 @@ struct Installation {
         return installation
     }
 
-    /// What checks expect of it.
+    /// The expectations of checks for this installation.
     ///
     /// - Parameters:
-    ///   - named: the daemons that the operator named. They must be there, and no others are asked for. Without any,
-    ///     it is those that can use the database.
+    /// - named: the daemons that the operator named. Only these are expected then. If there are none, the daemons that
+    ///   can use the database are expected.
     ///   - sets: the migration sets that the named daemons need.
     func expectations(named: [CatalogDaemon], needing sets: [String]) -> Expectations {
         var expected = Expectations()

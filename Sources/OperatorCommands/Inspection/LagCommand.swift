@@ -122,13 +122,13 @@ struct LagCommand: AsyncParsableCommand {
         StandardOutput.flush()
     }
 
-    /// What is wrong; nil if nothing is. A burst between two batches is above many limits for a moment, so a partition
-    /// must be above the limit in all readings.
+    /// The first problem; nil if there is none. A burst between two batches exceeds many limits for a moment, so a
+    /// partition must exceed the limit in all readings.
     ///
     /// - Parameters:
-    ///   - reports: the readings in their order.
+    /// - reports: the readings in order.
     ///   - limit: nil for any lag.
-    ///   - named: the consumers that must be there.
+    /// - named: the consumers that must exist.
     static func problem(_ reports: [LagReport], _ limit: Limit?, of named: [String] = []) -> String? {
         guard let last = reports.last else { return nil }
         let removed = last.rows.reduce(0) { $0 + $1.removedUnread }
@@ -152,7 +152,7 @@ extension LagReport.Row {
 
     fileprivate var place: Place { Place(consumer: consumer, version: version, partition: partition) }
 
-    /// What nobody knows is above each limit.
+    /// An unknown lag exceeds every limit.
     fileprivate func isAbove(_ limit: LagCommand.Limit) -> Bool {
         switch limit {
         case .records(let most): lag ?? .max > most

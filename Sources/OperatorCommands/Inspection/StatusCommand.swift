@@ -19,9 +19,9 @@ struct StatusCommand: AsyncParsableCommand {
 
     /// The maximum time for everything, in milliseconds.
     static let limitMs = 5_000
-    /// The maximum time for a request to Kafka, in milliseconds: two fit into the limit.
+    /// The maximum time for a request to Kafka, in milliseconds. Two requests fit into the limit.
     private static let requestLimitMs: Int32 = 2_000
-    /// The time between the first look and the second one, in milliseconds.
+    /// The time between the first and the second examination, in milliseconds.
     private static let pauseMs = 1_000
 
     @OptionGroup var database: DatabaseOptions
@@ -62,7 +62,8 @@ struct StatusCommand: AsyncParsableCommand {
 
     private static func isProblem(_ findings: [Finding]) -> Bool { findings.contains { $0.severity > .note } }
 
-    /// Looks again if there is a problem, which may be over a moment later. Returns the findings of the last look.
+    /// Examines again after a pause if there is a problem, because it may be temporary. Returns the findings of the
+    /// last examination.
     private static func twice(_ look: () async -> [Finding]) async -> [Finding] {
         let first = await look()
         guard isProblem(first) else { return first }
@@ -87,10 +88,10 @@ struct StatusCommand: AsyncParsableCommand {
         _ outbox: OutboxNameOptions
     ) async -> Expectations {
         var installation = Installation()
-        // What cannot be read is expected by no check, and the checks say why they cannot read.
+        // No check expects anything that cannot be read. The checks report why they cannot read it.
         if let connection, let found = try? await Installation.read(postgres, on: connection) { installation = found }
         var expected = installation.expectations(named: daemons, needing: [])
-        // One screen shows only what must be there.
+        // One screen shows only the required programs.
         expected.optionalPrograms = []
         outbox.name(in: &expected)
         return expected

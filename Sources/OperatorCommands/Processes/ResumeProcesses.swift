@@ -36,13 +36,13 @@ struct ResumeProcesses: AsyncParsableCommand {
     }
 }
 
-/// Lets stopped processes go on.
+/// Resumes stopped processes.
 struct ProcessResumption: OperatorChange {
     let options: ProcessOptions
     /// Nil for all.
     let ids: [String]?
 
-    /// The most that a dry run names.
+    /// Maximum number of processes that a dry run lists.
     private static let limit = 10_000
 
     func outcome(by audit: Audit?) async throws -> ProcessResumptionReport {
@@ -62,7 +62,7 @@ struct ProcessResumption: OperatorChange {
     }
 }
 
-/// The report about processes that go on.
+/// The report about resumed processes.
 struct ProcessResumptionReport: OperatorReport {
     let processes: [String]
     /// Requested processes that do not exist, or have not stopped.

@@ -1,28 +1,28 @@
 internal import StreamCore
 internal import Synchronization
 
-/// A bank that is played, wherever its commands go.
+/// A simulated bank, independent of where its commands are sent.
 public protocol PlayedBank: Sendable {
-    /// What was done until now; from any task.
+    /// The progress. It can be read from any task.
     var totals: BankLoad.Totals { get }
-    /// Ends ``run()`` after the commands under way.
+    /// Ends ``run()`` after the current commands.
     func stop()
-    /// Opens the accounts, and plays until all movements are made, the duration is over, or ``stop()`` or the task's
-    /// cancellation ends it.
+    /// Opens the accounts and makes the movements. It ends when all movements are made, the duration is over,
+    /// ``stop()`` is called, or the task is cancelled.
     ///
-    /// - Returns: what was done.
+    /// - Returns: the totals.
     @discardableResult
     func run() async throws -> BankLoad.Totals
 }
 
-/// Plays the plan of a bank: first it opens the accounts, then it makes the movements at their rate.
+/// Plays the plan of a bank. First it opens the accounts, then it makes the movements at their rate.
 final class BankPlayer: Sendable {
-    /// What became of a command.
+    /// The result of a command.
     enum Outcome: Sendable {
         case carriedOut
-        /// By a rule.
+        /// A rule refused the command.
         case refused
-        /// The load was over before there was an answer.
+        /// The load ended before the command had an answer.
         case stopped
     }
 
@@ -30,10 +30,10 @@ final class BankPlayer: Sendable {
     private let players: Int
     private let isStopping = Atomic(false)
     private let counted = Mutex(BankLoad.Totals())
-    /// New accounts in each run: the movements of a seed are the same, whatever was played before.
+    /// The plan. Each run has new accounts, so the movements of a seed are the same whatever was played before.
     let plan: BankPlan
 
-    /// - Parameter players: how many commands are under way at once, at most.
+    /// - Parameter players: maximum number of concurrent commands.
     init(_ configuration: BankLoad.Configuration, players: Int) {
         precondition(players >= 1 && configuration.accounts >= 2, "nobody could pay")
         self.configuration = configuration
@@ -52,7 +52,7 @@ final class BankPlayer: Sendable {
     /// Plays until the end.
     ///
     /// - Parameter carryOut: sends a command until it has an answer.
-    /// - Throws: the first error of `carryOut`, after the commands under way.
+    /// - Throws: the first error of `carryOut`, after the current commands have ended.
     func run<Failure>(
         _ carryOut: @escaping @Sendable (BankPlan.Step) async throws(Failure) -> Outcome
     ) async throws(Failure) {
@@ -75,7 +75,7 @@ final class BankPlayer: Sendable {
         }
     }
 
-    /// Takes numbers from 0 on, several at a time, until they are used up or the load is over.
+    /// Calls `body` with the numbers from 0 on, several at a time, until no number is left or the load is over.
     private func inParallel<Failure>(
         _ count: Int, _ body: @escaping @Sendable (Int) async throws(Failure) -> Void
     ) async throws(Failure) {
@@ -101,7 +101,7 @@ final class BankPlayer: Sendable {
 
     /// Waits until a movement is due.
     ///
-    /// - Returns: false when the load is over before.
+    /// - Returns: false if the load ends before that.
     private func isDue(_ number: Int, since start: ContinuousClock.Instant) async -> Bool {
         let pace = LoadPacer(ordersPerSecond: configuration.movementsPerSecond)
         let due = start + .seconds(pace.due(number))
@@ -110,13 +110,13 @@ final class BankPlayer: Sendable {
             if let duration = configuration.duration, now - start >= duration { stop() }
             if isOver { return false }
             if now >= due { return true }
-            // Short, so that a stop is noticed.
+            // The sleep is short, so that it notices a stop.
             try? await Task.sleep(for: min(due - now, .milliseconds(50)))
         }
     }
 }
 
-/// Numbers from 0 on, each handed out once.
+/// Hands out the numbers from 0 on, each once.
 private final class NumberSource: Sendable {
     private let count: Int
     private let last = Mutex(0)

@@ -131,7 +131,7 @@ public struct TransferTrial: Sendable {
             transferID: "trial-\(number)")
     }
 
-    // MARK: the truth afterwards
+    // MARK: verification
 
     /// - Throws: ``Broken`` if an account, an event or an answer is wrong.
     public func check(_ totals: Totals, _ bus: CommandBus, _ database: PostgresConfiguration) async throws {

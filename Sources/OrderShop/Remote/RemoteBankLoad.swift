@@ -4,17 +4,17 @@ internal import Events
 internal import Synchronization
 internal import WireJSON
 
-/// Plays a bank over HTTP against a command-service with the domain `accounts`, as ``BankLoad`` plays it into a
-/// database. The service gives the accounts their ids.
+/// Plays a bank over HTTP against a command-service with the domain `accounts`, like ``BankLoad`` on a database. The
+/// service assigns the ids of the accounts.
 public final class RemoteBankLoad: PlayedBank {
     private let client: CommandServiceClient
     private let player: BankPlayer
-    /// The service's ids by those of the plan.
+    /// The service's ids by the ids in the plan.
     private let accounts = Mutex<[String: String]>([:])
 
     /// - Parameters:
-    ///   - configuration: what to play; each connection has one request under way at a time.
-    ///   - client: where. The caller shuts it down.
+    /// - configuration: the settings. Each connection sends one request at a time.
+    /// - client: the client of the service. The caller shuts it down.
     public init(_ configuration: BankLoad.Configuration, client: CommandServiceClient) {
         self.client = client
         player = BankPlayer(configuration, players: configuration.connections)
@@ -24,7 +24,7 @@ public final class RemoteBankLoad: PlayedBank {
 
     public func stop() { player.stop() }
 
-    /// - Throws: ``CommandServiceClient/Failure`` when the service cannot be reached at the start, or does not take the
+    /// - Throws: ``CommandServiceClient/Failure`` if the service cannot be reached at the start or rejects the
     ///   requests.
     @discardableResult
     public func run() async throws -> BankLoad.Totals {
@@ -51,7 +51,7 @@ public final class RemoteBankLoad: PlayedBank {
 extension RemoteCommand {
     /// The request for a step of the bank.
     ///
-    /// - Parameter name: the service's id of an account of the plan.
+    /// - Parameter name: returns the service's id of an account of the plan.
     init(_ step: BankPlan.Step, naming name: (String) -> String) {
         func path(_ account: String, _ action: String) -> String { "/v1/accounts/\(name(account))/\(action)" }
         func body(_ money: Money, to counterparty: String? = nil) -> [UInt8] {
