@@ -1,4 +1,4 @@
-"""A headless Chromium, conditions with deadlines, and what must hold of any page."""
+"""A headless Chromium, waits for conditions with deadlines, and checks that apply to every page."""
 
 import base64
 import os
@@ -17,7 +17,7 @@ PATIENCE_S = float(os.environ.get("MILLRACE_BROWSER_PATIENCE_S", "30"))
 
 
 class Browser:
-    """One Chromium for a test class; `open` begins anew, with no storage and an empty console."""
+    """One Chromium for a test class. `open` begins with empty storage and an empty console."""
 
     def __init__(self):
         options = webdriver.ChromeOptions()
@@ -50,7 +50,7 @@ class Browser:
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
     def until(self, condition, message, patience_s=PATIENCE_S):
-        """Waits until `condition()` is true, and answers what it answered."""
+        """Waits until `condition()` is true, and returns its value."""
         wait = WebDriverWait(self.driver, patience_s, 0.05, [StaleElementReferenceException])
         return wait.until(lambda _: condition(), message)
 
@@ -73,7 +73,7 @@ class Browser:
         self.until(lambda: self.connection() == phase, f"the page never said that it is {phase}")
 
     def wait_for_data(self):
-        """Until a snapshot of the window that is asked for is shown."""
+        """Waits until a snapshot of the requested window is shown."""
         self.wait_for_connection("live")
         self.until(lambda: self.one("main").get_attribute("aria-busy") == "false", "no data was shown")
 
@@ -86,11 +86,11 @@ class Browser:
             "return [...document.querySelectorAll('#latest tr[data-order]')].map(row => row.dataset.order)")
 
     def event_id(self):
-        """The id of the last event that is shown."""
+        """The id of the last event that the page has shown."""
         return self.script("return document.documentElement.dataset.event")
 
     def console(self, but=()):
-        """What the console said since the last look, without what contains one of `but`."""
+        """Returns the new messages of the console, except those that contain one of `but`."""
         entries = self.driver.get_log("browser")
         said = [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
         return [message for message in said if not any(part in message for part in but)]
@@ -105,7 +105,7 @@ class Browser:
         return self.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
     def screenshot(self, name, whole_page=False):
-        """Keeps a picture below .build/browser/ for people to look at."""
+        """Stores a screenshot in .build/browser/ for people."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         parameters = {"captureBeyondViewport": True} if whole_page else {}
         if whole_page:
@@ -116,7 +116,7 @@ class Browser:
 
 
 def until(condition, message, patience_s=PATIENCE_S):
-    """Waits for something that no page shows."""
+    """Waits for a condition that no page shows."""
     deadline = time.monotonic() + patience_s
     while True:
         answer = condition()

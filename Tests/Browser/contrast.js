@@ -1,4 +1,4 @@
-// For execute_script: the texts on the page whose contrast with what they stand on is below 4.5:1 (WCAG 2.2, 1.4.3).
+// For execute_script: returns the texts on the page with a contrast to their background below 4.5:1 (WCAG 2.2, 1.4.3).
 const pixel = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
 const canvas = pixel.getContext("2d", { willReadFrequently: true });
 function rgba(colour) {

@@ -1,4 +1,4 @@
-"""All of Millrace on free ports in a temporary folder: `millrace dev`, as a user starts it."""
+"""All of Millrace on free ports in a temporary folder. A user starts it in the same way: `millrace dev`."""
 
 import glob
 import json
@@ -15,14 +15,14 @@ import uuid
 from browser import REPOSITORY, until
 
 PROGRAMS = pathlib.Path(os.environ.get("MILLRACE_BIN", REPOSITORY / ".build" / "debug")).absolute()
-# The first start makes a database cluster.
+# The first start creates a database cluster.
 START_PATIENCE_S = 120
 STOP_PATIENCE_S = 60
 
 
 class DevSession:
     def __init__(self):
-        # PostgreSQL does not run as root: its user must be able to enter the folder.
+        # PostgreSQL does not run as root, so its user must be able to enter the folder.
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-browser-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         environment = {name: value for name, value in os.environ.items()
@@ -55,7 +55,7 @@ class DevSession:
         return "\n".join(texts)
 
     def stop(self):
-        """Ends it as Ctrl-C does, and removes what it left."""
+        """Stops the session as Ctrl-C does, and removes its files."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -68,7 +68,7 @@ class DevSession:
 
     @property
     def url(self):
-        """Where the query service listens: what `millrace dev` has configured for it."""
+        """The address of the query service, from the configuration file that `millrace dev` has written."""
         file = self.folder / "data" / "config" / "query-service.toml"
         if not file.exists():
             raise LookupError("not configured yet")
@@ -85,7 +85,7 @@ class DevSession:
         return re.search(r"^DATABASE_URL=(.+)$", text, re.M)[1]
 
     def sql(self, text):
-        """Runs it in psql, and answers the rows as lists of texts."""
+        """Runs the statement in psql, and returns the rows as lists of texts."""
         psql = shutil.which("psql") or sorted(glob.glob("/usr/lib/postgresql/*/bin/psql"))[-1]
         done = subprocess.run(
             [psql, self.database, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text],
@@ -93,13 +93,13 @@ class DevSession:
         return [line.split("|") for line in done.stdout.splitlines()]
 
     def play(self, orders):
-        """Plays so many orders of a shop to their end."""
+        """Plays this number of orders of a shop to their end."""
         subprocess.run(
             [PROGRAMS / "millrace", "load", "--database", self.database, "--orders", str(orders), "--rate", "0",
              "--quiet"], check=True, timeout=120, stdout=subprocess.DEVNULL, cwd=self.folder)
 
     def create_orders(self, count):
-        """Commits the events of new orders to the outbox, in one transaction; answers the orders' ids."""
+        """Commits the events of new orders to the outbox in one transaction, and returns the orders' ids."""
         orders = [f"ord-browser-{uuid.uuid4().hex[:12]}" for _ in range(count)]
         payload = json.dumps({
             "customerId": "cust-browser", "currency": "EUR",
@@ -114,7 +114,7 @@ class DevSession:
         return orders
 
     def kill_query_service(self):
-        """Ends the query service of this session without warning; `millrace dev` starts it again."""
+        """Kills the query service of this session; `millrace dev` restarts it."""
         for process in self._descendants(self.process.pid):
             try:
                 arguments = pathlib.Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
@@ -129,7 +129,7 @@ class DevSession:
         parents = {}
         for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:
-                # The name, in parentheses, may have spaces; the parent is the second field behind it.
+                # The name is in parentheses and may contain spaces. The parent is the second field after it.
                 parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
             except OSError:
                 pass

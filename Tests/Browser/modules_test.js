@@ -1,5 +1,5 @@
-// Tests of the modules that know no DOM. They run in the browser that the page is for; test_modules.py reads the
-// results.
+// Tests of the modules that do not use the DOM. They run in the browser for which the page is written. test_modules.py
+// reads the results.
 import { Refused, commandsURL, createOrder, untilShown } from "../../Sources/DashboardPage/Resources/commands.js";
 import { Feed, SILENCE_MS, reconnectDelay, retryAfter } from "../../Sources/DashboardPage/Resources/feed.js";
 import { connection, health, notices } from "../../Sources/DashboardPage/Resources/judgement.js";
@@ -54,7 +54,7 @@ test("every line's end cut at every place", () => {
     for (let cut = 0; cut <= all.length; cut += 1) {
       const parser = new EventStreamParser();
       const items = [...parser.push(all.slice(0, cut)), ...parser.push(all.slice(cut))];
-      // A lone CR at the very end may be half of a CRLF; what it ends is there all the same.
+      // A lone CR at the end may be the first half of a CRLF. The line that it ends is delivered in both cases.
       equal(items.map((item) => [item.type, item.data]), [["a", "1"], ["message", "2"]], JSON.stringify(end));
     }
   }
@@ -138,7 +138,7 @@ class World {
       try {
         writer.error(new DOMException("aborted", "AbortError"));
       } catch {
-        // It has ended already.
+        // The body has already ended.
       }
     });
     request.resolve(new Response(body, { headers: { "Content-Type": "text/event-stream", ...headers } }));
@@ -289,7 +289,7 @@ test("orders that came while somebody watched are new for a while", () => {
   equal(state.newOrders.size, 0);
   state = withEvent(state, update("e-2", { latestOrders: [order("c", "3"), order("b", "2")] }), 1_000);
   equal([...state.newOrders], [["c", 1_000]]);
-  // It comes back into the list because a younger one has left it: that is not new.
+  // The order returns to the list because a newer one has left it. It does not count as new.
   state = withEvent(state, update("e-3", { latestOrders: [order("b", "2"), order("a", "1")] }), 2_000);
   equal([...state.newOrders.keys()], ["c"]);
   state = withEvent(state, update("e-4"), 20_000);

@@ -1,6 +1,6 @@
-"""The dashboard's API at the test's command: the page in states that a healthy service rarely shows.
+"""The dashboard's API under the control of a test. It shows the page in states that a healthy service rarely has.
 
-The shapes are those of /openapi.json; test_live.py is there to notice when they are not.
+The documents have the form that /openapi.json describes. If they differ from the real service, test_live.py fails.
 """
 
 import datetime
@@ -53,14 +53,14 @@ def pipeline(state="live", lag=0, letters=0):
 
 
 def document(window, empty=False):
-    """A dashboard in two currencies, the same numbers in each bucket; or one of a shop that nobody has visited."""
+    """A dashboard in two currencies with the same numbers in each bucket, or the dashboard of a shop without orders."""
     width, buckets, resolution = WINDOWS[window]
     end = (int(now().timestamp()) // width + 1) * width
     at = [datetime.datetime.fromtimestamp(end - (buckets - n) * width, datetime.timezone.utc) for n in range(buckets)]
     counts = {"ordersCreated": 10, "ordersConfirmed": 9, "ordersPaid": 8, "ordersDelivered": 7, "ordersCancelled": 1,
               "paymentsCompleted": 8, "paymentsFailed": 1, "paymentsRefunded": 1}
     money = {"EUR": ("1234.50", "12.30"), "USD": ("99.99", "1.00")}
-    # The second bucket is left out, as one without anything in it is.
+    # The second bucket is left out, like an empty bucket.
     shown = [instant for place, instant in enumerate(at) if place != 1]
     series = [{"currency": currency, "buckets": [
         {"at": iso(instant), **counts, "revenue": revenue, "refunds": refunds} for instant in shown]}
@@ -84,12 +84,12 @@ def document(window, empty=False):
 
 
 class Stub:
-    """A service on a port of its own. All of its state is guarded by `changed`."""
+    """A service on its own port. `changed` guards all of its state."""
 
     def __init__(self, empty=False):
         self.empty, self.token, self.charts, self.silent = empty, None, True, False
         self.epoch, self.sent, self.cut, self.refusal = "e1", [], 0, None
-        # The queries in SQL that are served: rows by the path.
+        # The SQL queries that are served: their rows by path.
         self.queries, self.asked = {}, []
         self.seen = []
         self.changed = threading.Condition()
@@ -109,14 +109,14 @@ class Stub:
         self.server.server_close()
 
     def update(self, skips=0, again=False, **sections):
-        """Sends sections to all who listen; `skips` loses so many events before it, `again` repeats the last id."""
+        """Sends sections to all clients. `skips` loses this number of events before it; `again` repeats the last id."""
         with self.changed:
             number = self.sent[-1][0] if self.sent else 1
             self.sent.append((number if again else number + 1 + skips, {"asOf": iso(now()), **sections}))
             self.changed.notify_all()
 
     def disconnect(self, refusal=None):
-        """Ends all streams. With `refusal`, an answer's status, nobody gets a new one."""
+        """Ends all streams. With `refusal`, the status of an answer, the service refuses new streams."""
         with self.changed:
             self.cut += 1
             self.refusal = refusal
@@ -162,7 +162,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             try:
                 return self.stream(parse_qs(url.query)["window"][0])
             except ConnectionError:
-                # The page has left.
+                # The page has closed the connection.
                 return None
         return self.problem(404, "Not Found")
 
@@ -211,7 +211,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.event("update", self.name(window, number), sections)
 
     def latest(self):
-        """What all updates together have set."""
+        """The sections of all updates so far; later values replace earlier ones."""
         sections = {}
         for _, one in self.stub.sent:
             sections.update(one)

@@ -1,4 +1,4 @@
-"""The page before the real service, the real projections, and a shop that plays."""
+"""The page with the real service, the real projections, and a simulated shop."""
 
 import time
 import unittest
@@ -6,7 +6,7 @@ import unittest
 from browser import Browser
 from dev_session import DevSession
 
-# What Chromium itself says of requests that meet no server.
+# Chromium's own messages about requests without a server.
 ABSENT_SERVER = ("ERR_CONNECTION", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_EMPTY_RESPONSE", "503")
 
 
@@ -45,7 +45,7 @@ class LivePageTest(unittest.TestCase):
         self.session.play(orders=60)
         expected = f"{self.count('orders'):,}"
         browser.until(lambda: browser.tile("orders") == expected, f"not {expected} orders: {browser.tile('orders')}")
-        # To the last digit what the shop itself has taken.
+        # The exact revenue of the shop, to the last digit.
         revenue = {currency: amount for currency, amount in self.session.sql(
             "SELECT currency, sum(amount) FROM payments WHERE completed_at IS NOT NULL GROUP BY currency")}
         self.assertGreater(len(revenue), 1)
@@ -79,7 +79,7 @@ class LivePageTest(unittest.TestCase):
         [before] = self.session.create_orders(1)
         browser.until(lambda: before in browser.orders(), "the order did not appear")
         epoch = browser.event_id().rpartition("-")[0]
-        # Whatever the page says, however shortly, is noted.
+        # Record every text of the alerts, even if the page shows it only briefly.
         browser.script("""
             window.said = [];
             new MutationObserver(() => said.push(document.getElementById("alerts").innerText))
@@ -114,7 +114,7 @@ class LivePageTest(unittest.TestCase):
         browser.until(lambda: order in browser.orders(), "the order is not among the latest")
         self.assertEqual(self.count("orders"), before + 1)
         self.assertEqual(self.session.get(f"v1/orders/{order}")["totalAmount"], "25.00")
-        # Chromium notes each refused request.
+        # Chromium reports each refused request.
         self.assertEqual(browser.console(but=("422",)), [])
 
     def fill_new_order(self, customer):

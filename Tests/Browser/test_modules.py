@@ -1,4 +1,4 @@
-"""The page's modules without a DOM, in the browser that they are for."""
+"""Runs the tests of the page's modules without a DOM, in the browser for which they are written."""
 
 import functools
 import http.server

@@ -1,4 +1,4 @@
-"""The page in states that a healthy service rarely shows, before a stub of the service."""
+"""The page with a stub of the service, in states that a healthy service rarely has."""
 
 import datetime
 import pathlib
@@ -26,7 +26,7 @@ class PageTest(unittest.TestCase):
     def assert_console_clean(self, but=()):
         self.assertEqual(self.browser.console(but), [])
 
-    # What is shown
+    # Shown data
 
     def test_shows_numbers_charts_and_lists(self):
         browser = self.open(Stub())
@@ -44,7 +44,7 @@ class PageTest(unittest.TestCase):
     def test_missing_buckets_are_zero_in_the_table(self):
         browser = self.open(Stub())
         browser.wait_for_data()
-        # By the keyboard alone.
+        # Use only the keyboard.
         button = browser.one("#orders-chart .quiet-button")
         browser.script("arguments[0].focus()", button)
         button.send_keys(Keys.ENTER)
@@ -102,16 +102,16 @@ class PageTest(unittest.TestCase):
         browser.until(lambda: not any(badge.is_displayed() for badge in browser.all("#latest .badge")),
                       "the mark stayed")
         self.assertEqual(len(browser.orders()), 10)
-        # Where most are new, a mark says nothing.
+        # If most orders are new, the page marks none of them.
         stub.update(latestOrders=[order(f"ord-{n}") for n in range(100, 110)])
         browser.until(lambda: browser.orders()[0] == "ord-100", "the orders did not appear")
         self.assertFalse(any(badge.is_displayed() for badge in browser.all("#latest .badge")))
 
-    # What is looked up
+    # Lookups
 
     @staticmethod
     def shelf(asked):
-        """Two products, by the words that are asked for; an answer that fails for "fail"."""
+        """Two products that match the requested words; no answer for "fail"."""
         if asked["q"] == "fail":
             return None
         rows = [{"product_id": f"prod-{n}", "name": f"<b>{asked['q']}</b> {n}", "category": "Home", "price": "19.90",
@@ -134,7 +134,7 @@ class PageTest(unittest.TestCase):
         self.assertEqual(browser.script("return arguments[0].labels[0].textContent", field), "Words")
         field.send_keys("oak")
         browser.until(lambda: len(browser.all("#find-products tr[data-product]")) == 2, "no product was found")
-        # Names are text, whatever they contain.
+        # Names are shown as text, whatever they contain.
         self.assertEqual(browser.all("#find-products tbody th")[1].text, "<b>oak</b> 1")
         self.assertIn("€19.90", browser.text("#find-products tbody"))
         self.assertEqual(browser.text("#find-products [role=status]"), "2 and more found.")
@@ -166,7 +166,7 @@ class PageTest(unittest.TestCase):
         browser.one("#alerts input").send_keys("right")
         browser.one("#alerts button").click()
         browser.wait_for_data()
-        # By its button as well.
+        # Search with the button too.
         browser.one("#customer-orders button").click()
         browser.until(lambda: len(browser.all("#customer-orders tr[data-order]")) == 1, "no order was found")
         self.assertIn("$5.00", browser.text("#customer-orders tbody"))
@@ -175,7 +175,7 @@ class PageTest(unittest.TestCase):
         browser.until(lambda: "This customer has no orders" in browser.text("#customer-orders"), "it did not say so")
         self.assert_console_clean(but=("401",))
 
-    # What is wrong
+    # Problems
 
     def test_asks_for_a_token_and_uses_it(self):
         stub = Stub()
@@ -208,7 +208,7 @@ class PageTest(unittest.TestCase):
         self.assertIn("Disconnected", browser.text("#connection"))
         self.assertIn("Disconnected", browser.driver.title)
         browser.screenshot("disconnected-1280")
-        # Both happen while nobody listens; the second one must not be lost, nor the first be shown alone.
+        # Both updates happen while the page is disconnected. The page must show both.
         stub.update(statuses=[{"status": "paid", "orders": 2}])
         stub.update(latestOrders=[order("ord-meanwhile")])
         stub.refusal = None
@@ -288,7 +288,7 @@ class PageTest(unittest.TestCase):
             browser.until(lambda: browser.orders() == ["ord-new"], "no update")
             browser.one("#find-products input").send_keys("oak")
             browser.until(lambda: len(browser.all("#find-products tr[data-product]")) == 2, "no product was found")
-            # Nothing fades while it is measured.
+            # End all animations before the measurement.
             browser.script("document.getAnimations().forEach(animation => animation.finish())")
             measured = browser.script(CONTRAST)
             self.assertGreater(measured["texts"], 100)

@@ -1,4 +1,4 @@
-"""A systemd of a test's own: the machine's systemd as process 1 of new namespaces, which knows only staged units."""
+"""A private systemd for a test: the machine's systemd as process 1 of new namespaces, with only the staged units."""
 
 import os
 import pathlib
@@ -13,8 +13,8 @@ DAEMONS = ["outbox-relay", "order-summary-projection", "dashboard-projection", "
            "command-service", "order-process", "query-service"]
 DEADLINE_S = 120
 
-# Process 1. What it mounts is not seen outside: /usr/bin and /etc get a layer of their own, with the programs and with
-# the files that the units name.
+# Process 1. Its mounts are not visible outside. /usr/bin and /etc get additional layers with the programs and with the
+# files that the units name.
 BOOT = r"""
 set -eu
 stage=$1 bin=$2 programs=$3 cgroup=$4
@@ -39,7 +39,7 @@ for program in $programs; do touch "$stage/layers/bin/upper/$program"; done
 mount -t overlay -o "lowerdir=/etc,upperdir=$stage/layers/etc/upper,workdir=$stage/layers/etc/work" overlay /etc
 mount -t overlay -o "lowerdir=/usr/bin,upperdir=$stage/layers/bin/upper,workdir=$stage/layers/bin/work" overlay /usr/bin
 for program in $programs; do mount --bind "$bin/$program" "/usr/bin/$program"; done
-# What systemd mounts for a unit passes on to the namespaces of others, as it does on a whole system.
+# Mounts that systemd makes for a unit propagate to the namespaces of other units, as on a complete system.
 mount --make-rshared /
 python3 -c "
 import fcntl, socket, struct
@@ -52,7 +52,7 @@ exec env -i PATH=/usr/sbin:/usr/bin container=unshare SYSTEMD_UNIT_PATH="$stage/
 """
 
 
-# What the boot needs of the machine, in short.
+# A short check of everything that the boot needs from the machine.
 PROBE = r"""
 set -eu
 mount --make-rprivate /
@@ -64,13 +64,13 @@ mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work overlay 
 
 
 def cgroups():
-    """The folder in which systemd's groups of processes are made."""
+    """The folder in which systemd creates its cgroups."""
     hierarchy = pathlib.Path("/sys/fs/cgroup/systemd")
     return hierarchy if hierarchy.is_dir() else hierarchy.parent
 
 
 def why_it_cannot_boot():
-    """What this machine does not allow; None when it allows a boot."""
+    """The reason why this machine cannot boot a private systemd; None if it can."""
     done = subprocess.run(["unshare", "--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child",
                            "bash", "-c", PROBE], capture_output=True, text=True)
     if done.returncode != 0:
@@ -85,7 +85,7 @@ def why_it_cannot_boot():
 
 
 class Supervisor:
-    """Boots on entry; on exit process 1 is killed, and all that it runs with it."""
+    """Boots on entry. On exit it kills process 1, and with it all processes of the namespaces."""
 
     def __init__(self, drop_ins=None):
         self.stage = pathlib.Path(tempfile.mkdtemp(prefix="millrace-systemd-"))
@@ -95,7 +95,7 @@ class Supervisor:
         (self.stage / "etc/credstore").chmod(0o700)
         units = self.stage / "units"
         shutil.copytree(ROOT / "systemd", units, dirs_exist_ok=True)
-        # Nothing else of a system is there to wait for.
+        # No other part of a system exists, so these units must not wait for one.
         for unit in ["idle.target", "network-online.target", "sysinit.target", "basic.target", "shutdown.target"]:
             (units / unit).write_text("[Unit]\nDefaultDependencies=no\n")
         log = self.stage / "log"
@@ -105,7 +105,7 @@ class Supervisor:
             self.configure(name, "")
 
     def configure(self, daemon, text, postgres='url = "postgresql://millrace@127.0.0.1:9/none"'):
-        """The configuration of a daemon whose servers are away. Takes effect at the boot."""
+        """Writes the configuration of a daemon whose servers are not available. It takes effect at the boot."""
         (self.stage / f"etc/millrace/main/{daemon}.toml").write_text(
             f'[kafka]\nbootstrap_servers = "127.0.0.1:9"\n[postgres]\n{postgres}\n{text}')
 
@@ -115,7 +115,7 @@ class Supervisor:
         path.chmod(0o600)
 
     def dbus(self):
-        """Adds the bus of the system, which `systemd-run` needs to wait for what it runs."""
+        """Adds the system bus, which `systemd-run` needs to wait for its command."""
         units = self.stage / "units"
         (units / "dbus.socket").write_text("[Unit]\nDefaultDependencies=no\n"
                                            "[Socket]\nListenStream=/run/dbus/system_bus_socket\n")
@@ -144,7 +144,7 @@ class Supervisor:
         self.process.kill()
         self.process.wait()
         self.output.close()
-        # The processes of the namespace end a moment after its process 1.
+        # The processes of the namespace end shortly after process 1.
         groups = sorted(self.cgroup.rglob("*/"), reverse=True) + [self.cgroup]
         self.until("cgroups are empty", lambda: all(self.removed(group) for group in groups if group.is_dir()))
         shutil.rmtree(self.stage)
@@ -187,7 +187,7 @@ class Supervisor:
         return self.systemctl("show", "--value", "--property", name, unit).strip()
 
     def get(self, port, path):
-        """What a daemon answers over HTTP, within the namespaces."""
+        """Returns a daemon's answer over HTTP, from within the namespaces."""
         script = ("import sys, urllib.request as r; "
                   "print(r.urlopen(f'http://127.0.0.1:{sys.argv[1]}{sys.argv[2]}').read().decode())")
         return self.run("python3", "-c", script, str(port), path).stdout

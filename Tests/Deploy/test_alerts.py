@@ -1,4 +1,4 @@
-"""Alerts and dashboard, and the metrics that they are made of, as the running daemons expose them."""
+"""Tests alerts and dashboard with the metrics that the running daemons expose."""
 
 import json
 import os
@@ -24,7 +24,7 @@ NAME = re.compile(r"\b((?:millrace|cqrs|process)_[a-z_]+)\b")
 
 
 def declared():
-    """The metrics that have a help text in the sources, by their names."""
+    """The metrics with a help text in the sources, by name."""
     names = {"up": ""}
     for path in (ROOT / "Sources").rglob("*.swift"):
         for name, text in re.findall(r'"((?:millrace|cqrs|process)_[a-z_]+)"[:,]\s+(?:"[a-z]+",\s+)?(?:help: )?"([^"]+)"',
@@ -83,7 +83,7 @@ class Alerts(unittest.TestCase):
 
 
 class Scrapes(unittest.TestCase):
-    """All daemons at work, on private servers, for a while."""
+    """Runs all daemons on private servers, and scrapes them."""
 
     @classmethod
     def setUpClass(cls):
@@ -95,7 +95,7 @@ class Scrapes(unittest.TestCase):
         data = cls.folder / "data"
         cls.session = subprocess.Popen([BIN / "millrace", "dev", "--data", data, "--partitions", "2", "--load", "20"],
                                        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                       # Nobody listens there; the metrics of tracing are there all the same.
+                                       # No collector listens there, but the metrics of tracing exist in any case.
                                        env={**os.environ, "MILLRACE_TRACING__ENDPOINT": "http://127.0.0.1:9/v1/traces"})
         cls.addClassCleanup(cls.stop)
         end = time.monotonic() + DEADLINE_S
@@ -118,7 +118,7 @@ class Scrapes(unittest.TestCase):
 
     @staticmethod
     def ports(data):
-        """Each daemon logs where it serves operations."""
+        """The ports of operations, which each daemon logs."""
         found = {}
         for path in data.glob("log/*.log"):
             match = re.search(r"serving operations.*?address\W+127\.0\.0\.1:(\d+)", path.read_text(errors="replace"))
@@ -128,7 +128,7 @@ class Scrapes(unittest.TestCase):
 
     @staticmethod
     def is_at_work(name, text):
-        """A projection has its partitions a while after it is ready, and asks Kafka about them half a minute later."""
+        """A projection gets its partitions some time after it is ready, and queries Kafka half a minute later."""
         has_partitions = "\nmillrace_projection_log_start_offset{" in text or not name.endswith("-projection")
         return "\nmillrace_ready 1\n" in text and has_partitions
 
@@ -147,11 +147,11 @@ class Scrapes(unittest.TestCase):
                              set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)), name)
 
     def test_alerts_ask_for_what_is_exposed(self):
-        """What a daemon exposes from its start on, which most alerts need: without it `== 0` would never be true."""
+        """Most alerts need metrics that a daemon exposes from its start. Without them `== 0` would never be true."""
         exposed = {metric for text in self.scrapes.values() for metric in re.findall(r"^# TYPE (\S+)", text, re.MULTILINE)}
         for where, expression in expressions():
             for name in set(NAME.findall(re.sub(r'"[^"]*"', "", expression))):
-                # One series a group of letters: none before the first. The demo shop does without order-process.
+                # Dead letters have one series for each group, so none at first. The demo shop runs no order-process.
                 if name != "millrace_dead_letters" and not name.startswith(("millrace_process_", "millrace_processes_")):
                     self.assertIn(base(name), exposed, where)
 

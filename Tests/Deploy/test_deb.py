@@ -1,4 +1,4 @@
-"""The Debian package, installed on a Debian 12 that has nothing else: MILLRACE_DEB names the package."""
+"""Tests the Debian package on a minimal Debian 12. MILLRACE_DEB names the package."""
 
 import os
 import pathlib
@@ -28,7 +28,7 @@ class Package(unittest.TestCase):
 
     @classmethod
     def inside(cls, *command):
-        """Runs a command in the Debian, with a /proc of its own: Swift's programs read their arguments from there."""
+        """Runs a command in the Debian with its own /proc, from which Swift programs read their arguments."""
         return subprocess.run(
             ["unshare", "--mount", "--pid", "--fork", f"--mount-proc={cls.root}/proc", "chroot", cls.root,
              "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive", *command],

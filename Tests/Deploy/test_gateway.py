@@ -1,4 +1,4 @@
-"""config/gateway/nginx.conf in a real nginx, before two servers whose answers the test decides."""
+"""Tests config/gateway/nginx.conf in a real nginx, with two servers whose answers the test selects."""
 
 import http.client
 import http.server
@@ -24,7 +24,7 @@ def free_port():
 
 
 class Origin:
-    """A server that counts what it is asked and answers what it is told to."""
+    """A server that counts its requests and returns the selected answers."""
 
     def __init__(self):
         self.requests = []
@@ -42,7 +42,7 @@ class Origin:
                     return self.stream()
                 body = f"{origin.port} {len(origin.requests)}".encode()
                 self.send_response(origin.status)
-                # What query-service says of an order.
+                # The header that query-service sends with an order.
                 self.send_header("Cache-Control", "no-cache")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -74,7 +74,7 @@ class Origin:
 
 
 class Gateway(unittest.TestCase):
-    # How long answers are kept.
+    # Time for which answers are cached.
     keeps = "60s"
 
     def setUp(self):
@@ -143,7 +143,7 @@ class Answers(Gateway):
         self.assertEqual(first[:2], (200, "MISS"))
         self.assertEqual(self.ask("/v1/orders/1", Authorization="Bearer a"), (200, "HIT", first[2]))
         self.assertEqual(self.asked(), 1)
-        # Nobody is answered what another token was.
+        # No client gets an answer for another token.
         self.assertEqual(self.ask("/v1/orders/1", Authorization="Bearer b")[1], "MISS")
         self.assertEqual(self.ask("/v1/orders/1")[1], "MISS")
         self.assertEqual(self.ask("/v1/orders/1", Authorization="Bearer a", Accept="text/html")[1], "MISS")
@@ -191,7 +191,7 @@ class Answers(Gateway):
         for method, path in [("PUT", "/v1/orders"), ("POST", "/v1/dashboard/stream")]:
             self.assertEqual(self.ask(path, method)[0], 405)
         self.assertEqual(self.asked(), 0)
-        # What query-service knows about a customer stays there.
+        # query-service serves the orders of a customer, not command-service.
         self.assertEqual(self.ask("/v1/customers/1/orders")[0], 200)
         self.assertEqual(self.asked(), 1)
 

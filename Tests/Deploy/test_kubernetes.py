@@ -1,4 +1,4 @@
-"""The manifests in kubernetes/: rendered, valid, safe, and with configurations that the daemons accept."""
+"""Tests the manifests in kubernetes/: they are rendered, valid and safe, and the daemons accept the configurations."""
 
 import json
 import os
@@ -20,9 +20,9 @@ TOOLS = ROOT / ".build/deploy/bin"
 OVERLAYS = ["dev", "production", "keda", "order-process"]
 DAEMONS = {"outbox-relay", "order-summary-projection", "dashboard-projection", "sql-projection", "dead-letter-handler",
            "command-service", "query-service"}
-# Those of overlays with an optional component.
+# The daemons of overlays with an optional component.
 FURTHER = {"order-process": {"order-process"}}
-# The oldest version whose pods can sleep before a stop, and a current one.
+# The oldest version that supports a sleep before a pod's stop, and a current version.
 VERSIONS = ["1.30", "1.35"]
 
 
@@ -39,7 +39,7 @@ def of_kind(overlay, kind):
 
 
 def pods(overlay):
-    """The pod templates of Deployments and Jobs, by their names."""
+    """The pod templates of Deployments and Jobs, by name."""
     return {name: d["spec"]["template"] for kind in ["Deployment", "Job"] for name, d in of_kind(overlay, kind).items()}
 
 
@@ -69,7 +69,7 @@ class Manifests(unittest.TestCase):
                         kubernetes_validate.validate(document, version, strict=True)
 
     def test_each_probe_asks_its_question(self):
-        """A liveness probe that asked for readiness would restart every pod whenever a server is away."""
+        """A liveness probe that tested readiness would restart every pod whenever a server is not available."""
         for overlay in OVERLAYS:
             for name in of_kind(overlay, "Deployment"):
                 with self.subTest(overlay=overlay, daemon=name):
@@ -106,10 +106,10 @@ class Manifests(unittest.TestCase):
 
 
 class Configurations(unittest.TestCase):
-    """What a pod mounts is put together as the kubelet does it, and the daemon is asked."""
+    """Builds the volumes of a pod like the kubelet, and lets the daemon check its configuration."""
 
     def lay_out(self, overlay, name, folder):
-        """The files of a pod's volumes, below `folder`, at their mount paths. Secrets hold something that fits."""
+        """Writes the files of a pod's volumes below `folder`, at their mount paths. Secrets get valid values."""
         maps = of_kind(overlay, "ConfigMap")
         spec = pods(overlay)[name]["spec"]
         mounts = {m["name"]: m["mountPath"] for m in spec["containers"][0]["volumeMounts"]}
@@ -120,7 +120,7 @@ class Configurations(unittest.TestCase):
                 for item in source["configMap"]["items"]:
                     path = target / item["path"]
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    # The image has what is in the repository's folder.
+                    # In the image, this folder is that of the repository.
                     path.write_text(data[item["key"]].replace("/usr/share/millrace/projections", f"{ROOT}/projections"))
             if "secret" in volume:
                 target.mkdir(parents=True, exist_ok=True)
@@ -181,9 +181,9 @@ class Configurations(unittest.TestCase):
         self.assertEqual((retry["attempts"], retry["codes"]), (2, [502, 503, 504]))
 
     def test_requests_go_to_the_services_that_answer_them(self):
-        """As behind nginx (test_gateway)."""
+        """Requests have the same routes as behind nginx (test_gateway)."""
         def rank(match):
-            # An exact path first, then an expression, then the longest prefix, and a method before any method.
+            # The order of priority: an exact path, an expression, the longest prefix, a method before any method.
             kinds = ["PathPrefix", "RegularExpression", "Exact"]
             return (kinds.index(match["path"]["type"]), len(match["path"]["value"]), "method" in match)
 
@@ -231,7 +231,7 @@ class Configurations(unittest.TestCase):
                 self.assertLessEqual(needed, set(sets))
             for migration in sets:
                 self.assertIn(migration, known)
-            # The command line is one that the program takes: it fails at the database, which is away.
+            # The program accepts the command line: it fails only because the database is not available.
             with tempfile.TemporaryDirectory() as folder:
                 (pathlib.Path(folder) / "pg-password").write_text("secret")
                 url = "postgresql://127.0.0.1:9/none"
@@ -242,7 +242,7 @@ class Configurations(unittest.TestCase):
 
 
 class Rules(unittest.TestCase):
-    """What must hold for every pod, and no tool knows."""
+    """Tests rules for every pod that no tool checks."""
 
     def test_pods_are_found_by_what_is_meant_for_them(self):
         for overlay in OVERLAYS:
@@ -295,7 +295,7 @@ class Rules(unittest.TestCase):
             self.assertEqual((spec["minReplicas"], spec["maxReplicas"]), (3, 10))
             self.assertEqual({m["resource"]["name"]: m["resource"]["target"]["averageUtilization"] for m in spec["metrics"]},
                              {"cpu": 70, "memory": 80})
-            # A utilization is a part of the request.
+            # A utilization is a fraction of the request.
             requests = pods(overlay)["query-service"]["spec"]["containers"][0]["resources"]["requests"]
             self.assertEqual(set(requests), {"cpu", "memory"})
 

@@ -1,4 +1,4 @@
-"""What the programs tell operators, and the pages that explain it."""
+"""Tests the messages of the programs for operators, and the pages that explain them."""
 
 import pathlib
 import re
@@ -13,7 +13,7 @@ def page(name):
 
 
 def arguments(text, start):
-    """The text of a call's arguments; `start` is behind the opening parenthesis."""
+    """The text of a call's arguments; `start` is the position after the opening parenthesis."""
     depth = 1
     for end in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[end], 0)
@@ -23,7 +23,7 @@ def arguments(text, start):
 
 
 def literals(text):
-    """The string literals of Swift in a text, with … for what is interpolated."""
+    """The string literals in a Swift text, with … for interpolated values."""
     for found in re.finditer(r'"""\n(.*?)"""|"((?:[^"\\]|\\.)*)"', text, re.DOTALL):
         lines = found.group(1)
         if lines is None:
@@ -34,19 +34,19 @@ def literals(text):
 
 
 def messages():
-    """The messages of the log from the level warning on, with their files."""
+    """The log messages with level warning or higher, with their files."""
     for path in sorted(SOURCES.rglob("*.swift")):
         text = path.read_text()
         for call in re.finditer(r"\blogger\.(?:warning|error|critical)\(", text):
             message = re.split(r"\bmetadata:", arguments(text, call.end()))[0]
             for literal in literals(message):
-                # A message from elsewhere has no text of its own.
+                # A message from elsewhere has no literal text.
                 if literal.strip("… "):
                     yield path.name, literal
 
 
 def error_classes():
-    """The classes of events that cannot be decoded or applied."""
+    """The error classes of events that cannot be decoded or applied."""
     decoding = (SOURCES / "Events/EventDecodeError.swift").read_text()
     yield from re.findall(r'^\s+case \w+ = "(\w+)"$', decoding, re.MULTILINE)
     for path in SOURCES.rglob("*.swift"):
@@ -69,7 +69,7 @@ class Messages(unittest.TestCase):
                 self.assertIn(message, explained, "docs/operations.md, Messages")
 
     def test_every_explained_message_is_one(self):
-        """A message that was changed or removed is removed from the page, too."""
+        """If a message is changed or removed, it must also be changed or removed on the page."""
         told = " ".join(" ".join(literals(path.read_text())) for path in SOURCES.rglob("*.swift"))
         rows = re.findall(r"^\| (`.+?`) \|", page("operations.md").split("\n## Messages\n")[1], re.MULTILINE)
         self.assertGreater(len(rows), 50)
@@ -89,7 +89,7 @@ class Messages(unittest.TestCase):
     def test_links_between_pages_have_a_target(self):
         anchors = {}
         for path in sorted((ROOT / "docs").glob("*.md")):
-            # A comment of a shell begins like a heading.
+            # A comment in a shell example begins like a heading.
             text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
             anchors[path.name] = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
                                   for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}

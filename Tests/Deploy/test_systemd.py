@@ -1,4 +1,4 @@
-"""The units in systemd/: what systemd says of them, and how the daemons live under them."""
+"""Tests the units in systemd/: systemd's own verification, and the daemons that run in them."""
 
 import pathlib
 import re
@@ -15,7 +15,7 @@ UNITS = [f"millrace-{name}@main.service" for name in DAEMONS]
 
 
 class UnitFiles(unittest.TestCase):
-    """`systemd-analyze` on a root in which the units, and programs of the right names, are installed."""
+    """Runs `systemd-analyze` on a root with the units and with programs of the right names."""
 
     @classmethod
     def setUpClass(cls):
@@ -28,7 +28,7 @@ class UnitFiles(unittest.TestCase):
         (cls.root / "usr/bin").mkdir()
         for name in DAEMONS:
             shutil.copy("/bin/true", cls.root / "usr/bin" / name)
-        # What ExecReload runs.
+        # The program that ExecReload runs.
         (cls.root / "bin").mkdir()
         shutil.copy("/bin/sh", cls.root / "bin/sh")
 
@@ -61,7 +61,7 @@ class UnitFiles(unittest.TestCase):
 
 
 class Life(unittest.TestCase):
-    """The real daemons under the real systemd, behind the sandbox. PostgreSQL and Kafka are away."""
+    """Runs the real daemons under the real systemd, with the sandbox. PostgreSQL and Kafka are not available."""
 
     @classmethod
     def setUpClass(cls):
@@ -141,13 +141,13 @@ class Life(unittest.TestCase):
             systemd.systemctl("start", unit)
             self.assertEqual(systemd.show(unit, "ActiveState"), "active")
             self.assertNotIn("secret file", systemd.log("query-service"), "nobody else can read them")
-            # The relay has no such secret, and not the one of another daemon.
+            # The relay has no secret with this name, and cannot use that of another daemon.
             self.assertNotEqual(systemd.run("systemctl", "start", UNITS[0]).returncode, 0)
             self.assertRegex(systemd.log("outbox-relay"), "postgres.password: secret file .*pg-password: no such file")
 
     @staticmethod
     def line_of_the_page(part):
-        """The command of docs/operations.md that runs `part` under systemd, on servers that are away."""
+        """The command of docs/operations.md that runs `part` under systemd, with servers that are not available."""
         page = (ROOT / "docs/operations.md").read_text().replace("\\\n", " ")
         (line,) = [line for line in re.findall(r"^ *systemd-run .*$", page, re.MULTILINE) if part in line]
         return shlex.split(line.replace("kafka-1:9092", "127.0.0.1:9").replace("db:5432", "127.0.0.1:9"))
@@ -159,7 +159,7 @@ class Life(unittest.TestCase):
             done = systemd.run(*self.line_of_the_page("rebuild start"))
             self.assertEqual(done.returncode, 0, done.stderr)
             unit = "rebuild-order-summary.service"
-            # Its servers are away, which another start may change; a missing secret it would not (64).
+            # A restart may help against unavailable servers, but not against a missing secret (64).
             systemd.until("a failure", lambda: systemd.show(unit, "ExecMainStatus") == "69")
             systemd.until("another start", lambda: int(systemd.show(unit, "NRestarts")) >= 1)
             systemd.systemctl("stop", unit)
@@ -176,7 +176,7 @@ class Life(unittest.TestCase):
             systemd.until("systemd is on the bus", lambda: systemd.run("busctl", "status", "org.freedesktop.systemd1")
                           .returncode == 0)
             done = systemd.run(*command)
-            # The exit code of the check: a server cannot be reached.
+            # The exit code of the check means that a server cannot be reached.
             self.assertEqual(done.returncode, 69, done.stdout + done.stderr)
             self.assertNotIn("secret file", done.stdout + done.stderr)
             without = [word for word in command if "LoadCredential" not in word]
@@ -186,7 +186,7 @@ class Life(unittest.TestCase):
             self.assertIn("secret file", refused.stdout + refused.stderr)
 
     def test_a_stop_may_take_as_long_as_the_configuration_says(self):
-        """A relay waits for acknowledgements of brokers that are away, longer than TimeoutStopSec: it asks for more."""
+        """A relay waits longer than TimeoutStopSec for unavailable brokers, and asks systemd for more time."""
         supervisor = Supervisor(["TimeoutStopSec=1s"])
         supervisor.configure("outbox-relay", "[relay]\ndrain_timeout_ms = 4000\n",
                              f'url = "{Database.URL}"')

