@@ -87,7 +87,7 @@ public struct OrderLifecycle: Sendable {
     /// Ends the history at the current step.
     mutating func abandon() { upcoming = nil }
 
-    // MARK: the steps: each writes its events and says what comes next
+    // MARK: the steps: each writes its events and selects the next step
 
     private mutating func play(_ step: Step, into events: inout [OrderEvent]) -> Step? {
         switch step {

@@ -70,7 +70,7 @@ class Browser:
         return self.script("return document.documentElement.dataset.connection")
 
     def wait_for_connection(self, phase):
-        self.until(lambda: self.connection() == phase, f"the page never said that it is {phase}")
+        self.until(lambda: self.connection() == phase, f"the page did not show the connection as {phase}")
 
     def wait_for_data(self):
         """Waits until a snapshot of the requested window is shown."""

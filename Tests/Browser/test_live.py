@@ -88,7 +88,7 @@ class LivePageTest(unittest.TestCase):
         self.session.kill_query_service()
         meanwhile = self.session.create_orders(3)
         browser.until(lambda: any("Disconnected since" in text for text in browser.script("return said")),
-                      "it did not say that it is disconnected")
+                      "the page did not show the disconnection")
         browser.wait_for_data()
         browser.until(lambda: set(meanwhile) <= set(browser.orders()), "an order is missing")
         self.assertEqual([browser.orders().count(order) for order in [before, *meanwhile]], [1, 1, 1, 1])

@@ -66,7 +66,7 @@ class PageTest(unittest.TestCase):
         self.assertIn("window=7d", browser.driver.current_url)
         self.assertIn("currency=USD", browser.driver.current_url)
         browser.driver.refresh()
-        browser.until(lambda: browser.tile("revenue") == "$28,393.50", "the choice was forgotten")
+        browser.until(lambda: browser.tile("revenue") == "$28,393.50", "the selection was not restored")
         self.assertEqual(browser.tile("orders"), "1,670")
         self.assert_console_clean()
 
@@ -128,7 +128,7 @@ class PageTest(unittest.TestCase):
         stub.queries["/v1/q/product-search"] = self.shelf
         browser = self.open(stub)
         browser.wait_for_data()
-        browser.until(lambda: browser.one("#find-products").is_displayed(), "there is no search")
+        browser.until(lambda: browser.one("#find-products").is_displayed(), "the search is not shown")
         self.assertFalse(browser.one("#customer-orders").is_displayed())
         field = browser.one("#find-products input")
         self.assertEqual(browser.script("return arguments[0].labels[0].textContent", field), "Words")
@@ -142,11 +142,11 @@ class PageTest(unittest.TestCase):
         for text, said in (("nothing", "No product has these words"), ("fail", "The service answers 503.")):
             field.clear()
             field.send_keys(text)
-            browser.until(lambda: said in browser.text("#find-products"), f"it did not say: {said}")
+            browser.until(lambda: said in browser.text("#find-products"), f"the page did not show: {said}")
             self.assertFalse(browser.one("#find-products table").is_displayed())
         field.clear()
         field.send_keys(Keys.ENTER)
-        browser.until(lambda: browser.text("#find-products [role=status]") == "", "it did not become quiet")
+        browser.until(lambda: browser.text("#find-products [role=status]") == "", "the status did not become empty")
         self.assert_console_clean(but=("503",))
 
     def test_a_customers_orders_are_found_by_the_id(self):
@@ -158,11 +158,11 @@ class PageTest(unittest.TestCase):
             "rows": [order] if asked["customer"] == "cust 1" else [], "next": None}
         browser = self.open(stub)
         browser.wait_for_connection("token")
-        browser.until(lambda: browser.one("#customer-orders").is_displayed(), "there is no search")
+        browser.until(lambda: browser.one("#customer-orders").is_displayed(), "the search is not shown")
         field = browser.one("#customer-orders input")
         field.send_keys("cust 1")
         field.send_keys(Keys.ENTER)
-        browser.until(lambda: "needs a token" in browser.text("#customer-orders"), "it did not say that it needs one")
+        browser.until(lambda: "needs a token" in browser.text("#customer-orders"), "the page did not ask for a token")
         browser.one("#alerts input").send_keys("right")
         browser.one("#alerts button").click()
         browser.wait_for_data()
@@ -172,7 +172,7 @@ class PageTest(unittest.TestCase):
         self.assertIn("$5.00", browser.text("#customer-orders tbody"))
         field.clear()
         field.send_keys("nobody", Keys.ENTER)
-        browser.until(lambda: "This customer has no orders" in browser.text("#customer-orders"), "it did not say so")
+        browser.until(lambda: "This customer has no orders" in browser.text("#customer-orders"), "no message was shown")
         self.assert_console_clean(but=("401",))
 
     # Problems
@@ -187,7 +187,7 @@ class PageTest(unittest.TestCase):
             browser.one("#alerts input").send_keys(token)
             browser.one("#alerts button").click()
             if token == "wrong":
-                browser.until(lambda: "was refused" in browser.text("#alerts"), "the refusal was not told")
+                browser.until(lambda: "was refused" in browser.text("#alerts"), "the page did not show the refusal")
         browser.wait_for_data()
         self.assertEqual(browser.text("#alerts"), "")
         browser.driver.refresh()
@@ -202,9 +202,9 @@ class PageTest(unittest.TestCase):
         stub.update(statuses=[{"status": "paid", "orders": 1}])
         browser.until(lambda: browser.event_id() == "e1.24h-2", "no update")
         stub.disconnect(refusal=503)
-        browser.until(lambda: "Disconnected since" in browser.text("#alerts"), "it did not say that it is disconnected")
-        browser.until(lambda: "503 Service Unavailable" in browser.text("#alerts"), "it did not say why")
-        browser.until(lambda: "Trying again in" in browser.text("#alerts"), "it did not say when it tries again")
+        browser.until(lambda: "Disconnected since" in browser.text("#alerts"), "no disconnection was shown")
+        browser.until(lambda: "503 Service Unavailable" in browser.text("#alerts"), "the page did not show the reason")
+        browser.until(lambda: "Trying again in" in browser.text("#alerts"), "the page did not show the next attempt")
         self.assertIn("Disconnected", browser.text("#connection"))
         self.assertIn("Disconnected", browser.driver.title)
         browser.screenshot("disconnected-1280")
@@ -213,7 +213,7 @@ class PageTest(unittest.TestCase):
         stub.update(latestOrders=[order("ord-meanwhile")])
         stub.refusal = None
         browser.wait_for_connection("live")
-        browser.until(lambda: browser.orders() == ["ord-meanwhile"], "what happened meanwhile was not shown")
+        browser.until(lambda: browser.orders() == ["ord-meanwhile"], "the missed updates were not shown")
         self.assertIn("2", browser.text("#funnel .status-paid"))
         self.assertEqual(stub.seen[-1].get("Last-Event-ID"), "e1.24h-2")
         self.assertEqual(browser.text("#alerts"), "")
@@ -228,7 +228,7 @@ class PageTest(unittest.TestCase):
         requests = len(stub.seen)
         stub.update(again=True, statuses=[{"status": "paid", "orders": 8}])
         stub.update(skips=1, statuses=[{"status": "paid", "orders": 9}])
-        browser.until(lambda: "9" in browser.text("#funnel .status-paid"), "the lost event was not made up for")
+        browser.until(lambda: "9" in browser.text("#funnel .status-paid"), "the page did not recover the lost event")
         self.assertGreater(len(stub.seen), requests)
         self.assertNotIn("Last-Event-ID", stub.seen[-1])
 
@@ -237,24 +237,24 @@ class PageTest(unittest.TestCase):
         browser = self.open(stub)
         browser.wait_for_data()
         stub.update(pipeline=pipeline("stopped", lag=2500, letters=1203))
-        browser.until(lambda: "Stopped: order-summary" in browser.text("#notices[role=status]"), "it was not said")
+        browser.until(lambda: "Stopped: order-summary" in browser.text("#notices[role=status]"), "no notice was shown")
         self.assertIn("1 stopped", browser.text("#health"))
         self.assertIn("1,203", browser.text("#dead-letters"))
         self.assertIn("missing_field", browser.text("#dead-letters"))
         browser.one("[data-projection='order-summary'] summary").click()
         browser.until(lambda: len(browser.all("[data-projection='order-summary'] tbody tr")) == 6, "no partitions")
         stub.update(pipeline=pipeline("behind", lag=10))
-        browser.until(lambda: "Behind: order-summary" in browser.text("#notices"), "it was not said")
-        self.assertEqual(len(browser.all("[data-projection='order-summary'] details[open]")), 1, "it was folded")
+        browser.until(lambda: "Behind: order-summary" in browser.text("#notices"), "the notice was not shown")
+        self.assertEqual(len(browser.all("[data-projection='order-summary'] details[open]")), 1, "they were closed")
         stub.update(pipeline=pipeline())
-        browser.until(lambda: browser.text("#notices") == "", "it was not taken back")
+        browser.until(lambda: browser.text("#notices") == "", "the notice did not disappear")
 
     def test_numbers_that_are_old_are_called_stale(self):
         stub = Stub()
         browser = self.open(stub)
         browser.wait_for_data()
         stub.update(asOf=iso(now() - datetime.timedelta(minutes=5)))
-        browser.until(lambda: "Stale" in browser.text("#notices"), "it was not said")
+        browser.until(lambda: "Stale" in browser.text("#notices"), "the notice was not shown")
 
     # Sizes and themes
 
@@ -262,7 +262,7 @@ class PageTest(unittest.TestCase):
         stub = Stub()
         stub.queries = {"/v1/q/product-search": self.shelf, "/v1/q/customer-orders": lambda _: {"rows": []}}
         browser = self.open(stub, width=360)
-        browser.until(lambda: browser.one("#lookups").is_displayed(), "nothing can be looked up")
+        browser.until(lambda: browser.one("#lookups").is_displayed(), "the lookups are not shown")
         browser.one("#find-products input").send_keys("a-word-that-is-as-long-as-words-are-never")
         browser.until(lambda: len(browser.all("#find-products tr[data-product]")) == 2, "no product was found")
         for window in WINDOWS:

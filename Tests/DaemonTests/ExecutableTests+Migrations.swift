@@ -2,7 +2,7 @@ import TestKit
 import Testing
 
 extension ExecutableTests {
-    /// Migrations may be applied where nobody knows the brokers, nor their secrets.
+    /// Migrations can run in an environment that knows neither the brokers nor their secrets.
     @Test(arguments: [
         "outbox-relay", "order-summary-projection", "dashboard-projection", "dead-letter-handler", "command-service",
         "order-process", "query-service",

@@ -2,7 +2,7 @@ import Postgres
 import TestKit
 import Testing
 
-/// What daemons say about the privileges of their database user.
+/// Tests what daemons report about the privileges of their database user.
 extension ExecutableTests {
     /// If a user lacks the right USAGE on a schema, PostgreSQL reports that its tables do not exist.
     @Test(arguments: [("outbox-relay", ["outbox"]), ("order-summary-projection", ["projections", "order-summary"])])

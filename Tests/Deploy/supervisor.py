@@ -74,13 +74,13 @@ def why_it_cannot_boot():
     done = subprocess.run(["unshare", "--mount", "--pid", "--ipc", "--uts", "--net", "--fork", "--kill-child",
                            "bash", "-c", PROBE], capture_output=True, text=True)
     if done.returncode != 0:
-        return f"no namespaces of one's own: {done.stderr.strip()}"
+        return f"cannot create namespaces: {done.stderr.strip()}"
     group = cgroups() / f"millrace-probe-{os.getpid()}"
     try:
         group.mkdir()
         group.rmdir()
     except OSError as error:
-        return f"no groups of processes of one's own: {error}"
+        return f"cannot create a cgroup: {error}"
     return None
 
 

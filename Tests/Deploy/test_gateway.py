@@ -166,7 +166,7 @@ class Answers(Gateway):
     def test_the_service_says_itself_that_it_has_too_much(self):
         self.set_status(503)
         self.assertEqual(self.ask("/v1/orders/1")[0], 503)
-        self.assertEqual(self.asked(), 1, "a second try would make it worse")
+        self.assertEqual(self.asked(), 1, "a second attempt would increase the load")
 
     def test_a_failing_server_is_left_alone(self):
         self.origins[0].status = 502
@@ -187,7 +187,7 @@ class Answers(Gateway):
             self.assertEqual(self.ask(path, method)[0], 200)
         self.commands.status = 502
         self.assertEqual(self.ask("/v1/orders", "POST")[0], 502)
-        self.assertEqual(self.commands.requests, [*asked, ("POST", "/v1/orders")], "a command is not tried again")
+        self.assertEqual(self.commands.requests, [*asked, ("POST", "/v1/orders")], "a command is not repeated")
         for method, path in [("PUT", "/v1/orders"), ("POST", "/v1/dashboard/stream")]:
             self.assertEqual(self.ask(path, method)[0], 405)
         self.assertEqual(self.asked(), 0)
@@ -218,7 +218,7 @@ class OldAnswers(Gateway):
         for origin in self.origins:
             origin.close()
         self.assertEqual(self.ask("/v1/orders/1")[0::2], (200, kept))
-        self.assertEqual(self.ask("/v1/orders/2")[0], 502, "what nobody has asked for cannot be answered")
+        self.assertEqual(self.ask("/v1/orders/2")[0], 502, "a path without a cached answer fails")
 
 
 if __name__ == "__main__":

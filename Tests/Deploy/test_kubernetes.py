@@ -176,7 +176,7 @@ class Configurations(unittest.TestCase):
         for rule in rules:
             changes = {match.get("method") for match in rule["matches"]} - {"GET", "HEAD"}
             self.assertEqual(bool(changes), rule["name"] == "commands")
-            self.assertFalse(changes and "retry" in rule, "what is tried again must change nothing")
+            self.assertFalse(changes and "retry" in rule, "a rule with retries must not allow changes")
         retry = next(rule["retry"] for rule in rules if rule["name"] == "queries")
         self.assertEqual((retry["attempts"], retry["codes"]), (2, [502, 503, 504]))
 

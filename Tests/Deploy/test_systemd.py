@@ -67,7 +67,7 @@ class Life(unittest.TestCase):
     def setUpClass(cls):
         reason = why_it_cannot_boot()
         if reason:
-            raise unittest.SkipTest(f"a systemd of the test's own cannot boot here: {reason}")
+            raise unittest.SkipTest(f"a private systemd cannot boot here: {reason}")
 
     def test_all_daemons_start_and_stop(self):
         with Supervisor() as systemd:
@@ -112,7 +112,7 @@ class Life(unittest.TestCase):
             unit = UNITS[0]
             systemd.systemctl("start", unit)
             fed = systemd.show(unit, "WatchdogTimestampMonotonic")
-            systemd.until("a sign of life", lambda: systemd.show(unit, "WatchdogTimestampMonotonic") != fed)
+            systemd.until("a watchdog notification", lambda: systemd.show(unit, "WatchdogTimestampMonotonic") != fed)
             self.assertEqual(systemd.show(unit, "NRestarts"), "0")
             systemd.systemctl("kill", "--signal=STOP", unit)
             systemd.until("restart", lambda: systemd.show(unit, "NRestarts") == "1"

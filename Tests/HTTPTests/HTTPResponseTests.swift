@@ -125,7 +125,7 @@ import Testing
 
     @Test(arguments: [
         "GET /ok HTTP/1.0\r\n\r\n", "GET /ok HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        // What follows belongs to another protocol, which this server does not speak.
+        // The bytes after the request belong to another protocol, which this server does not support.
         "GET /ok HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nGET /ok HTTP/1.1\r\nHost: x\r\n\r\n",
     ])
     func aConnectionEndsWhenTheClientWantsIt(request: String) async throws {

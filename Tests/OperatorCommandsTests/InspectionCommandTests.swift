@@ -53,11 +53,11 @@ import Testing
                 == "2 offsets were removed before they were read")
         let unknown = LagReport(rows: [row(lag: nil)])
         #expect(LagCommand.problem([unknown], .records(1_000)) != nil, "an unknown lag is a problem")
-        // A burst of a moment is none.
+        // A short burst is not a problem.
         let quiet = LagReport(rows: [row(lag: 0)])
         #expect(LagCommand.problem([report, quiet], .records(5)) == nil)
         #expect(LagCommand.problem([quiet, report], .records(5)) == nil)
-        // Nor is a consumer that is not there.
+        // A named consumer without an offset is a problem, whatever the limit.
         #expect(LagCommand.problem([report, report], .records(10), of: ["orders"]) == nil)
         #expect(LagCommand.problem([report, report], .records(10), of: ["oders"]) == "oders has no offset")
         for text in ["", "-1", "x", "1.5"] { #expect(LagCommand.Limit(argument: text) == nil) }

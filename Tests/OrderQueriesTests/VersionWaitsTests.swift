@@ -87,7 +87,7 @@ import Testing
         #expect(!waits.hearsAnnouncements, "the version was reached without an announcement")
         waits.add(2, "a", version: 2, at: at(101), until: at(60_000), 2)
         #expect(looks(from: 101, to: 121) == 20)
-        // A version that an announced look finds, or the first look, does not show that announcements are missing.
+        // A version that the first look or an announced look finds does not show that announcements are missing.
         waits.announced(at: at(121))
         #expect(looks(from: 122, to: 123) == 1)
         #expect(waits.removeReached("a", version: 2) == [2] && waits.hearsAnnouncements)

@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    // MARK: what a folder may not do
+    // MARK: operations that a folder may not do
 
     @Test func statementsAreCheckedWhereTheyStand() async throws {
         try await Scene.with { scene in

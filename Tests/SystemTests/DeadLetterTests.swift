@@ -17,6 +17,7 @@ import Testing
         SELECT max(n) FROM (
             SELECT count(*) AS n FROM parked_events WHERE reason = 'failed' GROUP BY topic, partition) AS parked
         """
+    /// A constraint that refuses every row, like a release that can apply nothing.
     private static let paralysis = "ALTER TABLE order_summary_rows ADD CONSTRAINT poison CHECK (false) NOT VALID"
 
     @Test func whatFailsIsParkedAndExactAfterARetry() async throws {
@@ -125,7 +126,7 @@ import Testing
         }
     }
 
-    // MARK: - what is waited for
+    // MARK: - waits
 
     private func everyParkedEventHasALetter(_ pipeline: Pipeline) async throws {
         try await eventually {

@@ -30,7 +30,7 @@ struct DevDatabase: Sendable {
         await server?.stop()
     }
 
-    // MARK: what the session needs to be there
+    // MARK: preparation
 
     static let migrationSets = MigrateCommand.Sets.standard + ["outbox-keep"]
 

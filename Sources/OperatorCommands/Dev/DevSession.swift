@@ -215,7 +215,7 @@ struct DevSession {
         if let code = report.exitCode { throw VerificationFailed(exitCode: code) }
     }
 
-    // MARK: what the user sees
+    // MARK: output
 
     private static func showStatus(
         on display: StatusDisplay, _ statistics: DevStatistics, _ load: ShopLoad?,
