@@ -37,9 +37,9 @@ final class BenchServers: Sendable {
     /// Starts the servers, and creates the schema and the topics. The caller must call ``stop()`` at the end.
     ///
     /// - Parameters:
-    /// - partitions: the number of partitions of each topic.
-    /// - onBroker: whether Kafka is a separate broker process instead of the mock cluster.
-    /// - seed: the seed of all random choices of a bench.
+    ///   - partitions: the number of partitions of each topic.
+    ///   - onBroker: whether Kafka is a separate broker process instead of the mock cluster.
+    ///   - seed: the seed of all random choices of a bench.
     static func start(partitions: Int32, onBroker: Bool = false, seed: UInt64 = 1) async throws -> BenchServers {
         let servers = try await BenchServers(partitions, onBroker, seed)
         do {

@@ -17,8 +17,8 @@ struct EventBatch<Fold> {
     /// Moves the offsets and stores the event ids, as the runtime does first in every transaction.
     ///
     /// - Parameters:
-    /// - remembering: whether the projection stores event ids.
-    /// - reads: the statements with which the projection reads ahead.
+    ///   - remembering: whether the projection stores event ids.
+    ///   - reads: the statements with which the projection reads ahead.
     /// - Returns: the results of `reads`.
     /// - Throws: if the offsets are not the expected ones, or an event was already applied.
     @discardableResult

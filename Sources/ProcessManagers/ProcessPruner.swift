@@ -20,7 +20,7 @@ public struct ProcessPruner: Sendable {
 
     /// - Parameters:
     ///   - process: the kind of process.
-    /// - keptDays: minimum time for which a process is kept after its end, in days.
+    ///   - keptDays: minimum time for which a process is kept after its end, in days.
     ///   - clock: the time of day.
     public init(
         process: String, postgres: PostgresConfiguration, keptDays: Int, logger: Logger,

@@ -31,8 +31,8 @@ enum InlineVersions {
     /// Ends the application of versions by commands, and waits for the current commands to end.
     ///
     /// - Parameters:
-    /// - shown: the version that readers use from now on. Commands may continue to apply this version, but no other
-    ///   one.
+    ///   - shown: the version that readers use from now on. Commands may continue to apply this version, but no other
+    ///     one.
     ///   - dropped: a version that is about to be dropped.
     static func leave(
         _ name: String, shown: Int? = nil, dropped: Int? = nil, in transaction: PostgresTransaction

@@ -94,8 +94,8 @@ import Testing
         }
     }
 
-    /// Two processes with many clients send transfers, many keys twice. The sum of all balances does not change, and no
-    /// account is ever below its limit. `make bench BENCH=transfers` runs a million transfers.
+    /// Two processes with many clients send transfers, many of them twice with the same key. The sum of all balances
+    /// does not change, and no account is ever below its limit. `make bench BENCH=transfers` runs a million transfers.
     @Test func thousandsOfTransfersKeepTheSum() async throws {
         let trial = TransferTrial(transfers: 10_000)
         try await with { database, bus in

@@ -52,9 +52,9 @@ public final class TestCollector: Sendable {
     /// Runs a collector while `body` runs.
     ///
     /// - Parameters:
-    /// - answers: one answer for each request. The last one is also the answer to all later requests.
+    ///   - answers: one answer for each request. The last one is also the answer to all later requests.
     ///   - port: 0 for any free port.
-    /// - tls: the certificate of the server; nil for a server without TLS.
+    ///   - tls: the certificate of the server; nil for a server without TLS.
     public static func run(
         _ answers: [Answer] = [.status(200)], port: Int = 0, tls: TLSIdentity? = nil,
         _ body: (TestCollector) async throws -> Void

@@ -28,8 +28,8 @@ public struct CommandScene: Sendable {
     /// Runs a body with a scene.
     ///
     /// - Parameters:
-    /// - further: migration sets in addition to those of the domains.
-    /// - script: SQL that runs before the body.
+    ///   - further: migration sets in addition to those of the domains.
+    ///   - script: SQL that runs before the body.
     public static func with(
         _ domains: [CommandDomain], migrating further: [String] = [], script: String = "",
         _ body: (CommandScene) async throws -> Void

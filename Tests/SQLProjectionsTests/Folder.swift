@@ -5,8 +5,8 @@ final class Folder: Sendable {
     let path: String
 
     /// - Parameters:
-    /// - files: the texts by file name.
-    /// - cases: the texts of files in subfolders, for example `tests/case.toml`.
+    ///   - files: the texts by file name.
+    ///   - cases: the texts of files in subfolders, for example `tests/case.toml`.
     init(_ files: [String: String], cases: [String: String] = [:]) throws {
         path = NSTemporaryDirectory() + "millrace-projection-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -28,8 +28,8 @@ final class Scene: Sendable {
     }
 
     /// - Parameters:
-    /// - topic: a name that no other test uses; nil for a generated name.
-    /// - further: migration sets in addition to those of projections.
+    ///   - topic: a name that no other test uses; nil for a generated name.
+    ///   - further: migration sets in addition to those of projections.
     static func with(
         topic: String = TestKafka.uniqueName("topic"), migrating further: [String] = [],
         _ body: (Scene) async throws -> Void
@@ -71,8 +71,8 @@ final class Scene: Sendable {
     // MARK: the folder
 
     /// - Parameters:
-    /// - files: the texts by file name.
-    /// - settings: further lines of `[projection]`, after its name and topics.
+    ///   - files: the texts by file name.
+    ///   - settings: further lines of `[projection]`, after its name and topics.
     ///   - envelope: lines of `[envelope]`.
     func folder(
         _ files: [String: String], settings: String = "", envelope: String = "", version: Int = 1

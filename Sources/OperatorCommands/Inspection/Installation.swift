@@ -94,8 +94,8 @@ struct Installation {
     /// The expectations of checks for this installation.
     ///
     /// - Parameters:
-    /// - named: the daemons that the operator named. Only these are expected then. If there are none, the daemons that
-    ///   can use the database are expected.
+    ///   - named: the daemons that the operator named. Only these are expected then. If there are none, the daemons
+    ///     that can use the database are expected.
     ///   - sets: the migration sets that the named daemons need.
     func expectations(named: [CatalogDaemon], needing sets: [String]) -> Expectations {
         var expected = Expectations()

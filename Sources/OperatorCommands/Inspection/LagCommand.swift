@@ -126,9 +126,9 @@ struct LagCommand: AsyncParsableCommand {
     /// partition must exceed the limit in all readings.
     ///
     /// - Parameters:
-    /// - reports: the readings in order.
+    ///   - reports: the readings in order.
     ///   - limit: nil for any lag.
-    /// - named: the consumers that must exist.
+    ///   - named: the consumers that must exist.
     static func problem(_ reports: [LagReport], _ limit: Limit?, of named: [String] = []) -> String? {
         guard let last = reports.last else { return nil }
         let removed = last.rows.reduce(0) { $0 + $1.removedUnread }

@@ -13,8 +13,8 @@ public final class RemoteBankLoad: PlayedBank {
     private let accounts = Mutex<[String: String]>([:])
 
     /// - Parameters:
-    /// - configuration: the settings. Each connection sends one request at a time.
-    /// - client: the client of the service. The caller shuts it down.
+    ///   - configuration: the settings. Each connection sends one request at a time.
+    ///   - client: the client of the service. The caller shuts it down.
     public init(_ configuration: BankLoad.Configuration, client: CommandServiceClient) {
         self.client = client
         player = BankPlayer(configuration, players: configuration.connections)
