@@ -1,6 +1,6 @@
 """The dashboard's API under the control of a test. It shows the page in states that a healthy service rarely has.
 
-The documents have the form that /openapi.json describes. If they differ from the real service, test_live.py fails.
+The documents have the form that /openapi.json describes. test_live.py is there to detect a difference.
 """
 
 import datetime
