@@ -1,12 +1,12 @@
 internal import WireJSON
 
-/// The description of the API, which has only the paths that are answered.
+/// Creates the description of the API. It contains only the paths that the service answers.
 enum APIDescription {
-    /// Leaves out paths.
+    /// Removes the paths that the service does not answer.
     ///
     /// - Parameters:
-    ///   - base: a document of OpenAPI. One that is no JSON object is a programming error.
-    ///   - isServed: whether a path is answered.
+    ///   - base: an OpenAPI document. If it is not a JSON object, this is a programming error.
+    ///   - isServed: whether the service answers a path.
     static func document(_ base: [UInt8], isServed: (String) -> Bool) -> [UInt8] {
         do throws(JSONError) {
             var json = try JSONReader(base.span)

@@ -1,9 +1,9 @@
-/// The metrics of queries, under the names that field guides use.
+/// The metrics of queries. Their names are the ones that CQRS guides use.
 public enum QueryMetrics {
     static let answeringServer = "millrace_query_server"
     static let replicaDelay = "millrace_query_replica_delay_seconds"
 
-    /// What each metric is, in one sentence, by its name.
+    /// The description of each metric, by its name.
     public static let help: [String: String] = [
         "cqrs_queries_total": "Queries by type and by what became of them.",
         "cqrs_query_duration_seconds": "Time from a query to its answer, without the time to send it.",

@@ -5,11 +5,11 @@ public import Postgres
 internal import StreamCore
 internal import WireJSON
 
-/// Answers questions out of the read models: about orders and the dashboard, where they are configured, and queries in
+/// Answers queries from the read models: queries for orders and the dashboard, if they are configured, and queries in
 /// SQL.
 ///
-/// It has no server of its own: ``routes`` say what answers which path, ``commonHeaders`` what every response says, and
-/// ``run(onTurn:)`` is the work behind them.
+/// It has no server of its own. ``routes`` contains the handler of each path, ``commonHeaders`` returns the headers of
+/// every response, and ``run(onTurn:)`` does the work in the background.
 public struct QueryService: Sendable {
     let servers: ReadServers
     private let pages: [StaticFile]
@@ -19,14 +19,15 @@ public struct QueryService: Sendable {
 
     /// - Parameters:
     ///   - postgres: the database with the read models.
-    ///   - replica: a streaming replica of it, which answers while it is near enough; nil for none.
-    ///   - kafka: the brokers whose ends tell how far behind they are; nothing else is asked of them.
+    ///   - replica: a streaming replica of the database. It answers while its delay is small enough; nil for none.
+    ///   - kafka: the brokers. The service reads only the end offsets of partitions, to know how far behind the read
+    ///     models are.
     ///   - page: the files of the page, each with its path. They are served with the dashboard.
     public init(
         configuration: QueryServiceConfiguration, postgres: PostgresConfiguration,
         replica: PostgresConfiguration? = nil, kafka: KafkaClientConfiguration, page: [StaticFile] = [], logger: Logger
     ) {
-        // It only reads: a standby is as good as the primary.
+        // The service only reads, so a standby is as good as the primary.
         var postgres = postgres
         postgres.access = .any
         let all: [ReadServer] = replica == nil ? [.primary] : ReadServer.allCases
@@ -58,7 +59,7 @@ public struct QueryService: Sendable {
         return configuration.fallback == .writeModel ? all + ["orders"] : all
     }
 
-    /// What is answered, by path. The page's files and the API's description are public, the data is not.
+    /// The routes of all paths. The page's files and the API's description are public, the data is not.
     public var routes: [HTTPRoute] {
         let (servers, queries) = (servers, queries)
         let own =
@@ -94,7 +95,7 @@ public struct QueryService: Sendable {
         ]
     }
 
-    /// The types of queries, as the metrics have them; those in SQL are named by their files.
+    /// The types of queries, as in the metrics. The type of a query in SQL is the name of its file.
     enum Kind: String, CaseIterable {
         case order, orders, dashboard, freshness
         case customerOrders = "customer_orders"
@@ -112,23 +113,23 @@ public struct QueryService: Sendable {
         }
     }
 
-    /// Up to when the read models show what was committed: said by every response that does not say it itself.
+    /// Headers of responses that do not set them: the time up to which the read models show what was committed.
     public var commonHeaders: @Sendable () -> [(name: String, value: String)] {
         { [servers] in [(name: "X-As-Of", value: servers.current.pipeline.asOfText)] }
     }
 
-    /// Reads the queries that are files of SQL, and asks the database about them.
+    /// Reads the SQL files of queries and checks them against the database.
     ///
-    /// - Throws: `InvalidFolder` with all that is wrong with the files, and then nothing has changed; `PostgresError`.
+    /// - Throws: `InvalidFolder` with all problems of the files; the queries then stay unchanged. `PostgresError`.
     public func loadQueries() async throws { try await queries.load() }
 
-    /// Reads them again and asks the database about them; nothing changes yet.
+    /// Reads the files again and checks them against the database, without a change of the queries.
     ///
-    /// - Returns: puts them in the place of those that are answered now.
+    /// - Returns: a function that replaces the current queries by the ones that were read.
     /// - Throws: as ``loadQueries()``.
     public func preparedQueries() async throws -> @Sendable () -> Void { try await queries.prepare() }
 
-    /// Works until the task is cancelled. Requests are answered while it does.
+    /// Runs until the task is cancelled. Requests are answered while it runs.
     ///
     /// - Parameter onTurn: called after each turn of a loop, whether or not the servers answer.
     public func run(onTurn: @escaping @Sendable (Turn) -> Void = { _ in }) async {
@@ -145,7 +146,7 @@ public struct QueryService: Sendable {
         case servers
     }
 
-    /// A part of the service, and the server that it reads.
+    /// A part of the service, and the server whose data it reads.
     public struct OnServer<Part: Hashable & Sendable>: Sendable, Hashable, CustomStringConvertible {
         public let part: Part
         public let server: ReadServer
@@ -233,9 +234,9 @@ public struct QueryService: Sendable {
     public enum Turn: Sendable {
         case loop(WatchedLoop)
         case worker(WatchedWorker, Activity)
-        /// The look at the pipeline on a server, and why its database did not answer it.
+        /// The state of the pipeline was read on a server; the error if its database could not be read.
         case pipeline(ReadServer, (any Error)?)
-        /// The server that answers now, where there is a replica.
+        /// The server that answers now, if there is a replica.
         case answering(ReadServer)
     }
 

@@ -1,6 +1,6 @@
-/// How a ``QueryService`` answers.
+/// The settings of a ``QueryService``.
 public struct QueryServiceConfiguration: Sendable, Hashable {
-    /// What answers where the read model has nothing yet.
+    /// The source of orders that the read model does not have yet.
     public enum Fallback: String, Sendable, CaseIterable {
         case none
         /// The demo shop's tables, which are in the same database.
@@ -10,44 +10,44 @@ public struct QueryServiceConfiguration: Sendable, Hashable {
     /// A read model of orders.
     public enum ReadModel: String, Sendable, CaseIterable {
         case orderSummary = "order-summary"
-        /// It shows the latest orders, too, so it needs ``orderSummary``.
+        /// The dashboard. It also shows the latest orders, so it needs ``orderSummary``.
         case dashboard
     }
 
-    /// The read models of orders that answers are made of. Without any, only queries in SQL are answered, and the
+    /// The read models of orders that the service reads. If there are none, only queries in SQL are answered, and the
     /// database needs no tables of orders.
     public var readModels = Set(ReadModel.allCases)
-    /// Database sessions for reads; dashboards, waiting and the pipeline have one more each.
+    /// Database sessions for reads. Dashboards, waiting and the pipeline have one more session each.
     public var connections = 4
-    /// Reads that wait for one of them, at most.
+    /// Maximum number of reads that wait for a session.
     public var maxQueued = 2_000
-    /// Milliseconds that a read waits for one, at most.
+    /// Maximum time that a read waits for a session, in milliseconds.
     public var queueTimeoutMs = 2_000
-    /// Milliseconds that a read may take, at most.
+    /// Maximum time of a read, in milliseconds.
     public var readTimeoutMs = 5_000
-    /// Whether an order that the read model does not have is looked for in the write model.
+    /// The source of orders that the read model does not have.
     public var fallback = Fallback.none
-    /// Milliseconds by which a replica that answers may be behind the primary, at most.
+    /// Maximum delay of a replica that answers, in milliseconds.
     public var replicaMaxDelayMs = 5_000
-    /// Seconds that a request may wait for a version, at most.
+    /// Maximum time that a request may wait for a version, in seconds.
     public var maxWaitSeconds = 30
-    /// Requests that wait so at once, at most.
+    /// Maximum number of requests that wait for a version at the same time.
     public var maxWaiters = 5_000
-    /// The channel that the projection of orders notifies of applied events, so that waiting requests are answered at
-    /// once; nil to only poll.
+    /// The channel on which the projection of orders sends a notification of applied events, so that waiting requests
+    /// are answered at once; nil to only poll.
     public var notifyChannel: String?
-    /// Milliseconds between two updates of a dashboard, at least.
+    /// Minimum time between two updates of a dashboard, in milliseconds.
     public var updateIntervalMs = 500
-    /// Milliseconds between two looks at the pipeline.
+    /// Time between two readings of the pipeline's state, in milliseconds.
     public var pipelineIntervalMs = 500
-    /// Milliseconds of silence after which a stream is sent a sign of life.
+    /// Time without an event after which a stream sends a heartbeat, in milliseconds.
     public var heartbeatMs = 10_000
-    /// Queries that are files of SQL.
+    /// The queries in SQL files.
     public var sql = SQLQueryConfiguration()
 
     public init() {}
 
-    /// What is wrong with the values, in words; empty when nothing is.
+    /// All problems of the configuration; empty if it is valid.
     public func validate() -> [String] {
         var problems: [String] = []
         func require(_ name: String, _ value: Int, from least: Int) {

@@ -2,12 +2,13 @@ internal import HTTP
 internal import Metrics
 internal import Synchronization
 
-/// Counts queries. A type is that of a route, or the name of a query that is a file of SQL, so that types have a bound.
+/// Counts queries by type. A type is the type of a route or the name of a query in SQL, so the number of types is
+/// limited.
 final class QueryTelemetry: Sendable {
-    /// What became of a query, as the label `status` has it.
+    /// The result of a query: the values of the label `status`.
     enum Status: String, CaseIterable {
         case ok, invalid, unavailable, timeout, failed, cancelled
-        /// The read model has not the version that the client asked for.
+        /// The read model does not have the version that the client requested.
         case behind
         case notFound = "not_found"
 
@@ -48,7 +49,7 @@ final class QueryTelemetry: Sendable {
 
     private let series: Mutex<[String: Series]>
 
-    /// - Parameter types: those that are counted from the start on; others are with their first query.
+    /// - Parameter types: the types that have series from the start. Other types get theirs with their first query.
     init(types: [String]) {
         series = Mutex(Dictionary(uniqueKeysWithValues: types.map { ($0, Series($0)) }))
     }

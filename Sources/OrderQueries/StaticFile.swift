@@ -1,15 +1,15 @@
 internal import HTTP
 internal import RequestValues
 
-/// A file that is served as it is.
+/// A file that is served unchanged.
 public struct StaticFile: Sendable {
-    /// The path to serve it at.
+    /// The path at which it is served.
     public let path: String
     public let contentType: String
     let bytes: [UInt8]
     private let tag: EntityTag
 
-    /// - Parameter contentType: the value of the header of that name.
+    /// - Parameter contentType: the value of the header `Content-Type`.
     public init(path: String, contentType: String, bytes: [UInt8]) {
         self.path = path
         self.contentType = contentType
@@ -19,7 +19,7 @@ public struct StaticFile: Sendable {
 
     static let openAPIPath = "/openapi.json"
 
-    /// What the service can do, in OpenAPI 3.1.
+    /// The description of the API, in OpenAPI 3.1.
     static func openAPI(of readModels: Set<QueryServiceConfiguration.ReadModel>) -> StaticFile {
         let document = APIDescription.document(PackageResources.openapi_json) { path in
             let needed: QueryServiceConfiguration.ReadModel? =
@@ -35,7 +35,7 @@ public struct StaticFile: Sendable {
         return StaticFile(path: openAPIPath, contentType: "application/json", bytes: document)
     }
 
-    /// Browsers ask each time whether it is still the same: a new release shows at once.
+    /// Returns the file. Browsers ask each time whether it has changed, so a new release is visible at once.
     func response(to request: HTTPRequest) -> HTTPResponse {
         let headers = [(name: "ETag", value: tag.text), (name: "Cache-Control", value: "no-cache")]
         if let field = request.header("if-none-match"), tag.isNamed(in: field) {

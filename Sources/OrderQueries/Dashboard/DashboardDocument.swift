@@ -1,20 +1,20 @@
 internal import StreamCore
 internal import WireJSON
 
-/// The parts of a dashboard that change, and are sent, apart.
+/// The sections of a dashboard. Each section changes independently, and is sent when it changes.
 enum DashboardSection: Int, CaseIterable, Sendable {
     case series, totals, statuses, topProducts, durations, latestOrders, pipeline
 
     var key: String { "\(self)" }
 }
 
-/// A dashboard at one moment, each section as the JSON that it is sent as.
+/// A dashboard at one moment. It contains the JSON of each section.
 struct DashboardDocument: Sendable {
     let window: DashboardWindow
     var asOf: Timestamp?
     var from: Timestamp
     var to: Timestamp
-    /// By their raw values; `null` until it is known.
+    /// The JSON of each section, by raw value. A section that is not known yet is `null`.
     private(set) var sections: [[UInt8]]
 
     init(window: DashboardWindow, at now: Timestamp) {
@@ -28,15 +28,15 @@ struct DashboardDocument: Sendable {
         set { sections[section.rawValue] = newValue }
     }
 
-    /// The sections that are other than before.
+    /// The sections that differ from an earlier document.
     func changes(since before: DashboardDocument) -> [DashboardSection] {
         DashboardSection.allCases.filter { self[$0] != before[$0] }
     }
 
-    /// All of it.
+    /// The JSON of the whole dashboard.
     func json() -> [UInt8] { json(of: DashboardSection.allCases) }
 
-    /// These sections, with what is always there.
+    /// The JSON of these sections, with the members that every message contains.
     func json(of sections: [DashboardSection]) -> [UInt8] {
         var writer = JSONWriter(capacity: sections.reduce(256) { $0 + self[$1].count + 24 })
         writer.beginObject()

@@ -4,10 +4,11 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Computes each window that somebody looks at, once for all of them.
+/// Computes each requested window once, and sends the result to all its clients.
 ///
-/// At each turn it asks whether any projection has committed something; only then, and when a bucket has ended, are the
-/// windows read anew. It never uses more than a quarter of the time for reading: what takes longer comes less often.
+/// Each turn asks whether any projection has committed. The hub reads the windows again only if one has, or if a bucket
+/// has ended. Reading takes at most a quarter of the time: after a slow read, the next turn comes later. The pause is
+/// at most ten seconds.
 final class DashboardHub: Sendable {
     private let postgres: PostgresConfiguration
     private let pipeline: PipelineWatch
@@ -16,19 +17,20 @@ final class DashboardHub: Sendable {
     private let channels: [DashboardWindow: StreamChannel]
     private let pending = Mutex(Pending())
 
-    /// Those who want a window that nobody has computed yet.
+    /// The requests that wait for a window that is not computed yet.
     private struct Pending {
         var continuations: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var lastID: UInt64 = 0
         var sleeper: CheckedContinuation<Void, Never>?
-        /// Whether the last turn could not read.
+        /// Whether the last turn failed to read.
         var hasFailed = false
     }
 
-    /// A window that was asked for once is kept for so long.
+    /// Time for which a window is kept up to date after its last request.
     private static let patience = Duration.seconds(5)
     private static let timeoutMs = 10_000
-    /// A request waits for the turn, and the turn for the connection.
+    /// Maximum time to connect, in milliseconds. It is short because a request waits for the turn, and the turn for the
+    /// connection.
     private static let connectTimeoutMs = 1_000
 
     init(
@@ -57,7 +59,7 @@ final class DashboardHub: Sendable {
     /// `GET /v1/dashboard/stream`.
     func stream(_ request: HTTPRequest) async throws -> HTTPResponse {
         let channel = channel(try Self.window(of: request))
-        // A stream that begins has something to say.
+        // When the stream begins, there is a document to send.
         _ = try await document(of: channel.window)
         let position = channel.position(after: request.header("last-event-id"))
         let headers = [
@@ -100,7 +102,7 @@ final class DashboardHub: Sendable {
         return channel
     }
 
-    /// The window's document: the one at hand while it is looked after, otherwise the next one.
+    /// The window's document. If the window is kept up to date, this is the current document, otherwise the next one.
     private func document(of window: DashboardWindow) async throws -> DashboardDocument {
         let channel = channel(window)
         let isFresh = channel.isWanted(within: Self.patience)
@@ -138,7 +140,7 @@ final class DashboardHub: Sendable {
 
     /// Computes until the task is cancelled.
     ///
-    /// - Parameter onTurn: called after each turn, also one that failed.
+    /// - Parameter onTurn: called after each turn, even if it failed.
     func run(onTurn: @escaping @Sendable () -> Void, onBeat: @escaping @Sendable () -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.compute(onTurn) }
@@ -184,7 +186,7 @@ final class DashboardHub: Sendable {
         await memory.connection?.close()
     }
 
-    /// What the last turns have read.
+    /// The results of the last turns.
     private struct Memory {
         var connection: PostgresConnection?
         var progress: Int64?
@@ -194,7 +196,7 @@ final class DashboardHub: Sendable {
         var pipelineAt: ContinuousClock.Instant?
     }
 
-    /// - Returns: why it could not read.
+    /// - Returns: the reason why the turn failed; nil if it did not.
     private func turn(_ memory: inout Memory) async -> (any Error)? {
         let wanted = channels.values.filter { $0.isWanted(within: Self.patience) }
         if wanted.isEmpty { return nil }
@@ -213,7 +215,7 @@ final class DashboardHub: Sendable {
             for channel in wanted { try await update(channel, reader, progress, &memory) }
             return nil
         } catch {
-            // A view that was just replaced is there at the next turn.
+            // If the cause is a view that was just replaced, the next turn can read the new one.
             memory.progress = nil
             return error
         }
@@ -251,7 +253,7 @@ final class DashboardHub: Sendable {
         channel.publish(document)
     }
 
-    /// Sleeps until the next turn is due, or somebody wants a window that is not there.
+    /// Sleeps until the next turn is due, or until a request needs a window that is not computed.
     private func sleep(until deadline: ContinuousClock.Instant) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { try? await Task.sleep(until: deadline, clock: .continuous) }
@@ -281,12 +283,12 @@ final class DashboardHub: Sendable {
     }
 }
 
-/// How often dashboards are computed and sent.
+/// The intervals of computing and sending dashboards.
 struct DashboardHubConfiguration: Sendable {
-    /// Milliseconds between two looks whether there is something new.
+    /// Minimum time between two checks for changes, in milliseconds.
     var updateIntervalMs = 500
-    /// Milliseconds between two updates of the pipeline's health.
+    /// Minimum time between two updates of the pipeline's health, in milliseconds.
     var pipelineIntervalMs = 1_000
-    /// Milliseconds of silence after which a stream is sent a sign of life.
+    /// Time without an event after which a stream sends a heartbeat, in milliseconds.
     var heartbeatMs = 10_000
 }

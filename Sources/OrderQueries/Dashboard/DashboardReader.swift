@@ -7,13 +7,13 @@ struct DashboardReader {
     let connection: PostgresConnection
     let timeoutMs: Int
 
-    /// What every window shows alike.
+    /// The sections that are the same for every window.
     struct Shared: Sendable {
         let statuses: [UInt8]
         let latestOrders: [UInt8]
     }
 
-    /// A number that has changed whenever a projection has committed something.
+    /// A number that changes when a projection commits.
     func progress() async throws(PostgresError) -> Int64 {
         try await connection.execute(DashboardStatements.progress, timeoutMs: timeoutMs).int64(0, 0)
     }
@@ -169,7 +169,7 @@ struct DashboardReader {
     }
 }
 
-/// How long orders took, in bins of ascending durations.
+/// The durations of orders, counted in bins in ascending order.
 struct DurationHistogram {
     private var bins: [(atLeastMs: Int64, belowMs: Int64, orders: Int64)] = []
     private(set) var orders: Int64 = 0
@@ -179,7 +179,7 @@ struct DurationHistogram {
         self.orders += orders
     }
 
-    /// The middle of the first bin at which the running sum reaches its share; 0 without orders.
+    /// The middle of the first bin at which the running sum reaches the percentage; 0 if there are no orders.
     func quantile(percent: Int64) -> Int64 {
         let share = (orders * percent + 99) / 100
         var sum: Int64 = 0

@@ -1,20 +1,21 @@
 internal import Postgres
 
-/// What a dashboard is read with; all in one round trip and, by the session's isolation, one snapshot.
+/// The statements that read a dashboard. They share one round trip and, because of the session's isolation level, one
+/// snapshot.
 enum DashboardStatements {
     private static let counts = [
         "orders_created", "orders_confirmed", "orders_paid", "orders_delivered", "orders_cancelled",
         "payments_completed", "payments_failed", "payments_refunded", "revenue", "refunds",
     ]
 
-    /// Of resolution `$1`, from `$2` up to `$3`: currency, bucket, counts.
+    /// The counts by currency and bucket: resolution `$1`, from `$2` up to but not including `$3`.
     static let series = Statement(
         """
         SELECT currency, bucket, \(counts.joined(separator: ", "))
         FROM dashboard_counters WHERE resolution = $1 AND bucket >= $2 AND bucket < $3 ORDER BY currency, bucket
         """)
 
-    /// The sums of the same.
+    /// The sums of these counts by currency.
     static let totals = Statement(
         """
         SELECT currency, \(counts.map { "sum(\($0))::\(isAmount($0) ? "numeric" : "bigint")" }.joined(separator: ", "))
@@ -26,8 +27,8 @@ enum DashboardStatements {
 
     static let statuses: Statement = "SELECT status, orders FROM dashboard_statuses ORDER BY status"
 
-    /// Of the days from `$1` to `$2`: the ten products of each currency by revenue, and the ten of all by units, these
-    /// in all their currencies.
+    /// The best products of the days from `$1` to `$2`: for each currency the ten with the most revenue, and the ten
+    /// with the most units in all currencies together. The latter have a row for each of their currencies.
     static let topProducts: Statement = """
         WITH sold AS (
             SELECT product_id, currency, max(name) AS name, sum(units)::bigint AS units, sum(revenue) AS revenue
@@ -43,13 +44,14 @@ enum DashboardStatements {
         ORDER BY currency, revenue DESC, product_id
         """
 
-    /// Of the days from `$1` to `$2`: step, bin, orders.
+    /// The numbers of orders by step and bin, for the days from `$1` to `$2`.
     static let durations: Statement = """
         SELECT step, at_least_ms, max(below_ms), sum(orders)::bigint
         FROM dashboard_durations WHERE day BETWEEN $1 AND $2 GROUP BY step, at_least_ms ORDER BY step, at_least_ms
         """
 
-    /// The ten that were created last. The index has the open and the closed ones apart.
+    /// The ten orders that were created last. Open and closed orders are read separately, because the index separates
+    /// them.
     static let latestOrders: Statement = {
         let columns = "order_id, customer_id, status, item_count, total_amount, currency, created_at, updated_at"
         let order = "ORDER BY created_at DESC, order_id DESC LIMIT 10"
@@ -62,7 +64,7 @@ enum DashboardStatements {
     /// Changes with every batch that any projection commits.
     static let progress: Statement = "SELECT coalesce(sum(next_offset), 0)::bigint FROM projection_offsets"
 
-    /// A session of these statements.
+    /// The settings of a session for these statements.
     static func session(_ postgres: PostgresConfiguration, statementTimeoutMs: Int) -> PostgresConfiguration {
         var session = postgres
         session.statementTimeoutMs = statementTimeoutMs

@@ -1,6 +1,6 @@
 internal import StreamCore
 
-/// How far back a dashboard looks, up to and with the bucket that is not over yet.
+/// The time range of a dashboard. It includes the current bucket, which has not ended yet.
 enum DashboardWindow: String, CaseIterable, Sendable {
     case hour = "1h"
     case sixHours = "6h"
@@ -8,7 +8,7 @@ enum DashboardWindow: String, CaseIterable, Sendable {
     case week = "7d"
     case month = "30d"
 
-    /// The resolution of `dashboard_counters` that it is shown in.
+    /// The resolution of `dashboard_counters` in which the window is shown.
     var resolution: String {
         switch self {
         case .hour, .sixHours: "minute"
@@ -35,7 +35,7 @@ enum DashboardWindow: String, CaseIterable, Sendable {
         }
     }
 
-    /// From the beginning of its first bucket to the end of its last one, at an instant.
+    /// The range of the window at a time: from the beginning of its first bucket to the end of its last one.
     func span(at now: Timestamp) -> (from: Timestamp, to: Timestamp) {
         let (quotient, remainder) = now.microseconds.quotientAndRemainder(dividingBy: bucketMicroseconds)
         let end = (quotient + (remainder < 0 ? 0 : 1)) * bucketMicroseconds

@@ -1,10 +1,10 @@
 internal import DequeModule
 
-/// The last events of a stream, numbered, so that a client that was away for a moment gets what it missed: a pure
-/// value.
+/// The last events of a stream, with numbers. A client that was disconnected for a short time receives the events that
+/// it missed. This is a pure value.
 struct EventRing<Event> {
     private var events = Deque<Event>()
-    /// The number of the newest event; the first one is 1, and 0 is before it.
+    /// The number of the newest event. The first event has number 1; 0 stands for the position before it.
     private(set) var last: Int64 = 0
     private let capacity: Int
 
@@ -24,7 +24,7 @@ struct EventRing<Event> {
     /// The number that the next event gets.
     var next: Int64 { last + 1 }
 
-    /// The events behind a number; nil when some of them are gone, or the number is not one of this ring.
+    /// The events after a number; nil if some of them are no longer kept, or the ring has not given this number.
     func events(after number: Int64) -> [Event]? {
         let missed = last - number
         guard number >= 0, missed >= 0, missed <= Int64(events.count) else { return nil }
@@ -32,7 +32,8 @@ struct EventRing<Event> {
     }
 }
 
-/// The id of an event: which stream, by an epoch that no other has, and which event of it.
+/// The id of an event: the epoch, which identifies the stream, and the number of the event. No other stream has the
+/// same epoch.
 struct StreamPosition: Hashable, Sendable {
     let epoch: String
     let number: Int64
@@ -44,7 +45,7 @@ struct StreamPosition: Hashable, Sendable {
         self.number = number
     }
 
-    /// - Returns: nil when the text is no such id.
+    /// - Returns: nil if the text is not the id of an event.
     init?(_ text: String) {
         guard text.utf8.count <= 64, let dash = text.lastIndex(of: "-"),
             let number = Int64(text[text.index(after: dash)...]), number >= 0

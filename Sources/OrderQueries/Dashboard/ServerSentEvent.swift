@@ -1,4 +1,4 @@
-/// Events as `text/event-stream` has them (HTML Living Standard, section 9.2).
+/// Writes events in the format `text/event-stream` (HTML Living Standard, section 9.2).
 enum ServerSentEvent {
     /// - Parameter data: one line.
     static func bytes(_ event: StaticString, id: String, data: [UInt8]) -> [UInt8] {
@@ -10,9 +10,9 @@ enum ServerSentEvent {
         return bytes
     }
 
-    /// A comment, which keeps connections open and tells both ends that they are.
+    /// A comment. It keeps the connection open, and shows both ends that it is open.
     static let heartbeat = Array(": heartbeat\n\n".utf8)
 
-    /// The service stops: the client comes again in a second.
+    /// The last event before the service stops. The client reconnects after one second.
     static let goodbye = Array("event: goodbye\nretry: 1000\ndata: {\"reason\":\"shutdown\"}\n\n".utf8)
 }

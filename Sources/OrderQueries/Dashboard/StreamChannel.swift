@@ -1,16 +1,16 @@
 internal import HTTP
 internal import Synchronization
 
-/// One window's stream of updates, and all who follow it.
+/// The updates of one window, and the clients that follow it.
 ///
-/// An event is framed once, and every client is sent the same memory. Nothing is kept for a client but its position:
-/// one that reads slowly finds the events that it missed in the ring, or a fresh snapshot.
+/// Each event is encoded once, and all clients are sent the same memory. The channel stores no data for a client except
+/// its position. A slow client receives the events that it missed from the ring, or a new snapshot.
 final class StreamChannel: Sendable {
-    /// What a client is sent next.
+    /// The next data for a client.
     enum Delivery: Sendable {
-        /// Events, and the position behind them.
+        /// Events, and the number of the last one.
         case events([HTTPChunk], position: Int64)
-        /// Nothing happened for a while.
+        /// There were no events for a while.
         case heartbeat
         /// The client has left, or the service stops.
         case cancelled
@@ -19,12 +19,12 @@ final class StreamChannel: Sendable {
     private struct State {
         var document: DashboardDocument?
         var ring: EventRing<HTTPChunk>
-        /// The newest document framed as a snapshot; made when somebody needs it.
+        /// The newest document, encoded as a snapshot. It is created when a client needs it.
         var snapshot: HTTPChunk?
         var waiters: [UInt64: CheckedContinuation<Bool, Never>] = [:]
         var lastWaiter: UInt64 = 0
         var followers = 0
-        /// When somebody last wanted this window.
+        /// The time of the last request for this window.
         var wantedAt: ContinuousClock.Instant?
     }
 
@@ -32,7 +32,8 @@ final class StreamChannel: Sendable {
     private let epoch: String
     private let state: Mutex<State>
 
-    /// Events that a client may have missed; with more, a snapshot is less to send.
+    /// Number of events that are kept for clients that missed them. To a client that missed more, a snapshot is
+    /// shorter.
     private static let ringCapacity = 16
 
     /// - Parameter epoch: a text that no other process has.
@@ -46,7 +47,7 @@ final class StreamChannel: Sendable {
 
     var document: DashboardDocument? { state.withLock { $0.document } }
 
-    /// Whether anybody follows it, or wanted it within the last `patience`.
+    /// Whether a client follows the window, or requested it within the last `patience`.
     func isWanted(within patience: Duration) -> Bool {
         state.withLock { state in
             state.followers > 0 || state.wantedAt.map { ContinuousClock.now - $0 < patience } ?? false
@@ -60,7 +61,7 @@ final class StreamChannel: Sendable {
             state.document = document
             if let changes, changes.isEmpty { return [CheckedContinuation<Bool, Never>]() }
             state.snapshot = nil
-            // The first document is event 1, which nobody is sent as an update.
+            // The first document is event 1. It is never sent as an update, because clients begin with a snapshot.
             let id = StreamPosition(epoch: epoch, number: state.ring.next).text
             let data = document.json(of: changes ?? [])
             state.ring.append(HTTPChunk(ServerSentEvent.bytes("update", id: id, data: data)))
@@ -70,7 +71,7 @@ final class StreamChannel: Sendable {
         for continuation in waiting { continuation.resume(returning: true) }
     }
 
-    /// Lets those who wait send a sign of life.
+    /// Makes all waiting clients send a heartbeat.
     func beat() {
         let waiting = state.withLock { state in
             defer { state.waiters.removeAll(keepingCapacity: true) }
@@ -92,13 +93,13 @@ final class StreamChannel: Sendable {
         }
     }
 
-    /// Where a client goes on that has seen the event `lastEventID`; nil when it needs a snapshot.
+    /// The position at which a client continues that has received the event `lastEventID`; nil if it needs a snapshot.
     func position(after lastEventID: String?) -> Int64? {
         guard let seen = lastEventID.flatMap({ StreamPosition($0) }), seen.epoch == epoch else { return nil }
         return state.withLock { $0.ring.events(after: seen.number) == nil ? nil : seen.number }
     }
 
-    /// What comes behind a position, waited for; with none, a snapshot.
+    /// Waits for the events after a position. Returns a snapshot if there is no position.
     func next(after position: Int64?) async -> Delivery {
         while true {
             if let delivery = deliver(after: position) { return delivery }

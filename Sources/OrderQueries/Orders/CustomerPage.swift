@@ -1,20 +1,20 @@
 internal import Postgres
 
-/// A page of all orders of a customer by time: the one list that is as quick as the look at some orders, whoever the
-/// customer is, since the page's orders stand beside each other in an index. So those that are asked for at the same
-/// time share a statement, as single orders do, and go before searches.
+/// A page of all orders of one customer, ordered by time. Of all lists, only this one is always as quick as reading a
+/// few orders, because its orders are adjacent in an index. Therefore such pages share statements, as single orders do,
+/// and are read before searches.
 ///
-/// Of all customers' orders very many may have the same amount, or the same time of an import, and statuses may be
-/// rare: such lists are searches.
+/// All other lists are searches. Many orders may have the same amount, or the same time after an import, and a status
+/// may be rare.
 struct CustomerPage {
-    /// What a page takes, in reads of one order: four at a time cost little less each than more would, and another
-    /// connection joins in the sooner.
+    /// The cost of a page, in reads of one order. Four pages in one statement are nearly as cheap for each page as more
+    /// would be. With this cost, another connection starts earlier.
     static let cost = 4
 
     let key: ReadKey
     let statement: Statement
 
-    /// - Returns: nil when it is another list, or a long page.
+    /// - Returns: nil if the search is another list, or its page is long.
     init?(_ search: OrderSearch) {
         let filter = search.filter
         guard let customer = filter.customer, search.limit <= OrderSearch.defaultLimit, !search.wantsTotal,

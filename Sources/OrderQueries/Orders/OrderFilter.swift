@@ -3,7 +3,7 @@ internal import Orders
 internal import RequestValues
 internal import StreamCore
 
-/// What a list of orders is ordered by.
+/// The order of a list of orders.
 enum OrderSort: String, CaseIterable, Sendable {
     case time
     case timeDescending = "-time"
@@ -15,29 +15,29 @@ enum OrderSort: String, CaseIterable, Sendable {
 }
 
 extension OrderStatus {
-    /// Where an order of a list can stand. Orders of which others tell before their own creation is known are in no
-    /// list.
+    /// The statuses that orders in a list can have. No list contains an order whose creation is not known yet.
     static let listed = allCases.filter { $0 != .incomplete }
 }
 
-/// Which orders a list has, and in which order: what a cursor is bound to.
+/// Selects the orders of a list, and their order. A cursor is valid only for one filter.
 struct OrderFilter: Hashable, Sendable {
     var customer: String?
-    /// In the order of their declaration, each once; empty for all.
+    /// The statuses in the order of their declaration, each once; empty for all.
     var statuses: [OrderStatus] = []
-    /// Decimals in their canonical form.
+    /// The limits of the amount, as decimals in their canonical form.
     var minAmount: String?
     var maxAmount: String?
-    /// Of the creation: from this instant on.
+    /// Orders that were created at this time or later.
     var from: Timestamp?
-    /// Before this instant.
+    /// Orders that were created before this time.
     var to: Timestamp?
     var sort = OrderSort.timeDescending
 
-    /// The same for the same filter in every process, however its parameters were written.
+    /// Adds the filter to a hash. Equal filters give the same hash in every process, even if their parameters were
+    /// written differently.
     func combine(into hash: inout StableHash) {
         for part in [customer, minAmount, maxAmount, from?.description, to?.description] {
-            // The length and a mark keep the parts apart.
+            // The mark and the length separate the parts.
             hash.combine(part.map { "=\($0.utf8.count)" } ?? "-")
             hash.combine(part ?? "")
         }
@@ -62,7 +62,7 @@ struct OrderSearch: Sendable {
 
     /// - Parameters:
     ///   - query: the request's parameters.
-    ///   - customer: the customer of the path; nil when the parameter may name one.
+    ///   - customer: the customer of the path; nil if the parameter may specify a customer.
     init(_ query: [(name: String, value: String)], customer: String? = nil) throws(Problem) {
         let names = customer == nil ? Self.names : Array(Self.names.dropFirst())
         var parameters = QueryParameters(query, names: names, repeatable: ["status"])
@@ -81,7 +81,7 @@ struct OrderSearch: Sendable {
         wantsTotal = parameters.flag("total")
         if let text = parameters.text("cursor") {
             position = PageCursor.position(in: text, for: filter)
-            // A filter that is wrong itself has no cursors; one complaint is enough.
+            // An invalid filter has no cursors. Its own complaint is enough.
             if position == nil && parameters.complaints.isEmpty {
                 parameters.complain(
                     "cursor", "is not one that this list has given: use it with the same filter and sort, unchanged")

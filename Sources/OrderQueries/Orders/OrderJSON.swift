@@ -2,9 +2,9 @@ internal import Orders
 internal import Postgres
 internal import WireJSON
 
-/// Writes orders as JSON, from the rows that `OrderStatements` answer straight into the bytes of the response.
+/// Writes orders as JSON. It copies the rows that `OrderStatements` return directly into the bytes of the response.
 enum OrderJSON {
-    /// Where an order was read.
+    /// The model from which an order was read.
     enum Freshness: String {
         case readModel = "read-model"
         case writeModel = "write-model"
@@ -20,12 +20,12 @@ enum OrderJSON {
         static let refundAmount = 22, refundCurrency = 23, refundReason = 24, refundedAt = 25
         static let shipmentID = 26, carrier = 27, trackingNumber = 28, shippedAt = 29, deliveredAt = 30
         static let createdAt = 31, confirmedAt = 32, updatedAt = 33, version = 34, lastEventID = 35
-        // Behind the columns of an order in the write model.
+        // In the write model, these columns follow those of an order.
         static let isCancelled = 36, isCompleted = 37, isUnrefunded = 38, isRefunded = 39, isFailed = 40
         static let knownShipments = 41, deliveredShipments = 42
     }
 
-    /// How far an order of the write model is. The facts are the row's, the rule is the domain's.
+    /// The statuses of an order of the write model. The row contains the facts, and the domain has the rule.
     private struct Statuses {
         let order: OrderStatus
         let payments: PaymentStatus
@@ -56,14 +56,14 @@ enum OrderJSON {
         }
     }
 
-    /// An order takes about so many bytes.
+    /// Approximate size of an order, in bytes.
     static let typicalSize = 1_200
 
     static func version(_ rows: QueryResult, _ row: Int) throws(PostgresError) -> Int64 {
         try rows.int64(row, Column.version)
     }
 
-    /// What the next page goes on behind.
+    /// The position of a row, after which the next page begins.
     static func position(_ rows: QueryResult, _ row: Int, by sort: OrderSort) throws(PostgresError) -> PagePosition {
         let orderID = try rows.string(row, Column.orderID)
         return sort.isByTime
@@ -109,7 +109,7 @@ enum OrderJSON {
         writer.endObject()
     }
 
-    /// What happened to the order: each an object, or null.
+    /// Writes what happened to the order. Each member is an object or null.
     private static func writeFates(_ order: RowWriter, _ writer: inout JSONWriter) throws {
         try order.object("cancellation", ifPresent: Column.cancelledAt, &writer) { (writer) throws(PostgresError) in
             try order.text("reason", Column.cancellationReason, &writer)
@@ -143,7 +143,8 @@ enum OrderJSON {
         }
     }
 
-    /// The lines without what only the projection needs of them; an order of which no lines are known has none.
+    /// Writes the lines without the members that only the projection needs. If no lines of the order are known, the
+    /// array is empty.
     private static func writeItems(_ items: Span<UInt8>, to writer: inout JSONWriter) throws {
         writer.beginArray()
         if !items.isEmpty {
@@ -155,7 +156,7 @@ enum OrderJSON {
     }
 
     private static func writeItem(_ reader: inout JSONReader, to writer: inout JSONWriter) throws {
-        // PostgreSQL has its own order of members; ours is always the same.
+        // PostgreSQL orders the members of JSON objects by its own rule. The response always has this order.
         var (product, name, quantity, price) = (0..<0, 0..<0, 0..<0, 0..<0)
         try reader.enterObject()
         while let key = try reader.nextKey() {

@@ -8,9 +8,9 @@ internal import WireJSON
 struct OrderReads: Sendable {
     let pool: ReadPool
     let watcher: VersionWatcher
-    /// Whether an order that the read model does not have is looked for in the write model.
+    /// Whether to read an order from the write model if the read model does not have it.
     let fallsBack: Bool
-    /// The longest that a request may wait for a version, in seconds.
+    /// Maximum time that a request may wait for a version, in seconds.
     let maxWaitSeconds: Int
 
     // MARK: one order
@@ -34,7 +34,7 @@ struct OrderReads: Sendable {
             if try versionsBehind(written, requested) == nil {
                 (rows, freshness, behind) = (written, .writeModel, nil)
             } else if requested == nil {
-                // Neither has it.
+                // Neither model has the order.
                 behind = nil
             }
         }
@@ -57,9 +57,9 @@ struct OrderReads: Sendable {
         return try response(rows.result, row, freshness, request, hasWaited: requested != nil)
     }
 
-    /// What the read model lacks of what was asked for.
+    /// The read model does not have the order, or not the requested version of it.
     private struct Behind {
-        /// Nil without a row.
+        /// The version in the read model; nil if it has no row.
         let current: Int64?
     }
 
@@ -148,7 +148,8 @@ struct OrderReads: Sendable {
         return HTTPResponse(status: 200, headers: headers, body: .bytes(writer.finish()))
     }
 
-    /// The page's rows, one more when there is a next page, and how many there are in all when that is wanted.
+    /// Reads the rows of the page, plus one if there is a next page. If the total is requested, it counts all matching
+    /// orders.
     private func rows(
         of search: OrderSearch, for request: HTTPRequest
     ) async throws -> (page: ReadRows, total: Int64?) {
@@ -204,9 +205,9 @@ struct OrderReads: Sendable {
     ]
 }
 
-/// The `Link` field that leads to the next page (RFC 8288): the same request with another cursor.
+/// The `Link` field for the next page (RFC 8288): the same request with another cursor.
 enum NextLink {
-    /// - Parameter path: encoded.
+    /// - Parameter path: percent-encoded.
     static func text(_ path: String, _ query: [(name: String, value: String)], cursor: String) -> String {
         let parameters = query.filter { $0.name != "cursor" } + [("cursor", cursor)]
         let text = parameters.map { "\(encoded($0.name))=\(encoded($0.value))" }.joined(separator: "&")
@@ -215,7 +216,7 @@ enum NextLink {
 
     private static let digits = Array("0123456789ABCDEF".utf8)
 
-    /// Percent-encoded but for what never needs it (RFC 3986, section 2.3).
+    /// Percent-encodes all characters except the unreserved ones (RFC 3986, section 2.3).
     static func encoded(_ text: String) -> String {
         var bytes: [UInt8] = []
         for byte in text.utf8 {

@@ -1,10 +1,10 @@
 internal import Postgres
 
-/// The statements that read orders and customers by their ids, the array `$1`. Those of orders all begin with the same
-/// columns, which `OrderJSON` writes. The last column is the place in `$1`, where one statement may read for
-/// several requests.
+/// The statements that read orders and customers by the array `$1` of their ids. All statements for orders begin with
+/// the same columns, which `OrderJSON` writes. If one statement may read for several requests, its last column is the
+/// position in `$1`.
 enum OrderStatements {
-    /// Of the view `order_summary`, in the order that `OrderJSON.Column` counts them.
+    /// The columns of the view `order_summary`, in the order of `OrderJSON.Column`.
     static let columns = """
         order_id, customer_id, status, payment_status, shipment_status, is_open, item_count, total_amount, currency,
         items, shipping_address, cancellation_reason, cancelled_by, cancelled_at, payment_id, payment_amount,
@@ -13,26 +13,26 @@ enum OrderStatements {
         delivered_at, created_at, confirmed_at, updated_at, version, last_event_id
         """
 
-    /// The orders.
+    /// Reads orders.
     static let byID = Statement(
         "SELECT \(columns), array_position($1::text[], order_id) FROM order_summary WHERE order_id = ANY($1)")
 
-    /// Those of the orders `$1` that have the versions `$2` or later ones.
+    /// Reads those of the orders `$1` that have the versions `$2` or later ones.
     static let reached = Statement(
         """
         SELECT \(columns) FROM order_summary JOIN unnest($1::text[], $2::bigint[]) AS w (wanted, least)
             ON order_id = wanted AND version >= least
         """)
 
-    /// What the customers ordered and paid, by currency.
+    /// Reads the amounts that customers ordered and paid, by currency.
     static let customer: Statement = """
         SELECT currency, orders, cancelled, spent, refunded, last_order_at, array_position($1::text[], customer_id)
         FROM dashboard_customers WHERE customer_id = ANY($1) ORDER BY customer_id, currency
         """
 
-    /// The orders out of the write model (migration set `orders`), by the rules of the read model: of several payments
-    /// or shipments the one with the latest event of a kind counts. The statuses are not made here: behind the columns
-    /// come the facts that they depend on, for `OrderJSON.Statuses`.
+    /// Reads orders from the write model (migration set `orders`) by the rules of the read model: of several payments
+    /// or shipments, the one with the latest event of a kind is shown. The statement does not compute the statuses.
+    /// After the columns, it returns the facts from which `OrderJSON.Statuses` computes them.
     static let byIDFromWriteModel = Statement(
         """
         SELECT

@@ -1,11 +1,11 @@
 internal import RequestValues
 internal import StreamCore
 
-/// The last order of a page, by what its list is ordered by.
+/// The position of the last order of a page: the value by which its list is ordered, and its id.
 struct PagePosition: Hashable, Sendable {
     enum Key: Hashable, Sendable {
         case time(Timestamp)
-        /// A decimal's digits.
+        /// The digits of a decimal.
         case amount(String)
     }
 
@@ -18,16 +18,16 @@ struct PagePosition: Hashable, Sendable {
     }
 }
 
-/// Positions as clients carry them from page to page: opaque text that is worth something only with the filter it was
-/// made for.
+/// Converts positions to cursors: opaque texts that clients send to request the next page. A cursor is valid only with
+/// the filter that it was created for.
 ///
-/// The bytes are a version, a seal over the filter and the rest, the key, and the order's id. The seal keeps a cursor
-/// from being used with another filter, or changed, by accident. It is no secret: a forged one would show nothing that
-/// its filter does not.
+/// The bytes are a version, a checksum of the filter and the position, the key of the position, and the order's id. The
+/// checksum detects a cursor that was used with another filter or changed by accident. It is not a secret: a forged
+/// cursor shows nothing that its filter does not show.
 enum PageCursor {
     private static let version: UInt8 = 1
     private static let headLength = 9
-    /// The longest id, the key and the head, in base64.
+    /// Enough for the longest id, the key and the head, in base64.
     private static let maxTextBytes = 1_500
 
     static func text(_ position: PagePosition, for filter: OrderFilter) -> String {
@@ -37,7 +37,7 @@ enum PageCursor {
         return Base64URL.text(bytes + payload)
     }
 
-    /// - Returns: nil when the text is no cursor, or one of another filter.
+    /// - Returns: nil if the text is not a cursor, or is a cursor of another filter.
     static func position(in text: String, for filter: OrderFilter) -> PagePosition? {
         guard text.utf8.count <= maxTextBytes, let bytes = Base64URL.bytes(of: text), bytes.count > headLength,
             bytes[0] == version
@@ -74,15 +74,16 @@ enum PageCursor {
         return PagePosition(.amount(digits), orderID)
     }
 
-    /// What a timestamp's text can say, in microseconds since 1970; PostgreSQL's type ends somewhere beyond.
+    /// The times that the text of a timestamp can represent, in microseconds since 1970. PostgreSQL's type has a larger
+    /// range.
     private static let fourDigitYears: Range<Int64> = -62_167_219_200_000_000..<253_402_300_800_000_000
 
-    /// PostgreSQL's text holds everything but NUL.
+    /// PostgreSQL's text cannot contain NUL.
     private static func orderID(in bytes: ArraySlice<UInt8>) -> String? {
         bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
     }
 
-    /// Amounts are as events brought them: of any number of digits, and of any sign.
+    /// Amounts come from events, so they may have any number of digits and either sign.
     private static func isNumeric(_ text: String) -> Bool {
         let parts = (text.first == "-" ? text.dropFirst() : text[...])
             .split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)

@@ -5,22 +5,24 @@ internal import Synchronization
 
 /// The SQL of a page of orders, and its parameters.
 ///
-/// There is one text for each combination of conditions, so that a text's one plan suits all values:
+/// Each combination of conditions has its own SQL text, so one plan of the text suits all values:
 ///
-/// - Within one customer there is an index in the order of time, and one in that of amounts.
-/// - Otherwise there is one of open and closed orders in either order, each of which is in that order by itself; where
-///   both are wanted, a page of each is merged.
-/// - A range of amounts in the order of time, or of times in the order of amounts, suits no index alone: what is best
-///   depends on the values, so such a statement is planned each time.
-/// - Behind a position in the order of amounts the planner cannot know how many orders have the position's amount. With
-///   a range of times, such a statement first looks whether few orders are in the range, and then sorts those.
+/// - For one customer, there are two indexes: one ordered by time, one by amount.
+/// - For all customers, the indexes by time and by amount separate open and closed orders, and are ordered within each
+///   of the two classes. If both classes are requested, the statement merges a page of each.
+/// - A range of amounts in a list by time, or a range of times in a list by amount, suits no single index. The best
+///   plan depends on the values, so PostgreSQL plans such a statement each time.
+/// - For a page after the first in a list by amount, the planner cannot know how many orders have the amount of the
+///   position. If there is also a range of times, the statement first checks whether only few orders are in the range.
+///   It then sorts those.
 ///
-/// A page begins behind the last one's position, which the index finds; deep pages cost what the first one does. The
-/// limit stands in the text, in three sizes: with a parameter there the planner takes it for a tenth of the table.
+/// A page begins after the last position of the page before. The index finds that position, so later pages cost as much
+/// as the first one. The limit is a constant of the text, with three possible values. For a parameter, the planner
+/// would assume a tenth of the table.
 struct SearchStatement {
-    /// Run in one round trip.
+    /// The statements, which share one round trip.
     let statements: Statements
-    /// Which of their results are the page, and the total.
+    /// The indexes of the results with the page and with the total.
     let pageIndex: Int
     let totalIndex: Int?
 
@@ -35,7 +37,7 @@ struct SearchStatement {
         }
         pageIndex = statements.count - 1
         if search.wantsTotal {
-            // Counted by whatever way is best for the values.
+            // The best plan for counting depends on the values.
             if !shape.isPlannedEachTime { statements.append((Self.planEachTime, Parameters())) }
             statements.append((.unprepared(shape.totalSQL), try Self.parameters(search, position: nil)))
             totalIndex = statements.count - 1
@@ -45,19 +47,21 @@ struct SearchStatement {
         self.statements = statements
     }
 
-    /// How many rows the statement may answer for a limit: one more than the page tells whether there is a next one.
+    /// Maximum number of rows that the statement returns for a limit. One row more than the page shows that there is a
+    /// next page.
     static func rowLimit(for limit: Int) -> Int { rowLimits.first { $0 > limit } ?? OrderSearch.maxLimit + 1 }
 
     private static let rowLimits = [11, 51, OrderSearch.maxLimit + 1]
 
-    /// For the rest of the round trip, which is one implicit transaction.
+    /// Settings for the rest of the round trip, which is one implicit transaction.
     private static let planEachTime: Statement = """
         SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_bitmapscan', 'on', true)
         """
 
     private static let statementsByShape = Mutex<[Shape: Statement]>([:])
 
-    /// There are some hundred shapes; those that are used are few.
+    /// Caches the statement of each shape that was used. There are a few hundred possible shapes, and few of them are
+    /// used.
     private static func cached(_ shape: Shape) -> Statement {
         statementsByShape.withLock { statements in
             if let statement = statements[shape] { return statement }
@@ -93,12 +97,12 @@ struct SearchStatement {
     }
 }
 
-/// What a search's text depends on.
+/// The properties of a search that determine its SQL text.
 private struct Shape: Hashable {
     var conditions: [String] = []
-    /// The place of a page's beginning; nil for the first page.
+    /// The condition that the page begins after a position; nil for the first page.
     var behind: String?
-    /// The values of `is_open` that the statuses can have, when the index by status is the way.
+    /// The values of `is_open` that the requested statuses can have; empty if an index by customer is used.
     var classes: [Bool] = []
     var sort: OrderSort
     var rowLimit: Int
@@ -144,7 +148,7 @@ private struct Shape: Hashable {
         guard let behind else { return page(conditions) }
         let all = conditions + [behind]
         guard isPlannedEachTime && !sort.isByTime else { return page(all) }
-        // So few that a page in the order of amounts would pass by many others before it has found its own.
+        // With so few orders in the range, reading by amount would pass many others before it finds them.
         let few = 30 * rowLimit
         let isFew = "(SELECT count(*) FROM in_range) <= \(few)"
         let places = conditions.filter { $0.contains("created_at") || $0.contains("customer_id") }
@@ -165,7 +169,7 @@ private struct Shape: Hashable {
         return classes.count > 1 ? "SELECT * FROM (\(pages)) AS pages \(order)" : pages
     }
 
-    /// A statement for each class of orders, so that each finds its index.
+    /// Creates one statement for open and one for closed orders, so that each can use its index.
     private func eachClass(of conditions: [String], _ statement: ([String]) -> String) -> String {
         guard !classes.isEmpty else { return statement(conditions) }
         let statements = classes.map { isOpen in statement(conditions + [isOpen ? "is_open" : "NOT is_open"]) }

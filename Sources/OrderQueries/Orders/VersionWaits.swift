@@ -1,8 +1,8 @@
-/// Who waits for which version of which order, and which orders are to be looked at next: a pure value.
+/// The requests that wait for versions of orders. It decides which orders to read next. This is a pure value.
 ///
-/// An order that somebody has just asked for is looked at first. After that the time between two looks grows with the
-/// time waited, so that many who wait for long take little, and none of it from those who come. An announcement of new
-/// versions makes all orders due. While versions come with announcements, looks without one are rare.
+/// An order with a new request is read first. After that, the time between two reads grows with the time that the
+/// request has waited. So many long waits cause few reads, and do not delay new requests. An announcement of new
+/// versions makes all orders due. While new versions are announced, reads without an announcement are rare.
 struct VersionWaits<Waiter> {
     typealias Instant = ContinuousClock.Instant
 
@@ -14,25 +14,26 @@ struct VersionWaits<Waiter> {
 
     private struct Order {
         var waits: [UInt64: Wait] = [:]
-        /// When the youngest of them came.
+        /// The time at which the youngest request came.
         var since: Instant
-        /// Nil when nobody has looked for the youngest of them.
+        /// The time of the last read; nil if the order was not read for the youngest request.
         var lookedAt: Instant?
-        /// Whether the last look had no other reason than that time had passed.
+        /// Whether only the passing of time caused the last read.
         var wasPaced = false
 
-        /// The lowest version that somebody waits for.
+        /// The lowest version that a request waits for.
         var lowest: Int64 { waits.values.lazy.map(\.version).min() ?? 0 }
     }
 
-    /// Without an announcement, nobody looks at an order more often.
+    /// Minimum time between two reads of an order without an announcement.
     static var shortestPause: Duration { .milliseconds(1) }
-    /// The same while new versions are announced: looks find only what was announced to nobody.
+    /// The same while new versions are announced. Such a read finds only a version whose announcement was lost.
     static var shortestPauseWhileAnnounced: Duration { .milliseconds(20) }
 
-    /// When new versions were announced last.
+    /// The time of the last announcement.
     private var announcedAt: Instant?
-    /// Whether announcements come. A version that was found without one shows that they do not, or not all of them.
+    /// Whether new versions are announced. If a read without an announcement finds a version, announcements are
+    /// missing.
     private(set) var hearsAnnouncements = false
     private var orders: [String: Order] = [:]
     private var orderByWait: [UInt64: String] = [:]
@@ -40,9 +41,9 @@ struct VersionWaits<Waiter> {
     var count: Int { orderByWait.count }
 
     /// - Parameters:
-    ///   - id: another one for each wait.
-    ///   - readAt: the time before a read that did not find the version; nil if there was none. While announcements
-    ///     come, this read counts as a look, so that the next one follows the announcement.
+    ///   - id: a different number for each wait.
+    ///   - readAt: the time before a read that did not find the version; nil if there was none. While versions are
+    ///     announced, this read counts, so the next read follows an announcement.
     mutating func add(
         _ id: UInt64, _ orderID: String, version: Int64, at now: Instant, readAt: Instant? = nil,
         until deadline: Instant, _ waiter: Waiter
@@ -50,14 +51,14 @@ struct VersionWaits<Waiter> {
         let lookedAt = hearsAnnouncements ? readAt : nil
         var order = orders[orderID] ?? Order(since: now, lookedAt: lookedAt)
         order.since = now
-        // An announcement before this read may be about the version that somebody else waits for.
+        // An announcement before this read may be about a version that another request waits for.
         order.lookedAt = if let lookedAt, let earlier = order.lookedAt { min(earlier, lookedAt) } else { nil }
         order.waits[id] = Wait(version: version, deadline: deadline, waiter: waiter)
         orders[orderID] = order
         orderByWait[id] = orderID
     }
 
-    /// - Returns: nil when the wait is over already.
+    /// - Returns: nil if the wait has already ended.
     mutating func remove(_ id: UInt64) -> Waiter? {
         guard let orderID = orderByWait.removeValue(forKey: id) else { return nil }
         let wait = orders[orderID]?.waits.removeValue(forKey: id)
@@ -85,7 +86,8 @@ struct VersionWaits<Waiter> {
         return lookedAt + min(max((lookedAt - order.since) / 20, shortest), .milliseconds(100))
     }
 
-    /// The orders to look at now, which are then taken for looked at, with the lowest version that is waited for.
+    /// Returns the orders to read now, each with the lowest version that a request waits for, and notes that they are
+    /// read.
     mutating func take(_ limit: Int, at now: Instant) -> [(orderID: String, version: Int64)] {
         var due: [(orderID: String, due: Instant)] = []
         var new: [(orderID: String, due: Instant)] = []
@@ -95,7 +97,7 @@ struct VersionWaits<Waiter> {
             if order.lookedAt == nil { new.append((orderID, time)) } else { due.append((orderID, time)) }
         }
         new.sort { $0.due < $1.due }
-        // Those who come never take all of a turn from those who wait.
+        // New requests take at most four fifths of a turn while older ones are due.
         let first = new.prefix(max(limit - limit / 5, limit - due.count))
         due.sort { $0.due < $1.due }
         return (first + due).prefix(limit).map { orderID, _ in
@@ -107,10 +109,10 @@ struct VersionWaits<Waiter> {
         }
     }
 
-    /// When there is something to look at next; nil when nobody waits.
+    /// The time at which the next order is due; nil if no request waits.
     var nextDue: Instant? { orders.values.lazy.map(due).min() }
 
-    /// - Returns: those whose version has been reached.
+    /// - Returns: the requests whose version is reached.
     mutating func removeReached(_ orderID: String, version: Int64) -> [Waiter] {
         let order = orders[orderID]
         let reached = order?.waits.filter { $0.value.version <= version }.map(\.key) ?? []
@@ -120,7 +122,7 @@ struct VersionWaits<Waiter> {
         return reached.compactMap { remove($0) }
     }
 
-    /// - Returns: those whose time is over.
+    /// - Returns: the requests whose deadline has passed.
     mutating func removeExpired(at now: Instant) -> [Waiter] {
         let expired = orders.values.flatMap { order in order.waits.filter { $0.value.deadline <= now }.map(\.key) }
         return expired.compactMap { remove($0) }

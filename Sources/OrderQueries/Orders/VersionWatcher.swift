@@ -2,10 +2,11 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Waits for orders to reach versions in the read model, for all requests that wait, with one statement for all.
+/// Waits until orders reach versions in the read model. One statement reads the orders of many waiting requests.
 ///
-/// Which orders it looks at and when, ``VersionWaits`` says. When looking itself takes long it comes more seldom, so
-/// that it never uses more than a part of one connection. Notifications of the projection say when it is worth it; they
+/// ``VersionWaits`` decides which orders to read and when. After a slow read, the next one comes later, so reading
+/// never takes more than a part of one connection's time. Notifications of the projection say when a read is useful.
+/// They are only hints: without them, the read comes a little later.
 /// are hints, and without them the look comes a little later.
 final class VersionWatcher: Sendable {
     private typealias Waits = VersionWaits<CheckedContinuation<ReadRows?, Never>>
@@ -13,9 +14,9 @@ final class VersionWatcher: Sendable {
     private struct State {
         var waits = Waits()
         var lastID: UInt64 = 0
-        /// The loop, while there is nothing to look at yet.
+        /// The loop, while it sleeps because no order is due.
         var sleeper: CheckedContinuation<Void, Never>?
-        /// Whether somebody has come, or a notification, since the loop looked for something to do.
+        /// Whether a request or a notification has come since the loop last took orders to read.
         var hasNews = false
         var isStopped = false
     }
@@ -28,11 +29,11 @@ final class VersionWatcher: Sendable {
 
     private static let longestPause = Duration.milliseconds(500)
     private static let pauseAfterFailure = Duration.milliseconds(100)
-    /// A statement asks for so many orders at most.
+    /// Maximum number of orders that one statement reads.
     private static let pageSize = 500
 
     /// - Parameters:
-    ///   - maxWaiters: requests that may wait at once.
+    ///   - maxWaiters: the maximum number of requests that may wait at the same time.
     ///   - notifyChannel: the channel that the projection notifies; nil to only poll.
     init(_ postgres: PostgresConfiguration, maxWaiters: Int, notifyChannel: String? = nil) {
         self.postgres = postgres
@@ -43,25 +44,25 @@ final class VersionWatcher: Sendable {
         self.maxWaiters = maxWaiters
     }
 
-    /// Planning the statement takes longer than running it. The plan reads each order by its key, also if it was made
-    /// while the table was empty.
+    /// Planning the statement takes longer than running it. The plan reads each order by its key, even if it was
+    /// created while the table was empty.
     private static let planning = [
         "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off",
         "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
     ]
 
-    /// Requests that wait now.
+    /// The number of requests that wait now.
     var count: Int { state.withLock { $0.waits.count } }
 
-    /// Whether notifications come, as far as they were needed lately.
+    /// Whether notifications come, according to the last waits that needed them.
     var hearsNotifications: Bool { state.withLock { $0.waits.hearsAnnouncements } }
 
     /// Waits until the read model has the version.
     ///
     /// - Parameter readAt: the time before a read that did not find the version; nil if there was none.
-    /// - Returns: the order's row, as ``OrderStatements/columns``; nil when the time is over before, or the task is
+    /// - Returns: the order's row, as ``OrderStatements/columns``; nil if the deadline passes first or the task is
     ///   cancelled.
-    /// - Throws: ``ReadError/overloaded`` when too many wait.
+    /// - Throws: ``ReadError/overloaded`` if too many requests wait.
     func wait(
         for orderID: String, version: Int64, readAt: ContinuousClock.Instant? = nil,
         until deadline: ContinuousClock.Instant
@@ -87,7 +88,7 @@ final class VersionWatcher: Sendable {
         }
     }
 
-    /// Ends the pause of the loop, or the next one.
+    /// Wakes the loop. If it does not sleep, its next sleep ends at once.
     private func wakeLoop() {
         let woken = state.withLock { state in
             state.hasNews = true
@@ -99,10 +100,10 @@ final class VersionWatcher: Sendable {
 
     // MARK: the loop
 
-    /// Looks until the task is cancelled; then nobody waits any longer.
+    /// Reads until the task is cancelled. Then all waits end.
     ///
     /// - Parameters:
-    ///   - onTurn: called often while the time limits of those who wait are looked after.
+    ///   - onTurn: called often while deadlines are checked.
     ///   - onWork: called before each statement and each wait.
     func run(
         onTurn: @escaping @Sendable () -> Void = {},
@@ -134,7 +135,7 @@ final class VersionWatcher: Sendable {
                 continue
             }
             do {
-                // The session may have to connect first, which takes as long as the database wants.
+                // The session may have to connect first, and the database determines how long this takes.
                 onWork(.idle)
                 var hasLooked = false
                 while !hasLooked {
@@ -146,14 +147,15 @@ final class VersionWatcher: Sendable {
                 }
                 try? await Task.sleep(for: min((ContinuousClock.now - start) * 2, Self.longestPause))
             } catch {
-                // The waiters have their deadlines, and the pool of reads says that the database is away.
+                // The waiting requests have deadlines, and the pool of reads reports that the database is not
+                // available.
                 connection = nil
                 try? await Task.sleep(for: Self.pauseAfterFailure)
             }
         }
     }
 
-    /// Reads orders, on the thread of the connection, because somebody waits for each change of thread.
+    /// Reads orders, on the thread of the connection, because each change of thread delays waiting requests.
     ///
     /// - Returns: false if the server has closed the connection while nobody used it.
     private func look(
@@ -179,7 +181,8 @@ final class VersionWatcher: Sendable {
         return true
     }
 
-    /// Listens for notifications until the task is cancelled. Those that nobody heard are made up for by looking.
+    /// Listens for notifications until the task is cancelled. Periodic reads make up for notifications that were
+    /// missed.
     private func listen(_ channel: String) async {
         var backoff = Backoff(initial: .milliseconds(100), ceiling: .seconds(10))
         while !Task.isCancelled {
@@ -191,16 +194,17 @@ final class VersionWatcher: Sendable {
                     self.wakeLoop()
                 }
             } catch {
-                // The sessions that read tell of a database that is away.
+                // The sessions that read report a database that is not available.
             }
             state.withLock { $0.waits.lostAnnouncements() }
-            // Cut short by the cancellation, which ends the loop.
+            // Cancellation ends this sleep, and then the loop.
             try? await Task.sleep(for: backoff.next())
         }
     }
 
-    /// Returns when an order is due, when somebody comes, or when the task is cancelled. While notifications come, the
-    /// loop that expires waits also looks for what is due: a timer here would delay the way from a notification.
+    /// Returns when an order is due, when a request comes, or when the task is cancelled. While notifications come, the
+    /// loop that ends expired waits also checks for orders that are due. A timer here would delay the reaction to a
+    /// notification.
     private func sleepUntilDue() async {
         let due = state.withLock { $0.waits.hearsAnnouncements ? nil : $0.waits.nextDue }
         guard let due else { return await sleepUntilWoken() }
@@ -236,7 +240,7 @@ final class VersionWatcher: Sendable {
 
     static let expiryInterval = Duration.milliseconds(20)
 
-    /// Lets those go whose time is over, also while the database is away.
+    /// Ends the waits whose deadline has passed, even while the database is not available.
     private func expire(_ onTurn: @Sendable () -> Void) async {
         while !Task.isCancelled {
             try? await Task.sleep(for: Self.expiryInterval)

@@ -1,25 +1,25 @@
 internal import StreamCore
 internal import WireJSON
 
-/// A moment of the pipeline, as it is told.
+/// The state of the pipeline at one time, in the forms that responses contain.
 struct PipelineSnapshot: Sendable {
     /// The section `pipeline` of a dashboard.
     var json: [UInt8] = Array("null".utf8)
-    /// The list of projections in it.
+    /// The JSON list of projections in that section.
     var projections: [UInt8] = Array("[]".utf8)
-    /// Up to when the read models show everything that was committed.
+    /// The time up to which the read models show everything that was committed.
     var asOf: Timestamp?
-    /// The same as every response says it.
+    /// The same as the text of a response's header.
     var asOfText = "unknown"
 
     init() {}
 
-    /// - Parameter bounded: the time, or an earlier one; nil when it cannot be known.
+    /// - Parameter bounded: returns the time, or an earlier one; nil if it cannot be known.
     init(
         _ tracker: PipelineTracker, _ outbox: OutboxReading?, _ letters: DeadLetterReading?, at now: Timestamp,
         bounded: (Timestamp?) -> Timestamp? = { $0 }
     ) {
-        // What waits in the outbox has not reached Kafka, and so no read model.
+        // The events that wait in the outbox are not in Kafka yet, and so in no read model.
         asOf = bounded(tracker.asOf().map { min($0, outbox?.oldest ?? $0) })
         if let asOf { asOfText = asOf.description }
         projections = Self.json(of: tracker.reports(at: now))
@@ -135,7 +135,7 @@ struct PipelineSnapshot: Sendable {
         if let value { writer.number(value) } else { writer.null() }
     }
 
-    /// To the tenth: more would be noise.
+    /// Writes a number with one decimal, because more decimals only change with each measurement.
     private static func write(_ value: Double?, _ writer: inout JSONWriter) {
         guard let value, value.isFinite else { return writer.null() }
         let tenths = Int64((value * 10).rounded())

@@ -1,12 +1,12 @@
 internal import Postgres
 internal import StreamCore
 
-/// Reads how the pipeline is from the database.
+/// Reads the state of the pipeline from the database.
 struct PipelineReader {
     let connection: PostgresConnection
     let timeoutMs: Int
 
-    /// The backlog is counted up to here.
+    /// Maximum number of outbox rows that are counted.
     private static let backlogLimit: Int64 = 10_000
 
     func projections() async throws(PostgresError) -> [ProjectionReading] {
@@ -27,7 +27,7 @@ struct PipelineReader {
         return readings
     }
 
-    /// - Returns: nil where this schema has none.
+    /// - Returns: nil if the schema has no outbox.
     func outbox() async throws(PostgresError) -> OutboxReading? {
         guard try await has("outbox"), try await has("outbox_failed") else { return nil }
         var limit = Parameters()
@@ -40,7 +40,7 @@ struct PipelineReader {
             oldest: try results[0].optionalTimestamp(0, 1), failed: try results[1].int64(0, 0))
     }
 
-    /// - Returns: nil where this schema has none.
+    /// - Returns: nil if the schema has no dead letters.
     func deadLetters() async throws(PostgresError) -> DeadLetterReading? {
         guard try await has("dead_letter_groups") else { return nil }
         let results = try await connection.pipeline(

@@ -1,12 +1,12 @@
 internal import StreamCore
 
-/// How far one projection has got, as its offsets in the database say.
+/// The position of one projection, according to its offsets in the database.
 struct ProjectionReading: Sendable {
     let name: String
     let version: Int32
     /// The next offset to apply of each partition.
     var next: [TopicPartition: Int64] = [:]
-    /// When it last committed anything.
+    /// The time of its last commit.
     var committedAt: Timestamp?
 
     var id: ProjectionID { ProjectionID(name: name, version: version) }
@@ -17,7 +17,7 @@ struct ProjectionID: Hashable, Sendable {
     let version: Int32
 }
 
-/// Where the partitions ended at an instant: all that had reached Kafka before it lies below.
+/// The end offsets of partitions at one time. Every record that was in Kafka before that time has a lower offset.
 struct EndReading: Sendable {
     let at: Timestamp
     let ends: [TopicPartition: Int64]
@@ -25,15 +25,15 @@ struct EndReading: Sendable {
 
 /// The outbox of the same database.
 struct OutboxReading: Sendable {
-    /// Rows that Kafka has not acknowledged, counted to a limit.
+    /// Number of rows that Kafka has not acknowledged, counted up to a limit.
     var backlog: Int64
     var backlogIsAtLeast: Bool
     var oldest: Timestamp?
-    /// Rows that can never be published as they are.
+    /// Number of rows that can never be published unchanged.
     var failed: Int64
 }
 
-/// The dead letters of the same database that are not done with.
+/// The open dead letters of the same database.
 struct DeadLetterReading: Sendable {
     struct Group: Sendable {
         let consumer: String
@@ -46,6 +46,6 @@ struct DeadLetterReading: Sendable {
     }
 
     var open: Int64
-    /// The ones seen last come first.
+    /// The groups, with the most recently seen one first.
     var groups: [Group]
 }

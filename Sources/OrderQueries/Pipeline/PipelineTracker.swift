@@ -1,22 +1,22 @@
 internal import RequestValues
 internal import StreamCore
 
-/// What can be said of the pipeline from one reading after the other: a pure value that reads no clock.
+/// Computes the state of the pipeline from consecutive readings. This is a pure value that reads no clock.
 ///
-/// *As of*: at each reading of the partitions' ends the instant is remembered with them. When a projection has passed
-/// all of them, it shows everything that had reached Kafka by that instant. So the age of a read model is known without
-/// looking at a single record.
+/// *As of*: each reading of the partitions' end offsets is kept with its time. When a projection has passed all of
+/// these offsets, it shows everything that was in Kafka at that time. So the age of a read model is known without
+/// reading any record.
 struct PipelineTracker {
-    /// The read models that answers are made of; nil for all of the database.
+    /// The names of the read models that this service reads; nil for all read models of the database.
     private let readModels: Set<String>?
 
     private var milestones: [EndReading] = []
     private var projections: [ProjectionID: Projection] = [:]
     private var published = RateMeter()
-    /// The last ends, and when they were read; nil while Kafka is away.
+    /// The last end offsets; nil before the first reading.
     private var ends: EndReading?
 
-    /// - Parameter readModels: the names of the read models that answers are made of; nil for all of the database.
+    /// - Parameter readModels: the names of the read models that this service reads; nil for all of the database.
     init(of readModels: Set<String>?) {
         self.readModels = readModels
     }
@@ -25,17 +25,18 @@ struct PipelineTracker {
         var reading: ProjectionReading
         var asOf: Timestamp?
         var applied = RateMeter()
-        /// When each partition last moved, or was seen first.
+        /// The time at which each partition's offset last changed, or was first seen.
         var movedAt: [TopicPartition: Timestamp] = [:]
     }
 
-    /// Instants kept for projections that are behind; with more they are thinned out, to fewer for any lag of years.
+    /// Number of readings that may be kept for projections that are behind. If there are more, some are dropped. After
+    /// that there are fewer, even for a lag of years.
     private static let milestoneLimit = 512
-    /// A projection that is behind by less is as good as live.
+    /// Maximum age of a live projection, in microseconds.
     private static let liveWithin: Int64 = 5_000_000
-    /// A partition with work that does not move for so long has stopped.
+    /// Time after which a partition with unread records and without progress counts as stopped, in microseconds.
     private static let stoppedAfter: Int64 = 20_000_000
-    /// Ends that are older say nothing of now.
+    /// Maximum age of end offsets that are used, in microseconds.
     private static let endsCountFor: Int64 = 15_000_000
 
     // MARK: readings
@@ -47,7 +48,8 @@ struct PipelineTracker {
         if milestones.count > Self.milestoneLimit { thinOut(at: reading.at) }
     }
 
-    /// Keeps instants the closer together the younger they are: a lag is told to a thirtieth of itself.
+    /// Drops readings. The distance between the kept readings grows with their age, so the error of a lag is at most
+    /// about a thirtieth of the lag.
     private mutating func thinOut(at now: Timestamp) {
         var kept: [EndReading] = []
         for (index, milestone) in milestones.enumerated() {
@@ -84,7 +86,7 @@ struct PipelineTracker {
             known[reading.id] = projection
         }
         projections = known
-        // What all of them have passed is never looked at again.
+        // A reading that all projections have passed is not needed any more.
         let oldest = known.values.map { $0.asOf ?? Timestamp(microseconds: .min) }.min()
         if let oldest { milestones.removeAll { $0.at < oldest } }
     }
@@ -94,9 +96,9 @@ struct PipelineTracker {
         return reading.next.allSatisfy { partition, next in milestone.ends[partition].map { next >= $0 } ?? false }
     }
 
-    // MARK: what follows from them
+    // MARK: results
 
-    /// How one projection is.
+    /// The state of one projection.
     struct Report {
         let name: String
         let version: Int32
@@ -130,7 +132,7 @@ struct PipelineTracker {
         let age = projection.asOf.map { max(now.microseconds - $0.microseconds, 0) }
         let isRecent = age.map { $0 <= Self.liveWithin } ?? false
         let partitions = projection.reading.next.sorted { $0.key < $1.key }.map { partition, next in
-            // The ends are a little older than the offsets, which cannot be beyond the end.
+            // The ends are a little older than the offsets. An offset cannot be beyond the real end.
             let end = current?[partition].map { max($0, next) }
             let movedAt = projection.movedAt[partition] ?? now
             let hasStopped = now.microseconds - movedAt.microseconds > Self.stoppedAfter
@@ -155,28 +157,29 @@ struct PipelineTracker {
             eventsPerSecond: projection.applied.perSecond ?? 0, partitions: partitions)
     }
 
-    /// Up to when the read models show everything; without Kafka's word the time of their last commit.
+    /// The time up to which the read models show everything. As long as no end offsets were passed, it is the time of
+    /// their last commit.
     ///
-    /// - Parameter names: which read models, nil for those that answers are made of; the one that is furthest behind
+    /// - Parameter names: the read models; nil for those that this service reads. The one that is furthest behind
     ///   counts.
     func asOf(_ names: Set<String>? = nil) -> Timestamp? {
         let counted = projections.values.filter { projection in
             let name = projection.reading.name
             return !projection.reading.next.isEmpty && (names.map { $0.contains(name) } ?? isReadModel(name))
         }
-        // While a version is built beside the live one, the live one is the lower.
+        // While a new version is built, it has a higher number than the live one.
         let live = Dictionary(grouping: counted, by: \.reading.name)
             .compactMap { $0.value.min { $0.reading.version < $1.reading.version } }
         return live.compactMap { $0.asOf ?? $0.reading.committedAt }.min()
     }
 
-    /// The same, where each of the read models must have been seen.
+    /// The same; nil if any of these read models was never seen.
     func asOfAll(_ names: Set<String>) -> Timestamp? {
         let known = Set(projections.values.filter { !$0.reading.next.isEmpty }.map(\.reading.name))
         return names.isSubset(of: known) ? asOf(names) : nil
     }
 
-    /// A number that is another one after a version of the read model has committed.
+    /// A number that changes when a version of the read model commits.
     func generation(of name: String) -> UInt64 {
         var hash = StableHash()
         for projection in projections.values.filter({ $0.reading.name == name })
@@ -190,17 +193,17 @@ struct PipelineTracker {
         return hash.value
     }
 
-    /// Events a second into Kafka.
+    /// Events per second that are written to Kafka.
     var inPerSecond: Double? { ends == nil ? nil : published.perSecond }
 
-    /// Events a second out of it, into the read model that takes the fewest.
+    /// Events per second that the slowest read model applies.
     var outPerSecond: Double? {
         projections.values.filter { isReadModel($0.reading.name) && !$0.reading.next.isEmpty }
             .compactMap(\.applied.perSecond).min()
     }
 }
 
-/// How fast offsets grow, over the last few seconds.
+/// Computes how fast offsets grow, over the last few seconds.
 struct RateMeter {
     private var samples: [(at: Timestamp, offsets: [TopicPartition: Int64])] = []
     private static let spanMicroseconds: Int64 = 10_000_000
@@ -210,7 +213,8 @@ struct RateMeter {
         samples.removeAll { now.microseconds - $0.at.microseconds > Self.spanMicroseconds }
     }
 
-    /// Nil before there are two samples. A partition counts from when it was seen first.
+    /// Offsets per second; nil before there are two samples. A partition counts from the time at which it was first
+    /// seen.
     var perSecond: Double? {
         guard let first = samples.first, let last = samples.last, last.at > first.at else { return nil }
         let moved = last.offsets.reduce(0) { $0 + max($1.value - (first.offsets[$1.key] ?? $1.value), 0) }

@@ -4,21 +4,21 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Looks at the pipeline once in a while, and keeps the last look for all who ask.
+/// Reads the state of the pipeline periodically, and keeps the last result for all requests.
 final class PipelineWatch: Sendable {
     private struct State {
         var tracker: PipelineTracker
         var partitions: [TopicPartition] = []
         var snapshot = PipelineSnapshot()
-        /// Of the rows in the outbox that have not reached Kafka.
+        /// The time of the oldest event in the outbox that is not in Kafka.
         var oldestUnpublished: Timestamp?
-        /// What cannot be exceeded; see ``PipelineWatch/replayedUntil``.
+        /// The upper limit of the time that is reported; see ``PipelineWatch/replayedUntil``.
         var limit = Limit.none
     }
 
     private enum Limit {
         case none
-        /// nil: nothing is known.
+        /// Not later than this time; nil if the time is unknown.
         case until(Timestamp?)
 
         func bounded(_ asOf: Timestamp?) -> Timestamp? {
@@ -29,25 +29,26 @@ final class PipelineWatch: Sendable {
         }
     }
 
-    /// A turn of one of the two loops.
+    /// An iteration of one of the two loops.
     enum Turn: Sendable {
         case brokers
-        /// The look at the database, and why it did not answer.
+        /// The database was read; the error if that failed.
         case database((any Error)?)
     }
 
     private let session: PostgresSession
     private let kafka: KafkaClientConfiguration
     private let intervalMs: Int
-    /// Of a replica, up to when it shows what was committed: what it lacks, its outbox does not show as waiting.
+    /// For a replica, the time up to which it shows what was committed on the primary. It is needed because the
+    /// replica's outbox does not contain rows that are not replayed yet.
     private let replayedUntil: (@Sendable () -> Timestamp?)?
     private let logger: Logger
     private let state: Mutex<State>
 
-    /// A look may take so long before it is given up.
+    /// Maximum time of one reading, in milliseconds.
     private static let timeoutMs = 2_000
 
-    /// - Parameter readModels: the names of the read models that answers are made of; nil for all of the database.
+    /// - Parameter readModels: the names of the read models that this service reads; nil for all of the database.
     init(
         _ postgres: PostgresConfiguration, _ kafka: KafkaClientConfiguration, of readModels: Set<String>?,
         intervalMs: Int,
@@ -63,20 +64,20 @@ final class PipelineWatch: Sendable {
         self.logger = logger
     }
 
-    /// The last look.
+    /// The result of the last reading.
     var snapshot: PipelineSnapshot { state.withLock { $0.snapshot } }
-    /// ``PipelineSnapshot/asOfText`` of the last look.
+    /// ``PipelineSnapshot/asOfText`` of the last reading.
     var asOfText: String { state.withLock { $0.snapshot.asOfText } }
 
-    /// How some read models were at the last look.
+    /// The state of some read models at the last reading.
     struct Freshness: Sendable, Hashable {
-        /// Up to when all of them show what was committed; nil when that is not known.
+        /// The time up to which all of them show what was committed; nil if it is unknown.
         let asOf: Timestamp?
-        /// For each, a number that is another one after it has committed.
+        /// For each of them, a number that changes when it commits.
         let generations: [UInt64]
     }
 
-    /// - Parameter names: of projections.
+    /// - Parameter names: the names of projections.
     func freshness(of names: [String]) -> Freshness {
         state.withLock { state in
             let asOf = state.tracker.asOfAll(Set(names)).map { min($0, state.oldestUnpublished ?? $0) }
@@ -84,9 +85,9 @@ final class PipelineWatch: Sendable {
         }
     }
 
-    /// Looks until the task is cancelled.
+    /// Reads until the task is cancelled.
     ///
-    /// - Parameter onTurn: called after each look, with what the database's failed with.
+    /// - Parameter onTurn: called after each reading, with the error if the database could not be read.
     func run(onTurn: @escaping @Sendable (Turn) -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.watchKafka(onTurn) }
@@ -101,11 +102,11 @@ final class PipelineWatch: Sendable {
             var failure: (any Error)?
             do {
                 let reader = PipelineReader(connection: try await session.connectionAtOnce(), timeoutMs: Self.timeoutMs)
-                // Before the rows: what is read afterwards is no older.
+                // The limit is read first, because the rows that are read after it are at least as new.
                 let limit = replayedUntil.map { Limit.until($0()) } ?? .none
                 let readings = try await reader.projections()
                 if ContinuousClock.now - lastOptional >= .milliseconds(intervalMs) * 2 {
-                    // They can be slow, or not be ours to read; the rest is told all the same.
+                    // These reads may be slow, or the user may lack the privilege. The rest is reported anyway.
                     outbox = try? await reader.outbox()
                     letters = try? await reader.deadLetters()
                     lastOptional = .now
@@ -133,7 +134,8 @@ final class PipelineWatch: Sendable {
         }
     }
 
-    /// While the brokers are away, there are no ends, and that is all.
+    /// Reads the partitions' end offsets. While the brokers are not available, there are no new ones, and nothing else
+    /// depends on them.
     private func watchKafka(_ onTurn: @Sendable (Turn) -> Void) async {
         var admin: KafkaAdmin?
         while !Task.isCancelled {
@@ -142,7 +144,8 @@ final class PipelineWatch: Sendable {
                 do {
                     let client = try admin ?? KafkaAdmin(kafka, timeoutMs: Int32(Self.timeoutMs))
                     admin = client
-                    // The instant comes first: what is published meanwhile may or may not be below the ends.
+                    // The time is read first, because records that are published during the request may be above or
+                    // below the ends.
                     let now = Timestamp.now
                     let reading = EndReading(at: now, ends: try await client.endOffsets(of: partitions))
                     state.withLock { $0.tracker.note(reading) }

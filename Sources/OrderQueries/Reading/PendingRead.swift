@@ -4,7 +4,7 @@ internal import StreamCore
 /// One or more statements that are run in one round trip.
 typealias Statements = [(Statement, Parameters)]
 
-/// Those rows of a result that one read asked for; others have others.
+/// The rows of a result that belong to one read. Other rows belong to other reads.
 struct ReadRows: Sendable {
     let result: QueryResult
     let range: Range<Int>
@@ -12,25 +12,25 @@ struct ReadRows: Sendable {
     var count: Int { range.count }
 }
 
-/// What a reader asks of a statement that answers several readers at once.
+/// The request of one reader to a statement that serves several readers at once.
 struct ReadKey: Hashable, Sendable {
     let text: String
-    /// The place that a page begins behind; nil for all, and for a first page.
+    /// The position after which the page begins; nil for a first page, and for reads without pages.
     var behind: Place?
 
-    /// An order's place among others by time.
+    /// The position of an order in a list by time.
     struct Place: Hashable, Sendable {
         let time: Timestamp
         let orderID: String
     }
 }
 
-/// A read, and who waits for it.
+/// A read, and the task that waits for it.
 enum PendingRead: Sendable {
     typealias Waiter<Answer> = CheckedContinuation<Result<Answer, ReadError>, Never>
 
     case statements(Statements, Waiter<[QueryResult]>)
-    /// Of all that ask by the same statement at the same time, one is made: see ``ReadPool/rows(of:by:cost:)``.
+    /// All reads with the same statement at the same time are combined: see ``ReadPool/rows(of:by:cost:)``.
     case rows(ReadKey, statement: Statement, Waiter<ReadRows>)
 
     func fail(_ error: ReadError) {
@@ -41,11 +41,11 @@ enum PendingRead: Sendable {
     }
 }
 
-/// The reads that share a round trip: what is sent, and whose is which part of what comes back.
+/// The reads that share a round trip. It combines their statements, and gives each read its part of the results.
 struct ReadBatch {
     private struct Group {
         let statement: Statement
-        /// Each once: whoever asks for the same is answered with the same rows.
+        /// Each key occurs once. All readers of the same key receive the same rows.
         var keys: [ReadKey] = []
         var readers: [(place: Int, waiter: PendingRead.Waiter<ReadRows>)] = []
 
@@ -72,7 +72,7 @@ struct ReadBatch {
             }
         }
 
-        /// The rows of each key.
+        /// The range of rows of each key.
         func ranges(in result: QueryResult) throws(PostgresError) -> [Range<Int>] {
             if keys.count == 1 { return [0..<result.rowCount] }
             var ranges = [Range<Int>](repeating: 0..<0, count: keys.count)
@@ -102,14 +102,15 @@ struct ReadBatch {
         }
     }
 
-    /// What is sent.
+    /// The statements to send.
     var statements: Statements {
         groups.map { ($0.statement, $0.parameters) } + others.flatMap(\.statements)
     }
 
-    /// Hands out what came back.
+    /// Gives each reader its results.
     ///
-    /// - Throws: ``PostgresError`` when a statement does not answer keys, before anybody was told anything.
+    /// - Throws: ``PostgresError`` if the result of a statement does not fit its keys. No reader has received an answer
+    ///   then.
     func answer(with results: [QueryResult]) throws(PostgresError) {
         var ranges: [[Range<Int>]] = []
         for (group, result) in zip(groups, results) { ranges.append(try group.ranges(in: result)) }

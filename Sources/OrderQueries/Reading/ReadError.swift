@@ -2,20 +2,21 @@ internal import HTTP
 internal import Postgres
 internal import StreamCore
 
-/// Why a read has no answer.
+/// The reason why a read failed.
 enum ReadError: Error, Sendable {
     /// There is no connection to the database, or it broke twice.
     case unavailable
-    /// Too many wait, or it has waited for too long.
+    /// Too many reads wait, or this one has waited too long.
     case overloaded
     /// The statement took too long.
     case deadlineExceeded
-    /// The client went away, or the service stops.
+    /// The client disconnected, or the service stops.
     case cancelled
     /// The database refused the statement.
     case refused(PostgresError)
 
-    /// As clients see it; what is our own fault is left to the server's own answer.
+    /// The error for the client. An error that is the service's own fault is returned unchanged, so that the server
+    /// answers.
     var problem: any Error {
         switch self {
         case .unavailable: Problems.unavailable()
@@ -26,7 +27,7 @@ enum ReadError: Error, Sendable {
         }
     }
 
-    /// What an error of the database means for a read.
+    /// Converts an error of the database.
     init(_ error: PostgresError) {
         switch error.code {
         case .deadlineExceeded: self = .deadlineExceeded
@@ -46,12 +47,12 @@ enum ReadError: Error, Sendable {
 }
 
 extension PostgresError {
-    /// Whether the same statement may succeed at once: the view behind it was just replaced, and what the session had
-    /// prepared, or what another session could still see, is gone.
+    /// Whether the same statement may succeed now. The view that it reads was just replaced. Therefore a statement that
+    /// the session has prepared, or a table that another session still saw, no longer exists.
     var comesOfReplacedView: Bool {
         switch sqlState?.code {
-        // A prepared statement's result has another type; is not known; the table was dropped or renamed meanwhile, or
-        // between parsing and opening it.
+        // The result of a prepared statement has another type; the prepared statement does not exist; the table was
+        // dropped or renamed before, or between parsing and opening it.
         case "0A000", "26000", "42P01", "XX000": true
         default: false
         }

@@ -3,30 +3,30 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// The connections that all reads share, and the queue before them.
+/// The database connections that all reads share, and the queue of reads.
 ///
-/// Quick reads that come while one connection runs others wait until it is done, a fraction of a millisecond, and then
-/// share a round trip, and a statement where they differ by their key alone. Another connection joins in when the queue
-/// grows beyond what that one takes at once. So the fuller the queue, the less each read costs: to run a statement and
-/// to wake a thread costs more than to read an order.
+/// While one connection runs quick reads, new quick reads wait for a fraction of a millisecond, until it is done. They
+/// then share a round trip. Reads that differ only by their key share a statement. When the queue becomes longer than
+/// one round trip can serve, another connection starts. So a longer queue makes each read cheaper: it costs more to run
+/// a statement and to wake a thread than to read an order.
 final class ReadPool: Sendable {
     typealias Kind = ReadQueue<PendingRead>.Kind
     private typealias Item = ReadQueue<PendingRead>.Item
 
     private struct Work {
-        /// How often it has looked for reads.
+        /// How often the connection has taken reads from the queue.
         var turns: UInt64 = 0
-        /// Whether it found some at the last look.
+        /// Whether it received reads the last time.
         var isBusy = false
     }
 
     private struct State {
         var queue: ReadQueue<PendingRead>
-        /// The connections that have nothing to do.
+        /// The connections without work.
         var idle: [(worker: Int, continuation: CheckedContinuation<Void, Never>)] = []
-        /// The connections that run quick reads, or were woken to.
+        /// The connections that run quick reads, or were woken to run them.
         var onQuick: Set<Int> = []
-        /// What each connection does, for the watch of its progress.
+        /// The work of each connection, to detect one that makes no progress.
         var work: [Work]
         var connected = 0
         /// Whether the last attempt to connect has failed.
@@ -64,10 +64,11 @@ final class ReadPool: Sendable {
     /// Reads the rows of a key.
     ///
     /// - Parameters:
-    ///   - statement: answers the rows of all the keys, those of one beside each other, with the key's place among
-    ///     them, from 1, in the last column. The keys' texts are the array `$1`; their places behind which to begin the
-    ///     arrays `$2` of times and `$3` of orders' ids, where they have some, and then all of the statement's have.
-    ///   - cost: what it takes, in reads of one row.
+    ///   - statement: returns the rows of all keys. The rows of one key are adjacent. The last column is the position
+    ///     of the key among the keys, from 1. `$1` is the array of the keys' texts. If the keys have positions after
+    ///     which their pages begin, `$2` is the array of their times and `$3` the array of their order ids. Either all
+    ///     keys of a statement have a position, or none.
+    ///   - cost: the cost of the read, in reads of one row.
     func rows(of key: ReadKey, by statement: Statement, cost: Int = 1) async throws(ReadError) -> ReadRows {
         try await wait(.quick, cost: cost) { .rows(key, statement: statement, $0) }
     }
@@ -90,9 +91,10 @@ final class ReadPool: Sendable {
 
     private func enqueue(_ item: Item, _ kind: Kind) {
         let outcome: (refusal: ReadError?, woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
-            // The handler of a cancellation runs after the flag is set: either we see it, or it finds the item.
+            // The handler of a cancellation runs after the flag is set. So either the flag is seen here, or the handler
+            // finds the item.
             if Task.isCancelled { return (.cancelled, nil) }
-            // Who waits for a database that is away waits in vain, and so would its client.
+            // It is useless to wait for a database that is not available, and the client would wait too.
             if state.isAway && state.connected == 0 { return (.unavailable, nil) }
             guard state.queue.append(item, to: kind) else { return (.overloaded, nil) }
             return (nil, wake(&state, for: kind))
@@ -101,7 +103,8 @@ final class ReadPool: Sendable {
         outcome.woken?.resume()
     }
 
-    /// An idle connection for a kind of read, if one is needed: the last one used, whose memory is in the cache.
+    /// The idle connection to wake for a read; nil if none is needed. The one that was used last is chosen, because its
+    /// memory is still in the processor's cache.
     private func wake(_ state: inout State, for kind: Kind) -> CheckedContinuation<Void, Never>? {
         if kind == .quick && state.queue.quickCost <= state.onQuick.count * configuration.batchLimit / 2 { return nil }
         guard
@@ -112,7 +115,7 @@ final class ReadPool: Sendable {
         return idle.continuation
     }
 
-    /// What a connection runs next. One that has nothing to do is on nothing.
+    /// Takes the next reads for a connection. A connection without reads no longer counts as running quick reads.
     private func take(_ worker: Int) -> (items: [Item], kind: Kind) {
         state.withLock { state in
             let (items, kind) = state.queue.next(quickOnly: worker == quickWorker)
@@ -127,16 +130,16 @@ final class ReadPool: Sendable {
         }
     }
 
-    /// The connection that takes quick reads alone; none where there is only one.
+    /// The connection that runs only quick reads; nil if there is only one connection.
     private var quickWorker: Int? { configuration.connections > 1 ? 0 : nil }
 
     // MARK: running
 
-    /// Serves until the task is cancelled; what waits then is told so.
+    /// Runs until the task is cancelled. Reads that still wait then fail.
     ///
     /// - Parameters:
-    ///   - onTurn: called often while the time limits of reads are looked after.
-    ///   - onWork: called as often for each connection, by its number from 0 on.
+    ///   - onTurn: called often, while deadlines of reads are checked.
+    ///   - onWork: called as often for each connection, with its number from 0.
     func run(
         onTurn: @escaping @Sendable () -> Void = {},
         onWork: @escaping @Sendable (Int, QueryService.Activity) -> Void = { _, _ in }
@@ -153,7 +156,7 @@ final class ReadPool: Sendable {
 
     static let expiryInterval = Duration.milliseconds(50)
 
-    /// Tells those whose time is over, whether or not any connection moves.
+    /// Fails the reads whose deadline has passed, even if no connection makes progress.
     private func expire(
         _ onTurn: @Sendable () -> Void, _ onWork: @Sendable (Int, QueryService.Activity) -> Void
     ) async {
@@ -162,7 +165,7 @@ final class ReadPool: Sendable {
             try? await Task.sleep(for: Self.expiryInterval)
             let outcome: (expired: [PendingRead], woken: CheckedContinuation<Void, Never>?) = state.withLock { state in
                 let expired = state.queue.removeExpired(at: .now)
-                // What still waits has waited for long: whoever was to take it is held up.
+                // A quick read that still waits has waited long: the connection that should take it is blocked.
                 guard state.queue.hasQuick, let idle = state.idle.popLast() else { return (expired, nil) }
                 state.onQuick.insert(idle.worker)
                 return (expired, idle.continuation)
@@ -242,14 +245,14 @@ final class ReadPool: Sendable {
                 await waitForWork(worker, quickOnly: quickOnly, on: connection)
                 continue
             }
-            // A connection that the server has closed while nobody used it is no reason to fail.
+            // The server may have closed the connection while it was idle. The reads must not fail because of that.
             guard connection.isAlive() else { return putBack(items, kind) }
             await run(items, kind, on: connection)
             if !connection.isOpen { return }
         }
     }
 
-    /// Waits until there may be something, or ``wakeCancelled(_:)``.
+    /// Waits until there may be reads, or until ``wakeCancelled(_:)`` is called.
     private func waitForWork(_ worker: Int, quickOnly: Bool, on connection: isolated PostgresConnection) async {
         await withCheckedContinuation(isolation: connection) { continuation in
             let resumesAtOnce = state.withLock { state in
@@ -278,7 +281,8 @@ final class ReadPool: Sendable {
             try batch.answer(with: results)
         } catch {
             if items.count == 1 { return await settle(items[0], error, kind, on: connection) }
-            // They were one implicit transaction: one that fails takes the others along, and each is tried alone.
+            // The statements were one implicit transaction, so the failure of one failed all. Each read is now run
+            // alone.
             if error.endsConnection { return items.forEach { retry($0, after: error, kind) } }
             for item in items {
                 guard connection.isOpen else { return putBackRest(from: item.id, of: items, kind) }
@@ -287,7 +291,8 @@ final class ReadPool: Sendable {
         }
     }
 
-    /// The client's cancellation does not end a round trip that others share; the service's own does.
+    /// Runs the statements. The cancellation of a client does not end a round trip that other reads share. Only the
+    /// cancellation of the service does.
     private static func exchange(
         _ statements: Statements, _ timeoutMs: Int, on connection: isolated PostgresConnection
     ) async throws(PostgresError) -> [QueryResult] {
@@ -297,7 +302,7 @@ final class ReadPool: Sendable {
         return try await connection.pipeline(statements, timeoutMs: timeoutMs)
     }
 
-    /// Answers or repeats a read that has failed by itself.
+    /// Fails or repeats a read that has failed alone.
     private func settle(
         _ item: Item, _ error: PostgresError, _ kind: Kind,
         on connection: isolated PostgresConnection
@@ -310,7 +315,7 @@ final class ReadPool: Sendable {
         retry(item, after: error, kind)
     }
 
-    /// Reads change nothing: one whose connection broke is run once more, on another.
+    /// Runs a read once more on another connection if its connection broke. This is safe because reads change nothing.
     private func retry(_ item: Item, after error: PostgresError, _ kind: Kind) {
         guard error.endsConnection, item.attempts == 0 else {
             return item.entry.fail(ReadError(error))

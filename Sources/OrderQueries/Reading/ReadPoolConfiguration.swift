@@ -1,23 +1,23 @@
 internal import Postgres
 
-/// How many reads go to the database at once, and for how long.
+/// Limits the number and the duration of reads.
 struct ReadPoolConfiguration: Sendable {
-    /// Sessions of the database; with more than one, the first takes only quick reads.
+    /// Number of database sessions. If there is more than one, the first runs only quick reads.
     var connections = 4
-    /// What the quick reads that share a round trip take at most, in reads of one row.
+    /// Maximum cost of the quick reads that share a round trip, in reads of one row.
     var batchLimit = 16
-    /// Reads that wait, at most.
+    /// Maximum number of reads that wait.
     var maxQueued = 2_000
-    /// Milliseconds that a read waits for a connection, at most.
+    /// Maximum time that a read waits for a connection, in milliseconds.
     var queueTimeoutMs = 2_000
-    /// Milliseconds that a read runs, at most.
+    /// Maximum time of a statement, in milliseconds.
     var statementTimeoutMs = 5_000
 
-    /// A session for reads.
+    /// The settings of a session for reads.
     ///
-    /// Statements are prepared once and planned once: their texts are made so that one plan suits all values, and
-    /// planning anew costs more than reading an order. A bitmap scan would read all of a customer's orders to find the
-    /// latest ones; compiling is for queries of seconds.
+    /// PostgreSQL prepares and plans each statement once. The texts are written so that one plan suits all values, and
+    /// a new plan costs more than reading an order. A bitmap scan would read all orders of a customer to find the
+    /// latest ones. Just-in-time compilation only helps queries that take seconds.
     func session(_ postgres: PostgresConfiguration) -> PostgresConfiguration {
         var session = postgres
         session.statementTimeoutMs = statementTimeoutMs

@@ -1,13 +1,13 @@
 internal import DequeModule
 
-/// What waits for a connection, in order: a pure value that reads no clock and runs nothing.
+/// The reads that wait for a connection, in order. This is a pure value that reads no clock and runs nothing.
 ///
-/// Quick reads share round trips and go before searches; one connection in each pool takes quick ones alone, so that
-/// slow searches never hold up the look at one order.
+/// Quick reads share round trips and are taken before searches. One connection of each pool runs only quick reads, so
+/// slow searches never delay the read of one order.
 struct ReadQueue<Entry> {
     /// The kind of a read.
     enum Kind: Sendable {
-        /// By key, or a few rows that stand beside each other in an index: a fraction of a millisecond.
+        /// Reads by key, or reads a few adjacent rows of an index. It takes a fraction of a millisecond.
         case quick
         /// May take long.
         case search
@@ -17,22 +17,22 @@ struct ReadQueue<Entry> {
         let id: UInt64
         let entry: Entry
         let deadline: ContinuousClock.Instant
-        /// What it takes as a quick read, in reads of one row.
+        /// Its cost as a quick read, in reads of one row.
         var cost = 1
-        /// How often it was run before, and has failed for a reason that is not its own.
+        /// How often it was run before and failed for a reason outside of the read.
         var attempts = 0
     }
 
     private var quick = Deque<Item>()
-    /// What the quick reads take, in reads of one row.
+    /// The total cost of the quick reads, in reads of one row.
     private(set) var quickCost = 0
     private var searches = Deque<Item>()
     private let maxCount: Int
     private let batchLimit: Int
 
     /// - Parameters:
-    ///   - maxCount: how many may wait.
-    ///   - batchLimit: what the quick reads that share a round trip take at most, in reads of one row.
+    ///   - maxCount: the maximum number of reads that wait.
+    ///   - batchLimit: the maximum cost of the quick reads that share a round trip, in reads of one row.
     init(maxCount: Int, batchLimit: Int) {
         self.maxCount = maxCount
         self.batchLimit = batchLimit
@@ -40,7 +40,7 @@ struct ReadQueue<Entry> {
 
     var count: Int { quick.count + searches.count }
 
-    /// - Returns: false when there is no room.
+    /// - Returns: false if the queue is full.
     mutating func append(_ item: Item, to kind: Kind) -> Bool {
         if count >= maxCount { return false }
         switch kind {
@@ -52,7 +52,7 @@ struct ReadQueue<Entry> {
         return true
     }
 
-    /// Puts one back that was taken, before all others.
+    /// Puts a read that was taken back to the front of the queue.
     mutating func putBack(_ item: Item, to kind: Kind) {
         switch kind {
         case .quick:
@@ -62,7 +62,7 @@ struct ReadQueue<Entry> {
         }
     }
 
-    /// What a connection runs next: several quick reads, or one search; empty when there is nothing for it.
+    /// Takes the next reads for a connection: several quick reads or one search; empty if there is none for it.
     mutating func next(quickOnly: Bool) -> (items: [Item], kind: Kind) {
         if quick.isEmpty {
             guard !quickOnly, let search = searches.popFirst() else { return ([], .quick) }
@@ -78,18 +78,18 @@ struct ReadQueue<Entry> {
         return (items, .quick)
     }
 
-    /// Takes one out; nil when it is not here any more.
+    /// Removes a read; nil if it is no longer in the queue.
     mutating func remove(_ id: UInt64) -> Entry? {
         removeAll { $0.id == id }.first
     }
 
-    /// Takes out all whose time is over.
+    /// Removes all reads whose deadline has passed.
     mutating func removeExpired(at now: ContinuousClock.Instant) -> [Entry] {
         if isEmpty { return [] }
         return removeAll { $0.deadline <= now }
     }
 
-    /// Takes out all.
+    /// Removes all reads.
     mutating func removeAll() -> [Entry] {
         removeAll { _ in true }
     }
@@ -108,7 +108,7 @@ extension ReadQueue: Sendable where Entry: Sendable {}
 extension ReadQueue.Item: Sendable where Entry: Sendable {}
 
 extension Deque {
-    /// Takes out all that fulfil a condition, in order.
+    /// Removes all elements that fulfil a condition, in order.
     fileprivate mutating func takeAll(where isWanted: (Element) -> Bool) -> [Element] {
         let taken = filter(isWanted)
         if !taken.isEmpty { removeAll(where: isWanted) }

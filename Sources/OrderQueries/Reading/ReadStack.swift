@@ -4,8 +4,8 @@ internal import Logging
 internal import Postgres
 internal import StreamCore
 
-/// All that reads one server: sessions, waits for versions, dashboards, and the look at the offsets. A request is
-/// answered by one stack, so what it is told of freshness is of the same server as the rows.
+/// Everything that reads one server: sessions, waits for versions, dashboards, and the state of the pipeline. One stack
+/// answers a request, so the freshness in the response and the rows are of the same server.
 struct ReadStack: Sendable {
     let server: ReadServer
     let pool: ReadPool
@@ -15,7 +15,7 @@ struct ReadStack: Sendable {
     let orders: OrderReads
     let sql: SQLQueryReads
 
-    /// - Parameter replayedUntil: of a replica, up to when it shows what the primary has committed.
+    /// - Parameter replayedUntil: for a replica, the time up to which it shows what was committed on the primary.
     init(
         _ server: ReadServer, _ configuration: QueryServiceConfiguration, _ postgres: PostgresConfiguration,
         _ kafka: KafkaClientConfiguration, _ queries: SQLQuerySet,
@@ -27,7 +27,7 @@ struct ReadStack: Sendable {
             postgres, maxWaiters: configuration.maxWaiters,
             // A standby refuses LISTEN.
             notifyChannel: server == .primary ? configuration.notifyChannel : nil)
-        // Without read models of orders, answers are made of those in SQL, whatever their names.
+        // Without read models of orders, only queries in SQL are answered. They may read any read model.
         let names = configuration.readModels.isEmpty ? nil : Set(configuration.readModels.map(\.rawValue))
         pipeline = PipelineWatch(
             postgres, kafka, of: names, intervalMs: configuration.pipelineIntervalMs, replayedUntil: replayedUntil,
@@ -43,9 +43,9 @@ struct ReadStack: Sendable {
             configuration.sql, queries, pool: pool, pipeline: pipeline, maxWaitSeconds: configuration.maxWaitSeconds)
     }
 
-    /// Answers a request, and says up to when the answer shows what was committed.
+    /// Answers a request, and adds the time up to which the response shows what was committed.
     func answer(_ body: (ReadStack) async throws -> HTTPResponse) async throws -> HTTPResponse {
-        // Before the rows: they show what was committed until then, or more.
+        // This time is read before the rows, so the rows show at least what was committed until then.
         let asOf = pipeline.asOfText
         var response = try await body(self)
         if !response.headers.contains(where: { $0.name == "X-As-Of" }) {
@@ -54,7 +54,7 @@ struct ReadStack: Sendable {
         return response
     }
 
-    /// Works until the task is cancelled.
+    /// Runs until the task is cancelled.
     func run(onTurn: @escaping @Sendable (QueryService.Turn) -> Void) async {
         let server = server
         let turned: @Sendable (QueryService.Loop) -> Void = { onTurn(.loop(.init($0, server))) }
@@ -89,7 +89,7 @@ struct ReadStack: Sendable {
     }
 }
 
-/// The servers, and which of them answers a request.
+/// The servers, and the choice of the one that answers a request.
 struct ReadServers: Sendable {
     let primary: ReadStack
     private let replica: (stack: ReadStack, watch: ReplicaWatch)?
@@ -99,18 +99,18 @@ struct ReadServers: Sendable {
         self.replica = replica
     }
 
-    /// The one that answers now.
+    /// The server that answers now.
     var current: ReadStack {
         guard let replica, replica.watch.server == .replica else { return primary }
         return replica.stack
     }
 
-    /// Why that one answers; nil without a replica.
+    /// Why this server answers; nil if there is no replica.
     var reason: ServerChoice.Reason? { replica?.watch.reason }
 
     var all: [ReadStack] { [primary] + (replica.map { [$0.stack] } ?? []) }
 
-    /// Answers a request. A replica that went away since the last look is left to the primary.
+    /// Answers a request. If the replica has become unavailable since the last check, the primary answers.
     func answer(_ body: (ReadStack) async throws -> HTTPResponse) async throws -> HTTPResponse {
         let stack = current
         do {
@@ -120,7 +120,7 @@ struct ReadServers: Sendable {
         }
     }
 
-    /// Works until the task is cancelled.
+    /// Runs until the task is cancelled.
     func run(onTurn: @escaping @Sendable (QueryService.Turn) -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             for stack in all { group.addTask { await stack.run(onTurn: onTurn) } }

@@ -4,7 +4,7 @@ internal import Postgres
 internal import StreamCore
 internal import Synchronization
 
-/// Asks the primary and the replica for the positions of their write-ahead logs, and says which one answers reads.
+/// Reads the positions of the write-ahead logs of the primary and the replica, and decides which server answers reads.
 final class ReplicaWatch: Sendable {
     private let choice: Mutex<ServerChoice>
     private let servers: [(server: ReadServer, postgres: PostgresConfiguration)]
@@ -35,20 +35,20 @@ final class ReplicaWatch: Sendable {
         report(choice.withLock { $0 }, at: .now)
     }
 
-    /// The time between two looks: a replica cannot be found to be nearer than that.
+    /// Time between two readings. The measured delay of the replica cannot be smaller than this.
     static func interval(maxDelayMs: Int) -> Duration { min(longestInterval, .milliseconds(max(10, maxDelayMs / 5))) }
 
     /// The server that answers now.
     var server: ReadServer { choice.withLock { $0.server } }
     var reason: ServerChoice.Reason { choice.withLock { $0.reason } }
 
-    /// Up to when the replica shows what was committed on the primary; nil when that is not known.
+    /// The time up to which the replica shows what was committed on the primary; nil if it is unknown.
     var replayedUntil: Timestamp? {
         let delay = choice.withLock { $0.delay(at: .now) }
         return delay.map { Timestamp(microseconds: Timestamp.now.microseconds - Int64($0 / .microseconds(1))) }
     }
 
-    /// Looks until the task is cancelled.
+    /// Runs until the task is cancelled.
     ///
     /// - Parameter onTurn: called after each decision, with the server that answers from then on.
     func run(onTurn: @escaping @Sendable (ReadServer) -> Void) async {
@@ -101,7 +101,7 @@ final class ReplicaWatch: Sendable {
         }
     }
 
-    /// What was replayed, on a standby; what was written, elsewhere.
+    /// The position that a standby has replayed, or that any other server has written.
     private static let position: Statement = """
         SELECT pg_wal_lsn_diff(
             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, '0/0')::bigint

@@ -1,20 +1,20 @@
-/// Decides which server answers: the replica, while it is there and near enough to the primary, and else the primary. A
-/// pure value that is told what the servers say of their write-ahead logs.
+/// Decides which server answers: the replica while it answers and its delay is small enough, otherwise the primary.
+/// This is a pure value that receives the positions of the servers' write-ahead logs.
 ///
-/// The delay of the replica needs no clock but our own. The primary is asked for its position again and again. When the
-/// replica has replayed a position, it has all that was committed before the question for that position; so its data is
-/// no older than that question.
+/// The delay of the replica is measured with the clock of this process alone. The primary is asked for its position
+/// periodically. A replica that has replayed a position has everything that was committed before the primary was asked
+/// for it. So its data is not older than that request.
 struct ServerChoice: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// Why the primary answers, or the replica in spite of something.
+    /// Why the primary answers, or why the replica answers although something is wrong.
     enum Reason: String, Sendable {
-        /// The replica is near enough.
+        /// The delay of the replica is small enough.
         case near
-        /// The replica's delay is above the bound, or not known yet.
+        /// The replica's delay is above the limit, or not known yet.
         case delayed
         case replicaIsAway = "replica_away"
-        /// Nobody else can answer, and how far behind the replica is cannot be measured.
+        /// Only the replica can answer, and its delay cannot be measured.
         case primaryIsAway = "primary_away"
     }
 
@@ -25,41 +25,42 @@ struct ServerChoice: Sendable {
 
     private let maxDelay: Duration
     private let silence: Duration
-    /// Positions of the primary that the replica had not replayed when it was asked last, the oldest first.
+    /// Positions of the primary that the replica had not replayed at its last answer, the oldest first.
     private var samples: [Sample] = []
-    /// When the newest position was asked for that the replica has replayed.
+    /// The time of the request for the newest position that the replica has replayed.
     private var reached: Instant?
     private var replicaAnswered: Instant?
     private var primaryAnswered: Instant?
-    /// Looks in a row that found the replica near enough.
+    /// Number of consecutive decisions at which the delay of the replica was small enough.
     private var goodLooks = 0
 
     private(set) var server = ReadServer.primary
     private(set) var reason = Reason.replicaIsAway
 
-    /// A server that was left is returned to after this many good looks.
+    /// Number of such decisions after which the replica answers again.
     private static let looksBeforeReturn = 3
-    /// A replica that is further behind has an unknown delay until it catches up.
+    /// Maximum number of positions that are kept. If the replica is further behind, its delay is unknown until it
+    /// catches up.
     private static let mostSamples = 10_000
 
     /// - Parameters:
-    ///   - maxDelay: the largest delay of a replica that answers.
-    ///   - silence: how long a server may say nothing before it is away.
+    ///   - maxDelay: the maximum delay of a replica that answers.
+    ///   - silence: the time without an answer after which a server counts as unavailable.
     init(maxDelay: Duration, silence: Duration) {
         self.maxDelay = maxDelay
         self.silence = silence
     }
 
-    /// The primary has written this position.
+    /// Notes that the primary has written this position.
     ///
-    /// - Parameter asked: before the question.
+    /// - Parameter asked: the time before the request.
     mutating func primary(at position: Int64, asked: Instant, now: Instant) {
         primaryAnswered = now
         samples.append(Sample(asked: asked, position: position))
         if samples.count > Self.mostSamples { samples.removeFirst(samples.count - Self.mostSamples) }
     }
 
-    /// The replica has replayed this position.
+    /// Notes that the replica has replayed this position.
     mutating func replica(at position: Int64, now: Instant) {
         replicaAnswered = now
         let replayed = samples.prefix { $0.position <= position }
@@ -74,14 +75,14 @@ struct ServerChoice: Sendable {
         }
     }
 
-    /// How old what the replica shows may be; nil when that is not known.
+    /// The maximum age of the replica's data; nil if it is unknown.
     func delay(at now: Instant) -> Duration? {
         replicaAnswered == nil ? nil : reached.map { now - $0 }
     }
 
-    /// Decides anew.
+    /// Decides which server answers from now on.
     ///
-    /// - Returns: whether another server answers from now on.
+    /// - Returns: whether the server has changed.
     mutating func decide(at now: Instant) -> Bool {
         let before = server
         func answers(_ last: Instant?) -> Bool { last.map { now - $0 <= silence } ?? false }

@@ -39,7 +39,7 @@ enum Problems {
 
     static let behindType = "/problems/read-model-behind"
 
-    /// - Parameter current: nil when the read model does not have the order at all.
+    /// - Parameter current: nil if the read model does not have the order.
     static func readModelBehind(current: Int64?, requested: Int64, retryAfterSeconds: Int) -> Problem {
         Problem(
             status: 503, type: behindType, title: "The read model is not that far yet",

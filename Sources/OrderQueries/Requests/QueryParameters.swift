@@ -2,20 +2,20 @@ internal import HTTP
 internal import RequestValues
 internal import StreamCore
 
-/// The parameters of a request by their names. Everything that is wrong with them is collected, and told at once.
+/// The parameters of a request by name. It collects all problems, so that one response can contain them all.
 struct QueryParameters {
     typealias Complaint = ParameterComplaint
 
     private(set) var complaints: [Complaint] = []
     private var values: [String: [String]] = [:]
 
-    /// Names longer than this are cut when they are quoted back.
+    /// Longer names are cut when a response quotes them.
     private static let quotedNameLimit = 40
 
     /// - Parameters:
     ///   - query: names and values, decoded, in their order.
-    ///   - names: those that may be given once.
-    ///   - repeatable: those that may be given several times.
+    ///   - names: parameters that may be given once.
+    ///   - repeatable: parameters that may be given several times.
     init(_ query: [(name: String, value: String)], names: [String], repeatable: [String] = []) {
         for (name, value) in query {
             if names.contains(name) {
@@ -38,22 +38,22 @@ struct QueryParameters {
         if complaints.count < 16 { complaints.append(Complaint(parameter: parameter, detail: detail)) }
     }
 
-    /// - Throws: the problem of all complaints; nothing without any.
+    /// - Throws: a problem with all complaints, if there are any.
     func check() throws(Problem) {
         if !complaints.isEmpty { throw Problems.invalidParameters(complaints) }
     }
 
     // MARK: values
 
-    /// The value as it is; nil when the parameter is not given.
+    /// The unchanged value; nil if the parameter is not given.
     func text(_ name: String) -> String? { values[name]?.first }
 
-    /// All values of a repeatable parameter, also those joined by commas.
+    /// All values of a repeatable parameter. A comma also separates values.
     func list(_ name: String) -> [String] {
         (values[name] ?? []).flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
     }
 
-    /// An identity: any text of a sensible length without control characters.
+    /// An id: a text of limited length without control characters.
     mutating func identifier(_ name: String) -> String? {
         guard let value = text(name) else { return nil }
         if let problem = Identifier.problem(of: value) { complain(name, problem) }
@@ -92,7 +92,7 @@ struct QueryParameters {
         return defaultValue
     }
 
-    /// An instant by RFC 3339, or a date, which means its first instant in UTC.
+    /// A time by RFC 3339, or a date, which stands for its beginning in UTC.
     mutating func instant(_ name: String) -> Timestamp? {
         guard let value = text(name) else { return nil }
         if let instant = Timestamp(value) ?? (value.utf8.count == 10 ? Timestamp(value + "T00:00:00Z") : nil) {
@@ -102,7 +102,7 @@ struct QueryParameters {
         return nil
     }
 
-    /// A decimal that is not negative, in a form of its own: no zeros that say nothing.
+    /// A decimal that is not negative, in its canonical form, without unnecessary zeros.
     mutating func amount(_ name: String) -> String? {
         guard let value = text(name) else { return nil }
         if let amount = PlainDecimal.canonical(value) { return amount }

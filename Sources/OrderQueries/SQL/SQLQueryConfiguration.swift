@@ -1,10 +1,10 @@
-/// Which queries are answered that are files of SQL, and how.
+/// The settings of queries in SQL.
 public struct SQLQueryConfiguration: Sendable, Hashable {
-    /// Folders of `NAME.sql`; without any there are none.
+    /// Folders with files `NAME.sql`. Without a folder there are no queries.
     public var folders: [String] = []
-    /// The role that queries run as; nil for the session's own.
+    /// The role that runs the queries; nil for the session's own role.
     public var role: String?
-    /// Bytes of answers that are kept for others who ask the same; 0 for none.
+    /// Maximum size of the cached answers, in bytes; 0 for no cache.
     public var cacheBytes = 0
 
     public init() {}

@@ -1,8 +1,8 @@
 internal import Metrics
 
-/// The metrics of queries that are files of SQL.
+/// The metrics of queries in SQL.
 enum SQLQueryMetrics {
-    /// What each metric is, in one sentence, by its name.
+    /// The description of each metric, by its name.
     static let help: [String: String] = [
         "millrace_query_cache_hits_total": "Answers of queries in SQL that came out of the cache, by query.",
         "millrace_query_cache_misses_total":

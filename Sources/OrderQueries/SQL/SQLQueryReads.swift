@@ -6,7 +6,7 @@ internal import StreamCore
 internal import Synchronization
 internal import WireJSON
 
-/// Answers queries that are files of SQL: `request → parameters → statement → rows → JSON` in one place.
+/// Answers queries in SQL: `request → parameters → statement → rows → JSON` in one place.
 final class SQLQueryReads: Sendable {
     private let queries: SQLQuerySet
     private let pool: ReadPool
@@ -15,7 +15,7 @@ final class SQLQueryReads: Sendable {
     private let cache: Mutex<QueryCache>
     private let keepsAnswers: Bool
 
-    /// The pauses between two looks at a query whose version is waited for.
+    /// The pauses between two reads while a request waits for a version.
     private static let firstPause = Duration.milliseconds(10)
     private static let longestPause = Duration.milliseconds(250)
 
@@ -41,7 +41,7 @@ final class SQLQueryReads: Sendable {
             throw Problems.invalidParameters(error.complaints)
         }
         let deadline = ContinuousClock.now + .seconds(waitSeconds(request, asked))
-        // Before the rows: they show what was committed until then, or more.
+        // The freshness is read before the rows, so the rows show at least what was committed until then.
         var freshness = pipeline.freshness(of: query.query.reads.map(\.name))
         var page = try await page(of: query, asked, freshness, generation, request)
         if Self.isBehind(page, asked), deadline > .now {

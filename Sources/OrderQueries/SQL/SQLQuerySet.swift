@@ -6,31 +6,31 @@ internal import SQLText
 internal import StreamCore
 internal import Synchronization
 
-/// The queries that are answered now. They are exchanged all at once, or not at all: when files are read again, and
-/// when a read model has another live version.
+/// The queries that are answered now. All of them are replaced together, or none: when the files are read again, and
+/// when another version of a read model becomes live.
 final class SQLQuerySet: Sendable {
     private struct State {
         var prepared = PreparedQueries()
         var folders: QueryFolders?
         var schemas = LiveSchemas()
-        /// Changes whenever the queries do.
+        /// Changes when the queries change.
         var generation: UInt64 = 0
         var document: StaticFile
-        /// What was said last of a failure, so that it is said once.
+        /// The last logged error, so that it is logged only once.
         var complaint: String?
     }
 
     private let configuration: SQLQueryConfiguration
     private let session: PostgresSession
     private let logger: Logger
-    /// Describes the API without the queries.
+    /// The description of the API without these queries.
     private let description: StaticFile
     private let state: Mutex<State>
 
     private static let timeoutMs = 5_000
     static let refreshInterval = Duration.seconds(2)
 
-    /// - Parameter description: describes the API without the queries.
+    /// - Parameter description: the description of the API without these queries.
     init(
         _ configuration: SQLQueryConfiguration, _ postgres: PostgresConfiguration, description: StaticFile,
         logger: Logger
@@ -45,8 +45,8 @@ final class SQLQuerySet: Sendable {
         self.logger = logger
     }
 
-    /// - Returns: the number is another one once the queries are others.
-    /// - Throws: the problem that there is no query of this name, or not yet what it reads.
+    /// - Returns: the query, and a number that changes when the queries change.
+    /// - Throws: a problem if there is no query of this name, or its read model does not exist yet.
     func query(_ name: String) throws(Problem) -> (query: PreparedQuery, generation: UInt64) {
         let (query, isKnown, generation) = state.withLock { state in
             (state.prepared.queries[name], state.folders?.queries[name] != nil, state.generation)
@@ -55,25 +55,25 @@ final class SQLQuerySet: Sendable {
         return (query, generation)
     }
 
-    /// The type that a query is counted under: its name, as long as there is one of this name.
+    /// The type for the metrics of a query: its name, if there is a query of this name.
     func metricType(_ name: String?) -> String {
         let isKnown = name.map { name in state.withLock { $0.folders?.queries[name] != nil } } ?? false
         return isKnown ? "q/" + (name ?? "") : "q/other"
     }
 
-    /// The description of the API, with the queries in it.
+    /// The description of the API, including the queries.
     var document: StaticFile { state.withLock { $0.document } }
 
     /// Reads the folders.
     ///
-    /// - Throws: ``InvalidFolder`` with all that is wrong, and then the queries are those of before; `PostgresError`.
+    /// - Throws: ``InvalidFolder`` with all problems; the queries then stay unchanged. `PostgresError`.
     func load() async throws {
         try await prepare()()
     }
 
-    /// Reads the folders, and changes nothing yet.
+    /// Reads the folders, without a change of the queries.
     ///
-    /// - Returns: puts the queries in the place of those that are answered now.
+    /// - Returns: a function that replaces the current queries by the ones that were read.
     /// - Throws: as ``load()``.
     func prepare() async throws -> @Sendable () -> Void {
         guard !configuration.folders.isEmpty else { return {} }
@@ -95,9 +95,10 @@ final class SQLQuerySet: Sendable {
         }
     }
 
-    /// Looks for live versions that have changed, until the task is cancelled; without folders it returns at once.
+    /// Checks periodically whether other versions are live, until the task is cancelled. Without folders it returns at
+    /// once.
     ///
-    /// - Parameter onTurn: called after each look, also one that failed.
+    /// - Parameter onTurn: called after each check, even if it failed.
     func run(onTurn: @Sendable () -> Void) async {
         guard !configuration.folders.isEmpty else { return }
         while !Task.isCancelled {
@@ -118,7 +119,7 @@ final class SQLQuerySet: Sendable {
         guard let folders, schemas != known else { return }
         let prepared = try await folders.prepared(in: schemas, role: configuration.role, on: connection)
         state.withLock { state in
-            // Files that were read again meanwhile know better.
+            // If the files were read again in the meantime, their result is newer.
             guard state.generation == generation else { return }
             (state.schemas, state.prepared) = (schemas, prepared)
             state.generation += 1

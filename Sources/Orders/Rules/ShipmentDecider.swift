@@ -1,15 +1,15 @@
 public import Events
 internal import StreamCore
 
-/// What a shipment, one parcel of an order, can be told.
+/// The commands of a shipment. A shipment is one parcel of an order.
 public enum ShipmentCommand: Hashable, Sendable {
     case create(ShipmentCreated)
     case deliver
 }
 
-/// A shipment as its rules and its answers see it.
+/// The state of a shipment that the rules and the answers need.
 public struct ShipmentState: Hashable, Sendable, TenantOwned {
-    /// Whose shipment it is, where tenants are told apart: the order's.
+    /// The tenant of the shipment, which is the order's, if tenants are told apart.
     public var tenantID: String?
     public var parcel: ShipmentCreated
     public var created: EventMoment
@@ -26,11 +26,11 @@ public struct ShipmentState: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// What the rules of shipments ask of the world.
+/// What the rules of shipments need to know besides the shipment.
 public struct ShipmentDecisionFacts: Hashable, Sendable, TenantOwned {
-    /// Who sends the command: another tenant's shipments and orders do not exist for it.
+    /// The tenant that sends the command. Shipments and orders of other tenants do not exist for the command.
     public var tenantID: String?
-    /// The order of a shipment that is created; nil where there is none.
+    /// The order of a shipment that is created; nil if there is none.
     public var order: OrderState?
 
     public init(tenantID: String? = nil, order: OrderState? = nil) {
@@ -39,7 +39,7 @@ public struct ShipmentDecisionFacts: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// The rules of shipments: a confirmed order is shipped in as many parcels as it needs, and each is delivered once.
+/// The rules of shipments: a confirmed order is shipped in any number of parcels, and each parcel is delivered once.
 public enum ShipmentDecider: TenantDecider {
     public typealias State = ShipmentState
     public typealias Command = ShipmentCommand
