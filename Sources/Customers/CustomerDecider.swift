@@ -35,8 +35,8 @@ public struct CustomerDecisionFacts: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// The rules of customers. A command that would change nothing makes no event, unless no event has told of the customer
-/// yet: readers then know nothing of one that another program has written.
+/// The rules of customers. A command that would change nothing makes no event, with one exception: if another program
+/// has written the customer, no event describes it yet, so readers do not know it.
 public enum CustomerDecider: TenantDecider {
     public typealias State = CustomerState
     public typealias Command = CustomerCommand
@@ -67,8 +67,8 @@ public enum CustomerDecider: TenantDecider {
         }
     }
 
-    /// What an address must be to be written to is the mail server's to say. This finds what was typed into the wrong
-    /// field.
+    /// Finds text that was typed into the wrong field. Only the mail server can decide whether an e-mail address is
+    /// valid.
     private static func check(_ details: CustomerDetails) throws(Refusal) {
         let parts = details.email.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count == 2, parts.allSatisfy({ !$0.isEmpty }), !details.email.contains(where: \.isWhitespace)

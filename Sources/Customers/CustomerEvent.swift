@@ -17,7 +17,7 @@ public enum CustomerEventType: String, EventType {
     public var aggregateType: CustomerKind { .customer }
 }
 
-/// What is known of a customer.
+/// The details of a customer.
 public struct CustomerDetails: Hashable, Sendable {
     public let name: String
     public let email: String
@@ -43,9 +43,9 @@ public struct CustomerDetails: Hashable, Sendable {
 /// An event of a customer.
 public enum CustomerEventPayload: Hashable, Sendable {
     case customerRegistered(CustomerDetails)
-    /// All details, also those that did not change.
+    /// All details, including those that did not change.
     case customerChanged(CustomerDetails)
-    /// Readers keep nothing that names the person.
+    /// Readers delete everything that identifies the person.
     case customerForgotten
 
     public var type: CustomerEventType {

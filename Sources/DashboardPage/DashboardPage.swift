@@ -1,28 +1,28 @@
-/// The live page: its files, which the compiler embeds. Who serves them needs no folder on disk.
+/// The files of the live page. The compiler embeds them, so the program that serves them needs no folder on disk.
 ///
-/// The page asks for everything by relative addresses, so it can stand behind a proxy's prefix, and keeps to
-/// `Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;
-/// connect-src 'self'`, with the origin of the service for commands where there is one. One script is not among the
-/// files: Chart.js, which is expected at ``chartScriptPath``. Without it the page shows tables where the charts would
-/// be.
+/// The page requests everything by relative addresses, so it works behind a proxy that adds a path prefix. It obeys
+/// `Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src
+/// 'self'`. If there is a service for commands at another origin, `connect-src` must contain that origin too. One
+/// script is not among the files: Chart.js, which is requested at ``chartScriptPath``. Without it the page shows tables
+/// instead of charts.
 public enum DashboardPage {
-    /// One file to answer a GET with.
+    /// A file that answers a GET request.
     public struct File: Sendable {
-        /// The path to serve it at: `/` for the page itself, `/assets/…` for what it is made of.
+        /// The path at which it is served: `/` for the page itself, `/assets/…` for the files that the page loads.
         public let path: String
         /// The value of the header `Content-Type`.
         public let contentType: String
         public let bytes: [UInt8]
     }
 
-    /// Where the page looks for Chart.js 3 as a classic (UMD) script, the file `chart.min.js` of Debian's
+    /// The path at which the page requests Chart.js 3 as a classic (UMD) script: the file `chart.min.js` of Debian's
     /// `libjs-chart.js`.
     public static let chartScriptPath = "/assets/chart.js"
 
     /// The page with the form for a new order.
     ///
-    /// - Parameter commands: where the form sends commands, as the browser reaches it: an address, or a relative one
-    ///   such as `./`. It may have no character that HTML escapes.
+    /// - Parameter commands: the address to which the browser sends commands. It may be relative, such as `./`. It must
+    ///   not contain a character that HTML escapes.
     public static func files(commandsAt commands: String) -> [File] {
         files.map { file in
             guard file.path == "/" else { return file }
@@ -33,13 +33,14 @@ public enum DashboardPage {
         }
     }
 
-    /// The page and all that it loads from its own server, but for the script at ``chartScriptPath`` and the data. It
-    /// has no form for orders.
+    /// The page without the form for orders, and all files that it loads from its own server, except the script at
+    /// ``chartScriptPath``.
     public static let files: [File] = embedded.map { name, bytes in
         File(path: name == "index.html" ? "/" : "/assets/\(name)", contentType: contentType(of: name), bytes: bytes)
     }
 
-    /// The files of `Resources/` by their names; SwiftPM makes an identifier of each by writing `_` for `-` and `.`.
+    /// The files of `Resources/` by their names. SwiftPM creates an identifier for each and replaces `-` and `.` by
+    /// `_`.
     static let embedded: [(name: String, bytes: [UInt8])] = [
         ("banner.js", PackageResources.banner_js),
         ("charts.js", PackageResources.charts_js),

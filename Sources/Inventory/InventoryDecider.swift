@@ -1,7 +1,7 @@
 public import Events
 public import StreamCore
 
-/// What the stock of a product can be told, each with a number of pieces. All but the first are about an order.
+/// The commands for the stock of a product. Each has a number of pieces. All except the first concern an order.
 public enum InventoryCommand: Hashable, Sendable {
     case receive(Int32)
     case reserve(Int32, orderID: String)
@@ -9,17 +9,17 @@ public enum InventoryCommand: Hashable, Sendable {
     case ship(Int32, orderID: String)
 }
 
-/// The stock of a product as its rules and its answers see it. What is reserved for each order is a fact of its own: a
-/// product may be wanted by more orders than should be read for each command.
+/// The state of a product's stock that the rules and the answers need. The pieces that are reserved for each order are
+/// separate facts, because many orders may have reserved one product, and a command should not read all of them.
 public struct InventoryState: Hashable, Sendable, TenantOwned {
-    /// Whose stock it is, where tenants are told apart.
+    /// The tenant of the stock, if tenants are told apart.
     public var tenantID: String?
     public var onHand: Int64
     public var reserved: Int64
     public var updatedAt: Timestamp
     public var lastEventID: EventID
 
-    /// Pieces that can be reserved.
+    /// The number of pieces that can be reserved.
     public var available: Int64 { onHand - reserved }
 
     public init(tenantID: String?, onHand: Int64, reserved: Int64, updatedAt: Timestamp, lastEventID: EventID) {
@@ -31,11 +31,11 @@ public struct InventoryState: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// What the rules of stock ask of the world.
+/// What the rules of stock need to know besides the stock.
 public struct InventoryFacts: Hashable, Sendable, TenantOwned {
-    /// Who sends the command: another tenant's stock does not exist for it.
+    /// The tenant that sends the command. The stock of other tenants does not exist for the command.
     public var tenantID: String?
-    /// Pieces that are reserved for the command's order.
+    /// The number of pieces that are reserved for the command's order.
     public var reservedForOrder: Int64
 
     public init(tenantID: String? = nil, reservedForOrder: Int64 = 0) {
@@ -44,7 +44,7 @@ public struct InventoryFacts: Hashable, Sendable, TenantOwned {
     }
 }
 
-/// The rules of stock: what is reserved was available before, and what is shipped was reserved.
+/// The rules of stock: only available pieces can be reserved, and only reserved pieces can be shipped.
 public enum InventoryDecider: TenantDecider {
     public typealias State = InventoryState
     public typealias Command = InventoryCommand
@@ -56,7 +56,7 @@ public enum InventoryDecider: TenantDecider {
     public static let kind = InventoryKind.inventory
     public static let unknown = InventoryRule.unknownStock
 
-    /// The most pieces of one product. So the sum of any two numbers of pieces fits 64 bits.
+    /// Maximum number of pieces of one product. With it, the sum of any two numbers of pieces fits into 64 bits.
     public static let maximumOnHand: Int64 = 1_000_000_000_000
 
     public static func decide(
@@ -73,7 +73,7 @@ public enum InventoryDecider: TenantDecider {
         }
     }
 
-    /// The first receipt makes the stock.
+    /// The first receipt creates the stock.
     private static func receive(
         _ quantity: Int32, _ state: InventoryState?, _ facts: InventoryFacts
     ) throws(Refusal) -> StockChanged {
@@ -97,7 +97,7 @@ public enum InventoryDecider: TenantDecider {
             onHand: state.onHand, reserved: state.reserved + Int64(quantity))
     }
 
-    /// Takes pieces out of the order's reservation; pieces that are shipped are not there any more.
+    /// Reduces the order's reservation. Pieces that are shipped also leave the stock.
     private static func takeBack(
         _ reason: StockChanged.Reason, _ quantity: Int32, _ orderID: String, _ state: InventoryState,
         _ facts: InventoryFacts

@@ -3,7 +3,7 @@ public import Events
 /// One event of the stock of a product.
 public typealias InventoryEvent = Event<InventoryEventPayload>
 
-/// The stock of one product is an aggregate; its id is the product's.
+/// The domain's only kind of aggregate: the stock of one product. Its id is the product's id.
 public enum InventoryKind: String, AggregateKind {
     case inventory = "Inventory"
 }
@@ -14,27 +14,27 @@ public enum InventoryEventType: String, EventType {
     public var aggregateType: InventoryKind { .inventory }
 }
 
-/// What happened to the stock of a product.
+/// The payload of an event of a product's stock.
 public enum InventoryEventPayload: Hashable, Sendable {
     case stockChanged(StockChanged)
 
     public var type: InventoryEventType { .stockChanged }
 }
 
-/// A movement, with the numbers after it: a reader that knows the latest event of a product knows its stock.
+/// A movement, with the numbers after it. A reader that knows the latest event of a product knows its stock.
 public struct StockChanged: Hashable, Sendable {
     public enum Reason: String, CaseIterable, Sendable {
-        /// Pieces came in.
+        /// Pieces arrived.
         case received
-        /// Pieces are kept for an order.
+        /// Pieces were reserved for an order.
         case reserved
-        /// Pieces are no longer kept for an order.
+        /// Pieces are no longer reserved for an order.
         case released
-        /// Pieces that were kept for an order have left.
+        /// Pieces that were reserved for an order were shipped.
         case shipped
     }
 
-    /// What is kept for one order after the movement.
+    /// The number of pieces that are reserved for one order after the movement.
     public struct Reservation: Hashable, Sendable {
         public let orderID: String
         public let quantity: Int64
@@ -46,16 +46,16 @@ public struct StockChanged: Hashable, Sendable {
     }
 
     public let reason: Reason
-    /// How many pieces moved, from 1.
+    /// The number of pieces that moved, from 1.
     public let quantity: Int32
-    /// The order's, for all reasons but ``Reason/received``.
+    /// The order's reservation; set for all reasons except ``Reason/received``.
     public let reservation: Reservation?
-    /// Pieces that are there, whether reserved or not.
+    /// The number of pieces in stock, whether reserved or not.
     public let onHand: Int64
-    /// Pieces of them that are kept for orders.
+    /// The number of these pieces that are reserved for orders.
     public let reserved: Int64
 
-    /// Pieces that can be reserved.
+    /// The number of pieces that can be reserved.
     public var available: Int64 { onHand - reserved }
 
     public init(reason: Reason, quantity: Int32, reservation: Reservation? = nil, onHand: Int64, reserved: Int64) {

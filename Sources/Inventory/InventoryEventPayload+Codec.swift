@@ -32,7 +32,7 @@ extension StockChanged {
         writer.endObject()
     }
 
-    /// `available` is for readers that need nothing else; it follows from the other numbers.
+    /// Reads the payload. It does not need `available`, which follows from the other numbers and is for other readers.
     fileprivate init(reading fields: inout FieldReader) throws(DecodeProblem) {
         var (reason, orderID): (Reason?, String?) = (nil, nil)
         var (quantity, kept, onHand, reserved): (Int64?, Int64?, Int64?, Int64?) = (nil, nil, nil, nil)

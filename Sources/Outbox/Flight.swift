@@ -78,7 +78,7 @@ final class Flight: Sendable {
                 return row
             }
             guard let row = table.fail(report.tag) else { return nil }
-            // Behind a first record nothing is in flight.
+            // No record follows a first record before its acknowledgement, so none can overtake it.
             if prove(report, row) { return nil }
             broken.insert(report.partition)
             note(Failure(id: row.id, error: error))
@@ -227,7 +227,7 @@ final class Flight: Sendable {
                 state.proofs = []
             }
             state.producer = nil
-            // A first record that failed has no other trace.
+            // A first record that failed is recorded only as a proof.
             for proof in state.proofs where proof.error != nil { state.stay(proof.id) }
             if let lowest = state.table.abandon() { state.stay(lowest) }
             return ((failures: state.failures, lowest: state.lowestFailed), state.spans)

@@ -188,7 +188,7 @@ struct FlightTable {
 
     // MARK: reading
 
-    /// Notes that the page with this number is requested now.
+    /// Notes that the page with this number is about to be requested.
     mutating func willRead(_ request: UInt64) {
         lastRequest = request
     }

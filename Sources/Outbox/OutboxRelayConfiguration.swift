@@ -44,8 +44,8 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
     public var pageBytes = 1 << 20
     /// Maximum number of rows in flight to Kafka. A crash may publish these rows twice.
     public var maxInFlightRows = 4_000
-    /// Maximum size of the keys and values in flight to Kafka, in bytes. More than the processor's cache holds is
-    /// slower.
+    /// Maximum size of the keys and values in flight to Kafka, in bytes. If they do not fit into the processor's cache,
+    /// publishing becomes slower.
     public var maxInFlightBytes = 3 << 20
     /// Maximum number of rows that one statement removes.
     public var removalRows = 2_000
@@ -55,9 +55,9 @@ public struct OutboxRelayConfiguration: Sendable, Hashable {
     /// Maximum time between two reads of the outbox while it is empty, in milliseconds. The first event after a pause
     /// waits up to this time.
     public var idlePollMs = 20
-    /// The channel of a NOTIFY after which the relay reads an empty outbox at once; nil to only poll. Whoever writes to
-    /// the outbox should send it behind COMMIT: inside of a transaction NOTIFY takes a lock at commit that all writers
-    /// of the database share.
+    /// The channel of a NOTIFY after which the relay reads an empty outbox at once; nil to only poll. The program that
+    /// writes to the outbox should send it after COMMIT. Inside a transaction, NOTIFY takes a lock at commit that all
+    /// writers of the database share.
     public var notifyChannel: String?
     /// Minimum time between two passes over the whole outbox, in milliseconds.
     public var sweepIntervalMs = 10_000

@@ -1,28 +1,29 @@
 public import Postgres
 
-/// What is different between the layouts of outbox tables for whoever only looks at waiting rows.
+/// The differences between the layouts of outbox tables, for code that only reads waiting rows.
 public struct OutboxTable: Sendable {
     /// The table's name, quoted.
     public let name: String
     /// The name of the table of rows that could not be published, quoted.
     public let failedName: String
-    /// The column of the publishing order.
+    /// The column that determines the publishing order.
     public let position: String
-    /// The condition of rows that wait for the relay.
+    /// The condition that selects the rows that wait for the relay.
     public let isWaiting: String
-    /// The expression of the time of a row's event, NULL for an infinite one; nil if the layout has no column for it.
+    /// The SQL expression for the time of a row's event; its value is NULL for an infinite time. Nil if the layout has
+    /// no such column.
     public let occurredAt: String?
 
-    /// The columns that tell the layouts apart: one of Millrace's own, and the one that the migration set
-    /// outbox-debezium adds.
+    /// Columns by which the layout is recognised: a column of Millrace's own layout, and the column that the migration
+    /// set outbox-debezium adds.
     private static let (ownColumn, adoptedColumn) = ("published_at", DebeziumLayout().position)
 
-    /// Finds out the layout of a table.
+    /// Determines the layout of a table.
     ///
     /// - Parameters:
-    ///   - table: the outbox table, as the relay's setting names it.
+    ///   - table: the outbox table, as named in the relay's setting.
     ///   - failedTable: the table of rows that could not be published.
-    /// - Returns: nil if there is no such table, or it is no outbox that a relay can publish.
+    /// - Returns: nil if the table does not exist, or if a relay cannot publish it.
     public static func find(
         _ table: String, failed failedTable: String, on connection: PostgresConnection
     ) async throws(PostgresError) -> OutboxTable? {

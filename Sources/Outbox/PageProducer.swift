@@ -6,8 +6,8 @@ internal import StreamCore
 /// Passes the rows of pages to the producer: converts them to records, holds back rows that may not be sent yet, and
 /// waits for room.
 ///
-/// Each turn of its loops produces or leaves a row, suspends, or ends. No loop spins while the producer has failed or
-/// the lock is lost.
+/// Each iteration of its loops produces a row, leaves a row in the outbox, suspends, or ends. No loop spins while the
+/// producer has failed or the lock is lost.
 final class PageProducer {
     /// The result of producing a page.
     enum Outcome {
@@ -56,8 +56,8 @@ final class PageProducer {
     private var suspects: Set<Int64> = []
     /// The row that was sent alone last and is not acknowledged yet.
     private var alone: (id: Int64, topicKey: TopicKey)?
-    /// First records that were acknowledged. They take effect between two passes: rows that were passed over in
-    /// the pass under way come before those that are still to come.
+    /// Acknowledged first records. They take effect only between two passes. Otherwise a later row of the current pass
+    /// could be sent before a row that the pass has already left in the outbox.
     private var proven: [Flight.Proof] = []
     private var hasProven = false
     private var onWait: () async throws -> Void = {}

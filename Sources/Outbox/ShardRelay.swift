@@ -136,7 +136,7 @@ final class ShardRelay {
     /// Pauses after a page with rows.
     private func pause(for wait: Duration, after page: Page) async {
         let end = ContinuousClock.now + wait
-        // A larger page fills batches. The rows of this one would wait for others in vain.
+        // A full page fills batches. The rows of this small page would wait in vain for more rows.
         if page.ids.count <= Self.fewRows { producer.sendWithoutLinger(blockingMs: 1) }
         await flight.newsSignal.wait(atMost: max(end - .now, .zero))
     }
@@ -149,7 +149,7 @@ final class ShardRelay {
         _ = pages.replaceBlocked(with: try await questions.blockedKeys(by: layout.topics))
         let origin = try await questions.origin()
         self.origin = origin
-        // Most transactions end within milliseconds. Then no late rows have to be searched.
+        // Most transactions end within milliseconds. After a short wait, no late rows have to be searched.
         var writers = try await questions.lockHolders()
         let deadline = ContinuousClock.now + Self.writersPatience
         while !writers.isEmpty && !stop.isSet && ContinuousClock.now < deadline {

@@ -1,7 +1,7 @@
 public import Events
 public import WireJSON
 
-/// What a product is, except for its price.
+/// The details of a product, without its price.
 public struct ProductDetails: Hashable, Sendable {
     public let name: String
     public let description: String?
@@ -56,7 +56,7 @@ struct ProductMembers {
     private var currency: Currency?
     private var rating: Int32?
 
-    /// - Returns: false, with nothing read, for an unknown member.
+    /// - Returns: false for an unknown member. Nothing was read then.
     mutating func read(_ key: JSONText, _ fields: inout FieldReader) throws(DecodeProblem) -> Bool {
         if fields.matches(key, "name") {
             try fields.once(name == nil, key)

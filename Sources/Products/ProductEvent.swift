@@ -22,10 +22,10 @@ public enum ProductEventType: String, EventType {
 /// An event of a product.
 public enum ProductEventPayload: Hashable, Sendable {
     case productCreated(ProductDetails, price: Money)
-    /// All details, also those that did not change.
+    /// All details, including those that did not change.
     case productChanged(ProductDetails)
     case productPriceChanged(Money)
-    /// A rating from 1 to 5. Readers add them up; the product itself does not know its ratings.
+    /// A rating from 1 to 5. Readers sum up the ratings. The product itself does not contain them.
     case productRated(Int32)
     case productRemoved
 

@@ -37,7 +37,7 @@ actor BatchWriter<P: Projection> {
     /// discarded an event and deleted its row. If the event is restored, only the ids tell whether it was applied.
     var remembersEvents: Bool { projection.remembersEvents || parking?.route.order == .key }
 
-    /// Where `apply` of the projection is.
+    /// Tracks whether `apply` of the projection is running.
     nonisolated let handler = HandlerPlace()
     /// Nil if nothing is traced.
     private let tracer = BatchTracer()

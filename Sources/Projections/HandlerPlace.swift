@@ -1,10 +1,10 @@
 internal import Postgres
 internal import Synchronization
 
-/// Where the code of a projection is, for the liveness of the process.
+/// Tracks whether the code of a projection is running, for the liveness of the process.
 ///
-/// Code that stands still holds up the run, and only a restart ends that. Code that waits for PostgreSQL does not stand
-/// still, because a restart helps no database that is slow or away.
+/// Code that hangs blocks the run, and only a restart ends that. Code that waits for PostgreSQL does not count as
+/// hanging, because a restart does not help if the database is slow or not available.
 final class HandlerPlace: Sendable {
     /// Two equal points mean that the code has done nothing that is visible from outside in between.
     struct Point: Equatable {
@@ -22,7 +22,7 @@ final class HandlerPlace: Sendable {
 
     private let state = Mutex(State())
 
-    /// - Parameter waits: those of the session that the code uses; nil if it uses none.
+    /// - Parameter waits: the waits of the session that the code uses; nil if it uses none.
     func enter(_ waits: ServerWaits? = nil) {
         state.withLock { state in
             state.entries += 1
@@ -38,7 +38,7 @@ final class HandlerPlace: Sendable {
         }
     }
 
-    /// nil if the code is outside, or waits for the database.
+    /// The current point; nil if no code of the projection runs, or it waits for the database.
     var point: Point? {
         state.withLock { state in
             guard state.isInside else { return nil }

@@ -14,7 +14,7 @@ struct Intake<P: Projection>: Sendable {
     /// The topics of dead letters; nil if failures stop their partitions.
     let route: DeadLetterRoute?
     let group: String
-    /// Where `decode` of the projection is.
+    /// Tracks whether `decode` of the projection is running.
     let decoding = HandlerPlace()
     /// Whether to look for the traces that records belong to.
     var isTraced = InstrumentationSystem.activeTracer != nil

@@ -4,7 +4,7 @@ public import StreamCore
 /// methods, so they must return at once.
 public protocol ProjectionObserver: Sendable {
     /// The runner's loop makes progress; called several times a second. Not called while the projection's own code
-    /// stands still, unless it waits for the database.
+    /// hangs, unless it waits for the database.
     func loopTurned()
     /// The consumer group has assigned partitions to this process, possibly none.
     func assignmentBegan()

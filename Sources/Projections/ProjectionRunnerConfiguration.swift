@@ -44,8 +44,8 @@ public struct ProjectionRunnerConfiguration: Sendable {
     /// A rate limit that several runners share, in records per second; nil for no limit.
     public var pace: RecordPace?
 
-    /// The channel of a NOTIFY behind the commit of each batch that changed the read model; nil for none. Who waits for
-    /// an event to be applied looks at once, instead of at its next turn.
+    /// The channel of a NOTIFY that is sent after the commit of each batch that changed the read model; nil for none. A
+    /// process that waits for an event to be applied then checks at once, instead of at its next turn.
     public var notifyChannel: String?
 
     /// See ``TruncatedHistoryPolicy``.

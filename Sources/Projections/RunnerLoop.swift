@@ -15,7 +15,7 @@ struct RunnerLoop<P: Projection> {
     private var undelivered: UndeliveredLetter?
     private var ending: Ending?
     private var lastStanding: ContinuousClock.Instant?
-    /// Where the projection's code was at the last tick: in `decode`, in `apply`.
+    /// The points at the last tick: of `decode`, and of `apply`.
     private var lastPoints: [HandlerPlace.Point?] = []
     /// The time of the next question for log starts; nil while a question is not answered.
     private var nextLogStarts: ContinuousClock.Instant? = .now + Self.logStartInterval
@@ -186,7 +186,7 @@ struct RunnerLoop<P: Projection> {
     /// Reports that the loop makes progress, and the position of each partition once a second.
     private mutating func turned() {
         let points = [intake.decoding.point, writer.handler.point]
-        // Code that stands still holds up the loop, although its timer goes on.
+        // Code that hangs blocks the loop, although the loop's timer continues.
         let standsStill = zip(points, lastPoints).contains { $0 != nil && $0 == $1 }
         lastPoints = points
         if !standsStill { telemetry.loopTurned() }

@@ -32,9 +32,9 @@ public enum ConsumerPauses {
             reason: try result.string(row, 3))
     }
 
-    /// Pauses a consumer, whose daemons stop reading within a second or two.
+    /// Pauses a consumer. Its daemons stop reading within one or two seconds.
     ///
-    /// - Returns: false when it was paused already; that pause stays.
+    /// - Returns: false if the consumer was paused before. That pause stays unchanged.
     public static func pause(
         _ consumer: String, by actor: String, reason: String, on connection: PostgresConnection
     ) async throws(PostgresError) -> Bool {
@@ -48,7 +48,7 @@ public enum ConsumerPauses {
         ).affectedRows == 1
     }
 
-    /// - Returns: false when it was not paused.
+    /// - Returns: false if the consumer was not paused.
     public static func resume(
         _ consumer: String, on connection: PostgresConnection
     ) async throws(PostgresError) -> Bool {

@@ -3,26 +3,26 @@ public import StreamCore
 /// One version of a read model: a row of `projection_versions`.
 public struct ModelVersion: Sendable, Hashable {
     public enum State: String, Sendable, Hashable {
-        /// It is filled beside the live version, and readers do not see it.
+        /// The version is filled beside the live one. Readers do not see it.
         case building
-        /// Readers see it, and the daemons keep it.
+        /// Readers see the version, and the daemons keep it up to date.
         case live
-        /// Another version took its place. Nobody keeps it.
+        /// Another version has replaced it. No process updates it any more.
         case superseded
     }
 
     public let name: String
-    /// From 1.
+    /// The number, from 1.
     public let version: Int
-    /// The schema that holds all its tables.
+    /// The schema that contains all its tables.
     public let schema: String
-    /// The definition that made the tables: ``ReadModel/structure``.
+    /// The number of the definition that created the tables: ``ReadModel/structure``.
     public let structure: Int
     public let state: State
-    /// Most records a second that its rebuild applies; nil for any number.
+    /// Maximum number of records per second that its rebuild applies; nil for no limit.
     public var recordsPerSecond: Int?
     public var startedAt: Timestamp
-    /// When a verification found no difference in it last.
+    /// The time of the last verification that found no difference in it; nil if there was none.
     public var verifiedAt: Timestamp?
     public var promotedAt: Timestamp?
 

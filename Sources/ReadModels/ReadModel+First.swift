@@ -1,11 +1,11 @@
 public import Postgres
 
 extension ReadModel {
-    /// Makes the first version, if there is none. It is live at once: nobody reads another one.
+    /// Creates the first version if there is none. It is live at once, because there is no other version to read.
     ///
-    /// - Parameter connection: not in a transaction; its search path begins with the schema of the runtime's tables.
-    /// - Returns: nil when there are versions already, and then nothing was done.
-    /// - Throws: `PostgresError`, `TransactionError`; what ``VersionTables`` throws.
+    /// - Parameter connection: not in a transaction. Its search path begins with the schema of the runtime's tables.
+    /// - Returns: nil if there were versions before. Nothing is changed then.
+    /// - Throws: `PostgresError`, `TransactionError`; the errors of ``VersionTables``.
     public func makeFirst(on connection: PostgresConnection) async throws -> ModelVersion? {
         try await connection.withTransaction { transaction in
             try await transaction.execute(VersionTable.lock, Parameters { $0.append(name) })
@@ -27,7 +27,7 @@ extension ReadModel {
         }
     }
 
-    /// Drops all versions, and the rows that say of them; offsets stay. For trials on a database of their own.
+    /// Drops all versions and their rows. Offsets stay. It is meant for trials in a separate database.
     public func dropAll(on connection: PostgresConnection) async throws {
         try await connection.withTransaction { transaction in
             try await transaction.execute(VersionTable.lock, Parameters { $0.append(name) })

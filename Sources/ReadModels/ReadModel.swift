@@ -1,14 +1,15 @@
-/// A read model that is kept in versions: its name, and what makes the tables of one version.
+/// A read model with versions: its name, and the code that creates the tables of a version.
 public struct ReadModel: Sendable {
-    /// The projection's name, `order-summary` and the like.
+    /// The projection's name, for example `order-summary`.
     public let name: String
-    /// The number of the definition of the tables. A program runs the versions that were made by its own definition,
-    /// so this is raised with every change of the tables that its statements depend on. nil where nothing is known but
-    /// the name: then versions of any definition can be looked at, promoted and dropped, and none can be made.
+    /// The number of the definition of the tables. A program runs only versions that were created by its own
+    /// definition. Therefore this number must increase with every change of the tables that the program's statements
+    /// depend on. It is nil if only the name is known. Versions of any definition can then be listed, promoted and
+    /// dropped, but none can be created.
     public let structure: Int?
-    /// The only version that can be made and run, where the definition says which one it is; nil for any.
+    /// The only version that can be created and run, if the definition specifies its number; nil for any.
     public let number: Int?
-    /// How the tables of a version are made, shown and dropped.
+    /// Creates, shows and drops the tables of a version.
     public let tables: any VersionTables
 
     public init(name: String, structure: Int?, number: Int? = nil, tables: any VersionTables) {
@@ -18,7 +19,7 @@ public struct ReadModel: Sendable {
         self.tables = tables
     }
 
-    /// A read model whose tables a script makes; see ``ScriptTables``.
+    /// Creates a read model whose tables are created by a script; see ``ScriptTables``.
     public init(name: String, structure: Int, script: String) {
         self.init(name: name, structure: structure, tables: ScriptTables(model: name, script: script))
     }

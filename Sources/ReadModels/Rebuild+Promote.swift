@@ -2,34 +2,34 @@ internal import Postgres
 internal import StreamCore
 
 extension Rebuild {
-    /// What a promotion did.
+    /// The result of a promotion.
     public struct Promotion: Sendable {
         public let version: ModelVersion
-        /// The longest that a reader may have waited: from the first lock on a view that was asked for to the commit.
+        /// The maximum time that a reader may have waited: from the first request for a lock on a view to the commit.
         public let blockedFor: Duration
-        /// How often readers were in the way before.
+        /// The number of attempts. All but the last one failed because of readers.
         public let attempts: Int
     }
 
-    /// Readers wait behind a lock that is asked for, so a view is asked for this long only, and all of them together
-    /// this long.
+    /// Maximum time to wait for the lock of a view, and maximum time for all views together. They are short, because
+    /// new readers wait behind a requested lock.
     private static var lockTimeoutMs: Int { 15 }
     private static var budget: Duration { .milliseconds(40) }
 
-    /// Shows the version that is being built in the place of the live one.
+    /// Makes the version that is being built the live one.
     ///
-    /// One transaction: the live version's offsets are locked, so that it stands; the other one passes it; then each
-    /// view is changed. Readers go on all the while but for the moment between the first view's lock and the commit. A
-    /// reader that holds a view for longer is never waited for behind a queue of others: the try is taken back, and
-    /// made again later.
+    /// This is one transaction. It locks the offsets of the live version, so that this version stops. It waits until
+    /// the new version has passed these offsets, and then changes each view. Readers are blocked only between the lock
+    /// of the first view and the commit. If a reader holds a view for longer, the transaction rolls the attempt back
+    /// and tries again later, because other readers would wait behind its request for the lock.
     ///
     /// - Parameters:
-    ///   - isForced: shows a version that no verification has found equal.
-    ///   - wait: how long at most the version may take to pass the live one, and readers to get out of the way.
+    ///   - isForced: whether to promote a version that no verification has found equal.
+    ///   - wait: the maximum time until the version has passed the live one, and until readers release the views.
     /// - Throws: ``RebuildRefusal``, `PostgresError`, `TransactionError`.
     public func promote(isForced: Bool, waitingUpTo wait: Duration = .seconds(30)) async throws -> Promotion {
         let deadline = ContinuousClock.now + wait
-        // First without a lock: what is far behind must not hold up the live version.
+        // This first wait takes no lock, so a version that is far behind does not stop the live version.
         try await passLive(isForced: isForced, until: deadline)
         return try await locked { transaction, versions in
             let policy = RebuildPolicy(model, versions)
@@ -69,7 +69,7 @@ extension Rebuild {
                 let policy = RebuildPolicy(model, try await VersionTable.versions(of: model.name, on: connection))
                 let version = try policy.promotion(isForced: isForced)
                 let progress = try await progress(of: version, on: connection)
-                // What the live version applies while this asks is passed under the lock.
+                // The rest, and everything that the live version applies in the meantime, is passed under the lock.
                 if progress.hasReachedEnds, progress.behindLive < Self.nearlyPassed { return }
                 guard ContinuousClock.now < deadline else { throw behind(version) }
                 try await Task.sleep(for: .milliseconds(100))
@@ -88,7 +88,7 @@ extension Rebuild {
             """)
     }
 
-    /// - Returns: when the first lock was asked for; nil when readers were in the way, and nothing is locked.
+    /// - Returns: the time at which the first lock was requested; nil if readers held a view. Nothing is locked then.
     private func show(
         _ version: ModelVersion, in transaction: PostgresTransaction
     ) async throws -> ContinuousClock.Instant? {

@@ -2,13 +2,14 @@ public import Kafka
 public import Postgres
 public import StreamCore
 
-/// The steps of a rebuild. Each is one transaction, so that a crash leaves the state before it or behind it; a step
-/// that is asked for again finds out what is left to do. What a step may do, ``RebuildPolicy`` says.
+/// The steps of a rebuild. Each step is one transaction, so a crash leaves the state before or after the step. A step
+/// that is repeated finds out what is left to do. ``RebuildPolicy`` decides which steps are allowed.
 public struct Rebuild: Sendable {
     public let model: ReadModel
     private let postgres: PostgresConfiguration
 
-    /// - Parameter postgres: of an operator who may make and drop schemas, and change the views.
+    /// - Parameter postgres: the database. The user must be allowed to create and drop schemas, and to change the
+    ///   views.
     public init(_ model: ReadModel, _ postgres: PostgresConfiguration) {
         self.model = model
         self.postgres = postgres
@@ -16,15 +17,15 @@ public struct Rebuild: Sendable {
 
     // MARK: start
 
-    /// What a rebuild reads.
+    /// The records that a rebuild reads.
     public struct Reading: Sendable {
         public var topics: [String]
         public var start = RebuildStart.beginning
-        /// Whether a rebuild that is under way is gone on with.
+        /// Whether to continue a rebuild that was started before, because no start was specified.
         public var isPlain = true
-        /// Most records a second; nil for any number.
+        /// Maximum number of records per second; nil for no limit.
         public var recordsPerSecond: Int?
-        /// The first part of the consumer group's name, where no version has one yet.
+        /// The first part of the consumer group's name. It is used if no version has a group yet.
         public var service = "millrace"
 
         public init(topics: [String]) {
@@ -32,7 +33,7 @@ public struct Rebuild: Sendable {
         }
     }
 
-    /// Makes the next version, or finds the one that is being built.
+    /// Creates the next version, or finds the one that is being built.
     ///
     /// - Throws: ``RebuildRefusal``, `KafkaError`, `PostgresError`, `TransactionError`.
     public func start(_ reading: Reading, kafka: KafkaClientConfiguration) async throws -> ModelVersion {
@@ -58,9 +59,9 @@ public struct Rebuild: Sendable {
         }
     }
 
-    /// Where the partitions begin that a version has read.
+    /// The offsets at which a version began to read its partitions.
     ///
-    /// - Throws: ``RebuildRefusal`` when Kafka no longer has the beginning; `KafkaError`, `PostgresError`.
+    /// - Throws: ``RebuildRefusal`` if Kafka no longer has the beginning; `KafkaError`, `PostgresError`.
     public func starts(
         of version: ModelVersion, _ reading: Reading, kafka: KafkaClientConfiguration
     ) async throws -> [TopicPartition: Int64] {
@@ -162,14 +163,14 @@ public struct Rebuild: Sendable {
 
     // MARK: looking
 
-    /// What there is of the read model.
+    /// Reads the versions of the read model.
     public func policy() async throws -> RebuildPolicy {
         try await withConnection {
             RebuildPolicy(model, try await VersionTable.versions(of: model.name, on: $0))
         }
     }
 
-    /// How far a version is, measured also by the live one.
+    /// The progress of a version, also compared with the live one.
     public func progress(of version: ModelVersion, on connection: PostgresConnection) async throws -> RebuildProgress {
         let versions = try await VersionTable.versions(of: model.name, on: connection)
         let rows = try await connection.execute(VersionTable.progress, key(version.version))
@@ -195,7 +196,7 @@ public struct Rebuild: Sendable {
         return String(group.dropLast(".\(version.name).v\(version.version)".count))
     }
 
-    /// Notes that a verification found no difference in a version.
+    /// Records that a verification found no difference in a version.
     public func noteVerified(_ version: ModelVersion) async throws {
         _ = try await withConnection { connection in
             try await connection.execute(VersionTable.setVerified, key(version.version))
@@ -213,7 +214,7 @@ public struct Rebuild: Sendable {
         }
     }
 
-    /// Drops the versions that another one took the place of.
+    /// Drops the versions that were replaced by another one.
     public func retire() async throws -> [ModelVersion] {
         try await locked { transaction, versions in
             let superseded = try RebuildPolicy(model, versions).retirement()
@@ -222,7 +223,7 @@ public struct Rebuild: Sendable {
         }
     }
 
-    /// The letters of a version that nobody keeps any more wait for nothing.
+    /// Closes the dead letters of a version that no process updates any more, because nothing will retry them.
     func closeLetters(of version: ModelVersion, in transaction: PostgresTransaction) async throws {
         guard try await transaction.execute(VersionTable.hasLetters).bool(0, 0) else { return }
         try await transaction.execute(VersionTable.closeLetters, key(version.version))
@@ -235,7 +236,7 @@ public struct Rebuild: Sendable {
         try await transaction.execute(VersionTable.delete, key(version.version))
     }
 
-    /// Forgets offsets, parked events and processed events of a version.
+    /// Deletes the offsets, the parked events and the processed events of a version.
     private func forget(_ number: Int, in transaction: PostgresTransaction) async throws {
         let forgotten = try await transaction.execute(VersionTable.forgetProjection, key(number))
         for row in 0..<forgotten.rowCount {
@@ -276,7 +277,7 @@ public struct Rebuild: Sendable {
         }
     }
 
-    /// Runs a step alone: no other one of this read model is taken meanwhile.
+    /// Runs a step in a transaction. No other step of this read model runs at the same time.
     func locked<Result: Sendable>(
         _ body: (PostgresTransaction, [ModelVersion]) async throws -> Result
     ) async throws -> Result {
@@ -288,7 +289,7 @@ public struct Rebuild: Sendable {
         }
     }
 
-    /// Runs `body` with a connection whose statements may take long: dropping large tables does.
+    /// Runs `body` with a connection whose statements may take long. Dropping large tables does.
     public func withConnection<Result: Sendable>(
         _ body: (PostgresConnection) async throws -> Result
     ) async throws -> Result {

@@ -1,7 +1,7 @@
 /// Decides which steps a rebuild may take: start, run, promote, retire, and abort instead of promote.
 ///
-/// A pure value, made of what the database says. Each step is one transaction there: a crash leaves the state before it
-/// or behind it, and each step may be asked for again.
+/// A pure value, created from the rows of the database. Each step is one transaction there. A crash leaves the state
+/// before or after the step, and each step may be repeated.
 ///
 /// ```
 /// (no version) ── start ──▶ building ── promote ──▶ live ── promote of the next ──▶ superseded ── retire ──▶ (dropped)
@@ -9,7 +9,7 @@
 /// ```
 public struct RebuildPolicy: Sendable {
     public let model: ReadModel
-    /// Those that there are, by number.
+    /// The existing versions, by number.
     public let versions: [ModelVersion]
 
     public init(_ model: ReadModel, _ versions: [ModelVersion]) {
@@ -20,15 +20,15 @@ public struct RebuildPolicy: Sendable {
     public var live: ModelVersion? { versions.first { $0.state == .live } }
     public var building: ModelVersion? { versions.first { $0.state == .building } }
 
-    /// What starting means.
+    /// The effect of starting a rebuild.
     public enum Start: Equatable, Sendable {
-        /// A version of this number is made.
+        /// A version with this number is created.
         case create(Int)
-        /// A rebuild goes on where it stopped.
+        /// The rebuild of this version continues where it stopped.
         case resume(ModelVersion)
     }
 
-    /// - Parameter isPlain: whether nothing was said of where to begin, so that a rebuild under way is gone on with.
+    /// - Parameter isPlain: whether no start was specified. A rebuild that was started before then continues.
     public func start(isPlain: Bool) throws(RebuildRefusal) -> Start {
         guard let building else { return .create(try next) }
         if let number = model.number, number != building.version {
@@ -45,8 +45,8 @@ public struct RebuildPolicy: Sendable {
         return .resume(building)
     }
 
-    /// The number of the next version: higher than that of the live one, so that daemons of a version that was
-    /// superseded, and dropped, never begin it again.
+    /// The number of the next version. It is higher than that of every existing version, so daemons of a version that
+    /// was superseded and dropped never create that version again.
     private var next: Int {
         get throws(RebuildRefusal) {
             guard let number = model.number else { return (versions.last?.version ?? 0) + 1 }
@@ -64,7 +64,7 @@ public struct RebuildPolicy: Sendable {
 
     /// The version that a promotion makes live.
     ///
-    /// - Parameter isForced: whether a version may be shown that no verification has found equal.
+    /// - Parameter isForced: whether a version may become live that no verification has found equal.
     public func promotion(isForced: Bool) throws(RebuildRefusal) -> ModelVersion {
         guard let building else {
             throw RebuildRefusal(.notBuilding, "no version of \(model.name) is being built")
@@ -84,7 +84,7 @@ public struct RebuildPolicy: Sendable {
         return building
     }
 
-    /// The versions that nobody sees any more.
+    /// The versions that no reader sees any more.
     public func retirement() throws(RebuildRefusal) -> [ModelVersion] {
         let superseded = versions.filter { $0.state == .superseded }
         guard !superseded.isEmpty else {

@@ -1,23 +1,23 @@
 internal import Kafka
 public import StreamCore
 
-/// Where a rebuild begins to read.
+/// The position at which a rebuild begins to read.
 public enum RebuildStart: Sendable, Equatable {
-    /// At offset 0 of every partition, which Kafka must still have.
+    /// At offset 0 of every partition. Kafka must still have these records.
     case beginning
     /// At the oldest record that Kafka has.
     case oldest
-    /// At the first record of this time or later, milliseconds since 1970.
+    /// At the first record with this timestamp or a later one, in milliseconds since 1970.
     case time(Int64)
-    /// At these offsets; partitions that are not named begin at 0.
+    /// At these offsets. Partitions that are not listed begin at 0.
     case offsets([TopicPartition: Int64])
 
-    /// The offsets to begin at.
+    /// The offsets at which the partitions begin.
     ///
     /// - Parameters:
-    ///   - watermarks: what Kafka has of each partition.
-    ///   - timed: for ``time(_:)``, where that is; a partition without a record since then begins at its end.
-    /// - Throws: ``RebuildRefusal`` when Kafka does not have the record to begin with.
+    ///   - watermarks: the offsets that Kafka has of each partition.
+    ///   - timed: the offsets for ``time(_:)``. A partition without a record since that time begins at its end.
+    /// - Throws: ``RebuildRefusal`` if Kafka does not have the first record.
     func offsets(
         in watermarks: [TopicPartition: Watermarks], timed: [TopicPartition: Int64] = [:]
     ) throws(RebuildRefusal) -> [TopicPartition: Int64] {

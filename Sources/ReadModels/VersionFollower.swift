@@ -1,19 +1,19 @@
 public import Postgres
 
-/// Decides what a daemon does for a read model: which version it keeps, or why it keeps none. A pure value, told what
-/// the database says.
+/// Decides what a daemon does for a read model: which version it keeps up to date, or why it keeps none. A pure value
+/// that receives the rows of the database.
 public struct VersionFollower: Sendable {
-    /// Which version a daemon is to keep.
+    /// The version that a daemon should keep up to date.
     public enum Wish: Sendable, Equatable {
-        /// Whichever is live.
+        /// The live version, whatever its number is.
         case live
-        /// This one, while it is being built and when it is live.
+        /// The version with this number, while it is being built and while it is live.
         case version(Int)
-        /// This one, which is made if it is not there and nothing else is in the way.
+        /// The version with this number. The daemon creates it if it does not exist and no other version prevents this.
         case own(Int)
     }
 
-    /// What the database says.
+    /// The state in the database.
     public struct Facts: Sendable, Equatable {
         public var versions: [ModelVersion]
         public var pause: ConsumerPauses.Pause?
@@ -24,23 +24,24 @@ public struct VersionFollower: Sendable {
         }
     }
 
-    /// What is done until the facts change.
+    /// The work of the daemon until the state changes.
     public enum Work: Sendable, Equatable {
-        /// The version is kept; a building one fails on bad events instead of passing them.
+        /// Keep the version up to date. A version that is being built stops at an event that cannot be applied, instead
+        /// of passing it.
         case keep(version: Int, schema: String, isBuilding: Bool, recordsPerSecond: Int?)
-        /// The version is made, and then kept as the facts say.
+        /// Create the version. The next state of the database then decides.
         case make(version: Int)
-        /// Nothing, until the consumer is resumed.
+        /// Do nothing until the consumer is resumed.
         case paused(ConsumerPauses.Pause)
-        /// Nothing, for a reason that somebody else must end.
+        /// Do nothing until somebody else removes this reason.
         case wait(String)
     }
 
     private let model: ReadModel
     private let wish: Wish
-    /// What is done now.
+    /// The current work.
     public private(set) var work: Work?
-    /// Whether the wished version was there once.
+    /// Whether the requested version existed before.
     private var wasThere = false
 
     public init(_ model: ReadModel, _ wish: Wish) {
@@ -48,7 +49,7 @@ public struct VersionFollower: Sendable {
         self.wish = wish
     }
 
-    /// - Returns: what is to be done instead of what is done now; nil when nothing changes.
+    /// - Returns: the new work; nil if the work does not change.
     public mutating func handle(_ facts: Facts) -> Work? {
         let next = decide(facts)
         if case .keep = next { wasThere = true }
@@ -80,7 +81,7 @@ public struct VersionFollower: Sendable {
             recordsPerSecond: isBuilding ? version.recordsPerSecond : nil)
     }
 
-    /// What is done when there is no version that is wished for.
+    /// The work if the requested version does not exist.
     private func absence(_ versions: [ModelVersion]) -> Work {
         switch wish {
         case .live: return .wait("no version is live")
@@ -89,7 +90,7 @@ public struct VersionFollower: Sendable {
             if let last = versions.last(where: { $0.state != .building }), last.version > number {
                 return Self.superseded(number, by: versions)
             }
-            // Whoever aborts it does not want it back at once.
+            // Somebody aborted the version and does not want it to be created again at once.
             if wasThere {
                 return .wait("version \(number) was aborted: restart the daemon to build it anew")
             }
@@ -111,7 +112,7 @@ public struct VersionFollower: Sendable {
 }
 
 extension VersionFollower.Facts {
-    /// Reads what the database says, in one round trip.
+    /// Reads the state from the database, in one round trip.
     public static func read(
         of name: String, on connection: PostgresConnection
     ) async throws(PostgresError) -> VersionFollower.Facts {

@@ -1,11 +1,11 @@
 public import Postgres
 internal import StreamCore
 
-/// The statements about versions: tables `projection_versions` and `rebuild_ranges`.
+/// The statements on versions: tables `projection_versions` and `rebuild_ranges`.
 public enum VersionTable {
     /// All versions of a read model, by number.
     ///
-    /// - Throws: `PostgresError`; `undefinedTable` when the migrations of set `projections` have not run.
+    /// - Throws: `PostgresError`; `undefinedTable` if the migrations of set `projections` are not applied.
     public static func versions(
         of name: String, on connection: PostgresConnection
     ) async throws(PostgresError) -> [ModelVersion] {
@@ -42,7 +42,7 @@ public enum VersionTable {
     static let select = Statement(
         "SELECT \(columns) FROM projection_versions WHERE name = $1 ORDER BY version")
 
-    /// Keeps other steps of a rebuild of this read model out until the transaction ends.
+    /// Prevents other steps of rebuilds of this read model until the transaction ends.
     static let lock = Statement(
         "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' millrace rebuild ' || $1, 0))")
     static let insert = Statement(
@@ -70,7 +70,7 @@ public enum VersionTable {
         """)
     static let delete = Statement("DELETE FROM projection_versions WHERE name = $1 AND version = $2")
 
-    /// A version's consumer group, as another version's with another number.
+    /// The name of a version's consumer group: the group of another version, with this version's number.
     static let group = Statement(
         """
         SELECT regexp_replace(consumer_group, '\\.v[0-9]+$', '') || '.v' || $2::text FROM projections
@@ -94,12 +94,12 @@ public enum VersionTable {
         FROM unnest($3, $4, $5, $6) AS r (topic, partition, start_offset, end_offset)
         """)
 
-    /// Whether dead letters are kept in this database.
+    /// Whether this database stores dead letters.
     static let hasLetters: Statement = "SELECT to_regproc('millrace_close_letters') IS NOT NULL"
     static let closeLetters = Statement(
         "SELECT millrace_close_letters(consumer_group) FROM projections WHERE name = $1 AND version = $2")
 
-    /// The partitions of a version's ranges, and how far it is in each.
+    /// The partitions of a version's ranges, with the progress in each.
     static let progress = Statement(
         """
         SELECT r.topic, r.partition, r.start_offset, coalesce(o.next_offset, r.start_offset), r.end_offset
@@ -110,7 +110,7 @@ public enum VersionTable {
         WHERE r.name = $1 AND r.version = $2
         ORDER BY r.topic, r.partition
         """)
-    /// Records that version $2 has applied and version $3 has not, of the topics that version $3 reads.
+    /// The number of records that version $2 has applied and version $3 has not, in the topics that version $3 reads.
     static let behind = Statement(
         """
         SELECT coalesce(sum(greatest(0, theirs.next_offset - coalesce(own.next_offset, 0))), 0)::bigint
@@ -121,7 +121,7 @@ public enum VersionTable {
         WHERE other.name = $1 AND other.version = $2
             AND theirs.topic IN (SELECT topic FROM rebuild_ranges WHERE name = $1 AND version = $3)
         """)
-    /// Keeps a version where it is until the transaction ends.
+    /// Locks the offsets of a version until the transaction ends, so that the version makes no progress.
     static let holdOffsets = Statement(
         """
         SELECT o.next_offset FROM projection_offsets AS o JOIN projections AS p ON p.id = o.projection_id

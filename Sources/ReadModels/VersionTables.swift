@@ -1,30 +1,30 @@
 public import Postgres
 
-/// How the tables of a read model's versions are made, shown and dropped: each step is a part of a transaction that
-/// also changes the version's row.
+/// Creates, shows and drops the tables of a read model's versions. Each step is a part of a transaction that also
+/// changes the version's row.
 public protocol VersionTables: Sendable {
-    /// Whether sessions that keep a version find its tables by their search path.
+    /// Whether the sessions that update a version find its tables by their search path.
     var areSearchedFirst: Bool { get }
 
-    /// Makes the schema of a version, and all that is in it.
+    /// Creates the schema of a version with everything in it.
     ///
     /// - Returns: the schema's name.
     func make(_ number: Int, in transaction: PostgresTransaction) async throws -> String
 
-    /// Throws when the version was made in another way than ``make(_:in:)`` would make it now.
+    /// Throws if the version was created differently from how ``make(_:in:)`` would create it now.
     func compare(_ version: ModelVersion, in transaction: PostgresTransaction) async throws
 
-    /// Lets readers see this version in the place of another one.
+    /// Makes readers see this version instead of another one.
     func show(_ version: ModelVersion, in transaction: PostgresTransaction) async throws
 
-    /// Drops the schema of a version, and what else was made for it.
+    /// Drops the schema of a version, and everything else that was created for it.
     func drop(_ version: ModelVersion, in transaction: PostgresTransaction) async throws
 }
 
 extension VersionTables {
     public func compare(_ version: ModelVersion, in transaction: PostgresTransaction) async throws {}
 
-    /// The database as a session sees it that keeps the version in this schema, or reads it instead of the live one.
+    /// The configuration of a session that updates the version in this schema, or reads it instead of the live one.
     public func sees(_ postgres: PostgresConfiguration, _ schema: String) -> PostgresConfiguration {
         var configuration = postgres
         configuration.searchedFirst = areSearchedFirst ? [schema] : []
@@ -32,11 +32,12 @@ extension VersionTables {
     }
 }
 
-/// Tables that a script makes. The views in the main schema show the live version's views of the same names.
+/// Tables that a script creates. The views in the main schema select from the views of the same names of the live
+/// version.
 public struct ScriptTables: VersionTables {
     private let model: String
-    /// Makes the tables, types and views of a version, under names without a number, in the first schema of the search
-    /// path.
+    /// Creates the tables, types and views of a version in the first schema of the search path. Their names contain no
+    /// version number.
     private let script: String
 
     public init(model: String, script: String) {

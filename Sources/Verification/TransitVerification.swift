@@ -3,18 +3,18 @@ internal import Outbox
 internal import Postgres
 internal import StreamCore
 
-/// Finds the events that were committed and are not in the read models yet, of any domain: those in the outbox, those
-/// in Kafka, and those that were parked.
+/// Finds the committed events of any domain that are not in the read models yet: events in the outbox, events in Kafka,
+/// and parked events.
 ///
-/// Where the database lacks the tables of the demo shop, this is what there is to say without the rules of the domain.
-/// The rows of projections in SQL are compared by replays.
+/// If the database does not have the tables of the demo shop, nothing more can be checked, because this needs the rules
+/// of the domain. Replays compare the rows of projections in SQL.
 struct TransitVerification {
     let configuration: VerificationConfiguration
     let tables: VerifiedTables
 
     private static let patience: Duration = .milliseconds(100)
 
-    /// - Parameter deadline: until when to wait for the events that were committed before the call.
+    /// - Parameter deadline: the time until which to wait for the events that were committed before the call.
     /// - Throws: ``VerificationError``, `PostgresError`, `KafkaError`.
     func run(
         _ writing: PostgresConnection, _ reading: PostgresConnection, until deadline: ContinuousClock.Instant
@@ -42,7 +42,7 @@ struct TransitVerification {
         return verdict
     }
 
-    /// How far a live version is.
+    /// The position of a live version.
     private struct Position {
         var next: [TopicPartition: Int64] = [:]
         let parked: Int
@@ -53,7 +53,7 @@ struct TransitVerification {
         }
     }
 
-    /// Waits until the live versions have passed what Kafka has now.
+    /// Waits until the live versions have passed the current ends of the partitions.
     private func projections(
         _ admin: KafkaAdmin, _ reading: PostgresConnection, until deadline: ContinuousClock.Instant
     ) async throws -> [Verdict.UnderWay.Projection] {

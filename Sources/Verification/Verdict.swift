@@ -116,7 +116,7 @@ public struct Verdict: Hashable, Sendable {
         return verdict
     }
 
-    /// The same with what else was compared.
+    /// Adds further comparisons to the verdict.
     public func with(_ more: [Comparison]) -> Verdict {
         var verdict = self
         verdict.comparisons += more

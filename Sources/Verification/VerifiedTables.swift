@@ -1,7 +1,7 @@
 internal import Outbox
 internal import Postgres
 
-/// What the databases have that can be verified.
+/// The tables of the databases that can be verified.
 struct VerifiedTables: Sendable {
     /// The write model of the demo shop. A table `orders` of another service does not count.
     let hasWriteModel: Bool
@@ -12,7 +12,7 @@ struct VerifiedTables: Sendable {
     /// nil if the write model's database has none.
     let outbox: OutboxTable?
 
-    /// Whether something of the demo shop is there.
+    /// Whether there are tables of the demo shop.
     var hasShop: Bool { hasWriteModel || hasSummary }
 
     static func find(
@@ -25,7 +25,7 @@ struct VerifiedTables: Sendable {
             outbox: try await OutboxTable.find(configuration.outbox, failed: configuration.failedOutbox, on: writing))
     }
 
-    /// The migration sets that somebody applied.
+    /// The migration sets with applied files.
     private static func sets(on connection: PostgresConnection) async throws -> Set<String> {
         let exists = try await connection.execute("SELECT to_regclass('millrace_migrations') IS NOT NULL")
         guard try exists.bool(0, 0) else { return [] }
