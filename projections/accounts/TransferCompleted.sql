@@ -1,4 +1,4 @@
--- Each side of a transfer has an event of its own; "direction" is in or out.
+-- Each side of a transfer has its own event. Its "direction" is in or out.
 WITH amount AS (
     SELECT CASE :payload ->> 'direction' WHEN 'in' THEN 1 WHEN 'out' THEN -1 END * (:payload ->> 'amount')::numeric AS value
 ), moved AS (

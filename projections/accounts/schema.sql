@@ -8,8 +8,8 @@ CREATE TABLE accounts (
     sequence bigint NOT NULL
 );
 
--- What moved, with the balance after it. A movement of an account that was never opened violates NOT NULL and becomes a
--- dead letter: the statements below find no balance for it.
+-- Each movement, with the balance after it. For a movement of an account that was never opened, the statements find no
+-- balance. So the row violates NOT NULL, and the event becomes a dead letter.
 CREATE TABLE transactions (
     account_id text NOT NULL,
     sequence bigint NOT NULL,
@@ -21,8 +21,8 @@ CREATE TABLE transactions (
     PRIMARY KEY (account_id, sequence)
 );
 
--- By month: the balance at its beginning, what came in, what went out, and the balance at its end. Months without a
--- movement have no row.
+-- For each month: the balance at its beginning, the sums that were paid in and out, and the balance at its end. Months
+-- without a movement have no row.
 CREATE VIEW statements AS
 SELECT account_id, month, closing_balance - paid_in + paid_out AS opening_balance, paid_in, paid_out, closing_balance,
     entries

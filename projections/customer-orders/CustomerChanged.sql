@@ -1,4 +1,4 @@
--- The whole of what is known of the customer, not what differs.
+-- The event contains all details of the customer, including those that did not change.
 INSERT INTO customers AS c (customer_id, sequence, name, email)
 SELECT DISTINCT ON (aggregate_id) aggregate_id, sequence, payload ->> 'name', payload ->> 'email'
 FROM events

@@ -1,4 +1,4 @@
--- How many are there now, and not how many more or less: the latest event is all that is needed.
+-- The event contains the number of pieces after the change, so only the latest event is needed.
 INSERT INTO stock AS s (product_id, sequence, available)
 SELECT DISTINCT ON (aggregate_id) aggregate_id, sequence, (payload ->> 'available')::bigint
 FROM events

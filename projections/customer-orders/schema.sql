@@ -1,6 +1,5 @@
--- One table for what each topic tells, and a view that joins them when somebody reads: whatever is not known yet is NULL
--- there, and is there as soon as its event is. Nothing waits for anything, and a customer who changes the name changes
--- one row instead of all orders.
+-- Each topic has its own table, and a view joins the tables when it is read. A value whose event has not arrived yet is
+-- NULL there. No event waits for another one. If a customer changes the name, only one row changes, and not all orders.
 
 CREATE TABLE customers (
     customer_id text PRIMARY KEY,
@@ -22,8 +21,8 @@ CREATE TABLE stock (
     available bigint NOT NULL
 );
 
--- A row is there as soon as anything is known of an order. Each fact has columns of its own, so that it does not matter
--- which of them a batch brings first.
+-- The row of an order is created by the first event about it. Each event sets its own columns, so it does not matter
+-- which event a batch contains first.
 CREATE TABLE orders (
     order_id text PRIMARY KEY,
     customer_id text,
@@ -38,7 +37,7 @@ CREATE TABLE orders (
 
 CREATE INDEX orders_of_customer ON orders (customer_id, created_at DESC, order_id);
 
--- A removed line stays, with quantity 0, so that an earlier event about it cannot bring it back.
+-- A removed line stays, with quantity 0, so that an earlier event about it does not restore it.
 CREATE TABLE order_lines (
     order_id text NOT NULL,
     product_id text NOT NULL,

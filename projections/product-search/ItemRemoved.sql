@@ -1,4 +1,4 @@
--- The line stays, with quantity 0, so that an earlier event about it cannot bring it back.
+-- The line stays, with quantity 0, so that an earlier event about it does not restore it.
 INSERT INTO order_lines AS l (order_id, product_id, sequence, quantity)
 SELECT DISTINCT ON (aggregate_id, payload ->> 'productId') aggregate_id, payload ->> 'productId', sequence, 0
 FROM events

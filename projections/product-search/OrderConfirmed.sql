@@ -1,4 +1,4 @@
--- An order counts once: the insert finds out whether it did already.
+-- An order counts only once. The insert shows whether it was counted before.
 WITH confirmed AS (
     INSERT INTO counted_orders (order_id) SELECT DISTINCT aggregate_id FROM events ON CONFLICT DO NOTHING
     RETURNING order_id

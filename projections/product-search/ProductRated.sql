@@ -1,4 +1,4 @@
--- Sums, so that ratings may come in any order.
+-- The table contains sums, so ratings may arrive in any order.
 INSERT INTO products AS p (product_id, rating_sum, rating_count)
 SELECT aggregate_id, sum((payload ->> 'rating')::bigint), count(*) FROM events GROUP BY aggregate_id ORDER BY aggregate_id
 ON CONFLICT (product_id) DO UPDATE

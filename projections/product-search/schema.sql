@@ -1,28 +1,28 @@
--- Trigrams find words in spite of typing errors. Where the projection's role may not make extensions, an administrator
--- has made it before: CREATE EXTENSION pg_trgm SCHEMA public.
+-- Trigrams find words that contain typing errors. If the role of the projection may not create extensions, an
+-- administrator must create it first: CREATE EXTENSION pg_trgm SCHEMA public.
 CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
 
--- array_to_string is not immutable, since it is for arrays of any type; for text it is.
+-- array_to_string accepts arrays of any type, so it is not immutable. For arrays of text it is.
 CREATE FUNCTION tag_text(tags text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN array_to_string(tags, ' ');
 
--- The number of binary digits of what was sold: products of a band sell about as well.
+-- The band of a number of sold pieces: its number of binary digits. Products of one band sell about equally well.
 CREATE FUNCTION sales_band(units bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN length(ltrim(greatest(units, 0)::bit(64)::text, '0'));
 
--- The same of a price, up to a billion.
+-- The band of a price, computed in the same way, up to a billion.
 CREATE FUNCTION price_band(price numeric) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN sales_band(floor(least(greatest(price, 0), 1e9))::bigint);
 
--- Finer where most ratings are: below 2, from 2, from 3, from 4, from 4.5, and 5.
+-- The band of a rating. Bands are smaller where most ratings are: below 2, from 2, from 3, from 4, from 4.5, and 5.
 CREATE FUNCTION rating_band(rating_sum bigint, rating_count bigint) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN rating_count <= 0 THEN 0
     ELSE width_bucket(round(rating_sum::numeric / rating_count, 2), ARRAY[2, 3, 4, 4.5, 5])
 END;
 
--- The words for a band: alone, in a category, of about a price, and both. They begin with a space, as no word of a text
--- does, and each part of them with a letter of its own.
+-- The words for a band: alone, with a category, with a price band, and with both. They begin with a space, which no
+-- word of a text does, and each part begins with its own letter.
 CREATE FUNCTION band_words(band text, price numeric, category text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY[
@@ -30,8 +30,8 @@ RETURN ARRAY[
     band || ' p' || price_band(price) || ' c' || coalesce(category, '')
 ];
 
--- A row is there as soon as anything is known of a product: a sale may be read before the product itself. Each group of
--- columns that one event sets has the sequence of the event that set it last.
+-- The row of a product is created by the first event about it. A sale may be read before the product itself. Each group
+-- of columns that one event sets contains the sequence of the last event that set it.
 CREATE TABLE products (
     product_id text PRIMARY KEY,
     details_sequence bigint NOT NULL DEFAULT 0,
@@ -50,9 +50,10 @@ CREATE TABLE products (
     rating numeric NOT NULL GENERATED ALWAYS AS (
         CASE WHEN rating_count = 0 THEN 0 ELSE round(rating_sum::numeric / rating_count, 2) END) STORED,
     is_listed boolean NOT NULL GENERATED ALWAYS AS (name IS NOT NULL AND price IS NOT NULL AND NOT is_removed) STORED,
-    -- Names weigh more than tags, and tags more than descriptions. The bands are words of their own, so that one look
-    -- into the index finds words, category and about the price together, among those that sell best alone. A band in a
-    -- category is one word and not two: PostgreSQL reads all of each word's list to find what two lists share.
+    -- Names weigh more than tags, and tags more than descriptions. The bands are additional words. So one search in the
+    -- index finds products by words, category and price band, and only among those of one sales or rating band. A band
+    -- with a category is one word and not two, because PostgreSQL reads the whole list of each word to find the common
+    -- part of two lists.
     search tsvector NOT NULL GENERATED ALWAYS AS (
         setweight(to_tsvector('english', coalesce(name, '')), 'A')
         || setweight(to_tsvector('english', tag_text(tags)), 'B')
@@ -62,15 +63,15 @@ CREATE TABLE products (
             || band_words(' r' || rating_band(rating_sum, rating_count), price, category))) STORED
 );
 
--- What was written last waits in a list, in kilobytes, which each look into the index reads as a whole. A search looks
--- for up to fifteen bands and more.
+-- The index collects new entries in a pending list, and each search in the index reads that list as a whole. The limit
+-- is in kilobytes. It is small because a search looks for up to fifteen bands or more.
 CREATE INDEX products_search ON products USING gin (search) WITH (gin_pending_list_limit = 256) WHERE is_listed;
 CREATE INDEX products_by_sales ON products (units_sold DESC, product_id) WHERE is_listed;
 CREATE INDEX products_by_rating ON products (rating DESC, units_sold DESC, product_id) WHERE is_listed;
 CREATE INDEX products_by_price ON products (price) WHERE is_listed;
 
--- Every word that a product was ever called by, to find what somebody meant who mistyped. The collation lets an index
--- find words by how they begin.
+-- Every word that any product has ever had. It serves to find the word that a user meant when the input has typing
+-- errors. With this collation, an index can find words by their beginnings.
 CREATE TABLE search_words (word text COLLATE "C" PRIMARY KEY);
 CREATE INDEX search_words_alike ON search_words USING gin (word public.gin_trgm_ops);
 
@@ -79,9 +80,9 @@ BEGIN ATOMIC
     SELECT DISTINCT left(word, 40) FROM regexp_split_to_table(lower(texts), '[^[:alnum:]]+') AS word WHERE word <> '';
 END;
 
--- What somebody typed, as a search for all of the words. One that no product has is taken for the beginning of a word,
--- of the twenty shortest that begin so; where none does, for one of the three words that are most like it. The index
--- could look for beginnings itself ("head:*"), and would take many times as long.
+-- Converts the user's text to a search for all of its words. A word that no product has is treated as the beginning of
+-- a word: it is replaced by the twenty shortest words that begin with it, or if there are none, by the three most
+-- similar words. The index can search for beginnings itself ("head:*"), but this takes many times as long.
 CREATE FUNCTION search_query(typed text) RETURNS tsquery LANGUAGE plpgsql STABLE
 SET client_min_messages = warning AS $$
 DECLARE
@@ -115,14 +116,14 @@ BEGIN
 END
 $$;
 
--- A search for any of some words, which are taken as they are.
+-- A search for any of these words, without changing them.
 CREATE FUNCTION any_of(words text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT string_agg('''' || replace(replace(word, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
     FROM unnest(words) AS word;
 END;
 
--- The bands of an order, the best first. The thousand best sellers share one.
+-- The bands for a sort order, the best first. The thousand products that sell best share the first band.
 CREATE FUNCTION search_bands(sort text) RETURNS SETOF text[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     highest integer;
@@ -144,14 +145,15 @@ BEGIN
 END
 $$;
 
--- The products that a search finds, best first by "score", whose relevance is compared: of all that match, the hundred
--- that sell best, or are rated best, and up to a hundred more that come with them. Where more than 2,000 of a band match,
--- 2,000 of them are compared.
+-- The products that a search finds, the best first by "score". Scores are computed only for the hundred matching
+-- products that sell best or are rated best, and for up to a hundred more that are found with them. If more than 2,000
+-- products of a band match, scores are computed for 2,000 of them.
 --
--- PostgreSQL can look up what matches, or walk through the best sellers. No index does both, and PostgreSQL knows neither
--- how often several words are together nor how rare a rare word is. So the bands are asked one after the other, from the
--- best down, until there are a hundred: each is one look into the index of words, which reads no more than it finds. The
--- last one gives what it has. A lower band, of twice as many products as the one before, is not read for a few more.
+-- PostgreSQL can either look up all matching products or read the best products in order. No index does both, and
+-- PostgreSQL knows neither how often several words occur together nor how rare a rare word is. Therefore the function
+-- searches the bands one after the other, from the best one down, until a hundred products are found. Each band needs
+-- one search in the index of words, which reads only matching entries. The last band contributes what it has. A lower
+-- band contains twice as many products as the one before, so it is not read for a few missing products.
 CREATE FUNCTION find_products(
     typed text, wanted_category text, min_price numeric, max_price numeric, sort text
 ) RETURNS TABLE (
@@ -211,8 +213,8 @@ BEGIN
 END
 $$;
 
--- How many products of each category a search finds, of the first 5,000. Of a word that it knows nothing of, PostgreSQL
--- would rather read the whole table.
+-- The number of products of each category that a search finds, among the first 5,000 products. Sequential scans are
+-- off, because PostgreSQL would read the whole table for a word that it has no statistics about.
 CREATE FUNCTION count_products(typed text, min_price numeric, max_price numeric)
 RETURNS TABLE (category text, products bigint)
 LANGUAGE plpgsql STABLE SET enable_seqscan = off SET max_parallel_workers_per_gather = 0 AS $$
@@ -232,7 +234,7 @@ BEGIN
 END
 $$;
 
--- What is sold in each order, as in projections/product-stats.
+-- The lines of each order, as in projections/product-stats.
 CREATE TABLE order_lines (
     order_id text NOT NULL,
     product_id text NOT NULL,

@@ -1,4 +1,4 @@
--- Takes back what a confirmed order counted for; an order that was never confirmed counted for nothing.
+-- Subtracts what the order added when it was confirmed. An order that was never confirmed added nothing.
 WITH cancelled AS (
     UPDATE counted_orders AS c SET is_cancelled = true
     FROM events AS e WHERE c.order_id = e.aggregate_id AND NOT c.is_cancelled

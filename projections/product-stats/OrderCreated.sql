@@ -9,6 +9,6 @@ SET sequence = excluded.sequence, name = excluded.name, quantity = excluded.quan
     unit_price = excluded.unit_price, currency = excluded.currency
 WHERE excluded.sequence > order_lines.sequence;
 
--- A line that was added has no currency of its own: it is the order's.
+-- A line that was added has no currency of its own. It gets the order's currency.
 UPDATE order_lines AS l SET currency = e.payload ->> 'currency'
 FROM events AS e WHERE l.order_id = e.aggregate_id AND l.currency IS NULL;

@@ -1,5 +1,5 @@
--- The lines of each order, as its latest event about a product says. A removed line stays, with quantity 0, so that an
--- earlier event about it cannot bring it back.
+-- The lines of each order. Each line has the values of the latest event about its product. A removed line stays, with
+-- quantity 0, so that an earlier event about it does not restore it.
 CREATE TABLE order_lines (
     order_id text NOT NULL,
     product_id text NOT NULL,
@@ -11,7 +11,7 @@ CREATE TABLE order_lines (
     PRIMARY KEY (order_id, product_id)
 );
 
--- Orders that counted; a cancelled one does not count any more.
+-- The orders that were counted. A cancelled order does not count any more.
 CREATE TABLE counted_orders (
     order_id text PRIMARY KEY,
     is_cancelled boolean NOT NULL DEFAULT false

@@ -1,4 +1,5 @@
--- An order that was never confirmed was no sale. The rows are there: the sale made them.
+-- An order that was never confirmed was not sold. For other orders the rows already exist, because the sale created
+-- them.
 WITH cancelled AS (
     UPDATE orders AS o SET is_cancelled = true
     FROM events AS e WHERE o.order_id = e.aggregate_id AND o.sold_on IS NOT NULL AND NOT o.is_cancelled

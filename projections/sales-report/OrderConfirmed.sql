@@ -5,7 +5,7 @@ FROM (
     ORDER BY date_trunc('month', day)
 ) AS months;
 
--- An order counts once: the update finds out whether it did already.
+-- An order counts only once. The update shows whether it was counted before.
 WITH confirmed AS (
     UPDATE orders AS o SET sold_on = e.day
     FROM (

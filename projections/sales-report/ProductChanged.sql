@@ -1,4 +1,4 @@
--- The whole of a product but its price, not what differs.
+-- The event contains all details of the product except its price, including those that did not change.
 INSERT INTO products AS p (product_id, sequence, name, category)
 SELECT DISTINCT ON (aggregate_id) aggregate_id, sequence, payload ->> 'name', payload ->> 'category'
 FROM events

@@ -1,7 +1,8 @@
--- The facts: what was sold of each product, by the day in UTC on which the order was confirmed, the country that it goes
--- to, and its currency. A cancellation counts on the day of the sale, in columns of its own.
+-- The facts: the sales of each product, by the day (in UTC) on which the order was confirmed, the country of the
+-- delivery, and the currency. A cancellation counts on the day of the sale, in its own columns.
 --
--- One partition a month: an analyst's month is one table to read, and an old one is detached in an instant.
+-- There is one partition for each month. A query about a month reads one table, and an old month can be detached at
+-- once.
 CREATE TABLE sales (
     day date NOT NULL,
     country text NOT NULL,
@@ -16,7 +17,8 @@ CREATE TABLE sales (
     PRIMARY KEY (day, country, product_id, currency)
 ) PARTITION BY RANGE (day);
 
--- Makes a month's partition where there is none. Several daemons may want the same one: they wait for each other.
+-- Creates the partition of a month if it does not exist. If several daemons need the same partition, one waits for the
+-- other.
 CREATE FUNCTION ensure_month(day date) RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
 DECLARE
     first date := date_trunc('month', day);
@@ -30,7 +32,8 @@ BEGIN
 END
 $$;
 
--- The category is looked up when somebody reads: a product may be known later than its first sale, or move.
+-- The category is looked up when the view is read, because a product may be known only after its first sale, and may
+-- change its category.
 CREATE TABLE products (
     product_id text PRIMARY KEY,
     sequence bigint NOT NULL,
@@ -62,8 +65,8 @@ SELECT s.day, s.country, coalesce(p.category, 'unknown') AS category, s.currency
 FROM sales AS s LEFT JOIN products AS p USING (product_id)
 GROUP BY 1, 2, 3, 4;
 
--- Sums by month: of each country and category, of each country, of each category, and of all. What a row sums over is
--- NULL there. Currencies are never added up.
+-- Sums by month: of each country and category, of each country, of each category, and of all. A column that a row sums
+-- over is NULL there. Different currencies are never added.
 CREATE VIEW sales_rollup AS
 SELECT date_trunc('month', day)::date AS month, currency, country, category, sum(units)::bigint AS units,
     sum(revenue) AS revenue, sum(cancelled_revenue) AS cancelled_revenue

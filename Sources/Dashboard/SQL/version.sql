@@ -1,49 +1,51 @@
--- A version of the read model of the dashboard: run in the version's schema, whose names have no number.
+-- The tables of one version of the read model of the dashboard. The script runs in the version's schema, so the names
+-- contain no version number.
 --
--- What is known of each order, and numbers counted from it.
+-- dashboard_order_rows contains the facts of each order in one row. The result of merging facts does not depend on
+-- their order or on repetitions. The contribution of an order to the counters is a function of its facts. A transaction
+-- locks the rows of its orders, merges the facts of its events, and adds to the counters the new contribution of each
+-- order minus the old one. So the counters are always the sum of the contributions of all orders, in whatever order the
+-- events arrived.
 --
--- dashboard_order_rows holds the facts of one order in a row, merged by rules that do not mind order nor repetition.
--- What an order counts for is a function of its facts. A transaction locks the rows of its orders, merges what its
--- events tell, and adds to the counters what the orders count for now less what they counted for before. So the
--- counters are at any moment the sum over all orders of that function, whatever came first.
+-- Counters have lanes. A transaction takes the lowest free lane, by an advisory lock that it holds until its end, and
+-- changes only rows of that lane. A number is the sum over all lanes, which the views below compute. So no transaction
+-- waits for the counters of another one, although all of them count in the row of the same day. The number of lanes is
+-- the maximum number of transactions at the same time; with one process, it is one. The number of a single lane may be
+-- negative.
 --
--- Counters are kept in lanes. A transaction takes the lowest lane that nobody has (an advisory lock, until it ends) and
--- changes rows of that lane alone; a number is the sum over the lanes, which the views below make. So no two
--- transactions ever wait for each other's counters, be it the row of the day that all of them count in. There are as
--- many lanes as there were ever transactions at once: with one process, one. A single lane's number may be negative.
---
--- Times are those of the events, days are those of UTC, texts compare by bytes.
+-- Times are the times of the events. Days are days in UTC. Texts are compared by bytes.
 
--- The columns' order is the order of a record's fields on the wire. Lines and payments are JSON, but kept as text: they
--- are written and read whole, and an update that says nothing of them leaves them alone.
+-- The order of the columns is the order of a record's fields on the wire. Lines, payments and shipments are JSON, but
+-- are stored as text, because they are read and written as a whole. An update that does not change them leaves them
+-- out.
 CREATE TABLE dashboard_order_rows (
     order_id text COLLATE "C" CONSTRAINT dashboard_orders_pkey PRIMARY KEY,
-    -- The latest OrderCreated.
+    -- The values of the latest OrderCreated.
     created_at timestamptz,
     created_event_id uuid,
     customer_id text COLLATE "C",
     currency text COLLATE "C",
     confirmed_at timestamptz,
     cancelled_at timestamptz,
-    -- The first shipment.
+    -- The time of the first shipment.
     first_shipped_at timestamptz,
-    -- [[productId, sequence, quantity, "unitPrice", name], …], and [productId, sequence] for a line that was removed,
-    -- which stays known lest an older event bring it back.
+    -- [[productId, sequence, quantity, "unitPrice", name], …], and [productId, sequence] for a removed line. Removed
+    -- lines are kept, so that an older event does not restore them.
     lines text,
-    -- [[paymentId, completed, failed, refunds], …]: completed and failed are
-    -- [sequence, µs since 1970, eventId, "amount", currency] or null, refunds is null or an array of such.
+    -- [[paymentId, completed, failed, refunds], …]. completed and failed are null or [sequence, µs since 1970, eventId,
+    -- "amount", currency]. refunds is null or an array of such arrays.
     payments text,
-    -- The sequences of OrderCreated, confirmed_at and cancelled_at; 0 when the event had none.
+    -- The sequences of OrderCreated, confirmed_at and cancelled_at; 0 if the event had none.
     created_sequence bigint NOT NULL DEFAULT 0,
     confirmed_sequence bigint NOT NULL DEFAULT 0,
     cancelled_sequence bigint NOT NULL DEFAULT 0,
-    -- [[shipmentId, created, delivered], …], each fate [sequence, µs since 1970, eventId] or null.
+    -- [[shipmentId, created, delivered], …]. created and delivered are null or [sequence, µs since 1970, eventId].
     shipments text
 ) WITH (fillfactor = 50);
 
 CREATE TABLE dashboard_counter_rows (
     resolution text COLLATE "C" NOT NULL CHECK (resolution IN ('minute', 'hour', 'day')),
-    -- Where the minute, hour or day begins.
+    -- The beginning of the minute, hour or day.
     bucket timestamptz NOT NULL,
     currency text COLLATE "C" NOT NULL,
     lane smallint NOT NULL,
@@ -60,8 +62,8 @@ CREATE TABLE dashboard_counter_rows (
     CONSTRAINT dashboard_counters_pkey PRIMARY KEY (resolution, bucket, currency, lane)
 ) WITH (fillfactor = 50);
 
--- From where on minutes and hours are kept: what is older was dropped, and what comes late for it counts in the larger
--- buckets alone. Moves forward only.
+-- The time from which minutes and hours are kept. Older ones were deleted, and late events for them count only in the
+-- larger buckets. This time only moves forward.
 CREATE TABLE dashboard_horizon_rows (
     resolution text COLLATE "C" CONSTRAINT dashboard_horizons_pkey PRIMARY KEY CHECK (resolution IN ('minute', 'hour')),
     kept_from timestamptz NOT NULL
@@ -98,8 +100,8 @@ CREATE TABLE dashboard_customer_rows (
     CONSTRAINT dashboard_customers_pkey PRIMARY KEY (customer_id, currency, lane)
 ) WITH (fillfactor = 50);
 
--- A histogram a day and step. Bins grow with what they hold: up to 31 ms each is one wide, above that there are 16 to
--- each doubling, so that a quantile read from them is off by less than a sixteenth.
+-- A histogram for each day and step. Bins below 32 ms are 1 ms wide. Above that, every doubling has 16 bins, so the
+-- error of a quantile is less than a sixteenth.
 CREATE TABLE dashboard_duration_rows (
     day date NOT NULL,
     step text COLLATE "C" NOT NULL CHECK (step IN ('paid', 'shipped', 'delivered')),
@@ -110,7 +112,7 @@ CREATE TABLE dashboard_duration_rows (
     CONSTRAINT dashboard_durations_pkey PRIMARY KEY (day, step, at_least_ms, lane)
 ) WITH (fillfactor = 50);
 
--- What readers read.
+-- The views for readers.
 
 CREATE VIEW dashboard_counters AS
 SELECT

@@ -1,12 +1,13 @@
--- A version of the read model order_summary: run in the version's schema, whose names have no number.
+-- The tables of one version of the read model order_summary. The script runs in the version's schema, so the names
+-- contain no version number.
 --
--- One row an order, made of the facts that events tell of it. Facts are ordered by the sequence of their aggregate, and
--- payments and shipments are kept one by one. Merging is done in SQL, under the row's lock: facts of payments and
--- shipments are arrays, of which those of the same aggregate and fate are reduced to the one of the greatest
--- (sequence, at, event_id). What is shown of them (paid, failed, refunded, shipped, delivered, the two counts) is made
--- anew from the arrays when they are merged.
+-- There is one row for each order. It contains the facts from the events of the order. Facts are ordered by the
+-- sequence of their aggregate, and each payment and each shipment has its own facts. SQL merges facts under the row's
+-- lock. Facts of payments and shipments are arrays. Of several facts with the same aggregate and fate, only the one
+-- with the greatest (sequence, at, event_id) is kept. The columns that show them (paid, failed, refunded, shipped,
+-- delivered, the two counts) are computed again from the arrays at each merge.
 --
--- Texts compare by bytes (COLLATE "C"): they are identities, not words.
+-- Texts are compared by bytes (COLLATE "C"), because they are identifiers.
 
 CREATE TYPE order_summary_created AS (
     at timestamptz, event_id uuid, customer_id text COLLATE "C", currency text COLLATE "C", shipping_address jsonb
@@ -14,7 +15,7 @@ CREATE TYPE order_summary_created AS (
 CREATE TYPE order_summary_cancelled AS (
     at timestamptz, event_id uuid, reason text COLLATE "C", cancelled_by text COLLATE "C"
 );
--- detail: the method of a payment that was completed, the reason of one that failed or was refunded.
+-- detail: the method of a completed payment, or the reason of a failed or refunded one.
 CREATE TYPE order_summary_payment AS (
     at timestamptz, event_id uuid, payment_id text COLLATE "C", amount numeric, currency text COLLATE "C",
     detail text COLLATE "C"
@@ -24,40 +25,40 @@ CREATE TYPE order_summary_shipped AS (
     tracking_number text COLLATE "C"
 );
 CREATE TYPE order_summary_delivered AS (at timestamptz, event_id uuid, shipment_id text COLLATE "C");
--- When an event happened, and its id. The greater moment is the later event.
+-- The time of an event, and its id. The event with the greater moment is the later one.
 CREATE TYPE order_summary_moment AS (at timestamptz, event_id uuid);
--- An event's place within its aggregate. sequence: 0 when the event has none.
+-- The position of an event within its aggregate. sequence is 0 if the event has none.
 CREATE TYPE order_summary_stamp AS (sequence bigint, at timestamptz, event_id uuid);
--- fate: completed, failed or refunded. All refunds of a payment are kept, of the others the last.
+-- fate: completed, failed or refunded. All refunds of a payment are kept, but only the last completion and failure.
 CREATE TYPE order_summary_payment_fact AS (
     payment_id text COLLATE "C", fate text COLLATE "C", sequence bigint, at timestamptz, event_id uuid, amount numeric,
     currency text COLLATE "C", detail text COLLATE "C"
 );
--- fate: created or delivered, the last of each.
+-- fate: created or delivered. Only the last one of each is kept.
 CREATE TYPE order_summary_shipment_fact AS (
     shipment_id text COLLATE "C", fate text COLLATE "C", sequence bigint, at timestamptz, event_id uuid,
     carrier text COLLATE "C", tracking_number text COLLATE "C"
 );
 
--- The columns' order is the order of a record's fields on the wire. An update that changes nothing indexed, and finds
--- room on its page, leaves the indexes alone (HOT). So the status is not indexed itself: that cost more than all the
--- rest of an update. is_open is, which changes once in an order's life, and the time; among the open ones, and among
--- the latest of the others, a status is found by looking.
+-- The order of the columns is the order of a record's fields on the wire. An update that changes no indexed column, and
+-- finds room on the row's page, changes no index (HOT). Therefore the status is not indexed: its index would cost more
+-- than the rest of an update. The indexes contain the time and is_open, which changes once for each order. A list by
+-- status filters the open orders, or the latest of the closed ones.
 CREATE TABLE order_summary_rows (
     order_id text COLLATE "C" CONSTRAINT order_summary_pkey PRIMARY KEY,
-    -- The greatest sequence of the order's own events; 0 before the first one. Writers wait for it to read what they
-    -- wrote.
+    -- The greatest sequence of the order's own events; 0 before the first one. Clients wait for it to read their own
+    -- changes.
     version bigint NOT NULL,
-    -- The latest event of all, of whatever aggregate.
+    -- The latest event of all aggregates.
     updated_at timestamptz NOT NULL,
     last_event_id uuid NOT NULL,
-    -- Nothing but an instant, so that two of the same are one.
+    -- Only a time, so two events with the same time are equal.
     confirmed_at timestamptz,
-    -- The lines, each with the sequence of the event that set it, and the ones removed, which stay known lest an older
-    -- event bring them back. NULL before the first event that has lines.
+    -- The lines, and the removed lines, each with the sequence of the event that set or removed it. Removed lines are
+    -- kept, so that an older event does not restore them. NULL before the first event with lines.
     items jsonb,
     removed_items jsonb,
-    -- Pieces, not lines.
+    -- The number of pieces, not of lines.
     item_count bigint,
     total_amount numeric,
     created order_summary_created,
@@ -67,19 +68,19 @@ CREATE TABLE order_summary_rows (
     refunded order_summary_payment,
     shipped order_summary_shipped,
     delivered order_summary_delivered,
-    -- The order's last event, whose sequence is version; the latest of the last events of its payments; and of its
-    -- shipments. updated_at and last_event_id are the latest of the three.
+    -- The order's own last event, whose sequence is version; the latest of the last events of its payments; and the
+    -- same for its shipments. updated_at and last_event_id are those of the latest of the three.
     order_changed order_summary_moment,
     payments_changed order_summary_moment,
     shipments_changed order_summary_moment,
     -- The sequences of the facts in created and cancelled.
     created_sequence bigint NOT NULL DEFAULT 0,
     cancelled_sequence bigint NOT NULL DEFAULT 0,
-    -- confirmed_at with its sequence.
+    -- confirmed_at, with the sequence of its event.
     confirmed order_summary_stamp,
     payments order_summary_payment_fact[],
     shipments order_summary_shipment_fact[],
-    -- Completed payments that their refunds do not make up for; shipments that are not delivered.
+    -- The number of completed payments that refunds do not cover; the number of shipments that are not delivered.
     unrefunded_payments bigint NOT NULL DEFAULT 0,
     undelivered_shipments bigint NOT NULL DEFAULT 0,
     payment_status text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
@@ -99,8 +100,7 @@ CREATE TABLE order_summary_rows (
             ELSE 'pending'
         END
     ) STORED,
-    -- How far the order has come. 'incomplete': others told of it before OrderCreated came. 'paid': at least a part of
-    -- what was paid is not refunded.
+    -- 'incomplete': other events arrived before OrderCreated. 'paid': at least a part of a payment is not refunded.
     status text COLLATE "C" NOT NULL GENERATED ALWAYS AS (
         CASE
             WHEN (created).at IS NULL THEN 'incomplete'
@@ -113,14 +113,14 @@ CREATE TABLE order_summary_rows (
             ELSE 'created'
         END
     ) STORED,
-    -- Whether more is to come: neither cancelled nor delivered.
+    -- Whether the order is neither cancelled nor delivered.
     is_open boolean NOT NULL GENERATED ALWAYS AS (
         (created).at IS NULL
             OR (cancelled).at IS NULL AND ((delivered).at IS NULL OR undelivered_shipments > 0)
     ) STORED
 ) WITH (fillfactor = 50);
 
--- The order of each list of orders as an index has it, the order's id included.
+-- One index for the order of each list of orders. It includes the order's id.
 CREATE INDEX order_summary_customer_times ON order_summary_rows (((created).customer_id), ((created).at), order_id)
     WHERE (created).at IS NOT NULL;
 CREATE INDEX order_summary_customer_amounts ON order_summary_rows (((created).customer_id), total_amount, order_id)
@@ -130,11 +130,11 @@ CREATE INDEX order_summary_times ON order_summary_rows (is_open, ((created).at),
 CREATE INDEX order_summary_amounts ON order_summary_rows (is_open, total_amount, order_id)
     WHERE (created).at IS NOT NULL;
 
--- The planner does not use what it knows of a partial index's expressions: it is told of them here.
+-- The planner does not use statistics about the expressions of a partial index, so they are created here.
 CREATE STATISTICS order_summary_created_at ON ((created).at) FROM order_summary_rows;
 CREATE STATISTICS order_summary_customer_id ON ((created).customer_id) FROM order_summary_rows;
 
--- What readers read.
+-- The view for readers.
 CREATE VIEW order_summary AS
 SELECT
     order_id,
