@@ -6,27 +6,27 @@ SHELL := /bin/bash
 SWIFT       ?= swift
 RELEASE_DIR := .build/release
 PROGRAMS    := outbox-relay order-summary-projection dashboard-projection sql-projection dead-letter-handler command-service order-process query-service millrace
-# What `make run` hands to `millrace dev`, and the orders a second of its load.
+# RATE is the number of orders per second of the load of `make run`. RUN_ARGS are more arguments for `millrace dev`.
 RATE        ?= 50
 RUN_ARGS    ?=
-# The folders of SQL that `make run` runs too, with a load that fills them; empty for none.
+# The folders of SQL projections that `make run` also runs, with a load for them; empty for none.
 PROJECTIONS ?= $(patsubst %/projection.toml,%,$(wildcard projections/*/projection.toml))
-# Which benches `make bench` runs; empty for all.
+# The benches that `make bench` runs; empty for all.
 BENCH       ?=
-# What `make chaos-short` does, and when, follows from it.
+# Determines the actions of `make chaos-short` and their times.
 SEED        ?= 1
-# Which tests `make test` runs: a regular expression; empty for all.
+# A regular expression for the tests that `make test` runs; empty for all.
 FILTER      ?=
-# The tests without servers run first: they keep all processors busy, and the others have deadlines.
+# The tests without servers run first, because they use all processors, and the other tests have deadlines.
 UNIT_TESTS  := ^((ArchitectureTests|DashboardPageTests|StreamCoreTests|WireJSONTests|BlockingTests|DigestsTests|EventsTests|OrdersTests|SettingsTests)\.|\w+\.\w+RulesTests\b)
 
 # The test targets that use Kafka, as a regular expression.
 WITH_KAFKA := $(shell grep -rl TestKafka Tests --include=*.swift | cut -d/ -f2 | grep -v TestKit | sort -u | paste -sd'|')
 
-# Where the example is built: beside what is built of this package already, so that nothing is compiled twice.
+# The build folder of the example. It is the folder of this package, so nothing is compiled twice.
 EXAMPLE_SCRATCH ?= .build
 
-# What `make test-browser` runs its tests with: Debian's, which has Debian's selenium.
+# The Python of `make test-browser`. Debian's Python has Debian's package of selenium.
 PYTHON      ?= /usr/bin/python3
 
 .PHONY: help setup build run test test-broker test-example chaos-short test-api test-browser check-systemd check-deploy deb test-deb manifests bench format lint clean
@@ -52,9 +52,9 @@ else
 	scripts/run-tests --filter '$(FILTER)'
 endif
 
-# Tests that the broker cannot pass, by name and with the reason.
+# The names of tests that the broker cannot pass, with the reasons.
 BROKER_SKIPS := Tests/Broker/skipped.txt
-# The suites that `make test-broker` need not repeat on any broker.
+# The suites that `make test-broker` does not run, because they need no Kafka.
 WITHOUT_KAFKA := $(foreach suite,$(shell grep -v '^\#' Tests/Broker/without-kafka.txt),--skip '^$(suite)/')
 
 test-broker: setup ## Run the tests that use Kafka against a broker that is not the mock (noida-db, from PyPI), or KAFKA_BOOTSTRAP_SERVERS
