@@ -4,7 +4,7 @@ internal import Operations
 /// Checks every few seconds whether the brokers answer. The result decides whether a daemon is ready, but never whether
 /// it is live.
 ///
-/// Clients report when all brokers are lost, but an idle client does not report when they are back.
+/// Clients report when all brokers are unavailable, but an idle client does not report when they are available again.
 struct BrokerWatch: Sendable {
     static let condition = "kafka"
     /// The timeout of a request. It is short, because a shutdown waits for a request in progress.

@@ -27,7 +27,7 @@ public final class BrokerServer: Sendable {
     ///   - folder: the folder of its data; created if it does not exist.
     ///   - port: nil for any free port.
     ///   - startTimeoutMs: maximum time until it accepts connections, in milliseconds. It first reads all its data.
-    ///   - isWanted: asked again and again during the start. If it answers no, or the task is cancelled, the broker is
+    ///   - isWanted: called repeatedly during the start. If it returns false, or the task is cancelled, the broker is
     ///     stopped.
     /// - Throws: ``BrokerServerError`` with the end of the broker's log.
     public static func start(
@@ -56,7 +56,8 @@ public final class BrokerServer: Sendable {
             command, logFile: Self.logFile(in: folder), patienceSeconds: Self.patienceSeconds)
     }
 
-    /// It writes all its data at a stop, which takes its time if they are many.
+    /// Time between SIGTERM and SIGKILL, in seconds. When the broker stops, it writes all its data, which may take
+    /// long.
     private static let patienceSeconds = 120
 
     private static func logFile(in folder: String) -> String { folder + "/broker.log" }

@@ -15,7 +15,7 @@ public struct RecordHeader: Hashable, Sendable {
 /// without a copy.
 @safe
 public struct RecordHeaders: ~Copyable {
-    // SAFETY: ours alone until `release()`; freed once, here or with the record that librdkafka made of it.
+    // SAFETY: ours alone until `release()`; freed once, here or with the record that librdkafka created from it.
     private let pointer: OpaquePointer
 
     /// - Parameter capacity: the expected number of headers. More are possible.

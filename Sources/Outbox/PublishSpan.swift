@@ -4,7 +4,7 @@ internal import Tracing
 
 /// Begins the spans of rows that belong to a recorded trace.
 ///
-/// A relay without a tracer has no such value, and looks at no header for tracing.
+/// A relay without a tracer has no such value, and reads no header for tracing.
 struct PublishTracer: Sendable {
     private let tracer: any Tracer
 

@@ -2,8 +2,8 @@ public import StreamCore
 
 /// A right that the database user lacks, with the statement that grants it.
 ///
-/// PostgreSQL does not tell a missing right on a schema: it leaves the schema out of the search path, so all tables of
-/// the schema seem to be missing.
+/// PostgreSQL does not report a missing right on a schema. It leaves the schema out of the search path, so all tables
+/// of the schema seem to be missing.
 public struct MissingRight: RemediableError, Hashable, CustomStringConvertible {
     /// The role without the right.
     public let role: String

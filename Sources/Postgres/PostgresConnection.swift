@@ -23,7 +23,7 @@ public actor PostgresConnection {
         var pendingBegin: String?
         /// Statements that are sent with the next round trip.
         var queued: [QueuedStatement] = []
-        /// The channels that are notified right behind COMMIT.
+        /// The channels that are notified after COMMIT, in the same round trip.
         var channels: Set<String> = []
         /// The first error inside the transaction. It explains a COMMIT that the server answers with ROLLBACK.
         var firstError: PostgresError?
@@ -296,7 +296,7 @@ public actor PostgresConnection {
             return Command(.unprepared(sql), sql: sql, isAnswer: false)
         }
         let commit: [(Statement, Parameters)] = [(.unprepared("COMMIT"), Parameters())]
-        // A cancelled task must not leave a transaction that only COMMIT is missing to.
+        // COMMIT is not interrupted: a cancelled task must not leave a transaction that lacks only COMMIT.
         if open.queued.isEmpty {
             return try exchange(commit, following: notifications, .uninterrupted)[0].commandTag
         }
@@ -322,7 +322,7 @@ public actor PostgresConnection {
         makeIdle()
     }
 
-    /// Rolls back to the savepoint, even if the task is cancelled. Otherwise the caller could neither go on nor roll
+    /// Rolls back to the savepoint, even if the task is cancelled. Otherwise the caller could neither continue nor roll
     /// back.
     func undoSavepoint(in id: UInt64) throws(PostgresError) {
         try checkTransaction(id)

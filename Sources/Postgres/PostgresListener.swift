@@ -43,8 +43,8 @@ public final class PostgresListener: Sendable {
         connection.wakeup.signal()
     }
 
-    /// Calls `body` for all notifications, on the thread of the session. A notification that wakes somebody arrives
-    /// there with one change of thread less than through the sequence. Use either this method or the sequence.
+    /// Calls `body` for all notifications, on the thread of the session. If a notification wakes a task, this needs one
+    /// change of thread less than the sequence. Use either this method or the sequence.
     ///
     /// - Parameter body: receives the notifications that have arrived together. It must not block.
     /// - Throws: ``PostgresError`` when the connection is lost. It returns after ``stop()`` or a cancellation.

@@ -59,7 +59,8 @@ public actor PostgresSession {
         }
     }
 
-    /// The same with one attempt to connect at most: for loops that pause by themselves and go on without the server.
+    /// The same with at most one attempt to connect, for loops that pause by themselves and also work without the
+    /// server.
     ///
     /// - Throws: ``PostgresError`` when there is no connection and none can be made now.
     public func connectionAtOnce() async throws(PostgresError) -> PostgresConnection {

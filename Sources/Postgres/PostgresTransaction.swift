@@ -103,12 +103,12 @@ public struct PostgresTransaction: Sendable {
         try await connection.enqueue(queued, in: id)
     }
 
-    /// Notifies a channel once the transaction has committed. NOTIFY is sent behind COMMIT, in the same round trip.
+    /// Notifies a channel after the transaction has committed. NOTIFY is sent after COMMIT, in the same round trip.
     ///
-    /// A NOTIFY inside of a transaction takes a lock that all such transactions of the server share, and keeps it while
-    /// COMMIT waits for the disk: they commit one after the other. Behind COMMIT it waits for nothing. In return, a
-    /// notification is lost if the session ends between the two, so the receiver must look by itself from time to
-    /// time. A transaction that is rolled back may notify as well.
+    /// A NOTIFY inside a transaction takes a lock that all such transactions of the server share, and keeps it while
+    /// COMMIT waits for the disk. So these transactions commit one after the other. After COMMIT, NOTIFY waits for
+    /// nothing. The disadvantage is that a notification is lost if the session ends between the two, so the receiver
+    /// must also poll from time to time. A transaction that is rolled back may notify too.
     ///
     /// - Throws: ``PostgresError`` if the transaction has ended.
     public func notify(_ channel: String) async throws(PostgresError) {
@@ -125,7 +125,7 @@ public struct PostgresTransaction: Sendable {
         try await connection.runScript(script, in: id, timeoutMs: timeoutMs)
     }
 
-    /// Runs `body` in a savepoint. If `body` throws, only its own changes are undone, and the transaction can go on.
+    /// Runs `body` in a savepoint. If `body` throws, only its own changes are undone, and the transaction can continue.
     @discardableResult
     public func withSavepoint<Result>(_ body: () async throws -> Result) async throws -> Result {
         try await execute(.unprepared("SAVEPOINT millrace"))

@@ -125,8 +125,8 @@ struct ServerLink {
 
     /// Runs commands in one round trip, and returns the results of those whose `isAnswer` is true.
     ///
-    /// - Parameter following: commands that the server runs behind the others in the same round trip, in a transaction
-    ///   of their own. Their results and their errors are dropped.
+    /// - Parameter following: commands that the server runs after the others in the same round trip, in a separate
+    ///   transaction. Their results and errors are dropped.
     mutating func run(
         _ commands: [Command], following: [Command] = [], _ limits: ExchangeLimits
     ) throws(PostgresError) -> [QueryResult] {
@@ -160,7 +160,7 @@ struct ServerLink {
         return results
     }
 
-    /// Takes the replies to commands behind the first end of a pipeline, and the second end.
+    /// Reads and drops the replies to commands after the first end of a pipeline, and the second end.
     private mutating func dropReplies(to commands: [Command], _ exchange: inout Exchange) throws(PostgresError) {
         for command in commands {
             dropping: while true {

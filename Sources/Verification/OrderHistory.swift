@@ -155,7 +155,8 @@ struct OrderHistories: Sendable {
         }
     }
 
-    /// The read models keep nothing of an authorization; the write model does.
+    /// The states that contain an event of this type. The read models skip authorizations, but the write model stores
+    /// them.
     private static func keepers(of event: OrderEvent) -> Membership {
         if case .paymentAuthorized = event.payload { return .written }
         return [.summary, .dashboard, .written]

@@ -45,7 +45,7 @@ public struct AggregateMap<Facts: AggregateFacts>: Hashable, Sendable {
 
     /// The latest moment among the last events of all aggregates.
     public var lastMoment: EventMoment? {
-        // This code is not specialized for other modules. There a key path would be made anew for each call.
+        // This code is not specialized for other modules. There, a key path would be created again for each call.
         var latest: EventMoment?
         for facts in all {
             guard let moment = facts.last?.moment else { continue }

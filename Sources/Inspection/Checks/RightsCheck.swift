@@ -9,7 +9,7 @@ struct RightsCheck: Check {
         let connection = try scene.database()
         let schemas = try await scene.schemas()
         let user = try await connection.execute("SELECT current_user::text").string(0, 0)
-        // An operator may connect as somebody who only reads.
+        // An operator may connect as a user who may only read.
         let matters = scene.expected.roles.isEmpty ? try await isOfADaemon(user, scene, connection) : true
         var findings: [Finding] = []
         for role in scene.expected.roles.isEmpty ? [user] : scene.expected.roles {

@@ -23,7 +23,7 @@ extension LagReport {
         if state == .paused {
             return Finding(.warning, "paused: \(behind)", remedy: "millrace resume \(consumer)")
         }
-        // Readers do not use it, so nobody must be woken for it.
+        // No reader uses the version yet, so an operator need not be alerted.
         if rows.contains(where: \.isBuilding) { return findingOfBuilding(consumer) }
         switch state {
         case .stop: return Finding(.critical, "does not run: \(behind)", remedy: "start it")

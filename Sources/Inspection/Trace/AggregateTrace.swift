@@ -108,7 +108,8 @@ public struct AggregateTrace: Sendable {
         return steps
     }
 
-    /// Of the first two, one fails for want of the other layout's columns.
+    /// The first two statements are for the two layouts. One of them fails, because the table lacks the columns of the
+    /// other layout.
     private var outboxStatements: [Statement] {
         [
             .unprepared(

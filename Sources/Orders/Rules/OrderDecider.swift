@@ -16,7 +16,7 @@ public struct OrderDecisionFacts: Hashable, Sendable, TenantOwned {
     /// The tenant that sends the command. Orders of other tenants do not exist for the command.
     public var tenantID: String?
     public var isCustomerKnown: Bool
-    /// What the catalogue says of the products of the command's lines. The policy says whether it matters.
+    /// The state of the products of the command's lines in the catalogue. The policy decides whether it matters.
     public var products: [String: ProductStanding] = [:]
     /// The maximum that the customer may owe in the order's currency; nil for no limit.
     public var creditLimit: DecimalAmount?

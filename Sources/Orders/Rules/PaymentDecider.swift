@@ -4,10 +4,10 @@ internal import StreamCore
 /// The commands of a payment.
 public enum PaymentCommand: Hashable, Sendable {
     case authorize(PaymentAuthorized)
-    /// Takes the money, or a part of what is authorized. What is left is given up.
+    /// Captures the authorized amount or a part of it. The rest of the authorization is released.
     case capture(Money)
     case fail(reason: String)
-    /// Gives back captured money, at once or in parts.
+    /// Refunds captured money, completely or in parts.
     case refund(Money, reason: String)
 }
 

@@ -10,7 +10,7 @@ public final class InlineFolders: InlineReadModels {
         let version: Int
     }
 
-    /// What was read of the database. The files of a version that commands apply do not change.
+    /// The projections that were read from the database. The files of a version that commands apply do not change.
     private let known = Mutex<[Key: InlineProjection]>([:])
 
     public init() {}

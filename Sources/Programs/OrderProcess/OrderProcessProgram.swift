@@ -33,7 +33,8 @@ public enum OrderProcessProgram: DaemonProgram {
         "Takes confirmed orders from stock over payment to the parcel, or cancels them and gives back what it holds."
     public static let operationsPort = 9_408
     public static let isOptional = true
-    /// Only where orders, payments, shipments and stock are all left to it: the demo shop's load does without.
+    /// An installation needs this daemon only if it handles all orders, payments, shipments and stock. The load of the
+    /// demo shop does not use it.
     public static let worksByDefault = false
     public static let metricHelp = ProcessMetrics.help.merging(ProjectionMetrics.help) { own, _ in own }
 
@@ -80,7 +81,7 @@ public enum OrderProcessProgram: DaemonProgram {
             group.addTask { try await runner.run() }
             group.addTask { await deadlines.run { watch.progressed() } }
             group.addTask { await pruner.run() }
-            // These two end only when they are told to; the runner's end is the daemon's.
+            // The deadlines and the pruner end only when they are cancelled. The daemon ends with the runner.
             try await group.next()
             group.cancelAll()
             try await group.waitForAll()

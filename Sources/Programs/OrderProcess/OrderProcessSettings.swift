@@ -4,14 +4,14 @@ internal import OrderProcess
 internal import Settings
 internal import StreamCore
 
-/// `[order_process]`: what the process of orders leaves to the operator.
+/// `[order_process]`: the configurable rules of the process of orders.
 struct OrderProcessSettings {
     var rules = OrderProcessRules()
     let deadlinePollMs: Int
     let finishedKeptDays: Int
     let notifyChannel: String?
 
-    /// - Parameter eventsKeptDays: how long an event that comes again is recognised by its id, in days.
+    /// - Parameter eventsKeptDays: time for which a repeated event is recognised by its id, in days.
     init(from reader: SettingsReader, eventsKeptDays: Int) {
         let section = reader.section("order_process", "What happens to an order after its confirmation.")
         let defaults = OrderProcessRules()
