@@ -1,4 +1,4 @@
-// The banners: what is wrong, since when, and what can be done.
+// The banners. Each shows a problem, the time since when it exists, and what the user can do.
 import { el, icon, keyed, setIcon, setText } from "./dom.js";
 import { count, duration, moment, seconds, utc } from "./format.js";
 
@@ -63,7 +63,7 @@ function createBanner(notice, actions) {
       },
     }, input, el("button", { class: "button", text: "Connect" })));
   } else if (notice.kind === "lost") {
-    // The seconds change all the time: they are for the eyes only.
+    // The seconds change all the time, so screen readers must not announce them.
     const countdown = el("span", { class: "countdown", "aria-hidden": "true" });
     tail.append(countdown, el("button", { class: "button", type: "button", text: "Try now", onclick: actions.hurry }));
     update = (lost, now) => setText(countdown, lost.until === null || lost.until <= now
@@ -86,8 +86,8 @@ function createBanner(notice, actions) {
 }
 
 /**
- * @param {Element} alerts role=alert, for what stops the page
- * @param {Element} status role=status, for what it shows with reservations
+ * @param {Element} alerts role=alert, for problems that stop the page
+ * @param {Element} status role=status, for problems of the data that the page shows
  * @param {{useToken: (token: string) => void, hurry: () => void}} actions
  */
 export function bannerView(alerts, status, actions) {

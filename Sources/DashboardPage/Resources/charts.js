@@ -1,12 +1,12 @@
-// A panel with a chart over time and, in the same place at the press of a button, the table of its numbers. Chart.js
-// draws the chart; where it is not installed, the table is all there is.
+// A panel with a chart over time. A button replaces the chart by a table of its numbers. Chart.js draws the chart. If
+// it is not installed, the panel has only the table.
 import { el, keyed, panelHead, setAttribute, setText } from "./dom.js";
 import { bucketName, bucketTick } from "./format.js";
 import { ticks } from "./series.js";
 
 export const hasCharts = () => typeof globalThis.Chart === "function";
 
-/** The colour behind a custom property of the style sheet, as the theme has it now. */
+/** The colour of a custom property of the style sheet in the current theme. */
 function colour(name) {
   const probe = el("i", { class: "unseen" });
   document.body.append(probe);
@@ -22,7 +22,7 @@ const faded = (rgb, share) => rgb.replace(/^rgba?\(([^,]+),([^,]+),([^,)]+).*$/,
 class Plot {
   constructor(series, text, tick) {
     this.series = series;
-    /** The series, and behind them the areas below some of them. */
+    /** The series, followed by the areas below some of them. */
     this.layers = [...series, ...series.filter((one) => one.area).map((one) => ({ ...one, isArea: true }))];
     this.text = text;
     this.tick = tick;
@@ -35,8 +35,8 @@ class Plot {
   }
 
   /**
-   * @param {{instants, resolution, now, values, texts?, atLeast?}} model `values`: numbers of each series;
-   *   `texts`: what to say of them
+   * @param {{instants, resolution, now, values, texts?, atLeast?}} model `values`: the numbers of each series;
+   *   `texts`: their texts
    * @param {Set<string>} hidden the keys of series that are not drawn
    */
   show(model, hidden) {
@@ -51,8 +51,8 @@ class Plot {
     });
     const { x, y } = this.chart.options.scales;
     y.suggestedMax = model.atLeast ?? 5;
-    // What hangs below the line gets the room that it needs and no whole step. A small one of several says its peak
-    // beside it, and only the last has the times, which are those of all.
+    // Below the zero line, the axis ends at the smallest value and not at a whole step. A small chart among several
+    // shows its peak beside it. Only the last chart shows the times, which are the same for all.
     const shown = this.series.filter((one) => !hidden.has(one.key)).flatMap((one) => model.values[one.key]);
     y.min = Math.min(0, ...shown);
     y.max = this.isSmall ? Math.max(1, ...shown) : undefined;
@@ -65,7 +65,7 @@ class Plot {
     this.chart?.destroy();
   }
 
-  /** Colours and sizes are the style sheet's, which the theme and the window's size change. */
+  /** Reads the colours and sizes of the style sheet again after a change of the theme or of the window's size. */
   restyle() {
     if (this.chart === null) return;
     this.chart.data.datasets.forEach((dataset, place) => Object.assign(dataset, this.#look(this.layers[place])));
@@ -80,7 +80,7 @@ class Plot {
     });
   }
 
-  /** The bucket that has only begun is drawn faintly: it is not a fall. */
+  /** Whether the bucket has not ended yet. It is drawn faintly, because its lower value does not mean a decrease. */
   #isUnfinished(place) {
     const { instants, now } = this.model;
     return place === instants.length - 1 && place > 0 && instants[place] + (instants[1] - instants[0]) > now;
@@ -172,7 +172,7 @@ class Plot {
   }
 }
 
-/** How a series looks, beside its name: its colour, its dashes or its bar. */
+/** The symbol of a series beside its name: its colour, with its dashes or its bar. */
 function swatch(series) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const shape = document.createElementNS("http://www.w3.org/2000/svg", series.kind === "bar" ? "rect" : "path");
@@ -194,7 +194,7 @@ function swatch(series) {
  * @param {{title: string, series: object[], text: (number) => string, tick: (number) => string}} spec
  * @returns {{show: (view: View) => void, restyle: () => void}}
  * @typedef {{hint: string, empty: Element | null, plots: {name, peak?, isSmall?, isLast?, model}[],
- *   legend: Object<string, string>}} View `legend`: what stands beside the names of the series
+ *   legend: Object<string, string>}} View `legend`: the texts beside the names of the series
  */
 export function chartPanel(panel, { title, series, text, tick }) {
   const hidden = new Set();
@@ -285,7 +285,7 @@ export function chartPanel(panel, { title, series, text, tick }) {
   return { show, restyle: () => shown.forEach((plot) => plot.restyle()) };
 }
 
-/** The newest bucket first, as who reads a table wants to know what is now. */
+/** Fills the table with the newest bucket first, because readers want to see the current numbers. */
 function fillTable(box, series, view, text) {
   const isOne = view.plots.length === 1;
   const heads = view.plots.flatMap((one) => series.map((s) => (isOne ? s.label : `${s.label}, ${one.name}`)));

@@ -1,11 +1,11 @@
-// A new order on its way: the command, and the wait until the read model shows what it did.
+// Creates an order: sends the command, and waits until the read model shows its result.
 import { retryAfter } from "./feed.js";
 
-/** How often a command is sent before the page gives up. */
+/** Maximum number of attempts to send a command. */
 const ATTEMPTS = 5;
-/** How long one request may take. */
+/** Maximum time for one request. */
 const REQUEST_MS = 35_000;
-/** How long the read model may take to show the order. */
+/** Maximum time until the read model shows the order. */
 const PATIENCE_MS = 120_000;
 
 const browser = {
@@ -15,7 +15,7 @@ const browser = {
   timeout: (ms) => AbortSignal.timeout(ms),
 };
 
-/** The service refused a command or a read; `title` and `detail` are those of its problem (RFC 9457). */
+/** The service refused a command or a read. `title` and `detail` are the members of its problem (RFC 9457). */
 export class Refused extends Error {
   constructor(status, { title = `The service answered with status ${status}`, detail = "" } = {}) {
     super(detail || title);
@@ -25,19 +25,19 @@ export class Refused extends Error {
   }
 }
 
-/** @param {string} place what the service wrote into the page @returns {URL | null} null when it takes no commands */
+/** @param {string} place the address in the page @returns {URL | null} null if there is no service for commands */
 export function commandsURL(place, base) {
   return place === "" ? null : new URL(place.endsWith("/") ? place : `${place}/`, base);
 }
 
 /**
- * Creates an order. A request that gets no answer is sent again with the same key, by which the service recognises a
- * command that it has carried out already.
+ * Creates an order. A request that gets no answer is sent again with the same key. By this key the service recognises a
+ * command that it has already executed.
  *
  * @param {object} order the body of the request
  * @param {{url: URL, key: string, token: string | null, world?: object}} options
  * @returns {Promise<{orderId: string, version: number}>}
- * @throws {Refused} when the service refuses it @throws {TypeError} when no attempt got an answer
+ * @throws {Refused} if the service refuses the order @throws {TypeError} if no attempt got an answer
  */
 export async function createOrder(order, { url, key, token, world = browser }) {
   const headers = { "Content-Type": "application/json", "Idempotency-Key": key, ...authorization(token) };
@@ -47,9 +47,9 @@ export async function createOrder(order, { url, key, token, world = browser }) {
 }
 
 /**
- * Waits until the read model has an order in a version.
+ * Waits until the read model has this version of an order.
  *
- * @throws {Refused} when that takes longer than two minutes, or the service refuses to say
+ * @throws {Refused} if this takes longer than two minutes, or the service refuses the read
  */
 export async function untilShown({ orderId, version }, { base, token, world = browser }) {
   const url = new URL(`v1/orders/${encodeURIComponent(orderId)}?min_version=${version}`, base);
@@ -59,7 +59,7 @@ export async function untilShown({ orderId, version }, { base, token, world = br
   });
 }
 
-/** Sends a request until it has an answer that the same request would get again, or the attempt is the last one. */
+/** Sends a request until it gets an answer that another attempt would not change, or until the last attempt. */
 async function ask(url, options, { world, isLast, pause }) {
   for (let attempt = 1; ; attempt += 1) {
     let wait = pause(attempt);
@@ -76,7 +76,7 @@ async function ask(url, options, { world, isLast, pause }) {
   }
 }
 
-/** Whether the same request may be answered otherwise a little later. */
+/** Whether the same request may get another answer later. */
 const isPassing = (status) => status === 429 || status >= 500;
 
 const authorization = (token) => (token === null ? {} : { Authorization: `Bearer ${token}` });

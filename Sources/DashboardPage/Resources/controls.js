@@ -1,5 +1,5 @@
-// What the user chooses: window, currency, theme. The address says it, so that a wall's screen can be bookmarked; this
-// browser remembers it.
+// The user's choices: window, currency, theme. The address contains them, so they can be bookmarked for a wall screen.
+// The browser stores them too.
 import { el, icon, setAttribute } from "./dom.js";
 
 export const WINDOWS = ["1h", "6h", "24h", "7d", "30d"];
@@ -17,7 +17,7 @@ function remember(name, value) {
   try {
     localStorage.setItem(`millrace.${name}`, value);
   } catch {
-    // Then it is forgotten; the address still has it.
+    // The browser cannot store the choice, but the address contains it.
   }
   const url = new URL(location.href);
   url.searchParams.set(name, value);
@@ -42,8 +42,8 @@ export function windowControl(fieldset, onChange) {
 }
 
 /**
- * @returns {(currencies: string[]) => string | null} shows what there is to choose, and answers what is chosen; null is
- *   all
+ * @returns {(currencies: string[]) => string | null} a function that shows these currencies and returns the selected
+ *   one; null stands for all
  */
 export function currencyControl(select, onChange) {
   let wish = chosen("currency") ?? "";
@@ -89,7 +89,7 @@ export function themeControl(button, onChange) {
   show();
 }
 
-/** The token lives as long as the tab: other tabs and later visits ask again. */
+/** The token is kept as long as the tab is open. Other tabs and later visits ask for it again. */
 export const token = {
   read: () => storage("getItem", "millrace.token") ?? null,
   keep: (value) => storage("setItem", "millrace.token", value),
@@ -100,7 +100,7 @@ function storage(action, ...values) {
   try {
     return sessionStorage[action](...values);
   } catch {
-    // Without storage it is asked for again after a reload.
+    // Without storage, the page asks for the token again after a reload.
     return null;
   }
 }

@@ -1,9 +1,9 @@
-// Elements from data. Text only ever becomes text: nothing here reads markup.
+// Creates elements from data. Texts always become text nodes, so markup in them has no effect.
 
 /**
  * @param {string} tag
- * @param {Object<string, unknown>} [attributes] by their names; `text` is the content, `on…` a listener, nothing for
- *   null and false
+ * @param {Object<string, unknown>} [attributes] by name; `text` is the content, `on…` a listener;
+ *   null and false are left out
  * @param {...(Node | string | null)} children
  */
 export function el(tag, attributes = {}, ...children) {
@@ -18,7 +18,7 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** One of the symbols of the page; decoration, a text must stand beside it. */
+/** One of the symbols of the page. It is a decoration, so there must be a text beside it. */
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
@@ -34,7 +34,7 @@ export function setIcon(svg, name) {
   if (use.getAttribute("href") !== `#${name}`) use.setAttribute("href", `#${name}`);
 }
 
-/** Touches the document only when something is different, so that screen readers do not repeat themselves. */
+/** Changes the document only if the value differs, so that screen readers do not repeat a text. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -44,7 +44,7 @@ export function setAttribute(node, name, value) {
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-/** @param {string | null} iso what the machine reads @param {string} text what people read @param {string} title */
+/** @param {string | null} iso the machine-readable time @param {string} text the visible text @param {string} title */
 export function setTime(node, iso, text, title) {
   setText(node, text);
   setAttribute(node, "datetime", iso ?? null);
@@ -54,8 +54,8 @@ export function setTime(node, iso, text, title) {
 const rows = new WeakMap();
 
 /**
- * Makes the children of `parent` those of `items`, in their order; a child stays while its key does, with its focus and
- * whether it is open.
+ * Makes the children of `parent` correspond to `items`, in their order. A child stays while its key exists. It keeps
+ * its focus, and stays open or closed.
  *
  * @template T
  * @param {Element} parent
@@ -72,7 +72,7 @@ export function keyed(parent, items, key, create) {
     return [name, item];
   });
   const known = rows.get(parent) ?? new Map();
-  // First those that are gone: what stays is then not moved, which would take its focus away.
+  // Removed children come first. The remaining ones then need not be moved, which would take away their focus.
   for (const [name, row] of known) {
     if (!names.has(name)) row.node.remove();
   }
@@ -88,7 +88,7 @@ export function keyed(parent, items, key, create) {
   rows.set(parent, kept);
 }
 
-/** The heading of a panel, with what it is about in a few muted words, and room for controls. */
+/** The heading of a panel, with a short muted description and room for controls. */
 export function panelHead(id, title, ...controls) {
   const hint = el("p", { class: "hint" });
   const head = el("header", { class: "panel-head" },
@@ -97,7 +97,7 @@ export function panelHead(id, title, ...controls) {
   return { head, hint };
 }
 
-/** What stands where there is nothing to show: what that means, and what to do. */
+/** The text of a panel that has nothing to show: what this means, and what to do. */
 export function emptyState(title, advice, command = null) {
   return el("div", { class: "empty" }, el("p", { class: "empty-title", text: title }), el("p", { text: advice }),
     command === null ? null : el("p", {}, el("code", { text: command })));

@@ -1,37 +1,37 @@
-// The dashboard's stream: opened, read, watched, opened again. What it says goes to `onEvent`, how it stands to
-// `onPhase`.
+// The stream of the dashboard: opens it, reads it, detects silence, and opens it again. It passes events to `onEvent`
+// and the state of the connection to `onPhase`.
 import { EventStreamParser } from "./sse.js";
 
-/** How long a connection may say nothing, heartbeats included, before it is taken for dead. */
+/** Time without any data, including heartbeats, after which a connection counts as dead. */
 export const SILENCE_MS = 30_000;
-/** How long the first byte of an answer may take. */
+/** Maximum time until the first byte of an answer. */
 const ANSWER_MS = 15_000;
 const MAX_DELAY_MS = 30_000;
 const DEFAULT_RETRY_MS = 1_000;
-/** No server makes the page wait longer than this. */
+/** Maximum delay that a server can request. */
 const MAX_RETRY_AFTER_MS = 300_000;
 
 /**
- * How long to wait before an attempt: doubled each time up to a limit, a random half of it, so that the pages which
- * lost a server together do not come back together.
+ * The delay before an attempt. It doubles each time up to a limit, and half of it is random. So pages that lost a
+ * server at the same time do not reconnect at the same time.
  *
- * @param {number} attempt 0 for the first after a connection that worked
- * @param {number} retryMs what the server asks for
- * @param {number} random from 0 to below 1
+ * @param {number} attempt 0 for the first attempt after a connection that worked
+ * @param {number} retryMs the delay that the server requests
+ * @param {number} random from 0 to less than 1
  */
 export function reconnectDelay(attempt, retryMs, random) {
   const ceiling = Math.min(MAX_DELAY_MS, Math.max(100, retryMs) * 2 ** Math.min(attempt, 20));
   return Math.round(ceiling / 2 + (random * ceiling) / 2);
 }
 
-/** @returns {number} milliseconds; 0 when the header is absent or says nothing */
+/** @returns {number} milliseconds; 0 if the header is missing or invalid */
 export function retryAfter(header, now) {
   if (!header) return 0;
   const ms = /^\s*[0-9]+\s*$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - now;
   return Number.isFinite(ms) ? Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms)) : 0;
 }
 
-/** Why a connection ended; `forget` when what was received so far cannot be built upon. */
+/** The reason why a connection ended. With `forget`, the received data cannot be used any more. */
 class Ended extends Error {
   constructor(cause, detail = "", { forget = false, delayMs = 0 } = {}) {
     super(detail || cause);
@@ -52,7 +52,7 @@ const browser = {
 
 /**
  * A phase is one of
- * `{name: "connecting"}`, `{name: "live", ahead}` (how many ms the server's clock is ahead),
+ * `{name: "connecting"}`, `{name: "live", ahead}` (the ms by which the server's clock is ahead),
  * `{name: "waiting", cause, detail, until}` (a time in ms since 1970) and
  * `{name: "token", refused}` (nothing happens until `start` is called with one).
  * Causes: `network` (no connection, or it broke), `silence`, `goodbye`, `refused` (an error's status), `nonsense`.
@@ -67,7 +67,7 @@ export class Feed {
   #retryMs = DEFAULT_RETRY_MS;
   #attempt = 0;
   #ahead = 0;
-  /** Grows with each start, so that what an abandoned connection still says is not heard. */
+  /** Increases with each start, so that data of an abandoned connection is ignored. */
   #run = 0;
   #abort = null;
   #timer = null;
@@ -76,8 +76,8 @@ export class Feed {
   /**
    * @param {string} url
    * @param {{onEvent: (event: {type: string, data: object, id: string}) => boolean, onPhase: (phase: object) => void,
-   *   world?: object}} options `onEvent` answers false when it has no use for the event without a new snapshot; `world`
-   *   has other `fetch`, timers, clock and dice for tests
+   *   world?: object}} options `onEvent` returns false if it cannot use the event without a new snapshot; `world`
+   *   replaces `fetch`, timers, clock and random numbers in tests
    */
   constructor(url, { onEvent, onPhase, world = browser }) {
     this.#url = url;
@@ -86,7 +86,7 @@ export class Feed {
     this.#world = world;
   }
 
-  /** Connects now, whatever it was doing. @param {string | null} token for `Authorization: Bearer` */
+  /** Connects now, in any phase. @param {string | null} token for `Authorization: Bearer` */
   start(token) {
     this.#leave();
     this.#token = token || null;
@@ -101,7 +101,7 @@ export class Feed {
     this.#connect();
   }
 
-  /** Ends it; nothing is said any more. */
+  /** Ends the feed. No callback is called afterwards. */
   stop() {
     this.#leave();
   }
@@ -180,7 +180,7 @@ export class Feed {
     }
   }
 
-  /** @returns {boolean} whether it was the server's goodbye */
+  /** @returns {boolean} whether it was the server's event `goodbye` */
   #take(item) {
     let data;
     try {
@@ -192,7 +192,7 @@ export class Feed {
     if (!this.#onEvent({ type: item.type, data, id: item.id })) {
       throw new Ended("nonsense", "an event is missing", { forget: true });
     }
-    // Only what was taken is what the server need not send again.
+    // The server need not send an accepted event again.
     this.#lastEventId = item.id || null;
     this.#attempt = 0;
     this.#onPhase({ name: "live", ahead: this.#ahead });
@@ -205,7 +205,7 @@ export class Feed {
     try {
       title = String((await response.json()).title ?? "");
     } catch {
-      // Not every proxy knows of problem+json; the status says enough.
+      // A proxy may answer without problem+json. The status is enough then.
     }
     return new Ended("refused", `${response.status}${title ? ` ${title}` : ""}`, {
       delayMs: retryAfter(response.headers.get("Retry-After"), this.#world.now()),

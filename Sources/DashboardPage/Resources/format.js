@@ -1,4 +1,4 @@
-// Numbers, money and times in the browser's own language. Times are local; `utc` is what their tooltips say.
+// Formats numbers, amounts and times in the language of the browser. Times are local. `utc` formats their tooltips.
 
 const locale = undefined;
 const integer = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
@@ -19,7 +19,7 @@ export const count = (number) => (number === null || number === undefined ? NOTH
 export const compactCount = (number) => compact.format(number);
 export const percent = (part, whole) => (whole > 0 ? share.format(part / whole) : NOTHING);
 
-/** One digit after the point where it says something. */
+/** Shows one decimal if it is useful. */
 export function rate(number) {
   if (number === null || number === undefined) return NOTHING;
   return (Math.abs(number) < 100 && number !== 0 ? oneDigit : integer).format(number);
@@ -33,7 +33,7 @@ function moneyFormat(currency, options) {
     try {
       format = new Intl.NumberFormat(locale, { style: "currency", currency, ...options });
     } catch {
-      // Not three letters: the amount is shown with whatever stands there.
+      // The currency is not a code of three letters. The amount is shown with its text unchanged.
       const number = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, ...options });
       format = { format: (amount) => `${number.format(amount)} ${currency}` };
     }
@@ -42,7 +42,7 @@ function moneyFormat(currency, options) {
   return moneyFormats.get(key);
 }
 
-/** @param {string} amount a decimal; its digits are formatted, not a float's */
+/** @param {string} amount a decimal. Its own digits are formatted, without a floating-point number. */
 export const money = (amount, currency) => moneyFormat(currency, {}).format(amount);
 export const compactMoney = (amount, currency) =>
   moneyFormat(currency, { notation: "compact", maximumFractionDigits: 1 }).format(amount);
@@ -51,7 +51,7 @@ const units = { d: "day", h: "hour", min: "minute", s: "second", ms: "millisecon
 const unitFormats = Object.fromEntries(Object.entries(units).map(([short, unit]) =>
   [short, new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: 1 })]));
 
-/** Two units at most: 850ms, 4.2s, 3m 20s, 2h 5m, 4d. */
+/** A duration in at most two units: 850ms, 4.2s, 3m 20s, 2h 5m, 4d. */
 export function duration(ms) {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return NOTHING;
   if (ms < 0.5) return unitFormats.s.format(0);
@@ -70,7 +70,7 @@ function two(value, size, large, small) {
 
 export const seconds = (value) => (value === null || value === undefined ? NOTHING : duration(value * 1_000));
 
-/** The time of day, with its date when that is not today's. */
+/** The time of day, with the date if it is not today. */
 export function moment(iso, now) {
   if (!iso) return NOTHING;
   const at = new Date(iso);
@@ -78,17 +78,17 @@ export function moment(iso, now) {
   return (isToday ? clockFormat : fullFormat).format(at);
 }
 
-/** Of what is counted by whole days: the first of them. */
+/** The first day of data that is counted by whole days. */
 export const sinceDay = (iso) => `since ${utcDayFormat.format(new Date(iso))} (UTC)`;
 
-/** A bucket's label on an axis: its time, or its day; days are those of UTC. */
+/** The label of a bucket on an axis: its time or its day. Days are UTC days. */
 export function bucketTick(at, resolution) {
   if (resolution === "day") return utcDayFormat.format(at);
   const isMidnight = new Date(at).getHours() === 0 && new Date(at).getMinutes() === 0;
   return (isMidnight ? dayFormat : minuteFormat).format(at);
 }
 
-/** A bucket's name in a tooltip or a table. */
+/** The name of a bucket in a tooltip or a table. */
 export function bucketName(at, resolution) {
   if (resolution === "day") return `${utcDayFormat.format(at)} (UTC)`;
   return `${dayFormat.format(at)}, ${minuteFormat.format(at)}`;

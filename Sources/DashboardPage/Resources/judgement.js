@@ -1,10 +1,11 @@
-// What there is to say about the connection and the pipeline, worst first. Pure: banners and header only show it.
+// Decides which notices about the connection and the pipeline the page shows, the worst first. These are pure
+// functions. The banners and the header only show their results.
 
-/** A page whose numbers are older than this by the server's own clock says so. */
+/** The page shows a notice if its numbers are older than this by the server's clock. */
 export const OLD_MS = 60_000;
 
 /**
- * @param {number} now by this machine's clock
+ * @param {number} now the time by this machine's clock
  * @returns {{kind: string, tone: "bad" | "warn", ...}[]} kinds: `token` {refused}, `lost` {since, until, cause, detail,
  *   asOf}, `stopped` and `behind` {projections}, `old` {asOf}
  */
@@ -25,18 +26,18 @@ export function notices(state, now) {
   if (of("stopped").length > 0) found.push({ kind: "stopped", tone: "bad", projections: of("stopped") });
   if (of("behind").length > 0) found.push({ kind: "behind", tone: "warn", projections: of("behind") });
   const age = data.asOf === null ? 0 : now + state.ahead - Date.parse(data.asOf);
-  // What has stopped or is behind says it better, and a page without a connection knows nothing of now.
+  // The notices about stopped projections or a lag are more precise. Without a connection the current age is unknown.
   if (age > OLD_MS && found.length === 0) {
     found.push({ kind: "old", tone: "warn", asOf: data.asOf });
   }
   return found;
 }
 
-/** @returns {{tone: "good" | "warn" | "bad" | "calm", icon: string, text: string}} the pipeline in a word or two */
+/** @returns {{tone: "good" | "warn" | "bad" | "calm", icon: string, text: string}} the pipeline's state, in short */
 export function health(state) {
   const pipeline = state.data?.pipeline ?? null;
   if (pipeline === null) return { tone: "calm", icon: "i-wait", text: "Pipeline" };
-  // What was true when the connection was lost may not be now.
+  // The state may have changed since the connection was lost.
   if (state.phase.name !== "live") return { tone: "calm", icon: "i-unknown", text: "Pipeline unknown" };
   const states = pipeline.projections.map((projection) => projection.state);
   const stopped = states.filter((state) => state === "stopped").length;
@@ -52,7 +53,7 @@ export function health(state) {
   return { tone: "good", icon: "i-live", text: "Pipeline live" };
 }
 
-/** @returns {{tone: string, icon: string, text: string}} the connection in a word or two */
+/** @returns {{tone: string, icon: string, text: string}} the state of the connection, in short */
 export function connection(state) {
   const { phase } = state;
   if (phase.name === "live") return { tone: "good", icon: "i-live", text: "Live" };

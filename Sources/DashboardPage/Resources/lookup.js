@@ -1,15 +1,15 @@
-// Looking things up: products by words, and the orders of a customer. Each panel is there where the service answers its
-// query, which the service's own description says.
+// The panels for searches: products by words, and the orders of a customer. A panel is shown if the service answers its
+// query. The service's own description says whether it does.
 import { el, emptyState, keyed, panelHead, setAttribute, setText, setTime } from "./dom.js";
 import { count, money, moment, utc } from "./format.js";
 
-/** The queries by their panels, each with the paths that may answer it. */
+/** The query of each panel, with the paths that may answer it. */
 const PRODUCTS = ["v1/products/search", "v1/q/product-search"];
 const HISTORY = ["v1/customers/{id}/history", "v1/q/customer-orders"];
-/** Typing stops for so long before a search is sent. */
+/** Time after the last key press before a search is sent. */
 const PAUSE_MS = 250;
 
-/** The paths that the service answers, relative as the page asks for them; none when it does not say. */
+/** The paths that the service answers, as relative addresses; empty if the service does not list them. */
 export async function servedPaths() {
   try {
     const response = await fetch("openapi.json");
@@ -21,7 +21,7 @@ export async function servedPaths() {
   }
 }
 
-/** @returns {URL} of a path with the value in its `{id}`, or as a parameter of this name */
+/** @returns {URL} the address of a path, with the value in its `{id}` or as a parameter of this name */
 export function address(path, name, value) {
   const isPart = path.includes("{id}");
   const url = new URL(path.replace("{id}", encodeURIComponent(value)), document.baseURI);
@@ -45,7 +45,7 @@ async function ask(url, token, signal) {
  * @param {{title: string, label: string, columns: {text: string, class?: string}[], isLive: boolean,
  *   url: (text: string) => URL, key: (row: object) => string,
  *   create: (row: object) => {node: Element, update: (row: object) => void}, none: () => Element}} plan `isLive`: whether
- *   it searches while somebody types
+ *   it searches while the user types
  */
 function lookupPanel(panel, readToken, plan) {
   const id = `${panel.id}-text`;
@@ -139,7 +139,7 @@ function historyRow(order) {
   };
 }
 
-/** Shows the panels whose queries are served. @param {() => string | null} readToken */
+/** Shows the panels whose queries the service answers. @param {() => string | null} readToken */
 export async function lookupViews({ section, products, history }, readToken) {
   const served = await servedPaths();
   const search = PRODUCTS.find((path) => served.has(path));

@@ -1,9 +1,9 @@
-// The dialog in which a person creates an order, and sees it come back.
+// The dialog in which a user creates an order and sees it appear in the read model.
 import { Refused, createOrder, untilShown } from "./commands.js";
 import { el, setText } from "./dom.js";
 import { duration } from "./format.js";
 
-/** A field: the label stands above it. */
+/** A field with its label above it. */
 function field(name, label, attributes = {}) {
   const input = el("input", { name, required: true, autocomplete: "off", ...attributes });
   return { input, node: el("label", { class: "field" }, el("span", { text: label }), input) };
@@ -13,7 +13,7 @@ function fields(legend, ...all) {
   return el("fieldset", { class: "fields" }, el("legend", { text: legend }), ...all.map((one) => one.node));
 }
 
-/** The products of the order; there is one at least. */
+/** The products of the order, at least one. */
 function linesView() {
   const list = el("div", { class: "lines" });
   const lines = new Set();
@@ -57,7 +57,7 @@ function linesView() {
 
 /**
  * @param {HTMLDialogElement} dialog
- * @param {{url: URL, token: () => string | null}} options where commands go, and the token for them
+ * @param {{url: URL, token: () => string | null}} options the address for commands, and the token
  */
 export function newOrderView(dialog, { url, token }) {
   const customer = field("customerId", "Customer", { placeholder: "cust-000001", maxlength: 200 });

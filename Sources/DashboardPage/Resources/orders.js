@@ -1,4 +1,4 @@
-// Where orders stand: the funnel, how long the steps take, the products, and the latest orders.
+// The panels about orders: the number in each status, the durations of the steps, the products, and the latest orders.
 import { el, emptyState, icon, keyed, panelHead, setAttribute, setIcon, setText, setTime } from "./dom.js";
 import { count, duration, moment, money, percent, sinceDay, utc } from "./format.js";
 import { durationScale, funnel, topProducts } from "./series.js";
@@ -11,7 +11,7 @@ const STATUSES = [
 const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1).replaceAll("_", " ");
 const statusIcon = (status) => (STATUSES.includes(status) ? `s-${status}` : "i-unknown");
 
-/** A table of which `note` says what stands there when there are no rows. */
+/** A table. `note` is the text that replaces it while there are no rows. */
 function tablePanel(panel, title, columns, controls = []) {
   const { head, hint } = panelHead(panel.id, title, ...controls);
   const body = el("tbody");
@@ -154,7 +154,7 @@ export function productsView(panel) {
   }
   function show(data, view) {
     last = [data, view];
-    // Revenue compares within one currency only, pieces are pieces.
+    // Revenue can be compared only within one currency. Numbers of pieces can be compared always.
     const currency = by === "revenue" ? view.currency ?? view.currencies[0] ?? null : null;
     const rows = topProducts(data.topProducts, by, currency);
     const scope = currency === null ? "all currencies" : `sold in ${currency}`;
@@ -180,7 +180,7 @@ export function latestView(panel) {
     const customer = el("td", { class: "roomier muted" });
     const items = el("td", { class: "number roomier" });
     const amount = el("td", { class: "number" });
-    // Where there is no room for a column of it, the time stands below the id.
+    // If there is no room for a column with the time, the time is shown below the id.
     const times = [el("time"), el("time", { class: "cramped muted" })];
     const node = el("tr", { "data-order": order.orderId },
       el("th", { scope: "row" }, el("span", { class: "order" },
@@ -205,7 +205,7 @@ export function latestView(panel) {
   }
   return (data, { newOrders, now }) => {
     const isNew = (order) => now - newOrders.get(order.orderId) < NEW_ORDER_MS;
-    // Where most are new, a mark says nothing.
+    // If most orders are new, marks are not useful.
     const marks = data.latestOrders.filter(isNew).length <= data.latestOrders.length / 2;
     const rows = data.latestOrders.map((order) => ({ ...order, isNew: marks && isNew(order), now }));
     table.show(rows, (order) => order.orderId, create, () => emptyState("No orders yet",

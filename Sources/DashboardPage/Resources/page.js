@@ -1,4 +1,4 @@
-// The page: the stream changes the state, the state is shown. All that is shown comes through `render`.
+// The page. The stream changes the state, and `render` shows the state. No other function shows data.
 import { bannerView } from "./banner.js";
 import { commandsURL } from "./commands.js";
 import { currencyControl, themeControl, token, windowControl } from "./controls.js";
@@ -18,7 +18,7 @@ const $ = (id) => document.getElementById(id);
 
 let state = initialState(windowControl($("windows"), chooseWindow));
 let feed = null;
-/** Sections that wait to be shown; all of them while the page is hidden. */
+/** The sections that are not shown yet. While the page is hidden, no section is shown. */
 const due = new Set();
 let frame = null;
 let restyling = null;
@@ -90,7 +90,7 @@ function renderAll() {
   if (state.data !== null) change({ ...state, changed: new Set(Object.keys(state.data)) });
 }
 
-/** Shows what changed. Runs with the screen's frames, so not at all while the page is hidden. */
+/** Shows the changed sections. It runs with the frames of the screen, so it does not run while the page is hidden. */
 function render() {
   frame = null;
   const now = Date.now();
@@ -126,7 +126,7 @@ function render() {
   due.clear();
 }
 
-/** Countdowns run, numbers grow stale and marks of new orders fade also when no event comes. */
+/** Updates countdowns, the age of numbers, and the marks of new orders, even if no event comes. */
 function everySecond() {
   if (state.newOrders.size > 0) due.add("latestOrders");
   frame ??= requestAnimationFrame(render);

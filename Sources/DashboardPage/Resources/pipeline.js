@@ -1,4 +1,4 @@
-// The health of the way from the outbox to the read models.
+// The panels about the health of the pipeline, from the outbox to the read models.
 import { el, emptyState, icon, keyed, panelHead, setIcon, setText, setTime } from "./dom.js";
 import { NOTHING, count, moment, rate, seconds, utc } from "./format.js";
 import { RATES_MS } from "./state.js";
@@ -38,10 +38,10 @@ const svg = (tag, attributes, ...children) => {
   return node;
 };
 
-/** The line is as long as the page was open, but for the first minute. */
+/** Minimum length of the line's time axis. After this time, the axis covers the time since the page was opened. */
 const LEAST_TRACE_MS = 60_000;
 
-/** The rates since the page was opened, five minutes at most, as two lines. Decoration: the numbers stand above. */
+/** Two lines for the rates since the page was opened, at most five minutes. A decoration, as the numbers are above. */
 function trace() {
   const lines = ["into", "out"].map((name) =>
     svg("path", { class: `trace-${name}`, "vector-effect": "non-scaling-stroke" }));
@@ -112,7 +112,7 @@ function partitionRow() {
   };
 }
 
-/** A table of one topic's partitions. */
+/** A table of the partitions of one topic. */
 function topicTable() {
   const caption = el("caption");
   const body = el("tbody");

@@ -21,10 +21,10 @@ const MONEY_SERIES = [
   { key: "refunds", label: "Refunds", colour: "--orange", kind: "bar", below: true },
 ];
 const FAILURE_SERIES = [{ key: "paymentsFailed", label: "Failed", colour: "--vermillion", kind: "bar" }];
-/** As many charts of their own as there is room for, one a currency. */
+/** Maximum number of separate charts, one for each currency. */
 const MAX_CURRENCIES = 3;
 
-/** The tiles: a number each, and what it is made of. */
+/** The tiles. Each shows a number and its parts. */
 export function tilesView(parent) {
   function tile(key, label) {
     const values = el("p", { class: "tile-values" });
@@ -66,7 +66,7 @@ export function tilesView(parent) {
   };
 }
 
-/** Why a chart is empty, and what to do about it. */
+/** The reason why a chart is empty, and what to do. */
 function vacancy(data, currency, isOfPayments = false) {
   const hasOrders = data.statuses.some((row) => row.orders > 0);
   if (!hasOrders && isOfPayments) {
@@ -141,7 +141,7 @@ export function chartsView() {
   return { show, restyle: () => [orders, revenue, failures].forEach((panel) => panel.restyle()) };
 }
 
-/** Refunds hang below the line: which is which needs no colour. */
+/** Refunds are drawn below the zero line, so they can be recognised without a colour. */
 function moneyPlot(data, currency, instants, frame) {
   const peak = (values) => compactMoney(Math.max(0, ...values), currency);
   const exact = amounts(data.series, currency, ["revenue", "refunds"], instants);

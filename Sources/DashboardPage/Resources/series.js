@@ -1,9 +1,10 @@
-// From the API's sections to what a chart or a table shows. Pure; counts may be added up over currencies, money never.
+// Converts sections of the API to the data of charts and tables. These are pure functions. Counts may be summed over
+// currencies, but amounts may not.
 
 const STEP_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const MAX_BUCKETS = 5_000;
 
-/** @returns {number[]} where the buckets from `from` to `to` begin, all of them, in ms since 1970 */
+/** @returns {number[]} the beginnings of all buckets from `from` to `to`, in ms since 1970 */
 export function axis(from, to, resolution) {
   const step = STEP_MS[resolution];
   const first = Math.floor(Date.parse(from) / step) * step;
@@ -14,7 +15,7 @@ export function axis(from, to, resolution) {
   return instants;
 }
 
-/** @returns {string[]} the currencies that occur, those with the most orders first */
+/** @returns {string[]} the existing currencies, those with the most orders first */
 export function currencies(data) {
   const orders = new Map(data.totals.map((total) => [total.currency, total.ordersCreated]));
   for (const { currency } of [...data.series, ...data.topProducts, ...data.latestOrders]) {
@@ -25,8 +26,8 @@ export function currencies(data) {
 
 /**
  * @param {string | null} currency null for all
- * @param {string[]} keys which counts
- * @returns {Object<string, number[]>} for each key a number a bucket; what the API left out is zero
+ * @param {string[]} keys the names of the counts
+ * @returns {Object<string, number[]>} for each key a number for each bucket; 0 for buckets that the API left out
  */
 export function counts(series, currency, keys, instants) {
   const places = new Map(instants.map((at, place) => [at, place]));
@@ -42,7 +43,7 @@ export function counts(series, currency, keys, instants) {
   return found;
 }
 
-/** @returns {Object<string, string[]>} for each key a decimal a bucket, with the digits that the API sent */
+/** @returns {Object<string, string[]>} for each key a decimal for each bucket, with the digits of the API */
 export function amounts(series, currency, keys, instants) {
   const places = new Map(instants.map((at, place) => [at, place]));
   const found = Object.fromEntries(keys.map((key) => [key, new Array(instants.length).fill("0")]));
@@ -67,11 +68,11 @@ export function countTotals(totals, currency, keys) {
 const TICK_STEPS_MIN = [5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 4_320, 5_760, 10_080];
 
 /**
- * Which buckets get a label: whole steps of the local clock, as many as fit.
+ * Selects the buckets with a label: as many whole steps of the local clock as fit.
  *
- * @param {number} most how many labels there is room for
- * @param {(at: number) => number} offsetMin minutes that local time is ahead of UTC; days are those of UTC
- * @returns {number[]} places
+ * @param {number} most the maximum number of labels
+ * @param {(at: number) => number} offsetMin the minutes by which local time is ahead of UTC; days are UTC days
+ * @returns {number[]} the indexes of the buckets
  */
 export function ticks(instants, resolution, most, offsetMin = (at) => -new Date(at).getTimezoneOffset()) {
   if (instants.length === 0) return [];
@@ -84,12 +85,12 @@ export function ticks(instants, resolution, most, offsetMin = (at) => -new Date(
   });
 }
 
-/** The way of an order, in its order; cancelled ones left it. */
+/** The statuses of an order in their sequence. A cancelled order has none of them. */
 const WAY = ["created", "confirmed", "paid", "shipped", "partially_delivered", "delivered"];
 
 /**
  * @returns {{steps: {status, orders, reached, share}[], aside: {status, orders, share}[], total: number}} `reached`:
- *   orders that are in this status or further on; `share` of all orders, 0 to 1
+ *   the number of orders that have reached at least this status; `share`: the part of all orders, 0 to 1
  */
 export function funnel(statuses) {
   const orders = new Map(statuses.map((row) => [row.status, row.orders]));
@@ -108,10 +109,10 @@ export function funnel(statuses) {
 }
 
 /**
- * The products of one currency by revenue, or those of all currencies by units: the API has the ten of each.
+ * The products of one currency by revenue, or of all currencies by units. The API returns the best ten of each.
  *
- * @returns {{productId, name, units, amounts: {currency, revenue}[], share}[]} at most ten, the greatest first; `share`
- *   of the first, 0 to 1
+ * @returns {{productId, name, units, amounts: {currency, revenue}[], share}[]} at most ten, the greatest first;
+ *   `share`: the ratio to the first one, 0 to 1
  */
 export function topProducts(products, by, currency) {
   const found = new Map();
@@ -130,9 +131,10 @@ export function topProducts(products, by, currency) {
 }
 
 /**
- * Where durations lie on a common scale, which is logarithmic: orders are paid in seconds and delivered in days.
+ * Computes the positions of durations on a common scale. It is logarithmic, because orders are paid within seconds and
+ * delivered within days.
  *
- * @returns {{step, orders, p50Ms, p95Ms, from: number, to: number}[]} with the places of both, from 0 to 1
+ * @returns {{step, orders, p50Ms, p95Ms, from: number, to: number}[]} `from` and `to`: the positions of both, 0 to 1
  */
 export function durationScale(durations) {
   const [second, minute, hour, day] = [1_000, 60_000, 3_600_000, 86_400_000];

@@ -1,14 +1,15 @@
-// Reads `text/event-stream` out of bytes as they come: chunks may end anywhere, also within a character or between the
-// two bytes of a line's end. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6.
-// EventSource would do it, but cannot send a token, nor tell of comments, which say that the server is still there.
+// Parses `text/event-stream` from chunks of bytes. A chunk may end anywhere, even within a character or between the two
+// bytes of a line end. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html, section 9.2.6.
+// EventSource cannot be used, because it cannot send a token and does not report comments. Comments show that the
+// server still runs.
 
-/** More than any event of ours; a stream that exceeds it is not ours. Counted in UTF-16 units. */
+/** Maximum length of an event, in UTF-16 units. Millrace's events are shorter. */
 const MAX_EVENT_LENGTH = 16 * 1024 * 1024;
 
 export class EventStreamParser {
   #decoder = new TextDecoder("utf-8");
   #text = "";
-  /** Up to here `#text` is known to hold no line's end, so that a long line is looked through once. */
+  /** `#text` contains no line end before this position, so a long line is searched only once. */
   #searched = 0;
   #skipsLineFeed = false;
   #type = "";
@@ -16,17 +17,17 @@ export class EventStreamParser {
   #length = 0;
   #lastEventId;
 
-  /** @param {string} lastEventId what an event without an id of its own is said to have */
+  /** @param {string} lastEventId the id of events that have no id of their own */
   constructor(lastEventId = "") {
     this.#lastEventId = lastEventId;
   }
 
   /**
    * @param {Uint8Array} bytes the next piece of the stream
-   * @returns {Item[]} what became complete with it
+   * @returns {Item[]} the items that this piece completes
    * @typedef {{kind: "event", type: string, data: string, id: string} | {kind: "comment"}
    *   | {kind: "retry", ms: number}} Item
-   * @throws {RangeError} when an event does not end
+   * @throws {RangeError} if an event is too long
    */
   push(bytes) {
     this.#text += this.#decoder.decode(bytes, { stream: true });

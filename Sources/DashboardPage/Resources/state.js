@@ -1,19 +1,19 @@
-// What the page knows, and how each message changes it. No DOM, no clock: times are handed in.
+// The state of the page, and its change by each message. It uses neither the DOM nor a clock. Times are parameters.
 
 /**
  * @typedef {object} State
- * @property {string} window what the user asks for
+ * @property {string} window the window that the user has selected
  * @property {object | null} data the dashboard as of the last event; null before the first
- * @property {string} eventId of the last event
- * @property {object} phase of the feed
- * @property {number} ahead milliseconds that the server's clock is ahead of ours
- * @property {number | null} lostAt when the connection was lost; null while there is one
+ * @property {string} eventId the id of the last event
+ * @property {object} phase the phase of the feed
+ * @property {number} ahead the milliseconds by which the server's clock is ahead of this machine's
+ * @property {number | null} lostAt the time when the connection was lost; null while there is one
  * @property {Set<string>} changed the sections that the last message changed
- * @property {Map<string, number>} newOrders when orders were first seen that came while somebody watched
- * @property {{at: number, into: number, out: number}[]} rates what the pipeline carried while somebody watched
+ * @property {Map<string, number>} newOrders orders that came while the page was open, with the time when each came
+ * @property {{at: number, into: number, out: number}[]} rates the rates of the pipeline while the page was open
  */
 
-/** Of an update, these sections replace their predecessors as a whole. */
+/** A section of an update replaces the previous section completely. */
 const SECTIONS = ["series", "totals", "statuses", "topProducts", "durations", "latestOrders", "pipeline"];
 const ALWAYS = ["asOf", "window", "resolution", "from", "to"];
 
@@ -25,24 +25,24 @@ export function initialState(window) {
   };
 }
 
-/** The same page for another window: what is shown stays until the new window's snapshot comes. */
+/** The state after the selection of another window. The old data stays until the new window's snapshot comes. */
 export function withWindow(state, window) {
   return { ...state, window, eventId: "", changed: new Set() };
 }
 
 /**
  * @param {{type: string, data: object, id: string}} event
- * @param {number} at when it came
- * @returns {State | null} null when the event needs a snapshot that is not there
+ * @param {number} at the time when it came
+ * @returns {State | null} null if the event cannot be applied without a new snapshot
  */
 export function withEvent(state, event, at) {
   if (event.type !== "snapshot" && event.type !== "update") return state;
   if (event.data === null || typeof event.data !== "object") return null;
   const isUpdate = event.type === "update";
-  // An empty id means that no event of this window has come: what is shown is another window's.
+  // An empty id means that no event of this window has come yet. The data is that of another window.
   if (isUpdate && (state.data === null || state.eventId === "")) return null;
   const step = isUpdate ? distance(state.eventId, event.id) : 1;
-  // One is missing between the two: what it changed is not known.
+  // An event is missing between the two, so its changes are unknown.
   if (step > 1) return null;
   if (step < 1) return { ...state, changed: new Set() };
   const data = isUpdate ? { ...state.data } : empty();
@@ -52,7 +52,7 @@ export function withEvent(state, event, at) {
     data[key] = event.data[key];
     if (SECTIONS.includes(key)) changed.add(key);
   }
-  // The axis moves with the time, also when nothing else does.
+  // The axis moves with the time, even if no data changes.
   if (isUpdate && (data.from !== state.data.from || data.to !== state.data.to)) changed.add("series");
   return {
     ...state, data, eventId: event.id, changed,
@@ -73,8 +73,8 @@ function empty() {
 }
 
 /**
- * How many events from one id to another: ids are `<epoch>-<n>`, and n grows by one with each event of an epoch.
- * Between epochs there is no way but a snapshot.
+ * The number of events from one id to another. Ids are `<epoch>-<n>`, and n increases by one with each event of an
+ * epoch. From one epoch to another, only a snapshot helps.
  */
 export function distance(from, to) {
   const [, epoch, number] = /^(.+)-([0-9]+)$/.exec(from) ?? [];
@@ -82,10 +82,10 @@ export function distance(from, to) {
   return epoch !== undefined && epoch === nextEpoch ? Number(nextNumber) - Number(number) : Infinity;
 }
 
-/** How long an order counts as new. */
+/** Time during which an order counts as new. */
 export const NEW_ORDER_MS = 6_000;
 
-/** An order is new when the list before, of this page, did not have it although it was long enough to. */
+/** An order is new if the page's previous list did not contain it, although that list was long enough for it. */
 function newOrders(state, orders, at) {
   const found = new Map([...state.newOrders].filter(([, seen]) => at - seen < NEW_ORDER_MS));
   if (state.data === null) return found;
@@ -99,9 +99,9 @@ function newOrders(state, orders, at) {
   return found;
 }
 
-/** How far back the page remembers the rates. */
+/** Time for which the page keeps the rates. */
 export const RATES_MS = 300_000;
-/** Samples come no closer than this: so many points are enough for a line. */
+/** Minimum time between two samples. With it, a line has enough points. */
 const RATES_STEP_MS = 1_000;
 
 function rates(before, pipeline, at) {
