@@ -3,11 +3,11 @@ public import Postgres
 
 /// What is verified, and the limits.
 public struct VerificationConfiguration: Sendable {
-    /// The database with the outbox, and with `orders`, `order_items`, `payments` and `shipments` of the demo shop,
-    /// where it is used.
+    /// The database with the outbox and, if the demo shop is used, with its tables `orders`, `order_items`, `payments`
+    /// and `shipments`.
     public var writeModel: PostgresConfiguration
-    /// The database with `projection_offsets` and `parked_events`, and with `order_summary` and `dashboard_*`, where
-    /// they are used. It may be the same one.
+    /// The database with `projection_offsets`, `parked_events` and, if they are used, `order_summary` and
+    /// `dashboard_*`. It may be the same one.
     public var readModel: PostgresConfiguration
     /// The outbox table, and the table of rows that could not be published.
     public var (outbox, failedOutbox) = ("outbox", "outbox_failed")

@@ -55,7 +55,8 @@ enum WebhookExchange {
         configuration.httpVersion = .http1Only
         // The sender decides about further attempts.
         configuration.connectionPool.retryConnectionEstablishment = false
-        // An alert is about many events, so it is no part of a trace, and a webhook of others gets no trace of ours.
+        // An alert is about many events, so it belongs to no trace. The webhook of another program must not receive a
+        // trace either.
         configuration.tracing.tracer = nil
         return configuration
     }
