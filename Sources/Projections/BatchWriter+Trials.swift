@@ -11,7 +11,7 @@ extension BatchWriter {
             try await tryAlone(order.item, of: batch, try await openSession())
             return .probed(nil)
         } catch {
-            return failedAlone(error, in: batch).map { .probed($0) } ?? .databaseFailed(DatabaseFailure(trying: error))
+            return failedAlone(error, in: batch).map { .probed($0) } ?? Self.failed(trying: error)
         }
     }
 
@@ -36,7 +36,7 @@ extension BatchWriter {
             return .tried(.lettersFailed(error))
         } catch {
             let failure = failedAlone(error, in: batch)
-            return failure.map { .tried(.failed($0)) } ?? .databaseFailed(DatabaseFailure(trying: error))
+            return failure.map { .tried(.failed($0)) } ?? Self.failed(trying: error)
         }
     }
 
@@ -57,16 +57,14 @@ extension BatchWriter {
         }
     }
 
+    private static func failed(trying error: any Error) -> RunnerState.Input {
+        failed((error as? ApplyFault)?.cause ?? error)
+    }
+
     /// The event's own failure; nil if the error says nothing about the event.
     private func failedAlone(_ error: any Error, in batch: PreparedBatch<P.Event>) -> EventFailure? {
         guard let error = error as? ApplyFault, case .event(let failure)? = WriteFault(error, in: batch)?.cause
         else { return nil }
         return failure.failure
-    }
-}
-
-extension DatabaseFailure {
-    fileprivate init(trying error: any Error) {
-        self.init(of: (error as? ApplyFault)?.cause ?? error)
     }
 }

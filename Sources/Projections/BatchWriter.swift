@@ -42,6 +42,8 @@ actor BatchWriter<P: Projection> {
     /// Nil if nothing is traced.
     private let tracer = BatchTracer()
     private(set) var session: Session?
+    /// Whether there was a session before the current one.
+    private var hadSession = false
     /// Number of the next batches that are not tried in one round trip, because that failed.
     var ordinaryWrites = 0
     private var sequences = SequenceWatch()
@@ -49,6 +51,8 @@ actor BatchWriter<P: Projection> {
 
     struct Session {
         let connection: PostgresConnection
+        /// Whether the run's memory agrees with the database as this session sees it.
+        var isReviewed: Bool
         let tables: ParkingTables
         var days: ProcessedEventDays
         let insertProcessed: Statement
@@ -56,6 +60,9 @@ actor BatchWriter<P: Projection> {
         let insertUnprocessed: Statement
         let deleteProcessed: Statement
     }
+
+    /// The session is new. What the run knows must be compared with the database before it is used.
+    struct SessionReplaced: Error {}
 
     /// Rolls back a transaction that was only a trial.
     struct TakenBack: Error {}
@@ -125,7 +132,7 @@ actor BatchWriter<P: Projection> {
         } catch let failed as ItemFailed {
             return (.written(.undecodable(failed.failure, item: failed.item)), Committed())
         } catch {
-            return (.databaseFailed(DatabaseFailure(of: error)), Committed())
+            return (Self.failed(error), Committed())
         }
         do {
             var committed = try await transact(batch, order, session)
@@ -190,7 +197,7 @@ actor BatchWriter<P: Projection> {
 
     /// Determines whether a transaction whose COMMIT was not answered was committed.
     func settle(_ moves: [OffsetMove]) async -> RunnerState.Input {
-        await attempt { session in
+        await attemptInAnySession { session in
             let partitions = moves.map(\.partition)
             let offsets = try await session.tables.offsets.settled(partitions, on: session.connection)
             let open = try await parking?.load(partitions, session.tables, on: session.connection) ?? [:]
@@ -199,6 +206,24 @@ actor BatchWriter<P: Projection> {
             }
             let isUntouched = moves.allSatisfy { offsets[$0.partition] == $0.expected }
             return .settled(isUntouched ? .notCommitted : .fenced, open: open)
+        }
+    }
+
+    /// Looks whether the session is still open, and opens another one if it is not.
+    func checkSession() async -> RunnerState.Input {
+        guard hadSession else { return .sessionIsOpen }
+        // The socket shows the end of the session, and the next use then finds it closed.
+        _ = await session?.connection.isAlive()
+        return await attempt { _ in .sessionIsOpen }
+    }
+
+    /// Reads again what the run knows of these partitions, and the blocked keys.
+    func review(_ partitions: [TopicPartition]) async -> RunnerState.Input {
+        await attemptInAnySession { session in
+            let stored = try await session.tables.offsets.load(partitions, on: session.connection)
+            let open = try await parking?.load(partitions, session.tables, on: session.connection) ?? [:]
+            self.session?.isReviewed = true
+            return .reviewed(stored.mapValues(\.next), open: open)
         }
     }
 
@@ -249,13 +274,37 @@ actor BatchWriter<P: Projection> {
         do {
             return try await body(try await openSession())
         } catch {
-            return .databaseFailed(DatabaseFailure(of: error))
+            return Self.failed(error)
         }
+    }
+
+    private func attemptInAnySession(
+        _ body: (Session) async throws -> RunnerState.Input
+    ) async -> RunnerState.Input {
+        do {
+            return try await body(try await anySession())
+        } catch {
+            return Self.failed(error)
+        }
+    }
+
+    /// The input that corresponds to an error of which no event is the cause.
+    static func failed(_ error: any Error) -> RunnerState.Input {
+        error is SessionReplaced ? .sessionReplaced : .databaseFailed(DatabaseFailure(of: error))
     }
 
     // MARK: the connection
 
+    /// The session. It is opened if there is none.
+    ///
+    /// - Throws: ``SessionReplaced`` if it is not the one in which the run's memory was read.
     func openSession() async throws -> Session {
+        let session = try await anySession()
+        guard session.isReviewed else { throw SessionReplaced() }
+        return session
+    }
+
+    private func anySession() async throws -> Session {
         if let session, await session.connection.isOpen { return session }
         session = nil
         let connection = try await PostgresConnection.connect(configuration, on: thread)
@@ -264,11 +313,14 @@ actor BatchWriter<P: Projection> {
                 name: projection.name, version: projection.version, consumerGroup: consumerGroup, on: connection)
             let days = ProcessedEventDays(projectionID: offsets.projectionID)
             let session = Session(
-                connection: connection, tables: ParkingTables(offsets), days: days,
+                connection: connection, isReviewed: !hadSession, tables: ParkingTables(offsets), days: days,
                 insertProcessed: Self.insertProcessed(into: days.table),
                 insertUnprocessed: Self.insertUnprocessed(into: days.table),
                 deleteProcessed: Self.deleteProcessed(from: days.table))
             self.session = session
+            hadSession = true
+            // The last events of aggregates may be lost, too.
+            sequences.reset()
             return session
         } catch {
             await connection.close()

@@ -22,6 +22,8 @@ public enum ProjectionMetrics {
         "millrace_projection_log_start_offset": "Offset of the oldest record of a partition that Kafka still has.",
         "millrace_projection_rebalances_total": "Changes of the partitions that this process reads.",
         "millrace_projection_fenced_total": "Batches that were dropped because another process owns the partition.",
+        "millrace_projection_records_taken_back_total":
+            "Records that were applied and that the database has lost, so that they are applied again.",
         "millrace_projection_database_failures_total": "Failed attempts at a transaction.",
         "millrace_projection_kafka_failures_total": "Errors that the Kafka client reported.",
         "millrace_projection_stopped_partitions": "Partitions that stopped before an event that can never be applied.",

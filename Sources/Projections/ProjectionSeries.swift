@@ -13,6 +13,7 @@ struct ProjectionSeries {
     let lastCommit: Gauge
     let rebalances: Counter
     let fences: Counter
+    let takenBack: Counter
     let databaseFailures: Counter
     let kafkaFailures: Counter
     let stoppedPartitions: Gauge
@@ -37,6 +38,7 @@ struct ProjectionSeries {
         stale = counter("sequence_stale_total")
         rebalances = counter("rebalances_total")
         fences = counter("fenced_total")
+        takenBack = counter("records_taken_back_total")
         databaseFailures = counter("database_failures_total")
         kafkaFailures = counter("kafka_failures_total")
         batchSize = Recorder(label: Self.label("batch_events"), dimensions: dimensions)

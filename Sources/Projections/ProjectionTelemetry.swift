@@ -190,6 +190,7 @@ struct ProjectionTelemetry {
             logger.warning(
                 "another process moved the offsets; the batch is dropped and the offsets are read again",
                 metadata: ["partitions": "\(PartitionRanges.text(partitions))"])
+        case .wentBack(let partitions): wentBack(partitions)
         case .split(let failure):
             logger.debug("one event of a batch failed; splitting the batch", metadata: ["error": "\(failure)"])
         case .breaker, .trialFailed, .lettersFailing, .cannotPark, .canPark: reportHolds(note)
@@ -331,6 +332,24 @@ struct ProjectionTelemetry {
                 deleted and created again, or its log was replaced
                 """, metadata: metadata)
         }
+    }
+
+    private mutating func wentBack(_ partitions: [TopicPartition: (from: Int64, to: Int64)]) {
+        let records = partitions.values.reduce(0) { $0 + $1.from - $1.to }
+        series.takenBack.increment(by: records)
+        for partition in partitions.keys where stopped.remove(partition) != nil {
+            observer?.partitionReleased(partition)
+        }
+        series.stoppedPartitions.record(stopped.count)
+        logger.error(
+            """
+            the database has lost committed transactions (failover to a replica without them, a crash without \
+            synchronous commits, or a restored backup); the lost events are applied again
+            """,
+            metadata: [
+                "from": "\(PartitionRanges.text(partitions.mapValues(\.to)))",
+                "was_at": "\(PartitionRanges.text(partitions.mapValues(\.from)))", "records": "\(records)",
+            ])
     }
 
     private static let wayOut: Logger.MetadataValue = """

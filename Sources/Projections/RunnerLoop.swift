@@ -144,6 +144,10 @@ struct RunnerLoop<P: Projection> {
                 let (input, committed) = await writer.write(batch, order)
                 return .written(order, input, committed)
             }
+        case .checkSession:
+            group.addTask { [writer] in .input(await writer.checkSession()) }
+        case .review(let partitions):
+            group.addTask { [writer] in .input(await writer.review(partitions)) }
         case .settle(let moves):
             group.addTask { [writer] in .input(await writer.settle(moves)) }
         case .prune:

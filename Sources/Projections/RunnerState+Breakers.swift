@@ -42,7 +42,7 @@ extension RunnerState {
     }
 
     /// Holds the partition until its next trial.
-    private mutating func hold(_ partition: TopicPartition) -> [Action] {
+    mutating func hold(_ partition: TopicPartition) -> [Action] {
         drop(partition)
         guard partitions[partition]?.phase == .active else { return [] }
         partitions[partition]?.phase = .held

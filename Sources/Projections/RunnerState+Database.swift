@@ -1,12 +1,17 @@
 internal import StreamCore
 
 extension RunnerState {
-    /// The next work for the idle database worker. A transaction with an unknown outcome comes first, then the offsets
-    /// that the intake waits for, then the batches.
+    /// The next work for the idle database worker. A transaction with an unknown outcome comes first, then the
+    /// comparison with the database, then the offsets that the intake waits for, then the batches.
     mutating func advanceDatabase() -> [Action] {
         if let unsettled {
             database = .settling
             return [.settle(unsettled.moves)]
+        }
+        if isReviewDue && (!isStopping || !queue.isEmpty) {
+            isReviewDue = false
+            database = .reviewing
+            return [.review(partitions.keys.sorted())]
         }
         let rewinding = rewind()
         if !rewinding.isEmpty && !isStopping {
@@ -44,7 +49,14 @@ extension RunnerState {
         }
         // If a batch was shortened, its partitions must be read again.
         let isUnknownLeft = partitions.values.contains { $0.phase == .unknown }
-        return isUnknownLeft && !isStopping ? actions + advanceDatabase() : actions
+        if isUnknownLeft && !isStopping { return actions + advanceDatabase() }
+        // A write needs no other look at the session.
+        if isSessionCheckDue && !isStopping {
+            isSessionCheckDue = false
+            database = .checkingSession
+            actions.append(.checkSession)
+        }
+        return actions
     }
 
     private mutating func nextWrite() -> WriteOrder? {
@@ -149,16 +161,7 @@ extension RunnerState {
     }
 
     mutating func databaseFailed(_ failure: DatabaseFailure) -> [Action] {
-        if case .loading(let partitions) = database {
-            for partition in partitions where self.partitions[partition]?.phase == .loading {
-                self.partitions[partition]?.phase = .unknown
-            }
-        }
-        unproven = nil
-        if !queue.isEmpty {
-            queue[0].plan.suspect = nil
-            queue[0].secondTry = nil
-        }
+        abandonWork()
         doubtfulFailures = failure.mayConcernOneEvent ? doubtfulFailures + 1 : 0
         if failure.kind != .transient {
             everythingFailures += 1
@@ -166,6 +169,23 @@ extension RunnerState {
         }
         note(.databaseFailing(failure, attempt: backoff.attempts + 1))
         return waitForDatabase()
+    }
+
+    /// Prepares to repeat the work in progress from its beginning.
+    mutating func abandonWork() {
+        switch database {
+        case .loading(let partitions):
+            for partition in partitions where self.partitions[partition]?.phase == .loading {
+                self.partitions[partition]?.phase = .unknown
+            }
+        case .reviewing: isReviewDue = true
+        default: break
+        }
+        unproven = nil
+        if !queue.isEmpty {
+            queue[0].plan.suspect = nil
+            queue[0].secondTry = nil
+        }
     }
 
     private mutating func waitForDatabase() -> [Action] {

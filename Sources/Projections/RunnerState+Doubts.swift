@@ -76,12 +76,14 @@ extension RunnerState {
         database = .idle
         recovered()
         var start = StartCommand()
+        var wentBack: [TopicPartition: (from: Int64, to: Int64)] = [:]
         for (partition, next) in offsets {
             guard var state = partitions[partition], state.phase == .loading else { continue }
             breakerLoaded(partition, open: open[partition] ?? [])
             let stored = StoredPosition(next: next, mark: marks[partition])
             let decision = PartitionStart(stored, doubt: state.doubt, findings: state.findings)
             let findings = state.findings
+            if next < state.committed { wentBack[partition] = (state.committed, next) }
             state.loaded(next)
             state.phase = .starting
             if case .verifying(let mark) = decision { state.mark = mark }
@@ -97,6 +99,7 @@ extension RunnerState {
                 notThere(partition, next, findings, isReplaced: decision == .replaced)
             }
         }
+        if !wentBack.isEmpty { note(.wentBack(wentBack)) }
         if start != StartCommand() { commands.append(.start(start)) }
     }
 
@@ -132,7 +135,9 @@ extension RunnerState {
         database = .idle
         recovered()
         for (partition, state) in partitions {
-            if case .rewinding = state.phase { partitions[partition]?.phase = .unknown }
+            guard case .rewinding(let low) = state.phase else { continue }
+            partitions[partition]?.phase = .unknown
+            partitions[partition]?.committed = low
         }
     }
 }

@@ -32,6 +32,11 @@ extension RunnerState {
         var probeInitial = Duration.seconds(1)
         var probeCeiling = Duration.seconds(30)
         var countInterval = Duration.seconds(60)
+        /// Time between two looks at the session with the database, so that a runner without records to write notices
+        /// its end, too.
+        var sessionCheckInterval = Duration.seconds(1)
+        /// Time between two comparisons of what is known with the database, if the session does not end.
+        var reviewInterval = Duration.seconds(30)
 
         func continuesAfterTruncation(_ partition: TopicPartition) -> Bool {
             continuesAfterTruncation || partition.topic == retryTopic
@@ -67,6 +72,12 @@ extension RunnerState {
         /// Offsets were moved to where Kafka's records begin, or another process had moved them.
         case rewound
         case written(WriteOutcome)
+        /// The session is still open, as far as its socket shows.
+        case sessionIsOpen
+        /// The session ended. There is a new one, and nothing was done in it.
+        case sessionReplaced
+        /// The stored offsets, and the kinds of failures for which circuit breakers are open.
+        case reviewed([TopicPartition: Int64], open: [TopicPartition: [FailureCounts.Kind]] = [:])
         case settled(SettleOutcome, open: [TopicPartition: [FailureCounts.Kind]] = [:])
         case pruned
         case counted
@@ -91,6 +102,9 @@ extension RunnerState {
         case rewind([OffsetMove])
         case write(WriteOrder)
         case settle([OffsetMove])
+        case checkSession
+        /// Read again what is known of these partitions.
+        case review([TopicPartition])
         /// Drop the partitions of `processed_events` that are past their retention.
         case prune
         /// Count the parked rows and the blocked keys.
@@ -116,6 +130,8 @@ extension RunnerState {
         case rewinding
         case writing(WriteOrder)
         case settling
+        case checkingSession
+        case reviewing
         case pruning
         case counting
         case probing
@@ -126,7 +142,9 @@ extension RunnerState {
         var isAtRest: Bool {
             switch self {
             case .idle, .waiting: true
-            case .loading, .rewinding, .writing, .settling, .pruning, .counting, .probing, .trying: false
+            case .loading, .rewinding, .writing, .settling, .checkingSession, .reviewing, .pruning, .counting,
+                .probing, .trying:
+                false
             }
         }
     }
@@ -359,6 +377,8 @@ enum RunnerNote: Sendable {
     case unverified(TopicPartition, next: Int64, mark: RecordMark)
     case examinationFailed(TopicPartition, KafkaError)
     case fenced([TopicPartition])
+    /// The database has lost committed transactions. Partitions continue at the offsets that it still has.
+    case wentBack([TopicPartition: (from: Int64, to: Int64)])
     case split(error: EventFailure)
     case breaker(TopicPartition, BreakerNote)
     case trialFailed(TopicPartition, EventFailure)

@@ -51,6 +51,10 @@ struct RunnerState: Sendable {
     private var notes: [RunnerNote] = []
     var isPruneDue = false
     var isCountDue = false
+    var isSessionCheckDue = false
+    var isReviewDue = false
+    private var lastSessionCheck: ContinuousClock.Instant?
+    private var lastReview: ContinuousClock.Instant?
     private var lastPrune: ContinuousClock.Instant?
     private var lastCount: ContinuousClock.Instant?
     private var lastCopy: ContinuousClock.Instant?
@@ -72,6 +76,8 @@ struct RunnerState: Sendable {
         switch input {
         case .started:
             lastPrune = now
+            lastSessionCheck = now
+            lastReview = now
             actions.append(.sleep(.tick, settings.tick))
         case .stopRequested:
             if !isStopping { actions.append(.sleep(.drain, settings.drainTimeout)) }
@@ -83,7 +89,9 @@ struct RunnerState: Sendable {
         case .rewound: rewound()
         case .written(let outcome): actions += written(outcome)
         case .settled(let outcome, let open): actions += settled(outcome, open)
-        case .pruned, .counted: database = .idle
+        case .pruned, .counted, .sessionIsOpen: database = .idle
+        case .sessionReplaced: sessionReplaced()
+        case .reviewed(let offsets, let open): actions += reviewed(offsets, open)
         case .probed(let failure): actions += probed(failure)
         case .tried(let outcome): actions += tried(outcome)
         case .letterTried(let error): actions += letterTried(error)
@@ -116,6 +124,14 @@ struct RunnerState: Sendable {
             if settings.parks, lastCount.map({ now - $0 >= settings.countInterval }) ?? true {
                 lastCount = now
                 isCountDue = true
+            }
+            if let lastSessionCheck, now - lastSessionCheck >= settings.sessionCheckInterval {
+                self.lastSessionCheck = now
+                isSessionCheckDue = true
+            }
+            if let lastReview, now - lastReview >= settings.reviewInterval {
+                self.lastReview = now
+                isReviewDue = true
             }
             return [.sleep(.tick, settings.tick)]
         case .drain:

@@ -44,6 +44,7 @@ import Testing
         try driver.tick()
         #expect(!driver.isCounting)
         try driver.tick(after: .seconds(60))
+        try driver.database(.reviewed([p0: 0, p1: 0]))
         #expect(driver.isCounting)
     }
 

@@ -146,6 +146,8 @@ import Testing
                 let failed = try await scene.awaitLetters("failed", 1)
                 #expect(failed.map(\.value) == [nil])
                 #expect(failed.map { $0["millrace.value.kept"] } == ["database"])
+                // The letters come before the commit.
+                try await eventually { try await scene.parked() == 2 }
                 let kept = try await ledger.withConnection {
                     try await $0.execute(
                         "SELECT octet_length(kept_value) FROM parked_events WHERE kept_value IS NOT NULL")

@@ -279,6 +279,7 @@ import Testing
     @Test func prunesNowAndThen() throws {
         var driver = try Driver.owning([p0: 0])
         try driver.tick(after: .seconds(1_000))
+        try driver.database(.reviewed([p0: 0]))
         #expect(driver.isPruning)
         try driver.database(.pruned)
         try driver.tick()

@@ -21,6 +21,8 @@ struct Driver {
     var notes: [RunnerNote] = []
     var finished: [TopicPartition: Int64]?
     var failed: ProjectionError?
+    /// Whether the next look at the session finds it replaced.
+    var endsSession = false
 
     init(_ change: (inout RunnerState.Settings) -> Void = { _ in }) {
         var settings = RunnerState.Settings()
@@ -30,6 +32,8 @@ struct Driver {
     }
 
     mutating func send(_ input: RunnerState.Input) {
+        var replies: [RunnerState.Input] = []
+        defer { for reply in replies { send(reply) } }
         for action in state.handle(input, now: now) {
             switch action {
             case .intake(let order):
@@ -37,7 +41,11 @@ struct Driver {
                 intake = order
             case .wakeIntake: #expect(intake != nil)
             case .examine(let partition, let doubt): examining[partition] = doubt
-            case .loadOffsets, .rewind, .write, .settle, .prune, .count, .probe, .tryBreaker:
+            case .checkSession where endsSession:
+                endsSession = false
+                replies.append(.sessionReplaced)
+            case .checkSession: replies.append(.sessionIsOpen)
+            case .loadOffsets, .rewind, .write, .settle, .review, .prune, .count, .probe, .tryBreaker:
                 #expect(database == nil, "one piece of database work at a time")
                 database = action
             case .sleep(let timer, let duration):
@@ -145,6 +153,19 @@ struct Driver {
 
     var rewinding: [OffsetMove]? {
         if case .rewind(let moves) = database { moves } else { nil }
+    }
+
+    var reviewing: [TopicPartition]? {
+        if case .review(let partitions) = database { partitions } else { nil }
+    }
+
+    /// What was said to have gone back, as `from>to`.
+    var wentBack: [TopicPartition: String] {
+        var partitions: [TopicPartition: String] = [:]
+        for case .wentBack(let moves) in notes {
+            partitions.merge(moves.mapValues { "\($0.from)>\($0.to)" }) { _, last in last }
+        }
+        return partitions
     }
 
     var settling: [OffsetMove]? {
