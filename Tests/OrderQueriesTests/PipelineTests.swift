@@ -68,6 +68,22 @@ import Testing
         #expect(tracker.reports(at: at(90)).first?.state == .unknown)
     }
 
+    /// After a failover to a replica that lacks the last transactions, the time is earlier, not the one before.
+    @Test func aDatabaseThatGoesBackTakesTheTimeBack() {
+        var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
+        for second in 1...90 {
+            tracker.note(EndReading(at: at(Double(second)), ends: [zero: Int64(second) * 10]))
+            tracker.note([reading([zero: Int64(second) * 10])], at: at(Double(second) + 0.5))
+        }
+        #expect(tracker.asOf() == at(90))
+        tracker.note([reading([zero: 855])], at: at(91))
+        #expect(tracker.asOf() == at(85))
+        tracker.note([reading([zero: 900])], at: at(92))
+        #expect(tracker.asOf() == at(90))
+        tracker.note([reading([zero: 7])], at: at(93))
+        #expect(tracker.reports(at: at(93)).first?.asOf == nil)
+    }
+
     @Test func keepsFewInstantsHoweverLongItIsBehind() {
         var tracker = PipelineTracker(of: ["order-summary", "dashboard"])
         for second in 0..<20_000 {

@@ -36,6 +36,8 @@ struct PipelineTracker {
     private static let liveWithin: Int64 = 5_000_000
     /// Time after which a partition with unread records and without progress counts as stopped, in microseconds.
     private static let stoppedAfter: Int64 = 20_000_000
+    /// Time for which readings that all projections have passed are kept, in microseconds.
+    private static let milestonesCountFor: Int64 = 60_000_000
     /// Maximum age of end offsets that are used, in microseconds.
     private static let endsCountFor: Int64 = 15_000_000
 
@@ -73,6 +75,8 @@ struct PipelineTracker {
         var known: [ProjectionID: Projection] = [:]
         for reading in readings {
             var projection = projections[reading.id] ?? Projection(reading: reading)
+            // The database has lost what it had shown: it failed over, or a backup was restored.
+            if Self.wentBack(projection.reading, reading) { projection.asOf = nil }
             for (partition, next) in reading.next where projection.reading.next[partition] != next {
                 projection.movedAt[partition] = now
             }
@@ -86,9 +90,15 @@ struct PipelineTracker {
             known[reading.id] = projection
         }
         projections = known
-        // A reading that all projections have passed is not needed any more.
-        let oldest = known.values.map { $0.asOf ?? Timestamp(microseconds: .min) }.min()
-        if let oldest { milestones.removeAll { $0.at < oldest } }
+        // A reading that all projections have passed is needed again only if one of them goes back.
+        let passed = known.values.compactMap(\.asOf)
+        if passed.count == known.count, let oldest = passed.min() {
+            milestones.removeAll { oldest.microseconds - $0.at.microseconds > Self.milestonesCountFor }
+        }
+    }
+
+    private static func wentBack(_ last: ProjectionReading, _ reading: ProjectionReading) -> Bool {
+        reading.next.contains { partition, next in last.next[partition].map { next < $0 } ?? false }
     }
 
     private static func hasPassed(_ milestone: EndReading, _ reading: ProjectionReading) -> Bool {
