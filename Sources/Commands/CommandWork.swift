@@ -20,8 +20,8 @@ final class CommandWork {
     var staged: [(inout OutboxRows) -> Void] = []
     /// The read models that the transaction updates.
     let inline: InlineWork
-    /// The transaction's id, which is needed to ask the server for its result.
-    private(set) var transactionID: String?
+    /// The transaction's id and the start of its server, which are needed to ask for its result.
+    private(set) var transaction: (id: String, serverStart: String)?
     /// One answer for each command, in their order. They exist after the decisions.
     private(set) var replies: [CommandReply] = []
     private var random = SystemRandomNumberGenerator()
@@ -107,7 +107,9 @@ final class CommandWork {
         }
         // The statement assigns a transaction id. It is needed anyway, because a command locks or writes rows.
         let writes = queries.count < batch.count
-        if writes { statements.append(("SELECT pg_current_xact_id()::text", Parameters())) }
+        if writes {
+            statements.append(("SELECT pg_current_xact_id()::text, pg_postmaster_start_time()::text", Parameters()))
+        }
         let own = statements.count
         if writes { statements += InlineWork.reads }
         let reads = pendingReads(behind: &statements)
@@ -123,7 +125,7 @@ final class CommandWork {
             taken += count
         }
         if writes {
-            transactionID = try results[own - 1].string(0, 0)
+            self.transaction = (try results[own - 1].string(0, 0), try results[own - 1].string(0, 1))
             try inline.take(results[own + InlineWork.reads.count - 1])
         }
         try take(reads, results)
@@ -203,6 +205,24 @@ final class CommandWork {
         staged = []
         inline.undoStep()
         return missed ? nil : verdict
+    }
+
+    /// Whether the stored aggregates have the changes of this transaction; nil if that cannot be seen.
+    func isStored(on connection: PostgresConnection) async throws -> Bool? {
+        var statements: Statements = []
+        var proofs: [(session: any WorkSession, range: Range<Int>)] = []
+        for (_, session) in sessions {
+            let own = session.proofReads()
+            if own.isEmpty { continue }
+            proofs.append((session, statements.count..<statements.count + own.count))
+            statements += own
+        }
+        if statements.isEmpty { return nil }
+        let results = try await connection.pipeline(statements)
+        for (session, range) in proofs {
+            if let isStored = try session.isStored(results[range]) { return isStored }
+        }
+        return nil
     }
 
     private func writes() -> Statements {

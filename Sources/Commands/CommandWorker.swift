@@ -162,8 +162,11 @@ actor CommandWorker {
     }
 
     /// Asks the server for the result of a transaction whose connection was lost during COMMIT.
+    ///
+    /// The transaction's id alone proves nothing. A server that took over from another one, or that crashed, may not
+    /// have the transaction and may have given its id to another one. So the aggregates are read as well.
     private func lookUp(_ work: CommandWork, _ batch: [PendingCommand], _ error: TransactionError) async -> Attempt {
-        guard let id = work.transactionID else { return .again(.unavailable, error) }
+        guard let (id, serverStart) = work.transaction else { return .again(.unavailable, error) }
         var parameters = Parameters()
         parameters.append(id)
         var backoff = Backoff(initial: .milliseconds(10), ceiling: .milliseconds(500))
@@ -171,13 +174,23 @@ actor CommandWorker {
         while ContinuousClock.now < end && !Task.isCancelled {
             turned(.working)
             do {
-                let rows = try await open().execute("SELECT pg_xact_status($1::text::xid8)", parameters)
+                let connection = try await open()
+                let rows = try await connection.execute(Self.status, parameters)
                 switch try rows.optionalString(0, 0) {
-                case "committed": return .committed(work.replies)
+                case "committed":
+                    let isSameServer = try rows.string(0, 1) == serverStart
+                    return switch try await work.isStored(on: connection) {
+                    case true?: .committed(work.replies)
+                    case false?: .again(.unavailable, error)
+                    case nil: isSameServer ? .committed(work.replies) : .allFail(.unknownOutcome, error)
+                    }
                 case "aborted": return .again(.unavailable, error)
                 case "in progress": break  // The lost session has not ended it yet.
                 default: return .allFail(.unknownOutcome, error)
                 }
+            } catch let failure as PostgresError where failure.sqlState == .invalidParameterValue {
+                // The server has not reached this id, so it does not have the transaction.
+                return .again(.unavailable, error)
             } catch {
                 telemetry.retrying(error)
             }
@@ -186,9 +199,15 @@ actor CommandWorker {
         return .allFail(.unknownOutcome, error)
     }
 
+    private static let status: Statement = """
+        SELECT pg_xact_status($1::text::xid8), pg_postmaster_start_time()::text
+        """
+
     private func open() async throws(PostgresError) -> PostgresConnection {
         if let connection, await connection.isOpen { return connection }
         let opened = try await PostgresConnection.connect(postgres, on: thread)
+        // The server may be one that does not have the last changes, and the listener may not have noticed yet.
+        if connection != nil { caches?.removeAll() }
         connection = opened
         return opened
     }
@@ -205,6 +224,8 @@ extension PendingCommand {
 }
 
 extension SQLState {
+    /// Also raised by `pg_xact_status` for an id that was not assigned yet.
+    fileprivate static let invalidParameterValue = SQLState("22023")
     /// Raised by `commands_expect` if an aggregate does not have the version that was loaded.
     static let versionConflict = SQLState("CQ409")
 

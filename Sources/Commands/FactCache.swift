@@ -144,6 +144,11 @@ final class FactCaches: Sendable {
         isOn.store(isListening, ordering: .releasing)
     }
 
+    /// Removes all facts, because the database may have lost some of them.
+    func removeAll() {
+        for cache in caches.values { cache.removeAll() }
+    }
+
     /// Handles a notification of a change.
     ///
     /// - Parameters:

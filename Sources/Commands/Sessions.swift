@@ -18,6 +18,11 @@ protocol WorkSession: AnyObject {
     /// Undoes the changes of the current command.
     func undoStep()
     func writes() -> Statements
+    /// The statements that read what was changed, without locks.
+    func proofReads() -> Statements
+    /// Whether the changes are stored, from the results of ``proofReads()``; nil if other changes are in their place,
+    /// or there are none.
+    func isStored(_ results: ArraySlice<QueryResult>) throws -> Bool?
 }
 
 /// The aggregates of one kind.
@@ -96,6 +101,21 @@ final class AggregateSession<D: Decider>: WorkSession {
         }
         return changes.isEmpty ? [] : repository.writes(changes)
     }
+
+    func proofReads() -> Statements {
+        let changed = entries.filter { !$0.value.events.isEmpty }.keys.sorted()
+        return changed.isEmpty ? [] : repository.reads(changed, locking: false)
+    }
+
+    func isStored(_ results: ArraySlice<QueryResult>) throws -> Bool? {
+        let found = try repository.loaded(results)
+        for (id, entry) in entries where !entry.events.isEmpty {
+            guard let own = entry.current else { continue }
+            guard let stored = found[id], stored.version >= own.version else { return false }
+            if stored.version == own.version && stored.lastEventAt == own.lastEventAt { return true }
+        }
+        return nil
+    }
 }
 
 /// The facts of one kind.
@@ -173,4 +193,6 @@ final class FactSession<F: Fact>: WorkSession {
     }
 
     func writes() -> Statements { [] }
+    func proofReads() -> Statements { [] }
+    func isStored(_ results: ArraySlice<QueryResult>) throws -> Bool? { nil }
 }

@@ -158,6 +158,36 @@ import Testing
         }
     }
 
+    /// A conflict at each attempt ends after as many attempts as are allowed, and nothing is written.
+    @Test func attemptsAreLimited() async throws {
+        try await TallyScene.with(.asTable, { $0.maxAttempts = 3 }) { scene in
+            let connection = try await PostgresConnection.connect(scene.database)
+            // A sequence also counts what is rolled back.
+            try await connection.execute(
+                script: """
+                    CREATE SEQUENCE attempts;
+                    CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
+                        BEGIN PERFORM nextval('attempts'); RAISE SQLSTATE 'CQ409'; END $$;
+                    CREATE TRIGGER conflict BEFORE INSERT ON tallies FOR EACH ROW WHEN (new.id = 'a')
+                        EXECUTE FUNCTION conflict();
+                    """)
+            let key = TallyScene.key("k")
+            await #expect(throws: CommandFailure.conflict) {
+                try await scene.bus.send(Add(tally: "a", number: 1), CommandRequest(idempotencyKey: key))
+            }
+            #expect(try await scene.number("SELECT last_value FROM attempts") == 3)
+            #expect(try await scene.number("SELECT count(*) FROM outbox") == 0)
+            #expect(try await scene.bus.send(Add(tally: "b", number: 1)).version == 1)
+            // No answer is stored, so the same key may be sent again.
+            try await connection.execute(script: "DROP TRIGGER conflict ON tallies")
+            let again = try await scene.bus.send(Add(tally: "a", number: 1), CommandRequest(idempotencyKey: key))
+            #expect(again.version == 1 && !again.isReplay)
+            await connection.close()
+            let problem = CommandProblem(.conflict)
+            #expect(problem.status == 409 && problem.name == "concurrent-change")
+        }
+    }
+
     @Test func aCommandWhoseTimeIsOverChangesNothing() async throws {
         try await TallyScene.with(.asTable, { $0.lockTimeoutMs = 50 }) { scene in
             try await scene.bus.send(Add(tally: "a", number: 1))

@@ -150,6 +150,34 @@ import Testing
         }
     }
 
+    /// A new session may be with a server that has other data, and the session that listens may end later.
+    @Test func aNewSessionTrustsNothingThatWasKept() async throws {
+        try await CommandScene.with(Self.domains, script: Self.script) { scene in
+            var database = scene.database
+            database.applicationName = scene.database.schema
+            let bus = try CommandScene.bus(database, Self.domains) { $0.connections = 1 }
+            try await CommandScene.running(bus) {
+                try await eventually { bus.keepsFacts }
+                try await bus.send(scene.create("o1", [Rules.line("p1", 1, 500)]))
+                try await scene.connection.execute(
+                    script: """
+                        SET session_replication_role = replica;
+                        UPDATE products SET status = 'retired' WHERE product_id = 'p1';
+                        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                        WHERE application_name = current_schema() AND query NOT LIKE 'LISTEN%';
+                        """)
+                // The command that meets the lost session reads all that it needs. The next one must do so, too.
+                try await bus.send(scene.create("o2", [Rules.line("p2", 1, 500)]))
+                guard
+                    case .refused(let refusal) =
+                        try await bus.send(scene.create("o3", [Rules.line("p1", 1, 500)])).verdict
+                else { throw CancellationError() }
+                #expect(refusal.rule == "item-of-retired-product")
+                #expect(bus.keepsFacts)
+            }
+        }
+    }
+
     /// When the listening session ends, all cached facts are dropped, because notifications may have been lost.
     @Test func withoutNewsNothingIsKept() async throws {
         try await CommandScene.with(Self.domains, script: Self.script) { scene in
