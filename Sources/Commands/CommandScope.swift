@@ -4,8 +4,9 @@ public import StreamCore
 /// The aggregates and facts that a handler needs, which it names before it decides.
 public struct ReadPlan {
     let work: CommandWork
-    /// Returns the version of the aggregate that was named first. It must be called after the read.
-    private(set) var primaryVersion: (() -> Int64)?
+    /// Returns the version of the aggregate that was named first, as a tenant sees it. It must be called after the
+    /// read.
+    private(set) var primaryVersion: ((String?) -> Int64)?
 
     init(_ work: CommandWork) {
         self.work = work
@@ -16,7 +17,13 @@ public struct ReadPlan {
     public mutating func aggregate<D: Decider>(_: D.Type, _ id: String) {
         let session = work.session(of: D.self)
         session.want(id)
-        if primaryVersion == nil { primaryVersion = { session.current(id)?.version ?? 0 } }
+        if primaryVersion != nil { return }
+        primaryVersion = { tenantID in
+            guard let current = session.current(id) else { return 0 }
+            // Another tenant's aggregate does not exist, and neither does its version.
+            if let owned = current.state as? any TenantOwned, owned.tenantID != tenantID { return 0 }
+            return current.version
+        }
     }
 
     /// The command's rules need this fact.

@@ -173,7 +173,9 @@ final class CommandWork {
             guard kept.fingerprint == key.fingerprint else { return .failed(.keyReused) }
             return .outcome(CommandOutcome(kept.verdict, isReplay: true), events: 0)
         }
-        if let expected = request.expectedVersion, let version = plan.primaryVersion?(), version != expected {
+        if let expected = request.expectedVersion, let version = plan.primaryVersion?(request.metadata.tenantID),
+            version != expected
+        {
             return .failed(.versionMismatch(current: version))
         }
         guard let verdict = decide(command, handler, request) else { return .again }

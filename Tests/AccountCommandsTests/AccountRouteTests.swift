@@ -166,15 +166,27 @@ import Testing
     @Test func anotherTenantSeesAndMovesNothing() async throws {
         try await Self.with { scene in
             let path = try await Self.open(scene, tenant: "t")
+            let id = path.dropFirst("/v1/accounts/".count)
             for tenant in [nil, "u"] {
+                let own = try await Self.open(scene, tenant: tenant)
+                #expect(try await scene.call("POST", own + "/deposits", Self.money("9"), tenant: tenant).status == 200)
                 #expect(try await scene.call("GET", path, tenant: tenant).status == 404)
-                for action in ["deposits", "withdrawals"] {
-                    let answer = try await scene.call("POST", path + "/\(action)", Self.money("1"), tenant: tenant)
-                    #expect(answer.status == 404 && answer.type == "unknown-account", "\(action)")
+                let then = ["at": "2100-01-01T00:00:00Z"]
+                #expect(try await scene.call("GET", path, query: then, tenant: tenant).status == 404)
+                let transfer = Self.money("1", more: #","to":"\#(own.dropFirst("/v1/accounts/".count))""#)
+                for (action, body) in [
+                    ("deposits", Self.money("1")), ("withdrawals", Self.money("1")), ("transfers", transfer),
+                    ("freeze", #"{"reason":"r"}"#),
+                ] {
+                    let answer = try await scene.call("POST", path + "/\(action)", body, tenant: tenant)
+                    #expect(answer.status == 404 && answer.type == "unknown-account", "\(action): \(answer.text)")
                 }
+                let sent = try await scene.call(
+                    "POST", own + "/transfers", Self.money("1", more: #","to":"\#(id)""#), tenant: tenant)
+                #expect(sent.type == "unknown-counterparty", "\(sent.text)")
             }
-            #expect(try await scene.call("GET", path, tenant: "t").status == 200)
-            #expect(try await scene.number("SELECT count(*) FROM outbox") == 1)
+            #expect(try await scene.call("GET", path, tenant: "t").text.contains(#""balance":"0"#))
+            #expect(try await scene.number("SELECT count(*) FROM outbox") == 5)
         }
     }
 }

@@ -113,7 +113,8 @@ import Testing
             for tenant in [nil, "u"] {
                 #expect(try await scene.call("GET", "/v1/inventory/cup", tenant: tenant).status == 404)
                 for (action, body) in [
-                    ("receipts", #"{"quantity":3}"#), ("reservations", Self.pieces(1)), ("shipments", Self.pieces(1)),
+                    ("receipts", #"{"quantity":3}"#), ("reservations", Self.pieces(1)), ("releases", Self.pieces(1)),
+                    ("shipments", Self.pieces(1)),
                 ] {
                     let answer = try await scene.call("POST", "/v1/inventory/cup/\(action)", body, tenant: tenant)
                     #expect(answer.status == 404 && answer.type == "unknown-stock", "\(action)")

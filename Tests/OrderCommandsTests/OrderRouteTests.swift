@@ -118,10 +118,24 @@ import Testing
             let location = try #require(made["Location"])
             for tenant in [nil, "u"] {
                 #expect(try await scene.call("GET", location, tenant: tenant).status == 404)
-                #expect(
-                    try await scene.call("POST", location + "/confirm", tenant: tenant).type == "unknown-order")
+                for (method, path, body) in [
+                    ("POST", "/items", Self.item), ("DELETE", "/items/p", ""), ("POST", "/confirm", ""),
+                    ("POST", "/cancel", #"{"reason":"r","cancelledBy":"b"}"#),
+                ] {
+                    let answer = try await scene.call(method, location + path, body, tenant: tenant)
+                    #expect(answer.status == 404 && answer.type == "unknown-order", "\(method) \(path)")
+                    // Nor is its version told.
+                    for version in ["\"1\"", "\"9\""] {
+                        let match = ["if-match": version]
+                        let hidden = try await scene.call(method, location + path, body, match, tenant: tenant)
+                        let missing = try await scene.call(method, "/v1/orders/none" + path, body, match)
+                        #expect(hidden.status == missing.status && hidden.type == missing.type)
+                        #expect(hidden.text.contains(#""currentVersion":0"#), "\(hidden.text)")
+                    }
+                }
             }
             #expect(try await scene.call("GET", location, tenant: "t").status == 200)
+            #expect(try await scene.number("SELECT count(*) FROM outbox") == 1)
         }
     }
 

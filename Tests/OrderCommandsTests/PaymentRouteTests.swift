@@ -160,8 +160,12 @@ import Testing
             let path = try #require(made["Location"])
             for tenant in [nil, "u"] {
                 #expect(try await scene.call("GET", path, tenant: tenant).status == 404)
-                let foreign = try await scene.call("POST", path + "/capture", Self.money("1"), tenant: tenant)
-                #expect(foreign.status == 404 && foreign.type == "unknown-payment")
+                for (action, body) in [
+                    ("capture", Self.money("1")), ("refund", Self.refund("1")), ("fail", #"{"reason":"r"}"#),
+                ] {
+                    let foreign = try await scene.call("POST", path + "/" + action, body, tenant: tenant)
+                    #expect(foreign.status == 404 && foreign.type == "unknown-payment", "\(action)")
+                }
             }
             // A payment has the tenant of its order's row.
             #expect(try await scene.call("POST", path + "/capture", Self.money("1"), tenant: "t").status == 200)

@@ -130,8 +130,13 @@ import Testing
             let path = try #require(made["Location"])
             for tenant in [nil, "u"] {
                 #expect(try await scene.call("GET", path, tenant: tenant).status == 404)
-                let answer = try await scene.call("POST", path + "/retire", tenant: tenant)
-                #expect(answer.status == 404 && answer.type == "unknown-product")
+                for (action, body) in [
+                    ("details", #"{"name":"Mug"}"#), ("price", #"{"price":1,"currency":"EUR"}"#),
+                    ("ratings", #"{"rating":5}"#), ("retire", ""),
+                ] {
+                    let answer = try await scene.call("POST", path + "/" + action, body, tenant: tenant)
+                    #expect(answer.status == 404 && answer.type == "unknown-product", "\(action): \(answer.text)")
+                }
             }
             #expect(try await scene.call("POST", path + "/retire", tenant: "t").status == 200)
         }
