@@ -256,13 +256,33 @@ public struct VersionSchema: Sendable {
                 script: (found.rowCount == 0 ? "CREATE ROLE \(name) NOLOGIN; " : "") + "GRANT \(name) TO CURRENT_USER")
         } catch {
             guard error.sqlState == .insufficientPrivilege else { throw error }
-            throw Refusal(
-                description: """
-                    the role \(role), which the statements of \(folder.name) run as, cannot be made by this user: let \
-                    an administrator run CREATE ROLE \(name) NOLOGIN; GRANT \(name) TO this user; or set \
-                    sql_projections.isolate = false
-                    """)
+            throw refusal(of: role)
         }
+    }
+
+    private func refusal(of role: String) -> Refusal {
+        let name = SQLIdentifier.quoted(role)
+        return Refusal(
+            description: """
+                the role \(role), which the statements of \(folder.name) run as, cannot be made by this user: let \
+                an administrator run CREATE ROLE \(name) NOLOGIN; GRANT \(name) TO this user; or set \
+                sql_projections.isolate = false
+                """)
+    }
+
+    /// Checks before the version is made that its role is there, or that the user may make it.
+    ///
+    /// - Throws: ``Refusal``, `PostgresError`.
+    public func checkRole(on connection: PostgresConnection) async throws {
+        guard let role else { return }
+        let found = try await connection.execute(
+            """
+            SELECT rolsuper OR rolcreaterole
+                OR EXISTS (SELECT FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'MEMBER'))
+            FROM pg_roles WHERE rolname = current_user
+            """,
+            Parameters { $0.append(role) })
+        guard try found.bool(0, 0) else { throw refusal(of: role) }
     }
 
     // MARK: the statements

@@ -97,6 +97,9 @@ public enum SQLProjectionProgram: DaemonProgram {
 
     public static func check(_ feature: Feature, on connection: PostgresConnection) async throws -> [String] {
         let empty = feature.folders.isEmpty ? ["sql_projections.folders is empty, so there is nothing to run"] : []
+        for folder in feature.folders {
+            try await VersionSchema(folder, isIsolated: feature.isIsolated).checkRole(on: connection)
+        }
         return empty + (try await PartitionOwnership.notes(on: connection))
     }
 
