@@ -29,6 +29,8 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
     /// - Parameter turned: called after each check and after each deadline.
     public func run(turned: @escaping @Sendable () -> Void = {}) async {
         var lines = RareLines()
+        // A counter that appears with its first failure shows no increase, so an alert would miss that failure.
+        failures.increment(by: 0)
         while !Task.isCancelled {
             do {
                 try await PostgresConnection.with(postgres) { try await run(on: $0, turned) }
@@ -84,11 +86,14 @@ public struct ProcessDeadlines<Policy: ProcessPolicy>: Sendable {
     }
 
     private func failed(_ error: any Error) {
-        let name = engine.policy.name
-        Counter(label: "millrace_process_deadline_failures_total", dimensions: [("process", name)]).increment()
+        failures.increment()
         logger.error(
             "a deadline could not be handled, trying again later",
-            metadata: ["process": "\(name)", "error": "\(error)"])
+            metadata: ["process": "\(engine.policy.name)", "error": "\(error)"])
+    }
+
+    private var failures: Counter {
+        Counter(label: "millrace_process_deadline_failures_total", dimensions: [("process", engine.policy.name)])
     }
 
     private func measure(_ connection: PostgresConnection) async throws {
