@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import Logging
+internal import Migrations
 internal import OrderShop
+internal import Postgres
 internal import Synchronization
 
 /// `millrace load`: simulates an order shop or a bank that writes to the write model and its outbox.
@@ -95,9 +97,10 @@ struct LoadCommand: AsyncParsableCommand {
     }
 
     private func playBank() async throws {
+        let postgres = try await checkedDatabase(["outbox", "commands"])
         let trouble = RareNotice()
         let load = try BankLoad(
-            bankConfiguration, database: try database.configuration(applicationName: "millrace-load"),
+            bankConfiguration, database: postgres,
             logger: Logger(label: "millrace.load") { _ in SwiftLogNoOpLogHandler() },
             onTrouble: { trouble.say("a command had no answer (\($0)); sending it again") })
         try await play(load)
@@ -140,10 +143,22 @@ struct LoadCommand: AsyncParsableCommand {
         await client.shutdown()
     }
 
+    /// The database, which must have the tables of these migration sets.
+    private func checkedDatabase(_ sets: [String]) async throws -> PostgresConfiguration {
+        let postgres = try database.configuration(applicationName: "millrace-load")
+        let missing = try await Migrator(postgres).status(sets).filter { $0.state == .missing }.map(\.set)
+        guard missing.isEmpty else {
+            let arguments = sets.filter(missing.contains).map { " --set \($0)" }.joined()
+            throw CommandFailure("the database lacks tables; run millrace migrate up\(arguments)", .configuration)
+        }
+        return postgres
+    }
+
     private func playShop() async throws {
+        let postgres = try await checkedDatabase(["outbox", "orders", "commands", "inventory", "products"])
         let trouble = RareNotice()
         let load = ShopLoad(
-            shopConfiguration, database: try database.configuration(applicationName: "millrace-load"),
+            shopConfiguration, database: postgres,
             onTrouble: { error in
                 trouble.say("the database fails; trying again: \(error)")
             })
