@@ -250,6 +250,19 @@ import Testing
         }
     }
 
+    /// A dead letter and its retry are copies of the record.
+    @Test func anEventWithCopiesHappenedOnce() async throws {
+        try await withScene { connection, kafka, topic in
+            let copies = (2_001...2_003).map {
+                (key: "o-1", value: Self.event("Created", 1), timestampMs: Self.noonMs + $0)
+            }
+            try await send(topic, copies)
+            let steps = try await trace(connection, kafka, topic)
+            #expect(
+                steps == ["event: Created #1 happened"] + (0...2).map { "\(topic)/0/\($0): Created #1 published" })
+        }
+    }
+
     /// The steps of one transaction have the same time and keep their order.
     @Test func theStepsOfAProcess() async throws {
         try await withScene(migrating: ["processes"]) { connection, kafka, topic in

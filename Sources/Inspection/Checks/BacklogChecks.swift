@@ -33,13 +33,13 @@ struct OutboxBacklogCheck: Check {
     /// - Parameter ageSeconds: nil if the table does not say when events happened, as in Debezium's layout.
     static func finding(rows: Int64, ageSeconds: Int64?) -> Finding {
         if rows == 0 { return Finding(.ok, "empty") }
-        let count = rows >= countLimit ? "\(rows) rows or more" : "\(rows) rows"
+        let count = rows >= countLimit ? "\(rows) rows or more" : Quantity.text(rows, "row")
         let remedy = "check that outbox-relay runs and reaches Kafka; then run `millrace outbox failed list`"
         guard let ageSeconds else {
-            let text = "\(count) wait; the table does not say for how long"
+            let text = "\(count) \(rows == 1 ? "waits" : "wait"); the table does not say for how long"
             return rows < limitRows ? Finding(.ok, text) : Finding(.warning, text, remedy: remedy)
         }
-        let text = "\(count) wait, the oldest for \(Age.text(seconds: ageSeconds))"
+        let text = "\(count) \(rows == 1 ? "waits" : "wait"), the oldest for \(Age.text(seconds: ageSeconds))"
         return ageSeconds < limitSeconds ? Finding(.ok, text) : Finding(.critical, text, remedy: remedy)
     }
 }
@@ -83,7 +83,7 @@ struct FailedRowsCheck: Check {
         if count == 0 { return [Finding(.ok, "none")] }
         return [
             Finding(
-                .critical, "\(count) rows cannot be published; later rows of their keys wait",
+                .critical, "\(Quantity.text(count, "row")) cannot be published; later rows of their keys wait",
                 remedy: "millrace outbox failed list")
         ]
     }
@@ -94,18 +94,31 @@ struct BlockedKeysCheck: Check {
     let name = "blocked keys"
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
-        let rows = try await scene.database().execute(Self.query)
-        var findings: [Finding] = []
-        for row in 0..<rows.rowCount {
-            let consumer = "\(try rows.string(row, 0)) v\(try rows.int32(row, 1))"
-            findings.append(
-                Finding(
-                    .warning,
-                    "\(consumer): \(try rows.int64(row, 2)) events of \(try rows.int64(row, 3)) keys are parked, the "
-                        + "oldest for \(Age.text(seconds: try rows.int64(row, 4)))",
-                    remedy: "millrace dead-letters groups"))
+        let connection = try scene.database()
+        let rows = try await connection.execute(Self.query)
+        if rows.rowCount == 0 { return [Finding(.ok, "none")] }
+        let handled = try await Self.consumersWithLetters(connection)
+        return try (0..<rows.rowCount).map { row in
+            let consumer = try rows.string(row, 0)
+            let (events, keys) = (try rows.int64(row, 2), try rows.int64(row, 3))
+            return Finding(
+                .warning,
+                "\(consumer) v\(try rows.int32(row, 1)): \(Quantity.text(events, "event")) of "
+                    + "\(Quantity.text(keys, "key")) \(events == 1 ? "is" : "are") parked, the oldest for "
+                    + Age.text(seconds: try rows.int64(row, 4)),
+                remedy: handled.map { $0.contains(consumer) } ?? true
+                    ? "millrace dead-letters groups"
+                    : "dead-letter-handler has no letter of it: check that the handler runs and that its setting "
+                        + "letters.consumers names \(consumer)")
         }
-        return findings.isEmpty ? [Finding(.ok, "none")] : findings
+    }
+
+    /// - Returns: nil if the letters are not in this database.
+    private static func consumersWithLetters(_ connection: PostgresConnection) async throws -> Set<String>? {
+        let exists = try await connection.execute("SELECT to_regclass('dead_letter_groups') IS NOT NULL")
+        guard try exists.bool(0, 0) else { return nil }
+        let rows = try await connection.execute("SELECT DISTINCT consumer FROM dead_letter_groups")
+        return Set(try (0..<rows.rowCount).map { try rows.string($0, 0) })
     }
 
     private static let query: Statement = """
@@ -127,7 +140,7 @@ struct CircuitBreakersCheck: Check {
             findings.append(
                 Finding(
                     .critical,
-                    "\(try rows.string(row, 0)) v\(try rows.int32(row, 1)): open in \(try rows.int64(row, 2)) partitions for "
+                    "\(try rows.string(row, 0)) v\(try rows.int32(row, 1)): open in \(Quantity.text(try rows.int64(row, 2), "partition")) for "
                         + Age.text(seconds: try rows.int64(row, 3)),
                     remedy:
                         "millrace projection breakers list; correct the release, or release them if the events are bad"
@@ -155,7 +168,7 @@ struct OpenLettersCheck: Check {
             findings.append(
                 Finding(
                     .warning,
-                    "\(try rows.string(row, 0)): \(try rows.int64(row, 1)) open, in \(try rows.int64(row, 2)) groups, the last "
+                    "\(try rows.string(row, 0)): \(try rows.int64(row, 1)) open, in \(Quantity.text(try rows.int64(row, 2), "group")), the last "
                         + "\(Age.text(seconds: try rows.int64(row, 3))) ago",
                     remedy: "millrace dead-letters groups --consumer \(try rows.string(row, 0))"))
         }

@@ -145,31 +145,24 @@ struct ProgramsCheck: Check {
         let rows = try await connection.execute(Self.connections)
         var counts: [String: Int64] = [:]
         for row in 0..<rows.rowCount { counts[try rows.string(row, 0)] = try rows.int64(row, 1) }
-        let seesAll = try await connection.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE')").bool(0, 0)
         let required = scene.expected.programs.map { program in
-            if let count = counts[program] { return Self.connected(program, count) }
-            if !seesAll {
-                return Finding(
-                    .note, "\(program) is not visible, but this user cannot see all connections",
-                    remedy: "GRANT pg_monitor TO the user that `millrace doctor` connects as")
-            }
-            return Self.absent(program, .warning)
+            counts[program].map { Self.connected(program, $0) } ?? Self.absent(program, .warning)
         }
-        let optional = scene.expected.optionalPrograms.compactMap { program -> Finding? in
-            if let count = counts[program] { return Self.connected(program, count) }
-            return seesAll ? Self.absent(program, .note) : nil
+        let optional = scene.expected.optionalPrograms.map { program in
+            counts[program].map { Self.connected(program, $0) } ?? Self.absent(program, .note)
         }
         return required + optional
     }
 
     private static func connected(_ program: String, _ count: Int64) -> Finding {
-        Finding(.ok, "\(program): \(count) connections")
+        Finding(.ok, "\(program): \(Quantity.text(count, "connection"))")
     }
 
     private static func absent(_ program: String, _ severity: Severity) -> Finding {
         Finding(severity, "\(program) is not connected", remedy: "start \(program), if it should run")
     }
 
+    /// PostgreSQL shows every user the names of all connections.
     private static let connections: Statement = """
         SELECT application_name, count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name IS NOT NULL GROUP BY application_name

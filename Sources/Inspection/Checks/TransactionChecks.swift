@@ -1,6 +1,11 @@
 internal import Postgres
 
 /// Formats ages for people.
+enum Quantity {
+    /// For example `1 row` or `12 rows`.
+    static func text(_ count: Int64, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+}
+
 enum Age {
     /// For example `3d 4h` or `5m 10s`.
     static func text(seconds: Int64) -> String {
@@ -25,7 +30,8 @@ struct PinnedTransactionsCheck: Check {
     }
 
     func run(_ scene: CheckScene) async throws -> [Finding] {
-        let rows = try await scene.database().execute(Self.query, Parameters { $0.append(limitSeconds) })
+        let connection = try scene.database()
+        let rows = try await connection.execute(Self.query, Parameters { $0.append(limitSeconds) })
         var findings: [Finding] = []
         for row in 0..<rows.rowCount {
             let (pid, seconds) = (try rows.int32(row, 0), try rows.int64(row, 1))
@@ -35,8 +41,16 @@ struct PinnedTransactionsCheck: Check {
                     .warning, "pid \(pid) has a transaction open for \(Age.text(seconds: seconds)) (\(who))",
                     remedy: "end it where it was begun, or: SELECT pg_terminate_backend(\(pid))"))
         }
+        if try await !connection.execute(Self.seesAll).bool(0, 0) {
+            findings.append(
+                Finding(
+                    .note, "not checked for other roles, whose transactions this user cannot see",
+                    remedy: "GRANT pg_monitor TO the user that `millrace doctor` connects as"))
+        }
         return findings.isEmpty ? [Finding(.ok, "none is older than \(Age.text(seconds: limitSeconds))")] : findings
     }
+
+    private static let seesAll: Statement = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
 
     private static let query: Statement = """
         SELECT pid, extract(epoch FROM clock_timestamp() - xact_start)::bigint, coalesce(usename::text, '?'),

@@ -161,21 +161,15 @@ public actor LagReader {
         return Set(try (0..<rows.rowCount).map { try rows.string($0, 0) })
     }
 
-    /// The programs that are connected, as far as the database's user may see other connections.
+    /// Whether the programs of consumers are connected. PostgreSQL shows the names of connections to every user.
     private func running() async throws -> [String: Bool] {
         guard let connection else { return [:] }
         let rows = try await connection.execute(Self.connected)
         var names: Set<String> = []
         for row in 0..<rows.rowCount { names.insert(try rows.string(row, 0)) }
-        let seesAll = try await connection.execute(Self.seesAll).bool(0, 0)
-        var running: [String: Bool] = [:]
         let inSQL = try await sqlProjections(connection)
         let all = programs.merging(inSQL.compactMap { name in sqlProgram.map { (name, $0) } }) { own, _ in own }
-        for (consumer, program) in all {
-            // A program that is not visible may be connected as another user.
-            if names.contains(program) || seesAll { running[consumer] = names.contains(program) }
-        }
-        return running
+        return all.mapValues { names.contains($0) }
     }
 
     /// The projections in SQL that a daemon applies, and not commands in their own transactions.
@@ -194,7 +188,6 @@ public actor LagReader {
         SELECT DISTINCT application_name FROM pg_stat_activity
         WHERE datname = current_database() AND application_name IS NOT NULL
         """
-    private static let seesAll: Statement = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
 
     // MARK: Kafka
 

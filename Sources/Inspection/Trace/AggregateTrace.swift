@@ -70,7 +70,14 @@ public struct AggregateTrace: Sendable {
         let records = try await reader.collect(last: Self.recordLimit)
         let projections = try await projections()
         let parked = try await parked(at: records)
-        for record in records { timeline.add(Self.steps(of: record, projections, parked)) }
+        // The copies of an event in topics of dead letters and of retries happened once.
+        var happened: Set<TraceStep> = []
+        for record in records {
+            timeline.add(
+                Self.steps(of: record, projections, parked).filter { step in
+                    step.order > 0 || happened.insert(step).inserted
+                })
+        }
         for step in try await processSteps() { timeline.add([step]) }
         for step in try await letterSteps(of: records) { timeline.add([step]) }
         return timeline
